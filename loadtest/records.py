@@ -1,0 +1,44 @@
+"""The two records that travel through the harness: an arrival to serve, and the outcome of one request.
+
+Both are created once per request on the hot path, so they are plain named tuples: immutable, compared by
+value and cheaper to build than any dataclass. Instants are integers of nanoseconds on the *run clock*, the
+process's monotonic clock (see `loadtest.clock`); no wall-clock time is ever subtracted.
+"""
+
+from typing import NamedTuple
+
+
+class Arrival(NamedTuple):
+    """One intended start of a scenario, as the schedule planned it."""
+
+    intended_ns: int
+    """The instant it was meant to start, on this process's run clock. Lateness never changes it."""
+    scenario: int
+    """Index of the scenario in the plan's list."""
+
+
+class Outcome(NamedTuple):
+    """What became of one request."""
+
+    method: str
+    name: str
+    """The endpoint's name: the path, or what the script passed as `name=`."""
+    intended_ns: int
+    """When the request was meant to start; response time is `done_ns - intended_ns`."""
+    sent_ns: int
+    """When its first byte was written; service time is `done_ns - sent_ns`. `intended_ns` if nothing was sent."""
+    done_ns: int
+    """When its last byte was read, or it was given up."""
+    response_bytes: int
+    error: str | None
+    """None for a success, else a class of error such as `refused`, `timeout-read`, `status-503`: few and bounded."""
+
+    @property
+    def response_ns(self) -> int:
+        """Time from intent to the last byte, in nanoseconds: what a customer waited."""
+        return self.done_ns - self.intended_ns
+
+    @property
+    def service_ns(self) -> int:
+        """Time from the first byte written to the last byte read, in nanoseconds: what the server took."""
+        return self.done_ns - self.sent_ns
