@@ -1,0 +1,41 @@
+"""Everything a run leaves behind, written in one go, the most precious first.
+
+`result.json` comes first and alone decides the run: every other file can be drawn from it again (`singlesday
+report`). A file that cannot be written is logged and does not keep the others from being written.
+"""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from loadtest.measure.run_result import RunResult
+from loadtest.publish import html, junit, summary
+
+RESULT = "result.json"
+REPORT = "report.html"
+
+logger = logging.getLogger(__name__)
+
+
+def deliver(result: RunResult, folder: Path) -> None:
+    """Write result.json, report.html, junit.xml and summary.md into `folder`. Raises `OSError` for the first only."""
+    folder.mkdir(parents=True, exist_ok=True)
+    result.write(folder / RESULT)
+    draw(result, folder)
+
+
+def draw(result: RunResult, folder: Path) -> None:
+    """Write what can be drawn from a result, into `folder`."""
+    _try("report.html", lambda: html.write(result, folder / REPORT))
+    _try("junit.xml", lambda: junit.write(result, folder / "junit.xml"))
+    _try(
+        "summary.md",
+        lambda: (folder / "summary.md").write_text(summary.markdown(result), encoding="utf-8"),
+    )
+
+
+def _try(name: str, write: Callable[[], object]) -> None:
+    try:
+        write()
+    except OSError as error:
+        logger.error("could not write %s: %s", name, error)  # noqa: TRY400 - the reason is enough for a reader
