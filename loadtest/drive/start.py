@@ -14,11 +14,16 @@ Arrivals = Callable[[int, int, int, int | None], Iterator[tuple[int, int]]]
 
 
 class Assignment(NamedTuple):
-    """From `from_ns` on, this worker holds slot `slot` of `slots`."""
+    """From `from_ns` on, this worker holds slot `slot` of `slots`.
+
+    What it held before ended at `before_ns`: there, or earlier for a worker that was given up for lost and whose
+    slot others have served since.
+    """
 
     slot: int
     slots: int
     from_ns: int
+    before_ns: int
 
 
 class ArrivalStream:
@@ -45,7 +50,7 @@ class ArrivalStream:
         return self._lease_ns
 
     def assign(self, assignment: Assignment) -> None:
-        """Hold another slot from `assignment.from_ns` on; what was held before ends there."""
+        """Hold another slot from `assignment.from_ns` on; what was held before ends at its `before_ns`."""
         self._pending.append(assignment)
         if self._ahead is None:
             self._advance()
@@ -60,7 +65,7 @@ class ArrivalStream:
 
     def peek_ns(self) -> int | None:
         """The offset of the next arrival, or None if there is none before the end; it may lie past the lease."""
-        if self._pending and (self._ahead is None or self._ahead[0] >= self._pending[0].from_ns):
+        if self._pending and (self._ahead is None or self._ahead[0] >= self._pending[0].before_ns):
             self._advance()
         if self._ahead is None or self._ahead[0] >= self._end_ns:
             return None
@@ -82,7 +87,7 @@ class ArrivalStream:
 
     def _advance(self) -> None:
         """Move on to the newest assignment that the arrival ahead has reached, skipping slices of no length."""
-        while self._pending and (self._ahead is None or self._ahead[0] >= self._pending[0].from_ns):
+        while self._pending and (self._ahead is None or self._ahead[0] >= self._pending[0].before_ns):
             assignment = self._pending.popleft()
             from_ns = max(assignment.from_ns, 0)
             self._current = self._arrivals(assignment.slot, assignment.slots, from_ns, None)

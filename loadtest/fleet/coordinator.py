@@ -204,13 +204,20 @@ class Coordinator:
         for slice_ in self.slices:
             if slice_.to_ns is None:
                 slice_.to_ns = max(from_ns, slice_.from_ns)
+        held = {slice_.worker: slice_.to_ns or 0 for slice_ in self.slices}
         workers = self.live
         for slot, worker in enumerate(workers):
             self.slices.append(Slice(worker, slot, len(workers), from_ns))
-            self._send(
-                worker,
-                Assign(self.run_id, self._epoch, slot, len(workers), from_ns, self._zero_wall_ns),
+            assign = Assign(
+                self.run_id,
+                self._epoch,
+                slot,
+                len(workers),
+                from_ns,
+                held.get(worker, 0),
+                self._zero_wall_ns,
             )
+            self._send(worker, assign)
         self._epoch += 1
 
     def _reslice(self) -> None:

@@ -8,7 +8,7 @@ must agree on.
 
 import msgspec
 
-from loadtest.measure.codec import pack, unpack
+from loadtest.measure import codec
 from loadtest.measure.window import COUNTERS, EndpointSecond, Second
 
 MAX_MESSAGE_BYTES = 16 << 20
@@ -27,13 +27,14 @@ class Hello(msgspec.Struct, frozen=True, tag=True):
 
 
 class Assign(msgspec.Struct, frozen=True, tag=True):
-    """Master to worker: from `from_ns` on, slot `slot` of `slots` is yours."""
+    """Master to worker: from `from_ns` on, slot `slot` of `slots` is yours; what you held ended at `before_ns`."""
 
     run_id: str
     epoch: int
     slot: int
     slots: int
     from_ns: int
+    before_ns: int
     zero_wall_ns: int
 
 
@@ -127,12 +128,18 @@ def pack_second(second: Second) -> PackedSecond:
         [getattr(second, name) for name in COUNTERS],
         [
             PackedEndpoint(
-                method, name, e.requests, e.response_bytes, e.errors, pack(e.response), pack(e.service)
+                method,
+                name,
+                e.requests,
+                e.response_bytes,
+                e.errors,
+                codec.encode(e.response),
+                codec.encode(e.service),
             )
             for (method, name), e in second.endpoints.items()
         ],
-        pack(second.dispatch_lag),
-        pack(second.queueing),
+        codec.encode(second.dispatch_lag),
+        codec.encode(second.queueing),
     )
 
 
@@ -142,15 +149,15 @@ def unpack_second(packed: PackedSecond) -> Second:
         raise MessageError(f"a second has {len(COUNTERS)} counters, not {len(packed.counters)}")
     second = Second(packed.index, **dict(zip(COUNTERS, packed.counters, strict=True)))
     try:
-        second.dispatch_lag, second.queueing = unpack(packed.dispatch_lag), unpack(packed.queueing)
+        second.dispatch_lag, second.queueing = codec.decode(packed.dispatch_lag), codec.decode(packed.queueing)
         for entry in packed.endpoints:
             second.endpoints[entry.method, entry.name] = EndpointSecond(
                 requests=entry.requests,
                 failures=sum(entry.errors.values()),
                 response_bytes=entry.response_bytes,
                 errors=entry.errors,
-                response=unpack(entry.response),
-                service=unpack(entry.service),
+                response=codec.decode(entry.response),
+                service=codec.decode(entry.service),
             )
     except ValueError as error:
         raise MessageError(f"a histogram in second {packed.index}: {error}") from error

@@ -8,7 +8,7 @@ added together and bins become twice as long: 24 hours end as bins of 32 s, a mi
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from loadtest.measure.codec import pack, unpack
+from loadtest.measure import codec
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.run_result import TimelinePoint
 from loadtest.measure.window import ARRIVAL, Second
@@ -19,6 +19,9 @@ WHOLE_SECONDS = 30
 
 PlannedTransactions = Callable[[float, float], float]
 """How many transactions the plan intends between two offsets, in seconds."""
+
+
+_EMPTY = codec.encode(Histogram())
 
 
 @dataclass(slots=True)
@@ -32,7 +35,7 @@ class _Bin:
     in_flight: int = 0
     backlog: int = 0
     lag_p99_us: float = 0.0
-    response: bytes = b""
+    response: bytes = _EMPTY
 
     def add(self, other: "_Bin") -> None:
         for name in (
@@ -46,7 +49,7 @@ class _Bin:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("in_flight", "backlog", "lag_p99_us"):
             setattr(self, name, max(getattr(self, name), getattr(other, name)))
-        self.response = pack(_merged(self.response, other.response))
+        self.response = codec.encode(_merged(self.response, other.response))
 
 
 class Timeline:
@@ -111,7 +114,7 @@ class Timeline:
 
     def _point(self, number: int, bin_: _Bin, planned: PlannedTransactions) -> TimelinePoint:
         from_s, to_s = number * self.bin_s, (number + 1) * self.bin_s
-        response = unpack(bin_.response)
+        response = codec.decode(bin_.response)
         return TimelinePoint(
             t_s=from_s,
             planned_tps=planned(from_s, to_s) / self.bin_s,
@@ -144,13 +147,13 @@ def _reduced(second: Second, in_flight: int, backlog: int) -> _Bin:
         in_flight=in_flight,
         backlog=backlog,
         lag_p99_us=second.dispatch_lag.quantile(0.99),
-        response=pack(response),
+        response=codec.encode(response),
     )
 
 
 def _merged(one: bytes, other: bytes) -> Histogram:
-    total = unpack(one)
-    total.merge(unpack(other))
+    total = codec.decode(one)
+    codec.merge_into(total, other)
     return total
 
 

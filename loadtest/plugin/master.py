@@ -139,15 +139,6 @@ class MasterRun:
         return ExitCode(self.result.exit_code) if self.result else ExitCode.ABORTED
 
 
-def new_run_folder(out: Path, plan: Plan) -> Path:
-    """A folder for a run that starts now, named by UTC time and plan; never one that exists."""
-    name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{plan.name}"
-    folder, number = out / name, 2
-    while folder.exists():
-        folder, number = out / f"{name}-{number}", number + 1
-    return folder
-
-
 def run_info(plan: Plan, host: str | None, folder: Path) -> RunInfo:
     """Who, when, where: what a reader needs to compare this run with another."""
     return RunInfo(

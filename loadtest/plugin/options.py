@@ -1,7 +1,6 @@
 """The harness's options on Locust's command line and in its web form, and the plan they ask for."""
 
 from argparse import Namespace
-from pathlib import Path
 from typing import Any
 
 from locust.argument_parser import LocustArgumentParser
@@ -82,11 +81,6 @@ def plan_from(options: Namespace) -> Plan:
         time_scale=_number(options.time_scale, "--time-scale"),
         seed=_whole(options.seed, "--seed"),
     )
-
-
-def out_folder(options: Namespace) -> Path:
-    """Where run folders are made."""
-    return Path(options.out)
 
 
 def _number(value: Any, flag: str) -> float | None:

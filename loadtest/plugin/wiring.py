@@ -20,10 +20,11 @@ from loadtest.exit_codes import ExitCode
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER, listen
 from loadtest.judge.slo_syntax import SloError, check, parse
 from loadtest.plan.plan_file import Plan, PlanError
-from loadtest.plugin.master import MasterRun, new_run_folder
-from loadtest.plugin.options import add_options, out_folder, plan_from
+from loadtest.plugin.master import MasterRun
+from loadtest.plugin.options import add_options, plan_from
 from loadtest.plugin.progress import show_progress
 from loadtest.plugin.worker import WorkerRun, add_user_classes
+from loadtest.publish.artefacts import new_run_folder
 
 LOOPBACK = "127.0.0.1"
 BAD_INPUT = (PlanError, SloError, HostNotAllowed, Unreachable)
@@ -96,7 +97,7 @@ class Plugin:
         assert options is not None
         plan, slos = read_plan(options, environment.host)
         workers = runner.worker_count if isinstance(runner, MasterRunner) else 1
-        folder = Path(options.run_dir) if options.run_dir else new_run_folder(out_folder(options), plan)
+        folder = Path(options.run_dir) if options.run_dir else new_run_folder(Path(options.out), plan.name)
         add_user_classes(environment, plan)
         PoolDispatcher.pool = pool_of(plan, max(workers, 1))
         self._prepared = MasterRun(environment, runner, plan, slos, folder=folder, workers=workers)

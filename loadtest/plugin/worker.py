@@ -126,7 +126,7 @@ class WorkerRun:
         if self._stream is None:
             self._begin(assign.zero_wall_ns)
         assert self._stream is not None
-        self._stream.assign(Assignment(assign.slot, assign.slots, assign.from_ns))
+        self._stream.assign(Assignment(assign.slot, assign.slots, assign.from_ns, assign.before_ns))
 
     def _begin(self, zero_wall_ns: int) -> None:
         now_ns = self._clock.now_ns()

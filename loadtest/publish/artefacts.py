@@ -6,6 +6,7 @@ report`). A file that cannot be written is logged and does not keep the others f
 
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from loadtest.measure.run_result import RunResult
@@ -15,6 +16,15 @@ RESULT = "result.json"
 REPORT = "report.html"
 
 logger = logging.getLogger(__name__)
+
+
+def new_run_folder(out: Path, plan: str) -> Path:
+    """A name for the folder of a run that starts now, from UTC time and plan; never one that exists."""
+    name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{plan}"
+    folder, number = out / name, 2
+    while folder.exists():
+        folder, number = out / f"{name}-{number}", number + 1
+    return folder
 
 
 def deliver(result: RunResult, folder: Path) -> None:
