@@ -169,9 +169,8 @@ def pool_of(plan: Plan, workers: int) -> dict[str, int]:
 def tag_requests(environment: Environment, run_id: str) -> None:
     """Mark everything the users will send as load-test traffic (DESIGN section 6)."""
     for user_class in environment.user_classes:
-        headers = getattr(user_class, "default_headers", None)
-        if headers is not None:
-            user_class.default_headers = {**headers, "X-Load-Test": run_id}  # type: ignore[attr-defined]
+        if hasattr(user_class, "default_headers"):
+            user_class.default_headers = {**(user_class.default_headers or {}), "X-Load-Test": run_id}
 
 
 def book_name(runner: Runner) -> str:
