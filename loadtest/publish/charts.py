@@ -37,6 +37,8 @@ class Figure(NamedTuple):
 
     title: str
     caption: str
+    unit: str
+    """What the y axis counts."""
     picture: Markup
     series: Sequence[Series] = ()
 
@@ -77,7 +79,7 @@ def rates(result: RunResult) -> Figure:
 
     def draw(size: Size) -> Markup:
         plot = _over_time(result, size, _from_zero(highest, size))
-        plot.y_axis(svg.linear_ticks(0, plot.y.high, 5), wording.rate, "orders/s")
+        plot.y_axis(svg.linear_ticks(0, plot.y.high, 5), wording.rate)
         points = thin(result.timeline, size.columns)
         plot.area(_known(_points(RATES[0], points, result)), RATES[0].css)
         _lines(plot, RATES, points, result)
@@ -86,7 +88,7 @@ def rates(result: RunResult) -> Figure:
     caption = (
         "What the schedule intended, what was started, and what the target completed, in orders a second."
     )
-    return Figure("Planned, started, completed", caption, draw(WIDE) + draw(NARROW), RATES)
+    return Figure("Planned, started, completed", caption, "orders/s", draw(WIDE) + draw(NARROW), RATES)
 
 
 def percentiles(result: RunResult) -> Figure:
@@ -106,13 +108,15 @@ def percentiles(result: RunResult) -> Figure:
 
     def draw(size: Size) -> Markup:
         plot = _over_time(result, size, _decades(low, high, size))
-        plot.y_axis(svg.decade_ticks(plot.y.low, plot.y.high), wording.latency, "response time")
+        plot.y_axis(svg.decade_ticks(plot.y.low, plot.y.high), wording.latency_tick)
         points = thin(result.timeline, size.columns)
         _lines(plot, PERCENTILES, points, result)
         return _finish(plot, result, label)
 
     caption = "From the intended instant to the last byte: the wait for an idle user is part of it."
-    return Figure("Response time over the run", caption, draw(WIDE) + draw(NARROW), PERCENTILES)
+    return Figure(
+        "Response time over the run", caption, "response time", draw(WIDE) + draw(NARROW), PERCENTILES
+    )
 
 
 def heat_map(result: RunResult) -> Figure:
@@ -125,13 +129,13 @@ def heat_map(result: RunResult) -> Figure:
         plot = _over_time(result, size, _decades(low, high, size))
         points = thin(result.timeline, size.columns // 2)
         _cells(plot, points, ends_s(points, result.run.duration_s), bounds)
-        plot.y_axis(svg.decade_ticks(plot.y.low, plot.y.high), wording.latency, "response time")
+        plot.y_axis(svg.decade_ticks(plot.y.low, plot.y.high), wording.latency_tick)
         return _finish(plot, result, label)
 
     caption = (
         "Each column is a moment, each cell a range of response times, shaded by its number of requests."
     )
-    return Figure("Where the requests were", caption, draw(WIDE) + draw(NARROW))
+    return Figure("Where the requests were", caption, "response time", draw(WIDE) + draw(NARROW))
 
 
 def percentile_curve(result: RunResult) -> Figure:
@@ -150,10 +154,10 @@ def percentile_curve(result: RunResult) -> Figure:
     def draw(size: Size) -> Markup:
         x = Scale(0, 1 - 1 / max(10, most), svg.MARGIN_LEFT, size.width - svg.MARGIN_RIGHT, _nines)
         plot = Plot(size, x, _decades(min(values), max(values), size))
-        plot.y_axis(svg.decade_ticks(plot.y.low, plot.y.high), wording.latency, "latency")
+        plot.y_axis(svg.decade_ticks(plot.y.low, plot.y.high), wording.latency_tick)
         zero = () if size is NARROW else (0,)  # no room beside p50
         marks = [q for q in (*zero, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999) if q <= x.high]
-        plot.x_axis(marks, lambda q: f"p{q * 100:.6g}", "")
+        plot.x_axis(marks, lambda q: f"p{q * 100:.6g}")
         for css, points in reversed(curves):
             plot.line(_thinned(points, size.columns), css)
         return plot.markup(label)
@@ -162,7 +166,7 @@ def percentile_curve(result: RunResult) -> Figure:
         "Response time counts from the intended instant, service time from the first byte written. "
         "Where they part, requests waited for a free user: a closed-loop tool would report the lower curve."
     )
-    return Figure(f"Percentile curve of {name}", caption, draw(WIDE) + draw(NARROW))
+    return Figure(f"Percentile curve of {name}", caption, "latency", draw(WIDE) + draw(NARROW))
 
 
 def dispatch_lag(result: RunResult) -> Figure:
@@ -174,15 +178,15 @@ def dispatch_lag(result: RunResult) -> Figure:
 
     def draw(size: Size) -> Markup:
         plot = _over_time(result, size, _decades(0.01, max(MAX_LAG_MS * 2, worst), size))
-        plot.y_axis(svg.decade_ticks(plot.y.low, plot.y.high), wording.latency, "lateness")
+        plot.y_axis(svg.decade_ticks(plot.y.low, plot.y.high), wording.latency_tick)
         limit = plot.y(MAX_LAG_MS)
         plot.add('<path class="limit" d="M{} {:.1f}H{}"/>', svg.MARGIN_LEFT, limit, plot.right)
-        plot.text(plot.right - 4, limit + 14, "INVALID above, over the run", "tick end")
+        plot.text(plot.right - 4, limit + 14, "most that the run's p99 may be", "tick end")
         _lines(plot, LAG, thin(result.timeline, size.columns), result)
         return _finish(plot, result, label)
 
     caption = "How late the generator itself started what it could have started on time."
-    return Figure("Dispatch lag", caption, draw(HALF) + draw(NARROW), LAG)
+    return Figure("Dispatch lag", caption, "lateness", draw(HALF) + draw(NARROW), LAG)
 
 
 def load(result: RunResult) -> Figure:
@@ -193,12 +197,12 @@ def load(result: RunResult) -> Figure:
 
     def draw(size: Size) -> Markup:
         plot = _over_time(result, size, _from_zero(max(in_flight, backlog), size))
-        plot.y_axis(svg.linear_ticks(0, plot.y.high, 5), wording.rate, "arrivals")
+        plot.y_axis(svg.linear_ticks(0, plot.y.high, 5), wording.rate)
         _lines(plot, LOAD, thin(result.timeline, size.columns), result)
         return _finish(plot, result, label)
 
-    caption = "A queue that grows is the target's doing: every virtual user was busy waiting for an answer."
-    return Figure("In flight and queueing", caption, draw(HALF) + draw(NARROW), LOAD)
+    caption = "A growing queue is the target's doing: every user was busy."
+    return Figure("In flight and queueing", caption, "arrivals", draw(HALF) + draw(NARROW), LOAD)
 
 
 def _over_time(result: RunResult, size: Size, y: Scale) -> Plot:
@@ -216,10 +220,8 @@ def _over_time(result: RunResult, size: Size, y: Scale) -> Plot:
                 plot.bottom,
                 -width,
             )
-        if width > 7 * len(name) and left > svg.MARGIN_LEFT + 25 * (len(name) > 0 and number == 0):
+        if width > 6 * len(name) + 8:
             plot.text(left + 4, 12, name, "phase-name")
-        elif number == 0 and width > 7 * len(name) + 36:
-            plot.text(left + 40, 12, name, "phase-name")
     return plot
 
 
@@ -230,7 +232,7 @@ def _finish(plot: Plot, result: RunResult, label: str) -> Markup:
         plot.add('<path class="event" d="M{:.1f} {}V{}"/>', x, svg.MARGIN_TOP, plot.bottom)
         plot.add('<circle class="event-dot" cx="{:.1f}" cy="{}" r="8"/>', x, svg.MARGIN_TOP)
         plot.text(x, svg.MARGIN_TOP + 4, str(number), "event-number")
-    plot.x_axis(svg.time_ticks(plot.x.high, plot.size.x_ticks), wording.duration, "")
+    plot.x_axis(svg.time_ticks(plot.x.high, plot.size.x_ticks), wording.duration)
     return plot.markup(label)
 
 
@@ -263,19 +265,39 @@ def _lines(plot: Plot, chosen: Sequence[Series], points: Sequence[TimelinePoint]
 
 
 def _cells(plot: Plot, points: Sequence[TimelinePoint], ends: Sequence[float], bounds: Sequence[int]) -> None:
-    """The heat map's cells, one path a shade; shades step with the logarithm of the count."""
+    """The heat map's cells, one path a shade; shades step with the logarithm of the count.
+
+    Edges are rounded to whole pixels, alike for neighbours, and neighbours of one shade are one cell: with
+    a day of data these pictures are most of the report's size.
+    """
     most = max((count for point in points for _, count in point.heat), default=1)
     below = dict(zip(bounds[1:], bounds, strict=False))
     shades: list[list[str]] = [[] for _ in range(HEAT_LEVELS)]
     for point, end_s in zip(points, ends, strict=True):
-        left, width = plot.x(point.t_s), plot.x(end_s) - plot.x(point.t_s)
-        for upper_us, count in point.heat:
-            top = plot.y(upper_us / 1000)
-            height = plot.y(max(below.get(upper_us, 0), upper_us / 1.4) / 1000) - top
-            shade = int(math.log(count) / math.log(most + 1) * HEAT_LEVELS) if count else 0
-            shades[shade].append(f"M{left:.1f} {top:.1f}h{width:.1f}v{height:.1f}h{-width:.1f}z")
+        left, right = round(plot.x(point.t_s)), round(plot.x(end_s))
+        for shade, bottom_us, top_us in _runs(point.heat, most, below):
+            bottom, top = round(plot.y(bottom_us / 1000)), round(plot.y(top_us / 1000))
+            shades[shade].append(f"M{left} {top}H{right}V{bottom}H{left}z")
     for number, cells in enumerate(shades, start=1):
         plot.add('<path class="heat-{}" d="{}"/>', number, "".join(cells))
+
+
+def _runs(
+    heat: Sequence[tuple[int, int]], most: int, below: dict[int, int]
+) -> list[tuple[int, float, float]]:
+    """(shade, from_us, to_us) of each stretch of adjoining buckets that have the same shade."""
+    runs: list[tuple[int, float, float]] = []
+    for upper_us, count in sorted(heat):
+        if not count:
+            continue
+        shade = int(math.log(count) / math.log(most + 1) * HEAT_LEVELS)
+        # The lowest bucket has no bucket below; elsewhere a gap must stay a gap, not become a tall cell.
+        lower_us = max(below.get(upper_us, 0), upper_us / 1.4)
+        if runs and runs[-1][0] == shade and runs[-1][2] >= lower_us:
+            runs[-1] = (shade, runs[-1][1], upper_us)
+        else:
+            runs.append((shade, lower_us, upper_us))
+    return runs
 
 
 def _nines(quantile: float) -> float:

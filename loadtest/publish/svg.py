@@ -111,21 +111,19 @@ class Plot:
     def text(self, x: float, y: float, words: str, css: str = "tick") -> None:
         self.add('<text class="{}" x="{}" y="{}">{}</text>', css, _px(x), _px(y), words)
 
-    def y_axis(self, ticks: Iterable[float], name: Callable[[float], str], title: str) -> None:
-        """Hairlines across the plot with their values at the left, and what they measure on top."""
+    def y_axis(self, ticks: Iterable[float], name: Callable[[float], str]) -> None:
+        """Hairlines across the plot with their values at the left."""
         for tick in ticks:
             y = self.y(tick)
             self.add('<path class="grid" d="M{} {}H{}"/>', MARGIN_LEFT, _px(y), _px(self.right))
             self.text(MARGIN_LEFT - 8, y + 4, name(tick), "tick end")
-        self.text(0, 12, title, "axis")
 
-    def x_axis(self, ticks: Sequence[float], name: Callable[[float], str], title: str) -> None:
+    def x_axis(self, ticks: Sequence[float], name: Callable[[float], str]) -> None:
         self.add('<path class="base" d="M{} {}H{}"/>', MARGIN_LEFT, _px(self.bottom), _px(self.right))
         for tick in ticks:
             x = self.x(tick)
             self.add('<path class="base" d="M{} {}v4"/>', _px(x), _px(self.bottom))
             self.text(x, self.bottom + 17, name(tick), "tick end" if x > self.right - 14 else "tick mid")
-        self.text(0, self.bottom + 17, title, "axis")
 
     def line(self, points: Iterable[Point | None], css: str) -> None:
         """A line through data points; None breaks it, and a point without neighbours becomes a dot."""

@@ -26,17 +26,25 @@ class Headline(NamedTuple):
 
 
 def latency(ms: float) -> str:
-    """Milliseconds in the unit that suits them, three digits: `310 µs`, `12.3 ms`, `1.17 s`."""
+    """Milliseconds in the unit that suits them, three digits: `310 µs`, `12.3 ms`, `1.20 s`."""
+    if not ms:
+        return "0 ms"
     if ms < 0.9995:
-        return f"{_three_digits(ms * 1000)} µs" if ms else "0 ms"
+        return f"{_three_digits(ms * 1000)} µs"
     if ms < 999.5:
         return f"{_three_digits(ms)} ms"
     return f"{_three_digits(ms / 1000)} s"
 
 
+def latency_tick(ms: float) -> str:
+    """A round latency on an axis: `100 µs`, `10 ms`, `1 s`."""
+    number, unit = latency(ms).split()
+    return f"{_without_zeros(number)} {unit}"
+
+
 def rate(per_second: float) -> str:
     """A rate without its unit: `1,124`, `87.5`, `0.31`."""
-    return f"{per_second:,.0f}" if per_second >= 99.95 else _three_digits(per_second)
+    return f"{per_second:,.0f}" if per_second >= 99.95 else _without_zeros(_three_digits(per_second))
 
 
 def percent(share: float) -> str:
@@ -45,7 +53,7 @@ def percent(share: float) -> str:
         return f"{share * 100:.4g}%"
     if share > 0.99:  # as many nines as it has, rounded down
         digits = max(1, math.ceil(-math.log10(1 - share)) - 1)
-        return f"{math.floor(share * 100 * 10**digits) / 10**digits:.{digits}f}%"
+        return _without_zeros(f"{math.floor(share * 100 * 10**digits) / 10**digits:.{digits}f}") + "%"
     return f"{share * 100:.3g}%" if share >= 1e-6 else "<0.0001%"
 
 
@@ -121,9 +129,13 @@ def audit_findings(audit: Audit) -> list[str]:
 def _three_digits(value: float) -> str:
     if value == 0:
         return "0"
-    decimals = max(0, 2 - math.floor(math.log10(abs(value)) + 1e-9))
-    text = f"{value:,.{decimals}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    rounded = float(f"{value:.3g}")
+    decimals = max(0, 2 - math.floor(math.log10(abs(rounded)) + 1e-9))
+    return f"{rounded:,.{decimals}f}"
+
+
+def _without_zeros(number: str) -> str:
+    return number.rstrip("0").rstrip(".") if "." in number else number
 
 
 def _things(count: int, noun: str) -> str:

@@ -11,7 +11,9 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 
+import msgspec
 import numpy as np
 
 from loadtest.judge.slo import evaluate, parse
@@ -310,4 +312,23 @@ def _generator(queueing: Quantiles) -> Generator:
             {"worker": 0, "requests": queueing.count // 2, "cpu_max": 0.46, "dispatch_lag_p99_ms": 0.31},
             {"worker": 1, "requests": queueing.count // 2, "cpu_max": 0.44, "dispatch_lag_p99_ms": 0.29},
         ],
+    )
+
+
+@cache
+def _encoded() -> bytes:
+    return msgspec.json.encode(sample_result())
+
+
+def a_failed_run() -> RunResult:
+    """The default scene, simulated once a process and copied for each caller."""
+    return msgspec.json.decode(_encoded(), type=RunResult)
+
+
+def an_empty_run() -> RunResult:
+    """A run that was over before anything happened: what every drawing must survive."""
+    run = _run_info(Scene())
+    run.duration_s, run.phases = 0.0, []
+    return RunResult(
+        run=run, arrivals=Arrivals(), transactions=Transactions(), verdict="ABORTED", exit_code=12
     )
