@@ -42,7 +42,7 @@ def run(
     service_workers: Annotated[int, typer.Option(min=1, help="Worker processes of the order service.")] = 1,
     store: Annotated[str | None, typer.Option(help="Where the order service keeps its books.")] = None,
     target: Annotated[
-        list[str] | None, typer.Option(help="Load this address instead of starting the order service.")
+        str | None, typer.Option(help="Load this address instead of starting the order service.")
     ] = None,
     slo: Annotated[list[str] | None, typer.Option(help='For example "p99(POST /orders) < 250ms".')] = None,
     out: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("runs"),
@@ -77,7 +77,7 @@ def run(
             workers=workers or default_workers(),
             service_workers=service_workers,
             store=store,
-            target=_one(target),
+            target=target,
             slos=slo or [],
             allow_hosts=allow_host or [],
             folder=new_run_folder(out, checked.name),

@@ -16,6 +16,8 @@ from locust import LoadTestShape, User
 from locust.dispatch import UsersDispatcher
 from locust.runners import WorkerNode
 
+UNREMARKABLE_SPAWN_RATE = 100
+"""Locust warns about more; `PoolDispatcher` spawns everyone at once whatever the rate."""
 Pool = Mapping[str, int]
 """How many users of each class one worker holds, by class name."""
 
@@ -30,10 +32,6 @@ class PlanShape(LoadTestShape):
         self.is_over: Callable[[], bool] = lambda: False
         self._pool_size: int | None = None
 
-    def reset_time(self) -> None:
-        """Locust calls this when a test starts, so the next tick belongs to a new run."""
-        super().reset_time()
-
     def tick(self) -> tuple[int, float] | None:
         """The pool, spawned within one step; None once the run is over."""
         if self._pool_size is None:
@@ -41,7 +39,7 @@ class PlanShape(LoadTestShape):
         elif self.is_over():
             self._pool_size = None
             return None
-        return self._pool_size, float(self._pool_size)
+        return self._pool_size, float(min(self._pool_size, UNREMARKABLE_SPAWN_RATE))
 
 
 class PoolDispatcher(UsersDispatcher):
