@@ -15,7 +15,17 @@ from collections.abc import Callable, Iterable, Sequence
 from loadtest.judge.slo_syntax import Slo, SloError, check, matches, parse
 from loadtest.measure.run_result import Buckets, Endpoint, RunResult, SloResult, Stretch
 
-__all__ = ["Slo", "SloError", "check", "evaluate", "parse", "quantile_ms", "wanted_stretches", "with_unit"]
+__all__ = [
+    "Slo",
+    "SloError",
+    "check",
+    "evaluate",
+    "holds",
+    "parse",
+    "quantile_ms",
+    "wanted_stretches",
+    "with_unit",
+]
 
 ARRIVAL_PREFIX = "arrival "
 """Entries that time a whole journey; `*` leaves them out, or every journey would count twice."""
@@ -35,7 +45,18 @@ def evaluate(slo: Slo, result: RunResult) -> SloResult:
     known = [(round(value / slo.unit_size, 9), span) for value, span in values if value is not None]
     observed, span = max(known, key=lambda pair: _badness(slo, pair[0]))
     note = f"worst of {len(spans)} windows, at {_seconds(span)}" if slo.window_s else ""
-    return SloResult(expr=slo.expr, observed=observed, passed=_holds(slo, observed), note=note)
+    return SloResult(expr=slo.expr, observed=observed, passed=holds(slo, observed), note=note)
+
+
+def holds(slo: Slo, observed: float) -> bool:
+    """Whether a value, in the objective's own unit, meets its comparison."""
+    return {
+        "<": observed < slo.bound,
+        "<=": observed <= slo.bound,
+        ">": observed > slo.bound,
+        ">=": observed >= slo.bound,
+        "==": observed == slo.bound,
+    }[slo.operator]
 
 
 def with_unit(slo: Slo, value: float | None) -> str:
@@ -175,16 +196,6 @@ _RUN_METRICS: dict[str, Callable[[Stretch], float | None]] = {
     "lost": lambda s: s.arrivals.lost if s.arrivals.planned else None,
     "goodput": lambda s: s.transactions / (s.to_s - s.from_s) if s.arrivals.planned else None,
 }
-
-
-def _holds(slo: Slo, observed: float) -> bool:
-    return {
-        "<": observed < slo.bound,
-        "<=": observed <= slo.bound,
-        ">": observed > slo.bound,
-        ">=": observed >= slo.bound,
-        "==": observed == slo.bound,
-    }[slo.operator]
 
 
 def _badness(slo: Slo, observed: float) -> float:

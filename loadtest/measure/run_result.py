@@ -114,6 +114,10 @@ class TimelinePoint(msgspec.Struct, kw_only=True):
     started: int = 0
     """Arrivals of every scenario that started in this second."""
     requests: int = 0
+    failures: int = 0
+    """Of `requests`, how many failed."""
+    dropped: int = 0
+    """Arrivals of every scenario given up in this second."""
     in_flight: int = 0
     backlog: int = 0
     response_ms: Quantiles = Quantiles()
@@ -185,6 +189,8 @@ class RunResult(msgspec.Struct, kw_only=True):
     """Keyed `METHOD name`; an arrival of several requests has an entry keyed `arrival SCENARIO`."""
     generator: Generator = msgspec.field(default_factory=Generator)
     timeline: list[TimelinePoint] = []
+    gauges: dict[str, list[tuple[float, float]]] = {}
+    """(t_s, value) of what was sampled beside the traffic, by name with unit: `service_memory_bytes` …"""
     stretches: list[Stretch] = []
     """Each phase, and each window that an SLO names (`loadtest.judge.slo.wanted_stretches`)."""
     slo: list[SloResult] = []

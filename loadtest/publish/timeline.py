@@ -12,7 +12,7 @@ import msgspec
 from loadtest.measure.run_result import Quantiles, TimelinePoint
 
 _RATES = ("planned_tps", "started_tps", "completed_tps", "failed_tps")
-_AMOUNTS = ("scheduled", "started", "requests")
+_AMOUNTS = ("scheduled", "started", "requests", "failures", "dropped")
 _LEVELS = ("in_flight", "backlog", "dispatch_lag_p99_ms")
 
 

@@ -218,7 +218,7 @@ def _stretch(name: str, span: tuple[float, float], requests: list[Request], drop
 
 
 def _timeline(
-    scene: Scene, arrivals: list[tuple[float, str]], requests: list[Request]
+    scene: Scene, arrivals: list[tuple[float, str]], requests: list[Request], dropped: list[float]
 ) -> list[TimelinePoint]:
     scheduled = Counter(int(at) for at, _ in arrivals)
     started = Counter(int(request.started_s) for request in requests)
@@ -226,6 +226,8 @@ def _timeline(
     orders_started = Counter(int(request.started_s) for request in orders)
     completed = Counter(int(request.done_s) for request in orders if not request.error)
     failed = Counter(int(request.done_s) for request in orders if request.error)
+    failures = Counter(int(request.done_s) for request in requests if request.error)
+    given_up = Counter(int(at + scene.patience_s) for at in dropped)
     done: dict[int, list[int]] = {second: [] for second in range(scene.duration_s + 60)}
     for request in requests:
         done[int(request.done_s)].append(request.response_us)
@@ -244,6 +246,8 @@ def _timeline(
                 scheduled=scheduled[second],
                 started=started[second],
                 requests=len(done[second]),
+                failures=failures[second],
+                dropped=given_up[second],
                 in_flight=sum(r.started_s <= second + 1 < r.done_s for r in requests),
                 backlog=sum(r.intended_s <= second + 1 < r.started_s for r in requests),
                 response_ms=histogram.quantiles(),
@@ -257,7 +261,7 @@ def _timeline(
 def _record(
     scene: Scene, arrivals: list[tuple[float, str]], requests: list[Request], dropped: list[float]
 ) -> RunResult:
-    timeline = _timeline(scene, arrivals, requests)
+    timeline = _timeline(scene, arrivals, requests, dropped)
     orders = _orders(requests)
     queueing = Histogram([max(1, round((r.started_s - r.intended_s) * 1e6)) for r in requests])
     return RunResult(
