@@ -125,7 +125,9 @@ def _sized(session: Session, host: str) -> list[str]:
     tps = _probe_target(session, plan, host) if session.options.target else _probe_service(session, plan)
     peak_tps = max(1, round(tps * PROBE_FRACTION))
     session.console.print(
-        f"At full speed {tps:,.0f} orders/s in a closed loop; the plan will peak at {peak_tps:,} ({PROBE_FRACTION:.0%})."
+        f"At full speed {tps:,.0f} orders/s in a closed loop; "
+        f"the plan will peak at {peak_tps:,} ({PROBE_FRACTION:.0%}).",
+        soft_wrap=True,
     )
     return ["--peak-tps", str(peak_tps)]
 
@@ -170,18 +172,28 @@ def _lead(session: Session, host: str, peak: list[str]) -> ExitCode:
     options = session.options
     port = free_port()
     folder = options.folder
-    common = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--skip-log-setup"]
+    common = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE)]
     environment = _allowed(options)
     master = [*common, "--master", "--master-bind-port", str(port), "--expect-workers", str(options.workers)]
-    master += [*options.plan_flags, *peak, "--host", host, "--run-dir", str(folder), "--console", options.console]
+    master += [
+        *options.plan_flags,
+        *peak,
+        "--host",
+        host,
+        "--run-dir",
+        str(folder),
+        "--console",
+        options.console,
+    ]
     master += [part for expr in options.slos for part in ("--slo", expr)]
     master += [part for name in options.allow_hosts for part in ("--allow-host", name)]
+    master += ["--logfile", str(folder / "master.log")]
     master += ["--web-port", str(options.web_port)] if options.web else ["--headless"]
     session.master = Child("master", master, environment=environment)
     worker = [*common, "--worker", "--master-port", str(port)]
-    for number in range(options.workers):
-        log = folder / f"worker-{number + 1}.log"
-        session.workers.append(Child(f"worker {number + 1}", worker, log=log, environment=environment))
+    for name in (f"worker-{number + 1}" for number in range(options.workers)):
+        log = folder / f"{name}.log"
+        session.workers.append(Child(name, worker, log=log, environment=environment))
     while session.master.running:
         wait_until(lambda: not session.master or not session.master.running, timeout_s=3600)
     return _code_of(session.master.process.returncode, folder)

@@ -24,11 +24,26 @@ PlannedTransactions = Callable[[float, float], float]
 _EMPTY = codec.encode(Histogram())
 
 
+_SUMMED = (
+    "scheduled",
+    "started",
+    "dropped",
+    "requests",
+    "failures",
+    "transactions_started",
+    "transactions_ok",
+    "transactions_failed",
+)
+_HIGHEST = ("in_flight", "backlog", "lag_p99_us")
+
+
 @dataclass(slots=True)
 class _Bin:
     scheduled: int = 0
     started: int = 0
+    dropped: int = 0
     requests: int = 0
+    failures: int = 0
     transactions_started: int = 0
     transactions_ok: int = 0
     transactions_failed: int = 0
@@ -38,16 +53,9 @@ class _Bin:
     response: bytes = _EMPTY
 
     def add(self, other: "_Bin") -> None:
-        for name in (
-            "scheduled",
-            "started",
-            "requests",
-            "transactions_started",
-            "transactions_ok",
-            "transactions_failed",
-        ):
+        for name in _SUMMED:
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name in ("in_flight", "backlog", "lag_p99_us"):
+        for name in _HIGHEST:
             setattr(self, name, max(getattr(self, name), getattr(other, name)))
         self.response = codec.encode(_merged(self.response, other.response))
 
@@ -123,7 +131,9 @@ class Timeline:
             failed_tps=bin_.transactions_failed / self.bin_s,
             scheduled=bin_.scheduled,
             started=bin_.started,
+            dropped=bin_.dropped,
             requests=bin_.requests,
+            failures=bin_.failures,
             in_flight=bin_.in_flight,
             backlog=bin_.backlog,
             response_ms=response.quantiles(),
@@ -140,7 +150,9 @@ def _reduced(second: Second, in_flight: int, backlog: int) -> _Bin:
     return _Bin(
         scheduled=second.scheduled,
         started=second.started,
+        dropped=second.dropped,
         requests=sum(endpoint.requests for endpoint in endpoints),
+        failures=sum(endpoint.failures for endpoint in endpoints),
         transactions_started=second.transactions_started,
         transactions_ok=second.transactions_ok,
         transactions_failed=second.transactions_failed,

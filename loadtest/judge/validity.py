@@ -32,9 +32,9 @@ def _late(result: RunResult) -> list[str]:
     if result.generator.dispatch_lag_ms.p99 <= MAX_LAG_P99_MS:
         return []
     late = [w for w in result.generator.per_worker if w["dispatch_lag_p99_ms"] > MAX_LAG_P99_MS]
+    lag_ms = result.generator.dispatch_lag_ms.p99
     return [_late_worker(worker) for worker in late] or [
-        f"arrivals were {result.generator.dispatch_lag_ms.p99:.0f} ms late at p99 "
-        f"(more than {MAX_LAG_P99_MS:.0f} ms): use more workers or a lower peak"
+        f"arrivals were {lag_ms:.0f} ms late at p99, more than {MAX_LAG_P99_MS:.0f} ms: use more workers or a lower peak"
     ]
 
 
@@ -69,7 +69,9 @@ def _off_schedule(result: RunResult) -> list[str]:
     if not arrivals.planned:
         return ["the plan held no arrival: nothing was measured"]
     if arrivals.lost < 0:
-        return [f"{-arrivals.lost} arrivals were served that the plan does not hold: a worker ran a wrong slot"]
+        return [
+            f"{-arrivals.lost} arrivals were served that the plan does not hold: a worker ran a wrong slot"
+        ]
     missing = arrivals.lost / arrivals.planned
     if missing <= MAX_RATE_ERROR:
         return []

@@ -12,10 +12,10 @@ from locust.env import Environment
 from locust.runners import MasterRunner, Runner, WorkerRunner
 
 from loadtest.drive import serving
-from loadtest.drive.preflight import Unreachable, check_target
+from loadtest.drive.errors import HostNotAllowed
+from loadtest.drive.preflight import UnreachableError, check_target
 from loadtest.drive.run_context import RunContext, enter_run
 from loadtest.drive.shape import PlanShape, PoolDispatcher
-from loadtest.drive.targets import HostNotAllowed
 from loadtest.exit_codes import ExitCode
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER, listen
 from loadtest.judge.slo_syntax import SloError, check, parse
@@ -27,7 +27,7 @@ from loadtest.plugin.worker import WorkerRun, add_user_classes
 from loadtest.publish.artefacts import new_run_folder
 
 LOOPBACK = "127.0.0.1"
-BAD_INPUT = (PlanError, SloError, HostNotAllowed, Unreachable)
+BAD_INPUT = (PlanError, SloError, HostNotAllowed, UnreachableError)
 
 logger = logging.getLogger(__name__)
 
@@ -59,15 +59,15 @@ class Plugin:
 
     def on_test_start(self, environment: Environment, **_: Any) -> None:
         """Begin our part of the run."""
-        runner = environment.runner
-        assert runner is not None
+        runner, options = environment.runner, environment.parsed_options
+        if runner is None or options is None:
+            return
         if not isinstance(runner, WorkerRunner) and self._prepared is not None:
             self.master, self._prepared = self._prepared, None
-            assert environment.parsed_options is not None
-            environment.parsed_options.singlesday_plan = self.master.plan.to_json().decode()
-            environment.parsed_options.singlesday_run = (self.master.info.id, str(self.master.folder))
+            options.singlesday_plan = self.master.plan.to_json().decode()
+            options.singlesday_run = (self.master.info.id, str(self.master.folder))
         if not isinstance(runner, MasterRunner):
-            self._work(environment, runner)
+            self._work(environment, runner, options)
 
     def on_test_stopping(self, environment: Environment, **_: Any) -> None:
         """Deliver before Locust kills the users, whoever asked it to stop."""
@@ -91,10 +91,8 @@ class Plugin:
             self.master.stop("it was stopped by a signal")
             environment.process_exit_code = int(self.master.exit_code)
 
-    def prepare(self, environment: Environment, runner: Runner) -> int:
+    def prepare(self, environment: Environment, runner: Runner, options: Namespace) -> int:
         """Make the next run ready to start; how many users it wants over the whole fleet."""
-        options = environment.parsed_options
-        assert options is not None
         plan, slos = read_plan(options, environment.host)
         workers = runner.worker_count if isinstance(runner, MasterRunner) else 1
         folder = Path(options.run_dir) if options.run_dir else new_run_folder(Path(options.out), plan.name)
@@ -114,19 +112,18 @@ class Plugin:
         environment.dispatcher_class = PoolDispatcher
         shape = PlanShape()
         shape.runner = runner
-        shape.prepare = lambda: self.prepare(environment, runner)
+        shape.prepare = lambda: self.prepare(environment, runner, options)
         shape.is_over = lambda: self.master is not None and self.master.over
         environment.shape_class = shape
         if options.console != "locust":
             logging.getLogger("locust.stats_logger").setLevel(logging.WARNING)
         listen(runner, TO_MASTER, self._on_master_message)
 
-    def _work(self, environment: Environment, runner: Runner) -> None:
-        options = vars(environment.parsed_options or Namespace())
+    def _work(self, environment: Environment, runner: Runner, options: Namespace) -> None:
         if "singlesday_plan" not in options:
             return
-        plan = Plan.from_json(options["singlesday_plan"].encode())
-        run_id, folder = options["singlesday_run"]
+        plan = Plan.from_json(options.singlesday_plan.encode())
+        run_id, folder = options.singlesday_run
         add_user_classes(environment, plan)
         tag_requests(environment, run_id)
         worker = max(getattr(runner, "worker_index", 0), 0)

@@ -31,7 +31,9 @@ def in_hub(action: Callable[[], None]) -> None:
 class Loop:
     """An `OpenLoop` over a list of (offset, scenario), with users that serve until told to stop."""
 
-    def __init__(self, offsets: list[tuple[int, int]], *, patience_ns: int = 10 * S, scenarios: int = 1) -> None:
+    def __init__(
+        self, offsets: list[tuple[int, int]], *, patience_ns: int = 10 * S, scenarios: int = 1
+    ) -> None:
         self.clock = VirtualClock()
         self.served: list[tuple[int, Arrival]] = []
         self.loop = OpenLoop(
