@@ -33,8 +33,9 @@ def _late(result: RunResult) -> list[str]:
         return []
     late = [w for w in result.generator.per_worker if w["dispatch_lag_p99_ms"] > MAX_LAG_P99_MS]
     lag_ms = result.generator.dispatch_lag_ms.p99
+    advice = "use more workers or a lower peak"
     return [_late_worker(worker) for worker in late] or [
-        f"arrivals were {lag_ms:.0f} ms late at p99, more than {MAX_LAG_P99_MS:.0f} ms: use more workers or a lower peak"
+        f"arrivals were {lag_ms:.0f} ms late at p99, more than {MAX_LAG_P99_MS:.0f} ms: {advice}"
     ]
 
 

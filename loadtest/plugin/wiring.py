@@ -1,11 +1,13 @@
 """The event handlers: which of Locust's moments become which of ours."""
 
 import logging
+import signal
 import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+import gevent
 from locust import events
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
@@ -109,6 +111,8 @@ class Plugin:
                 check_target(environment.host, [*plan.targets, *options.allow_host])
             except BAD_INPUT as error:
                 refuse(error)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                gevent.signal_handler(number, self._on_signal, number)
         environment.dispatcher_class = PoolDispatcher
         shape = PlanShape()
         shape.runner = runner
@@ -118,6 +122,12 @@ class Plugin:
         if options.console != "locust":
             logging.getLogger("locust.stats_logger").setLevel(logging.WARNING)
         listen(runner, TO_MASTER, self._on_master_message)
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        """End a headless run; Locust itself would die of SIGTERM until the test is over."""
+        if self.master is None:
+            sys.exit(int(ExitCode.ABORTED))
+        self.master.stop(f"it was stopped by {number.name}")
 
     def _work(self, environment: Environment, runner: Runner, options: Namespace) -> None:
         if "singlesday_plan" not in options:
