@@ -1,4 +1,4 @@
-"""The SQL of one batch in SQLite.
+"""The SQL of a batch of purchases in SQLite.
 
 The rules are `group_commit`'s; this file only reads and writes. Every statement is one call to SQLite's step
 function, because each step lets go of the interpreter lock and must win it back from the event loop: reads
@@ -10,13 +10,14 @@ alone, but with a busy loop beside it falls to a quarter of this: 2,185 against 
 # ruff: noqa: S608 - only our own table names are put into statements; values are bound
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
 
 from target_service.inventory import wanted_skus
 from target_service.orders import Order, Purchase
+from target_service.store.base import Change
 from target_service.store.group_commit import Answer, Delivery, by_run, plan
 
 LARGEST_INSERT = 256
@@ -32,10 +33,11 @@ class Tables(NamedTuple):
 
     orders: str
     stock: str
+    parcels: str
 
 
-LIVE_TABLES = Tables("orders", "stock")
-SHADOW_TABLES = Tables("shadow_orders", "shadow_stock")
+LIVE_TABLES = Tables("orders", "stock", "parcels")
+SHADOW_TABLES = Tables("shadow_orders", "shadow_stock", "shadow_parcels")
 
 
 def tables_of(run_id: str) -> Tables:
@@ -43,12 +45,12 @@ def tables_of(run_id: str) -> Tables:
     return SHADOW_TABLES if run_id else LIVE_TABLES
 
 
-def apply_batch(
-    connection: sqlite3.Connection, purchases: Sequence[Purchase], initial_units: int
+def apply_purchases(
+    connection: sqlite3.Connection, batch: Iterable[Change], initial_units: int
 ) -> dict[int, Answer]:
-    """Write a batch inside the open transaction; answers by place in `purchases`, none for those put off."""
+    """Write a batch's purchases inside the open transaction; answers by place, none for those put off."""
     answers: dict[int, Answer] = {}
-    for run_id, deliveries in by_run(purchases).items():
+    for run_id, deliveries in by_run(batch).items():
         answers |= _apply_run(connection, run_id, deliveries, initial_units)
     return answers
 
