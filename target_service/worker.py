@@ -23,8 +23,9 @@ from target_service.app import Server
 from target_service.config import Config
 from target_service.faults import Drill
 from target_service.metrics import SharedMetrics, WorkerMetrics
-from target_service.store.base import StoreOpenError
+from target_service.store.base import StoreOpenError, StoreUnavailableError
 
+EXIT_FAILURE = 1
 EXIT_USAGE = 2
 SWITCH_INTERVAL_S = 0.0005
 """How long the event loop may keep the interpreter lock from the store's thread (5 ms by default: as long as
@@ -59,6 +60,9 @@ def main() -> int:
     except StoreOpenError as error:
         sys.stderr.write(f"target_service: error: argument --store: {error}\n")
         return EXIT_USAGE
+    except StoreUnavailableError as error:
+        sys.stderr.write(f"target_service: {error}\n")
+        return EXIT_FAILURE
     return 0
 
 

@@ -10,12 +10,26 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from target_service.idempotency import KeyReusedError
 from target_service.inventory import allot
 from target_service.orders import Purchase, Receipt
+from target_service.parcels import OutOfOrderError, ParcelExistsError, UnknownParcelError
+from target_service.payments import PaymentRefusedError, UnknownOrderError, WrongAmountError
 from target_service.store.base import Change, DeadlineError, Result
 
 LARGEST_BATCH = 1024
+
+RULES = (
+    OutOfOrderError,
+    ParcelExistsError,
+    PaymentRefusedError,
+    UnknownOrderError,
+    UnknownParcelError,
+    WrongAmountError,
+)
+"""What a change may be refused with; each is raised before anything is written."""
 
 Answer = Result | Exception
 """What one change is told: its result, or why it was not made."""
@@ -124,3 +138,12 @@ def _units(served: Iterable[Delivery]) -> dict[int, int]:
         for sku_no, units in delivery.purchase.quantities.items():
             taken[sku_no] = taken.get(sku_no, 0) + units
     return taken
+
+
+def returned_units(cancelled: Iterable[tuple[int, str, str]]) -> dict[tuple[str, int], int]:
+    """Units to put back on sale, by run and product, of rows (order number, run id, lines)."""
+    units: dict[tuple[str, int], int] = {}
+    for _, run_id, lines in cancelled:
+        for sku_no, quantity, _ in msgspec.json.decode(lines):
+            units[run_id, sku_no] = units.get((run_id, sku_no), 0) + quantity
+    return units

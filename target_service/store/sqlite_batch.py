@@ -11,7 +11,7 @@ alone, but with a busy loop beside it falls to a quarter of this: 2,185 against 
 
 import sqlite3
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -19,6 +19,7 @@ from target_service.inventory import wanted_skus
 from target_service.orders import Order, Purchase
 from target_service.store.base import Change
 from target_service.store.group_commit import Answer, Delivery, by_run, plan
+from target_service.store.tables import Tables, tables_of
 
 LARGEST_INSERT = 256
 """Rows in one INSERT; smaller powers of two serve the rest, so that few statements stay prepared."""
@@ -26,23 +27,6 @@ LARGEST_INSERT = 256
 ORDER_COLUMNS = "order_id, run_id, idempotency_key, part, buyer_id, total_cents, lines"
 
 _to_json = msgspec.json.Encoder().encode
-
-
-class Tables(NamedTuple):
-    """Where one kind of traffic lives."""
-
-    orders: str
-    stock: str
-    parcels: str
-
-
-LIVE_TABLES = Tables("orders", "stock", "parcels")
-SHADOW_TABLES = Tables("shadow_orders", "shadow_stock", "shadow_parcels")
-
-
-def tables_of(run_id: str) -> Tables:
-    """The tables of this run's traffic."""
-    return SHADOW_TABLES if run_id else LIVE_TABLES
 
 
 def apply_purchases(
@@ -63,7 +47,9 @@ def _apply_run(
     left = _units_left(connection, tables, run_id, wanted_skus(deliveries), initial_units)
     decided = plan(deliveries, known, left)
     _insert_orders(connection, tables, decided.new)
-    _deduct(connection, tables, run_id, decided.taken, initial_units)
+    _write_stock(
+        connection, tables, run_id, {sku_no: left[sku_no] for sku_no in decided.taken}, initial_units
+    )
     return decided.answers
 
 
@@ -118,21 +104,19 @@ def _insert_orders(connection: sqlite3.Connection, tables: Tables, purchases: It
     insert_rows(connection, f"INSERT INTO {tables.orders} ({ORDER_COLUMNS})", 7, values)
 
 
-def _deduct(
-    connection: sqlite3.Connection, tables: Tables, run_id: str, taken: dict[int, int], initial_units: int
+def _write_stock(
+    connection: sqlite3.Connection, tables: Tables, run_id: str, left: dict[int, int], initial_units: int
 ) -> None:
+    """Write what is left of each product: it was read in this transaction, which no other can overtake."""
     values: list[Any] = []
-    for sku_no, units in taken.items():
-        values += (run_id, sku_no, initial_units, initial_units - units)
+    for sku_no, units in left.items():
+        values += (run_id, sku_no, initial_units, units)
     insert_rows(
         connection,
         f"INSERT INTO {tables.stock} (run_id, sku_no, initial, available)",
         4,
         values,
-        # What the new row would have sold is what the old row now sells; the CHECK guards against less than
-        # none.
-        " ON CONFLICT (run_id, sku_no) DO UPDATE"
-        " SET available = available - (excluded.initial - excluded.available)",
+        " ON CONFLICT (run_id, sku_no) DO UPDATE SET available = excluded.available",
     )
 
 

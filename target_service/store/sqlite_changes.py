@@ -6,19 +6,16 @@ They share their commit with the purchases around them, so even row by row they 
 # ruff: noqa: S608 - only our own table names are put into statements; values are bound
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from target_service.orders import Order
 from target_service.parcels import (
-    OutOfOrderError,
     Parcel,
     ParcelEvent,
-    ParcelExistsError,
     Scan,
-    UnknownParcelError,
     apply_scan,
     register,
 )
@@ -26,24 +23,11 @@ from target_service.payments import (
     CANCELLED,
     CREATED,
     Payment,
-    PaymentRefusedError,
-    UnknownOrderError,
-    WrongAmountError,
     settle,
 )
 from target_service.store.base import CancelUnpaid, Change, ExpireKeys, PurgeRun, Restock, StockLevel
-from target_service.store.group_commit import Answer
-from target_service.store.sqlite_batch import LIVE_TABLES, SHADOW_TABLES, Tables, tables_of
-
-RULES = (
-    OutOfOrderError,
-    ParcelExistsError,
-    PaymentRefusedError,
-    UnknownOrderError,
-    UnknownParcelError,
-    WrongAmountError,
-)
-"""What a change may be refused with; each is raised before anything is written."""
+from target_service.store.group_commit import RULES, Answer, returned_units
+from target_service.store.tables import LIVE_TABLES, SHADOW_TABLES, Tables, tables_of
 
 _events_of = msgspec.json.Decoder(tuple[ParcelEvent, ...]).decode
 _to_json = msgspec.json.Encoder().encode
@@ -142,17 +126,9 @@ def _cancel_in(connection: sqlite3.Connection, tables: Tables, cancel: CancelUnp
     )
     connection.executemany(
         f"UPDATE {tables.stock} SET available = available + ? WHERE run_id = ? AND sku_no = ?",
-        _returned_units(unpaid),
+        [(units, run_id, sku_no) for (run_id, sku_no), units in returned_units(unpaid).items()],
     )
     return len(unpaid)
-
-
-def _returned_units(unpaid: Iterable[tuple[int, str, str]]) -> list[tuple[int, str, int]]:
-    units: dict[tuple[str, int], int] = {}
-    for _, run_id, lines in unpaid:
-        for sku_no, quantity, _ in msgspec.json.decode(lines):
-            units[run_id, sku_no] = units.get((run_id, sku_no), 0) + quantity
-    return [(returned, run_id, sku_no) for (run_id, sku_no), returned in units.items()]
 
 
 def _expire_keys(connection: sqlite3.Connection, expire: ExpireKeys, _initial_units: int) -> int:
