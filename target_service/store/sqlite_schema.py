@@ -48,6 +48,18 @@ def _stock_table(name: str, run_check: str) -> tuple[str, ...]:
     )
 
 
+def _parcels_table(name: str, run_check: str) -> tuple[str, ...]:
+    return (
+        f"""CREATE TABLE {name} (
+            parcel_id INTEGER PRIMARY KEY,
+            run_id TEXT NOT NULL CHECK (run_id {run_check} ''),
+            order_id INTEGER NOT NULL,
+            destination TEXT NOT NULL,
+            events TEXT NOT NULL
+        )""",
+    )
+
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         "CREATE TABLE writers (writer_id INTEGER PRIMARY KEY AUTOINCREMENT, started_at TEXT NOT NULL)",
@@ -55,6 +67,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         *_orders_table("shadow_orders", "<>"),
         *_stock_table("stock", "="),
         *_stock_table("shadow_stock", "<>"),
+        *_parcels_table("parcels", "="),
+        *_parcels_table("shadow_parcels", "<>"),
     ),
 )
 """Each entry brings the schema one version further; entries are only ever added at the end."""

@@ -91,7 +91,8 @@ def test_stopping_under_load_loses_no_acknowledged_order(tmp_path: Path, number:
 def test_a_request_that_was_accepted_is_answered_while_draining(tmp_path: Path) -> None:
     with running(tmp_path) as service, socket.create_connection(service.address) as client:
         body = b'{"buyer_id":1,"lines":[{"sku":"sku-000001","quantity":1}]}'
-        head = f"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+        head = "POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        head += f"Content-Length: {len(body)}"
         client.sendall(head.encode() + b"\r\n\r\n" + body[:10])
         wait_until(lambda: service.metric("orders_in_flight") == 1)
         service.process.send_signal(signal.SIGTERM)
@@ -207,7 +208,7 @@ def test_a_store_that_cannot_be_opened_ends_with_two_and_names_it(tmp_path: Path
 
 
 def test_the_configuration_is_printed_without_secrets(tmp_path: Path) -> None:
-    with running(tmp_path, ORDERS_ADMIN_TOKEN="sesame-9") as service:
+    with running(tmp_path, ORDERS_ADMIN_TOKEN="sesame-9") as service:  # noqa: S106 - made up
         said = service.log.read_text()
         assert f'"store": "sqlite:///{tmp_path}/orders.db"' in said
         assert '"admin_token": "set"' in said
