@@ -87,7 +87,7 @@ def run(
             target=target,
             slos=slo or [],
             allow_hosts=allow_host or [],
-            folder=new_run_folder(out, checked.name),
+            folder=new_run_folder(out, "web" if web else checked.name),
             console="quiet" if quiet else "json" if json_lines else "auto",
             web=web,
             web_port=web_port,
@@ -95,7 +95,11 @@ def run(
         check_run(options)
     except BAD_INPUT as error:
         refuse(error)
-    raise typer.Exit(int(runner.run(options, console)))
+    try:
+        raise typer.Exit(int(runner.run(options, console)))
+    except (runner.RunError, runner.ServiceError) as error:
+        errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(int(ExitCode.INTERNAL_ERROR)) from error
 
 
 @app.command(
