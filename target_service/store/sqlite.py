@@ -46,11 +46,8 @@ from target_service.store.base import (
 )
 from target_service.store.group_commit import Waiting
 from target_service.store.sqlite_changes import find_order, find_parcel, find_stock
-from target_service.store.sqlite_schema import connect, prepare, retry_while_locked
+from target_service.store.sqlite_schema import OPEN_WAIT_S, connect, prepare, retry_while_locked
 from target_service.store.sqlite_writer import Writer
-
-OPEN_WAIT_S = 5.0
-"""Longest wait for another process that migrates the file."""
 
 T = TypeVar("T")
 

@@ -230,7 +230,7 @@ def test_nothing_of_a_run_listens_beyond_loopback(service: Service) -> None:
 
 def listening(process: psutil.Process) -> list[tuple[str, int]]:
     connections = process.net_connections(kind="tcp")
-    return [tuple(c.laddr) for c in connections if c.status == psutil.CONN_LISTEN]
+    return [(c.laddr[0], c.laddr[1]) for c in connections if c.status == psutil.CONN_LISTEN]
 
 
 def test_killed_run_leaves_no_process_behind(tmp_path: Path) -> None:
