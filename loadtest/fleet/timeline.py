@@ -94,7 +94,13 @@ class Timeline:
         for index, second in self._whole.items():
             self._put(merged, index, second)
         for number in sorted(merged):
-            yield self._point(number, merged[number], planned)
+            yield self._point(number, self.bin_s, merged[number], planned)
+
+    def points_between(self, from_s: int, to_s: int, planned: PlannedTransactions) -> Iterator[TimelinePoint]:
+        """Seconds [from_s, to_s) one by one, as far as they are still whole, also those in which nothing happened."""
+        for index in range(max(from_s, to_s - WHOLE_SECONDS), to_s):
+            second = self._whole.get(index, Second(index))
+            yield self._point(index, 1, _reduced(second, *self._gauges.get(index, (0, 0))), planned)
 
     def _settle(self, index: int, second: Second) -> None:
         self._put(self._bins, index, second)
@@ -120,15 +126,16 @@ class Timeline:
                 halved[number // 2] = bin_
         self._bins = halved
 
-    def _point(self, number: int, bin_: _Bin, planned: PlannedTransactions) -> TimelinePoint:
-        from_s, to_s = number * self.bin_s, (number + 1) * self.bin_s
+    @staticmethod
+    def _point(number: int, bin_s: int, bin_: _Bin, planned: PlannedTransactions) -> TimelinePoint:
+        from_s, to_s = number * bin_s, (number + 1) * bin_s
         response = codec.decode(bin_.response)
         return TimelinePoint(
             t_s=from_s,
-            planned_tps=planned(from_s, to_s) / self.bin_s,
-            started_tps=bin_.transactions_started / self.bin_s,
-            completed_tps=bin_.transactions_ok / self.bin_s,
-            failed_tps=bin_.transactions_failed / self.bin_s,
+            planned_tps=planned(from_s, to_s) / bin_s,
+            started_tps=bin_.transactions_started / bin_s,
+            completed_tps=bin_.transactions_ok / bin_s,
+            failed_tps=bin_.transactions_failed / bin_s,
             scheduled=bin_.scheduled,
             started=bin_.started,
             dropped=bin_.dropped,

@@ -20,11 +20,12 @@ from loadtest.drive.run_context import RunContext, enter_run
 from loadtest.drive.shape import PlanShape, PoolDispatcher
 from loadtest.exit_codes import ExitCode
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER, listen
-from loadtest.judge.slo_syntax import SloError, check, parse
+from loadtest.judge.abort import AbortCondition, unless
+from loadtest.judge.slo_syntax import Slo, SloError, check, parse
 from loadtest.plan.plan_file import Plan, PlanError
 from loadtest.plugin.master import MasterRun
 from loadtest.plugin.options import add_options, plan_from
-from loadtest.plugin.progress import show_progress
+from loadtest.plugin.progress import LOCUSTS_OWN, show_progress
 from loadtest.plugin.worker import WorkerRun, add_user_classes
 from loadtest.publish.artefacts import new_run_folder
 
@@ -92,22 +93,25 @@ class Plugin:
         if self.master is not None and not isinstance(environment.runner, WorkerRunner):
             self.master.stop("it was stopped by a signal")
             environment.process_exit_code = int(self.master.exit_code)
+            options = environment.parsed_options
+            if options is not None and options.headless and options.console == LOCUSTS_OWN:
+                self.master.print_verdict()
 
     def prepare(self, environment: Environment, runner: Runner, options: Namespace) -> int:
         """Make the next run ready to start; how many users it wants over the whole fleet."""
-        plan, slos = read_plan(options, environment.host)
+        plan, slos, aborts = read_plan(options, environment.host)
         workers = runner.worker_count if isinstance(runner, MasterRunner) else 1
         folder = Path(options.run_dir) if options.run_dir else new_run_folder(Path(options.out), plan.name)
         add_user_classes(environment, plan)
         PoolDispatcher.pool = pool_of(plan, max(workers, 1))
-        self._prepared = MasterRun(environment, runner, plan, slos, folder=folder, workers=workers)
+        self._prepared = MasterRun(environment, runner, plan, slos, aborts, folder=folder, workers=workers)
         show_progress(self._prepared, options.console)
         return sum(PoolDispatcher.pool.values()) * max(workers, 1)
 
     def _lead(self, environment: Environment, runner: Runner, options: Namespace) -> None:
         if options.headless:
             try:
-                plan, _ = read_plan(options, environment.host)
+                plan, *_ = read_plan(options, environment.host)
                 check_target(environment.host, [*plan.targets, *options.allow_host])
             except BAD_INPUT as error:
                 refuse(error)
@@ -151,8 +155,8 @@ class Plugin:
             self.worker.on_message(message)
 
 
-def read_plan(options: Namespace, host: str | None) -> tuple[Plan, list[Any]]:
-    """The plan and its objectives, checked. Raises one of `BAD_INPUT`."""
+def read_plan(options: Namespace, host: str | None) -> tuple[Plan, list[Slo], list[AbortCondition]]:
+    """The plan, its objectives and what aborts it, checked. Raises one of `BAD_INPUT`."""
     plan = plan_from(options)
     phases = {phase.name for phase in plan.profile().phases}
     slos = [parse(expr) for expr in (*plan.slos, *options.slo)]
@@ -160,7 +164,7 @@ def read_plan(options: Namespace, host: str | None) -> tuple[Plan, list[Any]]:
         check(slo, (), phases)
     if not host:
         raise PlanError("--host: expected the address of the service, for example http://127.0.0.1:8080")
-    return plan, slos
+    return plan, slos, [unless(expr, plan.abort.after_s) for expr in plan.abort.unless]
 
 
 def pool_of(plan: Plan, workers: int) -> dict[str, int]:
