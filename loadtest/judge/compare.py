@@ -26,9 +26,9 @@ from loadtest.measure.run_result import RunResult, TimelinePoint
 BATCHES = 20
 LEAST_BATCHES = 8
 CONFIDENCE = 0.98
-"""That no metric at all raises a false alarm, if stretches were independent. They are not quite: in simulated
-pairs of runs whose latency wanders by 5 % (tests/judge/test_compare.py, 200 pairs), 1.5 % raised one and 0.5 %
-missed a p99 that was 10 % higher with runs of two minutes; 5 % and 6.5 % with runs of one minute."""
+"""That no metric at all raises a false alarm, if stretches were independent. They are not quite: of 200
+simulated pairs of two-minute runs whose latency wanders by 5 % (tests/judge/test_compare.py) 1.5 % raised one
+and 0.5 % missed a p99 that was 10 % higher; with one-minute runs it was 5 % and 6.5 %."""
 RESAMPLES = 4000
 LEAST_RATIO = 0.02
 """A shift of less than 2 % is not worth a verdict, however certain."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from loadtest.judge.drift import find_drift
 from loadtest.measure.run_result import RunResult, TimelinePoint
 from loadtest.publish import charts, wording
 from loadtest.publish.artefact import write_whole
@@ -43,6 +44,7 @@ def render(result: RunResult) -> str:
         identities=wording.identities(result),
         errors=_errors(result),
         environment=_environment(result),
+        trends=find_drift(result),
         data=_page_data(result),
         style=style,
         script=script,

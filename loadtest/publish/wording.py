@@ -7,6 +7,7 @@ quite everything or not quite nothing is never shown as 100% or 0%.
 import math
 from typing import NamedTuple
 
+from loadtest.judge.drift import Trend
 from loadtest.judge.slo import SloError, parse, with_unit
 from loadtest.measure.run_result import Audit, Endpoint, RunResult, SloResult
 
@@ -89,6 +90,22 @@ def observed(slo: SloResult) -> str:
         return with_unit(parse(slo.expr), slo.observed)
     except SloError:  # a record written by hand or by a later version; its number still stands
         return "no data" if slo.observed is None else f"{slo.observed:g}"
+
+
+def gauge(metric: str, value: float) -> str:
+    """A value by the unit that its metric's name ends in: `_ms`, `_bytes`, or a share of 1."""
+    if metric.endswith("_ms"):
+        return latency(value)
+    if metric.endswith("_bytes"):
+        return f"{_three_digits(value / 2**20)} MiB"
+    return percent(value) if metric in ("errors", "completed_share") else _three_digits(value)
+
+
+def slope(found: Trend, per_h: float) -> str:
+    """A slope as a share of the level an hour; errors, which may start at none, in percentage points."""
+    if found.metric == "errors":
+        return f"{per_h * 100:+.3g} points/h"
+    return f"{per_h / found.level * 100:+.2f}%/h" if found.level else f"{per_h:+.3g}/h"
 
 
 def main_endpoint(result: RunResult) -> tuple[str, Endpoint] | None:

@@ -181,6 +181,17 @@ def long_run() -> RunResult:
     return result
 
 
+def test_a_soak_shows_what_drifts() -> None:
+    result = long_run()
+    result.gauges = {"service_memory_bytes": [(t, 2e8 + t * 100) for t in range(0, 86_400, 60)]}
+    text = Page(html.render(result)).text
+    assert re.search(r"service memory bytes 19\d MiB \+0\.18%/h .* steady", text)
+    result.gauges = {"service_memory_bytes": [(t, 2e8 + t * 1000) for t in range(0, 86_400, 60)]}
+    assert re.search(
+        r"service memory bytes 2\d\d MiB \+1\.4\d%/h .* drifting", Page(html.render(result)).text
+    )
+
+
 @pytest.mark.parametrize("result", [a_failed_run(), long_run()], ids=["minute", "day"])
 def test_the_page_stays_under_300_kb(result: RunResult) -> None:
     assert len(html.render(result).encode()) < 300_000
