@@ -119,7 +119,7 @@ def _audit_tile(result: RunResult) -> tuple[str, str, str]:
 def _errors(result: RunResult) -> list[tuple[str, str, int, float]]:
     """(class, endpoint, count, share of the endpoint's requests), most frequent first."""
     rows = [
-        (error, name, count, count / endpoint.requests)
+        (error, name, count, count / max(1, endpoint.requests))
         for name, endpoint in result.endpoints.items()
         for error, count in endpoint.errors.items()
     ]

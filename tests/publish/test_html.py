@@ -169,7 +169,7 @@ def long_run() -> RunResult:
             completed_tps=4999.9 + at,
             response_ms=result.timeline[at % 60].response_ms,
             heat=[
-                (2**octave * quarter, 1 + 7 ** (at + octave * quarter) % 9973)
+                (2**octave * quarter, 1 + (at * 31 + octave * quarter * 7919) % 9973)
                 for octave in range(8, 20)
                 for quarter in (4, 5, 6, 7)
             ],

@@ -71,7 +71,7 @@ def test_the_record_is_named_beside_a_rate() -> None:
 def test_a_failed_run_names_each_missed_objective_with_what_was_seen() -> None:
     head = wording.headline(a_failed_run())
     assert (head.word, head.sentence) == ("FAIL", "2 of 5 objectives missed.")
-    assert head.reasons[0].startswith("p99.9(POST /orders) < 250ms: observed 11")
+    assert head.reasons[0].startswith("p99.9(POST /orders) < 250ms: observed 1,1")
 
 
 def test_an_objective_without_data_says_why() -> None:
@@ -88,6 +88,15 @@ def test_a_pass_says_what_was_checked() -> None:
     assert wording.headline(result).sentence == (
         "All 3 objectives were met, the generator kept its schedule and the books balance."
     )
+
+
+def test_a_verdict_of_a_later_version_is_refused_by_name() -> None:
+    result = a_failed_run()
+    result.verdict = "MAYBE"
+    with pytest.raises(
+        ValueError, match="verdict 'MAYBE': expected one of PASS, FAIL, INVALID, ABORTED, AUDIT"
+    ):
+        wording.headline(result)
 
 
 def test_an_invalid_run_gives_its_reasons_and_claims_nothing_about_the_target() -> None:
