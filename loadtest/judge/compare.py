@@ -7,8 +7,9 @@ is bootstrapped, in its studentised form (P. Hall, Ann. Statist. 16, 1988), sinc
 bootstrap is too sure of itself with so few values. The confidence is shared out among the metrics
 (Bonferroni), so that it holds for the comparison as a whole.
 
-Latencies and throughput are compared as ratios, in logarithms, error rates as differences. A stretch is
-represented by its median second: the typical second decides, and a stall or two do not.
+Latencies and throughput are compared as ratios, in logarithms, and a stretch is represented by its median
+second: the typical second decides, and a stall or two do not. Error rates are compared as differences of
+means, since the typical second has no error at all.
 
 What one pair of runs cannot show is how much the machine differs from run to run: compare on a quiet one.
 """
@@ -25,9 +26,9 @@ from loadtest.measure.run_result import RunResult, TimelinePoint
 BATCHES = 20
 LEAST_BATCHES = 8
 CONFIDENCE = 0.98
-"""That no metric at all raises a false alarm, if stretches were independent. They are not quite: in simulated
-pairs of runs whose latency wanders by 5 % (tests/judge/test_compare.py, 200 pairs), 1 % raised one and 0.5 %
-missed a p99 that was 10 % higher with runs of two minutes; 5 % and 6.5 % with runs of one minute."""
+"""That no metric at all raises a false alarm, if stretches were independent. They are not quite: of 200
+simulated pairs of two-minute runs whose latency wanders by 5 % (tests/judge/test_compare.py) 1.5 % raised one
+and 0.5 % missed a p99 that was 10 % higher; with one-minute runs it was 5 % and 6.5 %."""
 RESAMPLES = 4000
 LEAST_RATIO = 0.02
 """A shift of less than 2 % is not worth a verdict, however certain."""
@@ -48,8 +49,16 @@ class Finding(Enum):
 
     WORSE = "worse"
     BETTER = "better"
-    SAME = "no change beyond the noise"
+    SAME = "noise"
     UNKNOWN = "too little data"
+
+
+class Unit(Enum):
+    """What a metric's values count."""
+
+    MS = "milliseconds"
+    TPS = "orders a second"
+    SHARE = "share of requests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +67,18 @@ class Metric:
 
     name: str
     read: Callable[[TimelinePoint], float | None]
-    higher_is_worse: bool
-    is_ratio: bool
+    unit: Unit
+    higher_is_worse: bool = True
+
+    @property
+    def is_ratio(self) -> bool:
+        """Whether a shift is a share of BASE rather than a difference from it."""
+        return self.unit is not Unit.SHARE
 
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """How one metric moved. A ratio's shift is a share (0.1 = 10 % more), an error rate's a difference."""
+    """How one metric moved: by a share of BASE (0.1 = 10 % more), the error rate by a difference."""
 
     metric: str
     base: float
@@ -73,7 +87,7 @@ class Shift:
     shift: float
     low: float
     high: float
-    is_ratio: bool
+    unit: Unit
     finding: Finding
 
 
@@ -100,17 +114,12 @@ def _quantile(name: str) -> Callable[[TimelinePoint], float | None]:
 
 
 METRICS = (
-    Metric("response p50", _quantile("p50"), higher_is_worse=True, is_ratio=True),
-    Metric("response p90", _quantile("p90"), higher_is_worse=True, is_ratio=True),
-    Metric("response p99", _quantile("p99"), higher_is_worse=True, is_ratio=True),
-    Metric("response p99.9", _quantile("p99_9"), higher_is_worse=True, is_ratio=True),
-    Metric("completed orders/s", lambda p: p.completed_tps or None, higher_is_worse=False, is_ratio=True),
-    Metric(
-        "error rate",
-        lambda p: p.failures / p.requests if p.requests else None,
-        higher_is_worse=True,
-        is_ratio=False,
-    ),
+    Metric("response p50", _quantile("p50"), Unit.MS),
+    Metric("response p90", _quantile("p90"), Unit.MS),
+    Metric("response p99", _quantile("p99"), Unit.MS),
+    Metric("response p99.9", _quantile("p99_9"), Unit.MS),
+    Metric("completed orders/s", lambda p: p.completed_tps or None, Unit.TPS, higher_is_worse=False),
+    Metric("error rate", lambda p: p.failures / p.requests if p.requests else None, Unit.SHARE),
 )
 
 
@@ -161,24 +170,25 @@ def _shift(
         if b is not None and h is not None
     ]
     if len(pairs) < LEAST_BATCHES:
-        return Shift(metric.name, 0, 0, 0, 0, 0, metric.is_ratio, Finding.UNKNOWN)
+        return Shift(metric.name, 0, 0, 0, 0, 0, metric.unit, Finding.UNKNOWN)
     outwards = math.expm1 if metric.is_ratio else float
     shift, low, high = (outwards(value) for value in interval([h - b for b, h in pairs]))
     levels = (fmean(side) for side in zip(*pairs, strict=True))
     typical_base, typical_head = (math.exp(level) if metric.is_ratio else level for level in levels)
     finding = _finding(metric, shift, low, high)
-    return Shift(metric.name, typical_base, typical_head, shift, low, high, metric.is_ratio, finding)
+    return Shift(metric.name, typical_base, typical_head, shift, low, high, metric.unit, finding)
 
 
 def _batches(metric: Metric, run: RunResult) -> list[float | None]:
-    """Each stretch's median second, in logarithms where ratios are compared; None where it has no data."""
+    """What represents each stretch, in logarithms where ratios are compared; None where it has no data."""
     values: list[list[float]] = [[] for _ in range(BATCHES)]
     for point in run.timeline:
         value = metric.read(point)
         place = int(point.t_s / run.run.duration_s * BATCHES) if run.run.duration_s else BATCHES
         if value is not None and 0 <= place < BATCHES and not (metric.is_ratio and value <= 0):
             values[place].append(math.log(value) if metric.is_ratio else value)
-    return [median(found) if found else None for found in values]
+    middle = median if metric.is_ratio else fmean
+    return [middle(found) if found else None for found in values]
 
 
 def _finding(metric: Metric, shift: float, low: float, high: float) -> Finding:

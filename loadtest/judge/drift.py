@@ -25,6 +25,8 @@ STRETCHES = 24
 LEAST_STRETCHES = 12
 """With fewer points Sen's normal approximation is too coarse at this confidence."""
 WARM_UP_SHARE = 0.1
+LEAST_DURATION_S = 1800.0
+"""Shorter runs are no soaks: their noise, extrapolated to an hour, looks like anything."""
 LEAST_RELATIVE_PER_H = 0.003
 """A slope below 0.3 % of the level an hour is not worth waking anybody."""
 LEAST_ERRORS_PER_H = 0.0001
@@ -53,8 +55,10 @@ class Trend:
 
 
 def find_drift(result: RunResult) -> list[Trend]:
-    """The trend of p99, errors, throughput and every sampled gauge; those too short to tell are left out."""
+    """The trend of p99, errors, throughput and every sampled gauge, where there is enough to tell."""
     duration_s = result.run.duration_s
+    if duration_s < LEAST_DURATION_S:
+        return []
     watched: list[tuple[str, Series, bool, float | None]] = [
         ("response_p99_ms", _p99(result.timeline), True, None),
         ("errors", _errors(result.timeline), True, LEAST_ERRORS_PER_H),

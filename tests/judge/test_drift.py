@@ -74,6 +74,12 @@ def test_a_hundred_clean_soaks_raise_no_alarm() -> None:
     assert [seed for seed in range(100, 200) if drifting(soak(seed))] == []
 
 
+def test_a_short_run_is_no_soak() -> None:
+    result = soak(1, leak_per_h=5.0)
+    result.run.duration_s = 1700.0
+    assert find_drift(result) == []
+
+
 def test_errors_that_pile_up_from_nothing_are_found() -> None:
     growing = [(float(t), t / 3600 * 0.001) for t in range(0, 6 * 3600, 60)]
     found = trend("errors", growing, 6 * 3600.0, bad_is_up=True, least_per_h=0.0001)
