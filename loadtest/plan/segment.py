@@ -8,8 +8,8 @@ two of them and inverts by a bracketed Newton search that ends when the instant 
 Accuracy. In binary floating point an arrival number n is known to one part in 2^53, so its instant is known
 to n / rate / 2^53 seconds whatever the formula. The formulas below lose no more than a few times that: under
 1 ns as long as n / rate stays under about 10^6 s, which a full-size Singles' Day (1.4 billion orders in 24
-hours, never under 4,000/s) keeps by a factor of three. Only where a rate falls to zero does an instant become
-less certain, and there only because the count itself leaves it open.
+hours) keeps by a factor of six. Only where a rate falls to zero does an instant become less certain, and
+there only because the count itself leaves it open.
 """
 
 from collections.abc import Iterator, Sequence
