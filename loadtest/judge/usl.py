@@ -156,7 +156,7 @@ class UslFit:
         return self._interval([law.ceiling_tps for law in (self.law, *self.replicates)])
 
     def bill(self, tps: float) -> Bill:
-        """The machines that `tps` takes. Raises ValueError for 0 TPS or less, and for what is out of reach."""
+        """The machines that `tps` takes. Raises ValueError for 0 TPS or less, or what is out of reach."""
         if tps <= 0:
             raise ValueError(f"expected a throughput above 0 TPS, got {tps:g}")
         cells, machines = self.law.cells_for(tps)

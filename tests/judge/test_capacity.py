@@ -85,9 +85,10 @@ def test_a_generator_at_its_end_makes_the_answer_a_lower_bound() -> None:
     assert found.sustained_tps <= 3000 < found.exceeded_tps
 
 
-def test_one_failure_between_invalid_runs_is_the_targets_word() -> None:
+@pytest.mark.parametrize("refusals", [(Outcome.INVALID, Outcome.FAIL), (Outcome.FAIL, Outcome.INVALID)])
+def test_one_failure_beside_an_invalid_run_is_the_targets_word(refusals: tuple[Outcome, Outcome]) -> None:
     search = CapacitySearch(100, tolerance=2)
-    for outcome in (Outcome.PASS, Outcome.INVALID, Outcome.FAIL):
+    for outcome in (Outcome.PASS, *refusals):
         search.record(outcome)
     assert search.next_tps is None
     assert search.result == Capacity(100, 200, Limit.TARGET, 3)
