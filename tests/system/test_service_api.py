@@ -138,9 +138,6 @@ def exchange(service: Service, sent: bytes, wait_s: float = 5.0) -> bytes:
 
 
 def test_a_body_that_does_not_come_is_given_up_with_408(service: Service) -> None:
-    head = (
-        b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
-    )
     began = time.monotonic()
     assert exchange(service, HEAD + b"Content-Length: 100\r\n\r\n{").startswith(b"HTTP/1.1 408")
     assert 0.4 < time.monotonic() - began < 3
