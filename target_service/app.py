@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
-from target_service.api.body import MAX_BODY_BYTES
+from target_service.api.body import BODY_DEADLINE_S, MAX_BODY_BYTES
 from target_service.api.operation import Service
 from target_service.config import Config
 from target_service.faults import Drill, Faults
@@ -31,8 +31,6 @@ from target_service.store.open import make_store
 IDLE_LINGER_S = 0.5
 UNREAD_BODY_LINGER_S = 1.0
 """How long the rest of a refused body is read, so that the refusal is not lost to a reset."""
-HEAD_DEADLINE_S = 75.0
-"""How long a connection may take over a request's head, or stay idle."""
 LAG_SAMPLE_S = 0.1
 BACKLOG = 4096
 
@@ -72,6 +70,7 @@ class Server:
         """Open the store and begin to answer. Raises StoreOpenError, StoreUnavailableError."""
         self._service = self._make_service(writer_id=await self._store.open())
         app = web.Application(client_max_size=MAX_BODY_BYTES, logger=log)
+        app[BODY_DEADLINE_S] = self._config.body_deadline_s
         add_routes(app, self._service)
         self._runner = web.AppRunner(
             app,
@@ -79,7 +78,7 @@ class Server:
             logger=protocol_log,
             auto_decompress=False,
             handler_cancellation=True,
-            keepalive_timeout=HEAD_DEADLINE_S,
+            keepalive_timeout=self._config.idle_s,
             lingering_time=UNREAD_BODY_LINGER_S,
             shutdown_timeout=self._config.drain_s,
         )

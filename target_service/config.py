@@ -30,6 +30,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     skus: int
     drain_s: float
     store_wait_s: float
+    body_deadline_s: float
+    idle_s: float
     reservation_s: float
     key_ttl_s: float
     most_in_flight: int
@@ -76,7 +78,8 @@ def _switch(text: str) -> bool:
     return text.lower() in ("1", "true", "yes")
 
 
-def _store(text: str) -> str:
+def store_dsn(text: str) -> str:
+    """Check that a text names a store. Raises argparse.ArgumentTypeError."""
     parts = urlsplit(text)
     if parts.scheme == "sqlite" and parts.path.strip("/") and not parts.netloc:
         return text
@@ -111,11 +114,13 @@ OPTIONS = (
     Option("admin_port", _integer(0, 65535), 8081, "port of /metrics and /admin; 0 picks a free one"),
     Option("admin_token", str, "", "bearer token for /admin/*; without one those paths are closed"),
     Option("workers", _integer(1, 64), 1, "worker processes that share the port"),
-    Option("store", _store, "sqlite:///orders.db", "sqlite:///FILE or postgresql://…"),
+    Option("store", store_dsn, "sqlite:///orders.db", "sqlite:///FILE or postgresql://…"),
     Option("stock", _integer(0, 10**12), 1_000_000, "units of each product before its first sale"),
     Option("skus", _integer(1, 999_999_999), 1_000_000, "products in the catalogue: sku-000001 and up"),
     Option("drain_s", _seconds(0.1, 3600), 10.0, "longest wait for running requests when stopping"),
     Option("store_wait_s", _seconds(0.01, 60), 2.0, "longest an order waits for a locked store"),
+    Option("body_deadline_s", _seconds(0.1, 3600), 10.0, "longest wait for the rest of a body"),
+    Option("idle_s", _seconds(0.1, 3600), 75.0, "longest a connection may be idle, or take over a head"),
     Option(
         "reservation_s", _seconds(0, 31_536_000), 1800.0, "unpaid orders are cancelled after this; 0: never"
     ),

@@ -17,7 +17,8 @@ from target_service.schema import (
 )
 
 MAX_BODY_BYTES = 64 * 1024
-BODY_DEADLINE_S = 10.0
+BODY_DEADLINE_S = web.AppKey("body_deadline_s", float)
+"""How long a body may take to arrive, in seconds."""
 
 T = TypeVar("T")
 
@@ -28,12 +29,10 @@ async def read_json(request: web.Request) -> bytes:
     try:
         if request.content.is_eof():
             return await request.read()
-        async with asyncio.timeout(BODY_DEADLINE_S):
+        async with asyncio.timeout(request.app[BODY_DEADLINE_S]):
             return await request.read()
     except TimeoutError:
-        raise ProblemError(
-            problem.BODY_TIMEOUT, f"not complete after {BODY_DEADLINE_S:g} s", close=True
-        ) from None
+        raise ProblemError(problem.BODY_TIMEOUT, "the rest of the body did not come", close=True) from None
     except web.HTTPRequestEntityTooLarge:
         raise _too_large() from None
     except web.PayloadAccessError as error:

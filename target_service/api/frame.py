@@ -131,7 +131,7 @@ async def _suffer(fault: Fault, request: web.Request) -> web.StreamResponse | No
         raise ProblemError(problem.DRILL, "a drill wanted this request to fail")
     elif fault.kind == "hang":
         await asyncio.sleep(HANG_S)
-    elif fault.kind == "reset" and isinstance(request.transport, asyncio.WriteTransport):
+    elif fault.kind == "reset" and request.transport is not None:
         request.transport.abort()
         return web.Response()
     elif fault.kind == "slow-body":
