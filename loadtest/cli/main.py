@@ -1,5 +1,6 @@
 """`singlesday`: the command line, one command a function, each a thin layer over a module of its own."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from loadtest.exit_codes import ExitCode
 from loadtest.measure.run_result import RunResult
 from loadtest.plan.duration import parse_duration
 from loadtest.plan.plan_file import Plan, PlanError
-from loadtest.publish.artefacts import RESULT, new_run_folder
+from loadtest.publish.run_folder import RESULT, new_run_folder
 
 app = typer.Typer(
     help="Load tests for the biggest day of the year: open-loop, measured from intent, audited.",
@@ -164,10 +165,39 @@ def audit(
 @app.command()
 def report(run_folder: Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN")]) -> None:
     """Draw report.html and the other files again from result.json."""
-    from loadtest.publish.artefacts import REPORT, draw  # noqa: PLC0415
+    from loadtest.publish.run_folder import REPORT, draw  # noqa: PLC0415
 
     draw(_read_result(run_folder), run_folder)
     console.print(f"wrote {run_folder / REPORT}", soft_wrap=True)
+
+
+@app.command()
+def compare(
+    base: Annotated[Path, typer.Argument(help="The run folder to compare with.", metavar="BASE")],
+    head: Annotated[Path, typer.Argument(help="The run folder to judge.", metavar="HEAD")],
+    html: Annotated[Path | None, typer.Option(help="Also write a page with the comparison.")] = None,
+) -> None:
+    """Say what got worse between two runs, telling change from noise; exit code 10 if something did."""
+    from loadtest.judge import compare as comparing  # noqa: PLC0415 - what only this command needs
+    from loadtest.publish import comparison as page  # noqa: PLC0415
+
+    try:
+        found = comparing.compare(_read_result(base), _read_result(head))
+    except comparing.CompareError as error:
+        refuse(error)
+    page.print_comparison(found, console)
+    if html is not None:
+        page.write(found, html)
+        console.print(f"wrote {html}", soft_wrap=True)
+    raise typer.Exit(int(ExitCode.SLO_FAIL if found.finding is comparing.Finding.WORSE else ExitCode.PASS))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of result.json."""
+    from loadtest.publish.schema import result_schema  # noqa: PLC0415
+
+    typer.echo(json.dumps(result_schema(), indent=1))
 
 
 def _write(path: Path, text: str) -> None:

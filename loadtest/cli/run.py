@@ -26,7 +26,7 @@ from loadtest.exit_codes import ExitCode
 from loadtest.judge.verdict import settle
 from loadtest.measure.run_result import RunResult
 from loadtest.plan.plan_file import Plan
-from loadtest.publish.artefacts import REPORT, RESULT, draw
+from loadtest.publish.run_folder import REPORT, RESULT, draw
 from loadtest.publish.summary import print_verdict
 
 __all__ = ["RunError", "RunOptions", "ServiceError", "free_port", "plan_flags", "run"]

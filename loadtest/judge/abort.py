@@ -113,4 +113,4 @@ def _reason(condition: AbortCondition, began_s: float, observed: float | None) -
         "nothing was answered any more" if observed is None else f"last {with_unit(condition.slo, observed)}"
     )
     since = f"since {began_s:g} s"
-    return f"aborted: {condition.slo.expr} for {condition.sustained_s:g} s ({since}, {last})"
+    return f"{condition.slo.expr} for {condition.sustained_s:g} s ({since}, {last})"

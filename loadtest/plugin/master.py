@@ -35,7 +35,7 @@ from loadtest.judge.slo_syntax import Slo
 from loadtest.judge.verdict import judge
 from loadtest.measure.run_result import RunInfo, RunResult
 from loadtest.plan.plan_file import Plan
-from loadtest.publish.artefacts import REPORT, deliver
+from loadtest.publish.run_folder import REPORT, deliver
 from loadtest.publish.summary import print_verdict
 
 TICK_S = 0.05

@@ -27,7 +27,7 @@ from loadtest.plugin.master import MasterRun
 from loadtest.plugin.options import add_options, plan_from
 from loadtest.plugin.progress import LOCUSTS_OWN, show_progress
 from loadtest.plugin.worker import WorkerRun, add_user_classes
-from loadtest.publish.artefacts import new_run_folder
+from loadtest.publish.run_folder import new_run_folder
 
 LOOPBACK = "127.0.0.1"
 BAD_INPUT = (PlanError, SloError, HostNotAllowed, UnreachableError)
