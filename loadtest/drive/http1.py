@@ -61,6 +61,8 @@ class ResponseReader:
         self._chunks: list[bytes] = []
         self.on_body = self._chunks.append  # httptools looks callbacks up once, so the list stays the same
         self._adopt_new_parser()
+        self.status = 0
+        self._clear(head_only=False)
         self.begin()
 
     def _adopt_new_parser(self) -> None:
@@ -73,8 +75,12 @@ class ResponseReader:
         """Expect a new response. `head_only` says that the request was a HEAD."""
         self.complete = False
         self.keep_alive = False  # whether the connection can carry another request; known once complete
-        self.status = 0
         self.raw = b""  # what was received first: once complete, at least the head
+        if self._received_bytes or head_only or self._head_only:
+            self._clear(head_only)
+
+    def _clear(self, head_only: bool) -> None:
+        """Reset what only the rarer cases use."""
         self.head_complete = False  # kept up only while a response takes several feeds
         self._head_only = head_only
         self._growing_head: bytearray | None = None

@@ -88,7 +88,7 @@ class Recorder:
         for event in (events.test_stop, events.quitting):
             event._handlers.insert(0, self._on_event)
         for event in (events.test_start, events.reset_stats):
-            event.add_listener(self._on_reset)  # type: ignore[no-untyped-call] # Locust's
+            event.add_listener(self._on_reset)  # Locust's
 
     def _on_event(self, **_kwargs: Any) -> None:
         self.flush()

@@ -10,7 +10,7 @@ every scenario, so `PoolDispatcher` gives each worker the same pool.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from locust import LoadTestShape, User
 from locust.dispatch import UsersDispatcher
@@ -45,7 +45,7 @@ class PlanShape(LoadTestShape):
 class PoolDispatcher(UsersDispatcher):
     """Gives every worker the same pool in one iteration, whenever it comes."""
 
-    pool: Pool = {}
+    pool: ClassVar[Pool] = {}
     """Set before a test starts."""
 
     def __init__(self, worker_nodes: list[WorkerNode], user_classes: list[type[User]]) -> None:
@@ -54,8 +54,8 @@ class PoolDispatcher(UsersDispatcher):
         self._names = [user_class.__name__ for user_class in user_classes]
         self._iteration: Iterator[dict[str, dict[str, int]]] = iter(())
 
-    def new_dispatch(self, target_user_count: int, spawn_rate: float, user_classes: Any = None) -> None:
-        """Hand every worker its pool; the arguments are Locust's and already reflect the pool."""
+    def new_dispatch(self, target_user_count: int, *_: Any, **__: Any) -> None:
+        """Hand every worker its pool, or take it back; rate and classes are Locust's and mean nothing here."""
         pool = {name: self.pool.get(name, 0) if target_user_count else 0 for name in self._names}
         self._iteration = iter([{node.id: dict(pool) for node in self._nodes}])
 

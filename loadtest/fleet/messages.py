@@ -146,9 +146,14 @@ def pack_second(second: Second) -> PackedSecond:
 def unpack_second(packed: PackedSecond) -> Second:
     """The `Second` that was packed. Raises `MessageError` when it cannot have been made by `pack_second`."""
     _check_counts(packed)
-    second = Second(packed.index, **dict(zip(COUNTERS, packed.counters, strict=True)))
+    second = Second(packed.index)
+    for name, count in zip(COUNTERS, packed.counters, strict=True):
+        setattr(second, name, count)
     try:
-        second.dispatch_lag, second.queueing = codec.decode(packed.dispatch_lag), codec.decode(packed.queueing)
+        second.dispatch_lag, second.queueing = (
+            codec.decode(packed.dispatch_lag),
+            codec.decode(packed.queueing),
+        )
         for entry in packed.endpoints:
             second.endpoints[entry.method, entry.name] = EndpointSecond(
                 requests=entry.requests,

@@ -24,11 +24,26 @@ PlannedTransactions = Callable[[float, float], float]
 _EMPTY = codec.encode(Histogram())
 
 
+_SUMMED = (
+    "scheduled",
+    "started",
+    "dropped",
+    "requests",
+    "failures",
+    "transactions_started",
+    "transactions_ok",
+    "transactions_failed",
+)
+_HIGHEST = ("in_flight", "backlog", "lag_p99_us")
+
+
 @dataclass(slots=True)
 class _Bin:
     scheduled: int = 0
     started: int = 0
+    dropped: int = 0
     requests: int = 0
+    failures: int = 0
     transactions_started: int = 0
     transactions_ok: int = 0
     transactions_failed: int = 0
@@ -38,16 +53,9 @@ class _Bin:
     response: bytes = _EMPTY
 
     def add(self, other: "_Bin") -> None:
-        for name in (
-            "scheduled",
-            "started",
-            "requests",
-            "transactions_started",
-            "transactions_ok",
-            "transactions_failed",
-        ):
+        for name in _SUMMED:
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name in ("in_flight", "backlog", "lag_p99_us"):
+        for name in _HIGHEST:
             setattr(self, name, max(getattr(self, name), getattr(other, name)))
         self.response = codec.encode(_merged(self.response, other.response))
 
@@ -86,7 +94,13 @@ class Timeline:
         for index, second in self._whole.items():
             self._put(merged, index, second)
         for number in sorted(merged):
-            yield self._point(number, merged[number], planned)
+            yield self._point(number, self.bin_s, merged[number], planned)
+
+    def points_between(self, from_s: int, to_s: int, planned: PlannedTransactions) -> Iterator[TimelinePoint]:
+        """Seconds [from_s, to_s) one by one, as far as they are still whole, also those in which nothing happened."""
+        for index in range(max(from_s, to_s - WHOLE_SECONDS), to_s):
+            second = self._whole.get(index, Second(index))
+            yield self._point(index, 1, _reduced(second, *self._gauges.get(index, (0, 0))), planned)
 
     def _settle(self, index: int, second: Second) -> None:
         self._put(self._bins, index, second)
@@ -112,18 +126,21 @@ class Timeline:
                 halved[number // 2] = bin_
         self._bins = halved
 
-    def _point(self, number: int, bin_: _Bin, planned: PlannedTransactions) -> TimelinePoint:
-        from_s, to_s = number * self.bin_s, (number + 1) * self.bin_s
+    @staticmethod
+    def _point(number: int, bin_s: int, bin_: _Bin, planned: PlannedTransactions) -> TimelinePoint:
+        from_s, to_s = number * bin_s, (number + 1) * bin_s
         response = codec.decode(bin_.response)
         return TimelinePoint(
             t_s=from_s,
-            planned_tps=planned(from_s, to_s) / self.bin_s,
-            started_tps=bin_.transactions_started / self.bin_s,
-            completed_tps=bin_.transactions_ok / self.bin_s,
-            failed_tps=bin_.transactions_failed / self.bin_s,
+            planned_tps=planned(from_s, to_s) / bin_s,
+            started_tps=bin_.transactions_started / bin_s,
+            completed_tps=bin_.transactions_ok / bin_s,
+            failed_tps=bin_.transactions_failed / bin_s,
             scheduled=bin_.scheduled,
             started=bin_.started,
+            dropped=bin_.dropped,
             requests=bin_.requests,
+            failures=bin_.failures,
             in_flight=bin_.in_flight,
             backlog=bin_.backlog,
             response_ms=response.quantiles(),
@@ -140,7 +157,9 @@ def _reduced(second: Second, in_flight: int, backlog: int) -> _Bin:
     return _Bin(
         scheduled=second.scheduled,
         started=second.started,
+        dropped=second.dropped,
         requests=sum(endpoint.requests for endpoint in endpoints),
+        failures=sum(endpoint.failures for endpoint in endpoints),
         transactions_started=second.transactions_started,
         transactions_ok=second.transactions_ok,
         transactions_failed=second.transactions_failed,

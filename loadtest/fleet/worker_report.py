@@ -57,9 +57,7 @@ class Reporter:
     def due(self, now_ns: int) -> list[Report]:
         """Reports sent over a second ago and still not acknowledged, oldest first; they count as sent now."""
         due = [
-            report
-            for sent_ns, report in self._unacknowledged.values()
-            if now_ns - sent_ns >= RESEND_AFTER_NS
+            report for sent_ns, report in self._unacknowledged.values() if now_ns - sent_ns >= RESEND_AFTER_NS
         ]
         for report in due:
             self._unacknowledged[report.number] = (now_ns, report)

@@ -25,7 +25,9 @@ class StockLine:
     @property
     def oversold(self) -> int:
         """Units that were sold and did not exist, or that stock and orders disagree about."""
-        return max(self.sold - self.initial, -self.available, abs(self.initial - self.available - self.sold), 0)
+        return max(
+            self.sold - self.initial, -self.available, abs(self.initial - self.available - self.sold), 0
+        )
 
 
 @dataclass(frozen=True, slots=True)

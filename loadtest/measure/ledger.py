@@ -41,39 +41,34 @@ class Ledger:
         self._file = self.path.open("w+b")
         self._next = 0
         self._capacity = 0
-        self._map: mmap.mmap | None = None
-        self._grow()
+        self._map = self._grow()
 
     def intend(self) -> tuple[int, str]:
         """Note that an order is about to be sent; its number and its idempotency key."""
         number = self._next
         if number == self._capacity:
-            self._grow()
+            self._map.close()
+            self._map = self._grow()
         self._next = number + 1
-        assert self._map is not None
         self._map[number] = OrderState.INTENT
         return number, f"{self._prefix}{number}"
 
     def settle(self, number: int, state: OrderState) -> None:
         """Note how order `number` ended."""
-        assert self._map is not None
         self._map[number] = state
 
     def close(self) -> None:
         """Write everything back and cut the file to the orders it holds."""
-        if self._map is not None:
+        if not self._map.closed:
             self._map.flush()
             self._map.close()
-            self._map = None
             self._file.truncate(self._next)
             self._file.close()
 
-    def _grow(self) -> None:
-        if self._map is not None:
-            self._map.close()
+    def _grow(self) -> mmap.mmap:
         self._capacity += GROWTH_BYTES
         self._file.truncate(self._capacity)
-        self._map = mmap.mmap(self._file.fileno(), self._capacity)
+        return mmap.mmap(self._file.fileno(), self._capacity)
 
 
 class LedgerEntry(NamedTuple):

@@ -120,6 +120,29 @@ class Piecewise:
     def _segment_at(self, t_s: float) -> int:
         return min(bisect_right(self._starts_s, t_s), len(self.segments)) - 1
 
+    @property
+    def peak(self) -> tuple[float, float]:
+        """(seconds, arrivals per second) where the rate is highest, the first time.
+
+        Lines and decays bend upwards or not at all, so no segment is higher within than at one of its ends.
+        """
+        return max(self.outline(curve_points=1), key=lambda point: (point[1], -point[0]))
+
+    def outline(self, curve_points: int = 32) -> list[tuple[float, float]]:
+        """(seconds, arrivals per second) of a line that draws it; two points at one instant are a jump.
+
+        Straight segments have two points, curved ones `curve_points` + 1. Repeated points are left out.
+        """
+        points: list[tuple[float, float]] = []
+        for start_s, segment in zip(self._starts_s[:-1], self.segments, strict=True):
+            steps = 1 if isinstance(segment, Linear) else curve_points
+            for k in range(steps + 1):
+                t_s = segment.duration_s * k / steps
+                point = (start_s + t_s, segment.rate(t_s))
+                if points[-1:] != [point]:
+                    points.append(point)
+        return points
+
     def scale(self, factor: float) -> "Piecewise":
         """The same shape with `factor` times the rate. Raises ValueError below 0."""
         _require(factor >= 0, "a profile is scaled by a factor of 0 or more", factor)

@@ -1,33 +1,36 @@
 """The event handlers: which of Locust's moments become which of ours."""
 
 import logging
+import signal
 import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+import gevent
 from locust import events
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.runners import MasterRunner, Runner, WorkerRunner
 
 from loadtest.drive import serving
-from loadtest.drive.preflight import Unreachable, check_target
+from loadtest.drive.errors import HostNotAllowed
+from loadtest.drive.preflight import UnreachableError, check_target
 from loadtest.drive.run_context import RunContext, enter_run
 from loadtest.drive.shape import PlanShape, PoolDispatcher
-from loadtest.drive.targets import HostNotAllowed
 from loadtest.exit_codes import ExitCode
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER, listen
-from loadtest.judge.slo_syntax import SloError, check, parse
+from loadtest.judge.abort import AbortCondition, unless
+from loadtest.judge.slo_syntax import Slo, SloError, check, parse
 from loadtest.plan.plan_file import Plan, PlanError
 from loadtest.plugin.master import MasterRun
 from loadtest.plugin.options import add_options, plan_from
-from loadtest.plugin.progress import show_progress
+from loadtest.plugin.progress import LOCUSTS_OWN, show_progress
 from loadtest.plugin.worker import WorkerRun, add_user_classes
-from loadtest.publish.artefacts import new_run_folder
+from loadtest.publish.run_folder import new_run_folder
 
 LOOPBACK = "127.0.0.1"
-BAD_INPUT = (PlanError, SloError, HostNotAllowed, Unreachable)
+BAD_INPUT = (PlanError, SloError, HostNotAllowed, UnreachableError)
 
 logger = logging.getLogger(__name__)
 
@@ -59,15 +62,15 @@ class Plugin:
 
     def on_test_start(self, environment: Environment, **_: Any) -> None:
         """Begin our part of the run."""
-        runner = environment.runner
-        assert runner is not None
+        runner, options = environment.runner, environment.parsed_options
+        if runner is None or options is None:
+            return
         if not isinstance(runner, WorkerRunner) and self._prepared is not None:
             self.master, self._prepared = self._prepared, None
-            assert environment.parsed_options is not None
-            environment.parsed_options.singlesday_plan = self.master.plan.to_json().decode()
-            environment.parsed_options.singlesday_run = (self.master.info.id, str(self.master.folder))
+            options.singlesday_plan = self.master.plan.to_json().decode()
+            options.singlesday_run = (self.master.info.id, str(self.master.folder))
         if not isinstance(runner, MasterRunner):
-            self._work(environment, runner)
+            self._work(environment, runner, options)
 
     def on_test_stopping(self, environment: Environment, **_: Any) -> None:
         """Deliver before Locust kills the users, whoever asked it to stop."""
@@ -90,43 +93,51 @@ class Plugin:
         if self.master is not None and not isinstance(environment.runner, WorkerRunner):
             self.master.stop("it was stopped by a signal")
             environment.process_exit_code = int(self.master.exit_code)
+            options = environment.parsed_options
+            if options is not None and options.headless and options.console == LOCUSTS_OWN:
+                self.master.print_verdict()
 
-    def prepare(self, environment: Environment, runner: Runner) -> int:
+    def prepare(self, environment: Environment, runner: Runner, options: Namespace) -> int:
         """Make the next run ready to start; how many users it wants over the whole fleet."""
-        options = environment.parsed_options
-        assert options is not None
-        plan, slos = read_plan(options, environment.host)
+        plan, slos, aborts = read_plan(options, environment.host)
         workers = runner.worker_count if isinstance(runner, MasterRunner) else 1
         folder = Path(options.run_dir) if options.run_dir else new_run_folder(Path(options.out), plan.name)
         add_user_classes(environment, plan)
         PoolDispatcher.pool = pool_of(plan, max(workers, 1))
-        self._prepared = MasterRun(environment, runner, plan, slos, folder=folder, workers=workers)
+        self._prepared = MasterRun(environment, runner, plan, slos, aborts, folder=folder, workers=workers)
         show_progress(self._prepared, options.console)
         return sum(PoolDispatcher.pool.values()) * max(workers, 1)
 
     def _lead(self, environment: Environment, runner: Runner, options: Namespace) -> None:
         if options.headless:
             try:
-                plan, _ = read_plan(options, environment.host)
+                plan, *_ = read_plan(options, environment.host)
                 check_target(environment.host, [*plan.targets, *options.allow_host])
             except BAD_INPUT as error:
                 refuse(error)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                gevent.signal_handler(number, self._on_signal, number)
         environment.dispatcher_class = PoolDispatcher
         shape = PlanShape()
         shape.runner = runner
-        shape.prepare = lambda: self.prepare(environment, runner)
+        shape.prepare = lambda: self.prepare(environment, runner, options)
         shape.is_over = lambda: self.master is not None and self.master.over
         environment.shape_class = shape
         if options.console != "locust":
             logging.getLogger("locust.stats_logger").setLevel(logging.WARNING)
         listen(runner, TO_MASTER, self._on_master_message)
 
-    def _work(self, environment: Environment, runner: Runner) -> None:
-        options = vars(environment.parsed_options or Namespace())
+    def _on_signal(self, number: signal.Signals) -> None:
+        """End a headless run; Locust itself would die of SIGTERM until the test is over."""
+        if self.master is None:
+            sys.exit(int(ExitCode.ABORTED))
+        self.master.stop(f"it was stopped by {number.name}")
+
+    def _work(self, environment: Environment, runner: Runner, options: Namespace) -> None:
         if "singlesday_plan" not in options:
             return
-        plan = Plan.from_json(options["singlesday_plan"].encode())
-        run_id, folder = options["singlesday_run"]
+        plan = Plan.from_json(options.singlesday_plan.encode())
+        run_id, folder = options.singlesday_run
         add_user_classes(environment, plan)
         tag_requests(environment, run_id)
         worker = max(getattr(runner, "worker_index", 0), 0)
@@ -144,8 +155,8 @@ class Plugin:
             self.worker.on_message(message)
 
 
-def read_plan(options: Namespace, host: str | None) -> tuple[Plan, list[Any]]:
-    """The plan and its objectives, checked. Raises one of `BAD_INPUT`."""
+def read_plan(options: Namespace, host: str | None) -> tuple[Plan, list[Slo], list[AbortCondition]]:
+    """The plan, its objectives and what aborts it, checked. Raises one of `BAD_INPUT`."""
     plan = plan_from(options)
     phases = {phase.name for phase in plan.profile().phases}
     slos = [parse(expr) for expr in (*plan.slos, *options.slo)]
@@ -153,7 +164,7 @@ def read_plan(options: Namespace, host: str | None) -> tuple[Plan, list[Any]]:
         check(slo, (), phases)
     if not host:
         raise PlanError("--host: expected the address of the service, for example http://127.0.0.1:8080")
-    return plan, slos
+    return plan, slos, [unless(expr, plan.abort.after_s) for expr in plan.abort.unless]
 
 
 def pool_of(plan: Plan, workers: int) -> dict[str, int]:

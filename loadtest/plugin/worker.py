@@ -10,6 +10,7 @@ It looks at its state every `BEAT_S`, in a greenlet of its own; nothing here is 
 import importlib
 import logging
 import time
+from typing import NamedTuple
 
 import gevent
 from locust import User
@@ -54,6 +55,17 @@ def add_user_classes(environment: Environment, plan: Plan) -> None:
             environment.user_classes.append(load_user_class(scenario.user))
 
 
+class Part(NamedTuple):
+    """What a worker has once it is assigned: which arrivals are its own, and where it counts them."""
+
+    stream: ArrivalStream
+    window: Window
+
+    def offset_ns(self, now_ns: int) -> int:
+        """An instant of the run clock as an offset from the plan's time zero."""
+        return now_ns - self.window.zero_ns
+
+
 class WorkerRun:
     """This process's part in one run."""
 
@@ -71,8 +83,7 @@ class WorkerRun:
             timer=system_timer,
         )
         self._serving = Serving(self._loop, names, self._clock)
-        self._stream: ArrivalStream | None = None
-        self._window: Window | None = None
+        self._part: Part | None = None
         self._reporter = Reporter(run_id)
         self._cpu = CpuMeter()
         self._report_due_ns = 0
@@ -89,15 +100,18 @@ class WorkerRun:
         """Do what the master says; messages of another run are none of our business."""
         if message.run_id != self.run_id:
             return
+        part = self._part
         match message:
             case Assign():
-                self._assign(message)
-            case Lease(until_ns=until_ns) if self._stream is not None:
-                self._stream.extend(until_ns)
-            case Halt() if self._stream is not None:
-                self._stream.halt(message.at_ns)
-                drain_ns = round(message.drain_s * NS_PER_S)
-                self._drain_by_ns = self._zero_ns + self._stream.end_ns + drain_ns
+                part = part or self._begin(message.zero_wall_ns)
+                part.stream.assign(
+                    Assignment(message.slot, message.slots, message.from_ns, message.before_ns)
+                )
+            case Lease(until_ns=until_ns) if part is not None:
+                part.stream.extend(until_ns)
+            case Halt(at_ns=at_ns, drain_s=drain_s) if part is not None:
+                part.stream.halt(at_ns)
+                self._drain_by_ns = part.window.zero_ns + part.stream.end_ns + round(drain_s * NS_PER_S)
             case Ack(number=number):
                 self._reporter.acknowledge(number)
             case _:
@@ -109,10 +123,11 @@ class WorkerRun:
             return
         self._ended = True
         self._loop.close()
-        if self._window is not None and self._stream is not None:
+        if self._part is not None:
+            stream = self._part.stream
             if self._drain_by_ns is None:  # stopped by Locust, not by our master: the schedule ends here
-                self._stream.halt(self._stream.position_ns)
-            self._send_report(final=True)
+                stream.halt(stream.position_ns)
+            self._send_report(self._part, final=True)
 
     def close(self) -> None:
         """Finish, let go of Locust, and forget the run."""
@@ -122,26 +137,15 @@ class WorkerRun:
         recorder_for(self._environment).sink = None
         attach(self._environment, None)
 
-    @property
-    def _zero_ns(self) -> int:
-        assert self._window is not None
-        return self._window.zero_ns
-
-    def _assign(self, assign: Assign) -> None:
-        if self._stream is None:
-            self._begin(assign.zero_wall_ns)
-        assert self._stream is not None
-        self._stream.assign(Assignment(assign.slot, assign.slots, assign.from_ns, assign.before_ns))
-
-    def _begin(self, zero_wall_ns: int) -> None:
+    def _begin(self, zero_wall_ns: int) -> Part:
         now_ns = self._clock.now_ns()
         zero_ns = now_ns + (zero_wall_ns - self._clock.wall_ns())
-        mix = self._plan.mix()
-        self._stream = ArrivalStream(mix.arrivals, round(self._plan.duration_s * NS_PER_S))
-        self._window = Window(zero_ns)
+        stream = ArrivalStream(self._plan.mix().arrivals, round(self._plan.duration_s * NS_PER_S))
+        self._part = Part(stream, Window(zero_ns))
         self._cpu.sample()
-        self._serving.begin(self._window.record)
-        self._loop.begin(self._stream, self._window)
+        self._serving.begin(self._part.window.record)
+        self._loop.begin(*self._part)
+        return self._part
 
     def _beat_forever(self) -> None:
         while not self._ended:
@@ -155,17 +159,17 @@ class WorkerRun:
 
     def _beat_once(self) -> None:
         now_ns = self._clock.now_ns()
-        if self._stream is None or now_ns - self._zero_ns > self._stream.lease_ns + NS_PER_S:
+        part = self._part
+        if part is None or part.offset_ns(now_ns) > part.stream.lease_ns + NS_PER_S:
             self._say_hello()
-        if self._window is None or self._stream is None:
+        if part is None:
             return
         if now_ns >= self._report_due_ns:
             self._report_due_ns = now_ns + REPORT_NS
-            self._send_report(final=False)
+            self._send_report(part, final=False)
         for report in self._reporter.due(now_ns):
             send_to_master(self._runner, report)
-        overdue = self._drain_by_ns is not None and now_ns >= self._drain_by_ns
-        if self._drain_by_ns is not None and (overdue or self._loop.drained()):
+        if self._drain_by_ns is not None and (now_ns >= self._drain_by_ns or self._loop.drained()):
             self.finish()
 
     def _say_hello(self) -> None:
@@ -174,20 +178,17 @@ class WorkerRun:
         ready = 0 < users == wanted and self._loop.idle == users
         send_to_master(self._runner, Hello(self.run_id, users, ready))
 
-    def _send_report(self, *, final: bool) -> None:
-        assert self._window is not None
-        assert self._stream is not None
+    def _send_report(self, part: Part, *, final: bool) -> None:
         now_ns = self._clock.now_ns()
-        seconds = self._window.take(None if final else now_ns)
         cpu, cpu_wait = self._cpu.sample()
         report = self._reporter.report(
-            seconds,
+            part.window.take(None if final else now_ns),
             now_ns,
             in_flight=self._loop.in_flight,
             backlog=self._loop.backlog,
             cpu=cpu,
             cpu_wait=cpu_wait,
             final=final,
-            ended_ns=self._stream.end_ns if final else 0,
+            ended_ns=part.stream.end_ns if final else 0,
         )
         send_to_master(self._runner, report)

@@ -29,7 +29,7 @@ class Series(NamedTuple):
     unit: str
     """`ms`, `rate` or `count`: how the page's script writes a value."""
     value: Callable[[TimelinePoint], float]
-    """None where the point has nothing to show is written as NaN."""
+    """NaN where the point has nothing to show."""
 
 
 class Figure(NamedTuple):
@@ -123,7 +123,7 @@ def heat_map(result: RunResult) -> Figure:
     """How many requests took how long, for each stretch of time."""
     bounds = sorted({upper for point in result.timeline for upper, _ in point.heat})
     low, high = (bounds[0] / 1000 / 2, bounds[-1] / 1000) if bounds else (1, 10)
-    label = f"Heat map of response times between {_between(low, high)}; darker cells hold more requests."
+    label = f"Heat map of response times between {_between(low, high)}; shades count requests."
 
     def draw(size: Size) -> Markup:
         plot = _over_time(result, size, _decades(low, high, size))
@@ -308,6 +308,8 @@ def _nines(quantile: float) -> float:
 def _curve(buckets: Buckets) -> list[tuple[float, float]]:
     """(quantile, ms) up to the end of each bucket."""
     total, seen, points = sum(buckets.counts), 0, []
+    if not total:
+        return []
     for upper_us, count in zip(buckets.upper_us, buckets.counts, strict=True):
         points.append((seen / total, upper_us / 1000))
         seen += count

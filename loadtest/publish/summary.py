@@ -44,6 +44,7 @@ def print_verdict(result: RunResult, report_path: Path | None, console: Console)
     console.print()
     if result.endpoints:
         console.print(_latency_table(result))
+        console.print()
     for equation, holds in wording.identities(result):
         console.print(Text(f"  {equation}", style="dim" if holds else "bold red"))
     if report_path is not None:

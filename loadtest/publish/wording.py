@@ -7,7 +7,8 @@ quite everything or not quite nothing is never shown as 100% or 0%.
 import math
 from typing import NamedTuple
 
-from loadtest.judge.slo import SloError, parse, with_unit
+from loadtest.judge.drift import Trend
+from loadtest.judge.slo import ARRIVAL_PREFIX, SloError, parse, with_unit
 from loadtest.measure.run_result import Audit, Endpoint, RunResult, SloResult
 
 RECORD_TPS = 583_000
@@ -73,14 +74,17 @@ def share_of_record(tps: float) -> str:
 
 
 def headline(result: RunResult) -> Headline:
-    """The verdict, one sentence about it, and the reasons."""
-    return {
+    """The verdict, one sentence about it, and the reasons. Raises `ValueError` for an unknown one."""
+    tellers = {
         "PASS": _passed,
         "FAIL": _failed,
         "INVALID": _invalid,
         "ABORTED": _aborted,
         "AUDIT": _unbalanced,
-    }[result.verdict](result)
+    }
+    if result.verdict not in tellers:
+        raise ValueError(f"verdict {result.verdict!r}: expected one of {', '.join(tellers)}")
+    return tellers[result.verdict](result)
 
 
 def observed(slo: SloResult) -> str:
@@ -89,6 +93,22 @@ def observed(slo: SloResult) -> str:
         return with_unit(parse(slo.expr), slo.observed)
     except SloError:  # a record written by hand or by a later version; its number still stands
         return "no data" if slo.observed is None else f"{slo.observed:g}"
+
+
+def gauge(metric: str, value: float) -> str:
+    """A value by the unit that its metric's name ends in: `_ms`, `_bytes`, or a share of 1."""
+    if metric.endswith("_ms"):
+        return latency(value)
+    if metric.endswith("_bytes"):
+        return f"{_three_digits(value / 2**20)} MiB"
+    return percent(value) if metric in ("errors", "completed_share") else _three_digits(value)
+
+
+def slope(found: Trend, per_h: float) -> str:
+    """A slope as a share of the level an hour; errors, which may start at none, in percentage points."""
+    if found.metric == "errors":
+        return f"{per_h * 100:+.3g} points/h"
+    return f"{per_h / found.level * 100:+.2f}%/h" if found.level else f"{per_h:+.3g}/h"
 
 
 def main_endpoint(result: RunResult) -> tuple[str, Endpoint] | None:
@@ -100,7 +120,7 @@ def main_endpoint(result: RunResult) -> tuple[str, Endpoint] | None:
 
 def total_requests(result: RunResult) -> tuple[int, int]:
     """(requests, failures) over every endpoint; journeys, which are made of them, are not counted again."""
-    single = [e for name, e in result.endpoints.items() if not name.startswith("arrival ")]
+    single = [e for name, e in result.endpoints.items() if not name.startswith(ARRIVAL_PREFIX)]
     return sum(e.requests for e in single), sum(e.failures for e in single)
 
 
@@ -149,7 +169,8 @@ def _equation(name: str, total: int, **parts: int) -> tuple[str, bool]:
 
 
 def _passed(result: RunResult) -> Headline:
-    said = [f"All {len(result.slo)} objectives were met" if result.slo else "No objective was set"]
+    met = {0: "No objective was set", 1: "The one objective was met"}
+    said = [met.get(len(result.slo), f"All {len(result.slo)} objectives were met")]
     if result.validity.verdict == "DEGRADED":
         said.append("the run healed from what is listed below")
     else:

@@ -82,7 +82,10 @@ class OrderOnly(ShopUser):
         """Order one product, and keep books about it."""
         shop = self.shop
         ledger = shop.context.ledger
-        body = b'{"buyer_id":%d,"lines":[{"sku":"%s","quantity":1}]}' % (shop.next_buyer(), shop.sku().encode())
+        body = b'{"buyer_id":%d,"lines":[{"sku":"%s","quantity":1}]}' % (
+            shop.next_buyer(),
+            shop.sku().encode(),
+        )
         if ledger is None:
             self.client.post("/orders", data=body, headers=JSON)
             return

@@ -31,7 +31,9 @@ def in_hub(action: Callable[[], None]) -> None:
 class Loop:
     """An `OpenLoop` over a list of (offset, scenario), with users that serve until told to stop."""
 
-    def __init__(self, offsets: list[tuple[int, int]], *, patience_ns: int = 10 * S, scenarios: int = 1) -> None:
+    def __init__(
+        self, offsets: list[tuple[int, int]], *, patience_ns: int = 10 * S, scenarios: int = 1
+    ) -> None:
         self.clock = VirtualClock()
         self.served: list[tuple[int, Arrival]] = []
         self.loop = OpenLoop(
@@ -159,8 +161,16 @@ def test_impatient_arrival_is_dropped_and_counted(make: Callable[..., Loop]) -> 
 def test_last_user_to_become_idle_serves_first(make: Callable[..., Loop]) -> None:
     loop = make([(n * MS, 0) for n in range(6)])
     who: list[int] = []
+
+    def user(number: int) -> Callable[[Arrival], bool]:
+        def serve(_: Arrival) -> bool:
+            who.append(number)
+            return True
+
+        return serve
+
     for number in range(3):
-        loop.add_user(lambda _, number=number: who.append(number) or True)  # type: ignore[misc]
+        loop.add_user(user(number))
     loop.begin()
     loop.advance_to(S)
     assert who == [2] * 6

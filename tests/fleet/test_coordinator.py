@@ -255,9 +255,7 @@ def test_abort_twice_is_one_abort(phase: str) -> None:
 
 
 incidents = st.lists(
-    st.tuples(
-        st.floats(0.5, 18), st.sampled_from(["stop", "wake", "add"]), st.integers(0, 4)
-    ),
+    st.tuples(st.floats(0.5, 18), st.sampled_from(["stop", "wake", "add"]), st.integers(0, 4)),
     max_size=6,
 )
 

@@ -104,7 +104,9 @@ def _report_of(worker: str, number: int) -> Report:
 
 
 @settings(max_examples=60, deadline=None)
-@given(order=deliveries, again=st.lists(st.tuples(st.sampled_from(["w1", "w2"]), st.integers(0, 4)), max_size=8))
+@given(
+    order=deliveries, again=st.lists(st.tuples(st.sampled_from(["w1", "w2"]), st.integers(0, 4)), max_size=8)
+)
 def test_the_books_do_not_depend_on_order_or_repetition(
     order: list[tuple[str, int]], again: list[tuple[str, int]]
 ) -> None:

@@ -26,7 +26,7 @@ from loadtest.measure.histogram import Histogram
 from loadtest.measure.window import COUNTERS, Second
 from tests.fleet.sample_report import report, second
 
-MESSAGES = [
+MESSAGES: list[Message] = [
     Hello("run", 3, True),
     Assign("run", 1, 2, 3, 4, 5, 6),
     Lease("run", 7),

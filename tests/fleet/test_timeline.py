@@ -23,7 +23,9 @@ def test_every_second_of_a_short_run_is_a_point() -> None:
         timeline.add(second(index, (10, 20)))
     shown = points(timeline, rate=3.0)
     assert [point.t_s for point in shown] == [float(index) for index in range(50)]
-    assert {(p.planned_tps, p.started_tps, p.completed_tps, p.requests) for p in shown} == {(3.0, 2.0, 2.0, 2)}
+    assert {(p.planned_tps, p.started_tps, p.completed_tps, p.requests) for p in shown} == {
+        (3.0, 2.0, 2.0, 2)
+    }
     assert shown[0].response_ms.max == 20.0
 
 

@@ -28,6 +28,12 @@ def test_a_histogram_survives_the_journey(values: list[tuple[int, int]]) -> None
     assert len(encode(histogram)) <= MAX_BYTES
 
 
+@pytest.mark.parametrize("n", [1, 255, 256, 2**32 - 1, 2**32])
+def test_counts_of_every_width_survive_the_journey(n: int) -> None:
+    histogram = histogram_of([(1, n), (2, 1)])
+    assert decode(encode(histogram)) == histogram
+
+
 @given(st.lists(entries, max_size=5))
 def test_merging_bytes_is_the_same_as_merging_histograms(parts: list[list[tuple[int, int]]]) -> None:
     from_bytes, direct = Histogram(), Histogram()

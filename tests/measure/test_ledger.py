@@ -58,7 +58,9 @@ def test_a_ledger_grows_beyond_its_first_mebibyte_without_losing_what_it_held(
     ledger.close()
     states = [entry.state for entry in read_ledgers(tmp_path, "run")]
     assert len(states) == 3 * 4096 + 5
-    assert all(state is (OrderState.ACKNOWLEDGED if n % 2 else OrderState.UNKNOWN) for n, state in enumerate(states))
+    assert all(
+        state is (OrderState.ACKNOWLEDGED if n % 2 else OrderState.UNKNOWN) for n, state in enumerate(states)
+    )
 
 
 def test_books_of_several_workers_are_read_together(tmp_path: Path) -> None:

@@ -24,7 +24,12 @@ MS = 1_000_000
 
 
 def outcome(
-    intended_s: float, took_ms: int = 10, *, name: str = "/orders", method: str = "POST", error: str | None = None
+    intended_s: float,
+    took_ms: int = 10,
+    *,
+    name: str = "/orders",
+    method: str = "POST",
+    error: str | None = None,
 ) -> Outcome:
     """An outcome intended so many seconds after time zero, sent 1 ms later."""
     intended_ns = ZERO + round(intended_s * SECOND_NS)
