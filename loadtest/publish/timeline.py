@@ -1,0 +1,51 @@
+"""Thins a timeline to as many points as a picture has room for, without hiding what was worst.
+
+Rates become means, since they stand for amounts; latencies, lag and queues become the worst of the points
+they stand for, since a picture that averages a stall away lies.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import msgspec
+
+from loadtest.measure.run_result import Quantiles, TimelinePoint
+
+_RATES = ("planned_tps", "started_tps", "completed_tps", "failed_tps")
+_AMOUNTS = ("scheduled", "started", "requests", "failures", "dropped")
+_LEVELS = ("in_flight", "backlog", "dispatch_lag_p99_ms")
+
+
+def thin(timeline: Sequence[TimelinePoint], most: int) -> list[TimelinePoint]:
+    """At most `most` points (> 0), each standing for equally many consecutive ones; the last may be short."""
+    group = max(1, -(-len(timeline) // most))
+    return [_one(timeline[at : at + group]) for at in range(0, len(timeline), group)]
+
+
+def ends_s(timeline: Sequence[TimelinePoint], duration_s: float) -> list[float]:
+    """Where each point's stretch of time ends, in seconds: where the next begins, or with the run."""
+    last = max(duration_s, timeline[-1].t_s) if timeline else duration_s
+    return [point.t_s for point in timeline[1:]] + [last] * bool(timeline)
+
+
+def _one(points: Sequence[TimelinePoint]) -> TimelinePoint:
+    if len(points) == 1:
+        return points[0]
+    heat: Counter[int] = Counter()
+    for point in points:
+        heat.update(dict(point.heat))
+    values: dict[str, float] = {name: _mean([getattr(p, name) for p in points]) for name in _RATES}
+    values |= {name: sum(getattr(p, name) for p in points) for name in _AMOUNTS}
+    values |= {name: max(getattr(p, name) for p in points) for name in _LEVELS}
+    worst = _worst([point.response_ms for point in points])
+    return msgspec.structs.replace(points[0], response_ms=worst, heat=sorted(heat.items()), **values)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _worst(quantiles: Sequence[Quantiles]) -> Quantiles:
+    """Each quantile's highest value; the count is their sum."""
+    fields = {name: max(getattr(q, name) for q in quantiles) for name in Quantiles.__struct_fields__}
+    return Quantiles(**fields | {"count": sum(q.count for q in quantiles)})
