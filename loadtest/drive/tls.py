@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from loadtest.drive.connection import Connection
+from loadtest.drive.errors import ProtocolError
+from loadtest.drive.http1 import ResponseReader
 
 _RECORD_BYTES = 16 * 1024  # the most that goes into one TLS record
 _RECV_BYTES = 64 * 1024
@@ -27,11 +29,13 @@ class TlsClient:
         """The latest session with each host, to be resumed by the next connection."""
 
 
-@lru_cache(maxsize=16)
 def tls_client(insecure: bool, context_factory: ContextFactory | None = None) -> TlsClient:
-    """The client for these settings; `context_factory` replaces the context that `insecure` would choose."""
-    if context_factory is not None:
-        return TlsClient(context_factory())
+    """The client for these settings; `context_factory` makes its context, if there is one."""
+    return _usual_client(insecure) if context_factory is None else TlsClient(context_factory())
+
+
+@lru_cache
+def _usual_client(insecure: bool) -> TlsClient:
     context = ssl.create_default_context()
     if insecure:
         context.check_hostname = False
@@ -136,14 +140,20 @@ class TlsStream:
 class TlsConnection(Connection):
     """A connection that speaks TLS."""
 
-    __slots__ = ("_client", "_host", "stream")
+    __slots__ = ("_client", "_host", "_tunnel_to", "stream")
 
-    def secure(self, client: TlsClient, host: str) -> None:
-        """Say, before `open`, how to speak TLS and whose certificate to expect."""
+    def secure(self, client: TlsClient, host: str, tunnel_to: str = "") -> None:
+        """Say, before `open`, how to speak TLS and whose certificate to expect.
+
+        With `tunnel_to` (host:port) the connection is to a proxy that is asked for a tunnel to there.
+        """
         self._client = client
         self._host = host
+        self._tunnel_to = tunnel_to
 
     def _begin(self) -> None:
+        if self._tunnel_to:
+            self._dig_tunnel()
         self.stream = TlsStream(self._sock, self._client, self._host)
         while True:
             try:
@@ -152,3 +162,14 @@ class TlsConnection(Connection):
             except BlockingIOError:
                 self._hub_switch()
         self._recv, self._send = self.stream.recv, self.stream.send
+
+    def _dig_tunnel(self) -> None:
+        """Have the proxy connect (RFC 9110, section 9.3.6). Raises `ProtocolError` if it does not."""
+        super()._begin()
+        self._send(f"CONNECT {self._tunnel_to} HTTP/1.1\r\nHost: {self._tunnel_to}\r\n\r\n".encode("ascii"))
+        answer = ResponseReader()
+        answer.begin(head_only=True)
+        while not self._receive(answer):
+            self._hub_switch()
+        if answer.status != 200:
+            raise ProtocolError(f"the proxy answered {answer.status} to CONNECT")
