@@ -44,9 +44,7 @@ protocol_log.setLevel(logging.CRITICAL)
 class Server:
     """The HTTP server of one worker process."""
 
-    def __init__(
-        self, config: Config, metrics: WorkerMetrics, slot: int, store: Store | None = None
-    ) -> None:
+    def __init__(self, config: Config, metrics: WorkerMetrics, slot: int, store: Store | None = None) -> None:
         if HttpRequestParser is HttpRequestParserPy:
             raise RuntimeError(
                 "aiohttp runs without its C parser, which refuses what the Python one lets through"
