@@ -230,8 +230,9 @@ def _finish(plot: Plot, result: RunResult, label: str) -> Markup:
     for number, (at_s, _) in enumerate(result.events, start=1):
         x = plot.x(at_s)
         plot.add('<path class="event" d="M{:.1f} {}V{}"/>', x, svg.MARGIN_TOP, plot.bottom)
-        plot.add('<circle class="event-dot" cx="{:.1f}" cy="{}" r="8"/>', x, svg.MARGIN_TOP)
-        plot.text(x, svg.MARGIN_TOP + 4, str(number), "event-number")
+        dot = min(max(x, svg.MARGIN_LEFT + 8), plot.right - 8)  # clear of the axis' own words
+        plot.add('<circle class="event-dot" cx="{:.1f}" cy="{}" r="8"/>', dot, svg.MARGIN_TOP)
+        plot.text(dot, svg.MARGIN_TOP + 4, str(number), "event-number")
     plot.x_axis(svg.time_ticks(plot.x.high, plot.size.x_ticks), wording.duration)
     return plot.markup(label)
 

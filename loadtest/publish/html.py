@@ -39,6 +39,7 @@ def render(result: RunResult) -> str:
         tiles=_tiles(result),
         figures=_figures(result),
         health=[charts.dispatch_lag(result), charts.load(result)],
+        seconds_a_point=_seconds_a_point(result),
         table=_time_table(result),
         quantile_columns=QUANTILE_COLUMNS,
         identities=wording.identities(result),
@@ -137,6 +138,11 @@ def _environment(result: RunResult) -> list[tuple[str, list[tuple[str, Any]]]]:
         ("Versions", run.versions),
     ]
     return [(name, list(values.items())) for name, values in groups if values]
+
+
+def _seconds_a_point(result: RunResult) -> int:
+    points = thin(result.timeline, WIDE.columns)
+    return round(points[1].t_s - points[0].t_s) if len(points) > 1 else 1
 
 
 def _time_table(result: RunResult) -> list[tuple[str, TimelinePoint]]:
