@@ -1,0 +1,223 @@
+"""`singlesday`: the command line, one command a function, each a thin layer over a module of its own."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from loadtest.exit_codes import ExitCode
+from loadtest.measure.run_result import RunResult
+from loadtest.plan.duration import parse_duration
+from loadtest.plan.plan_file import Plan, PlanError
+from loadtest.publish.artefacts import RESULT, new_run_folder
+
+app = typer.Typer(
+    help="Load tests for the biggest day of the year: open-loop, measured from intent, audited.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+AUTO = "auto"
+
+
+def refuse(message: object) -> NoReturn:
+    """End because of bad input, before any traffic."""
+    errors.print(f"[bold red]error:[/] {escape(str(message))}", soft_wrap=True)
+    raise typer.Exit(int(ExitCode.USAGE))
+
+
+@app.command()
+def run(
+    plan: Annotated[str, typer.Argument(help="A shipped plan's name, or a .toml file.")] = "singles-day",
+    peak_tps: Annotated[
+        str, typer.Option(help="Orders a second at the peak; auto: half of what this machine can do.")
+    ] = AUTO,
+    duration: Annotated[
+        str | None, typer.Option(help="Cut the plan to this length, for example 60s.")
+    ] = None,
+    time_scale: Annotated[float | None, typer.Option(help="Multiply the plan's time axis.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Generator processes.")] = None,
+    service_workers: Annotated[int, typer.Option(min=1, help="Worker processes of the order service.")] = 1,
+    store: Annotated[str | None, typer.Option(help="Where the order service keeps its books.")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Load this address instead of starting the order service.")
+    ] = None,
+    slo: Annotated[list[str] | None, typer.Option(help='For example "p99(POST /orders) < 250ms".')] = None,
+    out: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("runs"),
+    seed: Annotated[int | None, typer.Option(help="Seed of whatever is random.")] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="A host beyond loopback that may be loaded.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, only the verdict.")] = False,
+    json_lines: Annotated[bool, typer.Option("--json", help="Progress as one JSON line a second.")] = False,
+    web: Annotated[bool, typer.Option("--web", help="Serve the Locust web UI instead of starting.")] = False,
+    web_port: Annotated[int, typer.Option(help="Port of the web UI.")] = 8089,
+) -> None:
+    """Drive a plan at the order service, or at --target, and judge it."""
+    from loadtest.cli import run as runner  # noqa: PLC0415 - gevent and Locust take a second to import
+    from loadtest.cli.checks import BAD_INPUT, check_run  # noqa: PLC0415
+
+    try:
+        checked = Plan.load(plan).with_overrides(
+            peak_tps=_peak(peak_tps),
+            duration_s=_duration(duration),
+            time_scale=time_scale,
+            seed=seed,
+        )
+        options = runner.RunOptions(
+            plan=checked,
+            plan_flags=runner.plan_flags(
+                plan,
+                peak_tps=_peak(peak_tps),
+                duration=duration,
+                time_scale=time_scale,
+                seed=seed,
+            ),
+            auto_peak=peak_tps == AUTO,
+            workers=workers or default_workers(),
+            service_workers=service_workers,
+            store=store,
+            target=target,
+            slos=slo or [],
+            allow_hosts=allow_host or [],
+            folder=new_run_folder(out, "web" if web else checked.name),
+            console="quiet" if quiet else "json" if json_lines else "auto",
+            web=web,
+            web_port=web_port,
+        )
+        check_run(options)
+    except BAD_INPUT as error:
+        refuse(error)
+    try:
+        raise typer.Exit(int(runner.run(options, console)))
+    except (runner.RunError, runner.ServiceError) as error:
+        errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(int(ExitCode.INTERNAL_ERROR)) from error
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+)
+def serve(context: typer.Context) -> None:
+    """Run the order service alone; takes the flags of `python -m target_service`."""
+    os.execv(sys.executable, [sys.executable, "-m", "target_service", *context.args])  # noqa: S606
+
+
+@app.command()
+def show(
+    plan: Annotated[str, typer.Argument(help="A shipped plan's name, or a .toml file.")] = "singles-day",
+    peak_tps: Annotated[float | None, typer.Option(help="Orders a second at the peak.")] = None,
+    duration: Annotated[
+        str | None, typer.Option(help="Cut the plan to this length, for example 60s.")
+    ] = None,
+    time_scale: Annotated[float | None, typer.Option(help="Multiply the plan's time axis.")] = None,
+    svg: Annotated[Path | None, typer.Option(help="Draw into this SVG file instead.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write t_s,planned_tps into this file instead.")] = None,
+) -> None:
+    """Draw the curve that a plan will play."""
+    from loadtest.publish import curve  # noqa: PLC0415 - only this command draws
+
+    try:
+        chosen = Plan.load(plan).with_overrides(
+            peak_tps=peak_tps, duration_s=_duration(duration), time_scale=time_scale
+        )
+    except PlanError as error:
+        refuse(error)
+    profile = chosen.profile()
+    if svg is None and csv is None:
+        console.print(
+            curve.as_text(chosen.name, profile, min(console.width, 120)), markup=False, soft_wrap=True
+        )
+    if svg is not None:
+        _write(svg, curve.as_svg(chosen.name, profile))
+    if csv is not None:
+        _write(csv, curve.as_csv(profile))
+
+
+@app.command()
+def audit(
+    run_folder: Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN")],
+    store: Annotated[
+        str | None, typer.Option(help="The service's database; default: orders.db in RUN.")
+    ] = None,
+) -> None:
+    """Reconcile a run's ledger with the service's database."""
+    from loadtest.cli.audit import audit_folder, print_audit  # noqa: PLC0415
+    from loadtest.cli.stored_books import StoreError  # noqa: PLC0415
+
+    result = _read_result(run_folder)
+    try:
+        books = audit_folder(run_folder, result.run.id, store or f"sqlite:///{run_folder / 'orders.db'}")
+    except StoreError as error:
+        refuse(error)
+    print_audit(books, console)
+    raise typer.Exit(int(ExitCode.PASS if books.balanced else ExitCode.AUDIT_MISMATCH))
+
+
+@app.command()
+def report(run_folder: Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN")]) -> None:
+    """Draw report.html and the other files again from result.json."""
+    from loadtest.publish.artefacts import REPORT, draw  # noqa: PLC0415
+
+    draw(_read_result(run_folder), run_folder)
+    console.print(f"wrote {run_folder / REPORT}", soft_wrap=True)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        refuse(f"{path}: cannot be written ({error.strerror})")
+    console.print(f"wrote {path}", soft_wrap=True)
+
+
+def _read_result(run_folder: Path) -> RunResult:
+    path = run_folder / RESULT
+    try:
+        return RunResult.read(path)
+    except OSError as error:
+        refuse(f"{path}: expected the result of a run ({error.strerror})")
+    except msgspec.ValidationError as error:
+        refuse(f"{path}: {error}")
+
+
+def default_workers() -> int:
+    """One generator for every two cores: the service needs the others."""
+    return max(1, (os.cpu_count() or 1) // 2)
+
+
+def _peak(text: str) -> float | None:
+    if text == AUTO:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        raise PlanError(f"--peak-tps: expected a number above 0, or auto, got {text!r}") from None
+    if not 0 < value < float("inf"):
+        raise PlanError(f"--peak-tps: expected a number above 0, or auto, got {text!r}")
+    return value
+
+
+def _duration(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise PlanError(f"--duration: {error}") from None
+
+
+def main() -> None:
+    """Run a command; an error of ours that nobody expected ends with exit code 1 and its traceback."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

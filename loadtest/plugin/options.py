@@ -1,0 +1,113 @@
+"""The harness's options on Locust's command line and in its web form, and the plan they ask for."""
+
+from argparse import Namespace
+from typing import Any
+
+from locust.argument_parser import LocustArgumentParser
+
+from loadtest.plan.duration import parse_duration
+from loadtest.plan.plan_file import Plan, PlanError, shipped_plans
+from loadtest.publish.console import Mode
+
+GROUP_HELP = "A plan's name, or the path of a .toml file; shipped: "
+
+
+def add_options(parser: LocustArgumentParser, default_plan: str | None) -> None:
+    """Add our options. They are not in an argument group, because Locust's form leaves groups out."""
+    parser.add_argument(
+        "--plan", default=default_plan, help=GROUP_HELP + ", ".join(shipped_plans()), metavar="NAME"
+    )
+    parser.add_argument(
+        "--peak-tps",
+        default=None,
+        metavar="N",
+        help="Transactions (orders) a second at the plan's peak; default: the plan's own",
+    )
+    parser.add_argument(
+        "--duration", default=None, metavar="60s", help="Cut the plan to this length, for example 60s or 30m"
+    )
+    parser.add_argument(
+        "--time-scale",
+        default=None,
+        metavar="F",
+        help="Multiply the plan's time axis: 0.1 plays a 30 minute plan in 3 minutes",
+    )
+    parser.add_argument("--seed", default=None, metavar="N", help="Seed of whatever is random in the plan")
+    parser.add_argument(
+        "--slo",
+        action="append",
+        default=[],
+        metavar="EXPR",
+        include_in_web_ui=False,
+        help='An objective besides the plan\'s, for example "p99(POST /orders) < 250ms"; may be repeated',
+    )
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="HOST",
+        include_in_web_ui=False,
+        help="A host beyond loopback that may be loaded; may be repeated",
+    )
+    parser.add_argument(
+        "--out",
+        default="runs",
+        metavar="DIR",
+        include_in_web_ui=False,
+        help="Where run folders are made (default: runs)",
+    )
+    parser.add_argument(
+        "--run-dir",
+        default=None,
+        metavar="DIR",
+        include_in_web_ui=False,
+        help="Use exactly this folder for the run instead of a new one below --out",
+    )
+    parser.add_argument(
+        "--console",
+        default="locust",
+        choices=["locust", *(mode.value for mode in Mode)],
+        include_in_web_ui=False,
+        help="What to show while a headless run goes on: Locust's own tables, or the harness's progress",
+    )
+
+
+def plan_from(options: Namespace) -> Plan:
+    """The plan that the options, from the command line or the web form, ask for. Raises `PlanError`."""
+    plan = Plan.load(str(options.plan))
+    return plan.with_overrides(
+        peak_tps=_number(options.peak_tps, "--peak-tps"),
+        duration_s=_duration(options.duration),
+        time_scale=_number(options.time_scale, "--time-scale"),
+        seed=_whole(options.seed, "--seed"),
+    )
+
+
+def _number(value: Any, flag: str) -> float | None:
+    if value in (None, ""):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        raise PlanError(f"{flag}: expected a number above 0, got {value!r}") from None
+    if not 0 < number < float("inf"):
+        raise PlanError(f"{flag}: expected a number above 0, got {value!r}")
+    return number
+
+
+def _whole(value: Any, flag: str) -> int | None:
+    if value in (None, ""):
+        return None
+    try:
+        return int(value)
+    except ValueError:
+        raise PlanError(f"{flag}: expected a whole number, got {value!r}") from None
+
+
+def _duration(value: Any) -> float | None:
+    if value in (None, ""):
+        return None
+    try:
+        return parse_duration(str(value))
+    except ValueError as error:
+        raise PlanError(f"--duration: {error}") from None

@@ -1,0 +1,30 @@
+"""`python -m target_service`: read the configuration, print it, and supervise until told to stop."""
+
+import asyncio
+import json
+import logging
+import sys
+
+from target_service.config import parse
+from target_service.faults import BadDrillError
+from target_service.sockets import AddressInUseError
+from target_service.supervisor import EXIT_USAGE, supervise
+
+
+def main() -> int:
+    """Run the service; returns the exit code: 0 after a clean stop, 2 for a bad configuration."""
+    config = parse(sys.argv[1:])
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    sys.stderr.write(f"configuration {json.dumps(config.without_secrets())}\n")
+    try:
+        return asyncio.run(supervise(config))
+    except AddressInUseError as error:
+        sys.stderr.write(f"target_service: error: argument --port or --admin-port: {error}\n")
+        return EXIT_USAGE
+    except BadDrillError as error:
+        sys.stderr.write(f"target_service: error: argument --drill: {error}\n")
+        return EXIT_USAGE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""Idempotency keys: their form, and who is working under one right now.
+
+The answer to a repeated request lies in the store, next to the order (same transaction, same fsync), so it is
+replayed across workers, restarts and machines. What is kept here is only the set of keys this process is
+working on: a second delivery that overtakes the first is told 409 at once. Two workers that get the same key
+at the same time are told apart by the store's write lock: the later one finds the earlier one's order.
+
+Only orders that were created are remembered. A refusal (sold out, overloaded) leaves no trace, so that the
+same key may be tried again.
+"""
+
+import re
+from types import TracebackType
+
+_KEY = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+class BadKeyError(ValueError):
+    """The key is empty, longer than 128 characters, or not visible ASCII."""
+
+
+class KeyReusedError(Exception):
+    """The key belongs to a request with another body."""
+
+
+class KeyInFlightError(Exception):
+    """A request with this key is being worked on."""
+
+
+def parse_key(text: str | None) -> str | None:
+    """Check an `Idempotency-Key` header; None stays None. Raises BadKeyError."""
+    if text is None:
+        return None
+    if _KEY.fullmatch(text) is None:
+        raise BadKeyError("Idempotency-Key: expected 1 to 128 visible ASCII characters")
+    return text
+
+
+class KeysInFlight:
+    """The keys this process is working on, each with its run."""
+
+    def __init__(self) -> None:
+        self._held: set[tuple[str, str]] = set()
+
+    def hold(self, run_id: str, key: str | None) -> "HeldKey":
+        """Hold a key for the length of a `with`. Raises KeyInFlightError if someone else does."""
+        if key is not None and (run_id, key) in self._held:
+            raise KeyInFlightError(f"a request with Idempotency-Key {key} is being worked on")
+        return HeldKey(self._held, None if key is None else (run_id, key))
+
+
+class HeldKey:
+    """A key in someone's hands; let go at the end of the `with`. Holding no key is allowed."""
+
+    __slots__ = ("_entry", "_held")
+
+    def __init__(self, held: set[tuple[str, str]], entry: tuple[str, str] | None) -> None:
+        self._held = held
+        self._entry = entry
+
+    def __enter__(self) -> None:
+        if self._entry is not None:
+            self._held.add(self._entry)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._entry is not None:
+            self._held.discard(self._entry)

@@ -1,0 +1,117 @@
+"""The catalogue and the rule that stock never goes below zero.
+
+Products are not rows: `sku-000001` … `sku-<n>` exist by being numbered, and their price follows from the
+number, so a catalogue of a million costs nothing and is the same on every machine. Stock becomes a row when
+the first unit is sold. `allot` is the one place that decides who gets the last unit; it works in memory on
+what the store read inside its transaction, so that a hot product costs one read and one write a batch,
+however many want it (the merging that took hot rows from 500 to 31,000 updates/s, S[51][52] of TRAFFIC).
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, Protocol, TypeVar
+
+SKU_PATTERN = r"^sku-[0-9]{6,9}$"
+"""What a SKU looks like; numbers above 999,999 have more digits and no leading zero."""
+
+_SKU = re.compile(SKU_PATTERN, re.ASCII)
+
+PRICE_STEPS = 500
+"""Prices run from 0.99 to 499.99 in steps of one (A: any spread will do, it only has to be deterministic)."""
+
+
+SELLERS = 1000
+"""Sellers the catalogue is spread over (A)."""
+
+
+class UnknownSkuError(Exception):
+    """A SKU that the catalogue does not hold."""
+
+    def __init__(self, sku: str) -> None:
+        super().__init__(f"{sku} is not in the catalogue")
+        self.sku = sku
+
+
+class SoldOutError(Exception):
+    """Fewer units are left than were asked for."""
+
+    def __init__(self, sku_no: int, wanted: int, left: int) -> None:
+        super().__init__(f"{sku_name(sku_no)}: {wanted} wanted, {left} left")
+        self.sku_no = sku_no
+
+
+class Catalogue(NamedTuple):
+    """The products on sale: numbers 1 to `size`."""
+
+    size: int
+
+    def parse(self, sku: str) -> int:
+        """The product's number, from any text. Raises UnknownSkuError."""
+        if _SKU.fullmatch(sku) is None:
+            raise UnknownSkuError(sku)
+        return self.number(sku)
+
+    def number(self, sku: str) -> int:
+        """The number of a SKU that has the right form. Raises UnknownSkuError, also for a second spelling."""
+        sku_no = int(sku[4:])
+        if not 1 <= sku_no <= self.size or (len(sku) > 10 and sku[4] == "0"):
+            raise UnknownSkuError(sku)
+        return sku_no
+
+
+def sku_name(sku_no: int) -> str:
+    """How the product of this number is written."""
+    return f"sku-{sku_no:06d}"
+
+
+def price_cents(sku_no: int) -> int:
+    """The product's price in cents: 1999 for the first, then scattered (7919 is coprime to the steps)."""
+    return (19 + 7919 * (sku_no - 1)) % PRICE_STEPS * 100 + 99
+
+
+def seller_of(sku_no: int) -> int:
+    """Who sells the product."""
+    return sku_no % SELLERS
+
+
+class Wanted(Protocol):
+    """What `allot` needs to know of a purchase."""
+
+    @property
+    def quantities(self) -> Mapping[int, int]:
+        """Units wanted of each product number."""
+        ...
+
+
+W = TypeVar("W", bound=Wanted)
+
+
+def wanted_skus(purchases: Iterable[Wanted]) -> set[int]:
+    """Every product number that these purchases touch."""
+    return {sku_no for purchase in purchases for sku_no in purchase.quantities}
+
+
+def allot(purchases: Iterable[W], left: dict[int, int]) -> tuple[list[W], list[tuple[W, SoldOutError]]]:
+    """Serve purchases in order from `left` (units by product number, lowered in place), each wholly or not at
+    all.
+
+    Returns those that got everything and those that did not, each of the latter with the product it lacked.
+    """
+    served: list[W] = []
+    refused: list[tuple[W, SoldOutError]] = []
+    for purchase in purchases:
+        short = _first_shortage(purchase.quantities, left)
+        if short is not None:
+            refused.append((purchase, short))
+            continue
+        for sku_no, units in purchase.quantities.items():
+            left[sku_no] -= units
+        served.append(purchase)
+    return served, refused
+
+
+def _first_shortage(quantities: Mapping[int, int], left: Mapping[int, int]) -> SoldOutError | None:
+    for sku_no, units in quantities.items():
+        if left[sku_no] < units:
+            return SoldOutError(sku_no, units, left[sku_no])
+    return None

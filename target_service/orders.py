@@ -1,0 +1,123 @@
+"""Orders: their numbers, what a purchase is made of, and how it is priced.
+
+An order number is a 63-bit integer that grows with time, so inserts land at the end of the table, and is made
+without asking anyone: 41 bits of milliseconds since 2025, 12 bits naming the writer (the store hands out a
+new one to every process that opens it), 10 bits of sequence. Outside it is written as 16 hexadecimal digits.
+
+A *purchase* is what one request buys under one idempotency key: one order, or with a checkout one order for
+each seller. It is stored wholly or not at all.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from target_service.inventory import price_cents
+
+EPOCH_MS = 1_735_689_600_000
+"""2025-01-01T00:00:00Z in milliseconds since 1970; 41 bits from there last until 2094."""
+WRITER_BITS = 12
+SEQUENCE_BITS = 10
+
+
+class OrderIds:
+    """Makes order numbers for one writer; strictly increasing, also when the wall clock steps back."""
+
+    def __init__(self, writer: int, wall_ns: Callable[[], int] = time.time_ns) -> None:
+        self._writer = (writer % (1 << WRITER_BITS)) << SEQUENCE_BITS
+        self._wall_ns = wall_ns
+        self._tick_ms = 0
+        self._sequence = 0
+
+    def next(self) -> int:
+        """The next number. When a millisecond's sequence is used up, the next millisecond is borrowed."""
+        now_ms = self._wall_ns() // 1_000_000 - EPOCH_MS
+        if now_ms > self._tick_ms:
+            self._tick_ms, self._sequence = now_ms, 0
+        else:
+            self._sequence += 1
+            if self._sequence >> SEQUENCE_BITS:
+                self._tick_ms, self._sequence = self._tick_ms + 1, 0
+        return self._tick_ms << (WRITER_BITS + SEQUENCE_BITS) | self._writer | self._sequence
+
+
+def order_name(order_id: int) -> str:
+    """How the number is written outside: 16 hexadecimal digits."""
+    return f"{order_id:016x}"
+
+
+def order_number(name: str) -> int | None:
+    """The number behind a name, or None if it is not one."""
+    if len(name) != 16 or not all(digit in "0123456789abcdef" for digit in name):
+        return None
+    number = int(name, 16)
+    return number if number < 1 << 63 else None
+
+
+def created_at_ms(order_id: int) -> int:
+    """When the number was made, in milliseconds since 1970."""
+    return (order_id >> (WRITER_BITS + SEQUENCE_BITS)) + EPOCH_MS
+
+
+class Order(NamedTuple):
+    """One order as it is stored."""
+
+    order_id: int
+    part: int
+    """Place among the orders of its checkout; 0 for an order of its own."""
+    buyer_id: int
+    total_cents: int
+    lines: str
+    """JSON: `[[sku number, units, price in cents], …]`, in the buyer's order."""
+    status: str = "created"
+
+
+class Purchase(NamedTuple):
+    """What one request buys: stored wholly or not at all."""
+
+    run_id: str
+    """The load-test run whose shadow it belongs to; empty for live traffic."""
+    key: str | None
+    """Its idempotency key."""
+    orders: tuple[Order, ...]
+    quantities: Mapping[int, int]
+    """Units wanted of each product number, over all its orders."""
+
+    def is_same_as(self, stored: "Purchase") -> bool:
+        """Whether a stored purchase answers this one: the same buyer wants the same lines."""
+        return [(order.buyer_id, order.lines) for order in self.orders] == [
+            (order.buyer_id, order.lines) for order in stored.orders
+        ]
+
+
+class Receipt(NamedTuple):
+    """What the store answers to a purchase: the orders it holds, and whether it held them before."""
+
+    orders: tuple[Order, ...]
+    replayed: bool
+
+
+_lines_encoder = msgspec.json.Encoder()
+
+
+def draft_order(
+    order_id: int, buyer_id: int, wanted: Iterable[tuple[int, int]], part: int = 0
+) -> tuple[Order, dict[int, int]]:
+    """Price an order of (product number, units): the order to store, and its units by product number."""
+    total_cents = 0
+    lines: list[tuple[int, int, int]] = []
+    quantities: dict[int, int] = {}
+    for sku_no, units in wanted:
+        each_cents = price_cents(sku_no)
+        total_cents += each_cents * units
+        lines.append((sku_no, units, each_cents))
+        quantities[sku_no] = quantities.get(sku_no, 0) + units
+    text = _lines_encoder.encode(lines).decode()
+    return Order(order_id, part, buyer_id, total_cents, text), quantities
+
+
+def first_number_at(instant_ms: int) -> int:
+    """The lowest number an order made at this instant (milliseconds since 1970) can have."""
+    return max(0, instant_ms - EPOCH_MS) << (WRITER_BITS + SEQUENCE_BITS)

@@ -1,0 +1,1 @@
+"""What survives a power cut: one contract (`base`), kept by SQLite and PostgreSQL."""

@@ -1,0 +1,133 @@
+"""The SQL of a batch of purchases in SQLite.
+
+The rules are `group_commit`'s; this file only reads and writes. Every statement is one call to SQLite's step
+function, because each step lets go of the interpreter lock and must win it back from the event loop: reads
+are aggregated to one row of JSON, inserts carry many rows. (Row-by-row `executemany` takes a third less CPU
+alone, but with a busy loop beside it falls to a quarter of this: 2,185 against 8,470 orders/s in batches of
+64, measured with a thread that spins, switch interval 0.5 ms.)
+"""
+
+# ruff: noqa: S608 - only our own table names are put into statements; values are bound
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from target_service.inventory import wanted_skus
+from target_service.orders import Order, Purchase
+from target_service.store.base import Change
+from target_service.store.group_commit import Answer, Delivery, by_run, plan
+from target_service.store.tables import Tables, tables_of
+
+LARGEST_INSERT = 256
+"""Rows in one INSERT; smaller powers of two serve the rest, so that few statements stay prepared."""
+
+ORDER_COLUMNS = "order_id, run_id, idempotency_key, part, buyer_id, total_cents, lines"
+
+_to_json = msgspec.json.Encoder().encode
+
+
+def apply_purchases(
+    connection: sqlite3.Connection, batch: Iterable[Change], initial_units: int
+) -> dict[int, Answer]:
+    """Write a batch's purchases inside the open transaction; answers by place, none for those put off."""
+    answers: dict[int, Answer] = {}
+    for run_id, deliveries in by_run(batch).items():
+        answers |= _apply_run(connection, run_id, deliveries, initial_units)
+    return answers
+
+
+def _apply_run(
+    connection: sqlite3.Connection, run_id: str, deliveries: list[Delivery], initial_units: int
+) -> dict[int, Answer]:
+    tables = tables_of(run_id)
+    known = _known_keys(connection, tables, run_id, deliveries)
+    left = _units_left(connection, tables, run_id, wanted_skus(deliveries), initial_units)
+    decided = plan(deliveries, known, left)
+    _insert_orders(connection, tables, decided.new)
+    _write_stock(
+        connection, tables, run_id, {sku_no: left[sku_no] for sku_no in decided.taken}, initial_units
+    )
+    return decided.answers
+
+
+def _known_keys(
+    connection: sqlite3.Connection, tables: Tables, run_id: str, deliveries: Iterable[Delivery]
+) -> dict[str, Purchase]:
+    keys = [delivery.purchase.key for delivery in deliveries if delivery.purchase.key is not None]
+    if not keys:
+        return {}
+    (found,) = connection.execute(
+        "SELECT json_group_array(json_array(idempotency_key, order_id, part, buyer_id, total_cents, lines))"
+        f" FROM {tables.orders} WHERE run_id = ? AND key_live = 1"
+        " AND idempotency_key IN (SELECT value FROM json_each(?))",
+        (run_id, _to_json(keys).decode()),
+    ).fetchone()
+    orders: dict[str, list[Order]] = {}
+    for key, *columns in msgspec.json.decode(found):
+        orders.setdefault(key, []).append(Order(*columns))
+    return {
+        key: Purchase(run_id, key, tuple(sorted(parts, key=lambda order: order.part)), {})
+        for key, parts in orders.items()
+    }
+
+
+def _units_left(
+    connection: sqlite3.Connection, tables: Tables, run_id: str, skus: set[int], initial_units: int
+) -> dict[int, int]:
+    left = dict.fromkeys(skus, initial_units)
+    (found,) = connection.execute(
+        "SELECT json_group_array(json_array(sku_no, available))"
+        f" FROM {tables.stock} WHERE run_id = ?"
+        " AND sku_no IN (SELECT value FROM json_each(?))",
+        (run_id, _to_json(list(skus)).decode()),
+    ).fetchone()
+    left.update(msgspec.json.decode(found))
+    return left
+
+
+def _insert_orders(connection: sqlite3.Connection, tables: Tables, purchases: Iterable[Purchase]) -> None:
+    values: list[Any] = []
+    for purchase in purchases:
+        for order in purchase.orders:
+            values += (
+                order.order_id,
+                purchase.run_id,
+                purchase.key,
+                order.part,
+                order.buyer_id,
+                order.total_cents,
+                order.lines,
+            )
+    insert_rows(connection, f"INSERT INTO {tables.orders} ({ORDER_COLUMNS})", 7, values)
+
+
+def _write_stock(
+    connection: sqlite3.Connection, tables: Tables, run_id: str, left: dict[int, int], initial_units: int
+) -> None:
+    """Write what is left of each product: it was read in this transaction, which no other can overtake."""
+    values: list[Any] = []
+    for sku_no, units in left.items():
+        values += (run_id, sku_no, initial_units, units)
+    insert_rows(
+        connection,
+        f"INSERT INTO {tables.stock} (run_id, sku_no, initial, available)",
+        4,
+        values,
+        " ON CONFLICT (run_id, sku_no) DO UPDATE SET available = excluded.available",
+    )
+
+
+def insert_rows(
+    connection: sqlite3.Connection, insert: str, width: int, values: list[Any], suffix: str = ""
+) -> None:
+    """Insert rows of `width` columns, given as one flat list, in statements of up to LARGEST_INSERT rows."""
+    row = "(" + ",".join("?" * width) + ")"
+    done, rows = 0, len(values) // width
+    while done < rows:
+        size = min(LARGEST_INSERT, 1 << (rows - done).bit_length() - 1)
+        some = values[done * width : (done + size) * width]
+        connection.execute(f"{insert} VALUES {','.join([row] * size)}{suffix}", some)
+        done += size

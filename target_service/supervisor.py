@@ -1,0 +1,244 @@
+"""The supervisor: binds the ports, keeps N workers running, and alone serves the admin port.
+
+It never touches an order. A worker that ends unasked is started again, at once the first time and then with a
+growing pause (`backoff_s`) until it has lived for a while. SIGTERM and SIGINT pass on as SIGTERM; the
+supervisor ends when the last worker has drained. SIGHUP replaces the workers one after another without losing
+a connection.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable
+
+import msgspec
+
+from target_service.config import Config
+from target_service.faults import Drill, read_drill
+from target_service.metrics import Restarts, SharedMetrics
+from target_service.sockets import bind, bind_shared, url_of
+
+BACKLOG = 4096
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 10.0
+HEALTHY_AFTER_S = 10.0
+"""A worker that lived this long is forgiven its earlier crashes."""
+KILL_AFTER_S = 3.0
+"""How long after its drain should have ended a worker is killed."""
+
+EXIT_USAGE = 2
+
+log = logging.getLogger("orders.supervisor")
+
+
+def backoff_s(crashes: int) -> float:
+    """The pause before starting a worker again after so many crashes in a row, in seconds."""
+    return 0.0 if crashes <= 1 else min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (crashes - 2))
+
+
+class RefusedError(Exception):
+    """The first workers could not start as configured; they have said why."""
+
+
+class Slot:
+    """One worker's place: its socket and its block of metrics outlive the processes that fill it."""
+
+    def __init__(
+        self, number: int, listener: socket.socket, config: Config, metrics: SharedMetrics, restarts: Restarts
+    ) -> None:
+        self.ready = asyncio.Event()
+        self._number = number
+        self._listener = listener
+        self._config = config
+        self._metrics = metrics
+        self._restarts = restarts
+        self._process: Process | None = None
+        self._stopping = asyncio.Event()
+        self._replacing = False
+        self._drill: Drill | None = None
+
+    async def run(self) -> None:
+        """Keep a worker in this slot until `stop`. Raises RefusedError if the first one cannot start."""
+        crashes = 0
+        clock = asyncio.get_running_loop().time
+        while not self._stopping.is_set():
+            started = clock()
+            code = await self._run_once()
+            self._metrics.blocks[self._number].clear_gauges()
+            if code == EXIT_USAGE and not self.ready.is_set():
+                raise RefusedError
+            if self._replacing:
+                self._replacing = False
+            elif not self._stopping.is_set():
+                crashes = 1 if clock() - started > HEALTHY_AFTER_S else crashes + 1
+                await self._pause_after_crash(crashes, code)
+
+    async def _pause_after_crash(self, crashes: int, code: int) -> None:
+        self._restarts.total += 1
+        log.error("worker %d ended with %s; starting it again", self._number, _ending(code))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), backoff_s(crashes))
+
+    async def _run_once(self) -> int:
+        process = await self._spawn()
+        self._process = process
+        if self._stopping.is_set():
+            process.terminate()
+        assert process.stdout is not None  # noqa: S101 - asked for as a pipe
+        if await process.stdout.readline() == b"ready\n":
+            self.ready.set()
+        return await process.wait()
+
+    async def _spawn(self) -> Process:
+        descriptors = (self._listener.fileno(), self._metrics.descriptor)
+        command = [sys.executable, "-m", "target_service.worker", "--parent", str(os.getpid())]
+        command += ["--slot", str(self._number), "--listen-fd", str(descriptors[0])]
+        command += ["--metrics-fd", str(descriptors[1])]
+        # A process group of its own: Ctrl-C in a terminal must reach the supervisor only.
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=PIPE, stdout=PIPE, pass_fds=descriptors, process_group=0
+        )
+        assert process.stdin is not None  # noqa: S101 - asked for as a pipe
+        process.stdin.write(msgspec.json.encode(self._config) + b"\n")
+        if self._drill is not None:
+            process.stdin.write(msgspec.json.encode(self._drill) + b"\n")
+        return process
+
+    def set_drill(self, drill: Drill) -> None:
+        """Have the worker, and those after it, meet these faults."""
+        self._drill = drill
+        process = self._process
+        if process is not None and process.stdin is not None and process.returncode is None:
+            process.stdin.write(msgspec.json.encode(drill) + b"\n")
+
+    def stop(self) -> None:
+        """Have the worker drain and end; no other takes its place."""
+        self._stopping.set()
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End the worker at once."""
+        self._signal(signal.SIGKILL)
+
+    async def replace(self) -> None:
+        """Have the worker drain and put a new one in its place; returns when that is ready."""
+        self.ready.clear()
+        self._replacing = True
+        self._signal(signal.SIGTERM)
+        await self.ready.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(number)
+
+
+def _ending(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
+
+
+async def supervise(config: Config) -> int:
+    """Run the service until it is told to stop; returns the exit code. Raises AddressInUseError."""
+    listeners = bind_shared(config.host, config.port, config.workers, BACKLOG)
+    admin_socket = bind(config.admin_host, config.admin_port)
+    restarts = Restarts()
+    metrics = SharedMetrics.create(config.workers)
+    slots = [Slot(n, listener, config, metrics, restarts) for n, listener in enumerate(listeners)]
+    if config.drill:
+        for slot in slots:
+            slot.set_drill(read_drill(config.drill))
+    running = [asyncio.create_task(slot.run()) for slot in slots]
+    stop = _stop_on_signals()
+    # Imported while the workers start: it takes as long as they do.
+    from target_service.admin import start_admin  # noqa: PLC0415
+
+    admin = await start_admin(admin_socket, config, metrics, restarts, _set_drill(slots))
+    try:
+        await _until_ready(slots, running, stop)
+        if not stop.is_set():
+            _say(f"admin {url_of(config.admin_host, admin_socket)}")
+            _say(f"ready {url_of(config.host, listeners[0])}")
+            _replace_on_hangup(slots)
+            await stop.wait()
+        for listener in listeners:
+            listener.close()
+        return await _drain(slots, running, config.drain_s)
+    except RefusedError:
+        return EXIT_USAGE
+    finally:
+        for slot in slots:
+            slot.kill()
+        await admin.cleanup()
+
+
+def _set_drill(slots: list[Slot]) -> Callable[[Drill], None]:
+    def set_drill(drill: Drill) -> None:
+        for slot in slots:
+            slot.set_drill(drill)
+
+    return set_drill
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def _replace_on_hangup(slots: list[Slot]) -> None:
+    loop = asyncio.get_running_loop()
+    replacing: set[asyncio.Task[None]] = set()
+
+    async def replace_all() -> None:
+        for slot in slots:
+            await slot.replace()
+
+    def start() -> None:
+        if not replacing:
+            task = loop.create_task(replace_all())
+            replacing.add(task)
+            task.add_done_callback(replacing.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, start)
+
+
+async def _until_ready(slots: list[Slot], running: list[asyncio.Task[None]], stop: asyncio.Event) -> None:
+    """Wait until every worker is ready or the service is told to stop. Raises RefusedError."""
+    ready = asyncio.create_task(_all_ready(slots))
+    stopped = asyncio.create_task(_wait_for(stop))
+    try:
+        done, _ = await asyncio.wait({ready, stopped, *running}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        ready.cancel()
+        stopped.cancel()
+
+
+async def _all_ready(slots: list[Slot]) -> None:
+    for slot in slots:
+        await slot.ready.wait()
+
+
+async def _wait_for(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+async def _drain(slots: list[Slot], running: list[asyncio.Task[None]], drain_s: float) -> int:
+    for slot in slots:
+        slot.stop()
+    _, late = await asyncio.wait(running, timeout=drain_s + KILL_AFTER_S)
+    if late:
+        log.error("%d workers did not end within %g s: killed", len(late), drain_s + KILL_AFTER_S)
+    return 1 if late else 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

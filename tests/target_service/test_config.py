@@ -1,0 +1,71 @@
+"""Flags and environment."""
+
+import pytest
+
+from target_service.config import OPTIONS, parse
+
+
+def test_defaults_are_those_of_the_design() -> None:
+    config = parse([], {})
+    assert (config.host, config.port, config.admin_port, config.workers) == ("127.0.0.1", 8080, 8081, 1)
+    assert (config.store, config.stock) == ("sqlite:///orders.db", 1_000_000)
+
+
+def test_a_flag_wins_over_the_environment_which_wins_over_the_default() -> None:
+    assert parse(["--port", "1"], {"ORDERS_PORT": "2"}).port == 1
+    assert parse([], {"ORDERS_PORT": "2"}).port == 2
+
+
+def test_every_setting_has_a_flag_and_a_variable() -> None:
+    for option in OPTIONS:
+        value = "yes" if option.name == "enable_faults" else str(option.default)
+        assert getattr(parse([option.flag, value], {}), option.name) == option.read(value)
+        assert getattr(parse([], {option.variable: value}), option.name) == option.read(value)
+
+
+def test_a_switch_needs_no_value() -> None:
+    assert parse(["--enable-faults"], {}).enable_faults
+    assert not parse([], {}).enable_faults
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (["--port", "http"], "--port: expected a whole number, got 'http'"),
+        (["--port", "70000"], "--port: expected 0 to 65535, got 70000"),
+        (["--workers", "0"], "--workers: expected 1 to 64"),
+        (["--stock", "-1"], "--stock: expected 0"),
+        (["--store", "mysql://x/y"], "--store: expected sqlite:///FILE or postgresql://"),
+        (["--store", "sqlite:///"], "--store: expected sqlite:///FILE"),
+        (["--drain-s", "nan"], "--drain-s: expected 0.1 to 3600 seconds, got nan"),
+        (["--enable-faults=maybe"], "--enable-faults: expected yes or no, got 'maybe'"),
+        (["--drill", "x.json"], "--drill needs --enable-faults"),
+        (["--nonsense"], "--nonsense"),
+        (
+            ["--admin-host", "0.0.0.0"],
+            "--admin-host 0.0.0.0 is reachable from outside: it needs --admin-token",
+        ),
+    ],
+)
+def test_a_bad_flag_ends_with_two_and_is_named(
+    flags: list[str], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(flags, {})
+    assert ended.value.code == 2
+    assert named in capsys.readouterr().err
+
+
+def test_a_bad_variable_ends_with_two_and_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse([], {"ORDERS_WORKERS": "many"})
+    assert ended.value.code == 2
+    assert "environment ORDERS_WORKERS: expected a whole number, got 'many'" in capsys.readouterr().err
+
+
+def test_secrets_are_masked() -> None:
+    shown = parse(
+        ["--admin-token", "sesame", "--store", "postgresql://shop:p%40ss@db:5432/orders"], {}
+    ).without_secrets()
+    assert shown["admin_token"] == "set"  # noqa: S105 - that is the mask
+    assert shown["store"] == "postgresql://shop:***@db:5432/orders"
