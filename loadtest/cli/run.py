@@ -187,6 +187,11 @@ def _lead(session: Session, host: str, peak: list[str]) -> None:
         worker = [*locust, "--worker", "--master-port", port]
         log = options.folder / f"{name}.log"
         session.workers.append(Child(name, worker, log=log, environment=environment))
+    if options.web:
+        address = f"http://127.0.0.1:{options.web_port}"
+        session.console.print(
+            f"The web UI is at {address}; Ctrl-C ends it and audits its runs.", soft_wrap=True
+        )
     while master.running:
         wait_until(lambda: not master.running, timeout_s=3600)
 
