@@ -60,6 +60,7 @@ class RunOptions:
     console: str
     web: bool = False
     web_port: int = 8089
+    metrics_port: int | None = None
 
 
 @dataclass(slots=True)
@@ -188,6 +189,7 @@ def _lead(session: Session, host: str, peak: list[str]) -> ExitCode:
     master += [part for expr in options.slos for part in ("--slo", expr)]
     master += [part for name in options.allow_hosts for part in ("--allow-host", name)]
     master += ["--logfile", str(folder / "master.log")]
+    master += ["--metrics-port", str(options.metrics_port)] if options.metrics_port is not None else []
     master += ["--web-port", str(options.web_port)] if options.web else ["--headless"]
     session.master = Child("master", master, environment=environment)
     worker = [*common, "--worker", "--master-port", str(port)]

@@ -88,13 +88,19 @@ class Timeline:
         """The newest `seconds` seconds that are still whole, oldest first."""
         return [self._whole[index] for index in sorted(self._whole)[-seconds:]]
 
+    def recent_points(self, seconds: int, planned: PlannedTransactions) -> Iterator[TimelinePoint]:
+        """`recent` as points of one second each, oldest first."""
+        for second in self.recent(seconds):
+            bin_ = _reduced(second, *self._gauges.get(second.index, (0, 0)))
+            yield _point(second.index, 1, bin_, planned)
+
     def points(self, planned: PlannedTransactions) -> Iterator[TimelinePoint]:
         """The whole run, oldest first; `t_s` is where a bin begins."""
         merged = {index: _copy(bin_) for index, bin_ in self._bins.items()}
         for index, second in self._whole.items():
             self._put(merged, index, second)
         for number in sorted(merged):
-            yield self._point(number, merged[number], planned)
+            yield _point(number * self.bin_s, self.bin_s, merged[number], planned)
 
     def _settle(self, index: int, second: Second) -> None:
         self._put(self._bins, index, second)
@@ -120,26 +126,26 @@ class Timeline:
                 halved[number // 2] = bin_
         self._bins = halved
 
-    def _point(self, number: int, bin_: _Bin, planned: PlannedTransactions) -> TimelinePoint:
-        from_s, to_s = number * self.bin_s, (number + 1) * self.bin_s
-        response = codec.decode(bin_.response)
-        return TimelinePoint(
-            t_s=from_s,
-            planned_tps=planned(from_s, to_s) / self.bin_s,
-            started_tps=bin_.transactions_started / self.bin_s,
-            completed_tps=bin_.transactions_ok / self.bin_s,
-            failed_tps=bin_.transactions_failed / self.bin_s,
-            scheduled=bin_.scheduled,
-            started=bin_.started,
-            dropped=bin_.dropped,
-            requests=bin_.requests,
-            failures=bin_.failures,
-            in_flight=bin_.in_flight,
-            backlog=bin_.backlog,
-            response_ms=response.quantiles(),
-            dispatch_lag_p99_ms=bin_.lag_p99_us / 1000,
-            heat=response.heat(),
-        )
+
+def _point(from_s: int, length_s: int, bin_: _Bin, planned: PlannedTransactions) -> TimelinePoint:
+    response = codec.decode(bin_.response)
+    return TimelinePoint(
+        t_s=from_s,
+        planned_tps=planned(from_s, from_s + length_s) / length_s,
+        started_tps=bin_.transactions_started / length_s,
+        completed_tps=bin_.transactions_ok / length_s,
+        failed_tps=bin_.transactions_failed / length_s,
+        scheduled=bin_.scheduled,
+        started=bin_.started,
+        dropped=bin_.dropped,
+        requests=bin_.requests,
+        failures=bin_.failures,
+        in_flight=bin_.in_flight,
+        backlog=bin_.backlog,
+        response_ms=response.quantiles(),
+        dispatch_lag_p99_ms=bin_.lag_p99_us / 1000,
+        heat=response.heat(),
+    )
 
 
 def _reduced(second: Second, in_flight: int, backlog: int) -> _Bin:

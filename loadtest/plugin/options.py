@@ -64,6 +64,29 @@ def add_options(parser: LocustArgumentParser, default_plan: str | None) -> None:
         help="Use exactly this folder for the run instead of a new one below --out",
     )
     parser.add_argument(
+        "--metrics-port",
+        type=int,
+        default=None,
+        metavar="PORT",
+        include_in_web_ui=False,
+        help="Serve the run's metrics to Prometheus on this port of the master; 0 picks a free one",
+    )
+    parser.add_argument(
+        "--metrics-host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        include_in_web_ui=False,
+        help="Address of the metrics port; beyond loopback only with LOADTEST_METRICS_TOKEN set",
+    )
+    parser.add_argument(
+        "--metrics-token",
+        env_var="LOADTEST_METRICS_TOKEN",
+        default="",
+        metavar="TOKEN",
+        include_in_web_ui=False,
+        help="Bearer token that a scrape must carry; better set in the environment than here",
+    )
+    parser.add_argument(
         "--console",
         default="locust",
         choices=["locust", *(mode.value for mode in Mode)],

@@ -21,6 +21,7 @@ from loadtest.fleet.transport import TO_MASTER, TO_WORKER, listen
 from loadtest.judge.slo_syntax import SloError, check, parse
 from loadtest.plan.plan_file import Plan, PlanError
 from loadtest.plugin.master import MasterRun
+from loadtest.plugin.onlookers import ExposedError, Onlookers
 from loadtest.plugin.options import add_options, plan_from
 from loadtest.plugin.progress import show_progress
 from loadtest.plugin.worker import WorkerRun, add_user_classes
@@ -40,6 +41,7 @@ class Plugin:
         self.master: MasterRun | None = None
         self.worker: WorkerRun | None = None
         self._prepared: MasterRun | None = None
+        self._onlookers = Onlookers(lambda: self._prepared or self.master)
 
     def add_options(self, parser: LocustArgumentParser, **_: Any) -> None:
         """Offer our options, and keep Locust's ports on loopback unless a flag says otherwise."""
@@ -90,6 +92,7 @@ class Plugin:
         if self.master is not None and not isinstance(environment.runner, WorkerRunner):
             self.master.stop("it was stopped by a signal")
             environment.process_exit_code = int(self.master.exit_code)
+        self._onlookers.close()
 
     def prepare(self, environment: Environment, runner: Runner, options: Namespace) -> int:
         """Make the next run ready to start; how many users it wants over the whole fleet."""
@@ -118,6 +121,10 @@ class Plugin:
         if options.console != "locust":
             logging.getLogger("locust.stats_logger").setLevel(logging.WARNING)
         listen(runner, TO_MASTER, self._on_master_message)
+        try:
+            self._onlookers.open_metrics(options)
+        except (ExposedError, OSError) as error:
+            refuse(error)
 
     def _work(self, environment: Environment, runner: Runner, options: Namespace) -> None:
         if "singlesday_plan" not in options:
