@@ -3,6 +3,7 @@
 import logging
 import sys
 from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,10 @@ from loadtest.judge.slo_syntax import SloError, check, parse
 from loadtest.plan.plan_file import Plan, PlanError
 from loadtest.plugin.master import MasterRun
 from loadtest.plugin.onlookers import ExposedError, Onlookers
-from loadtest.plugin.options import add_options, plan_from
+from loadtest.plugin.options import add_options, plan_from, with_form
 from loadtest.plugin.progress import show_progress
 from loadtest.plugin.worker import WorkerRun, add_user_classes
-from loadtest.publish.artefacts import new_run_folder
+from loadtest.publish.artefacts import RESULT, new_run_folder
 
 LOOPBACK = "127.0.0.1"
 BAD_INPUT = (PlanError, SloError, HostNotAllowed, UnreachableError)
@@ -73,8 +74,9 @@ class Plugin:
 
     def on_test_stopping(self, environment: Environment, **_: Any) -> None:
         """Deliver before Locust kills the users, whoever asked it to stop."""
-        if self.master is not None and not isinstance(environment.runner, WorkerRunner):
-            self.master.stop("it was stopped by hand or by a signal")
+        for run in (self._prepared, self.master):
+            if run is not None and not isinstance(environment.runner, WorkerRunner):
+                run.stop("it was stopped by hand or by a signal")
 
     def on_test_stop(self, environment: Environment, **_: Any) -> None:
         """Let go of the users."""
@@ -94,15 +96,34 @@ class Plugin:
             environment.process_exit_code = int(self.master.exit_code)
         self._onlookers.close()
 
+    def why_not(self, environment: Environment, options: Namespace, form: Mapping[str, str]) -> str | None:
+        """Why the web form cannot start a run, in a sentence; None if it can."""
+        if self.going:
+            return "A run is going on: stop it, or wait for its end."
+        host = form.get("host") or environment.host
+        try:
+            plan, _ = read_plan(with_form(options, form), host)
+            check_target(host, [*plan.targets, *options.allow_host])
+        except BAD_INPUT as error:
+            return str(error)
+        return None
+
+    @property
+    def going(self) -> bool:
+        """True from the start of a run until its result is delivered."""
+        current = self._prepared or self.master
+        return current is not None and not current.over
+
     def prepare(self, environment: Environment, runner: Runner, options: Namespace) -> int:
         """Make the next run ready to start; how many users it wants over the whole fleet."""
         plan, slos = read_plan(options, environment.host)
         workers = runner.worker_count if isinstance(runner, MasterRunner) else 1
-        folder = Path(options.run_dir) if options.run_dir else new_run_folder(Path(options.out), plan.name)
+        folder = run_folder(options, plan)
         add_user_classes(environment, plan)
         PoolDispatcher.pool = pool_of(plan, max(workers, 1))
         self._prepared = MasterRun(environment, runner, plan, slos, folder=folder, workers=workers)
         show_progress(self._prepared, options.console)
+        self._onlookers.follow(self._prepared)
         return sum(PoolDispatcher.pool.values()) * max(workers, 1)
 
     def _lead(self, environment: Environment, runner: Runner, options: Namespace) -> None:
@@ -123,6 +144,7 @@ class Plugin:
         listen(runner, TO_MASTER, self._on_master_message)
         try:
             self._onlookers.open_metrics(options)
+            self._onlookers.open_web(environment, options, lambda form: self.why_not(environment, options, form))
         except (ExposedError, OSError) as error:
             refuse(error)
 
@@ -158,6 +180,14 @@ def read_plan(options: Namespace, host: str | None) -> tuple[Plan, list[Any]]:
     if not host:
         raise PlanError("--host: expected the address of the service, for example http://127.0.0.1:8080")
     return plan, slos
+
+
+def run_folder(options: Namespace, plan: Plan) -> Path:
+    """Where the next run goes: `--run-dir` once, then folders beside it."""
+    if not options.run_dir:
+        return new_run_folder(Path(options.out), plan.name)
+    given = Path(options.run_dir)
+    return new_run_folder(given.parent, plan.name) if (given / RESULT).exists() else given
 
 
 def pool_of(plan: Plan, workers: int) -> dict[str, int]:
