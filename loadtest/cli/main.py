@@ -60,6 +60,9 @@ def run(
     json_lines: Annotated[bool, typer.Option("--json", help="Progress as one JSON line a second.")] = False,
     web: Annotated[bool, typer.Option("--web", help="Serve the Locust web UI instead of starting.")] = False,
     web_port: Annotated[int, typer.Option(help="Port of the web UI.")] = 8089,
+    metrics_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Serve the run's metrics to Prometheus on this port.")
+    ] = None,
 ) -> None:
     """Drive a plan at the order service, or at --target, and judge it."""
     from loadtest.cli import run as runner  # noqa: PLC0415 - gevent and Locust take a second to import
@@ -92,6 +95,7 @@ def run(
             console="quiet" if quiet else "json" if json_lines else "auto",
             web=web,
             web_port=web_port,
+            metrics_port=metrics_port,
         )
         check_run(options)
     except BAD_INPUT as error:

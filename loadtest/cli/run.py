@@ -62,6 +62,7 @@ class RunOptions:
     console: str
     web: bool = False
     web_port: int = 8089
+    metrics_port: int | None = None
 
 
 @dataclass(slots=True)
@@ -202,6 +203,7 @@ def _master_flags(options: RunOptions, host: str) -> list[str]:
     flags += ["--console", options.console, "--logfile", f"{folder}/master.log"]
     flags += [part for expr in options.slos for part in ("--slo", expr)]
     flags += [part for name in options.allow_hosts for part in ("--allow-host", name)]
+    flags += ["--metrics-port", str(options.metrics_port)] if options.metrics_port is not None else []
     if options.web:  # several runs, each in a folder of its own below this session's
         return [*flags, "--web-port", str(options.web_port), "--out", folder]
     return [*flags, "--headless", "--run-dir", folder]

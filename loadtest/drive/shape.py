@@ -32,6 +32,11 @@ class PlanShape(LoadTestShape):
         self.is_over: Callable[[], bool] = lambda: False
         self._pool_size: int | None = None
 
+    def reset_time(self) -> None:
+        """Locust calls it when a test starts: whatever the one before left is forgotten, also if it was stopped."""
+        super().reset_time()
+        self._pool_size = None
+
     def tick(self) -> tuple[int, float] | None:
         """The pool, spawned within one step; None once the run is over."""
         if self._pool_size is None:

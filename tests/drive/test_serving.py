@@ -195,7 +195,9 @@ def test_after_the_run_locust_counts_for_itself_again(run: Start) -> None:
     assert one.environment.stats.get("Get", "RPC").max_response_time == 12.0
 
 
-def test_a_journey_times_its_first_request_from_intent_and_the_others_from_their_beginning(run: Start) -> None:
+def test_a_journey_times_its_first_request_from_intent_and_the_others_from_their_beginning(
+    run: Start,
+) -> None:
     class Shopper(User):
         wait_time = open_loop()
 

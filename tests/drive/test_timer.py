@@ -10,7 +10,10 @@ import pytest
 from loadtest.drive.timer import ThreadTimer, Timer, TimerFd, system_timer
 
 MS = 1_000_000
-KINDS = [ThreadTimer, pytest.param(TimerFd, marks=pytest.mark.skipif(sys.platform != "linux", reason="timerfd"))]
+KINDS = [
+    ThreadTimer,
+    pytest.param(TimerFd, marks=pytest.mark.skipif(sys.platform != "linux", reason="timerfd")),
+]
 
 
 class Fired:

@@ -34,9 +34,7 @@ class OneWorkerRun:
         self.coordinator.tick()
 
     def snapshot(self) -> RunResult:
-        info = RunInfo(
-            id="run", plan="smoke", started_at="", duration_s=4.0, seed=1, versions={}, machine={}
-        )
+        info = RunInfo(id="run", plan="smoke", started_at="", duration_s=4.0, seed=1, versions={}, machine={})
         return snapshot(
             self.coordinator, info, planned=lambda from_s, to_s: to_s - from_s, stretches=STRETCHES
         )
@@ -63,7 +61,10 @@ def test_live_figures_are_up_to_now_and_those_of_the_books() -> None:
     assert orders.response_ms.max == 30.0
     assert sum(orders.response_buckets.counts) == 3
     assert [point.planned_tps for point in result.timeline] == [1.0, 1.0]
-    assert [(s.name, s.arrivals.scheduled, s.transactions) for s in result.stretches] == [("quiet", 3, 2), ("", 0, 0)]
+    assert [(s.name, s.arrivals.scheduled, s.transactions) for s in result.stretches] == [
+        ("quiet", 3, 2),
+        ("", 0, 0),
+    ]
 
 
 def test_endpoints_are_listed_by_how_often_they_were_asked() -> None:

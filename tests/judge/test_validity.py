@@ -28,7 +28,9 @@ def worker(**changes: Any) -> dict[str, Any]:
     return {**well, **changes}
 
 
-def run(*, lost: int = 0, planned: int = 1000, notes: list[str] | None = None, gaps: int = 0, **of_worker: Any) -> RunResult:
+def run(
+    *, lost: int = 0, planned: int = 1000, notes: list[str] | None = None, gaps: int = 0, **of_worker: Any
+) -> RunResult:
     """A run of one worker."""
     one = worker(**of_worker)
     served = planned - lost
