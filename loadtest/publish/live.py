@@ -208,16 +208,13 @@ def equations(result: RunResult, *, over: bool) -> list[tuple[str, bool]]:
         return wording.identities(result)
     a = result.arrivals
     waiting, in_flight = a.scheduled - a.started - a.dropped, a.started - a.ok - a.failed - a.cancelled
+    ended = f"started {a.started:,} = ok {a.ok:,} + failed {a.failed:,} + cancelled {a.cancelled:,}"
     return [
         (
             f"scheduled {a.scheduled:,} = started {a.started:,} + dropped {a.dropped:,} + waiting {waiting:,}",
             True,
         ),
-        (
-            f"started {a.started:,} = ok {a.ok:,} + failed {a.failed:,} + cancelled {a.cancelled:,} "
-            f"+ in flight {in_flight:,}",
-            in_flight >= 0,
-        ),
+        (f"{ended} + in flight {in_flight:,}", in_flight >= 0),
     ]
 
 
@@ -235,11 +232,11 @@ def _point(point: TimelinePoint) -> Point:
         started=round(point.started_tps, 2),
         completed=round(point.completed_tps, 2),
         failed=round(point.failed_tps, 2),
-        p50=response and response.p50,
-        p90=response and response.p90,
-        p99=response and response.p99,
-        p99_9=response and response.p99_9,
-        max=response and response.max,
+        p50=response.p50 if response else None,
+        p90=response.p90 if response else None,
+        p99=response.p99 if response else None,
+        p99_9=response.p99_9 if response else None,
+        max=response.max if response else None,
         lag=point.dispatch_lag_p99_ms,
         in_flight=point.in_flight,
         backlog=point.backlog,
