@@ -93,14 +93,15 @@ class TlsStream:
 
     def recv(self, _most_bytes: int) -> bytes:
         """All that can be decrypted now; b"" at the end. Raises `BlockingIOError` if there is nothing yet."""
-        pieces = self._decrypted()
+        pieces = self._decrypted() if self._holds_more() else []
         if not pieces:
             if not self._pull():
                 return b""
             pieces = self._decrypted()
         if not pieces:
             raise BlockingIOError
-        self._keep_session()
+        if not self._session_kept:
+            self._keep_session()
         return b"".join(pieces) if len(pieces) > 1 else pieces[0]
 
     def _decrypted(self) -> list[bytes]:
@@ -109,12 +110,17 @@ class TlsStream:
         try:
             while piece := self._tls.read(_RECV_BYTES):
                 pieces.append(piece)
+                if not self._holds_more():  # asking once too often costs an exception
+                    break
         except ssl.SSLWantReadError:
             if self._outgoing.pending:
                 self._push()  # the answer to a key update
         except ssl.SSLZeroReturnError:
             pass
         return pieces
+
+    def _holds_more(self) -> bool:
+        return bool(self._incoming.pending or self._tls.pending())
 
     def _pull(self) -> bool:
         """Read from the socket. False at its end, which counts as one whether TLS announced it or not."""
@@ -126,14 +132,15 @@ class TlsStream:
         return False
 
     def _push(self) -> None:
+        """Send what has been encrypted. Raises `BlockingIOError` if the socket does not take all of it."""
         self._unsent += self._outgoing.read()
         while self._unsent:
             self._unsent = self._unsent[self._sock.send(self._unsent) :]
 
     def _keep_session(self) -> None:
         """Keep the session for the next connection: with TLS 1.3 the server sends it after the handshake."""
-        if not self._session_kept and self._tls.session is not None:
-            self._session_kept = True
+        self._session_kept = True
+        if self._tls.session is not None:
             self._client.sessions[self._host] = self._tls.session
 
 
