@@ -63,6 +63,7 @@ def test_the_plans_of_the_contract_are_shipped() -> None:
         "smoke",
         "soak",
         "spike",
+        "steady",
         "step",
     ]
 
