@@ -111,9 +111,8 @@ def main() -> int:
     before_mb, begun_s = resident_mb(), time.monotonic()
     outcomes = fuzz(arguments.cases, arguments.seed, arguments.first)
     grown_mb = resident_mb() - before_mb
-    print(
-        f"{arguments.cases} cases in {time.monotonic() - begun_s:.0f} s: {dict(outcomes)}; grown {grown_mb:.1f} MB"
-    )
+    took_s = time.monotonic() - begun_s
+    print(f"{arguments.cases} cases in {took_s:.0f} s: {dict(outcomes)}; grown by {grown_mb:.1f} MB")
     return 1 if grown_mb > 5 else 0
 
 

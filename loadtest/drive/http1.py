@@ -143,6 +143,8 @@ class ResponseReader:
             self.status = status
             self.keep_alive = self._keep_alive_of()
             self.complete = True
+        elif self._chunks:
+            raise ProtocolError("an interim response with a body")  # which llhttp lets 104 and others have
 
     # Rarer cases.
 
@@ -191,8 +193,7 @@ class ResponseReader:
         self.status = self._status_of()
         self._growing_head = None
         if head[9:12] != b"%d" % self.status:
-            # llhttp takes interim responses other than 100, 102 and 103 for final ones, with a body
-            raise ProtocolError(f"cannot read an interim response {self.status}")
+            raise ProtocolError(f"an interim response {self.status} with a body")
 
     def _head_parses(self) -> bool:
         """Whether the parser stumbled over a body after the head of a response to HEAD, not over the head."""

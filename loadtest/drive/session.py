@@ -218,9 +218,9 @@ class Session:
         """Send a request and yield the server-sent events of its answer as they arrive.
 
         The request is recorded with the head of the response, as every streamed one. Two endpoints more are
-        recorded under its name: `first event`, timed from the intent (and, for service time, from the write), and
-        `next event`, each timed from the event before it. Raises what made the request fail; a stream that breaks
-        off is recorded as a failed `next event` and raised.
+        recorded under its name: `first event`, timed from the intent (its service time from the write), and
+        `next event`, each timed from the event before it. Raises what made the request fail; a stream that
+        breaks off is recorded as a failed `next event` and raised.
         """
         name = name or self.request_name or url
         intended_ns = self._now_ns() if self.intended_ns is None else self.intended_ns
