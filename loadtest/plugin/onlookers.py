@@ -8,8 +8,8 @@ from locust.env import Environment
 
 from loadtest.plugin.master import MasterRun
 from loadtest.plugin.observe import Observer
-from loadtest.publish.metrics_server import MetricsServer, is_loopback
 from loadtest.publish import web_ui
+from loadtest.publish.metrics_server import MetricsServer, is_loopback
 from loadtest.publish.prometheus import exposition
 
 logger = logging.getLogger(__name__)

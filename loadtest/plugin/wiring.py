@@ -77,6 +77,8 @@ class Plugin:
         for run in (self._prepared, self.master):
             if run is not None and not isinstance(environment.runner, WorkerRunner):
                 run.stop("it was stopped by hand or by a signal")
+        if isinstance(environment.shape_class, PlanShape):
+            environment.shape_class.forget()
 
     def on_test_stop(self, environment: Environment, **_: Any) -> None:
         """Let go of the users."""
@@ -144,7 +146,9 @@ class Plugin:
         listen(runner, TO_MASTER, self._on_master_message)
         try:
             self._onlookers.open_metrics(options)
-            self._onlookers.open_web(environment, options, lambda form: self.why_not(environment, options, form))
+            self._onlookers.open_web(
+                environment, options, lambda form: self.why_not(environment, options, form)
+            )
         except (ExposedError, OSError) as error:
             refuse(error)
 

@@ -147,7 +147,9 @@ class History:
     def since(self, t_s: float) -> list[TimelinePoint]:
         """Every bin that begins at `t_s` or later or may have changed since then, oldest first."""
         still_open = sorted({index // self.bin_s for index in self._open})
-        settled = [point for number, point in self._bins.items() if number * self.bin_s >= t_s - LATE_S]
+        settled = [
+            point for number, point in sorted(self._bins.items()) if number * self.bin_s >= t_s - LATE_S
+        ]
         return settled + [self._fold(number) for number in still_open]
 
     def _fold(self, number: int) -> TimelinePoint:
@@ -208,13 +210,13 @@ def equations(result: RunResult, *, over: bool) -> list[tuple[str, bool]]:
         return wording.identities(result)
     a = result.arrivals
     waiting, in_flight = a.scheduled - a.started - a.dropped, a.started - a.ok - a.failed - a.cancelled
+    ended = f"started {a.started:,} = ok {a.ok:,} + failed {a.failed:,} + cancelled {a.cancelled:,}"
     return [
-        (f"scheduled {a.scheduled:,} = started {a.started:,} + dropped {a.dropped:,} + waiting {waiting:,}", True),
         (
-            f"started {a.started:,} = ok {a.ok:,} + failed {a.failed:,} + cancelled {a.cancelled:,} "
-            f"+ in flight {in_flight:,}",
-            in_flight >= 0,
+            f"scheduled {a.scheduled:,} = started {a.started:,} + dropped {a.dropped:,} + waiting {waiting:,}",
+            True,
         ),
+        (f"{ended} + in flight {in_flight:,}", in_flight >= 0),
     ]
 
 
