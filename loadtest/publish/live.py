@@ -227,18 +227,22 @@ def _state(slo: SloResult, over: bool) -> str:
 
 
 def _point(point: TimelinePoint) -> Point:
-    response = point.response_ms if point.response_ms.count else None
+    response = point.response_ms
+
+    def quantile(ms: float) -> float | None:
+        return ms if response.count else None
+
     return Point(
         t=point.t_s,
         planned=round(point.planned_tps, 2),
         started=round(point.started_tps, 2),
         completed=round(point.completed_tps, 2),
         failed=round(point.failed_tps, 2),
-        p50=response and response.p50,
-        p90=response and response.p90,
-        p99=response and response.p99,
-        p99_9=response and response.p99_9,
-        max=response and response.max,
+        p50=quantile(response.p50),
+        p90=quantile(response.p90),
+        p99=quantile(response.p99),
+        p99_9=quantile(response.p99_9),
+        max=quantile(response.max),
         lag=point.dispatch_lag_p99_ms,
         in_flight=point.in_flight,
         backlog=point.backlog,

@@ -121,7 +121,7 @@ def test_our_page_runs_no_script_but_its_own(client: FlaskClient) -> None:
 
 
 def test_the_page_asks_for_what_it_does_not_know_yet(client: FlaskClient, locust: Locust) -> None:
-    assert client.get("/peak/live?run=run-1&since=12.5").json["state"] == "idle"
+    assert client.get("/peak/live?run=run-1&since=12.5").get_json()["state"] == "idle"
     client.get("/peak/live?since=nonsense")
     assert locust.asked == [("run-1", 12.5), ("", 0.0)]
 
