@@ -6,6 +6,7 @@ import logging
 import sys
 
 from target_service.config import parse
+from target_service.faults import BadDrillError
 from target_service.sockets import AddressInUseError
 from target_service.supervisor import EXIT_USAGE, supervise
 
@@ -19,6 +20,9 @@ def main() -> int:
         return asyncio.run(supervise(config))
     except AddressInUseError as error:
         sys.stderr.write(f"target_service: error: argument --port or --admin-port: {error}\n")
+        return EXIT_USAGE
+    except BadDrillError as error:
+        sys.stderr.write(f"target_service: error: argument --drill: {error}\n")
         return EXIT_USAGE
 
 

@@ -7,23 +7,30 @@ import hmac
 import socket
 from collections.abc import Awaitable, Callable
 
+import msgspec
 from aiohttp import web
 from prometheus_client.aiohttp import make_aiohttp_handler
 
 from target_service.config import Config, is_loopback
+from target_service.faults import Drill
 from target_service.metrics import Restarts, SharedMetrics, registry_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 async def start_admin(
-    bound: socket.socket, config: Config, metrics: SharedMetrics, restarts: Restarts
+    bound: socket.socket,
+    config: Config,
+    metrics: SharedMetrics,
+    restarts: Restarts,
+    set_drill: Callable[[Drill], None],
 ) -> web.AppRunner:
     """Serve the admin port on a bound socket; the caller cleans the runner up."""
     scrape: Handler = make_aiohttp_handler(registry_of(metrics.blocks, restarts))
     app = web.Application()
     app.router.add_get("/metrics", scrape if is_loopback(config.admin_host) else behind_token(config, scrape))
     app.router.add_get("/admin/config", behind_token(config, _configuration(config)))
+    app.router.add_put("/admin/faults", behind_token(config, _faults(config, set_drill)))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     await web.SockSite(runner, bound).start()
@@ -48,3 +55,17 @@ def _configuration(config: Config) -> Handler:
         return web.json_response(config.without_secrets())
 
     return show
+
+
+def _faults(config: Config, set_drill: Callable[[Drill], None]) -> Handler:
+    async def set_faults(request: web.Request) -> web.StreamResponse:
+        if not config.enable_faults:
+            raise web.HTTPForbidden(text="faults are off: start the service with --enable-faults\n")
+        try:
+            drill = msgspec.json.decode(await request.read(), type=Drill)
+        except msgspec.DecodeError as error:
+            raise web.HTTPUnprocessableEntity(text=f"{error}\n") from None
+        set_drill(drill)
+        return web.Response(body=msgspec.json.encode(drill), content_type="application/json")
+
+    return set_faults

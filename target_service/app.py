@@ -6,60 +6,90 @@ is left and closes.
 """
 
 import asyncio
+import contextlib
 import logging
 import socket
+import time
 from collections.abc import Sequence
 
 from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
+from target_service.api.body import BODY_DEADLINE_S, MAX_BODY_BYTES
+from target_service.api.operation import Service
 from target_service.config import Config
+from target_service.faults import Drill, Faults
+from target_service.housekeeping import Housekeeper, Terms
 from target_service.inventory import Catalogue
 from target_service.metrics import WorkerMetrics
 from target_service.orders import OrderIds
-from target_service.routes import MAX_BODY_BYTES, Service, add_routes
+from target_service.routes import add_routes
+from target_service.shedding import AdaptiveLimit
 from target_service.store.base import Store, StoreSettings
-from target_service.store.sqlite import SqliteStore
+from target_service.store.open import make_store
 
 IDLE_LINGER_S = 0.5
+UNREAD_BODY_LINGER_S = 1.0
+"""How long the rest of a refused body is read, so that the refusal is not lost to a reset."""
 LAG_SAMPLE_S = 0.1
 BACKLOG = 4096
 
 log = logging.getLogger("orders")
-
-
-def make_store(config: Config, metrics: WorkerMetrics) -> Store:
-    """The store that the configuration names."""
-    settings = StoreSettings(config.store, config.stock, config.store_wait_s, shared=config.workers > 1)
-    return SqliteStore(settings, metrics)
+protocol_log = logging.getLogger("orders.protocol")
+# A stranger's malformed request is answered with 400; a traceback of the parser for each would only fill the
+# disk.
+protocol_log.setLevel(logging.CRITICAL)
 
 
 class Server:
     """The HTTP server of one worker process."""
 
-    def __init__(self, config: Config, metrics: WorkerMetrics) -> None:
+    def __init__(self, config: Config, metrics: WorkerMetrics, slot: int, store: Store | None = None) -> None:
         if HttpRequestParser is HttpRequestParserPy:
             raise RuntimeError(
                 "aiohttp runs without its C parser, which refuses what the Python one lets through"
             )
         self._config = config
         self._metrics = metrics
-        self._store = make_store(config, metrics)
+        self._slot = slot
+        self._faults = Faults(slot, time.monotonic_ns, metrics.fault_met)
+        self._store = store or make_store(
+            StoreSettings(
+                config.store,
+                config.stock,
+                config.store_wait_s,
+                shared=config.workers > 1,
+                stall_s=self._faults.store_stall_s,
+            ),
+            metrics,
+        )
         self._stopped = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, listener: socket.socket) -> None:
-        """Open the store and begin to answer. Raises StoreOpenError."""
-        writer_id = await self._store.open()
-        self._service = Service(self._store, Catalogue(self._config.skus), OrderIds(writer_id), self._metrics)
+        """Open the store and begin to answer. Raises StoreOpenError, StoreUnavailableError."""
+        self._service = self._make_service(writer_id=await self._store.open())
         app = web.Application(client_max_size=MAX_BODY_BYTES, logger=log)
+        app[BODY_DEADLINE_S] = self._config.body_deadline_s
         add_routes(app, self._service)
         self._runner = web.AppRunner(
-            app, access_log=None, auto_decompress=False, shutdown_timeout=self._config.drain_s
+            app,
+            access_log=None,
+            logger=protocol_log,
+            auto_decompress=False,
+            handler_cancellation=True,
+            keepalive_timeout=self._config.idle_s,
+            lingering_time=UNREAD_BODY_LINGER_S,
+            shutdown_timeout=self._config.drain_s,
         )
         await self._runner.setup()
         self._site = web.SockSite(self._runner, listener, backlog=BACKLOG)
         await self._site.start()
-        self._lag_sampler = asyncio.create_task(self._sample_lag())
+        self._start_tasks()
+
+    def set_drill(self, drill: Drill) -> None:
+        """Replace the faults that requests meet."""
+        self._faults.set(drill)
 
     def stop(self) -> None:
         """Ask `run` to drain and return; safe to call from a signal handler of the loop."""
@@ -72,8 +102,30 @@ class Server:
         await self._site.stop()
         await self._linger()
         await self._runner.cleanup()
+        for task in self._tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
         await self._store.close()
-        self._lag_sampler.cancel()
+
+    def _make_service(self, writer_id: int) -> Service:
+        config = self._config
+        return Service(
+            self._store,
+            Catalogue(config.skus),
+            OrderIds(writer_id),
+            self._metrics,
+            AdaptiveLimit(config.most_in_flight, time.monotonic_ns),
+            self._faults,
+            config.admin_token,
+        )
+
+    def _start_tasks(self) -> None:
+        self._tasks.append(asyncio.create_task(self._sample_lag()))
+        if self._slot == 0:
+            terms = Terms(self._config.reservation_s, self._config.key_ttl_s)
+            housekeeper = Housekeeper(self._store, terms, self._metrics.cancelled)
+            self._tasks.append(asyncio.create_task(housekeeper.run()))
 
     async def _linger(self) -> None:
         loop = asyncio.get_running_loop()

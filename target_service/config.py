@@ -30,6 +30,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     skus: int
     drain_s: float
     store_wait_s: float
+    body_deadline_s: float
+    idle_s: float
+    reservation_s: float
+    key_ttl_s: float
+    most_in_flight: int
+    enable_faults: bool
+    drill: str
 
     def without_secrets(self) -> dict[str, Any]:
         """The settings as a mapping fit for a log: tokens and passwords are masked."""
@@ -52,17 +59,27 @@ def _integer(low: int, high: int) -> Callable[[str], int]:
     return parse_integer
 
 
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected seconds, got {text!r}") from None
-    if not 0 < value <= 3600:
-        raise argparse.ArgumentTypeError(f"expected more than 0 and at most 3600 seconds, got {text}")
-    return value
+def _seconds(low: float, high: float) -> Callable[[str], float]:
+    def parse_seconds(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"expected seconds, got {text!r}") from None
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"expected {low:g} to {high:g} seconds, got {text}")
+        return value
+
+    return parse_seconds
 
 
-def _store(text: str) -> str:
+def _switch(text: str) -> bool:
+    if text.lower() not in ("0", "1", "false", "true", "no", "yes"):
+        raise argparse.ArgumentTypeError(f"expected yes or no, got {text!r}")
+    return text.lower() in ("1", "true", "yes")
+
+
+def store_dsn(text: str) -> str:
+    """Check that a text names a store. Raises argparse.ArgumentTypeError."""
     parts = urlsplit(text)
     if parts.scheme == "sqlite" and parts.path.strip("/") and not parts.netloc:
         return text
@@ -97,11 +114,24 @@ OPTIONS = (
     Option("admin_port", _integer(0, 65535), 8081, "port of /metrics and /admin; 0 picks a free one"),
     Option("admin_token", str, "", "bearer token for /admin/*; without one those paths are closed"),
     Option("workers", _integer(1, 64), 1, "worker processes that share the port"),
-    Option("store", _store, "sqlite:///orders.db", "sqlite:///FILE or postgresql://…"),
+    Option("store", store_dsn, "sqlite:///orders.db", "sqlite:///FILE or postgresql://…"),
     Option("stock", _integer(0, 10**12), 1_000_000, "units of each product before its first sale"),
     Option("skus", _integer(1, 999_999_999), 1_000_000, "products in the catalogue: sku-000001 and up"),
-    Option("drain_s", _seconds, 10.0, "longest wait for running requests when stopping"),
-    Option("store_wait_s", _seconds, 2.0, "longest an order waits for a locked store before it gets 503"),
+    Option("drain_s", _seconds(0.1, 3600), 10.0, "longest wait for running requests when stopping"),
+    Option("store_wait_s", _seconds(0.01, 60), 2.0, "longest an order waits for a locked store"),
+    Option("body_deadline_s", _seconds(0.1, 3600), 10.0, "longest wait for the rest of a body"),
+    Option("idle_s", _seconds(0.1, 3600), 75.0, "longest a connection may be idle, or take over a head"),
+    Option(
+        "reservation_s", _seconds(0, 31_536_000), 1800.0, "unpaid orders are cancelled after this; 0: never"
+    ),
+    Option(
+        "key_ttl_s", _seconds(0, 31_536_000), 86_400.0, "idempotency keys are kept this long; 0: for ever"
+    ),
+    Option(
+        "most_in_flight", _integer(64, 1_000_000), 10_000, "changes one worker takes on before it answers 503"
+    ),
+    Option("enable_faults", _switch, False, "allow faults for drills (yes or no)"),
+    Option("drill", str, "", "JSON file with the drill to begin with; needs --enable-faults"),
 )
 
 
@@ -111,8 +141,12 @@ def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> C
         prog="target_service", description="The order service.", allow_abbrev=False
     )
     for option in OPTIONS:
+        switch: dict[str, Any] = {"nargs": "?", "const": True} if option.read is _switch else {}
         parser.add_argument(
-            option.flag, type=option.read, help=f"{option.help} [{option.variable}; {option.default}]"
+            option.flag,
+            type=option.read,
+            **switch,
+            help=f"{option.help} [{option.variable}; {option.default}]",
         )
     flags = vars(parser.parse_args(argv))
     values: dict[str, Any] = {
@@ -121,6 +155,8 @@ def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> C
     config = Config(**values)
     if not is_loopback(config.admin_host) and not config.admin_token:
         parser.error(f"--admin-host {config.admin_host} is reachable from outside: it needs --admin-token")
+    if config.drill and not config.enable_faults:
+        parser.error("--drill needs --enable-faults")
     return config
 
 

@@ -20,6 +20,10 @@ PRICE_STEPS = 500
 """Prices run from 0.99 to 499.99 in steps of one (A: any spread will do, it only has to be deterministic)."""
 
 
+SELLERS = 1000
+"""Sellers the catalogue is spread over (A)."""
+
+
 class UnknownSkuError(Exception):
     """A SKU that the catalogue does not hold."""
 
@@ -63,6 +67,11 @@ def sku_name(sku_no: int) -> str:
 def price_cents(sku_no: int) -> int:
     """The product's price in cents: 1999 for the first, then scattered (7919 is coprime to the steps)."""
     return (19 + 7919 * (sku_no - 1)) % PRICE_STEPS * 100 + 99
+
+
+def seller_of(sku_no: int) -> int:
+    """Who sells the product."""
+    return sku_no % SELLERS
 
 
 class Wanted(Protocol):

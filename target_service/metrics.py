@@ -12,17 +12,28 @@ import os
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, product
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from target_service.faults import FaultKind
 from target_service.problem import KINDS
 
 TRAFFIC = ("live", "shadow")
-ROUTES = ("create_order", "get_order", "get_product", "other")
+ROUTES = (
+    "create_order",
+    "create_checkout",
+    "get_order",
+    "pay_order",
+    "get_product",
+    "inventory",
+    "parcels",
+    "assistant",
+    "other",
+)
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
@@ -76,9 +87,16 @@ COMMIT_SECONDS = Family(
     "orders_commit_seconds", "Time to make one batch durable.", "histogram", bounds=SECONDS
 )
 COMMIT_BATCH_SIZE = Family(
-    "orders_commit_batch_size", "Purchases made durable together.", "histogram", bounds=BATCH_SIZES
+    "orders_commit_batch_size", "Changes made durable together.", "histogram", bounds=BATCH_SIZES
 )
 IN_FLIGHT = Family("orders_in_flight", "Requests being worked on.", "gauge")
+SHED = Family("orders_shed_total", "Requests refused because too much was under way.", "counter")
+FAULTS = Family(
+    "orders_faults_total", "Faults met in drills.", "counter", ("kind",), _all(get_args(FaultKind))
+)
+CANCELLED = Family(
+    "orders_cancelled_total", "Orders cancelled because they were not paid in time.", "counter"
+)
 STORE_ERRORS = Family("orders_store_errors_total", "Times the store failed or did not answer.", "counter")
 LOOP_LAG = Family(
     "orders_event_loop_lag_seconds", "How late a timer of the event loop is.", "histogram", bounds=SECONDS
@@ -92,6 +110,9 @@ FAMILIES = (
     COMMIT_SECONDS,
     COMMIT_BATCH_SIZE,
     IN_FLIGHT,
+    SHED,
+    FAULTS,
+    CANCELLED,
     STORE_ERRORS,
     LOOP_LAG,
 )
@@ -244,15 +265,22 @@ class WorkerMetrics:
             values: block.histogram(REQUEST_SECONDS, *values) for values in REQUEST_SECONDS.values
         }
         self.in_flight = block.counter(IN_FLIGHT)
+        self.shed = block.counter(SHED)
+        self.cancelled = block.counter(CANCELLED)
+        self._faults = {kind: block.counter(FAULTS, kind) for (kind,) in FAULTS.values}
         self.loop_lag = block.histogram(LOOP_LAG)
         self._commit_seconds = block.histogram(COMMIT_SECONDS)
         self._commit_batch_size = block.histogram(COMMIT_BATCH_SIZE)
         self._store_errors = block.counter(STORE_ERRORS)
 
-    def committed(self, purchases: int, seconds: float) -> None:
+    def fault_met(self, kind: str) -> None:
+        """Count a fault."""
+        self._faults[kind].add()
+
+    def committed(self, changes: int, seconds: float) -> None:
         """Count a batch (the store's observer)."""
         self._commit_seconds.observe(seconds)
-        self._commit_batch_size.observe(purchases)
+        self._commit_batch_size.observe(changes)
 
     def failed(self) -> None:
         """Count a failure of the store (the store's observer)."""

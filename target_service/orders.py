@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from target_service.inventory import Catalogue, price_cents
+from target_service.inventory import price_cents
 
 EPOCH_MS = 1_735_689_600_000
 """2025-01-01T00:00:00Z in milliseconds since 1970; 41 bits from there last until 2094."""
@@ -103,17 +103,21 @@ _lines_encoder = msgspec.json.Encoder()
 
 
 def draft_order(
-    order_id: int, buyer_id: int, wanted: Iterable[tuple[str, int]], catalogue: Catalogue, part: int = 0
+    order_id: int, buyer_id: int, wanted: Iterable[tuple[int, int]], part: int = 0
 ) -> tuple[Order, dict[int, int]]:
-    """Price an order: the order to store and its units by product number. Raises UnknownSkuError."""
+    """Price an order of (product number, units): the order to store, and its units by product number."""
     total_cents = 0
     lines: list[tuple[int, int, int]] = []
     quantities: dict[int, int] = {}
-    for sku, units in wanted:
-        sku_no = catalogue.number(sku)
+    for sku_no, units in wanted:
         each_cents = price_cents(sku_no)
         total_cents += each_cents * units
         lines.append((sku_no, units, each_cents))
         quantities[sku_no] = quantities.get(sku_no, 0) + units
     text = _lines_encoder.encode(lines).decode()
     return Order(order_id, part, buyer_id, total_cents, text), quantities
+
+
+def first_number_at(instant_ms: int) -> int:
+    """The lowest number an order made at this instant (milliseconds since 1970) can have."""
+    return max(0, instant_ms - EPOCH_MS) << (WRITER_BITS + SEQUENCE_BITS)

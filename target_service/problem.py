@@ -36,34 +36,44 @@ class Kind(NamedTuple):
 
 
 BAD_REQUEST = Kind("bad-request", 400, "The request cannot be understood")
+UNAUTHORIZED = Kind("unauthorized", 401, "The operator's token is needed")
 BAD_JSON = Kind("bad-json", 400, "The body is not valid JSON")
 NOT_FOUND = Kind("not-found", 404, "There is no such thing")
 METHOD_NOT_ALLOWED = Kind("method-not-allowed", 405, "The method is not allowed here")
 BODY_TIMEOUT = Kind("body-timeout", 408, "The body did not arrive in time")
 SOLD_OUT = Kind("sold-out", 409, "Not enough units are left")
 KEY_IN_FLIGHT = Kind("key-in-flight", 409, "A request with this key is being worked on", 1)
+CONFLICT = Kind("conflict", 409, "The thing is in a state that forbids this")
 TOO_LARGE = Kind("too-large", 413, "The body is too large")
 UNSUPPORTED_TYPE = Kind("unsupported-type", 415, "The body's type is not supported")
 BAD_FIELD = Kind("bad-field", 422, "A field is wrong")
 KEY_REUSED = Kind("key-reused", 422, "The key belongs to another request")
 INTERNAL = Kind("internal", 500, "The service failed")
+DRILL = Kind("drill", 500, "A drill is under way")
+OVERLOADED = Kind("overloaded", 503, "The service is overloaded", 1)
 UNAVAILABLE = Kind("unavailable", 503, "The store does not answer", 1)
+DEADLINE = Kind("deadline", 503, "The caller's deadline passed")
 STORE_FULL = Kind("store-full", 507, "The store is full", 5)
 
 KINDS = (
     BAD_REQUEST,
+    UNAUTHORIZED,
     BAD_JSON,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
     BODY_TIMEOUT,
     SOLD_OUT,
     KEY_IN_FLIGHT,
+    CONFLICT,
     TOO_LARGE,
     UNSUPPORTED_TYPE,
     BAD_FIELD,
     KEY_REUSED,
     INTERNAL,
+    DRILL,
+    OVERLOADED,
     UNAVAILABLE,
+    DEADLINE,
     STORE_FULL,
 )
 

@@ -13,12 +13,16 @@ import msgspec
 from msgspec import Meta
 
 from target_service.inventory import SKU_PATTERN
+from target_service.parcels import EventKind, Region
 
 MAX_ID = (1 << 53) - 1
 """The largest integer that every JSON reader keeps exact."""
 
 BuyerId = Annotated[int, Meta(ge=1, le=MAX_ID, description="Who buys.")]
 Sku = Annotated[str, Meta(pattern=SKU_PATTERN, min_length=10, max_length=13, description="Which product.")]
+
+
+OrderName = Annotated[str, Meta(pattern="^[0-7][0-9a-f]{15}$", description="An order's number.")]
 
 
 class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,6 +66,83 @@ class OrderView(msgspec.Struct, frozen=True):
     total_cents: int
     created_at_ms: int
     lines: tuple[OrderLine, ...]
+
+
+class CheckoutCreated(msgspec.Struct, frozen=True):
+    """The answer to a checkout: one order for each seller."""
+
+    orders: tuple[OrderCreated, ...]
+    total_cents: int
+
+
+class PaymentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Money for an order."""
+
+    amount_cents: Annotated[int, Meta(ge=1, le=MAX_ID)]
+
+
+class ParcelRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A parcel that enters the network."""
+
+    origin: Region
+    destination: Region
+    order_id: OrderName | None = None
+
+
+class ScanRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An event of a parcel; the same `event_id` again changes nothing."""
+
+    event_id: Annotated[str, Meta(min_length=1, max_length=64)]
+    kind: EventKind
+    region: Region
+
+
+class EventView(msgspec.Struct, frozen=True):
+    """What happened to a parcel, where and when."""
+
+    event_id: str
+    kind: str
+    region: str
+    at_ms: int
+
+
+class ParcelView(msgspec.Struct, frozen=True):
+    """A parcel as it is now."""
+
+    parcel_id: str
+    status: str
+    destination: str
+    order_id: str | None
+    events: tuple[EventView, ...]
+
+
+class Inventory(msgspec.Struct, frozen=True):
+    """A product's units."""
+
+    sku: str
+    initial: int
+    available: int
+    sold: int
+
+
+class RestockRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """More units of a product."""
+
+    units: Annotated[int, Meta(ge=1, le=1_000_000_000)]
+
+
+class AssistantRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A question to the shop's assistant."""
+
+    prompt: Annotated[str, Meta(min_length=1, max_length=4000)]
+    max_tokens: Annotated[int, Meta(ge=1, le=500)] = 50
+
+
+class Token(msgspec.Struct, frozen=True):
+    """One piece of the assistant's answer, as one server-sent event."""
+
+    index: int
+    text: str
 
 
 class Product(msgspec.Struct, frozen=True):

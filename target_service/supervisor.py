@@ -14,10 +14,12 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable
 
 import msgspec
 
 from target_service.config import Config
+from target_service.faults import Drill, read_drill
 from target_service.metrics import Restarts, SharedMetrics
 from target_service.sockets import bind, bind_shared, url_of
 
@@ -58,6 +60,7 @@ class Slot:
         self._process: Process | None = None
         self._stopping = asyncio.Event()
         self._replacing = False
+        self._drill: Drill | None = None
 
     async def run(self) -> None:
         """Keep a worker in this slot until `stop`. Raises RefusedError if the first one cannot start."""
@@ -102,7 +105,16 @@ class Slot:
         )
         assert process.stdin is not None  # noqa: S101 - asked for as a pipe
         process.stdin.write(msgspec.json.encode(self._config) + b"\n")
+        if self._drill is not None:
+            process.stdin.write(msgspec.json.encode(self._drill) + b"\n")
         return process
+
+    def set_drill(self, drill: Drill) -> None:
+        """Have the worker, and those after it, meet these faults."""
+        self._drill = drill
+        process = self._process
+        if process is not None and process.stdin is not None and process.returncode is None:
+            process.stdin.write(msgspec.json.encode(drill) + b"\n")
 
     def stop(self) -> None:
         """Have the worker drain and end; no other takes its place."""
@@ -136,12 +148,15 @@ async def supervise(config: Config) -> int:
     restarts = Restarts()
     metrics = SharedMetrics.create(config.workers)
     slots = [Slot(n, listener, config, metrics, restarts) for n, listener in enumerate(listeners)]
+    if config.drill:
+        for slot in slots:
+            slot.set_drill(read_drill(config.drill))
     running = [asyncio.create_task(slot.run()) for slot in slots]
     stop = _stop_on_signals()
     # Imported while the workers start: it takes as long as they do.
     from target_service.admin import start_admin  # noqa: PLC0415
 
-    admin = await start_admin(admin_socket, config, metrics, restarts)
+    admin = await start_admin(admin_socket, config, metrics, restarts, _set_drill(slots))
     try:
         await _until_ready(slots, running, stop)
         if not stop.is_set():
@@ -158,6 +173,14 @@ async def supervise(config: Config) -> int:
         for slot in slots:
             slot.kill()
         await admin.cleanup()
+
+
+def _set_drill(slots: list[Slot]) -> Callable[[Drill], None]:
+    def set_drill(drill: Drill) -> None:
+        for slot in slots:
+            slot.set_drill(drill)
+
+    return set_drill
 
 
 def _stop_on_signals() -> asyncio.Event:

@@ -1,9 +1,9 @@
 """The entry of a worker process: `python -m target_service.worker`, started by the supervisor and by nobody
 else.
 
-The configuration comes as one line of JSON on standard input (so that no password shows in a process list),
-the listening socket and the metrics' memory as inherited descriptors. On standard output it says `ready`
-once. It dies with its supervisor, whatever kills that.
+The configuration comes as one line of JSON on standard input, drills as further ones (so that no password
+shows in a process list), the listening socket and the metrics' memory as inherited descriptors. On standard
+output it says `ready` once. It dies with its supervisor, whatever kills that.
 """
 
 import argparse
@@ -21,9 +21,11 @@ import uvloop
 
 from target_service.app import Server
 from target_service.config import Config
+from target_service.faults import Drill
 from target_service.metrics import SharedMetrics, WorkerMetrics
-from target_service.store.base import StoreOpenError
+from target_service.store.base import StoreOpenError, StoreUnavailableError
 
+EXIT_FAILURE = 1
 EXIT_USAGE = 2
 SWITCH_INTERVAL_S = 0.0005
 """How long the event loop may keep the interpreter lock from the store's thread (5 ms by default: as long as
@@ -47,26 +49,55 @@ def main() -> int:
     arguments = parser.parse_args()
     die_with_parent(arguments.parent)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    config = msgspec.json.decode(sys.stdin.readline(), type=Config)
+    config = msgspec.json.decode(_first_line(), type=Config)
     block = SharedMetrics(arguments.metrics_fd, config.workers).blocks[arguments.slot]
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     # What is loaded by now lives as long as the process: keep it out of every collection.
     gc.freeze()
     listener = socket.socket(fileno=arguments.listen_fd)
     try:
-        uvloop.run(_serve(Server(config, WorkerMetrics(block)), listener))
+        uvloop.run(_serve(Server(config, WorkerMetrics(block), arguments.slot), listener))
     except StoreOpenError as error:
         sys.stderr.write(f"target_service: error: argument --store: {error}\n")
         return EXIT_USAGE
+    except StoreUnavailableError as error:
+        sys.stderr.write(f"target_service: {error}\n")
+        return EXIT_FAILURE
     return 0
+
+
+def _first_line() -> bytes:
+    """The configuration's line, read without taking more from the pipe than that."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        line += os.read(sys.stdin.fileno(), 1) or b"\n"
+    return bytes(line)
 
 
 async def _serve(server: Server, listener: socket.socket) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.stop)
+    await _obey(server)
     await server.start(listener)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     await server.run()
+
+
+async def _obey(server: Server) -> None:
+    """Set the drills that come as further lines on standard input."""
+    loop = asyncio.get_running_loop()
+    lines = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+
+    async def read() -> None:
+        while line := await lines.readline():
+            server.set_drill(msgspec.json.decode(line, type=Drill))
+
+    _background.add(asyncio.create_task(read()))
+
+
+_background: set[asyncio.Task[None]] = set()
+"""Tasks that live as long as the process; the loop itself keeps only weak references."""
 
 
 if __name__ == "__main__":

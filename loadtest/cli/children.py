@@ -69,6 +69,11 @@ class Child:
             self.process.kill()
             return self.process.wait()
 
+    def close(self) -> None:
+        """Let go of what it was started with; it must have ended."""
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
     def last_words(self, lines: int = 5) -> str:
         """The end of its log, for an error message."""
         if self.log is None or not self.log.exists():

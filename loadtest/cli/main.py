@@ -1,5 +1,6 @@
 """`singlesday`: the command line, one command a function, each a thin layer over a module of its own."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from loadtest.exit_codes import ExitCode
 from loadtest.measure.run_result import RunResult
 from loadtest.plan.duration import parse_duration
 from loadtest.plan.plan_file import Plan, PlanError
-from loadtest.publish.artefacts import RESULT, new_run_folder
+from loadtest.publish.run_folder import RESULT, new_run_folder
 
 app = typer.Typer(
     help="Load tests for the biggest day of the year: open-loop, measured from intent, audited.",
@@ -90,7 +91,7 @@ def run(
             target=target,
             slos=slo or [],
             allow_hosts=allow_host or [],
-            folder=new_run_folder(out, checked.name),
+            folder=new_run_folder(out, "web" if web else checked.name),
             console="quiet" if quiet else "json" if json_lines else "auto",
             web=web,
             web_port=web_port,
@@ -99,7 +100,11 @@ def run(
         check_run(options)
     except BAD_INPUT as error:
         refuse(error)
-    raise typer.Exit(int(runner.run(options, console)))
+    try:
+        raise typer.Exit(int(runner.run(options, console)))
+    except (runner.RunError, runner.ServiceError) as error:
+        errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(int(ExitCode.INTERNAL_ERROR)) from error
 
 
 @app.command(
@@ -164,10 +169,93 @@ def audit(
 @app.command()
 def report(run_folder: Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN")]) -> None:
     """Draw report.html and the other files again from result.json."""
-    from loadtest.publish.artefacts import REPORT, draw  # noqa: PLC0415
+    from loadtest.publish.run_folder import REPORT, draw  # noqa: PLC0415
 
     draw(_read_result(run_folder), run_folder)
     console.print(f"wrote {run_folder / REPORT}", soft_wrap=True)
+
+
+@app.command()
+def compare(
+    base: Annotated[Path, typer.Argument(help="The run folder to compare with.", metavar="BASE")],
+    head: Annotated[Path, typer.Argument(help="The run folder to judge.", metavar="HEAD")],
+    html: Annotated[Path | None, typer.Option(help="Also write a page with the comparison.")] = None,
+) -> None:
+    """Say what got worse between two runs, telling change from noise; exit code 10 if something did."""
+    from loadtest.judge import compare as comparing  # noqa: PLC0415 - what only this command needs
+    from loadtest.publish import comparison as page  # noqa: PLC0415
+
+    try:
+        found = comparing.compare(_read_result(base), _read_result(head))
+    except comparing.CompareError as error:
+        refuse(error)
+    page.print_comparison(found, console)
+    if html is not None:
+        page.write(found, html)
+        console.print(f"wrote {html}", soft_wrap=True)
+    raise typer.Exit(int(ExitCode.SLO_FAIL if found.finding is comparing.Finding.WORSE else ExitCode.PASS))
+
+
+@app.command()
+def capacity(
+    start_tps: Annotated[float, typer.Option(min=1, help="The first rate to try.")] = 500,
+    duration: Annotated[str, typer.Option(help="How long each rate is held.")] = "10s",
+    tolerance: Annotated[float, typer.Option(help="How close to the limit to come, as a share.")] = 0.1,
+    slo: Annotated[list[str] | None, typer.Option(help="Objectives besides the plan's.")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Load this address instead of the order service.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Generator processes.")] = None,
+    service_workers: Annotated[int, typer.Option(min=1, help="Worker processes of the order service.")] = 1,
+    out: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("runs"),
+    measured: Annotated[
+        list[str] | None, typer.Option(help="MACHINES=TPS found elsewhere; searches nothing, fits these.")
+    ] = None,
+    for_tps: Annotated[
+        float, typer.Option("--for", min=1, help="The rate to find the machines for.")
+    ] = 583_000,
+) -> None:
+    """Find the highest rate that is sustained; from measurements at several sizes, the machines for a higher one."""
+    from loadtest.cli import capacity as finding  # noqa: PLC0415 - gevent and Locust take a second to import
+    from loadtest.cli.checks import BAD_INPUT, check_run  # noqa: PLC0415
+    from loadtest.cli.run import RunError, RunOptions, ServiceError  # noqa: PLC0415
+
+    if measured:
+        finding.print_bill(finding.fitted(measured, refuse), for_tps, console)
+        return
+    try:
+        options = RunOptions(
+            plan=Plan.load(finding.PLAN).with_overrides(duration_s=_duration(duration)),
+            plan_flags=[],
+            auto_peak=False,
+            workers=workers or default_workers(),
+            service_workers=service_workers,
+            store=None,
+            target=target,
+            slos=slo or [],
+            allow_hosts=[],
+            folder=out,
+            console="quiet",
+        )
+        check_run(options)
+        found = finding.search(options, out, start_tps, tolerance, console)
+    except BAD_INPUT as error:
+        refuse(error)
+    except (finding.CapacityError, RunError, ServiceError) as error:
+        errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(int(ExitCode.INTERNAL_ERROR)) from error
+    finding.print_capacity(found, console)
+    if found.sustained_tps:
+        share = for_tps / found.sustained_tps
+        console.print(f"{for_tps:,.0f} TPS is {share:,.0f} times that; --measured fits how machines add up")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of result.json."""
+    from loadtest.publish.schema import result_schema  # noqa: PLC0415
+
+    typer.echo(json.dumps(result_schema(), indent=1))
 
 
 def _write(path: Path, text: str) -> None:

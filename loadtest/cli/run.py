@@ -21,13 +21,15 @@ from rich.console import Console
 
 from loadtest.cli.audit import audit_folder
 from loadtest.cli.children import Child, wait_until
-from loadtest.cli.service import Service
+from loadtest.cli.service import Service, ServiceError
 from loadtest.exit_codes import ExitCode
 from loadtest.judge.verdict import settle
 from loadtest.measure.run_result import RunResult
 from loadtest.plan.plan_file import Plan
-from loadtest.publish.artefacts import REPORT, RESULT, draw
+from loadtest.publish.run_folder import REPORT, RESULT, draw
 from loadtest.publish.summary import print_verdict
+
+__all__ = ["RunError", "RunOptions", "ServiceError", "free_port", "plan_flags", "run"]
 
 LOCUSTFILE = Path(__file__).parent.parent / "locustfile.py"
 PROBE_FRACTION = 0.5
@@ -95,7 +97,10 @@ class Session:
 
 
 def run(options: RunOptions, console: Console) -> ExitCode:
-    """Play a plan; the verdict's exit code. Raises `RunError`, `ServiceError`, and what bad input raises."""
+    """Play a plan, or what the web UI starts; the (last) verdict's exit code.
+
+    Raises `RunError` and `ServiceError`.
+    """
     session = Session(options, console)
     options.folder.mkdir(parents=True)
     with _signals(session):
@@ -104,10 +109,10 @@ def run(options: RunOptions, console: Console) -> ExitCode:
             peak = _sized(session, host)
             if session.interrupts:
                 return ExitCode.ABORTED
-            code = _lead(session, host, peak)
+            _lead(session, host, peak)
         finally:
             session.close()
-        return code if options.web else _conclude(session, code)
+        return _conclude(session)
 
 
 def _start_service(session: Session) -> str:
@@ -168,52 +173,58 @@ def _probe_target(session: Session, plan: Plan, host: str) -> float:
     return float(json.loads(done.stdout.splitlines()[-1])["tps"])
 
 
-def _lead(session: Session, host: str, peak: list[str]) -> ExitCode:
-    """Start master and workers and wait for the master."""
+def _lead(session: Session, host: str, peak: list[str]) -> None:
+    """Start master and workers and wait for the master to end."""
     options = session.options
-    port = free_port()
-    folder = options.folder
-    common = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE)]
+    port = str(free_port())
+    locust = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE)]
     environment = _allowed(options)
-    master = [*common, "--master", "--master-bind-port", str(port), "--expect-workers", str(options.workers)]
-    master += [
-        *options.plan_flags,
-        *peak,
-        "--host",
-        host,
-        "--run-dir",
-        str(folder),
-        "--console",
-        options.console,
-    ]
-    master += [part for expr in options.slos for part in ("--slo", expr)]
-    master += [part for name in options.allow_hosts for part in ("--allow-host", name)]
-    master += ["--logfile", str(folder / "master.log")]
-    master += ["--metrics-port", str(options.metrics_port)] if options.metrics_port is not None else []
-    master += ["--web-port", str(options.web_port)] if options.web else ["--headless"]
-    session.master = Child("master", master, environment=environment)
-    worker = [*common, "--worker", "--master-port", str(port)]
+    flags = _master_flags(options, host) + peak
+    master = Child(
+        "master", [*locust, "--master", "--master-bind-port", port, *flags], environment=environment
+    )
+    session.master = master
     for name in (f"worker-{number + 1}" for number in range(options.workers)):
-        log = folder / f"{name}.log"
+        worker = [*locust, "--worker", "--master-port", port]
+        log = options.folder / f"{name}.log"
         session.workers.append(Child(name, worker, log=log, environment=environment))
-    while session.master.running:
-        wait_until(lambda: not session.master or not session.master.running, timeout_s=3600)
-    return _code_of(session.master.process.returncode, folder)
+    if options.web:
+        address = f"http://127.0.0.1:{options.web_port}"
+        session.console.print(
+            f"The web UI is at {address}; Ctrl-C ends it and audits its runs.", soft_wrap=True
+        )
+    while master.running:
+        wait_until(lambda: not master.running, timeout_s=3600)
 
 
-def _code_of(returncode: int, folder: Path) -> ExitCode:
-    if (folder / RESULT).exists():
-        return ExitCode(RunResult.read(folder / RESULT).exit_code)
-    if returncode in set(ExitCode):
-        return ExitCode(returncode)
-    raise RunError(f"the master ended with {returncode} and left no result in {folder}")
+def _master_flags(options: RunOptions, host: str) -> list[str]:
+    folder = str(options.folder)
+    flags = [*options.plan_flags, "--host", host, "--expect-workers", str(options.workers)]
+    flags += ["--console", options.console, "--logfile", f"{folder}/master.log"]
+    flags += [part for expr in options.slos for part in ("--slo", expr)]
+    flags += [part for name in options.allow_hosts for part in ("--allow-host", name)]
+    flags += ["--metrics-port", str(options.metrics_port)] if options.metrics_port is not None else []
+    if options.web:  # several runs, each in a folder of its own below this session's
+        return [*flags, "--web-port", str(options.web_port), "--out", folder]
+    return [*flags, "--headless", "--run-dir", folder]
 
 
-def _conclude(session: Session, code: ExitCode) -> ExitCode:
-    """Audit, draw the report again with it, and print the verdict."""
-    folder = session.options.folder
-    if not (folder / RESULT).exists():
-        return code
+def _conclude(session: Session) -> ExitCode:
+    """Audit every run, draw its report again with the audit, and print its verdict."""
+    folder, web = session.options.folder, session.options.web
+    codes = [
+        _conclude_one(session, path.parent) for path in sorted(folder.glob(f"*/{RESULT}" if web else RESULT))
+    ]
+    if codes:
+        return codes[-1]
+    if web:
+        return ExitCode.PASS
+    if session.interrupts:
+        return ExitCode.ABORTED
+    raise RunError(f"the master left no result in {folder}; its last words are in {folder / 'master.log'}")
+
+
+def _conclude_one(session: Session, folder: Path) -> ExitCode:
     result = RunResult.read(folder / RESULT)
     if session.service is not None:
         result.audit = audit_folder(folder, result.run.id, session.service.store)

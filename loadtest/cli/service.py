@@ -29,7 +29,9 @@ class Service:
 
     def stop(self) -> int:
         """Let it drain and end; its exit code."""
-        return self._child.stop(timeout_s=30)
+        code = self._child.stop(timeout_s=30)
+        self._child.close()
+        return code
 
     def _wait_until_ready(self) -> tuple[str, str]:
         output: IO[bytes] | None = self._child.process.stdout
@@ -41,5 +43,5 @@ class Service:
                 admin = text.removeprefix(ADMIN)
             elif text.startswith(READY):
                 return text.removeprefix(READY), admin
-        self._child.stop()
+        self.stop()
         raise ServiceError(f"the order service did not start:\n{self._child.last_words()}")

@@ -26,6 +26,10 @@ class ReadTimeoutError(TimeoutError):
     """Nothing was received, or nothing could be sent, within the network timeout."""
 
 
+class RedirectError(ConnectionError):
+    """More redirects than allowed, or one that leads nowhere."""
+
+
 class HostNotAllowed(PermissionError):  # noqa: N818 - it is a refusal, not an error
     """The guard rail: this host is neither loopback nor on the list of allowed targets. Nothing was sent."""
 
@@ -33,6 +37,7 @@ class HostNotAllowed(PermissionError):  # noqa: N818 - it is a refusal, not an e
 # The first class that fits names the error, so that a subclass stands before its base.
 _CLASSES: tuple[tuple[type[BaseException], str], ...] = (
     (ProtocolError, "protocol"),
+    (RedirectError, "redirect"),
     (ConnectionClosedError, "closed"),
     (ConnectTimeoutError, "timeout-connect"),
     (TimeoutError, "timeout-read"),

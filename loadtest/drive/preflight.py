@@ -15,7 +15,7 @@ class UnreachableError(Exception):
 
 
 def check_target(url: str | None, allowed: Iterable[str] = ()) -> None:
-    """Connect once to the target's host and port. Raises `UnreachableError`, or `HostNotAllowed` without connecting."""
+    """Connect once to the target. Raises `UnreachableError`, or `HostNotAllowed` without connecting."""
     parts = urlsplit(url or "")
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
         raise UnreachableError(f"target {url!r}: expected an address such as http://127.0.0.1:8080")

@@ -52,16 +52,20 @@ class Recorder:
 
         `meta` is the event as a script has amended it, in place of the one made from the other arguments.
         """
+        self.count(outcome, error)
+        if self.listeners:
+            meta = meta or request_event(outcome, error, response, context)
+            for listener in self.listeners:
+                _call(listener, meta)
+
+    def count(self, outcome: Outcome, error: Exception | None = None) -> None:
+        """Take one outcome that listeners know of already, or need not know of."""
         sink = self.sink
         if sink is not None:
             sink(outcome)
         self._batch.add(outcome)
         if error is not None:
             self._batch.add_error(outcome, error)
-        if self.listeners:
-            meta = meta or request_event(outcome, error, response, context)
-            for listener in self.listeners:
-                _call(listener, meta)
 
     def flush(self) -> None:
         """Bring Locust's statistics up to date."""
@@ -70,7 +74,7 @@ class Recorder:
     def find_listeners(self) -> None:
         """Look who listens to `events.request` besides Locust's own statistics."""
         handlers = self._environment.events.request._handlers
-        self.listeners = [handler for handler in handlers if not _is_locusts_own(handler)]
+        self.listeners = [handler for handler in handlers if _is_third_party(handler)]
 
     def close(self) -> None:
         """Flush, and stop flushing every second."""
@@ -131,10 +135,15 @@ def _call(listener: Callable[..., None], arguments: dict[str, Any]) -> None:
         log.unhandled_greenlet_exception = True
 
 
-def _is_locusts_own(handler: Callable[..., Any]) -> bool:
+def is_locusts_own(handler: Callable[..., Any]) -> bool:
     """Whether `handler` is the listener with which Locust's runner fills its statistics."""
     where = (getattr(handler, "__module__", None), getattr(handler, "__qualname__", None))
     return where == ("locust.runners", "Runner.__init__.<locals>.on_request")
+
+
+def _is_third_party(handler: Callable[..., Any]) -> bool:
+    """Whether `handler` wants to hear of each request: not Locust's own, nor ours for other clients' events."""
+    return not is_locusts_own(handler) and not getattr(handler, "counts_for_recorder", False)
 
 
 _recorders: "WeakKeyDictionary[Environment, Recorder]" = WeakKeyDictionary()

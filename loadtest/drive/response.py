@@ -1,14 +1,16 @@
-"""What a script gets back from a request: the interface of Locust's `FastResponse`, computed when asked for.
+"""What a script gets back from a request: the interface of Locust's `FastResponse`, computed when asked
+for.
 
-On the hot path a response is a dozen assignments. Headers are parsed from the kept bytes of the head, text is
-decoded and the request is described only if the script looks at them.
+On the hot path a response is a dozen assignments. Headers are parsed from the kept bytes of the head, text
+is decoded and the request is described only if the script looks at them.
 """
 
 import json as json_format
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from charset_normalizer import detect
 from geventhttpclient.header import Headers
@@ -16,9 +18,14 @@ from locust.contrib.fasthttp import LocustBadStatusCode
 from locust.exception import CatchResponseError, LocustError, ResponseError
 from requests.utils import get_encoding_from_headers
 
+from loadtest.drive.connection import Connection
+from loadtest.drive.contents import decoded_content
 from loadtest.drive.errors import error_class
+from loadtest.drive.heads import BodyHeaders
 from loadtest.drive.http1 import final_head, parse_head, reason_phrase
+from loadtest.drive.pool import Pool
 from loadtest.drive.recorder import Recorder, request_event
+from loadtest.drive.urls import Target
 from loadtest.records import Outcome
 
 _NEEDS_CATCH_RESPONSE = (
@@ -32,62 +39,82 @@ _NEEDS_WITH_BLOCK = (
 )
 
 
+class Call(NamedTuple):
+    """One request to send."""
+
+    method: str
+    target: Target
+    headers: Mapping[str, str] | None
+    """The caller's, and what the session adds for this request."""
+    body: bytes
+    body_headers: BodyHeaders
+    response_type: "type[Response]"
+
+
 class SentRequest(NamedTuple):
     """The request behind a response, described for scripts."""
 
     method: str
     url: str
-    head: bytes
-    """The head as sent."""
     payload: bytes | None
     """The body as sent."""
+    headers: Headers
+    """The headers as sent."""
 
     @property
     def body(self) -> bytes | None:
         """The body as sent, under the name `requests` has for it."""
         return self.payload
 
-    @property
-    def headers(self) -> Headers:
-        """The headers as sent."""
-        return Headers(parse_head(final_head(self.head)))
-
 
 class Response:
     """A response; or the lack of one: `status_code` 0, `content` and `headers` None, and `error` says why."""
 
+    streamed: ClassVar[bool] = False
     encoding: str | None = None
     """The encoding of `text`. Set it before asking for `text` where the server does not tell."""
     js: Any = None
     """The parsed body, inside `rest`."""
     history: Sequence["Response"] = ()
     """The redirects that led here, oldest first."""
-    status_code = 0
-    content: bytes | None = None
     error: Exception | None = None
-    sent_ns = 0
-    """Just before the first byte of the request was sent, on the session's clock; 0 if none was."""
-    done_ns = 0
-    """When the last byte was read, or the request was given up."""
-    _head = b""
+    needs_care = False
+    """Whether it is more than a plain success: see `Session`."""
 
-    def __init__(self, method: str, url: str, sent_head: bytes, sent_body: bytes) -> None:
-        self.method = method
-        self.url = url
-        """The URL that was requested; after redirects, the last one."""
-        self.sent_head = sent_head
-        self.sent_body = sent_body
-
-    def fill(self, status: int, head: bytes, content: bytes) -> None:
-        """Note what came back."""
+    def __init__(  # noqa: PLR0917 - built once a request, where keywords would show
+        self,
+        call: Call,
+        sent: bytes,
+        status: int,
+        raw: bytes,
+        content: bytes | None,
+        sent_ns: int,
+        done_ns: int,
+    ) -> None:
+        self.call = call
+        self.sent = sent
+        """The request as sent, head and body."""
         self.status_code = status
-        self._head = head
+        self.raw = raw
+        """What was received, at least to the end of the head."""
         self.content = content
+        self.length = 0 if content is None else len(content)
+        """The number of bytes the statistics count."""
+        self.sent_ns = sent_ns
+        """Just before the first byte of the request was sent, on the session's clock; 0 if none was."""
+        self.done_ns = done_ns
+        """When the last byte was read, or the request was given up."""
+
+    @property
+    def url(self) -> str:
+        """The URL that was requested; after redirects, the last one."""
+        return self.call.target.url
 
     @property
     def request(self) -> SentRequest:
         """The request this answers; after redirects, the last one."""
-        return SentRequest(self.method, self.url, self.sent_head, self.sent_body or None)
+        headers = Headers(parse_head(final_head(self.sent)))
+        return SentRequest(self.call.method, self.url, self.call.body or None, headers)
 
     @property
     def requested_url(self) -> str:
@@ -102,12 +129,22 @@ class Response:
     @cached_property
     def headers(self) -> Headers | None:
         """The response's headers, by name in any case; a list where a header came more than once."""
-        return Headers(parse_head(self._head)) if self._head else None
+        return Headers(parse_head(final_head(self.raw))) if self.raw else None
+
+    @property
+    def content_coding(self) -> str:
+        """How the content is coded for the transfer, such as `gzip`; "" if it is not."""
+        return "" if self.headers is None else str(self.headers.get("content-encoding", ""))
+
+    def decode(self) -> None:
+        """Undo the content coding. Raises `ProtocolError` if the content is not so coded."""
+        self.content = decoded_content(self.content or b"", self.content_coding)
+        self.length = len(self.content)
 
     @property
     def reason(self) -> str:
         """The words after the status code."""
-        return reason_phrase(self._head)
+        return reason_phrase(final_head(self.raw))
 
     @property
     def text(self) -> str | None:
@@ -136,6 +173,13 @@ class Response:
         for start in range(0, len(content), chunk_size):
             yield decoded_if_utf8(content[start : start + chunk_size], decode_content)
 
+    def report(self, recorder: Recorder, outcome: Outcome, context: Any) -> None:
+        """Hand the outcome to the recorder."""
+        recorder.record(outcome, self.error, self, context)
+
+    def release(self) -> None:
+        """Let go of the connection, if the response still holds one."""
+
     def success(self) -> None:
         """Only with `catch_response=True`; raises `LocustError` here."""
         raise LocustError(_NEEDS_CATCH_RESPONSE)
@@ -151,7 +195,7 @@ class CaughtResponse(Response):
     _entered = False
     _verdict: Literal[True] | Exception | None = None
 
-    def hold(self, recorder: Recorder, outcome: Outcome, context: Any) -> None:
+    def report(self, recorder: Recorder, outcome: Outcome, context: Any) -> None:
         """Keep the outcome until the with-block ends."""
         self._recorder = recorder
         self._outcome = outcome
@@ -206,6 +250,69 @@ class CaughtResponse(Response):
             meta["exception"] = error
             outcome = _amended(outcome, meta)
         self._recorder.record(outcome, error, self, self._context, meta)
+
+
+class StreamedResponse(Response):
+    """A response whose body is read as it arrives. Its connection is free once it is read or released."""
+
+    streamed = True
+    _connection: Connection | None = None
+    _content: bytes | None = None
+
+    def attach(self, connection: Connection, pool: Pool) -> None:
+        """Keep the connection that the rest of the body comes from."""
+        self._connection = connection
+        self._pool = pool
+        announced = self.headers and self.headers.get("content-length")
+        self.length = int(announced) if isinstance(announced, str) else 0  # as FastHttpUser counts a stream
+
+    @property
+    def content(self) -> bytes | None:
+        """The whole content; reads what has not been read."""
+        if self._connection is not None:
+            body = b"".join((self._content or b"", *self._pieces()))
+            self._content = decoded_content(body, self.content_coding)
+        return self._content
+
+    @content.setter
+    def content(self, received: bytes | None) -> None:
+        self._content = received
+
+    def iter_content(self, chunk_size: int = 1024, decode_content: bool = True) -> Iterator[str | bytes]:
+        """The content as it arrives, in pieces of up to `chunk_size`; with `decode_content`, as text."""
+        received, self._content = self._content or b"", b""
+        for piece in chain((received,), self._pieces()):
+            for start in range(0, len(piece), chunk_size):
+                yield decoded_if_utf8(piece[start : start + chunk_size], decode_content)
+
+    def release(self) -> None:
+        """Let go of the connection; a body that was not read to its end closes it."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            if connection.paused:
+                connection.close()
+            self._pool.release(connection)
+
+    def __del__(self) -> None:
+        self.release()
+
+    def _pieces(self) -> Iterator[bytes]:
+        try:
+            while self._connection is not None and (piece := self._connection.read_more()):
+                yield piece
+        finally:
+            self.release()
+
+
+class CaughtStreamedResponse(StreamedResponse, CaughtResponse):
+    """A streamed response in a with-block."""
+
+
+def response_type(caught: bool, streamed: bool) -> type[Response]:
+    """The class of response for a request with `catch_response` and `stream`."""
+    if streamed:
+        return CaughtStreamedResponse if caught else StreamedResponse
+    return CaughtResponse if caught else Response
 
 
 def outcome_error(error: Exception) -> str:

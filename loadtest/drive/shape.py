@@ -10,7 +10,8 @@ every scenario, so `PoolDispatcher` gives each worker the same pool.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any
 
 from locust import LoadTestShape, User
 from locust.dispatch import UsersDispatcher
@@ -49,7 +50,7 @@ class PlanShape(LoadTestShape):
 class PoolDispatcher(UsersDispatcher):
     """Gives every worker the same pool in one iteration, whenever it comes."""
 
-    pool: ClassVar[Pool] = {}
+    pool: Pool = MappingProxyType({})
     """Set before a test starts."""
 
     def __init__(self, worker_nodes: list[WorkerNode], user_classes: list[type[User]]) -> None:

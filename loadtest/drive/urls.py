@@ -53,7 +53,12 @@ def target_of(url: str, params: Any = None) -> Target:
         raise ValueError(f"not an http or https URL: {url!r}")
     path = parsed.quoted_uri
     origin = Origin(parsed.scheme, parsed.host, parsed.port or _DEFAULT_PORTS[parsed.scheme])
-    return Target(origin, path if path.startswith("/") else f"/{path}", str(parsed))
+    return Target(origin, path if path.startswith("/") else f"/{path}", url)
+
+
+def redirected(url: str, location: str) -> Target:
+    """Work out where a redirect from `url` to `location` leads. Raises `ValueError` as `target_of` does."""
+    return target_of(str(URL(url).redirect(location)))
 
 
 class BaseUrl:

@@ -117,7 +117,7 @@ def decode(frame: object) -> Message:
         raise MessageError(f"a frame of {len(frame)} bytes exceeds {MAX_MESSAGE_BYTES}")
     try:
         return _decoder.decode(frame)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise MessageError(f"not a message of the harness: {error}") from error
 
 
@@ -145,8 +145,7 @@ def pack_second(second: Second) -> PackedSecond:
 
 def unpack_second(packed: PackedSecond) -> Second:
     """The `Second` that was packed. Raises `MessageError` when it cannot have been made by `pack_second`."""
-    if len(packed.counters) != len(COUNTERS):
-        raise MessageError(f"a second has {len(COUNTERS)} counters, not {len(packed.counters)}")
+    _check_counts(packed)
     second = Second(packed.index)
     for name, count in zip(COUNTERS, packed.counters, strict=True):
         setattr(second, name, count)
@@ -167,3 +166,19 @@ def unpack_second(packed: PackedSecond) -> Second:
     except ValueError as error:
         raise MessageError(f"a histogram in second {packed.index}: {error}") from error
     return second
+
+
+def _check_counts(packed: PackedSecond) -> None:
+    """Refuse what would make sums wrong without being noticed: numbers that no count can have."""
+    if len(packed.counters) != len(COUNTERS):
+        raise MessageError(f"a second has {len(COUNTERS)} counters, not {len(packed.counters)}")
+    if min(packed.counters) < 0:
+        raise MessageError(f"a counter of second {packed.index} is negative")
+    for entry in packed.endpoints:
+        failures = sum(entry.errors.values())
+        if min(entry.errors.values(), default=0) < 0 or min(entry.requests, entry.response_bytes) < 0:
+            raise MessageError(f"a count of {entry.method} {entry.name} is negative")
+        if failures > entry.requests:
+            raise MessageError(
+                f"{entry.method} {entry.name} cannot have {failures} failures in {entry.requests} requests"
+            )

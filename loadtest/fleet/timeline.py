@@ -102,6 +102,12 @@ class Timeline:
         for number in sorted(merged):
             yield _point(number * self.bin_s, self.bin_s, merged[number], planned)
 
+    def points_between(self, from_s: int, to_s: int, planned: PlannedTransactions) -> Iterator[TimelinePoint]:
+        """Seconds [from_s, to_s) one by one, as far as they are still whole, also those in which nothing happened."""
+        for index in range(max(from_s, to_s - WHOLE_SECONDS), to_s):
+            second = self._whole.get(index, Second(index))
+            yield _point(index, 1, _reduced(second, *self._gauges.get(index, (0, 0))), planned)
+
     def _settle(self, index: int, second: Second) -> None:
         self._put(self._bins, index, second)
         self._gauges.pop(index, None)

@@ -46,6 +46,21 @@ def parse_condition(expr: str) -> AbortCondition:
     return AbortCondition(slo, float(sustained[1]))
 
 
+_OPPOSITES = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
+
+
+def unless(expr: str, after_s: float) -> AbortCondition:
+    """The condition of a plan's `[abort] unless`: that an objective is missed for `after_s` seconds.
+
+    Raises `SloError` like `parse_condition`, and for `==`, whose opposite no single comparison says.
+    """
+    slo = parse(expr)
+    if slo.operator not in _OPPOSITES:
+        raise SloError(expr, expr.find(slo.operator) + 1, f"one of {', '.join(_OPPOSITES)} in an abort")
+    opposite = expr.replace(slo.operator, _OPPOSITES[slo.operator], 1)
+    return parse_condition(f"{opposite} for {after_s:g} s")
+
+
 class AbortDetector:
     """Watches one run for sustained breaches."""
 
@@ -98,4 +113,4 @@ def _reason(condition: AbortCondition, began_s: float, observed: float | None) -
         "nothing was answered any more" if observed is None else f"last {with_unit(condition.slo, observed)}"
     )
     since = f"since {began_s:g} s"
-    return f"aborted: {condition.slo.expr} for {condition.sustained_s:g} s ({since}, {last})"
+    return f"{condition.slo.expr} for {condition.sustained_s:g} s ({since}, {last})"

@@ -9,6 +9,7 @@ Phases and windows need exact histograms of their own, because quantiles of seco
 records a run asks `wanted_stretches` which ones to keep. A stretch that was not kept has no data.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
@@ -60,10 +61,27 @@ def holds(slo: Slo, observed: float) -> bool:
 
 
 def with_unit(slo: Slo, value: float | None) -> str:
-    """A value as the objective would write it: `12.5ms`, `0.04%`; `no data` for None."""
+    """A value as the objective would write it: `12.5ms`, `0.04%`; `no data` for None.
+
+    Four digits, or as many more as tell it from the objective's bound and from 100 %.
+    """
     if value is None:
         return "no data"
-    return f"{value:.4g}{slo.unit}" if abs(value) < 10_000 else f"{value:,.0f}{slo.unit}"
+    misleading = {slo.bound, 100.0} - {value}
+    texts = (_fixed(value, decimals) for decimals in _decimals(value))
+    return next(text for text in texts if float(text.replace(",", "")) not in misleading) + slo.unit
+
+
+def _fixed(value: float, decimals: int) -> str:
+    text = f"{value:,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _decimals(value: float) -> range:
+    """The numbers of decimals to try, from four significant digits up to what evaluation keeps."""
+    whole_digits = len(str(int(abs(value)))) if abs(value) >= 1 else 0
+    leading_zeros = -math.floor(math.log10(abs(value))) - 1 if 0 < abs(value) < 1 else 0
+    return range(max(0, 4 - whole_digits + leading_zeros), 13)
 
 
 def wanted_stretches(

@@ -111,9 +111,9 @@ def check(slo: Slo, endpoints: Collection[str], phases: Collection[str]) -> None
     `endpoints`; an empty `endpoints` means they are not known beforehand, and everything matches.
     """
     if slo.phase is not None and slo.phase not in phases:
-        _unknown(slo.expr, slo.phase, "a phase of this plan", phases)
+        _unknown(slo.expr, slo.expr.rfind(slo.phase), slo.phase, "a phase of this plan", phases)
     if slo.endpoint and endpoints and not any(matches(slo.endpoint, name) for name in endpoints):
-        _unknown(slo.expr, slo.endpoint, "an endpoint of this plan", endpoints)
+        _unknown(slo.expr, slo.expr.find(slo.endpoint), slo.endpoint, "an endpoint of this plan", endpoints)
 
 
 def matches(pattern: str, name: str) -> bool:
@@ -121,10 +121,10 @@ def matches(pattern: str, name: str) -> bool:
     return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name) is not None
 
 
-def _unknown(expr: str, name: str, what: str, known: Collection[str]) -> NoReturn:
+def _unknown(expr: str, at: int, name: str, what: str, known: Collection[str]) -> NoReturn:
     close = _closest(name, known)
-    suggestion = expr.replace(name, close, 1) if close else ""
-    raise SloError(expr, expr.find(name) + 1, f"{what} ({', '.join(known) or 'it has none'})", suggestion)
+    suggestion = expr[:at] + close + expr[at + len(name) :] if close else ""
+    raise SloError(expr, at + 1, f"{what} ({', '.join(known) or 'it has none'})", suggestion)
 
 
 def _closest(word: str, known: Iterable[str]) -> str:
@@ -276,8 +276,10 @@ class _Parser:
         try:
             return float(found[0])
         except ValueError:
+            thousands = re.fullmatch(r"\d{1,3}(,\d{3})+", found[0])
             self.at = found.start()
-            self._fail("a number with a decimal point", self._swap(found[0], found[0].replace(",", ".")))
+            right = found[0].replace(",", "" if thousands else ".")
+            self._fail("a number such as 1000 or 0.5", self._swap(found[0], right))
 
 
 def _closest_op(operator: str) -> str:

@@ -15,8 +15,8 @@ MAX_LAG_P99_MS = 10.0
 MAX_CPU = 0.90
 MAX_RATE_ERROR = 0.01
 """Share of the schedule that may not have been started for the generator's own reasons."""
-BUSY_CORE = 0.5
-"""Run-queue wait above which somebody else's use of the core explains a late generator."""
+TAKEN_CORE = 0.05
+"""Share of the time spent waiting for a core above which others explain a late generator."""
 
 
 def judge_validity(result: RunResult) -> Validity:
@@ -33,15 +33,16 @@ def _late(result: RunResult) -> list[str]:
         return []
     late = [w for w in result.generator.per_worker if w["dispatch_lag_p99_ms"] > MAX_LAG_P99_MS]
     lag_ms = result.generator.dispatch_lag_ms.p99
+    advice = "use more workers or a lower peak"
     return [_late_worker(worker) for worker in late] or [
-        f"arrivals were {lag_ms:.0f} ms late at p99, more than {MAX_LAG_P99_MS:.0f} ms: use more workers or a lower peak"
+        f"arrivals were {lag_ms:.0f} ms late at p99, more than {MAX_LAG_P99_MS:.0f} ms: {advice}"
     ]
 
 
 def _late_worker(worker: dict[str, Any]) -> str:
     busy, waited = worker["cpu_max"], worker["cpu_wait_max"]
-    if waited > BUSY_CORE:
-        why = f"it waited for a core {waited:.0%} of the time: stop what else runs there"
+    if waited > TAKEN_CORE:
+        why = f"others kept its core from it {waited:.0%} of the time: stop what else runs there"
     elif busy > MAX_CPU:
         why = f"its core was {busy:.0%} busy: use more workers or a lower peak"
     else:

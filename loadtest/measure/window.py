@@ -22,12 +22,15 @@ MAX_ENDPOINTS = 500
 """Distinct endpoints a worker keeps apart; Prometheus and people both give up well before this."""
 MAX_ERRORS = 50
 """Distinct error classes an endpoint keeps apart in one second."""
+MAX_NAME = 500
+"""Characters of a method, a name or an error class that are kept."""
 OVERFLOW = "(too many to list)"
 ARRIVAL = "arrival"
 """The method of the entry that a journey of several requests has as a whole; it is not a request itself."""
 
 EndpointKey = tuple[str, str]
 """(method, name)."""
+OVERFLOW_ENDPOINT: EndpointKey = ("*", OVERFLOW)
 
 
 @dataclass(slots=True)
@@ -44,8 +47,9 @@ class EndpointSecond:
     def add_error(self, error: str, count: int = 1) -> None:
         """Count a failure under its class, or under `OVERFLOW` once there are `MAX_ERRORS` classes."""
         self.failures += count
-        known = error in self.errors or len(self.errors) < MAX_ERRORS
-        label = error if known else OVERFLOW
+        label = error[:MAX_NAME]
+        if label not in self.errors and len(self.errors) - (OVERFLOW in self.errors) >= MAX_ERRORS:
+            label = OVERFLOW
         self.errors[label] = self.errors.get(label, 0) + count
 
     def merge(self, other: "EndpointSecond") -> None:
@@ -87,10 +91,15 @@ class Second:
         self.queueing.merge(other.queueing)
 
     def endpoint(self, key: EndpointKey) -> EndpointSecond:
-        """The entry of an endpoint, made on first use."""
+        """The entry of an endpoint, made on first use; that of `OVERFLOW_ENDPOINT` once there are too many.
+
+        The bound holds here as well as in a worker, since many workers may each have met different endpoints.
+        """
         found = self.endpoints.get(key)
         if found is None:
-            found = self.endpoints[key] = EndpointSecond()
+            if len(self.endpoints) - (OVERFLOW_ENDPOINT in self.endpoints) >= MAX_ENDPOINTS:
+                key = OVERFLOW_ENDPOINT
+            found = self.endpoints.setdefault(key, EndpointSecond())
         return found
 
 
@@ -162,7 +171,8 @@ class Window:
         return sorted(index for index in self._open if index < end)
 
     def _bounded(self, key: EndpointKey) -> EndpointKey:
+        key = (key[0][:MAX_NAME], key[1][:MAX_NAME])
         if key not in self._known and len(self._known) >= MAX_ENDPOINTS:
-            return (key[0], OVERFLOW)
+            return OVERFLOW_ENDPOINT
         self._known.add(key)
         return key

@@ -144,7 +144,7 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         A `time_scale` without a `duration_s` stretches the duration too, so that the same part of the curve
         plays; a `duration_s` is always in seconds as played.
         """
-        if time_scale is not None and duration_s is None and self.time_scale > 0:
+        if time_scale is not None and duration_s is None and time_scale > 0:
             duration_s = self.duration_s * time_scale / self.time_scale
         changes = {
             "peak_tps": peak_tps,
@@ -263,6 +263,8 @@ def _played_s(table: _PlanTable, curve: Curve, path: Path) -> float:
         if played_s == 0:
             raise PlanError(f"{path}: duration: expected more than 0 s")
         return played_s
+    if curve.name == "constant":
+        raise PlanError(f"{path}: duration: expected with curve constant, which has no end of its own")
     _check_curve(curve, str(path))
     return curve.profile().duration_s * table.time_scale
 

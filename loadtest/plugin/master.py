@@ -20,6 +20,7 @@ import gevent
 import psutil
 from locust.env import Environment
 from locust.runners import Runner
+from rich.console import Console
 
 from loadtest.clock import SystemClock
 from loadtest.exit_codes import ExitCode
@@ -28,12 +29,14 @@ from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import Hello, Message, Report
 from loadtest.fleet.snapshot import progress, snapshot
 from loadtest.fleet.transport import send_to_worker
+from loadtest.judge.abort import AbortCondition, AbortDetector
 from loadtest.judge.slo import wanted_stretches
 from loadtest.judge.slo_syntax import Slo
 from loadtest.judge.verdict import judge
 from loadtest.measure.run_result import RunInfo, RunResult
 from loadtest.plan.plan_file import Plan
-from loadtest.publish.artefacts import deliver
+from loadtest.publish.run_folder import REPORT, deliver
+from loadtest.publish.summary import print_verdict
 
 TICK_S = 0.05
 ABORT_WAIT_S = 2.0
@@ -52,6 +55,7 @@ class MasterRun:
         runner: Runner,
         plan: Plan,
         slos: list[Slo],
+        aborts: list[AbortCondition],
         *,
         folder: Path,
         workers: int,
@@ -62,6 +66,8 @@ class MasterRun:
         self.result: RunResult | None = None
         """The final result, once it is delivered."""
         self._slos = slos
+        self._abort = AbortDetector(aborts)
+        self._judged_s = 0
         self._runner = runner
         self._profile = plan.profile()
         stretches = wanted_stretches(slos, self.info.phases, plan.duration_s)
@@ -134,9 +140,24 @@ class MasterRun:
     def _tick_forever(self) -> None:
         while not self.over:
             self.coordinator.tick()
+            self._abort_if_pointless()
             if self.coordinator.phase is Phase.DONE:
                 self._deliver()
             gevent.sleep(TICK_S)
+
+    def _abort_if_pointless(self) -> None:
+        """Look at each second once, a second after its end, when every worker has reported it."""
+        due_s = int(self.coordinator.offset_ns // NS_PER_S) - 1
+        if self.coordinator.phase is not Phase.RUNNING or due_s <= self._judged_s:
+            return
+        for point in self.coordinator.merge.timeline.points_between(
+            self._judged_s, due_s, self.planned_transactions
+        ):
+            reason = self._abort.feed(point)
+            if reason is not None:
+                self.coordinator.abort(reason)
+                break
+        self._judged_s = due_s
 
     def _deliver(self) -> None:
         if self.over:
@@ -145,6 +166,11 @@ class MasterRun:
         result.run.duration_s = self.coordinator.scheduled_to_ns / NS_PER_S
         self.result = judge(result, self._slos, aborted=self.coordinator.aborted)
         deliver(self.result, self.folder)
+
+    def print_verdict(self) -> None:
+        """Print how the run ended, once it has."""
+        if self.result is not None:
+            print_verdict(self.result, self.folder / REPORT, Console(highlight=False))
 
     @property
     def exit_code(self) -> ExitCode:

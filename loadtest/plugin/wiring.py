@@ -1,12 +1,14 @@
 """The event handlers: which of Locust's moments become which of ours."""
 
 import logging
+import signal
 import sys
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import gevent
 from locust import events
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
@@ -19,14 +21,15 @@ from loadtest.drive.run_context import RunContext, enter_run
 from loadtest.drive.shape import PlanShape, PoolDispatcher
 from loadtest.exit_codes import ExitCode
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER, listen
-from loadtest.judge.slo_syntax import SloError, check, parse
+from loadtest.judge.abort import AbortCondition, unless
+from loadtest.judge.slo_syntax import Slo, SloError, check, parse
 from loadtest.plan.plan_file import Plan, PlanError
 from loadtest.plugin.master import MasterRun
 from loadtest.plugin.onlookers import ExposedError, Onlookers
 from loadtest.plugin.options import add_options, plan_from, with_form
-from loadtest.plugin.progress import show_progress
+from loadtest.plugin.progress import LOCUSTS_OWN, show_progress
 from loadtest.plugin.worker import WorkerRun, add_user_classes
-from loadtest.publish.artefacts import RESULT, new_run_folder
+from loadtest.publish.run_folder import RESULT, new_run_folder
 
 LOOPBACK = "127.0.0.1"
 BAD_INPUT = (PlanError, SloError, HostNotAllowed, UnreachableError)
@@ -96,6 +99,9 @@ class Plugin:
         if self.master is not None and not isinstance(environment.runner, WorkerRunner):
             self.master.stop("it was stopped by a signal")
             environment.process_exit_code = int(self.master.exit_code)
+            options = environment.parsed_options
+            if options is not None and options.headless and options.console == LOCUSTS_OWN:
+                self.master.print_verdict()
         self._onlookers.close()
 
     def why_not(self, environment: Environment, options: Namespace, form: Mapping[str, str]) -> str | None:
@@ -104,7 +110,7 @@ class Plugin:
             return "A run is going on: stop it, or wait for its end."
         host = form.get("host") or environment.host
         try:
-            plan, _ = read_plan(with_form(options, form), host)
+            plan, *_ = read_plan(with_form(options, form), host)
             check_target(host, [*plan.targets, *options.allow_host])
         except BAD_INPUT as error:
             return str(error)
@@ -118,12 +124,12 @@ class Plugin:
 
     def prepare(self, environment: Environment, runner: Runner, options: Namespace) -> int:
         """Make the next run ready to start; how many users it wants over the whole fleet."""
-        plan, slos = read_plan(options, environment.host)
+        plan, slos, aborts = read_plan(options, environment.host)
         workers = runner.worker_count if isinstance(runner, MasterRunner) else 1
         folder = run_folder(options, plan)
         add_user_classes(environment, plan)
         PoolDispatcher.pool = pool_of(plan, max(workers, 1))
-        self._prepared = MasterRun(environment, runner, plan, slos, folder=folder, workers=workers)
+        self._prepared = MasterRun(environment, runner, plan, slos, aborts, folder=folder, workers=workers)
         show_progress(self._prepared, options.console)
         self._onlookers.follow(self._prepared)
         return sum(PoolDispatcher.pool.values()) * max(workers, 1)
@@ -131,10 +137,12 @@ class Plugin:
     def _lead(self, environment: Environment, runner: Runner, options: Namespace) -> None:
         if options.headless:
             try:
-                plan, _ = read_plan(options, environment.host)
+                plan, *_ = read_plan(options, environment.host)
                 check_target(environment.host, [*plan.targets, *options.allow_host])
             except BAD_INPUT as error:
                 refuse(error)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                gevent.signal_handler(number, self._on_signal, number)
         environment.dispatcher_class = PoolDispatcher
         shape = PlanShape()
         shape.runner = runner
@@ -151,6 +159,12 @@ class Plugin:
             )
         except (ExposedError, OSError) as error:
             refuse(error)
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        """End a headless run; Locust itself would die of SIGTERM until the test is over."""
+        if self.master is None:
+            sys.exit(int(ExitCode.ABORTED))
+        self.master.stop(f"it was stopped by {number.name}")
 
     def _work(self, environment: Environment, runner: Runner, options: Namespace) -> None:
         if "singlesday_plan" not in options:
@@ -174,8 +188,8 @@ class Plugin:
             self.worker.on_message(message)
 
 
-def read_plan(options: Namespace, host: str | None) -> tuple[Plan, list[Any]]:
-    """The plan and its objectives, checked. Raises one of `BAD_INPUT`."""
+def read_plan(options: Namespace, host: str | None) -> tuple[Plan, list[Slo], list[AbortCondition]]:
+    """The plan, its objectives and what aborts it, checked. Raises one of `BAD_INPUT`."""
     plan = plan_from(options)
     phases = {phase.name for phase in plan.profile().phases}
     slos = [parse(expr) for expr in (*plan.slos, *options.slo)]
@@ -183,7 +197,7 @@ def read_plan(options: Namespace, host: str | None) -> tuple[Plan, list[Any]]:
         check(slo, (), phases)
     if not host:
         raise PlanError("--host: expected the address of the service, for example http://127.0.0.1:8080")
-    return plan, slos
+    return plan, slos, [unless(expr, plan.abort.after_s) for expr in plan.abort.unless]
 
 
 def run_folder(options: Namespace, plan: Plan) -> Path:

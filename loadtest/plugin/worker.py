@@ -20,6 +20,7 @@ from locust.runners import Runner
 from loadtest.clock import SystemClock
 from loadtest.drive.open_loop import OpenLoop
 from loadtest.drive.recorder import recorder_for
+from loadtest.drive.request_events import RequestEvents
 from loadtest.drive.serving import Serving, attach
 from loadtest.drive.start import ArrivalStream, Assignment
 from loadtest.drive.timer import system_timer
@@ -89,7 +90,10 @@ class WorkerRun:
         self._drain_by_ns: int | None = None
         self._ended = False
         attach(environment, self._serving)
-        recorder_for(environment).sink = self._serving.record
+        recorder = recorder_for(environment)
+        recorder.sink = self._serving.record
+        self._events = RequestEvents(environment, recorder, self._serving, self._clock)
+        self._events.open()
         self._beat = gevent.spawn(self._beat_forever)
 
     def on_message(self, message: Message) -> None:
@@ -129,6 +133,7 @@ class WorkerRun:
         """Finish, let go of Locust, and forget the run."""
         self.finish()
         self._beat.kill(block=False)
+        self._events.close()
         recorder_for(self._environment).sink = None
         attach(self._environment, None)
 

@@ -1,27 +1,23 @@
 """Draws a run as one HTML file that opens from disk, prints, and trusts nothing it shows.
 
-Everything is inline and the Content-Security-Policy lets through only the one script and the one style
-sheet whose SHA-256 it names: no request leaves the page, and text that got past the escaping would still
-not run. The pictures are drawn beforehand (`charts`); the script only adds the reading line under the
-pointer, so the page is complete without it.
+`page` says why it is safe. The pictures are drawn beforehand (`charts`); the script only adds the reading
+line under the pointer, so the page is complete without it.
 """
 
-import base64
-import hashlib
 import json
 import math
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
+from loadtest.judge.drift import find_drift
 from loadtest.measure.run_result import RunResult, TimelinePoint
 from loadtest.publish import charts, wording
+from loadtest.publish.page import asset, policy, template
 from loadtest.publish.svg import WIDE
-from loadtest.publish.timeline import ends_s, thin
+from loadtest.publish.timeline import end_s, ends_s, shown, thin
+from loadtest.publish.whole_file import write_whole
 
 TABLE_ROWS = 24
 QUANTILE_COLUMNS = (
@@ -36,22 +32,24 @@ QUANTILE_COLUMNS = (
 
 def render(result: RunResult) -> str:
     """The report as one HTML document; the same record gives the same bytes."""
-    style, script = _asset("report.css"), _asset("report.js")
-    page = _template().render(
+    style, script = asset("report.css"), asset("report.js")
+    page = template("report.html.j2").render(
         result=result,
         headline=wording.headline(result),
         tiles=_tiles(result),
         figures=_figures(result),
         health=[charts.dispatch_lag(result), charts.load(result)],
+        seconds_a_point=_seconds_a_point(result),
         table=_time_table(result),
         quantile_columns=QUANTILE_COLUMNS,
         identities=wording.identities(result),
         errors=_errors(result),
         environment=_environment(result),
+        trends=find_drift(result),
         data=_page_data(result),
         style=style,
         script=script,
-        policy=_policy(style, script),
+        policy=policy(style, script),
         words=wording,
         heat_levels=range(1, charts.HEAT_LEVELS + 1),
     )
@@ -60,40 +58,7 @@ def render(result: RunResult) -> str:
 
 def write(result: RunResult, path: Path) -> None:
     """Write the report to `path` whole or not at all (by rename). Raises `OSError`."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(render(result), encoding="utf-8", newline="\n")
-    partial.replace(path)
-
-
-@cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("loadtest.publish"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.j2")
-
-
-@cache
-def _asset(name: str) -> Markup:
-    """A file of ours that goes into the page as it is."""
-    text = files("loadtest.publish").joinpath("assets", name).read_text(encoding="utf-8")
-    return Markup(text)  # noqa: S704  # our own file
-
-
-def _policy(style: str, script: str) -> str:
-    """The page's Content-Security-Policy; images may only be inline (the tab's icon)."""
-
-    def source(text: str) -> str:
-        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-    return (
-        f"default-src 'none'; style-src {source(style)}; script-src {source(script)}; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
+    write_whole(render(result), path)
 
 
 def _figures(result: RunResult) -> list[charts.Figure]:
@@ -155,16 +120,16 @@ def _audit_tile(result: RunResult) -> tuple[str, str, str]:
 def _errors(result: RunResult) -> list[tuple[str, str, int, float]]:
     """(class, endpoint, count, share of the endpoint's requests), most frequent first."""
     rows = [
-        (error, name, count, count / endpoint.requests)
+        (error, name, count, count / max(1, endpoint.requests))
         for name, endpoint in result.endpoints.items()
         for error, count in endpoint.errors.items()
     ]
     return sorted(rows, key=lambda row: (-row[2], row[0], row[1]))
 
 
-def _environment(result: RunResult) -> list[tuple[str, list[tuple[str, Any]]]]:
+def _environment(result: RunResult) -> list[tuple[str, list[tuple[str, str]]]]:
     run = result.run
-    about = {"run": run.id, "plan": run.plan, "seed": run.seed, "started": run.started_at}
+    about = {"run": run.id, "plan": run.plan, "seed": run.seed, "started": wording.instant(run.started_at)}
     about |= {"duration": wording.duration(run.duration_s), "targets": ", ".join(run.targets)}
     groups: list[tuple[str, dict[str, Any]]] = [
         ("Run", about),
@@ -172,24 +137,33 @@ def _environment(result: RunResult) -> list[tuple[str, list[tuple[str, Any]]]]:
         ("Machine", run.machine),
         ("Versions", run.versions),
     ]
-    return [(name, list(values.items())) for name, values in groups if values]
+    return [
+        (name, [(key, wording.setting(value)) for key, value in values.items()])
+        for name, values in groups
+        if values
+    ]
+
+
+def _seconds_a_point(result: RunResult) -> int:
+    points = thin(shown(result), WIDE.columns)
+    return round(points[1].t_s - points[0].t_s) if len(points) > 1 else 1
 
 
 def _time_table(result: RunResult) -> list[tuple[str, TimelinePoint]]:
     """The timeline's figures for those who do not see the pictures: few rows, each (from-to, values)."""
-    points = thin(result.timeline, TABLE_ROWS)
-    ends = ends_s(points, result.run.duration_s)
+    points = thin(shown(result), TABLE_ROWS)
+    ends = ends_s(points, end_s(result))
     return [(f"{point.t_s:g}-{end:g} s", point) for point, end in zip(points, ends, strict=True)]
 
 
 def _page_data(result: RunResult) -> Markup:
     """What the reading line shows, as JSON that cannot end its script element."""
-    points = thin(result.timeline, WIDE.columns)
+    points = thin(shown(result), WIDE.columns)
     columns = {series.css: [_short(series.value(point)) for point in points] for series in charts.OVER_TIME}
     data = {
-        "duration": result.run.duration_s,
+        "duration": end_s(result),
         "t": [point.t_s for point in points],
-        "end": ends_s(points, result.run.duration_s),
+        "end": ends_s(points, end_s(result)),
         "series": columns,
     }
     text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")

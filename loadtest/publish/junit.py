@@ -9,15 +9,14 @@ from xml.etree import ElementTree as ET
 
 from loadtest.measure.run_result import RunResult, SloResult
 from loadtest.publish import wording
+from loadtest.publish.whole_file import write_whole
 
 _XML_FORBIDS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF), "\ufffd")
 
 
 def write(result: RunResult, path: Path) -> None:
     """Write the run's verdict to `path` whole or not at all (by rename). Raises `OSError`."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(render(result), encoding="utf-8")
-    partial.replace(path)
+    write_whole(render(result), path)
 
 
 def render(result: RunResult) -> str:

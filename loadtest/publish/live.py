@@ -147,9 +147,7 @@ class History:
     def since(self, t_s: float) -> list[TimelinePoint]:
         """Every bin that begins at `t_s` or later or may have changed since then, oldest first."""
         still_open = sorted({index // self.bin_s for index in self._open})
-        settled = [
-            point for number, point in sorted(self._bins.items()) if number * self.bin_s >= t_s - LATE_S
-        ]
+        settled = [point for number, point in self._bins.items() if number * self.bin_s >= t_s - LATE_S]
         return settled + [self._fold(number) for number in still_open]
 
     def _fold(self, number: int) -> TimelinePoint:
@@ -227,22 +225,18 @@ def _state(slo: SloResult, over: bool) -> str:
 
 
 def _point(point: TimelinePoint) -> Point:
-    response = point.response_ms
-
-    def quantile(ms: float) -> float | None:
-        return ms if response.count else None
-
+    response = point.response_ms if point.response_ms.count else None
     return Point(
         t=point.t_s,
         planned=round(point.planned_tps, 2),
         started=round(point.started_tps, 2),
         completed=round(point.completed_tps, 2),
         failed=round(point.failed_tps, 2),
-        p50=quantile(response.p50),
-        p90=quantile(response.p90),
-        p99=quantile(response.p99),
-        p99_9=quantile(response.p99_9),
-        max=quantile(response.max),
+        p50=response.p50 if response else None,
+        p90=response.p90 if response else None,
+        p99=response.p99 if response else None,
+        p99_9=response.p99_9 if response else None,
+        max=response.max if response else None,
         lag=point.dispatch_lag_p99_ms,
         in_flight=point.in_flight,
         backlog=point.backlog,

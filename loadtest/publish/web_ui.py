@@ -21,9 +21,9 @@ import jinja2
 import msgspec
 from werkzeug.exceptions import NotFound
 
-from loadtest.publish.artefacts import REPORT
 from loadtest.publish.live import Live
 from loadtest.publish.metrics_server import is_loopback
+from loadtest.publish.run_folder import REPORT
 
 ASSETS = {"report.css": "text/css", "peak.css": "text/css", "peak.js": "text/javascript"}
 FORM_FIELDS = frozenset({

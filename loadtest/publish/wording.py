@@ -5,9 +5,11 @@ quite everything or not quite nothing is never shown as 100% or 0%.
 """
 
 import math
+from datetime import UTC, datetime
 from typing import NamedTuple
 
-from loadtest.judge.slo import SloError, parse, with_unit
+from loadtest.judge.drift import Trend
+from loadtest.judge.slo import ARRIVAL_PREFIX, SloError, parse, with_unit
 from loadtest.measure.run_result import Audit, Endpoint, RunResult, SloResult
 
 RECORD_TPS = 583_000
@@ -67,20 +69,45 @@ def duration(seconds: float) -> str:
     return " ".join(f"{value} {unit}" for value, unit in parts if value)
 
 
+def things(count: int, noun: str) -> str:
+    """`1 worker`, `2,000 workers`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def instant(iso: str) -> str:
+    """An ISO 8601 instant as people write it, in UTC to the second; anything else as it is."""
+    try:
+        return f"{datetime.fromisoformat(iso).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except ValueError:
+        return iso
+
+
+def setting(value: object) -> str:
+    """A setting's value, however nested, without the marks of a programming language."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {setting(inner)}" for key, inner in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(setting, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def share_of_record(tps: float) -> str:
     """A rate of orders beside the one that Singles' Day 2020 reached."""
     return f"{percent(tps / RECORD_TPS)} of {RECORD_TPS:,}"
 
 
 def headline(result: RunResult) -> Headline:
-    """The verdict, one sentence about it, and the reasons."""
-    return {
+    """The verdict, one sentence about it, and the reasons. Raises `ValueError` for an unknown one."""
+    tellers = {
         "PASS": _passed,
         "FAIL": _failed,
         "INVALID": _invalid,
         "ABORTED": _aborted,
         "AUDIT": _unbalanced,
-    }[result.verdict](result)
+    }
+    if result.verdict not in tellers:
+        raise ValueError(f"verdict {result.verdict!r}: expected one of {', '.join(tellers)}")
+    return tellers[result.verdict](result)
 
 
 def observed(slo: SloResult) -> str:
@@ -89,6 +116,22 @@ def observed(slo: SloResult) -> str:
         return with_unit(parse(slo.expr), slo.observed)
     except SloError:  # a record written by hand or by a later version; its number still stands
         return "no data" if slo.observed is None else f"{slo.observed:g}"
+
+
+def gauge(metric: str, value: float) -> str:
+    """A value by the unit that its metric's name ends in: `_ms`, `_bytes`, or a share of 1."""
+    if metric.endswith("_ms"):
+        return latency(value)
+    if metric.endswith("_bytes"):
+        return f"{_three_digits(value / 2**20)} MiB"
+    return percent(value) if metric in ("errors", "completed_share") else _three_digits(value)
+
+
+def slope(found: Trend, per_h: float) -> str:
+    """A slope as a share of the level an hour; errors, which may start at none, in percentage points."""
+    if found.metric == "errors":
+        return f"{per_h * 100:+.3g} points/h"
+    return f"{per_h / found.level * 100:+.2f}%/h" if found.level else f"{per_h:+.3g}/h"
 
 
 def main_endpoint(result: RunResult) -> tuple[str, Endpoint] | None:
@@ -100,7 +143,7 @@ def main_endpoint(result: RunResult) -> tuple[str, Endpoint] | None:
 
 def total_requests(result: RunResult) -> tuple[int, int]:
     """(requests, failures) over every endpoint; journeys, which are made of them, are not counted again."""
-    single = [e for name, e in result.endpoints.items() if not name.startswith("arrival ")]
+    single = [e for name, e in result.endpoints.items() if not name.startswith(ARRIVAL_PREFIX)]
     return sum(e.requests for e in single), sum(e.failures for e in single)
 
 
@@ -123,7 +166,7 @@ def audit_findings(audit: Audit) -> list[str]:
         (audit.phantom, "stored and never sent"),
         (audit.shadow_leaks, "leaked from the load test into live tables"),
     ]
-    return [f"{_things(count, 'order')} {what}." for count, what in kinds if count]
+    return [f"{things(count, 'order')} {what}." for count, what in kinds if count]
 
 
 def _three_digits(value: float) -> str:
@@ -138,10 +181,6 @@ def _without_zeros(number: str) -> str:
     return number.rstrip("0").rstrip(".") if "." in number else number
 
 
-def _things(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def _equation(name: str, total: int, **parts: int) -> tuple[str, bool]:
     terms = " + ".join(f"{part} {value:,}" for part, value in parts.items())
     holds = total == sum(parts.values())
@@ -149,7 +188,8 @@ def _equation(name: str, total: int, **parts: int) -> tuple[str, bool]:
 
 
 def _passed(result: RunResult) -> Headline:
-    said = [f"All {len(result.slo)} objectives were met" if result.slo else "No objective was set"]
+    met = {0: "No objective was set", 1: "The one objective was met"}
+    said = [met.get(len(result.slo), f"All {len(result.slo)} objectives were met")]
     if result.validity.verdict == "DEGRADED":
         said.append("the run healed from what is listed below")
     else:
@@ -161,7 +201,7 @@ def _passed(result: RunResult) -> Headline:
 
 def _failed(result: RunResult) -> Headline:
     missed = [slo for slo in result.slo if not slo.passed]
-    sentence = f"{len(missed)} of {_things(len(result.slo), 'objective')} missed."
+    sentence = f"{len(missed)} of {things(len(result.slo), 'objective')} missed."
     return Headline("FAIL", sentence, [_missed(slo) for slo in missed] + result.validity.reasons)
 
 

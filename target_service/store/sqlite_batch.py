@@ -1,4 +1,4 @@
-"""The SQL of one batch in SQLite.
+"""The SQL of a batch of purchases in SQLite.
 
 The rules are `group_commit`'s; this file only reads and writes. Every statement is one call to SQLite's step
 function, because each step lets go of the interpreter lock and must win it back from the event loop: reads
@@ -10,14 +10,16 @@ alone, but with a busy loop beside it falls to a quarter of this: 2,185 against 
 # ruff: noqa: S608 - only our own table names are put into statements; values are bound
 
 import sqlite3
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
 from target_service.inventory import wanted_skus
 from target_service.orders import Order, Purchase
+from target_service.store.base import Change
 from target_service.store.group_commit import Answer, Delivery, by_run, plan
+from target_service.store.tables import Tables, tables_of
 
 LARGEST_INSERT = 256
 """Rows in one INSERT; smaller powers of two serve the rest, so that few statements stay prepared."""
@@ -27,28 +29,12 @@ ORDER_COLUMNS = "order_id, run_id, idempotency_key, part, buyer_id, total_cents,
 _to_json = msgspec.json.Encoder().encode
 
 
-class Tables(NamedTuple):
-    """Where one kind of traffic lives."""
-
-    orders: str
-    stock: str
-
-
-LIVE_TABLES = Tables("orders", "stock")
-SHADOW_TABLES = Tables("shadow_orders", "shadow_stock")
-
-
-def tables_of(run_id: str) -> Tables:
-    """The tables of this run's traffic."""
-    return SHADOW_TABLES if run_id else LIVE_TABLES
-
-
-def apply_batch(
-    connection: sqlite3.Connection, purchases: Sequence[Purchase], initial_units: int
+def apply_purchases(
+    connection: sqlite3.Connection, batch: Iterable[Change], initial_units: int
 ) -> dict[int, Answer]:
-    """Write a batch inside the open transaction; answers by place in `purchases`, none for those put off."""
+    """Write a batch's purchases inside the open transaction; answers by place, none for those put off."""
     answers: dict[int, Answer] = {}
-    for run_id, deliveries in by_run(purchases).items():
+    for run_id, deliveries in by_run(batch).items():
         answers |= _apply_run(connection, run_id, deliveries, initial_units)
     return answers
 
@@ -61,7 +47,9 @@ def _apply_run(
     left = _units_left(connection, tables, run_id, wanted_skus(deliveries), initial_units)
     decided = plan(deliveries, known, left)
     _insert_orders(connection, tables, decided.new)
-    _deduct(connection, tables, run_id, decided.taken, initial_units)
+    _write_stock(
+        connection, tables, run_id, {sku_no: left[sku_no] for sku_no in decided.taken}, initial_units
+    )
     return decided.answers
 
 
@@ -116,21 +104,19 @@ def _insert_orders(connection: sqlite3.Connection, tables: Tables, purchases: It
     insert_rows(connection, f"INSERT INTO {tables.orders} ({ORDER_COLUMNS})", 7, values)
 
 
-def _deduct(
-    connection: sqlite3.Connection, tables: Tables, run_id: str, taken: dict[int, int], initial_units: int
+def _write_stock(
+    connection: sqlite3.Connection, tables: Tables, run_id: str, left: dict[int, int], initial_units: int
 ) -> None:
+    """Write what is left of each product: it was read in this transaction, which no other can overtake."""
     values: list[Any] = []
-    for sku_no, units in taken.items():
-        values += (run_id, sku_no, initial_units, initial_units - units)
+    for sku_no, units in left.items():
+        values += (run_id, sku_no, initial_units, units)
     insert_rows(
         connection,
         f"INSERT INTO {tables.stock} (run_id, sku_no, initial, available)",
         4,
         values,
-        # What the new row would have sold is what the old row now sells; the CHECK guards against less than
-        # none.
-        " ON CONFLICT (run_id, sku_no) DO UPDATE"
-        " SET available = available - (excluded.initial - excluded.available)",
+        " ON CONFLICT (run_id, sku_no) DO UPDATE SET available = excluded.available",
     )
 
 

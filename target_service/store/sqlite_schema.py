@@ -7,6 +7,7 @@ apply them under the write lock, so each is applied once.
 import sqlite3
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -16,6 +17,8 @@ CHECKPOINT_PAGES = 4000
 throughput, small enough that the fold stays below a few tens of milliseconds."""
 
 CACHE_KIB = 65_536
+OPEN_WAIT_S = 5.0
+"""Longest wait for another process that migrates the file."""
 
 
 def _orders_table(name: str, run_check: str) -> tuple[str, ...]:
@@ -48,6 +51,18 @@ def _stock_table(name: str, run_check: str) -> tuple[str, ...]:
     )
 
 
+def _parcels_table(name: str, run_check: str) -> tuple[str, ...]:
+    return (
+        f"""CREATE TABLE {name} (
+            parcel_id INTEGER PRIMARY KEY,
+            run_id TEXT NOT NULL CHECK (run_id {run_check} ''),
+            order_id INTEGER NOT NULL,
+            destination TEXT NOT NULL,
+            events TEXT NOT NULL
+        )""",
+    )
+
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         "CREATE TABLE writers (writer_id INTEGER PRIMARY KEY AUTOINCREMENT, started_at TEXT NOT NULL)",
@@ -55,6 +70,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         *_orders_table("shadow_orders", "<>"),
         *_stock_table("stock", "="),
         *_stock_table("shadow_stock", "<>"),
+        *_parcels_table("parcels", "="),
+        *_parcels_table("shadow_parcels", "<>"),
     ),
 )
 """Each entry brings the schema one version further; entries are only ever added at the end."""
@@ -68,15 +85,16 @@ def connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=512
     )
-    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    for pragma in (f"cache_size = -{CACHE_KIB}", f"wal_autocheckpoint = {CHECKPOINT_PAGES}"):
+        # Even these read the schema, which is locked while another process switches the file to its log.
+        retry_while_locked(partial(connection.execute, f"PRAGMA {pragma}"), OPEN_WAIT_S)
     return connection
 
 
 def prepare(connection: sqlite3.Connection, synchronous: str, wait_s: float) -> None:
     """Switch to the write-ahead log and apply what migrations are missing. Raises sqlite3.Error."""
     retry_while_locked(lambda: connection.execute("PRAGMA journal_mode = WAL"), wait_s)
-    connection.execute(f"PRAGMA synchronous = {synchronous}")
+    retry_while_locked(lambda: connection.execute(f"PRAGMA synchronous = {synchronous}"), wait_s)
     retry_while_locked(lambda: connection.execute("BEGIN IMMEDIATE"), wait_s)
     try:
         _migrate(connection)

@@ -161,8 +161,16 @@ def test_impatient_arrival_is_dropped_and_counted(make: Callable[..., Loop]) -> 
 def test_last_user_to_become_idle_serves_first(make: Callable[..., Loop]) -> None:
     loop = make([(n * MS, 0) for n in range(6)])
     who: list[int] = []
+
+    def user(number: int) -> Callable[[Arrival], bool]:
+        def serve(_: Arrival) -> bool:
+            who.append(number)
+            return True
+
+        return serve
+
     for number in range(3):
-        loop.add_user(lambda _, number=number: who.append(number) or True)  # type: ignore[misc]
+        loop.add_user(user(number))
     loop.begin()
     loop.advance_to(S)
     assert who == [2] * 6

@@ -84,7 +84,7 @@ def test_the_reason_says_what_since_when_and_how_bad() -> None:
         None,
         None,
         None,
-        "aborted: errors(*) > 50% for 2 s (since 2 s, last 80%)",
+        "errors(*) > 50% for 2 s (since 2 s, last 80%)",
     ]
 
 

@@ -246,3 +246,19 @@ def test_a_value_is_written_in_the_objectives_own_unit() -> None:
     assert with_unit(parse("p99(*) < 1s"), 0.25) == "0.25s"
     assert with_unit(parse("goodput > 1tps"), 583_000) == "583,000tps"
     assert with_unit(parse("errors(*) < 1%"), None) == "no data"
+    assert with_unit(parse("errors(*) < 1%"), 0.0199489) == "0.01995%"
+    assert with_unit(parse("dropped == 0"), 0) == "0"
+
+
+def test_a_value_is_never_rounded_to_the_bound_it_misses() -> None:
+    assert with_unit(parse("p99(*) < 250ms"), 250.0004) == "250.0004ms"
+    assert with_unit(parse("p99(*) < 250ms"), 250.0) == "250ms"
+    assert with_unit(parse("started_rate > 99.999%"), 99.9985) == "99.9985%"
+    assert with_unit(parse("started_rate > 99%"), 99.99996) == "99.99996%"
+
+
+@given(st.floats(1e-9, 1e7).map(lambda value: round(value, 9)), st.sampled_from([100, 250, 0.5]))
+def test_every_value_can_be_written_and_read_back(value: float, bound: float) -> None:
+    text = with_unit(parse(f"p99(*) < {bound}ms"), value).removesuffix("ms").replace(",", "")
+    assert float(text) == pytest.approx(value, rel=1e-3)
+    assert (float(text) < bound) == (value < bound) or float(text) == bound == value

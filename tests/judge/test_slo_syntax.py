@@ -63,6 +63,7 @@ def test_a_window_may_be_given_in_minutes() -> None:
         ("p99(*) = 3ms", 8, "p99(*) == 3ms"),
         ("p99(*) == 3ms", 8, "p99(*) <= 3ms"),
         ("p99(*) < 0,5s", 10, "p99(*) < 0.5s"),
+        ("goodput > 1,000tps", 11, "goodput > 1000tps"),
         ("goodput > 5", 12, "goodput > 5tps"),
         ("dropped < 3ms", 12, "dropped < 3"),
         ("dropped(*) == 0", 8, ""),
@@ -92,6 +93,12 @@ def test_an_unknown_phase_is_refused_with_the_known_ones() -> None:
     ) as caught:
         check(parse("p99(*) during spke < 1s"), ["POST /orders"], ["quiet", "spike"])
     assert caught.value.suggestion == "p99(*) during spike < 1s"
+
+
+def test_a_phase_is_corrected_where_it_stands_not_in_the_endpoint() -> None:
+    with pytest.raises(SloError) as caught:
+        check(parse("p99(GET /spke) during spke < 1s"), [], ["spike"])
+    assert (caught.value.column, caught.value.suggestion) == (23, "p99(GET /spke) during spike < 1s")
 
 
 def test_an_endpoint_that_the_plan_does_not_have_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import threading
 from dataclasses import replace
 
 import pytest
@@ -73,6 +74,14 @@ def test_the_terminal_shows_phase_bar_time_left_and_figures() -> None:
 
 def test_the_cursor_comes_back_at_the_end() -> None:
     assert shown(Mode.LIVE, [12.0], terminal=True).rstrip().endswith("\x1b[?25h")
+
+
+def test_the_live_view_starts_no_thread() -> None:
+    before = threading.active_count()
+    progress = Progress(Mode.LIVE, 60.0, Console(file=io.StringIO(), force_terminal=True))
+    progress.update(VIEW)
+    assert threading.active_count() == before  # gevent and threads do not mix
+    progress.close()
 
 
 def test_json_is_one_object_a_second() -> None:

@@ -149,7 +149,13 @@ def test_the_page_refers_to_nothing_outside_itself() -> None:
 def test_an_empty_run_is_drawn_too() -> None:
     text = Page(html.render(an_empty_run())).text
     assert text.count("no data") == 2
+    assert "Nothing was measured." in text
     assert "No request was made." in text
+
+
+def test_a_long_run_says_how_many_seconds_a_point_stands_for() -> None:
+    assert "Each point stands for 6 min:" in Page(html.render(long_run())).text
+    assert "Each point stands for" not in Page(html.render(a_failed_run())).text
 
 
 def test_the_page_carries_the_timeline_as_data_for_the_reading_line() -> None:
@@ -169,7 +175,7 @@ def long_run() -> RunResult:
             completed_tps=4999.9 + at,
             response_ms=result.timeline[at % 60].response_ms,
             heat=[
-                (2**octave * quarter, 1 + 7 ** (at + octave * quarter) % 9973)
+                (2**octave * quarter, 1 + (at * 31 + octave * quarter * 7919) % 9973)
                 for octave in range(8, 20)
                 for quarter in (4, 5, 6, 7)
             ],
@@ -179,6 +185,17 @@ def long_run() -> RunResult:
     result.run.duration_s = 86_400.0
     result.endpoints = {f"GET /endpoint/{n}": result.endpoints["POST /orders"] for n in range(40)}
     return result
+
+
+def test_a_soak_shows_what_drifts() -> None:
+    result = long_run()
+    result.gauges = {"service_memory_bytes": [(t, 2e8 + t * 100) for t in range(0, 86_400, 60)]}
+    text = Page(html.render(result)).text
+    assert re.search(r"service memory bytes 19\d MiB \+0\.18%/h .* steady", text)
+    result.gauges = {"service_memory_bytes": [(t, 2e8 + t * 1000) for t in range(0, 86_400, 60)]}
+    assert re.search(
+        r"service memory bytes 2\d\d MiB \+1\.4\d%/h .* drifting", Page(html.render(result)).text
+    )
 
 
 @pytest.mark.parametrize("result", [a_failed_run(), long_run()], ids=["minute", "day"])

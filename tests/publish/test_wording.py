@@ -1,9 +1,12 @@
 """Figures and verdicts in words."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadtest.judge.drift import Trend
 from loadtest.measure.run_result import Audit, SloResult
 from loadtest.publish import wording
 from tests.publish.sample_result import a_failed_run, an_empty_run
@@ -61,6 +64,22 @@ def test_a_duration_is_written_as_people_say_it(seconds: float, words: str) -> N
     assert wording.duration(seconds) == words
 
 
+@pytest.mark.parametrize(
+    ("iso", "words"),
+    [
+        ("2026-11-11T15:59:50Z", "2026-11-11 15:59:50 UTC"),
+        ("2026-11-12T00:00:01.757+08:00", "2026-11-11 16:00:01 UTC"),
+        ("yesterday", "yesterday"),
+    ],
+)
+def test_an_instant_is_told_in_utc(iso: str, words: str) -> None:
+    assert wording.instant(iso) == words
+
+
+def test_a_nested_setting_reads_without_brackets() -> None:
+    assert wording.setting({"shop:Order": 1.0, "shop:Page": [0.5, "x"]}) == "shop:Order: 1, shop:Page: 0.5, x"
+
+
 def test_the_record_is_named_beside_a_rate() -> None:
     assert wording.share_of_record(5830) == "1% of 583,000"
 
@@ -68,7 +87,7 @@ def test_the_record_is_named_beside_a_rate() -> None:
 def test_a_failed_run_names_each_missed_objective_with_what_was_seen() -> None:
     head = wording.headline(a_failed_run())
     assert (head.word, head.sentence) == ("FAIL", "2 of 5 objectives missed.")
-    assert head.reasons[0].startswith("p99.9(POST /orders) < 250ms: observed 11")
+    assert head.reasons[0].startswith("p99.9(POST /orders) < 250ms: observed 1,1")
 
 
 def test_an_objective_without_data_says_why() -> None:
@@ -85,6 +104,15 @@ def test_a_pass_says_what_was_checked() -> None:
     assert wording.headline(result).sentence == (
         "All 3 objectives were met, the generator kept its schedule and the books balance."
     )
+
+
+def test_a_verdict_of_a_later_version_is_refused_by_name() -> None:
+    result = a_failed_run()
+    result.verdict = "MAYBE"
+    with pytest.raises(
+        ValueError, match="verdict 'MAYBE': expected one of PASS, FAIL, INVALID, ABORTED, AUDIT"
+    ):
+        wording.headline(result)
 
 
 def test_an_invalid_run_gives_its_reasons_and_claims_nothing_about_the_target() -> None:
@@ -141,6 +169,26 @@ def test_the_endpoint_a_run_is_about_creates_orders_or_is_the_busiest() -> None:
     assert main is not None
     assert main[0] == "GET /products/{sku}"
     assert wording.main_endpoint(an_empty_run()) is None
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "words"),
+    [
+        ("response_p99_ms", 12.34, "12.3 ms"),
+        ("service_memory_bytes", 200 * 2**20, "200 MiB"),
+        ("errors", 0.0002, "0.02%"),
+        ("open_files", 42, "42.0"),
+    ],
+)
+def test_a_gauge_is_written_by_the_unit_in_its_name(metric: str, value: float, words: str) -> None:
+    assert wording.gauge(metric, value) == words
+
+
+def test_a_slope_is_a_share_of_the_level_and_errors_move_by_points() -> None:
+    memory = Trend("service_memory_bytes", 200.0, 2.0, 1.0, 3.0, bad_is_up=True, drifting=True)
+    errors = replace(memory, metric="errors", level=0.0)
+    assert wording.slope(memory, 2.0) == "+1.00%/h"
+    assert wording.slope(errors, 0.0005) == "+0.05 points/h"
 
 
 def test_an_objective_of_an_unknown_language_still_shows_its_number() -> None:

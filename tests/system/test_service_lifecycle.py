@@ -4,24 +4,13 @@ import contextlib
 import os
 import signal
 import socket
-import sqlite3
 import subprocess
-import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.target_service.buyers import Buyers, stored_keys, wait_until
 from tests.target_service.service_process import COMMAND, ROOT, Service, running
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> None:
-    """Poll a condition until it holds; fail when it does not in time."""
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "the condition never held"
-        time.sleep(0.01)
 
 
 def refused(*flags: str, **environment: str) -> str:
@@ -32,49 +21,6 @@ def refused(*flags: str, **environment: str) -> str:
     assert ended.returncode == 2, ended.stderr
     assert ended.stdout == ""
     return ended.stderr
-
-
-class Buyers:
-    """Threads that order without pause, each with keys of its own, and note what was acknowledged."""
-
-    def __init__(self, service: Service, count: int = 8) -> None:
-        self._service = service
-        self._stopping = False
-        self.acknowledged: dict[str, str] = {}
-        self.cut: list[str] = []
-        self._threads = [threading.Thread(target=self._buy, args=(n,)) for n in range(count)]
-
-    def __enter__(self) -> "Buyers":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopping = True
-        for thread in self._threads:
-            thread.join()
-
-    def _buy(self, buyer: int) -> None:
-        sequence = 0
-        while not self._stopping:
-            sequence += 1
-            key = f"buyer-{buyer}-{sequence}"
-            try:
-                answer = self._service.order(key, sku=f"sku-{buyer + 1:06d}")
-            except ConnectionRefusedError:
-                return
-            except OSError as error:
-                self.cut.append(f"{key}: {error!r}")
-                return
-            if answer.status == 201:
-                self.acknowledged[key] = answer.json["order_id"]
-
-
-def stored_keys(folder: Path) -> list[tuple[str, str]]:
-    """Every order in the file: its key and its number as the API writes it."""
-    with contextlib.closing(sqlite3.connect(folder / "orders.db")) as database:
-        rows = database.execute("SELECT idempotency_key, order_id FROM orders").fetchall()
-    return [(key, f"{number:016x}") for key, number in rows]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -91,7 +37,8 @@ def test_stopping_under_load_loses_no_acknowledged_order(tmp_path: Path, number:
 def test_a_request_that_was_accepted_is_answered_while_draining(tmp_path: Path) -> None:
     with running(tmp_path) as service, socket.create_connection(service.address) as client:
         body = b'{"buyer_id":1,"lines":[{"sku":"sku-000001","quantity":1}]}'
-        head = f"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+        head = "POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        head += f"Content-Length: {len(body)}"
         client.sendall(head.encode() + b"\r\n\r\n" + body[:10])
         wait_until(lambda: service.metric("orders_in_flight") == 1)
         service.process.send_signal(signal.SIGTERM)

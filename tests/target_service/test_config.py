@@ -18,9 +18,14 @@ def test_a_flag_wins_over_the_environment_which_wins_over_the_default() -> None:
 
 def test_every_setting_has_a_flag_and_a_variable() -> None:
     for option in OPTIONS:
-        value = str(option.default) or "text"
+        value = "yes" if option.name == "enable_faults" else str(option.default)
         assert getattr(parse([option.flag, value], {}), option.name) == option.read(value)
         assert getattr(parse([], {option.variable: value}), option.name) == option.read(value)
+
+
+def test_a_switch_needs_no_value() -> None:
+    assert parse(["--enable-faults"], {}).enable_faults
+    assert not parse([], {}).enable_faults
 
 
 @pytest.mark.parametrize(
@@ -32,7 +37,9 @@ def test_every_setting_has_a_flag_and_a_variable() -> None:
         (["--stock", "-1"], "--stock: expected 0"),
         (["--store", "mysql://x/y"], "--store: expected sqlite:///FILE or postgresql://"),
         (["--store", "sqlite:///"], "--store: expected sqlite:///FILE"),
-        (["--drain-s", "nan"], "--drain-s: expected more than 0"),
+        (["--drain-s", "nan"], "--drain-s: expected 0.1 to 3600 seconds, got nan"),
+        (["--enable-faults=maybe"], "--enable-faults: expected yes or no, got 'maybe'"),
+        (["--drill", "x.json"], "--drill needs --enable-faults"),
         (["--nonsense"], "--nonsense"),
         (
             ["--admin-host", "0.0.0.0"],

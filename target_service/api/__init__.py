@@ -1,0 +1,1 @@
+"""The HTTP API: one file an area, a table of all operations in `routes`."""

@@ -1,0 +1,77 @@
+"""Reading a request's body: its type, its size, its time, and strictly what the type allows."""
+
+import asyncio
+from typing import Any, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from target_service import problem
+from target_service.problem import FieldError, ProblemError
+from target_service.schema import (
+    DuplicateKeyError,
+    OrderRequest,
+    field_of,
+    has_plain_keys,
+    refuse_duplicate_keys,
+)
+
+MAX_BODY_BYTES = 64 * 1024
+BODY_DEADLINE_S = web.AppKey("body_deadline_s", float)
+"""How long a body may take to arrive, in seconds."""
+
+T = TypeVar("T")
+
+
+async def read_json(request: web.Request) -> bytes:
+    """The body, checked for type, size and deadline. Raises ProblemError."""
+    _check_head(request)
+    try:
+        if request.content.is_eof():
+            return await request.read()
+        async with asyncio.timeout(request.app[BODY_DEADLINE_S]):
+            return await request.read()
+    except TimeoutError:
+        raise ProblemError(problem.BODY_TIMEOUT, "the rest of the body did not come", close=True) from None
+    except web.HTTPRequestEntityTooLarge:
+        raise _too_large() from None
+    except web.PayloadAccessError as error:
+        raise ProblemError(problem.BAD_REQUEST, f"the body is malformed: {error}", close=True) from None
+
+
+def _check_head(request: web.Request) -> None:
+    if request.content_type != "application/json" or (request.charset or "utf-8").lower() != "utf-8":
+        raise ProblemError(problem.UNSUPPORTED_TYPE, "expected Content-Type: application/json in UTF-8")
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise ProblemError(problem.UNSUPPORTED_TYPE, "expected no Content-Encoding")
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        raise _too_large()
+
+
+def _too_large() -> ProblemError:
+    return ProblemError(problem.TOO_LARGE, f"expected at most {MAX_BODY_BYTES} bytes", close=True)
+
+
+def decode(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
+    """Read a value from JSON, strictly: no unknown or repeated key, no value out of range.
+
+    Raises ProblemError naming the field.
+    """
+    try:
+        value = decoder.decode(body)
+        if not (isinstance(value, OrderRequest) and has_plain_keys(body, value)):
+            refuse_duplicate_keys(body)
+    except msgspec.ValidationError as error:
+        pointer, detail = field_of(error)
+        raise ProblemError(problem.BAD_FIELD, str(error), FieldError(pointer, detail)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, DuplicateKeyError) as error:
+        raise ProblemError(problem.BAD_JSON, str(error)) from None
+    return value
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """A JSON response."""
+    return web.Response(body=_encode(value), status=status, content_type="application/json", headers=headers)

@@ -1,0 +1,27 @@
+"""What an orchestrator asks."""
+
+from aiohttp import web
+
+from target_service import problem
+from target_service.api.body import json_response
+from target_service.api.operation import Service
+from target_service.problem import ProblemError
+from target_service.schema import Health
+
+
+class HealthHandlers:
+    """Alive, and ready."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def alive(self, _request: web.Request, _run_id: str) -> web.Response:
+        """`GET /healthz`: the process runs."""
+        return json_response(Health("alive"))
+
+    async def ready(self, _request: web.Request, _run_id: str) -> web.Response:
+        """`GET /readyz`: the store answers and the process is not about to stop."""
+        if self._service.draining:
+            raise ProblemError(problem.UNAVAILABLE, "the service is stopping")
+        await self._service.store.ping()
+        return json_response(Health("ready"))

@@ -1,0 +1,86 @@
+"""Parcels: send one, note what happened to it, look where it is."""
+
+import time
+
+import msgspec
+from aiohttp import web
+
+from target_service import problem
+from target_service.api.body import decode, json_response, read_json
+from target_service.api.frame import deadline_ns_of
+from target_service.api.operation import Service
+from target_service.orders import order_name, order_number
+from target_service.parcels import Parcel, ParcelEvent, Scan, UnknownParcelError
+from target_service.problem import FieldError, ProblemError
+from target_service.schema import EventView, ParcelRequest, ParcelView, ScanRequest
+
+_parcels = msgspec.json.Decoder(ParcelRequest)
+_scans = msgspec.json.Decoder(ScanRequest)
+
+
+class ParcelHandlers:
+    """What can be done with parcels."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def create(self, request: web.Request, run_id: str) -> web.Response:
+        """`POST /parcels`: 201 when the parcel is known to the network."""
+        deadline_ns = deadline_ns_of(request)
+        wanted = decode(_parcels, await read_json(request))
+        order_id = await self._order_id(run_id, wanted.order_id)
+        accepted = ParcelEvent("accepted", "accepted", wanted.origin, _now_ms())
+        parcel = Parcel(
+            order_id or self._service.ids.next(), run_id, order_id, wanted.destination, (accepted,)
+        )
+        kept = await self._service.store.write(parcel, deadline_ns)
+        return json_response(_view(kept), 201, {"Location": f"/parcels/{order_name(kept.parcel_id)}"})
+
+    async def scan(self, request: web.Request, run_id: str) -> web.Response:
+        """`POST /parcels/{parcel_id}/events`."""
+        deadline_ns = deadline_ns_of(request)
+        wanted = decode(_scans, await read_json(request))
+        event = ParcelEvent(wanted.event_id, wanted.kind, wanted.region, _now_ms())
+        return json_response(
+            _view(await self._service.store.write(Scan(run_id, _number(request), event), deadline_ns))
+        )
+
+    async def show(self, request: web.Request, run_id: str) -> web.Response:
+        """`GET /parcels/{parcel_id}`."""
+        parcel = await self._service.store.parcel(run_id, _number(request))
+        if parcel is None:
+            raise UnknownParcelError(f"there is no parcel {request.match_info['parcel_id']}")
+        return json_response(_view(parcel))
+
+    async def _order_id(self, run_id: str, name: str | None) -> int:
+        """The number of an order that exists; 0 if none is named."""
+        if name is None:
+            return 0
+        number = order_number(name) or 0
+        if await self._service.store.order(run_id, number) is None:
+            raise ProblemError(
+                problem.BAD_FIELD, f"there is no order {name}", FieldError("/order_id", "no such order")
+            )
+        return number
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _number(request: web.Request) -> int:
+    name = request.match_info["parcel_id"]
+    number = order_number(name)
+    if number is None:
+        raise UnknownParcelError(f"there is no parcel {name}")
+    return number
+
+
+def _view(parcel: Parcel) -> ParcelView:
+    return ParcelView(
+        order_name(parcel.parcel_id),
+        parcel.status,
+        parcel.destination,
+        order_name(parcel.order_id) if parcel.order_id else None,
+        tuple(EventView(*event) for event in parcel.events),
+    )

@@ -1,0 +1,110 @@
+"""Faults for drills: what can be made to go wrong on purpose, how often, for how long, and reproducibly.
+
+A drill is a list of faults, given in a file (`--drill FILE`, JSON) or by `PUT /admin/faults`. Both work only
+when the service was started with `--enable-faults`. Each fault throws its own dice, seeded with the drill's
+seed, the fault's place in the list and the worker's slot, so a drill repeats itself.
+
+What is decided here is only *that* a request meets a fault; `api.frame` does what the fault says, and the
+writer thread asks `store_stall_s` before it commits.
+"""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+FaultKind = Literal["delay", "error", "reset", "hang", "slow-body", "stall-store", "kill-worker"]
+
+HANG_S = 3600.0
+
+
+class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One thing that goes wrong."""
+
+    kind: FaultKind
+    probability: Annotated[float, Meta(ge=0, le=1)] = 1.0
+    """Share of the requests (of the commits, for stall-store) that meet it."""
+    delay_ms: Annotated[float, Meta(ge=0, le=600_000)] = 100.0
+    """How long a delay or stall lasts, or the pause between two bytes of a slow body."""
+    duration_s: Annotated[float, Meta(gt=0, le=86_400)] = 60.0
+    """How long from its start the fault can be met."""
+    start_s: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
+    """When it starts, after the drill was set."""
+    route: str = "*"
+    """The operation that meets it; `*` is every one but the health checks."""
+
+
+class Drill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A list of faults and the seed of their dice."""
+
+    faults: Annotated[tuple[Fault, ...], Meta(max_length=32)] = ()
+    seed: int = 0
+
+
+class BadDrillError(Exception):
+    """A drill file that cannot be used; the message names it."""
+
+
+def read_drill(path: str) -> Drill:
+    """The drill in a JSON file. Raises BadDrillError."""
+    try:
+        return msgspec.json.decode(Path(path).read_bytes(), type=Drill)
+    except (OSError, msgspec.DecodeError) as error:
+        raise BadDrillError(f"{path}: {error}") from error
+
+
+class _Armed:
+    def __init__(self, fault: Fault, dice: random.Random, set_ns: int) -> None:
+        self.fault = fault
+        self._dice = dice
+        self._from_ns = set_ns + int(fault.start_s * 1e9)
+        self._until_ns = self._from_ns + int(fault.duration_s * 1e9)
+
+    def strikes(self, now_ns: int) -> bool:
+        if not self._from_ns <= now_ns < self._until_ns:
+            return False
+        return self._dice.random() < self.fault.probability
+
+
+class Faults:
+    """The faults that one worker meets now."""
+
+    def __init__(self, slot: int, now_ns: Callable[[], int], met: Callable[[str], None]) -> None:
+        self._slot = slot
+        self._now_ns = now_ns
+        self._met = met
+        self._requests: list[_Armed] = []
+        self._stalls: list[_Armed] = []
+
+    def set(self, drill: Drill) -> None:
+        """Replace the drill; an empty one ends it."""
+        now_ns = self._now_ns()
+        armed = [
+            _Armed(fault, random.Random(f"{drill.seed}:{place}:{self._slot}"), now_ns)  # noqa: S311 - dice
+            for place, fault in enumerate(drill.faults)
+        ]
+        self._requests = [one for one in armed if one.fault.kind != "stall-store"]
+        self._stalls = [one for one in armed if one.fault.kind == "stall-store"]
+
+    def of_request(self, route: str) -> Fault | None:
+        """The fault this request meets, if any: the first in the list that strikes."""
+        if not self._requests:
+            return None
+        now_ns = self._now_ns()
+        for armed in self._requests:
+            if armed.fault.route in ("*", route) and armed.strikes(now_ns):
+                self._met(armed.fault.kind)
+                return armed.fault
+        return None
+
+    def store_stall_s(self) -> float:
+        """How long the commit that is about to be made has to wait, in seconds."""
+        now_ns = self._now_ns()
+        for armed in self._stalls:
+            if armed.strikes(now_ns):
+                self._met(armed.fault.kind)
+                return armed.fault.delay_ms / 1e3
+        return 0.0

@@ -1,0 +1,107 @@
+"""The OpenAPI 3.1 document, written from the table of operations and the types that check requests."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from target_service import problem
+from target_service.api.operation import Operation
+from target_service.problem import MEDIA_TYPE, Kind, ProblemBody
+from target_service.shadow import HEADER
+
+_ANY = (problem.BAD_REQUEST, problem.NOT_FOUND, problem.METHOD_NOT_ALLOWED)
+_WITH_BODY = (
+    problem.BAD_JSON,
+    problem.BODY_TIMEOUT,
+    problem.TOO_LARGE,
+    problem.UNSUPPORTED_TYPE,
+    problem.BAD_FIELD,
+    problem.STORE_FULL,
+    problem.DEADLINE,
+)
+
+_HEADERS = {
+    HEADER: "The load-test run this request belongs to; it then touches shadow data only.",
+    "Idempotency-Key": "Repeating a request with its key gives the first answer again.",
+    "X-Request-Deadline-Ms": "How long the caller waits; work is not begun after that.",
+}
+
+
+def document(operations: Sequence[Operation]) -> dict[str, Any]:
+    """The whole document, ready to be encoded as JSON."""
+    types = [one for operation in operations for one in (operation.body, operation.answer) if one is not None]
+    schemas, components = msgspec.json.schema_components(
+        [*types, ProblemBody], ref_template="#/components/schemas/{name}"
+    )
+    of_type = dict(zip(map(repr, [*types, ProblemBody]), schemas, strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _describe(operation, of_type)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Order service", "version": "1", "summary": "Orders, stock, payments and parcels."},
+        "paths": paths,
+        "components": {"schemas": components},
+    }
+
+
+def _describe(operation: Operation, of_type: dict[str, Any]) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "parameters": [*_path_parameters(operation.path), *_header_parameters(operation)],
+        "responses": {
+            str(operation.status): {
+                "description": "Done",
+                "content": {operation.media_type: {"schema": of_type[repr(operation.answer)]}},
+            },
+            **_refusals(operation, of_type[repr(ProblemBody)]),
+        },
+    }
+    if operation.body is not None:
+        described["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": of_type[repr(operation.body)]}},
+        }
+    return described
+
+
+def _path_parameters(path: str) -> Iterable[dict[str, Any]]:
+    for name in re.findall(r"{(\w+)}", path):
+        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _header_parameters(operation: Operation) -> Iterable[dict[str, Any]]:
+    names = [HEADER]
+    if operation.keyed:
+        names.append("Idempotency-Key")
+    if operation.sheds:
+        names.append("X-Request-Deadline-Ms")
+    for name in names:
+        yield {"name": name, "in": "header", "description": _HEADERS[name], "schema": _HEADER_SCHEMAS[name]}
+
+
+_HEADER_SCHEMAS: dict[str, dict[str, Any]] = {
+    HEADER: {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$"},
+    "Idempotency-Key": {"type": "string", "pattern": "^[!-~]{1,128}$"},
+    "X-Request-Deadline-Ms": {"type": "integer", "minimum": 1, "maximum": 3_600_000},
+}
+
+
+def _refusals(operation: Operation, schema: dict[str, Any]) -> dict[str, Any]:
+    """The problems an operation may answer with, by status."""
+    kinds: list[Kind] = [*_ANY, *operation.problems, problem.UNAVAILABLE]
+    kinds += _WITH_BODY if operation.body is not None else ()
+    kinds += (problem.OVERLOADED,) if operation.sheds else ()
+    titles: dict[int, list[str]] = {}
+    for kind in kinds:
+        titles.setdefault(kind.status, []).append(kind.title)
+    return {
+        str(status): {
+            "description": "; ".join(dict.fromkeys(some)),
+            "content": {MEDIA_TYPE: {"schema": schema}},
+        }
+        for status, some in sorted(titles.items())
+    }

@@ -1,0 +1,141 @@
+"""Parcels: the chain of events from the warehouse to the door, and which event may follow which.
+
+The chain is that of TRAFFIC, "Logistics": accepted, packed, handed over, station in, station out (as often as
+there are stations), delivering, signed; failed, error and returned are its exceptions. An event carries an id
+chosen by the sender; a repeated id changes nothing, so a scanner may send again what it is not sure of.
+"""
+
+from typing import Literal, NamedTuple, get_args
+
+EventKind = Literal[
+    "accepted",
+    "packed",
+    "handed_over",
+    "station_in",
+    "station_out",
+    "delivering",
+    "signed",
+    "failed",
+    "error",
+    "returned",
+]
+
+NEXT: dict[str, frozenset[str]] = {
+    "accepted": frozenset({"packed", "error"}),
+    "packed": frozenset({"handed_over", "error"}),
+    "handed_over": frozenset({"station_in", "error"}),
+    "station_in": frozenset({"station_out", "delivering", "error"}),
+    "station_out": frozenset({"station_in", "delivering", "error"}),
+    "delivering": frozenset({"signed", "failed", "error"}),
+    "failed": frozenset({"delivering", "returned"}),
+    "error": frozenset({"station_in", "delivering", "returned"}),
+    "signed": frozenset(),
+    "returned": frozenset(),
+}
+"""Which events may follow each event."""
+
+assert set(NEXT) == set(get_args(EventKind))  # noqa: S101 - the two lists are one
+
+Region = Literal[
+    "qingdao",
+    "beijing",
+    "zhangjiakou",
+    "hohhot",
+    "ulanqab",
+    "hangzhou",
+    "shanghai",
+    "nanjing",
+    "fuzhou",
+    "shenzhen",
+    "heyuan",
+    "guangzhou",
+    "chengdu",
+    "hong-kong",
+    "tokyo",
+    "seoul",
+    "singapore",
+    "kuala-lumpur",
+    "jakarta",
+    "manila",
+    "bangkok",
+    "silicon-valley",
+    "virginia",
+    "frankfurt",
+    "london",
+    "dubai",
+    "riyadh",
+]
+"""The regions named in public documents (S[60] of TRAFFIC)."""
+
+
+class UnknownParcelError(Exception):
+    """There is no such parcel in this run."""
+
+
+class OutOfOrderError(Exception):
+    """This event cannot follow the last one."""
+
+
+class ParcelExistsError(Exception):
+    """The order's parcel is on its way to somewhere else."""
+
+
+class ParcelEvent(NamedTuple):
+    """One scan of a parcel."""
+
+    event_id: str
+    kind: str
+    region: str
+    at_ms: int
+    """When the service learnt of it, in milliseconds since 1970."""
+
+
+class Parcel(NamedTuple):
+    """A parcel and what happened to it."""
+
+    parcel_id: int
+    run_id: str
+    order_id: int
+    """The order it holds, whose number it then bears; 0 for none."""
+    destination: str
+    events: tuple[ParcelEvent, ...]
+
+    @property
+    def status(self) -> str:
+        """The kind of its last event."""
+        return self.events[-1].kind
+
+
+class Scan(NamedTuple):
+    """An event to add to a parcel."""
+
+    run_id: str
+    parcel_id: int
+    event: ParcelEvent
+
+
+def register(parcel: Parcel, existing: Parcel | None) -> Parcel:
+    """The parcel to keep: an order has one, so sending the same again changes nothing.
+
+    Raises ParcelExistsError.
+    """
+    if existing is None:
+        return parcel
+    if (existing.order_id, existing.destination) != (parcel.order_id, parcel.destination):
+        raise ParcelExistsError(f"parcel {parcel.parcel_id:016x} goes to {existing.destination} already")
+    return existing
+
+
+def apply_scan(scan: Scan, parcel: Parcel | None) -> Parcel:
+    """The parcel after this event (the same one if it is known already).
+
+    Raises UnknownParcelError, OutOfOrderError.
+    """
+    if parcel is None:
+        raise UnknownParcelError(f"there is no parcel {scan.parcel_id:016x}")
+    if any(event.event_id == scan.event.event_id for event in parcel.events):
+        return parcel
+    if scan.event.kind not in NEXT[parcel.status]:
+        allowed = ", ".join(sorted(NEXT[parcel.status])) or "nothing"
+        raise OutOfOrderError(f"{scan.event.kind} cannot follow {parcel.status}; what can: {allowed}")
+    return parcel._replace(events=(*parcel.events, scan.event))

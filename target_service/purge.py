@@ -1,0 +1,66 @@
+"""`python -m target_service.purge RUN [--store DSN]`: delete what a load-test run left in the shadow tables.
+
+May run beside the service. Live data cannot be purged: a run id is needed, and the tables are the shadow's.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+
+from target_service.config import store_dsn
+from target_service.shadow import HEADER, BadRunIdError, run_id_of
+from target_service.store.base import PurgeRun, StoreOpenError, StoreSettings, StoreUnavailableError
+from target_service.store.open import make_store
+
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+WAIT_S = 30.0
+
+
+class _Unobserved:
+    """Nobody watches a purge."""
+
+    def committed(self, changes: int, seconds: float) -> None:
+        """Nothing to count."""
+
+    def failed(self) -> None:
+        """Nothing to count."""
+
+
+async def purge(dsn: str, run_id: str) -> int:
+    """Delete a run's orders, stock and parcels; returns how many orders it had.
+
+    Raises StoreOpenError, StoreUnavailableError.
+    """
+    store = make_store(StoreSettings(dsn, 0, WAIT_S, shared=True), _Unobserved())
+    await store.open()
+    try:
+        return await store.write(PurgeRun(run_id))
+    finally:
+        await store.close()
+
+
+def main() -> int:
+    """Purge the run named on the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="target_service.purge", allow_abbrev=False)
+    parser.add_argument("run", help=f"the run id, as sent in {HEADER}")
+    default = os.environ.get("ORDERS_STORE", "sqlite:///orders.db")
+    parser.add_argument(
+        "--store", type=store_dsn, default=default, help="[ORDERS_STORE; sqlite:///orders.db]"
+    )
+    arguments = parser.parse_args()
+    try:
+        run_id = run_id_of({HEADER: arguments.run})
+        orders = asyncio.run(purge(arguments.store, run_id))
+    except (BadRunIdError, StoreOpenError) as error:
+        parser.error(str(error))
+    except StoreUnavailableError as error:
+        sys.stderr.write(f"target_service.purge: {error}\n")
+        return EXIT_FAILURE
+    sys.stdout.write(f"purged {orders} orders of {run_id}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""The SQL of a batch of purchases in PostgreSQL.
+
+Each step is one statement for the whole batch, rows passed as arrays (`unnest`). Locks are taken in one order
+on every machine, so that no two batches can wait for each other: first the idempotency keys (advisory locks,
+sorted), then the stock rows by product number, runs in alphabetical order.
+"""
+
+# ruff: noqa: S608 - only our own table names are put into statements; values are bound
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from target_service.inventory import wanted_skus
+from target_service.orders import Order, Purchase
+from target_service.store.base import Change
+from target_service.store.group_commit import Answer, Delivery, by_run, plan
+from target_service.store.tables import Tables, tables_of
+
+
+async def apply_purchases(connection: Any, batch: Sequence[Change], initial_units: int) -> dict[int, Answer]:
+    """Write a batch's purchases inside the open transaction; answers by place, none for those put off."""
+    answers: dict[int, Answer] = {}
+    for run_id, deliveries in sorted(by_run(batch).items()):
+        answers |= await _apply_run(connection, run_id, deliveries, initial_units)
+    return answers
+
+
+async def _apply_run(
+    connection: Any, run_id: str, deliveries: list[Delivery], initial_units: int
+) -> dict[int, Answer]:
+    tables = tables_of(run_id)
+    known = await _known_keys(connection, tables, run_id, deliveries)
+    left = await _lock_units(connection, tables, run_id, sorted(wanted_skus(deliveries)), initial_units)
+    decided = plan(deliveries, known, left)
+    await _insert_orders(connection, tables, decided.new)
+    if decided.taken:
+        await connection.execute(
+            f"UPDATE {tables.stock} SET available = available - taken.units"
+            " FROM unnest($2::bigint[], $3::bigint[]) AS taken (sku_no, units)"
+            f" WHERE {tables.stock}.run_id = $1 AND {tables.stock}.sku_no = taken.sku_no",
+            run_id,
+            list(decided.taken.keys()),
+            list(decided.taken.values()),
+        )
+    return decided.answers
+
+
+async def _known_keys(
+    connection: Any, tables: Tables, run_id: str, deliveries: Iterable[Delivery]
+) -> dict[str, Purchase]:
+    keys = sorted(delivery.purchase.key for delivery in deliveries if delivery.purchase.key is not None)
+    if not keys:
+        return {}
+    # A key that is being stored by another machine is invisible until that commits: wait for it here.
+    await connection.execute(
+        "SELECT pg_advisory_xact_lock(lock) FROM"
+        " (SELECT DISTINCT hashtextextended($1 || ' ' || key, 0) AS lock FROM unnest($2::text[]) AS key"
+        " ORDER BY lock) AS sorted",
+        run_id,
+        keys,
+    )
+    rows = await connection.fetch(
+        f"SELECT idempotency_key, order_id, part, buyer_id, total_cents, lines FROM {tables.orders}"
+        " WHERE run_id = $1 AND key_live = 1 AND idempotency_key = ANY($2::text[]) ORDER BY part",
+        run_id,
+        keys,
+    )
+    orders: dict[str, list[Order]] = {}
+    for key, *columns in rows:
+        orders.setdefault(key, []).append(Order(*columns))
+    return {key: Purchase(run_id, key, tuple(parts), {}) for key, parts in orders.items()}
+
+
+async def _lock_units(
+    connection: Any, tables: Tables, run_id: str, skus: list[int], initial_units: int
+) -> dict[int, int]:
+    """Units left of these products, their rows locked (and made, where nothing was ever sold)."""
+    await connection.execute(
+        f"INSERT INTO {tables.stock} (run_id, sku_no, initial, available)"
+        " SELECT $1, sku_no, $3, $3 FROM unnest($2::bigint[]) AS sku_no ORDER BY sku_no"
+        " ON CONFLICT DO NOTHING",
+        run_id,
+        skus,
+        initial_units,
+    )
+    rows = await connection.fetch(
+        f"SELECT sku_no, available FROM {tables.stock} WHERE run_id = $1 AND sku_no = ANY($2::bigint[])"
+        " ORDER BY sku_no FOR UPDATE",
+        run_id,
+        skus,
+    )
+    return {row["sku_no"]: row["available"] for row in rows}
+
+
+async def _insert_orders(connection: Any, tables: Tables, purchases: Sequence[Purchase]) -> None:
+    rows = [
+        (
+            order.order_id,
+            purchase.run_id,
+            purchase.key,
+            order.part,
+            order.buyer_id,
+            order.total_cents,
+            order.lines,
+        )
+        for purchase in purchases
+        for order in purchase.orders
+    ]
+    if rows:
+        await connection.execute(
+            f"INSERT INTO {tables.orders}"
+            " (order_id, run_id, idempotency_key, part, buyer_id, total_cents, lines)"
+            " SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::int[], $5::bigint[],"
+            " $6::bigint[], $7::text[])",
+            *map(list, zip(*rows, strict=True)),
+        )

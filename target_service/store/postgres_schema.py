@@ -1,0 +1,68 @@
+"""The PostgreSQL database's schema, as numbered migrations.
+
+The tables are those of `store.sqlite`, column for column, so that one auditor's query serves both. Table
+`schema_version` holds the number of the last migration; an advisory lock makes service machines that start
+together take turns.
+"""
+
+from typing import Any
+
+MIGRATION_LOCK = 0x0_5EED
+"""Any number will do, as long as no other program uses it in the same database."""
+
+
+def _tables(prefix: str, run_check: str) -> str:
+    return f"""
+        CREATE TABLE {prefix}orders (
+            order_id bigint PRIMARY KEY,
+            run_id text NOT NULL CHECK (run_id {run_check} ''),
+            idempotency_key text,
+            part integer NOT NULL,
+            buyer_id bigint NOT NULL,
+            total_cents bigint NOT NULL,
+            lines text NOT NULL,
+            status text NOT NULL DEFAULT 'created',
+            key_live integer NOT NULL DEFAULT 1
+        );
+        CREATE UNIQUE INDEX {prefix}orders_key ON {prefix}orders (run_id, idempotency_key, part)
+            WHERE idempotency_key IS NOT NULL AND key_live = 1;
+        CREATE TABLE {prefix}stock (
+            run_id text NOT NULL CHECK (run_id {run_check} ''),
+            sku_no bigint NOT NULL,
+            initial bigint NOT NULL,
+            available bigint NOT NULL CHECK (available >= 0),
+            PRIMARY KEY (run_id, sku_no)
+        ) WITH (fillfactor = 50);
+        CREATE TABLE {prefix}parcels (
+            parcel_id bigint PRIMARY KEY,
+            run_id text NOT NULL CHECK (run_id {run_check} ''),
+            order_id bigint NOT NULL,
+            destination text NOT NULL,
+            events text NOT NULL
+        );
+    """
+
+
+MIGRATIONS: tuple[str, ...] = (
+    "CREATE TABLE writers (writer_id bigserial PRIMARY KEY, started_at timestamptz NOT NULL DEFAULT now());"
+    + _tables("", "=")
+    + _tables("shadow_", "<>"),
+)
+"""Each entry brings the schema one version further; entries are only ever added at the end."""
+
+
+class NewerSchemaError(Exception):
+    """The database was migrated by a later version of this program."""
+
+
+async def migrate(connection: Any) -> None:
+    """Apply what migrations are missing. Raises NewerSchemaError and asyncpg's errors."""
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", MIGRATION_LOCK)
+        await connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version integer NOT NULL)")
+        version = await connection.fetchval("SELECT max(version) FROM schema_version") or 0
+        if version > len(MIGRATIONS):
+            raise NewerSchemaError(f"schema version {version} is newer than this program's {len(MIGRATIONS)}")
+        for number, migration in enumerate(MIGRATIONS[version:], version + 1):
+            await connection.execute(migration)
+            await connection.execute("INSERT INTO schema_version VALUES ($1)", number)

