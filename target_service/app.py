@@ -25,7 +25,7 @@ from target_service.metrics import WorkerMetrics
 from target_service.orders import OrderIds
 from target_service.routes import add_routes
 from target_service.shedding import AdaptiveLimit
-from target_service.store.base import StoreSettings
+from target_service.store.base import Store, StoreSettings
 from target_service.store.open import make_store
 
 IDLE_LINGER_S = 0.5
@@ -44,7 +44,7 @@ protocol_log.setLevel(logging.CRITICAL)
 class Server:
     """The HTTP server of one worker process."""
 
-    def __init__(self, config: Config, metrics: WorkerMetrics, slot: int) -> None:
+    def __init__(self, config: Config, metrics: WorkerMetrics, slot: int, store: Store | None = None) -> None:
         if HttpRequestParser is HttpRequestParserPy:
             raise RuntimeError(
                 "aiohttp runs without its C parser, which refuses what the Python one lets through"
@@ -53,7 +53,7 @@ class Server:
         self._metrics = metrics
         self._slot = slot
         self._faults = Faults(slot, time.monotonic_ns, metrics.fault_met)
-        self._store = make_store(
+        self._store = store or make_store(
             StoreSettings(
                 config.store,
                 config.stock,

@@ -52,7 +52,7 @@ INTERNAL = Kind("internal", 500, "The service failed")
 DRILL = Kind("drill", 500, "A drill is under way")
 OVERLOADED = Kind("overloaded", 503, "The service is overloaded", 1)
 UNAVAILABLE = Kind("unavailable", 503, "The store does not answer", 1)
-DEADLINE = Kind("deadline", 504, "The caller's deadline passed")
+DEADLINE = Kind("deadline", 503, "The caller's deadline passed")
 STORE_FULL = Kind("store-full", 507, "The store is full", 5)
 
 KINDS = (

@@ -60,6 +60,9 @@ def run(
     json_lines: Annotated[bool, typer.Option("--json", help="Progress as one JSON line a second.")] = False,
     web: Annotated[bool, typer.Option("--web", help="Serve the Locust web UI instead of starting.")] = False,
     web_port: Annotated[int, typer.Option(help="Port of the web UI.")] = 8089,
+    metrics_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Serve the run's metrics to Prometheus on this port.")
+    ] = None,
 ) -> None:
     """Drive a plan at the order service, or at --target, and judge it."""
     from loadtest.cli import run as runner  # noqa: PLC0415 - gevent and Locust take a second to import
@@ -92,6 +95,7 @@ def run(
             console="quiet" if quiet else "json" if json_lines else "auto",
             web=web,
             web_port=web_port,
+            metrics_port=metrics_port,
         )
         check_run(options)
     except BAD_INPUT as error:
@@ -190,6 +194,60 @@ def compare(
         page.write(found, html)
         console.print(f"wrote {html}", soft_wrap=True)
     raise typer.Exit(int(ExitCode.SLO_FAIL if found.finding is comparing.Finding.WORSE else ExitCode.PASS))
+
+
+@app.command()
+def capacity(
+    start_tps: Annotated[float, typer.Option(min=1, help="The first rate to try.")] = 500,
+    duration: Annotated[str, typer.Option(help="How long each rate is held.")] = "10s",
+    tolerance: Annotated[float, typer.Option(help="How close to the limit to come, as a share.")] = 0.1,
+    slo: Annotated[list[str] | None, typer.Option(help="Objectives besides the plan's.")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Load this address instead of the order service.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Generator processes.")] = None,
+    service_workers: Annotated[int, typer.Option(min=1, help="Worker processes of the order service.")] = 1,
+    out: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("runs"),
+    measured: Annotated[
+        list[str] | None, typer.Option(help="MACHINES=TPS found elsewhere; searches nothing, fits these.")
+    ] = None,
+    for_tps: Annotated[
+        float, typer.Option("--for", min=1, help="The rate to find the machines for.")
+    ] = 583_000,
+) -> None:
+    """Find the highest rate that is sustained; from measurements at several sizes, the machines for a higher one."""
+    from loadtest.cli import capacity as finding  # noqa: PLC0415 - gevent and Locust take a second to import
+    from loadtest.cli.checks import BAD_INPUT, check_run  # noqa: PLC0415
+    from loadtest.cli.run import RunError, RunOptions, ServiceError  # noqa: PLC0415
+
+    if measured:
+        finding.print_bill(finding.fitted(measured, refuse), for_tps, console)
+        return
+    try:
+        options = RunOptions(
+            plan=Plan.load(finding.PLAN).with_overrides(duration_s=_duration(duration)),
+            plan_flags=[],
+            auto_peak=False,
+            workers=workers or default_workers(),
+            service_workers=service_workers,
+            store=None,
+            target=target,
+            slos=slo or [],
+            allow_hosts=[],
+            folder=out,
+            console="quiet",
+        )
+        check_run(options)
+        found = finding.search(options, out, start_tps, tolerance, console)
+    except BAD_INPUT as error:
+        refuse(error)
+    except (finding.CapacityError, RunError, ServiceError) as error:
+        errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(int(ExitCode.INTERNAL_ERROR)) from error
+    finding.print_capacity(found, console)
+    if found.sustained_tps:
+        share = for_tps / found.sustained_tps
+        console.print(f"{for_tps:,.0f} TPS is {share:,.0f} times that; --measured fits how machines add up")
 
 
 @app.command()

@@ -62,6 +62,7 @@ class RunOptions:
     console: str
     web: bool = False
     web_port: int = 8089
+    metrics_port: int | None = None
 
 
 @dataclass(slots=True)
@@ -187,6 +188,11 @@ def _lead(session: Session, host: str, peak: list[str]) -> None:
         worker = [*locust, "--worker", "--master-port", port]
         log = options.folder / f"{name}.log"
         session.workers.append(Child(name, worker, log=log, environment=environment))
+    if options.web:
+        address = f"http://127.0.0.1:{options.web_port}"
+        session.console.print(
+            f"The web UI is at {address}; Ctrl-C ends it and audits its runs.", soft_wrap=True
+        )
     while master.running:
         wait_until(lambda: not master.running, timeout_s=3600)
 
@@ -197,6 +203,7 @@ def _master_flags(options: RunOptions, host: str) -> list[str]:
     flags += ["--console", options.console, "--logfile", f"{folder}/master.log"]
     flags += [part for expr in options.slos for part in ("--slo", expr)]
     flags += [part for name in options.allow_hosts for part in ("--allow-host", name)]
+    flags += ["--metrics-port", str(options.metrics_port)] if options.metrics_port is not None else []
     if options.web:  # several runs, each in a folder of its own below this session's
         return [*flags, "--web-port", str(options.web_port), "--out", folder]
     return [*flags, "--headless", "--run-dir", folder]

@@ -161,7 +161,7 @@ class Connection:
         self.reused = True
 
     def read_more(self) -> bytes:
-        """The next piece of a body after `exchange(..., until_head=True)`; b"" at its end. Raises likewise."""
+        """The next piece of a body after `exchange(..., until_head=True)`; b"" at its end. May raise, too."""
         reader = self.reader
         piece = reader.take_body()
         if piece or not self.paused:

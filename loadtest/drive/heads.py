@@ -23,10 +23,14 @@ BodyHeaders = tuple[tuple[str, str], ...]
 
 
 class Heads:
-    """Composes the heads of requests that share `defaults`: headers sent unless the caller brings his own."""
+    """Composes the heads of requests that share `defaults`: headers sent unless the caller brings his own.
 
-    def __init__(self, defaults: Mapping[str, str]) -> None:
+    `target_prefix` stands before every target: for a proxy, scheme and authority.
+    """
+
+    def __init__(self, defaults: Mapping[str, str], target_prefix: str = "") -> None:
         check_headers(defaults)
+        self._target_prefix = target_prefix
         self._defaults = tuple(defaults.items())
         self._prepared: dict[tuple[BodyHeaders, tuple[str, ...]], tuple[str, bool]] = {}
 
@@ -48,7 +52,7 @@ class Heads:
         if prepared is None:
             prepared = self._prepare(body_headers, names)
         middle, framed_by_caller = prepared
-        head = f"{method} {target} HTTP/1.1\r\n{middle}"
+        head = f"{method} {self._target_prefix}{target} HTTP/1.1\r\n{middle}"
         if added:
             head += lines_of(added)
         if length is not None and not framed_by_caller:

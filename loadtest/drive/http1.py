@@ -44,6 +44,7 @@ class ResponseReader:
         "_feed_parser",
         "_growing_head",
         "_head_only",
+        "_in_one_feed",
         "_keep_alive_of",
         "_limits",
         "_received_bytes",
@@ -76,12 +77,13 @@ class ResponseReader:
         self.complete = False
         self.keep_alive = False  # whether the connection can carry another request; known once complete
         self.raw = b""  # what was received first: once complete, at least the head
-        if self._received_bytes or head_only or self._head_only:
+        if head_only or not self._in_one_feed:
             self._clear(head_only)
 
     def _clear(self, head_only: bool) -> None:
         """Reset what only the rarer cases use."""
         self.head_complete = False  # kept up only while a response takes several feeds
+        self._in_one_feed = not head_only  # whether it is, so far, the common case
         self._head_only = head_only
         self._growing_head: bytearray | None = None
         self._received_bytes = 0
@@ -93,8 +95,10 @@ class ResponseReader:
         try:
             self._feed_parser(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            return self._rejected(error)
-        return self.complete or self._unfinished(data)
+            return self._rejected(error, data)
+        if self.complete and self._in_one_feed:
+            return True
+        return self._go_on(data)
 
     def feed_eof(self) -> None:
         """Take in the end of the connection: it completes a body that runs until then.
@@ -139,20 +143,29 @@ class ResponseReader:
             self.status = status
             self.keep_alive = self._keep_alive_of()
             self.complete = True
+        elif self._chunks:
+            raise ProtocolError("an interim response with a body")  # which llhttp lets 104 and others have
 
     # Rarer cases.
 
-    def _rejected(self, error: Exception) -> bool:
+    def _rejected(self, error: Exception, data: bytes) -> bool:
         """Judge what the parser refused. After a complete response it costs only the connection."""
-        self.keep_alive = False
-        if self.complete or (self._head_only and self._finish_head_only()):
-            return True
         if isinstance(error, httptools.HttpParserUpgrade):
             raise ProtocolError("the server switched protocols unasked") from None
+        after_the_end = self.complete
+        if (
+            (after_the_end or self._head_only)
+            and self._go_on(data)
+            and (after_the_end or self._head_parses())
+        ):
+            self.keep_alive = False
+            return True
+        self.complete = False
         raise ProtocolError(f"malformed response: {error}") from None
 
-    def _unfinished(self, data: bytes) -> bool:
-        """Hold an unfinished response against the limits. True only for a HEAD that has its head."""
+    def _go_on(self, data: bytes) -> bool:
+        """Keep the head of a response that takes several feeds, and hold it against the limits."""
+        self._in_one_feed = False
         self._received_bytes += len(data)
         if not self.head_complete:
             self._extend_head(data)
@@ -162,7 +175,7 @@ class ResponseReader:
             return False
         if self._received_bytes > self._limits.head_bytes + self._limits.body_bytes:
             raise ProtocolError("response body over the limit")
-        return self._head_only and self._finish_head_only()
+        return self._finish_head_only() if self._head_only else self.complete
 
     def _extend_head(self, data: bytes) -> None:
         """Collect a head that arrives in pieces, searching each byte only once."""
@@ -173,10 +186,23 @@ class ResponseReader:
         if growing.find(_END_OF_HEAD, max(0, len(growing) - len(data) - len(_END_OF_HEAD) + 1)) < 0:
             return
         self.raw = bytes(growing)
-        self.head_complete = bool(self.head)
-        if self.head_complete:
-            self.status = self._status_of()
-            self._growing_head = None
+        head = self.head
+        if not head:
+            return
+        self.head_complete = True
+        self.status = self._status_of()
+        self._growing_head = None
+        if head[9:12] != b"%d" % self.status:
+            raise ProtocolError(f"an interim response {self.status} with a body")
+
+    def _head_parses(self) -> bool:
+        """Whether the parser stumbled over a body after the head of a response to HEAD, not over the head."""
+        up_to_body = self.raw[: self.raw.index(self.head) + len(self.head)] + _END_OF_HEAD
+        try:
+            httptools.HttpResponseParser(None).feed_data(up_to_body)
+        except httptools.HttpParserError:
+            return False
+        return True
 
     def _finish_head_only(self) -> bool:
         """End the response to a HEAD with its head. llhttp waits for the body it announces: replace it."""
@@ -184,7 +210,9 @@ class ResponseReader:
         if not head:
             return False
         self.status = self._status_of()
-        self.keep_alive = self._keep_alive_of() and self.raw.endswith(head + _END_OF_HEAD)
+        self.keep_alive = (self.keep_alive or self._keep_alive_of()) and self.raw.endswith(
+            head + _END_OF_HEAD
+        )
         self.complete = True
         self._chunks.clear()
         self._adopt_new_parser()

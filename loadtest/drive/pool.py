@@ -14,14 +14,30 @@ from loadtest.drive.urls import Origin
 
 
 class Pool:
-    """Connections to one origin; with `tls`, over TLS."""
+    """Connections to one origin; with `tls`, over TLS; with `proxy` (host and port), through that proxy."""
 
-    __slots__ = ("_deadlines", "_freed", "_idle", "_open_count", "_origin", "_settings", "_size", "_tls")
+    __slots__ = (
+        "_deadlines",
+        "_freed",
+        "_idle",
+        "_open_count",
+        "_origin",
+        "_proxy",
+        "_settings",
+        "_size",
+        "_tls",
+    )
 
     def __init__(
-        self, origin: Origin, settings: ConnectionSettings, size: int, tls: TlsClient | None
+        self,
+        origin: Origin,
+        settings: ConnectionSettings,
+        size: int,
+        tls: TlsClient | None = None,
+        proxy: tuple[str, int] | None = None,
     ) -> None:
         self._origin = origin
+        self._proxy = proxy
         self._settings = settings
         self._size = size
         self._tls = tls
@@ -64,7 +80,12 @@ class Pool:
 
     def _open(self) -> Connection:
         """Connect to the first address that accepts, each new connection beginning with another one."""
-        addresses = allowed_targets().next_addresses(self._origin.host, self._origin.port)
+        targets = allowed_targets()
+        if self._proxy is None:
+            addresses = targets.next_addresses(self._origin.host, self._origin.port)
+        else:
+            targets.check(self._origin.host)
+            addresses = targets.next_addresses(*self._proxy)
         give_up_ns = self._settings.now_ns() + int(self._settings.connect_timeout_s * 1e9)
         *others, last = addresses
         for address in others:
@@ -79,7 +100,9 @@ class Pool:
             connection = Connection(self._settings, self._deadlines, self._lost)
         else:
             connection = secured = TlsConnection(self._settings, self._deadlines, self._lost)
-            secured.secure(self._tls, self._origin.host)
+            secured.secure(
+                self._tls, self._origin.host, "" if self._proxy is None else self._origin.authority
+            )
         connection.open(address, give_up_ns - self._settings.now_ns())
         return connection
 

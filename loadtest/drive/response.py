@@ -279,7 +279,7 @@ class StreamedResponse(Response):
         self._content = received
 
     def iter_content(self, chunk_size: int = 1024, decode_content: bool = True) -> Iterator[str | bytes]:
-        """The content as it arrives, in pieces of at most `chunk_size` bytes; with `decode_content`, as text."""
+        """The content as it arrives, in pieces of up to `chunk_size`; with `decode_content`, as text."""
         received, self._content = self._content or b"", b""
         for piece in chain((received,), self._pieces()):
             for start in range(0, len(piece), chunk_size):

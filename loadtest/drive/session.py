@@ -29,13 +29,14 @@ from loadtest.drive.heads import NO_BODY, Heads
 from loadtest.drive.pool import Pool
 from loadtest.drive.recorder import Recorder
 from loadtest.drive.response import Call, Response, StreamedResponse, outcome_error, response_type
-from loadtest.drive.streams import iter_lines
+from loadtest.drive.streams import EventParser, ServerSentEvent, iter_lines
 from loadtest.drive.tls import ContextFactory, tls_client
 from loadtest.drive.urls import Origin, base_url, redirected, target_of
 from loadtest.records import Outcome
 
 # The statuses FastHttpUser takes for success; a redirect that is not followed is among them.
 _GOOD_STATUSES = frozenset([200, 201, 202, 203, 204, 205, 206, 207, 208, 226, 301, 302, 303, 304, 307, 308])
+_PLAIN_SUCCESSES = frozenset(status for status in _GOOD_STATUSES if status < 300)
 _REDIRECTS = frozenset([301, 302, 303, 307, 308])
 _REDIRECTS_WITH_BODY = frozenset([307, 308])  # RFC 9110, section 15.4
 _ANNOUNCE_EMPTY_BODY = frozenset(["POST", "PUT", "PATCH"])  # RFC 9110, section 8.6
@@ -61,6 +62,8 @@ class SessionSettings(NamedTuple):
     insecure: bool = False
     default_headers: tuple[tuple[str, str], ...] = ()
     ssl_context_factory: ContextFactory | None = None
+    proxy: tuple[str, int] | None = None
+    """Host and port of an HTTP proxy."""
 
 
 class Session:
@@ -88,6 +91,7 @@ class Session:
         self._recorder = recorder
         self._settings = settings
         self._now_ns = now_ns
+        self._owns_routes = routes is None
         self._routes = {} if routes is None else routes
         self._cookies: CookieJar | None = None
         if self._base.username and self._base.password:
@@ -131,8 +135,8 @@ class Session:
     ) -> Any:
         """Send a request and return its `Response`; with `catch_response`, a `CaughtResponse`.
 
-        `rarer` takes `params`, `files`, `max_redirects` and `max_retries`. With `stream` the request ends, for
-        the statistics, with the head of the response, and the script reads the rest with `iter_content`.
+        `rarer` takes `params`, `files`, `max_redirects`, `max_retries`. With `stream` the request ends, for
+        the statistics, with the response's head, and the script reads the rest with `iter_content`.
 
         Whatever goes wrong is in the response (`error`, `raise_for_status()`) and the statistics, not raised.
         Raises `ValueError` for a URL or header that cannot be sent, `TypeError` for such a body.
@@ -208,10 +212,44 @@ class Session:
         response.raise_for_status()
         yield from iter_lines(response.iter_content(decode_content=False))
 
+    def events(
+        self, url: str, method: str = "GET", name: str | None = None, **kwargs: Any
+    ) -> Iterator[ServerSentEvent]:
+        """Send a request and yield the server-sent events of its answer as they arrive.
+
+        The request is recorded with the head of the response, as every streamed one. Two endpoints more are
+        recorded under its name: `first event`, timed from the intent (its service time from the write), and
+        `next event`, each timed from the event before it. Raises what made the request fail; a stream that
+        breaks off is recorded as a failed `next event` and raised.
+        """
+        name = name or self.request_name or url
+        intended_ns = self._now_ns() if self.intended_ns is None else self.intended_ns
+        headers = {"Accept": "text/event-stream", **(kwargs.pop("headers", None) or {})}
+        response = self.request(method, url, name=name, stream=True, headers=headers, **kwargs)
+        response.raise_for_status()
+        gap = Outcome("first event", name, intended_ns, response.sent_ns, 0, 0, None)
+        parser = EventParser()
+        try:
+            for line in iter_lines(response.iter_content(decode_content=False)):
+                event = parser.take_line(line)
+                if event is not None:
+                    now_ns = self._now_ns()
+                    self._recorder.record(gap._replace(done_ns=now_ns, response_bytes=len(event.data)))
+                    gap = Outcome("next event", name, now_ns, now_ns, 0, 0, None)
+                    yield event._replace(received_ns=now_ns)
+        except OSError as error:
+            self._recorder.record(gap._replace(done_ns=self._now_ns(), error=outcome_error(error)), error)
+            raise
+
     def close(self) -> None:
         """Close all idle connections."""
         for pool, _ in self._routes.values():
             pool.close()
+
+    def __del__(self) -> None:
+        # The event loop holds on to open connections, so a user that is gone has to let go of his own.
+        if self._owns_routes:
+            self.close()
 
     @property
     def client(self) -> "Session":
@@ -223,8 +261,8 @@ class Session:
     def _perform(self, call: Call, most_retries: int | None = None) -> Response:
         """Send `call` and return what came back, or a response that holds the error.
 
-        A kept-alive connection that turns out to be dead is replaced if the request may be sent twice; so is any
-        that failed, up to `max_retries` times.
+        A kept-alive connection that turns out to be dead is replaced if the request may be sent twice; so is
+        any that failed, up to `max_retries` times.
         """
         method, target, headers, body, body_headers, kind = call
         pool, heads = self._routes.get(target.origin) or self._route_to(target.origin)
@@ -250,7 +288,9 @@ class Session:
                 response = kind(
                     call, sent, reader.status, raw, reader.take_body(), connection.sent_ns, self._now_ns()
                 )
-                if reader.status > 299 or _careful_header(raw if len(raw) < _SMALL_BYTES else reader.head):
+                if reader.status not in _PLAIN_SUCCESSES or _careful_header(
+                    raw if len(raw) < _SMALL_BYTES else reader.head
+                ):
                     response.needs_care = True
                 if connection.paused and isinstance(response, StreamedResponse):
                     response.attach(connection, pool)
@@ -297,7 +337,7 @@ class Session:
         return self._perform(call)
 
     def _redirected(self, call: Call, status: int, location: str) -> Call:
-        """The call that a redirect asks for. Raises `ValueError` if its location is not an http or https URL."""
+        """The call that a redirect asks for. Raises `ValueError` if that is no http or https URL."""
         target = redirected(call.target.url, location)
         dropped = {"cookie"}
         if target.origin != call.target.origin:
@@ -320,8 +360,12 @@ class Session:
             ConnectionSettings(settings.connection_timeout, settings.network_timeout, self._now_ns),
             settings.concurrency,
             tls_client(settings.insecure, settings.ssl_context_factory) if origin.scheme == "https" else None,
+            settings.proxy,
         )
-        route = self._routes[origin] = (pool, _heads(origin.authority, settings.default_headers))
+        # A proxy is told the whole URL, unless it only passes TLS through.
+        target_prefix = f"http://{origin.authority}" if settings.proxy and origin.scheme == "http" else ""
+        heads = _heads(origin.authority, settings.default_headers, target_prefix)
+        route = self._routes[origin] = (pool, heads)
         return route
 
     def _dressed(
@@ -350,6 +394,7 @@ def _judge(response: Response) -> None:
             response.decode()
         except OSError as error:
             response.error = error
+            response.length = 0
     if response.error is None and response.status_code not in _GOOD_STATUSES:
         response.error = LocustBadStatusCode(response.url, code=response.status_code)
 
@@ -360,10 +405,9 @@ def _may_repeat(failed: Response) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _heads(authority: str, default_headers: tuple[tuple[str, str], ...]) -> Heads:
+def _heads(authority: str, default_headers: tuple[tuple[str, str], ...], target_prefix: str) -> Heads:
     """The heads shared by all sessions that send the same headers to the same place."""
     prepared = {"Host": authority, "User-Agent": "singlesday", "Accept-Encoding": "gzip, deflate, br"}
     given = {name.lower() for name, _ in default_headers}
-    return Heads(
-        {name: value for name, value in prepared.items() if name.lower() not in given} | dict(default_headers)
-    )
+    defaults = {name: value for name, value in prepared.items() if name.lower() not in given}
+    return Heads(defaults | dict(default_headers), target_prefix)

@@ -10,7 +10,8 @@ every scenario, so `PoolDispatcher` gives each worker the same pool.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any
 
 from locust import LoadTestShape, User
 from locust.dispatch import UsersDispatcher
@@ -32,6 +33,10 @@ class PlanShape(LoadTestShape):
         self.is_over: Callable[[], bool] = lambda: False
         self._pool_size: int | None = None
 
+    def forget(self) -> None:
+        """Begin anew with the next tick: the test was stopped, so nobody will ask whether it is over."""
+        self._pool_size = None
+
     def tick(self) -> tuple[int, float] | None:
         """The pool, spawned within one step; None once the run is over."""
         if self._pool_size is None:
@@ -45,7 +50,7 @@ class PlanShape(LoadTestShape):
 class PoolDispatcher(UsersDispatcher):
     """Gives every worker the same pool in one iteration, whenever it comes."""
 
-    pool: ClassVar[Pool] = {}
+    pool: Pool = MappingProxyType({})
     """Set before a test starts."""
 
     def __init__(self, worker_nodes: list[WorkerNode], user_classes: list[type[User]]) -> None:

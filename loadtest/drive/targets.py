@@ -16,6 +16,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from loadtest.drive.errors import HostNotAllowed
 
@@ -80,6 +81,18 @@ class AllowedTargets:
             pinned = self._pinned[(host, port)] = cycle(_rotations(self._look_up(host, port)))
         return next(pinned)
 
+    def spread(self, url: str, targets: Sequence[str]) -> None:
+        """Send what is meant for `url` to the hosts and ports of all `targets` (URLs), in turn by connection.
+
+        The Host header stays that of `url`. Raises `HostNotAllowed`, `socket.gaierror`, or `ValueError` for a
+        target without a host.
+        """
+        addresses: list[Address] = []
+        for target in targets:
+            host, port = _host_and_port(target)
+            addresses += self._look_up(host, port)
+        self._pinned[_host_and_port(url)] = cycle(_rotations(addresses))
+
     def _look_up(self, host: str, port: int) -> Sequence[Address]:
         self.check(host)
         addresses = self._resolve(host, port)
@@ -87,6 +100,13 @@ class AllowedTargets:
             for address in addresses:
                 self.check(str(address.sockaddr[0]))  # `localhost` that is not: a hosts file gone wrong
         return addresses
+
+
+def _host_and_port(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    if not parts.hostname:
+        raise ValueError(f"not a URL with a host: {url!r}")
+    return parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def _rotations(addresses: Sequence[Address]) -> list[Sequence[Address]]:

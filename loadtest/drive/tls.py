@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from loadtest.drive.connection import Connection
+from loadtest.drive.errors import ProtocolError
+from loadtest.drive.http1 import ResponseReader
 
 _RECORD_BYTES = 16 * 1024  # the most that goes into one TLS record
 _RECV_BYTES = 64 * 1024
@@ -27,11 +29,13 @@ class TlsClient:
         """The latest session with each host, to be resumed by the next connection."""
 
 
-@lru_cache(maxsize=16)
 def tls_client(insecure: bool, context_factory: ContextFactory | None = None) -> TlsClient:
-    """The client for these settings; `context_factory` replaces the context that `insecure` would choose."""
-    if context_factory is not None:
-        return TlsClient(context_factory())
+    """The client for these settings; `context_factory` makes its context, if there is one."""
+    return _usual_client(insecure) if context_factory is None else TlsClient(context_factory())
+
+
+@lru_cache
+def _usual_client(insecure: bool) -> TlsClient:
     context = ssl.create_default_context()
     if insecure:
         context.check_hostname = False
@@ -89,14 +93,15 @@ class TlsStream:
 
     def recv(self, _most_bytes: int) -> bytes:
         """All that can be decrypted now; b"" at the end. Raises `BlockingIOError` if there is nothing yet."""
-        pieces = self._decrypted()
+        pieces = self._decrypted() if self._holds_more() else []
         if not pieces:
             if not self._pull():
                 return b""
             pieces = self._decrypted()
         if not pieces:
             raise BlockingIOError
-        self._keep_session()
+        if not self._session_kept:
+            self._keep_session()
         return b"".join(pieces) if len(pieces) > 1 else pieces[0]
 
     def _decrypted(self) -> list[bytes]:
@@ -105,12 +110,17 @@ class TlsStream:
         try:
             while piece := self._tls.read(_RECV_BYTES):
                 pieces.append(piece)
+                if not self._holds_more():  # asking once too often costs an exception
+                    break
         except ssl.SSLWantReadError:
             if self._outgoing.pending:
                 self._push()  # the answer to a key update
         except ssl.SSLZeroReturnError:
             pass
         return pieces
+
+    def _holds_more(self) -> bool:
+        return bool(self._incoming.pending or self._tls.pending())
 
     def _pull(self) -> bool:
         """Read from the socket. False at its end, which counts as one whether TLS announced it or not."""
@@ -122,28 +132,35 @@ class TlsStream:
         return False
 
     def _push(self) -> None:
+        """Send what has been encrypted. Raises `BlockingIOError` if the socket does not take all of it."""
         self._unsent += self._outgoing.read()
         while self._unsent:
             self._unsent = self._unsent[self._sock.send(self._unsent) :]
 
     def _keep_session(self) -> None:
         """Keep the session for the next connection: with TLS 1.3 the server sends it after the handshake."""
-        if not self._session_kept and self._tls.session is not None:
-            self._session_kept = True
+        self._session_kept = True
+        if self._tls.session is not None:
             self._client.sessions[self._host] = self._tls.session
 
 
 class TlsConnection(Connection):
     """A connection that speaks TLS."""
 
-    __slots__ = ("_client", "_host", "stream")
+    __slots__ = ("_client", "_host", "_tunnel_to", "stream")
 
-    def secure(self, client: TlsClient, host: str) -> None:
-        """Say, before `open`, how to speak TLS and whose certificate to expect."""
+    def secure(self, client: TlsClient, host: str, tunnel_to: str = "") -> None:
+        """Say, before `open`, how to speak TLS and whose certificate to expect.
+
+        With `tunnel_to` (host:port) the connection is to a proxy that is asked for a tunnel to there.
+        """
         self._client = client
         self._host = host
+        self._tunnel_to = tunnel_to
 
     def _begin(self) -> None:
+        if self._tunnel_to:
+            self._dig_tunnel()
         self.stream = TlsStream(self._sock, self._client, self._host)
         while True:
             try:
@@ -152,3 +169,14 @@ class TlsConnection(Connection):
             except BlockingIOError:
                 self._hub_switch()
         self._recv, self._send = self.stream.recv, self.stream.send
+
+    def _dig_tunnel(self) -> None:
+        """Have the proxy connect (RFC 9110, section 9.3.6). Raises `ProtocolError` if it does not."""
+        super()._begin()
+        self._send(f"CONNECT {self._tunnel_to} HTTP/1.1\r\nHost: {self._tunnel_to}\r\n\r\n".encode("ascii"))
+        answer = ResponseReader()
+        answer.begin(head_only=True)
+        while not self._receive(answer):
+            self._hub_switch()
+        if answer.status != 200:
+            raise ProtocolError(f"the proxy answered {answer.status} to CONNECT")

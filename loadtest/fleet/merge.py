@@ -42,6 +42,11 @@ class WorkerBook:
         highest = max(self.seen, default=self._contiguous - 1)
         return highest + 1 - self._contiguous - len(self.seen)
 
+    @property
+    def cpu_recent(self) -> float:
+        """Mean CPU share over the last five seconds; a single report can cover an instant."""
+        return sum(cpu for cpu, _ in self._cpu) / max(len(self._cpu), 1)
+
     def first_sight(self, number: int) -> bool:
         """Note a report's number; False when it was seen before."""
         if number < self._contiguous or number in self.seen:

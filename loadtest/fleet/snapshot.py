@@ -24,11 +24,25 @@ def snapshot(
     stretches: Sequence[tuple[float, float, str]] = (),
 ) -> RunResult:
     """Everything known now; `stretches` in the order that the coordinator's `Merge` was given them."""
+    result = progress(coordinator, info, stretches)
+    result.arrivals = arrivals(coordinator.merge.total, coordinator.planned())
+    result.timeline = list(coordinator.merge.timeline.points(planned))
+    return result
+
+
+def progress(
+    coordinator: Coordinator, info: RunInfo, stretches: Sequence[tuple[float, float, str]] = ()
+) -> RunResult:
+    """What is known now, without what takes long to find out: for whoever watches a run while it goes on.
+
+    It has no timeline, and takes for planned what workers have reported as scheduled: counting a random
+    schedule means replaying it, and until a second is reported nobody can tell late from lost.
+    """
     merge = coordinator.merge
     elapsed_s = max(coordinator.scheduled_to_ns / 1e9, 1e-9)
     return RunResult(
         run=info,
-        arrivals=arrivals(merge.total, coordinator.planned()),
+        arrivals=arrivals(merge.total, merge.total.scheduled),
         transactions=Transactions(
             count=merge.total.transactions_ok,
             peak_tps=merge.peak_tps,
@@ -36,7 +50,6 @@ def snapshot(
         ),
         endpoints=_endpoints(merge.total),
         generator=_generator(coordinator),
-        timeline=list(merge.timeline.points(planned)),
         stretches=[
             Stretch(
                 name=name,

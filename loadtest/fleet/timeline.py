@@ -88,19 +88,25 @@ class Timeline:
         """The newest `seconds` seconds that are still whole, oldest first."""
         return [self._whole[index] for index in sorted(self._whole)[-seconds:]]
 
+    def recent_points(self, seconds: int, planned: PlannedTransactions) -> Iterator[TimelinePoint]:
+        """`recent` as points of one second each, oldest first."""
+        for second in self.recent(seconds):
+            bin_ = _reduced(second, *self._gauges.get(second.index, (0, 0)))
+            yield _point(second.index, 1, bin_, planned)
+
     def points(self, planned: PlannedTransactions) -> Iterator[TimelinePoint]:
         """The whole run, oldest first; `t_s` is where a bin begins."""
         merged = {index: _copy(bin_) for index, bin_ in self._bins.items()}
         for index, second in self._whole.items():
             self._put(merged, index, second)
         for number in sorted(merged):
-            yield self._point(number, self.bin_s, merged[number], planned)
+            yield _point(number * self.bin_s, self.bin_s, merged[number], planned)
 
     def points_between(self, from_s: int, to_s: int, planned: PlannedTransactions) -> Iterator[TimelinePoint]:
         """Seconds [from_s, to_s) one by one, as far as they are still whole, also those in which nothing happened."""
         for index in range(max(from_s, to_s - WHOLE_SECONDS), to_s):
             second = self._whole.get(index, Second(index))
-            yield self._point(index, 1, _reduced(second, *self._gauges.get(index, (0, 0))), planned)
+            yield _point(index, 1, _reduced(second, *self._gauges.get(index, (0, 0))), planned)
 
     def _settle(self, index: int, second: Second) -> None:
         self._put(self._bins, index, second)
@@ -126,27 +132,26 @@ class Timeline:
                 halved[number // 2] = bin_
         self._bins = halved
 
-    @staticmethod
-    def _point(number: int, bin_s: int, bin_: _Bin, planned: PlannedTransactions) -> TimelinePoint:
-        from_s, to_s = number * bin_s, (number + 1) * bin_s
-        response = codec.decode(bin_.response)
-        return TimelinePoint(
-            t_s=from_s,
-            planned_tps=planned(from_s, to_s) / bin_s,
-            started_tps=bin_.transactions_started / bin_s,
-            completed_tps=bin_.transactions_ok / bin_s,
-            failed_tps=bin_.transactions_failed / bin_s,
-            scheduled=bin_.scheduled,
-            started=bin_.started,
-            dropped=bin_.dropped,
-            requests=bin_.requests,
-            failures=bin_.failures,
-            in_flight=bin_.in_flight,
-            backlog=bin_.backlog,
-            response_ms=response.quantiles(),
-            dispatch_lag_p99_ms=bin_.lag_p99_us / 1000,
-            heat=response.heat(),
-        )
+
+def _point(from_s: int, length_s: int, bin_: _Bin, planned: PlannedTransactions) -> TimelinePoint:
+    response = codec.decode(bin_.response)
+    return TimelinePoint(
+        t_s=from_s,
+        planned_tps=planned(from_s, from_s + length_s) / length_s,
+        started_tps=bin_.transactions_started / length_s,
+        completed_tps=bin_.transactions_ok / length_s,
+        failed_tps=bin_.transactions_failed / length_s,
+        scheduled=bin_.scheduled,
+        started=bin_.started,
+        dropped=bin_.dropped,
+        requests=bin_.requests,
+        failures=bin_.failures,
+        in_flight=bin_.in_flight,
+        backlog=bin_.backlog,
+        response_ms=response.quantiles(),
+        dispatch_lag_p99_ms=bin_.lag_p99_us / 1000,
+        heat=response.heat(),
+    )
 
 
 def _reduced(second: Second, in_flight: int, backlog: int) -> _Bin:

@@ -210,10 +210,17 @@ def fit(measurements: Sequence[Measurement], seed: int = 1, replicates: int = RE
     freedom = len(n) - terms.shape[1]
     deviation = float(sqrt(((tps / expected - 1) ** 2).sum() / freedom))
     noise = np.random.default_rng(seed)
-    laws = []
-    for _ in range(replicates):
+
+    def replicate() -> Scalability | None:
         spread = deviation * sqrt(freedom / noise.chisquare(freedom))
-        laws.append(law_of(expected * np.exp(spread * noise.standard_normal(len(n)))))
+        try:
+            return law_of(expected * np.exp(spread * noise.standard_normal(len(n))))
+        except ValueError:  # noise so large that nothing fits it, which few measurements make likely
+            return None
+
+    laws = [law for _ in range(replicates) if (law := replicate()) is not None]
+    if len(laws) < replicates / 2:
+        raise ValueError(NO_LAW)
     return UslFit(law_of(tps), tuple(laws), int(n.max()), deviation)
 
 

@@ -37,14 +37,14 @@ def encode(histogram: Histogram) -> bytes:
     numbers = [n for _, n in items]
     highest = max(numbers, default=0)
     width = 1 if highest < 1 << 8 else 4 if highest < 1 << 32 else 8
-    count, sum_us = sum(numbers), histogram.sum_us
+    extremes = (histogram.min_us, histogram.max_us)
+    sums = (sum(numbers), histogram.sum_us, histogram.below, histogram.above)
     try:
-        header = _HEADER.pack(
-            VERSION, width, len(items), histogram.min_us, histogram.max_us, count, sum_us, histogram.below,
-            histogram.above,
-        )  # fmt: skip
+        header = _HEADER.pack(VERSION, width, len(items), *extremes, *sums)
     except error:
-        raise CodecError(f"a histogram of {count} values and {sum_us} us is too large for 64 bits") from None
+        raise CodecError(
+            f"a histogram of {sums[0]} values and {sums[1]} us is too large for 64 bits"
+        ) from None
     return header + _to_bytes("H", [bucket for bucket, _ in items]) + _to_bytes(_COUNT_TYPES[width], numbers)
 
 

@@ -23,6 +23,9 @@ from typing import NamedTuple, Protocol
 
 from loadtest.plan.segment import Decay, Linear, Segment, added
 
+TOLERANCE = 1e-9
+"""Durations that differ by less than this share are one and the same, but for their rounding."""
+
 
 class Phase(NamedTuple):
     """A named stretch of a profile, in seconds from its start, `to_s` excluded."""
@@ -176,17 +179,15 @@ class Piecewise:
         shifted = constant(0.0, at_s).then(other) if at_s > 0 else other
         duration_s = max(self.duration_s, shifted.duration_s)
         ours, theirs = self._padded(duration_s), shifted._padded(duration_s)
-        instants_s = sorted({*ours._starts_s, *theirs._starts_s})
-        segments = (
-            added(ours._single(a, b), theirs._single(a, b)) for a, b in pairwise(instants_s)
-        )  # fmt: skip
+        edges_s = sorted({*ours._starts_s, *theirs._starts_s})
+        segments = (added(ours._single(a, b), theirs._single(a, b)) for a, b in pairwise(edges_s))
         return Piecewise(segments, sorted({*self.phases, *shifted.phases}))
 
     def cut(self, duration_s: float, from_s: float = 0.0) -> "Piecewise":
         """The `duration_s` seconds from `from_s` on. Raises ValueError if it does not last so long."""
         to_s = from_s + duration_s
         _require(from_s >= 0 and duration_s > 0, "a cut starts at 0 s or later and lasts", duration_s)
-        _require(to_s <= self.duration_s * (1 + 1e-9), f"a cut ends by {self.duration_s:g} s", to_s)
+        _require(to_s <= self.duration_s * (1 + TOLERANCE), f"a cut ends by {self.duration_s:g} s", to_s)
         edges_s = [from_s, *(s for s in self._starts_s if from_s < s < to_s), min(to_s, self.duration_s)]
         clipped = (Phase(max(a, from_s) - from_s, min(b, to_s) - from_s, name) for a, b, name in self.phases)
         return Piecewise(
@@ -203,9 +204,8 @@ class Piecewise:
         if duration_s <= self.duration_s:
             return self
         longer = self.then(constant(self.rate(self.duration_s), duration_s - self.duration_s))
-        phases = [
-            Phase(a, duration_s if b == self.duration_s else b, name) for a, b, name in self.phases
-        ]  # fmt: skip
+        last_s = self.duration_s * (1 - TOLERANCE)
+        phases = (Phase(a, duration_s if b >= last_s else b, name) for a, b, name in self.phases)
         return Piecewise(longer.segments, phases)
 
     def _padded(self, duration_s: float) -> "Piecewise":

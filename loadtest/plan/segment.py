@@ -109,9 +109,8 @@ class Linear:
             return [start_s + (n - before) / rate for n in numbers]
         square, twice = rate * rate, 2 * slope
         # abs: the last arrival of a ramp to zero may find r^2 + 2sm one rounding below 0.
-        return [
-            start_s + 2 * (m := n - before) / (rate + sqrt(abs(square + twice * m))) for n in numbers
-        ]  # fmt: skip
+        counts = [n - before for n in numbers]
+        return [start_s + 2 * m / (rate + sqrt(abs(square + twice * m))) for m in counts]
 
     def scaled(self, factor: float) -> "Linear":
         """The same with `factor` times the rate."""
@@ -243,7 +242,6 @@ class Sum:
 def added(first: Segment, second: Segment) -> Segment:
     """The sum of two segments of one duration, in closed form where both are linear."""
     if isinstance(first, Linear) and isinstance(second, Linear):
-        return Linear(
-            first.duration_s, first.start_rate + second.start_rate, first.end_rate + second.end_rate
-        )  # fmt: skip
+        start_rate, end_rate = first.start_rate + second.start_rate, first.end_rate + second.end_rate
+        return Linear(first.duration_s, start_rate, end_rate)
     return Sum(first, second)

@@ -137,11 +137,8 @@ def rehearsal() -> Piecewise:
 def _plateau() -> Piecewise:
     """214 s from 1.0 down to 0.92, with a minute of overload from its 94th second on."""
     level = ramp(1.0, 0.92, 214)
-    return (
-        level.cut(94).named("plateau")
-        .then(constant(OVERLOAD, 60).named("overload"))
-        .then(level.cut(60, from_s=154).named("plateau"))
-    )  # fmt: skip
+    overload = constant(OVERLOAD, 60).named("overload")
+    return level.cut(94).named("plateau").then(overload).then(level.cut(60, from_s=154).named("plateau"))
 
 
 CURVES: dict[str, Callable[[], Piecewise]] = {

@@ -27,7 +27,7 @@ from loadtest.exit_codes import ExitCode
 from loadtest.fleet.coordinator import Coordinator, Phase
 from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import Hello, Message, Report
-from loadtest.fleet.snapshot import snapshot
+from loadtest.fleet.snapshot import progress, snapshot
 from loadtest.fleet.transport import send_to_worker
 from loadtest.judge.abort import AbortCondition, AbortDetector
 from loadtest.judge.slo import wanted_stretches
@@ -69,8 +69,7 @@ class MasterRun:
         self._abort = AbortDetector(aborts)
         self._judged_s = 0
         self._runner = runner
-        profile = plan.profile()
-        self._planned = profile.cumulative
+        self._profile = plan.profile()
         stretches = wanted_stretches(slos, self.info.phases, plan.duration_s)
         self._stretches = [(s.from_s, s.to_s, s.name) for s in stretches]
         mix = plan.mix()
@@ -109,9 +108,23 @@ class MasterRun:
         return snapshot(
             self.coordinator,
             self.info,
-            planned=self._planned_in,
+            planned=self.planned_transactions,
             stretches=self._stretches,
         )
+
+    def judged_so_far(self) -> RunResult:
+        """The final result, or what it would be if everything had ended well by now; without a timeline."""
+        if self.result is not None:
+            return self.result
+        return judge(progress(self.coordinator, self.info, self._stretches), self._slos, aborted=None)
+
+    def planned_tps(self, t_s: float) -> float:
+        """Orders a second that the plan intends at an offset; 0 before and after it."""
+        return self._profile.rate(t_s) if 0 <= t_s < self.plan.duration_s else 0.0
+
+    def planned_transactions(self, from_s: float, to_s: float) -> float:
+        """How many orders the plan intends between two offsets."""
+        return self._profile.cumulative(to_s) - self._profile.cumulative(from_s)
 
     def stop(self, reason: str) -> None:
         """End the run early, wait for the workers' last reports, and deliver what there is."""
@@ -137,15 +150,14 @@ class MasterRun:
         due_s = int(self.coordinator.offset_ns // NS_PER_S) - 1
         if self.coordinator.phase is not Phase.RUNNING or due_s <= self._judged_s:
             return
-        for point in self.coordinator.merge.timeline.points_between(self._judged_s, due_s, self._planned_in):
+        for point in self.coordinator.merge.timeline.points_between(
+            self._judged_s, due_s, self.planned_transactions
+        ):
             reason = self._abort.feed(point)
             if reason is not None:
                 self.coordinator.abort(reason)
                 break
         self._judged_s = due_s
-
-    def _planned_in(self, from_s: float, to_s: float) -> float:
-        return self._planned(to_s) - self._planned(from_s)
 
     def _deliver(self) -> None:
         if self.over:

@@ -1,6 +1,9 @@
 """The harness's options on Locust's command line and in its web form, and the plan they ask for."""
 
+import sys
 from argparse import Namespace
+from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from locust.argument_parser import LocustArgumentParser
@@ -9,13 +12,27 @@ from loadtest.plan.duration import parse_duration
 from loadtest.plan.plan_file import Plan, PlanError, shipped_plans
 from loadtest.publish.console import Mode
 
-GROUP_HELP = "A plan's name, or the path of a .toml file; shipped: "
+PLAN_HELP = "A plan's name, or the path of a .toml file; shipped: "
+
+FORM_OPTIONS = ("plan", "peak_tps", "duration", "time_scale", "seed")
+"""Our options that the web form has."""
+
+
+class Offered(list[str]):
+    """What the web form offers in its list; the command line may say something else, a path."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
 
 
 def add_options(parser: LocustArgumentParser, default_plan: str | None) -> None:
     """Add our options. They are not in an argument group, because Locust's form leaves groups out."""
     parser.add_argument(
-        "--plan", default=default_plan, help=GROUP_HELP + ", ".join(shipped_plans()), metavar="NAME"
+        "--plan",
+        default=default_plan,
+        choices=Offered([*shipped_plans(), *_given_path()]),
+        help=PLAN_HELP + ", ".join(shipped_plans()),
+        metavar="NAME",
     )
     parser.add_argument(
         "--peak-tps",
@@ -64,6 +81,37 @@ def add_options(parser: LocustArgumentParser, default_plan: str | None) -> None:
         help="Use exactly this folder for the run instead of a new one below --out",
     )
     parser.add_argument(
+        "--web-token",
+        env_var="LOADTEST_WEB_TOKEN",
+        default="",
+        metavar="TOKEN",
+        include_in_web_ui=False,
+        help="Password of the web UI, needed beyond loopback; better set in the environment than here",
+    )
+    parser.add_argument(
+        "--metrics-port",
+        type=int,
+        default=None,
+        metavar="PORT",
+        include_in_web_ui=False,
+        help="Serve the run's metrics to Prometheus on this port of the master; 0 picks a free one",
+    )
+    parser.add_argument(
+        "--metrics-host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        include_in_web_ui=False,
+        help="Address of the metrics port; beyond loopback only with LOADTEST_METRICS_TOKEN set",
+    )
+    parser.add_argument(
+        "--metrics-token",
+        env_var="LOADTEST_METRICS_TOKEN",
+        default="",
+        metavar="TOKEN",
+        include_in_web_ui=False,
+        help="Bearer token that a scrape must carry; better set in the environment than here",
+    )
+    parser.add_argument(
         "--console",
         default="locust",
         choices=["locust", *(mode.value for mode in Mode)],
@@ -81,6 +129,18 @@ def plan_from(options: Namespace) -> Plan:
         time_scale=_number(options.time_scale, "--time-scale"),
         seed=_whole(options.seed, "--seed"),
     )
+
+
+def with_form(options: Namespace, form: Mapping[str, str]) -> Namespace:
+    """The options as a start from the web form would leave them."""
+    return Namespace(**vars(options) | {key: form[key] for key in FORM_OPTIONS if key in form})
+
+
+def _given_path() -> list[str]:
+    """The plan file that the command line names, so that the form can offer it too."""
+    given = [b for a, b in pairwise(sys.argv) if a == "--plan"]
+    given += [arg.partition("=")[2] for arg in sys.argv if arg.startswith("--plan=")]
+    return [name for name in given if name.endswith(".toml")]
 
 
 def _number(value: Any, flag: str) -> float | None:

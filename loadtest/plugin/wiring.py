@@ -4,6 +4,7 @@ import logging
 import signal
 import sys
 from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,17 @@ from loadtest.drive.preflight import UnreachableError, check_target
 from loadtest.drive.run_context import RunContext, enter_run
 from loadtest.drive.shape import PlanShape, PoolDispatcher
 from loadtest.exit_codes import ExitCode
+from loadtest.fleet.control_port import guard
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER, listen
 from loadtest.judge.abort import AbortCondition, unless
 from loadtest.judge.slo_syntax import Slo, SloError, check, parse
 from loadtest.plan.plan_file import Plan, PlanError
 from loadtest.plugin.master import MasterRun
-from loadtest.plugin.options import add_options, plan_from
+from loadtest.plugin.onlookers import ExposedError, Onlookers
+from loadtest.plugin.options import add_options, plan_from, with_form
 from loadtest.plugin.progress import LOCUSTS_OWN, show_progress
 from loadtest.plugin.worker import WorkerRun, add_user_classes
-from loadtest.publish.run_folder import new_run_folder
+from loadtest.publish.run_folder import RESULT, new_run_folder
 
 LOOPBACK = "127.0.0.1"
 BAD_INPUT = (PlanError, SloError, HostNotAllowed, UnreachableError)
@@ -43,6 +46,7 @@ class Plugin:
         self.master: MasterRun | None = None
         self.worker: WorkerRun | None = None
         self._prepared: MasterRun | None = None
+        self._onlookers = Onlookers(lambda: self._prepared or self.master)
 
     def add_options(self, parser: LocustArgumentParser, **_: Any) -> None:
         """Offer our options, and keep Locust's ports on loopback unless a flag says otherwise."""
@@ -74,8 +78,11 @@ class Plugin:
 
     def on_test_stopping(self, environment: Environment, **_: Any) -> None:
         """Deliver before Locust kills the users, whoever asked it to stop."""
-        if self.master is not None and not isinstance(environment.runner, WorkerRunner):
-            self.master.stop("it was stopped by hand or by a signal")
+        for run in (self._prepared, self.master):
+            if run is not None and not isinstance(environment.runner, WorkerRunner):
+                run.stop("it was stopped by hand or by a signal")
+        if isinstance(environment.shape_class, PlanShape):
+            environment.shape_class.forget()
 
     def on_test_stop(self, environment: Environment, **_: Any) -> None:
         """Let go of the users."""
@@ -96,16 +103,36 @@ class Plugin:
             options = environment.parsed_options
             if options is not None and options.headless and options.console == LOCUSTS_OWN:
                 self.master.print_verdict()
+        self._onlookers.close()
+
+    def why_not(self, environment: Environment, options: Namespace, form: Mapping[str, str]) -> str | None:
+        """Why the web form cannot start a run, in a sentence; None if it can."""
+        if self.going:
+            return "A run is going on: stop it, or wait for its end."
+        host = form.get("host") or environment.host
+        try:
+            plan, *_ = read_plan(with_form(options, form), host)
+            check_target(host, [*plan.targets, *options.allow_host])
+        except BAD_INPUT as error:
+            return str(error)
+        return None
+
+    @property
+    def going(self) -> bool:
+        """True from the start of a run until its result is delivered."""
+        current = self._prepared or self.master
+        return current is not None and not current.over
 
     def prepare(self, environment: Environment, runner: Runner, options: Namespace) -> int:
         """Make the next run ready to start; how many users it wants over the whole fleet."""
         plan, slos, aborts = read_plan(options, environment.host)
         workers = runner.worker_count if isinstance(runner, MasterRunner) else 1
-        folder = Path(options.run_dir) if options.run_dir else new_run_folder(Path(options.out), plan.name)
+        folder = run_folder(options, plan)
         add_user_classes(environment, plan)
         PoolDispatcher.pool = pool_of(plan, max(workers, 1))
         self._prepared = MasterRun(environment, runner, plan, slos, aborts, folder=folder, workers=workers)
         show_progress(self._prepared, options.console)
+        self._onlookers.follow(self._prepared)
         return sum(PoolDispatcher.pool.values()) * max(workers, 1)
 
     def _lead(self, environment: Environment, runner: Runner, options: Namespace) -> None:
@@ -125,7 +152,16 @@ class Plugin:
         environment.shape_class = shape
         if options.console != "locust":
             logging.getLogger("locust.stats_logger").setLevel(logging.WARNING)
+        if isinstance(runner, MasterRunner):
+            guard(runner)
         listen(runner, TO_MASTER, self._on_master_message)
+        try:
+            self._onlookers.open_metrics(options)
+            self._onlookers.open_web(
+                environment, options, lambda form: self.why_not(environment, options, form)
+            )
+        except (ExposedError, OSError) as error:
+            refuse(error)
 
     def _on_signal(self, number: signal.Signals) -> None:
         """End a headless run; Locust itself would die of SIGTERM until the test is over."""
@@ -165,6 +201,14 @@ def read_plan(options: Namespace, host: str | None) -> tuple[Plan, list[Slo], li
     if not host:
         raise PlanError("--host: expected the address of the service, for example http://127.0.0.1:8080")
     return plan, slos, [unless(expr, plan.abort.after_s) for expr in plan.abort.unless]
+
+
+def run_folder(options: Namespace, plan: Plan) -> Path:
+    """Where the next run goes: `--run-dir` once, then folders beside it."""
+    if not options.run_dir:
+        return new_run_folder(Path(options.out), plan.name)
+    given = Path(options.run_dir)
+    return new_run_folder(given.parent, plan.name) if (given / RESULT).exists() else given
 
 
 def pool_of(plan: Plan, workers: int) -> dict[str, int]:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from loadtest.measure.run_result import Buckets, Quantiles, RunResult, TimelinePoint
 from loadtest.publish import svg, wording
 from loadtest.publish.svg import HALF, NARROW, WIDE, Plot, Scale, Size
-from loadtest.publish.timeline import ends_s, thin
+from loadtest.publish.timeline import end_s, ends_s, shown, thin
 
 HEAT_LEVELS = 6
 MAX_LAG_MS = 10.0
@@ -60,7 +60,7 @@ PERCENTILES = (
     Series("p99-9", "p99.9", "ms", _quantile("p99_9")),
     Series("max", "max", "ms", _quantile("max")),
 )
-LAG = (Series("lag", "dispatch lag p99", "ms", lambda p: p.dispatch_lag_p99_ms),)
+LAG = (Series("lag", "dispatch lag p99", "ms", lambda p: p.dispatch_lag_p99_ms or math.nan),)
 LOAD = (
     Series("in-flight", "in flight", "count", lambda p: p.in_flight),
     Series("backlog", "waiting for an idle user", "count", lambda p: p.backlog),
@@ -70,7 +70,7 @@ OVER_TIME = RATES + PERCENTILES + LAG + LOAD
 
 def rates(result: RunResult) -> Figure:
     """Orders a second: planned, started, completed and failed over time."""
-    highest = max((max(p.planned_tps, p.started_tps, p.completed_tps) for p in result.timeline), default=0)
+    highest = max((max(p.planned_tps, p.started_tps, p.completed_tps) for p in shown(result)), default=0)
     label = (
         f"Orders a second over {wording.duration(result.run.duration_s)}. Completed orders peak at "
         f"{wording.rate(result.transactions.peak_tps)} a second and average "
@@ -80,7 +80,7 @@ def rates(result: RunResult) -> Figure:
     def draw(size: Size) -> Markup:
         plot = _over_time(result, size, _from_zero(highest, size))
         plot.y_axis(svg.linear_ticks(0, plot.y.high, 5), wording.rate)
-        points = thin(result.timeline, size.columns)
+        points = thin(shown(result), size.columns)
         plot.area(_known(_points(RATES[0], points, result)), RATES[0].css)
         _lines(plot, RATES, points, result)
         return _finish(plot, result, label)
@@ -93,10 +93,10 @@ def rates(result: RunResult) -> Figure:
 
 def percentiles(result: RunResult) -> Figure:
     """Percentiles of response time over time, on a logarithmic axis."""
-    measured = [p.response_ms for p in result.timeline if p.response_ms.count]
+    measured = [p.response_ms for p in shown(result) if p.response_ms.count]
     low = min((q.p50 for q in measured), default=1)
     high = max((q.max for q in measured), default=10)
-    worst = max(result.timeline, key=lambda p: p.response_ms.p99_9, default=None)
+    worst = max(shown(result), key=lambda p: p.response_ms.p99_9, default=None)
     where = (
         f" p99.9 is worst at {worst.t_s:g} s, with {wording.latency(worst.response_ms.p99_9)}."
         if worst
@@ -109,7 +109,7 @@ def percentiles(result: RunResult) -> Figure:
     def draw(size: Size) -> Markup:
         plot = _over_time(result, size, _decades(low, high, size))
         plot.y_axis(svg.decade_ticks(plot.y.low, plot.y.high), wording.latency_tick)
-        points = thin(result.timeline, size.columns)
+        points = thin(shown(result), size.columns)
         _lines(plot, PERCENTILES, points, result)
         return _finish(plot, result, label)
 
@@ -121,14 +121,14 @@ def percentiles(result: RunResult) -> Figure:
 
 def heat_map(result: RunResult) -> Figure:
     """How many requests took how long, for each stretch of time."""
-    bounds = sorted({upper for point in result.timeline for upper, _ in point.heat})
+    bounds = sorted({upper for point in shown(result) for upper, _ in point.heat})
     low, high = (bounds[0] / 1000 / 2, bounds[-1] / 1000) if bounds else (1, 10)
     label = f"Heat map of response times between {_between(low, high)}; shades count requests."
 
     def draw(size: Size) -> Markup:
         plot = _over_time(result, size, _decades(low, high, size))
-        points = thin(result.timeline, size.columns // 2)
-        _cells(plot, points, ends_s(points, result.run.duration_s), bounds)
+        points = thin(shown(result), size.columns // 2)
+        _cells(plot, points, ends_s(points, end_s(result)), bounds)
         plot.y_axis(svg.decade_ticks(plot.y.low, plot.y.high), wording.latency_tick)
         return _finish(plot, result, label)
 
@@ -164,14 +164,14 @@ def percentile_curve(result: RunResult) -> Figure:
 
     caption = (
         "Response time counts from the intended instant, service time from the first byte written. "
-        "Where they part, requests waited for a free user: a closed-loop tool would report the lower curve."
+        "Where they part, requests waited to be sent: a closed-loop tool would report the lower curve."
     )
     return Figure(f"Percentile curve of {name}", caption, "latency", draw(WIDE) + draw(NARROW))
 
 
 def dispatch_lag(result: RunResult) -> Figure:
     """How late the generator itself was, against the limit beyond which a run is void."""
-    worst = max((p.dispatch_lag_p99_ms for p in result.timeline), default=0)
+    worst = max((p.dispatch_lag_p99_ms for p in shown(result)), default=0)
     label = (
         f"Dispatch lag at p99 for each second; {wording.latency(worst)} at worst, {MAX_LAG_MS:g} ms allowed."
     )
@@ -182,7 +182,7 @@ def dispatch_lag(result: RunResult) -> Figure:
         limit = plot.y(MAX_LAG_MS)
         plot.add('<path class="limit" d="M{} {:.1f}H{}"/>', svg.MARGIN_LEFT, limit, plot.right)
         plot.text(plot.right - 4, limit + 14, "most that the run's p99 may be", "tick end")
-        _lines(plot, LAG, thin(result.timeline, size.columns), result)
+        _lines(plot, LAG, thin(shown(result), size.columns), result)
         return _finish(plot, result, label)
 
     caption = "How late the generator itself started what it could have started on time."
@@ -191,14 +191,14 @@ def dispatch_lag(result: RunResult) -> Figure:
 
 def load(result: RunResult) -> Figure:
     """Requests in flight and arrivals that wait for an idle user."""
-    in_flight = max((p.in_flight for p in result.timeline), default=0)
-    backlog = max((p.backlog for p in result.timeline), default=0)
+    in_flight = max((p.in_flight for p in shown(result)), default=0)
+    backlog = max((p.backlog for p in shown(result)), default=0)
     label = f"At most {in_flight:,} requests were in flight and {backlog:,} arrivals waited for an idle user."
 
     def draw(size: Size) -> Markup:
-        plot = _over_time(result, size, _from_zero(max(in_flight, backlog), size))
+        plot = _over_time(result, size, _from_zero(max(in_flight, backlog, 5), size))
         plot.y_axis(svg.linear_ticks(0, plot.y.high, 5), wording.rate)
-        _lines(plot, LOAD, thin(result.timeline, size.columns), result)
+        _lines(plot, LOAD, thin(shown(result), size.columns), result)
         return _finish(plot, result, label)
 
     caption = "A growing queue is the target's doing: every user was busy."
@@ -207,10 +207,10 @@ def load(result: RunResult) -> Figure:
 
 def _over_time(result: RunResult, size: Size, y: Scale) -> Plot:
     """A plot over the run's time with the phases as bands behind everything else."""
-    x = Scale(0, max(result.run.duration_s, 1e-3), svg.MARGIN_LEFT, size.width - svg.MARGIN_RIGHT)
+    x = Scale(0, max(end_s(result), 1e-3), svg.MARGIN_LEFT, size.width - svg.MARGIN_RIGHT)
     plot = Plot(size, x, y)
-    for number, (start_s, end_s, name) in enumerate(result.run.phases):
-        left, width = plot.x(start_s), plot.x(end_s) - plot.x(start_s)
+    for number, (from_s, to_s, name) in enumerate(result.run.phases):
+        left, width = plot.x(from_s), plot.x(to_s) - plot.x(from_s)
         if number % 2 == 0:
             plot.add(
                 '<path class="phase" d="M{:.1f} {}h{:.1f}V{}h{:.1f}z"/>',
@@ -230,8 +230,9 @@ def _finish(plot: Plot, result: RunResult, label: str) -> Markup:
     for number, (at_s, _) in enumerate(result.events, start=1):
         x = plot.x(at_s)
         plot.add('<path class="event" d="M{:.1f} {}V{}"/>', x, svg.MARGIN_TOP, plot.bottom)
-        plot.add('<circle class="event-dot" cx="{:.1f}" cy="{}" r="8"/>', x, svg.MARGIN_TOP)
-        plot.text(x, svg.MARGIN_TOP + 4, str(number), "event-number")
+        dot = min(max(x, svg.MARGIN_LEFT + 8), plot.right - 8)  # clear of the axis' own words
+        plot.add('<circle class="event-dot" cx="{:.1f}" cy="{}" r="8"/>', dot, svg.MARGIN_TOP)
+        plot.text(dot, svg.MARGIN_TOP + 4, str(number), "event-number")
     plot.x_axis(svg.time_ticks(plot.x.high, plot.size.x_ticks), wording.duration)
     return plot.markup(label)
 
@@ -250,7 +251,7 @@ def _points(
     series: Series, points: Sequence[TimelinePoint], result: RunResult
 ) -> list[tuple[float, float] | None]:
     """(middle of the point's stretch in seconds, value); None where there is no value."""
-    ends = ends_s(points, result.run.duration_s)
+    ends = ends_s(points, end_s(result))
     middles = [((p.t_s + end) / 2, series.value(p)) for p, end in zip(points, ends, strict=True)]
     return [None if math.isnan(value) else (at_s, value) for at_s, value in middles]
 
@@ -273,8 +274,8 @@ def _cells(plot: Plot, points: Sequence[TimelinePoint], ends: Sequence[float], b
     most = max((count for point in points for _, count in point.heat), default=1)
     below = dict(zip(bounds[1:], bounds, strict=False))
     shades: list[list[str]] = [[] for _ in range(HEAT_LEVELS)]
-    for point, end_s in zip(points, ends, strict=True):
-        left, right = round(plot.x(point.t_s)), round(plot.x(end_s))
+    for point, to_s in zip(points, ends, strict=True):
+        left, right = round(plot.x(point.t_s)), round(plot.x(to_s))
         for shade, bottom_us, top_us in _runs(point.heat, most, below):
             bottom, top = round(plot.y(bottom_us / 1000)), round(plot.y(top_us / 1000))
             shades[shade].append(f"M{left} {top}H{right}V{bottom}H{left}z")

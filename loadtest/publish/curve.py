@@ -181,7 +181,7 @@ system-ui,sans-serif;fill:#5b5a66}.grid{stroke:#e4e3ea}.axis{stroke:#8b8a96}
 .band{fill:#f0eff5}.tick{stroke:#b9b8c4}.area{fill:#e8442e;fill-opacity:.16}.line{fill:none;stroke:#e8442e;stroke-width:2}
 .dot{fill:#e8442e}.peak{font:600 12px system-ui,sans-serif;fill:#b3301d}
 @media(prefers-color-scheme:dark){.paper{fill:#17161c}.title{fill:#f2f1f7}.label{fill:#a5a4b1}.grid{stroke:#2c2b34}
-.axis{stroke:#6d6c78}.band{fill:#1f1e26}.peak{fill:#ff8b78}}
+.axis,.tick{stroke:#6d6c78}.band{fill:#1f1e26}.peak{fill:#ff8b78}}
 """.strip()
 
 

@@ -14,10 +14,10 @@ from markupsafe import Markup
 from loadtest.judge.drift import find_drift
 from loadtest.measure.run_result import RunResult, TimelinePoint
 from loadtest.publish import charts, wording
-from loadtest.publish.artefact import write_whole
 from loadtest.publish.page import asset, policy, template
 from loadtest.publish.svg import WIDE
-from loadtest.publish.timeline import ends_s, thin
+from loadtest.publish.timeline import end_s, ends_s, shown, thin
+from loadtest.publish.whole_file import write_whole
 
 TABLE_ROWS = 24
 QUANTILE_COLUMNS = (
@@ -39,6 +39,7 @@ def render(result: RunResult) -> str:
         tiles=_tiles(result),
         figures=_figures(result),
         health=[charts.dispatch_lag(result), charts.load(result)],
+        seconds_a_point=_seconds_a_point(result),
         table=_time_table(result),
         quantile_columns=QUANTILE_COLUMNS,
         identities=wording.identities(result),
@@ -126,9 +127,9 @@ def _errors(result: RunResult) -> list[tuple[str, str, int, float]]:
     return sorted(rows, key=lambda row: (-row[2], row[0], row[1]))
 
 
-def _environment(result: RunResult) -> list[tuple[str, list[tuple[str, Any]]]]:
+def _environment(result: RunResult) -> list[tuple[str, list[tuple[str, str]]]]:
     run = result.run
-    about = {"run": run.id, "plan": run.plan, "seed": run.seed, "started": run.started_at}
+    about = {"run": run.id, "plan": run.plan, "seed": run.seed, "started": wording.instant(run.started_at)}
     about |= {"duration": wording.duration(run.duration_s), "targets": ", ".join(run.targets)}
     groups: list[tuple[str, dict[str, Any]]] = [
         ("Run", about),
@@ -136,24 +137,33 @@ def _environment(result: RunResult) -> list[tuple[str, list[tuple[str, Any]]]]:
         ("Machine", run.machine),
         ("Versions", run.versions),
     ]
-    return [(name, list(values.items())) for name, values in groups if values]
+    return [
+        (name, [(key, wording.setting(value)) for key, value in values.items()])
+        for name, values in groups
+        if values
+    ]
+
+
+def _seconds_a_point(result: RunResult) -> int:
+    points = thin(shown(result), WIDE.columns)
+    return round(points[1].t_s - points[0].t_s) if len(points) > 1 else 1
 
 
 def _time_table(result: RunResult) -> list[tuple[str, TimelinePoint]]:
     """The timeline's figures for those who do not see the pictures: few rows, each (from-to, values)."""
-    points = thin(result.timeline, TABLE_ROWS)
-    ends = ends_s(points, result.run.duration_s)
+    points = thin(shown(result), TABLE_ROWS)
+    ends = ends_s(points, end_s(result))
     return [(f"{point.t_s:g}-{end:g} s", point) for point, end in zip(points, ends, strict=True)]
 
 
 def _page_data(result: RunResult) -> Markup:
     """What the reading line shows, as JSON that cannot end its script element."""
-    points = thin(result.timeline, WIDE.columns)
+    points = thin(shown(result), WIDE.columns)
     columns = {series.css: [_short(series.value(point)) for point in points] for series in charts.OVER_TIME}
     data = {
-        "duration": result.run.duration_s,
+        "duration": end_s(result),
         "t": [point.t_s for point in points],
-        "end": ends_s(points, result.run.duration_s),
+        "end": ends_s(points, end_s(result)),
         "series": columns,
     }
     text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")

@@ -35,12 +35,12 @@ def print_verdict(result: RunResult, report_path: Path | None, console: Console)
     head = wording.headline(result)
     console.print()
     verdict = Text(f" {head.word} ", style=f"bold reverse {_COLOURS[head.word]}")
-    console.print(verdict, Text(head.sentence, style="bold"))
+    console.print(verdict, Text(head.sentence, style="bold"), soft_wrap=True)
     for reason in head.reasons:
-        console.print(Text(f"  - {reason}"))
+        console.print(Text(f"  - {reason}"), soft_wrap=True)
     console.print()
     for name, fact in _facts(result):
-        console.print(Text(f"  {name:<9} {fact}"))
+        console.print(Text(f"  {name:<9} {fact}"), soft_wrap=True)
     console.print()
     if result.endpoints:
         console.print(_latency_table(result))
@@ -110,14 +110,14 @@ def _markdown_latency(result: RunResult) -> str:
 
 
 def _latency_table(result: RunResult) -> Table:
-    table = Table(box=None, padding=(0, 2), header_style="dim")
-    table.add_column("endpoint")
+    table = Table(box=None, padding=(0, 1), header_style="dim")
+    table.add_column(" endpoint", no_wrap=True)
     table.add_column("time")
     for name in _QUANTILES:
         table.add_column(name.replace("_", "."), justify="right")
     for name, endpoint in result.endpoints.items():
         (_, response), (_, service) = _times(endpoint)
-        table.add_row(escape(name), "response", *_cells(response))
+        table.add_row(" " + escape(name), "response", *_cells(response))
         table.add_row("", "service", *_cells(service), style="dim")
     return table
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from loadtest.measure.run_result import Quantiles, TimelinePoint
+from loadtest.measure.run_result import Quantiles, RunResult, TimelinePoint
 
 _RATES = ("planned_tps", "started_tps", "completed_tps", "failed_tps")
 _AMOUNTS = ("scheduled", "started", "requests", "failures", "dropped")
@@ -22,10 +22,26 @@ def thin(timeline: Sequence[TimelinePoint], most: int) -> list[TimelinePoint]:
     return [_one(timeline[at : at + group]) for at in range(0, len(timeline), group)]
 
 
-def ends_s(timeline: Sequence[TimelinePoint], duration_s: float) -> list[float]:
-    """Where each point's stretch of time ends, in seconds: where the next begins, or with the run."""
-    last = max(duration_s, timeline[-1].t_s) if timeline else duration_s
-    return [point.t_s for point in timeline[1:]] + [last] * bool(timeline)
+def shown(result: RunResult) -> list[TimelinePoint]:
+    """The timeline without what follows the run's end, unless requests were still answered then."""
+    points = list(result.timeline)
+    while points and points[-1].t_s >= result.run.duration_s and not points[-1].requests:
+        points.pop()
+    return points
+
+
+def end_s(result: RunResult) -> float:
+    """Where a picture of the run ends: with the run, or with the last answer after it."""
+    points = shown(result)
+    if not points or points[-1].t_s < result.run.duration_s:
+        return result.run.duration_s
+    width_s = points[-1].t_s - points[-2].t_s if len(points) > 1 else 1.0
+    return points[-1].t_s + width_s
+
+
+def ends_s(points: Sequence[TimelinePoint], end_s: float) -> list[float]:
+    """Where each point's stretch of time ends, in seconds: where the next begins, the last one's at `end_s`."""
+    return [point.t_s for point in points[1:]] + [end_s] * bool(points)
 
 
 def _one(points: Sequence[TimelinePoint]) -> TimelinePoint:

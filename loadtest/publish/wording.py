@@ -5,6 +5,7 @@ quite everything or not quite nothing is never shown as 100% or 0%.
 """
 
 import math
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from loadtest.judge.drift import Trend
@@ -66,6 +67,28 @@ def duration(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     parts = [(hours, "h"), (minutes, "min"), (rest_s, "s")]
     return " ".join(f"{value} {unit}" for value, unit in parts if value)
+
+
+def things(count: int, noun: str) -> str:
+    """`1 worker`, `2,000 workers`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def instant(iso: str) -> str:
+    """An ISO 8601 instant as people write it, in UTC to the second; anything else as it is."""
+    try:
+        return f"{datetime.fromisoformat(iso).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except ValueError:
+        return iso
+
+
+def setting(value: object) -> str:
+    """A setting's value, however nested, without the marks of a programming language."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {setting(inner)}" for key, inner in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(setting, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def share_of_record(tps: float) -> str:
@@ -143,7 +166,7 @@ def audit_findings(audit: Audit) -> list[str]:
         (audit.phantom, "stored and never sent"),
         (audit.shadow_leaks, "leaked from the load test into live tables"),
     ]
-    return [f"{_things(count, 'order')} {what}." for count, what in kinds if count]
+    return [f"{things(count, 'order')} {what}." for count, what in kinds if count]
 
 
 def _three_digits(value: float) -> str:
@@ -156,10 +179,6 @@ def _three_digits(value: float) -> str:
 
 def _without_zeros(number: str) -> str:
     return number.rstrip("0").rstrip(".") if "." in number else number
-
-
-def _things(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _equation(name: str, total: int, **parts: int) -> tuple[str, bool]:
@@ -182,7 +201,7 @@ def _passed(result: RunResult) -> Headline:
 
 def _failed(result: RunResult) -> Headline:
     missed = [slo for slo in result.slo if not slo.passed]
-    sentence = f"{len(missed)} of {_things(len(result.slo), 'objective')} missed."
+    sentence = f"{len(missed)} of {things(len(result.slo), 'objective')} missed."
     return Headline("FAIL", sentence, [_missed(slo) for slo in missed] + result.validity.reasons)
 
 

@@ -5,7 +5,7 @@ from math import inf, log
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.judge.capacity import Capacity, CapacitySearch, Limit, Outcome
@@ -28,6 +28,7 @@ def find(search: CapacitySearch, run: Target) -> Capacity:
     return search.result
 
 
+@settings(deadline=None)
 @given(st.floats(1, 1e7), st.floats(1, 1e7), st.sampled_from([0.01, 0.05, 0.2]))
 def test_the_capacity_is_found_to_the_tolerance(
     capacity_tps: float, start_tps: float, tolerance: float
@@ -38,6 +39,7 @@ def test_the_capacity_is_found_to_the_tolerance(
     assert found.limit is Limit.TARGET
 
 
+@settings(deadline=None)
 @given(st.floats(100, 1e6))
 def test_a_search_is_short(capacity_tps: float) -> None:
     """Doublings to get there, then halvings of one octave down to 5 %, each failure twice."""
@@ -47,6 +49,7 @@ def test_a_search_is_short(capacity_tps: float) -> None:
     assert found.trials <= doublings + 1 + 2 * halvings
 
 
+@settings(deadline=None)
 @given(st.floats(10, 1e5), st.integers(0, 10_000))
 def test_stalls_do_not_lead_to_a_rate_that_cannot_be_sustained(capacity_tps: float, seed: int) -> None:
     random = Random(seed)

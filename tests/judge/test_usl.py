@@ -60,6 +60,7 @@ def test_a_fit_is_reproducible() -> None:
     assert fit(points, seed=9, replicates=50) == fit(points, seed=9, replicates=50)
 
 
+@settings(deadline=None)
 @given(laws, st.floats(1, 1e6))
 def test_machines_needed_are_the_fewest_that_do(law: Scalability, tps: float) -> None:
     machines = law.machines_for(tps)

@@ -63,11 +63,17 @@ def test_a_run_without_trouble_is_valid_and_needs_no_reason() -> None:
         ),
         (
             run(dispatch_lag_p99_ms=34.2, cpu_wait_max=0.6),
-            "worker 2 was 34 ms late at p99 and others kept its core from it 60% of the time: stop what else runs there",
+            (
+                "worker 2 was 34 ms late at p99 and others kept its core from it 60% of the time: "
+                "stop what else runs there"
+            ),
         ),
         (
             run(dispatch_lag_p99_ms=1200.0, cpu_max=0.2),
-            "worker 2 was 1200 ms late at p99 and its process was paused (it used 20% of a core): ",
+            (
+                "worker 2 was 1200 ms late at p99 and its process was paused (it used 20% of a core): "
+                "look for what stopped it"
+            ),
         ),
         (run(cpu_max=0.95), "worker 2 used 95% of its core for five seconds, more than 90%"),
         (run(gaps=3), "3 worker report(s) never arrived: what was in them is unknown"),

@@ -21,6 +21,7 @@ def histogram_of(values: list[tuple[int, int]]) -> Histogram:
     return histogram
 
 
+@settings(deadline=None)
 @given(entries)
 def test_a_histogram_survives_the_journey(values: list[tuple[int, int]]) -> None:
     histogram = histogram_of(values)
@@ -34,6 +35,7 @@ def test_counts_of_every_width_survive_the_journey(n: int) -> None:
     assert decode(encode(histogram)) == histogram
 
 
+@settings(deadline=None)
 @given(st.lists(entries, max_size=5))
 def test_merging_bytes_is_the_same_as_merging_histograms(parts: list[list[tuple[int, int]]]) -> None:
     from_bytes, direct = Histogram(), Histogram()
@@ -49,7 +51,7 @@ def test_a_seconds_worth_is_small() -> None:
     assert len(encode(histogram)) == 44 + 3 * len(histogram.counts)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(entries, st.data())
 def test_a_changed_byte_is_refused_or_still_a_consistent_histogram(
     values: list[tuple[int, int]], data: st.DataObject
@@ -68,7 +70,7 @@ def test_a_changed_byte_is_refused_or_still_a_consistent_histogram(
     assert 1 <= histogram.quantile(0) <= histogram.quantile(1) == histogram.max_us <= MAX_US
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=200))
 def test_random_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(CodecError):

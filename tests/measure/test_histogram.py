@@ -34,6 +34,7 @@ def test_every_microsecond_has_one_bucket_and_buckets_ascend() -> None:
         assert bucket_of(upper_us(bucket) + 1) == bucket + 1
 
 
+@settings(deadline=None)
 @given(values_us)
 def test_a_bucket_is_narrower_than_the_promised_error(value_us: int) -> None:
     lowest_us = upper_us(bucket_of(value_us) - 1) + 1
@@ -42,13 +43,14 @@ def test_a_bucket_is_narrower_than_the_promised_error(value_us: int) -> None:
     assert Fraction(highest_us - lowest_us, lowest_us) <= Fraction(RELATIVE_ERROR)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(values_us, min_size=1, max_size=200), st.floats(0, 1))
 def test_a_quantile_is_the_ranked_value_to_within_the_error(values: list[int], q: float) -> None:
     exact_us = sorted(values)[max(ceil(round(q * len(values), 6)), 1) - 1]
     assert exact_us <= histogram_of(values).quantile(q) <= exact_us * (1 + RELATIVE_ERROR)
 
 
+@settings(deadline=None)
 @given(st.lists(out_of_range_us, max_size=100))
 def test_count_sum_and_extremes_are_exact_and_nothing_is_dropped(values: list[int]) -> None:
     histogram = histogram_of(values)
@@ -62,6 +64,7 @@ def test_count_sum_and_extremes_are_exact_and_nothing_is_dropped(values: list[in
         assert histogram.mean_us == pytest.approx(sum(clamped) / len(values))
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(out_of_range_us, max_size=50), max_size=6))
 def test_merging_many_is_the_same_as_recording_into_one(parts: list[list[int]]) -> None:
     merged = Histogram()
@@ -70,6 +73,7 @@ def test_merging_many_is_the_same_as_recording_into_one(parts: list[list[int]]) 
     assert merged == histogram_of([value for part in parts for value in part])
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(out_of_range_us, st.integers(0, 5)), max_size=20))
 def test_recording_many_is_the_same_as_one_by_one(values: list[tuple[int, int]]) -> None:
     many, single = Histogram(), Histogram()
@@ -131,6 +135,7 @@ def test_an_empty_histogram_has_nothing_to_say() -> None:
     assert (empty.buckets().counts, empty.heat()) == ([], [])
 
 
+@settings(deadline=None)
 @given(st.lists(values_us, max_size=60))
 def test_buckets_and_heat_hold_every_value_under_its_bound(values: list[int]) -> None:
     histogram = histogram_of(values)

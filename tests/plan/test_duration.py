@@ -1,7 +1,7 @@
 """Durations, read and written."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.plan.duration import format_duration, parse_duration
@@ -29,6 +29,7 @@ def test_other_text_is_refused(text: str) -> None:
         parse_duration(text)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**10))
 def test_durations_are_written_as_they_are_read(milliseconds: int) -> None:
     assert parse_duration(format_duration(milliseconds / 1000)) == pytest.approx(milliseconds / 1000)

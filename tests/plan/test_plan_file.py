@@ -1,5 +1,6 @@
 """Plan files: what is shipped plays, and what is wrong is named before any traffic."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,20 @@ def test_shipped_plans_play(name: str) -> None:
     assert Plan.from_json(plan.to_json()) == plan
 
 
+@pytest.mark.parametrize("name", shipped_plans())
+def test_slos_of_shipped_plans_name_phases_that_there_are(name: str) -> None:
+    plan = Plan.load(name)
+    named = {phase for slo in plan.slos for phase in re.findall(r"during (\S+)", slo)}
+    assert named <= {phase.name for phase in plan.profile().phases}
+
+
+def test_a_constant_curve_lasts_as_long_as_the_plan_says(tmp_path: Path) -> None:
+    curve = MINIMAL[: MINIMAL.index("knots")] + 'curve = "constant"\n' + MINIMAL[MINIMAL.index("[[scen") :]
+    assert plan_of(tmp_path, curve).profile().total == 2000
+    with pytest.raises(PlanError, match="duration: expected with curve constant"):
+        plan_of(tmp_path, curve.replace('duration = "20s"', ""))
+
+
 def test_the_plans_of_the_contract_are_shipped() -> None:
     assert shipped_plans() == [
         "day",
@@ -48,6 +63,7 @@ def test_the_plans_of_the_contract_are_shipped() -> None:
         "smoke",
         "soak",
         "spike",
+        "steady",
         "step",
     ]
 

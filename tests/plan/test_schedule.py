@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from loadtest.plan.profile import Piecewise, constant, decay, knots, ramp
 from loadtest.plan.schedule import CHUNK, Poisson, Schedule, Uniform
 from tests.plan import oracle
+from tests.plan.cases import Case, profiles
 
 S = 1_000_000_000
 
@@ -119,6 +120,32 @@ def test_reslicing_leaves_no_gap_and_no_duplicate(
         for t in schedule.arrivals(slot, slots, from_ns, to_ns)
     ]
     assert Counter(dealt) == Counter(schedule.arrivals(0, 1))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    case=profiles(),
+    arrivals=st.integers(0, 1000),
+    shares=st.lists(st.floats(0, 1), max_size=4),
+    data=st.data(),
+)
+def test_any_profile_can_be_dealt_out_again_at_any_instant(
+    case: Case, arrivals: int, shares: list[float], data: st.DataObject
+) -> None:
+    if case.profile.total == 0:
+        return
+    profile = case.profile.scale((arrivals + 0.25) / case.profile.total)
+    schedule = Uniform(profile)
+    edges = sorted(int(share * profile.duration_s * S) for share in shares)
+    dealt: list[int] = []
+    for from_ns, to_ns in zip([0, *edges], [*edges, None], strict=True):
+        slots = data.draw(st.integers(1, 9))
+        for slot in range(slots):
+            mine = list(schedule.arrivals(slot, slots, from_ns, to_ns))
+            assert schedule.count(slot, slots, from_ns, to_ns) == len(mine)
+            dealt += mine
+    assert sorted(dealt) == list(schedule.arrivals(0, 1))
+    assert len(dealt) == arrivals
 
 
 @settings(max_examples=50, deadline=None)

@@ -149,7 +149,13 @@ def test_the_page_refers_to_nothing_outside_itself() -> None:
 def test_an_empty_run_is_drawn_too() -> None:
     text = Page(html.render(an_empty_run())).text
     assert text.count("no data") == 2
+    assert "Nothing was measured." in text
     assert "No request was made." in text
+
+
+def test_a_long_run_says_how_many_seconds_a_point_stands_for() -> None:
+    assert "Each point stands for 6 min:" in Page(html.render(long_run())).text
+    assert "Each point stands for" not in Page(html.render(a_failed_run())).text
 
 
 def test_the_page_carries_the_timeline_as_data_for_the_reading_line() -> None:

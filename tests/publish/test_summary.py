@@ -25,10 +25,15 @@ def test_the_terminal_gets_verdict_peak_latencies_books_and_the_reports_path() -
         "requests  115,296 made, 1,922 requests/s on average",
         "dropped   0 of 115,296 arrivals",
         "audit     balanced: 67,469 orders acknowledged, 67,469 stored",
-        "POST /orders           response",
+        "POST /orders         response",
         "report  runs/x/report.html",
     ):
         assert words in text
+
+
+def test_the_verdict_fits_a_terminal_of_80_columns() -> None:
+    lines = printed(a_failed_run(), width=80).splitlines()
+    assert any(line.split()[:3] == ["GET", "/products/{sku}", "response"] for line in lines)
 
 
 def test_a_long_path_is_not_broken_on_a_narrow_terminal() -> None:

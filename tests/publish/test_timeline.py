@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.measure.run_result import Quantiles, TimelinePoint
-from loadtest.publish.timeline import ends_s, thin
+from loadtest.publish.timeline import end_s, ends_s, shown, thin
+from tests.publish.sample_result import an_empty_run
 
 
 def point(second: int, requests: int = 1, p99: float = 1.0) -> TimelinePoint:
@@ -41,3 +42,20 @@ def test_rates_become_means() -> None:
 def test_a_point_ends_where_the_next_begins_and_the_last_with_the_run() -> None:
     assert ends_s([point(0), point(1), point(5)], 9.5) == [1, 5, 9.5]
     assert ends_s([], 9.5) == []
+
+
+def test_seconds_after_the_end_are_shown_only_while_answers_still_come() -> None:
+    result = an_empty_run()
+    result.run.duration_s = 2.0
+    result.timeline = [point(0), point(1), point(2), point(3, requests=0), point(4, requests=0)]
+    assert [p.t_s for p in shown(result)] == [0, 1, 2]
+    assert end_s(result) == 3
+    result.timeline[2].requests = 0
+    assert [p.t_s for p in shown(result)] == [0, 1]
+    assert end_s(result) == 2
+
+
+def test_a_silent_second_within_the_run_is_shown() -> None:
+    result = an_empty_run()
+    result.run.duration_s, result.timeline = 2.0, [point(0), point(1, requests=0)]
+    assert len(shown(result)) == 2

@@ -64,6 +64,22 @@ def test_a_duration_is_written_as_people_say_it(seconds: float, words: str) -> N
     assert wording.duration(seconds) == words
 
 
+@pytest.mark.parametrize(
+    ("iso", "words"),
+    [
+        ("2026-11-11T15:59:50Z", "2026-11-11 15:59:50 UTC"),
+        ("2026-11-12T00:00:01.757+08:00", "2026-11-11 16:00:01 UTC"),
+        ("yesterday", "yesterday"),
+    ],
+)
+def test_an_instant_is_told_in_utc(iso: str, words: str) -> None:
+    assert wording.instant(iso) == words
+
+
+def test_a_nested_setting_reads_without_brackets() -> None:
+    assert wording.setting({"shop:Order": 1.0, "shop:Page": [0.5, "x"]}) == "shop:Order: 1, shop:Page: 0.5, x"
+
+
 def test_the_record_is_named_beside_a_rate() -> None:
     assert wording.share_of_record(5830) == "1% of 583,000"
 

@@ -293,7 +293,7 @@ def test_a_locked_store_is_answered_with_503_in_time_and_recovers(tmp_path: Path
         assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
         assert 0.2 < time.monotonic() - began < 2
         late = locked.order("d", X_Request_Deadline_Ms="1")
-        assert late.status in (503, 504)
+        assert late.status == 503
         intruder.execute("ROLLBACK")
         intruder.close()
         assert locked.order("k").status == 201

@@ -22,18 +22,21 @@ def set_drill(service: Service, *faults: dict[str, object], token: str = TOKEN) 
     return ask(service.admin_url, "PUT", "/admin/faults", body, {"Authorization": f"Bearer {token}"})
 
 
+@pytest.mark.slow
 def test_killing_the_service_under_load_loses_no_acknowledged_order(tmp_path: Path) -> None:
-    outcome = kill_drill(tmp_path, rounds=4)
+    outcome = kill_drill(tmp_path, rounds=3)
     assert outcome.acknowledged
     assert (outcome.lost, outcome.duplicated, outcome.unbalanced) == ([], 0, [])
 
 
+@pytest.mark.slow
 def test_a_power_cut_loses_no_acknowledged_order(tmp_path: Path) -> None:
-    outcome = power_drill(tmp_path, rounds=4)
+    outcome = power_drill(tmp_path, rounds=3)
     assert outcome.acknowledged
     assert (outcome.lost, outcome.duplicated, outcome.unbalanced) == ([], 0, [])
 
 
+@pytest.mark.slow
 def test_the_power_cut_drill_finds_what_an_unsynced_store_loses(tmp_path: Path) -> None:
     assert power_drill(tmp_path, rounds=2, synchronous="OFF").lost
 
@@ -101,8 +104,8 @@ def test_faults_are_met_counted_and_ended(tmp_path: Path) -> None:
 
 def test_under_overload_the_rest_is_refused_at_once_and_the_books_balance(tmp_path: Path) -> None:
     with running(tmp_path, *DRILLED, "--most-in-flight", "64") as service:
-        set_drill(service, {"kind": "stall-store", "delay_ms": 400})
-        wait_until(lambda: _timed(service)[1] > 0.4)
+        set_drill(service, {"kind": "stall-store", "delay_ms": 1000})
+        wait_until(lambda: _timed(service)[1] > 0.9)
         with ThreadPoolExecutor(200) as buyers:
             answers = list(buyers.map(lambda _: _timed(service), range(200)))
         refused = [seconds for answer, seconds in answers if answer.status == 503]
@@ -110,7 +113,7 @@ def test_under_overload_the_rest_is_refused_at_once_and_the_books_balance(tmp_pa
         assert len(refused) + len(served) == 200
         assert len(served) >= 64
         assert refused
-        # At once: while every order that is taken on waits for a commit of 400 ms, refusals do not.
+        # At once: while every order that is taken on waits for a commit of one second, refusals do not.
         assert sorted(refused)[len(refused) // 2] < min(served)
         assert service.metric("orders_shed_total") == len(refused)
         set_drill(service)
@@ -134,7 +137,7 @@ def test_work_whose_caller_does_not_wait_any_more_is_not_done(tmp_path: Path) ->
             time.sleep(0.1)
             late = service.order("late", X_Request_Deadline_Ms="50")
             assert first.result().status == 201
-        assert late.status == 504
+        assert (late.status, late.json["type"]) == (503, "/problems/deadline")
         set_drill(service)
         assert "Idempotent-Replayed" not in service.order("late").headers
 

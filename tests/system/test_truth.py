@@ -1,7 +1,7 @@
 """Does a run tell the truth? Real processes against a target whose faults are known exactly.
 
-Most scenes are light (100 arrivals/s) and long, so they are played side by side, started together before the
-first test that needs one; only those the selected tests ask for are played. The one with a hog on the
+Most scenes are light (100 arrivals/s) and long, so they are played side by side, begun before the first test
+that needs one; only those the selected tests ask for are played. The one with a hog on the
 generator's core comes last, alone.
 """
 
@@ -180,6 +180,8 @@ def _strange_messages(port: int) -> float:
         b"\xc1\xc1\xc1",
         msgpack.dumps("hello"),
         msgpack.dumps([1, 2]),
+        msgpack.dumps(["stats", None, "stranger"]),
+        msgpack.dumps(["exception", 7, "stranger"]),
         msgpack.dumps(["singlesday_to_master", b"\xc1\xc1", "stranger"]),
         msgpack.dumps(["singlesday_to_master", {"type": "Report"}, "stranger"]),
     ]
@@ -199,14 +201,17 @@ SCENES: dict[str, Callable[[Path], Findings]] = {
     "stalled": _stalled,
     "stopped_target": _stopped_target,
     "slow_target": _slow_target,
-    "foreign": _foreign,
     "foreign_stalled": _foreign_stalled,
+    "foreign": _foreign,
     "killed_worker": _killed_worker,
     "stopped_worker": _stopped_worker,
     "late_worker": _late_worker,
     "killed_master": _killed_master,
     "garbage": _garbage,
 }
+"""In the order they are begun: first those that measure times."""
+AT_ONCE = 4
+"""Scenes side by side: a process of Locust takes a core for over a second to start."""
 Scenes = dict[str, "Future[Findings]"]
 
 
@@ -215,7 +220,7 @@ def scenes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """Every scene that a selected test asks for, playing."""
     calls = [getattr(item, "callspec", None) for item in request.session.items if item.path == request.path]
     wanted = {call.params["found"] for call in calls if call is not None and "found" in call.params}
-    with ThreadPoolExecutor(len(SCENES)) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {
             name: pool.submit(play_scene, tmp_path_factory.mktemp(name))
             for name, play_scene in SCENES.items()
@@ -267,7 +272,6 @@ def test_a_target_stopped_for_two_seconds_is_seen_to_two_percent(found: Findings
     orders = found.result.endpoints["POST /call"]
     assert orders.response_ms.max == pytest.approx(stopped_ms, rel=0.02)
     assert orders.response_ms.p90 == pytest.approx(stopped_ms - 1_000, rel=0.05)  # 100 of 1,000 wait longer
-    assert found.code == 0, found.log
 
 
 @scene("slow_target")
@@ -284,8 +288,7 @@ def test_a_slow_target_fails_its_objective_in_a_valid_run(found: Findings) -> No
 def test_users_of_every_kind_serve_every_arrival_once(found: Findings) -> None:
     """Five classes at 25/s for 6 s; four send one request an arrival, the fifth sends two."""
     result = found.result
-    assert found.code == 0, found.log
-    assert (result.arrivals.planned, result.arrivals.ok) == (750, 750)
+    assert (result.arrivals.planned, result.arrivals.ok) == (750, 750), found.log
     assert identity_holds(result.arrivals)
     assert {name: endpoint.requests for name, endpoint in result.endpoints.items()} == {
         "POST /call": 600,
@@ -385,7 +388,7 @@ def test_load_stops_within_three_seconds_of_the_masters_death(found: Findings) -
 
 @scene("garbage")
 def test_garbage_on_the_control_port_changes_nothing(found: Findings) -> None:
-    assert found.marks["messages"] == 5
+    assert found.marks["messages"] == 7
     assert (found.code, found.result.verdict) == (0, "PASS"), found.log
     assert found.result.validity.verdict == "VALID", found.result.validity.reasons
     assert (found.result.arrivals.planned, found.result.arrivals.ok) == (800, 800)

@@ -1,0 +1,192 @@
+"""Durable orders per CPU-second, beside the same application in memory, FastAPI, and bare SQLite.
+
+    python -m benchmarks.service.run [--rounds 5] [--seconds 2] [--json FILE]
+
+Every round measures every contender, one after the other, so that a noisy neighbour troubles all of them
+alike; medians over the rounds are shown. CPU is that of the serving process (user and system), the load
+generator's is not counted.
+"""
+
+import argparse
+import contextlib
+import importlib.util
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+import uvloop
+
+from benchmarks.service.load import Load, Measured, measure, measure_beside
+from target_service.orders import OrderIds, Purchase, draft_order
+from target_service.store.sqlite_batch import apply_purchases
+from target_service.store.sqlite_schema import connect, prepare
+
+CONNECTIONS = 64
+OVERLOAD = 10
+SLOW_CLIENTS = 2000
+SCRAPE_EVERY_S = 0.1
+
+
+class Running(NamedTuple):
+    """A contender that serves."""
+
+    port: int
+    admin_url: str
+    servers: list[psutil.Process]
+
+    def cpu_s(self) -> float:
+        """CPU the serving processes have used, in seconds."""
+        return sum(sum(server.cpu_times()[:2]) for server in self.servers)
+
+
+@contextlib.contextmanager
+def serving(*command: str) -> Iterator[Running]:
+    """Run a server; its own workers, if it has any, are what is measured."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    try:
+        assert process.stdout is not None
+        admin_url = ""
+        while not (line := process.stdout.readline()).startswith("ready"):
+            admin_url = line.split()[-1]
+        root = psutil.Process(process.pid)
+        yield Running(int(line.rsplit(":", 1)[1]), admin_url, root.children() or [root])
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@contextlib.contextmanager
+def service(folder: Path, workers: int = 1) -> Iterator[Running]:
+    """The order service on a fresh SQLite file."""
+    with tempfile.TemporaryDirectory(dir=folder) as data:
+        flags = ["--port", "0", "--admin-port", "0", "--workers", str(workers)]
+        with serving("target_service", *flags, "--store", f"sqlite:///{data}/orders.db") as running:
+            yield running
+
+
+class Rate(NamedTuple):
+    """How fast a contender was in one round."""
+
+    per_s: float
+    per_cpu_s: float
+
+
+def saturate(running: Running, seconds: float, connections: int = CONNECTIONS) -> tuple[Rate, Measured]:
+    """Load a contender as fast as it answers."""
+    before = running.cpu_s()
+    measured = uvloop.run(measure(Load(running.port, connections, seconds)))
+    used_s = running.cpu_s() - before
+    return Rate(measured.created / seconds, measured.created / used_s), measured
+
+
+def bare_sqlite(folder: Path, seconds: float, batch: int = 64) -> Rate:
+    """The limit: the service's own SQL for whole batches, with nothing around it."""
+    with tempfile.TemporaryDirectory(dir=folder) as data:
+        connection = connect(Path(data) / "orders.db")
+        prepare(connection, "FULL", 5)
+        ids, began, cpu, done = OrderIds(1), time.perf_counter(), time.process_time(), 0
+        while time.perf_counter() - began < seconds:
+            connection.execute("BEGIN IMMEDIATE")
+            apply_purchases(connection, [_purchase(ids, done + n) for n in range(batch)], 10**9)
+            connection.execute("COMMIT")
+            done += batch
+        rate = Rate(done / (time.perf_counter() - began), done / (time.process_time() - cpu))
+        connection.close()
+        return rate
+
+
+def _purchase(ids: OrderIds, n: int) -> Purchase:
+    order, quantities = draft_order(ids.next(), 7, [(1 + n % 97, 1)])
+    return Purchase("bench", f"key-{n}", (order,), quantities)
+
+
+def scraped(url: str, stop: threading.Event) -> None:
+    """Scrape until told to stop."""
+    while not stop.wait(SCRAPE_EVERY_S):
+        with urllib.request.urlopen(f"{url}/metrics") as answer:  # noqa: S310 - our own loopback
+            answer.read()
+
+
+def paced(running: Running, rate_per_s: float, seconds: float, scrape: bool) -> float:
+    """The p99 of the latency at a rate, in milliseconds, with or without a scrape every 100 ms."""
+    stop = threading.Event()
+    scraper = threading.Thread(target=scraped, args=(running.admin_url, stop))
+    if scrape:
+        scraper.start()
+    measured = uvloop.run(measure(Load(running.port, CONNECTIONS, seconds, rate_per_s)))
+    stop.set()
+    if scrape:
+        scraper.join()
+    return measured.quantile_ms(0.99)
+
+
+def one_round(folder: Path, seconds: float) -> dict[str, float]:
+    """Every figure once."""
+    figures: dict[str, float] = {}
+    with serving("benchmarks.service.memory_app") as running:
+        memory, _ = saturate(running, seconds)
+    if importlib.util.find_spec("fastapi") and importlib.util.find_spec("uvicorn"):
+        command = ("benchmarks.service.fastapi_app", f"sqlite:///{folder}/fastapi-{time.time_ns()}.db")
+        with serving(*command) as running:
+            fastapi, _ = saturate(running, seconds)
+        figures["FastAPI and uvicorn on the same store, orders/s"] = fastapi.per_s
+        figures["FastAPI and uvicorn on the same store, orders/CPU-s"] = fastapi.per_cpu_s
+    with service(folder) as running:
+        durable, _ = saturate(running, seconds)
+        crowd, crowded = saturate(running, seconds, CONNECTIONS * OVERLOAD)
+        half = durable.per_s / 2
+        figures["p99 at half load, ms"] = paced(running, half, seconds, scrape=False)
+        figures["p99 at half load with a scrape every 100 ms, ms"] = paced(
+            running, half, seconds, scrape=True
+        )
+        load = Load(running.port, CONNECTIONS, seconds, half)
+        beside = uvloop.run(measure_beside(load, SLOW_CLIENTS, settle_s=1.0))
+        figures[f"p99 at half load beside {SLOW_CLIENTS} slow clients, ms"] = beside.quantile_ms(0.99)
+    with service(folder, workers=2) as running:
+        two, _ = saturate(running, seconds)
+    bare = bare_sqlite(folder, seconds)
+    return figures | {
+        "memory, orders/s": memory.per_s,
+        "memory, orders/CPU-s": memory.per_cpu_s,
+        "durable, orders/s": durable.per_s,
+        "durable, orders/CPU-s": durable.per_cpu_s,
+        "durable : memory, per CPU-s": durable.per_cpu_s / memory.per_cpu_s,
+        "two workers, orders/s": two.per_s,
+        "two workers, orders/CPU-s": two.per_cpu_s,
+        f"{OVERLOAD}x the connections, goodput : capacity": crowd.per_s / durable.per_s,
+        f"{OVERLOAD}x the connections, p99 of refusals, ms": crowded.refusal_quantile_ms(0.99),
+        "bare SQLite in batches of 64, orders/s": bare.per_s,
+        "bare SQLite in batches of 64, orders/CPU-s": bare.per_cpu_s,
+    }
+
+
+def main() -> None:
+    """Measure, print the table, and write it as JSON if asked."""
+    parser = argparse.ArgumentParser(prog="benchmarks.service.run", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="orders-bench-") as folder:
+        rounds = [one_round(Path(folder), arguments.seconds) for _ in range(arguments.rounds)]
+    medians = {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
+    for name, value in medians.items():
+        low, high = min(one[name] for one in rounds), max(one[name] for one in rounds)
+        print(f"{name:58} {value:12,.2f}   ({low:,.2f} .. {high:,.2f})")
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"medians": medians, "rounds": rounds}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

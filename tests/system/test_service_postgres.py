@@ -1,0 +1,88 @@
+"""Service machines on one PostgreSQL, which is crashed under them."""
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from tests.contract.postgres_server import PostgresServer, postgres_server
+from tests.target_service.buyers import Buyers, wait_until
+from tests.target_service.service_process import running
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    """A server that these tests may crash, but leave running."""
+    with postgres_server() as started:
+        yield started
+
+
+def stored(dsn: str) -> list[tuple[str, str]]:
+    """Every order in the database: its key and its number as the API writes it."""
+
+    async def read() -> list[tuple[str, str]]:
+        connection = await asyncpg.connect(dsn)
+        rows = await connection.fetch("SELECT idempotency_key, order_id FROM orders")
+        await connection.close()
+        return [(row[0], f"{row[1]:016x}") for row in rows]
+
+    return asyncio.run(read())
+
+
+@pytest.mark.slow
+def test_crashing_postgres_under_two_machines_loses_no_acknowledged_order(
+    tmp_path: Path, server: PostgresServer
+) -> None:
+    dsn = server.create_database("crashed")
+    folders = [tmp_path / name for name in ("one", "other")]
+    for folder in folders:
+        folder.mkdir()
+    acknowledged: dict[str, str] = {}
+    with running(folders[0], store=dsn) as one, running(folders[1], "--workers", "2", store=dsn) as other:
+        with Buyers(one, 3, name="one") as here, Buyers(other, 3, name="other") as there:
+            for _ in range(2):
+                seen = len(here.acknowledged), len(there.acknowledged)
+                wait_until(lambda: len(here.acknowledged) > seen[0] + 20)  # noqa: B023 - it waits here
+                wait_until(lambda: len(there.acknowledged) > seen[1] + 20)  # noqa: B023 - it waits here
+                server.stop(signal.SIGQUIT)
+                assert one.ask("GET", "/readyz").status == 503
+                assert one.ask("GET", "/healthz").status == 200
+                server.start()
+        assert here.cut + there.cut == []
+        acknowledged = here.acknowledged | there.acknowledged
+        some_key, some_order = next(iter(here.acknowledged.items()))
+        again = other.order(some_key, sku=f"sku-{int(some_key.split('-')[1]) + 1:06d}")
+        assert again.headers["Idempotent-Replayed"] == "true"
+        assert again.json["order_id"] == some_order
+        assert one.stop() == other.stop() == 0
+    rows = stored(dsn)
+    assert len(rows) == len(dict(rows))
+    assert set(acknowledged.items()) <= set(rows)
+
+
+def test_a_service_waits_for_postgres_and_becomes_ready_when_it_answers(
+    tmp_path: Path, server: PostgresServer
+) -> None:
+    dsn = server.create_database("late")
+    server.stop()
+    log = tmp_path / "service.log"
+
+    def boot() -> None:
+        wait_until(lambda: log.exists() and "PostgreSQL does not answer" in log.read_text())
+        server.start()
+
+    with ThreadPoolExecutor(1) as boots:
+        booting = boots.submit(boot)
+        with running(tmp_path, store=dsn) as service:
+            booting.result()
+            assert service.order("k").status == 201
+
+
+def test_a_database_that_does_not_exist_ends_with_two(tmp_path: Path, server: PostgresServer) -> None:
+    refused = pytest.raises(AssertionError, match="argument --store: cannot open the PostgreSQL store")
+    with refused, running(tmp_path, store=server.dsn("nowhere")):
+        pass
