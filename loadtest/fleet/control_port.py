@@ -18,7 +18,7 @@ _receive = Server.recv_from_client
 
 def guard(runner: MasterRunner) -> None:
     """Let `runner` survive malformed frames and malformed messages."""
-    Server.recv_from_client = _recv_from_client  # type: ignore[method-assign]  # the runner may make a new Server
+    Server.recv_from_client = _recv_from_client  # type: ignore[method-assign, assignment]  # on the class: the runner may make another
     handle = runner.handle_message
 
     def handle_message(client_id: str, message: Any) -> None:
@@ -29,14 +29,14 @@ def guard(runner: MasterRunner) -> None:
                 "ignored a malformed %r of %s", getattr(message, "type", None), client_id, exc_info=True
             )
 
-    runner.handle_message = handle_message  # type: ignore[method-assign]
+    runner.handle_message = handle_message  # type: ignore[method-assign, assignment]
 
 
 def _recv_from_client(server: Server) -> Any:
     """As Locust's, but that every failure to understand a frame is one that its listener goes on after."""
     try:
-        return _receive(server)
-    except RPCError:
+        return _receive(server)  # type: ignore[no-untyped-call]  # Locust's
+    except (RPCError, RPCReceiveError):
         raise
     except Exception as error:
         raise RPCReceiveError(f"a frame that is not Locust's: {type(error).__name__}") from error
