@@ -86,7 +86,7 @@ def parse(data: bytes) -> Parsed:
         raise CodecError(f"a histogram of {buckets} buckets cannot have {len(data)} bytes")
     split = _HEADER.size + 2 * buckets
     hit = _from_bytes("H", data[_HEADER.size : split])
-    numbers = _from_bytes(_COUNT_TYPES[width], data[split:])
+    numbers = list(data[split:]) if width == 1 else _from_bytes(_COUNT_TYPES[width], data[split:])
     if sum(numbers) != count or 0 in numbers or below + above > count:
         raise CodecError(f"the counts of a histogram do not add up to its {count} values")
     if count:
