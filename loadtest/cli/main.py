@@ -250,6 +250,21 @@ def capacity(
         console.print(f"{for_tps:,.0f} TPS is {share:,.0f} times that; --measured fits how machines add up")
 
 
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+)
+def bench(context: typer.Context) -> None:
+    """Run one of the benchmarks by its name; without a name, list them. Needs a checkout of the project."""
+    from loadtest.cli import bench as benches  # noqa: PLC0415 - what only this command needs
+
+    name, *arguments = context.args or [""]
+    try:
+        command = benches.command_of(name, arguments)
+    except benches.BenchError as error:
+        refuse(error)
+    os.execv(command[0], command)  # noqa: S606 - our own program
+
+
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of result.json."""
