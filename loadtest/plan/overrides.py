@@ -1,4 +1,4 @@
-"""Overrides as people type them, on a command line or into a form: text in, numbers out, errors that name the flag."""
+"""Overrides as people type them, on a command line or into a form: text in, numbers out, errors naming the flag."""
 
 from typing import Any
 

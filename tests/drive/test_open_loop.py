@@ -150,7 +150,7 @@ def test_arrival_without_an_idle_user_waits_and_that_is_queueing_not_lag(make: C
 
 def test_impatient_arrival_is_dropped_and_counted(make: Callable[..., Loop]) -> None:
     loop = make([(0, 0), (1 * MS, 0), (2 * MS, 0)], patience_ns=20 * MS)
-    release = loop.add_stuck_user()
+    loop.add_stuck_user()
     loop.begin()
     loop.advance_to(500 * MS)
     total = loop.total()
