@@ -7,7 +7,7 @@ from aiohttp import web
 
 from target_service import problem
 from target_service.api.body import decode, json_response, read_json
-from target_service.api.operation import Service
+from target_service.api.operation import Operation, Service
 from target_service.inventory import UnknownSkuError, price_cents
 from target_service.problem import ProblemError
 from target_service.schema import Inventory, Product, RestockRequest
@@ -16,8 +16,37 @@ from target_service.store.base import Restock, StockLevel
 _restocks = msgspec.json.Decoder(RestockRequest)
 
 
-class ProductHandlers:
+def operations(service: Service) -> list[Operation]:
     """What can be asked of products."""
+    products = ProductHandlers(service)
+    look = Operation(
+        "GET", "/products/{sku}", "getProduct", "get_product", "Look at a product", products.show, Product
+    )
+    count = Operation(
+        "GET",
+        "/inventory/{sku}",
+        "getInventory",
+        "inventory",
+        "Count a product's units",
+        products.inventory,
+        Inventory,
+    )
+    restock = Operation(
+        "POST",
+        "/inventory/{sku}/restocks",
+        "restock",
+        "inventory",
+        "Add units of a product (operators)",
+        products.restock,
+        Inventory,
+        body=RestockRequest,
+        problems=(problem.UNAUTHORIZED,),
+    )
+    return [look, count, restock]
+
+
+class ProductHandlers:
+    """Answers what is asked of products."""
 
     def __init__(self, service: Service) -> None:
         self._service = service

@@ -8,6 +8,9 @@ import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
@@ -87,11 +90,11 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def prepare(connection: sqlite3.Connection, synchronous: str, wait_s: float) -> None:
+def prepare(connection: sqlite3.Connection, synchronous: str) -> None:
     """Switch to the write-ahead log and apply what migrations are missing. Raises sqlite3.Error."""
-    retry_while_locked(lambda: connection.execute("PRAGMA journal_mode = WAL"), wait_s)
+    connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {synchronous}")
-    retry_while_locked(lambda: connection.execute("BEGIN IMMEDIATE"), wait_s)
+    connection.execute("BEGIN IMMEDIATE")
     try:
         _migrate(connection)
     except BaseException:
@@ -113,18 +116,16 @@ def _migrate(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 
 
-def retry_while_locked(action: Callable[[], object], wait_s: float) -> None:
+def retry_while_locked(action: Callable[[], T], wait_s: float) -> T:
     """Repeat an action while another process holds the lock, for at most `wait_s`; then raise its error."""
     until_ns = time.monotonic_ns() + int(wait_s * 1e9)
     while True:
         try:
-            action()
+            return action()
         except sqlite3.OperationalError as error:
             if not is_locked(error) or time.monotonic_ns() > until_ns:
                 raise
             time.sleep(0.005)
-        else:
-            return
 
 
 def is_locked(error: sqlite3.Error) -> bool:
