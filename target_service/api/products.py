@@ -1,13 +1,12 @@
 """Products and their stock: what a customer sees, what a warehouse sees, and more units of one."""
 
-import hmac
-
 import msgspec
 from aiohttp import web
 
 from target_service import problem
 from target_service.api.body import decode, json_response, read_json
 from target_service.api.operation import Operation, Service
+from target_service.bearer import carries_token
 from target_service.inventory import UnknownSkuError, price_cents
 from target_service.problem import ProblemError
 from target_service.schema import Inventory, Product, RestockRequest
@@ -78,9 +77,7 @@ class ProductHandlers:
             raise ProblemError(problem.NOT_FOUND, str(error)) from None
 
     def _check_operator(self, request: web.Request) -> None:
-        token = self._service.admin_token
-        offered = request.headers.get("Authorization", "").encode(errors="surrogateescape")
-        if not token or not hmac.compare_digest(offered, f"Bearer {token}".encode()):
+        if not carries_token(request.headers, self._service.admin_token):
             raise ProblemError(problem.UNAUTHORIZED, "expected the operator's bearer token")
 
 
