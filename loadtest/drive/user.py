@@ -25,6 +25,8 @@ class FastHttpUser(User, RestMixin[CaughtResponse]):
     """Seconds to wait for the next byte of a response."""
     connection_timeout: float = 60.0
     """Seconds to wait for a connection."""
+    total_timeout: float = float("inf")
+    """Seconds from sending a request to the last byte of its response; FastHttpUser has no such limit."""
     max_redirects: int = 30
     """Redirects to follow for one request; with more it fails."""
     max_retries: int = 0
@@ -65,6 +67,7 @@ class FastHttpUser(User, RestMixin[CaughtResponse]):
         return SessionSettings(
             network_timeout=self.network_timeout,
             connection_timeout=self.connection_timeout,
+            total_timeout=self.total_timeout,
             max_redirects=self.max_redirects,
             max_retries=self.max_retries,
             concurrency=pool_arguments.get("concurrency", self.concurrency),
