@@ -73,6 +73,8 @@ class Session:
     `routes` may be shared by sessions that are to share connections; `now_ns` is the run clock.
     """
 
+    _owns_routes = False
+
     def __init__(  # noqa: PLR0917 - all but the first two are nearly always left out
         self,
         base: str | None,
