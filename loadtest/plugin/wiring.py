@@ -99,7 +99,7 @@ class Plugin:
             environment.process_exit_code = int(self.master.exit_code)
             options = environment.parsed_options
             if options is not None and options.headless and options.console == LOCUSTS_OWN:
-                self.master.print_verdict()
+                self.master.announce()
         self._onlookers.close()
 
     def why_not(self, environment: Environment, options: Namespace, form: Mapping[str, str]) -> str | None:
