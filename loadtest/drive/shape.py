@@ -33,9 +33,8 @@ class PlanShape(LoadTestShape):
         self.is_over: Callable[[], bool] = lambda: False
         self._pool_size: int | None = None
 
-    def reset_time(self) -> None:
-        """Locust calls it when a test starts: whatever the one before left is forgotten, also if it was stopped."""
-        super().reset_time()
+    def forget(self) -> None:
+        """Begin anew with the next tick: the test was stopped, so nobody will ask whether it is over."""
         self._pool_size = None
 
     def tick(self) -> tuple[int, float] | None:

@@ -80,6 +80,8 @@ class Plugin:
         for run in (self._prepared, self.master):
             if run is not None and not isinstance(environment.runner, WorkerRunner):
                 run.stop("it was stopped by hand or by a signal")
+        if isinstance(environment.shape_class, PlanShape):
+            environment.shape_class.forget()
 
     def on_test_stop(self, environment: Environment, **_: Any) -> None:
         """Let go of the users."""

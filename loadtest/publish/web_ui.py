@@ -98,7 +98,7 @@ def _pages(view: View, reports: Reports) -> flask.Blueprint:
         folder = reports().get(name)
         if folder is None or not (folder / REPORT).is_file():
             raise NotFound
-        return flask.send_file((folder / REPORT).resolve(), mimetype="text/html", max_age=0)
+        return flask.Response((folder / REPORT).read_bytes(), mimetype="text/html")
 
     @pages.get("/health")
     def health() -> flask.Response:
