@@ -26,7 +26,8 @@ ROUTES = (
           (Query(_rate("orders_rejected_total", "reason, traffic", CHOSEN), "{{reason}} {{traffic}}"),),
           Unit.PER_S, width=8),
     Panel("Duration, p99", "From a request's head to its response, inside the service; by buckets.",
-          (Query(_quantile("0.99", "orders_request_seconds", "le, route, traffic", CHOSEN), "{{route}} {{traffic}}"),),
+          (Query(_quantile("0.99", "orders_request_seconds", "le, route, traffic", CHOSEN),
+                 "{{route}} {{traffic}}"),),
           Unit.SECONDS, width=8),
 )  # fmt: skip
 

@@ -8,7 +8,8 @@ PLANNED = 'loadtest_planned_tps{run="$run"}'
 FAILED = 'sum(rate(loadtest_requests_total{run="$run",outcome="failed"}[$__rate_interval]))'
 REQUESTS = 'sum(rate(loadtest_requests_total{run="$run"}[$__rate_interval]))'
 WORST_P99 = 'max(loadtest_response_quantile_seconds{run="$run",quantile="0.99"})'
-LAG_P99 = 'histogram_quantile(0.99, sum by (le) (rate(loadtest_dispatch_lag_seconds_bucket{run="$run"}[$__rate_interval]))) >= 0'
+LAG = 'sum by (le) (rate(loadtest_dispatch_lag_seconds_bucket{run="$run"}[$__rate_interval]))'
+LAG_P50, LAG_P99 = (f"histogram_quantile({quantile}, {LAG}) >= 0" for quantile in (0.5, 0.99))
 
 
 def _histogram_p99(metric: str) -> str:
@@ -72,7 +73,7 @@ TROUBLE = (
            Query('loadtest_backlog{run="$run"}', "waiting")),
           Unit.COUNT, width=8),
     Panel("Dispatch lag", "How late the generator started what it could have started on time.",
-          (Query(LAG_P99.replace("0.99", "0.5"), "p50"), Query(LAG_P99, "p99")),
+          (Query(LAG_P50, "p50"), Query(LAG_P99, "p99")),
           Unit.SECONDS, width=8, limit=0.01),
     Panel("Workers' CPU", "Share of one core; more than 0.9 for five seconds makes the run INVALID.",
           (Query('loadtest_worker_cpu_ratio{run="$run"}', "{{worker}}"),),

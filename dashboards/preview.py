@@ -128,8 +128,9 @@ def _heatmap(panel: Panel, lines: Sequence[Series], source: Source, frame: _Fram
             opacity = max(value - below.get(t, 0), 0) / most
             if opacity > 0.002:
                 x = frame.across(t, source)
+                cell = min(wide, frame.right - x)
                 parts.append(
-                    f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{tall:.1f}" fill="#143f73" '
+                    f'<rect x="{x:.1f}" y="{y:.1f}" width="{cell:.1f}" height="{tall:.1f}" fill="#143f73" '
                     f'opacity="{0.12 + 0.88 * math.sqrt(opacity):.2f}"/>'
                 )
     return "".join(parts)
@@ -151,9 +152,8 @@ def _states(_panel: Panel, lines: Sequence[Series], source: Source, frame: _Fram
                 / (frame.right - frame.left)
             )
             colour = "#17734d" if value else "#b3261e"
-            parts.append(
-                f'<rect x="{x:.1f}" y="{y + 15:.1f}" width="{wide + 0.5:.1f}" height="{tall - 20:.1f}" fill="{colour}"/>'
-            )
+            size = f'width="{wide + 0.5:.1f}" height="{tall - 20:.1f}"'
+            parts.append(f'<rect x="{x:.1f}" y="{y + 15:.1f}" {size} fill="{colour}"/>')
     return "".join(parts)
 
 

@@ -12,8 +12,8 @@ def _completed(offset: str = "") -> str:
     return f'sum(rate(loadtest_transactions_total{{run="$run",state="ok"}}[$window]{offset}))'
 
 
-def _lag() -> str:
-    return 'histogram_quantile(0.99, sum by (le) (rate(loadtest_dispatch_lag_seconds_bucket{run="$run"}[$window]))) >= 0'
+LAG = 'sum by (le) (rate(loadtest_dispatch_lag_seconds_bucket{run="$run"}[$window]))'
+FAILED = 'sum(loadtest_requests_total{run="$run",outcome="failed"})'
 
 
 DRIFT = (
@@ -27,16 +27,16 @@ LEVELS = (
     Panel("Response time, p99", "Over the window, by buckets.", (Query(f"{_p99()} >= 0", "p99"),), Unit.SECONDS),
     Panel("Completed", "Orders a second over the window.", (Query(_completed(), "completed"),), Unit.ORDERS_PER_S),
     Panel("Errors since the run began", "Share of all requests so far.",
-          (Query('sum(loadtest_requests_total{run="$run",outcome="failed"}) / sum(loadtest_requests_total{run="$run"})'
-                 " >= 0", "errors"),),
+          (Query(f'({FAILED} / sum(loadtest_requests_total{{run="$run"}})) >= 0', "errors"),),
           Unit.SHARE),
     Panel("Dispatch lag, p99", "A generator that tires would look like a target that does.",
-          (Query(_lag(), "lag"),), Unit.SECONDS, limit=0.01),
+          (Query(f"histogram_quantile(0.99, {LAG}) >= 0", "lag"),), Unit.SECONDS, limit=0.01),
     Panel("Commit time, mean", "Of the order service: a database that grows shows here first.",
           (Query("(sum(rate(orders_commit_seconds_sum[$window])) / sum(rate(orders_commit_seconds_count[$window])))"
                  " >= 0", "commit"),),
           Unit.SECONDS),
-    Panel("Workers", "Workers that serve the schedule.", (Query('loadtest_workers{run="$run"}', "workers"),), Unit.COUNT),
+    Panel("Workers", "Workers that serve the schedule.", (Query('loadtest_workers{run="$run"}', "workers"),),
+          Unit.COUNT),
 )  # fmt: skip
 
 DASHBOARD = Dashboard(
