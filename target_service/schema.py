@@ -1,8 +1,8 @@
 """What goes in and out as JSON: the types that check requests also write the OpenAPI document.
 
 Unknown keys are refused by the types, wrong types and ranges too. Duplicate keys are not msgspec's concern
-(it keeps the last one), so `duplicate_key` looks for them: cheaply by counting where the body is of the plain
-shape clients send, else by reading it again pair by pair.
+(it keeps the last one): where a body is of the plain shape clients send, `has_plain_keys` rules them out by
+counting, else `refuse_duplicate_keys` reads it again pair by pair.
 """
 
 import json

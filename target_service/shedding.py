@@ -8,12 +8,13 @@ while there is a queue (answers take longer than `QUEUE_RTT_S`, or none came for
 rate jumps by two orders of magnitude (S[24]), and a limit learnt from the quiet before would refuse the first
 orders of the day.
 
-Refusing is cheap but not free, so under a flood the limit protects those admitted; it is checked before the
-body is read. Time is injected, in nanoseconds of the monotonic clock.
+A place is taken only for the time in the store: who is slow to send a body takes nobody's place. Time is
+injected, in nanoseconds of the monotonic clock.
 """
 
 from collections import deque
 from collections.abc import Callable
+from types import TracebackType
 from typing import NamedTuple
 
 LEAST_RTT_S = 0.05
@@ -22,6 +23,10 @@ LEAST_LIMIT = 64
 BUCKET_NS = 250_000_000
 BUCKETS = 20
 """Five seconds of memory: long enough to see full batches, short enough to notice a slower disk."""
+
+
+class OverloadedError(Exception):
+    """More is under way than the store can take."""
 
 
 class _Bucket(NamedTuple):
@@ -48,6 +53,13 @@ class AdaptiveLimit:
     def limit(self) -> float:
         """How many changes may be under way while there is a queue."""
         return self._limit
+
+    def place(self) -> "Place":
+        """Take a place for the length of a `with`. Raises OverloadedError if there is none."""
+        began_ns = self.admit()
+        if began_ns is None:
+            raise OverloadedError("more is under way than the store can take")
+        return Place(self, began_ns)
 
     def admit(self) -> int | None:
         """Let a change begin: the instant it began, to be given to `done`; None if it must be refused."""
@@ -91,3 +103,24 @@ class AdaptiveLimit:
         fastest = max(bucket.rate_per_s for bucket in self._history)
         shortest = max(LEAST_RTT_S, min(bucket.rtt_s for bucket in self._history))
         self._limit = max(LEAST_LIMIT, fastest * shortest)
+
+
+class Place:
+    """A change's place among those under way."""
+
+    __slots__ = ("_began_ns", "_limit")
+
+    def __init__(self, limit: AdaptiveLimit, began_ns: int) -> None:
+        self._limit = limit
+        self._began_ns = began_ns
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._limit.done(self._began_ns)
+        else:
+            self._limit.gave_up()

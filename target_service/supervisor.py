@@ -14,7 +14,8 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import msgspec
 
@@ -31,6 +32,7 @@ HEALTHY_AFTER_S = 10.0
 KILL_AFTER_S = 3.0
 """How long after its drain should have ended a worker is killed."""
 
+EXIT_FAILURE = 1
 EXIT_USAGE = 2
 
 log = logging.getLogger("orders.supervisor")
@@ -60,6 +62,7 @@ class Slot:
         self._process: Process | None = None
         self._stopping = asyncio.Event()
         self._replacing = False
+        self._was_ready = False
         self._drill: Drill | None = None
 
     async def run(self) -> None:
@@ -70,7 +73,7 @@ class Slot:
             started = clock()
             code = await self._run_once()
             self._metrics.blocks[self._number].clear_gauges()
-            if code == EXIT_USAGE and not self.ready.is_set():
+            if code == EXIT_USAGE and not self._was_ready:
                 raise RefusedError
             if self._replacing:
                 self._replacing = False
@@ -85,12 +88,17 @@ class Slot:
             await asyncio.wait_for(self._stopping.wait(), backoff_s(crashes))
 
     async def _run_once(self) -> int:
-        process = await self._spawn()
+        try:
+            process = await self._spawn()
+        except OSError as error:
+            log.error("worker %d cannot be started: %s", self._number, error)
+            return EXIT_FAILURE
         self._process = process
         if self._stopping.is_set():
             process.terminate()
         assert process.stdout is not None  # noqa: S101 - asked for as a pipe
         if await process.stdout.readline() == b"ready\n":
+            self._was_ready = True
             self.ready.set()
         return await process.wait()
 
@@ -122,7 +130,8 @@ class Slot:
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End the worker at once."""
+        """End the worker at once; no other takes its place."""
+        self._stopping.set()
         self._signal(signal.SIGKILL)
 
     async def replace(self) -> None:
@@ -158,12 +167,12 @@ async def supervise(config: Config) -> int:
 
     admin = await start_admin(admin_socket, config, metrics, restarts, _set_drill(slots))
     try:
-        await _until_ready(slots, running, stop)
+        await _until(_all_ready(slots), running, stop)
         if not stop.is_set():
             _say(f"admin {url_of(config.admin_host, admin_socket)}")
             _say(f"ready {url_of(config.host, listeners[0])}")
             _replace_on_hangup(slots)
-            await stop.wait()
+            await _until(stop.wait(), running, stop)
         for listener in listeners:
             listener.close()
         return await _drain(slots, running, config.drain_s)
@@ -208,26 +217,24 @@ def _replace_on_hangup(slots: list[Slot]) -> None:
     loop.add_signal_handler(signal.SIGHUP, start)
 
 
-async def _until_ready(slots: list[Slot], running: list[asyncio.Task[None]], stop: asyncio.Event) -> None:
-    """Wait until every worker is ready or the service is told to stop. Raises RefusedError."""
-    ready = asyncio.create_task(_all_ready(slots))
-    stopped = asyncio.create_task(_wait_for(stop))
+async def _until(
+    event: Coroutine[Any, Any, object], running: list[asyncio.Task[None]], stop: asyncio.Event
+) -> None:
+    """Wait until something is so, or the service is told to stop; raises what a slot failed with."""
+    waited = {asyncio.create_task(event), asyncio.create_task(stop.wait())}
     try:
-        done, _ = await asyncio.wait({ready, stopped, *running}, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        await asyncio.wait({*waited, *running}, return_when=asyncio.FIRST_COMPLETED)
+        for slot in running:
+            if slot.done():
+                slot.result()
     finally:
-        ready.cancel()
-        stopped.cancel()
+        for task in waited:
+            task.cancel()
 
 
 async def _all_ready(slots: list[Slot]) -> None:
     for slot in slots:
         await slot.ready.wait()
-
-
-async def _wait_for(event: asyncio.Event) -> None:
-    await event.wait()
 
 
 async def _drain(slots: list[Slot], running: list[asyncio.Task[None]], drain_s: float) -> int:

@@ -12,6 +12,7 @@ import ctypes
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -51,6 +52,8 @@ def main() -> int:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     config = msgspec.json.decode(_first_line(), type=Config)
     block = SharedMetrics(arguments.metrics_fd, config.workers).blocks[arguments.slot]
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     # What is loaded by now lives as long as the process: keep it out of every collection.
     gc.freeze()

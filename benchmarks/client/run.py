@@ -28,8 +28,8 @@ def run(
 ) -> dict[str, Any]:
     """Measure every installed contestant; write `client.json` and `client.svg` into `out_dir`.
 
-    Returns what `client.json` holds: for each journey and contestant the medians of requests per second, requests
-    per CPU-second and peak memory (MB), and how many times as many requests per CPU-second ours does.
+    Returns what `client.json` holds: for each journey and contestant the medians of requests per second,
+    requests per CPU-second and peak memory (MB), and how many times as many per CPU-second ours does.
     Raises `FileNotFoundError` if there is no nginx to be the sink.
     """
     out_dir.mkdir(parents=True, exist_ok=True)

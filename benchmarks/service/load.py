@@ -23,6 +23,10 @@ class Load(NamedTuple):
     seconds: float
     rate_per_s: float = 0.0
     """Orders a second; 0 sends the next as soon as an answer is there."""
+    sku_no: int = 0
+    """The one product everybody wants; 0 spreads the orders over many."""
+    key: str = ""
+    """The one idempotency key everybody sends; empty gives each order its own."""
 
 
 class Measured(NamedTuple):
@@ -53,14 +57,16 @@ def _quantile_ms(latencies_s: list[float], quantile: float) -> float:
 _keys = itertools.count()
 
 
-def order_request(dice: random.Random) -> bytes:
+def order_request(load: Load, dice: random.Random) -> bytes:
     """One order as it goes over the wire."""
-    sku_no = min(999_999, int(dice.paretovariate(0.9)))
-    body = b'{"buyer_id":%d,"lines":[{"sku":"sku-%06d","quantity":1}]}' % (dice.randrange(1, 1 << 30), sku_no)
+    sku_no = load.sku_no or min(999_999, int(dice.paretovariate(0.9)))
+    buyer = 7 if load.key else dice.randrange(1, 1 << 30)
+    key = load.key or f"{os.getpid()}-{next(_keys)}"
+    body = b'{"buyer_id":%d,"lines":[{"sku":"sku-%06d","quantity":1}]}' % (buyer, sku_no)
     return (
         b"POST /orders HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nX-Load-Test: bench\r\n"
-        b"Idempotency-Key: %d-%d\r\nContent-Length: %d\r\n\r\n%s"
-    ) % (os.getpid(), next(_keys), len(body), body)
+        b"Idempotency-Key: %s\r\nContent-Length: %d\r\n\r\n%s"
+    ) % (key.encode(), len(body), body)
 
 
 class _Run:
@@ -91,7 +97,7 @@ class _Connection(asyncio.Protocol):
 
     def send(self, intended: float) -> None:
         self._intended = intended
-        self._transport.write(order_request(self._run.dice))
+        self._transport.write(order_request(self._run.load, self._run.dice))
 
     def data_received(self, data: bytes) -> None:
         latencies = self._run.created if data.startswith(b"HTTP/1.1 201") else self._run.refused
@@ -117,6 +123,45 @@ async def measure(load: Load) -> Measured:
     return Measured(
         len(run.created), len(run.refused), load.seconds, sorted(run.created), sorted(run.refused)
     )
+
+
+class _SlowClient(asyncio.Protocol):
+    """Sends the head of an order and then a byte of its body now and again; connects anew when cut off."""
+
+    HEAD = (
+        b"POST /orders HTTP/1.1\r\nHost: b\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n"
+    )
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport: asyncio.Transport = transport  # type: ignore[assignment]  # uvloop has its own class
+        self.transport.write(self.HEAD)
+
+
+async def dribble(port: int, clients: int) -> None:
+    """Keep so many slow clients connected until cancelled; each sends two bytes a second."""
+    loop = asyncio.get_running_loop()
+    slow: list[_SlowClient] = []
+    try:
+        while True:
+            slow = [client for client in slow if not client.transport.is_closing()]
+            for client in slow:
+                client.transport.write(b" ")
+            for _ in range(min(200, clients - len(slow))):
+                slow.append((await loop.create_connection(_SlowClient, "127.0.0.1", port))[1])
+            await asyncio.sleep(0.5 if len(slow) == clients else 0.01)
+    finally:
+        for client in slow:
+            client.transport.abort()
+
+
+async def measure_beside(load: Load, slow_clients: int, settle_s: float) -> Measured:
+    """Measure a load while slow clients hold connections open."""
+    dribbling = asyncio.create_task(dribble(load.port, slow_clients))
+    await asyncio.sleep(settle_s)
+    measured = await measure(load)
+    dribbling.cancel()
+    await asyncio.gather(dribbling, return_exceptions=True)
+    return measured
 
 
 async def _pace(run: _Run, began: float) -> None:

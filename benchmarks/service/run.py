@@ -1,4 +1,4 @@
-"""Durable orders per CPU-second, beside the same application answering from memory and beside bare SQLite.
+"""Durable orders per CPU-second, beside the same application in memory, FastAPI, and bare SQLite.
 
     python -m benchmarks.service.run [--rounds 5] [--seconds 2] [--json FILE]
 
@@ -9,6 +9,7 @@ generator's is not counted.
 
 import argparse
 import contextlib
+import importlib.util
 import json
 import statistics
 import subprocess
@@ -24,13 +25,14 @@ from typing import NamedTuple
 import psutil
 import uvloop
 
-from benchmarks.service.load import Load, Measured, measure
+from benchmarks.service.load import Load, Measured, measure, measure_beside
 from target_service.orders import OrderIds, Purchase, draft_order
 from target_service.store.sqlite_batch import apply_purchases
 from target_service.store.sqlite_schema import connect, prepare
 
 CONNECTIONS = 64
 OVERLOAD = 10
+SLOW_CLIENTS = 2000
 SCRAPE_EVERY_S = 0.1
 
 
@@ -134,6 +136,12 @@ def one_round(folder: Path, seconds: float) -> dict[str, float]:
     figures: dict[str, float] = {}
     with serving("benchmarks.service.memory_app") as running:
         memory, _ = saturate(running, seconds)
+    if importlib.util.find_spec("fastapi") and importlib.util.find_spec("uvicorn"):
+        command = ("benchmarks.service.fastapi_app", f"sqlite:///{folder}/fastapi-{time.time_ns()}.db")
+        with serving(*command) as running:
+            fastapi, _ = saturate(running, seconds)
+        figures["FastAPI and uvicorn on the same store, orders/s"] = fastapi.per_s
+        figures["FastAPI and uvicorn on the same store, orders/CPU-s"] = fastapi.per_cpu_s
     with service(folder) as running:
         durable, _ = saturate(running, seconds)
         crowd, crowded = saturate(running, seconds, CONNECTIONS * OVERLOAD)
@@ -142,6 +150,9 @@ def one_round(folder: Path, seconds: float) -> dict[str, float]:
         figures["p99 at half load with a scrape every 100 ms, ms"] = paced(
             running, half, seconds, scrape=True
         )
+        load = Load(running.port, CONNECTIONS, seconds, half)
+        beside = uvloop.run(measure_beside(load, SLOW_CLIENTS, settle_s=1.0))
+        figures[f"p99 at half load beside {SLOW_CLIENTS} slow clients, ms"] = beside.quantile_ms(0.99)
     with service(folder, workers=2) as running:
         two, _ = saturate(running, seconds)
     bare = bare_sqlite(folder, seconds)

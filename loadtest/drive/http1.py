@@ -143,6 +143,8 @@ class ResponseReader:
             self.status = status
             self.keep_alive = self._keep_alive_of()
             self.complete = True
+        elif self._chunks:
+            raise ProtocolError("an interim response with a body")  # which llhttp lets 104 and others have
 
     # Rarer cases.
 
@@ -150,9 +152,15 @@ class ResponseReader:
         """Judge what the parser refused. After a complete response it costs only the connection."""
         if isinstance(error, httptools.HttpParserUpgrade):
             raise ProtocolError("the server switched protocols unasked") from None
-        if (self.complete or self._head_only) and self._go_on(data):
+        after_the_end = self.complete
+        if (
+            (after_the_end or self._head_only)
+            and self._go_on(data)
+            and (after_the_end or self._head_parses())
+        ):
             self.keep_alive = False
             return True
+        self.complete = False
         raise ProtocolError(f"malformed response: {error}") from None
 
     def _go_on(self, data: bytes) -> bool:
@@ -178,10 +186,23 @@ class ResponseReader:
         if growing.find(_END_OF_HEAD, max(0, len(growing) - len(data) - len(_END_OF_HEAD) + 1)) < 0:
             return
         self.raw = bytes(growing)
-        self.head_complete = bool(self.head)
-        if self.head_complete:
-            self.status = self._status_of()
-            self._growing_head = None
+        head = self.head
+        if not head:
+            return
+        self.head_complete = True
+        self.status = self._status_of()
+        self._growing_head = None
+        if head[9:12] != b"%d" % self.status:
+            raise ProtocolError(f"an interim response {self.status} with a body")
+
+    def _head_parses(self) -> bool:
+        """Whether the parser stumbled over a body after the head of a response to HEAD, not over the head."""
+        up_to_body = self.raw[: self.raw.index(self.head) + len(self.head)] + _END_OF_HEAD
+        try:
+            httptools.HttpResponseParser(None).feed_data(up_to_body)
+        except httptools.HttpParserError:
+            return False
+        return True
 
     def _finish_head_only(self) -> bool:
         """End the response to a HEAD with its head. llhttp waits for the body it announces: replace it."""

@@ -29,7 +29,7 @@ from loadtest.drive.heads import NO_BODY, Heads
 from loadtest.drive.pool import Pool
 from loadtest.drive.recorder import Recorder
 from loadtest.drive.response import Call, Response, StreamedResponse, outcome_error, response_type
-from loadtest.drive.streams import iter_lines
+from loadtest.drive.streams import EventParser, ServerSentEvent, iter_lines
 from loadtest.drive.tls import ContextFactory, tls_client
 from loadtest.drive.urls import Origin, base_url, redirected, target_of
 from loadtest.records import Outcome
@@ -211,6 +211,35 @@ class Session:
         response = self.request(method, url, stream=True, **kwargs)
         response.raise_for_status()
         yield from iter_lines(response.iter_content(decode_content=False))
+
+    def events(
+        self, url: str, method: str = "GET", name: str | None = None, **kwargs: Any
+    ) -> Iterator[ServerSentEvent]:
+        """Send a request and yield the server-sent events of its answer as they arrive.
+
+        The request is recorded with the head of the response, as every streamed one. Two endpoints more are
+        recorded under its name: `first event`, timed from the intent (its service time from the write), and
+        `next event`, each timed from the event before it. Raises what made the request fail; a stream that
+        breaks off is recorded as a failed `next event` and raised.
+        """
+        name = name or self.request_name or url
+        intended_ns = self._now_ns() if self.intended_ns is None else self.intended_ns
+        headers = {"Accept": "text/event-stream", **(kwargs.pop("headers", None) or {})}
+        response = self.request(method, url, name=name, stream=True, headers=headers, **kwargs)
+        response.raise_for_status()
+        gap = Outcome("first event", name, intended_ns, response.sent_ns, 0, 0, None)
+        parser = EventParser()
+        try:
+            for line in iter_lines(response.iter_content(decode_content=False)):
+                event = parser.take_line(line)
+                if event is not None:
+                    now_ns = self._now_ns()
+                    self._recorder.record(gap._replace(done_ns=now_ns, response_bytes=len(event.data)))
+                    gap = Outcome("next event", name, now_ns, now_ns, 0, 0, None)
+                    yield event._replace(received_ns=now_ns)
+        except OSError as error:
+            self._recorder.record(gap._replace(done_ns=self._now_ns(), error=outcome_error(error)), error)
+            raise
 
     def close(self) -> None:
         """Close all idle connections."""

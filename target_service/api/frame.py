@@ -1,4 +1,4 @@
-"""The frame every operation runs in: run id, deadline, shedding, faults, timing, and errors as problems.
+"""The frame every operation runs in: run id, deadline, faults, timing, and errors as problems.
 
 It is put around the handlers when the routes are added rather than as a middleware, which would cost every
 request another layer of calls.
@@ -21,6 +21,7 @@ from target_service.parcels import OutOfOrderError, ParcelExistsError, UnknownPa
 from target_service.payments import PaymentRefusedError, UnknownOrderError, WrongAmountError
 from target_service.problem import ProblemError
 from target_service.shadow import HEADER, LIVE, BadRunIdError, run_id_of, traffic_of
+from target_service.shedding import OverloadedError
 from target_service.store.base import DeadlineError, StoreFullError, StoreUnavailableError
 
 DEADLINE_HEADER = "X-Request-Deadline-Ms"
@@ -31,6 +32,7 @@ _KINDS: tuple[tuple[type[Exception], problem.Kind], ...] = (
     (SoldOutError, problem.SOLD_OUT),
     (KeyReusedError, problem.KEY_REUSED),
     (KeyInFlightError, problem.KEY_IN_FLIGHT),
+    (OverloadedError, problem.OVERLOADED),
     (StoreFullError, problem.STORE_FULL),
     (StoreUnavailableError, problem.UNAVAILABLE),
     (DeadlineError, problem.DEADLINE),
@@ -50,8 +52,7 @@ def framed(service: Service, operation: Operation) -> Callable[[web.Request], Aw
     metrics = service.metrics
     route = operation.route
     seconds = {traffic: metrics.request_seconds[route, traffic] for traffic in ("live", "shadow")}
-    handler = operation.handler
-    handle = _with_shedding(service, operation) if operation.sheds else handler
+    handle = operation.handler
     is_drilled = route != "other"
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -67,6 +68,8 @@ def framed(service: Service, operation: Operation) -> Callable[[web.Request], Aw
         except Exception as error:
             refusal = problem_of(error, request)
             metrics.rejected[refusal.kind.slug, traffic_of(run_id)].add()
+            if refusal.kind is problem.OVERLOADED:
+                metrics.shed.add()
             response = refusal.response()
         finally:
             metrics.in_flight.add(-1)
@@ -76,28 +79,6 @@ def framed(service: Service, operation: Operation) -> Callable[[web.Request], Aw
         return response
 
     return answer
-
-
-def _with_shedding(
-    service: Service, operation: Operation
-) -> Callable[[web.Request, str], Awaitable[web.StreamResponse]]:
-    limit = service.limit
-    handler = operation.handler
-
-    async def handle(request: web.Request, run_id: str) -> web.StreamResponse:
-        began_ns = limit.admit()
-        if began_ns is None:
-            service.metrics.shed.add()
-            raise ProblemError(problem.OVERLOADED, "more is under way than the store can take")
-        try:
-            response = await handler(request, run_id)
-        except BaseException:
-            limit.gave_up()
-            raise
-        limit.done(began_ns)
-        return response
-
-    return handle
 
 
 def deadline_ns_of(request: web.Request) -> int | None:

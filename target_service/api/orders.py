@@ -77,11 +77,13 @@ class OrderHandlers:
         deadline_ns = deadline_ns_of(request)
         money = decode(_payments, await read_json(request))
         payment = Payment(run_id, _number(request), money.amount_cents)
-        return json_response(_view(await self._service.store.write(payment, deadline_ns)))
+        with self._service.limit.place():
+            order = await self._service.store.write(payment, deadline_ns)
+        return json_response(_view(order))
 
     async def _place(self, purchase: Purchase, deadline_ns: int | None) -> Receipt:
         service = self._service
-        with service.keys.hold(purchase.run_id, purchase.key):
+        with service.keys.hold(purchase.run_id, purchase.key), service.limit.place():
             receipt = await service.store.write(purchase, deadline_ns)
         counters = service.metrics.replayed if receipt.replayed else service.metrics.created
         counters[traffic_of(purchase.run_id)].add(len(receipt.orders))

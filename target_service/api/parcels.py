@@ -33,7 +33,8 @@ class ParcelHandlers:
         parcel = Parcel(
             order_id or self._service.ids.next(), run_id, order_id, wanted.destination, (accepted,)
         )
-        kept = await self._service.store.write(parcel, deadline_ns)
+        with self._service.limit.place():
+            kept = await self._service.store.write(parcel, deadline_ns)
         return json_response(_view(kept), 201, {"Location": f"/parcels/{order_name(kept.parcel_id)}"})
 
     async def scan(self, request: web.Request, run_id: str) -> web.Response:
@@ -41,9 +42,10 @@ class ParcelHandlers:
         deadline_ns = deadline_ns_of(request)
         wanted = decode(_scans, await read_json(request))
         event = ParcelEvent(wanted.event_id, wanted.kind, wanted.region, _now_ms())
-        return json_response(
-            _view(await self._service.store.write(Scan(run_id, _number(request), event), deadline_ns))
-        )
+        scan = Scan(run_id, _number(request), event)
+        with self._service.limit.place():
+            parcel = await self._service.store.write(scan, deadline_ns)
+        return json_response(_view(parcel))
 
     async def show(self, request: web.Request, run_id: str) -> web.Response:
         """`GET /parcels/{parcel_id}`."""

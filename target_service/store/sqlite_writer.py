@@ -51,9 +51,11 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
 
     def start(self) -> None:
+        """Begin to write."""
         self._thread.start()
 
     def hand_over(self, waiting: Waiting) -> None:
+        """Add a change to the line; any thread may."""
         self._queue.put(waiting)
 
     def finish(self) -> None:

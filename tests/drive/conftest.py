@@ -1,13 +1,4 @@
-"""What the tests of the client share: a session with a list of its outcomes, without Locust's patching of
-sockets.
-
-The client works with and without `gevent.monkey`. Unpatched, the scripted servers run in real threads, so a
-client that blocked its event loop could not be saved by a server that shares it.
-"""
-
-import os
-
-os.environ.setdefault("LOCUST_SKIP_MONKEY_PATCH", "1")
+"""What the tests of the client share: a session with a list of its outcomes."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -49,6 +49,7 @@ MALFORMED = [
     b"HTTP/1.1 200 OK\r\nX: a\x00b\r\n\r\n",
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
     b"\x16\x03\x01\x02\x00",
+    b"HTTP/1.1 104 Odd\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
 ]
 
 
@@ -138,6 +139,11 @@ def test_the_response_to_a_head_ends_with_its_head(data: bytes) -> None:
     for pieces in ([head], single_bytes(head)):
         reader = read(pieces, head_only=True)
         assert (reader.complete, reader.take_body()) == (True, b"")
+
+
+def test_a_malformed_head_is_no_response_to_a_head_either() -> None:
+    with pytest.raises(ProtocolError):
+        read([b"HTTP/1.1 200 OK\r\nBad Name: 1\r\n\r\n"], head_only=True)
 
 
 def test_after_a_head_the_same_reader_reads_on() -> None:

@@ -1,4 +1,4 @@
-"""The recorder against Locust itself: what Locust's listener would have counted, it counts, later and cheaper."""
+"""The recorder against Locust itself: it counts what Locust's own listener would have counted."""
 
 import time
 from collections.abc import Callable

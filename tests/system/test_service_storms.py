@@ -1,0 +1,58 @@
+"""Storms: everybody wants one product, everybody sends one key."""
+
+import asyncio
+import contextlib
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from benchmarks.service.load import Load, Measured, dribble, measure
+from tests.target_service.service_process import Service, running
+
+STOCK = 1000
+
+
+@pytest.mark.slow
+def test_a_crowd_through_all_workers_gets_exactly_the_units_there_are(tmp_path: Path) -> None:
+    with running(tmp_path, "--workers", "2", "--stock", str(STOCK)) as service:
+        load = Load(service.address[1], connections=100, seconds=4, sku_no=42)
+        measured = asyncio.run(measure(load))
+        left = service.ask("GET", "/products/sku-000042", X_Load_Test="bench").json["available"]
+    assert measured.created == STOCK
+    assert measured.refused > STOCK
+    assert left == 0
+    with contextlib.closing(sqlite3.connect(tmp_path / "orders.db")) as database:
+        assert database.execute("SELECT count(*) FROM shadow_orders").fetchone() == (STOCK,)
+        assert database.execute("SELECT count(*) FROM orders").fetchone() == (0,)
+
+
+@pytest.mark.slow
+def test_a_storm_of_one_key_makes_one_order(tmp_path: Path) -> None:
+    with running(tmp_path, "--workers", "2") as service:
+        load = Load(service.address[1], connections=50, seconds=3, sku_no=42, key="everybody")
+        measured = asyncio.run(measure(load))
+        assert service.metric('orders_created_total{traffic="shadow"}') == 1
+        replayed = service.metric('orders_replayed_total{traffic="shadow"}')
+        in_flight = service.metric('orders_rejected_total{reason="key-in-flight",traffic="shadow"}')
+    assert (measured.created, measured.refused) == (replayed + 1, in_flight)
+    assert replayed > 100
+    with contextlib.closing(sqlite3.connect(tmp_path / "orders.db")) as database:
+        assert database.execute("SELECT count(*) FROM shadow_orders").fetchone() == (1,)
+
+
+@pytest.mark.slow
+def test_clients_that_dribble_take_nobodys_place(tmp_path: Path) -> None:
+    async def scenario(service: Service) -> Measured:
+        dribbling = asyncio.create_task(dribble(service.address[1], clients=300))
+        while await asyncio.to_thread(service.metric, "orders_in_flight") < 300:
+            await asyncio.sleep(0.05)
+        measured = await measure(Load(service.address[1], connections=4, seconds=2, rate_per_s=100))
+        dribbling.cancel()
+        await asyncio.gather(dribbling, return_exceptions=True)
+        return measured
+
+    with running(tmp_path, "--most-in-flight", "64") as service:
+        measured = asyncio.run(scenario(service))
+    assert measured.refused == 0
+    assert measured.created > 100
