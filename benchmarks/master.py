@@ -91,7 +91,9 @@ def _frames(workers: int, index: int, variants: list[Second]) -> list[tuple[str,
 
 def main() -> None:
     """Print the figure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--workers", type=int, default=1_000)
     parser.add_argument("--endpoints", type=int, default=20)
     parser.add_argument("--seconds", type=int, default=10)
