@@ -27,6 +27,7 @@ from loadtest.judge.verdict import settle
 from loadtest.measure.run_result import RunResult
 from loadtest.plan.plan_file import Plan
 from loadtest.publish.run_folder import REPORT, RESULT, draw
+from loadtest.publish.step_summary import append_step_summary
 from loadtest.publish.summary import print_verdict
 
 __all__ = ["RunError", "RunOptions", "ServiceError", "free_port", "plan_flags", "run"]
@@ -63,6 +64,8 @@ class RunOptions:
     web: bool = False
     web_port: int = 8089
     metrics_port: int | None = None
+    csv: bool = False
+    """Whether to leave Locust's own CSV files in the run folder too."""
 
 
 @dataclass(slots=True)
@@ -204,6 +207,7 @@ def _master_flags(options: RunOptions, host: str) -> list[str]:
     flags += [part for expr in options.slos for part in ("--slo", expr)]
     flags += [part for name in options.allow_hosts for part in ("--allow-host", name)]
     flags += ["--metrics-port", str(options.metrics_port)] if options.metrics_port is not None else []
+    flags += ["--csv", f"{folder}/locust"] if options.csv else []
     if options.web:  # several runs, each in a folder of its own below this session's
         return [*flags, "--web-port", str(options.web_port), "--out", folder]
     return [*flags, "--headless", "--run-dir", folder]
@@ -232,6 +236,7 @@ def _conclude_one(session: Session, folder: Path) -> ExitCode:
         result.write(folder / RESULT)
         draw(result, folder)
     print_verdict(result, folder / REPORT, session.console)
+    append_step_summary(result)
     return ExitCode(result.exit_code)
 
 

@@ -36,6 +36,7 @@ from loadtest.judge.verdict import judge
 from loadtest.measure.run_result import RunInfo, RunResult
 from loadtest.plan.plan_file import Plan
 from loadtest.publish.run_folder import REPORT, deliver
+from loadtest.publish.step_summary import append_step_summary
 from loadtest.publish.summary import print_verdict
 
 TICK_S = 0.05
@@ -167,10 +168,11 @@ class MasterRun:
         self.result = judge(result, self._slos, aborted=self.coordinator.aborted)
         deliver(self.result, self.folder)
 
-    def print_verdict(self) -> None:
-        """Print how the run ended, once it has."""
+    def announce(self) -> None:
+        """Say how the run ended, once it has: on the terminal, and to a CI job that shows summaries."""
         if self.result is not None:
             print_verdict(self.result, self.folder / REPORT, Console(highlight=False))
+            append_step_summary(self.result)
 
     @property
     def exit_code(self) -> ExitCode:

@@ -14,6 +14,7 @@ from locust import events
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.runners import MasterRunner, Runner, WorkerRunner
+from locust.stats import CSV_STATS_INTERVAL_SEC
 
 from loadtest.drive import serving
 from loadtest.drive.errors import HostNotAllowed
@@ -112,7 +113,10 @@ class Plugin:
             environment.process_exit_code = int(self.master.exit_code)
             options = environment.parsed_options
             if options is not None and options.headless and options.console == LOCUSTS_OWN:
-                self.master.print_verdict()
+                self.master.announce()
+            if options is not None and options.csv_prefix:
+                # Locust's writer goes round once more: it would end up to a round before the run did.
+                gevent.sleep(CSV_STATS_INTERVAL_SEC * 1.2)
         self._onlookers.close()
 
     def why_not(self, environment: Environment, options: Namespace, form: Mapping[str, str]) -> str | None:

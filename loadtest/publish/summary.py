@@ -111,10 +111,10 @@ def _markdown_latency(result: RunResult) -> str:
 
 def _latency_table(result: RunResult) -> Table:
     table = Table(box=None, padding=(0, 1), header_style="dim")
-    table.add_column(" endpoint", no_wrap=True)
-    table.add_column("time")
+    table.add_column(" endpoint", overflow="fold")  # gives way first: a figure broken over lines is no figure
+    table.add_column("time", no_wrap=True)
     for name in _QUANTILES:
-        table.add_column(name.replace("_", "."), justify="right")
+        table.add_column(name.replace("_", "."), justify="right", no_wrap=True)
     for name, endpoint in result.endpoints.items():
         (_, response), (_, service) = _times(endpoint)
         table.add_row(" " + escape(name), "response", *_cells(response))

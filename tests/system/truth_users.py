@@ -42,7 +42,7 @@ class LocustFast(locust.FastHttpUser):
     @task
     def call(self) -> None:
         """One request."""
-        self.client.post("/call", data=b"x")
+        self.client.post("/call", data="x")
 
 
 class LocustHttp(HttpUser):
