@@ -1,1 +1,22 @@
-"""Singles' Day: open-loop load testing on Locust that measures from intent and distrusts itself."""
+"""Singles' Day: open-loop load testing on Locust that measures from intent and distrusts itself.
+
+For locustfiles: `from loadtest import FastHttpUser, open_loop`. Asking for either also connects the harness to
+Locust, so that `--plan` and the other options are there.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from loadtest.drive.serving import open_loop as open_loop
+    from loadtest.drive.user import FastHttpUser as FastHttpUser
+
+_LAZY = {"FastHttpUser": "loadtest.drive.user", "open_loop": "loadtest.drive.serving"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs gevent and Locust only when asked for, so that the pure parts load without them."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    importlib.import_module("loadtest.plugin")
+    return getattr(importlib.import_module(_LAZY[name]), name)

@@ -114,6 +114,10 @@ class TimelinePoint(msgspec.Struct, kw_only=True):
     started: int = 0
     """Arrivals of every scenario that started in this second."""
     requests: int = 0
+    failures: int = 0
+    """Of `requests`, how many failed."""
+    dropped: int = 0
+    """Arrivals of every scenario given up in this second."""
     in_flight: int = 0
     backlog: int = 0
     response_ms: Quantiles = Quantiles()
@@ -122,12 +126,28 @@ class TimelinePoint(msgspec.Struct, kw_only=True):
     """(upper bound in microseconds, count), about four to an octave, for the heat map."""
 
 
+class Stretch(msgspec.Struct, kw_only=True):
+    """What happened between two instants: a phase of the profile, or a window that an SLO asks about.
+
+    Everything belongs to the stretch in which it was *intended*, however late it started or ended.
+    """
+
+    name: str
+    """The phase's name; empty for a window."""
+    from_s: float
+    to_s: float
+    endpoints: dict[str, Endpoint] = {}
+    arrivals: Arrivals = msgspec.field(default_factory=Arrivals)
+    transactions: int = 0
+    """Orders created."""
+
+
 class SloResult(msgspec.Struct, kw_only=True):
     """One service-level objective and what was seen of it."""
 
     expr: str
     observed: float | None
-    """None: no data, which is not a pass."""
+    """In the unit that `expr` is written in. None: no data, which is not a pass."""
     passed: bool
     note: str = ""
 
@@ -169,6 +189,10 @@ class RunResult(msgspec.Struct, kw_only=True):
     """Keyed `METHOD name`; an arrival of several requests has an entry keyed `arrival SCENARIO`."""
     generator: Generator = msgspec.field(default_factory=Generator)
     timeline: list[TimelinePoint] = []
+    gauges: dict[str, list[tuple[float, float]]] = {}
+    """(t_s, value) of what was sampled beside the traffic, by name with unit: `service_memory_bytes` …"""
+    stretches: list[Stretch] = []
+    """Each phase, and each window that an SLO names (`loadtest.judge.slo.wanted_stretches`)."""
     slo: list[SloResult] = []
     validity: Validity = msgspec.field(default_factory=Validity)
     audit: Audit | None = None

@@ -75,7 +75,7 @@ def test_a_worker_killed_by_a_drill_is_replaced_and_still_under_the_drill(tmp_pa
 def test_drills_need_the_flag_and_the_token(tmp_path: Path) -> None:
     with running(tmp_path, "--admin-token", TOKEN) as service:
         assert set_drill(service, {"kind": "error"}).status == 403
-        assert set_drill(service, {"kind": "error"}, token="guess").status == 401  # noqa: S106 - it is wrong
+        assert set_drill(service, {"kind": "error"}, token="guess").status == 401
         assert ask(service.admin_url, "GET", "/admin/config").status == 401
         assert ask(service.admin_url, "GET", "/metrics").status == 200
 

@@ -154,7 +154,7 @@ def test_a_store_that_cannot_be_opened_ends_with_two_and_names_it(tmp_path: Path
 
 
 def test_the_configuration_is_printed_without_secrets(tmp_path: Path) -> None:
-    with running(tmp_path, ORDERS_ADMIN_TOKEN="sesame-9") as service:  # noqa: S106 - made up
+    with running(tmp_path, ORDERS_ADMIN_TOKEN="sesame-9") as service:
         said = service.log.read_text()
         assert f'"store": "sqlite:///{tmp_path}/orders.db"' in said
         assert '"admin_token": "set"' in said

@@ -42,7 +42,7 @@ def test_a_switch_needs_no_value() -> None:
         (["--drill", "x.json"], "--drill needs --enable-faults"),
         (["--nonsense"], "--nonsense"),
         (
-            ["--admin-host", "0.0.0.0"],  # noqa: S104 - it must be refused
+            ["--admin-host", "0.0.0.0"],
             "--admin-host 0.0.0.0 is reachable from outside: it needs --admin-token",
         ),
     ],

@@ -1,0 +1,36 @@
+# Two commands for a stranger: `make run` and `make test`. Everything else is for the people who work on it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help setup run test test-fast lint clean
+
+help: ## Say what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+setup: $(READY) ## Create the virtual environment
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3.11 ..." >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $(READY)
+
+run: $(READY) ## Singles' Day against the sample order service, scaled to this machine (about two minutes)
+	$(BIN)/singlesday run
+
+test: $(READY) ## All tests
+	$(BIN)/python -m pytest -q
+
+test-fast: $(READY) ## Tests without the slow ones
+	$(BIN)/python -m pytest -q -m "not slow"
+
+lint: $(READY) ## ruff and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean: ## Remove the virtual environment and all run folders
+	rm -rf $(VENV) runs

@@ -1,0 +1,1 @@
+"""Benchmarks: programs that measure the project and write what they found as JSON and pictures."""

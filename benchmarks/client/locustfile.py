@@ -1,0 +1,115 @@
+"""The script every Locust client runs in the benchmark; the environment says which client and which
+journey.
+
+BENCH_CLIENT is `loadtest`, `fast` (Locust's FastHttpUser) or `http` (HttpUser); BENCH_JOURNEY is `get` (one
+GET a task) or `mix` (ten requests a task, two of them posting 4 KB and two fetching 4 KB). Statistics are
+on. Our client also feeds a sink that counts each outcome in two histograms, as a run does, so that it is
+not flattered.
+
+At the end it writes `BENCH_RESULT`: requests, failures, and the CPU seconds of the time the load ran, which
+leaves out starting Python and Locust. `BENCH_WARMUP_S` seconds are left out as well.
+"""
+
+import json
+import os
+import resource
+from pathlib import Path
+from typing import Any
+
+import gevent
+from locust import FastHttpUser as LocustFastHttpUser
+from locust import HttpUser, constant, events
+
+from loadtest import FastHttpUser
+from loadtest.drive.recorder import recorder_for
+from loadtest.records import Outcome
+
+CLIENTS: dict[str, type[Any]] = {"loadtest": FastHttpUser, "fast": LocustFastHttpUser, "http": HttpUser}
+ORDER = {"buyer_id": 123, "lines": [{"sku": "sku-000001", "quantity": 1}]}
+PAGE = b"x" * 4096
+WARMUP_S = float(os.environ.get("BENCH_WARMUP_S", "1"))
+
+_response_counts = [0] * 4096
+_service_counts = [0] * 4096
+_begun: dict[str, float] = {}
+
+
+def _count(outcome: Outcome) -> None:
+    """Two histogram increments, on a scale of eight buckets to the octave."""
+    for counts, nanoseconds in (
+        (_response_counts, outcome[4] - outcome[2]),
+        (_service_counts, outcome[4] - outcome[3]),
+    ):
+        octave = nanoseconds.bit_length()
+        counts[(octave << 3) | ((nanoseconds >> max(octave - 4, 0)) & 7)] += 1
+
+
+def get(user: Any) -> None:
+    """One request a task: Locust's own loop counts in full."""
+    user.client.get("/order")
+
+
+def mix(user: Any) -> None:
+    """Ten requests a task."""
+    client = user.client
+    for _ in range(2):
+        client.get("/order")
+        client.get("/page")
+        client.post("/order", json=ORDER, headers={"Idempotency-Key": "0123456789abcdef"})
+        client.post("/order", data=PAGE)
+        client.get("/order", name="/order again")
+
+
+Client: Any = CLIENTS[os.environ["BENCH_CLIENT"]]
+
+
+class BenchUser(Client):  # type: ignore[misc] # chosen at run time
+    """A user without pauses."""
+
+    wait_time = constant(0)
+    insecure = True
+    tasks = [{"get": get, "mix": mix}[os.environ["BENCH_JOURNEY"]]]  # noqa: RUF012 - as Locust has it
+
+    def on_start(self) -> None:
+        """HttpUser's way of not verifying the sink's own certificate."""
+        if hasattr(self.client, "verify"):
+            self.client.verify = False
+
+
+def _cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def _requests(environment: Any) -> int:
+    if os.environ["BENCH_CLIENT"] == "loadtest":
+        recorder_for(environment).flush()
+    return int(environment.stats.total.num_requests)
+
+
+def _begin(environment: Any, **_kwargs: Any) -> None:
+    if os.environ["BENCH_CLIENT"] == "loadtest":
+        recorder_for(environment).sink = _count
+
+    def note() -> None:
+        _begun.update(cpu_s=_cpu_s(), requests=_requests(environment))
+
+    gevent.spawn_later(WARMUP_S, note)
+
+
+def _end(environment: Any, **_kwargs: Any) -> None:
+    result = {
+        "requests": _requests(environment) - _begun["requests"],
+        "failures": environment.stats.total.num_failures,
+        "cpu_s": _cpu_s() - _begun["cpu_s"],
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    Path(os.environ["BENCH_RESULT"]).write_text(json.dumps(result))
+
+
+def _listen(event: Any, listener: Any) -> None:
+    event.add_listener(listener)
+
+
+_listen(events.test_start, _begin)
+_listen(events.test_stop, _end)

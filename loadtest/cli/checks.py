@@ -1,0 +1,40 @@
+"""What is checked before `singlesday run` starts anything."""
+
+import socket
+
+from loadtest.cli.run import RunOptions
+from loadtest.cli.stored_books import StoreError
+from loadtest.drive.errors import HostNotAllowed
+from loadtest.drive.preflight import UnreachableError, check_target
+from loadtest.judge.slo_syntax import SloError, check, parse
+from loadtest.plan.plan_file import PlanError
+
+
+class BadFlagError(ValueError):
+    """A flag that cannot be used; the message names it."""
+
+
+BAD_INPUT = (PlanError, SloError, HostNotAllowed, UnreachableError, StoreError, BadFlagError)
+
+
+def check_run(options: RunOptions) -> None:
+    """Everything that can be known to be wrong now. Raises one of `BAD_INPUT`."""
+    phases = {phase.name for phase in options.plan.profile().phases}
+    for expr in (*options.plan.slos, *options.slos):
+        check(parse(expr), (), phases)
+    if options.target is not None:
+        if options.store is not None:
+            raise BadFlagError("--store: is the order service's; it cannot be given together with --target")
+        check_target(options.target, [*options.plan.targets, *options.allow_hosts])
+    if options.web:
+        check_port_free(options.web_port, "--web-port")
+
+
+def check_port_free(port: int, flag: str) -> None:
+    """Raise `BadFlagError` unless `port` of loopback can be bound now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise BadFlagError(f"{flag} {port}: the port is in use ({error.strerror})") from error

@@ -1,0 +1,309 @@
+"""`singlesday`: the command line, one command a function, each a thin layer over a module of its own."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from loadtest.exit_codes import ExitCode
+from loadtest.measure.run_result import RunResult
+from loadtest.plan.overrides import duration_s, number_above_0
+from loadtest.plan.plan_file import Plan, PlanError
+from loadtest.publish.run_folder import RESULT, new_run_folder
+
+app = typer.Typer(
+    help="Load tests for the biggest day of the year: open-loop, measured from intent, audited.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+AUTO = "auto"
+
+
+def refuse(message: object) -> NoReturn:
+    """End because of bad input, before any traffic."""
+    errors.print(f"[bold red]error:[/] {escape(str(message))}", soft_wrap=True)
+    raise typer.Exit(int(ExitCode.USAGE))
+
+
+@app.command()
+def run(
+    plan: Annotated[str, typer.Argument(help="A shipped plan's name, or a .toml file.")] = "singles-day",
+    peak_tps: Annotated[
+        str, typer.Option(help="Orders a second at the peak; auto: half of what this machine can do.")
+    ] = AUTO,
+    duration: Annotated[
+        str | None, typer.Option(help="Cut the plan to this length, for example 60s.")
+    ] = None,
+    time_scale: Annotated[float | None, typer.Option(help="Multiply the plan's time axis.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Generator processes.")] = None,
+    service_workers: Annotated[int, typer.Option(min=1, help="Worker processes of the order service.")] = 1,
+    store: Annotated[str | None, typer.Option(help="Where the order service keeps its books.")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Load this address instead of starting the order service.")
+    ] = None,
+    slo: Annotated[list[str] | None, typer.Option(help='For example "p99(POST /orders) < 250ms".')] = None,
+    out: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("runs"),
+    seed: Annotated[int | None, typer.Option(help="Seed of whatever is random.")] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="A host beyond loopback that may be loaded.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, only the verdict.")] = False,
+    json_lines: Annotated[bool, typer.Option("--json", help="Progress as one JSON line a second.")] = False,
+    web: Annotated[bool, typer.Option("--web", help="Serve the Locust web UI instead of starting.")] = False,
+    web_port: Annotated[int, typer.Option(help="Port of the web UI.")] = 8089,
+    metrics_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Serve the run's metrics to Prometheus on this port.")
+    ] = None,
+) -> None:
+    """Drive a plan at the order service, or at --target, and judge it."""
+    from loadtest.cli import run as runner  # noqa: PLC0415 - gevent and Locust take a second to import
+    from loadtest.cli.checks import BAD_INPUT, check_run  # noqa: PLC0415
+
+    try:
+        checked = Plan.load(plan).with_overrides(
+            peak_tps=_peak(peak_tps),
+            duration_s=duration_s(duration),
+            time_scale=time_scale,
+            seed=seed,
+        )
+        options = runner.RunOptions(
+            plan=checked,
+            plan_flags=runner.plan_flags(
+                plan,
+                peak_tps=_peak(peak_tps),
+                duration=duration,
+                time_scale=time_scale,
+                seed=seed,
+            ),
+            auto_peak=peak_tps == AUTO,
+            workers=workers or default_workers(),
+            service_workers=service_workers,
+            store=store,
+            target=target,
+            slos=slo or [],
+            allow_hosts=allow_host or [],
+            folder=new_run_folder(out, "web" if web else checked.name),
+            console="quiet" if quiet else "json" if json_lines else "auto",
+            web=web,
+            web_port=web_port,
+            metrics_port=metrics_port,
+        )
+        check_run(options)
+    except BAD_INPUT as error:
+        refuse(error)
+    try:
+        raise typer.Exit(int(runner.run(options, console)))
+    except (runner.RunError, runner.ServiceError) as error:
+        errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(int(ExitCode.INTERNAL_ERROR)) from error
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+)
+def serve(context: typer.Context) -> None:
+    """Run the order service alone; takes the flags of `python -m target_service`."""
+    os.execv(sys.executable, [sys.executable, "-m", "target_service", *context.args])  # noqa: S606
+
+
+@app.command()
+def show(
+    plan: Annotated[str, typer.Argument(help="A shipped plan's name, or a .toml file.")] = "singles-day",
+    peak_tps: Annotated[float | None, typer.Option(help="Orders a second at the peak.")] = None,
+    duration: Annotated[
+        str | None, typer.Option(help="Cut the plan to this length, for example 60s.")
+    ] = None,
+    time_scale: Annotated[float | None, typer.Option(help="Multiply the plan's time axis.")] = None,
+    svg: Annotated[Path | None, typer.Option(help="Draw into this SVG file instead.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write t_s,planned_tps into this file instead.")] = None,
+) -> None:
+    """Draw the curve that a plan will play."""
+    from loadtest.publish import curve  # noqa: PLC0415 - only this command draws
+
+    try:
+        chosen = Plan.load(plan).with_overrides(
+            peak_tps=peak_tps, duration_s=duration_s(duration), time_scale=time_scale
+        )
+    except PlanError as error:
+        refuse(error)
+    profile = chosen.profile()
+    if svg is None and csv is None:
+        console.print(
+            curve.as_text(chosen.name, profile, min(console.width, 120)), markup=False, soft_wrap=True
+        )
+    if svg is not None:
+        _write(svg, curve.as_svg(chosen.name, profile))
+    if csv is not None:
+        _write(csv, curve.as_csv(profile))
+
+
+@app.command()
+def audit(
+    run_folder: Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN")],
+    store: Annotated[
+        str | None, typer.Option(help="The service's database; default: orders.db in RUN.")
+    ] = None,
+) -> None:
+    """Reconcile a run's ledger with the service's database."""
+    from loadtest.cli.audit import audit_folder, print_audit  # noqa: PLC0415
+    from loadtest.cli.stored_books import StoreError  # noqa: PLC0415
+
+    result = _read_result(run_folder)
+    try:
+        books = audit_folder(run_folder, result.run.id, store or f"sqlite:///{run_folder / 'orders.db'}")
+    except StoreError as error:
+        refuse(error)
+    print_audit(books, console)
+    raise typer.Exit(int(ExitCode.PASS if books.balanced else ExitCode.AUDIT_MISMATCH))
+
+
+@app.command()
+def report(run_folder: Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN")]) -> None:
+    """Draw report.html and the other files again from result.json."""
+    from loadtest.publish.run_folder import REPORT, draw  # noqa: PLC0415
+
+    draw(_read_result(run_folder), run_folder)
+    console.print(f"wrote {run_folder / REPORT}", soft_wrap=True)
+
+
+@app.command()
+def compare(
+    base: Annotated[Path, typer.Argument(help="The run folder to compare with.", metavar="BASE")],
+    head: Annotated[Path, typer.Argument(help="The run folder to judge.", metavar="HEAD")],
+    html: Annotated[Path | None, typer.Option(help="Also write a page with the comparison.")] = None,
+) -> None:
+    """Say what got worse between two runs, telling change from noise; exit code 10 if something did."""
+    from loadtest.judge import compare as comparing  # noqa: PLC0415 - what only this command needs
+    from loadtest.publish import comparison as page  # noqa: PLC0415
+
+    try:
+        found = comparing.compare(_read_result(base), _read_result(head))
+    except comparing.CompareError as error:
+        refuse(error)
+    page.print_comparison(found, console)
+    if html is not None:
+        page.write(found, html)
+        console.print(f"wrote {html}", soft_wrap=True)
+    raise typer.Exit(int(ExitCode.SLO_FAIL if found.finding is comparing.Finding.WORSE else ExitCode.PASS))
+
+
+@app.command()
+def capacity(
+    start_tps: Annotated[float, typer.Option(min=1, help="The first rate to try.")] = 500,
+    duration: Annotated[str, typer.Option(help="How long each rate is held.")] = "10s",
+    tolerance: Annotated[float, typer.Option(help="How close to the limit to come, as a share.")] = 0.1,
+    slo: Annotated[list[str] | None, typer.Option(help="Objectives besides the plan's.")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Load this address instead of the order service.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Generator processes.")] = None,
+    service_workers: Annotated[int, typer.Option(min=1, help="Worker processes of the order service.")] = 1,
+    out: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("runs"),
+    measured: Annotated[
+        list[str] | None, typer.Option(help="MACHINES=TPS found elsewhere; searches nothing, fits these.")
+    ] = None,
+    for_tps: Annotated[
+        float, typer.Option("--for", min=1, help="The rate to find the machines for.")
+    ] = 583_000,
+) -> None:
+    """Find the highest rate that is sustained; from measurements at several sizes, the machines for a higher one."""
+    from loadtest.cli import capacity as finding  # noqa: PLC0415 - gevent and Locust take a second to import
+    from loadtest.cli.checks import BAD_INPUT, check_run  # noqa: PLC0415
+    from loadtest.cli.run import RunError, RunOptions, ServiceError  # noqa: PLC0415
+
+    if measured:
+        finding.print_bill(finding.fitted(measured, refuse), for_tps, console)
+        return
+    try:
+        options = RunOptions(
+            plan=Plan.load(finding.PLAN).with_overrides(duration_s=duration_s(duration)),
+            plan_flags=[],
+            auto_peak=False,
+            workers=workers or default_workers(),
+            service_workers=service_workers,
+            store=None,
+            target=target,
+            slos=slo or [],
+            allow_hosts=[],
+            folder=out,
+            console="quiet",
+        )
+        check_run(options)
+        found = finding.search(options, out, start_tps, tolerance, console)
+    except BAD_INPUT as error:
+        refuse(error)
+    except (finding.CapacityError, RunError, ServiceError) as error:
+        errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(int(ExitCode.INTERNAL_ERROR)) from error
+    finding.print_capacity(found, console)
+    if found.sustained_tps:
+        share = for_tps / found.sustained_tps
+        console.print(f"{for_tps:,.0f} TPS is {share:,.0f} times that; --measured fits how machines add up")
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+)
+def bench(context: typer.Context) -> None:
+    """Run one of the benchmarks by its name; without a name, list them. Needs a checkout of the project."""
+    from loadtest.cli import bench as benches  # noqa: PLC0415 - what only this command needs
+
+    name, *arguments = context.args or [""]
+    try:
+        command = benches.command_of(name, arguments)
+    except benches.BenchError as error:
+        refuse(error)
+    os.execv(command[0], command)  # noqa: S606 - our own program
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of result.json."""
+    from loadtest.publish.schema import result_schema  # noqa: PLC0415
+
+    typer.echo(json.dumps(result_schema(), indent=1))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        refuse(f"{path}: cannot be written ({error.strerror})")
+    console.print(f"wrote {path}", soft_wrap=True)
+
+
+def _read_result(run_folder: Path) -> RunResult:
+    path = run_folder / RESULT
+    try:
+        return RunResult.read(path)
+    except OSError as error:
+        refuse(f"{path}: expected the result of a run ({error.strerror})")
+    except msgspec.ValidationError as error:
+        refuse(f"{path}: {error}")
+
+
+def default_workers() -> int:
+    """One generator for every two cores: the service needs the others."""
+    return max(1, (os.cpu_count() or 1) // 2)
+
+
+def _peak(text: str) -> float | None:
+    return None if text == AUTO else number_above_0(text, "--peak-tps", "a number above 0, or auto")
+
+
+def main() -> None:
+    """Run a command; an error of ours that nobody expected ends with exit code 1 and its traceback."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

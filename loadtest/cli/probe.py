@@ -1,0 +1,85 @@
+"""What this machine can do, found by a few seconds at full speed: `python -m loadtest.cli.probe`.
+
+One process drives the plan's own scenarios, in their proportions, in a closed loop with `USERS` users, against
+a service nobody else uses. That is more than an open loop can sustain on the same machine, since a closed loop
+waits politely whenever something is slow; `singlesday run --peak-tps auto` plays a fraction of it.
+"""
+
+import json
+import sys
+import time
+from itertools import cycle, islice
+from random import choice
+from typing import Any
+
+import gevent
+from locust import User
+from locust.env import Environment
+
+from loadtest.drive.recorder import recorder_for
+from loadtest.plan.plan_file import Plan
+from loadtest.plugin.worker import load_user_class
+from loadtest.records import Outcome
+
+USERS = 64
+WARM_UP_S = 1.0
+MEASURE_S = 3.0
+
+
+class Probe:
+    """Counts transactions while users run as fast as they can."""
+
+    def __init__(self, plan: Plan, host: str) -> None:
+        self._classes = [load_user_class(scenario.user) for scenario in plan.scenarios]
+        for user_class in self._classes:
+            user_class.host = host
+        self._environment = Environment(user_classes=self._classes, host=host)
+        self._order = interleaved([scenario.per_transaction for scenario in plan.scenarios])
+        self._is_transaction = [scenario.transaction for scenario in plan.scenarios]
+        self._errors = 0
+        self.transactions = 0
+        recorder_for(self._environment).sink = self._note
+
+    def transactions_per_s(self) -> float:
+        """Transactions a second at full speed. Raises `RuntimeError` when most requests fail."""
+        greenlets = [gevent.spawn(self._run_user, number) for number in range(USERS)]
+        gevent.sleep(WARM_UP_S)
+        before, errors, started_s = self.transactions, self._errors, time.monotonic()
+        gevent.sleep(MEASURE_S)
+        rate = (self.transactions - before) / (time.monotonic() - started_s)
+        gevent.killall(greenlets)
+        if self._errors - errors > self.transactions - before:
+            raise RuntimeError("most requests of the probe failed")
+        return rate
+
+    def _run_user(self, number: int) -> None:
+        users: list[User] = [user_class(self._environment) for user_class in self._classes]
+        for user in users:
+            user.on_start()
+        for scenario in islice(cycle(self._order), number, None):
+            task: Any = choice(users[scenario].tasks)  # noqa: S311 - as Locust itself chooses
+            task(users[scenario])
+            self.transactions += self._is_transaction[scenario]
+
+    def _note(self, outcome: Outcome) -> None:
+        self._errors += outcome.error is not None
+
+
+def interleaved(rates: list[float], length: int = 20) -> list[int]:
+    """Indexes of `rates`, each as often as its rate asks for over `length` of the first, spread evenly."""
+    stretched = [
+        ((step + 0.5) / (rate * length), index)
+        for index, rate in enumerate(rates)
+        for step in range(max(1, round(rate * length)))
+    ]
+    return [index for _, index in sorted(stretched)]
+
+
+def main() -> None:
+    """Print {"tps": N} for the plan and the address on the command line; the plan is JSON on standard input."""
+    plan = Plan.from_json(sys.stdin.buffer.read())
+    print(json.dumps({"tps": Probe(plan, sys.argv[1]).transactions_per_s()}))  # noqa: T201 - its result
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,265 @@
+"""`singlesday run`: service, master and workers as processes, one run, one verdict.
+
+This process measures nothing. It checks the input before anything starts, starts the others in order, passes a
+Ctrl-C on as a request to stop, audits the books when the run is over, and prints the verdict. The master, a
+plain Locust process with our plugin, leads the run and writes the run folder.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from loadtest.cli.audit import audit_folder
+from loadtest.cli.children import Child, wait_until
+from loadtest.cli.service import Service, ServiceError
+from loadtest.exit_codes import ExitCode
+from loadtest.judge.verdict import settle
+from loadtest.measure.run_result import RunResult
+from loadtest.plan.plan_file import Plan
+from loadtest.publish.run_folder import REPORT, RESULT, draw
+from loadtest.publish.summary import print_verdict
+
+__all__ = ["RunError", "RunOptions", "ServiceError", "free_port", "plan_flags", "run"]
+
+LOCUSTFILE = Path(__file__).parent.parent / "locustfile.py"
+PROBE_FRACTION = 0.5
+"""Share of what the probe found that `--peak-tps auto` plays. The probe saturates the machine in a closed loop;
+an open loop at more than about 0.7 of that queues without end, and a shared machine is slower a minute later."""
+PROBE_TIMEOUT_S = 60
+WORKER_START_TIMEOUT_S = 30
+STOP_GRACE_S = 15
+
+
+class RunError(Exception):
+    """The run could not be started or went wrong beyond a verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What the command line asked for, checked."""
+
+    plan: Plan
+    plan_flags: list[str]
+    """The flags, for Locust, that make this plan: its name and what was overridden."""
+    auto_peak: bool
+    workers: int
+    service_workers: int
+    store: str | None
+    target: str | None
+    slos: list[str]
+    allow_hosts: list[str]
+    folder: Path
+    console: str
+    web: bool = False
+    web_port: int = 8089
+    metrics_port: int | None = None
+
+
+@dataclass(slots=True)
+class Session:
+    """The children of one run, and whether somebody asked it to stop."""
+
+    options: RunOptions
+    console: Console
+    service: Service | None = None
+    master: Child | None = None
+    workers: list[Child] = field(default_factory=list)
+    interrupts: int = 0
+
+    def interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        """Ask the master to end the run; on the second signal, do not wait for it."""
+        self.interrupts += 1
+        if self.master is not None:
+            self.master.send(signal.SIGTERM if self.interrupts == 1 else signal.SIGKILL)
+        elif self.interrupts > 1:
+            raise KeyboardInterrupt
+
+    def close(self) -> None:
+        """End every child that is left."""
+        if self.master is not None:
+            self.master.stop(STOP_GRACE_S)
+        for worker in self.workers:
+            worker.send(signal.SIGTERM)
+        for worker in self.workers:
+            worker.stop(timeout_s=3)
+        if self.service is not None:
+            self.service.stop()
+
+
+def run(options: RunOptions, console: Console) -> ExitCode:
+    """Play a plan, or what the web UI starts; the (last) verdict's exit code.
+
+    Raises `RunError` and `ServiceError`.
+    """
+    session = Session(options, console)
+    options.folder.mkdir(parents=True)
+    with _signals(session):
+        try:
+            host = options.target or _start_service(session)
+            peak = _sized(session, host)
+            if session.interrupts:
+                return ExitCode.ABORTED
+            _lead(session, host, peak)
+        finally:
+            session.close()
+        return _conclude(session)
+
+
+def _start_service(session: Session) -> str:
+    options = session.options
+    store = options.store or f"sqlite:///{(options.folder / 'orders.db').resolve()}"
+    session.service = Service(store, options.folder / "service.log", workers=options.service_workers)
+    return session.service.url
+
+
+def _sized(session: Session, host: str) -> list[str]:
+    """The flags that scale the plan to what the machine can do, unless a peak was asked for."""
+    plan = session.options.plan
+    if not session.options.auto_peak:
+        return []
+    session.console.print("Probing what this machine can do …", style="dim")
+    tps = _probe_target(session, plan, host) if session.options.target else _probe_service(session, plan)
+    peak_tps = max(1, round(tps * PROBE_FRACTION))
+    session.console.print(
+        f"At full speed {tps:,.0f} orders/s in a closed loop; "
+        f"the plan will peak at {peak_tps:,} ({PROBE_FRACTION:.0%}).",
+        soft_wrap=True,
+    )
+    return ["--peak-tps", str(peak_tps)]
+
+
+def _probe_service(session: Session, plan: Plan) -> float:
+    """Probe a service of its own, so that the run starts with empty books."""
+    folder = session.options.folder
+    database = folder / "probe.db"
+    service = Service(
+        f"sqlite:///{database.resolve()}",
+        folder / "service.log",
+        workers=session.options.service_workers,
+    )
+    try:
+        return _probe_target(session, plan, service.url)
+    finally:
+        service.stop()
+        for path in folder.glob("probe.db*"):
+            path.unlink()
+
+
+def _probe_target(session: Session, plan: Plan, host: str) -> float:
+    """What one generator process drives out of `host`, times the generators that will run."""
+    command = [sys.executable, "-m", "loadtest.cli.probe", host]
+    try:
+        done = subprocess.run(  # noqa: S603 - our own program
+            command,
+            input=plan.to_json(),
+            capture_output=True,
+            timeout=PROBE_TIMEOUT_S,
+            check=True,
+            env={**os.environ, **_allowed(session.options)},
+        )
+    except subprocess.SubprocessError as error:
+        words = getattr(error, "stderr", b"") or b""
+        raise RunError(f"the probe of {host} failed: {words.decode(errors='replace')[-500:]}") from error
+    return float(json.loads(done.stdout.splitlines()[-1])["tps"])
+
+
+def _lead(session: Session, host: str, peak: list[str]) -> None:
+    """Start master and workers and wait for the master to end."""
+    options = session.options
+    port = str(free_port())
+    locust = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE)]
+    environment = _allowed(options)
+    flags = _master_flags(options, host) + peak
+    master = Child(
+        "master", [*locust, "--master", "--master-bind-port", port, *flags], environment=environment
+    )
+    session.master = master
+    for name in (f"worker-{number + 1}" for number in range(options.workers)):
+        worker = [*locust, "--worker", "--master-port", port]
+        log = options.folder / f"{name}.log"
+        session.workers.append(Child(name, worker, log=log, environment=environment))
+    if options.web:
+        address = f"http://127.0.0.1:{options.web_port}"
+        session.console.print(
+            f"The web UI is at {address}; Ctrl-C ends it and audits its runs.", soft_wrap=True
+        )
+    while master.running:
+        wait_until(lambda: not master.running, timeout_s=3600)
+
+
+def _master_flags(options: RunOptions, host: str) -> list[str]:
+    folder = str(options.folder)
+    flags = [*options.plan_flags, "--host", host, "--expect-workers", str(options.workers)]
+    flags += ["--console", options.console, "--logfile", f"{folder}/master.log"]
+    flags += [part for expr in options.slos for part in ("--slo", expr)]
+    flags += [part for name in options.allow_hosts for part in ("--allow-host", name)]
+    flags += ["--metrics-port", str(options.metrics_port)] if options.metrics_port is not None else []
+    if options.web:  # several runs, each in a folder of its own below this session's
+        return [*flags, "--web-port", str(options.web_port), "--out", folder]
+    return [*flags, "--headless", "--run-dir", folder]
+
+
+def _conclude(session: Session) -> ExitCode:
+    """Audit every run, draw its report again with the audit, and print its verdict."""
+    folder, web = session.options.folder, session.options.web
+    codes = [
+        _conclude_one(session, path.parent) for path in sorted(folder.glob(f"*/{RESULT}" if web else RESULT))
+    ]
+    if codes:
+        return codes[-1]
+    if web:
+        return ExitCode.PASS
+    if session.interrupts:
+        return ExitCode.ABORTED
+    raise RunError(f"the master left no result in {folder}; its last words are in {folder / 'master.log'}")
+
+
+def _conclude_one(session: Session, folder: Path) -> ExitCode:
+    result = RunResult.read(folder / RESULT)
+    if session.service is not None:
+        result.audit = audit_folder(folder, result.run.id, session.service.store)
+        settle(result)
+        result.write(folder / RESULT)
+        draw(result, folder)
+    print_verdict(result, folder / REPORT, session.console)
+    return ExitCode(result.exit_code)
+
+
+def _allowed(options: RunOptions) -> dict[str, str]:
+    hosts = [*options.plan.targets, *options.allow_hosts]
+    return {"LOADTEST_ALLOW_HOSTS": ",".join(hosts)} if hosts else {}
+
+
+def plan_flags(name: str, **overrides: object) -> list[str]:
+    """What Locust's command line needs to play the same plan; overrides that are None are left out."""
+    given = {f"--{key.replace('_', '-')}": value for key, value in overrides.items() if value is not None}
+    return ["--plan", name, *(part for flag, value in given.items() for part in (flag, str(value)))]
+
+
+def free_port() -> int:
+    """A TCP port of loopback that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def _signals(session: Session) -> Iterator[None]:
+    """Turn SIGINT and SIGTERM into a request to stop, and put the old handlers back."""
+    before = {number: signal.signal(number, session.interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,47 @@
+"""The order service as a child process, on an embedded database, for a run that names no target."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO
+
+from loadtest.cli.children import Child
+
+READY = "ready "
+ADMIN = "admin "
+
+
+class ServiceError(Exception):
+    """The order service did not start; the message has its last words."""
+
+
+class Service:
+    """A running order service; `url` is where it answers."""
+
+    def __init__(self, store: str, log: Path, *, workers: int = 1, stock: int | None = None) -> None:
+        command = [sys.executable, "-m", "target_service", "--host", "127.0.0.1", "--port", "0"]
+        command += ["--admin-port", "0", "--workers", str(workers), "--store", store]
+        if stock is not None:
+            command += ["--stock", str(stock)]
+        self.store = store
+        self._child = Child("order service", command, log=log, stdout=subprocess.PIPE)
+        self.url, self.admin_url = self._wait_until_ready()
+
+    def stop(self) -> int:
+        """Let it drain and end; its exit code."""
+        code = self._child.stop(timeout_s=30)
+        self._child.close()
+        return code
+
+    def _wait_until_ready(self) -> tuple[str, str]:
+        output: IO[bytes] | None = self._child.process.stdout
+        assert output is not None  # noqa: S101 - asked for as a pipe
+        admin = ""
+        for line in iter(output.readline, b""):
+            text = line.decode().strip()
+            if text.startswith(ADMIN):
+                admin = text.removeprefix(ADMIN)
+            elif text.startswith(READY):
+                return text.removeprefix(READY), admin
+        self.stop()
+        raise ServiceError(f"the order service did not start:\n{self._child.last_words()}")

@@ -1,0 +1,98 @@
+"""Request heads as text, composed from as few pieces as possible.
+
+The head of a request is its line, the headers that are the same for every request of the session (prepared
+once per kind of request), and what the caller adds. `Heads` keeps the prepared middle for each combination
+of kind of body and names of added headers, of which a script has a handful; only names matter, since an
+added header replaces the prepared one of its name. Values, which may differ each time (an idempotency key),
+are only joined in.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
+_MOST_PREPARED = 1024
+
+JSON_BODY = (("Content-Type", "application/json"), ("Accept", "application/json"))
+TEXT_BODY = (("Content-Type", "text/plain; charset=utf-8"),)
+FORM_BODY = (("Content-Type", "application/x-www-form-urlencoded; charset=utf-8"),)
+OCTETS_BODY = (("Content-Type", "application/octet-stream"),)
+NO_BODY: tuple[tuple[str, str], ...] = ()
+
+BodyHeaders = tuple[tuple[str, str], ...]
+
+
+class Heads:
+    """Composes the heads of requests that share `defaults`: headers sent unless the caller brings his own.
+
+    `target_prefix` stands before every target: for a proxy, scheme and authority.
+    """
+
+    def __init__(self, defaults: Mapping[str, str], target_prefix: str = "") -> None:
+        check_headers(defaults)
+        self._target_prefix = target_prefix
+        self._defaults = tuple(defaults.items())
+        self._prepared: dict[tuple[BodyHeaders, tuple[str, ...]], tuple[str, bool]] = {}
+
+    def compose(
+        self,
+        method: str,
+        target: str,
+        body_headers: BodyHeaders,
+        added: Mapping[str, str] | None,
+        length: int | None,
+    ) -> bytes:
+        """The bytes of a head, empty line included.
+
+        `target` is the request target, quoted; `added` the caller's headers; `length` the Content-Length, if
+        one is sent. Raises `ValueError` for a header that would break out of its line.
+        """
+        names = tuple(added) if added else ()
+        prepared = self._prepared.get((body_headers, names))
+        if prepared is None:
+            prepared = self._prepare(body_headers, names)
+        middle, framed_by_caller = prepared
+        head = f"{method} {self._target_prefix}{target} HTTP/1.1\r\n{middle}"
+        if added:
+            head += lines_of(added)
+        if length is not None and not framed_by_caller:
+            head += f"Content-Length: {length}\r\n"
+        return (head + "\r\n").encode("latin-1")
+
+    def _prepare(self, body_headers: BodyHeaders, names: tuple[str, ...]) -> tuple[str, bool]:
+        """The lines that no added header replaces, and whether the caller sets the body's framing."""
+        check_names(names)
+        taken = {name.lower() for name in names}
+        ranked = (
+            (*self._defaults, *body_headers)
+            if body_headers is JSON_BODY
+            else (*body_headers, *self._defaults)
+        )
+        last_wins = {name.lower(): (name, value) for name, value in ranked}
+        middle = lines_of(dict(line for key, line in last_wins.items() if key not in taken))
+        prepared = (middle, not taken.isdisjoint({"content-length", "transfer-encoding"}))
+        if len(self._prepared) >= _MOST_PREPARED:
+            self._prepared.clear()
+        self._prepared[(body_headers, names)] = prepared
+        return prepared
+
+
+def lines_of(headers: Mapping[str, str]) -> str:
+    """Header lines, each with its CRLF. Raises `ValueError` if a value holds a line break."""
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if lines.count("\n") != len(headers) or lines.count("\r") != len(headers):
+        raise ValueError("a header's value must not contain line breaks")
+    return lines
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raise `ValueError` for a name that is not a token."""
+    for name in names:
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+            raise ValueError(f"not a header name: {name!r}")
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Raise `ValueError` for a name that is not a token or a value with a line break."""
+    check_names(headers)
+    lines_of(headers)

@@ -1,0 +1,126 @@
+"""The pool a session keeps its connections in, one pool for each host and port.
+
+The connection used last is used first, so that the others can fall idle. A pool holds at most `size`
+connections; requests beyond that wait for one, as they do in FastHttpUser.
+"""
+
+from gevent.event import Event
+
+from loadtest.drive.connection import Connection, ConnectionSettings
+from loadtest.drive.deadlines import deadlines_of_hub
+from loadtest.drive.targets import Address, allowed_targets
+from loadtest.drive.tls import TlsClient, TlsConnection
+from loadtest.drive.urls import Origin
+
+
+class Pool:
+    """Connections to one origin; with `tls`, over TLS; with `proxy` (host and port), through that proxy."""
+
+    __slots__ = (
+        "_deadlines",
+        "_freed",
+        "_idle",
+        "_open_count",
+        "_origin",
+        "_proxy",
+        "_settings",
+        "_size",
+        "_tls",
+    )
+
+    def __init__(
+        self,
+        origin: Origin,
+        settings: ConnectionSettings,
+        size: int,
+        tls: TlsClient | None = None,
+        proxy: tuple[str, int] | None = None,
+    ) -> None:
+        self._origin = origin
+        self._proxy = proxy
+        self._settings = settings
+        self._size = size
+        self._tls = tls
+        self._deadlines = deadlines_of_hub(settings.now_ns)
+        self._idle: list[Connection] = []
+        self._open_count = 0
+        self._freed: Event | None = None
+
+    def acquire(self) -> Connection:
+        """An idle connection, or a new one. Raises `HostNotAllowed` or another `OSError`."""
+        if self._idle:
+            return self._idle.pop()
+        while self._open_count >= self._size:
+            self._await_release()
+            if self._idle:
+                return self._idle.pop()
+        self._open_count += 1
+        try:
+            return self._open()
+        except BaseException:
+            self._forget_one()
+            raise
+
+    def release(self, connection: Connection) -> None:
+        """Give a connection back: for the next request if it can carry one, else to be closed."""
+        if connection.closed or not connection.reader.keep_alive:
+            connection.close()
+            self._forget_one()
+            return
+        self._idle.append(connection)
+        if self._freed is not None:
+            self._announce(self._freed)
+
+    def close(self) -> None:
+        """Close the idle connections; those in use are closed when they are given back."""
+        for connection in self._idle:
+            connection.close()
+        self._open_count -= len(self._idle)
+        self._idle.clear()
+
+    def _open(self) -> Connection:
+        """Connect to the first address that accepts, each new connection beginning with another one."""
+        targets = allowed_targets()
+        if self._proxy is None:
+            addresses = targets.next_addresses(self._origin.host, self._origin.port)
+        else:
+            targets.check(self._origin.host)
+            addresses = targets.next_addresses(*self._proxy)
+        give_up_ns = self._settings.now_ns() + int(self._settings.connect_timeout_s * 1e9)
+        *others, last = addresses
+        for address in others:
+            try:
+                return self._open_to(address, give_up_ns)
+            except ConnectionRefusedError:
+                continue
+        return self._open_to(last, give_up_ns)
+
+    def _open_to(self, address: Address, give_up_ns: int) -> Connection:
+        if self._tls is None:
+            connection = Connection(self._settings, self._deadlines, self._lost)
+        else:
+            connection = secured = TlsConnection(self._settings, self._deadlines, self._lost)
+            secured.secure(
+                self._tls, self._origin.host, "" if self._proxy is None else self._origin.authority
+            )
+        connection.open(address, give_up_ns - self._settings.now_ns())
+        return connection
+
+    def _lost(self, connection: Connection) -> None:
+        self._idle.remove(connection)
+        self._forget_one()
+
+    def _forget_one(self) -> None:
+        self._open_count -= 1
+        if self._freed is not None:
+            self._announce(self._freed)
+
+    def _await_release(self) -> None:
+        if self._freed is None:
+            self._freed = Event()
+        self._freed.wait()
+
+    def _announce(self, freed: Event) -> None:
+        """Let all that wait look again."""
+        self._freed = None
+        freed.set()

@@ -1,0 +1,109 @@
+"""Clients that are not ours: what they fire as Locust's `request` event becomes an outcome of the run.
+
+Locust's FastHttpUser and HttpUser, a gRPC or database user, anything that fires `events.request`, knows
+nothing of arrivals: it tells how long a request took, when it has ended. The greenlet that fires the event
+tells which arrival it served, hence when the request was meant to start: an arrival's first request at the
+arrival's intent, each further one when it began.
+
+For the length of a run this listener stands in the place of Locust's own, which would count the same event by
+its service time: Locust's table, charts and CSV then show the time from intent too, and every request once.
+Our own client never fires the event through Locust, so nothing of it arrives here.
+
+What an event cannot tell: a script that does something between the end of its request and the event, as in a
+`catch_response` block that sleeps, has that time counted into the response time.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from locust.contrib.fasthttp import LocustBadStatusCode
+from locust.env import Environment
+
+from loadtest.clock import Clock
+from loadtest.drive.errors import error_class
+from loadtest.drive.recorder import Recorder, is_locusts_own
+from loadtest.drive.response import outcome_error
+from loadtest.drive.serving import Serving
+from loadtest.records import Outcome
+
+_NS_PER_MS: Final = 1e6
+_VAGUE: Final = ("network", "failure")
+"""Classes that what an error was raised from may say more exactly."""
+_MOST_CAUSES: Final = 8
+
+
+class RequestEvents:
+    """Listens to an environment's `request` event from `open` to `close`."""
+
+    def __init__(self, environment: Environment, recorder: Recorder, serving: Serving, clock: Clock) -> None:
+        self._handlers = environment.events.request._handlers
+        self._recorder = recorder
+        self._serving = serving
+        self._now_ns = clock.now_ns
+        self._replaced: list[Any] = []
+
+    def open(self) -> None:
+        """Take the place of Locust's own listener."""
+        self._replaced = [handler for handler in self._handlers if is_locusts_own(handler)]
+        for handler in self._replaced:
+            self._handlers.remove(handler)
+        self._handlers.insert(0, self.on_request)
+
+    def close(self) -> None:
+        """Give it back. Harmless when closed already."""
+        if self.on_request in self._handlers:
+            self._handlers.remove(self.on_request)
+            self._handlers[:0] = self._replaced
+
+    def on_request(
+        self,
+        request_type: str,
+        name: str,
+        response_time: float | None,
+        response_length: int | None,
+        exception: Exception | str | None = None,
+        **_: Any,
+    ) -> None:
+        """Count one request of the calling greenlet; `response_time` is its service time in milliseconds."""
+        done_ns = self._now_ns()
+        began_ns = done_ns - round((response_time or 0.0) * _NS_PER_MS)
+        error = _as_exception(exception)
+        outcome = Outcome(
+            request_type,
+            name,
+            self._serving.intended_ns(began_ns),
+            began_ns,
+            done_ns,
+            response_length or 0,
+            None if error is None else _error_class(error),
+        )
+        self._recorder.count(outcome, error)
+
+    on_request.counts_for_recorder = True  # type: ignore[attr-defined]  # see `recorder.is_third_party`
+
+
+def _as_exception(exception: Exception | str | None) -> Exception | None:
+    """What scripts pass as `exception`: one, a text, or nothing; Locust takes any true value for a failure."""
+    if not exception:
+        return None
+    return exception if isinstance(exception, Exception) else Exception(str(exception))
+
+
+def _error_class(error: Exception) -> str:
+    """The class of a failure, by the names that failures of our own client have."""
+    status = getattr(getattr(error, "response", None), "status_code", None)  # of requests' HTTPError
+    if isinstance(status, int):
+        return f"status-{status}"
+    if isinstance(error, LocustBadStatusCode):
+        return outcome_error(error)
+    return next((name for name in map(error_class, _causes(error)) if name not in _VAGUE), error_class(error))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception, what it was raised from, and so on: libraries wrap the error that says what happened."""
+    cause: BaseException | None = error
+    for _ in range(_MOST_CAUSES):
+        if cause is None:
+            return
+        yield cause
+        cause = cause.__cause__ or cause.__context__

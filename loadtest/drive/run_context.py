@@ -1,0 +1,59 @@
+"""What a script may want to know of the run it is part of: its id, its seed and its books."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from locust.env import Environment
+
+from loadtest.measure.ledger import Ledger
+
+
+@dataclass(slots=True)
+class RunContext:
+    """One run, as a worker's scripts see it. The ledger is made by the first order that needs it."""
+
+    run_id: str
+    seed: int
+    worker: int
+    """This worker's number in the fleet, from 0."""
+    book: str
+    """Name of this worker's books, unique in the run."""
+    folder: Path | None = None
+    """The run folder; None keeps no books."""
+    _ledger: Ledger | None = None
+
+    @property
+    def ledger(self) -> Ledger | None:
+        """This worker's books, or None where the run keeps none."""
+        if self._ledger is None and self.folder is not None:
+            self._ledger = Ledger(self.folder / "ledger", self.run_id, self.book)
+        return self._ledger
+
+    def random(self, purpose: str) -> Random:
+        """Random numbers for one purpose: the same in every run with the same seed and number of workers."""
+        return Random(f"{self.seed}/{self.worker}/{purpose}")  # noqa: S311 - traffic, not secrets
+
+    def close(self) -> None:
+        """Close the books."""
+        if self._ledger is not None:
+            self._ledger.close()
+            self._ledger = None
+
+
+_contexts: dict[Environment, RunContext] = {}
+_ADHOC = RunContext(run_id="adhoc", seed=1, worker=0, book="adhoc")
+
+
+def run_context(environment: Environment) -> RunContext:
+    """The run that an environment's users take part in; without a plan, one that keeps no books."""
+    return _contexts.get(environment, _ADHOC)
+
+
+def enter_run(environment: Environment, context: RunContext | None) -> None:
+    """Let scripts see a run; None ends it and closes its books."""
+    previous = _contexts.pop(environment, None)
+    if previous is not None:
+        previous.close()
+    if context is not None:
+        _contexts[environment] = context

@@ -1,0 +1,61 @@
+"""Bodies read while they arrive: lines, server-sent events, and the times between them.
+
+An answer that streams (a chat assistant's, a price feed's) is judged by when it begins and whether it keeps
+coming, not by when it ends. `Session.events` records both as endpoints of their own, next to the request
+itself.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+
+class ServerSentEvent(NamedTuple):
+    """One event of a `text/event-stream` (WHATWG HTML, section 9.2)."""
+
+    data: str
+    event: str = "message"
+    id: str = ""
+    received_ns: int = 0
+    """When the piece that completed it arrived, on the session's clock."""
+
+
+def iter_lines(pieces: Iterable[str | bytes]) -> Iterator[str]:
+    """The lines in a stream of UTF-8 `pieces`, each without its line feed; the last one may have had none."""
+    pending = b""
+    for piece in pieces:
+        *lines, pending = (pending + (piece.encode() if isinstance(piece, str) else piece)).split(b"\n")
+        for line in lines:
+            yield line.decode("utf-8", errors="replace")
+    if pending:
+        yield pending.decode("utf-8", errors="replace")
+
+
+class EventParser:
+    """Makes events of a stream's lines. An event ends with an empty line; without one it is dropped."""
+
+    def __init__(self) -> None:
+        self._data: list[str] = []
+        self._event = ""
+        self._id = ""
+
+    def take_line(self, line: str) -> ServerSentEvent | None:
+        """Take in one line, without its line feed; return the event it completes."""
+        line = line.removesuffix("\r")
+        if not line:
+            return self._complete()
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if field == "data":
+            self._data.append(value)
+        elif field == "event":
+            self._event = value
+        elif field == "id" and "\0" not in value:
+            self._id = value
+        return None
+
+    def _complete(self) -> ServerSentEvent | None:
+        data, self._data = self._data, []
+        event, self._event = self._event, ""
+        if not data:
+            return None
+        return ServerSentEvent("\n".join(data), event or "message", self._id)

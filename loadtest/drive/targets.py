@@ -1,0 +1,136 @@
+"""The guard rail: which hosts this process may send to, and what their names resolved to.
+
+A load generator pointed at the wrong host is an attack, so a connection is made to loopback only, unless
+somebody who can start the process listed the host: the plan's `[targets]`, `--allow-host`, or
+`LOADTEST_ALLOW_HOSTS` (comma-separated) for plain Locust. It is asked wherever a connection is made, so
+redirects pass it too. A host that is not listed is refused before its name is looked up: nothing leaves the
+machine.
+
+Names are resolved once and pinned: a change of DNS in the middle of a run neither redirects the load nor
+adds a look-up to a request's time. Connections to a name with several addresses are spread round robin.
+"""
+
+import ipaddress
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from loadtest.drive.errors import HostNotAllowed
+
+ALLOW_HOSTS_VARIABLE = "LOADTEST_ALLOW_HOSTS"
+
+
+class Address(NamedTuple):
+    """Where a socket connects to: the family and what `connect` takes."""
+
+    family: int
+    sockaddr: tuple[Any, ...]
+
+
+Resolve = Callable[[str, int], Sequence[Address]]
+
+
+def resolve_by_system(host: str, port: int) -> list[Address]:
+    """Resolve with the system's resolver (gevent's, where Locust patched it). Raises `socket.gaierror`."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [Address(family, sockaddr) for family, _, _, _, sockaddr in found]
+
+
+class AllowedTargets:
+    """The hosts that may be loaded, and their pinned addresses.
+
+    `max_tps` maps a host's name (or literal address) to the highest rate its owner agreed to, in transactions
+    a second; loopback is always allowed. `resolve` is for tests.
+    """
+
+    def __init__(
+        self, max_tps: Mapping[str, float] | None = None, resolve: Resolve = resolve_by_system
+    ) -> None:
+        self._max_tps = {host.lower(): rate for host, rate in (max_tps or {}).items()}
+        self._resolve = resolve
+        self._pinned: dict[tuple[str, int], cycle[Sequence[Address]]] = {}
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "AllowedTargets":
+        """Loopback and the hosts that `LOADTEST_ALLOW_HOSTS` lists, without a limit to their rate."""
+        hosts = environ.get(ALLOW_HOSTS_VARIABLE, "").split(",")
+        return cls({host.strip(): float("inf") for host in hosts if host.strip()})
+
+    def check(self, host: str) -> None:
+        """Raise `HostNotAllowed` unless `host` is listed, a loopback address or `localhost`. No look-up."""
+        if host.lower() not in self._max_tps and not _is_loopback(host):
+            raise HostNotAllowed(
+                f"host {host!r} is not allowed: only loopback is, unless the plan's [targets], --allow-host "
+                f"or {ALLOW_HOSTS_VARIABLE} lists it"
+            )
+
+    def max_tps(self, host: str) -> float:
+        """The highest rate `host` may be loaded with, in transactions a second; infinite for loopback."""
+        return self._max_tps.get(host.lower(), float("inf"))
+
+    def next_addresses(self, host: str, port: int) -> Sequence[Address]:
+        """The addresses to try for the next connection to `host`; each call begins one address further.
+
+        Raises `HostNotAllowed`; `socket.gaierror` while the name does not resolve.
+        """
+        pinned = self._pinned.get((host, port))
+        if pinned is None:
+            pinned = self._pinned[(host, port)] = cycle(_rotations(self._look_up(host, port)))
+        return next(pinned)
+
+    def spread(self, url: str, targets: Sequence[str]) -> None:
+        """Send what is meant for `url` to the hosts and ports of all `targets` (URLs), in turn by connection.
+
+        The Host header stays that of `url`. Raises `HostNotAllowed`, `socket.gaierror`, or `ValueError` for a
+        target without a host.
+        """
+        addresses: list[Address] = []
+        for target in targets:
+            host, port = _host_and_port(target)
+            addresses += self._look_up(host, port)
+        self._pinned[_host_and_port(url)] = cycle(_rotations(addresses))
+
+    def _look_up(self, host: str, port: int) -> Sequence[Address]:
+        self.check(host)
+        addresses = self._resolve(host, port)
+        if host.lower() not in self._max_tps:
+            for address in addresses:
+                self.check(str(address.sockaddr[0]))  # `localhost` that is not: a hosts file gone wrong
+        return addresses
+
+
+def _host_and_port(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    if not parts.hostname:
+        raise ValueError(f"not a URL with a host: {url!r}")
+    return parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _rotations(addresses: Sequence[Address]) -> list[Sequence[Address]]:
+    return [(*addresses[n:], *addresses[:n]) for n in range(len(addresses))]
+
+
+def _is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+_process_wide = AllowedTargets.from_environment()
+
+
+def allowed_targets() -> AllowedTargets:
+    """The guard rail of this process."""
+    return _process_wide
+
+
+def set_allowed_targets(targets: AllowedTargets) -> None:
+    """Replace the guard rail of this process: connections made from now on pass the new one."""
+    global _process_wide  # noqa: PLW0603 - a guard rail per user class could be forgotten; there is one a process
+    _process_wide = targets

@@ -1,0 +1,269 @@
+"""The master's side of one run, as a state machine without sockets, threads or sleeping.
+
+    WAITING --every worker's users are ready--> RUNNING --the schedule ends, or abort--> DRAINING --finals in--> DONE
+
+*Slots.* In each epoch the live workers hold the slots 0..N-1 of one schedule. When a worker joins or is lost,
+a new epoch begins at a stated plan offset in the near future, with new slots for all; slices are half-open, so
+no arrival is served twice and none falls between two epochs.
+
+*Leases.* A worker serves only arrivals intended before the end of its lease, which every beat extends as long
+as the worker is heard. So when one falls silent the master knows, without asking, the last offset it can have
+served (`Member.leased_ns`); the new epoch begins there or later. A master that dies stops all load within
+`LEASE_NS`. With the figures below a killed worker's share is served again 3 s after its last word.
+
+*Lost.* Arrivals a dead worker was to serve but never reported are `lost`: planned minus scheduled, exactly.
+
+Whoever owns one calls `on_hello`, `on_report` and, about ten times a second, `tick`; messages to workers go
+out through `send`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from loadtest.clock import Clock
+from loadtest.fleet.merge import Merge
+from loadtest.fleet.messages import Ack, Assign, Halt, Hello, Lease, Message, Report
+
+NS_PER_S = 1_000_000_000
+START_LEAD_NS = NS_PER_S // 2
+"""From the decision to start until time zero: enough for every worker to hear of it."""
+BEAT_NS = NS_PER_S // 2
+LEASE_NS = 2 * NS_PER_S
+DOUBT_NS = NS_PER_S
+"""A worker that was not heard for this long gets no longer lease; it reports twice a second."""
+SILENCE_NS = 2 * NS_PER_S
+"""A worker that was not heard for this long is lost."""
+RESLICE_LEAD_NS = NS_PER_S // 4
+HALT_LEAD_NS = NS_PER_S // 10
+FINAL_GRACE_NS = 3 * NS_PER_S
+"""After the drain, how long a final report may take before its worker counts as lost."""
+
+Count = Callable[[int, int, int, int], int]
+"""(slot, slots, from_ns, to_ns) -> how many arrivals that slice of the schedule holds."""
+Send = Callable[[str, Message], None]
+"""(worker, message): delivers a message, at most once."""
+
+
+class Phase(Enum):
+    """Where a run stands."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DRAINING = "draining"
+    DONE = "done"
+
+
+@dataclass(slots=True)
+class Slice:
+    """One worker's share of the schedule in one epoch; `to_ns` is None while it lasts."""
+
+    worker: str
+    slot: int
+    slots: int
+    from_ns: int
+    to_ns: int | None = None
+
+
+@dataclass(slots=True)
+class Member:
+    """One worker as the coordinator sees it."""
+
+    heard_ns: int
+    leased_ns: int = 0
+    ready: bool = False
+    lost: bool = False
+
+
+class Coordinator:
+    """Starts, keeps together and ends one run over a fleet of workers."""
+
+    def __init__(
+        self,
+        run_id: str,
+        *,
+        duration_ns: int,
+        drain_s: float,
+        count: Count,
+        send: Send,
+        clock: Clock,
+        merge: Merge,
+        expected: int = 1,
+        ready_timeout_s: float = 60.0,
+    ) -> None:
+        self.run_id = run_id
+        self.phase = Phase.WAITING
+        self.merge = merge
+        self.notes: list[tuple[float, str]] = []
+        """(plan offset in s, what happened to a worker), for the report."""
+        self.aborted: str | None = None
+        self.slices: list[Slice] = []
+        self._duration_ns = duration_ns
+        self._drain_s = drain_s
+        self._count = count
+        self._send = send
+        self._clock = clock
+        self._expected = expected
+        self._ready_by_ns = clock.now_ns() + int(ready_timeout_s * NS_PER_S)
+        self._members: dict[str, Member] = {}
+        self._names: dict[str, str] = {}
+        self._epoch = 0
+        self._zero_ns = 0
+        self._zero_wall_ns = 0
+        self._beat_due_ns = 0
+        self._halt_ns: int | None = None
+
+    @property
+    def live(self) -> list[str]:
+        """Workers that are ready and not lost, in the order they came."""
+        return [name for name, member in self._members.items() if member.ready and not member.lost]
+
+    @property
+    def offset_ns(self) -> int:
+        """Now, as an offset from the plan's time zero; negative before it."""
+        return self._clock.now_ns() - self._zero_ns if self._zero_ns else 0
+
+    @property
+    def scheduled_to_ns(self) -> int:
+        """Up to which offset the plan has been asked for: now, or where the schedule was ended."""
+        end = self._duration_ns if self._halt_ns is None else self._halt_ns
+        return max(0, min(self.offset_ns, end)) if self.phase is not Phase.WAITING else 0
+
+    def name(self, worker: str) -> str:
+        """What people call a worker: `worker 1` is the first that came."""
+        return self._names.setdefault(worker, f"worker {len(self._names) + 1}")
+
+    def on_hello(self, worker: str, hello: Hello) -> None:
+        """A worker has come, or has got its users ready."""
+        now_ns = self._clock.now_ns()
+        self.name(worker)
+        member = self._members.setdefault(worker, Member(now_ns))
+        joins = hello.ready and (not member.ready or member.lost)
+        member.heard_ns, member.ready, member.lost = now_ns, hello.ready, False
+        if joins and self.phase is Phase.RUNNING:
+            self._note(f"{self.name(worker)} joined")
+            self._reslice()
+
+    def on_report(self, worker: str, report: Report) -> None:
+        """Fold a report once and acknowledge it always. Raises `MessageError` for a malformed one."""
+        self.merge.fold(worker, report)
+        self._send(worker, Ack(self.run_id, report.number))
+        member = self._members.get(worker)
+        if member is not None:
+            member.heard_ns = self._clock.now_ns()
+
+    def tick(self) -> None:
+        """Do whatever time has made due."""
+        if self.phase is Phase.WAITING:
+            self._start_if_ready()
+            return
+        if self.phase is Phase.RUNNING:
+            self._drop_silent()
+            self._beat()
+            if self.offset_ns >= self._duration_ns:
+                self._halt(self._duration_ns, self._drain_s)
+        if self.phase is Phase.DRAINING:
+            self._finish_if_reported()
+
+    def abort(self, reason: str, drain_s: float = 0.5) -> None:
+        """End the schedule now; what is in flight gets `drain_s` seconds. Harmless once the run is ending."""
+        if self.phase is Phase.WAITING:
+            self.aborted, self.phase = reason, Phase.DONE
+        elif self.phase is Phase.RUNNING:
+            self.aborted = reason
+            self._note(f"aborted: {reason}")
+            self._halt(min(self.offset_ns + HALT_LEAD_NS, self._duration_ns), drain_s)
+
+    def planned(self) -> int:
+        """How many arrivals the schedule held, over every slice of every epoch, up to where each ended."""
+        return sum(self._slice_count(slice_) for slice_ in self.slices)
+
+    def _slice_count(self, slice_: Slice) -> int:
+        book = self.merge.workers.get(slice_.worker)
+        ended_ns = book.ended_ns if book is not None and book.final else self.scheduled_to_ns
+        to_ns = ended_ns if slice_.to_ns is None else min(slice_.to_ns, ended_ns)
+        return self._count(slice_.slot, slice_.slots, slice_.from_ns, max(to_ns, slice_.from_ns))
+
+    def _start_if_ready(self) -> None:
+        now_ns = self._clock.now_ns()
+        waiting = [name for name, member in self._members.items() if not member.ready]
+        enough = len(self._members) >= self._expected and not waiting
+        if enough or (now_ns >= self._ready_by_ns and self.live):
+            if not enough:
+                missing = max(self._expected, len(self._members)) - len(self.live)
+                self._note(f"started without {missing} worker(s) that were not ready in time")
+            self._zero_ns = now_ns + START_LEAD_NS
+            self._zero_wall_ns = self._clock.wall_ns() + START_LEAD_NS
+            self.phase = Phase.RUNNING
+            self._assign(0)
+            self._beat()
+        elif now_ns >= self._ready_by_ns:
+            self.aborted, self.phase = "no worker became ready in time", Phase.DONE
+
+    def _assign(self, from_ns: int) -> None:
+        for slice_ in self.slices:
+            if slice_.to_ns is None:
+                slice_.to_ns = max(from_ns, slice_.from_ns)
+        held = {slice_.worker: slice_.to_ns or 0 for slice_ in self.slices}
+        workers = self.live
+        for slot, worker in enumerate(workers):
+            self.slices.append(Slice(worker, slot, len(workers), from_ns))
+            assign = Assign(
+                self.run_id,
+                self._epoch,
+                slot,
+                len(workers),
+                from_ns,
+                held.get(worker, 0),
+                self._zero_wall_ns,
+            )
+            self._send(worker, assign)
+        self._epoch += 1
+
+    def _reslice(self) -> None:
+        leased_ns = [member.leased_ns for member in self._members.values() if member.lost]
+        self._assign(max(self.offset_ns + RESLICE_LEAD_NS, *leased_ns, 0))
+        self._beat_due_ns = 0  # a worker that just joined needs its lease before its first arrival
+        self._beat()
+
+    def _drop_silent(self) -> None:
+        now_ns = self._clock.now_ns()
+        silent = [name for name in self.live if now_ns - self._members[name].heard_ns > SILENCE_NS]
+        for name in silent:
+            self._members[name].lost = True
+            self._note(f"{self.name(name)} was lost: no report for {SILENCE_NS // NS_PER_S} s")
+        if silent and self.live:
+            self._reslice()
+        elif silent:
+            self.abort("the last worker was lost")
+
+    def _beat(self) -> None:
+        now_ns = self._clock.now_ns()
+        if now_ns < self._beat_due_ns:
+            return
+        self._beat_due_ns = now_ns + BEAT_NS
+        for name in self.live:
+            member = self._members[name]
+            if now_ns - member.heard_ns <= DOUBT_NS:
+                member.leased_ns = self.offset_ns + LEASE_NS
+                self._send(name, Lease(self.run_id, member.leased_ns))
+
+    def _halt(self, at_ns: int, drain_s: float) -> None:
+        self._halt_ns = at_ns
+        self.phase = Phase.DRAINING
+        self._finish_by_ns = self._zero_ns + at_ns + int(drain_s * NS_PER_S) + FINAL_GRACE_NS
+        for name in self.live:
+            self._send(name, Halt(self.run_id, at_ns, drain_s))
+
+    def _finish_if_reported(self) -> None:
+        books = self.merge.workers
+        missing = [n for n in self.live if n not in books or not books[n].final or books[n].gaps]
+        if missing and self._clock.now_ns() < self._finish_by_ns:
+            return
+        for name in missing:
+            self._members[name].lost = True
+            self._note(f"{self.name(name)} never sent its final report")
+        self.phase = Phase.DONE
+
+    def _note(self, text: str) -> None:
+        self.notes.append((self.offset_ns / NS_PER_S, text))

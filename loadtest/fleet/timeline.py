@@ -1,0 +1,185 @@
+"""The run second by second, in bounded memory however long it lasts.
+
+Recent seconds are kept whole, because reports of several workers, some of them late, still add to them. Older
+ones are reduced to counters and one packed histogram. When there are more bins than `MAX_BINS`, neighbours are
+added together and bins become twice as long: 24 hours end as bins of 32 s, a minute keeps every second.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from loadtest.measure import codec
+from loadtest.measure.histogram import Histogram
+from loadtest.measure.run_result import TimelinePoint
+from loadtest.measure.window import ARRIVAL, Second
+
+MAX_BINS = 3_600
+WHOLE_SECONDS = 30
+"""Seconds kept whole: longer than any report is late without being a gap."""
+
+PlannedTransactions = Callable[[float, float], float]
+"""How many transactions the plan intends between two offsets, in seconds."""
+
+
+_EMPTY = codec.encode(Histogram())
+
+
+_SUMMED = (
+    "scheduled",
+    "started",
+    "dropped",
+    "requests",
+    "failures",
+    "transactions_started",
+    "transactions_ok",
+    "transactions_failed",
+)
+_HIGHEST = ("in_flight", "backlog", "lag_p99_us")
+
+
+@dataclass(slots=True)
+class _Bin:
+    scheduled: int = 0
+    started: int = 0
+    dropped: int = 0
+    requests: int = 0
+    failures: int = 0
+    transactions_started: int = 0
+    transactions_ok: int = 0
+    transactions_failed: int = 0
+    in_flight: int = 0
+    backlog: int = 0
+    lag_p99_us: float = 0.0
+    response: bytes = _EMPTY
+
+    def add(self, other: "_Bin") -> None:
+        for name in _SUMMED:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in _HIGHEST:
+            setattr(self, name, max(getattr(self, name), getattr(other, name)))
+        self.response = codec.encode(_merged(self.response, other.response))
+
+
+class Timeline:
+    """Bins of equal length, filled from seconds in any order."""
+
+    def __init__(self) -> None:
+        self.bin_s = 1
+        self._bins: dict[int, _Bin] = {}
+        self._whole: dict[int, Second] = {}
+        self._gauges: dict[int, tuple[int, int]] = {}
+
+    def add(self, second: Second) -> None:
+        """Add one worker's second."""
+        whole = self._whole.get(second.index)
+        if whole is None:
+            whole = self._whole[second.index] = Second(second.index)
+        whole.add(second)
+        newest = max(self._whole)
+        for index in [i for i in self._whole if i <= newest - WHOLE_SECONDS]:
+            self._settle(index, self._whole.pop(index))
+
+    def note_gauges(self, index: int, in_flight: int, backlog: int) -> None:
+        """Note how much the fleet had in flight and waiting in second `index`; the highest stays."""
+        known = self._gauges.get(index, (0, 0))
+        self._gauges[index] = (max(known[0], in_flight), max(known[1], backlog))
+
+    def recent(self, seconds: int) -> list[Second]:
+        """The newest `seconds` seconds that are still whole, oldest first."""
+        return [self._whole[index] for index in sorted(self._whole)[-seconds:]]
+
+    def recent_points(self, seconds: int, planned: PlannedTransactions) -> Iterator[TimelinePoint]:
+        """`recent` as points of one second each, oldest first."""
+        for second in self.recent(seconds):
+            bin_ = _reduced(second, *self._gauges.get(second.index, (0, 0)))
+            yield _point(second.index, 1, bin_, planned)
+
+    def points(self, planned: PlannedTransactions) -> Iterator[TimelinePoint]:
+        """The whole run, oldest first; `t_s` is where a bin begins."""
+        merged = {index: _copy(bin_) for index, bin_ in self._bins.items()}
+        for index, second in self._whole.items():
+            self._put(merged, index, second)
+        for number in sorted(merged):
+            yield _point(number * self.bin_s, self.bin_s, merged[number], planned)
+
+    def points_between(self, from_s: int, to_s: int, planned: PlannedTransactions) -> Iterator[TimelinePoint]:
+        """Seconds [from_s, to_s) one by one, as far as they are still whole, also those in which nothing happened."""
+        for index in range(max(from_s, to_s - WHOLE_SECONDS), to_s):
+            second = self._whole.get(index, Second(index))
+            yield _point(index, 1, _reduced(second, *self._gauges.get(index, (0, 0))), planned)
+
+    def _settle(self, index: int, second: Second) -> None:
+        self._put(self._bins, index, second)
+        self._gauges.pop(index, None)
+        if len(self._bins) > MAX_BINS:
+            self._halve()
+
+    def _put(self, bins: dict[int, _Bin], index: int, second: Second) -> None:
+        bin_ = _reduced(second, *self._gauges.get(index, (0, 0)))
+        number = index // self.bin_s
+        if number in bins:
+            bins[number].add(bin_)
+        else:
+            bins[number] = bin_
+
+    def _halve(self) -> None:
+        self.bin_s *= 2
+        halved: dict[int, _Bin] = {}
+        for number, bin_ in self._bins.items():
+            if number // 2 in halved:
+                halved[number // 2].add(bin_)
+            else:
+                halved[number // 2] = bin_
+        self._bins = halved
+
+
+def _point(from_s: int, length_s: int, bin_: _Bin, planned: PlannedTransactions) -> TimelinePoint:
+    response = codec.decode(bin_.response)
+    return TimelinePoint(
+        t_s=from_s,
+        planned_tps=planned(from_s, from_s + length_s) / length_s,
+        started_tps=bin_.transactions_started / length_s,
+        completed_tps=bin_.transactions_ok / length_s,
+        failed_tps=bin_.transactions_failed / length_s,
+        scheduled=bin_.scheduled,
+        started=bin_.started,
+        dropped=bin_.dropped,
+        requests=bin_.requests,
+        failures=bin_.failures,
+        in_flight=bin_.in_flight,
+        backlog=bin_.backlog,
+        response_ms=response.quantiles(),
+        dispatch_lag_p99_ms=bin_.lag_p99_us / 1000,
+        heat=response.heat(),
+    )
+
+
+def _reduced(second: Second, in_flight: int, backlog: int) -> _Bin:
+    response = Histogram()
+    endpoints = [e for (method, _), e in second.endpoints.items() if method != ARRIVAL]
+    for endpoint in endpoints:
+        response.merge(endpoint.response)
+    return _Bin(
+        scheduled=second.scheduled,
+        started=second.started,
+        dropped=second.dropped,
+        requests=sum(endpoint.requests for endpoint in endpoints),
+        failures=sum(endpoint.failures for endpoint in endpoints),
+        transactions_started=second.transactions_started,
+        transactions_ok=second.transactions_ok,
+        transactions_failed=second.transactions_failed,
+        in_flight=in_flight,
+        backlog=backlog,
+        lag_p99_us=second.dispatch_lag.quantile(0.99),
+        response=codec.encode(response),
+    )
+
+
+def _merged(one: bytes, other: bytes) -> Histogram:
+    total = codec.decode(one)
+    codec.merge_into(total, other)
+    return total
+
+
+def _copy(bin_: _Bin) -> _Bin:
+    return _Bin(*(getattr(bin_, name) for name in _Bin.__slots__))

@@ -1,0 +1,69 @@
+"""Numbered reports that survive loss: the worker's half of exactly-once delivery.
+
+Locust sends its statistics once and hopes; a report lost with a connection, or the last one before a quit, is
+gone, and nobody notices. Here each report has a number, is kept until the master acknowledges it, and is sent
+again meanwhile. The master folds each number once (`merge`), so sending too often is harmless and sending too
+seldom shows as a gap.
+"""
+
+from collections.abc import Iterable
+
+from loadtest.fleet.messages import Report, pack_second
+from loadtest.measure.window import Second
+
+RESEND_AFTER_NS = 1_000_000_000
+
+
+class Reporter:
+    """Numbers a worker's reports and keeps each until it is acknowledged."""
+
+    def __init__(self, run_id: str) -> None:
+        self._run_id = run_id
+        self._next = 0
+        self._unacknowledged: dict[int, tuple[int, Report]] = {}
+
+    def report(
+        self,
+        seconds: Iterable[Second],
+        now_ns: int,
+        *,
+        in_flight: int = 0,
+        backlog: int = 0,
+        cpu: float = 0.0,
+        cpu_wait: float = 0.0,
+        final: bool = False,
+        ended_ns: int = 0,
+    ) -> Report:
+        """The next report, remembered as sent at `now_ns` on the run clock."""
+        report = Report(
+            self._run_id,
+            self._next,
+            [pack_second(second) for second in seconds],
+            in_flight,
+            backlog,
+            cpu,
+            cpu_wait,
+            final,
+            ended_ns,
+        )
+        self._unacknowledged[self._next] = (now_ns, report)
+        self._next += 1
+        return report
+
+    def acknowledge(self, number: int) -> None:
+        """Forget a report that is in the master's books; acknowledging it again is harmless."""
+        self._unacknowledged.pop(number, None)
+
+    def due(self, now_ns: int) -> list[Report]:
+        """Reports sent over a second ago and still not acknowledged, oldest first; they count as sent now."""
+        due = [
+            report for sent_ns, report in self._unacknowledged.values() if now_ns - sent_ns >= RESEND_AFTER_NS
+        ]
+        for report in due:
+            self._unacknowledged[report.number] = (now_ns, report)
+        return due
+
+    @property
+    def settled(self) -> bool:
+        """True when every report so far has been acknowledged."""
+        return not self._unacknowledged

@@ -1,0 +1,237 @@
+"""Judges service-level objectives against the record of a run.
+
+An objective is judged over *stretches*: the whole run, one phase of the profile, or every window of some
+length. All three are the same structure (`Stretch`), so a metric is one small function of a stretch, and
+an objective passes when its worst stretch does. A stretch without data fails: an endpoint that answered
+nothing has not met any objective.
+
+Phases and windows need exact histograms of their own, because quantiles of seconds cannot be merged: whoever
+records a run asks `wanted_stretches` which ones to keep. A stretch that was not kept has no data.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+from loadtest.judge.slo_syntax import Slo, SloError, check, matches, parse
+from loadtest.measure.run_result import Buckets, Endpoint, RunResult, SloResult, Stretch
+
+__all__ = [
+    "Slo",
+    "SloError",
+    "check",
+    "evaluate",
+    "holds",
+    "parse",
+    "quantile_ms",
+    "wanted_stretches",
+    "with_unit",
+]
+
+ARRIVAL_PREFIX = "arrival "
+"""Entries that time a whole journey; `*` leaves them out, or every journey would count twice."""
+
+NAMED_QUANTILES = {0.5: "p50", 0.9: "p90", 0.95: "p95", 0.99: "p99", 0.999: "p99_9", 0.9999: "p99_99"}
+
+
+def evaluate(slo: Slo, result: RunResult) -> SloResult:
+    """Judge one objective; the observed value is in the objective's unit. No data fails."""
+    spans = _spans(slo, result.run.phases, result.run.duration_s)
+    if not spans:
+        return _no_data(slo, f"the run has no phase named {slo.phase}")
+    values = [(_observe(slo, _stretch(result, slo, span)), span) for span in spans]
+    empty = [span for value, span in values if value is None]
+    if empty:
+        return _no_data(slo, _why_no_data(slo, empty, len(spans)))
+    known = [(round(value / slo.unit_size, 9), span) for value, span in values if value is not None]
+    observed, span = max(known, key=lambda pair: _badness(slo, pair[0]))
+    note = f"worst of {len(spans)} windows, at {_seconds(span)}" if slo.window_s else ""
+    return SloResult(expr=slo.expr, observed=observed, passed=holds(slo, observed), note=note)
+
+
+def holds(slo: Slo, observed: float) -> bool:
+    """Whether a value, in the objective's own unit, meets its comparison."""
+    return {
+        "<": observed < slo.bound,
+        "<=": observed <= slo.bound,
+        ">": observed > slo.bound,
+        ">=": observed >= slo.bound,
+        "==": observed == slo.bound,
+    }[slo.operator]
+
+
+def with_unit(slo: Slo, value: float | None) -> str:
+    """A value as the objective would write it: `12.5ms`, `0.04%`; `no data` for None.
+
+    Four digits, or as many more as tell it from the objective's bound and from 100 %.
+    """
+    if value is None:
+        return "no data"
+    misleading = {slo.bound, 100.0} - {value}
+    texts = (_fixed(value, decimals) for decimals in _decimals(value))
+    return next(text for text in texts if float(text.replace(",", "")) not in misleading) + slo.unit
+
+
+def _fixed(value: float, decimals: int) -> str:
+    text = f"{value:,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _decimals(value: float) -> range:
+    """The numbers of decimals to try, from four significant digits up to what evaluation keeps."""
+    whole_digits = len(str(int(abs(value)))) if abs(value) >= 1 else 0
+    leading_zeros = -math.floor(math.log10(abs(value))) - 1 if 0 < abs(value) < 1 else 0
+    return range(max(0, 4 - whole_digits + leading_zeros), 13)
+
+
+def wanted_stretches(
+    slos: Iterable[Slo], phases: Sequence[tuple[float, float, str]], duration_s: float
+) -> list[Stretch]:
+    """The empty stretches a run must fill so that every objective can be judged: each phase, each window."""
+    wanted = {(start, end): name for start, end, name in phases}
+    for slo in slos:
+        if slo.phase or slo.window_s:
+            for span in _spans(slo, phases, duration_s):
+                wanted.setdefault(span, "")
+    return [Stretch(name=name, from_s=start, to_s=end) for (start, end), name in wanted.items()]
+
+
+def quantile_ms(buckets: Buckets, quantile: float) -> float | None:
+    """The upper edge, in ms, of the bucket that holds `quantile` (0..1); None where nothing was counted.
+
+    The nearest-rank definition: the smallest value with at least that share at or below it.
+    """
+    rank = quantile * sum(buckets.counts)
+    seen = 0
+    for upper_us, count in zip(buckets.upper_us, buckets.counts, strict=True):
+        seen += count
+        if count and seen >= rank - 1e-9 * rank:  # 0.999 * 1000 is 999.0000000000001 in binary floats
+            return upper_us / 1000
+    return None
+
+
+def _spans(
+    slo: Slo, phases: Sequence[tuple[float, float, str]], duration_s: float
+) -> list[tuple[float, float]]:
+    whole = [(0.0, duration_s)]
+    spans = [(start, end) for start, end, name in phases if name == slo.phase] if slo.phase else whole
+    if slo.window_s is None:
+        return spans
+    return [window for span in spans for window in _windows(span, slo.window_s)]
+
+
+def _windows(span: tuple[float, float], length_s: float) -> list[tuple[float, float]]:
+    """Windows of full length that cover the span; the last may overlap, so that the end is judged."""
+    start, end = span
+    full = int((end - start) / length_s + 1e-9)
+    windows = [(start + i * length_s, start + (i + 1) * length_s) for i in range(full)]
+    if not windows:
+        return [span]
+    if end - windows[-1][1] > 1e-6:
+        windows.append((end - length_s, end))
+    return windows
+
+
+def _stretch(result: RunResult, slo: Slo, span: tuple[float, float]) -> Stretch | None:
+    if not slo.phase and not slo.window_s:
+        return Stretch(
+            name="",
+            from_s=0.0,
+            to_s=result.run.duration_s,
+            endpoints=result.endpoints,
+            arrivals=result.arrivals,
+            transactions=result.transactions.count,
+        )
+    for stretch in result.stretches:
+        if abs(stretch.from_s - span[0]) < 1e-6 and abs(stretch.to_s - span[1]) < 1e-6:
+            return stretch
+    return None
+
+
+def _observe(slo: Slo, stretch: Stretch | None) -> float | None:
+    """The metric's value over one stretch, in the base unit of its kind; None without data."""
+    if stretch is None:
+        return None
+    if slo.endpoint is None:
+        return _RUN_METRICS[slo.metric](stretch)
+    chosen = _chosen(slo.endpoint, stretch.endpoints)
+    requests = sum(endpoint.requests for endpoint in chosen)
+    if not requests:
+        return None
+    if slo.metric == "requests":
+        return requests
+    if slo.metric == "errors":
+        return sum(endpoint.failures for endpoint in chosen) / requests
+    return _latency(slo, chosen)
+
+
+def _chosen(pattern: str, endpoints: dict[str, Endpoint]) -> list[Endpoint]:
+    if pattern in endpoints:
+        return [endpoints[pattern]]
+    journeys = pattern.startswith(ARRIVAL_PREFIX)
+    return [
+        endpoint
+        for name, endpoint in endpoints.items()
+        if matches(pattern, name) and (journeys or not name.startswith(ARRIVAL_PREFIX))
+    ]
+
+
+def _latency(slo: Slo, chosen: list[Endpoint]) -> float | None:
+    service = slo.metric.startswith("service_")
+    latencies = [e.service_ms if service else e.response_ms for e in chosen]
+    counted = [latency for latency in latencies if latency.count]
+    if not counted:
+        return None
+    if slo.metric.endswith("max"):
+        return max(latency.max for latency in counted)
+    if slo.metric.endswith("mean"):
+        return sum(q.mean * q.count for q in counted) / sum(q.count for q in counted)
+    assert slo.quantile is not None  # noqa: S101  # the parser gives every other metric none
+    named = NAMED_QUANTILES.get(round(slo.quantile, 9))
+    if named and len(chosen) == 1 and getattr(counted[0], named):
+        return float(getattr(counted[0], named))
+    return quantile_ms(
+        _merged([e.service_buckets if service else e.response_buckets for e in chosen]), slo.quantile
+    )
+
+
+def _merged(histograms: list[Buckets]) -> Buckets:
+    counts: Counter[int] = Counter()
+    for histogram in histograms:
+        counts.update(dict(zip(histogram.upper_us, histogram.counts, strict=True)))
+    return Buckets(upper_us=sorted(counts), counts=[counts[upper] for upper in sorted(counts)])
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+_RUN_METRICS: dict[str, Callable[[Stretch], float | None]] = {
+    "started_rate": lambda s: _share(s.arrivals.started, s.arrivals.planned),
+    # Cancelled arrivals were ended by the harness itself and say nothing about the target.
+    "availability": lambda s: _share(s.arrivals.ok, s.arrivals.ok + s.arrivals.failed + s.arrivals.dropped),
+    "dropped": lambda s: s.arrivals.dropped if s.arrivals.planned else None,
+    "lost": lambda s: s.arrivals.lost if s.arrivals.planned else None,
+    "goodput": lambda s: s.transactions / (s.to_s - s.from_s) if s.arrivals.planned else None,
+}
+
+
+def _badness(slo: Slo, observed: float) -> float:
+    if slo.operator == "==":
+        return abs(observed - slo.bound)
+    return observed if slo.operator.startswith("<") else -observed
+
+
+def _no_data(slo: Slo, why: str) -> SloResult:
+    return SloResult(expr=slo.expr, observed=None, passed=False, note=f"no data is not a pass: {why}")
+
+
+def _why_no_data(slo: Slo, empty: list[tuple[float, float]], spans: int) -> str:
+    what = f"nothing was measured of {slo.endpoint}" if slo.endpoint else "no arrival was planned"
+    if slo.window_s:
+        return f"{what} in {len(empty)} of {spans} windows, first at {_seconds(empty[0])}"
+    return f"{what} during {slo.phase}" if slo.phase else what
+
+
+def _seconds(span: tuple[float, float]) -> str:
+    return f"{span[0]:g}-{span[1]:g} s"

@@ -1,0 +1,56 @@
+"""The verdict of a run, in the order in which one thing makes another meaningless.
+
+    INVALID   the generator failed: nothing else can be said           exit 11
+    ABORTED   stopped before its end: what was seen is incomplete      exit 12
+    AUDIT     the service's books are wrong: speed does not matter     exit 13
+    FAIL      an objective was missed                                  exit 10
+    PASS      everything held                                          exit 0
+
+A run that was stopped by hand is ABORTED even if its generator was late, because whoever stopped it knows.
+"""
+
+from collections.abc import Sequence
+
+from loadtest.exit_codes import ExitCode
+from loadtest.judge.slo import evaluate
+from loadtest.judge.slo_syntax import Slo
+from loadtest.judge.validity import INVALID, judge_validity
+from loadtest.measure.run_result import RunResult
+
+VERDICTS = {
+    ExitCode.PASS: "PASS",
+    ExitCode.SLO_FAIL: "FAIL",
+    ExitCode.INVALID: "INVALID",
+    ExitCode.ABORTED: "ABORTED",
+    ExitCode.AUDIT_MISMATCH: "AUDIT",
+}
+
+
+def judge(result: RunResult, slos: Sequence[Slo], *, aborted: str | None) -> RunResult:
+    """Fill in validity, objectives, verdict and exit code; returns the same record."""
+    result.validity = judge_validity(result)
+    result.slo = [evaluate(slo, result) for slo in slos]
+    if aborted is not None:
+        result.validity.reasons.insert(0, f"stopped after {result.run.duration_s:.1f} s: {aborted}")
+        result.verdict, result.exit_code = VERDICTS[ExitCode.ABORTED], int(ExitCode.ABORTED)
+        return result
+    return settle(result)
+
+
+def settle(result: RunResult) -> RunResult:
+    """Draw verdict and exit code from what is in the record; again when an audit has been added to it."""
+    if result.verdict == VERDICTS[ExitCode.ABORTED]:
+        return result
+    code = _exit_code(result)
+    result.verdict, result.exit_code = VERDICTS[code], int(code)
+    return result
+
+
+def _exit_code(result: RunResult) -> ExitCode:
+    if result.validity.verdict == INVALID:
+        return ExitCode.INVALID
+    if result.audit is not None and not result.audit.balanced:
+        return ExitCode.AUDIT_MISMATCH
+    if not all(objective.passed for objective in result.slo):
+        return ExitCode.SLO_FAIL
+    return ExitCode.PASS

@@ -1,0 +1,200 @@
+"""Histograms of latency: exact counts in log-linear buckets, so that merging loses nothing.
+
+Values are integer microseconds from 1 us to 1 hour. Every octave [2^k, 2^(k+1)) is divided into 128 buckets
+of equal width (values below 256 us have a bucket each), so a bucket's highest and lowest value differ by less
+than 1/128 = 0.8 %: the scheme of HdrHistogram (hdrhistogram.org), with a precision between its two and three
+digits. Buckets sit at fixed places, hence histograms of any workers and seconds merge by adding counts, and a
+quantile of the merged one is a quantile of all their values together, to 0.8 %. Count, sum, minimum and
+maximum are exact.
+
+Counts are kept in a dict of the buckets that were hit, mostly a few dozen in a second, so that merging and
+sending cost only those. A value out of range is counted at the range's end and in a counter of its own:
+nothing is dropped.
+"""
+
+from collections import defaultdict
+from math import ceil
+
+from loadtest.measure.run_result import Buckets, Quantiles
+
+MIN_US = 1
+MAX_US = 3_600_000_000
+"""One hour."""
+
+_SUB_BUCKET_BITS = 7
+_LINEAR_US = 1 << (_SUB_BUCKET_BITS + 1)
+"""Below this every value has a bucket of its own."""
+
+HEAT_BITS = 2
+"""The heat map's coarse buckets: 2^2 = 4 to an octave."""
+
+
+def bucket_of(value_us: int) -> int:
+    """The index of the bucket a value in range falls in."""
+    if value_us < _LINEAR_US:
+        return value_us
+    shift = value_us.bit_length() - (_SUB_BUCKET_BITS + 1)
+    return (shift << _SUB_BUCKET_BITS) + (value_us >> shift)
+
+
+def upper_us(bucket: int) -> int:
+    """The highest value that falls in a bucket."""
+    if bucket < _LINEAR_US:
+        return bucket
+    shift = (bucket >> _SUB_BUCKET_BITS) - 1
+    return ((bucket - (shift << _SUB_BUCKET_BITS) + 1) << shift) - 1
+
+
+BUCKETS = bucket_of(MAX_US) + 1
+"""How many buckets there are: 3,287."""
+
+
+class Histogram:
+    """How often each latency occurred."""
+
+    __slots__ = ("above", "below", "counts", "max_us", "min_us", "sum_us")
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.counts: defaultdict[int, int] = defaultdict(int)
+        """Values counted in each bucket that was hit, by `bucket_of`."""
+        self.sum_us = 0
+        self.min_us = MAX_US
+        """The lowest value; the range's upper end while empty."""
+        self.max_us = 0
+        """The highest value; 0 while empty."""
+        self.below = 0
+        """How many of the values were under 1 us, and counted as 1 us."""
+        self.above = 0
+        """How many of the values were over one hour, and counted as one hour."""
+
+    @property
+    def count(self) -> int:
+        """How many values were recorded."""
+        return sum(self.counts.values())
+
+    @property
+    def mean_us(self) -> float:
+        """The mean in microseconds; 0 if empty."""
+        return self.sum_us / self.count if self.counts else 0.0
+
+    def record_ns(self, value_ns: int) -> None:
+        """Count one value in nanoseconds, rounded to the nearest microsecond.
+
+        The hot path: two calls a request. A value out of range is always a new minimum or maximum, or equal
+        to one that was clamped, so only those branches need to look for it.
+        """
+        value_us = (value_ns + 500) // 1000
+        if value_us < self.min_us:
+            if value_us < MIN_US:
+                value_us = MIN_US
+                self.below += 1
+            self.min_us = value_us
+        if value_us > self.max_us:
+            if value_us > MAX_US:
+                value_us = MAX_US
+                self.above += 1
+            self.max_us = value_us
+        self.sum_us += value_us
+        if value_us < _LINEAR_US:
+            self.counts[value_us] += 1
+        else:  # bucket_of, without the call
+            shift = value_us.bit_length() - 8
+            self.counts[(shift << 7) + (value_us >> shift)] += 1
+
+    def record_us(self, value_us: int) -> None:
+        """Count one value in microseconds."""
+        self.record_many(value_us, 1)
+
+    def record_many(self, value_us: int, n: int) -> None:
+        """Count a value in microseconds `n` times. Raises ValueError for a negative `n`."""
+        if n < 0:
+            raise ValueError(f"expected a count of 0 or more, got {n}")
+        if n == 0:
+            return
+        self.below += n * (value_us < MIN_US)
+        self.above += n * (value_us > MAX_US)
+        value_us = min(max(value_us, MIN_US), MAX_US)
+        self.min_us = min(self.min_us, value_us)
+        self.max_us = max(self.max_us, value_us)
+        self.sum_us += n * value_us
+        self.counts[bucket_of(value_us)] += n
+
+    def merge(self, other: "Histogram") -> None:
+        """Count everything that `other` counted, which is left as it is."""
+        counts = self.counts
+        for bucket, n in other.counts.items():
+            counts[bucket] += n
+        self.sum_us += other.sum_us
+        self.min_us = min(self.min_us, other.min_us)
+        self.max_us = max(self.max_us, other.max_us)
+        self.below += other.below
+        self.above += other.above
+
+    def quantile(self, q: float) -> int:
+        """The value, in microseconds, that a share `q` of all values does not exceed; 0 if empty.
+
+        It is the value of rank ceil(q * count), at least rank 1, in ascending order, reported as the highest
+        value of its bucket (at most the maximum): never too low, and less than 0.8 % too high. Raises
+        ValueError unless 0 <= q <= 1.
+        """
+        return self._quantiles((q,))[0]
+
+    def quantiles(self) -> Quantiles:
+        """Count, mean, maximum and the usual quantiles, in milliseconds."""
+        p50, p90, p95, p99, p99_9, p99_99 = self._quantiles((0.5, 0.9, 0.95, 0.99, 0.999, 0.9999))
+        return Quantiles(
+            count=self.count,
+            p50=p50 / 1000,
+            p90=p90 / 1000,
+            p95=p95 / 1000,
+            p99=p99 / 1000,
+            p99_9=p99_9 / 1000,
+            p99_99=p99_99 / 1000,
+            max=self.max_us / 1000,
+            mean=self.mean_us / 1000,
+        )
+
+    def buckets(self) -> Buckets:
+        """Every bucket that was hit, ascending."""
+        items = sorted(self.counts.items())
+        return Buckets(
+            upper_us=[min(upper_us(bucket), self.max_us) for bucket, _ in items], counts=[n for _, n in items]
+        )
+
+    def heat(self) -> list[tuple[int, int]]:
+        """(highest microsecond, count) of four coarse buckets to an octave, ascending, for a heat map."""
+        coarse: defaultdict[int, int] = defaultdict(int)
+        for bucket, n in self.counts.items():
+            value_us = upper_us(bucket)
+            shift = max(value_us.bit_length() - HEAT_BITS - 1, 0)
+            coarse[(((value_us >> shift) + 1) << shift) - 1] += n
+        return sorted(coarse.items())
+
+    def _quantiles(self, ascending: tuple[float, ...]) -> list[int]:
+        if not all(0 <= q <= 1 for q in ascending):
+            raise ValueError(f"expected quantiles from 0 to 1, got {ascending}")
+        if not self.counts:
+            return [0] * len(ascending)
+        count = self.count
+        # 0.07 * 100 is 7.000000000000001 in binary, and means rank 7.
+        ranks = [max(1, ceil(round(q * count, 6))) for q in ascending]
+        found: list[int] = []
+        reached = 0
+        for bucket, n in sorted(self.counts.items()):
+            reached += n
+            while len(found) < len(ranks) and ranks[len(found)] <= reached:
+                found.append(min(upper_us(bucket), self.max_us))
+        return found
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both counted the same."""
+        if not isinstance(other, Histogram):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+
+    __hash__ = None  # type: ignore[assignment]  # it changes, so it must not be a key
+
+    def __repr__(self) -> str:
+        """What a failing test shows."""
+        return f"Histogram(count={self.count}, min_us={self.min_us}, max_us={self.max_us})"

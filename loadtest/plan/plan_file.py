@@ -1,0 +1,393 @@
+"""Plan files: a load test written down in TOML, and the `Plan` it becomes once every key is checked.
+
+The file's tables are read as the structs with a leading underscore, which say what each key may hold. A
+`Plan` is what remains: plain values, complete in itself (a CSV's knots are in it), so that the master can
+send it to the workers as JSON. Whatever is wrong is a `PlanError` that names the file, the key and what was
+expected, and it is raised here, before any traffic.
+
+How the numbers relate. A curve is in fractions of the peak: `peak_tps` is the rate of transactions at 1.0.
+The time axis of the curve is multiplied by `time_scale`, so a plan of 30 minutes plays in 3 at a scale of
+0.1: as high, ten times as steep, and with a tenth of the arrivals. Then the plan is cut to `duration_s`,
+which is in seconds as played.
+"""
+
+import re
+import tomllib
+from importlib.resources import files
+from math import isfinite
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from loadtest.plan.duration import format_duration, parse_duration
+from loadtest.plan.mix import Mix
+from loadtest.plan.plan_error import PlanError, converted, explained, suggestion
+from loadtest.plan.profile import Phase, Piecewise, constant, knots
+from loadtest.plan.schedule import Poisson, Schedule, Uniform
+from loadtest.plan.singles_day import CURVES
+
+__all__ = ["Abort", "Curve", "Plan", "PlanError", "Scenario", "shipped_plans"]
+
+ArrivalKind = Annotated[str, Meta(pattern="^(uniform|poisson)$")]
+Positive = Annotated[float, Meta(gt=0)]
+AtLeastOne = Annotated[int, Meta(ge=1)]
+Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+NAMED_CURVES = (*CURVES, "constant")
+_SHIPPED = files("loadtest.plan") / "plans"
+_TRANSACTIONS_TOLERANCE = 1e-9
+
+
+class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
+    """What some of the arrivals do."""
+
+    user: str
+    """A Locust user class, "module:Class"."""
+    per_transaction: Positive = 1.0
+    """Arrivals of it for each transaction."""
+    transaction: bool = False
+    """Whether each of its arrivals is a transaction. If no scenario says so, the first one is."""
+
+
+class Abort(Struct, frozen=True, forbid_unknown_fields=True):
+    """When to stop a run that has gone wrong."""
+
+    unless: tuple[str, ...] = ()
+    """SLOs; breaching one for `after_s` ends the run."""
+    after_s: Positive = 5.0
+
+
+class Curve(Struct, frozen=True, forbid_unknown_fields=True):
+    """The shape of the traffic, in fractions of the peak over seconds: a named curve, or knots."""
+
+    name: str | None = None
+    knots: tuple[tuple[float, float], ...] = ()
+    phases: tuple[Phase, ...] = ()
+    """Of the knots; a named curve has its own."""
+
+    def profile(self, at_least_s: float = 0.0) -> Piecewise:
+        """The curve. "constant" and knots hold their last rate until `at_least_s`. Raises ValueError."""
+        if self.name == "constant":
+            return constant(1.0, max(at_least_s, 1.0))
+        if self.name is not None:
+            return CURVES[self.name]()
+        return Piecewise(knots(self.knots).segments, self.phases).hold(at_least_s)
+
+
+class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A load test, checked and complete. Made by `load` or `from_json`, varied by `with_overrides`."""
+
+    name: str
+    peak_tps: Positive
+    """Transactions per second where the curve is at 1.0."""
+    duration_s: Positive
+    """How long it plays."""
+    time_scale: Positive = 1.0
+    """Seconds played for each second of the curve."""
+    arrivals: ArrivalKind = "uniform"
+    seed: Seed = 1
+    virtual_users: AtLeastOne = 1000
+    """Locust users that serve the arrivals, over all workers."""
+    patience_s: Positive = 10.0
+    """How long an arrival may wait for an idle user before it is dropped."""
+    curve: Curve
+    scenarios: tuple[Scenario, ...]
+    """At least one; at least one of them is the transaction."""
+    slos: tuple[str, ...] = ()
+    abort: Abort = Abort()
+    targets: dict[str, float] = {}
+    """Hosts beyond loopback that may be loaded, each with its highest rate in requests per second."""
+
+    @classmethod
+    def load(cls, name_or_path: str | Path) -> "Plan":
+        """Read a shipped plan by its name, or a `.toml` file by its path. Raises PlanError."""
+        path = Path(name_or_path)
+        if path.suffix == ".toml":
+            return _read(path)
+        shipped = shipped_plans()
+        if str(name_or_path) not in shipped:
+            raise PlanError(
+                f'unknown plan "{name_or_path}"{suggestion(str(name_or_path), shipped)}; '
+                f"expected one of {', '.join(shipped)}, or the path of a .toml file"
+            )
+        return _read(Path(str(_SHIPPED / f"{name_or_path}.toml")))
+
+    @classmethod
+    def from_json(cls, data: bytes) -> "Plan":
+        """A plan that `to_json` wrote. Raises PlanError."""
+        try:
+            plan = msgspec.json.decode(data, type=cls)
+        except msgspec.DecodeError as error:
+            raise PlanError(f"plan sent as JSON: {explained(error)}") from error
+        _check(plan, "plan sent as JSON")
+        return plan
+
+    def to_json(self) -> bytes:
+        """The plan as JSON, complete in itself."""
+        return msgspec.json.encode(self)
+
+    def with_overrides(
+        self,
+        *,
+        peak_tps: float | None = None,
+        duration_s: float | None = None,
+        time_scale: float | None = None,
+        seed: int | None = None,
+        arrivals: str | None = None,
+        virtual_users: int | None = None,
+        patience_s: float | None = None,
+    ) -> "Plan":
+        """The plan with what is not None put in its place. Raises PlanError.
+
+        A `time_scale` without a `duration_s` stretches the duration too, so that the same part of the curve
+        plays; a `duration_s` is always in seconds as played.
+        """
+        if time_scale is not None and duration_s is None and time_scale > 0:
+            duration_s = self.duration_s * time_scale / self.time_scale
+        changes = {
+            "peak_tps": peak_tps,
+            "duration_s": duration_s,
+            "time_scale": time_scale,
+            "seed": seed,
+            "arrivals": arrivals,
+            "virtual_users": virtual_users,
+            "patience_s": patience_s,
+        }
+        values = msgspec.to_builtins(self) | {
+            key: value for key, value in changes.items() if value is not None
+        }
+        plan = converted(values, Plan, f"plan {self.name}")
+        _check(plan, f"plan {self.name}")
+        return plan
+
+    def profile(self) -> Piecewise:
+        """Transactions per second over the seconds as played: scaled to `peak_tps`, stretched, and cut."""
+        whole = self.curve.profile(at_least_s=self.duration_s / self.time_scale)
+        return whole.scale(self.peak_tps).stretch(self.time_scale).cut(self.duration_s)
+
+    def schedule(self, scenario_index: int) -> Schedule:
+        """When the arrivals of one scenario are due."""
+        rate = self.profile().scale(self.scenarios[scenario_index].per_transaction)
+        if self.arrivals == "uniform":
+            return Uniform(rate)
+        return Poisson(rate, seed=f"{self.seed}/{scenario_index}")
+
+    def mix(self) -> Mix:
+        """When the arrivals of all scenarios are due, as one stream."""
+        return Mix([self.schedule(i) for i in range(len(self.scenarios))])
+
+
+def shipped_plans() -> list[str]:
+    """The names of the plans that come with the package, sorted."""
+    return sorted(
+        entry.name.removesuffix(".toml") for entry in _SHIPPED.iterdir() if entry.name.endswith(".toml")
+    )
+
+
+class _ProfileTable(Struct, frozen=True, forbid_unknown_fields=True):
+    curve: str | None = None
+    knots: list[tuple[str, float]] | None = None
+    csv: str | None = None
+    phases: tuple[tuple[str, str, str], ...] = ()
+
+
+class _SloTable(Struct, frozen=True, forbid_unknown_fields=True):
+    expr: str
+    endpoint: str | None = None
+
+
+class _AbortTable(Struct, frozen=True, forbid_unknown_fields=True):
+    unless: tuple[str, ...] = ()
+    after: str = "5s"
+
+
+class _PlanTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    name: str | None = None
+    peak_tps: Positive
+    duration: str | None = None
+    time_scale: Positive = 1.0
+    arrivals: ArrivalKind = "uniform"
+    seed: Seed = 1
+    virtual_users: AtLeastOne = 1000
+    patience_s: Positive = 10.0
+    profile: _ProfileTable
+    scenario: tuple[Scenario, ...]
+    slo: tuple[_SloTable, ...] = ()
+    abort: _AbortTable = _AbortTable()
+    targets: dict[str, Positive] = {}
+
+
+_KEYS = sorted(
+    {
+        key
+        for table in (_PlanTable, _ProfileTable, Scenario, _SloTable, _AbortTable)
+        for key in table.__struct_fields__
+    }
+)
+
+
+def _read(path: Path) -> Plan:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PlanError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PlanError(f"{path}: expected TOML: {error}") from error
+    table = converted(document, _PlanTable, str(path), _KEYS)
+    curve = _curve(table.profile, path)
+    plan = Plan(
+        name=table.name or path.stem,
+        peak_tps=table.peak_tps,
+        duration_s=_played_s(table, curve, path),
+        time_scale=table.time_scale,
+        arrivals=table.arrivals,
+        seed=table.seed,
+        virtual_users=table.virtual_users,
+        patience_s=table.patience_s,
+        curve=curve,
+        scenarios=_with_transaction(table.scenario),
+        slos=tuple(_slo(slo) for slo in table.slo),
+        abort=Abort(table.abort.unless, _duration(table.abort.after, f"{path}: abort.after")),
+        targets=table.targets,
+    )
+    _check(plan, str(path))
+    return plan
+
+
+def _played_s(table: _PlanTable, curve: Curve, path: Path) -> float:
+    """The file's duration, or else the whole curve's."""
+    if table.duration is not None:
+        played_s = _duration(table.duration, f"{path}: duration")
+        if played_s == 0:
+            raise PlanError(f"{path}: duration: expected more than 0 s")
+        return played_s
+    if curve.name == "constant":
+        raise PlanError(f"{path}: duration: expected with curve constant, which has no end of its own")
+    _check_curve(curve, str(path))
+    return curve.profile().duration_s * table.time_scale
+
+
+def _curve(table: _ProfileTable, path: Path) -> Curve:
+    given = [key for key in ("curve", "knots", "csv") if getattr(table, key) is not None]
+    if len(given) != 1:
+        found = f"got {' and '.join(given)}" if given else "got none"
+        raise PlanError(f"{path}: profile: expected exactly one of curve, knots and csv, {found}")
+    phases = tuple(
+        Phase(_duration(a, f"{path}: profile.phases"), _duration(b, f"{path}: profile.phases"), name)
+        for a, b, name in table.phases
+    )
+    if table.curve is not None:
+        if phases:
+            raise PlanError(
+                f"{path}: profile.phases: expected with knots or csv only; a named curve has its own"
+            )
+        return Curve(name=table.curve)
+    if table.csv is not None:
+        return Curve(knots=_read_csv(path.parent / table.csv), phases=phases)
+    where = f"{path}: profile.knots"
+    return Curve(knots=tuple((_duration(t, where), rate) for t, rate in table.knots or ()), phases=phases)
+
+
+def _read_csv(path: Path) -> tuple[tuple[float, float], ...]:
+    """Knots from lines of `seconds,fraction`; a first line that is no number is a heading."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlanError(f"{path}: cannot be read: {error}") from error
+    points = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            seconds, fraction = (float(cell) for cell in line.split(","))
+        except ValueError:
+            if number == 1 or not line.strip():
+                continue
+            raise PlanError(f'{path}, line {number}: expected "seconds,fraction", got "{line}"') from None
+        points.append((seconds, fraction))
+    return tuple(points)
+
+
+def _with_transaction(scenarios: tuple[Scenario, ...]) -> tuple[Scenario, ...]:
+    """The same scenarios; the first is the transaction if none says it is."""
+    if not scenarios or any(scenario.transaction for scenario in scenarios):
+        return scenarios
+    return (msgspec.structs.replace(scenarios[0], transaction=True), *scenarios[1:])
+
+
+def _slo(table: _SloTable) -> str:
+    """`endpoint = "POST /orders", expr = "p99 < 1s"` is another way to write `p99(POST /orders) < 1s`."""
+    if table.endpoint is None:
+        return table.expr
+    measure, _, rest = table.expr.strip().partition(" ")
+    return f"{measure}({table.endpoint}) {rest}"
+
+
+def _duration(text: str, where: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise PlanError(f"{where}: {error}") from error
+
+
+def _check(plan: Plan, source: str) -> None:
+    """Whatever the types cannot say. Raises PlanError."""
+    _check_numbers(msgspec.to_builtins(plan), source)
+    _check_scenarios(plan, source)
+    _check_curve(plan.curve, source)
+    try:
+        longest_s = plan.curve.profile(plan.duration_s / plan.time_scale).duration_s * plan.time_scale
+        if plan.duration_s > longest_s * (1 + 1e-9):
+            raise PlanError(
+                f"{source}: duration: expected at most {format_duration(longest_s)}, which is all there is "
+                f"of curve {plan.curve.name} at time scale {plan.time_scale:g}, "
+                f"got {format_duration(plan.duration_s)}"
+            )
+        total = plan.profile().total
+    except PlanError:
+        raise
+    except (ValueError, OverflowError) as error:
+        raise PlanError(f"{source}: profile: {error}") from error
+    if total < 1:
+        raise PlanError(f"{source}: profile: expected at least one transaction, got {total:g}")
+
+
+def _check_curve(curve: Curve, source: str) -> None:
+    for phase in curve.phases:
+        if phase.to_s <= phase.from_s:
+            raise PlanError(f"{source}: profile.phases: expected {phase.name} to end after it starts")
+    if curve.name is not None and curve.name not in NAMED_CURVES:
+        raise PlanError(
+            f'{source}: profile.curve: unknown curve "{curve.name}"{suggestion(curve.name, NAMED_CURVES)}; '
+            f"expected one of {', '.join(NAMED_CURVES)}"
+        )
+    try:
+        curve.profile()
+    except ValueError as error:
+        raise PlanError(f"{source}: profile: {error}") from error
+
+
+def _check_scenarios(plan: Plan, source: str) -> None:
+    for i, scenario in enumerate(plan.scenarios):
+        if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", scenario.user, re.ASCII):
+            raise PlanError(f'{source}: scenario[{i}].user: expected "module:Class", got "{scenario.user}"')
+    transactions = [s.per_transaction for s in plan.scenarios if s.transaction]
+    if not transactions:
+        raise PlanError(f"{source}: scenario: expected at least one [[scenario]] that is the transaction")
+    if abs(sum(transactions) - 1) > _TRANSACTIONS_TOLERANCE:
+        raise PlanError(
+            f"{source}: scenario: expected per_transaction of the scenarios that are transactions "
+            f"to add up to 1, got {sum(transactions):g}"
+        )
+
+
+def _check_numbers(value: Any, source: str, key: str = "") -> None:
+    """TOML has nan and inf; a plan has no use for them."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _check_numbers(inner, source, f"{key}.{name}".lstrip("."))
+    elif isinstance(value, list | tuple):
+        for i, inner in enumerate(value):
+            _check_numbers(inner, source, f"{key}[{i}]")
+    elif isinstance(value, float) and not isfinite(value):
+        raise PlanError(f"{source}: {key}: expected a finite number, got {value}")

@@ -1,0 +1,213 @@
+"""The master's side of a run: from Locust's start button to the verdict.
+
+One `MasterRun` lives from the moment Locust's shape first asks for users until the artefacts are written. It
+owns the coordinator, looks at it every `TICK_S`, shows progress, and delivers the result once, whichever way
+the run ends: the plan is over, the stop button, a signal, abort-on-fail.
+"""
+
+import logging
+import platform
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import gevent
+import psutil
+from locust.env import Environment
+from locust.runners import Runner
+from rich.console import Console
+
+from loadtest.clock import SystemClock
+from loadtest.exit_codes import ExitCode
+from loadtest.fleet.coordinator import Coordinator, Phase
+from loadtest.fleet.merge import Merge
+from loadtest.fleet.messages import Hello, Message, Report
+from loadtest.fleet.snapshot import progress, snapshot
+from loadtest.fleet.transport import send_to_worker
+from loadtest.judge.abort import AbortCondition, AbortDetector
+from loadtest.judge.slo import wanted_stretches
+from loadtest.judge.slo_syntax import Slo
+from loadtest.judge.verdict import judge
+from loadtest.measure.run_result import RunInfo, RunResult
+from loadtest.plan.plan_file import Plan
+from loadtest.publish.run_folder import REPORT, deliver
+from loadtest.publish.summary import print_verdict
+
+TICK_S = 0.05
+ABORT_WAIT_S = 2.0
+NS_PER_S = 1_000_000_000
+
+logger = logging.getLogger(__name__)
+OnLive = Callable[["MasterRun"], None]
+
+
+class MasterRun:
+    """One run, as the master leads it."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        runner: Runner,
+        plan: Plan,
+        slos: list[Slo],
+        aborts: list[AbortCondition],
+        *,
+        folder: Path,
+        workers: int,
+    ) -> None:
+        self.plan = plan
+        self.folder = folder
+        self.info = run_info(plan, environment.host, folder)
+        self.result: RunResult | None = None
+        """The final result, once it is delivered."""
+        self._slos = slos
+        self._abort = AbortDetector(aborts)
+        self._judged_s = 0
+        self._runner = runner
+        self._profile = plan.profile()
+        stretches = wanted_stretches(slos, self.info.phases, plan.duration_s)
+        self._stretches = [(s.from_s, s.to_s, s.name) for s in stretches]
+        mix = plan.mix()
+        self.coordinator = Coordinator(
+            self.info.id,
+            duration_ns=round(plan.duration_s * NS_PER_S),
+            drain_s=plan.patience_s,
+            count=lambda slot, slots, from_ns, to_ns: sum(mix.counts(slot, slots, from_ns, to_ns)),
+            send=lambda worker, message: send_to_worker(runner, worker, message),
+            clock=SystemClock(),
+            merge=Merge([(from_s, to_s) for from_s, to_s, _ in self._stretches]),
+            expected=workers,
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        self._ticker = gevent.spawn(self._tick_forever)
+
+    @property
+    def over(self) -> bool:
+        """True once the result is delivered."""
+        return self.result is not None
+
+    def on_message(self, worker: str, message: Message) -> None:
+        """Take a worker's message; those of another run are old."""
+        if message.run_id != self.info.id:
+            return
+        match message:
+            case Hello():
+                self.coordinator.on_hello(worker, message)
+            case Report():
+                self.coordinator.on_report(worker, message)
+            case _:
+                logger.warning("a worker sent %s, which only a master may", type(message).__name__)
+
+    def live(self) -> RunResult:
+        """What is known now."""
+        return snapshot(
+            self.coordinator,
+            self.info,
+            planned=self.planned_transactions,
+            stretches=self._stretches,
+        )
+
+    def judged_so_far(self) -> RunResult:
+        """The final result, or what it would be if everything had ended well by now; without a timeline."""
+        if self.result is not None:
+            return self.result
+        return judge(progress(self.coordinator, self.info, self._stretches), self._slos, aborted=None)
+
+    def planned_tps(self, t_s: float) -> float:
+        """Orders a second that the plan intends at an offset; 0 before and after it."""
+        return self._profile.rate(t_s) if 0 <= t_s < self.plan.duration_s else 0.0
+
+    def planned_transactions(self, from_s: float, to_s: float) -> float:
+        """How many orders the plan intends between two offsets."""
+        return self._profile.cumulative(to_s) - self._profile.cumulative(from_s)
+
+    def stop(self, reason: str) -> None:
+        """End the run early, wait for the workers' last reports, and deliver what there is."""
+        if self.over:
+            return
+        self.coordinator.abort(reason)
+        deadline = time.monotonic() + ABORT_WAIT_S
+        while self.coordinator.phase is not Phase.DONE and time.monotonic() < deadline:
+            self.coordinator.tick()
+            gevent.sleep(TICK_S)
+        self._deliver()
+
+    def _tick_forever(self) -> None:
+        while not self.over:
+            self.coordinator.tick()
+            self._abort_if_pointless()
+            if self.coordinator.phase is Phase.DONE:
+                self._deliver()
+            gevent.sleep(TICK_S)
+
+    def _abort_if_pointless(self) -> None:
+        """Look at each second once, a second after its end, when every worker has reported it."""
+        due_s = int(self.coordinator.offset_ns // NS_PER_S) - 1
+        if self.coordinator.phase is not Phase.RUNNING or due_s <= self._judged_s:
+            return
+        for point in self.coordinator.merge.timeline.points_between(
+            self._judged_s, due_s, self.planned_transactions
+        ):
+            reason = self._abort.feed(point)
+            if reason is not None:
+                self.coordinator.abort(reason)
+                break
+        self._judged_s = due_s
+
+    def _deliver(self) -> None:
+        if self.over:
+            return
+        result = self.live()
+        result.run.duration_s = self.coordinator.scheduled_to_ns / NS_PER_S
+        self.result = judge(result, self._slos, aborted=self.coordinator.aborted)
+        deliver(self.result, self.folder)
+
+    def print_verdict(self) -> None:
+        """Print how the run ended, once it has."""
+        if self.result is not None:
+            print_verdict(self.result, self.folder / REPORT, Console(highlight=False))
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the process should end with."""
+        return ExitCode(self.result.exit_code) if self.result else ExitCode.ABORTED
+
+
+def run_info(plan: Plan, host: str | None, folder: Path) -> RunInfo:
+    """Who, when, where: what a reader needs to compare this run with another."""
+    return RunInfo(
+        id=f"{folder.name}-{uuid4().hex[:6]}",
+        plan=plan.name,
+        started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        duration_s=plan.duration_s,
+        seed=plan.seed,
+        versions={name: version(name) for name in ("locust", "gevent", "aiohttp", "httptools")}
+        | {"python": platform.python_version()},
+        machine=machine(),
+        targets=[host] if host else [],
+        settings={
+            "peak_tps": plan.peak_tps,
+            "time_scale": plan.time_scale,
+            "arrivals": plan.arrivals,
+            "virtual_users": plan.virtual_users,
+            "patience_s": plan.patience_s,
+            "scenarios": {s.user: s.per_transaction for s in plan.scenarios},
+        },
+        phases=[(phase.from_s, phase.to_s, phase.name) for phase in plan.profile().phases],
+    )
+
+
+def machine() -> dict[str, Any]:
+    """The machine, as far as it explains numbers."""
+    return {
+        "system": f"{platform.system()} {platform.release()}",
+        "architecture": platform.machine(),
+        "cores": psutil.cpu_count() or 0,
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "python": sys.implementation.name,
+    }

@@ -1,0 +1,143 @@
+"""What onlookers see of a run: a reading for Prometheus, a view for the web page.
+
+Both are made when they are asked for, from books that the master keeps anyway. What costs most, judging the
+objectives, is done at most once a second however many look on.
+"""
+
+import time
+from collections.abc import Callable
+
+import gevent
+
+from loadtest.fleet.coordinator import Phase
+from loadtest.measure.run_result import RunResult
+from loadtest.plugin.master import MasterRun
+from loadtest.publish import live, prometheus
+
+JUDGED_EVERY_S = 1.0
+CURVE_POINTS = 300
+
+
+class Observer:
+    """Looks at the current run, or the last one."""
+
+    def __init__(self, current: Callable[[], MasterRun | None]) -> None:
+        self._current = current
+        self._judged: tuple[float, MasterRun, RunResult] | None = None
+        self._histories: dict[str, live.History] = {}
+        self.finished: list[MasterRun] = []
+        """The runs of this session that are over, oldest first."""
+
+    def follow(self, run: MasterRun) -> None:
+        """Remember `run` second by second, for pages that come late."""
+        self._histories = {run.info.id: live.History(run.plan.duration_s)}
+        gevent.spawn(self._follow, run)
+
+    def view(self, run_id: str, since_s: float) -> live.Live:
+        """For the page, which already knows run `run_id` up to `since_s`."""
+        run = self._current()
+        finished = [_finished(run) for run in self.finished]
+        if run is None:
+            return live.Live(finished=finished)
+        result, generator = self.judged(run), self.judged(run).generator
+        known_s = since_s if run_id == run.info.id else float("-inf")
+        history = self._histories.get(run.info.id)
+        singles = [e for name, e in result.endpoints.items() if not name.startswith("arrival ")]
+        return live.Live(
+            state=live.DONE if run.over else run.coordinator.phase.value,
+            run=live.head(run.info, _curve(run)) if run_id != run.info.id else None,
+            t_s=run.coordinator.scheduled_to_ns / 1e9,
+            bin_s=history.bin_s if history else 1,
+            points=live.points(history.since(known_s)) if history else [],
+            verdict=live.verdict(result, over=run.over),
+            equations=live.equations(result, over=run.over),
+            lag_ms={name: getattr(generator.dispatch_lag_ms, name) for name in ("p50", "p99", "max")},
+            queueing_ms={name: getattr(generator.queueing_ms, name) for name in ("p50", "p99", "max")},
+            requests=sum(endpoint.requests for endpoint in singles),
+            failures=sum(endpoint.failures for endpoint in singles),
+            dropped=result.arrivals.dropped,
+            report_gaps=generator.report_gaps,
+            workers=_workers(run),
+            slo=live.objectives(result.slo, over=run.over),
+            events=result.events,
+            finished=finished,
+        )
+
+    def reading(self) -> prometheus.Reading | None:
+        """For a scrape; None before the first run."""
+        run = self._current()
+        if run is None:
+            return None
+        merge, coordinator = run.coordinator.merge, run.coordinator
+        result = self.judged(run)
+        live = {name: merge.workers[name] for name in coordinator.live if name in merge.workers}
+        serving = {} if run.over else live
+        return prometheus.Reading(
+            info=run.info,
+            planned_tps=run.planned_tps(coordinator.offset_ns / 1e9) if coordinator.offset_ns else 0.0,
+            total=merge.total,
+            recent=merge.timeline.recent(prometheus.RECENT_S),
+            in_flight=sum(book.in_flight for book in serving.values()),
+            backlog=sum(book.backlog for book in serving.values()),
+            workers=[prometheus.WorkerReading(coordinator.name(n), b.cpu_recent) for n, b in live.items()],
+            report_gaps=merge.gaps,
+            slo=result.slo,
+            lost=result.arrivals.lost if run.over else 0,
+            over=run.over,
+        )
+
+    def judged(self, run: MasterRun) -> RunResult:
+        """What is known of `run` and what it comes to so far, at most `JUDGED_EVERY_S` old."""
+        now_s = time.monotonic()
+        if self._judged is not None:
+            at_s, of, result = self._judged
+            if of is run and not run.over and now_s - at_s < JUDGED_EVERY_S:
+                return result
+        result = run.judged_so_far()
+        self._judged = (now_s, run, result)
+        return result
+
+    def _follow(self, run: MasterRun) -> None:
+        history = self._histories[run.info.id]
+        timeline = run.coordinator.merge.timeline
+        while not run.over:
+            known = list(timeline.recent_points(live.LATE_S, run.planned_transactions))
+            history.update(known[:-1])  # the newest second has not been reported by every worker
+            gevent.sleep(1.0)
+        history.update(timeline.recent_points(live.LATE_S, run.planned_transactions))
+        self.finished.append(run)
+
+
+def _curve(run: MasterRun) -> list[tuple[float, float]]:
+    """The plan's curve at even steps, and at its end."""
+    step_s = run.plan.duration_s / CURVE_POINTS
+    ends = [number * step_s for number in range(CURVE_POINTS)]
+    return [(round(t_s, 3), round(run.planned_tps(t_s), 2)) for t_s in ends]
+
+
+def _workers(run: MasterRun) -> list[live.WorkerRow]:
+    coordinator = run.coordinator
+    serving = set(coordinator.live) if coordinator.phase is not Phase.DONE else set()
+    return [
+        live.WorkerRow(
+            name=coordinator.name(book.name),
+            serving=book.name in serving,
+            cpu=round(book.cpu_recent, 3),
+            started=book.started,
+            in_flight=book.in_flight,
+            backlog=book.backlog,
+            lag_p99_ms=book.dispatch_lag.quantile(0.99) / 1000,
+            report_gaps=book.gaps,
+        )
+        for book in coordinator.merge.workers.values()
+    ]
+
+
+def _finished(run: MasterRun) -> live.Finished:
+    result = run.result
+    return live.Finished(
+        name=run.folder.name,
+        plan=run.plan.name,
+        verdict=result.verdict if result else "",
+        peak_tps=result.transactions.peak_tps if result else 0.0,
+    )

@@ -1,0 +1,72 @@
+"""Shows a run on the master's terminal while it goes on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import gevent
+from rich.console import Console
+
+from loadtest.fleet.coordinator import Phase
+from loadtest.measure.histogram import Histogram
+from loadtest.measure.window import ARRIVAL, Second
+from loadtest.publish.console import LiveView, Mode, Progress
+
+if TYPE_CHECKING:  # the master shows itself; importing it here for real would be a circle
+    from loadtest.plugin.master import MasterRun
+
+EVERY_S = 0.25
+RECENT_S = 10
+LOCUSTS_OWN = "locust"
+"""The console mode in which Locust's own tables are shown instead."""
+
+
+def show_progress(run: MasterRun, mode: str) -> None:
+    """Show `run` until it is over."""
+    if mode != LOCUSTS_OWN:
+        progress = Progress(Mode(mode), run.plan.duration_s, Console())
+        gevent.spawn(_show_forever, run, progress)
+
+
+def _show_forever(run: MasterRun, progress: Progress) -> None:
+    while not run.over:
+        if run.coordinator.phase is not Phase.WAITING:
+            progress.update(live_view(run))
+        gevent.sleep(EVERY_S)
+    progress.close()
+
+
+def live_view(run: MasterRun) -> LiveView:
+    """What `run` is doing now; rates are of the last second that every worker has reported."""
+    merge = run.coordinator.merge
+    t_s = run.coordinator.offset_ns / 1e9
+    recent = merge.timeline.recent(RECENT_S)
+    second = recent[-2] if len(recent) > 1 else Second(0)
+    response = _merged_response(recent)
+    books = merge.workers.values()
+    profile = run.plan.profile()
+    return LiveView(
+        t_s=max(t_s, 0.0),
+        phase=next((p.name for p in profile.phases if p.from_s <= t_s < p.to_s), ""),
+        planned_tps=profile.rate(min(max(t_s, 0.0), run.plan.duration_s)),
+        started_tps=second.transactions_started,
+        completed_tps=second.transactions_ok,
+        p50_ms=response.quantile(0.5) / 1000,
+        p99_ms=response.quantile(0.99) / 1000,
+        p99_9_ms=response.quantile(0.999) / 1000,
+        dropped=merge.total.dropped,
+        failed=merge.total.failed,
+        backlog=sum(book.backlog for book in books),
+        in_flight=sum(book.in_flight for book in books),
+        workers=len(run.coordinator.live),
+        dispatch_lag_p99_ms=second.dispatch_lag.quantile(0.99) / 1000,
+    )
+
+
+def _merged_response(seconds: list[Second]) -> Histogram:
+    merged = Histogram()
+    for second in seconds:
+        for (method, _), endpoint in second.endpoints.items():
+            if method != ARRIVAL:
+                merged.merge(endpoint.response)
+    return merged

@@ -1,0 +1,255 @@
+"""The event handlers: which of Locust's moments become which of ours."""
+
+import logging
+import signal
+import sys
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gevent
+from locust import events
+from locust.argument_parser import LocustArgumentParser
+from locust.env import Environment
+from locust.runners import MasterRunner, Runner, WorkerRunner
+
+from loadtest.drive import serving
+from loadtest.drive.errors import HostNotAllowed
+from loadtest.drive.preflight import UnreachableError, check_target
+from loadtest.drive.run_context import RunContext, enter_run
+from loadtest.drive.shape import PlanShape, PoolDispatcher
+from loadtest.exit_codes import ExitCode
+from loadtest.fleet.transport import TO_MASTER, TO_WORKER, listen
+from loadtest.judge.abort import AbortCondition, unless
+from loadtest.judge.slo_syntax import Slo, SloError, check, parse
+from loadtest.plan.plan_file import Plan, PlanError
+from loadtest.plugin.master import MasterRun
+from loadtest.plugin.onlookers import ExposedError, Onlookers
+from loadtest.plugin.options import add_options, plan_from, with_form
+from loadtest.plugin.progress import LOCUSTS_OWN, show_progress
+from loadtest.plugin.worker import WorkerRun, add_user_classes
+from loadtest.publish.run_folder import RESULT, new_run_folder
+
+LOOPBACK = "127.0.0.1"
+BAD_INPUT = (PlanError, SloError, HostNotAllowed, UnreachableError)
+
+logger = logging.getLogger(__name__)
+
+
+class Plugin:
+    """What this process takes part in; one in a process, because Locust's events are global."""
+
+    def __init__(self) -> None:
+        self.default_plan: str | None = None
+        self.master: MasterRun | None = None
+        self.worker: WorkerRun | None = None
+        self._prepared: MasterRun | None = None
+        self._onlookers = Onlookers(lambda: self._prepared or self.master)
+
+    def add_options(self, parser: LocustArgumentParser, **_: Any) -> None:
+        """Offer our options, and keep Locust's ports on loopback unless a flag says otherwise."""
+        add_options(parser, self.default_plan)
+        parser.set_defaults(master_bind_host=LOOPBACK, web_host=LOOPBACK)
+
+    def on_init(self, environment: Environment, runner: Runner, **_: Any) -> None:
+        """Take over the pool and the connection; stop here if the plan cannot be played."""
+        options = environment.parsed_options
+        if options is None or not (options.plan or isinstance(runner, WorkerRunner)):
+            return
+        serving.install()
+        if not isinstance(runner, WorkerRunner):
+            self._lead(environment, runner, options)
+        if not isinstance(runner, MasterRunner):
+            listen(runner, TO_WORKER, self._on_worker_message)
+
+    def on_test_start(self, environment: Environment, **_: Any) -> None:
+        """Begin our part of the run."""
+        runner, options = environment.runner, environment.parsed_options
+        if runner is None or options is None:
+            return
+        if not isinstance(runner, WorkerRunner) and self._prepared is not None:
+            self.master, self._prepared = self._prepared, None
+            options.singlesday_plan = self.master.plan.to_json().decode()
+            options.singlesday_run = (self.master.info.id, str(self.master.folder))
+        if not isinstance(runner, MasterRunner):
+            self._work(environment, runner, options)
+
+    def on_test_stopping(self, environment: Environment, **_: Any) -> None:
+        """Deliver before Locust kills the users, whoever asked it to stop."""
+        for run in (self._prepared, self.master):
+            if run is not None and not isinstance(environment.runner, WorkerRunner):
+                run.stop("it was stopped by hand or by a signal")
+        if isinstance(environment.shape_class, PlanShape):
+            environment.shape_class.forget()
+
+    def on_test_stop(self, environment: Environment, **_: Any) -> None:
+        """Let go of the users."""
+        if self.worker is not None:
+            self.worker.close()
+            self.worker = None
+            enter_run(environment, None)
+
+    def on_quitting(self, environment: Environment, **_: Any) -> None:
+        """End with the verdict's code, and never without the last report."""
+        if self.worker is not None:
+            self.worker.close()
+            self.worker = None
+            enter_run(environment, None)
+        if self.master is not None and not isinstance(environment.runner, WorkerRunner):
+            self.master.stop("it was stopped by a signal")
+            environment.process_exit_code = int(self.master.exit_code)
+            options = environment.parsed_options
+            if options is not None and options.headless and options.console == LOCUSTS_OWN:
+                self.master.print_verdict()
+        self._onlookers.close()
+
+    def why_not(self, environment: Environment, options: Namespace, form: Mapping[str, str]) -> str | None:
+        """Why the web form cannot start a run, in a sentence; None if it can."""
+        if self.going:
+            return "A run is going on: stop it, or wait for its end."
+        host = form.get("host") or environment.host
+        try:
+            plan, *_ = read_plan(with_form(options, form), host)
+            check_target(host, [*plan.targets, *options.allow_host])
+        except BAD_INPUT as error:
+            return str(error)
+        return None
+
+    @property
+    def going(self) -> bool:
+        """True from the start of a run until its result is delivered."""
+        current = self._prepared or self.master
+        return current is not None and not current.over
+
+    def prepare(self, environment: Environment, runner: Runner, options: Namespace) -> int:
+        """Make the next run ready to start; how many users it wants over the whole fleet."""
+        plan, slos, aborts = read_plan(options, environment.host)
+        workers = runner.worker_count if isinstance(runner, MasterRunner) else 1
+        folder = run_folder(options, plan)
+        add_user_classes(environment, plan)
+        PoolDispatcher.pool = pool_of(plan, max(workers, 1))
+        self._prepared = MasterRun(environment, runner, plan, slos, aborts, folder=folder, workers=workers)
+        show_progress(self._prepared, options.console)
+        self._onlookers.follow(self._prepared)
+        return sum(PoolDispatcher.pool.values()) * max(workers, 1)
+
+    def _lead(self, environment: Environment, runner: Runner, options: Namespace) -> None:
+        if options.headless:
+            try:
+                plan, *_ = read_plan(options, environment.host)
+                check_target(environment.host, [*plan.targets, *options.allow_host])
+            except BAD_INPUT as error:
+                refuse(error)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                gevent.signal_handler(number, self._on_signal, number)
+        environment.dispatcher_class = PoolDispatcher
+        shape = PlanShape()
+        shape.runner = runner
+        shape.prepare = lambda: self.prepare(environment, runner, options)
+        shape.is_over = lambda: self.master is not None and self.master.over
+        environment.shape_class = shape
+        if options.console != "locust":
+            logging.getLogger("locust.stats_logger").setLevel(logging.WARNING)
+        listen(runner, TO_MASTER, self._on_master_message)
+        try:
+            self._onlookers.open_metrics(options)
+            self._onlookers.open_web(
+                environment, options, lambda form: self.why_not(environment, options, form)
+            )
+        except (ExposedError, OSError) as error:
+            refuse(error)
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        """End a headless run; Locust itself would die of SIGTERM until the test is over."""
+        if self.master is None:
+            sys.exit(int(ExitCode.ABORTED))
+        self.master.stop(f"it was stopped by {number.name}")
+
+    def _work(self, environment: Environment, runner: Runner, options: Namespace) -> None:
+        if "singlesday_plan" not in options:
+            return
+        plan = Plan.from_json(options.singlesday_plan.encode())
+        run_id, folder = options.singlesday_run
+        add_user_classes(environment, plan)
+        tag_requests(environment, run_id)
+        worker = max(getattr(runner, "worker_index", 0), 0)
+        enter_run(environment, RunContext(run_id, plan.seed, worker, book_name(runner), Path(folder)))
+        if self.worker is not None:
+            self.worker.close()
+        self.worker = WorkerRun(environment, runner, plan, run_id)
+
+    def _on_master_message(self, worker: str, message: Any) -> None:
+        if self.master is not None:
+            self.master.on_message(worker, message)
+
+    def _on_worker_message(self, _: str, message: Any) -> None:
+        if self.worker is not None:
+            self.worker.on_message(message)
+
+
+def read_plan(options: Namespace, host: str | None) -> tuple[Plan, list[Slo], list[AbortCondition]]:
+    """The plan, its objectives and what aborts it, checked. Raises one of `BAD_INPUT`."""
+    plan = plan_from(options)
+    phases = {phase.name for phase in plan.profile().phases}
+    slos = [parse(expr) for expr in (*plan.slos, *options.slo)]
+    for slo in slos:
+        check(slo, (), phases)
+    if not host:
+        raise PlanError("--host: expected the address of the service, for example http://127.0.0.1:8080")
+    return plan, slos, [unless(expr, plan.abort.after_s) for expr in plan.abort.unless]
+
+
+def run_folder(options: Namespace, plan: Plan) -> Path:
+    """Where the next run goes: `--run-dir` once, then folders beside it."""
+    if not options.run_dir:
+        return new_run_folder(Path(options.out), plan.name)
+    given = Path(options.run_dir)
+    return new_run_folder(given.parent, plan.name) if (given / RESULT).exists() else given
+
+
+def pool_of(plan: Plan, workers: int) -> dict[str, int]:
+    """How many users of each scenario a worker holds: by share of the arrivals, and never none."""
+    total = sum(scenario.per_transaction for scenario in plan.scenarios)
+    each = plan.virtual_users / workers
+    return {
+        scenario.user.partition(":")[2]: max(1, round(each * scenario.per_transaction / total))
+        for scenario in plan.scenarios
+    }
+
+
+def tag_requests(environment: Environment, run_id: str) -> None:
+    """Mark everything the users will send as load-test traffic (DESIGN section 6)."""
+    for user_class in environment.user_classes:
+        if hasattr(user_class, "default_headers"):
+            user_class.default_headers = {**(user_class.default_headers or {}), "X-Load-Test": run_id}
+
+
+def book_name(runner: Runner) -> str:
+    """A name for this worker's ledger that no other worker of the run has."""
+    return str(getattr(runner, "client_id", "local")).rpartition("_")[2][:12] or "local"
+
+
+def refuse(error: Exception) -> None:
+    """End the process before any traffic, saying why."""
+    sys.stderr.write(f"error: {error}\n")
+    sys.stderr.flush()
+    sys.exit(int(ExitCode.USAGE))
+
+
+_plugin = Plugin()
+
+
+def use_plan(name: str) -> None:
+    """The plan that a locustfile plays unless `--plan` names another."""
+    _plugin.default_plan = name
+
+
+def install() -> None:
+    """Listen to Locust's events; importing the package does it once."""
+    events.init_command_line_parser.add_listener(_plugin.add_options)
+    events.init.add_listener(_plugin.on_init)
+    events.test_start.add_listener(_plugin.on_test_start)
+    events.test_stopping.add_listener(_plugin.on_test_stopping)
+    events.test_stop.add_listener(_plugin.on_test_stop)
+    events.quitting.add_listener(_plugin.on_quitting)

@@ -1,0 +1,194 @@
+"""The worker's side of a run: users, dispatcher, window and reports, driven by the master's messages.
+
+One `WorkerRun` lives from Locust's `test_start` to the end of that test:
+
+    hello... -> assigned (time zero known, arrivals flow) -> halted -> drained -> final report acknowledged
+
+It looks at its state every `BEAT_S`, in a greenlet of its own; nothing here is on the path of a request.
+"""
+
+import importlib
+import logging
+import time
+from typing import NamedTuple
+
+import gevent
+from locust import User
+from locust.env import Environment
+from locust.runners import Runner
+
+from loadtest.clock import SystemClock
+from loadtest.drive.open_loop import OpenLoop
+from loadtest.drive.recorder import recorder_for
+from loadtest.drive.request_events import RequestEvents
+from loadtest.drive.serving import Serving, attach
+from loadtest.drive.start import ArrivalStream, Assignment
+from loadtest.drive.timer import system_timer
+from loadtest.fleet.messages import Ack, Assign, Halt, Hello, Lease, Message
+from loadtest.fleet.transport import send_to_master
+from loadtest.fleet.worker_report import Reporter
+from loadtest.measure.window import Window
+from loadtest.plan.plan_file import Plan
+from loadtest.plugin.cpu import CpuMeter
+
+BEAT_S = 0.1
+REPORT_NS = 500_000_000
+NS_PER_S = 1_000_000_000
+FINAL_RESEND_S = 5.0
+"""How long a final report is resent before the worker gives up on its master."""
+
+logger = logging.getLogger(__name__)
+
+
+def load_user_class(spec: str) -> type[User]:
+    """The user class that a plan names as `module:Class`. Raises `ImportError`, `AttributeError`."""
+    module, _, name = spec.partition(":")
+    user_class: type[User] = getattr(importlib.import_module(module), name)
+    return user_class
+
+
+def add_user_classes(environment: Environment, plan: Plan) -> None:
+    """Let Locust know the plan's user classes, whichever locustfile it was started with."""
+    known = {user_class.__name__ for user_class in environment.user_classes}
+    for scenario in plan.scenarios:
+        if scenario.user.partition(":")[2] not in known:
+            environment.user_classes.append(load_user_class(scenario.user))
+
+
+class Part(NamedTuple):
+    """What a worker has once it is assigned: which arrivals are its own, and where it counts them."""
+
+    stream: ArrivalStream
+    window: Window
+
+    def offset_ns(self, now_ns: int) -> int:
+        """An instant of the run clock as an offset from the plan's time zero."""
+        return now_ns - self.window.zero_ns
+
+
+class WorkerRun:
+    """This process's part in one run."""
+
+    def __init__(self, environment: Environment, runner: Runner, plan: Plan, run_id: str) -> None:
+        self.run_id = run_id
+        self._runner = runner
+        self._environment = environment
+        self._clock = SystemClock()
+        self._plan = plan
+        names = {s.user.partition(":")[2]: index for index, s in enumerate(plan.scenarios)}
+        self._loop = OpenLoop(
+            transactions=[scenario.transaction for scenario in plan.scenarios],
+            patience_ns=round(plan.patience_s * NS_PER_S),
+            clock=self._clock,
+            timer=system_timer,
+        )
+        self._serving = Serving(self._loop, names, self._clock)
+        self._part: Part | None = None
+        self._reporter = Reporter(run_id)
+        self._cpu = CpuMeter()
+        self._report_due_ns = 0
+        self._drain_by_ns: int | None = None
+        self._ended = False
+        attach(environment, self._serving)
+        recorder = recorder_for(environment)
+        recorder.sink = self._serving.record
+        self._events = RequestEvents(environment, recorder, self._serving, self._clock)
+        self._events.open()
+        self._beat = gevent.spawn(self._beat_forever)
+
+    def on_message(self, message: Message) -> None:
+        """Do what the master says; messages of another run are none of our business."""
+        if message.run_id != self.run_id:
+            return
+        part = self._part
+        match message:
+            case Assign():
+                part = part or self._begin(message.zero_wall_ns)
+                part.stream.assign(
+                    Assignment(message.slot, message.slots, message.from_ns, message.before_ns)
+                )
+            case Lease(until_ns=until_ns) if part is not None:
+                part.stream.extend(until_ns)
+            case Halt(at_ns=at_ns, drain_s=drain_s) if part is not None:
+                part.stream.halt(at_ns)
+                self._drain_by_ns = part.window.zero_ns + part.stream.end_ns + round(drain_s * NS_PER_S)
+            case Ack(number=number):
+                self._reporter.acknowledge(number)
+            case _:
+                logger.debug("nothing to do for %s", type(message).__name__)
+
+    def finish(self) -> None:
+        """End now: count what is open, send the final report. Harmless when the run has ended already."""
+        if self._ended:
+            return
+        self._ended = True
+        self._loop.close()
+        if self._part is not None:
+            stream = self._part.stream
+            if self._drain_by_ns is None:  # stopped by Locust, not by our master: the schedule ends here
+                stream.halt(stream.position_ns)
+            self._send_report(self._part, final=True)
+
+    def close(self) -> None:
+        """Finish, let go of Locust, and forget the run."""
+        self.finish()
+        self._beat.kill(block=False)
+        self._events.close()
+        recorder_for(self._environment).sink = None
+        attach(self._environment, None)
+
+    def _begin(self, zero_wall_ns: int) -> Part:
+        now_ns = self._clock.now_ns()
+        zero_ns = now_ns + (zero_wall_ns - self._clock.wall_ns())
+        stream = ArrivalStream(self._plan.mix().arrivals, round(self._plan.duration_s * NS_PER_S))
+        self._part = Part(stream, Window(zero_ns))
+        self._cpu.sample()
+        self._serving.begin(self._part.window.record)
+        self._loop.begin(*self._part)
+        return self._part
+
+    def _beat_forever(self) -> None:
+        while not self._ended:
+            self._beat_once()
+            gevent.sleep(BEAT_S)
+        deadline = time.monotonic() + FINAL_RESEND_S
+        while not self._reporter.settled and time.monotonic() < deadline:
+            for report in self._reporter.due(self._clock.now_ns()):
+                send_to_master(self._runner, report)
+            gevent.sleep(BEAT_S)
+
+    def _beat_once(self) -> None:
+        now_ns = self._clock.now_ns()
+        part = self._part
+        if part is None or part.offset_ns(now_ns) > part.stream.lease_ns + NS_PER_S:
+            self._say_hello()
+        if part is None:
+            return
+        if now_ns >= self._report_due_ns:
+            self._report_due_ns = now_ns + REPORT_NS
+            self._send_report(part, final=False)
+        for report in self._reporter.due(now_ns):
+            send_to_master(self._runner, report)
+        if self._drain_by_ns is not None and (now_ns >= self._drain_by_ns or self._loop.drained()):
+            self.finish()
+
+    def _say_hello(self) -> None:
+        wanted = sum(getattr(self._runner, "target_user_classes_count", {}).values())
+        users = self._runner.user_count
+        ready = 0 < users == wanted and self._loop.idle == users
+        send_to_master(self._runner, Hello(self.run_id, users, ready))
+
+    def _send_report(self, part: Part, *, final: bool) -> None:
+        now_ns = self._clock.now_ns()
+        cpu, cpu_wait = self._cpu.sample()
+        report = self._reporter.report(
+            part.window.take(None if final else now_ns),
+            now_ns,
+            in_flight=self._loop.in_flight,
+            backlog=self._loop.backlog,
+            cpu=cpu,
+            cpu_wait=cpu_wait,
+            final=final,
+            ended_ns=part.stream.end_ns if final else 0,
+        )
+        send_to_master(self._runner, report)

@@ -1,0 +1,173 @@
+"""Shows a run while it goes on: a live view on a terminal, plain lines in a log, JSON for programs.
+
+`Progress` is given a snapshot whenever there is one and decides by the run's own time what to show, so it
+needs no thread and no clock, and runs in any loop. On a terminal the view is redrawn at most four times a
+second; elsewhere a line is written every five seconds, which a CI log can bear.
+"""
+
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import Any
+
+import msgspec
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from loadtest.publish import wording
+
+REDRAW_S = 0.25
+LINE_S = 5.0
+JSON_S = 1.0
+
+
+class Mode(Enum):
+    """How a run is shown."""
+
+    AUTO = "auto"
+    """Live on a terminal, lines otherwise."""
+    LIVE = "live"
+    LINES = "lines"
+    JSON = "json"
+    QUIET = "quiet"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveView:
+    """What a run is doing now. Rates count orders a second; latencies are of the last seconds, in ms."""
+
+    t_s: float
+    """Since the run's start."""
+    phase: str
+    planned_tps: float
+    started_tps: float
+    completed_tps: float
+    p50_ms: float
+    p99_ms: float
+    p99_9_ms: float
+    dropped: int
+    """Arrivals, so far."""
+    failed: int
+    """Arrivals, so far."""
+    backlog: int
+    """Arrivals that wait for an idle user."""
+    in_flight: int
+    workers: int
+    dispatch_lag_p99_ms: float
+
+
+class Progress:
+    """The live display of one run. Use: `update` with each snapshot, `close` at the end."""
+
+    def __init__(self, mode: Mode, total_s: float, console: Console) -> None:
+        """`total_s` is the planned length of the run in seconds, > 0."""
+        self._mode = _resolved(mode, console)
+        self._total_s = total_s
+        self._console = console
+        self._next_s = float("-inf")
+        self._pending: LiveView | None = None
+        self._live: Live | None = None
+
+    def update(self, view: LiveView) -> None:
+        """Show a snapshot, or keep it for later when the last one was shown too recently."""
+        self._pending = view
+        every_s = {Mode.LIVE: REDRAW_S, Mode.LINES: LINE_S, Mode.JSON: JSON_S}.get(self._mode)
+        if every_s is not None and view.t_s >= self._next_s:
+            self._next_s = view.t_s + every_s
+            self._show(view)
+
+    def close(self) -> None:
+        """Show the last state and give the terminal back. May be called twice."""
+        if self._pending is not None and self._mode is not Mode.QUIET:
+            self._show(self._pending)
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _show(self, view: LiveView) -> None:
+        self._pending = None
+        if self._mode is Mode.JSON:
+            # Not through rich: it would wrap and colour the line.
+            self._console.file.write(msgspec.json.encode(asdict(view)).decode() + "\n")
+            self._console.file.flush()
+        elif self._mode is Mode.LINES:
+            self._console.print(Text(_line(view, self._total_s)), soft_wrap=True)
+        else:
+            self._redraw(view)
+
+    def _redraw(self, view: LiveView) -> None:
+        if self._live is None:
+            # Redrawn by hand: rich's own refresh is a thread, and threads and gevent do not mix.
+            self._live = Live(console=self._console, auto_refresh=False)
+            self._live.start()
+        self._live.update(self._picture(view), refresh=True)
+
+    def _picture(self, view: LiveView) -> RenderableType:
+        return Group(_bar(view, self._total_s), _figures(view))
+
+
+def _resolved(mode: Mode, console: Console) -> Mode:
+    if mode is not Mode.AUTO:
+        return mode
+    return Mode.LIVE if console.is_terminal else Mode.LINES
+
+
+def _line(view: LiveView, total_s: float) -> str:
+    tps = (wording.rate(rate) for rate in (view.planned_tps, view.started_tps, view.completed_tps))
+    quantiles = (wording.latency(ms) for ms in (view.p50_ms, view.p99_ms, view.p99_9_ms))
+    parts = [
+        f"{view.t_s:4.0f}/{total_s:.0f} s",
+        view.phase or "-",
+        "planned {} started {} completed {} TPS".format(*tps),
+        "p50 {} p99 {} p99.9 {}".format(*quantiles),
+        f"failed {view.failed:,} dropped {view.dropped:,} queued {view.backlog:,}",
+        f"workers {view.workers} lag {wording.latency(view.dispatch_lag_p99_ms)}",
+    ]
+    return " | ".join(parts)
+
+
+def _bar(view: LiveView, total_s: float) -> Table:
+    left_s = max(0.0, total_s - view.t_s)
+    row = Table.grid(padding=(0, 2))
+    bar = ProgressBar(total=total_s, completed=min(view.t_s, total_s), width=40)
+    row.add_row(Text(view.phase or "run", style="bold"), bar, Text(f"{wording.duration(round(left_s))} left"))
+    return row
+
+
+def _figures(view: LiveView) -> Table:
+    table = Table.grid(padding=(0, 3))
+    rows: list[tuple[str, list[tuple[str, Any]]]] = [
+        (
+            "orders/s",
+            [(n, wording.rate(getattr(view, f"{n}_tps"))) for n in ("planned", "started", "completed")],
+        ),
+        (
+            "response",
+            [
+                ("p50", wording.latency(view.p50_ms)),
+                ("p99", wording.latency(view.p99_ms)),
+                ("p99.9", wording.latency(view.p99_9_ms)),
+            ],
+        ),
+        ("arrivals", [("failed", view.failed), ("dropped", view.dropped), ("queued", view.backlog)]),
+        (
+            "harness",
+            [
+                ("in flight", view.in_flight),
+                ("workers", view.workers),
+                ("lag p99", wording.latency(view.dispatch_lag_p99_ms)),
+            ],
+        ),
+    ]
+    for name, cells in rows:
+        table.add_row(Text(name, style="dim"), *(_cell(label, value) for label, value in cells))
+    return table
+
+
+def _cell(label: str, value: int | str) -> Text:
+    """One figure; failures and drops stand out as soon as there are any."""
+    alarming = label in ("failed", "dropped") and value != 0
+    shown = value if isinstance(value, str) else f"{value:,}"
+    return Text.assemble((f"{label} ", "dim"), (shown, "bold red" if alarming else "bold"))

@@ -1,0 +1,293 @@
+"""The planned curve as a picture: in a terminal, as SVG, and as CSV, for `singlesday show`.
+
+All three take a profile, by its shape alone (see `Drawable`), so that this package need not know
+`loadtest.plan`. Both pictures show the same things: transactions per second over the seconds of the plan, the
+peak with its figure, and the named phases. A column of the terminal is as high as the highest rate within it,
+so a spike narrower than a column keeps its height.
+"""
+
+import csv
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from html import escape
+from io import StringIO
+from itertools import pairwise
+from math import ceil, floor, log10
+from typing import Protocol
+
+Point = tuple[float, float]
+
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+_TIME_STEPS_S = (0.1, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200)
+
+
+class Drawable(Protocol):
+    """What a picture needs to know of a profile. Times in seconds, rates in transactions per second."""
+
+    @property
+    def duration_s(self) -> float: ...
+
+    @property
+    def phases(self) -> Sequence[tuple[float, float, str]]:
+        """(from_s, to_s, name) of the named stretches."""
+        ...
+
+    @property
+    def peak(self) -> Point:
+        """When the rate is highest, and that rate."""
+        ...
+
+    def outline(self) -> list[Point]:
+        """The points of a line that draws the rate; two at one instant are a jump."""
+        ...
+
+    def rate(self, t_s: float) -> float:
+        """Transactions per second at an instant."""
+        ...
+
+    def cumulative(self, t_s: float) -> float:
+        """Transactions up to an instant."""
+        ...
+
+
+def as_text(name: str, profile: Drawable, width: int = 100, height: int = 12) -> str:
+    """The curve in characters, `width` columns wide, with `height` rows of curve between title and axes."""
+    top = profile.peak[1] or 1.0
+    labels = _row_labels(top, height)
+    margin = max(map(len, labels))
+    columns = max(width - margin - 2, 20)
+    levels = [round(rate / top * height * 8) for rate in _column_heights(profile, columns)]
+    lines = [headline(name, profile)]
+    for row, label in zip(range(height - 1, -1, -1), labels, strict=True):
+        bar = "".join(_BLOCKS[min(max(level - row * 8, 0), 8)] for level in levels)
+        lines.append(f"{label:>{margin}} {'┤' if label else '│'}{bar}".rstrip())
+    indent = " " * (margin + 1)
+    lines.append(f"{'0':>{margin}} └{'─' * columns}")
+    lines.append(f"{indent} {_time_row(profile.duration_s, columns)}".rstrip())
+    lines += [f"{indent} {row}".rstrip() for row in _phase_rows(profile, columns)]
+    return "\n".join(lines) + "\n"
+
+
+def headline(name: str, profile: Drawable) -> str:
+    """One line: how high, when, how long and how many."""
+    at_s, peak_tps = profile.peak
+    total = profile.cumulative(profile.duration_s)
+    return (
+        f"{name}: peak {peak_tps:,.0f} TPS at {clock(at_s)}, {clock(profile.duration_s)} in all, "
+        f"{total:,.0f} transactions"
+    )
+
+
+def clock(t_s: float) -> str:
+    """An instant as people read it: 26s, 1:30, 2:00:00; tenths only where there are."""
+    if t_s < 60:
+        return f"{t_s:.1f}".removesuffix(".0") + "s"
+    minutes, seconds = divmod(round(t_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def short(rate: float) -> str:
+    """A rate for an axis: 950, 2k, 583k, 1.5M."""
+    for size, suffix in ((1e6, "M"), (1e3, "k")):
+        if rate >= size:
+            return f"{rate / size:.3g}{suffix}"
+    return f"{rate:.3g}"
+
+
+def as_csv(profile: Drawable, step_s: float = 1.0) -> str:
+    """Lines of t_s, planned_tps and transactions so far, every `step_s` seconds and at the end."""
+    out = StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["t_s", "planned_tps", "transactions"])
+    instants_s = [k * step_s for k in range(int(profile.duration_s / step_s) + 1)]
+    if instants_s[-1] < profile.duration_s:
+        instants_s.append(profile.duration_s)
+    for t_s in instants_s:
+        writer.writerow([f"{t_s:.6g}", f"{profile.rate(t_s):.6f}", f"{profile.cumulative(t_s):.3f}"])
+    return out.getvalue()
+
+
+def _column_heights(profile: Drawable, columns: int) -> list[float]:
+    """The highest rate within each of the columns the duration is divided into."""
+    outline = profile.outline()
+    edges_s = [profile.duration_s * k / columns for k in range(columns + 1)]
+    return [_highest(outline, a, b) for a, b in pairwise(edges_s)]
+
+
+def _highest(outline: list[Point], from_s: float, to_s: float) -> float:
+    first = bisect_right(outline, from_s, key=lambda point: point[0])
+    last = bisect_left(outline, to_s, key=lambda point: point[0])
+    within = [rate for _, rate in outline[first:last]]
+    return max(_between(outline, first, from_s), _between(outline, last, to_s), *within)
+
+
+def _between(outline: list[Point], i: int, t_s: float) -> float:
+    """The rate at an instant between points i-1 and i."""
+    if not 0 < i < len(outline):
+        return outline[min(i, len(outline) - 1)][1]
+    (a, before), (b, after) = outline[i - 1], outline[i]
+    return before + (after - before) * (t_s - a) / (b - a)
+
+
+def _row_labels(top: float, height: int) -> list[str]:
+    """What stands left of each row, from the highest down: the peak, and every fourth row's upper edge."""
+    return [
+        short(top * (row + 1) / height) if row == height - 1 or (row + 1) % 4 == 0 else ""
+        for row in range(height - 1, -1, -1)
+    ]
+
+
+def time_ticks(duration_s: float, at_most: int) -> list[float]:
+    """Round instants from 0 to the duration."""
+    fitting = (step for step in _TIME_STEPS_S if duration_s / step <= at_most)
+    step_s = next(fitting, duration_s / at_most)
+    return [k * step_s for k in range(int(duration_s / step_s + 1e-9) + 1)]
+
+
+def _time_row(duration_s: float, columns: int) -> str:
+    row = ""
+    for t_s in time_ticks(duration_s, at_most=max(columns // 10, 1)):
+        place = int(t_s / duration_s * (columns - 1))
+        if place >= len(row):
+            row = f"{row:<{place}}{clock(t_s)} "
+    return row
+
+
+def _phase_rows(profile: Drawable, columns: int) -> list[str]:
+    """The names of the phases, each under its beginning, in rows enough for none to hide another."""
+    rows: list[str] = []
+    for from_s, _, name in profile.phases:
+        place = int(from_s / profile.duration_s * columns)
+        for i, row in enumerate(rows):
+            if place >= len(row):
+                rows[i] = f"{row:<{place}}╵{name} "
+                break
+        else:
+            rows.append(f"{'':<{place}}╵{name} ")
+    return rows
+
+
+_WIDTH, _PLOT_HEIGHT = 960, 288
+_LEFT, _RIGHT = 70, 32
+_HEADER, _FOOTER = 66, 48
+_LABEL_ROW = 16
+_CHARACTER = 6.6
+"""Width of a character of the labels, which are 11 px high. All sizes here are pixels."""
+
+_STYLE = """
+.paper{fill:#fff}.title{font:600 18px system-ui,sans-serif;fill:#1c1b22} .label{font:11px
+system-ui,sans-serif;fill:#5b5a66}.grid{stroke:#e4e3ea}.axis{stroke:#8b8a96}
+.band{fill:#f0eff5}.tick{stroke:#b9b8c4}.area{fill:#e8442e;fill-opacity:.16}.line{fill:none;stroke:#e8442e;stroke-width:2}
+.dot{fill:#e8442e}.peak{font:600 12px system-ui,sans-serif;fill:#b3301d}
+@media(prefers-color-scheme:dark){.paper{fill:#17161c}.title{fill:#f2f1f7}.label{fill:#a5a4b1}.grid{stroke:#2c2b34}
+.axis,.tick{stroke:#6d6c78}.band{fill:#1f1e26}.peak{fill:#ff8b78}}
+""".strip()
+
+
+def as_svg(name: str, profile: Drawable) -> str:
+    """The curve as an SVG picture, 960 pixels wide, light or dark as the viewer prefers."""
+    plot = _Plot(profile)
+    summary = headline(name, profile).removeprefix(f"{name}: ")
+    spans = ", ".join(f"{phase} from {clock(a)} to {clock(b)}" for a, b, phase in profile.phases)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {plot.height}" role="img">',
+        f"<title>{escape(headline(name, profile))}</title><desc>{escape(f'Phases: {spans}')}</desc>",
+        f'<style>{_STYLE}</style><rect class="paper" width="{_WIDTH}" height="{plot.height}"/>',
+        f'<text class="title" x="{_LEFT}" y="30">{escape(name)}</text>',
+        f'<text class="label" x="{_LEFT}" y="50">{escape(summary)}</text>',
+        *_svg_phases(profile, plot),
+        *_svg_axes(profile, plot),
+        *_svg_curve(profile, plot),
+        "</svg>\n",
+    ]
+    return "\n".join(parts)
+
+
+class _Plot:
+    """Where things go on the paper."""
+
+    def __init__(self, profile: Drawable) -> None:
+        self.duration_s = profile.duration_s
+        self.grid = _grid(profile.peak[1])
+        self.labels = _placed([(self.x(from_s), name) for from_s, _, name in profile.phases])
+        rows = 1 + max((row for _, row, _ in self.labels), default=0)
+        self.top = _HEADER + rows * _LABEL_ROW
+        self.bottom = self.top + _PLOT_HEIGHT
+        self.height = self.bottom + _FOOTER
+
+    def x(self, t_s: float) -> float:
+        """Where an instant is."""
+        return round(_LEFT + t_s / self.duration_s * (_WIDTH - _LEFT - _RIGHT), 1)
+
+    def y(self, rate: float) -> float:
+        """Where a rate is."""
+        return round(self.bottom - rate / self.grid[-1] * _PLOT_HEIGHT, 1)
+
+
+def _grid(peak: float) -> list[float]:
+    """Round rates from 0 to above the peak, at most eight, with room left for the peak's label."""
+    wanted = peak * 1.06 or 1.0
+    size = 10.0 ** floor(log10(wanted) - 1)
+    step = next(size * k for k in (1, 2, 2.5, 5, 10, 20) if wanted / (size * k) <= 7)
+    return [step * k for k in range(ceil(wanted / step) + 1)]
+
+
+def _placed(labels: list[tuple[float, str]]) -> list[tuple[float, int, str]]:
+    """(x, row, text) of labels over the plot: each above those it reaches over, for no line to cross it."""
+    placed: list[tuple[float, int, str]] = []
+    for x, text in reversed(labels):
+        end = x + (len(text) + 1) * _CHARACTER
+        placed.append((x, max((row + 1 for later, row, _ in placed if later < end), default=0), text))
+    return placed
+
+
+def _svg_phases(profile: Drawable, plot: _Plot) -> list[str]:
+    """A band for every other phase, and over the plot each one's name with a line down to its beginning."""
+    parts = [
+        f'<rect class="band" x="{plot.x(from_s)}" y="{plot.top}" '
+        f'width="{plot.x(to_s) - plot.x(from_s):.1f}" height="{_PLOT_HEIGHT}"/>'
+        for from_s, to_s, _ in profile.phases[1::2]
+    ]
+    for x, row, name in plot.labels:
+        y = plot.top - row * _LABEL_ROW - 5
+        parts.append(f'<line class="tick" x1="{x}" x2="{x}" y1="{y - 9}" y2="{plot.top}"/>')
+        parts.append(f'<text class="label" x="{x + 4:.1f}" y="{y}">{escape(name)}</text>')
+    return parts
+
+
+def _svg_axes(profile: Drawable, plot: _Plot) -> list[str]:
+    parts = []
+    for rate in plot.grid:
+        y = plot.y(rate)
+        kind = "grid" if rate else "axis"
+        parts.append(f'<line class="{kind}" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>')
+        parts.append(_label(_LEFT - 8, y + 4, short(rate), "end"))
+    for t_s in time_ticks(profile.duration_s, at_most=12):
+        x = plot.x(t_s)
+        parts.append(f'<line class="axis" x1="{x}" x2="{x}" y1="{plot.bottom}" y2="{plot.bottom + 4}"/>')
+        parts.append(_label(x, plot.bottom + 18, clock(t_s), "middle"))
+    parts.append(_label((_LEFT + _WIDTH - _RIGHT) / 2, plot.height - 10, "time in the plan", "middle"))
+    middle = (plot.top + plot.bottom) / 2
+    parts.append(
+        f'<text class="label" x="18" y="{middle}" text-anchor="middle" '
+        f'transform="rotate(-90 18 {middle})">transactions per second</text>'
+    )
+    return parts
+
+
+def _label(x: float, y: float, text: str, anchor: str) -> str:
+    return f'<text class="label" x="{x}" y="{y}" text-anchor="{anchor}">{text}</text>'
+
+
+def _svg_curve(profile: Drawable, plot: _Plot) -> list[str]:
+    outline = " ".join(f"{plot.x(t_s)},{plot.y(rate)}" for t_s, rate in profile.outline())
+    at_s, peak_tps = profile.peak
+    x, y = plot.x(at_s), plot.y(peak_tps)
+    anchor, shift = ("end", -9) if x > _WIDTH * 0.75 else ("start", 9)
+    return [
+        f'<polygon class="area" points="{_LEFT},{plot.bottom} {outline} {_WIDTH - _RIGHT},{plot.bottom}"/>',
+        f'<polyline class="line" points="{outline}"/>',
+        f'<circle class="dot" cx="{x}" cy="{y}" r="4"/>',
+        f'<text class="peak" x="{x + shift}" y="{y - 5}" text-anchor="{anchor}">{peak_tps:,.0f} TPS</text>',
+    ]

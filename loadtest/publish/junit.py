@@ -1,0 +1,95 @@
+"""A run as JUnit XML, so that any CI system shows its objectives as tests.
+
+Three suites: the run itself (valid, finished), its objectives, and the audit. A run that is INVALID or was
+ABORTED is an *error* (nothing was found out), a missed objective or unbalanced books are a *failure*.
+"""
+
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from loadtest.measure.run_result import RunResult, SloResult
+from loadtest.publish import wording
+from loadtest.publish.whole_file import write_whole
+
+_XML_FORBIDS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF), "\ufffd")
+
+
+def write(result: RunResult, path: Path) -> None:
+    """Write the run's verdict to `path` whole or not at all (by rename). Raises `OSError`."""
+    write_whole(render(result), path)
+
+
+def render(result: RunResult) -> str:
+    """The XML document as text."""
+    root = ET.Element("testsuites", name=_clean(f"singlesday {result.run.plan}"))
+    _run_suite(root, result)
+    _slo_suite(root, result)
+    _audit_suite(root, result)
+    for total in ("tests", "failures", "errors", "skipped"):
+        root.set(total, str(sum(int(suite.get(total, "0")) for suite in root)))
+    root.set("time", _seconds(result))
+    ET.indent(root, " ")
+    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _run_suite(root: ET.Element, result: RunResult) -> None:
+    suite = _suite(root, "run", result)
+    case = _case(suite, "the run measured what it set out to")
+    head = wording.headline(result)
+    if result.verdict in ("INVALID", "ABORTED"):
+        _problem(suite, case, "error", head.sentence, head.reasons)
+    case.set("time", _seconds(result))
+    ET.SubElement(suite, "system-out").text = _clean(
+        "\n".join(line for line, _ in wording.identities(result))
+    )
+
+
+def _slo_suite(root: ET.Element, result: RunResult) -> None:
+    suite = _suite(root, "objectives", result)
+    for slo in result.slo:
+        case = _case(suite, slo.expr)
+        if not slo.passed:
+            _problem(suite, case, "failure", f"observed {wording.observed(slo)}", _notes(slo))
+
+
+def _audit_suite(root: ET.Element, result: RunResult) -> None:
+    suite = _suite(root, "audit", result)
+    case = _case(suite, "acknowledged orders are stored exactly once")
+    if result.audit is None:
+        ET.SubElement(case, "skipped", message="the target's books were not at hand")
+        _add(suite, "skipped")
+    elif not result.audit.balanced:
+        _problem(suite, case, "failure", "the books do not balance", wording.audit_findings(result.audit))
+
+
+def _suite(root: ET.Element, name: str, result: RunResult) -> ET.Element:
+    counts = {"tests": "0", "failures": "0", "errors": "0", "skipped": "0"}
+    started = result.run.started_at.removesuffix("Z")
+    return ET.SubElement(root, "testsuite", counts, name=name, timestamp=_clean(started))
+
+
+def _case(suite: ET.Element, name: str) -> ET.Element:
+    _add(suite, "tests")
+    return ET.SubElement(suite, "testcase", name=_clean(name), classname=f"singlesday.{suite.get('name')}")
+
+
+def _problem(suite: ET.Element, case: ET.Element, kind: str, message: str, details: list[str]) -> None:
+    _add(suite, kind + "s")
+    ET.SubElement(case, kind, message=_clean(message)).text = _clean("\n".join(details))
+
+
+def _add(suite: ET.Element, counter: str) -> None:
+    suite.set(counter, str(int(suite.get(counter, "0")) + 1))
+
+
+def _notes(slo: SloResult) -> list[str]:
+    return [slo.note] if slo.note else []
+
+
+def _seconds(result: RunResult) -> str:
+    return f"{result.run.duration_s:.3f}"
+
+
+def _clean(text: str) -> str:
+    """Without the control characters that XML 1.0 cannot hold even when escaped."""
+    return text.translate(_XML_FORBIDS).encode("utf-8", "replace").decode()

@@ -1,0 +1,244 @@
+"""A run as the web page shows it while it goes on: one small record, asked for each second.
+
+The page keeps what it has been told and asks for the rest, so an answer holds a few seconds of the run however
+long it lasts. `History` remembers them for pages that come late, thinned to what a picture has room for.
+"""
+
+import math
+from collections.abc import Iterable
+
+import msgspec
+
+from loadtest.judge.validity import MAX_LAG_P99_MS
+from loadtest.measure.run_result import RunInfo, RunResult, SloResult, TimelinePoint
+from loadtest.publish import wording
+from loadtest.publish.timeline import thin
+
+MOST_POINTS = 1200
+"""Bins a run is divided into at most: more than any screen has columns for."""
+LATE_S = 5
+"""How long after its end a second may still change on the page; the final result corrects what came later."""
+
+WAITING, DONE = "waiting", "done"
+
+
+class Point(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened in one bin of the run; latencies in milliseconds, null where nothing was measured."""
+
+    t: float
+    planned: float
+    started: float
+    completed: float
+    failed: float
+    p50: float | None
+    p90: float | None
+    p99: float | None
+    p99_9: float | None
+    max: float | None
+    lag: float
+    in_flight: int
+    backlog: int
+    heat: list[tuple[int, int]]
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True):
+    """What does not change while a run goes on."""
+
+    id: str
+    plan: str
+    started_at: str
+    duration_s: float
+    targets: list[str]
+    peak_tps: float
+    record: str
+    """The peak beside Singles' Day's, in words."""
+    phases: list[tuple[float, float, str]]
+    planned: list[tuple[float, float]]
+    """(t_s, orders a second) of the whole plan."""
+    max_lag_ms: float = MAX_LAG_P99_MS
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What the run comes to, or came to."""
+
+    word: str
+    sentence: str
+    reasons: list[str]
+    final: bool
+
+
+class Objective(msgspec.Struct, frozen=True, kw_only=True):
+    """One SLO so far."""
+
+    expr: str
+    observed: str
+    state: str
+    """`met`, `missed` or `waiting` for data."""
+
+
+class WorkerRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One worker."""
+
+    name: str
+    serving: bool
+    cpu: float
+    """Share of one core, over its last five seconds."""
+    started: int
+    in_flight: int
+    backlog: int
+    lag_p99_ms: float
+    report_gaps: int
+
+
+class Finished(msgspec.Struct, frozen=True, kw_only=True):
+    """A run of this session that is over."""
+
+    name: str
+    """Its folder's name, which is its report's address too."""
+    plan: str
+    verdict: str
+    peak_tps: float
+
+
+class Live(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything the page shows."""
+
+    state: str = "idle"
+    """idle, waiting, running, draining or done."""
+    run: Head | None = None
+    t_s: float = 0.0
+    bin_s: int = 1
+    points: list[Point] = []
+    verdict: Verdict | None = None
+    equations: list[tuple[str, bool]] = []
+    lag_ms: dict[str, float] = {}
+    queueing_ms: dict[str, float] = {}
+    requests: int = 0
+    failures: int = 0
+    dropped: int = 0
+    report_gaps: int = 0
+    workers: list[WorkerRow] = []
+    slo: list[Objective] = []
+    events: list[tuple[float, str]] = []
+    finished: list[Finished] = []
+
+
+class History:
+    """The timeline so far, in bins of `bin_s` seconds."""
+
+    def __init__(self, duration_s: float) -> None:
+        """For a run of `duration_s` seconds."""
+        self.bin_s = max(1, math.ceil(duration_s / MOST_POINTS))
+        self._bins: dict[int, TimelinePoint] = {}
+        self._open: dict[int, TimelinePoint] = {}
+
+    def update(self, seconds: Iterable[TimelinePoint]) -> None:
+        """Take in seconds, new ones and such as have changed; those long settled stay as they are."""
+        for second in seconds:
+            if int(second.t_s) // self.bin_s not in self._bins:
+                self._open[int(second.t_s)] = second
+        newest = max(self._open, default=0)
+        for number in {index // self.bin_s for index in self._open}:
+            if (number + 1) * self.bin_s + LATE_S <= newest:
+                self._bins[number] = self._fold(number)
+                for index in range(number * self.bin_s, (number + 1) * self.bin_s):
+                    self._open.pop(index, None)
+
+    def since(self, t_s: float) -> list[TimelinePoint]:
+        """Every bin that begins at `t_s` or later or may have changed since then, oldest first."""
+        still_open = sorted({index // self.bin_s for index in self._open})
+        settled = [point for number, point in self._bins.items() if number * self.bin_s >= t_s - LATE_S]
+        return settled + [self._fold(number) for number in still_open]
+
+    def _fold(self, number: int) -> TimelinePoint:
+        indexes = range(number * self.bin_s, (number + 1) * self.bin_s)
+        folded = thin([self._open[index] for index in indexes if index in self._open], 1)[0]
+        return msgspec.structs.replace(folded, t_s=number * self.bin_s)
+
+
+def points(timeline: Iterable[TimelinePoint]) -> list[Point]:
+    """Points of the timeline as the page wants them."""
+    return [_point(point) for point in timeline]
+
+
+def head(info: RunInfo, planned: list[tuple[float, float]]) -> Head:
+    """What the page needs to know of a run once."""
+    peak_tps = float(info.settings.get("peak_tps", 0.0))
+    return Head(
+        id=info.id,
+        plan=info.plan,
+        started_at=info.started_at,
+        duration_s=info.duration_s,
+        targets=info.targets,
+        peak_tps=peak_tps,
+        record=wording.share_of_record(peak_tps),
+        phases=info.phases,
+        planned=planned,
+    )
+
+
+def verdict(result: RunResult, *, over: bool) -> Verdict:
+    """What a run came to; while it goes on, what it would come to by what is known."""
+    if over:
+        word, sentence, reasons = wording.headline(result)
+        return Verdict(word=word, sentence=sentence, reasons=reasons, final=True)
+    if not result.arrivals.scheduled:
+        return Verdict(word="WAITING", sentence="The workers are getting ready.", reasons=[], final=False)
+    reasons = list(result.validity.reasons)
+    if result.validity.verdict == "INVALID":
+        sentence = "The generator does not do what it set out to do."
+        return Verdict(word="INVALID", sentence=sentence, reasons=reasons, final=False)
+    missed = [slo for slo in result.slo if slo.observed is not None and not slo.passed]
+    if missed:
+        sentence = f"{len(missed)} of {len(result.slo)} objectives would be missed."
+        said = [f"{slo.expr}: {wording.observed(slo)} so far." for slo in missed]
+        return Verdict(word="FAIL", sentence=sentence, reasons=said + reasons, final=False)
+    sentence = "Every objective that has data holds, and the generator keeps its schedule."
+    return Verdict(word="PASS", sentence=sentence, reasons=reasons, final=False)
+
+
+def objectives(slos: Iterable[SloResult], *, over: bool) -> list[Objective]:
+    """Each SLO with what was observed, in words."""
+    return [Objective(expr=slo.expr, observed=wording.observed(slo), state=_state(slo, over)) for slo in slos]
+
+
+def equations(result: RunResult, *, over: bool) -> list[tuple[str, bool]]:
+    """The arrivals' identity. While the run goes on, what is on its way has a term of its own in each line."""
+    if over:
+        return wording.identities(result)
+    a = result.arrivals
+    waiting, in_flight = a.scheduled - a.started - a.dropped, a.started - a.ok - a.failed - a.cancelled
+    ended = f"started {a.started:,} = ok {a.ok:,} + failed {a.failed:,} + cancelled {a.cancelled:,}"
+    return [
+        (
+            f"scheduled {a.scheduled:,} = started {a.started:,} + dropped {a.dropped:,} + waiting {waiting:,}",
+            True,
+        ),
+        (f"{ended} + in flight {in_flight:,}", in_flight >= 0),
+    ]
+
+
+def _state(slo: SloResult, over: bool) -> str:
+    if slo.observed is None and not over:
+        return "waiting"
+    return "met" if slo.passed else "missed"
+
+
+def _point(point: TimelinePoint) -> Point:
+    response = point.response_ms if point.response_ms.count else None
+    return Point(
+        t=point.t_s,
+        planned=round(point.planned_tps, 2),
+        started=round(point.started_tps, 2),
+        completed=round(point.completed_tps, 2),
+        failed=round(point.failed_tps, 2),
+        p50=response.p50 if response else None,
+        p90=response.p90 if response else None,
+        p99=response.p99 if response else None,
+        p99_9=response.p99_9 if response else None,
+        max=response.max if response else None,
+        lag=point.dispatch_lag_p99_ms,
+        in_flight=point.in_flight,
+        backlog=point.backlog,
+        heat=point.heat,
+    )

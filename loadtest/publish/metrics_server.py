@@ -1,0 +1,91 @@
+"""`/metrics` of the master, or of a process that is master and worker in one.
+
+Reports come twice a second, so a scrape that follows another within that time gets the same bytes: a scraper
+gone wild costs a copy. Before the process ends it waits for the scraper to come once more, because the last
+values are the run's result and nobody can scrape a process that is gone.
+"""
+
+import hmac
+import ipaddress
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import gevent
+from gevent.event import Event
+from gevent.pywsgi import WSGIServer
+
+from loadtest.publish.prometheus import CONTENT_TYPE
+
+FRESH_S = 0.5
+MAX_LINGER_S = 12.0
+"""The longest wait for a last scrape: less than `singlesday run` grants its master to end."""
+
+logger = logging.getLogger(__name__)
+StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+
+
+class MetricsServer:
+    """Serves what `exposition` returns at `http://host:port/metrics`; `port` 0 picks a free one.
+
+    With a `token`, only to those who send it as a bearer token. Raises `OSError` if the port is taken.
+    """
+
+    def __init__(self, exposition: Callable[[], bytes], host: str, port: int, token: str = "") -> None:
+        self._exposition = exposition
+        self._token = token
+        self._text = b""
+        self._made_s = float("-inf")
+        self._asked_s: deque[float] = deque(maxlen=2)
+        self._scraped = Event()
+        self._server = WSGIServer((host, port), self._answer, log=None, error_log=logger)
+        self._server.start()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return int(self._server.server_port)
+
+    def close(self) -> None:
+        """Wait for a last scrape if one is to be expected, then stop."""
+        if len(self._asked_s) == 2:
+            interval_s = self._asked_s[1] - self._asked_s[0]
+            self._made_s = float("-inf")
+            self._scraped.clear()
+            if self._scraped.wait(min(1.5 * interval_s + 1, MAX_LINGER_S)):
+                gevent.sleep(0.05)  # the answer is still on its way
+        self._server.stop(timeout=1)
+
+    def _answer(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"] != "/metrics":
+            return _plain(start_response, "404 Not Found")
+        offered = str(environ.get("HTTP_AUTHORIZATION", ""))
+        if self._token and not hmac.compare_digest(offered.encode(), f"Bearer {self._token}".encode()):
+            return _plain(start_response, "401 Unauthorized")
+        start_response("200 OK", [("Content-Type", CONTENT_TYPE), ("X-Content-Type-Options", "nosniff")])
+        return [self._current()]
+
+    def _current(self) -> bytes:
+        now_s = time.monotonic()
+        if now_s - self._made_s >= FRESH_S:
+            self._text, self._made_s = self._exposition(), now_s
+        self._asked_s.append(now_s)
+        self._scraped.set()
+        return self._text
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _plain(start_response: StartResponse, status: str) -> Iterable[bytes]:
+    start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
+    return [status.encode()]

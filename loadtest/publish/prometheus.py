@@ -1,0 +1,319 @@
+"""The master's metrics for Prometheus: read from the books when somebody asks, never counted on the way.
+
+A scrape turns the sums that the master keeps anyway into text, so it costs nothing between scrapes, cannot
+disagree with the report, and reaches no process that sends. Counters and histograms carry the run's id as a
+label: two runs in one session are two series, and nobody has to guess where one ended.
+
+*Percentiles.* `loadtest_response_quantile_seconds` is exact over the whole fleet (to the histograms' 0.8 %)
+for the newest ten seconds. The histograms have few fixed buckets, so that they can be added up over runs and
+windows of any length by PromQL; what they say of a percentile is right to one bucket. A value in the 0.8 %
+wide bucket of ours that straddles a bound counts as above it.
+
+*Few series.* Endpoints beyond the first `MAX_ENDPOINTS` share one label value, so that a script that puts ids
+into names cannot flood a Prometheus: under 500 series a run of twenty workers.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from loadtest.measure.histogram import Histogram, upper_us
+from loadtest.measure.run_result import RunInfo, SloResult
+from loadtest.measure.window import ARRIVAL, EndpointSecond, Second
+
+BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Upper bounds of the buckets of response and service time."""
+LAG_BOUNDS_S = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 1.0)
+QUANTILES = (0.5, 0.9, 0.99, 0.999, 0.9999)
+RECENT_S = 10
+"""How many seconds the exact quantiles look back."""
+MAX_ENDPOINTS = 8
+OTHER_ENDPOINTS = "(others)"
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReading:
+    """One worker that serves."""
+
+    name: str
+    cpu: float
+    """Share of one core, over its last five seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a scrape shows of a run, live or finished."""
+
+    info: RunInfo
+    planned_tps: float
+    total: Second
+    """Everything that was reported since the run began."""
+    recent: Sequence[Second]
+    """The newest seconds, at most `RECENT_S`."""
+    in_flight: int
+    backlog: int
+    workers: Sequence[WorkerReading]
+    """Those that serve."""
+    report_gaps: int
+    slo: Sequence[SloResult]
+    """Each objective by what is known so far."""
+    lost: int = 0
+    """Arrivals that died with a worker; known when the run is over."""
+    over: bool = False
+
+
+Read = Callable[[], Reading | None]
+"""The current or last run; None before the first."""
+
+
+class Family(NamedTuple):
+    """A metric: what the reference says of it, and how it is filled."""
+
+    name: str
+    kind: str
+    """`gauge`, `counter` or `histogram`."""
+    labels: tuple[str, ...]
+    help: str
+    fill: Callable[[Reading, "Add"], None]
+
+
+Add = Callable[..., None]
+"""(value, *label values) for gauges and counters; (histogram, *label values) for histograms."""
+
+
+def _planned(reading: Reading, add: Add) -> None:
+    add(reading.planned_tps)
+
+
+def _arrivals(reading: Reading, add: Add) -> None:
+    for state in ("scheduled", "started", "dropped", "ok", "failed", "cancelled"):
+        add(getattr(reading.total, state), state)
+    add(max(reading.lost, 0), "lost")
+
+
+def _transactions(reading: Reading, add: Add) -> None:
+    for state in ("started", "ok", "failed"):
+        add(getattr(reading.total, f"transactions_{state}"), state)
+
+
+def _requests(reading: Reading, add: Add) -> None:
+    for name, endpoint in endpoints([reading.total]).items():
+        if not name.startswith(f"{ARRIVAL} "):  # a journey is made of requests and is none itself
+            add(endpoint.requests - endpoint.failures, name, "ok")
+            add(endpoint.failures, name, "failed")
+
+
+def _response(reading: Reading, add: Add) -> None:
+    for name, endpoint in endpoints([reading.total]).items():
+        add(endpoint.response, name)
+
+
+def _service(reading: Reading, add: Add) -> None:
+    for name, endpoint in endpoints([reading.total]).items():
+        add(endpoint.service, name)
+
+
+def _quantiles(reading: Reading, add: Add) -> None:
+    known = _kept(reading.total)
+    for name, endpoint in endpoints(reading.recent, known).items():
+        for quantile in QUANTILES:
+            add(endpoint.response.quantile(quantile) / 1e6, name, f"{quantile:g}")
+
+
+def _lag(reading: Reading, add: Add) -> None:
+    add(reading.total.dispatch_lag)
+
+
+def _in_flight(reading: Reading, add: Add) -> None:
+    add(reading.in_flight)
+
+
+def _backlog(reading: Reading, add: Add) -> None:
+    add(reading.backlog)
+
+
+def _workers(reading: Reading, add: Add) -> None:
+    add(len(reading.workers))
+
+
+def _worker_cpu(reading: Reading, add: Add) -> None:
+    for worker in reading.workers:
+        add(worker.cpu, worker.name)
+
+
+def _gaps(reading: Reading, add: Add) -> None:
+    add(reading.report_gaps)
+
+
+def _slo(reading: Reading, add: Add) -> None:
+    for objective in reading.slo:
+        if objective.observed is not None or reading.over:
+            add(float(objective.passed), objective.expr)
+
+
+def _info(reading: Reading, add: Add) -> None:
+    info = reading.info
+    add(1, info.plan, ",".join(info.targets), str(info.seed), info.versions.get("locust", ""))
+
+
+FAMILIES = (
+    Family(
+        "loadtest_run_info", "gauge", ("plan", "target", "seed", "locust"), "Which run this is; 1.", _info
+    ),
+    Family("loadtest_planned_tps", "gauge", (), "Orders a second that the plan intends now.", _planned),
+    Family(
+        "loadtest_arrivals_total",
+        "counter",
+        ("state",),
+        "Arrivals of every scenario: scheduled = started + dropped; started = ok + failed + cancelled once all "
+        "have ended; lost died with a worker, known at the end.",
+        _arrivals,
+    ),
+    Family(
+        "loadtest_transactions_total",
+        "counter",
+        ("state",),
+        "Orders started, created (ok) and failed.",
+        _transactions,
+    ),
+    Family(
+        "loadtest_requests_total",
+        "counter",
+        ("endpoint", "outcome"),
+        "Requests by outcome, ok or failed.",
+        _requests,
+    ),
+    Family(
+        "loadtest_response_seconds",
+        "histogram",
+        ("endpoint",),
+        "Response time: from the intended instant to the last byte.",
+        _response,
+    ),
+    Family(
+        "loadtest_service_seconds",
+        "histogram",
+        ("endpoint",),
+        "Service time: from the request's write to the last byte.",
+        _service,
+    ),
+    Family(
+        "loadtest_response_quantile_seconds",
+        "gauge",
+        ("endpoint", "quantile"),
+        f"Response time's quantiles over the newest {RECENT_S} s of the whole fleet, exact to 0.8 %.",
+        _quantiles,
+    ),
+    Family(
+        "loadtest_dispatch_lag_seconds",
+        "histogram",
+        (),
+        "How late the generator started what it could have started on time.",
+        _lag,
+    ),
+    Family("loadtest_in_flight", "gauge", (), "Arrivals being served.", _in_flight),
+    Family("loadtest_backlog", "gauge", (), "Arrivals waiting for an idle user.", _backlog),
+    Family("loadtest_workers", "gauge", (), "Workers that serve the schedule.", _workers),
+    Family(
+        "loadtest_worker_cpu_ratio",
+        "gauge",
+        ("worker",),
+        "Share of one core that a worker used, over its last five seconds.",
+        _worker_cpu,
+    ),
+    Family("loadtest_report_gaps_total", "counter", (), "Worker reports that never came.", _gaps),
+    Family(
+        "loadtest_slo_ok",
+        "gauge",
+        ("expr",),
+        "1 while an objective holds by what is known so far; absent without data, which is 0 at the end.",
+        _slo,
+    ),
+)
+"""Every metric of the master; each has the label `run` besides its own."""
+
+
+class RunCollector(Collector):
+    """All metrics of the current run, drawn from a `Reading` made for this scrape."""
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics as they are now; none before the first run."""
+        reading = self._read()
+        if reading is None:
+            return
+        for family in FAMILIES:
+            yield _filled(family, reading)
+
+
+def exposition(read: Read) -> bytes:
+    """The metrics in Prometheus' text format."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(RunCollector(read))
+    return generate_latest(registry)
+
+
+def endpoints(seconds: Sequence[Second], kept: Sequence[str] | None = None) -> dict[str, EndpointSecond]:
+    """The endpoints of some seconds added up, by `METHOD name`; those not in `kept` are one.
+
+    Without `kept`, the first `MAX_ENDPOINTS` in the order they were first seen are kept apart: an order that
+    never changes, so that no counter steps back.
+    """
+    merged: dict[str, EndpointSecond] = {}
+    for second in seconds:
+        known = _kept(second) if kept is None else kept
+        for (method, name), endpoint in second.endpoints.items():
+            full = f"{method} {name}"
+            key = full if full in known else OTHER_ENDPOINTS
+            if len(seconds) == 1 and key is full:
+                merged[key] = (
+                    endpoint  # as it is: copying the whole run's histograms would be most of the cost
+                )
+            else:
+                merged.setdefault(key, EndpointSecond()).merge(endpoint)
+    return merged
+
+
+def _kept(total: Second) -> list[str]:
+    return [f"{method} {name}" for method, name in total.endpoints][:MAX_ENDPOINTS]
+
+
+def _filled(family: Family, reading: Reading) -> Metric:
+    run = reading.info.id
+    labels = ("run", *family.labels)
+    if family.kind == "histogram":
+        histogram = HistogramMetricFamily(family.name, family.help, labels=labels)
+        bounds = LAG_BOUNDS_S if family.fill is _lag else BOUNDS_S
+        family.fill(
+            reading,
+            lambda h, *values: histogram.add_metric(
+                (run, *values), cumulative(h, bounds), sum_value=h.sum_us / 1e6
+            ),
+        )
+        return histogram
+    metric = (CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily)(
+        family.name, family.help, labels=labels
+    )
+    family.fill(reading, lambda value, *values: metric.add_metric((run, *values), value))
+    return metric
+
+
+def cumulative(histogram: Histogram, bounds_s: Sequence[float]) -> list[tuple[str, float]]:
+    """(`le`, how many values are at most that) for each bound in seconds and +Inf."""
+    bounds_us = [round(bound * 1e6) for bound in bounds_s]
+    counts = [0] * (len(bounds_us) + 1)
+    for bucket, n in histogram.counts.items():
+        counts[bisect_left(bounds_us, min(upper_us(bucket), histogram.max_us))] += n
+    names = [*(str(bound) for bound in bounds_s), "+Inf"]
+    return list(zip(names, map(float, accumulate(counts)), strict=True))

@@ -1,0 +1,74 @@
+"""Everything a run leaves behind, written in one go, the most precious first.
+
+`result.json` comes first and alone decides the run: every other file can be drawn from it again (`singlesday
+report`). A file that cannot be written is logged and does not keep the others from being written.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from loadtest.measure.histogram import Histogram
+from loadtest.measure.hlog import write_hlog
+from loadtest.measure.run_result import Buckets, RunResult
+from loadtest.publish import html, junit, summary
+
+RESULT = "result.json"
+REPORT = "report.html"
+
+logger = logging.getLogger(__name__)
+
+
+def new_run_folder(out: Path, plan: str) -> Path:
+    """A name for the folder of a run that starts now, from UTC time and plan; never one that exists."""
+    name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{plan}"
+    folder, number = out / name, 2
+    while folder.exists():
+        folder, number = out / f"{name}-{number}", number + 1
+    return folder
+
+
+def deliver(result: RunResult, folder: Path) -> None:
+    """Write the result and all that is drawn from it into `folder`. Raises `OSError` for the result only."""
+    folder.mkdir(parents=True, exist_ok=True)
+    result.write(folder / RESULT)
+    draw(result, folder)
+
+
+def draw(result: RunResult, folder: Path) -> None:
+    """Write report.html, junit.xml, summary.md and latency.hlog, drawn from a result, into `folder`."""
+    _try("report.html", lambda: html.write(result, folder / REPORT))
+    _try("junit.xml", lambda: junit.write(result, folder / "junit.xml"))
+    _try(
+        "summary.md",
+        lambda: (folder / "summary.md").write_text(summary.markdown(result), encoding="utf-8"),
+    )
+
+    _try("latency.hlog", lambda: _write_hlog(result, folder / "latency.hlog"))
+
+
+def _write_hlog(result: RunResult, path: Path) -> None:
+    """Response and service times of every endpoint, for HdrHistogram's own tools."""
+    kinds = {"response": "response_buckets", "service": "service_buckets"}
+    histograms = {
+        f"{name} {kind}": _histogram(getattr(endpoint, attribute))
+        for name, endpoint in result.endpoints.items()
+        for kind, attribute in kinds.items()
+    }
+    started_at_s = datetime.fromisoformat(result.run.started_at).timestamp()
+    write_hlog(path, histograms, started_at_s=started_at_s, duration_s=result.run.duration_s)
+
+
+def _histogram(buckets: Buckets) -> Histogram:
+    histogram = Histogram()
+    for upper_us, count in zip(buckets.upper_us, buckets.counts, strict=True):
+        histogram.record_many(upper_us, count)
+    return histogram
+
+
+def _try(name: str, write: Callable[[], object]) -> None:
+    try:
+        write()
+    except OSError as error:
+        logger.error("could not write %s: %s", name, error)  # the reason is enough: no traceback

@@ -1,0 +1,67 @@
+"""Thins a timeline to as many points as a picture has room for, without hiding what was worst.
+
+Rates become means, since they stand for amounts; latencies, lag and queues become the worst of the points
+they stand for, since a picture that averages a stall away lies.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import msgspec
+
+from loadtest.measure.run_result import Quantiles, RunResult, TimelinePoint
+
+_RATES = ("planned_tps", "started_tps", "completed_tps", "failed_tps")
+_AMOUNTS = ("scheduled", "started", "requests", "failures", "dropped")
+_LEVELS = ("in_flight", "backlog", "dispatch_lag_p99_ms")
+
+
+def thin(timeline: Sequence[TimelinePoint], most: int) -> list[TimelinePoint]:
+    """At most `most` points (> 0), each standing for equally many consecutive ones; the last may be short."""
+    group = max(1, -(-len(timeline) // most))
+    return [_one(timeline[at : at + group]) for at in range(0, len(timeline), group)]
+
+
+def shown(result: RunResult) -> list[TimelinePoint]:
+    """The timeline without what follows the run's end, unless requests were still answered then."""
+    points = list(result.timeline)
+    while points and points[-1].t_s >= result.run.duration_s and not points[-1].requests:
+        points.pop()
+    return points
+
+
+def end_s(result: RunResult) -> float:
+    """Where a picture of the run ends: with the run, or with the last answer after it."""
+    points = shown(result)
+    if not points or points[-1].t_s < result.run.duration_s:
+        return result.run.duration_s
+    width_s = points[-1].t_s - points[-2].t_s if len(points) > 1 else 1.0
+    return points[-1].t_s + width_s
+
+
+def ends_s(points: Sequence[TimelinePoint], end_s: float) -> list[float]:
+    """Where each point's stretch of time ends, in seconds: where the next begins, the last one's at `end_s`."""
+    return [point.t_s for point in points[1:]] + [end_s] * bool(points)
+
+
+def _one(points: Sequence[TimelinePoint]) -> TimelinePoint:
+    if len(points) == 1:
+        return points[0]
+    heat: Counter[int] = Counter()
+    for point in points:
+        heat.update(dict(point.heat))
+    values: dict[str, float] = {name: _mean([getattr(p, name) for p in points]) for name in _RATES}
+    values |= {name: sum(getattr(p, name) for p in points) for name in _AMOUNTS}
+    values |= {name: max(getattr(p, name) for p in points) for name in _LEVELS}
+    worst = _worst([point.response_ms for point in points])
+    return msgspec.structs.replace(points[0], response_ms=worst, heat=sorted(heat.items()), **values)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _worst(quantiles: Sequence[Quantiles]) -> Quantiles:
+    """Each quantile's highest value; the count is their sum."""
+    fields = {name: max(getattr(q, name) for q in quantiles) for name in Quantiles.__struct_fields__}
+    return Quantiles(**fields | {"count": sum(q.count for q in quantiles)})

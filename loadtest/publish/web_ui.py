@@ -1,0 +1,183 @@
+"""Our part of Locust's web UI: a page that shows the run, and a guard in front of everything.
+
+*The guard.* Locust's UI lets any site read it and start a run against any host (DESIGN section 10). Here a
+request must name this server by an address that is its own (so no other site's name can be pointed at it), a
+request that changes something must come from this server's own pages, no answer is offered to other origins,
+and a start is checked completely before Locust sees it: what cannot be played is answered with a sentence
+that Locust's form shows, and fields the form does not have are refused, since Locust would set any option.
+
+*The page.* `/peak` is drawn once; its script asks `/peak/live` each second for what is new.
+"""
+
+import hmac
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import flask
+import jinja2
+import msgspec
+from werkzeug.exceptions import NotFound
+
+from loadtest.publish.live import Live
+from loadtest.publish.metrics_server import is_loopback
+from loadtest.publish.run_folder import REPORT
+
+ASSETS = {"report.css": "text/css", "peak.css": "text/css", "peak.js": "text/javascript"}
+FORM_FIELDS = frozenset({
+    "plan", "peak_tps", "duration", "time_scale", "seed", "host",
+    "user_count", "spawn_rate", "run_time", "profile", "user_classes", "shape_class",
+})  # fmt: skip
+"""What Locust's start form sends: our options that it shows, and its own."""
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+LINK = (
+    '<a href="{}" style="position:fixed;right:20px;bottom:20px;z-index:2000;padding:10px 16px;border-radius:6px;'
+    'background:#143f73;color:#fff;font:600 14px/1.2 sans-serif;text-decoration:none">Peak: the run live</a>'
+)
+
+View = Callable[[str, float], Live]
+"""(run the page knows, up to which second) -> what is new."""
+CheckStart = Callable[[Mapping[str, str]], str | None]
+"""Form fields -> why this cannot be started; None if it can."""
+Reports = Callable[[], Mapping[str, Path]]
+"""The folders of this session's finished runs by name."""
+
+
+def install(
+    app: flask.Flask,
+    *,
+    prefix: str,
+    view: View,
+    check_start: CheckStart,
+    reports: Reports,
+    token: str = "",
+) -> None:
+    """Add the page and the guard to Locust's app, before it serves. With `token`, everyone must give it.
+
+    `prefix` is what Locust's own pages begin with (`--web-base-path`), mostly empty.
+    """
+    app.register_blueprint(_pages(view, reports), url_prefix=f"{prefix}/peak")
+    app.before_request(lambda: _refused(token))
+    app.before_request(lambda: _bad_start(check_start))
+    app.after_request(_with_link)
+    # Flask calls the first registered last: only there are the headers gone that flask_cors adds.
+    app.after_request_funcs.setdefault(None, []).insert(0, _without_cors)
+
+
+def _pages(view: View, reports: Reports) -> flask.Blueprint:
+    pages = flask.Blueprint("peak", __name__)
+
+    @pages.get("/", strict_slashes=False)
+    def page() -> flask.Response:
+        text = _template().render(
+            asset=lambda name: flask.url_for("peak.asset", name=name), url_for=flask.url_for
+        )
+        return _guarded(flask.make_response(text))
+
+    @pages.get("/assets/<name>")
+    def asset(name: str) -> flask.Response:
+        if name not in ASSETS:
+            raise NotFound
+        return flask.Response(_asset(name), mimetype=ASSETS[name])
+
+    @pages.get("/live")
+    def live() -> flask.Response:
+        since_s = flask.request.args.get("since", 0.0, type=float)
+        now = view(flask.request.args.get("run", ""), since_s)
+        answer = flask.Response(msgspec.json.encode(now), mimetype="application/json")
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
+
+    @pages.get("/runs/<name>/" + REPORT)
+    def report(name: str) -> flask.Response:
+        folder = reports().get(name)
+        if folder is None or not (folder / REPORT).is_file():
+            raise NotFound
+        return flask.Response((folder / REPORT).read_bytes(), mimetype="text/html")
+
+    @pages.get("/health")
+    def health() -> flask.Response:
+        return flask.Response("ok\n", mimetype="text/plain")
+
+    return pages
+
+
+def _refused(token: str) -> flask.Response | None:
+    """An answer for those who may not ask; None lets the request through."""
+    request = flask.request
+    if request.endpoint == "peak.health":
+        return None
+    if token and not _has(token):
+        return flask.Response(
+            "give the token as password\n", 401, {"WWW-Authenticate": 'Basic realm="singlesday"'}
+        )
+    if not token and not is_loopback(urlsplit(f"//{request.host}").hostname or ""):
+        return flask.Response(f"{request.host!r} is not a name of this server\n", 421, mimetype="text/plain")
+    if request.method not in {"GET", "HEAD", "OPTIONS"} and not _from_here():
+        return flask.Response("requests from other sites are refused\n", 403, mimetype="text/plain")
+    return None
+
+
+def _has(token: str) -> bool:
+    given = flask.request.authorization
+    password = (given.password or "") if given and given.type == "basic" else ""
+    return hmac.compare_digest(password.encode(), token.encode())
+
+
+def _from_here() -> bool:
+    """Whether the request's page is this server's; programs other than browsers send no Origin."""
+    origin = flask.request.headers.get("Origin")
+    return origin is None or urlsplit(origin).netloc == flask.request.host
+
+
+def _bad_start(check_start: CheckStart) -> flask.Response | None:
+    """What Locust's form shows when a run cannot start; None lets the start through."""
+    if flask.request.endpoint != "locust.swarm":
+        return None
+    form = flask.request.form
+    foreign = sorted(set(form) - FORM_FIELDS)
+    reason = f"{foreign[0]}: is not a field of this form" if foreign else check_start(form)
+    return None if reason is None else flask.jsonify({"success": False, "message": reason})
+
+
+def _with_link(response: flask.Response) -> flask.Response:
+    """Locust's own page, with a way to ours."""
+    if flask.request.endpoint == "locust.index" and response.mimetype == "text/html":
+        link = LINK.format(flask.url_for("peak.page"))
+        response.set_data(response.get_data(as_text=True).replace("</body>", link + "</body>"))
+    return response
+
+
+def _without_cors(response: flask.Response) -> flask.Response:
+    for name in [name for name in response.headers.keys() if name.startswith("Access-Control-")]:  # noqa: SIM118
+        del response.headers[name]
+    return response
+
+
+def _guarded(response: flask.Response) -> flask.Response:
+    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("loadtest.publish"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("peak.html.j2")
+
+
+@cache
+def _asset(name: str) -> bytes:
+    return files("loadtest.publish").joinpath("assets", name).read_bytes()

@@ -1,0 +1,228 @@
+"""How figures and verdicts are put into words, the same in the report, the summary and the terminal.
+
+Numbers carry their unit and as many digits as they deserve. Rounding never flatters: a share that is not
+quite everything or not quite nothing is never shown as 100% or 0%.
+"""
+
+import math
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from loadtest.judge.drift import Trend
+from loadtest.judge.slo import ARRIVAL_PREFIX, SloError, parse, with_unit
+from loadtest.measure.run_result import Audit, Endpoint, RunResult, SloResult
+
+RECORD_TPS = 583_000
+"""Orders a second at the peak of Singles' Day 2020, 26 s after midnight: S, TRAFFIC.md source 29."""
+
+ORDER_ENDPOINT = "POST /orders"
+
+
+class Headline(NamedTuple):
+    """What a run came to."""
+
+    word: str
+    """PASS, FAIL, INVALID, ABORTED or AUDIT."""
+    sentence: str
+    reasons: list[str]
+
+
+def latency(ms: float) -> str:
+    """Milliseconds in the unit that suits them, three digits: `310 µs`, `12.3 ms`, `1.20 s`."""
+    if not ms:
+        return "0 ms"
+    if ms < 0.9995:
+        return f"{_three_digits(ms * 1000)} µs"
+    if ms < 999.5:
+        return f"{_three_digits(ms)} ms"
+    return f"{_three_digits(ms / 1000)} s"
+
+
+def latency_tick(ms: float) -> str:
+    """A round latency on an axis: `100 µs`, `10 ms`, `1 s`."""
+    number, unit = latency(ms).split()
+    return f"{_without_zeros(number)} {unit}"
+
+
+def rate(per_second: float) -> str:
+    """A rate without its unit: `1,124`, `87.5`, `0.31`."""
+    return f"{per_second:,.0f}" if per_second >= 99.95 else _without_zeros(_three_digits(per_second))
+
+
+def percent(share: float) -> str:
+    """A share of 1 as a percentage with two or three digits: `0.02%`, `14.6%`, `99.996%`."""
+    if share in (0, 1) or share > 1:
+        return f"{share * 100:.4g}%"
+    if share > 0.99:  # as many nines as it has, rounded down
+        digits = max(1, math.ceil(-math.log10(1 - share)) - 1)
+        return _without_zeros(f"{math.floor(share * 100 * 10**digits) / 10**digits:.{digits}f}") + "%"
+    return f"{share * 100:.3g}%" if share >= 1e-6 else "<0.0001%"
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `1 min`, `2 h 5 min`."""
+    if seconds < 60:
+        return f"{seconds:g} s"
+    minutes, rest_s = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [(hours, "h"), (minutes, "min"), (rest_s, "s")]
+    return " ".join(f"{value} {unit}" for value, unit in parts if value)
+
+
+def things(count: int, noun: str) -> str:
+    """`1 worker`, `2,000 workers`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def instant(iso: str) -> str:
+    """An ISO 8601 instant as people write it, in UTC to the second; anything else as it is."""
+    try:
+        return f"{datetime.fromisoformat(iso).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except ValueError:
+        return iso
+
+
+def setting(value: object) -> str:
+    """A setting's value, however nested, without the marks of a programming language."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {setting(inner)}" for key, inner in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(setting, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def share_of_record(tps: float) -> str:
+    """A rate of orders beside the one that Singles' Day 2020 reached."""
+    return f"{percent(tps / RECORD_TPS)} of {RECORD_TPS:,}"
+
+
+def headline(result: RunResult) -> Headline:
+    """The verdict, one sentence about it, and the reasons. Raises `ValueError` for an unknown one."""
+    tellers = {
+        "PASS": _passed,
+        "FAIL": _failed,
+        "INVALID": _invalid,
+        "ABORTED": _aborted,
+        "AUDIT": _unbalanced,
+    }
+    if result.verdict not in tellers:
+        raise ValueError(f"verdict {result.verdict!r}: expected one of {', '.join(tellers)}")
+    return tellers[result.verdict](result)
+
+
+def observed(slo: SloResult) -> str:
+    """What was seen of an objective, with its unit."""
+    try:
+        return with_unit(parse(slo.expr), slo.observed)
+    except SloError:  # a record written by hand or by a later version; its number still stands
+        return "no data" if slo.observed is None else f"{slo.observed:g}"
+
+
+def gauge(metric: str, value: float) -> str:
+    """A value by the unit that its metric's name ends in: `_ms`, `_bytes`, or a share of 1."""
+    if metric.endswith("_ms"):
+        return latency(value)
+    if metric.endswith("_bytes"):
+        return f"{_three_digits(value / 2**20)} MiB"
+    return percent(value) if metric in ("errors", "completed_share") else _three_digits(value)
+
+
+def slope(found: Trend, per_h: float) -> str:
+    """A slope as a share of the level an hour; errors, which may start at none, in percentage points."""
+    if found.metric == "errors":
+        return f"{per_h * 100:+.3g} points/h"
+    return f"{per_h / found.level * 100:+.2f}%/h" if found.level else f"{per_h:+.3g}/h"
+
+
+def main_endpoint(result: RunResult) -> tuple[str, Endpoint] | None:
+    """The endpoint a run is about: the one that creates orders, else the one asked most; None without any."""
+    if ORDER_ENDPOINT in result.endpoints:
+        return ORDER_ENDPOINT, result.endpoints[ORDER_ENDPOINT]
+    return max(result.endpoints.items(), key=lambda item: item[1].requests, default=None)
+
+
+def total_requests(result: RunResult) -> tuple[int, int]:
+    """(requests, failures) over every endpoint; journeys, which are made of them, are not counted again."""
+    single = [e for name, e in result.endpoints.items() if not name.startswith(ARRIVAL_PREFIX)]
+    return sum(e.requests for e in single), sum(e.failures for e in single)
+
+
+def identities(result: RunResult) -> list[tuple[str, bool]]:
+    """The arrivals' equations with this run's numbers, each with whether it holds."""
+    a = result.arrivals
+    return [
+        _equation("planned", a.planned, scheduled=a.scheduled, lost=a.lost),
+        _equation("scheduled", a.scheduled, started=a.started, dropped=a.dropped),
+        _equation("started", a.started, ok=a.ok, failed=a.failed, cancelled=a.cancelled),
+    ]
+
+
+def audit_findings(audit: Audit) -> list[str]:
+    """What is wrong with the books, a sentence a kind; empty when they balance."""
+    kinds = [
+        (audit.lost, "acknowledged and not stored"),
+        (audit.duplicated, "stored more than once"),
+        (audit.oversold, "sold beyond the stock"),
+        (audit.phantom, "stored and never sent"),
+        (audit.shadow_leaks, "leaked from the load test into live tables"),
+    ]
+    return [f"{things(count, 'order')} {what}." for count, what in kinds if count]
+
+
+def _three_digits(value: float) -> str:
+    if value == 0:
+        return "0"
+    rounded = float(f"{value:.3g}")
+    decimals = max(0, 2 - math.floor(math.log10(abs(rounded)) + 1e-9))
+    return f"{rounded:,.{decimals}f}"
+
+
+def _without_zeros(number: str) -> str:
+    return number.rstrip("0").rstrip(".") if "." in number else number
+
+
+def _equation(name: str, total: int, **parts: int) -> tuple[str, bool]:
+    terms = " + ".join(f"{part} {value:,}" for part, value in parts.items())
+    holds = total == sum(parts.values())
+    return f"{name} {total:,} {'=' if holds else '≠'} {terms}", holds
+
+
+def _passed(result: RunResult) -> Headline:
+    met = {0: "No objective was set", 1: "The one objective was met"}
+    said = [met.get(len(result.slo), f"All {len(result.slo)} objectives were met")]
+    if result.validity.verdict == "DEGRADED":
+        said.append("the run healed from what is listed below")
+    else:
+        said.append("the generator kept its schedule")
+    if result.audit is not None:
+        said.append("the books balance")
+    return Headline("PASS", f"{', '.join(said[:-1])} and {said[-1]}.", list(result.validity.reasons))
+
+
+def _failed(result: RunResult) -> Headline:
+    missed = [slo for slo in result.slo if not slo.passed]
+    sentence = f"{len(missed)} of {things(len(result.slo), 'objective')} missed."
+    return Headline("FAIL", sentence, [_missed(slo) for slo in missed] + result.validity.reasons)
+
+
+def _missed(slo: SloResult) -> str:
+    if slo.observed is None:
+        return f"{slo.expr}: {slo.note or 'no data'}."
+    note = f" ({slo.note})" if slo.note else ""
+    return f"{slo.expr}: observed {observed(slo)}{note}."
+
+
+def _invalid(result: RunResult) -> Headline:
+    sentence = "The generator did not do what it set out to do, so this run says nothing about the target."
+    return Headline("INVALID", sentence, list(result.validity.reasons))
+
+
+def _aborted(result: RunResult) -> Headline:
+    sentence = f"The run was ended early, after {duration(result.run.duration_s)}; all below is up to then."
+    why = [f"At {at_s:g} s: {what}." for at_s, what in result.events if "abort" in what or "signal" in what]
+    return Headline("ABORTED", sentence, why + result.validity.reasons)
+
+
+def _unbalanced(result: RunResult) -> Headline:
+    sentence = "The service's books do not agree with what it acknowledged."
+    return Headline("AUDIT", sentence, audit_findings(result.audit) if result.audit else [])

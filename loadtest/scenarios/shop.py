@@ -1,0 +1,128 @@
+"""The Singles' Day shop: what buyers send around midnight.
+
+A transaction is one order created, `POST /orders`, and nothing else. Around it, at midnight, carts are loaded
+beforehand and most pages come from caches, so little else reaches the service: half a product page and a fifth
+of an order status read for each order (A; TRAFFIC gives 6 product pages, before caching).
+
+Which product is popular is Zipf's law: TRAFFIC, theta 1.22 in extremes (S[27]). The scenarios share what one
+worker's buyers know of each other: the random stream and the ids of the latest orders.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from locust import task
+from locust.env import Environment
+
+from loadtest.drive.run_context import RunContext, run_context
+from loadtest.drive.serving import open_loop
+from loadtest.drive.user import FastHttpUser
+from loadtest.measure.ledger import OrderState
+from loadtest.scenarios.zipf import ZipfSampler
+
+CATALOGUE = 100_000
+"""SKUs that buyers choose from; a slice of the catalogue, since midnight is about what is on sale (A)."""
+THETA_SPIKE = 1.22
+"""S[27]: HotRing, the skew in extremes."""
+RECENT_ORDERS = 1_000
+JSON = {"Content-Type": "application/json"}
+
+
+@dataclass(slots=True)
+class Shop:
+    """What the buyers of one worker share."""
+
+    context: RunContext
+    skus: ZipfSampler = field(init=False)
+    buyers: int = 0
+    recent: deque[str] = field(default_factory=lambda: deque(maxlen=RECENT_ORDERS))
+
+    def __post_init__(self) -> None:
+        self.skus = ZipfSampler(CATALOGUE, THETA_SPIKE, self.context.random("sku"))
+
+    def sku(self) -> str:
+        """A product that somebody wants."""
+        return f"sku-{self.skus.draw():06d}"
+
+    def next_buyer(self) -> int:
+        """The next buyer's id, from 1; other workers' buyers have the same ids, which a shop cannot mind."""
+        self.buyers += 1
+        return self.buyers
+
+
+_shops: dict[Environment, Shop] = {}
+
+
+def shop_of(environment: Environment) -> Shop:
+    """The shop that an environment's buyers share; a new one for each run."""
+    context = run_context(environment)
+    shop = _shops.get(environment)
+    if shop is None or shop.context is not context:
+        shop = _shops[environment] = Shop(context)
+    return shop
+
+
+class ShopUser(FastHttpUser):
+    """A buyer that serves arrivals and knows its shop."""
+
+    abstract = True
+    host = "http://127.0.0.1:8080"
+    wait_time = open_loop()
+
+    def on_start(self) -> None:
+        """Learn which shop this is."""
+        self.shop = shop_of(self.environment)
+
+
+class OrderOnly(ShopUser):
+    """Creates orders and sends nothing else."""
+
+    @task
+    def create_order(self) -> None:
+        """Order one product, and keep books about it."""
+        shop = self.shop
+        ledger = shop.context.ledger
+        body = b'{"buyer_id":%d,"lines":[{"sku":"%s","quantity":1}]}' % (
+            shop.next_buyer(),
+            shop.sku().encode(),
+        )
+        if ledger is None:
+            self.client.post("/orders", data=body, headers=JSON)
+            return
+        number, key = ledger.intend()
+        response = self.client.post("/orders", data=body, headers={**JSON, "Idempotency-Key": key})
+        ledger.settle(number, order_state(response.status_code))
+        if response.status_code == 201:
+            shop.recent.append(response.json()["order_id"])
+
+
+class ProductPage(ShopUser):
+    """Looks at a product."""
+
+    @task
+    def look(self) -> None:
+        """Read one product page."""
+        self.client.get(f"/products/{self.shop.sku()}", name="/products/[sku]")
+
+
+class OrderStatus(ShopUser):
+    """Asks after an order; before there is any, looks at a product."""
+
+    @task
+    def ask(self) -> None:
+        """Read the state of one of the latest orders of this worker's buyers."""
+        recent = self.shop.recent
+        if recent:
+            self.client.get(f"/orders/{recent[0]}", name="/orders/[id]")
+            recent.rotate(-1)
+        else:
+            self.client.get(f"/products/{self.shop.sku()}", name="/products/[sku]")
+
+
+def order_state(status_code: int) -> OrderState:
+    """What a status says of the order: created, refused, or, without an answer one can trust, unknown."""
+    if status_code == 201:
+        return OrderState.ACKNOWLEDGED
+    if 400 <= status_code < 500 or status_code == 503:
+        return OrderState.REJECTED
+    return OrderState.UNKNOWN

@@ -1,0 +1,73 @@
+"""Reading the order service's books, as the store itself writes them."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from loadtest.cli.stored_books import StoreError, read_stored_books
+from loadtest.judge.audit import StockLine
+
+SCHEMA = """
+CREATE TABLE orders (idempotency_key TEXT, lines TEXT, status TEXT);
+CREATE TABLE shadow_orders (run_id TEXT, idempotency_key TEXT, lines TEXT, status TEXT);
+CREATE TABLE shadow_stock (run_id TEXT, sku_no INTEGER, initial INTEGER, available INTEGER);
+"""
+
+
+def database(tmp_path: Path, *statements: str) -> str:
+    """A file with the tables that `target_service/store/sqlite.py` documents."""
+    path = tmp_path / "orders.db"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(SCHEMA + ";".join(statements))
+    connection.close()
+    return f"sqlite:///{path}"
+
+
+def test_the_orders_and_stock_of_one_run_are_read(tmp_path: Path) -> None:
+    dsn = database(
+        tmp_path,
+        "INSERT INTO shadow_orders VALUES ('r1', 'r1:b:0', '[[1, 2, 100]]', 'created')",
+        "INSERT INTO shadow_orders VALUES ('r1', 'r1:b:1', '[[1, 1, 100], [7, 1, 50]]', 'paid')",
+        "INSERT INTO shadow_orders VALUES ('r2', 'r2:b:0', '[[1, 5, 100]]', 'created')",
+        "INSERT INTO shadow_stock VALUES ('r1', 1, 10, 7)",
+        "INSERT INTO shadow_stock VALUES ('r1', 7, 10, 9)",
+    )
+    books = read_stored_books(dsn, "r1")
+    assert list(books.keys) == ["r1:b:0", "r1:b:1"]
+    assert list(books.stock) == [StockLine("sku-000001", 10, 7, 3), StockLine("sku-000007", 10, 9, 1)]
+    assert books.leaked == 0
+
+
+def test_cancelled_orders_are_stored_but_sell_nothing(tmp_path: Path) -> None:
+    dsn = database(
+        tmp_path,
+        "INSERT INTO shadow_orders VALUES ('r1', 'r1:b:0', '[[1, 2, 100]]', 'cancelled')",
+        "INSERT INTO shadow_stock VALUES ('r1', 1, 10, 10)",
+    )
+    books = read_stored_books(dsn, "r1")
+    assert list(books.keys) == ["r1:b:0"]
+    assert books.stock[0].sold == 0
+
+
+def test_an_order_of_the_run_among_the_live_ones_is_a_leak(tmp_path: Path) -> None:
+    dsn = database(
+        tmp_path,
+        "INSERT INTO orders VALUES ('r1:b:0', '[]', 'created')",
+        "INSERT INTO orders VALUES ('r1x:b:0', '[]', 'created')",
+        "INSERT INTO orders VALUES (NULL, '[]', 'created')",
+    )
+    assert read_stored_books(dsn, "r1").leaked == 1
+
+
+@pytest.mark.parametrize("dsn", ["postgresql://nowhere/orders", "sqlite:////nowhere/orders.db"])
+def test_a_store_that_cannot_be_read_is_named(dsn: str) -> None:
+    with pytest.raises(StoreError, match=dsn.replace("/", "/")):
+        read_stored_books(dsn, "r1")
+
+
+def test_a_file_of_another_program_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("no database", encoding="utf-8")
+    with pytest.raises(StoreError, match="not an order service's database"):
+        read_stored_books(f"sqlite:///{path}", "r1")

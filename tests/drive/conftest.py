@@ -1,0 +1,48 @@
+"""What the tests of the client share: a session with a list of its outcomes."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from locust.env import Environment
+
+from loadtest.drive.recorder import Recorder, recorder_for
+from loadtest.drive.session import Session, SessionSettings
+from loadtest.records import Outcome
+
+MakeSession = Callable[..., Session]
+
+
+@pytest.fixture
+def environment() -> Iterator[Environment]:
+    made = Environment()
+    yield made
+    recorder_for(made).close()
+
+
+@pytest.fixture
+def recorder(environment: Environment) -> Recorder:
+    return recorder_for(environment)
+
+
+@pytest.fixture
+def outcomes(recorder: Recorder) -> list[Outcome]:
+    """Every outcome recorded, in order."""
+    noted: list[Outcome] = []
+    recorder.sink = noted.append
+    return noted
+
+
+@pytest.fixture
+def session_to(recorder: Recorder) -> Iterator[MakeSession]:
+    """Makes a session for a base URL; keywords are settings."""
+    made: list[Session] = []
+
+    def make(url: str, **settings: Any) -> Session:
+        session = Session(url, recorder, None, SessionSettings(**{"network_timeout": 5.0, **settings}))
+        made.append(session)
+        return session
+
+    yield make
+    for session in made:
+        session.close()

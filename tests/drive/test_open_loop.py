@@ -1,0 +1,247 @@
+"""The dispatcher with real greenlets on virtual time."""
+
+from collections.abc import Callable, Iterator
+
+import gevent
+import gevent.event
+import pytest
+
+from loadtest.drive.open_loop import OpenLoop
+from loadtest.drive.start import ArrivalStream, Assignment
+from loadtest.measure.window import Second, Window
+from loadtest.records import Arrival
+from loadtest.virtual_time import VirtualClock
+
+MS = 1_000_000
+S = 1_000 * MS
+
+
+def in_hub(action: Callable[[], None]) -> None:
+    """Run `action` in gevent's hub, where a real timer calls back, and wait until it has."""
+    done = gevent.event.Event()
+
+    def run() -> None:
+        action()
+        done.set()
+
+    gevent.get_hub().loop.run_callback(run)
+    assert done.wait(5)
+
+
+class Loop:
+    """An `OpenLoop` over a list of (offset, scenario), with users that serve until told to stop."""
+
+    def __init__(
+        self, offsets: list[tuple[int, int]], *, patience_ns: int = 10 * S, scenarios: int = 1
+    ) -> None:
+        self.clock = VirtualClock()
+        self.served: list[tuple[int, Arrival]] = []
+        self.loop = OpenLoop(
+            transactions=[True] + [False] * (scenarios - 1),
+            patience_ns=patience_ns,
+            clock=self.clock,
+            timer=self.clock.timer,
+        )
+        self.window = Window(self.clock.now_ns() + S)
+        end_ns = offsets[-1][0] + 1
+
+        def arrivals(_slot: int, _slots: int, from_ns: int, _to_ns: int | None) -> Iterator[tuple[int, int]]:
+            return iter([pair for pair in offsets if pair[0] >= from_ns])
+
+        self.stream = ArrivalStream(arrivals, end_ns)
+        self.stream.extend(1_000 * S)
+        self.users: list[gevent.Greenlet] = []
+
+    def begin(self) -> None:
+        gevent.idle()
+        self.stream.assign(Assignment(0, 1, 0, 0))
+        self.loop.begin(self.stream, self.window)
+
+    def add_user(self, serve: Callable[[Arrival], bool], scenario: int = 0) -> None:
+        """A user that calls `serve` for each arrival; its value says whether it succeeded."""
+
+        def run() -> None:
+            while True:
+                arrival = self.loop.take(scenario)
+                self.served.append((self.clock.now_ns() - self.window.zero_ns, arrival))
+                self.loop.finish(arrival, failed=not serve(arrival))
+
+        self.users.append(gevent.spawn(run))
+
+    def add_stuck_user(self) -> gevent.event.Event:
+        """A user that serves no further arrival until the event it returns is set."""
+        release = gevent.event.Event()
+
+        def serve(_: Arrival) -> bool:
+            release.wait()
+            return True
+
+        self.add_user(serve)
+        return release
+
+    def advance_to(self, offset_ns: int) -> None:
+        in_hub(lambda: self.clock.advance_to(self.window.zero_ns + offset_ns))
+
+    def total(self) -> Second:
+        total = Second(0)
+        for second in self.window.take():
+            total.add(second)
+        return total
+
+    def close(self) -> None:
+        self.loop.close()
+        gevent.killall(self.users)
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., Loop]]:
+    loops: list[Loop] = []
+
+    def factory(*args: object, **kwargs: object) -> Loop:
+        loops.append(Loop(*args, **kwargs))  # type: ignore[arg-type]
+        return loops[-1]
+
+    yield factory
+    for loop in loops:
+        loop.close()
+
+
+def test_arrivals_start_at_their_intended_instants(make: Callable[..., Loop]) -> None:
+    loop = make([(n * 10 * MS, 0) for n in range(5)])
+    loop.add_user(lambda _: True)
+    loop.begin()
+    loop.advance_to(S)
+    assert [offset for offset, _ in loop.served] == [n * 10 * MS for n in range(5)]
+    total = loop.total()
+    assert (total.scheduled, total.started, total.ok, total.transactions_ok) == (5, 5, 5, 5)
+    assert total.dispatch_lag.max_us <= 1
+    assert loop.loop.drained()
+
+
+def test_late_arrival_keeps_its_intended_instant(make: Callable[..., Loop]) -> None:
+    loop = make([(n * 10 * MS, 0) for n in range(5)])
+    loop.add_user(lambda _: True)
+    loop.begin()
+    loop.clock.jump(S + 100 * MS)  # the process was paused over all five arrivals
+    loop.advance_to(200 * MS)
+    assert [arrival.intended_ns - loop.window.zero_ns for _, arrival in loop.served] == [
+        n * 10 * MS for n in range(5)
+    ]
+    total = loop.total()
+    assert total.dispatch_lag.max_us >= 100_000
+    assert total.queueing.max_us <= 1
+
+
+def test_arrival_without_an_idle_user_waits_and_that_is_queueing_not_lag(make: Callable[..., Loop]) -> None:
+    loop = make([(0, 0), (1 * MS, 0)])
+    release = loop.add_stuck_user()
+    loop.begin()
+    loop.advance_to(50 * MS)
+    assert len(loop.served) == 1
+    assert loop.loop.backlog == 1
+    release.set()
+    gevent.idle()
+    gevent.idle()
+    assert len(loop.served) == 2
+    total = loop.total()
+    assert total.dispatch_lag.max_us <= 1
+    assert total.queueing.max_us == pytest.approx(49_000, rel=0.01)
+
+
+def test_impatient_arrival_is_dropped_and_counted(make: Callable[..., Loop]) -> None:
+    loop = make([(0, 0), (1 * MS, 0), (2 * MS, 0)], patience_ns=20 * MS)
+    loop.add_stuck_user()
+    loop.begin()
+    loop.advance_to(500 * MS)
+    total = loop.total()
+    assert (total.scheduled, total.started, total.dropped) == (3, 1, 2)
+
+
+def test_last_user_to_become_idle_serves_first(make: Callable[..., Loop]) -> None:
+    loop = make([(n * MS, 0) for n in range(6)])
+    who: list[int] = []
+
+    def user(number: int) -> Callable[[Arrival], bool]:
+        def serve(_: Arrival) -> bool:
+            who.append(number)
+            return True
+
+        return serve
+
+    for number in range(3):
+        loop.add_user(user(number))
+    loop.begin()
+    loop.advance_to(S)
+    assert who == [2] * 6
+
+
+def test_an_arrival_goes_to_a_user_of_its_scenario(make: Callable[..., Loop]) -> None:
+    loop = make([(0, 0), (1 * MS, 1), (2 * MS, 0)], scenarios=2)
+    who: list[str] = []
+    loop.add_user(lambda _: who.append("order") or True, scenario=0)  # type: ignore[func-returns-value]
+    loop.add_user(lambda _: who.append("page") or True, scenario=1)  # type: ignore[func-returns-value]
+    loop.begin()
+    loop.advance_to(S)
+    assert who == ["order", "page", "order"]
+    total = loop.total()
+    assert (total.ok, total.transactions_ok) == (3, 2)
+
+
+def test_user_killed_while_idle_is_never_handed_an_arrival(make: Callable[..., Loop]) -> None:
+    loop = make([(10 * MS, 0)])
+    loop.add_user(lambda _: True)
+    loop.begin()
+    assert loop.loop.idle == 1
+    loop.users[0].kill()
+    assert loop.loop.idle == 0
+    loop.advance_to(50 * MS)
+    assert loop.loop.backlog == 1
+
+
+def test_close_cancels_what_is_in_flight_and_drops_what_waits(make: Callable[..., Loop]) -> None:
+    loop = make([(0, 0), (1 * MS, 0)])
+    release = loop.add_stuck_user()
+    loop.begin()
+    loop.advance_to(5 * MS)
+    loop.loop.close()
+    release.set()
+    gevent.idle()
+    gevent.idle()
+    total = loop.total()
+    assert (total.scheduled, total.started, total.dropped, total.ok, total.cancelled) == (2, 1, 1, 0, 1)
+
+
+def test_nothing_is_served_past_the_lease_and_what_was_kept_back_counts_as_lag(
+    make: Callable[..., Loop],
+) -> None:
+    loop = make([(n * 10 * MS, 0) for n in range(10)])
+    loop.stream._lease_ns = 35 * MS
+    loop.add_user(lambda _: True)
+    loop.begin()
+    loop.advance_to(90 * MS)
+    assert len(loop.served) == 4
+    loop.stream.extend(S)
+    loop.advance_to(300 * MS)
+    assert len(loop.served) == 10
+    assert loop.total().dispatch_lag.max_us >= 50_000
+
+
+def test_failed_arrival_is_counted_as_failed(make: Callable[..., Loop]) -> None:
+    loop = make([(0, 0), (1 * MS, 0)])
+    loop.add_user(lambda arrival: arrival.intended_ns == loop.window.zero_ns)
+    loop.begin()
+    loop.advance_to(S)
+    total = loop.total()
+    assert (total.ok, total.failed, total.transactions_failed) == (1, 1, 1)
+
+
+def test_a_burst_is_served_in_batches_that_let_the_loop_read_between(make: Callable[..., Loop]) -> None:
+    loop = make([(n, 0) for n in range(200)])
+    loop.add_user(lambda _: True)
+    loop.begin()
+    loop.clock.jump(S + MS)
+    wakes = 0
+    while not loop.loop.drained():
+        in_hub(lambda: loop.clock.advance(100_000))
+        wakes += 1
+    assert wakes >= 200 // 64

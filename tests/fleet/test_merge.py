@@ -1,0 +1,122 @@
+"""The master's books: each report once, whatever order they come in and however often."""
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loadtest.fleet.merge import CPU_SAMPLES, Merge
+from loadtest.fleet.messages import MessageError, Report
+from loadtest.measure.window import COUNTERS, Second
+from tests.fleet.sample_report import ORDERS, report, second
+
+
+def test_a_report_that_comes_twice_is_folded_once() -> None:
+    merge = Merge()
+    assert merge.fold("w1", report(0, second(0)))
+    assert not merge.fold("w1", report(0, second(0)))
+    assert merge.total.ok == 1
+
+
+def test_two_workers_may_use_the_same_numbers() -> None:
+    merge = Merge()
+    merge.fold("w1", report(0, second(0)))
+    merge.fold("w2", report(0, second(0)))
+    assert merge.total.ok == 2
+    assert {name: book.started for name, book in merge.workers.items()} == {"w1": 1, "w2": 1}
+
+
+def test_a_number_that_never_came_is_a_gap_until_it_does() -> None:
+    merge = Merge()
+    for number in (0, 1, 4):
+        merge.fold("w1", report(number))
+    assert merge.gaps == 2
+    merge.fold("w1", report(3))
+    merge.fold("w1", report(2))
+    assert merge.gaps == 0
+    assert merge.workers["w1"].seen == set(), "the set of numbers must not grow with the run"
+
+
+def test_a_report_missing_at_the_beginning_is_a_gap_too() -> None:
+    merge = Merge()
+    merge.fold("w1", report(1))
+    assert merge.gaps == 1
+
+
+def test_a_malformed_report_changes_nothing_and_may_be_sent_again_well_formed() -> None:
+    merge = Merge()
+    good = report(0, second(0), second(1))
+    bad = msgspec.structs.replace(good.seconds[1], counters=[1])
+    with pytest.raises(MessageError):
+        merge.fold("w1", msgspec.structs.replace(good, seconds=[good.seconds[0], bad]))
+    assert merge.total == Second(0)
+    assert merge.workers == {}
+    assert merge.fold("w1", good)
+    assert merge.total.ok == 2
+
+
+def test_stretches_sum_the_seconds_intended_in_them() -> None:
+    merge = Merge([(0.0, 2.0), (1.0, 3.0)])
+    merge.fold("w1", report(0, second(0), second(1), second(2), second(3)))
+    assert [total.ok for total in merge.stretch_totals] == [2, 2]
+    assert [total.endpoints[ORDERS].requests for total in merge.stretch_totals] == [2, 2]
+
+
+def test_peak_is_the_best_second_of_the_whole_fleet() -> None:
+    merge = Merge()
+    merge.fold("w1", report(0, second(0, (1, 1)), second(1, (1, 1))))
+    merge.fold("w2", report(0, second(0, (1,)), second(1, (1, 1))))
+    assert merge.best_second == (1, 4)
+    assert merge.peak_tps == 4.0
+
+
+def test_cpu_is_judged_over_five_seconds_and_one_busy_report_is_not_a_verdict() -> None:
+    merge = Merge()
+    for number in range(3 * CPU_SAMPLES):
+        busy = 1.0 if number == 5 else 0.1
+        merge.fold("w1", report(number, cpu=busy, cpu_wait=busy / 2))
+    assert merge.workers["w1"].cpu_max == pytest.approx((9 * 0.1 + 1.0) / CPU_SAMPLES)
+    assert merge.workers["w1"].cpu_wait_max == pytest.approx((9 * 0.05 + 0.5) / CPU_SAMPLES)
+    assert merge.workers["w1"].cpu == 0.1
+
+
+def test_the_final_report_says_where_the_worker_ended() -> None:
+    merge = Merge()
+    merge.fold("w1", report(0, final=True, ended_ns=77))
+    book = merge.workers["w1"]
+    assert (book.final, book.ended_ns) == (True, 77)
+
+
+def test_the_gauges_of_a_second_are_sums_over_the_fleet() -> None:
+    merge = Merge()
+    merge.fold("w1", report(0, second(0), in_flight=3, backlog=1))
+    merge.fold("w2", report(0, second(0), in_flight=4, backlog=0))
+    (point,) = merge.timeline.points(lambda _from_s, _to_s: 0.0)
+    assert (point.in_flight, point.backlog) == (7, 1)
+
+
+deliveries = st.permutations([(w, n) for w in ("w1", "w2") for n in range(5)])
+
+
+def _report_of(worker: str, number: int) -> Report:
+    error = None if number % 2 else "refused"
+    return report(number, second(number, (10 * (number + 1),) * (1 + len(worker) % 2), error=error))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    order=deliveries, again=st.lists(st.tuples(st.sampled_from(["w1", "w2"]), st.integers(0, 4)), max_size=8)
+)
+def test_the_books_do_not_depend_on_order_or_repetition(
+    order: list[tuple[str, int]], again: list[tuple[str, int]]
+) -> None:
+    merge, straight = Merge([(1.0, 3.0)]), Merge([(1.0, 3.0)])
+    for worker, number in [*order, *again]:
+        merge.fold(worker, _report_of(worker, number))
+    for worker, number in sorted(order):
+        straight.fold(worker, _report_of(worker, number))
+    assert merge.total == straight.total
+    assert merge.stretch_totals == straight.stretch_totals
+    assert merge.peak_tps == straight.peak_tps
+    assert merge.gaps == 0
+    assert sum(getattr(merge.total, name) for name in COUNTERS) > 0

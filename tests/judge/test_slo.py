@@ -1,0 +1,264 @@
+"""Objectives against records whose right answers are known beforehand."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loadtest.judge.slo import evaluate, parse, quantile_ms, wanted_stretches, with_unit
+from loadtest.measure.run_result import (
+    Arrivals,
+    Buckets,
+    Endpoint,
+    Quantiles,
+    RunInfo,
+    RunResult,
+    SloResult,
+    Stretch,
+    Transactions,
+)
+
+
+def endpoint(values_ms: list[float], failures: int = 0, service_ms: list[float] | None = None) -> Endpoint:
+    return Endpoint(
+        requests=len(values_ms),
+        failures=failures,
+        response_ms=quantiles(values_ms),
+        service_ms=quantiles(service_ms or []),
+        response_buckets=buckets(values_ms),
+        service_buckets=buckets(service_ms or []),
+    )
+
+
+def quantiles(values_ms: list[float]) -> Quantiles:
+    if not values_ms:
+        return Quantiles()
+    ordered = sorted(values_ms)
+    p99 = ordered[-(-99 * len(ordered) // 100) - 1]
+    return Quantiles(count=len(ordered), p99=p99, max=ordered[-1], mean=sum(ordered) / len(ordered))
+
+
+def buckets(values_ms: list[float]) -> Buckets:
+    uppers = sorted({round(value * 1000) for value in values_ms})
+    counts = [sum(round(value * 1000) == upper for value in values_ms) for upper in uppers]
+    return Buckets(upper_us=uppers, counts=counts)
+
+
+def run(endpoints: dict[str, Endpoint], stretches: list[Stretch] | None = None) -> RunResult:
+    return RunResult(
+        run=RunInfo(
+            id="r",
+            plan="p",
+            started_at="2026-11-11T00:00:00Z",
+            duration_s=25.0,
+            seed=1,
+            versions={},
+            machine={},
+            phases=[(0.0, 10.0, "quiet"), (10.0, 25.0, "spike")],
+        ),
+        arrivals=Arrivals(planned=1000, scheduled=990, lost=10, started=980, dropped=10, ok=970, failed=10),
+        transactions=Transactions(count=500, peak_tps=50, mean_tps=20),
+        endpoints=endpoints,
+        stretches=stretches or [],
+    )
+
+
+def judge(expr: str, result: RunResult) -> SloResult:
+    return evaluate(parse(expr), result)
+
+
+HUNDRED = [float(value) for value in range(1, 101)]
+
+
+@pytest.mark.parametrize(
+    ("expr", "observed"),
+    [
+        ("p99(POST /orders) < 250ms", 99),
+        ("p50(POST /orders) < 250ms", 50),
+        ("p37.5(POST /orders) < 250ms", 38),
+        ("p99.9(POST /orders) < 1s", 0.1),
+        ("service_p90(POST /orders) < 250ms", 9),
+        ("max(POST /orders) < 250ms", 100),
+        ("mean(POST /orders) < 250ms", 50.5),
+        ("service_max(POST /orders) < 250ms", 10),
+        ("errors(POST /orders) < 5%", 2),
+        ("requests(POST /orders) > 99", 100),
+        ("started_rate > 97%", 98),
+        ("availability > 97%", 100 * 970 / 990),
+        ("dropped < 11", 10),
+        ("lost < 11", 10),
+        ("goodput > 19tps", 20),
+    ],
+)
+def test_a_metric_is_observed_in_the_unit_of_its_objective(expr: str, observed: float) -> None:
+    orders = endpoint(HUNDRED, failures=2, service_ms=[value / 10 for value in HUNDRED])
+    seen = judge(expr, run({"POST /orders": orders}))
+    assert seen.observed == pytest.approx(observed)
+    assert seen.passed
+
+
+@pytest.mark.parametrize(
+    ("expr", "passed"),
+    [
+        ("max(*) < 100ms", False),
+        ("max(*) <= 100ms", True),
+        ("max(*) > 100ms", False),
+        ("max(*) >= 0.1s", True),
+        ("requests(*) == 100", True),
+        ("requests(*) == 99", False),
+    ],
+)
+def test_each_comparison_holds_at_its_bound_as_written(expr: str, passed: bool) -> None:
+    assert judge(expr, run({"POST /orders": endpoint(HUNDRED)})).passed is passed
+
+
+def test_a_share_equal_to_its_bound_is_not_moved_by_floating_point() -> None:
+    thousand = endpoint([1.0] * 1000, failures=3)
+    assert judge("errors(*) <= 0.3%", run({"GET /": thousand})).passed
+    assert not judge("errors(*) < 0.3%", run({"GET /": thousand})).passed
+
+
+def test_a_pattern_merges_the_histograms_of_what_it_matches() -> None:
+    result = run(
+        {"GET /a": endpoint([1.0] * 90), "GET /b": endpoint([500.0] * 10), "POST /c": endpoint([9e3])}
+    )
+    assert judge("p89(GET *) < 1s", result).observed == 0.001
+    assert judge("p91(GET *) < 1s", result).observed == 0.5
+
+
+def test_journeys_are_left_out_of_the_star_but_can_be_named() -> None:
+    result = run({"POST /orders": endpoint([1.0]), "arrival Shopper": endpoint([70.0])})
+    assert judge("max(*) < 2ms", result).passed
+    assert judge("max(arrival *) < 2ms", result).observed == 70
+
+
+@pytest.mark.parametrize(
+    "expr",
+    [
+        "p99(GET /none) < 1s",
+        "errors(GET /none) < 1%",
+        "service_p99(POST /orders) < 1s",
+        "p99(*) during spike < 1s",
+    ],
+)
+def test_no_data_is_not_a_pass(expr: str) -> None:
+    seen = judge(expr, run({"POST /orders": endpoint([1.0])}))
+    assert (seen.observed, seen.passed) == (None, False)
+    assert seen.note.startswith("no data is not a pass: ")
+
+
+def test_a_run_that_planned_nothing_meets_no_objective_of_the_run() -> None:
+    result = run({})
+    result.arrivals, result.transactions = Arrivals(), Transactions()
+    for expr in ("started_rate > 0%", "availability > 0%", "dropped == 0", "goodput >= 0tps"):
+        assert not judge(expr, result).passed, expr
+
+
+def test_a_phase_is_judged_by_its_own_requests() -> None:
+    spike = Stretch(name="spike", from_s=10, to_s=25, endpoints={"POST /orders": endpoint([900.0] * 10)})
+    result = run({"POST /orders": endpoint([1.0] * 990 + [900.0] * 10)}, [spike])
+    assert judge("p99(POST /orders) < 400ms", result).passed
+    assert judge("p99(POST /orders) during spike < 400ms", result).observed == 900
+
+
+def test_a_phase_that_the_run_does_not_have_fails_and_says_so() -> None:
+    assert "no phase named dawn" in judge("p99(*) during dawn < 1s", run({"GET /": endpoint([1.0])})).note
+
+
+def test_goodput_of_a_phase_is_divided_by_its_own_length() -> None:
+    spike = Stretch(name="spike", from_s=10, to_s=25, arrivals=Arrivals(planned=450), transactions=450)
+    assert judge("goodput during spike > 10tps", run({}, [spike])).observed == 30
+
+
+def windows(*worst_ms: float) -> list[Stretch]:
+    spans = [(0.0, 10.0), (10.0, 20.0), (15.0, 25.0)]
+    return [
+        Stretch(name="", from_s=start, to_s=end, endpoints={"GET /": endpoint([value])} if value else {})
+        for (start, end), value in zip(spans, worst_ms, strict=True)
+    ]
+
+
+def test_the_worst_window_decides() -> None:
+    result = run({"GET /": endpoint([1.0] * 1000)}, windows(3.0, 50.0, 4.0))
+    seen = judge("p99(GET /) < 10ms in every 10 s", result)
+    assert (seen.observed, seen.passed) == (50, False)
+    assert seen.note == "worst of 3 windows, at 10-20 s"
+
+
+def test_a_lower_bound_looks_for_the_lowest_window() -> None:
+    seen = judge("max(GET /) > 3.5ms in every 10 s", run({}, windows(3.0, 50.0, 4.0)))
+    assert (seen.observed, seen.passed) == (3, False)
+
+
+def test_one_empty_window_is_enough_to_fail() -> None:
+    seen = judge("p99(GET /) < 10s in every 10 s", run({}, windows(3.0, 0, 4.0)))
+    assert not seen.passed
+    assert "in 1 of 3 windows, first at 10-20 s" in seen.note
+
+
+def test_wanted_stretches_name_each_phase_and_cover_the_run_with_windows() -> None:
+    slos = [parse("p99(*) < 1s in every 10 s"), parse("p99(*) during spike < 1s")]
+    wanted = wanted_stretches(slos, [(0.0, 10.0, "quiet"), (10.0, 25.0, "spike")], 25.0)
+    assert [(s.from_s, s.to_s, s.name) for s in wanted] == [
+        (0, 10, "quiet"),
+        (10, 25, "spike"),
+        (10, 20, ""),
+        (15, 25, ""),
+    ]
+
+
+def test_a_window_longer_than_the_run_is_the_run() -> None:
+    assert [(s.from_s, s.to_s) for s in wanted_stretches([parse("lost == 0 in every 1 min")], [], 25.0)] == [
+        (0, 25)
+    ]
+
+
+@settings(max_examples=60)
+@given(st.floats(0.5, 100), st.floats(0.5, 500))
+def test_windows_have_full_length_and_leave_no_moment_out(window_s: float, duration_s: float) -> None:
+    wanted = wanted_stretches([parse(f"lost == 0 in every {window_s:.3f} s")], [], duration_s)
+    reached = 0.0
+    for stretch in sorted(wanted, key=lambda s: s.from_s):
+        assert stretch.from_s <= reached + 1e-6
+        assert stretch.to_s - stretch.from_s == pytest.approx(min(round(window_s, 3), duration_s))
+        reached = stretch.to_s
+    assert reached == pytest.approx(duration_s)
+
+
+@settings(max_examples=100)
+@given(st.lists(st.integers(1, 10**6), min_size=1, max_size=200), st.floats(0.001, 0.999999))
+def test_a_quantile_is_the_smallest_value_with_that_share_at_or_below(
+    values: list[int], share: float
+) -> None:
+    seen = quantile_ms(buckets([value / 1000 for value in values]), share)
+    assert seen is not None
+    at_or_below = sum(value <= seen * 1000 + 1e-6 for value in values)
+    below = sum(value < seen * 1000 - 1e-6 for value in values)
+    assert below / len(values) < share * (1 + 1e-9)
+    assert at_or_below / len(values) >= share * (1 - 1e-8)
+
+
+def test_an_empty_histogram_has_no_quantile() -> None:
+    assert quantile_ms(Buckets(), 0.5) is None
+    assert quantile_ms(Buckets(upper_us=[10], counts=[0]), 0.5) is None
+
+
+def test_a_value_is_written_in_the_objectives_own_unit() -> None:
+    assert with_unit(parse("p99(*) < 1s"), 0.25) == "0.25s"
+    assert with_unit(parse("goodput > 1tps"), 583_000) == "583,000tps"
+    assert with_unit(parse("errors(*) < 1%"), None) == "no data"
+    assert with_unit(parse("errors(*) < 1%"), 0.0199489) == "0.01995%"
+    assert with_unit(parse("dropped == 0"), 0) == "0"
+
+
+def test_a_value_is_never_rounded_to_the_bound_it_misses() -> None:
+    assert with_unit(parse("p99(*) < 250ms"), 250.0004) == "250.0004ms"
+    assert with_unit(parse("p99(*) < 250ms"), 250.0) == "250ms"
+    assert with_unit(parse("started_rate > 99.999%"), 99.9985) == "99.9985%"
+    assert with_unit(parse("started_rate > 99%"), 99.99996) == "99.99996%"
+
+
+@given(st.floats(1e-9, 1e7).map(lambda value: round(value, 9)), st.sampled_from([100, 250, 0.5]))
+def test_every_value_can_be_written_and_read_back(value: float, bound: float) -> None:
+    text = with_unit(parse(f"p99(*) < {bound}ms"), value).removesuffix("ms").replace(",", "")
+    assert float(text) == pytest.approx(value, rel=1e-3)
+    assert (float(text) < bound) == (value < bound) or float(text) == bound == value

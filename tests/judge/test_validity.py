@@ -1,0 +1,120 @@
+"""Validity: every way the generator can fail is told apart, in a sentence that says what to do."""
+
+from typing import Any
+
+import pytest
+
+from loadtest.judge.validity import DEGRADED, INVALID, VALID, judge_validity
+from loadtest.measure.run_result import (
+    Arrivals,
+    Generator,
+    Quantiles,
+    RunInfo,
+    RunResult,
+    Transactions,
+)
+
+
+def worker(**changes: Any) -> dict[str, Any]:
+    """A worker that did well, but for `changes`."""
+    well = {
+        "name": "worker 2",
+        "started": 1000,
+        "cpu_max": 0.3,
+        "cpu_wait_max": 0.01,
+        "dispatch_lag_p99_ms": 0.2,
+        "report_gaps": 0,
+    }
+    return {**well, **changes}
+
+
+def run(
+    *, lost: int = 0, planned: int = 1000, notes: list[str] | None = None, gaps: int = 0, **of_worker: Any
+) -> RunResult:
+    """A run of one worker."""
+    one = worker(**of_worker)
+    served = planned - lost
+    return RunResult(
+        run=RunInfo(id="r", plan="p", started_at="", duration_s=10.0, seed=1, versions={}, machine={}),
+        arrivals=Arrivals(planned=planned, scheduled=served, lost=lost, started=served, ok=served),
+        transactions=Transactions(count=served),
+        generator=Generator(
+            workers=1,
+            dispatch_lag_ms=Quantiles(count=served, p99=one["dispatch_lag_p99_ms"]),
+            cpu_max=one["cpu_max"],
+            report_gaps=gaps,
+            worker_notes=notes or [],
+            per_worker=[one],
+        ),
+    )
+
+
+def test_a_run_without_trouble_is_valid_and_needs_no_reason() -> None:
+    judged = judge_validity(run())
+    assert (judged.verdict, judged.reasons) == (VALID, [])
+
+
+@pytest.mark.parametrize(
+    ("result", "reason"),
+    [
+        (
+            run(dispatch_lag_p99_ms=34.2, cpu_max=0.97),
+            "worker 2 was 34 ms late at p99 and its core was 97% busy: use more workers or a lower peak",
+        ),
+        (
+            run(dispatch_lag_p99_ms=34.2, cpu_wait_max=0.6),
+            (
+                "worker 2 was 34 ms late at p99 and others kept its core from it 60% of the time: "
+                "stop what else runs there"
+            ),
+        ),
+        (
+            run(dispatch_lag_p99_ms=1200.0, cpu_max=0.2),
+            (
+                "worker 2 was 1200 ms late at p99 and its process was paused (it used 20% of a core): "
+                "look for what stopped it"
+            ),
+        ),
+        (run(cpu_max=0.95), "worker 2 used 95% of its core for five seconds, more than 90%"),
+        (run(gaps=3), "3 worker report(s) never arrived: what was in them is unknown"),
+        (run(lost=20), "20 of 1000 planned arrivals (2.0%) died with their worker"),
+        (run(lost=-1), "1 arrivals were served that the plan does not hold"),
+        (run(planned=0), "the plan held no arrival: nothing was measured"),
+    ],
+)
+def test_a_generator_at_fault_is_invalid_and_the_reason_says_why(result: RunResult, reason: str) -> None:
+    judged = judge_validity(result)
+    assert judged.verdict == INVALID
+    assert judged.reasons[0].startswith(reason)
+
+
+@pytest.mark.parametrize(
+    "result", [run(dispatch_lag_p99_ms=10.0), run(cpu_max=0.90), run(lost=10, notes=["x"])]
+)
+def test_the_thresholds_themselves_are_still_good(result: RunResult) -> None:
+    assert judge_validity(result).verdict != INVALID
+
+
+def test_what_was_healed_degrades_and_is_told() -> None:
+    judged = judge_validity(run(lost=5, notes=["3.0 s: worker 1 was lost: no report for 2 s"]))
+    assert judged.verdict == DEGRADED
+    assert judged.reasons == [
+        "3.0 s: worker 1 was lost: no report for 2 s",
+        "5 arrivals died with a worker",
+    ]
+
+
+def test_an_invalid_run_tells_what_was_healed_as_well() -> None:
+    judged = judge_validity(run(gaps=1, notes=["1.0 s: worker 3 joined"]))
+    assert judged.verdict == INVALID
+    assert judged.reasons[-1] == "1.0 s: worker 3 joined"
+
+
+def test_a_fleet_that_is_late_as_a_whole_is_invalid_even_if_no_single_worker_stands_out() -> None:
+    result = run()
+    result.generator.dispatch_lag_ms = Quantiles(count=1000, p99=12.0)
+    judged = judge_validity(result)
+    assert judged.verdict == INVALID
+    assert judged.reasons == [
+        "arrivals were 12 ms late at p99, more than 10 ms: use more workers or a lower peak"
+    ]

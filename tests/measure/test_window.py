@@ -1,0 +1,191 @@
+"""Windows: the second an event belongs to, what is bounded, and that nothing is ever lost or twice."""
+
+from collections import Counter
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loadtest.measure.window import (
+    COUNTERS,
+    MAX_ENDPOINTS,
+    MAX_ERRORS,
+    MAX_NAME,
+    OVERFLOW,
+    OVERFLOW_ENDPOINT,
+    SECOND_NS,
+    EndpointSecond,
+    Second,
+    Window,
+)
+from loadtest.records import Outcome
+
+ZERO = 5_000 * SECOND_NS + 123
+MS = 1_000_000
+
+
+def outcome(
+    intended_s: float,
+    took_ms: int = 10,
+    *,
+    name: str = "/orders",
+    method: str = "POST",
+    error: str | None = None,
+) -> Outcome:
+    """An outcome intended so many seconds after time zero, sent 1 ms later."""
+    intended_ns = ZERO + round(intended_s * SECOND_NS)
+    return Outcome(method, name, intended_ns, intended_ns + MS, intended_ns + took_ms * MS, 100, error)
+
+
+def merged(seconds: list[Second]) -> Second:
+    """The sum of some seconds."""
+    total = Second(0)
+    for second in seconds:
+        total.add(second)
+    return total
+
+
+def test_a_request_is_counted_in_the_second_it_was_intended_in_however_long_it_took() -> None:
+    window = Window(ZERO)
+    window.record(outcome(1.2, took_ms=5_000))
+    (second,) = window.take()
+    assert second.index == 1
+    endpoint = second.endpoints["POST", "/orders"]
+    assert endpoint.response.max_us == 5_000_000
+    assert endpoint.service.max_us == 4_999_000
+    assert (endpoint.requests, endpoint.failures, endpoint.response_bytes) == (1, 0, 100)
+
+
+def test_an_instant_on_the_boundary_belongs_to_the_second_that_begins_there() -> None:
+    window = Window(ZERO)
+    assert window.second(ZERO + SECOND_NS - 1).index == 0
+    assert window.second(ZERO + SECOND_NS).index == 1
+    assert window.second(ZERO - 1).index == -1
+
+
+def test_taking_leaves_the_second_that_goes_on_and_hands_over_the_others_oldest_first() -> None:
+    window = Window(ZERO)
+    for at_s in (2.5, 0.5, 1.5):
+        window.record(outcome(at_s))
+    assert [second.index for second in window.take(ZERO + 2 * SECOND_NS + 1)] == [0, 1]
+    assert [second.index for second in window.take()] == [2]
+    assert window.take() == []
+
+
+def test_a_late_event_opens_its_second_again_and_counts_once() -> None:
+    window = Window(ZERO)
+    window.record(outcome(0.1))
+    first = window.take(ZERO + SECOND_NS)
+    window.record(outcome(0.2))
+    second = window.take(ZERO + SECOND_NS)
+    assert [s.index for s in first + second] == [0, 0]
+    assert merged(first + second).endpoints["POST", "/orders"].requests == 2
+    assert first[0].endpoints["POST", "/orders"].requests == 1
+
+
+def test_an_event_of_an_older_second_does_not_make_later_events_land_there() -> None:
+    window = Window(ZERO)
+    window.second(ZERO + 5 * SECOND_NS).started += 1
+    window.second(ZERO + 1 * SECOND_NS).started += 1
+    window.second(ZERO + 5 * SECOND_NS + 1).started += 1
+    assert {second.index: second.started for second in window.take()} == {1: 1, 5: 2}
+
+
+def test_endpoints_beyond_the_bound_are_counted_together_under_a_name_that_says_so() -> None:
+    window = Window(ZERO)
+    for number in range(MAX_ENDPOINTS + 250):
+        window.record(outcome(number % 3, name=f"/orders/{number}", method=f"M{number}"))
+    total = merged(window.take())
+    assert len(total.endpoints) == MAX_ENDPOINTS + 1
+    assert total.endpoints[OVERFLOW_ENDPOINT].requests == 250
+    assert sum(endpoint.requests for endpoint in total.endpoints.values()) == MAX_ENDPOINTS + 250
+
+
+def test_an_endpoint_known_before_the_bound_was_reached_keeps_its_own_entry() -> None:
+    window = Window(ZERO)
+    window.record(outcome(0, name="/first"))
+    for number in range(MAX_ENDPOINTS + 5):
+        window.record(outcome(0, name=f"/{number}"))
+    window.take()
+    window.record(outcome(9, name="/first"))
+    window.record(outcome(9, name="/never-seen"))
+    (second,) = window.take()
+    assert set(second.endpoints) == {("POST", "/first"), OVERFLOW_ENDPOINT}
+
+
+def test_the_sum_over_workers_that_met_different_endpoints_is_bounded_too() -> None:
+    total = Second(0)
+    for worker in range(4):
+        window = Window(ZERO)
+        for number in range(MAX_ENDPOINTS):
+            window.record(outcome(0, name=f"/{worker}/{number}"))
+        total.add(merged(window.take()))
+    assert len(total.endpoints) == MAX_ENDPOINTS + 1
+    assert sum(endpoint.requests for endpoint in total.endpoints.values()) == 4 * MAX_ENDPOINTS
+
+
+def test_error_classes_beyond_the_bound_are_counted_together_and_none_is_dropped() -> None:
+    endpoint = EndpointSecond()
+    for number in range(MAX_ERRORS + 30):
+        endpoint.add_error(f"error {number}")
+    endpoint.add_error("error 0")
+    assert len(endpoint.errors) == MAX_ERRORS + 1
+    assert endpoint.errors[OVERFLOW] == 30
+    assert endpoint.errors["error 0"] == 2
+    assert endpoint.failures == sum(endpoint.errors.values()) == MAX_ERRORS + 31
+
+
+def test_long_names_and_errors_are_cut() -> None:
+    window = Window(ZERO)
+    for end in "ab":
+        window.record(outcome(0, name="/" + "x" * 10_000 + end, error="y" * 10_000 + end))
+    ((name, endpoint),) = window.take()[0].endpoints.items()
+    assert [len(part) for part in name] == [4, MAX_NAME]
+    assert endpoint.errors == {"y" * MAX_NAME: 2}
+
+
+events = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("request"),
+            st.integers(-2_000, 6_000),  # ms
+            st.sampled_from(["/orders", "/products"]),
+            st.sampled_from([None, "refused", "status-503"]),
+        ),
+        st.tuples(st.just("count"), st.integers(-2_000, 6_000), st.sampled_from(COUNTERS), st.none()),
+        st.tuples(st.just("take"), st.integers(-2_000, 6_000), st.just(""), st.none()),
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(events=events)
+def test_whenever_seconds_are_taken_their_sum_is_everything_that_happened(
+    events: list[tuple[str, int, str, str | None]],
+) -> None:
+    window = Window(ZERO)
+    taken: list[Second] = []
+    counters: Counter[str] = Counter()
+    requests: Counter[tuple[int, str, str | None]] = Counter()
+    for what, at_ms, name, error in events:
+        if what == "take":
+            taken += window.take(ZERO + at_ms * MS)
+        elif what == "count":
+            second = window.second(ZERO + at_ms * MS)
+            assert second.index == at_ms // 1000
+            setattr(second, name, getattr(second, name) + 1)
+            counters[name] += 1
+        else:
+            window.record(outcome(at_ms / 1000, name=name, error=error))
+            requests[at_ms // 1000, name, error] += 1
+    taken += window.take()
+    total = merged(taken)
+    assert {name: getattr(total, name) for name in COUNTERS} == {name: counters[name] for name in COUNTERS}
+    seen: Counter[tuple[int, str, str | None]] = Counter()
+    for second in taken:
+        for (_, name), endpoint in second.endpoints.items():
+            assert endpoint.response.count == endpoint.service.count == endpoint.requests
+            seen[second.index, name, None] += endpoint.requests - endpoint.failures
+            for label, count in endpoint.errors.items():
+                seen[second.index, name, label] += count
+    assert +seen == requests

@@ -1,0 +1,56 @@
+"""A comparison in the terminal and as a page."""
+
+import io
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from rich.console import Console
+
+from loadtest.judge.compare import Comparison, Finding, Shift, Unit
+from loadtest.publish import comparison as page
+
+WORSE = Comparison(
+    base_id="base-run",
+    head_id="head-run",
+    shifts=[
+        Shift("response p50", 2.0, 2.01, 0.005, -0.004, 0.014, Unit.MS, Finding.SAME),
+        Shift("response p99", 10.0, 11.0, 0.1, 0.08, 0.12, Unit.MS, Finding.WORSE),
+        Shift("completed orders/s", 1000, 1100, 0.1, 0.09, 0.11, Unit.TPS, Finding.BETTER),
+        Shift("response p99.9", 0, 0, 0, 0, 0, Unit.MS, Finding.UNKNOWN),
+        Shift("error rate", 0.001, 0.003, 0.002, 0.001, 0.003, Unit.SHARE, Finding.WORSE),
+    ],
+    notes=["plan: <script>alert(1)</script> in BASE, spike in HEAD"],
+)
+NOTHING = Comparison("a", "b", [], [])
+
+
+def printed(comparison: Comparison) -> str:
+    file = io.StringIO()
+    page.print_comparison(comparison, Console(file=file, width=110))
+    return file.getvalue()
+
+
+def test_the_terminal_shows_each_shift_with_its_interval() -> None:
+    lines = [" ".join(line.split()) for line in printed(WORSE).splitlines()]
+    assert lines[0] == "HEAD is worse than BASE: response p99 +10.0%, error rate +0.2 points."
+    assert "response p50 2.00 ms 2.01 ms +0.5% -0.4% to +1.4% noise" in lines
+    assert "response p99 10.0 ms 11.0 ms +10.0% +8.0% to +12.0% worse" in lines
+    assert "error rate 0.1% 0.3% +0.2 points +0.1 points to +0.3 points worse" in lines
+    assert "response p99.9 - - - - too little data" in lines
+
+
+def test_the_page_draws_the_intervals_and_escapes_the_notes() -> None:
+    text = page.render(WORSE)
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+    assert "script-src" not in text
+    svg = ET.fromstring(text[text.index("<svg") : text.index("</svg>") + 6])  # noqa: S314  # our own output
+    dots = [circle.get("class") for circle in svg.iter("circle")]
+    assert dots == ["whisker same", "whisker worse", "whisker better"]
+    assert "response p99 +10.0%, worse" in (svg.get("aria-label") or "")
+
+
+def test_a_comparison_without_data_is_drawn_too(tmp_path: Path) -> None:
+    page.write(NOTHING, tmp_path / "compare.html")
+    assert "too little data" in (tmp_path / "compare.html").read_text(encoding="utf-8")
+    assert printed(NOTHING).startswith("There is too little data to tell.")

@@ -1,0 +1,90 @@
+"""The metrics port: who gets an answer, how often it is made, and the wait for a last scrape."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import gevent
+import pytest
+from gevent.socket import create_connection
+
+from loadtest.publish.metrics_server import MetricsServer, is_loopback
+
+LOOPBACK = "127.0.0.1"
+
+
+class Metrics:
+    """Counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def __call__(self) -> bytes:
+        self.made += 1
+        return f"made {self.made}\n".encode()
+
+
+@contextmanager
+def serving(metrics: Metrics, token: str = "") -> Iterator[MetricsServer]:
+    server = MetricsServer(metrics, LOOPBACK, 0, token)
+    try:
+        yield server
+    finally:
+        server._server.stop()
+
+
+def get(server: MetricsServer, path: str = "/metrics", authorization: str = "") -> tuple[int, bytes]:
+    """A GET in this thread's event loop, which is the server's too: (status, body)."""
+    with closing(create_connection((LOOPBACK, server.port), timeout=5)) as connection:
+        connection.sendall(f"GET {path} HTTP/1.0\r\nAuthorization: {authorization}\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return int(head.split()[1]), body
+
+
+def test_a_second_scrape_at_once_costs_a_copy() -> None:
+    metrics = Metrics()
+    with serving(metrics) as server:
+        assert get(server) == (200, b"made 1\n")
+        assert get(server) == (200, b"made 1\n")
+    assert metrics.made == 1
+
+
+def test_other_paths_tell_nothing() -> None:
+    metrics = Metrics()
+    with serving(metrics) as server:
+        assert get(server, "/")[0] == 404
+    assert metrics.made == 0
+
+
+def test_with_a_token_only_who_carries_it_is_served() -> None:
+    with serving(Metrics(), token="secret") as server:
+        assert get(server)[0] == 401
+        assert get(server, authorization="Bearer wrong")[0] == 401
+        assert get(server, authorization="Bearer secret")[0] == 200
+
+
+def test_closing_waits_until_the_scraper_has_seen_the_last_values() -> None:
+    metrics = Metrics()
+    server = MetricsServer(metrics, LOOPBACK, 0)
+    get(server)
+    get(server)
+    ending = gevent.spawn(server.close)
+    gevent.sleep(0)
+    assert not ending.ready()
+    assert get(server) == (200, b"made 2\n")
+    ending.join(timeout=5)
+    assert ending.ready()
+
+
+def test_closing_waits_for_nobody_when_nobody_ever_scraped() -> None:
+    server = MetricsServer(Metrics(), LOOPBACK, 0)
+    with gevent.Timeout(1):
+        server.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("x", False)],
+)
+def test_only_loopback_needs_no_token(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected

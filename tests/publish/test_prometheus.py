@@ -1,0 +1,163 @@
+"""The master's metrics: what a scrape shows of a reading."""
+
+import math
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from loadtest.measure.histogram import Histogram
+from loadtest.measure.run_result import RunInfo, SloResult
+from loadtest.measure.window import ARRIVAL, EndpointSecond, Second
+from loadtest.publish.prometheus import (
+    BOUNDS_S,
+    FAMILIES,
+    MAX_ENDPOINTS,
+    OTHER_ENDPOINTS,
+    Reading,
+    WorkerReading,
+    cumulative,
+    endpoints,
+    exposition,
+)
+
+INFO = RunInfo(
+    id="run-1",
+    plan="smoke",
+    started_at="2026-11-11T00:00:00Z",
+    duration_s=60,
+    seed=1,
+    versions={},
+    machine={},
+    targets=["http://127.0.0.1:8080"],
+)
+Labels = tuple[tuple[str, str], ...]
+
+
+def a_second(index: int, *latencies_us: int, name: str = "/orders") -> Second:
+    second = Second(index, scheduled=len(latencies_us), started=len(latencies_us), ok=len(latencies_us))
+    entry = EndpointSecond(requests=len(latencies_us))
+    for latency_us in latencies_us:
+        entry.response.record_us(latency_us)
+        entry.service.record_us(latency_us // 2)
+    second.endpoints["POST", name] = entry
+    return second
+
+
+def a_reading(total: Second, *recent: Second) -> Reading:
+    return Reading(
+        info=INFO,
+        planned_tps=100.0,
+        total=total,
+        recent=recent or [total],
+        in_flight=3,
+        backlog=2,
+        workers=[WorkerReading("worker 1", 0.25)],
+        report_gaps=0,
+        slo=[SloResult(expr="p99(*) < 1s", observed=0.5, passed=True)],
+    )
+
+
+def scraped(reading: Reading | None) -> dict[tuple[str, Labels], float]:
+    """Samples by name and labels; the label `run` is left out."""
+    text = exposition(lambda: reading).decode()
+    return {
+        (sample.name, tuple(sorted((k, v) for k, v in sample.labels.items() if k != "run"))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_before_the_first_run_there_is_nothing_to_scrape() -> None:
+    assert exposition(lambda: None) == b""
+
+
+def test_every_family_of_the_reference_is_exposed_with_the_run_as_a_label() -> None:
+    reading = a_reading(a_second(0, 1500))
+    text = exposition(lambda: reading).decode()
+    for family in FAMILIES:
+        assert f"# TYPE {family.name} {family.kind}" in text
+    samples = [line for line in text.splitlines() if not line.startswith("#")]
+    assert all('run="run-1"' in line for line in samples)
+
+
+def test_counters_tell_arrivals_requests_and_outcomes() -> None:
+    total = a_second(0, 1000, 2000, 3000)
+    total.failed, total.ok = 1, 2
+    total.endpoints["POST", "/orders"].add_error("timeout")
+    seen = scraped(a_reading(total))
+    assert seen["loadtest_arrivals_total", (("state", "failed"),)] == 1
+    assert seen["loadtest_requests_total", (("endpoint", "POST /orders"), ("outcome", "failed"))] == 1
+    assert seen["loadtest_requests_total", (("endpoint", "POST /orders"), ("outcome", "ok"))] == 2
+    assert seen["loadtest_worker_cpu_ratio", (("worker", "worker 1"),)] == 0.25
+
+
+def test_a_journey_has_latencies_but_is_not_counted_as_a_request() -> None:
+    total = a_second(0, 1000)
+    total.endpoints[ARRIVAL, "Checkout"] = EndpointSecond(requests=1)
+    seen = scraped(a_reading(total))
+    assert ("loadtest_response_seconds_count", (("endpoint", "arrival Checkout"),)) in seen
+    assert not any(name == "loadtest_requests_total" and "Checkout" in str(labels) for name, labels in seen)
+
+
+def test_quantiles_are_of_the_recent_seconds_and_exact_over_all_of_them() -> None:
+    old, new, newer = a_second(0, 900_000), a_second(20, 1000), a_second(21, *[2000] * 98, 50_000)
+    total = Second(0)
+    for second in (old, new, newer):
+        total.add(second)
+    seen = scraped(a_reading(total, new, newer))
+    key = (("endpoint", "POST /orders"), ("quantile", "0.99"))
+    assert math.isclose(seen["loadtest_response_quantile_seconds", key], 0.002, rel_tol=0.008)
+    key = (("endpoint", "POST /orders"), ("quantile", "0.9999"))
+    assert math.isclose(seen["loadtest_response_quantile_seconds", key], 0.05, rel_tol=0.008)
+
+
+def test_an_objective_without_data_is_absent_while_the_run_goes_on_and_missed_at_its_end() -> None:
+    unknown = [SloResult(expr="p99(*) during spike < 1s", observed=None, passed=False)]
+    live = replace(a_reading(a_second(0, 1)), slo=unknown)
+    assert not any(name == "loadtest_slo_ok" for name, _ in scraped(live))
+    key = (("expr", "p99(*) during spike < 1s"),)
+    assert scraped(replace(live, over=True))["loadtest_slo_ok", key] == 0
+
+
+def test_endpoints_beyond_the_bound_share_one_label_and_nothing_is_lost() -> None:
+    total = Second(0)
+    for number in range(MAX_ENDPOINTS + 5):
+        total.add(a_second(0, 1000, name=f"/orders/{number}"))
+    kept = endpoints([total])
+    assert len(kept) == MAX_ENDPOINTS + 1
+    assert kept[OTHER_ENDPOINTS].requests == 5
+    assert sum(endpoint.requests for endpoint in kept.values()) == MAX_ENDPOINTS + 5
+
+
+def test_a_scrape_leaves_the_books_as_they_were() -> None:
+    total = Second(0)
+    for number in range(MAX_ENDPOINTS + 2):
+        total.add(a_second(0, 1000, name=f"/orders/{number}"))
+    before = {key: endpoint.response.count for key, endpoint in total.endpoints.items()}
+    exposition(lambda: a_reading(total))
+    exposition(lambda: a_reading(total))
+    assert {key: endpoint.response.count for key, endpoint in total.endpoints.items()} == before
+
+
+def test_a_run_of_twenty_workers_and_four_endpoints_has_fewer_than_500_series() -> None:
+    total = Second(0)
+    for number in range(4):
+        total.add(a_second(0, 1000, name=f"/{number}"))
+    workers = [WorkerReading(f"worker {n}", 0.5) for n in range(20)]
+    assert len(scraped(replace(a_reading(total), workers=workers))) < 500
+
+
+@given(st.lists(st.integers(1, 30_000_000), max_size=60))
+def test_buckets_never_shrink_and_count_a_value_below_a_bound_only_if_it_is(values_us: list[int]) -> None:
+    histogram = Histogram()
+    for value_us in values_us:
+        histogram.record_us(value_us)
+    buckets = cumulative(histogram, BOUNDS_S)
+    counts = [count for _, count in buckets]
+    assert counts == sorted(counts)
+    assert buckets[-1] == ("+Inf", float(len(values_us)))
+    for bound_s, count in zip(BOUNDS_S, counts, strict=False):
+        assert count <= sum(value_us <= bound_s * 1e6 for value_us in values_us)
+        assert count >= sum(value_us <= bound_s * 1e6 / 1.008 for value_us in values_us)

@@ -1,0 +1,246 @@
+"""`singlesday run` and plain Locust as a user runs them: real processes, real sockets, a real database."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from loadtest.cli.children import wait_until
+from loadtest.cli.run import free_port
+from loadtest.cli.service import Service
+from loadtest.exit_codes import ExitCode
+from loadtest.measure.run_result import RunResult
+
+LOCUSTFILE = Path(__file__).parents[2] / "loadtest" / "locustfile.py"
+
+
+def singlesday(*arguments: str, timeout_s: float = 90) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "loadtest.cli.main", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
+
+
+def only_run(out: Path) -> Path:
+    (folder,) = out.iterdir()
+    return folder
+
+
+def result_of(folder: Path) -> RunResult:
+    return RunResult.read(folder / "result.json")
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    running = Service(f"sqlite:///{tmp_path / 'orders.db'}", tmp_path / "service.log")
+    yield running
+    running.stop()
+
+
+@pytest.mark.slow
+def test_run_starts_the_service_drives_the_plan_and_balances_the_books(tmp_path: Path) -> None:
+    done = singlesday("run", "smoke", "--peak-tps", "100", "--duration", "6s", "--out", str(tmp_path))
+    folder = only_run(tmp_path)
+    result = result_of(folder)
+    assert done.returncode == ExitCode.PASS, done.stdout + done.stderr
+    assert "PASS" in done.stdout
+    assert "report.html" in done.stdout
+    arrivals = result.arrivals
+    assert arrivals.planned == arrivals.scheduled + arrivals.lost
+    assert arrivals.scheduled == arrivals.started + arrivals.dropped
+    assert arrivals.started == arrivals.ok + arrivals.failed + arrivals.cancelled
+    assert arrivals.lost == arrivals.failed == arrivals.dropped == 0
+    assert result.audit is not None
+    assert result.audit.balanced
+    assert result.audit.stored == result.audit.acknowledged == result.transactions.count
+    for point in result.timeline:
+        assert point.started == pytest.approx(point.scheduled, abs=max(2, 0.01 * point.scheduled))
+    assert {path.name for path in folder.iterdir()} >= {
+        "result.json",
+        "report.html",
+        "junit.xml",
+        "summary.md",
+        "latency.hlog",
+        "ledger",
+        "service.log",
+    }
+
+
+def write_plan(folder: Path, text: str) -> str:
+    path = folder / "plan.toml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+BAD_INPUT = {
+    "unknown plan": (["run", "singles-dya"], "singles-day"),
+    "malformed plan": (["run", "PLAN"], "plan.toml"),
+    "peak of zero": (["run", "smoke", "--peak-tps", "0"], "--peak-tps"),
+    "peak that is no number": (["run", "smoke", "--peak-tps", "many"], "--peak-tps"),
+    "duration without a unit": (["run", "smoke", "--duration", "60"], "--duration"),
+    "unreachable target": (["run", "smoke", "--target", "http://127.0.0.1:FREE"], "nothing answers"),
+    "target without a scheme": (["run", "smoke", "--target", "127.0.0.1"], "http://127.0.0.1:8080"),
+    "host that is not allowed": (["run", "smoke", "--target", "http://example.com"], "not allowed"),
+    "web port in use": (["run", "smoke", "--web", "--web-port", "BUSY"], "--web-port"),
+    "objective with a typo": (["run", "smoke", "--slo", "p99(POST /orders) < 250mz"], "250mz"),
+    "phase that the plan does not have": (["run", "smoke", "--slo", "p99(*) during spike < 1s"], "spike"),
+    "store of a target": (
+        ["run", "smoke", "--target", "http://127.0.0.1:1", "--store", "sqlite:///x"],
+        "--store",
+    ),
+    "run folder without a result": (["report", "nowhere"], "nowhere"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_INPUT)
+def test_bad_input_is_refused_before_any_traffic(case: str, tmp_path: Path) -> None:
+    arguments, named = BAD_INPUT[case]
+    out = tmp_path / "runs"
+    with occupied_port() as busy:
+        plan = write_plan(tmp_path, 'name = "broken"\npeak_tps = "high"\n')
+        names = {"PLAN": plan, "BUSY": str(busy), "FREE": str(free_port())}
+        filled = [fill(argument, names) for argument in arguments]
+        if arguments[0] == "run":
+            filled += ["--out", str(out)]
+        done = singlesday(*filled)
+    assert done.returncode == ExitCode.USAGE, done.stdout + done.stderr
+    assert named in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not out.exists(), "a run folder was made for a run that cannot start"
+
+
+def fill(argument: str, names: dict[str, str]) -> str:
+    for name, value in names.items():
+        argument = argument.replace(name, value)
+    return argument
+
+
+class occupied_port:  # noqa: N801 - a context manager, read as a phrase
+    """A port of loopback that somebody listens on."""
+
+    def __enter__(self) -> int:
+        import socket  # noqa: PLC0415
+
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_load_within_two_seconds_and_leaves_everything_written(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "loadtest.cli.main", "run", "smoke", "--peak-tps", "50", "--json"]
+    process = subprocess.Popen([*command, "--out", str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            if line.startswith("{") and json.loads(line)["t_s"] >= 2:
+                break
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(number)
+        process.stdout.read()
+        code = process.wait(30)
+    finally:
+        process.kill()
+        process.stdout.close()
+    result = result_of(only_run(tmp_path))
+    assert code == result.exit_code == ExitCode.ABORTED
+    assert result.verdict == "ABORTED"
+    assert result.arrivals.planned == result.arrivals.scheduled + result.arrivals.lost
+    assert result.arrivals.scheduled == result.arrivals.started + result.arrivals.dropped
+    assert max(point.t_s for point in result.timeline) < 6
+    assert (only_run(tmp_path) / "report.html").exists()
+    assert result.audit is not None
+    assert result.audit.balanced
+    assert wait_until(lambda: not any(child.is_running() for child in children), 5)
+
+
+def locust(*arguments: str, **kwargs: Any) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **kwargs)
+
+
+@pytest.mark.slow
+def test_plain_headless_locust_plays_a_plan_and_its_own_table_agrees(
+    service: Service, tmp_path: Path
+) -> None:
+    process = locust(
+        "--headless",
+        "--plan=smoke",
+        "--duration=4s",
+        f"--host={service.url}",
+        f"--out={tmp_path / 'runs'}",
+        f"--json-file={tmp_path / 'locust.json'}",
+    )
+    output, _ = process.communicate(timeout=60)
+    result = result_of(only_run(tmp_path / "runs"))
+    assert process.returncode == ExitCode.PASS, output
+    stats = {
+        row["name"]: row["num_requests"] for row in json.loads((tmp_path / "locust.json.json").read_text())
+    }
+    ours = {name.partition(" ")[2]: endpoint.requests for name, endpoint in result.endpoints.items()}
+    assert stats == ours
+
+
+@pytest.mark.slow
+def test_master_and_workers_as_locust_users_start_them(service: Service, tmp_path: Path) -> None:
+    port = free_port()
+    common = [f"--master-port={port}"]
+    master = locust(
+        "--headless",
+        "--master",
+        f"--master-bind-port={port}",
+        "--expect-workers=2",
+        "--plan=smoke",
+        "--duration=4s",
+        f"--host={service.url}",
+        f"--out={tmp_path / 'runs'}",
+    )
+    workers = [locust("--worker", *common) for _ in range(2)]
+    output, _ = master.communicate(timeout=60)
+    for worker in workers:
+        worker.communicate(timeout=20)
+    result = result_of(only_run(tmp_path / "runs"))
+    assert master.returncode == ExitCode.PASS, output
+    assert result.generator.workers == 2
+    assert all(worker["started"] > 0 for worker in result.generator.per_worker)
+
+
+def test_nothing_of_a_run_listens_beyond_loopback(service: Service) -> None:
+    process = locust(f"--web-port={free_port()}", f"--host={service.url}")
+    try:
+        listener = psutil.Process(process.pid)
+        assert wait_until(lambda: bool(listening(listener)), 20)
+        assert {address for address, _ in listening(listener)} == {"127.0.0.1"}
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def listening(process: psutil.Process) -> list[tuple[str, int]]:
+    connections = process.net_connections(kind="tcp")
+    return [(c.laddr[0], c.laddr[1]) for c in connections if c.status == psutil.CONN_LISTEN]
+
+
+def test_killed_run_leaves_no_process_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "loadtest.cli.main", "run", "smoke", "--peak-tps", "10", "--quiet"]
+    process = subprocess.Popen([*command, "--out", str(tmp_path)], stdout=subprocess.DEVNULL)
+    parent = psutil.Process(process.pid)
+    assert wait_until(lambda: len(parent.children(recursive=True)) >= 4, 20)
+    children = parent.children(recursive=True)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    started_s = time.monotonic()
+    assert wait_until(lambda: not any(child.is_running() for child in children), 15)
+    assert time.monotonic() - started_s < 15
