@@ -64,6 +64,8 @@ class RunOptions:
     web: bool = False
     web_port: int = 8089
     metrics_port: int | None = None
+    service_metrics: str | None = None
+    """The Prometheus page of a target that is not our own service."""
     csv: bool = False
     """Whether to leave Locust's own CSV files in the run folder too."""
 
@@ -183,6 +185,8 @@ def _lead(session: Session, host: str, peak: list[str]) -> None:
     locust = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE)]
     environment = _allowed(options)
     flags = _master_flags(options, host) + peak
+    metrics = session.service.metrics_url if session.service is not None else options.service_metrics
+    flags += ["--service-metrics", metrics] if metrics else []
     master = Child(
         "master", [*locust, "--master", "--master-bind-port", port, *flags], environment=environment
     )
