@@ -55,8 +55,6 @@ def main() -> int:
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    # What is loaded by now lives as long as the process: keep it out of every collection.
-    gc.freeze()
     listener = socket.socket(fileno=arguments.listen_fd)
     try:
         uvloop.run(_serve(Server(config, WorkerMetrics(block), arguments.slot), listener))
@@ -81,6 +79,8 @@ async def _serve(server: Server, listener: socket.socket) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.stop)
     await _obey(server)
     await server.start(listener)
+    # What is there by now lives as long as the process: keep it out of every collection.
+    gc.freeze()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     await server.run()

@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from loadtest.exit_codes import ExitCode
 from loadtest.measure.run_result import RunResult
-from loadtest.plan.duration import parse_duration
+from loadtest.plan.overrides import duration_s, number_above_0
 from loadtest.plan.plan_file import Plan, PlanError
 from loadtest.publish.run_folder import RESULT, new_run_folder
 
@@ -77,7 +77,7 @@ def run(
     try:
         checked = Plan.load(plan).with_overrides(
             peak_tps=_peak(peak_tps),
-            duration_s=_duration(duration),
+            duration_s=duration_s(duration),
             time_scale=time_scale,
             seed=seed,
         )
@@ -139,7 +139,7 @@ def show(
 
     try:
         chosen = Plan.load(plan).with_overrides(
-            peak_tps=peak_tps, duration_s=_duration(duration), time_scale=time_scale
+            peak_tps=peak_tps, duration_s=duration_s(duration), time_scale=time_scale
         )
     except PlanError as error:
         refuse(error)
@@ -233,7 +233,7 @@ def capacity(
         return
     try:
         options = RunOptions(
-            plan=Plan.load(finding.PLAN).with_overrides(duration_s=_duration(duration)),
+            plan=Plan.load(finding.PLAN).with_overrides(duration_s=duration_s(duration)),
             plan_flags=[],
             auto_peak=False,
             workers=workers or default_workers(),
@@ -256,6 +256,21 @@ def capacity(
     if found.sustained_tps:
         share = for_tps / found.sustained_tps
         console.print(f"{for_tps:,.0f} TPS is {share:,.0f} times that; --measured fits how machines add up")
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+)
+def bench(context: typer.Context) -> None:
+    """Run one of the benchmarks by its name; without a name, list them. Needs a checkout of the project."""
+    from loadtest.cli import bench as benches  # noqa: PLC0415 - what only this command needs
+
+    name, *arguments = context.args or [""]
+    try:
+        command = benches.command_of(name, arguments)
+    except benches.BenchError as error:
+        refuse(error)
+    os.execv(command[0], command)  # noqa: S606 - our own program
 
 
 @app.command()
@@ -290,24 +305,7 @@ def default_workers() -> int:
 
 
 def _peak(text: str) -> float | None:
-    if text == AUTO:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        raise PlanError(f"--peak-tps: expected a number above 0, or auto, got {text!r}") from None
-    if not 0 < value < float("inf"):
-        raise PlanError(f"--peak-tps: expected a number above 0, or auto, got {text!r}")
-    return value
-
-
-def _duration(text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise PlanError(f"--duration: {error}") from None
+    return None if text == AUTO else number_above_0(text, "--peak-tps", "a number above 0, or auto")
 
 
 def main() -> None:

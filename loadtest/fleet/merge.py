@@ -5,7 +5,7 @@ again and ignored; a number that never came by the time the worker's final repor
 a gap is INVALID, because nobody can say what was in it.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +14,8 @@ from loadtest.fleet.timeline import Timeline
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.window import Second
 
+IDENTITY = ("scheduled", "started", "dropped", "ok", "failed", "cancelled")
+"""The counters that have to add up at the end of a run (DESIGN section 3)."""
 CPU_SAMPLES = 10
 """Reports, two a second: CPU is judged over any five seconds (DESIGN section 3)."""
 
@@ -33,6 +35,8 @@ class WorkerBook:
     cpu_max: float = 0.0
     cpu_wait_max: float = 0.0
     dispatch_lag: Histogram = field(default_factory=Histogram)
+    counted: Counter[str] = field(default_factory=Counter)
+    """Sums of the `IDENTITY` counters of its seconds."""
     _cpu: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=CPU_SAMPLES))
     _contiguous: int = 0
 
@@ -93,6 +97,23 @@ class Merge:
         self._note_state(book, report)
         return True
 
+    def write_off(self) -> None:
+        """Settle the arrivals of workers that never sent a final report, or of which a report is missing.
+
+        To be called once, at the end. What such a worker had in flight is cancelled, what waited there is
+        dropped; an arrival whose beginning was in a missing report, and its end was not, did begin.
+        """
+        for book in self.workers.values():
+            counted = book.counted
+            ended = counted["ok"] + counted["failed"] + counted["cancelled"]
+            self.total.cancelled += max(counted["started"] - ended, 0)
+            unseen = max(ended - counted["started"], 0)
+            self.total.started += unseen
+            reached = counted["started"] + unseen + counted["dropped"]
+            self.total.dropped += max(counted["scheduled"] - reached, 0)
+            self.total.scheduled += max(reached - counted["scheduled"], 0)
+            counted.clear()
+
     @property
     def gaps(self) -> int:
         """Reports missing, over all workers."""
@@ -110,6 +131,8 @@ class Merge:
                 stretch.add(second)
         self.timeline.add(second)
         book.started += second.started
+        for name in IDENTITY:
+            book.counted[name] += getattr(second, name)
         book.dispatch_lag.merge(second.dispatch_lag)
         count = self._transactions.get(second.index, 0) + second.transactions_ok
         self._transactions[second.index] = count

@@ -6,19 +6,12 @@ the run ends: the plan is over, the stop button, a signal, abort-on-fail.
 """
 
 import logging
-import platform
-import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 import gevent
 import msgspec
-import psutil
 from locust.env import Environment
 from locust.runners import Runner
 from rich.console import Console
@@ -31,15 +24,16 @@ from loadtest.fleet.messages import Hello, Message, Report
 from loadtest.fleet.snapshot import broken_off, progress, snapshot
 from loadtest.fleet.transport import send_to_worker
 from loadtest.judge.abort import AbortCondition, AbortDetector
-from loadtest.judge.slo import judgeable, wanted_stretches
-from loadtest.judge.slo_syntax import Slo, parse
+from loadtest.judge.slo import wanted_stretches
+from loadtest.judge.slo_syntax import Slo
 from loadtest.judge.verdict import judge
-from loadtest.measure.run_result import RunInfo, RunResult
+from loadtest.measure.run_result import RunResult
 from loadtest.plan.plan_file import Plan
 from loadtest.plugin.gauges import SERVICE_MEMORY, MemorySampler
 from loadtest.publish.run_folder import REPORT, RESULT, deliver
 from loadtest.publish.step_summary import append_step_summary
 from loadtest.publish.summary import print_verdict
+from loadtest.run_info import run_info
 
 TICK_S = 0.05
 ABORT_WAIT_S = 2.0
@@ -226,40 +220,3 @@ class MasterRun:
     def exit_code(self) -> ExitCode:
         """What the process should end with."""
         return ExitCode(self.result.exit_code) if self.result else ExitCode.ABORTED
-
-
-def run_info(plan: Plan, host: str | None, folder: Path) -> RunInfo:
-    """Who, when, where: what a reader needs to compare this run with another."""
-    left_out = [expr for expr in plan.slos if not judgeable([parse(expr)], plan.duration_s)]
-    return RunInfo(
-        id=f"{folder.name}-{uuid4().hex[:6]}",
-        plan=plan.name,
-        started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
-        duration_s=plan.duration_s,
-        seed=plan.seed,
-        versions={name: version(name) for name in ("locust", "gevent", "aiohttp", "httptools")}
-        | {"python": platform.python_version()},
-        machine=machine(),
-        targets=[host] if host else [],
-        settings={
-            "peak_tps": plan.peak_tps,
-            "time_scale": plan.time_scale,
-            "arrivals": plan.arrivals,
-            "virtual_users": plan.virtual_users,
-            "patience_s": plan.patience_s,
-            "scenarios": {s.user: s.per_transaction for s in plan.scenarios},
-        }
-        | ({"objectives not judged, the run is too short": left_out} if left_out else {}),
-        phases=[(phase.from_s, phase.to_s, phase.name) for phase in plan.profile().phases],
-    )
-
-
-def machine() -> dict[str, Any]:
-    """The machine, as far as it explains numbers."""
-    return {
-        "system": f"{platform.system()} {platform.release()}",
-        "architecture": platform.machine(),
-        "cores": psutil.cpu_count() or 0,
-        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "python": sys.implementation.name,
-    }

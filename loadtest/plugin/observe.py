@@ -75,6 +75,7 @@ class Observer:
         return prometheus.Reading(
             info=run.info,
             planned_tps=run.planned_tps(coordinator.offset_ns / 1e9) if coordinator.offset_ns else 0.0,
+            phase=_phase(run),
             total=merge.total,
             recent=merge.timeline.recent(prometheus.RECENT_S),
             in_flight=sum(book.in_flight for book in serving.values()),
@@ -106,6 +107,12 @@ class Observer:
             gevent.sleep(1.0)
         history.update(timeline.recent_points(live.LATE_S, run.planned_transactions))
         self.finished.append(run)
+
+
+def _phase(run: MasterRun) -> str:
+    t_s = run.coordinator.offset_ns / 1e9
+    phases = run.info.phases if run.coordinator.phase is Phase.RUNNING else []
+    return next((name for from_s, to_s, name in phases if from_s <= t_s < to_s), "")
 
 
 def _curve(run: MasterRun) -> list[tuple[float, float]]:

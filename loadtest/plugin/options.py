@@ -4,12 +4,12 @@ import sys
 from argparse import Namespace
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any
 
 from locust.argument_parser import LocustArgumentParser
 
 from loadtest.plan.duration import parse_duration
-from loadtest.plan.plan_file import Plan, PlanError, shipped_plans
+from loadtest.plan.overrides import duration_s, number_above_0, whole_number
+from loadtest.plan.plan_file import Plan, shipped_plans
 from loadtest.publish.console import Mode
 
 PLAN_HELP = "A plan's name, or the path of a .toml file; shipped: "
@@ -139,10 +139,10 @@ def plan_from(options: Namespace) -> Plan:
     """The plan that the options, from the command line or the web form, ask for. Raises `PlanError`."""
     plan = Plan.load(str(options.plan))
     return plan.with_overrides(
-        peak_tps=_number(options.peak_tps, "--peak-tps"),
-        duration_s=_duration(options.duration),
-        time_scale=_number(options.time_scale, "--time-scale"),
-        seed=_whole(options.seed, "--seed"),
+        peak_tps=number_above_0(options.peak_tps, "--peak-tps"),
+        duration_s=duration_s(options.duration),
+        time_scale=number_above_0(options.time_scale, "--time-scale"),
+        seed=whole_number(options.seed, "--seed"),
     )
 
 
@@ -164,33 +164,3 @@ def _checkpoint_s(text: str) -> float:
     if seconds <= 0:
         raise ValueError(text)
     return seconds
-
-
-def _number(value: Any, flag: str) -> float | None:
-    if value in (None, ""):
-        return None
-    try:
-        number = float(value)
-    except ValueError:
-        raise PlanError(f"{flag}: expected a number above 0, got {value!r}") from None
-    if not 0 < number < float("inf"):
-        raise PlanError(f"{flag}: expected a number above 0, got {value!r}")
-    return number
-
-
-def _whole(value: Any, flag: str) -> int | None:
-    if value in (None, ""):
-        return None
-    try:
-        return int(value)
-    except ValueError:
-        raise PlanError(f"{flag}: expected a whole number, got {value!r}") from None
-
-
-def _duration(value: Any) -> float | None:
-    if value in (None, ""):
-        return None
-    try:
-        return parse_duration(str(value))
-    except ValueError as error:
-        raise PlanError(f"--duration: {error}") from None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import gevent
+from gevent.event import Event
 from locust import events
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
@@ -21,6 +22,7 @@ from loadtest.drive.preflight import UnreachableError, check_target
 from loadtest.drive.run_context import RunContext, enter_run
 from loadtest.drive.shape import PlanShape, PoolDispatcher
 from loadtest.exit_codes import ExitCode
+from loadtest.fleet.control_port import guard
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER, listen
 from loadtest.judge.abort import AbortCondition, unless
 from loadtest.judge.slo import judgeable
@@ -34,6 +36,7 @@ from loadtest.plugin.worker import WorkerRun, add_user_classes
 from loadtest.publish.run_folder import RESULT, new_run_folder
 
 LOOPBACK = "127.0.0.1"
+READY_TIMEOUT_S = 30
 BAD_INPUT = (PlanError, SloError, HostNotAllowed, UnreachableError)
 
 logger = logging.getLogger(__name__)
@@ -47,6 +50,7 @@ class Plugin:
         self.master: MasterRun | None = None
         self.worker: WorkerRun | None = None
         self._prepared: MasterRun | None = None
+        self._ready = Event()
         self._onlookers = Onlookers(lambda: self._prepared or self.master)
 
     def add_options(self, parser: LocustArgumentParser, **_: Any) -> None:
@@ -64,9 +68,16 @@ class Plugin:
             self._lead(environment, runner, options)
         if not isinstance(runner, MasterRunner):
             listen(runner, TO_WORKER, self._on_worker_message)
+        self._ready.set()
 
     def on_test_start(self, environment: Environment, **_: Any) -> None:
-        """Begin our part of the run."""
+        """Begin our part of the run.
+
+        A worker that joins a running test is told to start while Locust still makes its runner, so it waits for
+        that: users spawned before would find nobody to serve.
+        """
+        if environment.runner is None:
+            self._ready.wait(READY_TIMEOUT_S)
         runner, options = environment.runner, environment.parsed_options
         if runner is None or options is None:
             return
@@ -168,6 +179,8 @@ class Plugin:
         environment.shape_class = shape
         if options.console != "locust":
             logging.getLogger("locust.stats_logger").setLevel(logging.WARNING)
+        if isinstance(runner, MasterRunner):
+            guard(runner)
         listen(runner, TO_MASTER, self._on_master_message)
         try:
             self._onlookers.open_metrics(options)

@@ -147,7 +147,9 @@ class History:
     def since(self, t_s: float) -> list[TimelinePoint]:
         """Every bin that begins at `t_s` or later or may have changed since then, oldest first."""
         still_open = sorted({index // self.bin_s for index in self._open})
-        settled = [point for number, point in self._bins.items() if number * self.bin_s >= t_s - LATE_S]
+        settled = [
+            point for number, point in sorted(self._bins.items()) if number * self.bin_s >= t_s - LATE_S
+        ]
         return settled + [self._fold(number) for number in still_open]
 
     def _fold(self, number: int) -> TimelinePoint:

@@ -55,6 +55,8 @@ class Reading:
 
     info: RunInfo
     planned_tps: float
+    phase: str
+    """The named stretch of the plan that is being played; empty outside of one."""
     total: Second
     """Everything that was reported since the run began."""
     recent: Sequence[Second]
@@ -92,6 +94,11 @@ Add = Callable[..., None]
 
 def _planned(reading: Reading, add: Add) -> None:
     add(reading.planned_tps)
+
+
+def _phase(reading: Reading, add: Add) -> None:
+    if reading.phase:
+        add(1, reading.phase)
 
 
 def _arrivals(reading: Reading, add: Add) -> None:
@@ -170,6 +177,7 @@ FAMILIES = (
         "loadtest_run_info", "gauge", ("plan", "target", "seed", "locust"), "Which run this is; 1.", _info
     ),
     Family("loadtest_planned_tps", "gauge", (), "Orders a second that the plan intends now.", _planned),
+    Family("loadtest_phase", "gauge", ("phase",), "The phase of the plan that is being played; 1.", _phase),
     Family(
         "loadtest_arrivals_total",
         "counter",

@@ -68,6 +68,17 @@ class Loop:
 
         self.users.append(gevent.spawn(run))
 
+    def add_stuck_user(self) -> gevent.event.Event:
+        """A user that serves no further arrival until the event it returns is set."""
+        release = gevent.event.Event()
+
+        def serve(_: Arrival) -> bool:
+            release.wait()
+            return True
+
+        self.add_user(serve)
+        return release
+
     def advance_to(self, offset_ns: int) -> None:
         in_hub(lambda: self.clock.advance_to(self.window.zero_ns + offset_ns))
 
@@ -123,13 +134,7 @@ def test_late_arrival_keeps_its_intended_instant(make: Callable[..., Loop]) -> N
 
 def test_arrival_without_an_idle_user_waits_and_that_is_queueing_not_lag(make: Callable[..., Loop]) -> None:
     loop = make([(0, 0), (1 * MS, 0)])
-    release = gevent.event.Event()
-
-    def serve(_: Arrival) -> bool:
-        release.wait()
-        return True
-
-    loop.add_user(serve)
+    release = loop.add_stuck_user()
     loop.begin()
     loop.advance_to(50 * MS)
     assert len(loop.served) == 1
@@ -145,13 +150,7 @@ def test_arrival_without_an_idle_user_waits_and_that_is_queueing_not_lag(make: C
 
 def test_impatient_arrival_is_dropped_and_counted(make: Callable[..., Loop]) -> None:
     loop = make([(0, 0), (1 * MS, 0), (2 * MS, 0)], patience_ns=20 * MS)
-    release = gevent.event.Event()
-
-    def serve(_: Arrival) -> bool:
-        release.wait()
-        return True
-
-    loop.add_user(serve)
+    loop.add_stuck_user()
     loop.begin()
     loop.advance_to(500 * MS)
     total = loop.total()
@@ -201,13 +200,7 @@ def test_user_killed_while_idle_is_never_handed_an_arrival(make: Callable[..., L
 
 def test_close_cancels_what_is_in_flight_and_drops_what_waits(make: Callable[..., Loop]) -> None:
     loop = make([(0, 0), (1 * MS, 0)])
-    release = gevent.event.Event()
-
-    def serve(_: Arrival) -> bool:
-        release.wait()
-        return True
-
-    loop.add_user(serve)
+    release = loop.add_stuck_user()
     loop.begin()
     loop.advance_to(5 * MS)
     loop.loop.close()

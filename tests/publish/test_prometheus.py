@@ -49,6 +49,7 @@ def a_reading(total: Second, *recent: Second) -> Reading:
     return Reading(
         info=INFO,
         planned_tps=100.0,
+        phase="steady",
         total=total,
         recent=recent or [total],
         in_flight=3,

@@ -1,0 +1,5 @@
+"""`python -m benchmarks.service`: see `benchmarks.service.run`."""
+
+from benchmarks.service.run import main
+
+main()

@@ -1,0 +1,5 @@
+"""All dashboards."""
+
+from dashboards import fleet, order_service, peak_run, soak
+
+DASHBOARDS = (peak_run.DASHBOARD, order_service.DASHBOARD, soak.DASHBOARD, fleet.DASHBOARD)

@@ -1,0 +1,79 @@
+"""Asks a Prometheus for the values of a panel, over its HTTP API."""
+
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dashboards.promql import substituted
+from dashboards.spec import Panel, Query
+
+TIMEOUT_S = 30
+
+
+class QueryError(Exception):
+    """Prometheus refused a query; the message has its reason."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of a panel: its name and its (unix time, value) pairs."""
+
+    legend: str
+    points: list[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A Prometheus and the stretch of time that is looked at."""
+
+    url: str
+    from_s: float
+    to_s: float
+    step_s: float
+    scrape_s: float
+    variables: Mapping[str, str | Sequence[str]]
+
+    def panel(self, panel: Panel) -> list[Series]:
+        """Every line of a panel. Raises `QueryError`, `OSError`."""
+        return [series for query in panel.queries for series in self.query(query)]
+
+    def query(self, query: Query) -> list[Series]:
+        """Every line of one query."""
+        expr = substituted(
+            query.expr,
+            self.variables,
+            scrape_s=self.scrape_s,
+            step_s=self.step_s,
+            range_s=self.to_s - self.from_s,
+        )
+        answer = self._ask("query_range", query=expr, start=self.from_s, end=self.to_s, step=self.step_s)
+        return [
+            Series(_legend(query.legend, line["metric"]), [(float(t), float(v)) for t, v in line["values"]])
+            for line in answer["result"]
+        ]
+
+    def label_values(self, label: str, series: str) -> list[str]:
+        """The values that a label has had, sorted."""
+        values: list[str] = self._ask(f"label/{label}/values", **{"match[]": series})
+        return values
+
+    def _ask(self, what: str, **parameters: object) -> Any:
+        url = f"{self.url}/api/v1/{what}?{urllib.parse.urlencode(parameters)}"
+        try:
+            with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:  # noqa: S310 - the caller's own server
+                return json.load(answer)["data"]
+        except urllib.error.HTTPError as error:
+            with error:
+                raise QueryError(
+                    f"{parameters.get('query')}: {error.read().decode(errors='replace')}"
+                ) from error
+
+
+def _legend(template: str, labels: Mapping[str, str]) -> str:
+    for name, value in labels.items():
+        template = template.replace("{{" + name + "}}", value)
+    return template

@@ -1,0 +1,107 @@
+"""What a dashboard says, apart from how Grafana writes it down.
+
+One description has three readers: `grafana` turns it into the JSON that Grafana loads, the tests run every
+query against a real Prometheus, and `preview` draws the answers. Queries use Grafana's macros
+(`$__rate_interval`, `$__range`) and the variables of their dashboard (`$run`, `$endpoint` ...), which
+`promql.substituted` replaces as Grafana does.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+RECORD_TPS = 583_000
+"""Orders a second at the peak of Singles' Day 2020 (S, TRAFFIC.md source 29)."""
+
+
+class Kind(StrEnum):
+    """How a panel shows its values."""
+
+    LINES = "timeseries"
+    FIGURE = "stat"
+    HEATMAP = "heatmap"
+    STATES = "state-timeline"
+
+
+class Unit(StrEnum):
+    """Grafana's names for units."""
+
+    SECONDS = "s"
+    ORDERS_PER_S = "suffix: orders/s"
+    PER_S = "reqps"
+    SHARE = "percentunit"
+    COUNT = "short"
+
+
+@dataclass(frozen=True)
+class Query:
+    """One PromQL expression and what its series are called; `{{label}}` stands for a label's value."""
+
+    expr: str
+    legend: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture. `width` is in Grafana's grid of 24 columns, `height` in its rows of 30 pixels."""
+
+    title: str
+    description: str
+    queries: tuple[Query, ...]
+    unit: Unit
+    kind: Kind = Kind.LINES
+    width: int = 12
+    height: int = 8
+    logarithmic: bool = False
+    limit: float | None = None
+    """A threshold that is bad to exceed, drawn as a line."""
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A choice at the top: the values of a label, or a fixed list."""
+
+    name: str
+    label: str
+    query: str = ""
+    values: tuple[str, ...] = ()
+    """Instead of a query; the first is the default."""
+    several: bool = False
+    """Several at once, and all of them to begin with."""
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """Stretches of time marked in every picture, while `expr` has a series."""
+
+    name: str
+    expr: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """One page; `uid` is the end of its address and the name of its file."""
+
+    uid: str
+    title: str
+    description: str
+    variables: tuple[Variable, ...]
+    rows: tuple[tuple[str, tuple[Panel, ...]], ...]
+    """(heading, panels) from top to bottom."""
+    since: str = "now-15m"
+    refresh: str = "5s"
+    annotations: tuple[Annotation, ...] = field(default=())
+
+    @property
+    def panels(self) -> tuple[Panel, ...]:
+        """All panels, from top to bottom."""
+        return tuple(panel for _, panels in self.rows for panel in panels)
+
+
+RUN = Variable("run", "run", query="label_values(loadtest_run_info, run)")
+ENDPOINT = Variable(
+    "endpoint", "endpoint", query='label_values(loadtest_requests_total{run="$run"}, endpoint)', several=True
+)
+WINDOW = Variable("window", "window", values=("5m", "1m", "15m", "1h", "6h"))
+TRAFFIC = Variable("traffic", "traffic", values=("live", "shadow"), several=True)
+PHASES = Annotation("Phases", 'loadtest_phase{run="$run"}', "{{phase}}")

@@ -1,0 +1,50 @@
+"""The generated JSON: the same bytes each time, and what Grafana needs in it."""
+
+import json
+from collections import Counter
+
+import pytest
+
+from dashboards.catalogue import DASHBOARDS
+from dashboards.generate import FOLDER, main
+from dashboards.grafana import as_json
+from dashboards.spec import Dashboard
+
+UIDS = [dashboard.uid for dashboard in DASHBOARDS]
+
+
+def test_what_is_committed_is_what_the_code_generates() -> None:
+    assert main(["--check"]) == 0
+    assert sorted(path.stem for path in FOLDER.glob("*.json")) == sorted(UIDS)
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=UIDS)
+def test_generating_twice_gives_the_same_bytes(dashboard: Dashboard) -> None:
+    assert as_json(dashboard) == as_json(dashboard)
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=UIDS)
+def test_panels_have_ids_units_words_and_a_place_of_their_own(dashboard: Dashboard) -> None:
+    panels = json.loads(as_json(dashboard))["panels"]
+    assert max(Counter(panel["id"] for panel in panels).values()) == 1
+    pictures = [panel for panel in panels if panel["type"] != "row"]
+    assert len(pictures) == len(dashboard.panels)
+    for panel in pictures:
+        assert panel["description"]
+        assert panel["datasource"]["uid"] == "${datasource}"
+        assert panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24
+        heatmap = panel["type"] == "heatmap"
+        assert panel["options"]["yAxis"]["unit"] if heatmap else panel["fieldConfig"]["defaults"]["unit"]
+    cells = [
+        (x, y)
+        for place in (panel["gridPos"] for panel in panels)
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+    assert len(cells) == len(set(cells)), "two panels overlap"
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=UIDS)
+def test_every_variable_that_a_query_uses_is_defined(dashboard: Dashboard) -> None:
+    defined = {variable["name"] for variable in json.loads(as_json(dashboard))["templating"]["list"]}
+    assert defined == {"datasource", *(variable.name for variable in dashboard.variables)}

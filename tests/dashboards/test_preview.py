@@ -1,0 +1,52 @@
+"""The preview: every dashboard drawn as well-formed SVG from a real Prometheus' answers."""
+
+import os
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from dashboards.catalogue import DASHBOARDS
+from dashboards.preview import draw, main, written
+from dashboards.spec import Dashboard, Unit
+from tests.dashboards.conftest import Watched
+from tests.target_service.service_process import ROOT
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=[dashboard.uid for dashboard in DASHBOARDS])
+def test_a_dashboard_is_drawn_with_all_its_panels_and_their_data(
+    watched: Watched, dashboard: Dashboard
+) -> None:
+    text = draw(dashboard, watched.source)
+    words = [
+        "".join(node.itertext())
+        for node in ElementTree.fromstring(text).iter()  # noqa: S314  # our own text
+        if node.tag.endswith("text")
+    ]
+    assert {panel.title for panel in dashboard.panels} <= set(words)
+    assert "no data" not in words
+    assert "nan" not in text.lower()
+    if os.environ.get("UPDATE_SCREENSHOTS"):
+        (ROOT / "docs" / f"{dashboard.uid}.svg").write_text(text, encoding="utf-8")
+
+
+def test_a_prometheus_that_is_not_there_is_said_to_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["http://127.0.0.1:1", "--out", str(tmp_path)]) == 1
+    assert "refused" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "expected"),
+    [
+        (0.0012, Unit.SECONDS, "1.2 ms"),
+        (0, Unit.SECONDS, "0 s"),
+        (0.45, Unit.SHARE, "45 %"),
+        (583_000, Unit.ORDERS_PER_S, "583,000"),
+        (float("inf"), Unit.SECONDS, "inf"),
+    ],
+)
+def test_values_are_written_with_their_unit(value: float, unit: Unit, expected: str) -> None:
+    assert written(value, unit) == expected
