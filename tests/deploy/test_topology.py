@@ -86,7 +86,7 @@ class Topology:
 
     def _here(self, text: str) -> str:
         text = re.sub(r"\$\{(\w+):\?[^}]*\}", lambda match: SECRETS[match[1]], text)
-        text = re.sub(r"\b(orders|master)\b(?=:\d|$)", "127.0.0.1", text)
+        text = re.sub(r"(?<![-\w])(orders|master)(?=:\d|$)", "127.0.0.1", text)
         text = text.replace("/locustfile.py", "loadtest/locustfile.py").replace(
             "/runs", str(self._folder / "runs")
         )
