@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run test test-fast lint clean
+.PHONY: help setup run watch test test-fast lint clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -20,6 +20,9 @@ $(READY): pyproject.toml
 
 run: $(READY) ## Singles' Day against the sample order service, scaled to this machine (about two minutes)
 	$(BIN)/singlesday run
+
+watch: $(READY) ## The web UI, the order service and, if it is installed, Prometheus; says which addresses to open
+	$(BIN)/singlesday watch
 
 test: $(READY) ## All tests
 	$(BIN)/python -m pytest -q

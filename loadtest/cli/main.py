@@ -124,6 +124,27 @@ def serve(context: typer.Context) -> None:
 
 
 @app.command()
+def watch(
+    workers: Annotated[int | None, typer.Option(min=1, help="Generator processes.")] = None,
+    service_workers: Annotated[int, typer.Option(min=1, help="Worker processes of the order service.")] = 1,
+    web_port: Annotated[int, typer.Option(help="Port of the web UI.")] = 8089,
+    prometheus_port: Annotated[int, typer.Option(help="Port of Prometheus.")] = 9090,
+    out: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("runs"),
+) -> None:
+    """Start the order service, the web UI and, if it is installed, Prometheus; say which addresses to open."""
+    from loadtest.cli import watch as watching  # noqa: PLC0415 - gevent and Locust take a second to import
+    from loadtest.cli.checks import BadFlagError  # noqa: PLC0415
+
+    options = watching.WatchOptions(
+        workers or default_workers(), service_workers, web_port, prometheus_port, out
+    )
+    try:
+        watching.watch(options, console)
+    except BadFlagError as error:
+        refuse(error)
+
+
+@app.command()
 def show(
     plan: Annotated[str, typer.Argument(help="A shipped plan's name, or a .toml file.")] = "singles-day",
     peak_tps: Annotated[float | None, typer.Option(help="Orders a second at the peak.")] = None,
