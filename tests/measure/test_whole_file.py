@@ -15,11 +15,16 @@ def test_what_is_written_takes_the_place_of_what_was_there(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == [path]
 
 
+def fill_the_disk(path: Path) -> None:
+    with whole_file(path) as file:
+        file.write("half of")
+        raise OSError("the disk is full")
+
+
 def test_a_disk_that_fills_up_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     path = tmp_path / "file"
     write_whole("old", path)
-    with pytest.raises(OSError, match="full"), whole_file(path) as file:
-        file.write("half of")
-        raise OSError("the disk is full")
+    with pytest.raises(OSError, match="full"):
+        fill_the_disk(path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
