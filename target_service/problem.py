@@ -55,27 +55,8 @@ UNAVAILABLE = Kind("unavailable", 503, "The store does not answer", 1)
 DEADLINE = Kind("deadline", 503, "The caller's deadline passed")
 STORE_FULL = Kind("store-full", 507, "The store is full", 5)
 
-KINDS = (
-    BAD_REQUEST,
-    UNAUTHORIZED,
-    BAD_JSON,
-    NOT_FOUND,
-    METHOD_NOT_ALLOWED,
-    BODY_TIMEOUT,
-    SOLD_OUT,
-    KEY_IN_FLIGHT,
-    CONFLICT,
-    TOO_LARGE,
-    UNSUPPORTED_TYPE,
-    BAD_FIELD,
-    KEY_REUSED,
-    INTERNAL,
-    DRILL,
-    OVERLOADED,
-    UNAVAILABLE,
-    DEADLINE,
-    STORE_FULL,
-)
+KINDS = tuple(value for value in list(globals().values()) if isinstance(value, Kind))
+"""All of them, in the order above."""
 
 
 class ProblemError(Exception):

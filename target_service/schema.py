@@ -92,7 +92,7 @@ class ParcelRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ScanRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An event of a parcel; the same `event_id` again changes nothing."""
 
-    event_id: Annotated[str, Meta(min_length=1, max_length=64)]
+    event_id: Annotated[str, Meta(pattern="^[!-~]{1,64}$", description="Chosen by the sender.")]
     kind: EventKind
     region: Region
 

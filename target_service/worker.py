@@ -26,7 +26,7 @@ from target_service.faults import Drill
 from target_service.metrics import SharedMetrics, WorkerMetrics
 from target_service.store.base import StoreOpenError, StoreUnavailableError
 
-EXIT_FAILURE = 1
+EXIT_TEMPORARY = 75
 EXIT_USAGE = 2
 SWITCH_INTERVAL_S = 0.0005
 """How long the event loop may keep the interpreter lock from the store's thread (5 ms by default: as long as
@@ -55,8 +55,6 @@ def main() -> int:
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    # What is loaded by now lives as long as the process: keep it out of every collection.
-    gc.freeze()
     listener = socket.socket(fileno=arguments.listen_fd)
     try:
         uvloop.run(_serve(Server(config, WorkerMetrics(block), arguments.slot), listener))
@@ -65,7 +63,7 @@ def main() -> int:
         return EXIT_USAGE
     except StoreUnavailableError as error:
         sys.stderr.write(f"target_service: {error}\n")
-        return EXIT_FAILURE
+        return EXIT_TEMPORARY
     return 0
 
 
@@ -81,6 +79,8 @@ async def _serve(server: Server, listener: socket.socket) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.stop)
     await _obey(server)
     await server.start(listener)
+    # What is there by now lives as long as the process: keep it out of every collection.
+    gc.freeze()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     await server.run()

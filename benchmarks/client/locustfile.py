@@ -22,6 +22,7 @@ from locust import HttpUser, constant, events
 
 from loadtest import FastHttpUser
 from loadtest.drive.recorder import recorder_for
+from loadtest.measure.histogram import Histogram
 from loadtest.records import Outcome
 
 CLIENTS: dict[str, type[Any]] = {"loadtest": FastHttpUser, "fast": LocustFastHttpUser, "http": HttpUser}
@@ -29,19 +30,16 @@ ORDER = {"buyer_id": 123, "lines": [{"sku": "sku-000001", "quantity": 1}]}
 PAGE = b"x" * 4096
 WARMUP_S = float(os.environ.get("BENCH_WARMUP_S", "1"))
 
-_response_counts = [0] * 4096
-_service_counts = [0] * 4096
 _begun: dict[str, float] = {}
+_response = Histogram()
+_service = Histogram()
 
 
 def _count(outcome: Outcome) -> None:
-    """Two histogram increments, on a scale of eight buckets to the octave."""
-    for counts, nanoseconds in (
-        (_response_counts, outcome[4] - outcome[2]),
-        (_service_counts, outcome[4] - outcome[3]),
-    ):
-        octave = nanoseconds.bit_length()
-        counts[(octave << 3) | ((nanoseconds >> max(octave - 4, 0)) & 7)] += 1
+    """What a run does with each outcome: two histograms."""
+    _, _, intended_ns, sent_ns, done_ns, _, _ = outcome
+    _response.record_ns(done_ns - intended_ns)
+    _service.record_ns(done_ns - sent_ns)
 
 
 def get(user: Any) -> None:

@@ -94,7 +94,7 @@ def bare_sqlite(folder: Path, seconds: float, batch: int = 64) -> Rate:
     """The limit: the service's own SQL for whole batches, with nothing around it."""
     with tempfile.TemporaryDirectory(dir=folder) as data:
         connection = connect(Path(data) / "orders.db")
-        prepare(connection, "FULL", 5)
+        prepare(connection, "FULL")
         ids, began, cpu, done = OrderIds(1), time.perf_counter(), time.process_time(), 0
         while time.perf_counter() - began < seconds:
             connection.execute("BEGIN IMMEDIATE")

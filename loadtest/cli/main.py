@@ -63,6 +63,12 @@ def run(
     metrics_port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Serve the run's metrics to Prometheus on this port.")
     ] = None,
+    service_metrics: Annotated[
+        str | None, typer.Option(help="A --target's own Prometheus page, to sample its memory.")
+    ] = None,
+    csv: Annotated[
+        bool, typer.Option("--csv", help="Leave Locust's own CSV files in the run folder.")
+    ] = False,
 ) -> None:
     """Drive a plan at the order service, or at --target, and judge it."""
     from loadtest.cli import run as runner  # noqa: PLC0415 - gevent and Locust take a second to import
@@ -96,6 +102,8 @@ def run(
             web=web,
             web_port=web_port,
             metrics_port=metrics_port,
+            service_metrics=service_metrics,
+            csv=csv,
         )
         check_run(options)
     except BAD_INPUT as error:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import gevent
 from gevent.monkey import get_original
-from greenlet import getcurrent
+from greenlet import getcurrent, greenlet
 
 from loadtest.drive.deadlines import NEVER_NS, Deadlines
 from loadtest.drive.errors import ConnectTimeoutError, ReadTimeoutError
@@ -37,6 +37,8 @@ class ConnectionSettings(NamedTuple):
     """The longest that connecting may take, TLS included."""
     read_timeout_s: float
     """The longest wait for the next byte, received or sent."""
+    total_timeout_s: float
+    """The longest time from the first byte sent to the last byte received."""
     now_ns: Callable[[], int]
     limits: Limits = DEFAULT_LIMITS
 
@@ -46,6 +48,7 @@ class Connection:
 
     __slots__ = (
         "_deadlines",
+        "_first_timeout_ns",
         "_hear_while_idle",
         "_hub_switch",
         "_loop",
@@ -55,6 +58,7 @@ class Connection:
         "_send",
         "_sock",
         "_timeout_error",
+        "_total_timeout_ns",
         "_waiter",
         "_watcher",
         "closed",
@@ -72,10 +76,13 @@ class Connection:
     ) -> None:
         hub = gevent.get_hub()
         self._loop = hub.loop
-        self._hub_switch = hub.switch
+        # Without gevent's wrapper, which looks for a `switch_out` hook that nobody here has.
+        self._hub_switch = greenlet.switch.__get__(hub)
         self._deadlines = deadlines
         self._now_ns = settings.now_ns
         self._read_timeout_ns = int(settings.read_timeout_s * 1e9)
+        self._total_timeout_ns = int(min(settings.total_timeout_s * 1e9, NEVER_NS))
+        self._first_timeout_ns = min(self._read_timeout_ns, self._total_timeout_ns)
         self._hear_while_idle = self._heard_while_idle  # bound once, not once a request
         self._waiter: Any = None
         self._watcher: Any = None
@@ -99,7 +106,7 @@ class Connection:
         self._sock = _plain_socket(address.family, socket.SOCK_STREAM)
         self._waiter = getcurrent()
         self.deadline_ns = self._now_ns() + timeout_ns
-        self._deadlines.add(self, min(timeout_ns, self._read_timeout_ns) / 1e9)
+        self._deadlines.add(self, min(timeout_ns, self._first_timeout_ns) / 1e9)
         try:
             self._connect(address)
             self._watcher = self._loop.io(self._sock.fileno(), _READ)
@@ -137,7 +144,7 @@ class Connection:
         self._waiter = waiter = getcurrent()
         self._watcher.callback = waiter.switch
         self.sent_ns = sent_ns = self._now_ns()
-        self.deadline_ns = sent_ns + self._read_timeout_ns
+        self.deadline_ns = sent_ns + self._first_timeout_ns
         try:
             try:
                 sent_bytes = self._send(request)
@@ -149,7 +156,7 @@ class Connection:
                     if until_head and reader.head_complete:
                         self._pause()
                         return
-                    self.deadline_ns = self._now_ns() + self._read_timeout_ns
+                    self._extend_deadline()
                     self._hub_switch()
         except BaseException as error:
             self.found_dead = self.reused and not reader.raw and isinstance(error, ConnectionError)
@@ -170,7 +177,7 @@ class Connection:
         self._watcher.start(self._waiter.switch)
         try:
             while not piece and not reader.complete:
-                self.deadline_ns = self._now_ns() + self._read_timeout_ns
+                self._extend_deadline()
                 self._hub_switch()
                 self._receive(reader)
                 piece = reader.take_body()
@@ -183,6 +190,11 @@ class Connection:
         else:
             self._pause()
         return piece
+
+    def _extend_deadline(self) -> None:
+        """Something moved: wait again for as long as the read timeout says, within the total timeout."""
+        give_up_ns = self.sent_ns + self._total_timeout_ns
+        self.deadline_ns = min(self._now_ns() + self._read_timeout_ns, give_up_ns)
 
     def _receive(self, reader: ResponseReader) -> bool:
         """Feed what has arrived to the reader. True when the response is complete."""
@@ -215,7 +227,7 @@ class Connection:
                 if rest and self._receive(self.reader):
                     self.reader.keep_alive = False
                     return False
-                self.deadline_ns = self._now_ns() + self._read_timeout_ns
+                self._extend_deadline()
         finally:
             writable.close()
         return True

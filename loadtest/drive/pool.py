@@ -18,7 +18,6 @@ class Pool:
 
     __slots__ = (
         "_deadlines",
-        "_freed",
         "_idle",
         "_open_count",
         "_origin",
@@ -26,6 +25,7 @@ class Pool:
         "_settings",
         "_size",
         "_tls",
+        "_waiting",
     )
 
     def __init__(
@@ -44,7 +44,7 @@ class Pool:
         self._deadlines = deadlines_of_hub(settings.now_ns)
         self._idle: list[Connection] = []
         self._open_count = 0
-        self._freed: Event | None = None
+        self._waiting: list[Event] = []
 
     def acquire(self) -> Connection:
         """An idle connection, or a new one. Raises `HostNotAllowed` or another `OSError`."""
@@ -68,8 +68,8 @@ class Pool:
             self._forget_one()
             return
         self._idle.append(connection)
-        if self._freed is not None:
-            self._announce(self._freed)
+        if self._waiting:
+            self._wake_one()
 
     def close(self) -> None:
         """Close the idle connections; those in use are closed when they are given back."""
@@ -107,20 +107,27 @@ class Pool:
         return connection
 
     def _lost(self, connection: Connection) -> None:
-        self._idle.remove(connection)
-        self._forget_one()
+        if connection in self._idle:  # else somebody still has it, and will give it back
+            self._idle.remove(connection)
+            self._forget_one()
 
     def _forget_one(self) -> None:
         self._open_count -= 1
-        if self._freed is not None:
-            self._announce(self._freed)
+        if self._waiting:
+            self._wake_one()
 
     def _await_release(self) -> None:
-        if self._freed is None:
-            self._freed = Event()
-        self._freed.wait()
+        freed = Event()
+        self._waiting.append(freed)
+        try:
+            freed.wait()
+        except BaseException:  # killed: whatever was freed for this one is for the next
+            if freed.is_set():
+                self._wake_one()
+            else:
+                self._waiting.remove(freed)
+            raise
 
-    def _announce(self, freed: Event) -> None:
-        """Let all that wait look again."""
-        self._freed = None
-        freed.set()
+    def _wake_one(self) -> None:
+        if self._waiting:
+            self._waiting.pop(0).set()

@@ -6,7 +6,8 @@ is decoded and the request is described only if the script looks at them.
 """
 
 import json as json_format
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from functools import cached_property
 from itertools import chain
 from types import TracebackType
@@ -75,8 +76,6 @@ class Response:
     """The encoding of `text`. Set it before asking for `text` where the server does not tell."""
     js: Any = None
     """The parsed body, inside `rest`."""
-    history: Sequence["Response"] = ()
-    """The redirects that led here, oldest first."""
     error: Exception | None = None
     needs_care = False
     """Whether it is more than a plain success: see `Session`."""
@@ -104,6 +103,11 @@ class Response:
         """Just before the first byte of the request was sent, on the session's clock; 0 if none was."""
         self.done_ns = done_ns
         """When the last byte was read, or the request was given up."""
+
+    @cached_property
+    def history(self) -> "list[Response]":
+        """The redirects that led here, oldest first."""
+        return []
 
     @property
     def url(self) -> str:
@@ -140,6 +144,20 @@ class Response:
         """Undo the content coding. Raises `ProtocolError` if the content is not so coded."""
         self.content = decoded_content(self.content or b"", self.content_coding)
         self.length = len(self.content)
+
+    @property
+    def elapsed(self) -> timedelta | None:
+        """Time from sending the request to having the response, None without one."""
+        return timedelta(microseconds=(self.done_ns - self.sent_ns) // 1000) if self.status_code else None
+
+    @property
+    def data(self) -> bytes | None:
+        """The content, under urllib3's name for it."""
+        return self.content
+
+    def info(self) -> Headers | None:
+        """The headers, under the standard library's name for them."""
+        return self.headers
 
     @property
     def reason(self) -> str:

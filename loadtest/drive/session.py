@@ -26,19 +26,19 @@ from loadtest.drive.connection import Connection, ConnectionSettings
 from loadtest.drive.cookies import store_cookies, with_cookies
 from loadtest.drive.errors import RedirectError
 from loadtest.drive.heads import NO_BODY, Heads
+from loadtest.drive.http1 import final_head
 from loadtest.drive.pool import Pool
 from loadtest.drive.recorder import Recorder
+from loadtest.drive.redirects import REDIRECTS, redirected_call
 from loadtest.drive.response import Call, Response, StreamedResponse, outcome_error, response_type
 from loadtest.drive.streams import EventParser, ServerSentEvent, iter_lines
 from loadtest.drive.tls import ContextFactory, tls_client
-from loadtest.drive.urls import Origin, base_url, redirected, target_of
+from loadtest.drive.urls import Origin, base_url, target_of
 from loadtest.records import Outcome
 
 # The statuses FastHttpUser takes for success; a redirect that is not followed is among them.
 _GOOD_STATUSES = frozenset([200, 201, 202, 203, 204, 205, 206, 207, 208, 226, 301, 302, 303, 304, 307, 308])
 _PLAIN_SUCCESSES = frozenset(status for status in _GOOD_STATUSES if status < 300)
-_REDIRECTS = frozenset([301, 302, 303, 307, 308])
-_REDIRECTS_WITH_BODY = frozenset([307, 308])  # RFC 9110, section 15.4
 _ANNOUNCE_EMPTY_BODY = frozenset(["POST", "PUT", "PATCH"])  # RFC 9110, section 8.6
 _SAFE_TO_REPEAT = frozenset(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"])  # RFC 9110, section 9.2.2
 _SMALL_BYTES = 4096  # up to here, searching head and body costs less than cutting the head off
@@ -56,6 +56,7 @@ class SessionSettings(NamedTuple):
 
     network_timeout: float = 60.0
     connection_timeout: float = 60.0
+    total_timeout: float = float("inf")
     max_redirects: int = 30
     max_retries: int = 0
     concurrency: int = 10
@@ -71,6 +72,8 @@ class Session:
 
     `routes` may be shared by sessions that are to share connections; `now_ns` is the run clock.
     """
+
+    _owns_routes = False
 
     def __init__(  # noqa: PLR0917 - all but the first two are nearly always left out
         self,
@@ -156,7 +159,8 @@ class Session:
                 target = target_of(target.url, rarer["params"])
         if auth is not None or self.auth_header is not None or self._cookies is not None:
             headers = self._dressed(headers, auth, target.url)
-        call = _new_call((method, target, headers, body, body_headers, response_type(catch_response, stream)))
+        kind = response_type(catch_response, stream) if catch_response or stream else Response
+        call = _new_call((method.upper(), target, headers, body, body_headers, kind))
         response = self._perform(call, rarer.get("max_retries"))
         if response.needs_care:
             response = self._care_for(response, rarer.get("max_redirects") if allow_redirects else 0)
@@ -315,7 +319,7 @@ class Session:
             if "set-cookie" in headers:
                 store_cookies(self.cookiejar, headers, response.url)
             location = headers.get("location")
-            if response.status_code not in _REDIRECTS or not isinstance(location, str) or not most_redirects:
+            if response.status_code not in REDIRECTS or not isinstance(location, str) or not most_redirects:
                 break
             history.append(response)
             response = self._follow(response, location, len(history) > most_redirects)
@@ -330,34 +334,20 @@ class Session:
         try:
             if too_many:
                 raise RedirectError("too many redirects")
-            call = self._redirected(response.call, response.status_code, location)
+            call = redirected_call(response.call, response.status_code, location, self._cookies)
         except (RedirectError, ValueError) as error:
             reason = error if isinstance(error, RedirectError) else RedirectError("redirect leads nowhere")
             return self._failed(response.call, response.sent, None, reason)
         return self._perform(call)
-
-    def _redirected(self, call: Call, status: int, location: str) -> Call:
-        """The call that a redirect asks for. Raises `ValueError` if that is no http or https URL."""
-        target = redirected(call.target.url, location)
-        dropped = {"cookie"}
-        if target.origin != call.target.origin:
-            dropped.add("authorization")
-        if status not in _REDIRECTS_WITH_BODY:
-            dropped.update(("content-length", "content-type", "content-encoding", "transfer-encoding"))
-            call = call._replace(
-                method="HEAD" if call.method == "HEAD" else "GET", body=b"", body_headers=NO_BODY
-            )
-        headers = {name: value for name, value in (call.headers or {}).items() if name.lower() not in dropped}
-        if self._cookies is not None:
-            return call._replace(target=target, headers=with_cookies(self._cookies, headers, target.url))
-        return call._replace(target=target, headers=headers)
 
     def _route_to(self, origin: Origin) -> tuple[Pool, Heads]:
         """The pool and the prepared heads for an origin this session has not been to."""
         settings = self._settings
         pool = Pool(
             origin,
-            ConnectionSettings(settings.connection_timeout, settings.network_timeout, self._now_ns),
+            ConnectionSettings(
+                settings.connection_timeout, settings.network_timeout, settings.total_timeout, self._now_ns
+            ),
             settings.concurrency,
             tls_client(settings.insecure, settings.ssl_context_factory) if origin.scheme == "https" else None,
             settings.proxy,
@@ -401,7 +391,7 @@ def _judge(response: Response) -> None:
 
 def _may_repeat(failed: Response) -> bool:
     """Whether sending the request twice has the effect of sending it once."""
-    return failed.call.method in _SAFE_TO_REPEAT or b"\r\nidempotency-key:" in failed.sent.lower()
+    return failed.call.method in _SAFE_TO_REPEAT or b"\r\nidempotency-key:" in final_head(failed.sent).lower()
 
 
 @lru_cache(maxsize=256)

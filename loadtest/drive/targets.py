@@ -13,6 +13,7 @@ adds a look-up to a request's time. Connections to a name with several addresses
 import ipaddress
 import os
 import socket
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from typing import Any, NamedTuple
@@ -51,6 +52,7 @@ class AllowedTargets:
     ) -> None:
         self._max_tps = {host.lower(): rate for host, rate in (max_tps or {}).items()}
         self._resolve = resolve
+        self._looking_up = threading.Lock()
         self._pinned: dict[tuple[str, int], cycle[Sequence[Address]]] = {}
 
     @classmethod
@@ -78,7 +80,9 @@ class AllowedTargets:
         """
         pinned = self._pinned.get((host, port))
         if pinned is None:
-            pinned = self._pinned[(host, port)] = cycle(_rotations(self._look_up(host, port)))
+            with self._looking_up:  # ten thousand users may come at once
+                pinned = self._pinned.get((host, port)) or cycle(_rotations(self._look_up(host, port)))
+                self._pinned[(host, port)] = pinned
         return next(pinned)
 
     def spread(self, url: str, targets: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ from geventhttpclient.url import URL
 _MOST_REMEMBERED = 4096
 _ABSOLUTE = re.compile(r"https?://", re.IGNORECASE)
 # A path with nothing to quote, split or normalise: what `Target` makes of it is known without parsing.
-_PLAIN_PATH = re.compile(r"/[A-Za-z0-9\-._~!$&'()*+,/:;=?@\[\]]*")
+_PLAIN_PATH = re.compile(r"/[A-Za-z0-9\-._~!$&'()*+,/:=@]*(?:\?[A-Za-z0-9\-._~!$&'()*+,/:;=?@]+)?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 

@@ -146,7 +146,8 @@ class Coordinator:
 
     def on_report(self, worker: str, report: Report) -> None:
         """Fold a report once and acknowledge it always. Raises `MessageError` for a malformed one."""
-        self.merge.fold(worker, report)
+        if self.phase is not Phase.DONE:  # by then the books are closed
+            self.merge.fold(worker, report)
         self._send(worker, Ack(self.run_id, report.number))
         member = self._members.get(worker)
         if member is not None:
@@ -263,6 +264,7 @@ class Coordinator:
         for name in missing:
             self._members[name].lost = True
             self._note(f"{self.name(name)} never sent its final report")
+        self.merge.write_off()
         self.phase = Phase.DONE
 
     def _note(self, text: str) -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import gevent
+from gevent.event import Event
 from locust import events
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.runners import MasterRunner, Runner, WorkerRunner
+from locust.stats import CSV_STATS_INTERVAL_SEC
 
 from loadtest.drive import serving
 from loadtest.drive.errors import HostNotAllowed
@@ -20,8 +22,10 @@ from loadtest.drive.preflight import UnreachableError, check_target
 from loadtest.drive.run_context import RunContext, enter_run
 from loadtest.drive.shape import PlanShape, PoolDispatcher
 from loadtest.exit_codes import ExitCode
+from loadtest.fleet.control_port import guard
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER, listen
 from loadtest.judge.abort import AbortCondition, unless
+from loadtest.judge.slo import judgeable
 from loadtest.judge.slo_syntax import Slo, SloError, check, parse
 from loadtest.plan.plan_file import Plan, PlanError
 from loadtest.plugin.master import MasterRun
@@ -32,6 +36,7 @@ from loadtest.plugin.worker import WorkerRun, add_user_classes
 from loadtest.publish.run_folder import RESULT, new_run_folder
 
 LOOPBACK = "127.0.0.1"
+READY_TIMEOUT_S = 30
 BAD_INPUT = (PlanError, SloError, HostNotAllowed, UnreachableError)
 
 logger = logging.getLogger(__name__)
@@ -45,6 +50,7 @@ class Plugin:
         self.master: MasterRun | None = None
         self.worker: WorkerRun | None = None
         self._prepared: MasterRun | None = None
+        self._ready = Event()
         self._onlookers = Onlookers(lambda: self._prepared or self.master)
 
     def add_options(self, parser: LocustArgumentParser, **_: Any) -> None:
@@ -62,9 +68,16 @@ class Plugin:
             self._lead(environment, runner, options)
         if not isinstance(runner, MasterRunner):
             listen(runner, TO_WORKER, self._on_worker_message)
+        self._ready.set()
 
     def on_test_start(self, environment: Environment, **_: Any) -> None:
-        """Begin our part of the run."""
+        """Begin our part of the run.
+
+        A worker that joins a running test is told to start while Locust still makes its runner, so it waits for
+        that: users spawned before would find nobody to serve.
+        """
+        if environment.runner is None:
+            self._ready.wait(READY_TIMEOUT_S)
         runner, options = environment.runner, environment.parsed_options
         if runner is None or options is None:
             return
@@ -101,7 +114,10 @@ class Plugin:
             environment.process_exit_code = int(self.master.exit_code)
             options = environment.parsed_options
             if options is not None and options.headless and options.console == LOCUSTS_OWN:
-                self.master.print_verdict()
+                self.master.announce()
+            if options is not None and options.csv_prefix:
+                # Locust's writer goes round once more: it would end up to a round before the run did.
+                gevent.sleep(CSV_STATS_INTERVAL_SEC * 1.2)
         self._onlookers.close()
 
     def why_not(self, environment: Environment, options: Namespace, form: Mapping[str, str]) -> str | None:
@@ -129,7 +145,17 @@ class Plugin:
         folder = run_folder(options, plan)
         add_user_classes(environment, plan)
         PoolDispatcher.pool = pool_of(plan, max(workers, 1))
-        self._prepared = MasterRun(environment, runner, plan, slos, aborts, folder=folder, workers=workers)
+        self._prepared = MasterRun(
+            environment,
+            runner,
+            plan,
+            slos,
+            aborts,
+            folder=folder,
+            workers=workers,
+            memory_url=options.service_metrics,
+            checkpoint_s=options.checkpoint,
+        )
         show_progress(self._prepared, options.console)
         self._onlookers.follow(self._prepared)
         return sum(PoolDispatcher.pool.values()) * max(workers, 1)
@@ -139,6 +165,8 @@ class Plugin:
             try:
                 plan, *_ = read_plan(options, environment.host)
                 check_target(environment.host, [*plan.targets, *options.allow_host])
+                if options.service_metrics:
+                    check_target(options.service_metrics, [*plan.targets, *options.allow_host])
             except BAD_INPUT as error:
                 refuse(error)
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -151,6 +179,8 @@ class Plugin:
         environment.shape_class = shape
         if options.console != "locust":
             logging.getLogger("locust.stats_logger").setLevel(logging.WARNING)
+        if isinstance(runner, MasterRunner):
+            guard(runner)
         listen(runner, TO_MASTER, self._on_master_message)
         try:
             self._onlookers.open_metrics(options)
@@ -192,7 +222,7 @@ def read_plan(options: Namespace, host: str | None) -> tuple[Plan, list[Slo], li
     """The plan, its objectives and what aborts it, checked. Raises one of `BAD_INPUT`."""
     plan = plan_from(options)
     phases = {phase.name for phase in plan.profile().phases}
-    slos = [parse(expr) for expr in (*plan.slos, *options.slo)]
+    slos = judgeable(map(parse, plan.slos), plan.duration_s) + [parse(expr) for expr in options.slo]
     for slo in slos:
         check(slo, (), phases)
     if not host:

@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 
 from target_service.api.body import decode, read_json
+from target_service.api.operation import Operation, Service
 from target_service.schema import AssistantRequest, Token
 
 FIRST_TOKEN_S = 0.05
@@ -37,6 +38,22 @@ WORDS = [
 
 _requests = msgspec.json.Decoder(AssistantRequest)
 _encode = msgspec.json.Encoder().encode
+
+
+def operations(_service: Service) -> list[Operation]:
+    """What can be asked of the assistant."""
+    ask = Operation(
+        "POST",
+        "/assistant/messages",
+        "askAssistant",
+        "assistant",
+        "Ask the shop's assistant; the answer is a stream of events",
+        answer,
+        Token,
+        body=AssistantRequest,
+        media_type="text/event-stream",
+    )
+    return [ask]
 
 
 async def answer(request: web.Request, _run_id: str) -> web.StreamResponse:

@@ -4,9 +4,18 @@ from aiohttp import web
 
 from target_service import problem
 from target_service.api.body import json_response
-from target_service.api.operation import Service
+from target_service.api.operation import Operation, Service
 from target_service.problem import ProblemError
 from target_service.schema import Health
+
+
+def operations(service: Service) -> list[Operation]:
+    """What an orchestrator can ask."""
+    health = HealthHandlers(service)
+    return [
+        Operation("GET", "/healthz", "getHealth", "other", "Is the process alive", health.alive, Health),
+        Operation("GET", "/readyz", "getReadiness", "other", "Can it serve", health.ready, Health),
+    ]
 
 
 class HealthHandlers:

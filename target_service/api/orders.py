@@ -8,7 +8,7 @@ from aiohttp import web
 from target_service import problem
 from target_service.api.body import decode, json_response, read_json
 from target_service.api.frame import deadline_ns_of
-from target_service.api.operation import Service
+from target_service.api.operation import Operation, Service
 from target_service.idempotency import parse_key
 from target_service.inventory import UnknownSkuError, seller_of, sku_name
 from target_service.orders import (
@@ -38,8 +38,54 @@ _payments = msgspec.json.Decoder(PaymentRequest)
 _lines_of = msgspec.json.Decoder(tuple[tuple[int, int, int], ...]).decode
 
 
-class OrderHandlers:
+_PURCHASE = (problem.SOLD_OUT, problem.KEY_IN_FLIGHT, problem.KEY_REUSED)
+
+
+def operations(service: Service) -> list[Operation]:
     """What can be done with orders."""
+    orders = OrderHandlers(service)
+    purchase = Operation(
+        "POST",
+        "/orders",
+        "createOrder",
+        "create_order",
+        "Create an order",
+        orders.create,
+        OrderCreated,
+        status=201,
+        body=OrderRequest,
+        problems=_PURCHASE,
+        keyed=True,
+        sheds=True,
+    )
+    checkout = purchase._replace(
+        path="/checkouts",
+        name="createCheckout",
+        route="create_checkout",
+        summary="Check a basket out: one order for each seller",
+        handler=orders.check_out,
+        answer=CheckoutCreated,
+    )
+    look = Operation(
+        "GET", "/orders/{order_id}", "getOrder", "get_order", "Look at an order", orders.show, OrderView
+    )
+    payment = Operation(
+        "POST",
+        "/orders/{order_id}/payment",
+        "payOrder",
+        "pay_order",
+        "Pay for an order",
+        orders.pay,
+        OrderView,
+        body=PaymentRequest,
+        problems=(problem.CONFLICT,),
+        sheds=True,
+    )
+    return [purchase, checkout, look, payment]
+
+
+class OrderHandlers:
+    """Answers what is asked of orders."""
 
     def __init__(self, service: Service) -> None:
         self._service = service

@@ -8,7 +8,7 @@ from aiohttp import web
 from target_service import problem
 from target_service.api.body import decode, json_response, read_json
 from target_service.api.frame import deadline_ns_of
-from target_service.api.operation import Service
+from target_service.api.operation import Operation, Service
 from target_service.orders import order_name, order_number
 from target_service.parcels import Parcel, ParcelEvent, Scan, UnknownParcelError
 from target_service.problem import FieldError, ProblemError
@@ -18,8 +18,44 @@ _parcels = msgspec.json.Decoder(ParcelRequest)
 _scans = msgspec.json.Decoder(ScanRequest)
 
 
-class ParcelHandlers:
+def operations(service: Service) -> list[Operation]:
     """What can be done with parcels."""
+    parcels = ParcelHandlers(service)
+    send = Operation(
+        "POST",
+        "/parcels",
+        "createParcel",
+        "parcels",
+        "Send a parcel",
+        parcels.create,
+        ParcelView,
+        status=201,
+        body=ParcelRequest,
+        problems=(problem.CONFLICT,),
+        sheds=True,
+    )
+    scan = send._replace(
+        path="/parcels/{parcel_id}/events",
+        name="addParcelEvent",
+        summary="Note what happened to a parcel",
+        handler=parcels.scan,
+        status=200,
+        body=ScanRequest,
+    )
+    look = Operation(
+        "GET",
+        "/parcels/{parcel_id}",
+        "getParcel",
+        "parcels",
+        "Look where a parcel is",
+        parcels.show,
+        ParcelView,
+    )
+    return [send, scan, look]
+
+
+class ParcelHandlers:
+    """Answers what is asked of parcels."""
 
     def __init__(self, service: Service) -> None:
         self._service = service

@@ -1,13 +1,12 @@
 """Products and their stock: what a customer sees, what a warehouse sees, and more units of one."""
 
-import hmac
-
 import msgspec
 from aiohttp import web
 
 from target_service import problem
 from target_service.api.body import decode, json_response, read_json
-from target_service.api.operation import Service
+from target_service.api.operation import Operation, Service
+from target_service.bearer import carries_token
 from target_service.inventory import UnknownSkuError, price_cents
 from target_service.problem import ProblemError
 from target_service.schema import Inventory, Product, RestockRequest
@@ -16,8 +15,37 @@ from target_service.store.base import Restock, StockLevel
 _restocks = msgspec.json.Decoder(RestockRequest)
 
 
-class ProductHandlers:
+def operations(service: Service) -> list[Operation]:
     """What can be asked of products."""
+    products = ProductHandlers(service)
+    look = Operation(
+        "GET", "/products/{sku}", "getProduct", "get_product", "Look at a product", products.show, Product
+    )
+    count = Operation(
+        "GET",
+        "/inventory/{sku}",
+        "getInventory",
+        "inventory",
+        "Count a product's units",
+        products.inventory,
+        Inventory,
+    )
+    restock = Operation(
+        "POST",
+        "/inventory/{sku}/restocks",
+        "restock",
+        "inventory",
+        "Add units of a product (operators)",
+        products.restock,
+        Inventory,
+        body=RestockRequest,
+        problems=(problem.UNAUTHORIZED,),
+    )
+    return [look, count, restock]
+
+
+class ProductHandlers:
+    """Answers what is asked of products."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -49,9 +77,7 @@ class ProductHandlers:
             raise ProblemError(problem.NOT_FOUND, str(error)) from None
 
     def _check_operator(self, request: web.Request) -> None:
-        token = self._service.admin_token
-        offered = request.headers.get("Authorization", "").encode(errors="surrogateescape")
-        if not token or not hmac.compare_digest(offered, f"Bearer {token}".encode()):
+        if not carries_token(request.headers, self._service.admin_token):
             raise ProblemError(problem.UNAUTHORIZED, "expected the operator's bearer token")
 
 

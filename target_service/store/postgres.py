@@ -11,6 +11,7 @@ The connection is made anew when it is lost; until then changes wait, at most `w
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
@@ -40,10 +41,14 @@ from target_service.store.postgres_batch import apply_purchases
 from target_service.store.postgres_changes import apply_change, find_order, find_parcel, find_stock
 from target_service.store.postgres_schema import NewerSchemaError, migrate
 
+log = logging.getLogger("orders.store")
+
 READERS = 4
 RETRY_PAUSE_S = 0.05
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 FULL = (asyncpg.DiskFullError, asyncpg.OutOfMemoryError)
+AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+"""Two machines were in each other's way; this one's transaction was undone and can be done again."""
 MISCONFIGURED = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
@@ -171,7 +176,11 @@ class PostgresStore:
             async with asyncio.timeout(self._settings.wait_s), self._connection.transaction():
                 answers = await self._apply([waiting.change for waiting in batch])
                 await asyncio.sleep(self._settings.stall_s())
-        except FAILURES as error:
+        except AGAIN:
+            self._line[:0] = batch
+            return
+        except Exception as error:
+            # Whatever it was, a defect of ours too: the writer must live on, and nobody may wait for ever.
             self._refuse(batch, error)
             return
         self._observer.committed(len(answers), (time.monotonic_ns() - started_ns) / 1e9)
@@ -188,6 +197,8 @@ class PostgresStore:
         return answers
 
     def _refuse(self, batch: list[Waiting], error: Exception) -> None:
+        if not isinstance(error, FAILURES):
+            log.error("a batch failed", exc_info=error)
         # Whatever state the connection is in, a new one has none.
         self._drop_connection()
         self._observer.failed()

@@ -27,6 +27,7 @@ no lock, and a look-up by primary key takes about as long as handing it to a thr
 """
 
 import asyncio
+import contextlib
 import sqlite3
 import time
 from collections.abc import Callable
@@ -46,8 +47,11 @@ from target_service.store.base import (
 )
 from target_service.store.group_commit import Waiting
 from target_service.store.sqlite_changes import find_order, find_parcel, find_stock
-from target_service.store.sqlite_schema import OPEN_WAIT_S, connect, prepare, retry_while_locked
+from target_service.store.sqlite_schema import connect, prepare, retry_while_locked
 from target_service.store.sqlite_writer import Writer
+
+OPEN_WAIT_S = 5.0
+"""Longest wait for other processes that open the file at the same time."""
 
 T = TypeVar("T")
 
@@ -80,16 +84,27 @@ class SqliteStore:
     async def open(self) -> int:
         """Open the file, migrate it, start the writer. Raises StoreOpenError."""
         try:
-            connection = connect(self._path)
-            prepare(connection, synchronous_of(self._settings.dsn), OPEN_WAIT_S)
-            writer_id = _register(connection)
-            self._reader = connect(self._path)
-            self._reader.execute("PRAGMA query_only = ON")
+            connection, self._reader, writer_id = retry_while_locked(self._connect, OPEN_WAIT_S)
         except sqlite3.Error as error:
             raise StoreOpenError(f"cannot open {self._path}: {error}") from error
         self._writer = Writer(connection, self._settings, self._observer, asyncio.get_running_loop())
         self._writer.start()
         return writer_id
+
+    def _connect(self) -> tuple[sqlite3.Connection, sqlite3.Connection, int]:
+        """A connection that writes, one that reads, and a new writer's number.
+
+        Raises sqlite3.Error; "locked" while another process changes the journal's mode or migrates.
+        """
+        with contextlib.ExitStack() as on_error:
+            writer = on_error.enter_context(contextlib.closing(connect(self._path)))
+            prepare(writer, synchronous_of(self._settings.dsn))
+            reader = on_error.enter_context(contextlib.closing(connect(self._path)))
+            reader.execute("PRAGMA query_only = ON")
+            cursor = writer.execute("INSERT INTO writers (started_at) VALUES (datetime('now'))")
+            on_error.pop_all()
+        assert cursor.lastrowid is not None  # noqa: S101 - an INSERT has one
+        return writer, reader, cursor.lastrowid
 
     async def close(self) -> None:
         """Commit what was handed over, then let go of the file."""
@@ -128,11 +143,3 @@ class SqliteStore:
         except sqlite3.Error as error:
             self._observer.failed()
             raise StoreUnavailableError(f"the store cannot be read: {error}") from error
-
-
-def _register(connection: sqlite3.Connection) -> int:
-    retry_while_locked(lambda: connection.execute("BEGIN IMMEDIATE"), OPEN_WAIT_S)
-    cursor = connection.execute("INSERT INTO writers (started_at) VALUES (datetime('now'))")
-    connection.execute("COMMIT")
-    assert cursor.lastrowid is not None  # noqa: S101 - an INSERT has one
-    return cursor.lastrowid

@@ -7,8 +7,10 @@ apply them under the write lock, so each is applied once.
 import sqlite3
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
@@ -17,8 +19,6 @@ CHECKPOINT_PAGES = 4000
 throughput, small enough that the fold stays below a few tens of milliseconds."""
 
 CACHE_KIB = 65_536
-OPEN_WAIT_S = 5.0
-"""Longest wait for another process that migrates the file."""
 
 
 def _orders_table(name: str, run_check: str) -> tuple[str, ...]:
@@ -85,17 +85,16 @@ def connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=512
     )
-    for pragma in (f"cache_size = -{CACHE_KIB}", f"wal_autocheckpoint = {CHECKPOINT_PAGES}"):
-        # Even these read the schema, which is locked while another process switches the file to its log.
-        retry_while_locked(partial(connection.execute, f"PRAGMA {pragma}"), OPEN_WAIT_S)
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     return connection
 
 
-def prepare(connection: sqlite3.Connection, synchronous: str, wait_s: float) -> None:
+def prepare(connection: sqlite3.Connection, synchronous: str) -> None:
     """Switch to the write-ahead log and apply what migrations are missing. Raises sqlite3.Error."""
-    retry_while_locked(lambda: connection.execute("PRAGMA journal_mode = WAL"), wait_s)
-    retry_while_locked(lambda: connection.execute(f"PRAGMA synchronous = {synchronous}"), wait_s)
-    retry_while_locked(lambda: connection.execute("BEGIN IMMEDIATE"), wait_s)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA synchronous = {synchronous}")
+    connection.execute("BEGIN IMMEDIATE")
     try:
         _migrate(connection)
     except BaseException:
@@ -117,18 +116,16 @@ def _migrate(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 
 
-def retry_while_locked(action: Callable[[], object], wait_s: float) -> None:
+def retry_while_locked(action: Callable[[], T], wait_s: float) -> T:
     """Repeat an action while another process holds the lock, for at most `wait_s`; then raise its error."""
     until_ns = time.monotonic_ns() + int(wait_s * 1e9)
     while True:
         try:
-            action()
+            return action()
         except sqlite3.OperationalError as error:
             if not is_locked(error) or time.monotonic_ns() > until_ns:
                 raise
             time.sleep(0.005)
-        else:
-            return
 
 
 def is_locked(error: sqlite3.Error) -> bool:

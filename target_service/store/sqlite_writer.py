@@ -7,6 +7,7 @@ is being written.
 """
 
 import asyncio
+import logging
 import queue
 import sqlite3
 import threading
@@ -25,6 +26,8 @@ from target_service.store.group_commit import LARGEST_BATCH, Answer, Waiting, de
 from target_service.store.sqlite_batch import apply_purchases
 from target_service.store.sqlite_changes import apply_change
 from target_service.store.sqlite_schema import is_locked
+
+log = logging.getLogger("orders.store")
 
 LOCK_POLL_S = 0.0003
 """How often a lock held by another worker is tried; a commit takes a few milliseconds."""
@@ -133,7 +136,8 @@ class Writer:
             answers = self._apply([waiting.change for waiting in batch])
             time.sleep(self._settings.stall_s())
             self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except Exception as error:
+            # Whatever it was, a defect of ours too: this thread must live on, and nobody may wait for ever.
             self._refuse(batch, error)
             return
         self._observer.committed(len(answers), (time.monotonic_ns() - started_ns) / 1e9)
@@ -151,7 +155,9 @@ class Writer:
                 answers[place] = apply_change(self._connection, change, self._settings.initial_units)
         return answers
 
-    def _refuse(self, batch: list[Waiting], error: sqlite3.Error) -> None:
+    def _refuse(self, batch: list[Waiting], error: Exception) -> None:
+        if not isinstance(error, sqlite3.Error):
+            log.error("a batch failed", exc_info=error)
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
         self._observer.failed()

@@ -148,6 +148,11 @@ def head_requests(user: Any) -> Any:
     return [(r.status_code, r.content, r.headers["content-length"]) for r in responses]
 
 
+def other_names(user: Any) -> Any:
+    response = user.client.get("/twice")
+    return [response.data, response.info().get("x-a"), response.elapsed.total_seconds() > 0, response.history]
+
+
 def parsed_json(user: Any) -> Any:
     return user.client.get("/json").json()
 
@@ -258,6 +263,7 @@ SCRIPTS = [
     requests_of_every_kind,
     responses_of_every_kind,
     head_requests,
+    other_names,
     parsed_json,
     a_body_that_is_not_what_it_says,
     redirects,

@@ -71,7 +71,8 @@ def single_bytes(data: bytes) -> list[bytes]:
 
 @pytest.mark.parametrize(("data", "status", "body", "keep_alive"), COMPLETE)
 @pytest.mark.parametrize("cut", [lambda data: [data], single_bytes], ids=["whole", "byte by byte"])
-def test_a_response_is_read_however_it_arrives(cut, data, status, body, keep_alive) -> None:  # type: ignore[no-untyped-def] # parametrized
+def test_a_response_is_read_however_it_arrives(cut, data, status, body, keep_alive) -> None:  # type:
+ignore[no-untyped-def] # parametrized
     reader = read(cut(data))
     assert reader.complete
     assert (reader.status, reader.take_body(), reader.keep_alive) == (status, body, keep_alive)
@@ -101,7 +102,8 @@ def test_one_reader_reads_the_responses_of_a_connection_at_any_cuts(
 
 @pytest.mark.parametrize("data", MALFORMED)
 @pytest.mark.parametrize("cut", [lambda data: [data], single_bytes], ids=["whole", "byte by byte"])
-def test_malformed_input_is_a_protocol_error(cut, data) -> None:  # type: ignore[no-untyped-def] # parametrized
+def test_malformed_input_is_a_protocol_error(cut, data) -> None:  # type: ignore[no-untyped-def] #
+parametrized
     with pytest.raises(ProtocolError):
         read(cut(data))
 

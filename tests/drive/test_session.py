@@ -144,6 +144,18 @@ def test_two_requests_at_once_use_two_connections(session_to: MakeSession) -> No
         assert server.connections == 2
 
 
+def test_a_killed_waiter_passes_its_turn_on(session_to: MakeSession) -> None:
+    with ScriptedServer(always(OK_JSON)) as server:
+        session = session_to(server.url, concurrency=1)
+        requests = [gevent.spawn(session.get, "/") for _ in range(50)]
+        gevent.sleep(0)
+        for doomed in requests[::2]:
+            gevent.spawn(doomed.kill)
+        gevent.joinall(requests, timeout=5)
+        assert all(request.ready() for request in requests)
+        assert all(request.value.ok for request in requests[1::2])
+
+
 def test_requests_beyond_the_concurrency_wait_for_a_connection(session_to: MakeSession) -> None:
     with ScriptedServer(always(OK_JSON)) as server:
         session = session_to(server.url, concurrency=2)

@@ -112,6 +112,20 @@ def test_a_stream_left_unread_costs_its_connection_only(session_to: MakeSession)
         assert server.connections == 3
 
 
+def test_a_connection_closed_after_its_stream_but_before_it_is_given_back(session_to: MakeSession) -> None:
+    def serve(connection: ServedConnection) -> None:
+        connection.read_request()
+        connection.send(HEAD + chunk(b"one"), b"0\r\n\r\n")
+
+    with ScriptedServer(serve) as server:
+        session = session_to(server.url, concurrency=1)
+        for _ in range(3):
+            pieces = session.get("/", stream=True).iter_content()
+            assert next(pieces) == "one"
+            gevent.sleep(0.02)  # the server's close is heard now
+            assert list(pieces) == []
+
+
 def test_a_connection_is_used_again_after_its_stream_is_read(session_to: MakeSession) -> None:
     def serve(connection: ServedConnection) -> None:
         while True:

@@ -95,6 +95,44 @@ def test_the_gauges_of_a_second_are_sums_over_the_fleet() -> None:
     assert (point.in_flight, point.backlog) == (7, 1)
 
 
+def open_second(**counters: int) -> Second:
+    """A second with some counters and nothing else."""
+    made = Second(0)
+    for name, count in counters.items():
+        setattr(made, name, count)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("reported", "settled"),
+    [
+        # Nothing is open: nothing changes.
+        (
+            {"scheduled": 5, "started": 4, "dropped": 1, "ok": 4},
+            {"scheduled": 5, "started": 4, "dropped": 1, "ok": 4},
+        ),
+        # Killed with two in flight and three waiting.
+        (
+            {"scheduled": 9, "started": 6, "ok": 4},
+            {"scheduled": 9, "started": 6, "dropped": 3, "ok": 4, "cancelled": 2},
+        ),
+        # The report with two beginnings is missing, the one with their ends is not.
+        ({"scheduled": 3, "started": 3, "ok": 5}, {"scheduled": 5, "started": 5, "ok": 5}),
+    ],
+)
+def test_what_a_worker_left_open_is_settled_so_that_the_identity_holds(
+    reported: dict[str, int], settled: dict[str, int]
+) -> None:
+    merge = Merge()
+    merge.fold("w1", report(0, open_second(**reported)))
+    merge.write_off()
+    merge.write_off()
+    total = {name: getattr(merge.total, name) for name in COUNTERS}
+    assert {name: n for name, n in total.items() if n} == settled
+    assert total["scheduled"] == total["started"] + total["dropped"]
+    assert total["started"] == total["ok"] + total["failed"] + total["cancelled"]
+
+
 deliveries = st.permutations([(w, n) for w in ("w1", "w2") for n in range(5)])
 
 

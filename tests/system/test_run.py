@@ -1,5 +1,6 @@
 """`singlesday run` and plain Locust as a user runs them: real processes, real sockets, a real database."""
 
+import csv
 import json
 import os
 import signal
@@ -22,9 +23,13 @@ from loadtest.measure.run_result import RunResult
 LOCUSTFILE = Path(__file__).parents[2] / "loadtest" / "locustfile.py"
 
 
-def singlesday(*arguments: str, timeout_s: float = 90) -> subprocess.CompletedProcess[str]:
+def singlesday(
+    *arguments: str, timeout_s: float = 90, **environment: str
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "loadtest.cli.main", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=timeout_s, env=os.environ | environment
+    )
 
 
 def only_run(out: Path) -> Path:
@@ -45,8 +50,11 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 @pytest.mark.slow
 def test_run_starts_the_service_drives_the_plan_and_balances_the_books(tmp_path: Path) -> None:
-    done = singlesday("run", "smoke", "--peak-tps", "100", "--duration", "6s", "--out", str(tmp_path))
-    folder = only_run(tmp_path)
+    summary = tmp_path / "job.md"
+    out = tmp_path / "runs"
+    plan = ("smoke", "--peak-tps", "100", "--duration", "6s")
+    done = singlesday("run", *plan, "--csv", "--out", str(out), GITHUB_STEP_SUMMARY=str(summary))
+    folder = only_run(out)
     result = result_of(folder)
     assert done.returncode == ExitCode.PASS, done.stdout + done.stderr
     assert "PASS" in done.stdout
@@ -69,7 +77,13 @@ def test_run_starts_the_service_drives_the_plan_and_balances_the_books(tmp_path:
         "latency.hlog",
         "ledger",
         "service.log",
+        "locust_stats.csv",
+        "locust_stats_history.csv",
+        "locust_failures.csv",
+        "locust_exceptions.csv",
     }
+    assert summary.read_text().count("## PASS: smoke") == 1
+    assert "balanced" in summary.read_text()
 
 
 def write_plan(folder: Path, text: str) -> str:
@@ -182,6 +196,8 @@ def test_plain_headless_locust_plays_a_plan_and_its_own_table_agrees(
         f"--host={service.url}",
         f"--out={tmp_path / 'runs'}",
         f"--json-file={tmp_path / 'locust.json'}",
+        f"--csv={tmp_path / 'locust'}",
+        env=os.environ | {"GITHUB_STEP_SUMMARY": str(tmp_path / "job.md")},
     )
     output, _ = process.communicate(timeout=60)
     result = result_of(only_run(tmp_path / "runs"))
@@ -191,6 +207,16 @@ def test_plain_headless_locust_plays_a_plan_and_its_own_table_agrees(
     }
     ours = {name.partition(" ")[2]: endpoint.requests for name, endpoint in result.endpoints.items()}
     assert stats == ours
+    assert rows_of(tmp_path / "locust_stats.csv") == ours
+    assert (tmp_path / "job.md").read_text().count("## PASS: smoke") == 1
+
+
+def rows_of(stats_csv: Path) -> dict[str, int]:
+    """Requests by name, as in Locust's own CSV."""
+    with stats_csv.open(newline="") as file:
+        rows = {row["Name"]: int(row["Request Count"]) for row in csv.DictReader(file)}
+    rows.pop("Aggregated")
+    return rows
 
 
 @pytest.mark.slow

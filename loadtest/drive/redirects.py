@@ -1,0 +1,33 @@
+"""What a redirect makes of a request (RFC 9110, section 15.4), as FastHttpUser does it."""
+
+from http.cookiejar import CookieJar
+
+from loadtest.drive.cookies import with_cookies
+from loadtest.drive.heads import NO_BODY
+from loadtest.drive.response import Call
+from loadtest.drive.urls import redirected
+
+REDIRECTS = frozenset([301, 302, 303, 307, 308])
+_KEEPING_THE_BODY = frozenset([307, 308])
+_DESCRIBING_THE_BODY = frozenset(["content-length", "content-type", "content-encoding", "transfer-encoding"])
+
+
+def redirected_call(call: Call, status: int, location: str, cookies: CookieJar | None) -> Call:
+    """The call that a redirect asks for. Raises `ValueError` if `location` is no http or https URL.
+
+    301, 302 and 303 become a GET (a HEAD stays one) without a body. Credentials do not leave the origin they are
+    for, and cookies are chosen anew.
+    """
+    target = redirected(call.target.url, location)
+    dropped = {"cookie"}
+    if target.origin != call.target.origin:
+        dropped.add("authorization")
+    if status not in _KEEPING_THE_BODY:
+        dropped |= _DESCRIBING_THE_BODY
+        call = call._replace(
+            method="HEAD" if call.method == "HEAD" else "GET", body=b"", body_headers=NO_BODY
+        )
+    headers = {name: value for name, value in (call.headers or {}).items() if name.lower() not in dropped}
+    if cookies is None:
+        return call._replace(target=target, headers=headers)
+    return call._replace(target=target, headers=with_cookies(cookies, headers, target.url))

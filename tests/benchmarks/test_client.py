@@ -1,0 +1,42 @@
+"""The client's benchmark: its fuzzer (briefly), its picture, and one short round of the real thing."""
+
+import json
+import shutil
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from benchmarks.client import run
+from benchmarks.client.contestants import OURS
+from benchmarks.client.fuzz import fuzz
+from benchmarks.client.picture import bars
+
+
+def test_five_thousand_mutated_responses_end_in_the_named_ways() -> None:
+    outcomes = fuzz(5000, seed=7)
+    assert outcomes.keys() == {"complete", "protocol", "closed"}
+    assert outcomes.total() == 5000
+
+
+def test_the_picture_escapes_what_it_shows_and_draws_to_scale() -> None:
+    drawn = ElementTree.fromstring(bars("<title>", {"a & b": {"x": 50.0, "y": 100.0}}, highlighted="y"))  # noqa: S314 - our own
+    widths = [
+        float(rect.attrib["width"])
+        for rect in drawn.iter("{http://www.w3.org/2000/svg}rect")
+        if "x" in rect.attrib
+    ]
+    assert widths[1] == pytest.approx(2 * widths[0])
+    texts = {text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"<title>", "a & b", "100"} <= texts
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("nginx", path="/usr/sbin:/usr/bin") is None, reason="the sink is nginx")
+def test_a_round_measures_every_installed_client(tmp_path: Path) -> None:
+    report = run(tmp_path, rounds=1, seconds=1, journeys=("get",))
+    medians = report["journeys"]["get"]
+    assert medians[OURS]["ours_is_times"] == 1.0
+    assert medians["Locust FastHttpUser"]["ours_is_times"] > 2
+    assert json.loads((tmp_path / "client.json").read_text()) == report
+    assert OURS in (tmp_path / "client.svg").read_text()

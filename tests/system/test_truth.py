@@ -1,0 +1,419 @@
+"""Does a run tell the truth? Real processes against a target whose faults are known exactly.
+
+Most scenes are light (100 arrivals/s) and long, so they are played side by side, begun before the first test
+that needs one; only those the selected tests ask for are played. The one with a hog on the
+generator's core comes last, alone.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from json import loads
+from pathlib import Path
+
+import msgpack
+import pytest
+import zmq
+
+from loadtest.measure.run_result import Arrivals, RunResult
+from tests.system.locust_process import LocustRun, Seen, Target, locust_run, target, write_plan
+
+NS = 1_000_000_000
+FOREIGN = ("Ours", "LocustFast", "LocustHttp", "PlainSocket")
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a scene left behind."""
+
+    code: int
+    written: RunResult | None
+    """None where the master was killed."""
+    seen: Seen
+    log: str
+    marks: dict[str, float] = field(default_factory=dict)
+    """Instants of the machine's monotonic clock, in seconds."""
+    folder: Path = Path()
+
+    @property
+    def result(self) -> RunResult:
+        """The run's result."""
+        assert self.written is not None, self.log
+        return self.written
+
+
+def identity_holds(arrivals: Arrivals) -> bool:
+    """The identity of DESIGN section 3, exactly."""
+    return (
+        arrivals.planned == arrivals.scheduled + arrivals.lost
+        and arrivals.scheduled == arrivals.started + arrivals.dropped
+        and arrivals.started == arrivals.ok + arrivals.failed + arrivals.cancelled
+    )
+
+
+def generator_did_well(result: RunResult) -> bool:
+    """True unless the generator itself is to blame; other programs on a test machine's cores are not its fault."""
+    return all("others kept its core" in reason for reason in result.validity.reasons)
+
+
+def rates(seen: Seen) -> list[int]:
+    """Requests received in each whole second since the first."""
+    counts = [0] * (int((seen.received_ns[-1] - seen.received_ns[0]) / NS) + 1)
+    for at_ns in seen.received_ns:
+        counts[(at_ns - seen.received_ns[0]) // NS] += 1
+    return counts
+
+
+def play(
+    folder: Path,
+    flags: list[str],
+    *,
+    act: Callable[[Target, LocustRun, dict[str, float]], None] | None = None,
+    workers: int = 0,
+    ends: bool = True,
+    **plan: object,
+) -> Findings:
+    """One run from beginning to end; `act` does what the scene is about while it goes on."""
+    path = write_plan(folder, **plan)  # type: ignore[arg-type]
+    marks: dict[str, float] = {}
+    with target(*flags) as aimed, locust_run(folder, path, aimed.url, workers=workers, json=True) as run:
+        if act is not None:
+            act(aimed, run, marks)
+        code, result = run.finish() if ends else (run.master.wait(), None)
+        return Findings(code, result, aimed.seen(), run.log, marks, folder)
+
+
+# The scenes.
+
+
+def _stalled(folder: Path) -> Findings:
+    """A stall of 5 s in 30 s at 100/s, met by 50 users."""
+    return play(folder, ["--stall-at", "10", "--stall", "5"], rate=100, duration_s=30, virtual_users=50)
+
+
+def _stopped_target(folder: Path) -> Findings:
+    def stop_for_two_seconds(aimed: Target, run: LocustRun, marks: dict[str, float]) -> None:
+        aimed.await_first_request()
+        time.sleep(3)
+        marks["stopped"] = time.monotonic()
+        aimed.process.send_signal(signal.SIGSTOP)
+        time.sleep(2)
+        aimed.process.send_signal(signal.SIGCONT)
+        marks["woken"] = time.monotonic()
+
+    return play(folder, [], act=stop_for_two_seconds, rate=100, duration_s=10)
+
+
+def _slow_target(folder: Path) -> Findings:
+    slos = ["p99(POST /call) < 100ms", "errors(*) < 0.1%"]
+    return play(folder, ["--delay-ms", "150"], rate=100, duration_s=5, slos=slos)
+
+
+def _foreign(folder: Path) -> Findings:
+    return play(folder, [], rate=25, duration_s=6, users=[*FOREIGN, "OursTwice"], virtual_users=50)
+
+
+def _foreign_stalled(folder: Path) -> Findings:
+    """A client that knows nothing of arrivals, with fewer users than arrivals wait in the stall."""
+    flags = ["--stall-at", "2", "--stall", "2"]
+    return play(folder, flags, rate=100, duration_s=8, users=["PlainSocket"], virtual_users=20)
+
+
+def _killed_worker(folder: Path) -> Findings:
+    def kill_one(aimed: Target, run: LocustRun, marks: dict[str, float]) -> None:
+        aimed.await_first_request()
+        time.sleep(4)
+        run.workers[0].kill()
+        marks["killed"] = time.monotonic()
+
+    return play(folder, ["--delay-ms", "50"], act=kill_one, workers=2, rate=200, duration_s=15)
+
+
+def _stopped_worker(folder: Path) -> Findings:
+    def stop_one(aimed: Target, run: LocustRun, marks: dict[str, float]) -> None:
+        aimed.await_first_request()
+        time.sleep(3)
+        run.workers[0].send_signal(signal.SIGSTOP)
+        time.sleep(5)
+        run.workers[0].send_signal(signal.SIGCONT)
+        marks["woken"] = time.monotonic()
+
+    return play(folder, [], act=stop_one, workers=2, rate=200, duration_s=16)
+
+
+def _late_worker(folder: Path) -> Findings:
+    def add_one(aimed: Target, run: LocustRun, marks: dict[str, float]) -> None:
+        aimed.await_first_request()
+        time.sleep(2)
+        run.add_worker()
+        marks["added"] = time.monotonic()
+
+    return play(folder, [], act=add_one, workers=1, rate=200, duration_s=14)
+
+
+def _killed_master(folder: Path) -> Findings:
+    def kill_master(aimed: Target, run: LocustRun, marks: dict[str, float]) -> None:
+        aimed.await_first_request()
+        time.sleep(3)
+        run.master.kill()
+        marks["killed"] = time.monotonic()
+        time.sleep(6)
+
+    return play(folder, [], act=kill_master, workers=2, ends=False, rate=200, duration_s=60)
+
+
+def _garbage(folder: Path) -> Findings:
+    def throw_garbage(aimed: Target, run: LocustRun, marks: dict[str, float]) -> None:
+        aimed.await_first_request()
+        for junk in (b"\xc1\xc1\xc1", b"GET / HTTP/1.1\r\n\r\n", os.urandom(4096), b""):
+            with socket.create_connection(("127.0.0.1", run.port)) as stranger:
+                stranger.sendall(junk)
+        marks["messages"] = _strange_messages(run.port)
+
+    return play(folder, [], act=throw_garbage, workers=1, rate=100, duration_s=8)
+
+
+def _strange_messages(port: int) -> float:
+    """What a stranger sends who speaks ZeroMQ: frames that are not Locust's, and Locust's that are not ours."""
+    frames = [
+        b"\xc1\xc1\xc1",
+        msgpack.dumps("hello"),
+        msgpack.dumps([1, 2]),
+        msgpack.dumps(["stats", None, "stranger"]),
+        msgpack.dumps(["exception", 7, "stranger"]),
+        msgpack.dumps(["singlesday_to_master", b"\xc1\xc1", "stranger"]),
+        msgpack.dumps(["singlesday_to_master", {"type": "Report"}, "stranger"]),
+    ]
+    context = zmq.Context()
+    dealer = context.socket(zmq.DEALER)
+    dealer.setsockopt(zmq.IDENTITY, b"stranger")
+    dealer.setsockopt(zmq.LINGER, 1000)
+    dealer.connect(f"tcp://127.0.0.1:{port}")
+    for frame in frames:
+        dealer.send(frame)
+    dealer.close()
+    context.term()
+    return float(len(frames))
+
+
+SCENES: dict[str, Callable[[Path], Findings]] = {
+    "stalled": _stalled,
+    "stopped_target": _stopped_target,
+    "slow_target": _slow_target,
+    "foreign_stalled": _foreign_stalled,
+    "foreign": _foreign,
+    "killed_worker": _killed_worker,
+    "stopped_worker": _stopped_worker,
+    "late_worker": _late_worker,
+    "killed_master": _killed_master,
+    "garbage": _garbage,
+}
+"""In the order they are begun: first those that measure times."""
+AT_ONCE = 4
+"""Scenes side by side: a process of Locust takes a core for over a second to start."""
+Scenes = dict[str, "Future[Findings]"]
+
+
+@pytest.fixture(scope="module")
+def scenes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenes]:
+    """Every scene that a selected test asks for, playing."""
+    calls = [getattr(item, "callspec", None) for item in request.session.items if item.path == request.path]
+    wanted = {call.params["found"] for call in calls if call is not None and "found" in call.params}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {
+            name: pool.submit(play_scene, tmp_path_factory.mktemp(name))
+            for name, play_scene in SCENES.items()
+            if name in wanted
+        }
+
+
+@pytest.fixture
+def found(request: pytest.FixtureRequest, scenes: Scenes) -> Findings:
+    """What the scene named by the test's `@scene` left behind."""
+    return scenes[request.param].result()
+
+
+def scene(name: str) -> pytest.MarkDecorator:
+    """Give a test the findings of a scene, as `found`."""
+    return pytest.mark.parametrize("found", [name], indirect=True)
+
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+
+@scene("stalled")
+def test_response_time_tells_of_a_stall_what_was_lost_by_it(found: Findings) -> None:
+    """3,000 arrivals; the 500 of the stall wait 0 to 5 s, evenly: 5 % of all wait longer than 3.5 s."""
+    orders = found.result.endpoints["POST /call"]
+    assert orders.requests == 3_000
+    assert orders.response_ms.p95 == pytest.approx(3_500, rel=0.05)
+    assert orders.response_ms.max == pytest.approx(5_000, rel=0.05)
+    assert generator_did_well(found.result), found.result.validity.reasons
+
+
+@scene("stalled")
+def test_service_time_alone_would_lie_about_a_stall(found: Findings) -> None:
+    """Only the 50 requests in flight meet the stall: their share is too small for p95 to notice."""
+    assert found.result.endpoints["POST /call"].service_ms.p95 < 100
+
+
+@scene("stalled")
+def test_every_second_of_the_plan_started_in_the_books_whatever_the_target_did(found: Findings) -> None:
+    assert identity_holds(found.result.arrivals)
+    assert [point.scheduled for point in found.result.timeline[:30]] == [100] * 30
+    assert found.seen.received == found.result.arrivals.started == 3_000
+
+
+@scene("stopped_target")
+def test_a_target_stopped_for_two_seconds_is_seen_to_two_percent(found: Findings) -> None:
+    """The longest wait is of the arrival right after the stop: 2 s, less up to one gap of 10 ms."""
+    stopped_ms = (found.marks["woken"] - found.marks["stopped"]) * 1000
+    orders = found.result.endpoints["POST /call"]
+    assert orders.response_ms.max == pytest.approx(stopped_ms, rel=0.02)
+    assert orders.response_ms.p90 == pytest.approx(stopped_ms - 1_000, rel=0.05)  # 100 of 1,000 wait longer
+
+
+@scene("slow_target")
+def test_a_slow_target_fails_its_objective_in_a_valid_run(found: Findings) -> None:
+    assert generator_did_well(found.result), found.result.validity.reasons
+    if found.result.validity.verdict == "VALID":
+        assert (found.result.verdict, found.code) == ("FAIL", 10)
+    failed = [slo for slo in found.result.slo if not slo.passed]
+    assert [slo.expr for slo in failed] == ["p99(POST /call) < 100ms"]
+    assert failed[0].observed is not None
+    assert 150 <= failed[0].observed < 200
+
+
+@scene("foreign")
+def test_users_of_every_kind_serve_every_arrival_once(found: Findings) -> None:
+    """Five classes at 25/s for 6 s; four send one request an arrival, the fifth sends two."""
+    result = found.result
+    assert (result.arrivals.planned, result.arrivals.ok) == (750, 750), found.log
+    assert identity_holds(result.arrivals)
+    assert {name: endpoint.requests for name, endpoint in result.endpoints.items()} == {
+        "POST /call": 600,
+        "POST /first": 150,
+        "POST /second": 150,
+        "arrival OursTwice": 150,
+    }
+    assert found.seen.received == 900
+
+
+@scene("foreign")
+def test_a_journey_has_its_requests_apart_and_itself_as_a_whole(found: Findings) -> None:
+    first, second, whole = (
+        found.result.endpoints[name].response_ms
+        for name in ("POST /first", "POST /second", "arrival OursTwice")
+    )
+    assert whole.mean == pytest.approx(first.mean + second.mean, rel=0.35)
+    assert whole.mean > max(first.mean, second.mean)
+
+
+@scene("foreign")
+def test_locusts_own_statistics_count_every_request_of_every_client_once(found: Findings) -> None:
+    entries = loads((found.folder / "locust.json").read_text())
+    assert {entry["name"]: entry["num_requests"] for entry in entries} == {
+        "/call": 600,
+        "/first": 150,
+        "/second": 150,
+    }
+    assert sum(entry["num_failures"] for entry in entries) == 0
+
+
+@scene("foreign_stalled")
+def test_a_client_that_knows_nothing_of_arrivals_is_measured_from_intent_too(found: Findings) -> None:
+    """800 arrivals, 200 of them in a stall of 2 s: a tenth of all wait longer than 1.2 s."""
+    orders = found.result.endpoints["POST /call"]
+    assert orders.requests == found.seen.received == 800
+    assert orders.response_ms.p90 == pytest.approx(1_200, rel=0.05)
+    assert orders.service_ms.p90 < 100
+    (entry,) = loads((found.folder / "locust.json").read_text())
+    assert entry["num_requests"] == 800
+    assert entry["max_response_time"] == pytest.approx(orders.response_ms.max, rel=0.02)
+
+
+@scene("killed_worker")
+def test_a_killed_worker_is_replaced_by_the_others_within_five_seconds(found: Findings) -> None:
+    noticed = [at_s for at_s, text in found.result.events if "was lost" in text]
+    assert len(noticed) == 1
+    killed_s = found.marks["killed"] - found.seen.received_ns[0] / NS
+    assert noticed[0] - killed_s < 3.0
+    after = rates(found.seen)[int(killed_s) + 5 : 14]
+    assert len(after) > 3
+    assert sum(after) >= 0.99 * 200 * len(after), f"planned 200/s, received {rates(found.seen)}"
+    assert min(after) >= 160, "there must be no second dip"
+
+
+@scene("killed_worker")
+def test_what_died_with_a_worker_is_counted_as_lost_and_the_run_says_so(found: Findings) -> None:
+    arrivals = found.result.arrivals
+    assert identity_holds(arrivals)
+    assert arrivals.planned == 3_000
+    assert 0 < arrivals.lost < 700
+    assert found.result.validity.verdict in {"DEGRADED", "INVALID"}
+    assert any("worker" in reason and "lost" in reason for reason in found.result.validity.reasons)
+    unreported = found.seen.received - arrivals.started
+    assert 0 <= unreported <= arrivals.lost, "only what the dead worker had not reported is unknown"
+
+
+@scene("stopped_worker")
+def test_a_worker_stopped_and_woken_serves_nothing_twice_and_comes_back(found: Findings) -> None:
+    arrivals = found.result.arrivals
+    assert identity_holds(arrivals)
+    assert arrivals.planned == 3_200
+    assert any("was lost" in text for _, text in found.result.events)
+    assert any("joined" in text for _, text in found.result.events)
+    assert found.seen.received == arrivals.started, "each request that was sent is in the books, once"
+    woken_s = int(found.marks["woken"] - found.seen.received_ns[0] / NS)
+    after = rates(found.seen)[woken_s + 3 : 15]
+    assert sum(after) >= 0.99 * 200 * len(after)
+
+
+@scene("late_worker")
+def test_a_worker_that_joins_late_takes_its_share_without_a_gap_or_a_duplicate(found: Findings) -> None:
+    arrivals = found.result.arrivals
+    assert identity_holds(arrivals)
+    assert (arrivals.planned, arrivals.lost, arrivals.ok) == (2_800, 0, 2_800)
+    assert found.seen.received == 2_800
+    assert all(worker["started"] > 0 for worker in found.result.generator.per_worker)
+    assert len(found.result.generator.per_worker) == 2
+
+
+@scene("killed_master")
+def test_load_stops_within_three_seconds_of_the_masters_death(found: Findings) -> None:
+    last_s = found.seen.received_ns[-1] / NS
+    assert last_s - found.marks["killed"] < 3.0
+    assert found.seen.received > 500
+
+
+@scene("garbage")
+def test_garbage_on_the_control_port_changes_nothing(found: Findings) -> None:
+    assert found.marks["messages"] == 7
+    assert generator_did_well(found.result), found.log
+    assert (found.result.arrivals.planned, found.result.arrivals.ok) == (800, 800)
+    assert found.result.generator.workers == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux to pin processes to a core")
+def test_hogs_on_the_generators_core_make_the_run_invalid_and_it_says_why(tmp_path: Path) -> None:
+    """Nine hogs leave the generator a tenth of its core; it needs about three."""
+    core = min(os.sched_getaffinity(0))
+    pinned = ["taskset", "-c", str(core)]
+    hogs = [subprocess.Popen([*pinned, sys.executable, "-c", "while True: pass"]) for _ in range(9)]
+    try:
+        path = write_plan(tmp_path, rate=2_500, duration_s=8)
+        with target() as aimed, locust_run(tmp_path, path, aimed.url, prefix=pinned) as run:
+            code, result = run.finish()
+    finally:
+        for hog in hogs:
+            hog.kill()
+            hog.wait()
+    assert (code, result.verdict) == (11, "INVALID")
+    assert any("late at p99" in reason and "core" in reason for reason in result.validity.reasons)
+    assert identity_holds(result.arrivals)

@@ -1,0 +1,51 @@
+"""What happens inside a batch, without a database."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from target_service.idempotency import KeyReusedError
+from target_service.inventory import SoldOutError
+from target_service.orders import Order, Purchase, Receipt
+from target_service.store.group_commit import Delivery, by_run, plan, returned_units
+
+
+def purchase(
+    order_id: int, sku_no: int = 1, units: int = 1, key: str | None = None, run_id: str = ""
+) -> Purchase:
+    order = Order(order_id, 0, 7, 100, f"[[{sku_no},{units},100]]")
+    return Purchase(run_id, key, (order,), {sku_no: units})
+
+
+def test_a_key_that_comes_twice_in_a_batch_is_put_off_to_the_next() -> None:
+    batch = [purchase(1, key="k"), purchase(2, key="k"), purchase(3, key="k", run_id="a"), purchase(4)]
+    places = {run_id: [delivery.place for delivery in share] for run_id, share in by_run(batch).items()}
+    assert places == {"": [0, 3], "a": [2]}
+
+
+def test_known_keys_are_answered_without_touching_stock() -> None:
+    stored = purchase(1, key="k")
+    batch = [Delivery(0, purchase(2, key="k")), Delivery(1, purchase(3, units=2, key="k"))]
+    left = {1: 5}
+    decided = plan(batch, {"k": stored}, left)
+    assert decided.answers[0] == Receipt(stored.orders, replayed=True)
+    assert isinstance(decided.answers[1], KeyReusedError)
+    assert (decided.new, decided.taken, left) == ([], {}, {1: 5})
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 5)), max_size=40), st.integers(0, 20))
+def test_what_is_taken_is_what_the_new_orders_hold(wanted: list[tuple[int, int]], initial: int) -> None:
+    batch = [Delivery(n, purchase(n, sku_no, units)) for n, (sku_no, units) in enumerate(wanted)]
+    left = {1: initial, 2: initial, 3: initial}
+    decided = plan(batch, {}, left)
+    assert set(decided.answers) == set(range(len(wanted)))
+    for sku_no, units in left.items():
+        assert initial - units == decided.taken.get(sku_no, 0)
+        assert decided.taken.get(sku_no, 0) == sum(new.quantities.get(sku_no, 0) for new in decided.new)
+    assert sum(isinstance(answer, SoldOutError) for answer in decided.answers.values()) == len(wanted) - len(
+        decided.new
+    )
+
+
+def test_returned_units_are_added_up_by_run_and_product() -> None:
+    rows = [(1, "", "[[5,2,100],[6,1,100]]"), (2, "", "[[5,1,100]]"), (3, "a", "[[5,4,100]]")]
+    assert returned_units(rows) == {("", 5): 3, ("", 6): 1, ("a", 5): 4}

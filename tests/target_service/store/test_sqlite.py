@@ -1,0 +1,147 @@
+"""What is SQLite's own: its file, its lock, its versions."""
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from target_service.orders import OrderIds, Purchase, Receipt, draft_order
+from target_service.store.base import StoreOpenError, StoreSettings, StoreUnavailableError
+from target_service.store.sqlite import SqliteStore, database_path, synchronous_of
+from target_service.store.sqlite_batch import LARGEST_INSERT, insert_rows
+from tests.contract.conftest import Unobserved
+from tests.target_service.service_process import ROOT
+
+ids = OrderIds(0)
+
+
+def store_at(path: Path, wait_s: float = 0.2, options: str = "") -> SqliteStore:
+    return SqliteStore(StoreSettings(f"sqlite:///{path}{options}", 10, wait_s, shared=True), Unobserved())
+
+
+def purchase() -> Purchase:
+    order, quantities = draft_order(ids.next(), 7, [(1, 1)])
+    return Purchase("", None, (order,), quantities)
+
+
+@pytest.mark.parametrize(
+    ("dsn", "path"),
+    [
+        ("sqlite:///orders.db", "orders.db"),
+        ("sqlite:////var/lib/orders.db", "/var/lib/orders.db"),
+        ("sqlite:///with%20space.db?synchronous=OFF", "with space.db"),
+    ],
+)
+def test_the_dsn_names_the_file(dsn: str, path: str) -> None:
+    assert database_path(dsn) == Path(path)
+
+
+def test_every_commit_is_synced_unless_the_dsn_says_otherwise() -> None:
+    assert synchronous_of("sqlite:///orders.db") == "FULL"
+    assert synchronous_of("sqlite:///orders.db?synchronous=off") == "OFF"
+    with pytest.raises(StoreOpenError, match="expected FULL, NORMAL or OFF"):
+        synchronous_of("sqlite:///orders.db?synchronous=maybe")
+
+
+def test_a_lock_held_by_another_is_given_up_on_within_the_wait(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        store = store_at(tmp_path / "orders.db")
+        await store.open()
+        intruder = sqlite3.connect(tmp_path / "orders.db", isolation_level=None)
+        intruder.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailableError, match="another process holds the store's lock"):
+            await store.write(purchase())
+        assert 0.15 < time.monotonic() - began < 2
+        # Readers wait for no lock.
+        assert (await store.stock("", 1)).available == 10
+        intruder.execute("ROLLBACK")
+        intruder.close()
+        assert isinstance(await store.write(purchase()), Receipt)
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_cancelled_caller_buys_nothing(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        store = store_at(tmp_path / "orders.db", wait_s=5)
+        await store.open()
+        intruder = sqlite3.connect(tmp_path / "orders.db", isolation_level=None)
+        intruder.execute("BEGIN IMMEDIATE")
+        gone, stays = (asyncio.ensure_future(store.write(purchase())) for _ in range(2))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        intruder.execute("ROLLBACK")
+        intruder.close()
+        await stays
+        assert (await store.stock("", 1)).available == 9
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_defect_in_one_batch_does_not_stop_the_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        store = store_at(tmp_path / "orders.db")
+        await store.open()
+        with monkeypatch.context() as patch:
+            patch.setattr("target_service.store.sqlite_writer.apply_purchases", lambda *_: 1 / 0)
+            with pytest.raises(StoreUnavailableError, match="division by zero"):
+                await store.write(purchase())
+        assert isinstance(await store.write(purchase()), Receipt)
+        await store.close()
+
+    asyncio.run(scenario())
+    assert "a batch failed" in caplog.text
+
+
+def test_a_schema_of_a_later_program_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "orders.db"
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA user_version = 99")
+    database.close()
+    with pytest.raises(StoreOpenError, match="schema version 99 is newer"):
+        asyncio.run(store_at(path).open())
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "orders.db"
+    path.write_bytes(b"dear diary, " * 1000)
+    with pytest.raises(StoreOpenError, match="not a database"):
+        asyncio.run(store_at(path).open())
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 3, LARGEST_INSERT, 2 * LARGEST_INSERT + 77])
+def test_any_number_of_rows_is_inserted_in_order(rows: int) -> None:
+    database = sqlite3.connect(":memory:")
+    database.execute("CREATE TABLE pairs (a, b)")
+    values = [value for n in range(rows) for value in (n, -n)]
+    insert_rows(database, "INSERT INTO pairs", 2, values)
+    assert database.execute("SELECT * FROM pairs").fetchall() == [(n, -n) for n in range(rows)]
+    database.close()
+
+
+def test_many_processes_may_open_a_new_file_at_once(tmp_path: Path) -> None:
+    program = (
+        "import asyncio, sys; from target_service.store.base import StoreSettings;"
+        "from target_service.store.sqlite import SqliteStore; from tests.contract.conftest import Unobserved;"
+        "store = SqliteStore(StoreSettings(sys.argv[1], 1, 1.0, True), Unobserved());"
+        "print(asyncio.run(store.open())); asyncio.run(store.close())"
+    )
+    for number in range(2):
+        dsn = f"sqlite:///{tmp_path}/{number}.db"
+        openers = [
+            subprocess.Popen(
+                [sys.executable, "-c", program, dsn], cwd=ROOT, stdout=subprocess.PIPE, text=True
+            )
+            for _ in range(3)
+        ]
+        assert sorted(opener.communicate()[0] for opener in openers) == ["1\n", "2\n", "3\n"]

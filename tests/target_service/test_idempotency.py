@@ -1,0 +1,34 @@
+"""The form of keys, and who is working under one."""
+
+import pytest
+
+from target_service.idempotency import BadKeyError, KeyInFlightError, KeysInFlight, parse_key
+
+
+def test_a_missing_key_is_no_key() -> None:
+    assert parse_key(None) is None
+
+
+@pytest.mark.parametrize("text", ["a", "0b5c-11", "~" * 128, '"quoted"'])
+def test_visible_ascii_is_a_key(text: str) -> None:
+    assert parse_key(text) == text
+
+
+@pytest.mark.parametrize("text", ["", " ", "a b", "k" * 129, "é", "a\n", "\x7f"])
+def test_anything_else_is_not(text: str) -> None:
+    with pytest.raises(BadKeyError):
+        parse_key(text)
+
+
+def test_a_key_is_held_by_one_until_let_go_even_by_a_failure() -> None:
+    keys = KeysInFlight()
+    with pytest.raises(KeyInFlightError), keys.hold("", "k"), keys.hold("", "k"):
+        pytest.fail("held twice")
+    with keys.hold("", "k"):
+        pass
+
+
+def test_keys_of_different_runs_and_missing_keys_do_not_meet() -> None:
+    keys = KeysInFlight()
+    with keys.hold("", "k"), keys.hold("run-a", "k"), keys.hold("", None), keys.hold("", None):
+        pass

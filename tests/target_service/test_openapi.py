@@ -1,0 +1,40 @@
+"""The description agrees with itself."""
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+from target_service.openapi import document
+from target_service.routes import operations
+
+
+def described() -> dict[str, Any]:
+    description: dict[str, Any] = document(operations(SimpleNamespace()))  # type: ignore[arg-type]  # no handler runs
+    return description
+
+
+def test_every_reference_leads_somewhere() -> None:
+    description = described()
+    text = json.dumps(description)
+    schemas = description["components"]["schemas"]
+    assert text.count('"$ref"') >= len(schemas)
+    for part in text.split('"$ref": "')[1:]:
+        assert part.split('"')[0].removeprefix("#/components/schemas/") in schemas
+
+
+def test_every_operation_has_an_id_of_its_own_and_tells_its_refusals() -> None:
+    found = [operation for path in described()["paths"].values() for operation in path.values()]
+    assert len({operation["operationId"] for operation in found}) == len(found)
+    for operation in found:
+        assert "503" in operation["responses"]
+        assert ("requestBody" in operation) == ("413" in operation["responses"])
+
+
+def test_only_purchases_take_a_key() -> None:
+    keyed = {
+        path
+        for path, methods in described()["paths"].items()
+        for operation in methods.values()
+        if any(parameter["name"] == "Idempotency-Key" for parameter in operation["parameters"])
+    }
+    assert keyed == {"/orders", "/checkouts"}
