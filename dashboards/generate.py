@@ -1,7 +1,7 @@
 """`python -m dashboards.generate`: writes what is generated; with `--check`, says what is out of date.
 
 Each dashboard's JSON, the copies that kustomize needs below its own folder, and the rules once more as the
-Prometheus operator's `PrometheusRule`.
+Prometheus operator's `PrometheusRule`, and the metric reference.
 """
 
 import sys
@@ -11,6 +11,7 @@ import yaml
 
 from dashboards.catalogue import DASHBOARDS
 from dashboards.grafana import as_json
+from dashboards.metric_reference import reference
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "dashboards" / "json"
@@ -24,6 +25,7 @@ def outputs() -> dict[Path, str]:
     texts = {f"{dashboard.uid}.json": as_json(dashboard) for dashboard in DASHBOARDS}
     folders = (FOLDER, KUBERNETES / "dashboards")
     wanted = {folder / name: text for folder in folders for name, text in texts.items()}
+    wanted[ROOT / "docs" / "metrics.md"] = reference()
     wanted[KUBERNETES / "alert-rules.yaml"] = NOTE + prometheus_rule()
     return wanted
 
