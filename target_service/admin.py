@@ -13,7 +13,7 @@ from prometheus_client.aiohttp import make_aiohttp_handler
 from target_service.bearer import carries_token
 from target_service.config import Config, is_loopback
 from target_service.faults import Drill
-from target_service.metrics import Restarts, SharedMetrics, registry_of
+from target_service.metrics import SharedMetrics, Supervision, registry_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -22,11 +22,11 @@ async def start_admin(
     bound: socket.socket,
     config: Config,
     metrics: SharedMetrics,
-    restarts: Restarts,
+    supervision: Supervision,
     set_drill: Callable[[Drill], None],
 ) -> web.AppRunner:
     """Serve the admin port on a bound socket; the caller cleans the runner up."""
-    scrape: Handler = make_aiohttp_handler(registry_of(metrics.blocks, restarts))
+    scrape: Handler = make_aiohttp_handler(registry_of(metrics.blocks, supervision))
     app = web.Application()
     app.router.add_get("/metrics", scrape if is_loopback(config.admin_host) else behind_token(config, scrape))
     app.router.add_get("/admin/config", behind_token(config, _configuration(config)))

@@ -10,8 +10,9 @@ back.
 import mmap
 import os
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate, product
+from pathlib import Path
 from typing import NamedTuple, get_args
 
 from prometheus_client import CollectorRegistry
@@ -21,6 +22,8 @@ from prometheus_client.registry import Collector
 
 from target_service.faults import FaultKind
 from target_service.problem import KINDS
+
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 TRAFFIC = ("live", "shadow")
 ROUTES = (
@@ -201,25 +204,34 @@ class SharedMetrics:
         return cls(descriptor, workers)
 
 
-class Restarts:
-    """How often each worker was started again; counted by the supervisor."""
+class Supervision:
+    """What the supervisor alone knows of its workers."""
 
-    total = 0
+    def __init__(self, pids: Callable[[], Iterable[int]] = tuple) -> None:
+        self.restarts = 0
+        """How often a worker was started again after a crash."""
+        self.pids = pids
+        """The workers that run now."""
 
 
 class SummedMetrics(Collector):
     """What a scrape sees: every series, added up over the workers."""
 
-    def __init__(self, blocks: Sequence[Block], restarts: Restarts) -> None:
+    def __init__(self, blocks: Sequence[Block], supervision: Supervision) -> None:
         self._blocks = blocks
-        self._restarts = restarts
+        self._supervision = supervision
 
     def collect(self) -> Iterator[Metric]:
         """All metrics as they are now."""
         for family in FAMILIES:
             yield self._metric(family)
         yield CounterMetricFamily(
-            "orders_worker_restarts", "Workers started again after a crash.", value=self._restarts.total
+            "orders_worker_restarts", "Workers started again after a crash.", value=self._supervision.restarts
+        )
+        yield GaugeMetricFamily(
+            "orders_memory_bytes",
+            "Resident memory of all workers.",
+            value=sum(resident_bytes(pid) for pid in self._supervision.pids()),
         )
 
     def _metric(self, family: Family) -> Metric:
@@ -242,15 +254,24 @@ class SummedMetrics(Collector):
         ]
 
 
+def resident_bytes(pid: int) -> int:
+    """Memory of a process that lies in RAM, as Linux counts it (proc_pid_statm(5)); 0 of one that has ended."""
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
+    except (OSError, IndexError):
+        return 0
+    return int(pages) * PAGE_BYTES
+
+
 def _cumulative(bounds: Iterable[float], buckets: Iterable[float]) -> list[tuple[str, float]]:
     names = [*(str(float(bound)) for bound in bounds), "+Inf"]
     return list(zip(names, accumulate(buckets), strict=True))
 
 
-def registry_of(blocks: Sequence[Block], restarts: Restarts) -> CollectorRegistry:
+def registry_of(blocks: Sequence[Block], supervision: Supervision) -> CollectorRegistry:
     """A registry that holds these metrics and nothing else."""
     registry = CollectorRegistry()
-    registry.register(SummedMetrics(blocks, restarts))
+    registry.register(SummedMetrics(blocks, supervision))
     return registry
 
 

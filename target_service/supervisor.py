@@ -21,7 +21,7 @@ import msgspec
 
 from target_service.config import Config
 from target_service.faults import Drill, read_drill
-from target_service.metrics import Restarts, SharedMetrics
+from target_service.metrics import SharedMetrics, Supervision
 from target_service.sockets import bind, bind_shared, url_of
 
 BACKLOG = 4096
@@ -33,6 +33,8 @@ KILL_AFTER_S = 3.0
 """How long after its drain should have ended a worker is killed."""
 
 EXIT_FAILURE = 1
+EXIT_TEMPORARY = 75
+"""EX_TEMPFAIL of sysexits.h: a worker's way to say that waiting may help."""
 EXIT_USAGE = 2
 
 log = logging.getLogger("orders.supervisor")
@@ -44,26 +46,41 @@ def backoff_s(crashes: int) -> float:
 
 
 class RefusedError(Exception):
-    """The first workers could not start as configured; they have said why."""
+    """A first worker could not start, and another would fare no better; it has said why."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"a worker could not start: exit code {code}")
+        self.code = code
 
 
 class Slot:
     """One worker's place: its socket and its block of metrics outlive the processes that fill it."""
 
     def __init__(
-        self, number: int, listener: socket.socket, config: Config, metrics: SharedMetrics, restarts: Restarts
+        self,
+        number: int,
+        listener: socket.socket,
+        config: Config,
+        metrics: SharedMetrics,
+        supervision: Supervision,
     ) -> None:
         self.ready = asyncio.Event()
         self._number = number
         self._listener = listener
         self._config = config
         self._metrics = metrics
-        self._restarts = restarts
+        self._supervision = supervision
         self._process: Process | None = None
         self._stopping = asyncio.Event()
         self._replacing = False
         self._was_ready = False
         self._drill: Drill | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process that fills it; None between two."""
+        running = self._process is not None and self._process.returncode is None
+        return self._process.pid if running and self._process else None
 
     async def run(self) -> None:
         """Keep a worker in this slot until `stop`. Raises RefusedError if the first one cannot start."""
@@ -73,8 +90,8 @@ class Slot:
             started = clock()
             code = await self._run_once()
             self._metrics.blocks[self._number].clear_gauges()
-            if code == EXIT_USAGE and not self._was_ready:
-                raise RefusedError
+            if code > 0 and code != EXIT_TEMPORARY and not self._was_ready:
+                raise RefusedError(code)
             if self._replacing:
                 self._replacing = False
             elif not self._stopping.is_set():
@@ -82,7 +99,7 @@ class Slot:
                 await self._pause_after_crash(crashes, code)
 
     async def _pause_after_crash(self, crashes: int, code: int) -> None:
-        self._restarts.total += 1
+        self._supervision.restarts += 1
         log.error("worker %d ended with %s; starting it again", self._number, _ending(code))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), backoff_s(crashes))
@@ -154,9 +171,9 @@ async def supervise(config: Config) -> int:
     """Run the service until it is told to stop; returns the exit code. Raises AddressInUseError."""
     listeners = bind_shared(config.host, config.port, config.workers, BACKLOG)
     admin_socket = bind(config.admin_host, config.admin_port)
-    restarts = Restarts()
+    supervision = Supervision(lambda: [slot.pid for slot in slots if slot.pid])
     metrics = SharedMetrics.create(config.workers)
-    slots = [Slot(n, listener, config, metrics, restarts) for n, listener in enumerate(listeners)]
+    slots = [Slot(n, listener, config, metrics, supervision) for n, listener in enumerate(listeners)]
     if config.drill:
         for slot in slots:
             slot.set_drill(read_drill(config.drill))
@@ -165,7 +182,7 @@ async def supervise(config: Config) -> int:
     # Imported while the workers start: it takes as long as they do.
     from target_service.admin import start_admin  # noqa: PLC0415
 
-    admin = await start_admin(admin_socket, config, metrics, restarts, _set_drill(slots))
+    admin = await start_admin(admin_socket, config, metrics, supervision, _set_drill(slots))
     try:
         await _until(_all_ready(slots), running, stop)
         if not stop.is_set():
@@ -176,8 +193,8 @@ async def supervise(config: Config) -> int:
         for listener in listeners:
             listener.close()
         return await _drain(slots, running, config.drain_s)
-    except RefusedError:
-        return EXIT_USAGE
+    except RefusedError as refusal:
+        return refusal.code
     finally:
         for slot in slots:
             slot.kill()

@@ -18,8 +18,9 @@ MAY_IMPORT = {
     "scenarios": {"drive", "measure"},
     "testing": set[str](),
     "virtual_time": set[str](),
-    "plugin": {"plan", "measure", "drive", "fleet", "judge", "publish"},
-    "cli": {"plan", "measure", "drive", "fleet", "judge", "publish", "plugin"},
+    "run_info": {"plan", "measure", "judge"},
+    "plugin": {"run_info", "plan", "measure", "drive", "fleet", "judge", "publish"},
+    "cli": {"run_info", "plan", "measure", "drive", "fleet", "judge", "publish", "plugin"},
     "locustfile": {"plugin", "scenarios"},
 }
 """What a part of `loadtest` may import from other parts, besides what everything may."""

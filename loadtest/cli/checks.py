@@ -26,6 +26,10 @@ def check_run(options: RunOptions) -> None:
         if options.store is not None:
             raise BadFlagError("--store: is the order service's; it cannot be given together with --target")
         check_target(options.target, [*options.plan.targets, *options.allow_hosts])
+    if options.service_metrics is not None:
+        if options.target is None:
+            raise BadFlagError("--service-metrics: belongs to a --target; the order service has its own")
+        check_target(options.service_metrics, [*options.plan.targets, *options.allow_hosts])
     if options.web:
         check_port_free(options.web_port, "--web-port")
 

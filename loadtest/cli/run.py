@@ -23,12 +23,14 @@ from loadtest.cli.audit import audit_folder
 from loadtest.cli.children import Child, wait_until
 from loadtest.cli.service import Service, ServiceError
 from loadtest.exit_codes import ExitCode
-from loadtest.judge.verdict import settle
-from loadtest.measure.run_result import RunResult
+from loadtest.judge.slo_syntax import parse
+from loadtest.judge.verdict import judge, settle
+from loadtest.measure.run_result import Arrivals, RunResult, Transactions
 from loadtest.plan.plan_file import Plan
-from loadtest.publish.run_folder import REPORT, RESULT, draw
+from loadtest.publish.run_folder import REPORT, RESULT, deliver, draw
 from loadtest.publish.step_summary import append_step_summary
 from loadtest.publish.summary import print_verdict
+from loadtest.run_info import run_info
 
 __all__ = ["RunError", "RunOptions", "ServiceError", "free_port", "plan_flags", "run"]
 
@@ -64,6 +66,8 @@ class RunOptions:
     web: bool = False
     web_port: int = 8089
     metrics_port: int | None = None
+    service_metrics: str | None = None
+    """The Prometheus page of a target that is not our own service."""
     csv: bool = False
     """Whether to leave Locust's own CSV files in the run folder too."""
 
@@ -75,6 +79,7 @@ class Session:
     options: RunOptions
     console: Console
     service: Service | None = None
+    probe: "subprocess.Popen[bytes] | None" = None
     master: Child | None = None
     workers: list[Child] = field(default_factory=list)
     interrupts: int = 0
@@ -82,6 +87,8 @@ class Session:
     def interrupt(self, _number: int, _frame: FrameType | None) -> None:
         """Ask the master to end the run; on the second signal, do not wait for it."""
         self.interrupts += 1
+        if self.probe is not None:
+            self.probe.terminate()
         if self.master is not None:
             self.master.send(signal.SIGTERM if self.interrupts == 1 else signal.SIGKILL)
         elif self.interrupts > 1:
@@ -110,9 +117,8 @@ def run(options: RunOptions, console: Console) -> ExitCode:
         try:
             host = options.target or _start_service(session)
             peak = _sized(session, host)
-            if session.interrupts:
-                return ExitCode.ABORTED
-            _lead(session, host, peak)
+            if not session.interrupts:
+                _lead(session, host, peak)
         finally:
             session.close()
         return _conclude(session)
@@ -128,10 +134,12 @@ def _start_service(session: Session) -> str:
 def _sized(session: Session, host: str) -> list[str]:
     """The flags that scale the plan to what the machine can do, unless a peak was asked for."""
     plan = session.options.plan
-    if not session.options.auto_peak:
+    if not session.options.auto_peak or session.interrupts:
         return []
     session.console.print("Probing what this machine can do …", style="dim")
     tps = _probe_target(session, plan, host) if session.options.target else _probe_service(session, plan)
+    if not tps:  # interrupted
+        return []
     peak_tps = max(1, round(tps * PROBE_FRACTION))
     session.console.print(
         f"At full speed {tps:,.0f} orders/s in a closed loop; "
@@ -159,21 +167,24 @@ def _probe_service(session: Session, plan: Plan) -> float:
 
 
 def _probe_target(session: Session, plan: Plan, host: str) -> float:
-    """What one generator process drives out of `host`, times the generators that will run."""
+    """What one generator process drives out of `host`; 0 when somebody interrupted it."""
     command = [sys.executable, "-m", "loadtest.cli.probe", host]
-    try:
-        done = subprocess.run(  # noqa: S603 - our own program
-            command,
-            input=plan.to_json(),
-            capture_output=True,
-            timeout=PROBE_TIMEOUT_S,
-            check=True,
-            env={**os.environ, **_allowed(session.options)},
-        )
-    except subprocess.SubprocessError as error:
-        words = getattr(error, "stderr", b"") or b""
-        raise RunError(f"the probe of {host} failed: {words.decode(errors='replace')[-500:]}") from error
-    return float(json.loads(done.stdout.splitlines()[-1])["tps"])
+    environment = {**os.environ, **_allowed(session.options)}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment) as probe:  # noqa: S603
+        session.probe = probe
+        try:
+            said, words = probe.communicate(plan.to_json(), PROBE_TIMEOUT_S)
+        except subprocess.TimeoutExpired as error:
+            probe.kill()
+            raise RunError(f"the probe of {host} did not end within {PROBE_TIMEOUT_S} s") from error
+        finally:
+            session.probe = None
+    if session.interrupts:
+        return 0.0
+    if probe.returncode:
+        raise RunError(f"the probe of {host} failed: {words.decode(errors='replace')[-500:]}")
+    return float(json.loads(said.splitlines()[-1])["tps"])
 
 
 def _lead(session: Session, host: str, peak: list[str]) -> None:
@@ -183,6 +194,8 @@ def _lead(session: Session, host: str, peak: list[str]) -> None:
     locust = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE)]
     environment = _allowed(options)
     flags = _master_flags(options, host) + peak
+    metrics = session.service.metrics_url if session.service is not None else options.service_metrics
+    flags += ["--service-metrics", metrics] if metrics else []
     master = Child(
         "master", [*locust, "--master", "--master-bind-port", port, *flags], environment=environment
     )
@@ -224,7 +237,7 @@ def _conclude(session: Session) -> ExitCode:
     if web:
         return ExitCode.PASS
     if session.interrupts:
-        return ExitCode.ABORTED
+        return _conclude_unstarted(session)
     raise RunError(f"the master left no result in {folder}; its last words are in {folder / 'master.log'}")
 
 
@@ -233,9 +246,33 @@ def _conclude_one(session: Session, folder: Path) -> ExitCode:
     if session.service is not None:
         result.audit = audit_folder(folder, result.run.id, session.service.store)
         settle(result)
-        result.write(folder / RESULT)
-        draw(result, folder)
+        _rewrite(result, folder)
     print_verdict(result, folder / REPORT, session.console)
+    append_step_summary(result)
+    return ExitCode(result.exit_code)
+
+
+def _rewrite(result: RunResult, folder: Path) -> None:
+    """Write the result with its audit, and draw the rest anew. Raises `RunError` when the result cannot be kept."""
+    try:
+        result.write(folder / RESULT)
+    except OSError as error:
+        raise RunError(
+            f"{folder / RESULT} cannot be written ({error.strerror}): the verdict was {result.verdict}, "
+            "but a result without its evidence is none"
+        ) from error
+    draw(result, folder)
+
+
+def _conclude_unstarted(session: Session) -> ExitCode:
+    """Leave the artefacts of a run that was stopped before it began: whoever collects them finds them."""
+    options = session.options
+    info = run_info(options.plan, options.target, options.folder)
+    info.duration_s = 0.0
+    slos = [parse(expr) for expr in (*options.plan.slos, *options.slos)]
+    result = RunResult(run=info, arrivals=Arrivals(), transactions=Transactions())
+    deliver(judge(result, slos, aborted="it was stopped by a signal before it began"), options.folder)
+    print_verdict(result, options.folder / REPORT, session.console)
     append_step_summary(result)
     return ExitCode(result.exit_code)
 

@@ -27,6 +27,11 @@ class Service:
         self._child = Child("order service", command, log=log, stdout=subprocess.PIPE)
         self.url, self.admin_url = self._wait_until_ready()
 
+    @property
+    def metrics_url(self) -> str:
+        """Its own Prometheus page."""
+        return f"{self.admin_url}/metrics"
+
     def stop(self) -> int:
         """Let it drain and end; its exit code."""
         code = self._child.stop(timeout_s=30)

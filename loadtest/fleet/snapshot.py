@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from loadtest.fleet.coordinator import Coordinator
 from loadtest.fleet.timeline import PlannedTransactions
 from loadtest.measure.run_result import (
@@ -62,6 +64,21 @@ def progress(
             for (from_s, to_s, name), total in zip(stretches, merge.stretch_totals, strict=True)
         ],
         events=list(coordinator.notes),
+    )
+
+
+def broken_off(books: Arrivals) -> Arrivals:
+    """The books of a run that ended while arrivals were under way, so that the identity holds.
+
+    Those that waited for a user are lost with their worker, those in flight are cancelled.
+    """
+    waiting = books.scheduled - books.started - books.dropped
+    in_flight = books.started - books.ok - books.failed - books.cancelled
+    return msgspec.structs.replace(
+        books,
+        scheduled=books.scheduled - waiting,
+        lost=books.lost + waiting,
+        cancelled=books.cancelled + in_flight,
     )
 
 

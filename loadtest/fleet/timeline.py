@@ -99,8 +99,9 @@ class Timeline:
         merged = {index: _copy(bin_) for index, bin_ in self._bins.items()}
         for index, second in self._whole.items():
             self._put(merged, index, second)
+        bin_s = self.bin_s  # whoever takes the points may let the run go on meanwhile
         for number in sorted(merged):
-            yield _point(number * self.bin_s, self.bin_s, merged[number], planned)
+            yield _point(number * bin_s, bin_s, merged[number], planned)
 
     def points_between(self, from_s: int, to_s: int, planned: PlannedTransactions) -> Iterator[TimelinePoint]:
         """Seconds [from_s, to_s) one by one, as far as they are still whole, also those in which nothing happened."""

@@ -13,7 +13,8 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from loadtest.judge.slo_syntax import Slo, SloError, check, matches, parse
+from loadtest.judge.drift import LEAST_DURATION_S, find_drift
+from loadtest.judge.slo_syntax import DRIFT, Slo, SloError, check, matches, parse
 from loadtest.measure.run_result import Buckets, Endpoint, RunResult, SloResult, Stretch
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "check",
     "evaluate",
     "holds",
+    "judgeable",
     "parse",
     "quantile_ms",
     "wanted_stretches",
@@ -36,6 +38,8 @@ NAMED_QUANTILES = {0.5: "p50", 0.9: "p90", 0.95: "p95", 0.99: "p99", 0.999: "p99
 
 def evaluate(slo: Slo, result: RunResult) -> SloResult:
     """Judge one objective; the observed value is in the objective's unit. No data fails."""
+    if slo.metric == DRIFT:
+        return _judge_drift(slo, result)
     spans = _spans(slo, result.run.phases, result.run.duration_s)
     if not spans:
         return _no_data(slo, f"the run has no phase named {slo.phase}")
@@ -46,6 +50,29 @@ def evaluate(slo: Slo, result: RunResult) -> SloResult:
     known = [(round(value / slo.unit_size, 9), span) for value, span in values if value is not None]
     observed, span = max(known, key=lambda pair: _badness(slo, pair[0]))
     note = f"worst of {len(spans)} windows, at {_seconds(span)}" if slo.window_s else ""
+    return SloResult(expr=slo.expr, observed=observed, passed=holds(slo, observed), note=note)
+
+
+def judgeable(slos: Iterable[Slo], duration_s: float) -> list[Slo]:
+    """Without the objectives that a run of this length is too short for: drift, in what is no soak.
+
+    For a plan's own objectives, so that a soak can be cut short to try it out; one that was asked for by hand
+    stays, and fails for want of data.
+    """
+    return [slo for slo in slos if slo.metric != DRIFT or duration_s >= LEAST_DURATION_S]
+
+
+def _judge_drift(slo: Slo, result: RunResult) -> SloResult:
+    trends = find_drift(result)
+    if not trends:
+        return _no_data(slo, f"drift shows in {LEAST_DURATION_S / 60:g} min or more")
+    drifting = [
+        f"{found.metric} {found.relative_per_h:+.2%}/h" if found.level else found.metric
+        for found in trends
+        if found.drifting
+    ]
+    observed = float(len(drifting))
+    note = ", ".join(drifting) or f"steady: {', '.join(found.metric for found in trends)}"
     return SloResult(expr=slo.expr, observed=observed, passed=holds(slo, observed), note=note)
 
 

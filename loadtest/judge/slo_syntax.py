@@ -5,6 +5,7 @@
     p99.9(POST /orders) < 250ms          service_p99(POST /orders) < 80ms      errors(*) < 0.1%
     p99(POST /orders) during spike < 400ms        p99(*) < 1s in every 10 s    dropped == 0
     started_rate > 99%                   goodput > 100tps                      availability >= 99.95%
+    drift == 0
 
 An endpoint is a name as the report shows it, `*` stands for any run of characters. Every metric has one
 kind of value, and its unit must be written: `errors(*) < 0.1` is refused, because half of the readers take
@@ -44,12 +45,15 @@ ENDPOINT_METRICS = {
     "errors": Kind.RATIO,
     "requests": Kind.COUNT,
 }
+DRIFT = "drift"
+"""How many of a soak's metrics get worse with time (`loadtest.judge.drift`)."""
 RUN_METRICS = {
     "started_rate": Kind.RATIO,
     "availability": Kind.RATIO,
     "dropped": Kind.COUNT,
     "lost": Kind.COUNT,
     "goodput": Kind.RATE,
+    DRIFT: Kind.COUNT,
 }
 QUANTILE = re.compile(r"(service_)?p(\d+(?:\.\d+)?)")
 OPERATORS = ("<", "<=", ">", ">=", "==")
@@ -150,6 +154,9 @@ class _Parser:
         if self._take(r"\S") is not None:
             self.at -= 1
             self._fail("nothing more, or `during PHASE`, or `in every 10 s`")
+        if metric == DRIFT and (self.phase or self.window_s):
+            self.at = len(self.expr)
+            self._fail("no `during` and no `in every`: drift is found over a whole run")
         return Slo(self.expr, metric, quantile, endpoint, self.phase, self.window_s, operator, bound, unit)
 
     def _take(self, pattern: str) -> re.Match[str] | None:

@@ -6,18 +6,12 @@ the run ends: the plan is over, the stop button, a signal, abort-on-fail.
 """
 
 import logging
-import platform
-import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 import gevent
-import psutil
+import msgspec
 from locust.env import Environment
 from locust.runners import Runner
 from rich.console import Console
@@ -27,21 +21,25 @@ from loadtest.exit_codes import ExitCode
 from loadtest.fleet.coordinator import Coordinator, Phase
 from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import Hello, Message, Report
-from loadtest.fleet.snapshot import progress, snapshot
+from loadtest.fleet.snapshot import broken_off, progress, snapshot
 from loadtest.fleet.transport import send_to_worker
 from loadtest.judge.abort import AbortCondition, AbortDetector
 from loadtest.judge.slo import wanted_stretches
 from loadtest.judge.slo_syntax import Slo
 from loadtest.judge.verdict import judge
-from loadtest.measure.run_result import RunInfo, RunResult
+from loadtest.measure.run_result import RunResult
 from loadtest.plan.plan_file import Plan
-from loadtest.publish.run_folder import REPORT, deliver
+from loadtest.plugin.gauges import SERVICE_MEMORY, MemorySampler
+from loadtest.publish.run_folder import REPORT, RESULT, deliver
 from loadtest.publish.step_summary import append_step_summary
 from loadtest.publish.summary import print_verdict
+from loadtest.run_info import run_info
 
 TICK_S = 0.05
 ABORT_WAIT_S = 2.0
+CHECKPOINT_S = 60.0
 NS_PER_S = 1_000_000_000
+KILLED = "the master was killed, this is its last checkpoint"
 
 logger = logging.getLogger(__name__)
 OnLive = Callable[["MasterRun"], None]
@@ -60,6 +58,8 @@ class MasterRun:
         *,
         folder: Path,
         workers: int,
+        memory_url: str | None = None,
+        checkpoint_s: float = CHECKPOINT_S,
     ) -> None:
         self.plan = plan
         self.folder = folder
@@ -67,6 +67,7 @@ class MasterRun:
         self.result: RunResult | None = None
         """The final result, once it is delivered."""
         self._slos = slos
+        self._undelivered = False
         self._abort = AbortDetector(aborts)
         self._judged_s = 0
         self._runner = runner
@@ -86,6 +87,15 @@ class MasterRun:
         )
         folder.mkdir(parents=True, exist_ok=True)
         self._ticker = gevent.spawn(self._tick_forever)
+        self._checkpointer = gevent.spawn(self._checkpoint_forever, checkpoint_s)
+        self._memory = MemorySampler(memory_url, plan.duration_s) if memory_url else None
+        if self._memory is not None:
+            gevent.spawn(self._memory.sample_while, lambda: not self.over, lambda: self._run_s)
+
+    @property
+    def _run_s(self) -> float:
+        """Seconds of the plan that have been played; negative before the first."""
+        return self.coordinator.scheduled_to_ns / NS_PER_S if self.coordinator.offset_ns > 0 else -1.0
 
     @property
     def over(self) -> bool:
@@ -106,12 +116,14 @@ class MasterRun:
 
     def live(self) -> RunResult:
         """What is known now."""
-        return snapshot(
+        result = snapshot(
             self.coordinator,
             self.info,
             planned=self.planned_transactions,
             stretches=self._stretches,
         )
+        result.gauges = self._gauges()
+        return result
 
     def judged_so_far(self) -> RunResult:
         """The final result, or what it would be if everything had ended well by now; without a timeline."""
@@ -137,6 +149,37 @@ class MasterRun:
             self.coordinator.tick()
             gevent.sleep(TICK_S)
         self._deliver()
+
+    def _gauges(self) -> dict[str, list[tuple[float, float]]]:
+        values = self._memory.values if self._memory is not None else []
+        return {SERVICE_MEMORY: list(values)} if values else {}
+
+    def _checkpoint_forever(self, every_s: float) -> None:
+        due_s = every_s
+        while not self.over:
+            if self._run_s >= due_s and self.coordinator.phase is Phase.RUNNING:
+                due_s += every_s
+                try:
+                    self._write_checkpoint()
+                except OSError as error:
+                    logger.error("could not write a checkpoint: %s", error)
+            gevent.sleep(min(every_s, 1.0))
+
+    def _write_checkpoint(self) -> None:
+        """Leave the result that this run has if this process is killed now; the final one replaces it.
+
+        What was planned is what workers reported as scheduled: counting a random schedule takes too long here.
+        """
+        info = msgspec.structs.replace(self.info, duration_s=self._run_s)
+        result = progress(self.coordinator, info, self._stretches)
+        result.arrivals = broken_off(result.arrivals)
+        result.gauges = self._gauges()
+        for point in self.coordinator.merge.timeline.points(self.planned_transactions):
+            result.timeline.append(point)
+            gevent.sleep(0)  # leases go out meanwhile
+        judge(result, self._slos, aborted=KILLED)
+        if not self.over:
+            result.write(self.folder / RESULT)
 
     def _tick_forever(self) -> None:
         while not self.over:
@@ -166,7 +209,11 @@ class MasterRun:
         result = self.live()
         result.run.duration_s = self.coordinator.scheduled_to_ns / NS_PER_S
         self.result = judge(result, self._slos, aborted=self.coordinator.aborted)
-        deliver(self.result, self.folder)
+        try:
+            deliver(self.result, self.folder)
+        except OSError as error:
+            self._undelivered = True
+            logger.error("could not write the result: %s", error)
 
     def announce(self) -> None:
         """Say how the run ended, once it has: on the terminal, and to a CI job that shows summaries."""
@@ -177,39 +224,6 @@ class MasterRun:
     @property
     def exit_code(self) -> ExitCode:
         """What the process should end with."""
+        if self._undelivered:
+            return ExitCode.INTERNAL_ERROR
         return ExitCode(self.result.exit_code) if self.result else ExitCode.ABORTED
-
-
-def run_info(plan: Plan, host: str | None, folder: Path) -> RunInfo:
-    """Who, when, where: what a reader needs to compare this run with another."""
-    return RunInfo(
-        id=f"{folder.name}-{uuid4().hex[:6]}",
-        plan=plan.name,
-        started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
-        duration_s=plan.duration_s,
-        seed=plan.seed,
-        versions={name: version(name) for name in ("locust", "gevent", "aiohttp", "httptools")}
-        | {"python": platform.python_version()},
-        machine=machine(),
-        targets=[host] if host else [],
-        settings={
-            "peak_tps": plan.peak_tps,
-            "time_scale": plan.time_scale,
-            "arrivals": plan.arrivals,
-            "virtual_users": plan.virtual_users,
-            "patience_s": plan.patience_s,
-            "scenarios": {s.user: s.per_transaction for s in plan.scenarios},
-        },
-        phases=[(phase.from_s, phase.to_s, phase.name) for phase in plan.profile().phases],
-    )
-
-
-def machine() -> dict[str, Any]:
-    """The machine, as far as it explains numbers."""
-    return {
-        "system": f"{platform.system()} {platform.release()}",
-        "architecture": platform.machine(),
-        "cores": psutil.cpu_count() or 0,
-        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "python": sys.implementation.name,
-    }

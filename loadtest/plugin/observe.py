@@ -15,6 +15,7 @@ from loadtest.plugin.master import MasterRun
 from loadtest.publish import live, prometheus
 
 JUDGED_EVERY_S = 1.0
+FOLLOWED_EVERY_S = 0.5
 CURVE_POINTS = 300
 
 
@@ -104,7 +105,7 @@ class Observer:
         while not run.over:
             known = list(timeline.recent_points(live.LATE_S, run.planned_transactions))
             history.update(known[:-1])  # the newest second has not been reported by every worker
-            gevent.sleep(1.0)
+            gevent.sleep(FOLLOWED_EVERY_S)
         history.update(timeline.recent_points(live.LATE_S, run.planned_transactions))
         self.finished.append(run)
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from locust.argument_parser import LocustArgumentParser
 
+from loadtest.plan.duration import parse_duration
 from loadtest.plan.overrides import duration_s, number_above_0, whole_number
 from loadtest.plan.plan_file import Plan, shipped_plans
 from loadtest.publish.console import Mode
@@ -111,6 +112,21 @@ def add_options(parser: LocustArgumentParser, default_plan: str | None) -> None:
         help="Bearer token that a scrape must carry; better set in the environment than here",
     )
     parser.add_argument(
+        "--service-metrics",
+        default=None,
+        metavar="URL",
+        include_in_web_ui=False,
+        help="The target's own Prometheus page, for example http://127.0.0.1:8081/metrics: its memory is sampled",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        type=_checkpoint_s,
+        default="60s",
+        metavar="60s",
+        include_in_web_ui=False,
+        help="How often result.json is written while a run goes on, in case the master is killed (default: 60s)",
+    )
+    parser.add_argument(
         "--console",
         default="locust",
         choices=["locust", *(mode.value for mode in Mode)],
@@ -140,3 +156,11 @@ def _given_path() -> list[str]:
     given = [b for a, b in pairwise(sys.argv) if a == "--plan"]
     given += [arg.partition("=")[2] for arg in sys.argv if arg.startswith("--plan=")]
     return [name for name in given if name.endswith(".toml")]
+
+
+def _checkpoint_s(text: str) -> float:
+    """Seconds. Raises `ValueError`, which argparse turns into a usage error."""
+    seconds = parse_duration(text)
+    if seconds <= 0:
+        raise ValueError(text)
+    return seconds

@@ -25,6 +25,7 @@ from loadtest.exit_codes import ExitCode
 from loadtest.fleet.control_port import guard
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER, listen
 from loadtest.judge.abort import AbortCondition, unless
+from loadtest.judge.slo import judgeable
 from loadtest.judge.slo_syntax import Slo, SloError, check, parse
 from loadtest.plan.plan_file import Plan, PlanError
 from loadtest.plugin.master import MasterRun
@@ -144,7 +145,17 @@ class Plugin:
         folder = run_folder(options, plan)
         add_user_classes(environment, plan)
         PoolDispatcher.pool = pool_of(plan, max(workers, 1))
-        self._prepared = MasterRun(environment, runner, plan, slos, aborts, folder=folder, workers=workers)
+        self._prepared = MasterRun(
+            environment,
+            runner,
+            plan,
+            slos,
+            aborts,
+            folder=folder,
+            workers=workers,
+            memory_url=options.service_metrics,
+            checkpoint_s=options.checkpoint,
+        )
         show_progress(self._prepared, options.console)
         self._onlookers.follow(self._prepared)
         return sum(PoolDispatcher.pool.values()) * max(workers, 1)
@@ -154,6 +165,8 @@ class Plugin:
             try:
                 plan, *_ = read_plan(options, environment.host)
                 check_target(environment.host, [*plan.targets, *options.allow_host])
+                if options.service_metrics:
+                    check_target(options.service_metrics, [*plan.targets, *options.allow_host])
             except BAD_INPUT as error:
                 refuse(error)
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -209,7 +222,7 @@ def read_plan(options: Namespace, host: str | None) -> tuple[Plan, list[Slo], li
     """The plan, its objectives and what aborts it, checked. Raises one of `BAD_INPUT`."""
     plan = plan_from(options)
     phases = {phase.name for phase in plan.profile().phases}
-    slos = [parse(expr) for expr in (*plan.slos, *options.slo)]
+    slos = judgeable(map(parse, plan.slos), plan.duration_s) + [parse(expr) for expr in options.slo]
     for slo in slos:
         check(slo, (), phases)
     if not host:

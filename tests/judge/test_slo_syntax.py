@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.judge.slo_syntax import (
+    DRIFT,
     ENDPOINT_METRICS,
     RUN_METRICS,
     UNITS,
@@ -123,6 +124,12 @@ def test_only_the_star_is_a_wildcard() -> None:
     assert not matches("POST *", "GET /orders")
 
 
+@pytest.mark.parametrize("expr", ["drift during steady == 0", "drift == 0 in every 10 min"])
+def test_drift_is_of_a_whole_run(expr: str) -> None:
+    with pytest.raises(SloError, match="whole run"):
+        parse(expr)
+
+
 _names = st.text("abcXYZ /{}[]?.*-", min_size=1, max_size=20).filter(lambda name: name.strip())
 _numbers = st.integers(0, 10**6).map(str) | st.decimals(0, 1000, places=3).map(str)
 
@@ -134,7 +141,7 @@ def _objectives(draw: st.DrawFn) -> tuple[str, Kind]:
     endpoint = "" if metric in RUN_METRICS else f"({draw(_names)})"
     operator = draw(st.sampled_from(["<", "<=", ">", ">="]))
     unit = draw(st.sampled_from(list(UNITS[kind])))
-    clause = draw(st.sampled_from(["", " during spike", " in every 30 s"]))
+    clause = "" if metric == DRIFT else draw(st.sampled_from(["", " during spike", " in every 30 s"]))
     return f"{metric}{endpoint}{clause} {operator} {draw(_numbers)}{unit}", kind
 
 

@@ -1,0 +1,78 @@
+"""Samples the target's memory beside the traffic, from the Prometheus page that it serves about itself.
+
+The master samples, because the run's time is its own: a value belongs to an offset of the plan. About
+`SAMPLES` values are taken however long the run lasts, which is plenty for `judge.drift` and keeps a result of
+days small. A page that does not answer costs a value, never the run.
+"""
+
+import logging
+import urllib.request
+from collections.abc import Callable
+
+import gevent
+from prometheus_client.parser import text_string_to_metric_families
+
+SERVICE_MEMORY = "service_memory_bytes"
+MEMORY_METRICS = ("orders_memory_bytes", "process_resident_memory_bytes")
+"""Our service's own, and the name that Prometheus' client libraries agree on; the first that is there counts."""
+SAMPLES = 1000
+SHORTEST_S = 1.0
+TIMEOUT_S = 2.0
+LARGEST_PAGE_BYTES = 4 * 2**20
+
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""A proxy that the environment names is not for the target."""
+
+logger = logging.getLogger(__name__)
+
+
+def memory_bytes(page: str) -> float | None:
+    """The memory that a Prometheus page tells, over all label values; None where it tells none.
+
+    Raises `ValueError` for what is no such page.
+    """
+    families = {family.name: family for family in text_string_to_metric_families(page)}
+    for name in MEMORY_METRICS:
+        if name in families:
+            return sum(sample.value for sample in families[name].samples)
+    return None
+
+
+class MemorySampler:
+    """Asks `url` for memory, at most once every `every_s` of the run's time."""
+
+    def __init__(self, url: str, duration_s: float) -> None:
+        self.values: list[tuple[float, float]] = []
+        """(t_s, bytes)"""
+        self._url = url
+        self._every_s = max(SHORTEST_S, duration_s / SAMPLES)
+        self._complained = False
+
+    def sample_while(self, running: Callable[[], bool], offset_s: Callable[[], float]) -> None:
+        """Sample until `running` is false; runs in a greenlet of its own."""
+        while running():
+            started = offset_s() >= 0
+            if started:
+                self._sample(offset_s())
+            gevent.sleep(self._every_s if started else SHORTEST_S)
+
+    def _sample(self, t_s: float) -> None:
+        try:
+            value = memory_bytes(self._page())
+        except (OSError, ValueError) as error:
+            self._complain(str(error))
+            return
+        if value is None:
+            self._complain(f"it has none of {', '.join(MEMORY_METRICS)}")
+        else:
+            self.values.append((round(t_s, 3), value))
+
+    def _page(self) -> str:
+        with _OPENER.open(self._url, timeout=TIMEOUT_S) as answer:
+            return str(answer.read(LARGEST_PAGE_BYTES).decode("utf-8"))
+
+    def _complain(self, why: str) -> None:
+        """Say once why memory is unknown."""
+        if not self._complained:
+            self._complained = True
+            logger.warning("the target's memory is not known, %s: %s", self._url, why)

@@ -1,0 +1,53 @@
+"""Who, when and where a run is: what its result opens with, made once at its start."""
+
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psutil
+
+from loadtest.judge.slo import judgeable
+from loadtest.judge.slo_syntax import parse
+from loadtest.measure.run_result import RunInfo
+from loadtest.plan.plan_file import Plan
+
+
+def run_info(plan: Plan, host: str | None, folder: Path) -> RunInfo:
+    """Who, when, where: what a reader needs to compare this run with another."""
+    left_out = [expr for expr in plan.slos if not judgeable([parse(expr)], plan.duration_s)]
+    return RunInfo(
+        id=f"{folder.name}-{uuid4().hex[:6]}",
+        plan=plan.name,
+        started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        duration_s=plan.duration_s,
+        seed=plan.seed,
+        versions={name: version(name) for name in ("locust", "gevent", "aiohttp", "httptools")}
+        | {"python": platform.python_version()},
+        machine=machine(),
+        targets=[host] if host else [],
+        settings={
+            "peak_tps": plan.peak_tps,
+            "time_scale": plan.time_scale,
+            "arrivals": plan.arrivals,
+            "virtual_users": plan.virtual_users,
+            "patience_s": plan.patience_s,
+            "scenarios": {s.user: s.per_transaction for s in plan.scenarios},
+        }
+        | ({"objectives not judged, the run is too short": left_out} if left_out else {}),
+        phases=[(phase.from_s, phase.to_s, phase.name) for phase in plan.profile().phases],
+    )
+
+
+def machine() -> dict[str, Any]:
+    """The machine, as far as it explains numbers."""
+    return {
+        "system": f"{platform.system()} {platform.release()}",
+        "architecture": platform.machine(),
+        "cores": psutil.cpu_count() or 0,
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "python": sys.implementation.name,
+    }
