@@ -46,7 +46,7 @@ def receive(parts: list[bytes] | Exception) -> Any:
     guard(Runner())  # type: ignore[arg-type]
     server = Server.__new__(Server)
     server.socket = Wire(parts)
-    return server.recv_from_client()  # type: ignore[no-untyped-call]
+    return server.recv_from_client()
 
 
 @pytest.mark.parametrize(
@@ -74,14 +74,14 @@ def test_a_broken_network_is_still_told_as_such() -> None:
 
 
 def test_a_message_of_locusts_arrives() -> None:
-    sender, message = receive([b"w1", Message("ready", None, "w1").serialize()])  # type: ignore[no-untyped-call]
+    sender, message = receive([b"w1", Message("ready", None, "w1").serialize()])
     assert (sender, message.type) == ("w1", "ready")
 
 
 def test_a_malformed_message_is_logged_and_the_next_one_heard(caplog: pytest.LogCaptureFixture) -> None:
     runner = Runner()
     guard(runner)  # type: ignore[arg-type]
-    runner.handle_message("w1", Message("stats", None, "w1"))  # type: ignore[no-untyped-call]
-    runner.handle_message("w2", Message("ready", None, "w2"))  # type: ignore[no-untyped-call]
+    runner.handle_message("w1", Message("stats", None, "w1"))
+    runner.handle_message("w2", Message("ready", None, "w2"))
     assert runner.heard == ["w2"]
     assert "malformed 'stats' of w1" in caplog.text
