@@ -14,7 +14,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/bench-truth"))
     parser.add_argument("--rate", type=int, default=400, help="arrivals a second")
     parser.add_argument("--seconds", type=int, default=15, help="length of each measurement")
-    parser.add_argument("--stall", type=float, default=1.5, help="seconds that the target stalls")
+    parser.add_argument("--stall", type=float, default=2.0, help="seconds that the target stalls")
     options = parser.parse_args()
     run(options.out, Script(rate=options.rate, seconds=options.seconds, stall_s=options.stall))
 

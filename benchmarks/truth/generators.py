@@ -73,7 +73,10 @@ def _ours(url: str, rate: int, seconds: int, scratch: Path) -> list[float]:
     shutil.rmtree(folder, ignore_errors=True)
     command = [sys.executable, "-m", "locust", "-f", str(_HERE / "locustfile.py"), "--headless", "-H", url]
     _output([*command, "--plan", str(plan), "--run-dir", str(folder)], seconds)
-    return _listed(RunResult.read(folder / "result.json").endpoints["GET /"].response_ms)
+    endpoint = RunResult.read(folder / "result.json").endpoints["GET /"]
+    if endpoint.failures:
+        raise RuntimeError(f"{endpoint.failures} of {endpoint.requests} requests failed: {endpoint.errors}")
+    return _listed(endpoint.response_ms)
 
 
 def _listed(quantiles: Quantiles) -> list[float]:

@@ -27,7 +27,7 @@ class Script:
     rate: int = 400
     seconds: int = 15
     stall_at_s: float = 5.0
-    stall_s: float = 1.5
+    stall_s: float = 2.0
     seed: int = 1
 
 

@@ -13,6 +13,7 @@ import random
 import signal
 import sys
 import time
+from typing import cast
 
 import uvloop
 
@@ -65,8 +66,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
 
     def data_received(self, data: bytes) -> None:
         """Hold each complete request."""

@@ -15,8 +15,9 @@ from loadtest.measure.window import Second
 from loadtest.records import TIMED_BESIDES
 
 MAX_BINS = 3_600
-WHOLE_SECONDS = 30
-"""Seconds kept whole: longer than any report is late without being a gap."""
+WHOLE_SECONDS = 15
+"""Seconds kept whole: what is shown live, and longer than reports are late. What comes later still is added to
+its bin, which costs more."""
 
 PlannedTransactions = Callable[[float, float], float]
 """How many transactions the plan intends between two offsets, in seconds."""
