@@ -138,6 +138,9 @@ class Coordinator:
         now_ns = self._clock.now_ns()
         self.name(worker)
         member = self._members.setdefault(worker, Member(now_ns))
+        if self.phase in (Phase.DRAINING, Phase.DONE):
+            member.heard_ns = now_ns
+            return  # a worker that says that its users are busy is still one whose final report is awaited
         joins = hello.ready and (not member.ready or member.lost)
         member.heard_ns, member.ready, member.lost = now_ns, hello.ready, False
         if joins and self.phase is Phase.RUNNING:

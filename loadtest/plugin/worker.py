@@ -160,7 +160,8 @@ class WorkerRun:
     def _beat_once(self) -> None:
         now_ns = self._clock.now_ns()
         part = self._part
-        if part is None or part.offset_ns(now_ns) > part.stream.lease_ns + NS_PER_S:
+        forgotten = part is None or part.offset_ns(now_ns) > part.stream.lease_ns + NS_PER_S
+        if forgotten and self._drain_by_ns is None:  # leases end with the schedule
             self._say_hello()
         if part is None:
             return

@@ -238,6 +238,20 @@ def test_abort_ends_the_schedule_for_all_workers_at_one_instant() -> None:
     assert fleet.coordinator.aborted == "enough"
 
 
+def test_busy_worker_that_says_hello_while_it_drains_is_waited_for() -> None:
+    fleet = SimulatedFleet(workers=1, duration_s=2)
+    fleet.run_until(1.9)
+    worker = fleet.workers["w0"]
+    while fleet.coordinator.phase is Phase.RUNNING:
+        fleet.step()
+    fleet.coordinator.on_hello("w0", Hello("run", 1, ready=False))
+    fleet.coordinator.tick()
+    assert fleet.coordinator.phase is Phase.DRAINING, "its final report has not come"
+    fleet.run_to_end()
+    assert worker.finished
+    assert fleet.coordinator.notes == []
+
+
 def test_last_worker_lost_aborts_the_run() -> None:
     fleet = SimulatedFleet(workers=1, duration_s=60)
     fleet.run_until(3)
