@@ -50,7 +50,8 @@ def run(
     service_workers: Annotated[int, typer.Option(min=1, help="Worker processes of the order service.")] = 1,
     store: Annotated[str | None, typer.Option(help="Where the order service keeps its books.")] = None,
     target: Annotated[
-        str | None, typer.Option(help="Load this address instead of starting the order service.")
+        list[str] | None,
+        typer.Option(help="Load this address instead of starting the order service; repeat to spread."),
     ] = None,
     slo: Annotated[list[str] | None, typer.Option(help='For example "p99(POST /orders) < 250ms".')] = None,
     out: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("runs"),
@@ -96,7 +97,7 @@ def run(
             workers=workers or default_workers(),
             service_workers=service_workers,
             store=store,
-            target=target,
+            targets=target or [],
             slos=slo or [],
             allow_hosts=allow_host or [],
             folder=new_run_folder(out, "web" if web else checked.name),
@@ -244,7 +245,7 @@ def capacity(
     tolerance: Annotated[float, typer.Option(help="How close to the limit to come, as a share.")] = 0.1,
     slo: Annotated[list[str] | None, typer.Option(help="Objectives besides the plan's.")] = None,
     target: Annotated[
-        str | None, typer.Option(help="Load this address instead of the order service.")
+        list[str] | None, typer.Option(help="Load this address instead of the order service.")
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Generator processes.")] = None,
     service_workers: Annotated[int, typer.Option(min=1, help="Worker processes of the order service.")] = 1,
@@ -272,7 +273,7 @@ def capacity(
             workers=workers or default_workers(),
             service_workers=service_workers,
             store=None,
-            target=target,
+            targets=target or [],
             slos=slo or [],
             allow_hosts=[],
             folder=out,

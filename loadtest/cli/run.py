@@ -58,7 +58,7 @@ class RunOptions:
     workers: int
     service_workers: int
     store: str | None
-    target: str | None
+    targets: list[str]
     slos: list[str]
     allow_hosts: list[str]
     folder: Path
@@ -115,7 +115,7 @@ def run(options: RunOptions, console: Console) -> ExitCode:
     options.folder.mkdir(parents=True)
     with _signals(session):
         try:
-            host = options.target or _start_service(session)
+            host = options.targets[0] if options.targets else _start_service(session)
             peak = _sized(session, host)
             if not session.interrupts:
                 _lead(session, host, peak)
@@ -137,7 +137,7 @@ def _sized(session: Session, host: str) -> list[str]:
     if not session.options.auto_peak or session.interrupts:
         return []
     session.console.print("Probing what this machine can do …", style="dim")
-    tps = _probe_target(session, plan, host) if session.options.target else _probe_service(session, plan)
+    tps = _probe_target(session, plan, host) if session.options.targets else _probe_service(session, plan)
     if not tps:  # interrupted
         return []
     peak_tps = max(1, round(tps * PROBE_FRACTION))
@@ -217,6 +217,7 @@ def _master_flags(options: RunOptions, host: str) -> list[str]:
     folder = str(options.folder)
     flags = [*options.plan_flags, "--host", host, "--expect-workers", str(options.workers)]
     flags += ["--console", options.console, "--logfile", f"{folder}/master.log"]
+    flags += [part for url in options.targets[1:] for part in ("--also", url)]
     flags += [part for expr in options.slos for part in ("--slo", expr)]
     flags += [part for name in options.allow_hosts for part in ("--allow-host", name)]
     flags += ["--metrics-port", str(options.metrics_port)] if options.metrics_port is not None else []
@@ -267,7 +268,7 @@ def _rewrite(result: RunResult, folder: Path) -> None:
 def _conclude_unstarted(session: Session) -> ExitCode:
     """Leave the artefacts of a run that was stopped before it began: whoever collects them finds them."""
     options = session.options
-    info = run_info(options.plan, options.target, options.folder)
+    info = run_info(options.plan, options.targets, options.folder)
     info.duration_s = 0.0
     slos = [parse(expr) for expr in (*options.plan.slos, *options.slos)]
     result = RunResult(run=info, arrivals=Arrivals(), transactions=Transactions())

@@ -63,7 +63,7 @@ class MasterRun:
     ) -> None:
         self.plan = plan
         self.folder = folder
-        self.info = run_info(plan, environment.host, folder)
+        self.info = run_info(plan, targets_of(environment), folder)
         self.result: RunResult | None = None
         """The final result, once it is delivered."""
         self._slos = slos
@@ -227,3 +227,9 @@ class MasterRun:
         if self._undelivered:
             return ExitCode.INTERNAL_ERROR
         return ExitCode(self.result.exit_code) if self.result else ExitCode.ABORTED
+
+
+def targets_of(environment: Environment) -> list[str]:
+    """Every address that the run's connections go to."""
+    also = getattr(environment.parsed_options, "also", [])
+    return [environment.host, *also] if environment.host else []

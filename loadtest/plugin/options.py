@@ -67,6 +67,14 @@ def add_options(parser: LocustArgumentParser, default_plan: str | None) -> None:
         help="A host beyond loopback that may be loaded; may be repeated",
     )
     parser.add_argument(
+        "--also",
+        action="append",
+        default=[],
+        metavar="URL",
+        include_in_web_ui=False,
+        help="Another address of the target; connections are spread over --host and these in turn; may be repeated",
+    )
+    parser.add_argument(
         "--out",
         default="runs",
         metavar="DIR",
