@@ -39,7 +39,7 @@ class Cost:
 
 def measure(workers: int = 1_000, endpoints: int = 20, seconds: int = 10) -> Cost:
     """Simulate `seconds` seconds of a fleet and time the master's work."""
-    variants = [_second(endpoints, seed) for seed in range(VARIANTS)]
+    variants = [endpoint_second(endpoints, seed) for seed in range(VARIANTS)]
     merge = Merge([(0.0, seconds / 2), (seconds / 2, float(seconds))])
     spent_s = 0.0
     lengths: list[int] = []
@@ -56,7 +56,7 @@ def measure(workers: int = 1_000, endpoints: int = 20, seconds: int = 10) -> Cos
     return Cost(workers, endpoints, seconds, spent_s / seconds, sum(lengths) / len(lengths))
 
 
-def _second(endpoints: int, seed: int) -> Second:
+def endpoint_second(endpoints: int, seed: int) -> Second:
     """One worker's second."""
     draw = random.Random(seed)
     window = Window(0)

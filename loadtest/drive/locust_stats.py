@@ -17,6 +17,7 @@ from typing import Any
 from locust import stats as locust_stats
 from locust.exception import CatchResponseError
 
+from loadtest.measure.window import MAX_ENDPOINTS, OVERFLOW_ENDPOINT
 from loadtest.records import Outcome
 
 _TENTH_MS_NS = 100_000
@@ -71,8 +72,9 @@ class LocustBatch:
         now_s = time.time()
         for (method, name), batch in self._endpoints.items():
             if batch.response_ns:
-                _fold(batch, (stats.entries[(name, method)], stats.total), now_s)
+                _fold(batch, (stats.entries[_entry_key(stats, method, name)], stats.total), now_s)
         for (method, name, _), (error, count) in self._errors.items():
+            name, method = _entry_key(stats, method, name)  # noqa: PLW2901 - the same, or the common entry's
             row = _row_of(stats, method, name, error)
             row.occurrences += count
             row.last_seen = now_s
@@ -89,6 +91,13 @@ class LocustBatch:
                 return CatchResponseError(_MORE_ERRORS)
             self._error_texts.add(text)
         return error
+
+
+def _entry_key(stats: locust_stats.RequestStats, method: str, name: str) -> tuple[str, str]:
+    """Locust's key of an endpoint, or of the one that stands for all once there are too many to list."""
+    if (name, method) not in stats.entries and len(stats.entries) >= MAX_ENDPOINTS:
+        method, name = OVERFLOW_ENDPOINT
+    return name, method
 
 
 def _fold(batch: EndpointBatch, entries: Iterable[locust_stats.StatsEntry], now_s: float) -> None:

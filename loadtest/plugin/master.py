@@ -17,6 +17,7 @@ from locust.runners import Runner
 from rich.console import Console
 
 from loadtest.clock import SystemClock
+from loadtest.drive.locust_stats import prune
 from loadtest.exit_codes import ExitCode
 from loadtest.fleet.coordinator import Coordinator, Phase
 from loadtest.fleet.merge import Merge
@@ -35,6 +36,8 @@ from loadtest.publish.step_summary import append_step_summary
 from loadtest.publish.summary import print_verdict
 from loadtest.run_info import run_info
 
+PRUNE_S = 10.0
+"""How often Locust's statistics here, which grow with every second of the run, are cut back."""
 TICK_S = 0.05
 ABORT_WAIT_S = 2.0
 CHECKPOINT_S = 60.0
@@ -71,6 +74,8 @@ class MasterRun:
         self._abort = AbortDetector(aborts)
         self._judged_s = 0
         self._runner = runner
+        self._locust_stats = environment.stats
+        self._prune_at_s = 0.0
         self._profile = plan.profile()
         stretches = wanted_stretches(slos, self.info.phases, plan.duration_s)
         self._stretches = [(s.from_s, s.to_s, s.name) for s in stretches]
@@ -185,6 +190,9 @@ class MasterRun:
         while not self.over:
             self.coordinator.tick()
             self._abort_if_pointless()
+            if time.monotonic() >= self._prune_at_s:
+                self._prune_at_s = time.monotonic() + PRUNE_S
+                prune(self._locust_stats)
             if self.coordinator.phase is Phase.DONE:
                 self._deliver()
             gevent.sleep(TICK_S)

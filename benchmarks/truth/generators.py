@@ -1,0 +1,158 @@
+"""The generators that are compared: how each is started at a rate, and what it says at the end.
+
+Each is used as its own documentation says for a constant rate; wrk has no rate and runs closed-loop, correcting
+its latencies afterwards by how often a connection should have sent.
+"""
+
+import csv
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.truth.expected import QUANTILES, quantiles_ms
+from loadtest.measure.run_result import Quantiles, RunResult
+
+CONNECTIONS = 50
+"""Of every generator that has a fixed number of them."""
+USERS = 1_000
+"""Of ours: more than arrivals wait in the stall, so that its end is not a queue for users."""
+_HERE = Path(__file__).parent
+_ROOT = _HERE.parents[1]
+Measure = Callable[[str, int, int, Path], list[float]]
+"""(url, rate, seconds, scratch folder) -> ms at each of `QUANTILES`."""
+
+
+class Generator(NamedTuple):
+    """One of those compared."""
+
+    name: str
+    measure: Measure
+
+
+def installed() -> list[Generator]:
+    """Those this machine has, ours first."""
+    found = [Generator(OURS, _ours), Generator("Locust FastHttpUser", _locust)]
+    return found + [Generator(name, measure) for name, measure in _PROGRAMS.items() if shutil.which(name)]
+
+
+OURS = "singlesday"
+
+
+def _output(command: list[str], seconds: int, **options: str) -> str:
+    done = subprocess.run(
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60 + 3 * seconds,
+        cwd=_ROOT,
+        input=options.get("input"),
+    )
+    if done.returncode not in (0, 10, 11):  # ours ends with its verdict
+        raise RuntimeError(
+            f"{command[0]} ended with {done.returncode}:\n{done.stdout[-500:]}{done.stderr[-1500:]}"
+        )
+    return done.stdout
+
+
+def _ours(url: str, rate: int, seconds: int, scratch: Path) -> list[float]:
+    plan = scratch / "truth.toml"
+    plan.write_text(
+        f'name = "truth"\npeak_tps = {rate}\nduration = "{seconds}s"\narrivals = "uniform"\n'
+        f"virtual_users = {USERS}\npatience_s = 60.0\n"
+        f'[profile]\nknots = [["0s", 1.0], ["{seconds}s", 1.0]]\n'
+        '[[scenario]]\nuser = "benchmarks.truth.locustfile:Caller"\n'
+    )
+    folder = scratch / "run"
+    shutil.rmtree(folder, ignore_errors=True)
+    command = [sys.executable, "-m", "locust", "-f", str(_HERE / "locustfile.py"), "--headless", "-H", url]
+    _output([*command, "--plan", str(plan), "--run-dir", str(folder)], seconds)
+    return _listed(RunResult.read(folder / "result.json").endpoints["GET /"].response_ms)
+
+
+def _listed(quantiles: Quantiles) -> list[float]:
+    q = quantiles
+    return [q.p50, q.p90, q.p95, q.p99, q.p99_9, q.p99_99]
+
+
+def _locust(url: str, rate: int, seconds: int, scratch: Path) -> list[float]:
+    prefix = scratch / "locust"
+    command = [
+        sys.executable,
+        "-m",
+        "locust",
+        "-f",
+        str(_HERE / "paced_locustfile.py"),
+        "--headless",
+        "-H",
+        url,
+    ]
+    command += [
+        "-u",
+        str(CONNECTIONS),
+        "-r",
+        str(CONNECTIONS),
+        "-t",
+        f"{seconds}s",
+        "--json-file",
+        str(prefix),
+    ]
+    _output([*command, "--each-per-s", str(rate / CONNECTIONS)], seconds)
+    (entry,) = json.loads(prefix.with_suffix(".json").read_text())
+    spread = [float(ms) for ms, count in entry["response_times"].items() for _ in range(count)]
+    return quantiles_ms(spread)
+
+
+def _wrk(url: str, _rate: int, seconds: int, _scratch: Path) -> list[float]:
+    return _of_wrk(["wrk"], url, seconds)
+
+
+def _wrk2(url: str, rate: int, seconds: int, _scratch: Path) -> list[float]:
+    return _of_wrk(["wrk2", "-R", str(rate)], url, seconds)
+
+
+def _of_wrk(command: list[str], url: str, seconds: int) -> list[float]:
+    command += [
+        "-t1",
+        f"-c{CONNECTIONS}",
+        f"-d{seconds}s",
+        "--timeout",
+        "30s",
+        "-s",
+        str(_HERE / "quantiles.lua"),
+    ]
+    told = dict(re.findall(r"quantile ([\d.]+) ([\d.]+)", _output([*command, f"{url}/"], seconds)))
+    return [float(told[f"{100 * q:.2f}"]) / 1000 for q in QUANTILES]
+
+
+def _hey(url: str, rate: int, seconds: int, _scratch: Path) -> list[float]:
+    command = [
+        "hey",
+        "-z",
+        f"{seconds}s",
+        "-c",
+        str(CONNECTIONS),
+        "-q",
+        str(rate // CONNECTIONS),
+        "-o",
+        "csv",
+    ]
+    rows = csv.DictReader(io.StringIO(_output([*command, f"{url}/"], seconds)))
+    return quantiles_ms([float(row["response-time"]) * 1000 for row in rows])
+
+
+def _vegeta(url: str, rate: int, seconds: int, scratch: Path) -> list[float]:
+    results = scratch / "vegeta.bin"
+    attack = ["vegeta", "attack", "-rate", f"{rate}/s", "-duration", f"{seconds}s", "-output", str(results)]
+    _output([*attack, "-connections", str(CONNECTIONS)], seconds, input=f"GET {url}/\n")
+    rows = csv.reader(io.StringIO(_output(["vegeta", "encode", "--to", "csv", str(results)], seconds)))
+    return quantiles_ms([float(row[2]) / 1e6 for row in rows])  # timestamp, status, latency in ns, ...
+
+
+_PROGRAMS: dict[str, Measure] = {"hey": _hey, "wrk": _wrk, "wrk2": _wrk2, "vegeta": _vegeta}
