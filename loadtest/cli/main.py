@@ -23,6 +23,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+shadow = typer.Typer(help="The shadow tables of the order service.", no_args_is_help=True)
+app.add_typer(shadow, name="shadow")
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 AUTO = "auto"
@@ -142,6 +144,16 @@ def watch(
         watching.watch(options, console)
     except BadFlagError as error:
         refuse(error)
+
+
+@shadow.command("purge", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def purge(
+    context: typer.Context,
+    run_id: Annotated[str, typer.Argument(help="The run's id: `run.id` in its result.json.", metavar="RUN")],
+) -> None:
+    """Remove what a load test left in the order service's shadow tables; takes --store DSN."""
+    command = [sys.executable, "-m", "target_service.purge", run_id, *context.args]
+    os.execv(sys.executable, command)  # noqa: S606 - our own program
 
 
 @app.command()

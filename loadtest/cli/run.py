@@ -138,7 +138,7 @@ def _sized(session: Session, host: str) -> list[str]:
         return []
     session.console.print("Probing what this machine can do …", style="dim")
     tps = _probe_target(session, plan, host) if session.options.target else _probe_service(session, plan)
-    if session.interrupts:
+    if not tps:  # interrupted
         return []
     peak_tps = max(1, round(tps * PROBE_FRACTION))
     session.console.print(
@@ -246,11 +246,22 @@ def _conclude_one(session: Session, folder: Path) -> ExitCode:
     if session.service is not None:
         result.audit = audit_folder(folder, result.run.id, session.service.store)
         settle(result)
-        result.write(folder / RESULT)
-        draw(result, folder)
+        _rewrite(result, folder)
     print_verdict(result, folder / REPORT, session.console)
     append_step_summary(result)
     return ExitCode(result.exit_code)
+
+
+def _rewrite(result: RunResult, folder: Path) -> None:
+    """Write the result with its audit, and draw the rest anew. Raises `RunError` when the result cannot be kept."""
+    try:
+        result.write(folder / RESULT)
+    except OSError as error:
+        raise RunError(
+            f"{folder / RESULT} cannot be written ({error.strerror}): the verdict was {result.verdict}, "
+            "but a result without its evidence is none"
+        ) from error
+    draw(result, folder)
 
 
 def _conclude_unstarted(session: Session) -> ExitCode:

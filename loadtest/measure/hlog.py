@@ -14,6 +14,7 @@ from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogWriter
 
 from loadtest.measure.histogram import MAX_US, Histogram
+from loadtest.measure.whole_file import whole_file
 
 _NS_PER_US = 1000
 _NS_PER_MS = 1_000_000
@@ -28,8 +29,7 @@ def write_hlog(
     `started_at_s` is seconds since 1970, UTC. Spaces and commas in an endpoint's name, which the format uses
     as delimiters, become underscores. Raises OSError.
     """
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as file:
+    with whole_file(path) as file:
         log = HistogramLogWriter(file)
         log.output_log_format_version()
         file.write(f"#[StartTime: {started_at_s:.3f} (seconds since epoch)]\n")
@@ -38,7 +38,6 @@ def write_hlog(
         for endpoint, histogram in sorted(histograms.items()):
             file.write(f"Tag={_tag(endpoint)},")
             _write_interval(log, histogram, duration_s)
-    partial.replace(path)
 
 
 def _write_interval(log: HistogramLogWriter, histogram: Histogram, duration_s: float) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from loadtest.measure.whole_file import write_whole
+
 SCHEMA_VERSION = 1
 
 
@@ -208,7 +210,5 @@ class RunResult(msgspec.Struct, kw_only=True):
         return msgspec.json.decode(path.read_bytes(), type=cls)
 
     def write(self, path: Path) -> None:
-        """Write it to `path` whole or not at all (by rename), indented for people."""
-        partial = path.with_name(path.name + ".partial")
-        partial.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1))
-        partial.replace(path)
+        """Write it to `path` whole or not at all (by rename), indented for people. Raises `OSError`."""
+        write_whole(msgspec.json.format(msgspec.json.encode(self).decode(), indent=1), path)

@@ -67,6 +67,7 @@ class MasterRun:
         self.result: RunResult | None = None
         """The final result, once it is delivered."""
         self._slos = slos
+        self._undelivered = False
         self._abort = AbortDetector(aborts)
         self._judged_s = 0
         self._runner = runner
@@ -208,7 +209,11 @@ class MasterRun:
         result = self.live()
         result.run.duration_s = self.coordinator.scheduled_to_ns / NS_PER_S
         self.result = judge(result, self._slos, aborted=self.coordinator.aborted)
-        deliver(self.result, self.folder)
+        try:
+            deliver(self.result, self.folder)
+        except OSError as error:
+            self._undelivered = True
+            logger.error("could not write the result: %s", error)
 
     def announce(self) -> None:
         """Say how the run ended, once it has: on the terminal, and to a CI job that shows summaries."""
@@ -219,4 +224,6 @@ class MasterRun:
     @property
     def exit_code(self) -> ExitCode:
         """What the process should end with."""
+        if self._undelivered:
+            return ExitCode.INTERNAL_ERROR
         return ExitCode(self.result.exit_code) if self.result else ExitCode.ABORTED

@@ -9,10 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from loadtest.judge.compare import LEAST_RATIO, Comparison, Finding, Shift, Unit
+from loadtest.measure.whole_file import write_whole
 from loadtest.publish import wording
 from loadtest.publish.page import asset, policy, template
 from loadtest.publish.svg import MARGIN_BOTTOM, MARGIN_RIGHT, MARGIN_TOP, Plot, Scale, Size, linear_ticks
-from loadtest.publish.whole_file import write_whole
 
 _SENTENCES = {
     Finding.WORSE: "HEAD is worse than BASE",

@@ -13,11 +13,11 @@ from markupsafe import Markup
 
 from loadtest.judge.drift import find_drift
 from loadtest.measure.run_result import RunResult, TimelinePoint
+from loadtest.measure.whole_file import write_whole
 from loadtest.publish import charts, wording
 from loadtest.publish.page import asset, policy, template
 from loadtest.publish.svg import WIDE
 from loadtest.publish.timeline import end_s, ends_s, shown, thin
-from loadtest.publish.whole_file import write_whole
 
 TABLE_ROWS = 24
 QUANTILE_COLUMNS = (

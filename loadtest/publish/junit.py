@@ -8,8 +8,8 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from loadtest.measure.run_result import RunResult, SloResult
+from loadtest.measure.whole_file import write_whole
 from loadtest.publish import wording
-from loadtest.publish.whole_file import write_whole
 
 _XML_FORBIDS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF), "\ufffd")
 

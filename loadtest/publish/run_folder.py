@@ -12,6 +12,7 @@ from pathlib import Path
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.hlog import write_hlog
 from loadtest.measure.run_result import Buckets, RunResult
+from loadtest.measure.whole_file import write_whole
 from loadtest.publish import html, junit, summary
 
 RESULT = "result.json"
@@ -42,9 +43,8 @@ def draw(result: RunResult, folder: Path) -> None:
     _try("junit.xml", lambda: junit.write(result, folder / "junit.xml"))
     _try(
         "summary.md",
-        lambda: (folder / "summary.md").write_text(summary.markdown(result), encoding="utf-8"),
+        lambda: write_whole(summary.markdown(result), folder / "summary.md"),
     )
-
     _try("latency.hlog", lambda: _write_hlog(result, folder / "latency.hlog"))
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from json import loads
 from pathlib import Path
 
-import msgpack
+import msgspec
 import pytest
 import zmq
 
@@ -183,12 +183,12 @@ def _strange_messages(port: int) -> float:
     """What a stranger sends who speaks ZeroMQ: frames that are not Locust's, and Locust's that are not ours."""
     frames = [
         b"\xc1\xc1\xc1",
-        msgpack.dumps("hello"),
-        msgpack.dumps([1, 2]),
-        msgpack.dumps(["stats", None, "stranger"]),
-        msgpack.dumps(["exception", 7, "stranger"]),
-        msgpack.dumps(["singlesday_to_master", b"\xc1\xc1", "stranger"]),
-        msgpack.dumps(["singlesday_to_master", {"type": "Report"}, "stranger"]),
+        msgspec.msgpack.encode("hello"),
+        msgspec.msgpack.encode([1, 2]),
+        msgspec.msgpack.encode(["stats", None, "stranger"]),
+        msgspec.msgpack.encode(["exception", 7, "stranger"]),
+        msgspec.msgpack.encode(["singlesday_to_master", b"\xc1\xc1", "stranger"]),
+        msgspec.msgpack.encode(["singlesday_to_master", {"type": "Report"}, "stranger"]),
     ]
     context = zmq.Context()
     dealer = context.socket(zmq.DEALER)

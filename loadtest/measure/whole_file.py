@@ -1,0 +1,25 @@
+"""Files that are there whole or not at all, whatever ends the process that writes them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[str]]:
+    """A UTF-8 text file beside `path`, renamed into place at the end. Raises `OSError`, leaving nothing behind."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)  # on a full disk the next file may need its place
+        raise
+
+
+def write_whole(text: str, path: Path) -> None:
+    """Write `text` to `path` whole or not at all. Raises `OSError`."""
+    with whole_file(path) as file:
+        file.write(text)

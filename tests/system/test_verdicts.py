@@ -1,0 +1,276 @@
+"""Every way a run can end: the right exit code, and artefacts that are complete and valid, each time.
+
+Other files hold what they share with these: a run that passes and signals while it runs (`test_run.py`), a
+killed master (`test_checkpoint.py`).
+"""
+
+import contextlib
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import jsonschema_rs
+import psutil
+import pytest
+
+from loadtest.cli.children import wait_until
+from loadtest.cli.service import Service
+from loadtest.exit_codes import ExitCode
+from loadtest.measure.run_result import RunResult
+from loadtest.publish.schema import result_schema
+
+pytestmark = pytest.mark.slow
+
+PLAN = """
+name = "matrix"
+peak_tps = 20
+duration = "3s"
+virtual_users = 20
+patience_s = 2
+
+[profile]
+curve = "constant"
+
+[[scenario]]
+user = "loadtest.scenarios.shop:OrderOnly"
+"""
+ABORT = """
+[abort]
+unless = ["errors(*) < 50%"]
+after = "1s"
+"""
+QUICK_ABORT_S = 2.0
+ATTEMPTS = 3
+"""A machine that others use can make any short run INVALID: what it really comes to is then found anew."""
+
+
+@dataclass
+class Ended:
+    """A run that is over."""
+
+    code: int
+    output: str
+    folder: Path
+
+    @property
+    def result(self) -> RunResult:
+        return RunResult.read(self.folder / "result.json")
+
+
+class Run:
+    """`singlesday run` on a plan of three seconds, in a process."""
+
+    def __init__(self, out: Path, *flags: str, plan: str = PLAN) -> None:
+        out.mkdir(parents=True, exist_ok=True)
+        self._out = out / "runs"
+        path = out / "matrix.toml"
+        path.write_text(plan, encoding="utf-8")
+        command = [sys.executable, "-m", "loadtest.cli.main", "run", str(path), "--json", *flags]
+        self._log = out / "output.txt"
+        with self._log.open("w") as log:
+            self.process = subprocess.Popen(
+                [*command, "--out", str(self._out)], stdout=log, stderr=subprocess.STDOUT
+            )
+
+    @property
+    def output(self) -> str:
+        return self._log.read_text()
+
+    @property
+    def folder(self) -> Path:
+        (folder,) = self._out.iterdir()
+        return folder
+
+    def child(self, *words: str) -> psutil.Process | None:
+        """The newest process below this one whose command line holds all of `words`."""
+        found = []
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if set(words) <= set(process.cmdline()):
+                    found.append(process)
+        return found[-1] if found else None
+
+    def reached(self, t_s: float) -> bool:
+        """Whether the run has got to an offset, by its own progress."""
+        lines = [line for line in self.output.splitlines() if line.startswith("{")]
+        return bool(lines) and json.loads(lines[-1])["t_s"] >= t_s
+
+    def wait_until(self, condition: Callable[[], object]) -> None:
+        assert wait_until(lambda: bool(condition()), 60, 0.02), self.output
+
+    def end(self) -> Ended:
+        try:
+            code = self.process.wait(60)
+        finally:
+            self.process.kill()
+        return Ended(code, self.output, self.folder)
+
+
+def assert_artefacts(ended: Ended) -> None:
+    """Every file is there, is what it says it is, and agrees with the exit code."""
+    document = json.loads((ended.folder / "result.json").read_text())
+    jsonschema_rs.validate(result_schema(), document)
+    assert document["exit_code"] == ended.code, ended.output
+    suites = ET.parse(ended.folder / "junit.xml").getroot()  # noqa: S314  # our own output
+    problems = int(suites.get("failures", "")) + int(suites.get("errors", ""))
+    assert (problems == 0) == (ended.code == ExitCode.PASS)
+    assert "</html>" in (ended.folder / "report.html").read_text()
+    assert document["verdict"] in (ended.folder / "summary.md").read_text()
+    assert (ended.folder / "latency.hlog").stat().st_size > 0
+    assert not list(ended.folder.glob("*.partial"))
+    arrivals = ended.result.arrivals
+    assert arrivals.planned == arrivals.scheduled + arrivals.lost
+    assert arrivals.scheduled == arrivals.started + arrivals.dropped
+    assert arrivals.started == arrivals.ok + arrivals.failed + arrivals.cancelled
+
+
+def calm(attempt: Callable[[Path], Ended], folder: Path) -> Ended:
+    """The first attempt that is not INVALID, or else the last."""
+    for number in range(ATTEMPTS):
+        ended = attempt(folder / str(number))
+        if ended.code != ExitCode.INVALID:
+            break
+    return ended
+
+
+def test_a_missed_objective_is_10(tmp_path: Path) -> None:
+    ended = calm(lambda out: Run(out, "--peak-tps", "20", "--slo", "p99(POST /orders) < 1us").end(), tmp_path)
+    assert ended.code == ExitCode.SLO_FAIL, ended.output
+    assert_artefacts(ended)
+
+
+def test_a_worker_that_stood_still_makes_the_run_11(tmp_path: Path) -> None:
+    run = Run(tmp_path, "--peak-tps", "20", "--workers", "2")
+    run.wait_until(lambda: run.reached(1.0))
+    worker = run.child("--worker")
+    assert worker is not None
+    worker.suspend()
+    time.sleep(1.2)  # the fault itself: shorter than the lease, so that nobody takes its place
+    worker.resume()
+    ended = run.end()
+    assert ended.code == ExitCode.INVALID, ended.output
+    assert_artefacts(ended)
+
+
+def test_an_order_missing_from_the_database_is_13(tmp_path: Path) -> None:
+    ended = calm(_run_that_loses_an_order, tmp_path)
+    assert ended.code == ExitCode.AUDIT_MISMATCH, ended.output
+    assert ended.result.audit is not None
+    assert ended.result.audit.lost == 1
+    assert_artefacts(ended)
+    again = subprocess.run(
+        [sys.executable, "-m", "loadtest.cli.main", "audit", str(ended.folder)], capture_output=True
+    )
+    assert again.returncode == ExitCode.AUDIT_MISMATCH
+
+
+def _run_that_loses_an_order(out: Path) -> Ended:
+    run = Run(out, "--peak-tps", "20")
+    run.wait_until(lambda: run.reached(1.5))
+    with contextlib.closing(sqlite3.connect(run.folder / "orders.db", timeout=10)) as books, books:
+        books.execute("DELETE FROM shadow_orders WHERE rowid = (SELECT min(rowid) FROM shadow_orders)")
+    return run.end()
+
+
+@pytest.fixture
+def doomed(tmp_path: Path) -> Iterator[Service]:
+    """A service that a test will kill."""
+    service = Service(f"sqlite:///{tmp_path / 'orders.db'}", tmp_path / "service.log")
+    yield service
+    service.stop()
+
+
+def kill(service: Service) -> None:
+    """Kill a service and everything below it, as a crash of its machine would."""
+    supervisor = psutil.Process(service._child.process.pid)
+    for process in [supervisor, *supervisor.children(recursive=True)]:
+        process.kill()
+
+
+def test_a_target_that_dies_fails_the_run_and_does_not_end_it(doomed: Service, tmp_path: Path) -> None:
+    run = Run(tmp_path, "--peak-tps", "20", "--target", doomed.url, "--slo", "errors(*) < 1%")
+    run.wait_until(lambda: run.reached(1.5))
+    kill(doomed)
+    ended = run.end()
+    assert ended.code in (ExitCode.SLO_FAIL, ExitCode.INVALID), ended.output
+    assert ended.result.arrivals.failed > 0
+    assert_artefacts(ended)
+
+
+def test_a_sustained_breach_aborts_the_run_within_two_seconds_12(doomed: Service, tmp_path: Path) -> None:
+    plan = PLAN.replace("3s", "30s") + ABORT
+    run = Run(tmp_path, "--peak-tps", "20", "--target", doomed.url, plan=plan)
+    run.wait_until(lambda: run.reached(1.5))
+    kill(doomed)
+    ended = run.end()
+    assert ended.code == ExitCode.ABORTED, ended.output
+    assert_artefacts(ended)
+    failing = [point.t_s for point in ended.result.timeline if point.failures > point.requests / 2]
+    (aborted_s,) = [t_s for t_s, what in ended.result.events if "abort" in what]
+    sustained_s = min(failing) + 1
+    assert sustained_s <= aborted_s <= sustained_s + QUICK_ABORT_S
+
+
+def signalled(run: Run, at: Callable[[], object]) -> Ended:
+    run.wait_until(at)
+    run.process.send_signal(signal.SIGTERM)
+    return run.end()
+
+
+def test_a_signal_during_the_probe_ends_it_at_once_12(tmp_path: Path) -> None:
+    run = Run(tmp_path, "--peak-tps", "auto")
+    run.wait_until(lambda: run.child("loadtest.cli.probe"))
+    began_s = time.monotonic()
+    ended = signalled(run, lambda: True)
+    assert time.monotonic() - began_s < 4, "it waited for the probe"
+    assert ended.code == ExitCode.ABORTED, ended.output
+    assert_artefacts(ended)
+
+
+def test_a_signal_while_workers_are_awaited_is_12(tmp_path: Path) -> None:
+    run = Run(tmp_path, "--peak-tps", "20")
+    ended = signalled(run, lambda: run.child("--worker"))
+    assert ended.code == ExitCode.ABORTED, ended.output
+    assert_artefacts(ended)
+
+
+def test_a_signal_while_the_last_answers_are_awaited_is_harmless(tmp_path: Path) -> None:
+    run = Run(tmp_path, "--peak-tps", "20")
+    ended = signalled(run, lambda: run.reached(2.9))
+    assert ended.code in (ExitCode.PASS, ExitCode.INVALID, ExitCode.ABORTED), ended.output
+    assert_artefacts(ended)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 KiB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(place)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a small file system needs root")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_full_disk_is_said_and_is_no_pass(small_disk: Path, tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'orders.db'}"
+    command = [sys.executable, "-m", "loadtest.cli.main", "run", "smoke", "--duration", "4s"]
+    command += ["--peak-tps", "20", "--quiet", "--out", str(small_disk), "--store", store]
+    (small_disk / "ballast").write_bytes(
+        b"x" * 200_000
+    )  # leaves room for one result, not for a second beside it
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, env=os.environ)
+    assert done.returncode == ExitCode.INTERNAL_ERROR, done.stdout + done.stderr
+    assert "No space left" in done.stderr
+    assert not list(small_disk.glob("*/*.partial"))
+    assert RunResult.read(next(small_disk.glob("*/result.json"))).transactions.count > 0
+    assert "Traceback" not in done.stdout + done.stderr
