@@ -14,6 +14,7 @@ from loadtest.fleet.coordinator import Phase
 from loadtest.measure.run_result import RunResult
 from loadtest.plugin.master import MasterRun
 from loadtest.publish import live, prometheus
+from loadtest.records import is_request
 
 JUDGED_EVERY_S = 1.0
 FOLLOWED_EVERY_S = 0.5
@@ -46,7 +47,7 @@ class Observer:
         generator = result.generator
         known_s = since_s if run_id == run.info.id else float("-inf")
         history = self._histories.get(run.info.id)
-        singles = [e for name, e in result.endpoints.items() if not name.startswith("arrival ")]
+        singles = [e for name, e in result.endpoints.items() if is_request(name)]
         return live.Live(
             state=live.DONE if run.over else run.coordinator.phase.value,
             run=live.head(run.info, _curve(run)) if run_id != run.info.id else None,
