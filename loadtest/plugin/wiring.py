@@ -31,7 +31,7 @@ from loadtest.judge.slo_syntax import Slo, SloError, check, parse
 from loadtest.plan.plan_file import Plan, PlanError
 from loadtest.plan.target_rate import check_target_rate
 from loadtest.plugin.master import MasterRun
-from loadtest.plugin.onlookers import ExposedError, Onlookers
+from loadtest.plugin.onlookers import DoorError, Onlookers
 from loadtest.plugin.options import add_options, plan_from, with_form
 from loadtest.plugin.progress import LOCUSTS_OWN, show_progress
 from loadtest.plugin.worker import WorkerRun, add_user_classes
@@ -189,7 +189,7 @@ class Plugin:
             self._onlookers.open_web(
                 environment, options, lambda form: self.why_not(environment, options, form)
             )
-        except (ExposedError, OSError) as error:
+        except DoorError as error:
             refuse(error)
 
     def _on_signal(self, number: signal.Signals) -> None:
