@@ -100,7 +100,7 @@ class Run:
 
     def reached(self, t_s: float) -> bool:
         """Whether the run has got to an offset, by its own progress."""
-        lines = [line for line in self.output.splitlines() if line.startswith("{")]
+        lines = [line for line in self.output.splitlines() if line.startswith('{"t_s"')]
         return bool(lines) and json.loads(lines[-1])["t_s"] >= t_s
 
     def wait_until(self, condition: Callable[[], object]) -> None:
