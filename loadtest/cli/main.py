@@ -58,7 +58,7 @@ def run(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress, only the verdict.")] = False,
     json_lines: Annotated[
-        bool, typer.Option("--json", help="JSON lines only: progress each second, then the verdict.")
+        bool, typer.Option("--json", help="JSON lines: progress each second, the verdict.")
     ] = False,
     web: Annotated[bool, typer.Option("--web", help="Serve the Locust web UI instead of starting.")] = False,
     web_port: Annotated[int, typer.Option(help="Port of the web UI.")] = 8089,
