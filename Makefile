@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run test test-fast lint clean
+.PHONY: help setup run watch test test-fast lint clean drill
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -21,11 +21,17 @@ $(READY): pyproject.toml
 run: $(READY) ## Singles' Day against the sample order service, scaled to this machine (about two minutes)
 	$(BIN)/singlesday run
 
+watch: $(READY) ## The web UI, the order service and, if it is installed, Prometheus; says which addresses to open
+	$(BIN)/singlesday watch
+
 test: $(READY) ## All tests
 	$(BIN)/python -m pytest -q
 
 test-fast: $(READY) ## Tests without the slow ones
 	$(BIN)/python -m pytest -q -m "not slow"
+
+drill: $(READY) ## The long drills: a thousand kills and two hundred power cuts of the service
+	$(BIN)/python -m tests.target_service.drills --kills 1000 --power-cuts 200
 
 lint: $(READY) ## ruff and mypy --strict
 	$(BIN)/ruff check .

@@ -212,6 +212,8 @@ def written(value: float, unit: Unit) -> str:
             if value >= size:
                 return f"{value / size:.3g} {name}"
         return "0 s"
+    if unit is Unit.BYTES:
+        return f"{value / 2**20:,.3g} MiB"
     if unit is Unit.SHARE:
         return f"{value * 100:.3g} %"
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"

@@ -35,6 +35,8 @@ LEVELS = (
           (Query("(sum(rate(orders_commit_seconds_sum[$window])) / sum(rate(orders_commit_seconds_count[$window])))"
                  " >= 0", "commit"),),
           Unit.SECONDS),
+    Panel("Service memory", "Resident memory of the order service's workers: a leak shows over hours.",
+          (Query("sum(orders_memory_bytes)", "memory"),), Unit.BYTES),
     Panel("Workers", "Workers that serve the schedule.", (Query('loadtest_workers{run="$run"}', "workers"),),
           Unit.COUNT),
 )  # fmt: skip

@@ -30,6 +30,7 @@ class Unit(StrEnum):
     PER_S = "reqps"
     SHARE = "percentunit"
     COUNT = "short"
+    BYTES = "bytes"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,18 @@ process's monotonic clock (see `loadtest.clock`); no wall-clock time is ever sub
 
 from typing import NamedTuple
 
+ARRIVAL = "arrival"
+"""The method of the entry that a journey of several requests has as a whole."""
+FIRST_EVENT, NEXT_EVENT = "first event", "next event"
+"""The methods of what is timed within a stream: until its first event, and from one event to the next."""
+TIMED_BESIDES = frozenset([ARRIVAL, FIRST_EVENT, NEXT_EVENT])
+"""What is timed like a request and is none itself: sums over requests leave it out, or would count twice."""
+
+
+def is_request(endpoint: str) -> bool:
+    """Whether an endpoint, keyed `METHOD name`, counts requests."""
+    return not endpoint.startswith((f"{ARRIVAL} ", f"{FIRST_EVENT} ", f"{NEXT_EVENT} "))
+
 
 class Arrival(NamedTuple):
     """One intended start of a scenario, as the schedule planned it."""

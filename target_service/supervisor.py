@@ -33,6 +33,8 @@ KILL_AFTER_S = 3.0
 """How long after its drain should have ended a worker is killed."""
 
 EXIT_FAILURE = 1
+EXIT_TEMPORARY = 75
+"""EX_TEMPFAIL of sysexits.h: a worker's way to say that waiting may help."""
 EXIT_USAGE = 2
 
 log = logging.getLogger("orders.supervisor")
@@ -44,7 +46,11 @@ def backoff_s(crashes: int) -> float:
 
 
 class RefusedError(Exception):
-    """The first workers could not start as configured; they have said why."""
+    """A first worker could not start, and another would fare no better; it has said why."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"a worker could not start: exit code {code}")
+        self.code = code
 
 
 class Slot:
@@ -84,8 +90,8 @@ class Slot:
             started = clock()
             code = await self._run_once()
             self._metrics.blocks[self._number].clear_gauges()
-            if code == EXIT_USAGE and not self._was_ready:
-                raise RefusedError
+            if code > 0 and code != EXIT_TEMPORARY and not self._was_ready:
+                raise RefusedError(code)
             if self._replacing:
                 self._replacing = False
             elif not self._stopping.is_set():
@@ -187,8 +193,8 @@ async def supervise(config: Config) -> int:
         for listener in listeners:
             listener.close()
         return await _drain(slots, running, config.drain_s)
-    except RefusedError:
-        return EXIT_USAGE
+    except RefusedError as refusal:
+        return refusal.code
     finally:
         for slot in slots:
             slot.kill()

@@ -26,7 +26,7 @@ from target_service.faults import Drill
 from target_service.metrics import SharedMetrics, WorkerMetrics
 from target_service.store.base import StoreOpenError, StoreUnavailableError
 
-EXIT_FAILURE = 1
+EXIT_TEMPORARY = 75
 EXIT_USAGE = 2
 SWITCH_INTERVAL_S = 0.0005
 """How long the event loop may keep the interpreter lock from the store's thread (5 ms by default: as long as
@@ -63,7 +63,7 @@ def main() -> int:
         return EXIT_USAGE
     except StoreUnavailableError as error:
         sys.stderr.write(f"target_service: {error}\n")
-        return EXIT_FAILURE
+        return EXIT_TEMPORARY
     return 0
 
 

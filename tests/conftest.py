@@ -1,8 +1,8 @@
 """What holds for every test: this process stays as Python made it.
 
-Locust patches sockets, threads and time for gevent when it is imported. The test process needs real threads (it
-runs servers in them), so the import happens here, once, without the patching. The variable is gone again before
-any test starts a process of its own: those are patched, as they are for users.
+Locust patches sockets, threads and time for gevent when it is imported. The test process needs real threads
+(it runs servers in them), so the import happens here, once, without the patching. The variable is gone again
+before any test starts a process of its own: those are patched, as they are for users.
 """
 
 import os

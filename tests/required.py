@@ -5,13 +5,16 @@
 
 import os
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 
 
 def program(name: str) -> str:
     """The path of a program; skips the test (or fails it) where it is missing."""
-    path = shutil.which(name)
+    beside_python = str(Path(sys.executable).parent)  # programs of wheels, without the environment activated
+    path = shutil.which(name, path=os.pathsep.join([beside_python, os.environ.get("PATH", "")]))
     if path is None:
         reason = f"{name} is not on the path"
         if os.environ.get("REQUIRE_ALL") == "1":

@@ -6,13 +6,14 @@ GET a task) or `mix` (ten requests a task, two of them posting 4 KB and two fetc
 on. Our client also feeds a sink that counts each outcome in two histograms, as a run does, so that it is
 not flattered.
 
-At the end it writes `BENCH_RESULT`: requests, failures, and the CPU seconds of the time the load ran, which
-leaves out starting Python and Locust. `BENCH_WARMUP_S` seconds are left out as well.
+After `BENCH_WARMUP_S` seconds of load it measures for `BENCH_SECONDS`, writes requests, failures and CPU
+seconds of that stretch to `BENCH_RESULT`, and ends the run: starting Python and Locust is left out.
 """
 
 import json
 import os
 import resource
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,8 @@ from loadtest.records import Outcome
 CLIENTS: dict[str, type[Any]] = {"loadtest": FastHttpUser, "fast": LocustFastHttpUser, "http": HttpUser}
 ORDER = {"buyer_id": 123, "lines": [{"sku": "sku-000001", "quantity": 1}]}
 PAGE = b"x" * 4096
-WARMUP_S = float(os.environ.get("BENCH_WARMUP_S", "1"))
+WARMUP_S = float(os.environ["BENCH_WARMUP_S"])
 
-_begun: dict[str, float] = {}
 _response = Histogram()
 _service = Histogram()
 
@@ -85,29 +85,25 @@ def _requests(environment: Any) -> int:
     return int(environment.stats.total.num_requests)
 
 
+def _measure(environment: Any) -> None:
+    gevent.sleep(WARMUP_S)
+    cpu_s, wall_s, requests = _cpu_s(), time.monotonic(), _requests(environment)
+    gevent.sleep(float(os.environ["BENCH_SECONDS"]))
+    result = {
+        "requests": _requests(environment) - requests,
+        "failures": environment.stats.total.num_failures,
+        "cpu_s": _cpu_s() - cpu_s,
+        "wall_s": time.monotonic() - wall_s,
+    }
+    Path(os.environ["BENCH_RESULT"]).write_text(json.dumps(result))
+    environment.runner.quit()
+
+
 def _begin(environment: Any, **_kwargs: Any) -> None:
     if os.environ["BENCH_CLIENT"] == "loadtest":
         recorder_for(environment).sink = _count
-
-    def note() -> None:
-        _begun.update(cpu_s=_cpu_s(), requests=_requests(environment))
-
-    gevent.spawn_later(WARMUP_S, note)
+    gevent.spawn(_measure, environment)
 
 
-def _end(environment: Any, **_kwargs: Any) -> None:
-    result = {
-        "requests": _requests(environment) - _begun["requests"],
-        "failures": environment.stats.total.num_failures,
-        "cpu_s": _cpu_s() - _begun["cpu_s"],
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }
-    Path(os.environ["BENCH_RESULT"]).write_text(json.dumps(result))
-
-
-def _listen(event: Any, listener: Any) -> None:
-    event.add_listener(listener)
-
-
-_listen(events.test_start, _begin)
-_listen(events.test_stop, _end)
+_on_test_start: Any = events.test_start
+_on_test_start.add_listener(_begin)

@@ -23,6 +23,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+shadow = typer.Typer(help="The shadow tables of the order service.", no_args_is_help=True)
+app.add_typer(shadow, name="shadow")
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 AUTO = "auto"
@@ -123,6 +125,37 @@ def run(
 def serve(context: typer.Context) -> None:
     """Run the order service alone; takes the flags of `python -m target_service`."""
     os.execv(sys.executable, [sys.executable, "-m", "target_service", *context.args])  # noqa: S606
+
+
+@app.command()
+def watch(
+    workers: Annotated[int | None, typer.Option(min=1, help="Generator processes.")] = None,
+    service_workers: Annotated[int, typer.Option(min=1, help="Worker processes of the order service.")] = 1,
+    web_port: Annotated[int, typer.Option(help="Port of the web UI.")] = 8089,
+    prometheus_port: Annotated[int, typer.Option(help="Port of Prometheus.")] = 9090,
+    out: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("runs"),
+) -> None:
+    """Start the order service, the web UI and, if it is installed, Prometheus; say which addresses to open."""
+    from loadtest.cli import watch as watching  # noqa: PLC0415 - gevent and Locust take a second to import
+    from loadtest.cli.checks import BadFlagError  # noqa: PLC0415
+
+    options = watching.WatchOptions(
+        workers or default_workers(), service_workers, web_port, prometheus_port, out
+    )
+    try:
+        watching.watch(options, console)
+    except BadFlagError as error:
+        refuse(error)
+
+
+@shadow.command("purge", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def purge(
+    context: typer.Context,
+    run_id: Annotated[str, typer.Argument(help="The run's id: `run.id` in its result.json.", metavar="RUN")],
+) -> None:
+    """Remove what a load test left in the order service's shadow tables; takes --store DSN."""
+    command = [sys.executable, "-m", "target_service.purge", run_id, *context.args]
+    os.execv(sys.executable, command)  # noqa: S606 - our own program
 
 
 @app.command()

@@ -37,10 +37,12 @@ def _read(database: sqlite3.Connection, run_id: str) -> StoredBooks:
     keys: list[str] = []
     sold: Counter[int] = Counter()
     rows = database.execute(
-        "SELECT idempotency_key, lines, status FROM shadow_orders WHERE run_id = ?", (run_id,)
+        "SELECT idempotency_key, part, lines, status FROM shadow_orders WHERE run_id = ?", (run_id,)
     )
-    for key, lines, status in rows:
-        if key is not None:
+    for key, part, lines, status in rows:
+        if (
+            key is not None and part == 0
+        ):  # one checkout is several orders under one key, told apart by `part`
             keys.append(key)
         if status != "cancelled":
             for sku_no, units, _ in json.loads(lines):

@@ -39,8 +39,7 @@ from locust.user.task import (
 
 from loadtest.clock import Clock
 from loadtest.drive.open_loop import OpenLoop
-from loadtest.measure.window import ARRIVAL
-from loadtest.records import Arrival, Outcome
+from loadtest.records import ARRIVAL, TIMED_BESIDES, Arrival, Outcome
 
 _CONTROL_FLOW = (InterruptTaskSet, RescheduleTask, StopUser, StopTest)
 
@@ -124,7 +123,7 @@ class Serving:
         """Count one request of the calling greenlet's arrival."""
         seat = self._seats.get(getcurrent())
         if seat is not None:
-            seat.requests += 1
+            seat.requests += outcome.method not in TIMED_BESIDES
             if outcome.error is not None:
                 seat.failed = True
         if self._sink is not None:

@@ -34,7 +34,7 @@ from loadtest.drive.response import Call, Response, StreamedResponse, outcome_er
 from loadtest.drive.streams import EventParser, ServerSentEvent, iter_lines
 from loadtest.drive.tls import ContextFactory, tls_client
 from loadtest.drive.urls import Origin, base_url, target_of
-from loadtest.records import Outcome
+from loadtest.records import FIRST_EVENT, NEXT_EVENT, Outcome
 
 # The statuses FastHttpUser takes for success; a redirect that is not followed is among them.
 _GOOD_STATUSES = frozenset([200, 201, 202, 203, 204, 205, 206, 207, 208, 226, 301, 302, 303, 304, 307, 308])
@@ -231,7 +231,7 @@ class Session:
         headers = {"Accept": "text/event-stream", **(kwargs.pop("headers", None) or {})}
         response = self.request(method, url, name=name, stream=True, headers=headers, **kwargs)
         response.raise_for_status()
-        gap = Outcome("first event", name, intended_ns, response.sent_ns, 0, 0, None)
+        gap = Outcome(FIRST_EVENT, name, intended_ns, response.sent_ns, 0, 0, None)
         parser = EventParser()
         try:
             for line in iter_lines(response.iter_content(decode_content=False)):
@@ -239,7 +239,7 @@ class Session:
                 if event is not None:
                     now_ns = self._now_ns()
                     self._recorder.record(gap._replace(done_ns=now_ns, response_bytes=len(event.data)))
-                    gap = Outcome("next event", name, now_ns, now_ns, 0, 0, None)
+                    gap = Outcome(NEXT_EVENT, name, now_ns, now_ns, 0, 0, None)
                     yield event._replace(received_ns=now_ns)
         except OSError as error:
             self._recorder.record(gap._replace(done_ns=self._now_ns(), error=outcome_error(error)), error)

@@ -5,17 +5,18 @@ again and ignored; a number that never came by the time the worker's final repor
 a gap is INVALID, because nobody can say what was in it.
 """
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from loadtest.fleet.messages import Report, unpack_second
+from loadtest.fleet.messages import ParsedSecond, Report, add_parsed, parse_second
 from loadtest.fleet.timeline import Timeline
+from loadtest.measure import codec
 from loadtest.measure.histogram import Histogram
-from loadtest.measure.window import Second
+from loadtest.measure.window import COUNTERS, Second
 
-IDENTITY = ("scheduled", "started", "dropped", "ok", "failed", "cancelled")
-"""The counters that have to add up at the end of a run (DESIGN section 3)."""
+_STARTED = COUNTERS.index("started")
+_TRANSACTIONS_OK = COUNTERS.index("transactions_ok")
 CPU_SAMPLES = 10
 """Reports, two a second: CPU is judged over any five seconds (DESIGN section 3)."""
 
@@ -30,15 +31,19 @@ class WorkerBook:
     ended_ns: int = 0
     in_flight: int = 0
     backlog: int = 0
-    started: int = 0
     cpu: float = 0.0
     cpu_max: float = 0.0
     cpu_wait_max: float = 0.0
     dispatch_lag: Histogram = field(default_factory=Histogram)
-    counted: Counter[str] = field(default_factory=Counter)
-    """Sums of the `IDENTITY` counters of its seconds."""
+    counted: list[int] = field(default_factory=lambda: [0] * len(COUNTERS))
+    """Sums of the counters of its seconds, in the order of `window.COUNTERS`."""
     _cpu: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=CPU_SAMPLES))
     _contiguous: int = 0
+
+    @property
+    def started(self) -> int:
+        """Arrivals that it has started."""
+        return self.counted[_STARTED]
 
     @property
     def gaps(self) -> int:
@@ -75,44 +80,39 @@ class Merge:
 
     `stretches` are the (from_s, to_s) whose sums are wanted too, to whole seconds: `stretch_totals` has them in
     the same order.
+
+    A thousand workers send forty thousand histograms a second, so each is added to one place only: what has come
+    of its second since somebody last looked. Looking spreads those few sums over totals, stretches and timeline.
     """
 
     def __init__(self, stretches: Sequence[tuple[float, float]] = ()) -> None:
-        self.total = Second(0)
-        self.stretch_totals = [Second(0) for _ in stretches]
-        self._stretches = [(round(from_s), round(to_s)) for from_s, to_s in stretches]
-        self.timeline = Timeline()
         self.workers: dict[str, WorkerBook] = {}
         self.best_second: tuple[int, int] = (0, 0)
+        self._total = Second(0)
+        self._stretches = [(round(from_s), round(to_s)) for from_s, to_s in stretches]
+        self._stretch_totals = [Second(0) for _ in stretches]
+        self._timeline = Timeline()
+        self._fresh: dict[int, Second] = {}
         self._transactions: dict[int, int] = {}
+        self._in_flight = self._backlog = 0
 
-    def fold(self, worker: str, report: Report) -> bool:
-        """Add a report to the books; False if it was there already. Raises `MessageError`, adding nothing."""
-        seconds = [unpack_second(packed) for packed in report.seconds]
-        book = self.workers.setdefault(worker, WorkerBook(worker))
-        if not book.first_sight(report.number):
-            return False
-        for second in seconds:
-            self._add(book, second)
-        self._note_state(book, report)
-        return True
+    @property
+    def total(self) -> Second:
+        """Everything."""
+        self._spread()
+        return self._total
 
-    def write_off(self) -> None:
-        """Settle the arrivals of workers that never sent a final report, or of which a report is missing.
+    @property
+    def stretch_totals(self) -> list[Second]:
+        """What was intended in each stretch."""
+        self._spread()
+        return self._stretch_totals
 
-        To be called once, at the end. What such a worker had in flight is cancelled, what waited there is
-        dropped; an arrival whose beginning was in a missing report, and its end was not, did begin.
-        """
-        for book in self.workers.values():
-            counted = book.counted
-            ended = counted["ok"] + counted["failed"] + counted["cancelled"]
-            self.total.cancelled += max(counted["started"] - ended, 0)
-            unseen = max(ended - counted["started"], 0)
-            self.total.started += unseen
-            reached = counted["started"] + unseen + counted["dropped"]
-            self.total.dropped += max(counted["scheduled"] - reached, 0)
-            self.total.scheduled += max(reached - counted["scheduled"], 0)
-            counted.clear()
+    @property
+    def timeline(self) -> Timeline:
+        """Everything second by second."""
+        self._spread()
+        return self._timeline
 
     @property
     def gaps(self) -> int:
@@ -124,31 +124,75 @@ class Merge:
         """Transactions that succeeded in the best whole second."""
         return float(self.best_second[1])
 
-    def _add(self, book: WorkerBook, second: Second) -> None:
-        self.total.add(second)
-        for (from_s, to_s), stretch in zip(self._stretches, self.stretch_totals, strict=True):
-            if from_s <= second.index < to_s:
-                stretch.add(second)
-        self.timeline.add(second)
-        book.started += second.started
-        for name in IDENTITY:
-            book.counted[name] += getattr(second, name)
-        book.dispatch_lag.merge(second.dispatch_lag)
-        count = self._transactions.get(second.index, 0) + second.transactions_ok
-        self._transactions[second.index] = count
+    def fold(self, worker: str, report: Report) -> bool:
+        """Add a report to the books; False if it was there already. Raises `MessageError`, adding nothing."""
+        seconds = [parse_second(packed) for packed in report.seconds]
+        book = self.workers.setdefault(worker, WorkerBook(worker))
+        if not book.first_sight(report.number):
+            return False
+        for second in seconds:
+            self._add(book, second)
+        self._note_state(book, report)
+        return True
+
+    def write_off(self) -> None:
+        """Settle the arrivals of workers that never sent a final report, or of which a report is missing.
+
+        To be called at the end. What such a worker had in flight is cancelled, what waited there is dropped; an
+        arrival whose beginning was in a missing report, and its end was not, did begin.
+        """
+        total = self.total
+        for book in self.workers.values():
+            seen = dict(zip(COUNTERS, book.counted, strict=True))
+            ended = seen["ok"] + seen["failed"] + seen["cancelled"]
+            started = max(seen["started"], ended)
+            scheduled = max(seen["scheduled"], started + seen["dropped"])
+            settled = {
+                **seen,
+                "scheduled": scheduled,
+                "started": started,
+                "dropped": scheduled - started,
+                "cancelled": started - seen["ok"] - seen["failed"],
+            }
+            book.counted = list(settled.values())
+            for name, count in settled.items():
+                setattr(total, name, getattr(total, name) + count - seen[name])
+
+    def _add(self, book: WorkerBook, parsed: ParsedSecond) -> None:
+        index, counters = parsed.packed.index, parsed.packed.counters
+        fresh = self._fresh.get(index)
+        if fresh is None:
+            fresh = self._fresh[index] = Second(index)
+        add_parsed(fresh, parsed)
+        codec.add(book.dispatch_lag, parsed.dispatch_lag)
+        book.counted = [sum(pair) for pair in zip(book.counted, counters, strict=True)]
+        self._note_transactions(index, counters[_TRANSACTIONS_OK])
+
+    def _note_transactions(self, index: int, transactions: int) -> None:
+        count = self._transactions.get(index, 0) + transactions
+        self._transactions[index] = count
         if count > self.best_second[1]:
-            self.best_second = (second.index, count)
+            self.best_second = (index, count)
         if len(self._transactions) > 120:  # two minutes: later than that no report is on its way
             self._transactions.pop(min(self._transactions))
 
     def _note_state(self, book: WorkerBook, report: Report) -> None:
+        self._in_flight += report.in_flight - book.in_flight
+        self._backlog += report.backlog - book.backlog
         book.in_flight, book.backlog = report.in_flight, report.backlog
         book.sample_cpu(report.cpu, report.cpu_wait)
         if report.final:
             book.final, book.ended_ns = True, report.ended_ns
         if report.seconds:
-            self.timeline.note_gauges(
-                max(packed.index for packed in report.seconds),
-                sum(b.in_flight for b in self.workers.values()),
-                sum(b.backlog for b in self.workers.values()),
-            )
+            newest = max(packed.index for packed in report.seconds)
+            self._timeline.note_gauges(newest, self._in_flight, self._backlog)
+
+    def _spread(self) -> None:
+        """Add what has come since the last look to everything that is looked at."""
+        while self._fresh:
+            index, second = self._fresh.popitem()
+            self._total.add(second)
+            for (from_s, to_s), stretch in zip(self._stretches, self._stretch_totals, strict=True):
+                if from_s <= index < to_s:
+                    stretch.add(second)
+            self._timeline.add(second)

@@ -6,10 +6,12 @@ time zero; only `Assign.zero_wall_ns` is a wall-clock instant, because it is the
 must agree on.
 """
 
+from typing import NamedTuple
+
 import msgspec
 
 from loadtest.measure import codec
-from loadtest.measure.window import COUNTERS, EndpointSecond, Second
+from loadtest.measure.window import COUNTERS, Second
 
 MAX_MESSAGE_BYTES = 16 << 20
 
@@ -143,28 +145,47 @@ def pack_second(second: Second) -> PackedSecond:
     )
 
 
-def unpack_second(packed: PackedSecond) -> Second:
-    """The `Second` that was packed. Raises `MessageError` when it cannot have been made by `pack_second`."""
+class ParsedSecond(NamedTuple):
+    """A `PackedSecond` that was found to be one, histograms included: adding it to another cannot fail."""
+
+    packed: PackedSecond
+    dispatch_lag: codec.Parsed
+    queueing: codec.Parsed
+    latencies: list[tuple[codec.Parsed, codec.Parsed]]
+    """(response, service) of each endpoint."""
+
+
+def parse_second(packed: PackedSecond) -> ParsedSecond:
+    """Check a second completely. Raises `MessageError` when it cannot have been made by `pack_second`."""
     _check_counts(packed)
-    second = Second(packed.index)
-    for name, count in zip(COUNTERS, packed.counters, strict=True):
-        setattr(second, name, count)
+    parse = codec.parse
     try:
-        second.dispatch_lag, second.queueing = (
-            codec.decode(packed.dispatch_lag),
-            codec.decode(packed.queueing),
-        )
-        for entry in packed.endpoints:
-            second.endpoints[entry.method, entry.name] = EndpointSecond(
-                requests=entry.requests,
-                failures=sum(entry.errors.values()),
-                response_bytes=entry.response_bytes,
-                errors=entry.errors,
-                response=codec.decode(entry.response),
-                service=codec.decode(entry.service),
-            )
+        latencies = [(parse(entry.response), parse(entry.service)) for entry in packed.endpoints]
+        return ParsedSecond(packed, parse(packed.dispatch_lag), parse(packed.queueing), latencies)
     except ValueError as error:
         raise MessageError(f"a histogram in second {packed.index}: {error}") from error
+
+
+def add_parsed(second: Second, parsed: ParsedSecond) -> None:
+    """Add what a worker packed to `second`, without building a `Second` of it."""
+    for name, count in zip(COUNTERS, parsed.packed.counters, strict=True):
+        setattr(second, name, getattr(second, name) + count)
+    codec.add(second.dispatch_lag, parsed.dispatch_lag)
+    codec.add(second.queueing, parsed.queueing)
+    for entry, (response, service) in zip(parsed.packed.endpoints, parsed.latencies, strict=True):
+        endpoint = second.endpoint((entry.method, entry.name))
+        endpoint.requests += entry.requests
+        endpoint.response_bytes += entry.response_bytes
+        for error, count in entry.errors.items():
+            endpoint.add_error(error, count)
+        codec.add(endpoint.response, response)
+        codec.add(endpoint.service, service)
+
+
+def unpack_second(packed: PackedSecond) -> Second:
+    """The `Second` that was packed. Raises `MessageError` when it cannot have been made by `pack_second`."""
+    second = Second(packed.index)
+    add_parsed(second, parse_second(packed))
     return second
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from loadtest.measure import codec
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.run_result import TimelinePoint
-from loadtest.measure.window import ARRIVAL, Second
+from loadtest.measure.window import Second
+from loadtest.records import TIMED_BESIDES
 
 MAX_BINS = 3_600
 WHOLE_SECONDS = 30
@@ -157,7 +158,7 @@ def _point(from_s: int, length_s: int, bin_: _Bin, planned: PlannedTransactions)
 
 def _reduced(second: Second, in_flight: int, backlog: int) -> _Bin:
     response = Histogram()
-    endpoints = [e for (method, _), e in second.endpoints.items() if method != ARRIVAL]
+    endpoints = [e for (method, _), e in second.endpoints.items() if method not in TIMED_BESIDES]
     for endpoint in endpoints:
         response.merge(endpoint.response)
     return _Bin(

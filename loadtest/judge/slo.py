@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from loadtest.judge.drift import LEAST_DURATION_S, find_drift
 from loadtest.judge.slo_syntax import DRIFT, Slo, SloError, check, matches, parse
 from loadtest.measure.run_result import Buckets, Endpoint, RunResult, SloResult, Stretch
+from loadtest.records import is_request
 
 __all__ = [
     "Slo",
@@ -29,9 +30,6 @@ __all__ = [
     "wanted_stretches",
     "with_unit",
 ]
-
-ARRIVAL_PREFIX = "arrival "
-"""Entries that time a whole journey; `*` leaves them out, or every journey would count twice."""
 
 NAMED_QUANTILES = {0.5: "p50", 0.9: "p90", 0.95: "p95", 0.99: "p99", 0.999: "p99_9", 0.9999: "p99_99"}
 
@@ -195,11 +193,11 @@ def _observe(slo: Slo, stretch: Stretch | None) -> float | None:
 def _chosen(pattern: str, endpoints: dict[str, Endpoint]) -> list[Endpoint]:
     if pattern in endpoints:
         return [endpoints[pattern]]
-    journeys = pattern.startswith(ARRIVAL_PREFIX)
+    besides = not is_request(pattern)
     return [
         endpoint
         for name, endpoint in endpoints.items()
-        if matches(pattern, name) and (journeys or not name.startswith(ARRIVAL_PREFIX))
+        if matches(pattern, name) and (besides or is_request(name))
     ]
 
 

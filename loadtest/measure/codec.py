@@ -12,6 +12,7 @@ import sys
 from array import array
 from collections.abc import Iterable
 from struct import Struct, error
+from typing import NamedTuple
 
 from loadtest.measure.histogram import BUCKETS, MAX_US, Histogram, bucket_of
 
@@ -57,6 +58,25 @@ def decode(data: bytes) -> Histogram:
 
 def merge_into(histogram: Histogram, data: bytes) -> None:
     """Add an encoded histogram to another one, without building it. Raises CodecError, adding nothing."""
+    add(histogram, parse(data))
+
+
+class Parsed(NamedTuple):
+    """An encoded histogram that was found to be one: what `add` adds."""
+
+    hit: list[int]
+    """Buckets, ascending."""
+    numbers: list[int]
+    """How often each was hit."""
+    min_us: int
+    max_us: int
+    sum_us: int
+    below: int
+    above: int
+
+
+def parse(data: bytes) -> Parsed:
+    """Check the bytes of a histogram completely. Raises CodecError."""
     if len(data) < _HEADER.size:
         raise CodecError(f"expected a histogram of at least {_HEADER.size} bytes, got {len(data)}")
     version, width, buckets, min_us, max_us, count, sum_us, below, above = _HEADER.unpack_from(data)
@@ -66,16 +86,21 @@ def merge_into(histogram: Histogram, data: bytes) -> None:
         raise CodecError(f"a histogram of {buckets} buckets cannot have {len(data)} bytes")
     split = _HEADER.size + 2 * buckets
     hit = _from_bytes("H", data[_HEADER.size : split])
-    numbers = _from_bytes(_COUNT_TYPES[width], data[split:])
+    numbers = list(data[split:]) if width == 1 else _from_bytes(_COUNT_TYPES[width], data[split:])
     if sum(numbers) != count or 0 in numbers or below + above > count:
         raise CodecError(f"the counts of a histogram do not add up to its {count} values")
-    if not count:
-        if (min_us, max_us, sum_us) != (MAX_US, 0, 0):
-            raise CodecError("an empty histogram has no minimum, maximum and sum")
-        return
-    _check_range(hit, min_us, max_us)
-    if not count * min_us <= sum_us <= count * max_us:
-        raise CodecError(f"{count} values from {min_us} to {max_us} us cannot add up to {sum_us} us")
+    if count:
+        _check_range(hit, min_us, max_us)
+        if not count * min_us <= sum_us <= count * max_us:
+            raise CodecError(f"{count} values from {min_us} to {max_us} us cannot add up to {sum_us} us")
+    elif (min_us, max_us, sum_us) != (MAX_US, 0, 0):
+        raise CodecError("an empty histogram has no minimum, maximum and sum")
+    return Parsed(hit, numbers, min_us, max_us, sum_us, below, above)
+
+
+def add(histogram: Histogram, parsed: Parsed) -> None:
+    """Count everything that a parsed histogram counted."""
+    hit, numbers, min_us, max_us, sum_us, below, above = parsed
     counts = histogram.counts
     for bucket, n in zip(hit, numbers, strict=True):
         counts[bucket] += n

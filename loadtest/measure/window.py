@@ -25,8 +25,6 @@ MAX_ERRORS = 50
 MAX_NAME = 500
 """Characters of a method, a name or an error class that are kept."""
 OVERFLOW = "(too many to list)"
-ARRIVAL = "arrival"
-"""The method of the entry that a journey of several requests has as a whole; it is not a request itself."""
 
 EndpointKey = tuple[str, str]
 """(method, name)."""

@@ -13,8 +13,10 @@ from loadtest.fleet.coordinator import Phase
 from loadtest.measure.run_result import RunResult
 from loadtest.plugin.master import MasterRun
 from loadtest.publish import live, prometheus
+from loadtest.records import is_request
 
 JUDGED_EVERY_S = 1.0
+FOLLOWED_EVERY_S = 0.5
 CURVE_POINTS = 300
 
 
@@ -42,7 +44,7 @@ class Observer:
         result, generator = self.judged(run), self.judged(run).generator
         known_s = since_s if run_id == run.info.id else float("-inf")
         history = self._histories.get(run.info.id)
-        singles = [e for name, e in result.endpoints.items() if not name.startswith("arrival ")]
+        singles = [e for name, e in result.endpoints.items() if is_request(name)]
         return live.Live(
             state=live.DONE if run.over else run.coordinator.phase.value,
             run=live.head(run.info, _curve(run)) if run_id != run.info.id else None,
@@ -104,7 +106,7 @@ class Observer:
         while not run.over:
             known = list(timeline.recent_points(live.LATE_S, run.planned_transactions))
             history.update(known[:-1])  # the newest second has not been reported by every worker
-            gevent.sleep(1.0)
+            gevent.sleep(FOLLOWED_EVERY_S)
         history.update(timeline.recent_points(live.LATE_S, run.planned_transactions))
         self.finished.append(run)
 

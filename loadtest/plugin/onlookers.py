@@ -60,6 +60,7 @@ class Onlookers:
             view=self.observer.view,
             check_start=check_start,
             reports=lambda: {run.folder.name: run.folder for run in self.observer.finished},
+            login=web.auth_required_if_enabled,
             token=options.web_token,
         )
         self._web = True

@@ -9,8 +9,9 @@ from rich.console import Console
 
 from loadtest.fleet.coordinator import Phase
 from loadtest.measure.histogram import Histogram
-from loadtest.measure.window import ARRIVAL, Second
+from loadtest.measure.window import Second
 from loadtest.publish.console import LiveView, Mode, Progress
+from loadtest.records import TIMED_BESIDES
 
 if TYPE_CHECKING:  # the master shows itself; importing it here for real would be a circle
     from loadtest.plugin.master import MasterRun
@@ -67,6 +68,6 @@ def _merged_response(seconds: list[Second]) -> Histogram:
     merged = Histogram()
     for second in seconds:
         for (method, _), endpoint in second.endpoints.items():
-            if method != ARRIVAL:
+            if method not in TIMED_BESIDES:
                 merged.merge(endpoint.response)
     return merged

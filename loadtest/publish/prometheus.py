@@ -26,7 +26,8 @@ from prometheus_client.registry import Collector
 
 from loadtest.measure.histogram import Histogram, upper_us
 from loadtest.measure.run_result import RunInfo, SloResult
-from loadtest.measure.window import ARRIVAL, EndpointSecond, Second
+from loadtest.measure.window import EndpointSecond, Second
+from loadtest.records import is_request
 
 BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the buckets of response and service time."""
@@ -114,7 +115,7 @@ def _transactions(reading: Reading, add: Add) -> None:
 
 def _requests(reading: Reading, add: Add) -> None:
     for name, endpoint in endpoints([reading.total]).items():
-        if not name.startswith(f"{ARRIVAL} "):  # a journey is made of requests and is none itself
+        if is_request(name):
             add(endpoint.requests - endpoint.failures, name, "ok")
             add(endpoint.failures, name, "failed")
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import flask
+import flask.typing
 import jinja2
 import msgspec
 from werkzeug.exceptions import NotFound
@@ -44,6 +45,8 @@ View = Callable[[str, float], Live]
 """(run the page knows, up to which second) -> what is new."""
 CheckStart = Callable[[Mapping[str, str]], str | None]
 """Form fields -> why this cannot be started; None if it can."""
+Login = Callable[[Callable[[], None]], Callable[[], flask.typing.ResponseReturnValue | None]]
+"""Wraps a view as Locust does with `--web-login`: who is not logged in is sent to the login instead."""
 Reports = Callable[[], Mapping[str, Path]]
 """The folders of this session's finished runs by name."""
 
@@ -55,13 +58,14 @@ def install(
     view: View,
     check_start: CheckStart,
     reports: Reports,
+    login: Login = lambda view: view,
     token: str = "",
 ) -> None:
     """Add the page and the guard to Locust's app, before it serves. With `token`, everyone must give it.
 
     `prefix` is what Locust's own pages begin with (`--web-base-path`), mostly empty.
     """
-    app.register_blueprint(_pages(view, reports), url_prefix=f"{prefix}/peak")
+    app.register_blueprint(_pages(view, reports, login), url_prefix=f"{prefix}/peak")
     app.before_request(lambda: _refused(token))
     app.before_request(lambda: _bad_start(check_start))
     app.after_request(_with_link)
@@ -69,8 +73,13 @@ def install(
     app.after_request_funcs.setdefault(None, []).insert(0, _without_cors)
 
 
-def _pages(view: View, reports: Reports) -> flask.Blueprint:
+def _pages(view: View, reports: Reports, login: Login) -> flask.Blueprint:
     pages = flask.Blueprint("peak", __name__)
+    logged_in = login(lambda: None)
+
+    @pages.before_request
+    def only_who_is_logged_in() -> flask.typing.ResponseReturnValue | None:
+        return None if flask.request.endpoint == "peak.health" else logged_in()
 
     @pages.get("/", strict_slashes=False)
     def page() -> flask.Response:

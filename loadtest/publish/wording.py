@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from loadtest.judge.drift import Trend
-from loadtest.judge.slo import ARRIVAL_PREFIX, SloError, parse, with_unit
+from loadtest.judge.slo import SloError, parse, with_unit
 from loadtest.measure.run_result import Audit, Endpoint, RunResult, SloResult
+from loadtest.records import is_request
 
 RECORD_TPS = 583_000
 """Orders a second at the peak of Singles' Day 2020, 26 s after midnight: S, TRAFFIC.md source 29."""
@@ -143,7 +144,7 @@ def main_endpoint(result: RunResult) -> tuple[str, Endpoint] | None:
 
 def total_requests(result: RunResult) -> tuple[int, int]:
     """(requests, failures) over every endpoint; journeys, which are made of them, are not counted again."""
-    single = [e for name, e in result.endpoints.items() if not name.startswith(ARRIVAL_PREFIX)]
+    single = [e for name, e in result.endpoints.items() if is_request(name)]
     return sum(e.requests for e in single), sum(e.failures for e in single)
 
 

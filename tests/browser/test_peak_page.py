@@ -12,7 +12,7 @@ from tests.system.locust_fleet import fleet, wait_until
 from tests.target_service.service_process import ROOT, ask, running
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, FloatRect, Page
 
 WAIT_MS = 20_000
 SCREENSHOTS = "UPDATE_SCREENSHOTS"
@@ -63,7 +63,8 @@ def completed_line(page: "Page") -> str:
 def keep(page: "Page", name: str) -> None:
     if os.environ.get(SCREENSHOTS):
         page.wait_for_timeout(1500)  # a person wants to see a curve, not its beginning
-        page.screenshot(path=ROOT / "docs" / name, clip={"x": 0, "y": 0, "width": 1200, "height": 1000})
+        clip: FloatRect = {"x": 0, "y": 0, "width": 1200, "height": 1480}
+        page.screenshot(path=ROOT / "docs" / name, full_page=True, clip=clip)
 
 
 @pytest.mark.slow

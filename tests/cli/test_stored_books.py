@@ -10,7 +10,7 @@ from loadtest.judge.audit import StockLine
 
 SCHEMA = """
 CREATE TABLE orders (idempotency_key TEXT, lines TEXT, status TEXT);
-CREATE TABLE shadow_orders (run_id TEXT, idempotency_key TEXT, lines TEXT, status TEXT);
+CREATE TABLE shadow_orders (run_id TEXT, idempotency_key TEXT, part INTEGER, lines TEXT, status TEXT);
 CREATE TABLE shadow_stock (run_id TEXT, sku_no INTEGER, initial INTEGER, available INTEGER);
 """
 
@@ -27,9 +27,9 @@ def database(tmp_path: Path, *statements: str) -> str:
 def test_the_orders_and_stock_of_one_run_are_read(tmp_path: Path) -> None:
     dsn = database(
         tmp_path,
-        "INSERT INTO shadow_orders VALUES ('r1', 'r1:b:0', '[[1, 2, 100]]', 'created')",
-        "INSERT INTO shadow_orders VALUES ('r1', 'r1:b:1', '[[1, 1, 100], [7, 1, 50]]', 'paid')",
-        "INSERT INTO shadow_orders VALUES ('r2', 'r2:b:0', '[[1, 5, 100]]', 'created')",
+        "INSERT INTO shadow_orders VALUES ('r1', 'r1:b:0', 0, '[[1, 2, 100]]', 'created')",
+        "INSERT INTO shadow_orders VALUES ('r1', 'r1:b:1', 0, '[[1, 1, 100], [7, 1, 50]]', 'paid')",
+        "INSERT INTO shadow_orders VALUES ('r2', 'r2:b:0', 0, '[[1, 5, 100]]', 'created')",
         "INSERT INTO shadow_stock VALUES ('r1', 1, 10, 7)",
         "INSERT INTO shadow_stock VALUES ('r1', 7, 10, 9)",
     )
@@ -42,12 +42,24 @@ def test_the_orders_and_stock_of_one_run_are_read(tmp_path: Path) -> None:
 def test_cancelled_orders_are_stored_but_sell_nothing(tmp_path: Path) -> None:
     dsn = database(
         tmp_path,
-        "INSERT INTO shadow_orders VALUES ('r1', 'r1:b:0', '[[1, 2, 100]]', 'cancelled')",
+        "INSERT INTO shadow_orders VALUES ('r1', 'r1:b:0', 0, '[[1, 2, 100]]', 'cancelled')",
         "INSERT INTO shadow_stock VALUES ('r1', 1, 10, 10)",
     )
     books = read_stored_books(dsn, "r1")
     assert list(books.keys) == ["r1:b:0"]
     assert books.stock[0].sold == 0
+
+
+def test_the_orders_of_one_checkout_are_one_key(tmp_path: Path) -> None:
+    dsn = database(
+        tmp_path,
+        "INSERT INTO shadow_orders VALUES ('r1', 'r1:b:0', 0, '[[1, 2, 100]]', 'created')",
+        "INSERT INTO shadow_orders VALUES ('r1', 'r1:b:0', 1, '[[1, 1, 100]]', 'created')",
+        "INSERT INTO shadow_stock VALUES ('r1', 1, 10, 7)",
+    )
+    books = read_stored_books(dsn, "r1")
+    assert list(books.keys) == ["r1:b:0"]
+    assert books.stock[0].oversold == 0
 
 
 def test_an_order_of_the_run_among_the_live_ones_is_a_leak(tmp_path: Path) -> None:

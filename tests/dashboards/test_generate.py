@@ -1,6 +1,7 @@
 """The generated JSON: the same bytes each time, and what Grafana needs in it."""
 
 import json
+import re
 from collections import Counter
 
 import pytest
@@ -8,7 +9,9 @@ import pytest
 from dashboards.catalogue import DASHBOARDS
 from dashboards.generate import FOLDER, main
 from dashboards.grafana import as_json
+from dashboards.metric_reference import reference
 from dashboards.spec import Dashboard
+from target_service.metrics import SharedMetrics, SummedMetrics, Supervision
 
 UIDS = [dashboard.uid for dashboard in DASHBOARDS]
 
@@ -48,3 +51,21 @@ def test_panels_have_ids_units_words_and_a_place_of_their_own(dashboard: Dashboa
 def test_every_variable_that_a_query_uses_is_defined(dashboard: Dashboard) -> None:
     defined = {variable["name"] for variable in json.loads(as_json(dashboard))["templating"]["list"]}
     assert defined == {"datasource", *(variable.name for variable in dashboard.variables)}
+
+
+def test_the_reference_names_every_metric_that_the_service_exposes() -> None:
+    exposed = SummedMetrics(SharedMetrics.create(1).blocks, Supervision()).collect()
+    names = {f"{family.name}{'_total' if family.type == 'counter' else ''}" for family in exposed}
+    assert all(f"`{name}`" in reference() for name in names)
+
+
+def test_every_metric_that_a_query_uses_is_in_the_reference() -> None:
+    text = reference()
+    used = {
+        re.sub(r"_(bucket|sum|count)$", "", name)
+        for dashboard in DASHBOARDS
+        for panel in dashboard.panels
+        for query in panel.queries
+        for name in re.findall(r"\b(?:loadtest|orders)_\w+", query.expr)
+    }
+    assert {name for name in used if f"`{name}`" not in text} == set()

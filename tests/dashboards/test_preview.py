@@ -44,6 +44,7 @@ def test_a_prometheus_that_is_not_there_is_said_to_be(
         (0.0012, Unit.SECONDS, "1.2 ms"),
         (0, Unit.SECONDS, "0 s"),
         (0.45, Unit.SHARE, "45 %"),
+        (48 * 2**20, Unit.BYTES, "48 MiB"),
         (583_000, Unit.ORDERS_PER_S, "583,000"),
         (float("inf"), Unit.SECONDS, "inf"),
     ],

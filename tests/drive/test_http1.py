@@ -1,5 +1,6 @@
 """The response reader: fed whole, byte by byte and at random cuts, it has to say the same."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from hypothesis import strategies as st
 
 from loadtest.drive.errors import ConnectionClosedError, ProtocolError
 from loadtest.drive.http1 import Limits, ResponseReader, final_head, parse_head, reason_phrase
+
+Cut = Callable[[bytes], list[bytes]]
 
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-One: 1\r\n\r\nhello"
 CHUNKED = (
@@ -71,7 +74,9 @@ def single_bytes(data: bytes) -> list[bytes]:
 
 @pytest.mark.parametrize(("data", "status", "body", "keep_alive"), COMPLETE)
 @pytest.mark.parametrize("cut", [lambda data: [data], single_bytes], ids=["whole", "byte by byte"])
-def test_a_response_is_read_however_it_arrives(cut, data, status, body, keep_alive) -> None:  # type: ignore[no-untyped-def] # parametrized
+def test_a_response_is_read_however_it_arrives(
+    cut: Cut, data: bytes, status: int, body: bytes, keep_alive: bool
+) -> None:
     reader = read(cut(data))
     assert reader.complete
     assert (reader.status, reader.take_body(), reader.keep_alive) == (status, body, keep_alive)
@@ -101,7 +106,7 @@ def test_one_reader_reads_the_responses_of_a_connection_at_any_cuts(
 
 @pytest.mark.parametrize("data", MALFORMED)
 @pytest.mark.parametrize("cut", [lambda data: [data], single_bytes], ids=["whole", "byte by byte"])
-def test_malformed_input_is_a_protocol_error(cut, data) -> None:  # type: ignore[no-untyped-def] # parametrized
+def test_malformed_input_is_a_protocol_error(cut: Cut, data: bytes) -> None:
     with pytest.raises(ProtocolError):
         read(cut(data))
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from locust.env import Environment
 from locust.exception import CatchResponseError, StopUser
 from locust.runners import LocalRunner
-from locust.stats import RequestStats, StatsEntry
+from locust.stats import RequestStats, StatsEntry, setup_distributed_stats_event_listeners
 
 from loadtest.drive import locust_stats
 from loadtest.drive.locust_stats import LocustBatch, prune
@@ -130,8 +130,6 @@ def test_what_a_listener_raises_is_logged_unless_it_steers_the_user(
 def test_a_worker_report_holds_what_was_recorded_just_before_it(
     environment: Environment, recorder: Recorder
 ) -> None:
-    from locust.stats import setup_distributed_stats_event_listeners  # noqa: PLC0415 - Locust's worker does it late
-
     fresh = Environment()
     setup_distributed_stats_event_listeners(fresh.events, fresh.stats)
     late = recorder_for(fresh)

@@ -16,8 +16,8 @@ from loadtest.drive.recorder import recorder_for
 from loadtest.drive.request_events import RequestEvents
 from loadtest.drive.serving import Serving, attach, install, open_loop, serves_arrivals
 from loadtest.drive.start import ArrivalStream, Assignment
-from loadtest.measure.window import ARRIVAL, Second, Window
-from loadtest.records import Outcome
+from loadtest.measure.window import Second, Window
+from loadtest.records import ARRIVAL, Outcome
 from loadtest.virtual_time import VirtualClock
 from tests.drive.test_open_loop import in_hub
 

@@ -63,9 +63,12 @@ class SimulatedWorker:
             self.on_message(message)
         self.inbox.clear()
         now_ns = self.fleet.clock.now_ns()
-        if self.stream is None or now_ns - self.window.zero_ns > self.stream.lease_ns + NS:  # type: ignore[union-attr]
+        if self.stream is None or self.window is None:
             self.fleet.coordinator.on_hello(self.name, Hello("run", 1, True))
-        if self.stream is None or self.window is None or self.finished:
+            return
+        if now_ns - self.window.zero_ns > self.stream.lease_ns + NS:
+            self.fleet.coordinator.on_hello(self.name, Hello("run", 1, True))
+        if self.finished:
             return
         while (due := self.stream.due(now_ns - self.window.zero_ns)) is not None:
             self.served.append(due[0])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.fleet.merge import CPU_SAMPLES, IDENTITY, Merge
+from loadtest.fleet.merge import CPU_SAMPLES, Merge
 from loadtest.fleet.messages import MessageError, Report
 from loadtest.measure.window import COUNTERS, Second
 from tests.fleet.sample_report import ORDERS, report, second
@@ -97,10 +97,10 @@ def test_the_gauges_of_a_second_are_sums_over_the_fleet() -> None:
 
 def open_second(**counters: int) -> Second:
     """A second with some counters and nothing else."""
-    opened = Second(0)
+    made = Second(0)
     for name, count in counters.items():
-        setattr(opened, name, count)
-    return opened
+        setattr(made, name, count)
+    return made
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_what_a_worker_left_open_is_settled_so_that_the_identity_holds(
     merge.fold("w1", report(0, open_second(**reported)))
     merge.write_off()
     merge.write_off()
-    total = {name: getattr(merge.total, name) for name in IDENTITY}
+    total = {name: getattr(merge.total, name) for name in COUNTERS}
     assert {name: n for name, n in total.items() if n} == settled
     assert total["scheduled"] == total["started"] + total["dropped"]
     assert total["started"] == total["ok"] + total["failed"] + total["cancelled"]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from loadtest.fleet.timeline import WHOLE_SECONDS, Timeline
 from loadtest.measure.run_result import TimelinePoint
-from loadtest.measure.window import ARRIVAL
+from loadtest.records import ARRIVAL
 from tests.fleet.sample_report import second
 
 

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.run_result import RunInfo, SloResult
-from loadtest.measure.window import ARRIVAL, EndpointSecond, Second
+from loadtest.measure.window import EndpointSecond, Second
 from loadtest.publish.prometheus import (
     BOUNDS_S,
     FAMILIES,
@@ -21,6 +21,7 @@ from loadtest.publish.prometheus import (
     endpoints,
     exposition,
 )
+from loadtest.records import ARRIVAL
 
 INFO = RunInfo(
     id="run-1",

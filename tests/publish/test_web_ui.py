@@ -1,6 +1,6 @@
 """The guard in front of Locust's web UI, and the page's routes, on a bare app that stands for Locust's."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ SITE = "http://localhost"
 class Locust:
     """Locust's app as far as the guard is concerned: an index, a start, and CORS for everyone."""
 
-    def __init__(self, folder: Path, token: str = "") -> None:
+    def __init__(self, folder: Path, token: str = "", login: web_ui.Login = lambda view: view) -> None:
         self.started: list[dict[str, str]] = []
         self.asked: list[tuple[str, float]] = []
         self.app = flask.Flask(__name__)
@@ -34,6 +34,7 @@ class Locust:
             view=self.view,
             check_start=lambda form: "the peak is odd" if form.get("peak_tps") == "odd" else None,
             reports=lambda: {"run-1": folder},
+            login=login,
             token=token,
         )
 
@@ -137,4 +138,15 @@ def test_with_a_token_nobody_gets_anything_without_it(tmp_path: Path) -> None:
     assert client.get("/").status_code == 401
     assert client.get("/", auth=("anyone", "wrong")).status_code == 401
     assert client.get("/", auth=("anyone", "secret"), headers={"Host": "load.example"}).status_code == 200
+    assert client.get("/peak/health").status_code == 200
+
+
+def test_with_locusts_own_login_our_pages_are_behind_it_too(tmp_path: Path) -> None:
+    def login(_: object) -> Callable[[], flask.Response]:
+        return lambda: flask.Response("log in first", 302)
+
+    client = Locust(tmp_path, login=login).app.test_client()
+    assert {client.get(path).status_code for path in ("/peak/", "/peak/live", "/peak/assets/peak.js")} == {
+        302
+    }
     assert client.get("/peak/health").status_code == 200

@@ -153,6 +153,21 @@ def test_a_store_that_cannot_be_opened_ends_with_two_and_names_it(tmp_path: Path
     assert "no/such/folder.db" in said
 
 
+def test_a_first_worker_that_cannot_run_ends_the_service_instead_of_starting_again_for_ever(
+    tmp_path: Path,
+) -> None:
+    ended = subprocess.run(
+        [*COMMAND, "--port", "0", "--admin-port", "0", "--store", f"sqlite:///{tmp_path}/orders.db"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        env=os.environ | {"AIOHTTP_NO_EXTENSIONS": "1"},
+    )
+    assert ended.returncode == 1
+    assert "aiohttp runs without its C parser" in ended.stderr
+
+
 def test_the_configuration_is_printed_without_secrets(tmp_path: Path) -> None:
     with running(tmp_path, ORDERS_ADMIN_TOKEN="sesame-9") as service:
         said = service.log.read_text()

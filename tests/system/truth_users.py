@@ -53,7 +53,7 @@ class LocustHttp(HttpUser):
     @task
     def call(self) -> None:
         """One request."""
-        self.client.post("/call", data=b"x")
+        self.client.post("/call", data="x")
 
 
 class PlainSocket(User):

@@ -1,0 +1,128 @@
+"""`singlesday watch`: everything that a person looks at, on this machine and without Docker.
+
+It starts the order service, a master with the web UI, workers, and Prometheus where it is installed, says which
+addresses to open, and ends all of it on Ctrl-C. The files in a folder of their own stay for looking at later.
+"""
+
+import json
+import shutil
+import signal
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from urllib.parse import urlsplit
+
+from rich.console import Console
+
+from loadtest.cli.checks import BadFlagError, check_port_free
+from loadtest.cli.children import Child
+from loadtest.cli.run import LOCUSTFILE, free_port
+from loadtest.cli.service import Service
+
+SCRAPE_S = 1
+RULES = Path(__file__).parents[2] / "dashboards" / "prometheus"
+"""In a checkout; an installed package has no dashboards, and Prometheus then no rules."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchOptions:
+    """What the command line asked for."""
+
+    workers: int
+    service_workers: int
+    web_port: int
+    prometheus_port: int
+    out: Path
+
+
+def watch(options: WatchOptions, console: Console) -> None:
+    """Start everything, say where it is, and wait for Ctrl-C. Raises `BadFlagError`, `ServiceError`."""
+    check_port_free(options.web_port, "--web-port")
+    prometheus = shutil.which("prometheus")
+    if prometheus is not None:
+        check_port_free(options.prometheus_port, "--prometheus-port")
+    folder = (options.out / "watch").resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    ended = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    with ExitStack() as running:
+        service = Service(
+            f"sqlite:///{folder / 'orders.db'}", folder / "service.log", workers=options.service_workers
+        )
+        running.callback(service.stop)
+        metrics_port = free_port()
+        locust = _start_locust(options, service.url, metrics_port, folder)
+        for child in locust:
+            running.callback(child.stop)
+        if prometheus is not None:
+            config = folder / "prometheus.yml"
+            config.write_text(
+                prometheus_config(f"127.0.0.1:{metrics_port}", urlsplit(service.admin_url).netloc)
+            )
+            running.callback(_start_prometheus(prometheus, config, options.prometheus_port).stop)
+        _say(console, options, service, metrics_port, prometheus is not None)
+        _wait(ended, locust)
+
+
+def prometheus_config(loadtest: str, orders: str) -> str:
+    """A configuration that scrapes both every second; JSON is YAML too."""
+    jobs = {"loadtest": loadtest, "orders": orders}
+    config = {
+        "global": {"scrape_interval": f"{SCRAPE_S}s", "evaluation_interval": "5s"},
+        "rule_files": [
+            str(path) for path in sorted(RULES.glob("*.yml")) if not path.name.endswith("_test.yml")
+        ],
+        "scrape_configs": [
+            {"job_name": name, "static_configs": [{"targets": [target]}]} for name, target in jobs.items()
+        ],
+    }
+    return json.dumps(config, indent=1)
+
+
+def _start_locust(options: WatchOptions, host: str, metrics_port: int, folder: Path) -> list[Child]:
+    """The master first, then its workers."""
+    control = str(free_port())
+    common = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE)]
+    master = [*common, "--master", "--master-bind-port", control, "--web-port", str(options.web_port)]
+    master += ["--metrics-port", str(metrics_port), "--host", host, "--out", str(options.out)]
+    worker = [*common, "--worker", "--master-port", control]
+    commands = {"master": master} | {f"worker-{number + 1}": worker for number in range(options.workers)}
+    return [Child(name, command, log=folder / f"{name}.log") for name, command in commands.items()]
+
+
+def _start_prometheus(program: str, config: Path, port: int) -> Child:
+    command = [program, f"--config.file={config}", f"--storage.tsdb.path={config.parent / 'prometheus'}"]
+    command += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"]
+    return Child("prometheus", command, log=config.parent / "prometheus.log")
+
+
+def _say(
+    console: Console, options: WatchOptions, service: Service, metrics_port: int, has_prometheus: bool
+) -> None:
+    web = f"http://127.0.0.1:{options.web_port}"
+    lines = [
+        ("start a run", web),
+        ("watch it", f"{web}/peak"),
+        ("order service", service.url),
+        ("its metrics", f"{service.admin_url}/metrics"),
+        ("the run's metrics", f"http://127.0.0.1:{metrics_port}/metrics"),
+    ]
+    if has_prometheus:
+        prometheus = f"http://127.0.0.1:{options.prometheus_port}"
+        lines += [("Prometheus", prometheus), ("dashboards", f"python -m dashboards.preview {prometheus}")]
+    else:
+        lines.append(("Prometheus", "not installed: the run and its report work without"))
+    for name, where in lines:
+        console.print(f"  {name:<20}{where}", soft_wrap=True)
+    console.print("Ctrl-C ends all of it.", style="dim")
+
+
+def _wait(ended: Event, children: list[Child]) -> None:
+    """Until somebody asks to end, or a child ends by itself, which none should. Raises `BadFlagError` then."""
+    while not ended.wait(0.5):
+        for child in children:
+            if not child.running:
+                raise BadFlagError(f"{child.name} ended by itself:\n{child.last_words()}")

@@ -1,0 +1,135 @@
+"""deploy/k8s: every resource valid by Kubernetes' own schema, and the references between them hold."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate  # type: ignore[import-untyped]  # ships neither types nor stubs
+import pytest
+import yaml
+
+from tests.target_service.service_process import ROOT
+
+FOLDER = ROOT / "deploy" / "k8s"
+KUSTOMIZATION: dict[str, Any] = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
+KUBERNETES = "1.31"
+CUSTOM = {"ServiceMonitor", "PrometheusRule", "LocustTest"}
+"""Kinds of operators, whose schemas Kubernetes does not have."""
+
+Resource = dict[str, Any]
+
+
+def resources() -> Iterator[Resource]:
+    files = [FOLDER / name for name in KUSTOMIZATION["resources"]]
+    for path in [*files, *sorted((FOLDER / "examples").glob("*.yaml"))]:
+        yield from (found for found in yaml.safe_load_all(path.read_text()) if found)
+
+
+ALL = list(resources())
+NAMES = [f"{found['kind']} {found['metadata']['name']}" for found in ALL]
+WORKLOADS = [found for found in ALL if found["kind"] in {"Deployment", "Job"}]
+workload = pytest.mark.parametrize("resource", WORKLOADS, ids=[w["metadata"]["name"] for w in WORKLOADS])
+
+
+def pod(resource: Resource) -> Resource:
+    template: Resource = resource["spec"]["template"]
+    return template
+
+
+def container(resource: Resource) -> Resource:
+    [only] = pod(resource)["spec"]["containers"]
+    found: Resource = only
+    return found
+
+
+def pods_with(labels: dict[str, str]) -> list[Resource]:
+    return [w for w in WORKLOADS if labels.items() <= pod(w)["metadata"]["labels"].items()]
+
+
+@pytest.mark.parametrize("resource", ALL, ids=NAMES)
+def test_a_resource_is_valid_by_kubernetes_schema(resource: Resource) -> None:
+    if resource["kind"] in CUSTOM:
+        assert {"apiVersion", "kind", "metadata", "spec"} == set(resource)
+    else:
+        kubernetes_validate.validate(resource, KUBERNETES, strict=True)
+
+
+def test_every_file_is_in_the_kustomization() -> None:
+    files = {path.name for path in FOLDER.glob("*.yaml")} - {"kustomization.yaml"}
+    assert files == set(KUSTOMIZATION["resources"])
+    [dashboards] = KUSTOMIZATION["configMapGenerator"]
+    assert {Path(name).name for name in dashboards["files"]} == {
+        p.name for p in (FOLDER / "dashboards").iterdir()
+    }
+    assert all((FOLDER / name).exists() for name in dashboards["files"])
+
+
+@workload
+def test_a_workload_selects_its_own_pods(resource: Resource) -> None:
+    if resource["kind"] == "Deployment":
+        selector = resource["spec"]["selector"]["matchLabels"]
+        assert pods_with(selector) == [resource]
+
+
+def test_a_service_leads_to_ports_that_its_pods_have() -> None:
+    services = [found for found in ALL if found["kind"] == "Service"]
+    assert len(services) == 2
+    for service in services:
+        [target] = pods_with(service["spec"]["selector"])
+        names = {port["name"] for port in container(target)["ports"]}
+        assert {port["targetPort"] for port in service["spec"]["ports"]} <= names
+
+
+def test_a_service_monitor_finds_a_service_and_a_port_of_it() -> None:
+    services = [found for found in ALL if found["kind"] == "Service"]
+    monitors = [found for found in ALL if found["kind"] == "ServiceMonitor"]
+    for monitor in monitors:
+        wanted = monitor["spec"]["selector"]["matchLabels"]
+        [service] = [s for s in services if wanted.items() <= s["metadata"]["labels"].items()]
+        ports = {port["name"] for port in service["spec"]["ports"]}
+        for endpoint in monitor["spec"]["endpoints"]:
+            assert endpoint["port"] in ports
+            assert endpoint["authorization"]["credentials"]["name"] in {"orders", "loadtest"}
+
+
+def test_the_control_port_is_open_to_workers_only() -> None:
+    [policy] = [found for found in ALL if found["kind"] == "NetworkPolicy"]
+    [master] = pods_with(policy["spec"]["podSelector"]["matchLabels"])
+    guarded, opened = policy["spec"]["ingress"]
+    assert [w["metadata"]["name"] for w in pods_with(guarded["from"][0]["podSelector"]["matchLabels"])] == [
+        "workers"
+    ]
+    served = {port["containerPort"] for port in container(master)["ports"]}
+    assert {port["port"] for rule in (guarded, opened) for port in rule["ports"]} == served
+
+
+@workload
+def test_a_pod_can_do_no_more_than_it_must(resource: Resource) -> None:
+    spec = pod(resource)["spec"]
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    guarded = container(resource)["securityContext"]
+    assert guarded["readOnlyRootFilesystem"] is True
+    assert guarded["allowPrivilegeEscalation"] is False
+    assert guarded["capabilities"] == {"drop": ["ALL"]}
+    assert container(resource)["image"] == "singlesday:0.1.0"
+    mounted = {mount["name"] for mount in container(resource)["volumeMounts"]}
+    assert mounted == {volume["name"] for volume in spec["volumes"]}
+
+
+@workload
+def test_no_secret_is_written_into_a_manifest(resource: Resource) -> None:
+    for variable in container(resource).get("env", []):
+        if "TOKEN" in variable["name"] or "STORE" in variable["name"]:
+            assert "secretKeyRef" in variable["valueFrom"]
+
+
+def test_generators_keep_their_cores_and_are_never_scaled_in_a_run() -> None:
+    assert not [found for found in ALL if found["kind"] == "HorizontalPodAutoscaler"]
+    for name in ("workers", "master"):
+        [found] = [w for w in WORKLOADS if w["metadata"]["name"] == name]
+        limits, requests = (container(found)["resources"][kind]["cpu"] for kind in ("limits", "requests"))
+        assert limits == requests
+        assert (
+            pod(found)["metadata"]["annotations"]["cluster-autoscaler.kubernetes.io/safe-to-evict"] == "false"
+        )
