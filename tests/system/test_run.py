@@ -108,6 +108,7 @@ BAD_INPUT = {
         ["run", "smoke", "--target", "http://127.0.0.1:1", "--store", "sqlite:///x"],
         "--store",
     ),
+    "metrics of no target": (["run", "smoke", "--service-metrics", "http://127.0.0.1:1/metrics"], "--target"),
     "run folder without a result": (["report", "nowhere"], "nowhere"),
 }
 
