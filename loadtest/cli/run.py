@@ -205,6 +205,8 @@ def _lead(session: Session, host: str, peak: list[str]) -> None:
         "master", [*locust, "--master", "--master-bind-port", port, *flags], environment=environment
     )
     session.master = master
+    if session.interrupts:  # while there was no master yet to pass it on to
+        master.send(signal.SIGTERM)
     for name in (f"worker-{number + 1}" for number in range(options.workers)):
         worker = [*locust, "--worker", "--master-port", port]
         log = options.folder / f"{name}.log"
