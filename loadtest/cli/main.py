@@ -60,7 +60,9 @@ def run(
         list[str] | None, typer.Option(help="A host beyond loopback that may be loaded.")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress, only the verdict.")] = False,
-    json_lines: Annotated[bool, typer.Option("--json", help="Progress as one JSON line a second.")] = False,
+    json_lines: Annotated[
+        bool, typer.Option("--json", help="JSON lines: progress each second, the verdict.")
+    ] = False,
     web: Annotated[bool, typer.Option("--web", help="Serve the Locust web UI instead of starting.")] = False,
     web_port: Annotated[int, typer.Option(help="Port of the web UI.")] = 8089,
     metrics_port: Annotated[
@@ -112,7 +114,7 @@ def run(
     except BAD_INPUT as error:
         refuse(error)
     try:
-        raise typer.Exit(int(runner.run(options, console)))
+        raise typer.Exit(int(runner.run(options, errors if json_lines else console)))
     except (runner.RunError, runner.ServiceError) as error:
         errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(int(ExitCode.INTERNAL_ERROR)) from error

@@ -136,17 +136,22 @@ def _sized(session: Session, host: str) -> list[str]:
     plan = session.options.plan
     if not session.options.auto_peak or session.interrupts:
         return []
-    session.console.print("Probing what this machine can do …", style="dim")
+    say = session.console.print if session.options.console != "quiet" else _say_nothing
+    say("Probing what this machine can do …", style="dim")
     tps = _probe_target(session, plan, host) if session.options.targets else _probe_service(session, plan)
     if not tps:  # interrupted
         return []
     peak_tps = max(1, round(tps * PROBE_FRACTION))
-    session.console.print(
+    say(
         f"At full speed {tps:,.0f} orders/s in a closed loop; "
         f"the plan will peak at {peak_tps:,} ({PROBE_FRACTION:.0%}).",
         soft_wrap=True,
     )
     return ["--peak-tps", str(peak_tps)]
+
+
+def _say_nothing(*_: object, **__: object) -> None:
+    """What `--quiet` says of the probe."""
 
 
 def _probe_service(session: Session, plan: Plan) -> float:
@@ -200,6 +205,8 @@ def _lead(session: Session, host: str, peak: list[str]) -> None:
         "master", [*locust, "--master", "--master-bind-port", port, *flags], environment=environment
     )
     session.master = master
+    if session.interrupts:  # while there was no master yet to pass it on to
+        master.send(signal.SIGTERM)
     for name in (f"worker-{number + 1}" for number in range(options.workers)):
         worker = [*locust, "--worker", "--master-port", port]
         log = options.folder / f"{name}.log"
@@ -248,8 +255,16 @@ def _conclude_one(session: Session, folder: Path) -> ExitCode:
         result.audit = audit_folder(folder, result.run.id, session.service.store)
         settle(result)
         _rewrite(result, folder)
+    return _announce(session, result, folder)
+
+
+def _announce(session: Session, result: RunResult, folder: Path) -> ExitCode:
+    """Say how a run ended; with `--json`, programs read one more line of JSON and people read stderr."""
     print_verdict(result, folder / REPORT, session.console)
     append_step_summary(result)
+    if session.options.console == "json":
+        last = {"verdict": result.verdict, "exit_code": result.exit_code, "run_folder": str(folder)}
+        sys.stdout.write(json.dumps(last) + "\n")
     return ExitCode(result.exit_code)
 
 
@@ -273,9 +288,7 @@ def _conclude_unstarted(session: Session) -> ExitCode:
     slos = [parse(expr) for expr in (*options.plan.slos, *options.slos)]
     result = RunResult(run=info, arrivals=Arrivals(), transactions=Transactions())
     deliver(judge(result, slos, aborted="it was stopped by a signal before it began"), options.folder)
-    print_verdict(result, options.folder / REPORT, session.console)
-    append_step_summary(result)
-    return ExitCode(result.exit_code)
+    return _announce(session, result, options.folder)
 
 
 def _allowed(options: RunOptions) -> dict[str, str]:

@@ -113,6 +113,7 @@ BAD_INPUT = {
         ["run", "smoke", "--target", "http://127.0.0.1:1", "--store", "sqlite:///x"],
         "--store",
     ),
+    "metrics of no target": (["run", "smoke", "--service-metrics", "http://127.0.0.1:1/metrics"], "--target"),
     "run folder without a result": (["report", "nowhere"], "nowhere"),
 }
 
@@ -168,13 +169,15 @@ def test_a_signal_ends_the_load_within_two_seconds_and_leaves_everything_written
                 break
         children = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(number)
-        process.stdout.read()
+        seen = process.stdout.read().splitlines()
         code = process.wait(30)
     finally:
         process.kill()
         process.stdout.close()
     result = result_of(only_run(tmp_path))
     assert code == result.exit_code == ExitCode.ABORTED
+    assert json.loads(seen[-1])["verdict"] == "ABORTED"
+    assert all(json.loads(line) for line in seen), "something else than JSON on stdout"
     assert result.verdict == "ABORTED"
     assert result.arrivals.planned == result.arrivals.scheduled + result.arrivals.lost
     assert result.arrivals.scheduled == result.arrivals.started + result.arrivals.dropped
