@@ -136,7 +136,7 @@ def _sized(session: Session, host: str) -> list[str]:
     plan = session.options.plan
     if not session.options.auto_peak or session.interrupts:
         return []
-    say = session.console.print if session.options.console != "quiet" else _say_nothing
+    say = session.console.print if session.options.console != "quiet" else Console(quiet=True).print
     say("Probing what this machine can do …", style="dim")
     tps = _probe_target(session, plan, host) if session.options.targets else _probe_service(session, plan)
     if not tps:  # interrupted
@@ -148,10 +148,6 @@ def _sized(session: Session, host: str) -> list[str]:
         soft_wrap=True,
     )
     return ["--peak-tps", str(peak_tps)]
-
-
-def _say_nothing(*_: object, **__: object) -> None:
-    """What `--quiet` says of the probe."""
 
 
 def _probe_service(session: Session, plan: Plan) -> float:

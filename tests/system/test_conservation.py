@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.measure.run_result import RunResult
-from loadtest.measure.window import ARRIVAL
+from loadtest.records import ARRIVAL
 from tests.system.locust_process import LocustRun, locust_run, target, write_plan
 from tests.system.test_truth import identity_holds
 
