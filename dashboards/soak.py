@@ -12,15 +12,20 @@ def _completed(offset: str = "") -> str:
     return f'sum(rate(loadtest_transactions_total{{run="$run",state="ok"}}[$window]{offset}))'
 
 
+def _beside(now: str, then: str) -> str:
+    """Now as a share of then; absent where then was nothing, which would be infinity, or now is unknown."""
+    return f"({now} / ({then} > 0)) >= 0"
+
+
 LAG = 'sum by (le) (rate(loadtest_dispatch_lag_seconds_bucket{run="$run"}[$window]))'
 FAILED = 'sum(loadtest_requests_total{run="$run",outcome="failed"})'
 
 
 DRIFT = (
     Panel("p99 beside one window ago", "Above 1: responses become slower. By buckets, so small steps are noise.",
-          (Query(f"({_p99()} / {_p99(' offset $window')}) >= 0", "p99 now / then"),), Unit.COUNT),
+          (Query(_beside(_p99(), _p99(" offset $window")), "p99 now / then"),), Unit.COUNT),
     Panel("Throughput beside one window ago", "Below 1 with a steady plan: the target tires.",
-          (Query(f"({_completed()} / {_completed(' offset $window')}) >= 0", "now / then"),), Unit.COUNT),
+          (Query(_beside(_completed(), _completed(" offset $window")), "now / then"),), Unit.COUNT),
 )  # fmt: skip
 
 LEVELS = (

@@ -16,7 +16,7 @@ from loadtest.measure.run_result import RunInfo
 from loadtest.plan.plan_file import Plan
 
 
-def run_info(plan: Plan, host: str | None, folder: Path) -> RunInfo:
+def run_info(plan: Plan, targets: list[str], folder: Path) -> RunInfo:
     """Who, when, where: what a reader needs to compare this run with another."""
     left_out = [expr for expr in plan.slos if not judgeable([parse(expr)], plan.duration_s)]
     return RunInfo(
@@ -28,7 +28,7 @@ def run_info(plan: Plan, host: str | None, folder: Path) -> RunInfo:
         versions={name: version(name) for name in ("locust", "gevent", "aiohttp", "httptools")}
         | {"python": platform.python_version()},
         machine=machine(),
-        targets=[host] if host else [],
+        targets=targets,
         settings={
             "peak_tps": plan.peak_tps,
             "time_scale": plan.time_scale,

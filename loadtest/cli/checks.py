@@ -8,6 +8,7 @@ from loadtest.drive.errors import HostNotAllowed
 from loadtest.drive.preflight import UnreachableError, check_target
 from loadtest.judge.slo_syntax import SloError, check, parse
 from loadtest.plan.plan_file import PlanError
+from loadtest.plan.target_rate import check_target_rate
 
 
 class BadFlagError(ValueError):
@@ -22,12 +23,14 @@ def check_run(options: RunOptions) -> None:
     phases = {phase.name for phase in options.plan.profile().phases}
     for expr in (*options.plan.slos, *options.slos):
         check(parse(expr), (), phases)
-    if options.target is not None:
+    if options.targets:
         if options.store is not None:
             raise BadFlagError("--store: is the order service's; it cannot be given together with --target")
-        check_target(options.target, [*options.plan.targets, *options.allow_hosts])
+        for target in options.targets:
+            check_target(target, [*options.plan.targets, *options.allow_hosts])
+            check_target_rate(options.plan, target)
     if options.service_metrics is not None:
-        if options.target is None:
+        if not options.targets:
             raise BadFlagError("--service-metrics: belongs to a --target; the order service has its own")
         check_target(options.service_metrics, [*options.plan.targets, *options.allow_hosts])
     if options.web:

@@ -50,7 +50,8 @@ def run(
     service_workers: Annotated[int, typer.Option(min=1, help="Worker processes of the order service.")] = 1,
     store: Annotated[str | None, typer.Option(help="Where the order service keeps its books.")] = None,
     target: Annotated[
-        str | None, typer.Option(help="Load this address instead of starting the order service.")
+        list[str] | None,
+        typer.Option(help="Load this address instead of starting the order service; repeat to spread."),
     ] = None,
     slo: Annotated[list[str] | None, typer.Option(help='For example "p99(POST /orders) < 250ms".')] = None,
     out: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("runs"),
@@ -59,7 +60,9 @@ def run(
         list[str] | None, typer.Option(help="A host beyond loopback that may be loaded.")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress, only the verdict.")] = False,
-    json_lines: Annotated[bool, typer.Option("--json", help="Progress as one JSON line a second.")] = False,
+    json_lines: Annotated[
+        bool, typer.Option("--json", help="JSON lines: progress each second, the verdict.")
+    ] = False,
     web: Annotated[bool, typer.Option("--web", help="Serve the Locust web UI instead of starting.")] = False,
     web_port: Annotated[int, typer.Option(help="Port of the web UI.")] = 8089,
     metrics_port: Annotated[
@@ -96,7 +99,7 @@ def run(
             workers=workers or default_workers(),
             service_workers=service_workers,
             store=store,
-            target=target,
+            targets=target or [],
             slos=slo or [],
             allow_hosts=allow_host or [],
             folder=new_run_folder(out, "web" if web else checked.name),
@@ -111,7 +114,7 @@ def run(
     except BAD_INPUT as error:
         refuse(error)
     try:
-        raise typer.Exit(int(runner.run(options, console)))
+        raise typer.Exit(int(runner.run(options, errors if json_lines else console)))
     except (runner.RunError, runner.ServiceError) as error:
         errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(int(ExitCode.INTERNAL_ERROR)) from error
@@ -244,7 +247,7 @@ def capacity(
     tolerance: Annotated[float, typer.Option(help="How close to the limit to come, as a share.")] = 0.1,
     slo: Annotated[list[str] | None, typer.Option(help="Objectives besides the plan's.")] = None,
     target: Annotated[
-        str | None, typer.Option(help="Load this address instead of the order service.")
+        list[str] | None, typer.Option(help="Load this address instead of the order service.")
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Generator processes.")] = None,
     service_workers: Annotated[int, typer.Option(min=1, help="Worker processes of the order service.")] = 1,
@@ -272,7 +275,7 @@ def capacity(
             workers=workers or default_workers(),
             service_workers=service_workers,
             store=None,
-            target=target,
+            targets=target or [],
             slos=slo or [],
             allow_hosts=[],
             folder=out,

@@ -58,7 +58,7 @@ class RunOptions:
     workers: int
     service_workers: int
     store: str | None
-    target: str | None
+    targets: list[str]
     slos: list[str]
     allow_hosts: list[str]
     folder: Path
@@ -115,7 +115,7 @@ def run(options: RunOptions, console: Console) -> ExitCode:
     options.folder.mkdir(parents=True)
     with _signals(session):
         try:
-            host = options.target or _start_service(session)
+            host = options.targets[0] if options.targets else _start_service(session)
             peak = _sized(session, host)
             if not session.interrupts:
                 _lead(session, host, peak)
@@ -136,12 +136,13 @@ def _sized(session: Session, host: str) -> list[str]:
     plan = session.options.plan
     if not session.options.auto_peak or session.interrupts:
         return []
-    session.console.print("Probing what this machine can do …", style="dim")
-    tps = _probe_target(session, plan, host) if session.options.target else _probe_service(session, plan)
+    say = session.console.print if session.options.console != "quiet" else Console(quiet=True).print
+    say("Probing what this machine can do …", style="dim")
+    tps = _probe_target(session, plan, host) if session.options.targets else _probe_service(session, plan)
     if not tps:  # interrupted
         return []
     peak_tps = max(1, round(tps * PROBE_FRACTION))
-    session.console.print(
+    say(
         f"At full speed {tps:,.0f} orders/s in a closed loop; "
         f"the plan will peak at {peak_tps:,} ({PROBE_FRACTION:.0%}).",
         soft_wrap=True,
@@ -200,6 +201,8 @@ def _lead(session: Session, host: str, peak: list[str]) -> None:
         "master", [*locust, "--master", "--master-bind-port", port, *flags], environment=environment
     )
     session.master = master
+    if session.interrupts:  # while there was no master yet to pass it on to
+        master.send(signal.SIGTERM)
     for name in (f"worker-{number + 1}" for number in range(options.workers)):
         worker = [*locust, "--worker", "--master-port", port]
         log = options.folder / f"{name}.log"
@@ -217,6 +220,7 @@ def _master_flags(options: RunOptions, host: str) -> list[str]:
     folder = str(options.folder)
     flags = [*options.plan_flags, "--host", host, "--expect-workers", str(options.workers)]
     flags += ["--console", options.console, "--logfile", f"{folder}/master.log"]
+    flags += [part for url in options.targets[1:] for part in ("--also", url)]
     flags += [part for expr in options.slos for part in ("--slo", expr)]
     flags += [part for name in options.allow_hosts for part in ("--allow-host", name)]
     flags += ["--metrics-port", str(options.metrics_port)] if options.metrics_port is not None else []
@@ -247,8 +251,16 @@ def _conclude_one(session: Session, folder: Path) -> ExitCode:
         result.audit = audit_folder(folder, result.run.id, session.service.store)
         settle(result)
         _rewrite(result, folder)
+    return _announce(session, result, folder)
+
+
+def _announce(session: Session, result: RunResult, folder: Path) -> ExitCode:
+    """Say how a run ended; with `--json`, programs read one more line of JSON and people read stderr."""
     print_verdict(result, folder / REPORT, session.console)
     append_step_summary(result)
+    if session.options.console == "json":
+        last = {"verdict": result.verdict, "exit_code": result.exit_code, "run_folder": str(folder)}
+        sys.stdout.write(json.dumps(last) + "\n")
     return ExitCode(result.exit_code)
 
 
@@ -267,14 +279,12 @@ def _rewrite(result: RunResult, folder: Path) -> None:
 def _conclude_unstarted(session: Session) -> ExitCode:
     """Leave the artefacts of a run that was stopped before it began: whoever collects them finds them."""
     options = session.options
-    info = run_info(options.plan, options.target, options.folder)
+    info = run_info(options.plan, options.targets, options.folder)
     info.duration_s = 0.0
     slos = [parse(expr) for expr in (*options.plan.slos, *options.slos)]
     result = RunResult(run=info, arrivals=Arrivals(), transactions=Transactions())
     deliver(judge(result, slos, aborted="it was stopped by a signal before it began"), options.folder)
-    print_verdict(result, options.folder / REPORT, session.console)
-    append_step_summary(result)
-    return ExitCode(result.exit_code)
+    return _announce(session, result, options.folder)
 
 
 def _allowed(options: RunOptions) -> dict[str, str]:

@@ -61,6 +61,11 @@ class AllowedTargets:
         hosts = environ.get(ALLOW_HOSTS_VARIABLE, "").split(",")
         return cls({host.strip(): float("inf") for host in hosts if host.strip()})
 
+    @property
+    def listed(self) -> dict[str, float]:
+        """The hosts beyond loopback that may be loaded, with their highest rates."""
+        return dict(self._max_tps)
+
     def check(self, host: str) -> None:
         """Raise `HostNotAllowed` unless `host` is listed, a loopback address or `localhost`. No look-up."""
         if host.lower() not in self._max_tps and not _is_loopback(host):

@@ -170,13 +170,20 @@ class Coordinator:
             self._finish_if_reported()
 
     def abort(self, reason: str, drain_s: float = 0.5) -> None:
-        """End the schedule now; what is in flight gets `drain_s` seconds. Harmless once the run is ending."""
+        """End the schedule, or the wait for its last answers, now; what is in flight gets `drain_s` seconds.
+
+        The first reason stays; harmless once the run is over.
+        """
         if self.phase is Phase.WAITING:
             self.aborted, self.phase = reason, Phase.DONE
         elif self.phase is Phase.RUNNING:
             self.aborted = reason
             self._note(f"aborted: {reason}")
             self._halt(min(self.offset_ns + HALT_LEAD_NS, self._duration_ns), drain_s)
+        elif self.phase is Phase.DRAINING and self.aborted is None and self._halt_ns is not None:
+            self.aborted = reason
+            self._note(f"aborted: {reason}")
+            self._halt(self._halt_ns, (self.offset_ns - self._halt_ns) / NS_PER_S + drain_s)
 
     def planned(self) -> int:
         """How many arrivals the schedule held, over every slice of every epoch, up to where each ended."""

@@ -6,6 +6,7 @@ objectives, is done at most once a second however many look on.
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import gevent
 
@@ -27,8 +28,10 @@ class Observer:
         self._current = current
         self._judged: tuple[float, MasterRun, RunResult] | None = None
         self._histories: dict[str, live.History] = {}
-        self.finished: list[MasterRun] = []
+        self.finished: list[live.Finished] = []
         """The runs of this session that are over, oldest first."""
+        self.folders: dict[str, Path] = {}
+        """Their folders by name."""
 
     def follow(self, run: MasterRun) -> None:
         """Remember `run` second by second, for pages that come late."""
@@ -38,10 +41,10 @@ class Observer:
     def view(self, run_id: str, since_s: float) -> live.Live:
         """For the page, which already knows run `run_id` up to `since_s`."""
         run = self._current()
-        finished = [_finished(run) for run in self.finished]
         if run is None:
-            return live.Live(finished=finished)
-        result, generator = self.judged(run), self.judged(run).generator
+            return live.Live(finished=self.finished)
+        result = self.judged(run)
+        generator = result.generator
         known_s = since_s if run_id == run.info.id else float("-inf")
         history = self._histories.get(run.info.id)
         singles = [e for name, e in result.endpoints.items() if is_request(name)]
@@ -62,7 +65,7 @@ class Observer:
             workers=_workers(run),
             slo=live.objectives(result.slo, over=run.over),
             events=result.events,
-            finished=finished,
+            finished=self.finished,
         )
 
     def reading(self) -> prometheus.Reading | None:
@@ -108,7 +111,8 @@ class Observer:
             history.update(known[:-1])  # the newest second has not been reported by every worker
             gevent.sleep(FOLLOWED_EVERY_S)
         history.update(timeline.recent_points(live.LATE_S, run.planned_transactions))
-        self.finished.append(run)
+        self.finished.append(_finished(run))
+        self.folders[run.folder.name] = run.folder
 
 
 def _phase(run: MasterRun) -> str:

@@ -15,8 +15,8 @@ from loadtest.publish.prometheus import exposition
 logger = logging.getLogger(__name__)
 
 
-class ExposedError(Exception):
-    """Something would be reachable from other machines without a token."""
+class DoorError(Exception):
+    """A port cannot be opened as asked: it is in use, or would be reachable from outside without a token."""
 
 
 class Onlookers:
@@ -28,29 +28,32 @@ class Onlookers:
         self._web = False
 
     def open_metrics(self, options: Namespace) -> None:
-        """Serve `/metrics` if a port was asked for. Raises `ExposedError`, and `OSError` if it is taken."""
+        """Serve `/metrics` if a port was asked for. Raises `DoorError`."""
         if options.metrics_port is None:
             return
         if not is_loopback(options.metrics_host) and not options.metrics_token:
-            raise ExposedError(
+            raise DoorError(
                 f"--metrics-host {options.metrics_host}: is reachable from outside and needs a token in "
                 "LOADTEST_METRICS_TOKEN"
             )
-        self._metrics = MetricsServer(
-            lambda: exposition(self.observer.reading),
-            options.metrics_host,
-            options.metrics_port,
-            options.metrics_token,
-        )
+        try:
+            self._metrics = MetricsServer(
+                lambda: exposition(self.observer.reading),
+                options.metrics_host,
+                options.metrics_port,
+                options.metrics_token,
+            )
+        except OSError as error:
+            raise DoorError(f"--metrics-port {options.metrics_port}: {error.strerror}") from error
         logger.info("metrics http://%s:%d/metrics", options.metrics_host, self._metrics.port)
 
     def open_web(self, environment: Environment, options: Namespace, check_start: web_ui.CheckStart) -> None:
-        """Put our page and our guard into Locust's web UI, if it has one. Raises `ExposedError`."""
+        """Put our page and our guard into Locust's web UI, if it has one. Raises `DoorError`."""
         web = environment.web_ui
         if web is None or web.app is None:
             return
         if not is_loopback(options.web_host) and not options.web_token:
-            raise ExposedError(
+            raise DoorError(
                 f"--web-host {options.web_host}: is reachable from outside and needs a token in "
                 "LOADTEST_WEB_TOKEN"
             )
@@ -59,7 +62,7 @@ class Onlookers:
             prefix=options.web_base_path or "",
             view=self.observer.view,
             check_start=check_start,
-            reports=lambda: {run.folder.name: run.folder for run in self.observer.finished},
+            reports=lambda: self.observer.folders,
             login=web.auth_required_if_enabled,
             token=options.web_token,
         )

@@ -1,7 +1,7 @@
 """The harness's options on Locust's command line and in its web form, and the plan they ask for."""
 
 import sys
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Mapping
 from itertools import pairwise
 
@@ -65,6 +65,14 @@ def add_options(parser: LocustArgumentParser, default_plan: str | None) -> None:
         metavar="HOST",
         include_in_web_ui=False,
         help="A host beyond loopback that may be loaded; may be repeated",
+    )
+    parser.add_argument(
+        "--also",
+        action="append",
+        default=[],
+        metavar="URL",
+        include_in_web_ui=False,
+        help="Another address of the target; connections are spread over --host and these in turn; may be repeated",
     )
     parser.add_argument(
         "--out",
@@ -159,8 +167,11 @@ def _given_path() -> list[str]:
 
 
 def _checkpoint_s(text: str) -> float:
-    """Seconds. Raises `ValueError`, which argparse turns into a usage error."""
-    seconds = parse_duration(text)
+    """Seconds. Raises `ArgumentTypeError`, which ends in a usage error that names the flag."""
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
     if seconds <= 0:
-        raise ValueError(text)
+        raise ArgumentTypeError("expected more than 0 s")
     return seconds

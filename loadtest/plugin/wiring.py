@@ -21,6 +21,7 @@ from loadtest.drive.errors import HostNotAllowed
 from loadtest.drive.preflight import UnreachableError, check_target
 from loadtest.drive.run_context import RunContext, enter_run
 from loadtest.drive.shape import PlanShape, PoolDispatcher
+from loadtest.drive.targets import AllowedTargets, set_allowed_targets
 from loadtest.exit_codes import ExitCode
 from loadtest.fleet.control_port import guard
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER, listen
@@ -28,8 +29,9 @@ from loadtest.judge.abort import AbortCondition, unless
 from loadtest.judge.slo import judgeable
 from loadtest.judge.slo_syntax import Slo, SloError, check, parse
 from loadtest.plan.plan_file import Plan, PlanError
+from loadtest.plan.target_rate import check_target_rate
 from loadtest.plugin.master import MasterRun
-from loadtest.plugin.onlookers import ExposedError, Onlookers
+from loadtest.plugin.onlookers import DoorError, Onlookers
 from loadtest.plugin.options import add_options, plan_from, with_form
 from loadtest.plugin.progress import LOCUSTS_OWN, show_progress
 from loadtest.plugin.worker import WorkerRun, add_user_classes
@@ -127,7 +129,7 @@ class Plugin:
         host = form.get("host") or environment.host
         try:
             plan, *_ = read_plan(with_form(options, form), host)
-            check_target(host, [*plan.targets, *options.allow_host])
+            check_targets(plan, options, host)
         except BAD_INPUT as error:
             return str(error)
         return None
@@ -164,7 +166,7 @@ class Plugin:
         if options.headless:
             try:
                 plan, *_ = read_plan(options, environment.host)
-                check_target(environment.host, [*plan.targets, *options.allow_host])
+                check_targets(plan, options, environment.host)
                 if options.service_metrics:
                     check_target(options.service_metrics, [*plan.targets, *options.allow_host])
             except BAD_INPUT as error:
@@ -187,7 +189,7 @@ class Plugin:
             self._onlookers.open_web(
                 environment, options, lambda form: self.why_not(environment, options, form)
             )
-        except (ExposedError, OSError) as error:
+        except DoorError as error:
             refuse(error)
 
     def _on_signal(self, number: signal.Signals) -> None:
@@ -202,6 +204,7 @@ class Plugin:
         plan = Plan.from_json(options.singlesday_plan.encode())
         run_id, folder = options.singlesday_run
         add_user_classes(environment, plan)
+        guard_targets(plan, options, environment.host)
         tag_requests(environment, run_id)
         worker = max(getattr(runner, "worker_index", 0), 0)
         enter_run(environment, RunContext(run_id, plan.seed, worker, book_name(runner), Path(folder)))
@@ -228,6 +231,26 @@ def read_plan(options: Namespace, host: str | None) -> tuple[Plan, list[Slo], li
     if not host:
         raise PlanError("--host: expected the address of the service, for example http://127.0.0.1:8080")
     return plan, slos, [unless(expr, plan.abort.after_s) for expr in plan.abort.unless]
+
+
+def check_targets(plan: Plan, options: Namespace, host: str | None) -> None:
+    """Hold every address of the target against the guard rails and see that it answers. Raises `BAD_INPUT`."""
+    for url in (host, *options.also):
+        check_target(url, [*plan.targets, *options.allow_host])
+        check_target_rate(plan, url or "")
+
+
+def guard_targets(plan: Plan, options: Namespace, host: str | None) -> None:
+    """Let this process connect to what plan and options allow, and to nothing else."""
+    listed = (
+        AllowedTargets.from_environment().listed
+        | dict.fromkeys(options.allow_host, float("inf"))
+        | plan.targets
+    )
+    guard = AllowedTargets(listed)
+    if host and options.also:
+        guard.spread(host, [host, *options.also])
+    set_allowed_targets(guard)
 
 
 def run_folder(options: Namespace, plan: Plan) -> Path:

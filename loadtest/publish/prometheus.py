@@ -97,6 +97,19 @@ def _planned(reading: Reading, add: Add) -> None:
     add(reading.planned_tps)
 
 
+def _started(reading: Reading, add: Add) -> None:
+    add(_newest(reading).transactions_started)
+
+
+def _completed(reading: Reading, add: Add) -> None:
+    add(_newest(reading).transactions_ok)
+
+
+def _newest(reading: Reading) -> Second:
+    """The newest second that every worker has reported; an empty one before there is one and after the run."""
+    return Second(0) if reading.over or len(reading.recent) < 2 else reading.recent[-2]
+
+
 def _phase(reading: Reading, add: Add) -> None:
     if reading.phase:
         add(1, reading.phase)
@@ -178,6 +191,21 @@ FAMILIES = (
         "loadtest_run_info", "gauge", ("plan", "target", "seed", "locust"), "Which run this is; 1.", _info
     ),
     Family("loadtest_planned_tps", "gauge", (), "Orders a second that the plan intends now.", _planned),
+    Family(
+        "loadtest_started_tps",
+        "gauge",
+        (),
+        "Orders started in the newest second that every worker has reported: exact, where a rate of the counters "
+        "beats with the seconds they come in.",
+        _started,
+    ),
+    Family(
+        "loadtest_completed_tps",
+        "gauge",
+        (),
+        "Orders created in the newest second that every worker has reported.",
+        _completed,
+    ),
     Family("loadtest_phase", "gauge", ("phase",), "The phase of the plan that is being played; 1.", _phase),
     Family(
         "loadtest_arrivals_total",

@@ -1,6 +1,5 @@
 """The preview: every dashboard drawn as well-formed SVG from a real Prometheus' answers."""
 
-import os
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -10,7 +9,6 @@ from dashboards.catalogue import DASHBOARDS
 from dashboards.preview import draw, main, written
 from dashboards.spec import Dashboard, Unit
 from tests.dashboards.conftest import Watched
-from tests.target_service.service_process import ROOT
 
 
 @pytest.mark.slow
@@ -27,8 +25,6 @@ def test_a_dashboard_is_drawn_with_all_its_panels_and_their_data(
     assert {panel.title for panel in dashboard.panels} <= set(words)
     assert "no data" not in words
     assert "nan" not in text.lower()
-    if os.environ.get("UPDATE_SCREENSHOTS"):
-        (ROOT / "docs" / f"{dashboard.uid}.svg").write_text(text, encoding="utf-8")
 
 
 def test_a_prometheus_that_is_not_there_is_said_to_be(

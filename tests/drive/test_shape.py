@@ -80,3 +80,13 @@ def test_a_small_pool_is_spawned_at_a_rate_locust_accepts() -> None:
     shape = PlanShape()
     shape.prepare = lambda: 7
     assert shape.tick() == (7, 7.0)
+
+
+def test_a_test_that_was_stopped_by_hand_leaves_nothing_to_the_next() -> None:
+    shape = PlanShape()
+    pools = [50, 70]
+    shape.prepare = lambda: pools.pop(0)
+    shape.tick()
+    shape.forget()
+    shape.is_over = lambda: True  # of the run before: nobody asks
+    assert shape.tick() == (70, 70.0)

@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.judge.drift import Trend, find_drift, theil_sen, trend
-from loadtest.measure.run_result import Arrivals, Quantiles, RunInfo, RunResult, TimelinePoint, Transactions
+from loadtest.judge.slo import evaluate, judgeable
+from loadtest.judge.slo_syntax import parse
+from loadtest.measure.run_result import (
+    Arrivals,
+    Quantiles,
+    RunInfo,
+    RunResult,
+    SloResult,
+    TimelinePoint,
+    Transactions,
+)
 
 HOURS = 6
 STEP_S = 10
@@ -128,3 +138,36 @@ def test_a_line_is_read_exactly_however_wild_a_few_points_are(
     found, low, high = theil_sen(list(enumerate(values)), 0.999)
     assert found == pytest.approx(slope, rel=1e-6, abs=1e-6)
     assert low <= found <= high
+
+
+def judged_for_drift(result: RunResult) -> SloResult:
+    return evaluate(parse("drift == 0"), result)
+
+
+def test_the_objective_counts_what_drifts_and_names_it() -> None:
+    found = judged_for_drift(soak(1, leak_per_h=0.01, p99_per_h=0.05))
+    assert (found.observed, found.passed) == (2, False)
+    assert "response_p99_ms +" in found.note
+    assert "service_memory_bytes +" in found.note
+
+
+def test_the_objective_of_a_steady_soak_says_what_was_steady() -> None:
+    found = judged_for_drift(soak(1))
+    assert (found.observed, found.passed) == (0, True)
+    assert "service_memory_bytes" in found.note
+
+
+def test_a_run_too_short_to_drift_has_no_data_which_is_no_pass() -> None:
+    result = soak(1)
+    result.run.duration_s = 600.0
+    found = judged_for_drift(result)
+    assert (found.observed, found.passed) == (None, False)
+    assert "30 min" in found.note
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "left"), [(600.0, ["dropped == 0"]), (1800.0, ["drift == 0", "dropped == 0"])]
+)
+def test_a_plan_cut_short_leaves_only_drift_out(duration_s: float, left: list[str]) -> None:
+    slos = [parse("drift == 0"), parse("dropped == 0")]
+    assert [slo.expr for slo in judgeable(slos, duration_s)] == left

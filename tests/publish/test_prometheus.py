@@ -115,6 +115,18 @@ def test_quantiles_are_of_the_recent_seconds_and_exact_over_all_of_them() -> Non
     assert math.isclose(seen["loadtest_response_quantile_seconds", key], 0.05, rel_tol=0.008)
 
 
+def test_rates_are_of_the_newest_second_that_everybody_has_reported_and_nought_at_the_end() -> None:
+    older, full, partly = a_second(1), a_second(2), a_second(3)
+    older.transactions_ok, full.transactions_ok, partly.transactions_ok = 90, 100, 40
+    full.transactions_started = 101
+    reading = a_reading(a_second(0, 1), older, full, partly)
+    seen = scraped(reading)
+    assert seen["loadtest_completed_tps", ()] == 100
+    assert seen["loadtest_started_tps", ()] == 101
+    assert scraped(replace(reading, over=True))["loadtest_completed_tps", ()] == 0
+    assert scraped(a_reading(a_second(0, 1)))["loadtest_completed_tps", ()] == 0
+
+
 def test_an_objective_without_data_is_absent_while_the_run_goes_on_and_missed_at_its_end() -> None:
     unknown = [SloResult(expr="p99(*) during spike < 1s", observed=None, passed=False)]
     live = replace(a_reading(a_second(0, 1)), slo=unknown)

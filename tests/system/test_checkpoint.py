@@ -59,9 +59,15 @@ def test_a_killed_soak_leaves_a_report_up_to_its_last_checkpoint(service: Servic
     sampled = [value for _, value in result.gauges["service_memory_bytes"]]
     assert all(2**24 < value < 2**31 for value in sampled), "that is no memory of a Python process"
 
-    drawn = subprocess.run(
-        [sys.executable, "-m", "loadtest.cli.main", "report", str(folder)], capture_output=True, text=True
-    )
+    drawn = singlesday("report", str(folder))
     assert drawn.returncode == 0, drawn.stderr
     assert "checkpoint" in (folder / "report.html").read_text()
     assert (folder / "junit.xml").exists()
+
+    audited = singlesday("audit", str(folder), "--store", service.store)
+    assert audited.returncode == ExitCode.PASS, audited.stdout
+
+
+def singlesday(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "loadtest.cli.main", *arguments]
+    return subprocess.run(command, capture_output=True, text=True)

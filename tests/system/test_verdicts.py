@@ -100,7 +100,7 @@ class Run:
 
     def reached(self, t_s: float) -> bool:
         """Whether the run has got to an offset, by its own progress."""
-        lines = [line for line in self.output.splitlines() if line.startswith("{")]
+        lines = [line for line in self.output.splitlines() if line.startswith('{"t_s"')]
         return bool(lines) and json.loads(lines[-1])["t_s"] >= t_s
 
     def wait_until(self, condition: Callable[[], object]) -> None:
@@ -242,11 +242,28 @@ def test_a_signal_while_workers_are_awaited_is_12(tmp_path: Path) -> None:
     assert_artefacts(ended)
 
 
-def test_a_signal_while_the_last_answers_are_awaited_is_harmless(tmp_path: Path) -> None:
-    run = Run(tmp_path, "--peak-tps", "20")
-    ended = signalled(run, lambda: run.reached(2.9))
-    assert ended.code in (ExitCode.PASS, ExitCode.INVALID, ExitCode.ABORTED), ended.output
+def test_a_signal_while_the_last_answers_are_awaited_is_12_and_cancels_them(
+    doomed: Service, tmp_path: Path
+) -> None:
+    plan = PLAN.replace("patience_s = 2", "patience_s = 20")
+    run = Run(tmp_path, "--peak-tps", "20", "--target", doomed.url, plan=plan)
+    run.wait_until(lambda: run.reached(1.5))
+    with hanging(doomed):
+        ended = signalled(run, lambda: run.reached(3.5))
+    assert ended.code == ExitCode.ABORTED, ended.output
+    assert ended.result.arrivals.cancelled > 0
     assert_artefacts(ended)
+
+
+@contextlib.contextmanager
+def hanging(service: Service) -> Iterator[None]:
+    """Accepts, and answers nothing."""
+    workers = psutil.Process(service._child.process.pid).children(recursive=True)
+    for worker in workers:
+        worker.suspend()
+    yield
+    for worker in workers:
+        worker.resume()
 
 
 @pytest.fixture

@@ -1,0 +1,22 @@
+"""The highest rate that a host's owner agreed to, held before any traffic."""
+
+from urllib.parse import urlsplit
+
+from loadtest.plan.plan_error import PlanError
+from loadtest.plan.plan_file import Plan
+
+
+def check_target_rate(plan: Plan, url: str) -> None:
+    """Raise `PlanError` if the plan would send its target more requests a second than `[targets]` allows.
+
+    A scenario counts as one request an arrival: journeys of several send more, and a limit should allow for them.
+    """
+    host = urlsplit(url).hostname or url
+    allowed = plan.targets.get(host)
+    _, peak_tps = plan.profile().peak
+    peak_rps = peak_tps * sum(scenario.per_transaction for scenario in plan.scenarios)
+    if allowed is not None and peak_rps > allowed:
+        raise PlanError(
+            f'plan {plan.name}: targets."{host}": at most {allowed:,.0f} requests a second are allowed there, '
+            f"and the plan peaks at {peak_rps:,.0f}; lower --peak-tps"
+        )
