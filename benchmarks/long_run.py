@@ -18,7 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
-os.environ.setdefault("LOCUST_SKIP_MONKEY_PATCH", "1")
+os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
+import locust  # noqa: F401 - unpatched, and without leaving the variable to processes started later
+
+del os.environ["LOCUST_SKIP_MONKEY_PATCH"]
 
 from locust.env import Environment
 from locust.stats import update_stats_history

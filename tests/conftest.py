@@ -11,3 +11,8 @@ os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
 import locust  # noqa: F401 - for the effect
 
 del os.environ["LOCUST_SKIP_MONKEY_PATCH"]
+
+
+def pytest_runtest_setup() -> None:
+    """A module that sets the variable when it is imported would hang every Locust that a later test starts."""
+    assert "LOCUST_SKIP_MONKEY_PATCH" not in os.environ, "some test module left this set"

@@ -1,9 +1,5 @@
 """The control port: whatever arrives, Locust's listener gets an error that it goes on after."""
 
-import os
-
-os.environ.setdefault("LOCUST_SKIP_MONKEY_PATCH", "1")
-
 from typing import Any
 
 import pytest
