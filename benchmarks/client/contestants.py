@@ -53,6 +53,8 @@ def installed() -> list[Contestant]:
         found.append(Contestant("hey", frozenset({"get", "tls"}), _hey))
     if shutil.which("wrk"):
         found.append(Contestant("wrk", _ALL, _wrk))
+    if shutil.which("autocannon"):
+        found.append(Contestant("autocannon", frozenset({"get", "tls"}), _autocannon))
     return found
 
 
@@ -120,6 +122,15 @@ def _hey(url: str, _journey: str, seconds: float, scratch: Path) -> Measurement:
     }
     good = answers.pop(200, 0)
     return Measurement(good, sum(answers.values()), finished.cpu_s, seconds, finished.peak_memory_mb)
+
+
+def _autocannon(url: str, _journey: str, seconds: float, scratch: Path) -> Measurement:
+    command = ["autocannon", "--json", "-c", str(CONNECTIONS), "-d", f"{seconds:.0f}", f"{url}/order"]
+    # The sink's certificate is its own; node says so on standard error, which is not part of the JSON line.
+    finished = _run(command, scratch, {"NODE_TLS_REJECT_UNAUTHORIZED": "0"})
+    told = json.loads(next(line for line in finished.output.splitlines() if line.startswith("{")))
+    failures = told["non2xx"] + told["errors"]
+    return Measurement(told["2xx"], failures, finished.cpu_s, seconds, finished.peak_memory_mb)
 
 
 def _wrk(url: str, journey: str, seconds: float, scratch: Path) -> Measurement:

@@ -400,15 +400,22 @@ def test_garbage_on_the_control_port_changes_nothing(found: Findings) -> None:
     assert found.result.generator.workers == 1
 
 
+HOG = "import time\nend = time.monotonic() + 5\nwhile time.monotonic() < end: pass"
+"""Uses up a core for five seconds, so that the run can be judged in peace afterwards."""
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux to pin processes to a core")
 def test_hogs_on_the_generators_core_make_the_run_invalid_and_it_says_why(tmp_path: Path) -> None:
-    """Nine hogs leave the generator a tenth of its core; it needs about three."""
+    """Once it runs, four hogs leave a generator of lower priority a fortieth of its core; it needs a tenth."""
     core = min(os.sched_getaffinity(0))
     pinned = ["taskset", "-c", str(core)]
-    hogs = [subprocess.Popen([*pinned, sys.executable, "-c", "while True: pass"]) for _ in range(9)]
+    hogs: list[subprocess.Popen[bytes]] = []
     try:
         path = write_plan(tmp_path, rate=2_500, duration_s=8)
         with target() as aimed, locust_run(tmp_path, path, aimed.url, prefix=pinned) as run:
+            aimed.await_first_request()
+            os.setpriority(os.PRIO_PROCESS, run.master.pid, 10)
+            hogs += [subprocess.Popen([*pinned, sys.executable, "-c", HOG]) for _ in range(4)]
             code, result = run.finish()
     finally:
         for hog in hogs:
