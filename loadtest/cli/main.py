@@ -40,7 +40,7 @@ def refuse(message: object) -> NoReturn:
 def run(
     plan: Annotated[str, typer.Argument(help="A shipped plan's name, or a .toml file.")] = "singles-day",
     peak_tps: Annotated[
-        str, typer.Option(help="Orders a second at the peak; auto: half of what this machine can do.")
+        str, typer.Option(help="Orders a second at the peak; auto: two fifths of what this machine can do.")
     ] = AUTO,
     duration: Annotated[
         str | None, typer.Option(help="Cut the plan to this length, for example 60s.")

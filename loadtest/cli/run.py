@@ -35,9 +35,10 @@ from loadtest.run_info import run_info
 __all__ = ["RunError", "RunOptions", "ServiceError", "free_port", "plan_flags", "run"]
 
 LOCUSTFILE = Path(__file__).parent.parent / "locustfile.py"
-PROBE_FRACTION = 0.5
+PROBE_FRACTION = 0.4
 """Share of what the probe found that `--peak-tps auto` plays. The probe saturates the machine in a closed loop;
-an open loop at more than about 0.7 of that queues without end, and a shared machine is slower a minute later."""
+an open loop at more than about 0.7 of that queues without end, and a disk or a neighbour that pauses needs room to
+catch up."""
 PROBE_TIMEOUT_S = 60
 WORKER_START_TIMEOUT_S = 30
 STOP_GRACE_S = 15
