@@ -92,6 +92,7 @@ class MasterRun:
         )
         folder.mkdir(parents=True, exist_ok=True)
         self._ticker = gevent.spawn(self._tick_forever)
+        self._ticker.link_exception(self._end_by_defect)
         self._checkpointer = gevent.spawn(self._checkpoint_forever, checkpoint_s)
         self._memory = MemorySampler(memory_url, plan.duration_s) if memory_url else None
         if self._memory is not None:
@@ -197,6 +198,12 @@ class MasterRun:
             if self.coordinator.phase is Phase.DONE:
                 self._deliver()
             gevent.sleep(TICK_S)
+
+    def _end_by_defect(self, ticker: gevent.Greenlet) -> None:
+        """End a run whose ticking broke: without it the run would never end, and its books would be lost."""
+        logger.critical("a defect ended the run", exc_info=ticker.exc_info)
+        self.coordinator.aborted = f"a defect of the harness: {ticker.exception!r}"
+        self._deliver()
 
     def _abort_if_pointless(self) -> None:
         """Look at each second once, a second after its end, when every worker has reported it."""
