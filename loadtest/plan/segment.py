@@ -12,7 +12,7 @@ hours) keeps by a factor of six. Only where a rate falls to zero does an instant
 there only because the count itself leaves it open.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import exp, expm1, log1p, sqrt
@@ -198,19 +198,17 @@ class Sum:
         return self.first.cumulative(t_s) + self.second.cumulative(t_s)
 
     def inverses(self, numbers: Sequence[float], before: float, start_s: float) -> list[float]:
-        """Instants of the given arrival numbers; see `Segment.inverses`. Searched for, 1.5 us each."""
-        return [start_s + t_s for t_s in self._search(numbers, before)]
+        """Instants of the given arrival numbers; see `Segment.inverses`. Searched for, 3.6 us each.
 
-    def _search(self, numbers: Sequence[float], before: float) -> Iterator[float]:
-        # Each search starts where the last one ended: neighbours in number are neighbours in time.
-        t_s = 0.0
-        for n in numbers:
-            t_s = self._solve(n - before, t_s)
-            yield t_s
+        Each search starts afresh: begun where its neighbour's ended it would take fewer steps, but an arrival's
+        instant must not depend on which others are asked for, or slices would not add up to the schedule.
+        """
+        return [start_s + self._solve(n - before) for n in numbers]
 
-    def _solve(self, m: float, low_s: float) -> float:
-        """The instant from `low_s` on at which the cumulative reaches `m`: Newton's steps in a bracket."""
-        high_s, t_s = self.duration_s, low_s
+    def _solve(self, m: float) -> float:
+        """The instant at which the cumulative reaches `m`: Newton's steps in a bracket."""
+        low_s, high_s = 0.0, self.duration_s
+        t_s = high_s * min(max(m / self.total, 0.0), 1.0)
         for _ in range(MAX_STEPS):
             missing = m - self.cumulative(t_s)
             if missing > 0:
