@@ -107,7 +107,6 @@ class Coordinator:
         self._ready_by_ns = clock.now_ns() + int(ready_timeout_s * NS_PER_S)
         self._members: dict[str, Member] = {}
         self._names: dict[str, str] = {}
-        self._epoch = 0
         self._zero_ns = 0
         self._zero_wall_ns = 0
         self._beat_due_ns = 0
@@ -221,7 +220,6 @@ class Coordinator:
             self.slices.append(Slice(worker, slot, len(workers), from_ns))
             assign = Assign(
                 self.run_id,
-                self._epoch,
                 slot,
                 len(workers),
                 from_ns,
@@ -229,7 +227,6 @@ class Coordinator:
                 self._zero_wall_ns,
             )
             self._send(worker, assign)
-        self._epoch += 1
 
     def _reslice(self) -> None:
         leased_ns = [member.leased_ns for member in self._members.values() if member.lost]

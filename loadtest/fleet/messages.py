@@ -32,7 +32,6 @@ class Assign(msgspec.Struct, frozen=True, tag=True):
     """Master to worker: from `from_ns` on, slot `slot` of `slots` is yours; what you held ended at `before_ns`."""
 
     run_id: str
-    epoch: int
     slot: int
     slots: int
     from_ns: int

@@ -28,7 +28,7 @@ from tests.fleet.sample_report import report, second
 
 MESSAGES: list[Message] = [
     Hello("run", 3, True),
-    Assign("run", 1, 2, 3, 4, 5, 6),
+    Assign("run", 1, 2, 3, 4, 5),
     Lease("run", 7),
     Halt("run", 8, 0.5),
     Ack("run", 9),
