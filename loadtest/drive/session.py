@@ -89,6 +89,8 @@ class Session:
         """The name of all requests that bring none of their own; see `rename_request`."""
         self.intended_ns: int | None = None
         """When the next request was meant to start, if an arrival is being served; that request takes it."""
+        self.let_others_run = False
+        """Whether a request has waited since somebody set this to False, so that other greenlets ran."""
         self.auth_header: str | None = None
         self._base = base_url(base)
         self._recorder = recorder
@@ -287,6 +289,7 @@ class Session:
                     if failures > (self._settings.max_retries if most_retries is None else most_retries):
                         return failed
             else:
+                self.let_others_run = True
                 reader = connection.reader
                 raw = reader.raw
                 response = kind(

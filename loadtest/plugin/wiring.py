@@ -62,10 +62,10 @@ class Plugin:
 
     def on_init(self, environment: Environment, runner: Runner, **_: Any) -> None:
         """Take over the pool and the connection; stop here if the plan cannot be played."""
+        serving.install()
         options = environment.parsed_options
         if options is None or not (options.plan or isinstance(runner, WorkerRunner)):
             return
-        serving.install()
         if not isinstance(runner, WorkerRunner):
             self._lead(environment, runner, options)
         if not isinstance(runner, MasterRunner):
