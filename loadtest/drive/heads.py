@@ -33,6 +33,8 @@ class Heads:
         self._target_prefix = target_prefix
         self._defaults = tuple(defaults.items())
         self._prepared: dict[tuple[BodyHeaders, tuple[str, ...]], tuple[str, bool]] = {}
+        self._bare: dict[tuple[str, str], bytes] = {}
+        """Heads with nothing but a method and a target to themselves: the same bytes each time."""
 
     def compose(
         self,
@@ -47,6 +49,9 @@ class Heads:
         `target` is the request target, quoted; `added` the caller's headers; `length` the Content-Length, if
         one is sent. Raises `ValueError` for a header that would break out of its line.
         """
+        bare = added is None and length is None and body_headers is NO_BODY
+        if bare and (known := self._bare.get((method, target))) is not None:
+            return known
         names = tuple(added) if added else ()
         prepared = self._prepared.get((body_headers, names))
         if prepared is None:
@@ -57,7 +62,10 @@ class Heads:
             head += lines_of(added)
         if length is not None and not framed_by_caller:
             head += f"Content-Length: {length}\r\n"
-        return (head + "\r\n").encode("latin-1")
+        composed = (head + "\r\n").encode("latin-1")
+        if bare and len(self._bare) < _MOST_PREPARED:
+            self._bare[method, target] = composed
+        return composed
 
     def _prepare(self, body_headers: BodyHeaders, names: tuple[str, ...]) -> tuple[str, bool]:
         """The lines that no added header replaces, and whether the caller sets the body's framing."""

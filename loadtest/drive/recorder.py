@@ -34,6 +34,7 @@ class Recorder:
         """Called with every outcome, at once: the run's own measurement."""
         self._environment = environment
         self._batch = LocustBatch()
+        self._add = self._batch.add
         self.listeners: list[Callable[..., None]] = []
         """Who listens to `events.request` besides Locust's own statistics."""
         self._attach()
@@ -52,7 +53,12 @@ class Recorder:
 
         `meta` is the event as a script has amended it, in place of the one made from the other arguments.
         """
-        self.count(outcome, error)
+        # `count`, without the call: the hot path.
+        if self.sink is not None:
+            self.sink(outcome)
+        self._add(outcome)
+        if error is not None:
+            self._batch.add_error(outcome, error)
         if self.listeners:
             meta = meta or request_event(outcome, error, response, context)
             for listener in self.listeners:
@@ -60,10 +66,9 @@ class Recorder:
 
     def count(self, outcome: Outcome, error: Exception | None = None) -> None:
         """Take one outcome that listeners know of already, or need not know of."""
-        sink = self.sink
-        if sink is not None:
-            sink(outcome)
-        self._batch.add(outcome)
+        if self.sink is not None:
+            self.sink(outcome)
+        self._add(outcome)
         if error is not None:
             self._batch.add_error(outcome, error)
 

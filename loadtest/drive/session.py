@@ -93,6 +93,7 @@ class Session:
         """Whether a request has waited since somebody set this to False, so that other greenlets ran."""
         self.auth_header: str | None = None
         self._base = base_url(base)
+        self._remembered = self._base.remembered
         self._recorder = recorder
         self._settings = settings
         self._now_ns = now_ns
@@ -150,7 +151,7 @@ class Session:
         intended_ns = begun_ns
         if self.intended_ns is not None:
             intended_ns, self.intended_ns = self.intended_ns, None
-        target = self._base.locate(url)
+        target = self._remembered.get(url) or self._base.locate(url)
         if data is None and json is None and not rarer:
             body, body_headers = b"", NO_BODY
         else:

@@ -66,7 +66,8 @@ class BaseUrl:
 
     def __init__(self, url: str | None) -> None:
         self.url, self.username, self.password = _without_credentials(url or "")
-        self._remembered: dict[str, Target] = {}
+        self.remembered: dict[str, Target] = {}
+        """What `locate` has worked out; for reading."""
         self._base = target_of(self.url) if self.url else None
 
     @property
@@ -76,12 +77,12 @@ class BaseUrl:
 
     def locate(self, url: str) -> Target:
         """Work out `url`: a path is appended to the base, as in FastHttpUser. Raises `ValueError`."""
-        target = self._remembered.get(url)
+        target = self.remembered.get(url)
         if target is not None:
             return target
-        if len(self._remembered) >= _MOST_REMEMBERED:
-            self._remembered.clear()
-        target = self._remembered[url] = self._work_out(url)
+        if len(self.remembered) >= _MOST_REMEMBERED:
+            self.remembered.clear()
+        target = self.remembered[url] = self._work_out(url)
         return target
 
     def absolute(self, url: str) -> str:

@@ -109,7 +109,7 @@ def test_targets_are_remembered_up_to_a_bound() -> None:
     base = base_url("http://bounded")
     for n in range(10_000):
         base.locate(f"/orders/{n}")
-    assert len(base._remembered) <= 4096
+    assert len(base.remembered) <= 4096
 
 
 def test_a_default_port_is_left_out_of_the_host_header() -> None:
