@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.judge.compare import CompareError, Comparison, Finding, bootstrap_mean, compare
+from loadtest.judge.compare import CompareError, Comparison, Finding, compare
 from loadtest.measure.run_result import Arrivals, Quantiles, RunInfo, RunResult, TimelinePoint, Transactions
 
 SECONDS = 120
