@@ -20,6 +20,21 @@ def is_request(endpoint: str) -> bool:
     return not endpoint.startswith((f"{ARRIVAL} ", f"{FIRST_EVENT} ", f"{NEXT_EVENT} "))
 
 
+REGION_MARK = " @ "
+"""Between an endpoint's name and the region its request belongs to: `/orders @ frankfurt`."""
+
+
+def in_region(name: str, region: str) -> str:
+    """The name of a request that belongs to a region; regions are few, each has statistics of its own."""
+    return f"{name}{REGION_MARK}{region}"
+
+
+def endpoint_and_region(name: str) -> tuple[str, str | None]:
+    """An endpoint's name without its region, and the region; None where it has none."""
+    endpoint, mark, region = name.rpartition(REGION_MARK)
+    return (endpoint, region) if mark else (name, None)
+
+
 class Arrival(NamedTuple):
     """One intended start of a scenario, as the schedule planned it."""
 

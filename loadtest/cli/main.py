@@ -221,23 +221,37 @@ def report(run_folder: Annotated[Path, typer.Argument(help="A run folder.", meta
 
 @app.command()
 def compare(
-    base: Annotated[Path, typer.Argument(help="The run folder to compare with.", metavar="BASE")],
-    head: Annotated[Path, typer.Argument(help="The run folder to judge.", metavar="HEAD")],
-    html: Annotated[Path | None, typer.Option(help="Also write a page with the comparison.")] = None,
+    base: Annotated[
+        str,
+        typer.Argument(
+            help="What to compare with: a run folder, a result.json, a folder of run folders (the latest five are "
+            "pooled), or REF:PATH of one in git.",
+            metavar="BASE",
+        ),
+    ],
+    heads: Annotated[list[str], typer.Argument(help="The runs to judge, named likewise.", metavar="HEAD…")],
+    html: Annotated[Path | None, typer.Option(help="Also write a page with the comparisons.")] = None,
+    save_baseline: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep each HEAD that passed and is not worse in this folder. With the same folder as BASE, "
+            "the first run ever is kept without a comparison.",
+            metavar="DIR",
+        ),
+    ] = None,
 ) -> None:
-    """Say what got worse between two runs, telling change from noise; exit code 10 if something did."""
-    from loadtest.judge import compare as comparing  # noqa: PLC0415 - what only this command needs
-    from loadtest.publish import comparison as page  # noqa: PLC0415
+    """Say what got worse since a baseline, telling change from noise; exit code 10 if something did."""
+    from loadtest.cli import compare as comparing  # noqa: PLC0415 - what only this command needs
+    from loadtest.cli.run_sources import SourceError  # noqa: PLC0415
+    from loadtest.judge.compare import CompareError  # noqa: PLC0415
 
     try:
-        found = comparing.compare(_read_result(base), _read_result(head))
-    except comparing.CompareError as error:
+        code = comparing.compare_runs(comparing.CompareOptions(base, heads, html, save_baseline), console)
+    except (SourceError, CompareError) as error:
         refuse(error)
-    page.print_comparison(found, console)
-    if html is not None:
-        page.write(found, html)
-        console.print(f"wrote {html}", soft_wrap=True)
-    raise typer.Exit(int(ExitCode.SLO_FAIL if found.finding is comparing.Finding.WORSE else ExitCode.PASS))
+    except OSError as error:
+        refuse(f"{error.filename}: cannot be written ({error.strerror})")
+    raise typer.Exit(int(code))
 
 
 @app.command()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from loadtest.judge.slo import NAMED_QUANTILES, holds, with_unit
-from loadtest.judge.slo_syntax import Slo, SloError, parse
+from loadtest.judge.slo_syntax import GOODPUT, Slo, SloError, parse
 from loadtest.measure.run_result import TimelinePoint
 
 _FOR = re.compile(r"\s+for\s+(\d+(?:\.\d+)?)\s*s\s*$")
@@ -89,8 +89,10 @@ class AbortDetector:
 def _check_known_live(expr: str, slo: Slo) -> None:
     if slo.endpoint not in (None, "*"):
         raise SloError(expr, expr.find(slo.endpoint) + 1, "* (aborts look at all endpoints together)")
-    if slo.phase or slo.window_s:
+    if slo.phase or slo.window_s or slo.per_region:
         raise SloError(expr, 1, "no `during` and no `in every`: an abort looks at each second as it comes")
+    if slo.metric == GOODPUT and slo.endpoint is not None:
+        raise SloError(expr, expr.find("(") + 1, "goodput of the whole run", "goodput < 1tps for 5 s")
     if slo.metric == "p" and round(slo.quantile or 0, 9) in NAMED_QUANTILES:
         return
     if slo.metric not in _METRICS:

@@ -1,17 +1,19 @@
-"""Compares two runs and tells change from noise.
+"""Compares a run with one or several baselines and tells change from noise.
 
-Each run is cut into `BATCHES` equal stretches (the method of batch means: B. Schmeiser, Operations Research
-30, 1982, which also says why ten to thirty are enough). Both runs play the same plan, so stretch i of one is
-set against stretch i of the other, which takes the profile's ups and downs out. The mean of these differences
-is bootstrapped, in its studentised form (P. Hall, Ann. Statist. 16, 1988), since the plain percentile
-bootstrap is too sure of itself with so few values. The confidence is shared out among the metrics
-(Bonferroni), so that it holds for the comparison as a whole.
+All runs play the same plan, so the same stretch of time in two of them is due to show the same: it is the
+differences, stretch by stretch, that are looked at, which takes the profile's ups and downs out. Differences are
+taken by the slice (a second, in a short run), those far out are pulled in (`joint_bootstrap.winsorised`): the
+typical second decides, and a stall or two do not. Slices are averaged into `BATCHES` equal stretches, so that
+neighbouring seconds, which wander together, count once (the method of batch means: B. Schmeiser, Operations
+Research 30, 1982, which also says why ten to thirty are enough). `joint_bootstrap` then gives every metric an
+interval; the confidence holds for all of them together.
 
-Latencies and throughput are compared as ratios, in logarithms, and a stretch is represented by its median
-second: the typical second decides, and a stall or two do not. Error rates are compared as differences of
-means, since the typical second has no error at all.
+Latencies and throughput are compared as ratios, in logarithms, error rates as differences of means, since the
+typical second has no error at all.
 
-What one pair of runs cannot show is how much the machine differs from run to run: compare on a quiet one.
+What one pair of runs cannot show is how much the machine differs from run to run. Several baselines do: the
+variance between them that their own noise does not explain widens the intervals. With a single one compare on a
+quiet machine.
 """
 
 import math
@@ -19,16 +21,18 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from statistics import fmean, median, stdev
+from statistics import fmean, median
 
+from loadtest.judge.joint_bootstrap import Interval, joint_intervals, run_to_run_variance, winsorised
 from loadtest.measure.run_result import RunResult, TimelinePoint
 
 BATCHES = 20
 LEAST_BATCHES = 8
-CONFIDENCE = 0.98
-"""That no metric at all raises a false alarm, if stretches were independent. They are not quite: of 200
-simulated pairs of two-minute runs whose latency wanders by 5 % (tests/judge/test_compare.py) 1.5 % raised one
-and 0.5 % missed a p99 that was 10 % higher; with one-minute runs it was 5 % and 6.5 %."""
+SLICES_A_BATCH = 60
+"""At most: a slice of a two-hour soak is six seconds long."""
+CONFIDENCE = 0.975
+"""That no metric at all raises a false alarm, if stretches were independent. They are not quite; what comes of it
+in simulations, tests/judge/test_compare.py says."""
 RESAMPLES = 4000
 LEAST_RATIO = 0.02
 """A shift of less than 2 % is not worth a verdict, however certain."""
@@ -36,12 +40,8 @@ LEAST_SHARE = 0.0005
 """Nor is one of the error rate by less than 0.05 percentage points."""
 
 
-Interval = tuple[float, float, float]
-"""(mean, low, high)"""
-
-
 class CompareError(ValueError):
-    """Two runs that cannot be compared, and why."""
+    """Runs that cannot be compared, and why."""
 
 
 class Finding(Enum):
@@ -82,8 +82,9 @@ class Shift:
 
     metric: str
     base: float
-    """The typical second's value."""
+    """The typical second's value, over all baselines."""
     head: float
+    """The same, moved by `shift`."""
     shift: float
     low: float
     high: float
@@ -93,13 +94,13 @@ class Shift:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Every metric's shift between two runs."""
+    """Every metric's shift from the baselines to a run."""
 
-    base_id: str
+    base_ids: Sequence[str]
     head_id: str
     shifts: Sequence[Shift]
     notes: Sequence[str]
-    """What differs between the two runs' settings: reasons why a shift may not be the code's doing."""
+    """What differs between the runs' settings: reasons why a shift may not be the code's doing."""
 
     @property
     def finding(self) -> Finding:
@@ -123,72 +124,74 @@ METRICS = (
 )
 
 
-def compare(base: RunResult, head: RunResult, *, resamples: int = RESAMPLES) -> Comparison:
-    """Compare HEAD with BASE. The same two records give the same answer.
+def compare(
+    bases: RunResult | Sequence[RunResult], head: RunResult, *, resamples: int = RESAMPLES
+) -> Comparison:
+    """Compare HEAD with one baseline or the pool of several. The same records give the same answer.
 
     Raises `CompareError` when one of them is INVALID: it says nothing about its target.
     """
-    for name, run in (("BASE", base), ("HEAD", head)):
+    bases = [bases] if isinstance(bases, RunResult) else bases
+    if not bases:
+        raise CompareError("expected at least one run as BASE")
+    for name, run in (*(("BASE", base) for base in bases), ("HEAD", head)):
         if run.validity.verdict == "INVALID":
             raise CompareError(f"{name} ({run.run.id}) is INVALID: {' '.join(run.validity.reasons)}")
-    confidence = 1 - (1 - CONFIDENCE) / len(METRICS)
-    rng = random.Random(f"{base.run.id} {head.run.id}")  # noqa: S311  # a bootstrap, not a secret
-
-    def interval(values: Sequence[float]) -> Interval:
-        return bootstrap_mean(values, confidence, resamples, rng)
-
-    shifts = [_shift(metric, base, head, interval) for metric in METRICS]
-    return Comparison(base.run.id, head.run.id, shifts, _differences(base, head))
+    ids = [base.run.id for base in bases]
+    rng = random.Random(" ".join([*ids, head.run.id]))  # noqa: S311  # a bootstrap, not a secret
+    notes = list(dict.fromkeys(note for base in bases for note in _differences(base, head)))
+    return Comparison(ids, head.run.id, _shifts(bases, head, resamples, rng), notes)
 
 
-def bootstrap_mean(
-    values: Sequence[float], confidence: float, resamples: int, rng: random.Random
-) -> Interval:
-    """The mean and its confidence interval by the studentised bootstrap, of at least two values."""
-    mean, error = fmean(values), stdev(values) / math.sqrt(len(values))
-    if not error:
-        return mean, mean, mean
-    scores = sorted(_score(rng.choices(values, k=len(values)), mean) for _ in range(resamples))
-    tail = int((1 - confidence) / 2 * resamples)
-    return mean, mean - scores[-1 - tail] * error, mean - scores[tail] * error
+def _shifts(bases: Sequence[RunResult], head: RunResult, resamples: int, rng: random.Random) -> list[Shift]:
+    columns = [[_batched_differences(metric, base, head) for base in bases] for metric in METRICS]
+    means = [[_mean_of(row) for row in zip(*runs, strict=True)] for runs in columns]
+    known = [place for place, row in enumerate(means) if sum(v is not None for v in row) >= LEAST_BATCHES]
+    # A new run differs from the mean of k as one run does from another, once more by a k-th.
+    unseen = [run_to_run_variance(columns[place]) * (1 + 1 / len(bases)) for place in known]
+    intervals = joint_intervals([means[place] for place in known], CONFIDENCE, resamples, rng, unseen)
+    found = dict(zip(known, intervals, strict=True))
+    return [_shift(metric, bases, found.get(place)) for place, metric in enumerate(METRICS)]
 
 
-def _score(sample: list[float], mean: float) -> float:
-    """How many of its own standard errors a resample's mean lies from the mean; 0 for one without spread."""
-    size = len(sample)
-    total = math.fsum(sample)
-    variance = (math.fsum(value * value for value in sample) - total * total / size) / (size - 1)
-    return (total / size - mean) / math.sqrt(variance / size) if variance > 1e-24 else 0.0
-
-
-def _shift(
-    metric: Metric, base: RunResult, head: RunResult, interval: Callable[[Sequence[float]], Interval]
-) -> Shift:
-    pairs = [
-        (b, h)
-        for b, h in zip(_batches(metric, base), _batches(metric, head), strict=True)
-        if b is not None and h is not None
+def _batched_differences(metric: Metric, base: RunResult, head: RunResult) -> list[float | None]:
+    """HEAD less BASE in each of the `BATCHES` stretches; None where one of them has no data."""
+    each = max(1, min(SLICES_A_BATCH, min(len(base.timeline), len(head.timeline)) // BATCHES))
+    pairs = zip(_slices(metric, base, each * BATCHES), _slices(metric, head, each * BATCHES), strict=True)
+    differences = {place: h - b for place, (b, h) in enumerate(pairs) if b is not None and h is not None}
+    if metric.is_ratio and differences:
+        differences = dict(zip(differences, winsorised(list(differences.values())), strict=True))
+    return [
+        _mean_of([differences.get(place) for place in range(batch * each, (batch + 1) * each)])
+        for batch in range(BATCHES)
     ]
-    if len(pairs) < LEAST_BATCHES:
-        return Shift(metric.name, 0, 0, 0, 0, 0, metric.unit, Finding.UNKNOWN)
-    outwards = math.expm1 if metric.is_ratio else float
-    shift, low, high = (outwards(value) for value in interval([h - b for b, h in pairs]))
-    levels = (fmean(side) for side in zip(*pairs, strict=True))
-    typical_base, typical_head = (math.exp(level) if metric.is_ratio else level for level in levels)
-    finding = _finding(metric, shift, low, high)
-    return Shift(metric.name, typical_base, typical_head, shift, low, high, metric.unit, finding)
 
 
-def _batches(metric: Metric, run: RunResult) -> list[float | None]:
-    """What represents each stretch, in logarithms where ratios are compared; None where it has no data."""
-    values: list[list[float]] = [[] for _ in range(BATCHES)]
+def _slices(metric: Metric, run: RunResult, slices: int) -> list[float | None]:
+    """What represents each slice of a run, in logarithms where ratios are compared; None where it has no data."""
+    values: list[list[float]] = [[] for _ in range(slices)]
     for point in run.timeline:
         value = metric.read(point)
-        place = int(point.t_s / run.run.duration_s * BATCHES) if run.run.duration_s else BATCHES
-        if value is not None and 0 <= place < BATCHES and not (metric.is_ratio and value <= 0):
+        place = int(point.t_s / run.run.duration_s * slices) if run.run.duration_s else slices
+        if value is not None and 0 <= place < slices and not (metric.is_ratio and value <= 0):
             values[place].append(math.log(value) if metric.is_ratio else value)
     middle = median if metric.is_ratio else fmean
     return [middle(found) if found else None for found in values]
+
+
+def _mean_of(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
+
+
+def _shift(metric: Metric, bases: Sequence[RunResult], interval: Interval | None) -> Shift:
+    if interval is None:
+        return Shift(metric.name, 0, 0, 0, 0, 0, metric.unit, Finding.UNKNOWN)
+    level = fmean(value for base in bases for value in _slices(metric, base, BATCHES) if value is not None)
+    outwards, back = (math.expm1, math.exp) if metric.is_ratio else (float, float)
+    shift, low, high = (outwards(value) for value in interval)
+    typical = back(level), back(level + interval.mean)
+    return Shift(metric.name, *typical, shift, low, high, metric.unit, _finding(metric, shift, low, high))
 
 
 def _finding(metric: Metric, shift: float, low: float, high: float) -> Finding:

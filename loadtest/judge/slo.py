@@ -2,7 +2,8 @@
 
 An objective is judged over *stretches*: the whole run, one phase of the profile, or every window of some
 length. All three are the same structure (`Stretch`), so a metric is one small function of a stretch, and
-an objective passes when its worst stretch does. A stretch without data fails: an endpoint that answered
+an objective passes when its worst stretch does. `in every region` judges each of the endpoint's regions in each of
+these stretches; which regions there are, the whole run tells. A stretch without data fails: an endpoint that answered
 nothing has not met any objective.
 
 Phases and windows need exact histograms of their own, because quantiles of seconds cannot be merged: whoever
@@ -12,11 +13,12 @@ records a run asks `wanted_stretches` which ones to keep. A stretch that was not
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from loadtest.judge.drift import LEAST_DURATION_S, find_drift
-from loadtest.judge.slo_syntax import DRIFT, Slo, SloError, check, matches, parse
+from loadtest.judge.slo_syntax import DRIFT, GOODPUT, Slo, SloError, check, matches, parse
 from loadtest.measure.run_result import Buckets, Endpoint, RunResult, SloResult, Stretch
-from loadtest.records import is_request
+from loadtest.records import endpoint_and_region, in_region, is_request
 
 __all__ = [
     "Slo",
@@ -34,6 +36,14 @@ __all__ = [
 NAMED_QUANTILES = {0.5: "p50", 0.9: "p90", 0.95: "p95", 0.99: "p99", 0.999: "p99_9", 0.9999: "p99_99"}
 
 
+class _Part(NamedTuple):
+    """What is judged by itself: one stretch of time, of one region or of all."""
+
+    span: tuple[float, float]
+    endpoint: str | None
+    region: str
+
+
 def evaluate(slo: Slo, result: RunResult) -> SloResult:
     """Judge one objective; the observed value is in the objective's unit. No data fails."""
     if slo.metric == DRIFT:
@@ -41,14 +51,33 @@ def evaluate(slo: Slo, result: RunResult) -> SloResult:
     spans = _spans(slo, result.run.phases, result.run.duration_s)
     if not spans:
         return _no_data(slo, f"the run has no phase named {slo.phase}")
-    values = [(_observe(slo, _stretch(result, slo, span)), span) for span in spans]
-    empty = [span for value, span in values if value is None]
+    regions = _regions(slo, result)
+    if not regions:
+        return _no_data(slo, f"no request of {slo.endpoint} belongs to a region")
+    parts = [_Part(span, endpoint, region) for endpoint, region in regions for span in spans]
+    values = [(_observe(slo, part.endpoint, _stretch(result, slo, part.span)), part) for part in parts]
+    empty = [part for value, part in values if value is None]
     if empty:
-        return _no_data(slo, _why_no_data(slo, empty, len(spans)))
-    known = [(round(value / slo.unit_size, 9), span) for value, span in values if value is not None]
-    observed, span = max(known, key=lambda pair: _badness(slo, pair[0]))
-    note = f"worst of {len(spans)} windows, at {_seconds(span)}" if slo.window_s else ""
+        return _no_data(slo, _why_no_data(slo, empty, len(parts)))
+    known = [(round(value / slo.unit_size, 9), part) for value, part in values if value is not None]
+    observed, part = max(known, key=lambda pair: _badness(slo, pair[0]))
+    note = _worst(slo, part, len(spans), len(regions))
     return SloResult(expr=slo.expr, observed=observed, passed=holds(slo, observed), note=note)
+
+
+def _regions(slo: Slo, result: RunResult) -> list[tuple[str | None, str]]:
+    """(endpoint, region) of each region to judge by itself; the endpoint as it is where none was asked for."""
+    if not slo.per_region or slo.endpoint is None:
+        return [(slo.endpoint, "")]
+    names = [endpoint_and_region(name) for name in result.endpoints if matches(slo.endpoint, name)]
+    return [(in_region(slo.endpoint, region), region) for region in sorted({r for _, r in names if r})]
+
+
+def _worst(slo: Slo, part: _Part, spans: int, regions: int) -> str:
+    """Where the worst value was seen, where there was more than one to choose from."""
+    many = [f"{spans} windows"] * (slo.window_s is not None) + [f"{regions} regions"] * slo.per_region
+    where = [part.region] * slo.per_region + [f"at {_seconds(part.span)}"] * (slo.window_s is not None)
+    return f"worst of {' in '.join(many)}, {' '.join(where)}" if many else ""
 
 
 def judgeable(slos: Iterable[Slo], duration_s: float) -> list[Slo]:
@@ -173,31 +202,33 @@ def _stretch(result: RunResult, slo: Slo, span: tuple[float, float]) -> Stretch 
     return None
 
 
-def _observe(slo: Slo, stretch: Stretch | None) -> float | None:
+def _observe(slo: Slo, endpoint: str | None, stretch: Stretch | None) -> float | None:
     """The metric's value over one stretch, in the base unit of its kind; None without data."""
     if stretch is None:
         return None
-    if slo.endpoint is None:
+    if endpoint is None:
         return _RUN_METRICS[slo.metric](stretch)
-    chosen = _chosen(slo.endpoint, stretch.endpoints)
-    requests = sum(endpoint.requests for endpoint in chosen)
+    chosen = _chosen(endpoint, stretch.endpoints)
+    requests = sum(one.requests for one in chosen)
     if not requests:
         return None
-    if slo.metric == "requests":
-        return requests
-    if slo.metric == "errors":
-        return sum(endpoint.failures for endpoint in chosen) / requests
-    return _latency(slo, chosen)
+    failures = sum(one.failures for one in chosen)
+    counted = {
+        "requests": requests,
+        "errors": failures / requests,
+        GOODPUT: (requests - failures) / (stretch.to_s - stretch.from_s),
+    }
+    return counted[slo.metric] if slo.metric in counted else _latency(slo, chosen)
 
 
 def _chosen(pattern: str, endpoints: dict[str, Endpoint]) -> list[Endpoint]:
-    if pattern in endpoints:
-        return [endpoints[pattern]]
+    """Those of that very name, whatever their region; else those that the pattern fits."""
+    same = [one for name, one in endpoints.items() if pattern in (name, endpoint_and_region(name)[0])]
+    if same:
+        return same
     besides = not is_request(pattern)
     return [
-        endpoint
-        for name, endpoint in endpoints.items()
-        if matches(pattern, name) and (besides or is_request(name))
+        one for name, one in endpoints.items() if matches(pattern, name) and (besides or is_request(name))
     ]
 
 
@@ -237,7 +268,7 @@ _RUN_METRICS: dict[str, Callable[[Stretch], float | None]] = {
     "availability": lambda s: _share(s.arrivals.ok, s.arrivals.ok + s.arrivals.failed + s.arrivals.dropped),
     "dropped": lambda s: s.arrivals.dropped if s.arrivals.planned else None,
     "lost": lambda s: s.arrivals.lost if s.arrivals.planned else None,
-    "goodput": lambda s: s.transactions / (s.to_s - s.from_s) if s.arrivals.planned else None,
+    GOODPUT: lambda s: s.transactions / (s.to_s - s.from_s) if s.arrivals.planned else None,
 }
 
 
@@ -251,10 +282,11 @@ def _no_data(slo: Slo, why: str) -> SloResult:
     return SloResult(expr=slo.expr, observed=None, passed=False, note=f"no data is not a pass: {why}")
 
 
-def _why_no_data(slo: Slo, empty: list[tuple[float, float]], spans: int) -> str:
-    what = f"nothing was measured of {slo.endpoint}" if slo.endpoint else "no arrival was planned"
+def _why_no_data(slo: Slo, empty: list[_Part], parts: int) -> str:
+    first = empty[0]
+    what = f"nothing was measured of {first.endpoint}" if first.endpoint else "no arrival was planned"
     if slo.window_s:
-        return f"{what} in {len(empty)} of {spans} windows, first at {_seconds(empty[0])}"
+        return f"{what} in {len(empty)} of {parts} windows, first at {_seconds(first.span)}"
     return f"{what} during {slo.phase}" if slo.phase else what
 
 

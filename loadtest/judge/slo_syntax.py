@@ -1,13 +1,17 @@
 """The language of service-level objectives: text in, `Slo` out, or an error that points at the column.
 
-    metric [ '(' endpoint ')' ] { 'during' phase | 'in every' seconds } comparison value [ clauses again ]
+    metric [ '(' endpoint [ ' @ ' region ] ')' ] { clause } comparison value { clause }
+    clause: 'during' phase | 'in every' seconds | 'in every region'
 
     p99.9(POST /orders) < 250ms          service_p99(POST /orders) < 80ms      errors(*) < 0.1%
     p99(POST /orders) during spike < 400ms        p99(*) < 1s in every 10 s    dropped == 0
     started_rate > 99%                   goodput > 100tps                      availability >= 99.95%
-    drift == 0
+    goodput(POST /orders) > 100rps       p99(POST /orders @ frankfurt) < 250ms drift == 0
+    p99(POST /orders) < 250ms in every region
 
-An endpoint is a name as the report shows it, `*` stands for any run of characters. Every metric has one
+An endpoint is a name as the report shows it, `*` stands for any run of characters. Without a region it is the
+endpoint in all its regions together (`loadtest.records.in_region` is how a scenario names one). Goodput is what was
+answered without an error: of the run, transactions a second; of an endpoint, requests. Every metric has one
 kind of value, and its unit must be written: `errors(*) < 0.1` is refused, because half of the readers take
 it for 0.1 % and the other half for 10 %. Equality is for counts only; no measured time ever equals 250 ms.
 """
@@ -19,6 +23,8 @@ from difflib import get_close_matches
 from enum import Enum
 from typing import NoReturn
 
+from loadtest.records import REGION_MARK, endpoint_and_region
+
 
 class Kind(Enum):
     """What a metric measures, which decides the units its value may have."""
@@ -26,6 +32,7 @@ class Kind(Enum):
     LATENCY = "a time such as 250ms, 1.5s or 800us"
     RATIO = "a percentage such as 0.1%"
     RATE = "transactions a second, such as 100tps"
+    REQUEST_RATE = "requests a second, such as 100rps"
     COUNT = "a whole number such as 0"
 
 
@@ -33,6 +40,7 @@ UNITS: dict[Kind, dict[str, float]] = {
     Kind.LATENCY: {"us": 0.001, "µs": 0.001, "ms": 1.0, "s": 1000.0, "min": 60_000.0},
     Kind.RATIO: {"%": 0.01},
     Kind.RATE: {"tps": 1.0},
+    Kind.REQUEST_RATE: {"rps": 1.0},
     Kind.COUNT: {"": 1.0},
 }
 """Each unit's size in its kind's base unit: milliseconds, a share of 1, transactions a second, things."""
@@ -45,6 +53,8 @@ ENDPOINT_METRICS = {
     "errors": Kind.RATIO,
     "requests": Kind.COUNT,
 }
+GOODPUT = "goodput"
+"""Of the whole run, or of an endpoint where one is given."""
 DRIFT = "drift"
 """How many of a soak's metrics get worse with time (`loadtest.judge.drift`)."""
 RUN_METRICS = {
@@ -52,7 +62,7 @@ RUN_METRICS = {
     "availability": Kind.RATIO,
     "dropped": Kind.COUNT,
     "lost": Kind.COUNT,
-    "goodput": Kind.RATE,
+    GOODPUT: Kind.RATE,
     DRIFT: Kind.COUNT,
 }
 QUANTILE = re.compile(r"(service_)?p(\d+(?:\.\d+)?)")
@@ -89,18 +99,26 @@ class Slo:
     bound: float
     """In `unit`."""
     unit: str
+    per_region: bool = False
+    """Judge every region of the endpoint by itself; the worst one counts."""
 
     @property
     def kind(self) -> Kind:
         """What its value measures."""
         if self.quantile is not None:
             return Kind.LATENCY
-        return (ENDPOINT_METRICS | RUN_METRICS)[self.metric]
+        return _kind(self.metric, self.endpoint)
 
     @property
     def unit_size(self) -> float:
         """One `unit` in the base unit of its kind."""
         return UNITS[self.kind][self.unit]
+
+
+def _kind(metric: str, endpoint: str | None) -> Kind:
+    if metric == GOODPUT and endpoint is not None:
+        return Kind.REQUEST_RATE
+    return (ENDPOINT_METRICS | RUN_METRICS)[metric]
 
 
 def parse(expr: str) -> Slo:
@@ -121,8 +139,19 @@ def check(slo: Slo, endpoints: Collection[str], phases: Collection[str]) -> None
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Whether an endpoint's name fits a pattern; `*` is the only wildcard: names hold `[`, `{` and `?`."""
-    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name) is not None
+    """Whether an endpoint's name fits a pattern; `*` is the only wildcard: names hold `[`, `{` and `?`.
+
+    A pattern without a region fits the endpoint in every region, and outside any.
+    """
+    wanted_endpoint, wanted_region = endpoint_and_region(pattern)
+    endpoint, region = endpoint_and_region(name)
+    if wanted_region is not None and not _fits(wanted_region, region or ""):
+        return False
+    return _fits(wanted_endpoint, endpoint) and (wanted_region is None or region is not None)
+
+
+def _fits(pattern: str, text: str) -> bool:
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text) is not None
 
 
 def _unknown(expr: str, at: int, name: str, what: str, known: Collection[str]) -> NoReturn:
@@ -143,21 +172,34 @@ class _Parser:
         self.at = 0
         self.phase: str | None = None
         self.window_s: float | None = None
+        self.per_region = False
 
     def parse(self) -> Slo:
         metric, quantile, kind = self._metric()
         endpoint = self._endpoint(metric, quantile)
-        self._clauses()
+        kind = kind if endpoint is None or quantile is not None else _kind(metric, endpoint)
+        self._clauses(endpoint)
         operator = self._operator(kind)
         bound, unit = self._value(kind)
-        self._clauses()
+        self._clauses(endpoint)
         if self._take(r"\S") is not None:
             self.at -= 1
-            self._fail("nothing more, or `during PHASE`, or `in every 10 s`")
+            self._fail("nothing more, or `during PHASE`, `in every 10 s` or `in every region`")
         if metric == DRIFT and (self.phase or self.window_s):
             self.at = len(self.expr)
             self._fail("no `during` and no `in every`: drift is found over a whole run")
-        return Slo(self.expr, metric, quantile, endpoint, self.phase, self.window_s, operator, bound, unit)
+        return Slo(
+            self.expr,
+            metric,
+            quantile,
+            endpoint,
+            self.phase,
+            self.window_s,
+            operator,
+            bound,
+            unit,
+            self.per_region,
+        )
 
     def _take(self, pattern: str) -> re.Match[str] | None:
         """Skip blanks; move past `pattern` when it is next."""
@@ -203,6 +245,8 @@ class _Parser:
     def _endpoint(self, metric: str, quantile: float | None) -> str | None:
         wanted = quantile is not None or metric in ENDPOINT_METRICS
         opening = self._take(r"\(")
+        if metric == GOODPUT and opening:
+            return self._name_in_brackets()
         if not wanted and opening:
             self.at = opening.start()
             self._fail(f"no endpoint: {metric} belongs to the whole run")
@@ -224,29 +268,50 @@ class _Parser:
             depth += {"(": 1, ")": -1}.get(self.expr[place], 0)
             if depth == 0:
                 self.at = place + 1
-                name = self.expr[start:place].strip()
+                self._check_region(start, place)
+                name = re.sub(r"\s+@\s+", REGION_MARK, self.expr[start:place].strip())
                 return name or self._no_name(start)
         self.at = len(self.expr)
         return self._fail("`)` after the endpoint")
+
+    def _check_region(self, start: int, end: int) -> None:
+        """A region, what follows the last ` @ `, is one word."""
+        found = re.compile(r".*\s@(?:\s+|$)").match(self.expr, start, end)
+        region = self.expr[found.end() : end].strip() if found else "*"
+        if found and not re.fullmatch(r"\S+", region):
+            self.at = found.end()
+            joined = "-".join(region.split())
+            self._fail("a region: one word, or *", joined and self._swap(region, joined))
 
     def _no_name(self, at: int) -> NoReturn:
         self.at = at
         self._fail("an endpoint such as POST /orders, or * for all")
 
-    def _clauses(self) -> None:
+    def _clauses(self, endpoint: str | None) -> None:
         while True:
             if self._take(r"during\b"):
                 phase = self._take(r"[\w][\w-]*")
                 self.phase = phase[0] if phase else self._fail("the name of a phase")
+            elif clause := self._take(r"in\s+every\s+region\b"):
+                self.per_region = True
+                self._check_has_regions(endpoint, clause)
             elif self._take(r"in\s+every\b"):
                 self.window_s = self._window()
             else:
                 return
 
+    def _check_has_regions(self, endpoint: str | None, clause: re.Match[str]) -> None:
+        after, self.at = self.at, clause.start()
+        if endpoint is None:
+            self._fail("no `in every region`: this metric belongs to the whole run")
+        if endpoint_and_region(endpoint)[1] is not None:
+            self._fail("either a region after @ or `in every region`, not both")
+        self.at = after
+
     def _window(self) -> float:
         length = self._take(r"(\d+(?:\.\d+)?)\s*(s|min)\b")
         if length is None or float(length[1]) <= 0:
-            self._fail("a length such as 10 s or 1 min")
+            self._fail("a length such as 10 s or 1 min, or `region`")
         return float(length[1]) * (60 if length[2] == "min" else 1)
 
     def _operator(self, kind: Kind) -> str:
@@ -274,7 +339,7 @@ class _Parser:
         if name not in UNITS[kind]:
             self.at = unit.start() if unit else after_number
             close = _closest(name.lower(), UNITS[kind]) or next(
-                u for u in ("ms", "%", "tps", "") if u in UNITS[kind]
+                u for u in ("ms", "%", "tps", "rps", "") if u in UNITS[kind]
             )
             self._fail(kind.value, self.expr[: self.at] + close + self.expr[self.at + len(name) :])
         return bound, name

@@ -207,7 +207,12 @@ class RunResult(msgspec.Struct, kw_only=True):
     @classmethod
     def read(cls, path: Path) -> "RunResult":
         """Read a result.json. Raises `msgspec.ValidationError` naming the key that is wrong, `OSError`."""
-        return msgspec.json.decode(path.read_bytes(), type=cls)
+        return cls.decode(path.read_bytes())
+
+    @classmethod
+    def decode(cls, data: bytes) -> "RunResult":
+        """The result that a result.json holds. Raises `msgspec.MsgspecError` naming the key that is wrong."""
+        return msgspec.json.decode(data, type=cls)
 
     def write(self, path: Path) -> None:
         """Write it to `path` whole or not at all (by rename), indented for people. Raises `OSError`."""

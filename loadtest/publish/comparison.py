@@ -1,10 +1,10 @@
-"""A comparison of two runs, for the terminal and as one HTML page of the report's make."""
+"""Comparisons of runs with their baselines, for the terminal and as one HTML page of the report's make."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from markupsafe import Markup
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -30,8 +30,29 @@ _ROW_PX = 32
 _LABEL_PX = 140
 
 
-def print_comparison(comparison: Comparison, console: Console) -> None:
-    """Print each metric's shift with its interval, and what it comes to."""
+def print_comparisons(comparisons: Sequence[Comparison], console: Console) -> None:
+    """Print each run's shifts with their intervals, and what they come to; first the overview of several."""
+    if len(comparisons) > 1:
+        console.print(_overview(comparisons))
+    for comparison in comparisons:
+        _print_one(comparison, console)
+
+
+def _overview(comparisons: Sequence[Comparison]) -> Table:
+    """A row a metric, a column a HEAD."""
+    table = Table(box=None, padding=(0, 2), header_style="dim")
+    table.add_column("metric")
+    for comparison in comparisons:
+        table.add_column(Text(comparison.head_id), justify="right")
+    for row in zip(*(comparison.shifts for comparison in comparisons), strict=True):
+        found = (
+            Text(f"{cells(shift)[2]} {shift.finding.value}", style=_STYLES[shift.finding]) for shift in row
+        )
+        table.add_row(row[0].metric, *found)
+    return table
+
+
+def _print_one(comparison: Comparison, console: Console) -> None:
     table = Table(box=None, padding=(0, 2), header_style="dim")
     for name in ("metric", "BASE", "HEAD", "shift", "interval", "finding"):
         table.add_column(name, justify="left" if name in ("metric", "finding") else "right")
@@ -39,30 +60,38 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         table.add_row(shift.metric, *cells(shift), Text(shift.finding.value, style=_STYLES[shift.finding]))
     console.print(Text(sentence(comparison), style=_STYLES[comparison.finding]))
     console.print(
-        f"  BASE {escape(comparison.base_id)}\n  HEAD {escape(comparison.head_id)}", highlight=False
+        f"  BASE {base_names(comparison)}\n  HEAD {comparison.head_id}", highlight=False, markup=False
     )
     console.print(table)
     for note in comparison.notes:
         console.print(Text(f"  differs: {note}"))
 
 
-def render(comparison: Comparison) -> str:
-    """The comparison as one HTML document that opens offline."""
+def base_names(comparison: Comparison) -> str:
+    """The baseline, or all of the pool."""
+    return ", ".join(comparison.base_ids)
+
+
+def render(comparisons: Sequence[Comparison]) -> str:
+    """The comparisons, at least one, as one HTML document that opens offline."""
     style = asset("report.css")
-    page = template("comparison.html.j2").render(
-        comparison=comparison,
-        sentence=sentence(comparison),
-        rows=[(shift, cells(shift)) for shift in comparison.shifts],
-        picture=_picture(comparison, "wide", 1000, 10) + _picture(comparison, "narrow", 360, 3),
-        style=style,
-        policy=policy(style),
-    )
+    sections = [
+        {
+            "comparison": comparison,
+            "base": base_names(comparison),
+            "sentence": sentence(comparison),
+            "rows": [(shift, cells(shift)) for shift in comparison.shifts],
+            "picture": _picture(comparison, "wide", 1000, 10) + _picture(comparison, "narrow", 360, 3),
+        }
+        for comparison in comparisons
+    ]
+    page = template("comparison.html.j2").render(sections=sections, style=style, policy=policy(style))
     return page + "\n"
 
 
-def write(comparison: Comparison, path: Path) -> None:
+def write(comparisons: Sequence[Comparison], path: Path) -> None:
     """Write the page to `path` whole or not at all (by rename). Raises `OSError`."""
-    write_whole(render(comparison), path)
+    write_whole(render(comparisons), path)
 
 
 def sentence(comparison: Comparison) -> str:

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from loadtest.measure.histogram import Histogram
 from loadtest.measure.hlog import write_hlog
-from loadtest.measure.run_result import Buckets, RunResult
+from loadtest.measure.regions import histogram_of
+from loadtest.measure.run_result import RunResult
 from loadtest.measure.whole_file import write_whole
 from loadtest.publish import html, junit, summary
 
@@ -52,19 +52,12 @@ def _write_hlog(result: RunResult, path: Path) -> None:
     """Response and service times of every endpoint, for HdrHistogram's own tools."""
     kinds = {"response": "response_buckets", "service": "service_buckets"}
     histograms = {
-        f"{name} {kind}": _histogram(getattr(endpoint, attribute))
+        f"{name} {kind}": histogram_of([getattr(endpoint, attribute)])
         for name, endpoint in result.endpoints.items()
         for kind, attribute in kinds.items()
     }
     started_at_s = datetime.fromisoformat(result.run.started_at).timestamp()
     write_hlog(path, histograms, started_at_s=started_at_s, duration_s=result.run.duration_s)
-
-
-def _histogram(buckets: Buckets) -> Histogram:
-    histogram = Histogram()
-    for upper_us, count in zip(buckets.upper_us, buckets.counts, strict=True):
-        histogram.record_many(upper_us, count)
-    return histogram
 
 
 def _try(name: str, write: Callable[[], object]) -> None:

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from loadtest.judge.drift import Trend
 from loadtest.judge.slo import SloError, parse, with_unit
+from loadtest.measure.regions import together
 from loadtest.measure.run_result import Audit, Endpoint, RunResult, SloResult
-from loadtest.records import is_request
+from loadtest.records import endpoint_and_region, is_request
 
 RECORD_TPS = 583_000
 """Orders a second at the peak of Singles' Day 2020, 26 s after midnight: S, TRAFFIC.md source 29."""
@@ -136,9 +137,13 @@ def slope(found: Trend, per_h: float) -> str:
 
 
 def main_endpoint(result: RunResult) -> tuple[str, Endpoint] | None:
-    """The endpoint a run is about: the one that creates orders, else the one asked most; None without any."""
-    if ORDER_ENDPOINT in result.endpoints:
-        return ORDER_ENDPOINT, result.endpoints[ORDER_ENDPOINT]
+    """The endpoint a run is about: the one that creates orders, else the one asked most; None without any.
+
+    Orders are those of all regions together.
+    """
+    orders = [e for name, e in result.endpoints.items() if endpoint_and_region(name)[0] == ORDER_ENDPOINT]
+    if orders:
+        return ORDER_ENDPOINT, orders[0] if len(orders) == 1 else together(orders)
     return max(result.endpoints.items(), key=lambda item: item[1].requests, default=None)
 
 

@@ -2,7 +2,8 @@
 
 A domestic parcel has twelve events (A, TRAFFIC "Logistics"): it is accepted when it is sent, then packed, handed
 over, passed through stations, delivered and signed for. The events of one parcel follow each other; the arrival as
-a whole has an entry of its own, `arrival Parcel`. Where parcels go follows the order shares by region (A).
+a whole has an entry of its own, `arrival Parcel`. Where parcels go follows the order shares by region (A); their
+events are measured by that region.
 """
 
 from locust import task
@@ -10,6 +11,7 @@ from locust import task
 from loadtest.drive.run_context import run_context
 from loadtest.drive.serving import open_loop
 from loadtest.drive.user import FastHttpUser
+from loadtest.records import in_region
 
 STATIONS = (
     "station_in",
@@ -27,6 +29,9 @@ ORIGIN = "hangzhou"
 DESTINATIONS = ("shanghai", "shenzhen", "beijing", "chengdu", "singapore")
 WEIGHTS = (45, 25, 18, 10, 2)
 """A: East China, South, North, West, overseas, in per cent of the orders; a city stands for its region."""
+
+EVENTS_OF = {place: in_region("/parcels/[id]/events", place) for place in DESTINATIONS}
+"""What a parcel's events are measured as, by the region that reports them."""
 
 
 class Parcel(FastHttpUser):
@@ -49,5 +54,5 @@ class Parcel(FastHttpUser):
         path = f"/parcels/{sent.json()['parcel_id']}/events"
         for number, kind in enumerate(EVENTS):
             event = {"event_id": str(number), "kind": kind, "region": destination}
-            if not self.client.post(path, json=event, name="/parcels/[id]/events").ok:
+            if not self.client.post(path, json=event, name=EVENTS_OF[destination]).ok:
                 return

@@ -10,6 +10,7 @@ worker's buyers know of each other: the random stream and the ids of the latest 
 
 from collections import deque
 from dataclasses import dataclass, field
+from random import Random
 
 from locust import task
 from locust.env import Environment
@@ -18,6 +19,7 @@ from loadtest.drive.run_context import RunContext, run_context
 from loadtest.drive.serving import open_loop
 from loadtest.drive.user import FastHttpUser
 from loadtest.measure.ledger import OrderState
+from loadtest.records import in_region
 from loadtest.scenarios.zipf import ZipfSampler
 
 CATALOGUE = 100_000
@@ -25,6 +27,10 @@ CATALOGUE = 100_000
 THETA_SPIKE = 1.22
 """S[27]: HotRing, the skew in extremes."""
 RECENT_ORDERS = 1_000
+REGIONS = ("east", "south", "north", "west", "overseas")
+REGION_WEIGHTS = (45, 25, 18, 10, 2)
+"""A: TRAFFIC, "Regions": orders by region in per cent; the first four are China's."""
+ORDERS_BY_REGION = tuple(in_region("/orders", region) for region in REGIONS)
 JSON = {"Content-Type": "application/json"}
 
 
@@ -34,11 +40,13 @@ class Shop:
 
     context: RunContext
     skus: ZipfSampler = field(init=False)
+    regions: Random = field(init=False)
     buyers: int = 0
     recent: deque[str] = field(default_factory=lambda: deque(maxlen=RECENT_ORDERS))
 
     def __post_init__(self) -> None:
         self.skus = ZipfSampler(CATALOGUE, THETA_SPIKE, self.context.random("sku"))
+        self.regions = self.context.random("region")
 
     def sku(self) -> str:
         """A product that somebody wants."""
@@ -74,12 +82,13 @@ class ShopUser(FastHttpUser):
         self.shop = shop_of(self.environment)
 
 
-class OrderOnly(ShopUser):
-    """Creates orders and sends nothing else."""
+class Ordering(ShopUser):
+    """A buyer who creates orders, and keeps books about them."""
 
-    @task
-    def create_order(self) -> None:
-        """Order one product, and keep books about it."""
+    abstract = True
+
+    def order(self, name: str | None = None) -> None:
+        """Order one product; `name` is what it is measured as, the path by itself."""
         shop = self.shop
         ledger = shop.context.ledger
         body = b'{"buyer_id":%d,"lines":[{"sku":"%s","quantity":1}]}' % (
@@ -87,13 +96,33 @@ class OrderOnly(ShopUser):
             shop.sku().encode(),
         )
         if ledger is None:
-            self.client.post("/orders", data=body, headers=JSON)
+            self.client.post("/orders", data=body, headers=JSON, name=name)
             return
         number, key = ledger.intend()
-        response = self.client.post("/orders", data=body, headers={**JSON, "Idempotency-Key": key})
+        headers = {**JSON, "Idempotency-Key": key}
+        response = self.client.post("/orders", data=body, headers=headers, name=name)
         ledger.settle(number, order_state(response.status_code))
         if response.status_code == 201:
             shop.recent.append(response.json()["order_id"])
+
+
+class OrderOnly(Ordering):
+    """Creates orders and sends nothing else."""
+
+    @task
+    def create_order(self) -> None:
+        """Order one product."""
+        self.order()
+
+
+class RegionalOrder(Ordering):
+    """Creates orders that are measured by the region their buyer is in, for objectives per region."""
+
+    @task
+    def create_order(self) -> None:
+        """Order one product, somewhere."""
+        (name,) = self.shop.regions.choices(ORDERS_BY_REGION, REGION_WEIGHTS)
+        self.order(name)
 
 
 class ProductPage(ShopUser):

@@ -10,7 +10,7 @@ import pytest
 from loadtest.publish import comparison, html
 from tests.browser.chromium import chromium
 from tests.publish.sample_result import a_failed_run, an_empty_run
-from tests.publish.test_comparison import WORSE
+from tests.publish.test_comparison import POOLED, WORSE
 from tests.publish.test_html import hostile_run
 
 if TYPE_CHECKING:
@@ -84,11 +84,11 @@ def test_the_page_is_silent_asks_for_nothing_and_fits_its_width(
 
 @pytest.mark.parametrize("width", [DESK, PHONE])
 def test_a_comparison_is_as_silent_and_fits_as_well(browser: "Browser", tmp_path: Path, width: int) -> None:
-    comparison.write(WORSE, tmp_path / "compare.html")
+    comparison.write([WORSE, POOLED], tmp_path / "compare.html")
     seen = opened(browser, tmp_path / "compare.html", width)
     assert seen.problems == []
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
-    assert seen.page.locator("circle.worse:visible").count() == 1
+    assert seen.page.locator("circle.worse:visible").count() == 2, "one a head"
 
 
 @pytest.mark.parametrize(("width", "shown", "hidden"), [(DESK, "wide", "narrow"), (PHONE, "narrow", "wide")])

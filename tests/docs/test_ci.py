@@ -1,6 +1,7 @@
 """The CI templates and their how-to say only what there is."""
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,17 @@ from typer.main import get_command
 
 from loadtest.cli.main import app
 from loadtest.exit_codes import ExitCode
+from tests.required import program
 
 ROOT = Path(__file__).parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+IMAGE = ROOT / ".github" / "workflows" / "image.yml"
 WORKFLOW = ROOT / ".github" / "workflows" / "soak.yml"
 GITLAB = ROOT / "docs" / "ci" / "gitlab-ci.yml"
 HOW_TO = ROOT / "docs" / "ci.md"
-FILES = [WORKFLOW, GITLAB, HOW_TO]
-COMMAND = re.compile(r"\bsinglesday (?!run`)([a-z]+)((?: [^\n;`|&]*)?)")
+FILES = [WORKFLOW, IMAGE, GITLAB, HOW_TO]
+SCHEMAS = [*((path, "vendor.github-workflows") for path in WORKFLOWS), (GITLAB, "vendor.gitlab-ci")]
+COMMAND = re.compile(r"\bsinglesday (?:\"[^\"]*\" )?(?!run`)([a-z]+)\b(?!:)((?: [^\n;`|&]*)?)")
 
 
 def commands(path: Path) -> list[tuple[str, set[str]]]:
@@ -40,14 +45,14 @@ def test_every_command_and_flag_exists(path: Path) -> None:
 
 def test_flags_named_beside_a_command_exist() -> None:
     named = set(re.findall(r"`(--[a-z-]+)", HOW_TO.read_text(encoding="utf-8")))
-    assert named <= flags_of("run")
+    assert named <= flags_of("run") | flags_of("compare")
 
 
 @pytest.mark.parametrize("path", [WORKFLOW, GITLAB], ids=lambda path: path.name)
 def test_a_template_soaks_compares_and_keeps_what_it_found(path: Path) -> None:
     assert yaml.safe_load(path.read_text(encoding="utf-8"))
     assert [command for command, _ in commands(path)][-2:] == ["run", "compare"]
-    assert "result.json" in path.read_text(encoding="utf-8")
+    assert "--save-baseline baselines" in path.read_text(encoding="utf-8")
 
 
 def test_the_soak_decides_how_the_workflow_ends() -> None:
@@ -60,3 +65,38 @@ def test_the_soak_decides_how_the_workflow_ends() -> None:
 def test_every_exit_code_is_explained() -> None:
     rows = set(re.findall(r"^\| (\d+) \|", HOW_TO.read_text(encoding="utf-8"), re.MULTILINE))
     assert rows == {str(int(code)) for code in ExitCode}
+
+
+@pytest.mark.parametrize(("path", "schema"), SCHEMAS, ids=lambda value: Path(value).name)
+def test_a_template_follows_its_forges_schema(path: Path, schema: str) -> None:
+    command = [program("check-jsonschema"), "--builtin-schema", schema, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_only_the_image_may_write_packages_and_no_workflow_may_write_anything_else() -> None:
+    for path in WORKFLOWS:
+        permissions = yaml.safe_load(path.read_text(encoding="utf-8"))["permissions"]
+        written = {what for what, right in permissions.items() if right == "write"}
+        assert written == ({"packages"} if path == IMAGE else set()), path
+
+
+@pytest.mark.parametrize("path", [IMAGE, GITLAB], ids=lambda path: path.name)
+def test_an_image_is_tried_out_before_it_is_published(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    steps = [text.index(f"docker {step}") for step in ("build", "run", "login", "push")]
+    assert steps == sorted(steps)
+    (target,) = set(re.findall(r"docker build --target (\S+)", text))
+    assert f" AS {target}\n" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", [WORKFLOW, IMAGE, GITLAB], ids=lambda path: path.name)
+def test_no_registry_is_named_but_what_the_forge_says(path: Path) -> None:
+    assert not re.search(r"\b[\w-]+\.(io|com|org|dev)\b", path.read_text(encoding="utf-8"))
+
+
+def test_the_soak_runs_on_the_runner_itself_where_there_is_no_image() -> None:
+    job = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"]["soak"]
+    assert job["container"]["image"] == "${{ vars.SINGLESDAY_IMAGE }}"
+    (install,) = [step for step in job["steps"] if step.get("name") == "Install"]
+    assert install["if"] == "${{ !vars.SINGLESDAY_IMAGE }}"

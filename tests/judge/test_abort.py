@@ -103,6 +103,8 @@ def test_any_one_of_several_conditions_is_enough() -> None:
         ("p99(*) during spike > 5s for 5 s", 1, "looks at each second as it comes"),
         ("p99.5(*) > 5s for 5 s", 1, "known while a run goes on (p50, p90, p95, p99, p99.9, p99.99, errors"),
         ("service_p99(*) > 5s for 5 s", 1, "known while a run goes on"),
+        ("p99(*) in every region > 5s for 5 s", 1, "looks at each second as it comes"),
+        ("goodput(*) < 5rps for 5 s", 8, "goodput of the whole run"),
         ("p99(*) > 5 for 5 s", 11, "a time such as 250ms"),
     ],
 )

@@ -87,6 +87,7 @@ HUNDRED = [float(value) for value in range(1, 101)]
         ("dropped < 11", 10),
         ("lost < 11", 10),
         ("goodput > 19tps", 20),
+        ("goodput(POST /orders) > 3rps", 98 / 25),
     ],
 )
 def test_a_metric_is_observed_in_the_unit_of_its_objective(expr: str, observed: float) -> None:
@@ -240,6 +241,58 @@ def test_a_quantile_is_the_smallest_value_with_that_share_at_or_below(
 def test_an_empty_histogram_has_no_quantile() -> None:
     assert quantile_ms(Buckets(), 0.5) is None
     assert quantile_ms(Buckets(upper_us=[10], counts=[0]), 0.5) is None
+
+
+def in_regions(**worst_ms: float) -> dict[str, Endpoint]:
+    return {f"POST /orders @ {region}": endpoint([1.0] * 9 + [worst]) for region, worst in worst_ms.items()}
+
+
+def test_an_endpoint_is_all_its_regions_together_unless_one_is_named() -> None:
+    result = run(in_regions(eu=5.0, us=50.0) | {"POST /orders": endpoint([2.0] * 80)})
+    assert judge("requests(POST /orders) > 0", result).observed == 100
+    assert judge("max(POST /orders) < 100ms", result).observed == 50
+    assert judge("p95(POST /orders) < 100ms", result).observed == 2
+    assert judge("max(POST /orders @ eu) < 100ms", result).observed == 5
+    assert judge("requests(POST /orders @ *) > 0", result).observed == 20
+    assert judge("goodput(POST /orders @ us) > 0rps", result).observed == pytest.approx(10 / 25)
+
+
+def test_the_worst_region_decides() -> None:
+    seen = judge("max(POST /orders) < 10ms in every region", run(in_regions(eu=5.0, us=50.0, cn=2.0)))
+    assert (seen.observed, seen.passed) == (50, False)
+    assert seen.note == "worst of 3 regions, us"
+
+
+def test_every_region_is_judged_in_every_window_and_one_without_data_fails() -> None:
+    whole = in_regions(eu=5.0, us=5.0)
+    spans = [(0.0, 10.0), (10.0, 20.0), (15.0, 25.0)]
+    stretches = [Stretch(name="", from_s=start, to_s=end, endpoints=whole) for start, end in spans]
+    expr = "max(POST /orders) < 10ms in every region in every 10 s"
+    assert judge(expr, run(whole, stretches)).note == "worst of 3 windows in 2 regions, eu at 0-10 s"
+    stretches[1].endpoints = in_regions(eu=5.0)
+    seen = judge(expr, run(whole, stretches))
+    assert not seen.passed
+    assert "nothing was measured of POST /orders @ us in 1 of 6 windows, first at 10-20 s" in seen.note
+
+
+@pytest.mark.parametrize(
+    "expr",
+    [
+        "max(POST /orders @ eu) < 1s",
+        "max(POST /orders) < 1s in every region",
+        "goodput(POST /none) > 0rps",
+        "goodput(POST /orders @ eu) >= 0rps",
+    ],
+)
+def test_a_region_or_an_endpoint_without_data_is_not_a_pass(expr: str) -> None:
+    seen = judge(expr, run({"POST /orders": endpoint([1.0])}))
+    assert (seen.observed, seen.passed) == (None, False)
+    assert seen.note.startswith("no data is not a pass: ")
+
+
+def test_what_only_failed_has_no_goodput_and_that_is_known() -> None:
+    seen = judge("goodput(POST /orders) > 1rps", run({"POST /orders": endpoint([1.0] * 5, failures=5)}))
+    assert (seen.observed, seen.passed) == (0, False)
 
 
 def test_a_value_is_written_in_the_objectives_own_unit() -> None:

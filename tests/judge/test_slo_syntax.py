@@ -26,6 +26,10 @@ from loadtest.judge.slo_syntax import (
         ("started_rate > 99%", (None, None, ">", 99, "%")),
         ("dropped == 0", (None, None, "==", 0, "")),
         ("goodput > 100tps", (None, None, ">", 100, "tps")),
+        ("goodput(POST /orders) > 100rps", (None, "POST /orders", ">", 100, "rps")),
+        ("p99(POST /orders  @ eu-1) < 1s", (0.99, "POST /orders @ eu-1", "<", 1, "s")),
+        ("errors(GET /users/@me @ *) < 1%", (None, "GET /users/@me @ *", "<", 1, "%")),
+        ("errors(GET /users/@me) < 1%", (None, "GET /users/@me", "<", 1, "%")),
         ("  max( GET /a(b) )<800us ", (None, "GET /a(b)", "<", 800, "us")),
     ],
 )
@@ -45,6 +49,12 @@ def test_each_part_of_an_objective_is_read(expr: str, parts: tuple[object, ...])
 def test_clauses_may_stand_on_either_side_of_the_comparison(expr: str) -> None:
     slo = parse(expr)
     assert (slo.phase, slo.window_s) == ("second-wave", 10)
+
+
+def test_every_region_may_be_asked_for_beside_the_other_clauses() -> None:
+    slo = parse("p99(POST /orders) < 1s in every region during spike in every 10 s")
+    assert (slo.per_region, slo.phase, slo.window_s) == (True, "spike", 10)
+    assert not parse("p99(POST /orders) < 1s").per_region
 
 
 def test_a_window_may_be_given_in_minutes() -> None:
@@ -77,6 +87,14 @@ def test_a_window_may_be_given_in_minutes() -> None:
         ("p99(*) < 3ms during", 20, ""),
         ("p99(*) < 3ms in every 0 s", 26, ""),
         ("p99(*) < 3ms in every moment", 23, ""),
+        ("goodput(*) > 100tps", 17, "goodput(*) > 100rps"),
+        ("goodput(*) > 100", 17, "goodput(*) > 100rps"),
+        ("goodput() > 100rps", 9, ""),
+        ("p99(POST /orders @ east china) < 1s", 20, "p99(POST /orders @ east-china) < 1s"),
+        ("p99(POST /orders @ ) < 1s", 20, ""),
+        ("dropped in every region == 0", 9, ""),
+        ("goodput > 3tps in every region", 16, ""),
+        ("p99(* @ eu) in every region < 1s", 13, ""),
         ("", 1, ""),
         ("< 3ms", 1, ""),
     ],
@@ -128,6 +146,25 @@ def test_only_the_star_is_a_wildcard() -> None:
 def test_drift_is_of_a_whole_run(expr: str) -> None:
     with pytest.raises(SloError, match="whole run"):
         parse(expr)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "fits"),
+    [
+        ("POST /orders", "POST /orders @ eu", True),
+        ("POST *", "POST /orders @ eu", True),
+        ("POST /orders @ eu", "POST /orders @ eu", True),
+        ("POST /orders @ e*", "POST /orders @ eu", True),
+        ("* @ eu", "POST /orders @ eu", True),
+        ("POST /orders @ eu", "POST /orders @ us", False),
+        ("POST /orders @ eu", "POST /orders", False),
+        ("POST /orders @ *", "POST /orders", False),
+        ("POST /orders", "POST /order @ eu", False),
+        ("GET /users/@me", "GET /users/@me", True),
+    ],
+)
+def test_a_pattern_without_a_region_fits_every_region(pattern: str, name: str, fits: bool) -> None:
+    assert matches(pattern, name) is fits
 
 
 _names = st.text("abcXYZ /{}[]?.*-", min_size=1, max_size=20).filter(lambda name: name.strip())

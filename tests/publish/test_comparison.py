@@ -10,7 +10,7 @@ from loadtest.judge.compare import Comparison, Finding, Shift, Unit
 from loadtest.publish import comparison as page
 
 WORSE = Comparison(
-    base_id="base-run",
+    base_ids=["base-run"],
     head_id="head-run",
     shifts=[
         Shift("response p50", 2.0, 2.01, 0.005, -0.004, 0.014, Unit.MS, Finding.SAME),
@@ -21,12 +21,15 @@ WORSE = Comparison(
     ],
     notes=["plan: <script>alert(1)</script> in BASE, spike in HEAD"],
 )
-NOTHING = Comparison("a", "b", [], [])
+NOTHING = Comparison(["a"], "b", [], [])
 
 
-def printed(comparison: Comparison) -> str:
+POOLED = Comparison(["one", "two"], "other-run", [*WORSE.shifts], [])
+
+
+def printed(*comparisons: Comparison) -> str:
     file = io.StringIO()
-    page.print_comparison(comparison, Console(file=file, width=110))
+    page.print_comparisons(comparisons, Console(file=file, width=110))
     return file.getvalue()
 
 
@@ -40,7 +43,7 @@ def test_the_terminal_shows_each_shift_with_its_interval() -> None:
 
 
 def test_the_page_draws_the_intervals_and_escapes_the_notes() -> None:
-    text = page.render(WORSE)
+    text = page.render([WORSE])
     assert "<script" not in text
     assert "&lt;script&gt;" in text
     assert "script-src" not in text
@@ -51,6 +54,23 @@ def test_the_page_draws_the_intervals_and_escapes_the_notes() -> None:
 
 
 def test_a_comparison_without_data_is_drawn_too(tmp_path: Path) -> None:
-    page.write(NOTHING, tmp_path / "compare.html")
+    page.write([NOTHING], tmp_path / "compare.html")
     assert "too little data" in (tmp_path / "compare.html").read_text(encoding="utf-8")
     assert printed(NOTHING).startswith("There is too little data to tell.")
+
+
+def test_several_heads_begin_with_an_overview_of_a_column_each() -> None:
+    lines = [" ".join(line.split()) for line in printed(WORSE, POOLED).splitlines()]
+    assert lines[0] == "metric head-run other-run"
+    assert "response p99 +10.0% worse +10.0% worse" in lines
+    assert "HEAD head-run" in lines
+    assert "BASE one, two" in lines
+
+
+def test_the_page_of_several_heads_has_a_section_each_and_leads_to_it() -> None:
+    text = page.render([WORSE, POOLED])
+    assert text.count('class="verdict worse"') == 2
+    assert '<a href="#head-2">other-run</a>' in text
+    assert 'id="head-2"' in text
+    assert "How much the 2 baselines differ" in text
+    assert "<title>comparison · head-run and more against base-run</title>" in text

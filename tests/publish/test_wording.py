@@ -164,7 +164,12 @@ def test_the_endpoint_a_run_is_about_creates_orders_or_is_the_busiest() -> None:
     main = wording.main_endpoint(result)
     assert main is not None
     assert main[0] == "POST /orders"
-    del result.endpoints["POST /orders"]
+    orders = result.endpoints.pop("POST /orders")
+    result.endpoints |= {"POST /orders @ east": orders, "POST /orders @ west": orders}
+    regional = wording.main_endpoint(result)
+    assert regional is not None
+    assert (regional[0], regional[1].requests) == ("POST /orders", 2 * orders.requests)
+    del result.endpoints["POST /orders @ east"], result.endpoints["POST /orders @ west"]
     main = wording.main_endpoint(result)
     assert main is not None
     assert main[0] == "GET /products/{sku}"

@@ -1,0 +1,62 @@
+"""`singlesday compare`: one or several runs against a baseline, the worst of them deciding the exit code."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from loadtest.cli.run_sources import pool_for, read_run, read_runs, save_baseline
+from loadtest.exit_codes import ExitCode
+from loadtest.judge.compare import Comparison, Finding, compare
+from loadtest.measure.run_result import RunResult
+from loadtest.publish import comparison as page
+
+
+@dataclass(frozen=True, slots=True)
+class CompareOptions:
+    """What the command line asked for."""
+
+    base: str
+    heads: Sequence[str]
+    html: Path | None = None
+    save_baseline: Path | None = None
+
+
+def compare_runs(options: CompareOptions, console: Console) -> ExitCode:
+    """Compare, print, draw, keep. Raises `SourceError`, `CompareError`, and `OSError` for what it writes."""
+    heads = [read_run(source) for source in options.heads]
+    comparisons = [] if _is_first(options) else _compared(options.base, heads)
+    if not comparisons:
+        console.print(f"There is no baseline in {options.base} yet.", soft_wrap=True, markup=False)
+    page.print_comparisons(comparisons, console)
+    if options.html is not None and comparisons:
+        page.write(comparisons, options.html)
+        console.print(f"wrote {options.html}", soft_wrap=True, markup=False)
+    worse = {found.head_id for found in comparisons if found.finding is Finding.WORSE}
+    if options.save_baseline is not None:
+        _keep(heads, worse, options.save_baseline, console)
+    return ExitCode.SLO_FAIL if worse else ExitCode.PASS
+
+
+def _is_first(options: CompareOptions) -> bool:
+    """Whether this is the night that lays the first baseline: BASE is where it will be, and nothing is there yet."""
+    base = Path(options.base)
+    return options.save_baseline == base and (
+        not base.exists() or (base.is_dir() and not any(base.iterdir()))
+    )
+
+
+def _compared(base: str, heads: Sequence[RunResult]) -> list[Comparison]:
+    runs = read_runs(base)
+    return [compare(pool_for(head, base, runs), head) for head in heads]
+
+
+def _keep(heads: Sequence[RunResult], worse: set[str], folder: Path, console: Console) -> None:
+    """Keep what passed and is not worse; what is worse must not become what the next is compared with."""
+    for head in heads:
+        if head.run.id in worse or head.verdict != "PASS":
+            why = "it is worse" if head.run.id in worse else f"its verdict is {head.verdict}"
+            console.print(f"not kept as a baseline: {head.run.id}, {why}", soft_wrap=True, markup=False)
+        else:
+            console.print(f"kept {save_baseline(head, folder)}", soft_wrap=True, markup=False)

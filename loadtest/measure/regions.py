@@ -1,0 +1,35 @@
+"""An endpoint in all its regions: statistics that were kept apart, put together again from their histograms."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from loadtest.measure.histogram import Histogram
+from loadtest.measure.run_result import Buckets, Endpoint
+
+
+def together(parts: Sequence[Endpoint]) -> Endpoint:
+    """One endpoint from its parts, exact to the width of a histogram's bucket."""
+    errors: Counter[str] = Counter()
+    for part in parts:
+        errors.update(part.errors)
+    response = histogram_of(part.response_buckets for part in parts)
+    service = histogram_of(part.service_buckets for part in parts)
+    return Endpoint(
+        requests=sum(part.requests for part in parts),
+        failures=sum(part.failures for part in parts),
+        errors=dict(errors),
+        response_bytes=sum(part.response_bytes for part in parts),
+        response_ms=response.quantiles(),
+        service_ms=service.quantiles(),
+        response_buckets=response.buckets(),
+        service_buckets=service.buckets(),
+    )
+
+
+def histogram_of(many: Iterable[Buckets]) -> Histogram:
+    """The histogram that all these buckets are of."""
+    histogram = Histogram()
+    for buckets in many:
+        for upper_us, count in zip(buckets.upper_us, buckets.counts, strict=True):
+            histogram.record_many(upper_us, count)
+    return histogram
