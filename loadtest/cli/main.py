@@ -68,6 +68,15 @@ def run(
     metrics_port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Serve the run's metrics to Prometheus on this port.")
     ] = None,
+    remote_write: Annotated[
+        str | None,
+        typer.Option(
+            envvar="LOADTEST_REMOTE_WRITE",
+            help="Push the run's metrics to this Prometheus remote-write address.",
+            metavar="URL",
+            show_default=False,
+        ),
+    ] = None,
     service_metrics: Annotated[
         str | None, typer.Option(help="A --target's own Prometheus page, to sample its memory.")
     ] = None,
@@ -107,6 +116,7 @@ def run(
             web=web,
             web_port=web_port,
             metrics_port=metrics_port,
+            remote_write=remote_write,
             service_metrics=service_metrics,
             csv=csv,
         )

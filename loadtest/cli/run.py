@@ -67,6 +67,8 @@ class RunOptions:
     web: bool = False
     web_port: int = 8089
     metrics_port: int | None = None
+    remote_write: str | None = None
+    """Where to push the run's metrics."""
     service_metrics: str | None = None
     """The Prometheus page of a target that is not our own service."""
     csv: bool = False
@@ -225,6 +227,7 @@ def _master_flags(options: RunOptions, host: str) -> list[str]:
     flags += [part for expr in options.slos for part in ("--slo", expr)]
     flags += [part for name in options.allow_hosts for part in ("--allow-host", name)]
     flags += ["--metrics-port", str(options.metrics_port)] if options.metrics_port is not None else []
+    flags += ["--remote-write", options.remote_write] if options.remote_write else []
     flags += ["--csv", f"{folder}/locust"] if options.csv else []
     if options.web:  # several runs, each in a folder of its own below this session's
         return [*flags, "--web-port", str(options.web_port), "--out", folder]

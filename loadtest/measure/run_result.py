@@ -203,6 +203,8 @@ class RunResult(msgspec.Struct, kw_only=True):
     exit_code: int = 0
     events: list[tuple[float, str]] = []
     """(t_s, what happened): faults, re-slices, aborts; marked on the report's time axis."""
+    notes: list[str] = []
+    """What a reader should know that touches neither a figure nor the verdict: metrics that could not be pushed."""
 
     @classmethod
     def read(cls, path: Path) -> "RunResult":

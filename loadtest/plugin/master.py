@@ -156,6 +156,12 @@ class MasterRun:
             gevent.sleep(TICK_S)
         self._deliver()
 
+    def note(self, text: str) -> None:
+        """Add to a delivered result what a reader should know besides."""
+        if self.result is not None:
+            self.result.notes.append(text)
+            self._write(self.result)
+
     def _gauges(self) -> dict[str, list[tuple[float, float]]]:
         values = self._memory.values if self._memory is not None else []
         return {SERVICE_MEMORY: list(values)} if values else {}
@@ -225,8 +231,11 @@ class MasterRun:
         result = self.live()
         result.run.duration_s = self.coordinator.scheduled_to_ns / NS_PER_S
         self.result = judge(result, self._slos, aborted=self.coordinator.aborted)
+        self._write(self.result)
+
+    def _write(self, result: RunResult) -> None:
         try:
-            deliver(self.result, self.folder)
+            deliver(result, self.folder)
         except OSError as error:
             self._undelivered = True
             logger.error("could not write the result: %s", error)

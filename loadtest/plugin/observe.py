@@ -79,7 +79,7 @@ class Observer:
         serving = {} if run.over else live
         return prometheus.Reading(
             info=run.info,
-            planned_tps=run.planned_tps(coordinator.offset_ns / 1e9) if coordinator.offset_ns else 0.0,
+            planned_tps=0.0 if run.over else run.planned_tps(coordinator.offset_ns / 1e9),
             phase=_phase(run),
             total=merge.total,
             recent=merge.timeline.recent(prometheus.RECENT_S),

@@ -120,6 +120,15 @@ def add_options(parser: LocustArgumentParser, default_plan: str | None) -> None:
         help="Bearer token that a scrape must carry; better set in the environment than here",
     )
     parser.add_argument(
+        "--remote-write",
+        env_var="LOADTEST_REMOTE_WRITE",
+        default="",
+        metavar="URL",
+        include_in_web_ui=False,
+        help="Push the run's metrics to this Prometheus remote-write address; credentials only by "
+        "LOADTEST_REMOTE_WRITE_TOKEN, or _USER and _PASSWORD, in the environment",
+    )
+    parser.add_argument(
         "--service-metrics",
         default=None,
         metavar="URL",

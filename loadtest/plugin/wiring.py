@@ -113,6 +113,7 @@ class Plugin:
             enter_run(environment, None)
         if self.master is not None and not isinstance(environment.runner, WorkerRunner):
             self.master.stop("it was stopped by a signal")
+            self._onlookers.close()  # before the verdict is shown: what could not be pushed is noted in it
             environment.process_exit_code = int(self.master.exit_code)
             options = environment.parsed_options
             if options is not None and options.headless and options.console == LOCUSTS_OWN:
@@ -120,7 +121,8 @@ class Plugin:
             if options is not None and options.csv_prefix:
                 # Locust's writer goes round once more: it would end up to a round before the run did.
                 gevent.sleep(CSV_STATS_INTERVAL_SEC * 1.2)
-        self._onlookers.close()
+        else:
+            self._onlookers.close()
 
     def why_not(self, environment: Environment, options: Namespace, form: Mapping[str, str]) -> str | None:
         """Why the web form cannot start a run, in a sentence; None if it can."""
@@ -186,6 +188,7 @@ class Plugin:
         listen(runner, TO_MASTER, self._on_master_message)
         try:
             self._onlookers.open_metrics(options)
+            self._onlookers.open_remote_write(options)
             self._onlookers.open_web(
                 environment, options, lambda form: self.why_not(environment, options, form)
             )

@@ -66,6 +66,7 @@ def _facts(result: RunResult) -> list[tuple[str, str]]:
         ("errors", errors + share),
         ("dropped", f"{result.arrivals.dropped:,} of {result.arrivals.planned:,} arrivals"),
         ("audit", _audit(result)),
+        *(("note", note) for note in result.notes),
     ]
 
 
