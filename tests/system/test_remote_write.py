@@ -80,7 +80,7 @@ def test_a_receiver_that_is_not_there_costs_the_run_a_note(tmp_path: Path) -> No
 def test_an_address_that_cannot_be_pushed_to_is_refused_before_anything_starts(
     url: str, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "loadtest.cli", "run", "smoke", "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "loadtest.cli.main", "run", "smoke", "--out", str(tmp_path)]
     ended = subprocess.run(
         [*command, "--remote-write", url],
         cwd=ROOT, capture_output=True, text=True, timeout=60, env=os.environ | {"COLUMNS": "200"},
