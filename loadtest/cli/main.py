@@ -68,6 +68,12 @@ def run(
     metrics_port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Serve the run's metrics to Prometheus on this port.")
     ] = None,
+    trace_fraction: Annotated[
+        float | None,
+        typer.Option(
+            help="Send a traceparent with this share of the requests; the slowest become exemplars."
+        ),
+    ] = None,
     remote_write: Annotated[
         str | None,
         typer.Option(
@@ -94,6 +100,7 @@ def run(
             duration_s=duration_s(duration),
             time_scale=time_scale,
             seed=seed,
+            trace_fraction=trace_fraction,
         )
         options = runner.RunOptions(
             plan=checked,
@@ -103,6 +110,7 @@ def run(
                 duration=duration,
                 time_scale=time_scale,
                 seed=seed,
+                trace_fraction=trace_fraction,
             ),
             auto_peak=peak_tps == AUTO,
             workers=workers or default_workers(),

@@ -96,6 +96,7 @@ def _start_locust(options: WatchOptions, host: str, metrics_port: int, folder: P
 def _start_prometheus(program: str, config: Path, port: int) -> Child:
     command = [program, f"--config.file={config}", f"--storage.tsdb.path={config.parent / 'prometheus'}"]
     command += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"]
+    command += ["--enable-feature=exemplar-storage"]
     return Child("prometheus", command, log=config.parent / "prometheus.log")
 
 

@@ -90,6 +90,7 @@ class Observer:
             slo=result.slo,
             lost=result.arrivals.lost if run.over else 0,
             over=run.over,
+            exemplars=merge.exemplars,
         )
 
     def judged(self, run: MasterRun) -> RunResult:

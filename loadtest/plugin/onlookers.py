@@ -45,7 +45,7 @@ class Onlookers:
             )
         try:
             self._metrics = MetricsServer(
-                lambda: exposition(self.observer.reading),
+                lambda content_type: exposition(self.observer.reading, content_type),
                 options.metrics_host,
                 options.metrics_port,
                 options.metrics_token,

@@ -51,6 +51,13 @@ def add_options(parser: LocustArgumentParser, default_plan: str | None) -> None:
     )
     parser.add_argument("--seed", default=None, metavar="N", help="Seed of whatever is random in the plan")
     parser.add_argument(
+        "--trace-fraction",
+        default=None,
+        metavar="F",
+        include_in_web_ui=False,
+        help="Send a traceparent with this share of the requests (0 to 1); the slowest become exemplars",
+    )
+    parser.add_argument(
         "--slo",
         action="append",
         default=[],
@@ -160,6 +167,7 @@ def plan_from(options: Namespace) -> Plan:
         duration_s=duration_s(options.duration),
         time_scale=number_above_0(options.time_scale, "--time-scale"),
         seed=whole_number(options.seed, "--seed"),
+        trace_fraction=number_above_0(options.trace_fraction, "--trace-fraction", "a share between 0 and 1"),
     )
 
 

@@ -22,6 +22,7 @@ from loadtest.drive.preflight import UnreachableError, check_target
 from loadtest.drive.run_context import RunContext, enter_run
 from loadtest.drive.shape import PlanShape, PoolDispatcher
 from loadtest.drive.targets import AllowedTargets, set_allowed_targets
+from loadtest.drive.tracing import Tracer
 from loadtest.exit_codes import ExitCode
 from loadtest.fleet.control_port import guard
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER, listen
@@ -210,7 +211,8 @@ class Plugin:
         guard_targets(plan, options, environment.host)
         tag_requests(environment, run_id)
         worker = max(getattr(runner, "worker_index", 0), 0)
-        enter_run(environment, RunContext(run_id, plan.seed, worker, book_name(runner), Path(folder)))
+        tracer = Tracer(plan.trace_fraction) if plan.trace_fraction else None
+        enter_run(environment, RunContext(run_id, plan.seed, worker, book_name(runner), Path(folder), tracer))
         if self.worker is not None:
             self.worker.close()
         self.worker = WorkerRun(environment, runner, plan, run_id)
