@@ -4,7 +4,6 @@ import os
 import socket
 
 from loadtest.cli.run import RunOptions
-from loadtest.cli.stored_books import StoreError
 from loadtest.drive.errors import HostNotAllowed
 from loadtest.drive.preflight import UnreachableError, check_target
 from loadtest.judge.slo_syntax import SloError, check, parse
@@ -12,6 +11,7 @@ from loadtest.plan.plan_file import PlanError
 from loadtest.plan.target_rate import check_target_rate
 from loadtest.publish.remote_write import MissingExtraError, WriteRequests
 from loadtest.publish.remote_writer import BadReceiverError, Receiver
+from loadtest.stored_books import StoreError
 
 
 class BadFlagError(ValueError):

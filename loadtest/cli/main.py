@@ -216,8 +216,9 @@ def audit(
     ] = None,
 ) -> None:
     """Reconcile a run's ledger with the service's database."""
-    from loadtest.cli.audit import audit_folder, print_audit  # noqa: PLC0415
-    from loadtest.cli.stored_books import StoreError  # noqa: PLC0415
+    from loadtest.cli.audit import print_audit  # noqa: PLC0415
+    from loadtest.run_audit import audit_folder  # noqa: PLC0415
+    from loadtest.stored_books import StoreError  # noqa: PLC0415
 
     result = _read_result(run_folder)
     try:

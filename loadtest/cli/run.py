@@ -19,7 +19,6 @@ from types import FrameType
 
 from rich.console import Console
 
-from loadtest.cli.audit import audit_folder
 from loadtest.cli.children import Child, wait_until
 from loadtest.cli.service import Service, ServiceError
 from loadtest.exit_codes import ExitCode
@@ -30,6 +29,7 @@ from loadtest.plan.plan_file import Plan
 from loadtest.publish.run_folder import REPORT, RESULT, deliver, draw
 from loadtest.publish.step_summary import append_step_summary
 from loadtest.publish.summary import print_verdict
+from loadtest.run_audit import audit_folder
 from loadtest.run_info import run_info
 
 __all__ = ["RunError", "RunOptions", "ServiceError", "free_port", "plan_flags", "run"]

@@ -198,6 +198,8 @@ class RunResult(msgspec.Struct, kw_only=True):
     slo: list[SloResult] = []
     validity: Validity = msgspec.field(default_factory=Validity)
     audit: Audit | None = None
+    unaudited: str = "no store was named"
+    """Why there is no audit, where there is none."""
     verdict: str = "PASS"
     """PASS, FAIL (an SLO), INVALID, ABORTED or AUDIT."""
     exit_code: int = 0

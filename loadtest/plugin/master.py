@@ -27,8 +27,8 @@ from loadtest.fleet.transport import send_to_worker
 from loadtest.judge.abort import AbortCondition, AbortDetector
 from loadtest.judge.slo import wanted_stretches
 from loadtest.judge.slo_syntax import Slo
-from loadtest.judge.verdict import judge
-from loadtest.measure.run_result import RunResult
+from loadtest.judge.verdict import judge, settle
+from loadtest.measure.run_result import Audit, RunResult
 from loadtest.plan.plan_file import Plan
 from loadtest.plugin.gauges import SERVICE_MEMORY, MemorySampler
 from loadtest.publish.run_folder import REPORT, RESULT, deliver
@@ -161,6 +161,16 @@ class MasterRun:
         if self.result is not None:
             self.result.notes.append(text)
             self._write(self.result)
+
+    def take_audit(self, outcome: Audit | str) -> None:
+        """Settle a delivered result by its audit, or say why there is none."""
+        if self.result is None:
+            return
+        if isinstance(outcome, str):
+            self.result.unaudited = outcome
+        else:
+            self.result.audit = outcome
+        self._write(settle(self.result))
 
     def _gauges(self) -> dict[str, list[tuple[float, float]]]:
         values = self._memory.values if self._memory is not None else []

@@ -27,8 +27,10 @@ class DoorError(Exception):
 class Onlookers:
     """Whoever watches the runs of this process."""
 
-    def __init__(self, current: Callable[[], MasterRun | None]) -> None:
-        self.observer = Observer(current)
+    def __init__(
+        self, current: Callable[[], MasterRun | None], auditing: Callable[[MasterRun], bool]
+    ) -> None:
+        self.observer = Observer(current, auditing)
         self._current = current
         self._metrics: MetricsServer | None = None
         self._writer: RemoteWriter | None = None

@@ -11,6 +11,7 @@ from loadtest.plan.duration import parse_duration
 from loadtest.plan.overrides import duration_s, number_above_0, whole_number
 from loadtest.plan.plan_file import Plan, shipped_plans
 from loadtest.publish.console import Mode
+from loadtest.run_audit import STORE_VARIABLE
 
 PLAN_HELP = "A plan's name, or the path of a .toml file; shipped: "
 
@@ -134,6 +135,15 @@ def add_options(parser: LocustArgumentParser, default_plan: str | None) -> None:
         include_in_web_ui=False,
         help="Push the run's metrics to this Prometheus remote-write address; credentials only by "
         "LOADTEST_REMOTE_WRITE_TOKEN, or _USER and _PASSWORD, in the environment",
+    )
+    parser.add_argument(
+        "--audit-store",
+        env_var=STORE_VARIABLE,
+        default="",
+        metavar="DSN",
+        include_in_web_ui=False,
+        help="The order service's database, sqlite:///FILE or postgresql://...: each run is audited as it ends; "
+        "a DSN with a password is better set in the environment than here",
     )
     parser.add_argument(
         "--service-metrics",

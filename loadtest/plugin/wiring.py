@@ -31,12 +31,14 @@ from loadtest.judge.slo import judgeable
 from loadtest.judge.slo_syntax import Slo, SloError, check, parse
 from loadtest.plan.plan_file import Plan, PlanError
 from loadtest.plan.target_rate import check_target_rate
+from loadtest.plugin.auditing import Auditor
 from loadtest.plugin.master import MasterRun
 from loadtest.plugin.onlookers import DoorError, Onlookers
 from loadtest.plugin.options import add_options, plan_from, with_form
 from loadtest.plugin.progress import LOCUSTS_OWN, show_progress
 from loadtest.plugin.worker import WorkerRun, add_user_classes
 from loadtest.publish.run_folder import RESULT, new_run_folder
+from loadtest.stored_books import StoreError, check_store
 
 LOOPBACK = "127.0.0.1"
 READY_TIMEOUT_S = 30
@@ -54,7 +56,8 @@ class Plugin:
         self.worker: WorkerRun | None = None
         self._prepared: MasterRun | None = None
         self._ready = Event()
-        self._onlookers = Onlookers(lambda: self._prepared or self.master)
+        self._auditor = Auditor()
+        self._onlookers = Onlookers(lambda: self._prepared or self.master, self._auditor.busy_with)
 
     def add_options(self, parser: LocustArgumentParser, **_: Any) -> None:
         """Offer our options, and keep Locust's ports on loopback unless a flag says otherwise."""
@@ -114,6 +117,7 @@ class Plugin:
             enter_run(environment, None)
         if self.master is not None and not isinstance(environment.runner, WorkerRunner):
             self.master.stop("it was stopped by a signal")
+            self._auditor.wait()
             self._onlookers.close()  # before the verdict is shown: what could not be pushed is noted in it
             environment.process_exit_code = int(self.master.exit_code)
             options = environment.parsed_options
@@ -162,6 +166,7 @@ class Plugin:
             checkpoint_s=options.checkpoint,
         )
         show_progress(self._prepared, options.console)
+        self._auditor.follow(self._prepared)
         self._onlookers.follow(self._prepared)
         return sum(PoolDispatcher.pool.values()) * max(workers, 1)
 
@@ -176,6 +181,12 @@ class Plugin:
                 refuse(error)
             for number in (signal.SIGINT, signal.SIGTERM):
                 gevent.signal_handler(number, self._on_signal, number)
+        if options.audit_store:
+            try:
+                check_store(options.audit_store)
+            except StoreError as error:
+                refuse(error)
+            self._auditor.store = options.audit_store
         environment.dispatcher_class = PoolDispatcher
         shape = PlanShape()
         shape.runner = runner
