@@ -8,6 +8,7 @@ plain Locust process with our plugin, leads the run and writes the run folder.
 import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from rich.console import Console
 from loadtest.cli.children import Child, wait_until
 from loadtest.cli.service import Service, ServiceError
 from loadtest.exit_codes import ExitCode
+from loadtest.fleet.run_token import TOKEN_VARIABLE
 from loadtest.judge.slo_syntax import parse
 from loadtest.judge.verdict import judge, settle
 from loadtest.measure.run_result import Arrivals, RunResult, Transactions
@@ -196,7 +198,7 @@ def _lead(session: Session, host: str, peak: list[str]) -> None:
     options = session.options
     port = str(free_port())
     locust = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE)]
-    environment = _allowed(options)
+    environment = _allowed(options) | new_token()
     flags = _master_flags(options, host) + peak
     metrics = session.service.metrics_url if session.service is not None else options.service_metrics
     flags += ["--service-metrics", metrics] if metrics else []
@@ -300,6 +302,11 @@ def plan_flags(name: str, **overrides: object) -> list[str]:
     """What Locust's command line needs to play the same plan; overrides that are None are left out."""
     given = {f"--{key.replace('_', '-')}": value for key, value in overrides.items() if value is not None}
     return ["--plan", name, *(part for flag, value in given.items() for part in (flag, str(value)))]
+
+
+def new_token() -> dict[str, str]:
+    """The variable that lets master and workers know each other, unless whoever started us has set it."""
+    return {} if os.environ.get(TOKEN_VARIABLE) else {TOKEN_VARIABLE: secrets.token_urlsafe(32)}
 
 
 def free_port() -> int:

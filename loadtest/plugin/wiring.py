@@ -1,6 +1,7 @@
 """The event handlers: which of Locust's moments become which of ours."""
 
 import logging
+import os
 import signal
 import sys
 from argparse import Namespace
@@ -25,6 +26,7 @@ from loadtest.drive.targets import AllowedTargets, set_allowed_targets
 from loadtest.drive.tracing import Tracer
 from loadtest.exit_codes import ExitCode
 from loadtest.fleet.control_port import guard
+from loadtest.fleet.run_token import TOKEN_VARIABLE, secure
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER, listen
 from loadtest.judge.abort import AbortCondition, unless
 from loadtest.judge.slo import judgeable
@@ -37,6 +39,7 @@ from loadtest.plugin.onlookers import DoorError, Onlookers
 from loadtest.plugin.options import add_options, plan_from, with_form
 from loadtest.plugin.progress import LOCUSTS_OWN, show_progress
 from loadtest.plugin.worker import WorkerRun, add_user_classes
+from loadtest.publish.metrics_server import is_loopback
 from loadtest.publish.run_folder import RESULT, new_run_folder
 from loadtest.stored_books import StoreError, check_store
 
@@ -63,6 +66,7 @@ class Plugin:
         """Offer our options, and keep Locust's ports on loopback unless a flag says otherwise."""
         add_options(parser, self.default_plan)
         parser.set_defaults(master_bind_host=LOOPBACK, web_host=LOOPBACK)
+        secure(os.environ.get(TOKEN_VARIABLE, ""), is_loopback, refuse)
 
     def on_init(self, environment: Environment, runner: Runner, **_: Any) -> None:
         """Take over the pool and the connection; stop here if the plan cannot be played."""

@@ -24,6 +24,7 @@ from tests.target_service.service_process import ROOT, ask
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 SECRETS = {
     "ORDERS_ADMIN_TOKEN": "admin-secret",
+    "LOADTEST_TOKEN": "a-run-token-of-the-test",
     "LOADTEST_WEB_TOKEN": "web-secret",
     "LOADTEST_METRICS_TOKEN": "metrics-secret",
     "ORDERS_DB_PASSWORD": "",
