@@ -5,7 +5,7 @@ RUN python -m venv /opt/singlesday
 COPY pyproject.toml README.md LICENSE ./
 COPY loadtest loadtest
 COPY target_service target_service
-RUN /opt/singlesday/bin/pip install --no-cache-dir '.[postgres]'
+RUN /opt/singlesday/bin/pip install --no-cache-dir '.[postgres,remote-write]'
 
 FROM python:3.11.11-slim-bookworm AS base
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin singlesday \

@@ -115,6 +115,8 @@ def _panel(panel: Panel) -> Any:
 
 def _target(query: Query, letter: str, kind: Kind) -> Any:
     target = prometheus.Dataquery().expr(query.expr).legend_format(query.legend).ref_id(letter).range()
+    if query.exemplars:
+        target.exemplar(True)
     return target.format(PromQueryFormat.HEATMAP if kind is Kind.HEATMAP else PromQueryFormat.TIME_SERIES)
 
 

@@ -46,11 +46,11 @@ THE_RUN = (
           Unit.SECONDS, logarithmic=True),
     Panel("Response times of all requests", "Requests by how long they took.",
           (Query('sum by (le) (increase(loadtest_response_seconds_bucket{run="$run",endpoint=~"$endpoint"}'
-                 "[$__rate_interval]))", "{{le}}"),),
+                 "[$__rate_interval]))", "{{le}}", exemplars=True),),
           Unit.SECONDS, Kind.HEATMAP),
     Panel("Response and service time, p99",
           "Where they part, arrivals wait for an idle user: what a closed loop would not have shown. By buckets.",
-          (Query(_histogram_p99("loadtest_response_seconds"), "response"),
+          (Query(_histogram_p99("loadtest_response_seconds"), "response", exemplars=True),
            Query(_histogram_p99("loadtest_service_seconds"), "service")),
           Unit.SECONDS),
     Panel("Requests", "Requests a second by endpoint, over 15 s: the counters grow by whole seconds.",

@@ -39,6 +39,8 @@ class Query:
 
     expr: str
     legend: str
+    exemplars: bool = False
+    """Whether to draw the traced requests that stand for buckets."""
 
 
 @dataclass(frozen=True)

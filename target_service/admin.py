@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 from aiohttp import web
-from prometheus_client.aiohttp import make_aiohttp_handler
 
 from target_service.bearer import carries_token
 from target_service.config import Config, is_loopback
 from target_service.faults import Drill
 from target_service.metrics import SharedMetrics, Supervision, registry_of
+from target_service.metrics_page import MetricsPage, metrics_handler
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -26,7 +26,8 @@ async def start_admin(
     set_drill: Callable[[Drill], None],
 ) -> web.AppRunner:
     """Serve the admin port on a bound socket; the caller cleans the runner up."""
-    scrape: Handler = make_aiohttp_handler(registry_of(metrics.blocks, supervision))
+    registry = registry_of(metrics.blocks, supervision)
+    scrape = metrics_handler(MetricsPage(metrics.blocks, supervision), registry)
     app = web.Application()
     app.router.add_get("/metrics", scrape if is_loopback(config.admin_host) else behind_token(config, scrape))
     app.router.add_get("/admin/config", behind_token(config, _configuration(config)))

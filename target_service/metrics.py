@@ -175,6 +175,11 @@ class Block:
         at = self._at(family, values)
         return list(self._memory[at : at + family.slots])
 
+    @property
+    def slots(self) -> list[float]:
+        """All raw slots, in the order of `FAMILIES`."""
+        return list(self._memory)
+
     def clear_gauges(self) -> None:
         """Forget what was true of a worker that is gone."""
         for family in FAMILIES:
@@ -225,14 +230,16 @@ class SummedMetrics(Collector):
         """All metrics as they are now."""
         for family in FAMILIES:
             yield self._metric(family)
+        restarts, memory_bytes = self.of_supervisor()
         yield CounterMetricFamily(
-            "orders_worker_restarts", "Workers started again after a crash.", value=self._supervision.restarts
+            "orders_worker_restarts", "Workers started again after a crash.", value=restarts
         )
-        yield GaugeMetricFamily(
-            "orders_memory_bytes",
-            "Resident memory of all workers.",
-            value=sum(resident_bytes(pid) for pid in self._supervision.pids()),
-        )
+        yield GaugeMetricFamily("orders_memory_bytes", "Resident memory of all workers.", value=memory_bytes)
+
+    def of_supervisor(self) -> list[float]:
+        """What no worker counts: restarts, and resident memory in bytes."""
+        memory_bytes = sum(resident_bytes(pid) for pid in self._supervision.pids())
+        return [float(self._supervision.restarts), float(memory_bytes)]
 
     def _metric(self, family: Family) -> Metric:
         if family.kind == "histogram":

@@ -1,14 +1,17 @@
 """What is checked before `singlesday run` starts anything."""
 
+import os
 import socket
 
 from loadtest.cli.run import RunOptions
-from loadtest.cli.stored_books import StoreError
 from loadtest.drive.errors import HostNotAllowed
 from loadtest.drive.preflight import UnreachableError, check_target
 from loadtest.judge.slo_syntax import SloError, check, parse
 from loadtest.plan.plan_file import PlanError
 from loadtest.plan.target_rate import check_target_rate
+from loadtest.publish.remote_write import MissingExtraError, WriteRequests
+from loadtest.publish.remote_writer import BadReceiverError, Receiver
+from loadtest.stored_books import StoreError
 
 
 class BadFlagError(ValueError):
@@ -33,8 +36,19 @@ def check_run(options: RunOptions) -> None:
         if not options.targets:
             raise BadFlagError("--service-metrics: belongs to a --target; the order service has its own")
         check_target(options.service_metrics, [*options.plan.targets, *options.allow_hosts])
+    if options.remote_write:
+        check_remote_write(options.remote_write)
     if options.web:
         check_port_free(options.web_port, "--web-port")
+
+
+def check_remote_write(url: str) -> None:
+    """Raise `BadFlagError` for a receiver that nothing can be pushed to from here."""
+    try:
+        Receiver.of(url, os.environ)
+        WriteRequests()
+    except (BadReceiverError, MissingExtraError) as error:
+        raise BadFlagError(f"--remote-write: {error}") from error
 
 
 def check_port_free(port: int, flag: str) -> None:

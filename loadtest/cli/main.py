@@ -68,6 +68,21 @@ def run(
     metrics_port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Serve the run's metrics to Prometheus on this port.")
     ] = None,
+    trace_fraction: Annotated[
+        float | None,
+        typer.Option(
+            help="Send a traceparent with this share of the requests; the slowest become exemplars."
+        ),
+    ] = None,
+    remote_write: Annotated[
+        str | None,
+        typer.Option(
+            envvar="LOADTEST_REMOTE_WRITE",
+            help="Push the run's metrics to this Prometheus remote-write address.",
+            metavar="URL",
+            show_default=False,
+        ),
+    ] = None,
     service_metrics: Annotated[
         str | None, typer.Option(help="A --target's own Prometheus page, to sample its memory.")
     ] = None,
@@ -85,6 +100,7 @@ def run(
             duration_s=duration_s(duration),
             time_scale=time_scale,
             seed=seed,
+            trace_fraction=trace_fraction,
         )
         options = runner.RunOptions(
             plan=checked,
@@ -94,6 +110,7 @@ def run(
                 duration=duration,
                 time_scale=time_scale,
                 seed=seed,
+                trace_fraction=trace_fraction,
             ),
             auto_peak=peak_tps == AUTO,
             workers=workers or default_workers(),
@@ -107,6 +124,7 @@ def run(
             web=web,
             web_port=web_port,
             metrics_port=metrics_port,
+            remote_write=remote_write,
             service_metrics=service_metrics,
             csv=csv,
         )
@@ -198,8 +216,9 @@ def audit(
     ] = None,
 ) -> None:
     """Reconcile a run's ledger with the service's database."""
-    from loadtest.cli.audit import audit_folder, print_audit  # noqa: PLC0415
-    from loadtest.cli.stored_books import StoreError  # noqa: PLC0415
+    from loadtest.cli.audit import print_audit  # noqa: PLC0415
+    from loadtest.run_audit import audit_folder  # noqa: PLC0415
+    from loadtest.stored_books import StoreError  # noqa: PLC0415
 
     result = _read_result(run_folder)
     try:

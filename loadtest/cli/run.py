@@ -8,6 +8,7 @@ plain Locust process with our plugin, leads the run and writes the run folder.
 import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -19,10 +20,10 @@ from types import FrameType
 
 from rich.console import Console
 
-from loadtest.cli.audit import audit_folder
 from loadtest.cli.children import Child, wait_until
 from loadtest.cli.service import Service, ServiceError
 from loadtest.exit_codes import ExitCode
+from loadtest.fleet.run_token import TOKEN_VARIABLE
 from loadtest.judge.slo_syntax import parse
 from loadtest.judge.verdict import judge, settle
 from loadtest.measure.run_result import Arrivals, RunResult, Transactions
@@ -30,6 +31,7 @@ from loadtest.plan.plan_file import Plan
 from loadtest.publish.run_folder import REPORT, RESULT, deliver, draw
 from loadtest.publish.step_summary import append_step_summary
 from loadtest.publish.summary import print_verdict
+from loadtest.run_audit import audit_folder
 from loadtest.run_info import run_info
 
 __all__ = ["RunError", "RunOptions", "ServiceError", "free_port", "plan_flags", "run"]
@@ -67,6 +69,8 @@ class RunOptions:
     web: bool = False
     web_port: int = 8089
     metrics_port: int | None = None
+    remote_write: str | None = None
+    """Where to push the run's metrics."""
     service_metrics: str | None = None
     """The Prometheus page of a target that is not our own service."""
     csv: bool = False
@@ -194,7 +198,7 @@ def _lead(session: Session, host: str, peak: list[str]) -> None:
     options = session.options
     port = str(free_port())
     locust = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE)]
-    environment = _allowed(options)
+    environment = _allowed(options) | new_token()
     flags = _master_flags(options, host) + peak
     metrics = session.service.metrics_url if session.service is not None else options.service_metrics
     flags += ["--service-metrics", metrics] if metrics else []
@@ -225,6 +229,7 @@ def _master_flags(options: RunOptions, host: str) -> list[str]:
     flags += [part for expr in options.slos for part in ("--slo", expr)]
     flags += [part for name in options.allow_hosts for part in ("--allow-host", name)]
     flags += ["--metrics-port", str(options.metrics_port)] if options.metrics_port is not None else []
+    flags += ["--remote-write", options.remote_write] if options.remote_write else []
     flags += ["--csv", f"{folder}/locust"] if options.csv else []
     if options.web:  # several runs, each in a folder of its own below this session's
         return [*flags, "--web-port", str(options.web_port), "--out", folder]
@@ -297,6 +302,11 @@ def plan_flags(name: str, **overrides: object) -> list[str]:
     """What Locust's command line needs to play the same plan; overrides that are None are left out."""
     given = {f"--{key.replace('_', '-')}": value for key, value in overrides.items() if value is not None}
     return ["--plan", name, *(part for flag, value in given.items() for part in (flag, str(value)))]
+
+
+def new_token() -> dict[str, str]:
+    """The variable that lets master and workers know each other, unless whoever started us has set it."""
+    return {} if os.environ.get(TOKEN_VARIABLE) else {TOKEN_VARIABLE: secrets.token_urlsafe(32)}
 
 
 def free_port() -> int:

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from loadtest.cli.checks import BadFlagError, check_port_free
 from loadtest.cli.children import Child
-from loadtest.cli.run import LOCUSTFILE, free_port
+from loadtest.cli.run import LOCUSTFILE, free_port, new_token
 from loadtest.cli.service import Service
 
 SCRAPE_S = 1
@@ -54,7 +54,7 @@ def watch(options: WatchOptions, console: Console) -> None:
         )
         running.callback(service.stop)
         metrics_port = free_port()
-        locust = _start_locust(options, service.url, metrics_port, folder)
+        locust = _start_locust(options, service, metrics_port, folder)
         for child in locust:
             running.callback(child.stop)
         if prometheus is not None:
@@ -82,20 +82,26 @@ def prometheus_config(loadtest: str, orders: str) -> str:
     return json.dumps(config, indent=1)
 
 
-def _start_locust(options: WatchOptions, host: str, metrics_port: int, folder: Path) -> list[Child]:
+def _start_locust(options: WatchOptions, service: Service, metrics_port: int, folder: Path) -> list[Child]:
     """The master first, then its workers."""
     control = str(free_port())
     common = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE)]
     master = [*common, "--master", "--master-bind-port", control, "--web-port", str(options.web_port)]
-    master += ["--metrics-port", str(metrics_port), "--host", host, "--out", str(options.out)]
+    master += ["--metrics-port", str(metrics_port), "--host", service.url, "--out", str(options.out)]
+    master += ["--audit-store", service.store]
     worker = [*common, "--worker", "--master-port", control]
     commands = {"master": master} | {f"worker-{number + 1}": worker for number in range(options.workers)}
-    return [Child(name, command, log=folder / f"{name}.log") for name, command in commands.items()]
+    token = new_token()
+    return [
+        Child(name, command, log=folder / f"{name}.log", environment=token)
+        for name, command in commands.items()
+    ]
 
 
 def _start_prometheus(program: str, config: Path, port: int) -> Child:
     command = [program, f"--config.file={config}", f"--storage.tsdb.path={config.parent / 'prometheus'}"]
     command += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"]
+    command += ["--enable-feature=exemplar-storage"]
     return Child("prometheus", command, log=config.parent / "prometheus.log")
 
 

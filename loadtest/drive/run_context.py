@@ -1,12 +1,18 @@
 """What a script may want to know of the run it is part of: its id, its seed and its books."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
 from locust.env import Environment
 
 from loadtest.measure.ledger import Ledger
+
+if TYPE_CHECKING:
+    from loadtest.drive.tracing import Tracer
 
 
 @dataclass(slots=True)
@@ -21,6 +27,8 @@ class RunContext:
     """Name of this worker's books, unique in the run."""
     folder: Path | None = None
     """The run folder; None keeps no books."""
+    tracer: Tracer | None = None
+    """Traces some of the requests; None traces none."""
     _ledger: Ledger | None = None
 
     @property

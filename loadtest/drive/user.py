@@ -19,8 +19,10 @@ from locust.user.users import RestMixin, User
 
 from loadtest.drive.recorder import recorder_for
 from loadtest.drive.response import CaughtResponse
+from loadtest.drive.run_context import run_context
 from loadtest.drive.session import Routes, Session, SessionSettings
 from loadtest.drive.tls import ContextFactory
+from loadtest.drive.tracing import TracedSession
 
 
 class FastHttpUser(User, RestMixin[CaughtResponse]):
@@ -59,13 +61,17 @@ class FastHttpUser(User, RestMixin[CaughtResponse]):
                 "You must specify the base host. Either in the host attribute in the User class, "
                 "or on the command line using the --host option."
             )
-        self.client: Session = Session(
+        tracer = run_context(environment).tracer
+        make = Session if tracer is None else TracedSession
+        self.client: Session = make(
             self.host,
             recorder_for(environment),
             self,
             self._session_settings(),
             _shared_routes(self.client_pool),
         )
+        if tracer is not None and isinstance(self.client, TracedSession):
+            self.client.tracer = tracer
 
     def _session_settings(self) -> SessionSettings:
         pool_arguments = getattr(self.client_pool, "client_args", {})

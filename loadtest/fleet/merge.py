@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from loadtest.fleet.messages import ParsedSecond, Report, add_parsed, parse_second
 from loadtest.fleet.timeline import Timeline
 from loadtest.measure import codec
+from loadtest.measure.exemplar import Exemplars
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.window import COUNTERS, Second
 
@@ -88,6 +89,8 @@ class Merge:
     def __init__(self, stretches: Sequence[tuple[float, float]] = ()) -> None:
         self.workers: dict[str, WorkerBook] = {}
         self.best_second: tuple[int, int] = (0, 0)
+        self.exemplars = Exemplars()
+        """Traced requests that stand for the slow ones."""
         self._total = Second(0)
         self._stretches = [(round(from_s), round(to_s)) for from_s, to_s in stretches]
         self._stretch_totals = [Second(0) for _ in stretches]
@@ -133,6 +136,7 @@ class Merge:
         for second in seconds:
             self._add(book, second)
         self._note_state(book, report)
+        self.exemplars.offer_all(report.exemplars)
         return True
 
     def write_off(self) -> None:

@@ -6,11 +6,13 @@ time zero; only `Assign.zero_wall_ns` is a wall-clock instant, because it is the
 must agree on.
 """
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
 from loadtest.measure import codec
+from loadtest.measure.exemplar import MOST_REPORTED, Exemplar
 from loadtest.measure.window import COUNTERS, Second
 
 MAX_MESSAGE_BYTES = 16 << 20
@@ -98,6 +100,7 @@ class Report(msgspec.Struct, frozen=True, tag=True):
     final: bool = False
     ended_ns: int = 0
     """In the final report: the plan offset up to which its slices were scheduled."""
+    exemplars: Annotated[list[Exemplar], Meta(max_length=MOST_REPORTED)] = []
 
 
 Message = Hello | Assign | Lease | Halt | Ack | Report

@@ -6,9 +6,10 @@ again meanwhile. The master folds each number once (`merge`), so sending too oft
 seldom shows as a gap.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from loadtest.fleet.messages import Report, pack_second
+from loadtest.measure.exemplar import Exemplar
 from loadtest.measure.window import Second
 
 RESEND_AFTER_NS = 1_000_000_000
@@ -33,6 +34,7 @@ class Reporter:
         cpu_wait: float = 0.0,
         final: bool = False,
         ended_ns: int = 0,
+        exemplars: Sequence[Exemplar] = (),
     ) -> Report:
         """The next report, remembered as sent at `now_ns` on the run clock."""
         report = Report(
@@ -45,6 +47,7 @@ class Reporter:
             cpu_wait,
             final,
             ended_ns,
+            list(exemplars),
         )
         self._unacknowledged[self._next] = (now_ns, report)
         self._next += 1

@@ -140,6 +140,10 @@ class Histogram:
         """
         return self._quantiles((q,))[0]
 
+    def quantiles_us(self, ascending: tuple[float, ...]) -> list[int]:
+        """`quantile` of each of several shares, ascending, in one pass."""
+        return self._quantiles(ascending)
+
     def quantiles(self) -> Quantiles:
         """Count, mean, maximum and the usual quantiles, in milliseconds."""
         p50, p90, p95, p99, p99_9, p99_99 = self._quantiles((0.5, 0.9, 0.95, 0.99, 0.999, 0.9999))

@@ -198,11 +198,15 @@ class RunResult(msgspec.Struct, kw_only=True):
     slo: list[SloResult] = []
     validity: Validity = msgspec.field(default_factory=Validity)
     audit: Audit | None = None
+    unaudited: str = "no store was named"
+    """Why there is no audit, where there is none."""
     verdict: str = "PASS"
     """PASS, FAIL (an SLO), INVALID, ABORTED or AUDIT."""
     exit_code: int = 0
     events: list[tuple[float, str]] = []
     """(t_s, what happened): faults, re-slices, aborts; marked on the report's time axis."""
+    notes: list[str] = []
+    """What a reader should know that touches neither a figure nor the verdict: metrics that could not be pushed."""
 
     @classmethod
     def read(cls, path: Path) -> "RunResult":

@@ -32,6 +32,7 @@ __all__ = ["Abort", "Curve", "Plan", "PlanError", "Scenario", "shipped_plans"]
 
 ArrivalKind = Annotated[str, Meta(pattern="^(uniform|poisson)$")]
 Positive = Annotated[float, Meta(gt=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
 AtLeastOne = Annotated[int, Meta(ge=1)]
 Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
@@ -92,6 +93,8 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Locust users that serve the arrivals, over all workers."""
     patience_s: Positive = 10.0
     """How long an arrival may wait for an idle user before it is dropped."""
+    trace_fraction: Share = 0.0
+    """Share of the requests that carry a `traceparent`, so that the slowest can be looked up by their trace."""
     curve: Curve
     scenarios: tuple[Scenario, ...]
     """At least one; at least one of them is the transaction."""
@@ -138,6 +141,7 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         arrivals: str | None = None,
         virtual_users: int | None = None,
         patience_s: float | None = None,
+        trace_fraction: float | None = None,
     ) -> "Plan":
         """The plan with what is not None put in its place. Raises PlanError.
 
@@ -154,6 +158,7 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "arrivals": arrivals,
             "virtual_users": virtual_users,
             "patience_s": patience_s,
+            "trace_fraction": trace_fraction,
         }
         values = msgspec.to_builtins(self) | {
             key: value for key, value in changes.items() if value is not None
@@ -212,6 +217,7 @@ class _PlanTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     seed: Seed = 1
     virtual_users: AtLeastOne = 1000
     patience_s: Positive = 10.0
+    trace_fraction: Share = 0.0
     profile: _ProfileTable
     scenario: tuple[Scenario, ...]
     slo: tuple[_SloTable, ...] = ()
@@ -246,6 +252,7 @@ def _read(path: Path) -> Plan:
         seed=table.seed,
         virtual_users=table.virtual_users,
         patience_s=table.patience_s,
+        trace_fraction=table.trace_fraction,
         curve=curve,
         scenarios=_with_transaction(table.scenario),
         slos=tuple(_slo(slo) for slo in table.slo),

@@ -27,8 +27,8 @@ from loadtest.fleet.transport import send_to_worker
 from loadtest.judge.abort import AbortCondition, AbortDetector
 from loadtest.judge.slo import wanted_stretches
 from loadtest.judge.slo_syntax import Slo
-from loadtest.judge.verdict import judge
-from loadtest.measure.run_result import RunResult
+from loadtest.judge.verdict import judge, settle
+from loadtest.measure.run_result import Audit, RunResult
 from loadtest.plan.plan_file import Plan
 from loadtest.plugin.gauges import SERVICE_MEMORY, MemorySampler
 from loadtest.publish.run_folder import REPORT, RESULT, deliver
@@ -156,6 +156,22 @@ class MasterRun:
             gevent.sleep(TICK_S)
         self._deliver()
 
+    def note(self, text: str) -> None:
+        """Add to a delivered result what a reader should know besides."""
+        if self.result is not None:
+            self.result.notes.append(text)
+            self._write(self.result)
+
+    def take_audit(self, outcome: Audit | str) -> None:
+        """Settle a delivered result by its audit, or say why there is none."""
+        if self.result is None:
+            return
+        if isinstance(outcome, str):
+            self.result.unaudited = outcome
+        else:
+            self.result.audit = outcome
+        self._write(settle(self.result))
+
     def _gauges(self) -> dict[str, list[tuple[float, float]]]:
         values = self._memory.values if self._memory is not None else []
         return {SERVICE_MEMORY: list(values)} if values else {}
@@ -225,8 +241,11 @@ class MasterRun:
         result = self.live()
         result.run.duration_s = self.coordinator.scheduled_to_ns / NS_PER_S
         self.result = judge(result, self._slos, aborted=self.coordinator.aborted)
+        self._write(self.result)
+
+    def _write(self, result: RunResult) -> None:
         try:
-            deliver(self.result, self.folder)
+            deliver(result, self.folder)
         except OSError as error:
             self._undelivered = True
             logger.error("could not write the result: %s", error)

@@ -24,8 +24,11 @@ CURVE_POINTS = 300
 class Observer:
     """Looks at the current run, or the last one."""
 
-    def __init__(self, current: Callable[[], MasterRun | None]) -> None:
+    def __init__(
+        self, current: Callable[[], MasterRun | None], auditing: Callable[[MasterRun], bool]
+    ) -> None:
         self._current = current
+        self._auditing = auditing
         self._judged: tuple[float, MasterRun, RunResult] | None = None
         self._histories: dict[str, live.History] = {}
         self.finished: list[live.Finished] = []
@@ -56,6 +59,7 @@ class Observer:
             points=live.points(history.since(known_s)) if history else [],
             verdict=live.verdict(result, over=run.over),
             equations=live.equations(result, over=run.over),
+            audit=live.audit(result, over=run.over, under_way=self._auditing(run)),
             lag_ms={name: getattr(generator.dispatch_lag_ms, name) for name in ("p50", "p99", "max")},
             queueing_ms={name: getattr(generator.queueing_ms, name) for name in ("p50", "p99", "max")},
             requests=sum(endpoint.requests for endpoint in singles),
@@ -79,7 +83,7 @@ class Observer:
         serving = {} if run.over else live
         return prometheus.Reading(
             info=run.info,
-            planned_tps=run.planned_tps(coordinator.offset_ns / 1e9) if coordinator.offset_ns else 0.0,
+            planned_tps=0.0 if run.over else run.planned_tps(coordinator.offset_ns / 1e9),
             phase=_phase(run),
             total=merge.total,
             recent=merge.timeline.recent(prometheus.RECENT_S),
@@ -90,6 +94,7 @@ class Observer:
             slo=result.slo,
             lost=result.arrivals.lost if run.over else 0,
             over=run.over,
+            exemplars=merge.exemplars,
         )
 
     def judged(self, run: MasterRun) -> RunResult:
@@ -111,6 +116,8 @@ class Observer:
             history.update(known[:-1])  # the newest second has not been reported by every worker
             gevent.sleep(FOLLOWED_EVERY_S)
         history.update(timeline.recent_points(live.LATE_S, run.planned_transactions))
+        while self._auditing(run):
+            gevent.sleep(FOLLOWED_EVERY_S)
         self.finished.append(_finished(run))
         self.folders[run.folder.name] = run.folder
 

@@ -1,9 +1,12 @@
-"""Opens the doors through which a run is watched: the metrics port, and our pages in Locust's web UI."""
+"""Opens the doors through which a run is watched: the metrics port or a push, and our pages in Locust's web UI."""
 
 import logging
+import os
+import socket
 from argparse import Namespace
 from collections.abc import Callable
 
+import gevent
 from locust.env import Environment
 
 from loadtest.plugin.master import MasterRun
@@ -11,6 +14,8 @@ from loadtest.plugin.observe import Observer
 from loadtest.publish import web_ui
 from loadtest.publish.metrics_server import MetricsServer, is_loopback
 from loadtest.publish.prometheus import exposition
+from loadtest.publish.remote_write import MissingExtraError
+from loadtest.publish.remote_writer import BadReceiverError, Receiver, RemoteWriter
 
 logger = logging.getLogger(__name__)
 
@@ -22,9 +27,13 @@ class DoorError(Exception):
 class Onlookers:
     """Whoever watches the runs of this process."""
 
-    def __init__(self, current: Callable[[], MasterRun | None]) -> None:
-        self.observer = Observer(current)
+    def __init__(
+        self, current: Callable[[], MasterRun | None], auditing: Callable[[MasterRun], bool]
+    ) -> None:
+        self.observer = Observer(current, auditing)
+        self._current = current
         self._metrics: MetricsServer | None = None
+        self._writer: RemoteWriter | None = None
         self._web = False
 
     def open_metrics(self, options: Namespace) -> None:
@@ -38,7 +47,7 @@ class Onlookers:
             )
         try:
             self._metrics = MetricsServer(
-                lambda: exposition(self.observer.reading),
+                lambda content_type: exposition(self.observer.reading, content_type),
                 options.metrics_host,
                 options.metrics_port,
                 options.metrics_token,
@@ -46,6 +55,18 @@ class Onlookers:
         except OSError as error:
             raise DoorError(f"--metrics-port {options.metrics_port}: {error.strerror}") from error
         logger.info("metrics http://%s:%d/metrics", options.metrics_host, self._metrics.port)
+
+    def open_remote_write(self, options: Namespace) -> None:
+        """Push metrics if a receiver was named. Raises `DoorError`."""
+        if not options.remote_write:
+            return
+        try:
+            receiver = Receiver.of(options.remote_write, os.environ)
+            self._writer = RemoteWriter(
+                receiver, self.observer.reading, socket.gethostname(), self._note_loss
+            )
+        except (BadReceiverError, MissingExtraError) as error:
+            raise DoorError(f"--remote-write: {error}") from error
 
     def open_web(self, environment: Environment, options: Namespace, check_start: web_ui.CheckStart) -> None:
         """Put our page and our guard into Locust's web UI, if it has one. Raises `DoorError`."""
@@ -74,7 +95,13 @@ class Onlookers:
             self.observer.follow(run)
 
     def close(self) -> None:
-        """Let a scraper see the last values, then close."""
-        if self._metrics is not None:
-            self._metrics.close()
-            self._metrics = None
+        """Let a scraper see the last values, and a receiver have them, then close."""
+        gevent.joinall(
+            [gevent.spawn(door.close) for door in (self._metrics, self._writer) if door is not None]
+        )
+        self._metrics = self._writer = None
+
+    def _note_loss(self, what: str) -> None:
+        run = self._current()
+        if run is not None:
+            run.note(what)

@@ -11,6 +11,7 @@ from loadtest.plan.duration import parse_duration
 from loadtest.plan.overrides import duration_s, number_above_0, whole_number
 from loadtest.plan.plan_file import Plan, shipped_plans
 from loadtest.publish.console import Mode
+from loadtest.run_audit import STORE_VARIABLE
 
 PLAN_HELP = "A plan's name, or the path of a .toml file; shipped: "
 
@@ -50,6 +51,13 @@ def add_options(parser: LocustArgumentParser, default_plan: str | None) -> None:
         help="Multiply the plan's time axis: 0.1 plays a 30 minute plan in 3 minutes",
     )
     parser.add_argument("--seed", default=None, metavar="N", help="Seed of whatever is random in the plan")
+    parser.add_argument(
+        "--trace-fraction",
+        default=None,
+        metavar="F",
+        include_in_web_ui=False,
+        help="Send a traceparent with this share of the requests (0 to 1); the slowest become exemplars",
+    )
     parser.add_argument(
         "--slo",
         action="append",
@@ -120,6 +128,24 @@ def add_options(parser: LocustArgumentParser, default_plan: str | None) -> None:
         help="Bearer token that a scrape must carry; better set in the environment than here",
     )
     parser.add_argument(
+        "--remote-write",
+        env_var="LOADTEST_REMOTE_WRITE",
+        default="",
+        metavar="URL",
+        include_in_web_ui=False,
+        help="Push the run's metrics to this Prometheus remote-write address; credentials only by "
+        "LOADTEST_REMOTE_WRITE_TOKEN, or _USER and _PASSWORD, in the environment",
+    )
+    parser.add_argument(
+        "--audit-store",
+        env_var=STORE_VARIABLE,
+        default="",
+        metavar="DSN",
+        include_in_web_ui=False,
+        help="The order service's database, sqlite:///FILE or postgresql://...: each run is audited as it ends; "
+        "a DSN with a password is better set in the environment than here",
+    )
+    parser.add_argument(
         "--service-metrics",
         default=None,
         metavar="URL",
@@ -151,6 +177,7 @@ def plan_from(options: Namespace) -> Plan:
         duration_s=duration_s(options.duration),
         time_scale=number_above_0(options.time_scale, "--time-scale"),
         seed=whole_number(options.seed, "--seed"),
+        trace_fraction=number_above_0(options.trace_fraction, "--trace-fraction", "a share between 0 and 1"),
     )
 
 

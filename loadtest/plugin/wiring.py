@@ -1,6 +1,7 @@
 """The event handlers: which of Locust's moments become which of ours."""
 
 import logging
+import os
 import signal
 import sys
 from argparse import Namespace
@@ -22,20 +23,25 @@ from loadtest.drive.preflight import UnreachableError, check_target
 from loadtest.drive.run_context import RunContext, enter_run
 from loadtest.drive.shape import PlanShape, PoolDispatcher
 from loadtest.drive.targets import AllowedTargets, set_allowed_targets
+from loadtest.drive.tracing import Tracer
 from loadtest.exit_codes import ExitCode
 from loadtest.fleet.control_port import guard
+from loadtest.fleet.run_token import TOKEN_VARIABLE, secure
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER, listen
 from loadtest.judge.abort import AbortCondition, unless
 from loadtest.judge.slo import judgeable
 from loadtest.judge.slo_syntax import Slo, SloError, check, parse
 from loadtest.plan.plan_file import Plan, PlanError
 from loadtest.plan.target_rate import check_target_rate
+from loadtest.plugin.auditing import Auditor
 from loadtest.plugin.master import MasterRun
 from loadtest.plugin.onlookers import DoorError, Onlookers
 from loadtest.plugin.options import add_options, plan_from, with_form
 from loadtest.plugin.progress import LOCUSTS_OWN, show_progress
 from loadtest.plugin.worker import WorkerRun, add_user_classes
+from loadtest.publish.metrics_server import is_loopback
 from loadtest.publish.run_folder import RESULT, new_run_folder
+from loadtest.stored_books import StoreError, check_store
 
 LOOPBACK = "127.0.0.1"
 READY_TIMEOUT_S = 30
@@ -53,12 +59,14 @@ class Plugin:
         self.worker: WorkerRun | None = None
         self._prepared: MasterRun | None = None
         self._ready = Event()
-        self._onlookers = Onlookers(lambda: self._prepared or self.master)
+        self._auditor = Auditor()
+        self._onlookers = Onlookers(lambda: self._prepared or self.master, self._auditor.busy_with)
 
     def add_options(self, parser: LocustArgumentParser, **_: Any) -> None:
         """Offer our options, and keep Locust's ports on loopback unless a flag says otherwise."""
         add_options(parser, self.default_plan)
         parser.set_defaults(master_bind_host=LOOPBACK, web_host=LOOPBACK)
+        secure(os.environ.get(TOKEN_VARIABLE, ""), is_loopback, refuse)
 
     def on_init(self, environment: Environment, runner: Runner, **_: Any) -> None:
         """Take over the pool and the connection; stop here if the plan cannot be played."""
@@ -113,6 +121,8 @@ class Plugin:
             enter_run(environment, None)
         if self.master is not None and not isinstance(environment.runner, WorkerRunner):
             self.master.stop("it was stopped by a signal")
+            self._auditor.wait()
+            self._onlookers.close()  # before the verdict is shown: what could not be pushed is noted in it
             environment.process_exit_code = int(self.master.exit_code)
             options = environment.parsed_options
             if options is not None and options.headless and options.console == LOCUSTS_OWN:
@@ -120,7 +130,8 @@ class Plugin:
             if options is not None and options.csv_prefix:
                 # Locust's writer goes round once more: it would end up to a round before the run did.
                 gevent.sleep(CSV_STATS_INTERVAL_SEC * 1.2)
-        self._onlookers.close()
+        else:
+            self._onlookers.close()
 
     def why_not(self, environment: Environment, options: Namespace, form: Mapping[str, str]) -> str | None:
         """Why the web form cannot start a run, in a sentence; None if it can."""
@@ -159,6 +170,7 @@ class Plugin:
             checkpoint_s=options.checkpoint,
         )
         show_progress(self._prepared, options.console)
+        self._auditor.follow(self._prepared)
         self._onlookers.follow(self._prepared)
         return sum(PoolDispatcher.pool.values()) * max(workers, 1)
 
@@ -173,6 +185,12 @@ class Plugin:
                 refuse(error)
             for number in (signal.SIGINT, signal.SIGTERM):
                 gevent.signal_handler(number, self._on_signal, number)
+        if options.audit_store:
+            try:
+                check_store(options.audit_store)
+            except StoreError as error:
+                refuse(error)
+            self._auditor.store = options.audit_store
         environment.dispatcher_class = PoolDispatcher
         shape = PlanShape()
         shape.runner = runner
@@ -186,6 +204,7 @@ class Plugin:
         listen(runner, TO_MASTER, self._on_master_message)
         try:
             self._onlookers.open_metrics(options)
+            self._onlookers.open_remote_write(options)
             self._onlookers.open_web(
                 environment, options, lambda form: self.why_not(environment, options, form)
             )
@@ -207,7 +226,8 @@ class Plugin:
         guard_targets(plan, options, environment.host)
         tag_requests(environment, run_id)
         worker = max(getattr(runner, "worker_index", 0), 0)
-        enter_run(environment, RunContext(run_id, plan.seed, worker, book_name(runner), Path(folder)))
+        tracer = Tracer(plan.trace_fraction) if plan.trace_fraction else None
+        enter_run(environment, RunContext(run_id, plan.seed, worker, book_name(runner), Path(folder), tracer))
         if self.worker is not None:
             self.worker.close()
         self.worker = WorkerRun(environment, runner, plan, run_id)

@@ -21,6 +21,7 @@ from loadtest.clock import SystemClock
 from loadtest.drive.open_loop import OpenLoop
 from loadtest.drive.recorder import recorder_for
 from loadtest.drive.request_events import RequestEvents
+from loadtest.drive.run_context import run_context
 from loadtest.drive.serving import Serving, attach
 from loadtest.drive.start import ArrivalStream, Assignment
 from loadtest.drive.timer import system_timer
@@ -182,6 +183,7 @@ class WorkerRun:
     def _send_report(self, part: Part, *, final: bool) -> None:
         now_ns = self._clock.now_ns()
         cpu, cpu_wait = self._cpu.sample()
+        tracer = run_context(self._environment).tracer
         report = self._reporter.report(
             part.window.take(None if final else now_ns),
             now_ns,
@@ -191,5 +193,6 @@ class WorkerRun:
             cpu_wait=cpu_wait,
             final=final,
             ended_ns=part.stream.end_ns if final else 0,
+            exemplars=tracer.exemplars.take() if tracer is not None else (),
         )
         send_to_master(self._runner, report)

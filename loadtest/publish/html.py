@@ -111,7 +111,7 @@ def _tail_tile(result: RunResult) -> tuple[str, str, str]:
 def _audit_tile(result: RunResult) -> tuple[str, str, str]:
     audit = result.audit
     if audit is None:
-        return "Audit", "not made", "the target's books were not at hand"
+        return "Audit", "not made", wording.audit(result)
     if audit.balanced:
         return "Audit", "balanced", f"{audit.acknowledged:,} acknowledged, {audit.stored:,} stored"
     return "Audit", "mismatch", " ".join(wording.audit_findings(audit))

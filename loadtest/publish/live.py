@@ -111,6 +111,8 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     points: list[Point] = []
     verdict: Verdict | None = None
     equations: list[tuple[str, bool]] = []
+    audit: str = ""
+    """What the audit of a run that is over came to, in words; empty while it goes on."""
     lag_ms: dict[str, float] = {}
     queueing_ms: dict[str, float] = {}
     requests: int = 0
@@ -218,6 +220,13 @@ def equations(result: RunResult, *, over: bool) -> list[tuple[str, bool]]:
         ),
         (f"{ended} + in flight {in_flight:,}", in_flight >= 0),
     ]
+
+
+def audit(result: RunResult, *, over: bool, under_way: bool) -> str:
+    """What the audit came to, or why there is none; empty before the end."""
+    if not over:
+        return ""
+    return "The books are being audited." if under_way else f"Audit: {wording.audit(result)}."
 
 
 def _state(slo: SloResult, over: bool) -> str:

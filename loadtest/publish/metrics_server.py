@@ -17,7 +17,7 @@ import gevent
 from gevent.event import Event
 from gevent.pywsgi import WSGIServer
 
-from loadtest.publish.prometheus import CONTENT_TYPE
+from loadtest.publish.prometheus import content_type_for
 
 FRESH_S = 0.5
 MAX_LINGER_S = 12.0
@@ -28,16 +28,15 @@ StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
 
 class MetricsServer:
-    """Serves what `exposition` returns at `http://host:port/metrics`; `port` 0 picks a free one.
+    """Serves what `exposition` returns for a content type at `http://host:port/metrics`; `port` 0 picks a free one.
 
     With a `token`, only to those who send it as a bearer token. Raises `OSError` if the port is taken.
     """
 
-    def __init__(self, exposition: Callable[[], bytes], host: str, port: int, token: str = "") -> None:
+    def __init__(self, exposition: Callable[[str], bytes], host: str, port: int, token: str = "") -> None:
         self._exposition = exposition
         self._token = token
-        self._text = b""
-        self._made_s = float("-inf")
+        self._pages: dict[str, tuple[float, bytes]] = {}
         self._asked_s: deque[float] = deque(maxlen=2)
         self._scraped = Event()
         self._server = WSGIServer((host, port), self._answer, log=None, error_log=logger)
@@ -52,7 +51,7 @@ class MetricsServer:
         """Wait for a last scrape if one is to be expected, then stop."""
         if len(self._asked_s) == 2:
             interval_s = self._asked_s[1] - self._asked_s[0]
-            self._made_s = float("-inf")
+            self._pages.clear()
             self._scraped.clear()
             if self._scraped.wait(min(1.5 * interval_s + 1, MAX_LINGER_S)):
                 gevent.sleep(0.05)  # the answer is still on its way
@@ -64,16 +63,19 @@ class MetricsServer:
         offered = str(environ.get("HTTP_AUTHORIZATION", ""))
         if self._token and not hmac.compare_digest(offered.encode(), f"Bearer {self._token}".encode()):
             return _plain(start_response, "401 Unauthorized")
-        start_response("200 OK", [("Content-Type", CONTENT_TYPE), ("X-Content-Type-Options", "nosniff")])
-        return [self._current()]
+        content_type = content_type_for(str(environ.get("HTTP_ACCEPT", "")))
+        start_response("200 OK", [("Content-Type", content_type), ("X-Content-Type-Options", "nosniff")])
+        return [self._current(content_type)]
 
-    def _current(self) -> bytes:
+    def _current(self, content_type: str) -> bytes:
         now_s = time.monotonic()
-        if now_s - self._made_s >= FRESH_S:
-            self._text, self._made_s = self._exposition(), now_s
+        made_s, page = self._pages.get(content_type, (float("-inf"), b""))
+        if now_s - made_s >= FRESH_S:
+            page = self._exposition(content_type)
+            self._pages[content_type] = (now_s, page)
         self._asked_s.append(now_s)
         self._scraped.set()
-        return self._text
+        return page
 
 
 def is_loopback(host: str) -> bool:

@@ -14,22 +14,25 @@ into names cannot flood a Prometheus: under 500 series a run of twenty workers.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import NamedTuple
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest, samples
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics.exposition import generate_latest as to_openmetrics
 from prometheus_client.registry import Collector
 
+from loadtest.measure import exemplar
+from loadtest.measure.exemplar import Exemplars
 from loadtest.measure.histogram import Histogram, upper_us
 from loadtest.measure.run_result import RunInfo, SloResult
 from loadtest.measure.window import EndpointSecond, Second
 from loadtest.records import is_request
 
-BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+BOUNDS_S = exemplar.BOUNDS_S
 """Upper bounds of the buckets of response and service time."""
 LAG_BOUNDS_S = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 1.0)
 QUANTILES = (0.5, 0.9, 0.99, 0.999, 0.9999)
@@ -38,7 +41,9 @@ RECENT_S = 10
 MAX_ENDPOINTS = 8
 OTHER_ENDPOINTS = "(others)"
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+"""The format that has exemplars."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,7 @@ class Reading:
     lost: int = 0
     """Arrivals that died with a worker; known when the run is over."""
     over: bool = False
+    exemplars: Exemplars = field(default_factory=Exemplars)
 
 
 Read = Callable[[], Reading | None]
@@ -135,7 +141,7 @@ def _requests(reading: Reading, add: Add) -> None:
 
 def _response(reading: Reading, add: Add) -> None:
     for name, endpoint in endpoints([reading.total]).items():
-        add(endpoint.response, name)
+        add(endpoint.response, name, exemplars=reading.exemplars.of(name))
 
 
 def _service(reading: Reading, add: Add) -> None:
@@ -146,8 +152,9 @@ def _service(reading: Reading, add: Add) -> None:
 def _quantiles(reading: Reading, add: Add) -> None:
     known = _kept(reading.total)
     for name, endpoint in endpoints(reading.recent, known).items():
-        for quantile in QUANTILES:
-            add(endpoint.response.quantile(quantile) / 1e6, name, f"{quantile:g}")
+        values_us = endpoint.response.quantiles_us(QUANTILES)
+        for quantile, value_us in zip(QUANTILES, values_us, strict=True):
+            add(value_us / 1e6, name, f"{quantile:g}")
 
 
 def _lag(reading: Reading, add: Add) -> None:
@@ -294,11 +301,20 @@ class RunCollector(Collector):
             yield _filled(family, reading)
 
 
-def exposition(read: Read) -> bytes:
-    """The metrics in Prometheus' text format."""
+def exposition(read: Read, content_type: str = TEXT) -> bytes:
+    """The metrics in Prometheus' text format, or in that of `OPENMETRICS`."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(RunCollector(read))
+    if content_type == OPENMETRICS:
+        page: bytes = to_openmetrics(registry)  # type: ignore[no-untyped-call]  # prometheus-client's
+        return page
     return generate_latest(registry)
+
+
+def content_type_for(accept: str) -> str:
+    """What to answer to an Accept header."""
+    offered = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
+    return OPENMETRICS if "application/openmetrics-text" in offered else TEXT
 
 
 def endpoints(seconds: Sequence[Second], kept: Sequence[str] | None = None) -> dict[str, EndpointSecond]:
@@ -332,18 +348,32 @@ def _filled(family: Family, reading: Reading) -> Metric:
     if family.kind == "histogram":
         histogram = HistogramMetricFamily(family.name, family.help, labels=labels)
         bounds = LAG_BOUNDS_S if family.fill is _lag else BOUNDS_S
-        family.fill(
-            reading,
-            lambda h, *values: histogram.add_metric(
-                (run, *values), cumulative(h, bounds), sum_value=h.sum_us / 1e6
-            ),
-        )
+
+        def add(h: Histogram, *values: str, exemplars: Mapping[int, exemplar.Exemplar] = {}) -> None:
+            buckets = with_exemplars(cumulative(h, bounds), exemplars)
+            histogram.add_metric((run, *values), buckets, sum_value=h.sum_us / 1e6)
+
+        family.fill(reading, add)
         return histogram
     metric = (CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily)(
         family.name, family.help, labels=labels
     )
     family.fill(reading, lambda value, *values: metric.add_metric((run, *values), value))
     return metric
+
+
+def with_exemplars(
+    buckets: Sequence[tuple[str, float]], exemplars: Mapping[int, exemplar.Exemplar]
+) -> list[tuple[str, float] | tuple[str, float, samples.Exemplar]]:
+    """Buckets as prometheus-client takes them; those that a traced request stands for with its trace's id."""
+    return [
+        (*bucket, _drawn(exemplars[number])) if number in exemplars else bucket
+        for number, bucket in enumerate(buckets)
+    ]
+
+
+def _drawn(chosen: exemplar.Exemplar) -> samples.Exemplar:
+    return samples.Exemplar({"trace_id": chosen.trace_id}, chosen.response_us / 1e6, chosen.at_ms / 1e3)
 
 
 def cumulative(histogram: Histogram, bounds_s: Sequence[float]) -> list[tuple[str, float]]:

@@ -65,17 +65,9 @@ def _facts(result: RunResult) -> list[tuple[str, str]]:
         ("requests", f"{requests:,} made, {wording.rate(per_second)} requests/s on average"),
         ("errors", errors + share),
         ("dropped", f"{result.arrivals.dropped:,} of {result.arrivals.planned:,} arrivals"),
-        ("audit", _audit(result)),
+        ("audit", wording.audit(result)),
+        *(("note", note) for note in result.notes),
     ]
-
-
-def _audit(result: RunResult) -> str:
-    audit = result.audit
-    if audit is None:
-        return "not made: the target's books were not at hand"
-    if audit.balanced:
-        return f"balanced: {audit.acknowledged:,} orders acknowledged, {audit.stored:,} stored"
-    return " ".join(wording.audit_findings(audit))
 
 
 def _plain(text: str) -> str:

@@ -163,6 +163,16 @@ def identities(result: RunResult) -> list[tuple[str, bool]]:
     ]
 
 
+def audit(result: RunResult) -> str:
+    """What the audit came to, or why there is none."""
+    books = result.audit
+    if books is None:
+        return f"not audited: {result.unaudited}"
+    if books.balanced:
+        return f"balanced: {books.acknowledged:,} orders acknowledged, {books.stored:,} stored"
+    return " ".join(audit_findings(books)).rstrip(".")
+
+
 def audit_findings(audit: Audit) -> list[str]:
     """What is wrong with the books, a sentence a kind; empty when they balance."""
     kinds = [

@@ -13,7 +13,7 @@ SCRAPE_S = 1
 
 
 @contextlib.contextmanager
-def prometheus(folder: Path, targets: Mapping[str, str]) -> Iterator[str]:
+def prometheus(folder: Path, targets: Mapping[str, str], *flags: str) -> Iterator[str]:
     """Its URL while it scrapes `targets` (job -> host:port) every second, with our recording and alert rules."""
     rules = Path("dashboards/prometheus").resolve()
     jobs = "".join(
@@ -28,7 +28,7 @@ def prometheus(folder: Path, targets: Mapping[str, str]) -> Iterator[str]:
     )
     address = f"127.0.0.1:{free_port()}"
     command = [program("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"]
-    command += [f"--web.listen-address={address}", "--log.level=warn"]
+    command += [f"--web.listen-address={address}", "--log.level=warn", *flags]
     with (folder / "prometheus.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:

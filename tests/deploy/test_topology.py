@@ -24,6 +24,7 @@ from tests.target_service.service_process import ROOT, ask
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 SECRETS = {
     "ORDERS_ADMIN_TOKEN": "admin-secret",
+    "LOADTEST_TOKEN": "a-run-token-of-the-test",
     "LOADTEST_WEB_TOKEN": "web-secret",
     "LOADTEST_METRICS_TOKEN": "metrics-secret",
     "ORDERS_DB_PASSWORD": "",
@@ -46,7 +47,8 @@ class Topology:
     def start(self, name: str) -> "subprocess.Popen[bytes]":
         service = SERVICES[name]
         environment = {key: self._here(str(value)) for key, value in service.get("environment", {}).items()}
-        environment |= {"ORDERS_STORE": self._database} if "ORDERS_STORE" in environment else {}
+        stores = {"ORDERS_STORE", "LOADTEST_AUDIT_STORE"} & environment.keys()
+        environment |= dict.fromkeys(stores, self._database)
         command = [sys.executable, "-m", *(self._here(part) for part in service["command"])]
         log = self._stack.enter_context((self._folder / f"{name}.log").open("ab"))
         process = subprocess.Popen(
@@ -130,6 +132,8 @@ def test_the_whole_of_compose_runs_as_processes_and_prometheus_sees_it(topology:
     assert started["success"], started
     wait_until(lambda: ask(web, "GET", "/peak/live", headers=authorized).json["state"] == "done", 30)
     assert ask(web, "GET", "/peak/live", headers=authorized).json["failures"] == 0
+    wait_until(lambda: ask(web, "GET", "/peak/live", headers=authorized).json["finished"], 30)
+    assert "balanced" in ask(web, "GET", "/peak/live", headers=authorized).json["audit"]
     wait_until(lambda: knows(prometheus, "loadtest_transactions_total"))
     wait_until(lambda: knows(prometheus, "orders_created_total"))
 

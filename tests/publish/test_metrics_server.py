@@ -8,6 +8,7 @@ import pytest
 from gevent.socket import create_connection
 
 from loadtest.publish.metrics_server import MetricsServer, is_loopback
+from loadtest.publish.prometheus import TEXT
 
 LOOPBACK = "127.0.0.1"
 
@@ -18,9 +19,9 @@ class Metrics:
     def __init__(self) -> None:
         self.made = 0
 
-    def __call__(self) -> bytes:
+    def __call__(self, content_type: str) -> bytes:
         self.made += 1
-        return f"made {self.made}\n".encode()
+        return f"made {self.made}\n".encode() if content_type == TEXT else b"open\n"
 
 
 @contextmanager
@@ -32,10 +33,13 @@ def serving(metrics: Metrics, token: str = "") -> Iterator[MetricsServer]:
         server._server.stop()
 
 
-def get(server: MetricsServer, path: str = "/metrics", authorization: str = "") -> tuple[int, bytes]:
+def get(
+    server: MetricsServer, path: str = "/metrics", authorization: str = "", accept: str = "*/*"
+) -> tuple[int, bytes]:
     """A GET in this thread's event loop, which is the server's too: (status, body)."""
     with closing(create_connection((LOOPBACK, server.port), timeout=5)) as connection:
-        connection.sendall(f"GET {path} HTTP/1.0\r\nAuthorization: {authorization}\r\n\r\n".encode())
+        headers = f"Authorization: {authorization}\r\nAccept: {accept}"
+        connection.sendall(f"GET {path} HTTP/1.0\r\n{headers}\r\n\r\n".encode())
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     head, _, body = answer.partition(b"\r\n\r\n")
     return int(head.split()[1]), body
@@ -47,6 +51,16 @@ def test_a_second_scrape_at_once_costs_a_copy() -> None:
         assert get(server) == (200, b"made 1\n")
         assert get(server) == (200, b"made 1\n")
     assert metrics.made == 1
+
+
+def test_each_format_is_kept_apart() -> None:
+    openmetrics = (
+        "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"  # as Prometheus asks
+    )
+    with serving(Metrics()) as server:
+        assert get(server) == (200, b"made 1\n")
+        assert get(server, accept=openmetrics) == (200, b"open\n")
+        assert get(server) == (200, b"made 1\n")
 
 
 def test_other_paths_tell_nothing() -> None:

@@ -5,8 +5,10 @@ from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
+from loadtest.measure.exemplar import Exemplar, Exemplars
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.run_result import RunInfo, SloResult
 from loadtest.measure.window import EndpointSecond, Second
@@ -14,6 +16,7 @@ from loadtest.publish.prometheus import (
     BOUNDS_S,
     FAMILIES,
     MAX_ENDPOINTS,
+    OPENMETRICS,
     OTHER_ENDPOINTS,
     Reading,
     WorkerReading,
@@ -175,3 +178,25 @@ def test_buckets_never_shrink_and_count_a_value_below_a_bound_only_if_it_is(valu
     for bound_s, count in zip(BOUNDS_S, counts, strict=False):
         assert count <= sum(value_us <= bound_s * 1e6 for value_us in values_us)
         assert count >= sum(value_us <= bound_s * 1e6 / 1.008 for value_us in values_us)
+
+
+def test_openmetrics_shows_a_trace_on_the_bucket_it_stands_for_and_the_same_values() -> None:
+    reading = replace(a_reading(a_second(0, 700, 1500)), exemplars=Exemplars())
+    reading.exemplars.offer(
+        Exemplar("POST /orders", 1500, "0af7651916cd43dd8448eb211c80319c", 1_700_000_000_250)
+    )
+    page = exposition(lambda: reading, OPENMETRICS).decode()
+    families = list(parse_openmetrics(page))  # type: ignore[no-untyped-call]  # prometheus-client's
+    [shown] = [s for family in families for s in family.samples if s.exemplar]
+    assert (shown.name, shown.labels["le"]) == ("loadtest_response_seconds_bucket", "0.0025")
+    assert shown.exemplar is not None
+    assert shown.exemplar.labels == {"trace_id": "0af7651916cd43dd8448eb211c80319c"}
+    assert (shown.exemplar.value, float(shown.exemplar.timestamp)) == (0.0015, 1_700_000_000.25)
+    values = {(s.name, tuple(sorted(s.labels.items()))): s.value for f in families for s in f.samples}
+    text = exposition(lambda: reading).decode()
+    assert "trace_id" not in text
+    assert values == {
+        (s.name, tuple(sorted(s.labels.items()))): s.value
+        for f in text_string_to_metric_families(text)
+        for s in f.samples
+    }

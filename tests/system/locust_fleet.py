@@ -53,12 +53,14 @@ def answers(url: str) -> bool:
 
 
 @contextlib.contextmanager
-def fleet(folder: Path, target: str, *flags: str, workers: int = 1, **environment: str) -> Iterator[Fleet]:
+def fleet(
+    folder: Path, target: str, *flags: str, workers: int = 1, control: int = 0, **environment: str
+) -> Iterator[Fleet]:
     """Start master and workers on free ports; kill what is left of them afterwards.
 
     With `--headless` among the flags the run starts by itself, else the web UI is up when this returns.
     """
-    control, web, metrics = free_port(), free_port(), free_port()
+    control, web, metrics = control or free_port(), free_port(), free_port()
     master = [*COMMAND, "--master", "--master-bind-port", str(control), "--expect-workers", str(workers)]
     master += ["--web-port", str(web), "--metrics-port", str(metrics), "-H", target]
     master += ["--out", str(folder / "runs"), *flags]

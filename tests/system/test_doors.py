@@ -25,6 +25,7 @@ def refused(*flags: str, **environment: str) -> str:
     [
         (("--web-host", "0.0.0.0"), "LOADTEST_WEB_TOKEN"),
         (("--metrics-port", "0", "--metrics-host", "0.0.0.0"), "LOADTEST_METRICS_TOKEN"),
+        (("--master", "--master-bind-host", "0.0.0.0"), "LOADTEST_TOKEN"),
     ],
 )
 def test_nothing_is_reachable_from_outside_without_a_token(flags: tuple[str, ...], needed: str) -> None:

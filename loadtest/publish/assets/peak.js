@@ -255,6 +255,7 @@
     byId("verdict").className = `verdict ${verdict.word.toLowerCase()}`;
     byId("word").replaceChildren(verdict.word, ...(verdict.final || verdict.word === "WAITING" ? [] : [element("small", "", "so far")]));
     byId("sentence").textContent = verdict.sentence;
+    byId("audit").textContent = live.audit;
     fill("reasons", verdict.reasons.map((reason) => element("li", "", reason)));
     fill("slo", live.slo.map((slo) => {
       const expr = element("td", "wrap");

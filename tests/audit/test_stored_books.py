@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.cli.stored_books import StoreError, read_stored_books
 from loadtest.judge.audit import StockLine
+from loadtest.stored_books import StoreError, read_stored_books
 
 SCHEMA = """
 CREATE TABLE orders (idempotency_key TEXT, lines TEXT, status TEXT);

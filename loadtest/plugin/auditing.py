@@ -1,0 +1,77 @@
+"""Audits each run as it ends, where `--audit-store` names the service's database.
+
+The audit is a process of its own (`loadtest.run_audit`): the master goes on meanwhile. Its outcome joins a result
+that is already written, and may change its verdict; a run that could not be audited says why.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+
+import gevent
+import msgspec
+from gevent.event import Event
+
+from loadtest.measure.run_result import Audit
+from loadtest.plugin.master import MasterRun
+from loadtest.run_audit import STORE_VARIABLE
+
+TIMEOUT_S = 600.0
+POLL_S = 0.1
+
+logger = logging.getLogger(__name__)
+
+
+class Auditor:
+    """Audits the runs of one master."""
+
+    def __init__(self) -> None:
+        self.store = ""
+        """The address of the service's database; without it nothing is audited."""
+        self._busy: set[str] = set()
+        self._idle = Event()
+        self._idle.set()
+
+    def follow(self, run: MasterRun) -> None:
+        """Audit `run` when it is over."""
+        if self.store:
+            self._busy.add(run.info.id)
+            self._idle.clear()
+            gevent.spawn(self._audit, run)
+
+    def busy_with(self, run: MasterRun) -> bool:
+        """Whether the outcome of a run's audit is still to come."""
+        return run.info.id in self._busy
+
+    def wait(self) -> None:
+        """Wait for the audits of runs that are over."""
+        self._idle.wait(TIMEOUT_S)
+
+    def _audit(self, run: MasterRun) -> None:
+        try:
+            while not run.over:
+                gevent.sleep(POLL_S)
+            outcome = self._outcome(run)
+            if isinstance(outcome, str):
+                logger.warning("the run was not audited: %s", outcome)
+            run.take_audit(outcome)
+        finally:
+            self._busy.discard(run.info.id)
+            if not self._busy:
+                self._idle.set()
+
+    def _outcome(self, run: MasterRun) -> Audit | str:
+        """The audit, or why there is none."""
+        command = [sys.executable, "-m", "loadtest.run_audit", str(run.folder)]
+        environment = {**os.environ, STORE_VARIABLE: self.store}
+        try:
+            ended = subprocess.run(  # noqa: S603 - our own program, no shell
+                command, env=environment, capture_output=True, timeout=TIMEOUT_S, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return f"the audit did not end: {type(error).__name__}"
+        if ended.returncode:
+            said = ended.stderr.decode(errors="replace").strip().splitlines()
+            return said[-1] if said else f"the audit ended with exit code {ended.returncode}"
+        return msgspec.json.decode(ended.stdout, type=Audit)

@@ -1,0 +1,61 @@
+"""The audit of a finished run: the books its workers kept against those of the service's database.
+
+    LOADTEST_AUDIT_STORE=postgresql://... python -m loadtest.run_audit FOLDER
+
+prints the outcome as JSON. A master audits by this process of its own, since reading a hundred thousand orders would
+keep it from everything else; the store's address is in the environment, where no list of processes shows it.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import msgspec
+
+from loadtest.exit_codes import ExitCode
+from loadtest.judge.audit import reconcile
+from loadtest.measure.ledger import read_ledgers
+from loadtest.measure.run_result import Audit, RunResult
+from loadtest.stored_books import StoreError, read_stored_books
+
+STORE_VARIABLE = "LOADTEST_AUDIT_STORE"
+RESULT = "result.json"
+
+
+class IncompleteBooksError(Exception):
+    """The workers' books are not all in the run folder, so nothing can be said."""
+
+
+def audit_folder(folder: Path, run_id: str, store: str) -> Audit:
+    """Reconcile the ledgers in a run folder with a store. Raises `StoreError`, `OSError`."""
+    return reconcile(read_ledgers(folder / "ledger", run_id), read_stored_books(store, run_id))
+
+
+def audit_run(folder: Path, store: str) -> Audit:
+    """The audit of the run in a folder. Raises `IncompleteBooksError`, `StoreError`, `OSError`.
+
+    A worker on another machine may have kept its books there; then the service seems to hold orders that nobody
+    sent, and the run has more transactions than its books have orders.
+    """
+    result = RunResult.read(folder / RESULT)
+    noted = sum(1 for _ in read_ledgers(folder / "ledger", result.run.id))
+    if noted < result.transactions.count:
+        raise IncompleteBooksError(
+            f"the books in {folder / 'ledger'} hold {noted:,} orders of {result.transactions.count:,}: "
+            "workers elsewhere, or scripts that keep none"
+        )
+    return audit_folder(folder, result.run.id, store)
+
+
+def main() -> None:
+    """Audit the folder named on the command line."""
+    try:
+        audit = audit_run(Path(sys.argv[1]), os.environ[STORE_VARIABLE])
+    except (IncompleteBooksError, StoreError, OSError, msgspec.MsgspecError) as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(int(ExitCode.INTERNAL_ERROR))
+    sys.stdout.write(msgspec.json.encode(audit).decode() + "\n")
+
+
+if __name__ == "__main__":
+    main()

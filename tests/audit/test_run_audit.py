@@ -1,0 +1,59 @@
+"""Auditing a run folder: what is needed for a verdict on the books."""
+
+from pathlib import Path
+
+import pytest
+
+from loadtest.measure.ledger import Ledger, OrderState
+from loadtest.measure.run_result import Arrivals, RunInfo, RunResult, Transactions
+from loadtest.run_audit import RESULT, IncompleteBooksError, audit_run
+from loadtest.stored_books import StoreError, check_store, without_secrets
+from tests.audit.test_stored_books import database
+
+
+def run_of(folder: Path, transactions: int, noted: int) -> Path:
+    """The folder of a run `r1` that created so many orders, of which so many are in its books."""
+    info = RunInfo(
+        id="r1", plan="smoke", started_at="", duration_s=1, seed=1, versions={}, machine={}, targets=[]
+    )
+    RunResult(run=info, arrivals=Arrivals(), transactions=Transactions(count=transactions)).write(
+        folder / RESULT
+    )
+    books = Ledger(folder / "ledger", "r1", "b")
+    for _ in range(noted):
+        number, _key = books.intend()
+        books.settle(number, OrderState.ACKNOWLEDGED)
+    books.close()
+    return folder
+
+
+def stored(tmp_path: Path, *numbers: int) -> str:
+    insert = "INSERT INTO shadow_orders VALUES ('r1', 'r1:b:{}', 0, '[[1, 1, 100]]', 'created')"
+    rows = [insert.format(number) for number in numbers]
+    left = "INSERT INTO shadow_stock VALUES ('r1', 1, 10, {})"
+    return database(tmp_path, *rows, left.format(10 - len(numbers)))
+
+
+def test_books_that_agree_are_balanced(tmp_path: Path) -> None:
+    audit = audit_run(run_of(tmp_path, 2, 2), stored(tmp_path, 0, 1))
+    assert (audit.balanced, audit.acknowledged, audit.stored) == (True, 2, 2)
+
+
+def test_an_acknowledged_order_that_is_not_stored_is_lost(tmp_path: Path) -> None:
+    assert audit_run(run_of(tmp_path, 2, 2), stored(tmp_path, 0)).lost == 1
+
+
+def test_books_of_a_worker_elsewhere_are_no_phantom_orders(tmp_path: Path) -> None:
+    with pytest.raises(IncompleteBooksError, match="hold 1 orders of 2"):
+        audit_run(run_of(tmp_path, 2, 1), stored(tmp_path, 0, 1))
+
+
+@pytest.mark.parametrize("dsn", ["mysql://u:secret@db/orders", "orders.db"])
+def test_another_kind_of_store_is_refused_without_its_password(dsn: str) -> None:
+    with pytest.raises(StoreError, match="expected sqlite:///FILE or postgresql://") as refused:
+        check_store(dsn)
+    assert "secret" not in str(refused.value)
+
+
+def test_an_address_is_shown_without_what_opens_it() -> None:
+    assert without_secrets("postgresql://u:p@db:5432/orders?password=p") == "postgresql://db:5432/orders"

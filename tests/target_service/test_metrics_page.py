@@ -1,0 +1,51 @@
+"""The page that is filled in is the page that prometheus-client writes."""
+
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics.exposition import generate_latest as to_openmetrics
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families
+
+from target_service.metrics import BLOCK_SLOTS, Block, Supervision, registry_of
+from target_service.metrics_page import OPENMETRICS, TEXT, MetricsPage
+
+
+def block_of(seed: int | None) -> Block:
+    """A block full of random counts, or an empty one."""
+    memory = memoryview(bytearray(BLOCK_SLOTS * 8)).cast("d")
+    if seed is not None:
+        dice = Random(seed)
+        for place in range(BLOCK_SLOTS):
+            memory[place] = float(dice.choice([0, 1, 17, 10**6, 10**12, dice.randrange(2**40)]))
+    return Block(memory)
+
+
+def parsed(page: bytes, openmetrics: bool) -> list[Metric]:
+    if openmetrics:
+        return list(parse_openmetrics(page.decode()))  # type: ignore[no-untyped-call]  # prometheus-client's
+    return list(text_string_to_metric_families(page.decode()))
+
+
+def checked(registry: CollectorRegistry, page: MetricsPage) -> None:
+    openmetrics: bytes = to_openmetrics(registry)  # type: ignore[no-untyped-call]  # prometheus-client's
+    assert parsed(page.text(TEXT), False) == parsed(generate_latest(registry), False)
+    assert parsed(page.text(OPENMETRICS), True) == parsed(openmetrics, True)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(0, 2**32), min_size=1, max_size=3))
+def test_any_counts_of_any_workers_are_shown_as_the_library_shows_them(seeds: list[int]) -> None:
+    blocks = [block_of(seed) for seed in seeds]
+    supervision = Supervision()
+    page = MetricsPage(blocks, supervision)
+    supervision.restarts = 3
+    checked(registry_of(blocks, supervision), page)
+
+
+def test_before_anything_was_counted_the_page_has_every_series_at_zero() -> None:
+    blocks = [block_of(None)]
+    checked(registry_of(blocks, Supervision()), MetricsPage(blocks, Supervision()))
