@@ -79,7 +79,9 @@ class Observer:
         serving = {} if run.over else live
         return prometheus.Reading(
             info=run.info,
-            planned_tps=run.planned_tps(coordinator.offset_ns / 1e9) if coordinator.offset_ns else 0.0,
+            planned_tps=run.planned_tps(coordinator.offset_ns / 1e9)
+            if coordinator.phase is not Phase.WAITING
+            else 0.0,
             phase=_phase(run),
             total=merge.total,
             recent=merge.timeline.recent(prometheus.RECENT_S),
