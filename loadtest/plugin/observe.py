@@ -79,9 +79,7 @@ class Observer:
         serving = {} if run.over else live
         return prometheus.Reading(
             info=run.info,
-            planned_tps=run.planned_tps(coordinator.offset_ns / 1e9)
-            if coordinator.phase is not Phase.WAITING
-            else 0.0,
+            planned_tps=_planned_tps(run),
             phase=_phase(run),
             total=merge.total,
             recent=merge.timeline.recent(prometheus.RECENT_S),
@@ -115,6 +113,11 @@ class Observer:
         history.update(timeline.recent_points(live.LATE_S, run.planned_transactions))
         self.finished.append(_finished(run))
         self.folders[run.folder.name] = run.folder
+
+
+def _planned_tps(run: MasterRun) -> float:
+    waiting = run.coordinator.phase is Phase.WAITING
+    return 0.0 if waiting else run.planned_tps(run.coordinator.offset_ns / 1e9)
 
 
 def _phase(run: MasterRun) -> str:

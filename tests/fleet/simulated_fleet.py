@@ -35,7 +35,7 @@ def count(slot: int, slots: int, from_ns: int, to_ns: int) -> int:
 
 @dataclass
 class SimulatedWorker:
-    """Does what `plugin.worker.WorkerRun` does, without Locust: starts every arrival at once, ends it `takes_ns` later."""
+    """Does what `plugin.worker.WorkerRun` does, without Locust: starts arrivals at once, ends them later."""
 
     name: str
     fleet: "SimulatedFleet"

@@ -1,5 +1,6 @@
 """A run that is interrupted and resumed is the same run: same identity, same histograms, same time axis."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -194,9 +195,9 @@ def test_the_books_survive_their_file_exactly(tmp_path: Path) -> None:
     assert arrivals(fresh, fresh.scheduled).ok == total.ok
 
 
-SPOILED = {
-    "another file": (lambda data: b"PK\x03\x04", "expected a checkpoint of a run"),
-    "an empty file": (lambda data: b"", "expected a checkpoint of a run"),
+SPOILED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "another file": (lambda data: b"PK" + data, "expected a checkpoint of a run"),
+    "an empty file": (lambda data: data[:0], "expected a checkpoint of a run"),
     "a later version": (lambda data: data.replace(b"checkpoint 1\n", b"checkpoint 9\n", 1), "got version 9"),
     "half a file": (lambda data: data[: len(data) // 2], "damaged"),
 }
