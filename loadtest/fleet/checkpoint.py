@@ -93,6 +93,15 @@ def read(folder: Path) -> Checkpoint:
         raise CheckpointError(f"{path}: {error}") from None
 
 
+def differences(before: RunInfo, now: RunInfo) -> str:
+    """What is another than it was when the run began, as a clause; empty when versions and machine are the same."""
+    pairs = [(name, was, now.versions.get(name)) for name, was in before.versions.items()] + [
+        (name, was, now.machine.get(name)) for name, was in before.machine.items()
+    ]
+    changed = [f"{name} {is_} instead of {was}" for name, was, is_ in pairs if is_ != was]
+    return f"; with {', '.join(changed)}" if changed else ""
+
+
 def restore(checkpoint: Checkpoint, coordinator: Coordinator, note: str) -> None:
     """Let a new coordinator with empty books go on where the checkpoint's ended. Raises `CheckpointError`."""
     try:
@@ -109,5 +118,5 @@ def interruption(checkpoint: Checkpoint, now_wall_ns: int) -> str:
         return f"resumed {away_s:.0f} s after the run was stopped ({checkpoint.stopped})"
     return (
         f"resumed {away_s:.0f} s after the last checkpoint of a run that was killed; "
-        "what it played in between was played again"
+        "what it played after that was played again, with orders of its own"
     )

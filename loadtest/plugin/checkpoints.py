@@ -121,16 +121,22 @@ class Checkpointer:
                 checkpoints.write(books, self._run.folder)
 
     def _books(self, stopped: str | None) -> bytes:
+        """Everything up to where the books reach, also of what is sampled: the rest is to come again."""
         run = self._run
+        course = run.coordinator.course()
+        known_to_s = course.known_to_ns / 1e9
         return checkpoints.encode(
             Checkpoint(
                 info=run.info,
                 plan=run.plan.to_json(),
                 slos=[slo.expr for slo in run.slos],
                 stretches=run.stretches,
-                course=run.coordinator.course(),
+                course=course,
                 books=run.coordinator.merge.pack(),
-                gauges=run.gauges(),
+                gauges={
+                    name: [(t_s, value) for t_s, value in values if t_s < known_to_s]
+                    for name, values in run.gauges().items()
+                },
                 written_wall_ns=time.time_ns(),
                 stopped=stopped,
             )

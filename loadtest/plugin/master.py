@@ -20,7 +20,7 @@ from rich.console import Console
 from loadtest.clock import SystemClock
 from loadtest.drive.locust_stats import prune
 from loadtest.exit_codes import ExitCode
-from loadtest.fleet.checkpoint import Checkpoint, interruption, restore
+from loadtest.fleet.checkpoint import Checkpoint, differences, interruption, restore
 from loadtest.fleet.coordinator import Coordinator, Phase
 from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import Hello, Message, Report
@@ -69,7 +69,7 @@ class MasterRun:
         """Lead a run, or go on with one that is `resumed`. Raises `CheckpointError` when its books are damaged."""
         self.plan = plan
         self.folder = folder
-        self.info = run_info(plan, targets_of(environment), folder)
+        self.info = here = run_info(plan, targets_of(environment), folder)
         self.slos = slos
         self.result: RunResult | None = None
         """The final result, once it is delivered."""
@@ -97,7 +97,8 @@ class MasterRun:
             expected=workers,
         )
         if resumed is not None:
-            restore(resumed, self.coordinator, interruption(resumed, time.time_ns()))
+            note = interruption(resumed, time.time_ns()) + differences(resumed.info, here)
+            restore(resumed, self.coordinator, note)
         self._judged_s = int(self.coordinator.scheduled_to_ns // NS_PER_S)
         folder.mkdir(parents=True, exist_ok=True)
         self._ticker = gevent.spawn(self._tick_forever)

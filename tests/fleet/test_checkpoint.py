@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.fleet import checkpoint as checkpoints
-from loadtest.fleet.checkpoint import Checkpoint, CheckpointError, interruption, restore
+from loadtest.fleet.checkpoint import Checkpoint, CheckpointError, differences, interruption, restore
 from loadtest.fleet.coordinator import Phase
 from loadtest.fleet.snapshot import arrivals, snapshot
 from loadtest.measure.run_result import Arrivals, RunInfo, RunResult
@@ -193,6 +194,21 @@ def test_the_books_survive_their_file_exactly(tmp_path: Path) -> None:
     fresh = resumed(saved, workers=1).coordinator.merge.total
     assert fresh.endpoints == total.endpoints
     assert arrivals(fresh, fresh.scheduled).ok == total.ok
+
+
+def test_what_is_another_than_it_was_is_said() -> None:
+    before = RunInfo(
+        id="r",
+        plan="p",
+        started_at="",
+        duration_s=1,
+        seed=1,
+        versions={"locust": "2.47"},
+        machine={"cores": 2},
+    )
+    now = msgspec.structs.replace(before, versions={"locust": "2.48"}, machine={"cores": 4})
+    assert differences(before, before) == ""
+    assert differences(before, now) == "; with locust 2.48 instead of 2.47, cores 4 instead of 2"
 
 
 SPOILED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
