@@ -34,7 +34,9 @@ class Child:
         log: Path | None = None,
         environment: Mapping[str, str] | None = None,
         stdout: int | None = None,
+        inherits: Sequence[int] = (),
     ) -> None:
+        """Start it; `inherits` are the descriptors that it gets from us besides the standard ones."""
         self.name = name
         self.log = log
         output: IO[Any] | None = log.open("ab") if log is not None else None
@@ -45,6 +47,7 @@ class Child:
             stderr=output,
             env={**os.environ, **(environment or {})},
             start_new_session=True,
+            pass_fds=inherits,
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - no threads here
         )
         if output is not None:

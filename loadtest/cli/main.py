@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import msgspec
 import typer
@@ -13,9 +13,12 @@ from rich.markup import escape
 
 from loadtest.exit_codes import ExitCode
 from loadtest.measure.run_result import RunResult
-from loadtest.plan.overrides import duration_s, number_above_0
+from loadtest.plan.overrides import above_0_s, duration_s, number_above_0
 from loadtest.plan.plan_file import Plan, PlanError
 from loadtest.publish.run_folder import RESULT, new_run_folder
+
+if TYPE_CHECKING:
+    from loadtest.cli.run import RunOptions
 
 app = typer.Typer(
     help="Load tests for the biggest day of the year: open-loop, measured from intent, audited.",
@@ -89,6 +92,9 @@ def run(
     csv: Annotated[
         bool, typer.Option("--csv", help="Leave Locust's own CSV files in the run folder.")
     ] = False,
+    checkpoint: Annotated[
+        str, typer.Option(help="How often to save the run, so that it can be resumed if it is killed.")
+    ] = "60s",
 ) -> None:
     """Drive a plan at the order service, or at --target, and judge it."""
     from loadtest.cli import run as runner  # noqa: PLC0415 - gevent and Locust take a second to import
@@ -127,15 +133,45 @@ def run(
             remote_write=remote_write,
             service_metrics=service_metrics,
             csv=csv,
+            checkpoint_s=above_0_s(checkpoint, "--checkpoint"),
         )
         check_run(options)
     except BAD_INPUT as error:
         refuse(error)
+    raise typer.Exit(_play(options, errors if json_lines else console))
+
+
+@app.command()
+def resume(
+    run_folder: Annotated[
+        Path, typer.Argument(help="The folder of a run that was killed or stopped.", metavar="RUN")
+    ],
+    store: Annotated[
+        str | None, typer.Option(help="The store again, if its address holds a password.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, only the verdict.")] = False,
+    json_lines: Annotated[
+        bool, typer.Option("--json", help="JSON lines: progress each second, the verdict.")
+    ] = False,
+    metrics_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Serve the run's metrics to Prometheus on this port.")
+    ] = None,
+) -> None:
+    """Go on with a run where its last checkpoint ends, with its own plan, objectives and settings."""
+    from loadtest.cli import resume as resuming  # noqa: PLC0415 - gevent and Locust take a second to import
+    from loadtest.cli.checks import BAD_INPUT, check_run  # noqa: PLC0415
+
+    mode = "quiet" if quiet else "json" if json_lines else "auto"
     try:
-        raise typer.Exit(int(runner.run(options, errors if json_lines else console)))
-    except (runner.RunError, runner.ServiceError) as error:
-        errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
-        raise typer.Exit(int(ExitCode.INTERNAL_ERROR)) from error
+        with resuming.resumable(run_folder, store=store, console=mode, metrics_port=metrics_port) as options:
+            check_run(options)
+            out = errors if json_lines else console
+            if not quiet:
+                out.print(resuming.where_it_goes_on(options), style="dim")
+            code = _play(options, out)
+    except (*BAD_INPUT, resuming.ResumeError) as error:
+        refuse(error)
+    raise typer.Exit(code)
 
 
 @app.command(
@@ -348,6 +384,18 @@ def schema() -> None:
     from loadtest.publish.schema import result_schema  # noqa: PLC0415
 
     typer.echo(json.dumps(result_schema(), indent=1))
+
+
+def _play(options: "RunOptions", out: Console) -> int:
+    """Run, and say in a sentence why there is no verdict if there is none."""
+    from loadtest.cli import run as runner  # noqa: PLC0415 - gevent and Locust take a second to import
+    from loadtest.cli.stored_books import StoreError  # noqa: PLC0415
+
+    try:
+        return int(runner.run(options, out))
+    except (runner.RunError, runner.ServiceError, StoreError) as error:
+        errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(int(ExitCode.INTERNAL_ERROR)) from error
 
 
 def _write(path: Path, text: str) -> None:

@@ -22,7 +22,9 @@ from rich.console import Console
 
 from loadtest.cli.children import Child, wait_until
 from loadtest.cli.service import Service, ServiceError
+from loadtest.cli.settings import RunSettings, held, write_settings
 from loadtest.exit_codes import ExitCode
+from loadtest.fleet.checkpoint import Checkpoint
 from loadtest.fleet.run_token import TOKEN_VARIABLE
 from loadtest.judge.slo_syntax import parse
 from loadtest.judge.verdict import judge, settle
@@ -75,6 +77,25 @@ class RunOptions:
     """The Prometheus page of a target that is not our own service."""
     csv: bool = False
     """Whether to leave Locust's own CSV files in the run folder too."""
+    checkpoint_s: float = 60.0
+    resumed: Checkpoint | None = None
+    """Where to go on, for a run that was interrupted; `plan_flags` and `slos` are empty then."""
+    lock: int | None = None
+    """The descriptor that holds the folder of such a run."""
+
+    @property
+    def settings(self) -> RunSettings:
+        """What `singlesday resume` needs to go on with this run."""
+        return RunSettings(
+            workers=self.workers,
+            service_workers=self.service_workers,
+            store=self.store,
+            targets=self.targets,
+            allow_hosts=self.allow_hosts,
+            service_metrics=self.service_metrics,
+            csv=self.csv,
+            checkpoint_s=self.checkpoint_s,
+        )
 
 
 @dataclass(slots=True)
@@ -88,6 +109,8 @@ class Session:
     master: Child | None = None
     workers: list[Child] = field(default_factory=list)
     interrupts: int = 0
+    inherited: tuple[int, ...] = ()
+    """What every child holds open too: the run's lock."""
 
     def interrupt(self, _number: int, _frame: FrameType | None) -> None:
         """Ask the master to end the run; on the second signal, do not wait for it."""
@@ -117,8 +140,8 @@ def run(options: RunOptions, console: Console) -> ExitCode:
     Raises `RunError` and `ServiceError`.
     """
     session = Session(options, console)
-    options.folder.mkdir(parents=True)
-    with _signals(session):
+    before = _written(options.folder)
+    with _signals(session), _folder_held(options) as session.inherited:
         try:
             host = options.targets[0] if options.targets else _start_service(session)
             peak = _sized(session, host)
@@ -126,13 +149,50 @@ def run(options: RunOptions, console: Console) -> ExitCode:
                 _lead(session, host, peak)
         finally:
             session.close()
+        if options.resumed is not None and _written(options.folder) == before and not session.interrupts:
+            raise RunError(_no_result(options.folder))
         return _conclude(session)
+
+
+@contextlib.contextmanager
+def _folder_held(options: RunOptions) -> Iterator[tuple[int, ...]]:
+    """Make the run's folder, and the lock that is free when the last process of the run has ended."""
+    if options.lock is not None:
+        yield (options.lock,)
+        return
+    options.folder.mkdir(parents=True)
+    if options.web:  # several runs, each in a folder of its own, and nobody to resume them
+        yield ()
+        return
+    try:
+        write_settings(options.settings, options.folder)
+    except OSError as error:
+        raise RunError(f"{options.folder}: cannot be written ({error.strerror})") from error
+    with held(options.folder) as lock:
+        yield (lock,)
+
+
+def _written(folder: Path) -> int:
+    """When the result there was written, in nanoseconds; 0 if there is none."""
+    try:
+        return (folder / RESULT).stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def _no_result(folder: Path) -> str:
+    return f"the master left no result in {folder}; its last words are in {folder / 'master.log'}"
 
 
 def _start_service(session: Session) -> str:
     options = session.options
     store = options.store or f"sqlite:///{(options.folder / 'orders.db').resolve()}"
-    session.service = Service(store, options.folder / "service.log", workers=options.service_workers)
+    session.service = Service(
+        store,
+        options.folder / "service.log",
+        workers=options.service_workers,
+        inherits=session.inherited,
+    )
     return session.service.url
 
 
@@ -202,16 +262,16 @@ def _lead(session: Session, host: str, peak: list[str]) -> None:
     flags = _master_flags(options, host) + peak
     metrics = session.service.metrics_url if session.service is not None else options.service_metrics
     flags += ["--service-metrics", metrics] if metrics else []
-    master = Child(
-        "master", [*locust, "--master", "--master-bind-port", port, *flags], environment=environment
-    )
+    inherits = session.inherited
+    command = [*locust, "--master", "--master-bind-port", port, *flags]
+    master = Child("master", command, environment=environment, inherits=inherits)
     session.master = master
     if session.interrupts:  # while there was no master yet to pass it on to
         master.send(signal.SIGTERM)
     for name in (f"worker-{number + 1}" for number in range(options.workers)):
         worker = [*locust, "--worker", "--master-port", port]
         log = options.folder / f"{name}.log"
-        session.workers.append(Child(name, worker, log=log, environment=environment))
+        session.workers.append(Child(name, worker, log=log, environment=environment, inherits=inherits))
     if options.web:
         address = f"http://127.0.0.1:{options.web_port}"
         session.console.print(
@@ -225,15 +285,23 @@ def _master_flags(options: RunOptions, host: str) -> list[str]:
     folder = str(options.folder)
     flags = [*options.plan_flags, "--host", host, "--expect-workers", str(options.workers)]
     flags += ["--console", options.console, "--logfile", f"{folder}/master.log"]
+    flags += ["--checkpoint", f"{options.checkpoint_s}s"]
     flags += [part for url in options.targets[1:] for part in ("--also", url)]
     flags += [part for expr in options.slos for part in ("--slo", expr)]
     flags += [part for name in options.allow_hosts for part in ("--allow-host", name)]
     flags += ["--metrics-port", str(options.metrics_port)] if options.metrics_port is not None else []
     flags += ["--remote-write", options.remote_write] if options.remote_write else []
-    flags += ["--csv", f"{folder}/locust"] if options.csv else []
+    flags += ["--csv", f"{folder}/{_csv_prefix(options)}"] if options.csv else []
+    flags += ["--resume"] if options.resumed is not None else []
     if options.web:  # several runs, each in a folder of its own below this session's
         return [*flags, "--web-port", str(options.web_port), "--out", folder]
     return [*flags, "--headless", "--run-dir", folder]
+
+
+def _csv_prefix(options: RunOptions) -> str:
+    """Locust begins its files anew, so those of a resumed part do not take the place of the first's."""
+    part = len(options.resumed.info.resumed_s) + 2 if options.resumed is not None else 1
+    return "locust" if part == 1 else f"locust_part_{part}"
 
 
 def _conclude(session: Session) -> ExitCode:
@@ -248,7 +316,7 @@ def _conclude(session: Session) -> ExitCode:
         return ExitCode.PASS
     if session.interrupts:
         return _conclude_unstarted(session)
-    raise RunError(f"the master left no result in {folder}; its last words are in {folder / 'master.log'}")
+    raise RunError(_no_result(folder))
 
 
 def _conclude_one(session: Session, folder: Path) -> ExitCode:
@@ -285,7 +353,8 @@ def _rewrite(result: RunResult, folder: Path) -> None:
 def _conclude_unstarted(session: Session) -> ExitCode:
     """Leave the artefacts of a run that was stopped before it began: whoever collects them finds them."""
     options = session.options
-    info = run_info(options.plan, options.targets, options.folder)
+    resumed = options.resumed
+    info = resumed.info if resumed else run_info(options.plan, options.targets, options.folder)
     info.duration_s = 0.0
     slos = [parse(expr) for expr in (*options.plan.slos, *options.slos)]
     result = RunResult(run=info, arrivals=Arrivals(), transactions=Transactions())

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -18,13 +19,21 @@ class ServiceError(Exception):
 class Service:
     """A running order service; `url` is where it answers."""
 
-    def __init__(self, store: str, log: Path, *, workers: int = 1, stock: int | None = None) -> None:
+    def __init__(
+        self,
+        store: str,
+        log: Path,
+        *,
+        workers: int = 1,
+        stock: int | None = None,
+        inherits: Sequence[int] = (),
+    ) -> None:
         command = [sys.executable, "-m", "target_service", "--host", "127.0.0.1", "--port", "0"]
         command += ["--admin-port", "0", "--workers", str(workers), "--store", store]
         if stock is not None:
             command += ["--stock", str(stock)]
         self.store = store
-        self._child = Child("order service", command, log=log, stdout=subprocess.PIPE)
+        self._child = Child("order service", command, log=log, stdout=subprocess.PIPE, inherits=inherits)
         self.url, self.admin_url = self._wait_until_ready()
 
     @property

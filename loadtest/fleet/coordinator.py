@@ -13,13 +13,19 @@ served (`Member.leased_ns`); the new epoch begins there or later. A master that 
 
 *Lost.* Arrivals a dead worker was to serve but never reported are `lost`: planned minus scheduled, exactly.
 
+*Parts.* A run whose master died is taken up again by another coordinator, which begins where the books of the
+last checkpoint end (`known_to_ns`): it plays from there, on the plan's own time axis, with the slices, workers and
+notes of the parts before it.
+
 Whoever owns one calls `on_hello`, `on_report` and, about ten times a second, `tick`; messages to workers go
 out through `send`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+
+import msgspec
 
 from loadtest.clock import Clock
 from loadtest.fleet.merge import Merge
@@ -65,6 +71,17 @@ class Slice:
     to_ns: int | None = None
 
 
+class Course(msgspec.Struct, frozen=True):
+    """How a run went up to a checkpoint: what another coordinator needs to go on with it."""
+
+    known_to_ns: int
+    slices: list[Slice]
+    """None of them open: what has not ended by `known_to_ns` ends there."""
+    names: dict[str, str]
+    """What people call each worker."""
+    notes: list[tuple[float, str]]
+
+
 @dataclass(slots=True)
 class Member:
     """One worker as the coordinator sees it."""
@@ -107,7 +124,8 @@ class Coordinator:
         self._ready_by_ns = clock.now_ns() + int(ready_timeout_s * NS_PER_S)
         self._members: dict[str, Member] = {}
         self._names: dict[str, str] = {}
-        self._zero_ns = 0
+        self._from_ns = 0
+        self._zero_ns: int | None = None
         self._zero_wall_ns = 0
         self._beat_due_ns = 0
         self._halt_ns: int | None = None
@@ -119,14 +137,55 @@ class Coordinator:
 
     @property
     def offset_ns(self) -> int:
-        """Now, as an offset from the plan's time zero; negative before it."""
-        return self._clock.now_ns() - self._zero_ns if self._zero_ns else 0
+        """Now, as an offset from the plan's time zero; negative before it, where the run begins before it is set."""
+        return self._from_ns if self._zero_ns is None else self._clock.now_ns() - self._zero_ns
 
     @property
     def scheduled_to_ns(self) -> int:
         """Up to which offset the plan has been asked for: now, or where the schedule was ended."""
         end = self._duration_ns if self._halt_ns is None else self._halt_ns
-        return max(0, min(self.offset_ns, end)) if self.phase is not Phase.WAITING else 0
+        return max(self._from_ns, min(self.offset_ns, end))
+
+    @property
+    def known_to_ns(self) -> int:
+        """The offset up to which the books reach: no arrival intended there or later is in them.
+
+        While a run goes on that is a whole second, since workers report seconds that are over; after an abort it is
+        where the schedule ended. Arrivals before it that nobody has reported yet are missing from the books.
+        """
+        books = [self.merge.workers[name] for name in self._members if name in self.merge.workers]
+        if self._halt_ns is not None:
+            return max([self._halt_ns, *(book.ended_ns for book in books)])
+        seconds_end_ns = (max((book.newest for book in books), default=-1) + 1) * NS_PER_S
+        return min(max(self._from_ns, seconds_end_ns), self._duration_ns)
+
+    @property
+    def level(self) -> bool:
+        """True when the books of all live workers reach equally far: the moment at which least is missing."""
+        books = [self.merge.workers.get(name) for name in self.live]
+        reach = {book.newest if book else -1 for book in books}
+        return len(reach) <= 1 and not any(book.gaps for book in books if book)
+
+    def course(self) -> Course:
+        """How the run has gone up to `known_to_ns`."""
+        known_to_ns = self.known_to_ns
+        slices = [_ended(slice_, known_to_ns) for slice_ in self.slices]
+        workers = {slice_.worker for slice_ in slices} | set(self.merge.workers)
+        names = {**self._names, **{worker: self.name(worker) for worker in workers}}
+        return Course(known_to_ns, slices, names, list(self.notes))
+
+    def take_up(self, course: Course, note: str) -> dict[str, str]:
+        """Go on, when workers are ready, where an interrupted part of this run ended; noted there as `note`.
+
+        Returns what its workers are called in the books from now on: a name that no worker to come can have.
+        """
+        renamed = {worker: f"#{number}" for number, worker in enumerate(course.names, start=1)}
+        self._names = {renamed[worker]: name for worker, name in course.names.items()}
+        self.slices = [replace(slice_, worker=renamed[slice_.worker]) for slice_ in course.slices]
+        self._from_ns = course.known_to_ns
+        self.notes = list(course.notes)
+        self._note(note)
+        return renamed
 
     def name(self, worker: str) -> str:
         """What people call a worker: `worker 1` is the first that came."""
@@ -202,10 +261,11 @@ class Coordinator:
             if not enough:
                 missing = max(self._expected, len(self._members)) - len(self.live)
                 self._note(f"started without {missing} worker(s) that were not ready in time")
-            self._zero_ns = now_ns + START_LEAD_NS
-            self._zero_wall_ns = self._clock.wall_ns() + START_LEAD_NS
+            lead_ns = START_LEAD_NS - self._from_ns
+            self._zero_ns = now_ns + lead_ns
+            self._zero_wall_ns = self._clock.wall_ns() + lead_ns
             self.phase = Phase.RUNNING
-            self._assign(0)
+            self._assign(self._from_ns)
             self._beat()
         elif now_ns >= self._ready_by_ns:
             self.aborted, self.phase = "no worker became ready in time", Phase.DONE
@@ -230,7 +290,7 @@ class Coordinator:
 
     def _reslice(self) -> None:
         leased_ns = [member.leased_ns for member in self._members.values() if member.lost]
-        self._assign(max(self.offset_ns + RESLICE_LEAD_NS, *leased_ns, 0))
+        self._assign(max(self.offset_ns + RESLICE_LEAD_NS, *leased_ns, self._from_ns))
         self._beat_due_ns = 0  # a worker that just joined needs its lease before its first arrival
         self._beat()
 
@@ -259,7 +319,8 @@ class Coordinator:
     def _halt(self, at_ns: int, drain_s: float) -> None:
         self._halt_ns = at_ns
         self.phase = Phase.DRAINING
-        self._finish_by_ns = self._zero_ns + at_ns + int(drain_s * NS_PER_S) + FINAL_GRACE_NS
+        to_end_ns = at_ns - self.offset_ns + int(drain_s * NS_PER_S)
+        self._finish_by_ns = self._clock.now_ns() + to_end_ns + FINAL_GRACE_NS
         for name in self.live:
             self._send(name, Halt(self.run_id, at_ns, drain_s))
 
@@ -276,3 +337,10 @@ class Coordinator:
 
     def _note(self, text: str) -> None:
         self.notes.append((self.offset_ns / NS_PER_S, text))
+
+
+def _ended(slice_: Slice, at_ns: int) -> Slice:
+    """The slice as far as it lies before `at_ns`."""
+    from_ns = min(slice_.from_ns, at_ns)
+    to_ns = at_ns if slice_.to_ns is None else min(slice_.to_ns, at_ns)
+    return replace(slice_, from_ns=from_ns, to_ns=max(from_ns, to_ns))

@@ -6,11 +6,21 @@ a gap is INVALID, because nobody can say what was in it.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from loadtest.fleet.messages import ParsedSecond, Report, add_parsed, parse_second
-from loadtest.fleet.timeline import Timeline
+import msgspec
+
+from loadtest.fleet.messages import (
+    PackedSecond,
+    ParsedSecond,
+    Report,
+    add_parsed,
+    pack_second,
+    parse_second,
+    unpack_second,
+)
+from loadtest.fleet.timeline import PackedTimeline, Timeline
 from loadtest.measure import codec
 from loadtest.measure.exemplar import Exemplars
 from loadtest.measure.histogram import Histogram
@@ -20,6 +30,29 @@ _STARTED = COUNTERS.index("started")
 _TRANSACTIONS_OK = COUNTERS.index("transactions_ok")
 CPU_SAMPLES = 10
 """Reports, two a second: CPU is judged over any five seconds (DESIGN section 3)."""
+
+
+class PackedWorker(msgspec.Struct, frozen=True, array_like=True):
+    """What a checkpoint keeps of one worker's book."""
+
+    name: str
+    gaps: int
+    cpu_max: float
+    cpu_wait_max: float
+    dispatch_lag: bytes
+    counted: list[int]
+
+
+class PackedBooks(msgspec.Struct, frozen=True):
+    """A `Merge` as a checkpoint keeps it: all of it, but for reports that are still on their way."""
+
+    workers: list[PackedWorker]
+    total: PackedSecond
+    stretches: list[PackedSecond]
+    timeline: PackedTimeline
+    best_second: tuple[int, int]
+    transactions: dict[int, int]
+    """Transactions of the last seconds, of which the best may still become better."""
 
 
 @dataclass(slots=True)
@@ -38,6 +71,10 @@ class WorkerBook:
     dispatch_lag: Histogram = field(default_factory=Histogram)
     counted: list[int] = field(default_factory=lambda: [0] * len(COUNTERS))
     """Sums of the counters of its seconds, in the order of `window.COUNTERS`."""
+    newest: int = -1
+    """The newest second that it has reported anything of."""
+    given_up: int = 0
+    """Reports that were missing when an earlier part of this run was interrupted."""
     _cpu: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=CPU_SAMPLES))
     _contiguous: int = 0
 
@@ -50,7 +87,7 @@ class WorkerBook:
     def gaps(self) -> int:
         """Reports that are missing below the highest number seen."""
         highest = max(self.seen, default=self._contiguous - 1)
-        return highest + 1 - self._contiguous - len(self.seen)
+        return self.given_up + highest + 1 - self._contiguous - len(self.seen)
 
     @property
     def cpu_recent(self) -> float:
@@ -145,25 +182,68 @@ class Merge:
         To be called at the end. What such a worker had in flight is cancelled, what waited there is dropped; an
         arrival whose beginning was in a missing report, and its end was not, did begin.
         """
+        self._settle(waiting_is_lost=False)
+
+    def pack(self) -> PackedBooks:
+        """Everything in the books; it shares the timeline's bins (see `Timeline.pack`)."""
+        return PackedBooks(
+            [
+                PackedWorker(
+                    book.name,
+                    book.gaps,
+                    book.cpu_max,
+                    book.cpu_wait_max,
+                    codec.encode(book.dispatch_lag),
+                    book.counted,
+                )
+                for book in self.workers.values()
+            ],
+            pack_second(self.total),
+            [pack_second(stretch) for stretch in self.stretch_totals],
+            self.timeline.pack(),
+            self.best_second,
+            self._transactions,
+        )
+
+    def take_up(self, packed: PackedBooks, names: Mapping[str, str]) -> None:
+        """Begin these empty books with those of an interrupted part of the same run, its workers renamed.
+
+        Nobody serves what that part had under way: arrivals in flight are cancelled, those that waited for a
+        user count as never scheduled, which makes them lost (`snapshot.broken_off` says the same of a
+        checkpoint). Raises `ValueError` when this cannot have been packed from books with the same stretches.
+        """
+        if len(packed.stretches) != len(self._stretches):
+            raise ValueError(f"expected {len(self._stretches)} stretches, got {len(packed.stretches)}")
+        self._total = unpack_second(packed.total)
+        self._stretch_totals = [unpack_second(stretch) for stretch in packed.stretches]
+        self._timeline = Timeline.unpack(packed.timeline)
+        self.best_second, self._transactions = packed.best_second, dict(packed.transactions)
+        for worker in packed.workers:
+            if len(worker.counted) != len(COUNTERS):
+                raise ValueError(f"a worker has {len(COUNTERS)} counters, not {len(worker.counted)}")
+            name = names[worker.name]
+            self.workers[name] = WorkerBook(
+                name,
+                cpu_max=worker.cpu_max,
+                cpu_wait_max=worker.cpu_wait_max,
+                dispatch_lag=codec.decode(worker.dispatch_lag),
+                counted=list(worker.counted),
+                given_up=worker.gaps,
+            )
+        self._settle(waiting_is_lost=True)
+
+    def _settle(self, *, waiting_is_lost: bool) -> None:
         total = self.total
         for book in self.workers.values():
             seen = dict(zip(COUNTERS, book.counted, strict=True))
-            ended = seen["ok"] + seen["failed"] + seen["cancelled"]
-            started = max(seen["started"], ended)
-            scheduled = max(seen["scheduled"], started + seen["dropped"])
-            settled = {
-                **seen,
-                "scheduled": scheduled,
-                "started": started,
-                "dropped": scheduled - started,
-                "cancelled": started - seen["ok"] - seen["failed"],
-            }
+            settled = seen | _settled(seen, waiting_is_lost=waiting_is_lost)
             book.counted = list(settled.values())
             for name, count in settled.items():
                 setattr(total, name, getattr(total, name) + count - seen[name])
 
     def _add(self, book: WorkerBook, parsed: ParsedSecond) -> None:
         index, counters = parsed.packed.index, parsed.packed.counters
+        book.newest = max(book.newest, index)
         fresh = self._fresh.get(index)
         if fresh is None:
             fresh = self._fresh[index] = Second(index)
@@ -200,3 +280,17 @@ class Merge:
                 if from_s <= index < to_s:
                     stretch.add(second)
             self._timeline.add(second)
+
+
+def _settled(seen: Mapping[str, int], *, waiting_is_lost: bool) -> dict[str, int]:
+    """The counters that change when nobody is left to finish what a worker had begun."""
+    started = max(seen["started"], seen["ok"] + seen["failed"] + seen["cancelled"])
+    scheduled = max(seen["scheduled"], started + seen["dropped"])
+    if waiting_is_lost:
+        scheduled = started + seen["dropped"]
+    return {
+        "scheduled": scheduled,
+        "started": started,
+        "dropped": scheduled - started,
+        "cancelled": started - seen["ok"] - seen["failed"],
+    }

@@ -6,8 +6,11 @@ added together and bins become twice as long: 24 hours end as bins of 32 s, a mi
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from copy import copy
 
+import msgspec
+
+from loadtest.fleet.messages import PackedSecond, pack_second, unpack_second
 from loadtest.measure import codec
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.run_result import TimelinePoint
@@ -39,8 +42,9 @@ _SUMMED = (
 _HIGHEST = ("in_flight", "backlog", "lag_p99_us")
 
 
-@dataclass(slots=True)
-class _Bin:
+class Bin(msgspec.Struct, array_like=True):
+    """Some neighbouring seconds, reduced: all that is kept of what is long over."""
+
     scheduled: int = 0
     started: int = 0
     dropped: int = 0
@@ -54,7 +58,7 @@ class _Bin:
     lag_p99_us: float = 0.0
     response: bytes = _EMPTY
 
-    def add(self, other: "_Bin") -> None:
+    def add(self, other: "Bin") -> None:
         for name in _SUMMED:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in _HIGHEST:
@@ -62,14 +66,41 @@ class _Bin:
         self.response = codec.encode(_merged(self.response, other.response))
 
 
+class PackedTimeline(msgspec.Struct, frozen=True):
+    """A timeline as a checkpoint keeps it."""
+
+    bin_s: int
+    bins: dict[int, Bin]
+    whole: list[PackedSecond]
+    gauges: dict[int, tuple[int, int]]
+
+
 class Timeline:
     """Bins of equal length, filled from seconds in any order."""
 
     def __init__(self) -> None:
         self.bin_s = 1
-        self._bins: dict[int, _Bin] = {}
+        self._bins: dict[int, Bin] = {}
         self._whole: dict[int, Second] = {}
         self._gauges: dict[int, tuple[int, int]] = {}
+
+    def pack(self) -> PackedTimeline:
+        """Everything; it shares the bins, so whoever wants them to stay as they are encodes it at once."""
+        whole = [pack_second(second) for second in self._whole.values()]
+        return PackedTimeline(self.bin_s, self._bins, whole, self._gauges)
+
+    @classmethod
+    def unpack(cls, packed: PackedTimeline) -> "Timeline":
+        """The timeline that was packed. Raises `ValueError` when it cannot have been one."""
+        timeline = cls()
+        if packed.bin_s < 1:
+            raise ValueError(f"a bin of a timeline cannot be {packed.bin_s} s long")
+        for bin_ in packed.bins.values():
+            codec.parse(bin_.response)
+        timeline.bin_s, timeline._bins = packed.bin_s, dict(packed.bins)
+        timeline._whole = {second.index: unpack_second(second) for second in packed.whole}
+        timeline._gauges = dict(packed.gauges)
+        return timeline
 
     def add(self, second: Second) -> None:
         """Add one worker's second."""
@@ -98,7 +129,7 @@ class Timeline:
 
     def points(self, planned: PlannedTransactions) -> Iterator[TimelinePoint]:
         """The whole run, oldest first; `t_s` is where a bin begins."""
-        merged = {index: _copy(bin_) for index, bin_ in self._bins.items()}
+        merged = {index: copy(bin_) for index, bin_ in self._bins.items()}
         for index, second in self._whole.items():
             self._put(merged, index, second)
         bin_s = self.bin_s  # whoever takes the points may let the run go on meanwhile
@@ -117,7 +148,7 @@ class Timeline:
         if len(self._bins) > MAX_BINS:
             self._halve()
 
-    def _put(self, bins: dict[int, _Bin], index: int, second: Second) -> None:
+    def _put(self, bins: dict[int, Bin], index: int, second: Second) -> None:
         bin_ = _reduced(second, *self._gauges.get(index, (0, 0)))
         number = index // self.bin_s
         if number in bins:
@@ -127,7 +158,7 @@ class Timeline:
 
     def _halve(self) -> None:
         self.bin_s *= 2
-        halved: dict[int, _Bin] = {}
+        halved: dict[int, Bin] = {}
         for number, bin_ in self._bins.items():
             if number // 2 in halved:
                 halved[number // 2].add(bin_)
@@ -136,7 +167,7 @@ class Timeline:
         self._bins = halved
 
 
-def _point(from_s: int, length_s: int, bin_: _Bin, planned: PlannedTransactions) -> TimelinePoint:
+def _point(from_s: int, length_s: int, bin_: Bin, planned: PlannedTransactions) -> TimelinePoint:
     response = codec.decode(bin_.response)
     return TimelinePoint(
         t_s=from_s,
@@ -157,12 +188,12 @@ def _point(from_s: int, length_s: int, bin_: _Bin, planned: PlannedTransactions)
     )
 
 
-def _reduced(second: Second, in_flight: int, backlog: int) -> _Bin:
+def _reduced(second: Second, in_flight: int, backlog: int) -> Bin:
     response = Histogram()
     endpoints = [e for (method, _), e in second.endpoints.items() if method not in TIMED_BESIDES]
     for endpoint in endpoints:
         response.merge(endpoint.response)
-    return _Bin(
+    return Bin(
         scheduled=second.scheduled,
         started=second.started,
         dropped=second.dropped,
@@ -182,7 +213,3 @@ def _merged(one: bytes, other: bytes) -> Histogram:
     total = codec.decode(one)
     codec.merge_into(total, other)
     return total
-
-
-def _copy(bin_: _Bin) -> _Bin:
-    return _Bin(*(getattr(bin_, name) for name in _Bin.__slots__))

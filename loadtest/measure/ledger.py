@@ -12,9 +12,11 @@ REJECTED (the service said no), or UNKNOWN (no answer: it may or may not be stor
 
 import mmap
 from collections.abc import Iterator
+from contextlib import suppress
 from enum import IntEnum
+from itertools import count
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 SUFFIX = ".ledger"
 GROWTH_BYTES = 1 << 20
@@ -32,13 +34,16 @@ class OrderState(IntEnum):
 
 
 class Ledger:
-    """The books of one worker in one run, open for writing."""
+    """The books of one worker in one run, open for writing.
+
+    Books that are there already, of an earlier part of the run, are never written to: these then get a name of
+    their own, and so do their keys.
+    """
 
     def __init__(self, folder: Path, run_id: str, book: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / f"{book}{SUFFIX}"
-        self._prefix = f"{run_id}:{book}:"
-        self._file = self.path.open("w+b")
+        self.path, self._file = _new_book(folder, book)
+        self._prefix = f"{run_id}:{self.path.name.removesuffix(SUFFIX)}:"
         self._next = 0
         self._capacity = 0
         self._map = self._grow()
@@ -69,6 +74,15 @@ class Ledger:
         self._capacity += GROWTH_BYTES
         self._file.truncate(self._capacity)
         return mmap.mmap(self._file.fileno(), self._capacity)
+
+
+def _new_book(folder: Path, book: str) -> tuple[Path, BinaryIO]:
+    """A file that was not there before, named after `book`."""
+    for number in count(1):
+        path = folder / f"{book if number == 1 else f'{book}-{number}'}{SUFFIX}"
+        with suppress(FileExistsError):
+            return path, path.open("x+b")
+    raise AssertionError("numbers do not end")
 
 
 class LedgerEntry(NamedTuple):

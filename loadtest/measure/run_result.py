@@ -51,6 +51,8 @@ class RunInfo(msgspec.Struct, kw_only=True):
     """What the plan was scaled to: peak_tps, time_scale, arrivals, virtual_users …"""
     phases: list[tuple[float, float, str]] = []
     """(from_s, to_s, name) of each named stretch of the profile."""
+    resumed_s: list[float] = []
+    """Offsets at which the run was taken up again after an interruption."""
 
 
 class Arrivals(msgspec.Struct, kw_only=True):

@@ -1,5 +1,6 @@
 """Files that are there whole or not at all, whatever ends the process that writes them."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,3 +24,25 @@ def write_whole(text: str, path: Path) -> None:
     """Write `text` to `path` whole or not at all. Raises `OSError`."""
     with whole_file(path) as file:
         file.write(text)
+
+
+def write_durably(data: bytes, path: Path) -> None:
+    """Write `data` to `path` whole or not at all, on the disk when this returns. Raises `OSError`.
+
+    For what must outlive the machine's sudden end too: the file and its name are synchronised.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

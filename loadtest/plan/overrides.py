@@ -37,3 +37,11 @@ def duration_s(text: Any, flag: str = "--duration") -> float | None:
         return parse_duration(str(text))
     except ValueError as error:
         raise PlanError(f"{flag}: {error}") from None
+
+
+def above_0_s(text: str, flag: str) -> float:
+    """The seconds in a duration that is not nothing. Raises `PlanError` naming `flag`."""
+    seconds = duration_s(text, flag)
+    if not seconds:
+        raise PlanError(f"{flag}: expected more than 0 s, got {text!r}")
+    return seconds

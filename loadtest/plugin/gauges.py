@@ -7,7 +7,7 @@ days small. A page that does not answer costs a value, never the run.
 
 import logging
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import gevent
 from prometheus_client.parser import text_string_to_metric_families
@@ -41,9 +41,9 @@ def memory_bytes(page: str) -> float | None:
 class MemorySampler:
     """Asks `url` for memory, at most once every `every_s` of the run's time."""
 
-    def __init__(self, url: str, duration_s: float) -> None:
-        self.values: list[tuple[float, float]] = []
-        """(t_s, bytes)"""
+    def __init__(self, url: str, duration_s: float, known: Iterable[tuple[float, float]] = ()) -> None:
+        self.values = list(known)
+        """(t_s, bytes), beginning with what an earlier part of the run sampled"""
         self._url = url
         self._every_s = max(SHORTEST_S, duration_s / SAMPLES)
         self._complained = False

@@ -2,7 +2,8 @@
 
 One `MasterRun` lives from the moment Locust's shape first asks for users until the artefacts are written. It
 owns the coordinator, looks at it every `TICK_S`, shows progress, and delivers the result once, whichever way
-the run ends: the plan is over, the stop button, a signal, abort-on-fail.
+the run ends: the plan is over, the stop button, a signal, abort-on-fail. Given a checkpoint, it goes on with
+the run that was interrupted instead of beginning one.
 """
 
 import logging
@@ -19,10 +20,11 @@ from rich.console import Console
 from loadtest.clock import SystemClock
 from loadtest.drive.locust_stats import prune
 from loadtest.exit_codes import ExitCode
+from loadtest.fleet.checkpoint import Checkpoint, differences, interruption, restore
 from loadtest.fleet.coordinator import Coordinator, Phase
 from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import Hello, Message, Report
-from loadtest.fleet.snapshot import broken_off, progress, snapshot
+from loadtest.fleet.snapshot import progress, snapshot
 from loadtest.fleet.transport import send_to_worker
 from loadtest.judge.abort import AbortCondition, AbortDetector
 from loadtest.judge.slo import wanted_stretches
@@ -30,8 +32,9 @@ from loadtest.judge.slo_syntax import Slo
 from loadtest.judge.verdict import judge, settle
 from loadtest.measure.run_result import Audit, RunResult
 from loadtest.plan.plan_file import Plan
+from loadtest.plugin.checkpoints import CHECKPOINT_S, Checkpointer
 from loadtest.plugin.gauges import SERVICE_MEMORY, MemorySampler
-from loadtest.publish.run_folder import REPORT, RESULT, deliver
+from loadtest.publish.run_folder import REPORT, deliver
 from loadtest.publish.step_summary import append_step_summary
 from loadtest.publish.summary import print_verdict
 from loadtest.run_info import run_info
@@ -40,9 +43,7 @@ PRUNE_S = 10.0
 """How often Locust's statistics here, which grow with every second of the run, are cut back."""
 TICK_S = 0.05
 ABORT_WAIT_S = 2.0
-CHECKPOINT_S = 60.0
 NS_PER_S = 1_000_000_000
-KILLED = "the master was killed, this is its last checkpoint"
 
 logger = logging.getLogger(__name__)
 OnLive = Callable[["MasterRun"], None]
@@ -63,22 +64,27 @@ class MasterRun:
         workers: int,
         memory_url: str | None = None,
         checkpoint_s: float = CHECKPOINT_S,
+        resumed: Checkpoint | None = None,
     ) -> None:
+        """Lead a run, or go on with one that is `resumed`. Raises `CheckpointError` when its books are damaged."""
         self.plan = plan
         self.folder = folder
-        self.info = run_info(plan, targets_of(environment), folder)
+        self.info = here = run_info(plan, targets_of(environment), folder)
+        self.slos = slos
         self.result: RunResult | None = None
         """The final result, once it is delivered."""
-        self._slos = slos
         self._undelivered = False
+        self._pointless = False
+        """Whether the plan itself asked to end it."""
         self._abort = AbortDetector(aborts)
-        self._judged_s = 0
         self._runner = runner
         self._locust_stats = environment.stats
         self._prune_at_s = 0.0
         self._profile = plan.profile()
         stretches = wanted_stretches(slos, self.info.phases, plan.duration_s)
-        self._stretches = [(s.from_s, s.to_s, s.name) for s in stretches]
+        self.stretches = [(s.from_s, s.to_s, s.name) for s in stretches]
+        if resumed is not None:
+            self._be_the_same_run_as(resumed)
         mix = plan.mix()
         self.coordinator = Coordinator(
             self.info.id,
@@ -87,21 +93,29 @@ class MasterRun:
             count=lambda slot, slots, from_ns, to_ns: sum(mix.counts(slot, slots, from_ns, to_ns)),
             send=lambda worker, message: send_to_worker(runner, worker, message),
             clock=SystemClock(),
-            merge=Merge([(from_s, to_s) for from_s, to_s, _ in self._stretches]),
+            merge=Merge([(from_s, to_s) for from_s, to_s, _ in self.stretches]),
             expected=workers,
         )
+        if resumed is not None:
+            note = interruption(resumed, time.time_ns()) + differences(resumed.info, here)
+            restore(resumed, self.coordinator, note)
+        self._judged_s = int(self.coordinator.scheduled_to_ns // NS_PER_S)
         folder.mkdir(parents=True, exist_ok=True)
         self._ticker = gevent.spawn(self._tick_forever)
         self._ticker.link_exception(self._end_by_defect)
-        self._checkpointer = gevent.spawn(self._checkpoint_forever, checkpoint_s)
-        self._memory = MemorySampler(memory_url, plan.duration_s) if memory_url else None
+        self._checkpointer = Checkpointer(self, checkpoint_s)
+        gevent.spawn(self._checkpointer.save_while_running)
+        self._known_gauges = dict(resumed.gauges) if resumed is not None else {}
+        known = self._known_gauges.get(SERVICE_MEMORY, [])
+        self._memory = MemorySampler(memory_url, plan.duration_s, known) if memory_url else None
         if self._memory is not None:
-            gevent.spawn(self._memory.sample_while, lambda: not self.over, lambda: self._run_s)
+            gevent.spawn(self._memory.sample_while, lambda: not self.over, lambda: self.played_s)
 
     @property
-    def _run_s(self) -> float:
-        """Seconds of the plan that have been played; negative before the first."""
-        return self.coordinator.scheduled_to_ns / NS_PER_S if self.coordinator.offset_ns > 0 else -1.0
+    def played_s(self) -> float:
+        """Seconds of the plan that have been played; negative while workers are awaited."""
+        waiting = self.coordinator.phase is Phase.WAITING or self.coordinator.offset_ns <= 0
+        return -1.0 if waiting else self.coordinator.scheduled_to_ns / NS_PER_S
 
     @property
     def over(self) -> bool:
@@ -126,16 +140,16 @@ class MasterRun:
             self.coordinator,
             self.info,
             planned=self.planned_transactions,
-            stretches=self._stretches,
+            stretches=self.stretches,
         )
-        result.gauges = self._gauges()
+        result.gauges = self.gauges()
         return result
 
     def judged_so_far(self) -> RunResult:
         """The final result, or what it would be if everything had ended well by now; without a timeline."""
         if self.result is not None:
             return self.result
-        return judge(progress(self.coordinator, self.info, self._stretches), self._slos, aborted=None)
+        return judge(progress(self.coordinator, self.info, self.stretches), self.slos, aborted=None)
 
     def planned_tps(self, t_s: float) -> float:
         """Orders a second that the plan intends at an offset; 0 before and after it."""
@@ -172,37 +186,20 @@ class MasterRun:
             self.result.audit = outcome
         self._write(settle(self.result))
 
-    def _gauges(self) -> dict[str, list[tuple[float, float]]]:
+    def gauges(self) -> dict[str, list[tuple[float, float]]]:
+        """(t_s, value) of what has been sampled beside the traffic, by name."""
         values = self._memory.values if self._memory is not None else []
-        return {SERVICE_MEMORY: list(values)} if values else {}
+        return {**self._known_gauges, **({SERVICE_MEMORY: list(values)} if values else {})}
 
-    def _checkpoint_forever(self, every_s: float) -> None:
-        due_s = every_s
-        while not self.over:
-            if self._run_s >= due_s and self.coordinator.phase is Phase.RUNNING:
-                due_s += every_s
-                try:
-                    self._write_checkpoint()
-                except OSError as error:
-                    logger.error("could not write a checkpoint: %s", error)
-            gevent.sleep(min(every_s, 1.0))
-
-    def _write_checkpoint(self) -> None:
-        """Leave the result that this run has if this process is killed now; the final one replaces it.
-
-        What was planned is what workers reported as scheduled: counting a random schedule takes too long here.
-        The timeline of an hour or more, 3,600 points, took 0.18 s in steps of up to 14 ms, the file 22 ms.
-        """
-        info = msgspec.structs.replace(self.info, duration_s=self._run_s)
-        result = progress(self.coordinator, info, self._stretches)
-        result.arrivals = broken_off(result.arrivals)
-        result.gauges = self._gauges()
-        for point in self.coordinator.merge.timeline.points(self.planned_transactions):
-            result.timeline.append(point)
-            gevent.sleep(0)  # leases go out meanwhile
-        judge(result, self._slos, aborted=KILLED)
-        if not self.over:
-            result.write(self.folder / RESULT)
+    def _be_the_same_run_as(self, resumed: Checkpoint) -> None:
+        """Keep who, when and where of an interrupted run; its ledger and its shadow orders carry its id."""
+        self.stretches = list(resumed.stretches)
+        self.info = msgspec.structs.replace(
+            resumed.info,
+            duration_s=self.plan.duration_s,
+            targets=self.info.targets,
+            resumed_s=[*resumed.info.resumed_s, resumed.known_to_s],
+        )
 
     def _tick_forever(self) -> None:
         while not self.over:
@@ -231,6 +228,7 @@ class MasterRun:
         ):
             reason = self._abort.feed(point)
             if reason is not None:
+                self._pointless = True
                 self.coordinator.abort(reason)
                 break
         self._judged_s = due_s
@@ -240,7 +238,7 @@ class MasterRun:
             return
         result = self.live()
         result.run.duration_s = self.coordinator.scheduled_to_ns / NS_PER_S
-        self.result = judge(result, self._slos, aborted=self.coordinator.aborted)
+        self.result = judge(result, self.slos, aborted=self.coordinator.aborted)
         self._write(self.result)
 
     def _write(self, result: RunResult) -> None:
@@ -249,6 +247,10 @@ class MasterRun:
         except OSError as error:
             self._undelivered = True
             logger.error("could not write the result: %s", error)
+        if self.coordinator.aborted is not None and not self._pointless:
+            self._checkpointer.save_end(self.coordinator.aborted)
+        elif not self._undelivered:
+            self._checkpointer.forget()
 
     def announce(self) -> None:
         """Say how the run ended, once it has: on the terminal, and to a CI job that shows summaries."""

@@ -83,7 +83,7 @@ class Observer:
         serving = {} if run.over else live
         return prometheus.Reading(
             info=run.info,
-            planned_tps=0.0 if run.over else run.planned_tps(coordinator.offset_ns / 1e9),
+            planned_tps=_planned_tps(run),
             phase=_phase(run),
             total=merge.total,
             recent=merge.timeline.recent(prometheus.RECENT_S),
@@ -120,6 +120,11 @@ class Observer:
             gevent.sleep(FOLLOWED_EVERY_S)
         self.finished.append(_finished(run))
         self.folders[run.folder.name] = run.folder
+
+
+def _planned_tps(run: MasterRun) -> float:
+    waiting = run.coordinator.phase is Phase.WAITING
+    return 0.0 if waiting else run.planned_tps(run.coordinator.offset_ns / 1e9)
 
 
 def _phase(run: MasterRun) -> str:

@@ -161,6 +161,12 @@ def add_options(parser: LocustArgumentParser, default_plan: str | None) -> None:
         help="How often result.json is written while a run goes on, in case the master is killed (default: 60s)",
     )
     parser.add_argument(
+        "--resume",
+        action="store_true",
+        include_in_web_ui=False,
+        help="Go on with the run in --run-dir where its last checkpoint ends; its plan and objectives count",
+    )
+    parser.add_argument(
         "--console",
         default="locust",
         choices=["locust", *(mode.value for mode in Mode)],

@@ -25,6 +25,8 @@ from loadtest.drive.shape import PlanShape, PoolDispatcher
 from loadtest.drive.targets import AllowedTargets, set_allowed_targets
 from loadtest.drive.tracing import Tracer
 from loadtest.exit_codes import ExitCode
+from loadtest.fleet import checkpoint as checkpoints
+from loadtest.fleet.checkpoint import Checkpoint, CheckpointError
 from loadtest.fleet.control_port import guard
 from loadtest.fleet.run_token import TOKEN_VARIABLE, secure
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER, listen
@@ -45,7 +47,7 @@ from loadtest.stored_books import StoreError, check_store
 
 LOOPBACK = "127.0.0.1"
 READY_TIMEOUT_S = 30
-BAD_INPUT = (PlanError, SloError, HostNotAllowed, UnreachableError)
+BAD_INPUT = (PlanError, SloError, HostNotAllowed, UnreachableError, CheckpointError)
 
 logger = logging.getLogger(__name__)
 
@@ -153,7 +155,8 @@ class Plugin:
 
     def prepare(self, environment: Environment, runner: Runner, options: Namespace) -> int:
         """Make the next run ready to start; how many users it wants over the whole fleet."""
-        plan, slos, aborts = read_plan(options, environment.host)
+        resumed = checkpoint_of(options)
+        plan, slos, aborts = read_plan(options, environment.host, resumed)
         workers = runner.worker_count if isinstance(runner, MasterRunner) else 1
         folder = run_folder(options, plan)
         add_user_classes(environment, plan)
@@ -168,6 +171,7 @@ class Plugin:
             workers=workers,
             memory_url=options.service_metrics,
             checkpoint_s=options.checkpoint,
+            resumed=resumed,
         )
         show_progress(self._prepared, options.console)
         self._auditor.follow(self._prepared)
@@ -177,7 +181,7 @@ class Plugin:
     def _lead(self, environment: Environment, runner: Runner, options: Namespace) -> None:
         if options.headless:
             try:
-                plan, *_ = read_plan(options, environment.host)
+                plan, *_ = read_plan(options, environment.host, checkpoint_of(options))
                 check_targets(plan, options, environment.host)
                 if options.service_metrics:
                     check_target(options.service_metrics, [*plan.targets, *options.allow_host])
@@ -241,11 +245,30 @@ class Plugin:
             self.worker.on_message(message)
 
 
-def read_plan(options: Namespace, host: str | None) -> tuple[Plan, list[Slo], list[AbortCondition]]:
+def checkpoint_of(options: Namespace) -> Checkpoint | None:
+    """The checkpoint to go on from, if that was asked for. Raises `CheckpointError`."""
+    if not options.resume:
+        return None
+    if not (options.run_dir and options.headless):
+        raise CheckpointError("--resume: expected together with --run-dir and --headless")
+    try:
+        return checkpoints.read(Path(options.run_dir))
+    except OSError as error:
+        raise CheckpointError(
+            f"--run-dir {options.run_dir}: no checkpoint there ({error.strerror})"
+        ) from error
+
+
+def read_plan(
+    options: Namespace, host: str | None, resumed: Checkpoint | None = None
+) -> tuple[Plan, list[Slo], list[AbortCondition]]:
     """The plan, its objectives and what aborts it, checked. Raises one of `BAD_INPUT`."""
-    plan = plan_from(options)
+    plan = plan_from(options) if resumed is None else Plan.from_json(resumed.plan)
     phases = {phase.name for phase in plan.profile().phases}
-    slos = judgeable(map(parse, plan.slos), plan.duration_s) + [parse(expr) for expr in options.slo]
+    if resumed is None:
+        slos = judgeable(map(parse, plan.slos), plan.duration_s) + [parse(expr) for expr in options.slo]
+    else:
+        slos = [parse(expr) for expr in resumed.slos]
     for slo in slos:
         check(slo, (), phases)
     if not host:
@@ -274,10 +297,12 @@ def guard_targets(plan: Plan, options: Namespace, host: str | None) -> None:
 
 
 def run_folder(options: Namespace, plan: Plan) -> Path:
-    """Where the next run goes: `--run-dir` once, then folders beside it."""
+    """Where the next run goes: `--run-dir` once, then folders beside it, unless a run there is to go on."""
     if not options.run_dir:
         return new_run_folder(Path(options.out), plan.name)
     given = Path(options.run_dir)
+    if options.resume:
+        return given
     return new_run_folder(given.parent, plan.name) if (given / RESULT).exists() else given
 
 

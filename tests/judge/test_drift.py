@@ -84,6 +84,30 @@ def test_a_hundred_clean_soaks_raise_no_alarm() -> None:
     assert [seed for seed in range(100, 200) if drifting(soak(seed))] == []
 
 
+def resumed(seed: int, *at_h: int, leak_per_h: float = 0.0) -> RunResult:
+    """A soak that was interrupted: each time the service began anew with the memory that it starts with."""
+    result = soak(seed, leak_per_h)
+    memory = result.gauges["service_memory_bytes"]
+    for number, hours in enumerate(at_h, start=1):
+        anew = soak(seed + 1000 * number, leak_per_h).gauges["service_memory_bytes"]
+        first = hours * 3600 // STEP_S
+        memory[first:] = [(t_s, value) for (t_s, _), (_, value) in zip(memory[first:], anew, strict=False)]
+        result.run.resumed_s.append(hours * 3600.0)
+    return result
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_leak_is_found_though_restarts_of_the_service_hide_it(seed: int) -> None:
+    result = resumed(seed, 3, leak_per_h=0.02)
+    assert drifting(result) == ["service_memory_bytes"]
+    result.run.resumed_s.clear()
+    assert drifting(result) == [], "then nothing was to be seen by looking at the run as one"
+
+
+def test_fifty_clean_soaks_that_were_resumed_raise_no_alarm() -> None:
+    assert [seed for seed in range(300, 350) if drifting(resumed(seed, 2, 4))] == []
+
+
 def test_a_short_run_is_no_soak() -> None:
     result = soak(1, leak_per_h=5.0)
     result.run.duration_s = 1700.0
@@ -135,7 +159,7 @@ def test_a_line_is_read_exactly_however_wild_a_few_points_are(
     values = [level + slope * x for x in range(30)]
     for place, value in outliers:
         values[place] = value
-    found, low, high = theil_sen(list(enumerate(values)), 0.999)
+    found, low, high = theil_sen([list(enumerate(values))], 0.999)
     assert found == pytest.approx(slope, rel=1e-6, abs=1e-6)
     assert low <= found <= high
 

@@ -71,6 +71,20 @@ def test_books_of_several_workers_are_read_together(tmp_path: Path) -> None:
     assert [entry.key for entry in read_ledgers(tmp_path, "run")] == ["run:a:0", "run:b:0"]
 
 
+def test_books_that_are_there_already_are_left_alone_and_their_keys_are_not_used_again(
+    tmp_path: Path,
+) -> None:
+    keys = []
+    for _ in range(3):
+        ledger = Ledger(tmp_path, "run", "local")
+        number, key = ledger.intend()
+        ledger.settle(number, OrderState.ACKNOWLEDGED)
+        ledger.close()
+        keys.append(key)
+    assert keys == ["run:local:0", "run:local-2:0", "run:local-3:0"]
+    assert sorted(entry.key for entry in read_ledgers(tmp_path, "run")) == sorted(keys)
+
+
 def test_books_survive_the_kill_of_the_process_that_kept_them(tmp_path: Path) -> None:
     writer = subprocess.Popen(
         [sys.executable, "-c", WRITER, str(tmp_path)],

@@ -1,144 +1,34 @@
 """Every way a run can end: the right exit code, and artefacts that are complete and valid, each time.
 
 Other files hold what they share with these: a run that passes and signals while it runs (`test_run.py`), a
-killed master (`test_checkpoint.py`).
+killed master (`test_checkpoint.py`), a killed run that is resumed (`test_resume.py`).
 """
 
 import contextlib
-import json
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
-import jsonschema_rs
 import psutil
 import pytest
 
-from loadtest.cli.children import wait_until
 from loadtest.cli.service import Service
 from loadtest.exit_codes import ExitCode
 from loadtest.measure.run_result import RunResult
-from loadtest.publish.schema import result_schema
+from tests.system.run_process import PLAN, Ended, Run, assert_artefacts, calm, signalled
 
 pytestmark = pytest.mark.slow
 
-PLAN = """
-name = "matrix"
-peak_tps = 20
-duration = "3s"
-virtual_users = 20
-patience_s = 2
-
-[profile]
-curve = "constant"
-
-[[scenario]]
-user = "loadtest.scenarios.shop:OrderOnly"
-"""
 ABORT = """
 [abort]
 unless = ["errors(*) < 50%"]
 after = "1s"
 """
 QUICK_ABORT_S = 2.0
-ATTEMPTS = 3
-"""A machine that others use can make any short run INVALID: what it really comes to is then found anew."""
-
-
-@dataclass
-class Ended:
-    """A run that is over."""
-
-    code: int
-    output: str
-    folder: Path
-
-    @property
-    def result(self) -> RunResult:
-        return RunResult.read(self.folder / "result.json")
-
-
-class Run:
-    """`singlesday run` on a plan of three seconds, in a process."""
-
-    def __init__(self, out: Path, *flags: str, plan: str = PLAN) -> None:
-        out.mkdir(parents=True, exist_ok=True)
-        self._out = out / "runs"
-        path = out / "matrix.toml"
-        path.write_text(plan, encoding="utf-8")
-        command = [sys.executable, "-m", "loadtest.cli.main", "run", str(path), "--json", *flags]
-        self._log = out / "output.txt"
-        with self._log.open("w") as log:
-            self.process = subprocess.Popen(
-                [*command, "--out", str(self._out)], stdout=log, stderr=subprocess.STDOUT
-            )
-
-    @property
-    def output(self) -> str:
-        return self._log.read_text()
-
-    @property
-    def folder(self) -> Path:
-        (folder,) = self._out.iterdir()
-        return folder
-
-    def child(self, *words: str) -> psutil.Process | None:
-        """The newest process below this one whose command line holds all of `words`."""
-        found = []
-        for process in psutil.Process(self.process.pid).children(recursive=True):
-            with contextlib.suppress(psutil.Error):
-                if set(words) <= set(process.cmdline()):
-                    found.append(process)
-        return found[-1] if found else None
-
-    def reached(self, t_s: float) -> bool:
-        """Whether the run has got to an offset, by its own progress."""
-        lines = [line for line in self.output.splitlines() if line.startswith('{"t_s"')]
-        return bool(lines) and json.loads(lines[-1])["t_s"] >= t_s
-
-    def wait_until(self, condition: Callable[[], object]) -> None:
-        assert wait_until(lambda: bool(condition()), 60, 0.02), self.output
-
-    def end(self) -> Ended:
-        try:
-            code = self.process.wait(60)
-        finally:
-            self.process.kill()
-        return Ended(code, self.output, self.folder)
-
-
-def assert_artefacts(ended: Ended) -> None:
-    """Every file is there, is what it says it is, and agrees with the exit code."""
-    document = json.loads((ended.folder / "result.json").read_text())
-    jsonschema_rs.validate(result_schema(), document)
-    assert document["exit_code"] == ended.code, ended.output
-    suites = ET.parse(ended.folder / "junit.xml").getroot()  # noqa: S314  # our own output
-    problems = int(suites.get("failures", "")) + int(suites.get("errors", ""))
-    assert (problems == 0) == (ended.code == ExitCode.PASS)
-    assert "</html>" in (ended.folder / "report.html").read_text()
-    assert document["verdict"] in (ended.folder / "summary.md").read_text()
-    assert (ended.folder / "latency.hlog").stat().st_size > 0
-    assert not list(ended.folder.glob("*.partial"))
-    arrivals = ended.result.arrivals
-    assert arrivals.planned == arrivals.scheduled + arrivals.lost
-    assert arrivals.scheduled == arrivals.started + arrivals.dropped
-    assert arrivals.started == arrivals.ok + arrivals.failed + arrivals.cancelled
-
-
-def calm(attempt: Callable[[Path], Ended], folder: Path) -> Ended:
-    """The first attempt that is not INVALID, or else the last."""
-    for number in range(ATTEMPTS):
-        ended = attempt(folder / str(number))
-        if ended.code != ExitCode.INVALID:
-            break
-    return ended
 
 
 def test_a_missed_objective_is_10(tmp_path: Path) -> None:
@@ -217,12 +107,6 @@ def test_a_sustained_breach_aborts_the_run_within_two_seconds_12(doomed: Service
     (aborted_s,) = [t_s for t_s, what in ended.result.events if "abort" in what]
     sustained_s = min(failing) + 1
     assert sustained_s <= aborted_s <= sustained_s + QUICK_ABORT_S
-
-
-def signalled(run: Run, at: Callable[[], object]) -> Ended:
-    run.wait_until(at)
-    run.process.send_signal(signal.SIGTERM)
-    return run.end()
 
 
 def test_a_signal_during_the_probe_ends_it_at_once_12(tmp_path: Path) -> None:

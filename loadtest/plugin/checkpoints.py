@@ -1,0 +1,143 @@
+"""Saves a run every minute, so that whatever kills its master leaves a result, and books to go on with.
+
+Two files are written each time: `checkpoint.bin`, from which the run can be resumed (`fleet.checkpoint`), and
+`result.json`, the result that the run has if it is not. The books come first, so that they never know less.
+"""
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+import gevent
+import msgspec
+from gevent import monkey
+
+from loadtest.fleet import checkpoint as checkpoints
+from loadtest.fleet.checkpoint import Checkpoint
+from loadtest.fleet.coordinator import Phase
+from loadtest.fleet.snapshot import broken_off, progress
+from loadtest.judge.verdict import judge
+from loadtest.measure.run_result import RunResult
+from loadtest.publish.run_folder import RESULT
+
+if TYPE_CHECKING:  # the master has itself saved; importing it here for real would be a circle
+    from loadtest.plugin.master import MasterRun
+
+CHECKPOINT_S = 60.0
+LEVEL_WAIT_S = 2.0
+"""How long to wait for a moment at which every worker has reported equally much. Four reports; if one is later than
+that, what it has not reported is missing from the books."""
+LOOK_S = 0.02
+KILLED = "the master was killed, this is its last checkpoint"
+
+logger = logging.getLogger(__name__)
+
+
+class Checkpointer:
+    """Saves `run` at its start and every `every_s` of its time."""
+
+    def __init__(self, run: "MasterRun", every_s: float) -> None:
+        self._run = run
+        self._every_s = every_s
+        self._ended = False
+        self._writing = monkey.get_original("threading", "Lock")()
+        """A lock of real threads, since Locust puts gevent's in the place of those."""
+
+    def save_while_running(self) -> None:
+        """Save until the run is over; runs in a greenlet of its own."""
+        due_s = self._run.coordinator.scheduled_to_ns / 1e9
+        began = False
+        while not self._run.over:
+            running = self._run.coordinator.phase is Phase.RUNNING
+            if running and not began:
+                began = True
+                due_s += self._every_s
+                self._try_saving(with_result=False)
+            elif running and self._run.played_s >= due_s:
+                due_s += self._every_s
+                self._await_level()
+                self._try_saving(with_result=True)
+            gevent.sleep(min(self._every_s, 1.0) if running else LOOK_S)
+
+    def save_end(self, stopped: str) -> None:
+        """Leave the books of a run that was stopped before its time, so that it can be resumed."""
+        books = self._books(stopped)
+        try:
+            with self._writing:
+                self._ended = True
+                checkpoints.write(books, self._run.folder)
+        except OSError as error:
+            logger.error("could not write the last checkpoint: %s", error)
+
+    def forget(self) -> None:
+        """Remove the books of a run that has ended: there is nothing left to resume."""
+        try:
+            with self._writing:
+                self._ended = True
+                (self._run.folder / checkpoints.CHECKPOINT).unlink(missing_ok=True)
+        except OSError as error:
+            logger.error("could not remove the last checkpoint: %s", error)
+
+    def _await_level(self) -> None:
+        deadline = time.monotonic() + LEVEL_WAIT_S
+        while not self._run.coordinator.level and time.monotonic() < deadline:
+            gevent.sleep(LOOK_S)
+
+    def _try_saving(self, *, with_result: bool) -> None:
+        try:
+            self._save(with_result=with_result)
+        except OSError as error:
+            logger.error("could not write a checkpoint: %s", error)
+
+    def _save(self, *, with_result: bool) -> None:
+        """Write the books, and the result that this run has if this process is killed now. Raises `OSError`."""
+        run = self._run
+        result = self._result() if with_result else None
+        if run.coordinator.phase is not Phase.RUNNING:
+            return  # what is written at the end says more
+        books = self._books(stopped=None)
+        gevent.get_hub().threadpool.apply(self._write, (books,))  # a disk may take seconds
+        if result is not None and not run.over:
+            result.write(run.folder / RESULT)
+
+    def _result(self) -> RunResult:
+        """What was planned is what workers reported as scheduled: counting a random schedule takes too long here.
+
+        The timeline of an hour or more, 3,600 points, took 0.18 s in steps of up to 14 ms, the file 22 ms.
+        """
+        run = self._run
+        info = msgspec.structs.replace(run.info, duration_s=run.played_s)
+        result = progress(run.coordinator, info, run.stretches)
+        result.arrivals = broken_off(result.arrivals)
+        result.gauges = run.gauges()
+        for point in run.coordinator.merge.timeline.points(run.planned_transactions):
+            result.timeline.append(point)
+            gevent.sleep(0)  # leases go out meanwhile
+        return judge(result, run.slos, aborted=KILLED)
+
+    def _write(self, books: bytes) -> None:
+        with self._writing:
+            if not self._ended:
+                checkpoints.write(books, self._run.folder)
+
+    def _books(self, stopped: str | None) -> bytes:
+        """Everything up to where the books reach, also of what is sampled: the rest is to come again."""
+        run = self._run
+        course = run.coordinator.course()
+        known_to_s = course.known_to_ns / 1e9
+        return checkpoints.encode(
+            Checkpoint(
+                info=run.info,
+                plan=run.plan.to_json(),
+                slos=[slo.expr for slo in run.slos],
+                stretches=run.stretches,
+                course=course,
+                books=run.coordinator.merge.pack(),
+                gauges={
+                    name: [(t_s, value) for t_s, value in values if t_s < known_to_s]
+                    for name, values in run.gauges().items()
+                },
+                written_wall_ns=time.time_ns(),
+                stopped=stopped,
+            )
+        )

@@ -1,0 +1,151 @@
+"""What `singlesday resume` refuses, with a sentence that says why, before anything starts."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from typer.testing import CliRunner
+
+from loadtest.cli.main import app
+from loadtest.cli.resume import ResumeError, resumable, where_it_goes_on
+from loadtest.cli.settings import RunSettings, held, write_settings
+from loadtest.exit_codes import ExitCode
+from loadtest.fleet import checkpoint as checkpoints
+from loadtest.fleet.checkpoint import Checkpoint
+from loadtest.fleet.coordinator import Course
+from loadtest.fleet.merge import Merge, PackedWorker
+from loadtest.measure import codec
+from loadtest.measure.histogram import Histogram
+from loadtest.measure.run_result import Arrivals, RunInfo, RunResult, Transactions
+from loadtest.measure.window import COUNTERS
+from loadtest.plan.plan_file import Plan
+
+SOAK = Plan.load("soak")
+SETTINGS = RunSettings(
+    workers=3,
+    service_workers=2,
+    store=None,
+    targets=[],
+    allow_hosts=[],
+    service_metrics=None,
+    csv=False,
+    checkpoint_s=30.0,
+)
+INFO = RunInfo(
+    id="soak-1",
+    plan="soak",
+    started_at="2026-11-11T00:00:00+00:00",
+    duration_s=1.0,
+    seed=1,
+    versions={},
+    machine={},
+)
+
+
+def checkpoint(plan: bytes = SOAK.to_json()) -> bytes:
+    """Of a run that played 83 minutes."""
+    served = PackedWorker("w", 0, 0.1, 0.0, codec.encode(Histogram()), [1] * len(COUNTERS))
+    return checkpoints.encode(
+        Checkpoint(
+            info=INFO,
+            plan=plan,
+            slos=[],
+            stretches=[],
+            course=Course(4980 * 10**9, [], {"w": "worker 1"}, []),
+            books=msgspec.structs.replace(Merge().pack(), workers=[served]),
+            gauges={},
+            written_wall_ns=0,
+        )
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A run folder that can be resumed."""
+    write_settings(SETTINGS, tmp_path)
+    checkpoints.write(checkpoint(), tmp_path)
+    (tmp_path / "orders.db").touch()
+    return tmp_path
+
+
+def resume(folder: Path, store: str | None = None) -> str:
+    """The line that says where it goes on."""
+    with resumable(folder, store=store, console="auto", metrics_port=None) as options:
+        assert (options.plan, options.workers, options.service_workers) == (SOAK, 3, 2)
+        assert (options.checkpoint_s, options.folder, options.auto_peak) == (30.0, folder, False)
+        return where_it_goes_on(options)
+
+
+def test_a_killed_run_goes_on_with_its_own_plan_and_settings(folder: Path) -> None:
+    assert resume(folder) == "resuming at 1:23:00 of 2:00:00 …"
+
+
+def test_a_run_is_held_while_it_goes_on(folder: Path) -> None:
+    with held(folder), pytest.raises(ResumeError, match="still going on"):
+        resume(folder)
+    with resumable(folder, store=None, console="auto", metrics_port=None), pytest.raises(ResumeError):
+        resume(folder)
+    resume(folder)
+
+
+def ended(folder: Path) -> None:
+    (folder / checkpoints.CHECKPOINT).unlink()
+    result = RunResult(run=INFO, arrivals=Arrivals(), transactions=Transactions(), verdict="FAIL")
+    result.write(folder / "result.json")
+
+
+def rewritten(**changes: object) -> Callable[[Path], None]:
+    return lambda folder: write_settings(msgspec.structs.replace(SETTINGS, **changes), folder)
+
+
+REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no settings": (lambda folder: (folder / "run.json").unlink(), "expected the folder of a run"),
+    "a run that has ended": (ended, "has ended .FAIL., nothing is left to play; `singlesday audit`"),
+    "nothing was played": (lambda folder: (folder / "checkpoint.bin").unlink(), "start it anew"),
+    "a damaged checkpoint": (
+        lambda folder: (folder / "checkpoint.bin").write_bytes(checkpoint()[:-9]),
+        "checkpoint.bin: a checkpoint that is damaged",
+    ),
+    "a checkpoint of another version": (
+        lambda folder: (folder / "checkpoint.bin").write_bytes(b"singlesday checkpoint 7\n"),
+        "expected a checkpoint of version 1, got version 7",
+    ),
+    "a plan that cannot be played": (
+        lambda folder: checkpoints.write(checkpoint(b'{"name": "x"}'), folder),
+        "plan sent as JSON",
+    ),
+    "its database is gone": (lambda folder: (folder / "orders.db").unlink(), "orders.db: expected"),
+    "a password that is not written down": (
+        rewritten(store="postgresql://u:secret@127.0.0.1/orders"),
+        "--store: expected postgresql://u@127.0.0.1/orders with its password",
+    ),
+    "a target with a password": (rewritten(targets=["http://u:secret@127.0.0.1:1"]), "held a password"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_gone_on_with_is_refused_as_usage(case: str, folder: Path) -> None:
+    spoil, named = REFUSED[case]
+    spoil(folder)
+    before = sorted(path.name for path in folder.iterdir())
+    done = CliRunner().invoke(app, ["resume", str(folder)])
+    assert done.exit_code == ExitCode.USAGE
+    with pytest.raises(ValueError, match=named):
+        resume(folder)
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ResumeError, match="nowhere"):
+        resume(tmp_path / "nowhere")
+
+
+def test_a_store_given_again_must_be_the_same_but_for_its_password(folder: Path) -> None:
+    rewritten(store="postgresql://u:secret@127.0.0.1/orders")(folder)
+    resume(folder, "postgresql://u:secret@127.0.0.1/orders")
+    with pytest.raises(ResumeError, match="expected the run's own"):
+        resume(folder, "postgresql://u:secret@127.0.0.1/others")
+    rewritten()(folder)
+    with pytest.raises(ResumeError, match=r"orders\.db"):
+        resume(folder, "sqlite:///others.db")

@@ -1,0 +1,156 @@
+"""`singlesday run` and `singlesday resume` as processes that tests watch, signal and kill."""
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import jsonschema_rs
+import psutil
+
+from loadtest.cli.children import wait_until
+from loadtest.exit_codes import ExitCode
+from loadtest.measure.run_result import RunResult
+from loadtest.publish.schema import result_schema
+
+PLAN = """
+name = "matrix"
+peak_tps = 20
+duration = "3s"
+virtual_users = 20
+patience_s = 2
+
+[profile]
+curve = "constant"
+
+[[scenario]]
+user = "loadtest.scenarios.shop:OrderOnly"
+"""
+ATTEMPTS = 3
+"""A machine that others use can make any short run INVALID: what it really comes to is then found anew."""
+
+
+@dataclass
+class Ended:
+    """A run that is over."""
+
+    code: int
+    output: str
+    folder: Path
+
+    @property
+    def result(self) -> RunResult:
+        return RunResult.read(self.folder / "result.json")
+
+
+class Run:
+    """`singlesday run` on a plan of three seconds, in a process."""
+
+    def __init__(self, out: Path, *flags: str, plan: str = PLAN) -> None:
+        out.mkdir(parents=True, exist_ok=True)
+        self._out = out / "runs"
+        path = out / "matrix.toml"
+        path.write_text(plan, encoding="utf-8")
+        self._start(out / "output.txt", "run", str(path), "--out", str(self._out), *flags)
+
+    def _start(self, log: Path, *arguments: str) -> None:
+        self._log = log
+        command = [sys.executable, "-m", "loadtest.cli.main", *arguments, "--json"]
+        with log.open("w") as file:
+            self.process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
+
+    @property
+    def output(self) -> str:
+        return self._log.read_text()
+
+    @property
+    def folder(self) -> Path:
+        (folder,) = self._out.iterdir()
+        return folder
+
+    def child(self, *words: str) -> psutil.Process | None:
+        """The newest process below this one whose command line holds all of `words`."""
+        found = []
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if set(words) <= set(process.cmdline()):
+                    found.append(process)
+        return found[-1] if found else None
+
+    def reached(self, t_s: float) -> bool:
+        """Whether the run has got to an offset, by its own progress."""
+        lines = [line for line in self.output.splitlines() if line.startswith('{"t_s"')]
+        return bool(lines) and json.loads(lines[-1])["t_s"] >= t_s
+
+    def kill(self) -> None:
+        """Kill the whole tree, as the sudden end of its machine would."""
+        parent = psutil.Process(self.process.pid)
+        for process in [parent, *parent.children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.process.wait()
+
+    def wait_until(self, condition: Callable[[], object]) -> None:
+        assert wait_until(lambda: bool(condition()), 60, 0.02), self.output
+
+    def end(self) -> Ended:
+        try:
+            code = self.process.wait(60)
+        finally:
+            self.process.kill()
+        return Ended(code, self.output, self.folder)
+
+
+def assert_artefacts(ended: Ended) -> None:
+    """Every file is there, is what it says it is, and agrees with the exit code."""
+    document = json.loads((ended.folder / "result.json").read_text())
+    jsonschema_rs.validate(result_schema(), document)
+    assert document["exit_code"] == ended.code, ended.output
+    suites = ET.parse(ended.folder / "junit.xml").getroot()  # noqa: S314  # our own output
+    problems = int(suites.get("failures", "")) + int(suites.get("errors", ""))
+    assert (problems == 0) == (ended.code == ExitCode.PASS)
+    assert "</html>" in (ended.folder / "report.html").read_text()
+    assert document["verdict"] in (ended.folder / "summary.md").read_text()
+    assert (ended.folder / "latency.hlog").stat().st_size > 0
+    assert not list(ended.folder.glob("*.partial"))
+    arrivals = ended.result.arrivals
+    assert arrivals.planned == arrivals.scheduled + arrivals.lost
+    assert arrivals.scheduled == arrivals.started + arrivals.dropped
+    assert arrivals.started == arrivals.ok + arrivals.failed + arrivals.cancelled
+
+
+def calm(attempt: Callable[[Path], Ended], folder: Path) -> Ended:
+    """The first attempt that is not INVALID, or else the last."""
+    for number in range(ATTEMPTS):
+        ended = attempt(folder / str(number))
+        if ended.code != ExitCode.INVALID:
+            break
+    return ended
+
+
+def signalled(run: Run, at: Callable[[], object]) -> Ended:
+    run.wait_until(at)
+    run.process.send_signal(signal.SIGTERM)
+    return run.end()
+
+
+class Resumed(Run):
+    """`singlesday resume` of the run in a folder, in a process."""
+
+    def __init__(self, folder: Path, *flags: str) -> None:
+        self._folder = folder
+        self._start(
+            folder.parent.parent / f"resumed-{len(list(folder.parent.parent.iterdir()))}.txt",
+            "resume",
+            str(folder),
+            *flags,
+        )
+
+    @property
+    def folder(self) -> Path:
+        return self._folder
