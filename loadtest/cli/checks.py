@@ -1,14 +1,20 @@
 """What is checked before `singlesday run` starts anything."""
 
+import shutil
 import socket
+from pathlib import Path
 
 from loadtest.cli.run import RunOptions
 from loadtest.cli.stored_books import StoreError
 from loadtest.drive.errors import HostNotAllowed
 from loadtest.drive.preflight import UnreachableError, check_target
 from loadtest.judge.slo_syntax import SloError, check, parse
+from loadtest.measure.ledger import GROWTH_BYTES
 from loadtest.plan.plan_file import PlanError
 from loadtest.plan.target_rate import check_target_rate
+
+ARTEFACTS_BYTES = 8 << 20
+"""Ample for result.json, its partial successor, the report and the logs of a run of hours."""
 
 
 class BadFlagError(ValueError):
@@ -33,8 +39,20 @@ def check_run(options: RunOptions) -> None:
         if not options.targets:
             raise BadFlagError("--service-metrics: belongs to a --target; the order service has its own")
         check_target(options.service_metrics, [*options.plan.targets, *options.allow_hosts])
+    check_room(options.folder.parent, options.workers)
     if options.web:
         check_port_free(options.web_port, "--web-port")
+
+
+def check_room(out: Path, workers: int) -> None:
+    """Raise `BadFlagError` unless a run's ledgers and artefacts fit where run folders are made."""
+    place = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
+    free, wanted = shutil.disk_usage(place).free, ARTEFACTS_BYTES + workers * GROWTH_BYTES
+    if free < wanted:
+        raise BadFlagError(
+            f"--out {out}: expected at least {wanted >> 20} MiB free for a run's books and artefacts, "
+            f"got {free / (1 << 20):.1f} MiB"
+        )
 
 
 def check_port_free(port: int, flag: str) -> None:

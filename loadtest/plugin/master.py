@@ -6,6 +6,7 @@ the run ends: the plan is over, the stop button, a signal, abort-on-fail.
 """
 
 import logging
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,7 @@ from loadtest.drive.locust_stats import prune
 from loadtest.exit_codes import ExitCode
 from loadtest.fleet.coordinator import Coordinator, Phase
 from loadtest.fleet.merge import Merge
-from loadtest.fleet.messages import Hello, Message, Report
+from loadtest.fleet.messages import Hello, Message, Report, Trouble
 from loadtest.fleet.snapshot import broken_off, progress, snapshot
 from loadtest.fleet.transport import send_to_worker
 from loadtest.judge.abort import AbortCondition, AbortDetector
@@ -31,7 +32,7 @@ from loadtest.judge.verdict import judge
 from loadtest.measure.run_result import RunResult
 from loadtest.plan.plan_file import Plan
 from loadtest.plugin.gauges import SERVICE_MEMORY, MemorySampler
-from loadtest.publish.run_folder import REPORT, RESULT, deliver
+from loadtest.publish.run_folder import REPORT, RESULT, deliver, rescue
 from loadtest.publish.step_summary import append_step_summary
 from loadtest.publish.summary import print_verdict
 from loadtest.run_info import run_info
@@ -117,6 +118,8 @@ class MasterRun:
                 self.coordinator.on_hello(worker, message)
             case Report():
                 self.coordinator.on_report(worker, message)
+            case Trouble():
+                self.coordinator.abort(f"{self.coordinator.name(worker)} cannot go on: {message.reason}")
             case _:
                 logger.warning("a worker sent %s, which only a master may", type(message).__name__)
 
@@ -230,6 +233,7 @@ class MasterRun:
         except OSError as error:
             self._undelivered = True
             logger.error("could not write the result: %s", error)
+            rescue(self.result, sys.stderr)
 
     def announce(self) -> None:
         """Say how the run ended, once it has: on the terminal, and to a CI job that shows summaries."""
