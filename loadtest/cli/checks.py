@@ -1,17 +1,23 @@
 """What is checked before `singlesday run` starts anything."""
 
 import os
+import shutil
 import socket
+from pathlib import Path
 
 from loadtest.cli.run import RunOptions
 from loadtest.drive.errors import HostNotAllowed
 from loadtest.drive.preflight import UnreachableError, check_target
 from loadtest.judge.slo_syntax import SloError, check, parse
+from loadtest.measure.ledger import GROWTH_BYTES
 from loadtest.plan.plan_file import PlanError
 from loadtest.plan.target_rate import check_target_rate
 from loadtest.publish.remote_write import MissingExtraError, WriteRequests
 from loadtest.publish.remote_writer import BadReceiverError, Receiver
 from loadtest.stored_books import StoreError
+
+ARTEFACTS_BYTES = 8 << 20
+"""Ample for result.json, its partial successor, the report and the logs of a run of hours."""
 
 
 class BadFlagError(ValueError):
@@ -38,6 +44,7 @@ def check_run(options: RunOptions) -> None:
         check_target(options.service_metrics, [*options.plan.targets, *options.allow_hosts])
     if options.remote_write:
         check_remote_write(options.remote_write)
+    check_room(options.folder.parent, options.workers)
     if options.web:
         check_port_free(options.web_port, "--web-port")
 
@@ -49,6 +56,17 @@ def check_remote_write(url: str) -> None:
         WriteRequests()
     except (BadReceiverError, MissingExtraError) as error:
         raise BadFlagError(f"--remote-write: {error}") from error
+
+
+def check_room(out: Path, workers: int) -> None:
+    """Raise `BadFlagError` unless a run's ledgers and artefacts fit where run folders are made."""
+    place = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
+    free, wanted = shutil.disk_usage(place).free, ARTEFACTS_BYTES + workers * GROWTH_BYTES
+    if free < wanted:
+        raise BadFlagError(
+            f"--out {out}: expected at least {wanted >> 20} MiB free for a run's books and artefacts, "
+            f"got {free / (1 << 20):.1f} MiB"
+        )
 
 
 def check_port_free(port: int, flag: str) -> None:

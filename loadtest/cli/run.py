@@ -30,7 +30,7 @@ from loadtest.judge.slo_syntax import parse
 from loadtest.judge.verdict import judge, settle
 from loadtest.measure.run_result import Arrivals, RunResult, Transactions
 from loadtest.plan.plan_file import Plan
-from loadtest.publish.run_folder import REPORT, RESULT, deliver, draw
+from loadtest.publish.run_folder import REPORT, RESULT, deliver, draw, rescue
 from loadtest.publish.step_summary import append_step_summary
 from loadtest.publish.summary import print_verdict
 from loadtest.run_audit import audit_folder
@@ -343,6 +343,7 @@ def _rewrite(result: RunResult, folder: Path) -> None:
     try:
         result.write(folder / RESULT)
     except OSError as error:
+        rescue(result, sys.stderr)
         raise RunError(
             f"{folder / RESULT} cannot be written ({error.strerror}): the verdict was {result.verdict}, "
             "but a result without its evidence is none"

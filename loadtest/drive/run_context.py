@@ -29,14 +29,26 @@ class RunContext:
     """The run folder; None keeps no books."""
     tracer: Tracer | None = None
     """Traces some of the requests; None traces none."""
+    trouble: OSError | None = None
+    """Why no books could be opened, if so."""
     _ledger: Ledger | None = None
 
     @property
     def ledger(self) -> Ledger | None:
-        """This worker's books, or None where the run keeps none."""
+        """This worker's books, or None where the run keeps none. Raises `OSError` where they cannot be kept."""
         if self._ledger is None and self.folder is not None:
-            self._ledger = Ledger(self.folder / "ledger", self.run_id, self.book)
+            try:
+                self._ledger = Ledger(self.folder / "ledger", self.run_id, self.book)
+            except OSError as error:
+                self.trouble = error
+                raise
         return self._ledger
+
+    @property
+    def why_no_books(self) -> str:
+        """Why orders can no longer be noted, in words; empty while they can."""
+        trouble = self.trouble or (self._ledger.trouble if self._ledger is not None else None)
+        return f"its ledger cannot be kept: {trouble.strerror}" if trouble is not None else ""
 
     def random(self, purpose: str) -> Random:
         """Random numbers for one purpose: the same in every run with the same seed and number of workers."""

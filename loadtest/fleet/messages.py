@@ -63,6 +63,13 @@ class Ack(msgspec.Struct, frozen=True, tag=True):
     number: int
 
 
+class Trouble(msgspec.Struct, frozen=True, tag=True):
+    """Worker to master, until the run is halted: I cannot go on, and why."""
+
+    run_id: str
+    reason: str
+
+
 class PackedEndpoint(msgspec.Struct, frozen=True, array_like=True):
     """`EndpointSecond` as it travels."""
 
@@ -103,7 +110,7 @@ class Report(msgspec.Struct, frozen=True, tag=True):
     exemplars: Annotated[list[Exemplar], Meta(max_length=MOST_REPORTED)] = []
 
 
-Message = Hello | Assign | Lease | Halt | Ack | Report
+Message = Hello | Assign | Lease | Halt | Ack | Trouble | Report
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 _encoder = msgspec.msgpack.Encoder()
 

@@ -8,9 +8,14 @@ kernel still owns the page and writes it back. (Losing power loses pages, but th
 The key of order `n` in book `b` of run `r` is `r:b:n`, so the file needs no keys at all: byte `n` is the state
 of order `n`. States only move forward: INTENT when the order is about to be sent, then ACKNOWLEDGED,
 REJECTED (the service said no), or UNKNOWN (no answer: it may or may not be stored).
+
+The file's blocks are reserved before they are mapped. A store into a hole of a sparse file, on a disk that has
+become full, is a SIGBUS, which ends the worker without a word; reserving fails as an `OSError` instead, before
+the order that nobody could keep books about is sent.
 """
 
 import mmap
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from enum import IntEnum
@@ -46,13 +51,22 @@ class Ledger:
         self._prefix = f"{run_id}:{self.path.name.removesuffix(SUFFIX)}:"
         self._next = 0
         self._capacity = 0
-        self._map = self._grow()
+        self.trouble: OSError | None = None
+        """Why no further order can be noted, once that is so."""
+        try:
+            self._map = self._grow()
+        except OSError:
+            self._file.close()
+            self.path.unlink(missing_ok=True)
+            raise
 
     def intend(self) -> tuple[int, str]:
-        """Note that an order is about to be sent; its number and its idempotency key."""
+        """Note that an order is about to be sent; its number and its idempotency key.
+
+        Raises `OSError` where the disk has no room for more books: the order must not be sent then.
+        """
         number = self._next
         if number == self._capacity:
-            self._map.close()
             self._map = self._grow()
         self._next = number + 1
         self._map[number] = OrderState.INTENT
@@ -71,8 +85,15 @@ class Ledger:
             self._file.close()
 
     def _grow(self) -> mmap.mmap:
+        """A longer map in place of the old one, which stays where it is when there is no room for that."""
+        try:
+            os.posix_fallocate(self._file.fileno(), self._capacity, GROWTH_BYTES)
+        except OSError as error:
+            self.trouble = error
+            raise
+        if self._capacity:
+            self._map.close()
         self._capacity += GROWTH_BYTES
-        self._file.truncate(self._capacity)
         return mmap.mmap(self._file.fileno(), self._capacity)
 
 

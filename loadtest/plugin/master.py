@@ -7,6 +7,7 @@ the run that was interrupted instead of beginning one.
 """
 
 import logging
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +24,7 @@ from loadtest.exit_codes import ExitCode
 from loadtest.fleet.checkpoint import Checkpoint, differences, interruption, restore
 from loadtest.fleet.coordinator import Coordinator, Phase
 from loadtest.fleet.merge import Merge
-from loadtest.fleet.messages import Hello, Message, Report
+from loadtest.fleet.messages import Hello, Message, Report, Trouble
 from loadtest.fleet.snapshot import progress, snapshot
 from loadtest.fleet.transport import send_to_worker
 from loadtest.judge.abort import AbortCondition, AbortDetector
@@ -34,7 +35,7 @@ from loadtest.measure.run_result import Audit, RunResult
 from loadtest.plan.plan_file import Plan
 from loadtest.plugin.checkpoints import CHECKPOINT_S, Checkpointer
 from loadtest.plugin.gauges import SERVICE_MEMORY, MemorySampler
-from loadtest.publish.run_folder import REPORT, deliver
+from loadtest.publish.run_folder import REPORT, deliver, rescue
 from loadtest.publish.step_summary import append_step_summary
 from loadtest.publish.summary import print_verdict
 from loadtest.run_info import run_info
@@ -131,6 +132,8 @@ class MasterRun:
                 self.coordinator.on_hello(worker, message)
             case Report():
                 self.coordinator.on_report(worker, message)
+            case Trouble():
+                self.coordinator.abort(f"{self.coordinator.name(worker)} cannot go on: {message.reason}")
             case _:
                 logger.warning("a worker sent %s, which only a master may", type(message).__name__)
 
@@ -247,6 +250,7 @@ class MasterRun:
         except OSError as error:
             self._undelivered = True
             logger.error("could not write the result: %s", error)
+            rescue(result, sys.stderr)
         if self.coordinator.aborted is not None and not self._pointless:
             self._checkpointer.save_end(self.coordinator.aborted)
         elif not self._undelivered:

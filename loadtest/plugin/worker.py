@@ -25,7 +25,7 @@ from loadtest.drive.run_context import run_context
 from loadtest.drive.serving import Serving, attach
 from loadtest.drive.start import ArrivalStream, Assignment
 from loadtest.drive.timer import system_timer
-from loadtest.fleet.messages import Ack, Assign, Halt, Hello, Lease, Message
+from loadtest.fleet.messages import Ack, Assign, Halt, Hello, Lease, Message, Trouble
 from loadtest.fleet.transport import send_to_master
 from loadtest.fleet.worker_report import Reporter
 from loadtest.measure.window import Window
@@ -166,6 +166,8 @@ class WorkerRun:
             self._say_hello()
         if part is None:
             return
+        if self._drain_by_ns is None and (trouble := run_context(self._environment).why_no_books):
+            send_to_master(self._runner, Trouble(self.run_id, trouble))
         if now_ns >= self._report_due_ns:
             self._report_due_ns = now_ns + REPORT_NS
             self._send_report(part, final=False)

@@ -5,9 +5,13 @@ report`). A file that cannot be written is logged and does not keep the others f
 """
 
 import logging
+import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
+
+import msgspec
 
 from loadtest.measure.hlog import write_hlog
 from loadtest.measure.regions import histogram_of
@@ -35,6 +39,22 @@ def deliver(result: RunResult, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     result.write(folder / RESULT)
     draw(result, folder)
+
+
+def rescue(result: RunResult, say: IO[str]) -> None:
+    """Keep a result that its run folder has no room for: in the system's folder for temporary files, or on `say`.
+
+    `say` is told where it is. Nothing is raised: this is the last resort.
+    """
+    try:
+        place = Path(tempfile.mkdtemp(prefix=f"{result.run.id}-")) / RESULT
+        result.write(place)
+        say.write(
+            f"the result was kept in {place}: draw its report with `singlesday report {place.parent}`\n"
+        )
+    except OSError:
+        say.write("the result fits nowhere; here it is:\n" + msgspec.json.encode(result).decode() + "\n")
+    say.flush()
 
 
 def draw(result: RunResult, folder: Path) -> None:

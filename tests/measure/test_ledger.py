@@ -1,5 +1,6 @@
 """The ledger: what was written survives, also the death of who wrote it."""
 
+import errno
 import signal
 import subprocess
 import sys
@@ -105,3 +106,31 @@ def test_a_state_that_no_ledger_writes_is_an_error_and_not_a_guess(tmp_path: Pat
     (tmp_path / "w1.ledger").write_bytes(b"\x02\x09")
     with pytest.raises(ValueError, match="9 is not a valid OrderState"):
         list(read_ledgers(tmp_path, "run"))
+
+
+def test_a_full_disk_is_an_error_and_what_was_noted_before_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loadtest.measure.ledger.GROWTH_BYTES", 4096)
+    ledger = Ledger(tmp_path, "run", "w1")
+    for _ in range(4096):
+        ledger.intend()
+
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    for _ in range(2):
+        with pytest.raises(OSError, match="No space left"):
+            ledger.intend()
+    assert ledger.trouble is not None
+    ledger.settle(4095, OrderState.ACKNOWLEDGED)  # its answer was still under way
+    ledger.close()
+    entries = list(read_ledgers(tmp_path, "run"))
+    assert (len(entries), entries[-1].state) == (4096, OrderState.ACKNOWLEDGED)
+
+
+def test_the_blocks_of_the_books_are_reserved_and_no_holes(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, "run", "w1")
+    assert ledger.path.stat().st_blocks * 512 >= GROWTH_BYTES
+    ledger.close()

@@ -6,6 +6,8 @@ killed master (`test_checkpoint.py`), a killed run that is resumed (`test_resume
 
 import contextlib
 import os
+import json
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -152,26 +154,45 @@ def hanging(service: Service) -> Iterator[None]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 KiB."""
+    """A file system of 16 MiB."""
     place = tmp_path / "small"
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(place)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(place)]
     if subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("mounting a small file system needs root")
     yield place
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-def test_a_full_disk_is_said_and_is_no_pass(small_disk: Path, tmp_path: Path) -> None:
+def fill(disk: Path) -> None:
+    """Write until there is no room for another block."""
+    with contextlib.suppress(OSError), (disk / "ballast").open("ab", buffering=0) as ballast:
+        while ballast.write(b"x" * 4096):
+            pass
+
+
+def test_a_disk_without_room_for_a_run_is_refused_before_any_traffic(small_disk: Path) -> None:
+    fill(small_disk)
+    command = [sys.executable, "-m", "loadtest.cli.main", "run", "smoke", "--out", str(small_disk / "runs")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == ExitCode.USAGE, done.stdout + done.stderr
+    assert "MiB free for a run's books and artefacts, got 0.0 MiB" in done.stderr
+    assert not (small_disk / "runs").exists()
+
+
+def test_a_disk_that_fills_up_meanwhile_loses_nothing_and_is_no_pass(
+    small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.setenv("TMPDIR", str(elsewhere))
     store = f"sqlite:///{tmp_path / 'orders.db'}"
-    command = [sys.executable, "-m", "loadtest.cli.main", "run", "smoke", "--duration", "4s"]
-    command += ["--peak-tps", "20", "--quiet", "--out", str(small_disk), "--store", store]
-    (small_disk / "ballast").write_bytes(
-        b"x" * 200_000
-    )  # leaves room for one result, not for a second beside it
-    done = subprocess.run(command, capture_output=True, text=True, timeout=90, env=os.environ)
-    assert done.returncode == ExitCode.INTERNAL_ERROR, done.stdout + done.stderr
-    assert "No space left" in done.stderr
-    assert not list(small_disk.glob("*/*.partial"))
-    assert RunResult.read(next(small_disk.glob("*/result.json"))).transactions.count > 0
-    assert "Traceback" not in done.stdout + done.stderr
+    run = Run(small_disk, "--peak-tps", "20", "--store", store)
+    run.wait_until(lambda: run.reached(1.0))
+    output, run._log = run.output, tmp_path / "unused"
+    fill(small_disk)
+    code = run.process.wait(60)
+    assert code == ExitCode.INTERNAL_ERROR, output
+    assert not list(small_disk.glob("runs/*/*.partial"))
+    (kept,) = elsewhere.glob("*/result.json")
+    assert RunResult.read(kept).transactions.count > 0
