@@ -125,45 +125,6 @@ async def measure(load: Load) -> Measured:
     )
 
 
-class _SlowClient(asyncio.Protocol):
-    """Sends the head of an order and then a byte of its body now and again; connects anew when cut off."""
-
-    HEAD = (
-        b"POST /orders HTTP/1.1\r\nHost: b\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n"
-    )
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport: asyncio.Transport = transport  # type: ignore[assignment]  # uvloop has its own class
-        self.transport.write(self.HEAD)
-
-
-async def dribble(port: int, clients: int) -> None:
-    """Keep so many slow clients connected until cancelled; each sends two bytes a second."""
-    loop = asyncio.get_running_loop()
-    slow: list[_SlowClient] = []
-    try:
-        while True:
-            slow = [client for client in slow if not client.transport.is_closing()]
-            for client in slow:
-                client.transport.write(b" ")
-            for _ in range(min(200, clients - len(slow))):
-                slow.append((await loop.create_connection(_SlowClient, "127.0.0.1", port))[1])
-            await asyncio.sleep(0.5 if len(slow) == clients else 0.01)
-    finally:
-        for client in slow:
-            client.transport.abort()
-
-
-async def measure_beside(load: Load, slow_clients: int, settle_s: float) -> Measured:
-    """Measure a load while slow clients hold connections open."""
-    dribbling = asyncio.create_task(dribble(load.port, slow_clients))
-    await asyncio.sleep(settle_s)
-    measured = await measure(load)
-    dribbling.cancel()
-    await asyncio.gather(dribbling, return_exceptions=True)
-    return measured
-
-
 async def _pace(run: _Run, began: float) -> None:
     interval = 1 / run.load.rate_per_s
     due = began

@@ -25,7 +25,8 @@ from typing import NamedTuple
 import psutil
 import uvloop
 
-from benchmarks.service.load import Load, Measured, measure, measure_beside
+from benchmarks.service.load import Load, Measured, measure
+from benchmarks.service.slow_clients import slow_clients
 from target_service.orders import OrderIds, Purchase, draft_order
 from target_service.store.sqlite_batch import apply_purchases
 from target_service.store.sqlite_schema import connect, prepare
@@ -33,6 +34,7 @@ from target_service.store.sqlite_schema import connect, prepare
 CONNECTIONS = 64
 OVERLOAD = 10
 SLOW_CLIENTS = 2000
+SETTLE_S = 1.0
 SCRAPE_EVERY_S = 0.1
 
 
@@ -150,9 +152,10 @@ def one_round(folder: Path, seconds: float) -> dict[str, float]:
         figures["p99 at half load with a scrape every 100 ms, ms"] = paced(
             running, half, seconds, scrape=True
         )
-        load = Load(running.port, CONNECTIONS, seconds, half)
-        beside = uvloop.run(measure_beside(load, SLOW_CLIENTS, settle_s=1.0))
-        figures[f"p99 at half load beside {SLOW_CLIENTS} slow clients, ms"] = beside.quantile_ms(0.99)
+        with slow_clients(running.port, SLOW_CLIENTS):
+            time.sleep(SETTLE_S)
+            beside = paced(running, half, seconds, scrape=False)
+        figures[f"p99 at half load beside {SLOW_CLIENTS} slow clients, ms"] = beside
     with service(folder, workers=2) as running:
         two, _ = saturate(running, seconds)
     bare = bare_sqlite(folder, seconds)

@@ -1,6 +1,7 @@
 """Reading a request's body: its type, its size, its time, and strictly what the type allows."""
 
 import asyncio
+import random
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,6 +20,9 @@ from target_service.schema import (
 MAX_BODY_BYTES = 64 * 1024
 BODY_DEADLINE_S = web.AppKey("body_deadline_s", float)
 """How long a body may take to arrive, in seconds."""
+DEADLINE_SPREAD = 0.1
+"""By how much of it a deadline may be shortened at random, so that a crowd that came at one instant is not cut off,
+and does not come back, at one instant."""
 
 T = TypeVar("T")
 
@@ -29,7 +33,10 @@ async def read_json(request: web.Request) -> bytes:
     try:
         if request.content.is_eof():
             return await request.read()
-        async with asyncio.timeout(request.app[BODY_DEADLINE_S]):
+        async with asyncio.timeout(_deadline_s(request)):
+            if request.content_length is not None:
+                # Sleep until all of it is there: `read` alone would wake for every byte of a client that dribbles.
+                await request.content.wait_eof()
             return await request.read()
     except TimeoutError:
         raise ProblemError(problem.BODY_TIMEOUT, "the rest of the body did not come", close=True) from None
@@ -37,6 +44,10 @@ async def read_json(request: web.Request) -> bytes:
         raise _too_large() from None
     except web.PayloadAccessError as error:
         raise ProblemError(problem.BAD_REQUEST, f"the body is malformed: {error}", close=True) from None
+
+
+def _deadline_s(request: web.Request) -> float:
+    return request.app[BODY_DEADLINE_S] * (1 - DEADLINE_SPREAD * random.random())  # noqa: S311 - no secret
 
 
 def _check_head(request: web.Request) -> None:

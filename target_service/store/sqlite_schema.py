@@ -20,9 +20,11 @@ throughput, small enough that the fold stays below a few tens of milliseconds.""
 
 CACHE_KIB = 4096
 """SQLite's page cache of one connection. Every order adds pages that are not looked at again, so any cache fills
-up; this one is full after about 30,000 orders, and memory is flat from then on, as a soak's `drift == 0` expects.
-More is not faster, since what falls out is still in the kernel's page cache: with random keys, 400,000 orders in
-batches of 64, caches of 2, 4, 8 and 64 MiB all made 33,000 to 38,000 orders a CPU-second."""
+up; this one is full before 54,000 orders, and memory is flat from then on, as a soak's `drift == 0` expects. More is
+hardly faster, since what falls out is still in the kernel's page cache. Orders a CPU-second with random keys, on a
+machine others used too: in batches of 64, the last 100,000 of 400,000 orders, 2, 4 and 8 MiB made 34,300 to 34,700,
+34,300 to 34,800 and 33,100 to 33,800; the last 200,000 of 800,000, 2, 8 and 64 MiB made 29,400, 32,300 and 28,500.
+Only batches of 512 gain: 31,200, 34,100 and 38,400 with 2, 8 and 64 MiB."""
 
 
 def _orders_table(name: str, run_check: str) -> tuple[str, ...]:

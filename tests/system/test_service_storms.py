@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.service.load import Load, Measured, dribble, measure
-from tests.target_service.service_process import Service, running
+from benchmarks.service.load import Load, measure
+from benchmarks.service.slow_clients import slow_clients
+from tests.target_service.buyers import wait_until
+from tests.target_service.service_process import running
 
 STOCK = 1000
 
@@ -43,16 +45,9 @@ def test_a_storm_of_one_key_makes_one_order(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_clients_that_dribble_take_nobodys_place(tmp_path: Path) -> None:
-    async def scenario(service: Service) -> Measured:
-        dribbling = asyncio.create_task(dribble(service.address[1], clients=300))
-        while await asyncio.to_thread(service.metric, "orders_in_flight") < 300:
-            await asyncio.sleep(0.05)
-        measured = await measure(Load(service.address[1], connections=4, seconds=2, rate_per_s=100))
-        dribbling.cancel()
-        await asyncio.gather(dribbling, return_exceptions=True)
-        return measured
-
-    with running(tmp_path, "--most-in-flight", "64") as service:
-        measured = asyncio.run(scenario(service))
+    with running(tmp_path, "--most-in-flight", "64") as service, slow_clients(service.address[1], 300):
+        wait_until(lambda: service.metric("orders_in_flight") >= 300)
+        load = Load(service.address[1], connections=4, seconds=2, rate_per_s=100)
+        measured = asyncio.run(measure(load))
     assert measured.refused == 0
     assert measured.created > 100
