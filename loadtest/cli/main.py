@@ -389,7 +389,7 @@ def schema() -> None:
 def _play(options: "RunOptions", out: Console) -> int:
     """Run, and say in a sentence why there is no verdict if there is none."""
     from loadtest.cli import run as runner  # noqa: PLC0415 - gevent and Locust take a second to import
-    from loadtest.cli.stored_books import StoreError  # noqa: PLC0415
+    from loadtest.stored_books import StoreError  # noqa: PLC0415
 
     try:
         return int(runner.run(options, out))

@@ -5,9 +5,6 @@ killed master (`test_checkpoint.py`), a killed run that is resumed (`test_resume
 """
 
 import contextlib
-import os
-import json
-import signal
 import sqlite3
 import subprocess
 import sys
