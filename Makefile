@@ -30,8 +30,8 @@ test: $(READY) ## All tests
 test-fast: $(READY) ## Tests without the slow ones
 	$(BIN)/python -m pytest -q -m "not slow"
 
-drill: $(READY) ## The long drills: a thousand kills and two hundred power cuts of the service
-	$(BIN)/python -m tests.target_service.drills --kills 1000 --power-cuts 200
+drill: $(READY) ## The long drills: kills, power cuts, PostgreSQL crashes, crowds (about an hour)
+	$(BIN)/python -m tests.target_service.long_drills
 
 lint: $(READY) ## ruff and mypy --strict
 	$(BIN)/ruff check .

@@ -1,20 +1,16 @@
 """Drills: the service is killed, or loses power, again and again under load; then its books are read.
 
-`python -m tests.target_service.drills --kills 1000 --power-cuts 200` is the long version of what the system
-tests do with a few rounds.
+`make drill` plays the long version of what the system tests do with a few rounds (`long_drills`).
 """
 
-import argparse
-import contextlib
 import random
 import shutil
 import signal
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 
 from tests.target_service.buyers import Buyers, stored_keys, unbalanced_products, wait_until
@@ -36,18 +32,30 @@ class Outcome:
     duplicated: int = 0
     unbalanced: list[tuple[int, int, int]] = field(default_factory=list)
 
+    @property
+    def ready_p99_s(self) -> float:
+        """From a start to `ready`: 99 of 100 took no longer. Seconds."""
+        return sorted(self.ready_s)[max(0, ceil(len(self.ready_s) * 0.99) - 1)]
+
+    @property
+    def kept(self) -> bool:
+        """Whether every acknowledged order is stored, once, and stock agrees with orders."""
+        return bool(self.acknowledged) and not (self.lost or self.duplicated or self.unbalanced)
+
     def audit(self, folder: Path) -> None:
-        """Compare what was acknowledged with what is stored."""
-        stored = stored_keys(folder)
+        """Compare what was acknowledged with what the SQLite file in `folder` holds."""
+        self.compare(stored_keys(folder), unbalanced_products(folder))
+
+    def compare(self, stored: list[tuple[str, str]], unbalanced: list[tuple[int, int, int]]) -> None:
+        """Compare what was acknowledged with what is stored: (key, order) rows, products that do not add up."""
         self.duplicated = len(stored) - len({key for key, _ in stored})
         self.lost = sorted(set(self.acknowledged.items()) - set(stored))
-        self.unbalanced = unbalanced_products(folder)
+        self.unbalanced = unbalanced
 
     def __str__(self) -> str:
-        late = sorted(self.ready_s)[int(len(self.ready_s) * 0.99) - 1]
         return (
             f"{self.rounds} rounds, {len(self.acknowledged)} acknowledged, {len(self.lost)} lost,"
-            f" {self.duplicated} duplicated, {len(self.unbalanced)} unbalanced, ready p99 {late:.2f} s"
+            f" {self.duplicated} duplicated, {len(self.unbalanced)} unbalanced, ready p99 {self.ready_p99_s:.2f} s"
         )
 
 
@@ -55,8 +63,10 @@ def kill_drill(
     folder: Path,
     rounds: int,
     seed: int = 0,
+    *,
     after_kill: Callable[[Path], None] = lambda _: None,
     store: str | None = None,
+    progress: Callable[[Outcome], None] = lambda _: None,
     **environment: str,
 ) -> Outcome:
     """Kill the whole service under load `rounds` times at random moments; returns what was found then."""
@@ -74,6 +84,7 @@ def kill_drill(
         after_kill(folder)
         outcome.rounds += 1
         outcome.acknowledged |= buyers.acknowledged
+        progress(outcome)
     with running(folder, store=store, **environment) as service:
         assert service.order("after").status == 201
         service.stop()
@@ -111,38 +122,22 @@ def cut_power(folder: Path) -> None:
     (folder / "orders.db-shm").unlink(missing_ok=True)
 
 
-def power_drill(folder: Path, rounds: int, seed: int = 0, synchronous: str = "FULL") -> Outcome:
+def power_drill(
+    folder: Path,
+    rounds: int,
+    seed: int = 0,
+    synchronous: str = "FULL",
+    progress: Callable[[Outcome], None] = lambda _: None,
+) -> Outcome:
     """Cut the power under load `rounds` times; returns what was found then."""
     shim = power_shim(folder)
     return kill_drill(
         folder,
         rounds,
         seed,
-        cut_power,
-        f"sqlite:///{folder}/orders.db?synchronous={synchronous}",
+        after_kill=cut_power,
+        store=f"sqlite:///{folder}/orders.db?synchronous={synchronous}",
+        progress=progress,
         LD_PRELOAD=str(shim),
         POWER_PREFIX=f"{folder}/orders.db",
     )
-
-
-def main() -> int:
-    """Run the long drills; returns 1 if any promise was broken."""
-    parser = argparse.ArgumentParser(prog="drills", description=__doc__)
-    parser.add_argument("--kills", type=int, default=1000)
-    parser.add_argument("--power-cuts", type=int, default=200)
-    arguments = parser.parse_args()
-    broken = 0
-    for name, drill, rounds in (
-        ("kill -9", kill_drill, arguments.kills),
-        ("power cut", power_drill, arguments.power_cuts),
-    ):
-        with contextlib.ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="orders-drill-")))
-            outcome = drill(folder, rounds)
-            sys.stdout.write(f"{name}: {outcome}\n")
-            broken += bool(outcome.lost or outcome.duplicated or outcome.unbalanced)
-    return min(1, broken)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
