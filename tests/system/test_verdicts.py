@@ -111,9 +111,8 @@ def test_a_sustained_breach_aborts_the_run_within_two_seconds_12(doomed: Service
 def test_a_signal_during_the_probe_ends_it_at_once_12(tmp_path: Path) -> None:
     run = Run(tmp_path, "--peak-tps", "auto")
     run.wait_until(lambda: run.child("loadtest.cli.probe"))
-    began_s = time.monotonic()
     ended = signalled(run, lambda: True)
-    assert time.monotonic() - began_s < 4, "it waited for the probe"
+    assert "At full speed" not in ended.output, "it waited for the probe"
     assert ended.code == ExitCode.ABORTED, ended.output
     assert_artefacts(ended)
 
