@@ -124,6 +124,31 @@ def test_a_signal_while_workers_are_awaited_is_12(tmp_path: Path) -> None:
     assert_artefacts(ended)
 
 
+RAMP = PLAN.replace('curve = "constant"', 'knots = [["0s", 0.1], ["1.5s", 1.0], ["3s", 1.0]]')
+
+
+@pytest.mark.parametrize("at_s", [0.5, 2.0], ids=["on the ramp", "at the peak"])
+def test_a_signal_under_load_is_12_and_the_orders_until_then_are_audited(at_s: float, tmp_path: Path) -> None:
+    run = Run(tmp_path, "--peak-tps", "40", plan=RAMP)
+    ended = signalled(run, lambda: run.reached(at_s))
+    assert ended.code == ExitCode.ABORTED, ended.output
+    assert ended.result.audit is not None
+    assert ended.result.audit.acknowledged == ended.result.audit.stored > 0
+    assert_artefacts(ended)
+
+
+def test_a_signal_once_the_result_is_written_changes_no_verdict(tmp_path: Path) -> None:
+    ended = calm(_signalled_at_the_end, tmp_path)
+    assert ended.code == ExitCode.PASS, ended.output
+    assert ended.result.audit is not None
+    assert_artefacts(ended)
+
+
+def _signalled_at_the_end(out: Path) -> Ended:
+    run = Run(out, "--peak-tps", "20")
+    return signalled(run, lambda: run.reached(0.5) and (run.folder / "junit.xml").exists())
+
+
 def test_a_signal_while_the_last_answers_are_awaited_is_12_and_cancels_them(
     doomed: Service, tmp_path: Path
 ) -> None:
