@@ -11,11 +11,11 @@ import argparse
 import contextlib
 import importlib.util
 import json
+import multiprocessing
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -113,23 +113,24 @@ def _purchase(ids: OrderIds, n: int) -> Purchase:
     return Purchase("bench", f"key-{n}", (order,), quantities)
 
 
-def scraped(url: str, stop: threading.Event) -> None:
-    """Scrape until told to stop."""
-    while not stop.wait(SCRAPE_EVERY_S):
+def scraped(url: str, seconds: float) -> None:
+    """Scrape for a while."""
+    ends_s = time.monotonic() + seconds
+    while time.monotonic() < ends_s:
+        time.sleep(SCRAPE_EVERY_S)
         with urllib.request.urlopen(f"{url}/metrics") as answer:  # noqa: S310 - our own loopback
             answer.read()
 
 
 def paced(running: Running, rate_per_s: float, seconds: float, scrape: bool) -> float:
     """The p99 of the latency at a rate, in milliseconds, with or without a scrape every 100 ms."""
-    stop = threading.Event()
-    scraper = threading.Thread(target=scraped, args=(running.admin_url, stop))
+    # A process of its own: a thread would take turns with the load, and be measured itself.
+    scraper = multiprocessing.get_context("spawn").Process(target=scraped, args=(running.admin_url, seconds))
     if scrape:
         scraper.start()
     measured = uvloop.run(measure(Load(running.port, CONNECTIONS, seconds, rate_per_s)))
-    stop.set()
     if scrape:
-        scraper.join()
+        scraper.join(seconds + 10)
     return measured.quantile_ms(0.99)
 
 

@@ -1,6 +1,6 @@
 """What a scrape every 100 ms does to the service's p99: rounds with and without, alternating on one service.
 
-    python -m benchmarks.service.scrape [--rounds 10] [--seconds 3] [--load 0.5]
+    python -m benchmarks.service.scrape [--rounds 10] [--seconds 3] [--load 0.5] [--folder /dev/shm]
 
 Each round measures both, in turns as to which is first, at a share of what the service was found to do; the ratio of
 each round's two p99s is what counts, shown as the median and its spread.
@@ -20,9 +20,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--load", type=float, default=0.5)
+    parser.add_argument(
+        "--folder", help="where the store is; on a memory disk the disk's own pauses are left out"
+    )
     arguments = parser.parse_args()
     ratios: list[float] = []
-    with tempfile.TemporaryDirectory(prefix="orders-scrape-") as folder, service(Path(folder)) as running:
+    with (
+        tempfile.TemporaryDirectory(prefix="orders-scrape-", dir=arguments.folder) as folder,
+        service(Path(folder)) as running,
+    ):
         rate_per_s = saturate(running, arguments.seconds)[0].per_s * arguments.load
         for number in range(arguments.rounds):
             p99_ms = {
