@@ -125,9 +125,12 @@ def scraped(url: str, seconds: float) -> None:
 def paced(running: Running, rate_per_s: float, seconds: float, scrape: bool) -> float:
     """The p99 of the latency at a rate, in milliseconds, with or without a scrape every 100 ms."""
     # A process of its own: a thread would take turns with the load, and be measured itself.
-    scraper = multiprocessing.get_context("spawn").Process(target=scraped, args=(running.admin_url, seconds))
+    scraper = multiprocessing.get_context("spawn").Process(
+        target=scraped, args=(running.admin_url, seconds + SETTLE_S)
+    )
     if scrape:
         scraper.start()
+        time.sleep(SETTLE_S)  # while Python starts
     measured = uvloop.run(measure(Load(running.port, CONNECTIONS, seconds, rate_per_s)))
     if scrape:
         scraper.join(seconds + 10)
