@@ -195,6 +195,28 @@ class Response:
         """Hand the outcome to the recorder."""
         recorder.record(outcome, self.error, self, context)
 
+    @property
+    def status(self) -> str:
+        """`status_code` as text, as FastHttpUser has it."""
+        return str(self.status_code)
+
+    @property
+    def stream(self) -> Self:
+        """What `read` and `readline` are called on elsewhere: the response itself."""
+        return self
+
+    def isclosed(self) -> bool:
+        """Whether the whole body has been received."""
+        return True
+
+    def read(self, length: int | None = None) -> bytes:  # noqa: ARG002 - what a stream has
+        """What has not been read yet: nothing, except of a stream."""
+        return b""
+
+    def readline(self) -> bytes:
+        """The next line of a stream; b"" of any other response, which has been read."""
+        return b""
+
     def release(self) -> None:
         """Let go of the connection, if the response still holds one."""
 
@@ -303,6 +325,23 @@ class StreamedResponse(Response):
             for start in range(0, len(piece), chunk_size):
                 yield decoded_if_utf8(piece[start : start + chunk_size], decode_content)
 
+    def isclosed(self) -> bool:
+        """Whether the whole body has been received."""
+        return self._connection is None
+
+    def read(self, length: int | None = None) -> bytes:
+        """The next `length` bytes, as sent; fewer at the end; with None, all that are left. May raise `OSError`."""
+        while (length is None or len(self._content or b"") < length) and self._receive():
+            pass
+        return self._take(length)
+
+    def readline(self) -> bytes:
+        """Up to the next CR LF, which is included; b"" if there is none any more, as in FastHttpUser."""
+        while (end := (self._content or b"").find(b"\r\n")) < 0:
+            if not self._receive():
+                return b""
+        return self._take(end + 2)
+
     def release(self) -> None:
         """Let go of the connection; a body that was not read to its end closes it."""
         connection, self._connection = self._connection, None
@@ -313,6 +352,24 @@ class StreamedResponse(Response):
 
     def __del__(self) -> None:
         self.release()
+
+    def _receive(self) -> bool:
+        """Put the next piece to what has not been read; False, and the connection is free, at the end."""
+        piece = b""
+        try:
+            if self._connection is not None:
+                piece = self._connection.read_more()
+        finally:
+            if not piece:
+                self.release()
+        self._content = (self._content or b"") + piece
+        return bool(piece)
+
+    def _take(self, length: int | None) -> bytes:
+        unread = self._content or b""
+        taken = unread if length is None else unread[:length]
+        self._content = unread[len(taken) :]
+        return taken
 
     def _pieces(self) -> Iterator[bytes]:
         try:

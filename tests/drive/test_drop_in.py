@@ -52,6 +52,7 @@ def route(head: bytes, body: bytes) -> bytes:
         "/cookie": response_bytes(
             b"x", headers=["Set-Cookie: session=abc; Path=/", "Set-Cookie: b=2; Path=/"]
         ),
+        "/crlf": response_bytes(b"one\r\ntwo and more\r\nlast"),
         "/lines": response_bytes(b"one\ntwo\n\nthree"),
         "/moved": response_bytes(b"", "302 Found", ["Location: /json?from=moved"]),
         "/relative": response_bytes(b"", "301 Moved Permanently", ["Location: text"]),
@@ -251,7 +252,20 @@ def streams(user: Any) -> Any:
     lines = list(client.iter_lines("/lines"))
     response = client.get("/bytes", stream=True)
     pieces = b"".join(response.iter_content(chunk_size=100, decode_content=False))
-    return [lines, pieces, client.get("/json").json()]
+    by_hand = client.get("/crlf", stream=True)
+    read = [by_hand.status, by_hand.readline(), by_hand.read(3), by_hand.readline(), by_hand.readline()]
+    read += [by_hand.read(), by_hand.read(), by_hand.isclosed()]
+    from_stream = client.get("/bytes", stream=True).stream.read(10)
+    whole = client.get("/text")
+    nothing = [whole.read(), whole.readline(), whole.isclosed()]
+    return [
+        lines,
+        pieces,
+        [bytes(part) if isinstance(part, bytearray) else part for part in read],
+        bytes(from_stream),
+        nothing,
+        client.get("/json").json(),
+    ]
 
 
 def an_unreachable_host(user: Any) -> Any:

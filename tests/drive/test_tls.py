@@ -1,5 +1,6 @@
 """TLS against a real server with a certificate of its own: verified by default, resumed, named errors."""
 
+import contextlib
 import socket
 import ssl
 import subprocess
@@ -138,6 +139,44 @@ def test_the_next_connection_resumes_the_session(
     for _ in range(3):
         assert session.get("/close").ok
     assert server.resumed == [False, True, True]
+
+
+def tunnel(connection: ServedConnection) -> None:
+    """A proxy that does what CONNECT asks for."""
+    authority = connection.read_request().split(b" ")[1].decode()
+    host, _, port = authority.rpartition(":")
+    client: Any = connection._sock
+    with socket.create_connection((host, int(port))) as upstream:
+        connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        threading.Thread(target=pass_on, args=(upstream, client), daemon=True).start()
+        pass_on(client, upstream)
+
+
+def pass_on(source: socket.socket, sink: socket.socket) -> None:
+    """Bytes from one socket to the other until either ends."""
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+
+
+def test_a_tunnel_through_a_proxy_is_verified_and_kept_open(
+    session_to: MakeSession, server: TlsServer, trusting: Callable[[], ssl.SSLContext]
+) -> None:
+    with ScriptedServer(tunnel) as proxy:
+        session = session_to(
+            f"https://localhost:{server.port}",
+            ssl_context_factory=trusting,
+            proxy=("127.0.0.1", proxy.port),
+        )
+        assert session.post("/echo", data=BIG).content == BIG
+        assert session.post("/echo", data=b"again").content == b"again"
+        assert proxy.connections == 1
+    assert proxy.requests == [
+        f"CONNECT localhost:{server.port} HTTP/1.1\r\nHost: localhost:{server.port}\r\n\r\n".encode()
+    ]
+    assert server.names == ["localhost"]
+    assert server.protocols == ["http/1.1"]
 
 
 def test_a_server_without_tls_is_a_tls_error(session_to: MakeSession, outcomes: list[Outcome]) -> None:
