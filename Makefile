@@ -30,7 +30,7 @@ test: $(READY) ## All tests
 test-fast: $(READY) ## Tests without the slow ones
 	$(BIN)/python -m pytest -q -m "not slow"
 
-drill: $(READY) ## The long drills: kills, power cuts, PostgreSQL crashes, crowds (about an hour)
+drill: $(READY) ## The long drills: kills, power cuts, PostgreSQL crashes, crowds (about a quarter of an hour)
 	$(BIN)/python -m tests.target_service.long_drills
 
 lint: $(READY) ## ruff and mypy --strict
