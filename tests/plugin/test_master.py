@@ -7,32 +7,43 @@ import pytest
 from locust.env import Environment
 
 from loadtest.exit_codes import ExitCode
+from loadtest.fleet.messages import Trouble
 from loadtest.measure.run_result import RunResult
 from loadtest.plan.plan_file import Plan
 from loadtest.plugin.master import MasterRun
 
 
+def master_run(folder: Path) -> MasterRun:
+    environment = Environment(host="http://127.0.0.1:1")
+    runner = environment.create_local_runner()
+    return MasterRun(environment, runner, Plan.load("smoke"), [], [], folder=folder, workers=1)
+
+
+def await_result(run: MasterRun) -> RunResult:
+    with gevent.Timeout(5):
+        while not run.over:
+            gevent.sleep(0.01)
+    return RunResult.read(run.folder / "result.json")
+
+
+def test_a_worker_in_trouble_ends_the_run_and_says_why(tmp_path: Path) -> None:
+    run = master_run(tmp_path / "run")
+    run.on_message("w1", Trouble("another run", "nothing to do with this one"))
+    run.on_message("w1", Trouble(run.info.id, "its ledger cannot be kept: No space left on device"))
+    written = await_result(run)
+    assert written.exit_code == ExitCode.ABORTED
+    assert "its ledger cannot be kept: No space left on device" in written.validity.reasons[0]
+
+
 def test_a_defect_ends_the_run_and_its_books_are_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    environment = Environment(host="http://127.0.0.1:1")
-    run = MasterRun(
-        environment,
-        environment.create_local_runner(),
-        Plan.load("smoke"),
-        [],
-        [],
-        folder=tmp_path / "run",
-        workers=1,
-    )
+    run = master_run(tmp_path / "run")
 
     def broken() -> None:
         raise RuntimeError("a tick that cannot be")
 
     monkeypatch.setattr(run.coordinator, "tick", broken)
-    with gevent.Timeout(5):
-        while not run.over:
-            gevent.sleep(0.01)
-    written = RunResult.read(tmp_path / "run" / "result.json")
+    written = await_result(run)
     assert written.exit_code == ExitCode.ABORTED
     assert "a tick that cannot be" in written.validity.reasons[0]
