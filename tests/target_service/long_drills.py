@@ -13,11 +13,13 @@ from typing import NamedTuple
 
 from tests.contract.postgres_server import postgres_server
 from tests.target_service.drills import Outcome, kill_drill, power_drill
+from tests.target_service.fuzz_drill import fuzz_drill
 from tests.target_service.postgres_drill import restart_drill
 from tests.target_service.storm_drill import Storm, crowd_drill, duplicate_drill
 
 READY_S = 1.0
 UNITS = 1000
+GROWTH_MB = 1.0
 _SAY_EVERY_S = 10.0
 
 
@@ -60,12 +62,19 @@ def _duplicates(folder: Path, rounds: int) -> bool:
     return storm.stored == 1
 
 
+def _bent_bodies(folder: Path, rounds: int) -> bool:
+    fuzzed = fuzz_drill(folder, rounds)
+    _say(f"{fuzzed}")
+    return fuzzed.grown_mb <= GROWTH_MB
+
+
 DRILLS = {
     "kills": Drill(1000, _kills),
     "power-cuts": Drill(200, _power_cuts),
     "postgres-restarts": Drill(200, _postgres_restarts),
     "crowd": Drill(100_000, _crowd),
     "duplicates": Drill(1_000_000, _duplicates),
+    "bent-bodies": Drill(100_000, _bent_bodies),
 }
 
 
