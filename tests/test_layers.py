@@ -8,6 +8,17 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FOR_ALL = {"records", "clock", "exit_codes", "__init__"}
+WIRED = {
+    "run_info",
+    "run_audit",
+    "stored_books",
+    "plan",
+    "measure",
+    "drive",
+    "fleet",
+    "judge",
+    "publish",
+}
 MAY_IMPORT = {
     "plan": set[str](),
     "measure": set[str](),
@@ -21,29 +32,8 @@ MAY_IMPORT = {
     "run_info": {"plan", "measure", "judge"},
     "stored_books": {"judge"},
     "run_audit": {"measure", "judge", "stored_books"},
-    "plugin": {
-        "run_info",
-        "run_audit",
-        "stored_books",
-        "plan",
-        "measure",
-        "drive",
-        "fleet",
-        "judge",
-        "publish",
-    },
-    "cli": {
-        "run_info",
-        "run_audit",
-        "stored_books",
-        "plan",
-        "measure",
-        "drive",
-        "fleet",
-        "judge",
-        "publish",
-        "plugin",
-    },
+    "plugin": WIRED,
+    "cli": WIRED | {"plugin"},
     "locustfile": {"plugin", "scenarios"},
 }
 """What a part of `loadtest` may import from other parts, besides what everything may."""

@@ -11,12 +11,13 @@ from datetime import timedelta
 from pathlib import Path
 
 from loadtest.cli.run import RunOptions
-from loadtest.cli.settings import SQLITE, RunSettings, SettingsError, held, read_settings, without_password
+from loadtest.cli.settings import RunSettings, SettingsError, held, read_settings, without_password
 from loadtest.fleet import checkpoint as checkpoints
 from loadtest.fleet.checkpoint import Checkpoint, CheckpointError
 from loadtest.measure.run_result import RunResult
 from loadtest.plan.plan_file import Plan
 from loadtest.publish.run_folder import RESULT
+from loadtest.stored_books import SQLITE
 
 
 class ResumeError(ValueError):

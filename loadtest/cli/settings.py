@@ -16,9 +16,9 @@ import msgspec
 from msgspec import Meta
 
 from loadtest.measure.whole_file import write_durably
+from loadtest.stored_books import SQLITE
 
 SETTINGS = "run.json"
-SQLITE = "sqlite:///"
 VERSION = 1
 _PASSWORD = re.compile(
     r"(?<=://)([^:/?#@]*):[^/?#]*@|(?<=[?&])(?:[a-z]*password|passfile)=[^&#]*", re.IGNORECASE

@@ -10,14 +10,8 @@ from typing import IO
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[str]]:
     """A UTF-8 text file beside `path`, renamed into place at the end. Raises `OSError`, leaving nothing behind."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("w", encoding="utf-8", newline="\n") as file:
-            yield file
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)  # on a full disk the next file may need its place
-        raise
+    with _put_in_place(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
+        yield file
 
 
 def write_whole(text: str, path: Path) -> None:
@@ -31,18 +25,24 @@ def write_durably(data: bytes, path: Path) -> None:
 
     For what must outlive the machine's sudden end too: the file and its name are synchronised.
     """
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
+    with _put_in_place(path) as partial, partial.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+@contextmanager
+def _put_in_place(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to, which becomes `path` at the end; after an `OSError` neither is there anew."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        yield partial
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)  # on a full disk the next file may need its place
+        raise

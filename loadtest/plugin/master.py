@@ -243,6 +243,7 @@ class MasterRun:
         result.run.duration_s = self.coordinator.scheduled_to_ns / NS_PER_S
         self.result = judge(result, self.slos, aborted=self.coordinator.aborted)
         self._write(self.result)
+        self._settle_books()
 
     def _write(self, result: RunResult) -> None:
         try:
@@ -251,6 +252,9 @@ class MasterRun:
             self._undelivered = True
             logger.error("could not write the result: %s", error)
             rescue(result, sys.stderr)
+
+    def _settle_books(self) -> None:
+        """Keep the books of a run that can be gone on with; remove those of one that has ended."""
         if self.coordinator.aborted is not None and not self._pointless:
             self._checkpointer.save_end(self.coordinator.aborted)
         elif not self._undelivered:

@@ -123,8 +123,8 @@ class Observer:
 
 
 def _planned_tps(run: MasterRun) -> float:
-    waiting = run.coordinator.phase is Phase.WAITING
-    return 0.0 if waiting else run.planned_tps(run.coordinator.offset_ns / 1e9)
+    playing = not run.over and run.coordinator.phase is not Phase.WAITING
+    return run.planned_tps(run.coordinator.offset_ns / 1e9) if playing else 0.0
 
 
 def _phase(run: MasterRun) -> str:

@@ -7,10 +7,12 @@ import pytest
 from locust.env import Environment
 
 from loadtest.exit_codes import ExitCode
+from loadtest.fleet.checkpoint import CHECKPOINT
 from loadtest.fleet.messages import Trouble
 from loadtest.measure.run_result import RunResult
 from loadtest.plan.plan_file import Plan
 from loadtest.plugin.master import MasterRun
+from loadtest.plugin.observe import Observer
 
 
 def master_run(folder: Path) -> MasterRun:
@@ -33,6 +35,27 @@ def test_a_worker_in_trouble_ends_the_run_and_says_why(tmp_path: Path) -> None:
     written = await_result(run)
     assert written.exit_code == ExitCode.ABORTED
     assert "its ledger cannot be kept: No space left on device" in written.validity.reasons[0]
+
+
+def test_nothing_is_planned_any_more_once_a_run_is_over(tmp_path: Path) -> None:
+    run = master_run(tmp_path / "run")
+    run.coordinator.abort("enough")
+    await_result(run)
+    monitored = Observer(lambda: run, lambda _: False).reading()
+    assert monitored is not None
+    assert monitored.planned_tps == 0
+
+
+def test_what_is_noted_afterwards_leaves_the_saved_books_as_they_are(tmp_path: Path) -> None:
+    run = master_run(tmp_path / "run")
+    run.coordinator.abort("enough")
+    await_result(run)
+    run._ticker.join(5)
+    saved = run.folder / CHECKPOINT
+    inode = saved.stat().st_ino
+    run.note("the last values could not be pushed")
+    assert saved.stat().st_ino == inode
+    assert RunResult.read(run.folder / "result.json").notes == ["the last values could not be pushed"]
 
 
 def test_a_defect_ends_the_run_and_its_books_are_written(

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from tests.contract.postgres_server import PostgresServer, postgres_server
 from tests.target_service.buyers import Buyers, wait_until
+from tests.target_service.postgres_drill import read_books
 from tests.target_service.service_process import running
 
 
@@ -19,18 +19,6 @@ def server() -> Iterator[PostgresServer]:
     """A server that these tests may crash, but leave running."""
     with postgres_server() as started:
         yield started
-
-
-def stored(dsn: str) -> list[tuple[str, str]]:
-    """Every order in the database: its key and its number as the API writes it."""
-
-    async def read() -> list[tuple[str, str]]:
-        connection = await asyncpg.connect(dsn)
-        rows = await connection.fetch("SELECT idempotency_key, order_id FROM orders")
-        await connection.close()
-        return [(row[0], f"{row[1]:016x}") for row in rows]
-
-    return asyncio.run(read())
 
 
 @pytest.mark.slow
@@ -59,7 +47,7 @@ def test_crashing_postgres_under_two_machines_loses_no_acknowledged_order(
         assert again.headers["Idempotent-Replayed"] == "true"
         assert again.json["order_id"] == some_order
         assert one.stop() == other.stop() == 0
-    rows = stored(dsn)
+    rows, _ = asyncio.run(read_books(dsn))
     assert len(rows) == len(dict(rows))
     assert set(acknowledged.items()) <= set(rows)
 

@@ -55,7 +55,7 @@ def restart_drill(
         assert buyers.cut == [], f"the service itself broke off: {buyers.cut[:3]}"
         assert service.order("after").status == 201
         service.stop()
-    outcome.compare(*asyncio.run(_read_books(dsn)))
+    outcome.compare(*asyncio.run(read_books(dsn)))
     return outcome
 
 
@@ -65,7 +65,8 @@ def _until_ready_s(service: Service) -> float:
     return time.monotonic() - began_s
 
 
-async def _read_books(dsn: str) -> tuple[list[tuple[str, str]], list[tuple[int, int, int]]]:
+async def read_books(dsn: str) -> tuple[list[tuple[str, str]], list[tuple[int, int, int]]]:
+    """Every order (its key, its number as the API writes it), and the products that do not add up."""
     connection = await asyncpg.connect(dsn)
     try:
         rows = await connection.fetch("SELECT idempotency_key, order_id FROM orders")
