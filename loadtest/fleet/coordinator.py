@@ -187,6 +187,11 @@ class Coordinator:
         self._note(note)
         return renamed
 
+    @property
+    def came(self) -> dict[str, int]:
+        """In which order the named workers came, from 0; whose first report was first may differ."""
+        return {worker: number for number, worker in enumerate(self._names)}
+
     def name(self, worker: str) -> str:
         """What people call a worker: `worker 1` is the first that came."""
         return self._names.setdefault(worker, f"worker {len(self._names) + 1}")

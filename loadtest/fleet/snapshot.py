@@ -117,6 +117,7 @@ def _endpoint(entry: EndpointSecond) -> Endpoint:
 def _generator(coordinator: Coordinator) -> Generator:
     merge = coordinator.merge
     books = list(merge.workers.values())
+    came = coordinator.came
     return Generator(
         workers=len(books),
         dispatch_lag_ms=merge.total.dispatch_lag.quantiles(),
@@ -133,6 +134,6 @@ def _generator(coordinator: Coordinator) -> Generator:
                 "dispatch_lag_p99_ms": book.dispatch_lag.quantiles().p99,
                 "report_gaps": book.gaps,
             }
-            for book in books
+            for book in sorted(books, key=lambda book: came.get(book.name, len(came)))
         ],
     )

@@ -94,6 +94,14 @@ def test_the_generator_is_described_worker_by_worker() -> None:
     ]
 
 
+def test_workers_are_listed_in_the_order_they_came_whoever_reported_first() -> None:
+    run = OneWorkerRun()
+    run.coordinator.on_hello("w2", Hello("run", 1, True))
+    for worker in ("w2", "w1"):
+        run.coordinator.on_report(worker, report(0, second(0)))
+    assert [worker["name"] for worker in run.snapshot().generator.per_worker] == ["worker 1", "worker 2"]
+
+
 def test_what_was_planned_and_never_reported_is_lost() -> None:
     total = Second(0, scheduled=7, started=6, dropped=1, ok=4, failed=1, cancelled=1)
     terms = arrivals(total, planned=10)
