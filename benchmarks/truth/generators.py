@@ -2,6 +2,10 @@
 
 Each is used as its own documentation says for a constant rate; wrk has no rate and runs closed-loop, correcting
 its latencies afterwards by how often a connection should have sent.
+
+k6 starts iterations at a constant rate as long as it has users (VUs) for them, and drops those it has none for.
+Its documentation advises rate x median duration, here 8, and some for variance; that is the row of 50. The other
+has as many as ours, more than wait in the stall. None are added in the run, which the documentation warns of.
 """
 
 import csv
@@ -13,8 +17,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from benchmarks.client.contestants import k6_counts, k6_program
 from benchmarks.truth.expected import QUANTILES, quantiles_ms
 from loadtest.measure.run_result import Quantiles, RunResult
 
@@ -38,7 +43,10 @@ class Generator(NamedTuple):
 def installed() -> list[Generator]:
     """Those this machine has, ours first."""
     found = [Generator(OURS, _ours), Generator("Locust FastHttpUser", _locust)]
-    return found + [Generator(name, measure) for name, measure in _PROGRAMS.items() if shutil.which(name)]
+    found += [Generator(name, measure) for name, measure in _PROGRAMS.items() if shutil.which(name)]
+    if k6 := k6_program():
+        found += [Generator(f"k6, {users:,} VUs", _k6(k6, users)) for users in (CONNECTIONS, USERS)]
+    return found
 
 
 OURS = "singlesday"
@@ -156,6 +164,25 @@ def _vegeta(url: str, rate: int, seconds: int, scratch: Path) -> list[float]:
     _output([*attack, "-connections", str(CONNECTIONS)], seconds, input=f"GET {url}/\n")
     rows = csv.reader(io.StringIO(_output(["vegeta", "encode", "--to", "csv", str(results)], seconds)))
     return quantiles_ms([float(row[2]) / 1e6 for row in rows])  # timestamp, status, latency in ns, ...
+
+
+def _k6(program: str, users: int) -> Measure:
+    def measure(url: str, rate: int, seconds: int, _scratch: Path) -> list[float]:
+        command = [program, "run", "--quiet", "--no-usage-report", "--address", ""]
+        for name, value in {"URL": f"{url}/", "RATE": rate, "SECONDS": seconds, "USERS": users}.items():
+            command += ["--env", f"{name}={value}"]
+        return k6_quantiles_ms(json.loads(_output([*command, str(_HERE / "k6.js")], seconds)))
+
+    return measure
+
+
+def k6_quantiles_ms(summary: dict[str, Any]) -> list[float]:
+    """ms at each of `QUANTILES`, of what k6 gives to `handleSummary`. Raises `RuntimeError` for failed requests."""
+    good, failures, _ = k6_counts(summary)
+    if failures or not good:
+        raise RuntimeError(f"{failures} of {good + failures} requests of k6 failed")
+    durations = summary["metrics"]["http_req_duration"]["values"]
+    return [durations[f"p({100 * q:g})"] for q in QUANTILES]
 
 
 _PROGRAMS: dict[str, Measure] = {"hey": _hey, "wrk": _wrk, "wrk2": _wrk2, "vegeta": _vegeta}
