@@ -9,6 +9,7 @@ import math
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def draw(dashboard: Dashboard, source: Source) -> str:
             parts.append(_panel(panel, source, frame))
             x, tallest = x + panel.width, max(tallest, panel.height)
         y += tallest * ROW_PX + 6
-    title = f"{dashboard.title} · {source.variables['run']}"
+    title = f"{dashboard.title} · {source.variables['run'] or 'no run yet'}"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH_PX} {y}" width="{WIDTH_PX}" height="{y}">'
         f'<style>{STYLE}</style><rect width="100%" height="100%" fill="#f5f6f7"/>'
@@ -223,18 +224,13 @@ def main(arguments: Sequence[str]) -> int:
     """Draw the newest run, or the one that is named."""
     parser = argparse.ArgumentParser(prog="python -m dashboards.preview", description=__doc__)
     parser.add_argument("url", help="a Prometheus, for example http://127.0.0.1:9090")
-    parser.add_argument("--run", help="the run's id; default: the newest of the last hour")
+    parser.add_argument("--run", help="the run's id; default: the newest that Prometheus knows")
     parser.add_argument("--minutes", type=float, default=15, help="how far to look back (15)")
     parser.add_argument("--scrape", type=float, default=1, help="Prometheus' scrape interval in seconds (1)")
     parser.add_argument("--out", type=Path, default=Path("preview"), help="folder for the pictures (preview)")
     options = parser.parse_args(arguments)
-    to_s = time.time()
-    from_s = to_s - options.minutes * 60
-    looking = Source(options.url, from_s, to_s, max(1.0, options.minutes * 60 / 300), options.scrape, {})
     try:
-        runs = looking.label_values("run", "loadtest_run_info")
-        run = options.run or (max(runs) if runs else "")
-        source = _of_run(looking, run)
+        source = source_of(options.url, minutes=options.minutes, scrape_s=options.scrape, run=options.run)
         options.out.mkdir(parents=True, exist_ok=True)
         for dashboard in DASHBOARDS:
             (options.out / f"{dashboard.uid}.svg").write_text(draw(dashboard, source), encoding="utf-8")
@@ -244,10 +240,14 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _of_run(looking: Source, run: str) -> Source:
+def source_of(url: str, *, minutes: float, scrape_s: float, run: str | None = None) -> Source:
+    """The last `minutes` of a run, by default the newest that Prometheus knows. Raises `QueryError`, `OSError`."""
+    to_s = time.time()
+    looking = Source(url, to_s - minutes * 60, to_s, max(1.0, minutes * 60 / 300), scrape_s, {})
+    run = run or max(looking.label_values("run", "loadtest_run_info"), default="")
     endpoints = looking.label_values("endpoint", f'loadtest_requests_total{{run="{run}"}}') or ["none"]
     variables = {"run": run, "endpoint": endpoints, "traffic": ["live", "shadow"], "window": "1m"}
-    return Source(looking.url, looking.from_s, looking.to_s, looking.step_s, looking.scrape_s, variables)
+    return replace(looking, variables=variables)
 
 
 if __name__ == "__main__":

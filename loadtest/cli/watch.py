@@ -1,10 +1,12 @@
 """`singlesday watch`: everything that a person looks at, on this machine and without Docker.
 
-It starts the order service, a master with the web UI, workers, and Prometheus where it is installed, says which
-addresses to open, and ends all of it on Ctrl-C. The files in a folder of their own stay for looking at later.
+It starts the order service, a master with the web UI, workers, and where Prometheus is installed that and a page
+of dashboards drawn from it, says which addresses to open, and ends all of it on Ctrl-C. The files in a folder of
+their own stay for looking at later.
 """
 
 import json
+import os
 import shutil
 import signal
 import sys
@@ -22,7 +24,8 @@ from loadtest.cli.run import LOCUSTFILE, free_port, new_token
 from loadtest.cli.service import Service
 
 SCRAPE_S = 1
-RULES = Path(__file__).parents[2] / "dashboards" / "prometheus"
+CHECKOUT = Path(__file__).parents[2]
+RULES = CHECKOUT / "dashboards" / "prometheus"
 """In a checkout; an installed package has no dashboards, and Prometheus then no rules."""
 
 
@@ -57,13 +60,21 @@ def watch(options: WatchOptions, console: Console) -> None:
         locust = _start_locust(options, service, metrics_port, folder)
         for child in locust:
             running.callback(child.stop)
+        places = _places(options, service, metrics_port)
         if prometheus is not None:
             config = folder / "prometheus.yml"
             config.write_text(
                 prometheus_config(f"127.0.0.1:{metrics_port}", urlsplit(service.admin_url).netloc)
             )
             running.callback(_start_prometheus(prometheus, config, options.prometheus_port).stop)
-        _say(console, options, service, metrics_port, prometheus is not None)
+            places += [("Prometheus", f"http://127.0.0.1:{options.prometheus_port}")]
+            if RULES.is_dir():
+                dashboards_port = free_port()
+                running.callback(_start_dashboards(options.prometheus_port, dashboards_port, folder).stop)
+                places += [("dashboards", f"http://127.0.0.1:{dashboards_port}")]
+        else:
+            places += [("Prometheus", "not installed: the run and its report work without")]
+        _say(console, places)
         _wait(ended, locust)
 
 
@@ -105,23 +116,28 @@ def _start_prometheus(program: str, config: Path, port: int) -> Child:
     return Child("prometheus", command, log=config.parent / "prometheus.log")
 
 
-def _say(
-    console: Console, options: WatchOptions, service: Service, metrics_port: int, has_prometheus: bool
-) -> None:
+def _start_dashboards(prometheus_port: int, port: int, folder: Path) -> Child:
+    """The dashboards as a page; they are no part of the package, so the checkout joins the path."""
+    path = os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH", "")]))
+    command = [sys.executable, "-m", "dashboards.serve", f"http://127.0.0.1:{prometheus_port}"]
+    command += ["--port", str(port), "--scrape", str(SCRAPE_S)]
+    return Child("dashboards", command, log=folder / "dashboards.log", environment={"PYTHONPATH": path})
+
+
+def _places(options: WatchOptions, service: Service, metrics_port: int) -> list[tuple[str, str]]:
+    """What there is to open on every machine, each with its address."""
     web = f"http://127.0.0.1:{options.web_port}"
-    lines = [
+    return [
         ("start a run", web),
         ("watch it", f"{web}/peak"),
         ("order service", service.url),
         ("its metrics", f"{service.admin_url}/metrics"),
         ("the run's metrics", f"http://127.0.0.1:{metrics_port}/metrics"),
     ]
-    if has_prometheus:
-        prometheus = f"http://127.0.0.1:{options.prometheus_port}"
-        lines += [("Prometheus", prometheus), ("dashboards", f"python -m dashboards.preview {prometheus}")]
-    else:
-        lines.append(("Prometheus", "not installed: the run and its report work without"))
-    for name, where in lines:
+
+
+def _say(console: Console, places: list[tuple[str, str]]) -> None:
+    for name, where in places:
         console.print(f"  {name:<20}{where}", soft_wrap=True)
     console.print("Ctrl-C ends all of it.", style="dim")
 

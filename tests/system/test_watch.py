@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -38,8 +39,12 @@ def test_every_address_that_is_named_answers_and_ctrl_c_ends_all_of_it(tmp_path:
         ).keys()
         for name, url in addresses:
             wait_until(lambda url=url: answers(url))  # type: ignore[misc]  # a lambda with a default
+            if name == "dashboards":
+                dashboard = ask(url, "GET", "/singlesday-order-service")
+                assert "<svg" in dashboard.body.decode()
             if name == "watch it":
                 assert ask(url.removesuffix("/peak"), "GET", "/peak/live").json["state"] == "idle"
+        assert "dashboards" in dict(addresses) or shutil.which("prometheus") is None
         children = psutil.Process(process.pid).children(recursive=True)
         assert len(children) >= 4
         process.send_signal(signal.SIGINT)
