@@ -23,12 +23,20 @@ RESULT = "result.json"
 
 
 class IncompleteBooksError(Exception):
-    """The workers' books are not all in the run folder, so nothing can be said."""
+    """The books are not all in the run folder, or hold no order at all, so nothing can be said."""
 
 
-def audit_folder(folder: Path, run_id: str, store: str) -> Audit:
-    """Reconcile the ledgers in a run folder with a store. Raises `StoreError`, `OSError`."""
-    return reconcile(read_ledgers(folder / "ledger", run_id), read_stored_books(store, run_id))
+def audit_folder(folder: Path, result: RunResult, store: str) -> Audit:
+    """Reconcile the ledgers in a run folder with a store. Raises `IncompleteBooksError`, `StoreError`, `OSError`.
+
+    Books that are empty on both sides agree about nothing: what such a run sent (parcels, say) keeps no books.
+    """
+    run_id, ledger = result.run.id, folder / "ledger"
+    audit = reconcile(read_ledgers(ledger, run_id), read_stored_books(store, run_id))
+    nothing_noted = next(iter(read_ledgers(ledger, run_id)), None) is None
+    if nothing_noted and audit.balanced and not audit.stored and result.arrivals.started:
+        raise IncompleteBooksError("only orders are, and neither the run's books nor the service's hold one")
+    return audit
 
 
 def audit_run(folder: Path, store: str) -> Audit:
@@ -38,13 +46,14 @@ def audit_run(folder: Path, store: str) -> Audit:
     sent, and the run has more transactions than its books have orders.
     """
     result = RunResult.read(folder / RESULT)
+    audit = audit_folder(folder, result, store)
     noted = sum(1 for _ in read_ledgers(folder / "ledger", result.run.id))
     if noted < result.transactions.count:
         raise IncompleteBooksError(
             f"the books in {folder / 'ledger'} hold {noted:,} orders of {result.transactions.count:,}: "
             "workers elsewhere, or scripts that keep none"
         )
-    return audit_folder(folder, result.run.id, store)
+    return audit
 
 
 def main() -> None:

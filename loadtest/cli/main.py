@@ -253,12 +253,14 @@ def audit(
 ) -> None:
     """Reconcile a run's ledger with the service's database."""
     from loadtest.cli.audit import print_audit  # noqa: PLC0415
-    from loadtest.run_audit import audit_folder  # noqa: PLC0415
+    from loadtest.run_audit import IncompleteBooksError, audit_folder  # noqa: PLC0415
     from loadtest.stored_books import StoreError  # noqa: PLC0415
 
     result = _read_result(run_folder)
     try:
-        books = audit_folder(run_folder, result.run.id, store or f"sqlite:///{run_folder / 'orders.db'}")
+        books = audit_folder(run_folder, result, store or f"sqlite:///{run_folder / 'orders.db'}")
+    except IncompleteBooksError as error:
+        refuse(f"not audited: {error}")
     except StoreError as error:
         refuse(error)
     print_audit(books, console)

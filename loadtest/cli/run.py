@@ -33,7 +33,7 @@ from loadtest.plan.plan_file import Plan
 from loadtest.publish.run_folder import REPORT, RESULT, deliver, draw, rescue
 from loadtest.publish.step_summary import append_step_summary
 from loadtest.publish.summary import print_verdict
-from loadtest.run_audit import audit_folder
+from loadtest.run_audit import IncompleteBooksError, audit_folder
 from loadtest.run_info import run_info
 
 __all__ = ["RunError", "RunOptions", "ServiceError", "free_port", "plan_flags", "run"]
@@ -322,7 +322,10 @@ def _conclude(session: Session) -> ExitCode:
 def _conclude_one(session: Session, folder: Path) -> ExitCode:
     result = RunResult.read(folder / RESULT)
     if session.service is not None:
-        result.audit = audit_folder(folder, result.run.id, session.service.store)
+        try:
+            result.audit = audit_folder(folder, result, session.service.store)
+        except IncompleteBooksError as error:
+            result.unaudited = str(error)
         settle(result)
         _rewrite(result, folder)
     return _announce(session, result, folder)

@@ -69,10 +69,11 @@ OVER_TIME = RATES + PERCENTILES + LAG + LOAD
 
 
 def rates(result: RunResult) -> Figure:
-    """Orders a second: planned, started, completed and failed over time."""
+    """Transactions a second: planned, started, completed and failed over time."""
+    noun = f"{wording.transaction(result)}s"
     highest = max((max(p.planned_tps, p.started_tps, p.completed_tps) for p in shown(result)), default=0)
     label = (
-        f"Orders a second over {wording.duration(result.run.duration_s)}. Completed orders peak at "
+        f"{noun.capitalize()} a second over {wording.duration(result.run.duration_s)}. Completed {noun} peak at "
         f"{wording.rate(result.transactions.peak_tps)} a second and average "
         f"{wording.rate(result.transactions.mean_tps)}."
     )
@@ -88,7 +89,7 @@ def rates(result: RunResult) -> Figure:
     caption = (
         "What the schedule intended, what was started, and what the target completed, in orders a second."
     )
-    return Figure("Planned, started, completed", caption, "orders/s", draw(WIDE) + draw(NARROW), RATES)
+    return Figure("Planned, started, completed", caption, f"{noun}/s", draw(WIDE) + draw(NARROW), RATES)
 
 
 def percentiles(result: RunResult) -> Figure:

@@ -74,17 +74,18 @@ def _tiles(result: RunResult) -> list[tuple[str, str, str]]:
     """The first screen's figures: (name, value, what it means)."""
     requests, failures = wording.total_requests(result)
     duration_s = result.run.duration_s or math.inf
-    tps = result.transactions
+    tps, noun = result.transactions, wording.transaction(result)
+    record = f"; {wording.share_of_record(tps.peak_tps)}" if noun == "order" else ""
     return [
         (
             "Peak",
             f"{wording.rate(tps.peak_tps)} TPS",
-            f"orders/s in the best second; {wording.share_of_record(tps.peak_tps)}",
+            f"{noun}s/s in the best second{record}",
         ),
         (
             "Mean",
             f"{wording.rate(tps.mean_tps)} TPS",
-            f"{tps.count:,} orders created; {wording.rate(requests / duration_s)} requests/s in all",
+            f"{tps.count:,} {noun}s created; {wording.rate(requests / duration_s)} requests/s in all",
         ),
         _tail_tile(result),
         (

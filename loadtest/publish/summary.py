@@ -53,15 +53,16 @@ def print_verdict(result: RunResult, report_path: Path | None, console: Console)
 
 
 def _facts(result: RunResult) -> list[tuple[str, str]]:
-    """The figures a reader wants first; orders and requests are never called by each other's name."""
+    """The figures a reader wants first; transactions and requests are never called by each other's name."""
     requests, failures = wording.total_requests(result)
     per_second = requests / result.run.duration_s if result.run.duration_s else 0
-    tps = result.transactions
+    tps, noun = result.transactions, wording.transaction(result)
+    record = f", {wording.share_of_record(tps.peak_tps)} TPS" if noun == "order" else ""
     errors = wording.percent(failures / requests) if requests else "no request was made"
     share = f": {failures:,} of {requests:,} requests" if requests else ""
     return [
-        ("peak", f"{wording.rate(tps.peak_tps)} orders/s, {wording.share_of_record(tps.peak_tps)} TPS"),
-        ("orders", f"{tps.count:,} created, {wording.rate(tps.mean_tps)} orders/s on average"),
+        ("peak", f"{wording.rate(tps.peak_tps)} {noun}s/s{record}"),
+        (f"{noun}s", f"{tps.count:,} created, {wording.rate(tps.mean_tps)} {noun}s/s on average"),
         ("requests", f"{requests:,} made, {wording.rate(per_second)} requests/s on average"),
         ("errors", errors + share),
         ("dropped", f"{result.arrivals.dropped:,} of {result.arrivals.planned:,} arrivals"),

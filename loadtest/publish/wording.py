@@ -18,6 +18,7 @@ RECORD_TPS = 583_000
 """Orders a second at the peak of Singles' Day 2020, 26 s after midnight: S, TRAFFIC.md source 29."""
 
 ORDER_ENDPOINT = "POST /orders"
+PARCEL_ENDPOINT = "POST /parcels"
 
 
 class Headline(NamedTuple):
@@ -91,6 +92,12 @@ def setting(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(map(setting, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def transaction(result: RunResult) -> str:
+    """What one transaction of the run is: an order, unless it sent parcels and no orders."""
+    asked = {endpoint_and_region(name)[0] for name in result.endpoints}
+    return "parcel" if PARCEL_ENDPOINT in asked and ORDER_ENDPOINT not in asked else "order"
 
 
 def share_of_record(tps: float) -> str:

@@ -16,9 +16,9 @@ def run_of(folder: Path, transactions: int, noted: int) -> Path:
     info = RunInfo(
         id="r1", plan="smoke", started_at="", duration_s=1, seed=1, versions={}, machine={}, targets=[]
     )
-    RunResult(run=info, arrivals=Arrivals(), transactions=Transactions(count=transactions)).write(
-        folder / RESULT
-    )
+    RunResult(
+        run=info, arrivals=Arrivals(started=transactions), transactions=Transactions(count=transactions)
+    ).write(folder / RESULT)
     books = Ledger(folder / "ledger", "r1", "b")
     for _ in range(noted):
         number, _key = books.intend()
@@ -46,6 +46,20 @@ def test_an_acknowledged_order_that_is_not_stored_is_lost(tmp_path: Path) -> Non
 def test_books_of_a_worker_elsewhere_are_no_phantom_orders(tmp_path: Path) -> None:
     with pytest.raises(IncompleteBooksError, match="hold 1 orders of 2"):
         audit_run(run_of(tmp_path, 2, 1), stored(tmp_path, 0, 1))
+
+
+def test_a_run_of_parcels_is_not_audited_rather_than_balanced_at_nothing(tmp_path: Path) -> None:
+    with pytest.raises(IncompleteBooksError, match="only orders are"):
+        audit_run(run_of(tmp_path, 2, 0), stored(tmp_path))
+
+
+def test_a_run_that_sent_nothing_is_balanced(tmp_path: Path) -> None:
+    assert audit_run(run_of(tmp_path, 0, 0), stored(tmp_path)).balanced
+
+
+def test_stored_orders_that_no_book_holds_are_not_taken_for_parcels(tmp_path: Path) -> None:
+    with pytest.raises(IncompleteBooksError, match="hold 0 orders of 2"):
+        audit_run(run_of(tmp_path, 2, 0), stored(tmp_path, 0, 1))
 
 
 @pytest.mark.parametrize("dsn", ["mysql://u:secret@db/orders", "orders.db"])

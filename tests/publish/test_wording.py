@@ -84,6 +84,23 @@ def test_the_record_is_named_beside_a_rate() -> None:
     assert wording.share_of_record(5830) == "1% of 583,000"
 
 
+@pytest.mark.parametrize(
+    ("asked", "noun"),
+    [
+        (["POST /parcels", "POST /parcels/[id]/events @ east"], "parcel"),
+        (["POST /parcels @ east"], "parcel"),
+        (["POST /parcels", "POST /orders @ east"], "order"),
+        (["GET /products/{sku}"], "order"),
+        ([], "order"),
+    ],
+)
+def test_a_transaction_is_called_what_the_run_sent(asked: list[str], noun: str) -> None:
+    result = a_failed_run()
+    some_endpoint = next(iter(result.endpoints.values()))
+    result.endpoints = dict.fromkeys(asked, some_endpoint)
+    assert wording.transaction(result) == noun
+
+
 def test_a_failed_run_names_each_missed_objective_with_what_was_seen() -> None:
     head = wording.headline(a_failed_run())
     assert (head.word, head.sentence) == ("FAIL", "2 of 5 objectives missed.")

@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import psutil
 import pytest
@@ -89,6 +90,29 @@ def test_run_starts_the_service_drives_the_plan_and_balances_the_books(tmp_path:
     }
     assert summary.read_text().count("## PASS: smoke") == 1
     assert "balanced" in summary.read_text()
+
+
+@pytest.mark.slow
+def test_a_run_of_parcels_speaks_of_parcels_and_claims_no_audit(tmp_path: Path) -> None:
+    done = singlesday(
+        "run", "logistics", "--peak-tps", "20", "--duration", "6s", "--out", str(tmp_path / "runs")
+    )
+    folder = only_run(tmp_path / "runs")
+    result = result_of(folder)
+    assert result.transactions.count > 0, done.stdout + done.stderr
+    assert result.audit is None
+    for text in (done.stdout, *((folder / name).read_text() for name in ("summary.md", "report.html"))):
+        assert "parcels/s" in text
+        assert "orders/s" not in text
+        assert "only orders are" in text
+        assert "balanced" not in text
+    junit = ElementTree.parse(folder / "junit.xml")  # noqa: S314 - our own
+    skipped = junit.find(".//testsuite[@name='audit']//skipped")
+    assert skipped is not None
+    assert "only orders are" in skipped.attrib["message"]
+    again = singlesday("audit", str(folder))
+    assert again.returncode == ExitCode.USAGE, again.stdout + again.stderr
+    assert "not audited: only orders are" in again.stderr
 
 
 def write_plan(folder: Path, text: str) -> str:
