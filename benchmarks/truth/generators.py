@@ -38,12 +38,14 @@ class Generator(NamedTuple):
 
     name: str
     measure: Measure
+    calibration_s: int = 0
+    """How long it sends before it begins to count; the script, stall included, begins after that."""
 
 
 def installed() -> list[Generator]:
     """Those this machine has, ours first."""
     found = [Generator(OURS, _ours), Generator("Locust FastHttpUser", _locust)]
-    found += [Generator(name, measure) for name, measure in _PROGRAMS.items() if shutil.which(name)]
+    found += [generator for generator in _PROGRAMS if shutil.which(generator.name)]
     if k6 := k6_program():
         found += [Generator(f"k6, {users:,} VUs", _k6(k6, users)) for users in (CONNECTIONS, USERS)]
     return found
@@ -185,4 +187,10 @@ def k6_quantiles_ms(summary: dict[str, Any]) -> list[float]:
     return [durations[f"p({100 * q:g})"] for q in QUANTILES]
 
 
-_PROGRAMS: dict[str, Measure] = {"hey": _hey, "wrk": _wrk, "wrk2": _wrk2, "vegeta": _vegeta}
+_PROGRAMS = (
+    Generator("hey", _hey),
+    Generator("wrk", _wrk),
+    # It forgets what it measured in its first ten seconds, in which it finds out how often to look at its rate.
+    Generator("wrk2", _wrk2, calibration_s=10),
+    Generator("vegeta", _vegeta),
+)

@@ -63,7 +63,8 @@ def run(out_dir: Path, script: Script = Script()) -> dict[str, list[float]]:
 def _measure(generator: Generator, script: Script) -> tuple[list[float], list[float]]:
     """What a generator reports, and the holds that its target kept, in ms."""
     command = [sys.executable, "-m", "benchmarks.truth.target", "--seed", str(script.seed)]
-    command += ["--stall-at", str(script.stall_at_s), "--stall", str(script.stall_s)]
+    stall_at_s = generator.calibration_s + script.stall_at_s
+    command += ["--stall-at", str(stall_at_s), "--stall", str(script.stall_s)]
     with (
         TemporaryDirectory() as scratch,
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as target,
@@ -71,7 +72,8 @@ def _measure(generator: Generator, script: Script) -> tuple[list[float], list[fl
         assert target.stdout is not None
         try:
             url = f"http://127.0.0.1:{int(target.stdout.readline())}"
-            quantiles = generator.measure(url, script.rate, script.seconds, Path(scratch))
+            seconds = generator.calibration_s + script.seconds
+            quantiles = generator.measure(url, script.rate, seconds, Path(scratch))
         finally:
             target.terminate()
         return quantiles, json.loads(target.stdout.readline())
