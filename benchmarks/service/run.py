@@ -22,14 +22,13 @@ from urllib.parse import urlsplit
 import uvloop
 
 from benchmarks.service.load import Load, measure
-from benchmarks.service.overload import Offered, slowed
+from benchmarks.service.overload import OVERLOAD, Offered, slowed
 from benchmarks.service.running import CONNECTIONS, Rate, Running, saturate, service, serving
 from benchmarks.service.slow_clients import slow_clients
 from target_service.orders import OrderIds, Purchase, draft_order
 from target_service.store.sqlite_batch import apply_purchases
 from target_service.store.sqlite_schema import connect, prepare
 
-OVERLOAD = 10
 SLOW_CLIENTS = 2000
 SETTLE_S = 1.0
 SCRAPE_EVERY_S = 0.1
