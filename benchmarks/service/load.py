@@ -35,6 +35,7 @@ class Measured(NamedTuple):
     created: int
     refused: int
     seconds: float
+    """How long it was offered: longer than asked where connections or the generator's core were short."""
     latencies_s: list[float]
     """Of created orders, sorted."""
     refusal_latencies_s: list[float]
@@ -117,12 +118,11 @@ async def measure(load: Load) -> Measured:
     run.ends = began + load.seconds
     if load.rate_per_s:
         await _pace(run, began)
+    offered_s = max(load.seconds, time.perf_counter() - began)
     await asyncio.sleep(max(0.0, run.ends - time.perf_counter()) + 0.2)
     for transport in transports:
         transport.close()
-    return Measured(
-        len(run.created), len(run.refused), load.seconds, sorted(run.created), sorted(run.refused)
-    )
+    return Measured(len(run.created), len(run.refused), offered_s, sorted(run.created), sorted(run.refused))
 
 
 async def _pace(run: _Run, began: float) -> None:

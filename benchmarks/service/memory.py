@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.service.load import Load, measure
-from benchmarks.service.run import service
+from benchmarks.service.running import service
 
 CONNECTIONS = 16
 STRETCH_S = 1.0

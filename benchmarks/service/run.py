@@ -13,84 +13,25 @@ import importlib.util
 import json
 import multiprocessing
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
-import psutil
 import uvloop
 
-from benchmarks.service.load import Load, Measured, measure
+from benchmarks.service.load import Load, measure
+from benchmarks.service.overload import OVERLOAD, Offered, slowed
+from benchmarks.service.running import CONNECTIONS, Rate, Running, saturate, service, serving
 from benchmarks.service.slow_clients import slow_clients
 from target_service.orders import OrderIds, Purchase, draft_order
 from target_service.store.sqlite_batch import apply_purchases
 from target_service.store.sqlite_schema import connect, prepare
 
-CONNECTIONS = 64
-OVERLOAD = 10
 SLOW_CLIENTS = 2000
 SETTLE_S = 1.0
 SCRAPE_EVERY_S = 0.1
-
-
-class Running(NamedTuple):
-    """A contender that serves."""
-
-    port: int
-    admin_url: str
-    servers: list[psutil.Process]
-
-    def cpu_s(self) -> float:
-        """CPU the serving processes have used, in seconds."""
-        return sum(sum(server.cpu_times()[:2]) for server in self.servers)
-
-
-@contextlib.contextmanager
-def serving(*command: str) -> Iterator[Running]:
-    """Run a server; its own workers, if it has any, are what is measured."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    try:
-        assert process.stdout is not None
-        admin_url = ""
-        while not (line := process.stdout.readline()).startswith("ready"):
-            admin_url = line.split()[-1]
-        root = psutil.Process(process.pid)
-        yield Running(int(line.rsplit(":", 1)[1]), admin_url, root.children() or [root])
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-@contextlib.contextmanager
-def service(folder: Path, workers: int = 1) -> Iterator[Running]:
-    """The order service on a fresh SQLite file."""
-    with tempfile.TemporaryDirectory(dir=folder) as data:
-        flags = ["--port", "0", "--admin-port", "0", "--workers", str(workers)]
-        with serving("target_service", *flags, "--store", f"sqlite:///{data}/orders.db") as running:
-            yield running
-
-
-class Rate(NamedTuple):
-    """How fast a contender was in one round."""
-
-    per_s: float
-    per_cpu_s: float
-
-
-def saturate(running: Running, seconds: float, connections: int = CONNECTIONS) -> tuple[Rate, Measured]:
-    """Load a contender as fast as it answers."""
-    before = running.cpu_s()
-    measured = uvloop.run(measure(Load(running.port, connections, seconds)))
-    used_s = running.cpu_s() - before
-    return Rate(measured.created / seconds, measured.created / used_s), measured
 
 
 def bare_sqlite(folder: Path, seconds: float, batch: int = 64) -> Rate:
@@ -164,6 +105,7 @@ def one_round(folder: Path, seconds: float) -> dict[str, float]:
         figures[f"p99 at half load beside {SLOW_CLIENTS} slow clients, ms"] = beside
     with service(folder, workers=2) as running:
         two, _ = saturate(running, seconds)
+    figures |= slowed(folder, Offered(seconds))
     bare = bare_sqlite(folder, seconds)
     return figures | {
         "memory, orders/s": memory.per_s,

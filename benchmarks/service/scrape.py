@@ -11,7 +11,8 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from benchmarks.service.run import paced, saturate, service
+from benchmarks.service.run import paced
+from benchmarks.service.running import saturate, service
 
 
 def main() -> None:
