@@ -23,7 +23,6 @@ from target_service.housekeeping import Housekeeper, Terms
 from target_service.inventory import Catalogue
 from target_service.metrics import WorkerMetrics
 from target_service.orders import OrderIds
-from target_service.protocol import ProblemRunner
 from target_service.routes import add_routes
 from target_service.shedding import AdaptiveLimit
 from target_service.store.base import Store, StoreSettings
@@ -73,7 +72,7 @@ class Server:
         app = web.Application(client_max_size=MAX_BODY_BYTES, logger=log)
         app[BODY_DEADLINE_S] = self._config.body_deadline_s
         add_routes(app, self._service)
-        self._runner = ProblemRunner(
+        self._runner = web.AppRunner(
             app,
             access_log=None,
             logger=protocol_log,
