@@ -11,6 +11,7 @@ import logging
 import socket
 import time
 from collections.abc import Sequence
+from typing import cast
 
 from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
@@ -23,6 +24,7 @@ from target_service.housekeeping import Housekeeper, Terms
 from target_service.inventory import Catalogue
 from target_service.metrics import WorkerMetrics
 from target_service.orders import OrderIds
+from target_service.protocol import ProblemProtocol
 from target_service.routes import add_routes
 from target_service.shedding import AdaptiveLimit
 from target_service.store.base import Store, StoreSettings
@@ -72,19 +74,10 @@ class Server:
         app = web.Application(client_max_size=MAX_BODY_BYTES, logger=log)
         app[BODY_DEADLINE_S] = self._config.body_deadline_s
         add_routes(app, self._service)
-        self._runner = web.AppRunner(
-            app,
-            access_log=None,
-            logger=protocol_log,
-            auto_decompress=False,
-            handler_cancellation=True,
-            keepalive_timeout=self._config.idle_s,
-            lingering_time=UNREAD_BODY_LINGER_S,
-            shutdown_timeout=self._config.drain_s,
-        )
+        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=self._config.drain_s)
         await self._runner.setup()
-        self._site = web.SockSite(self._runner, listener, backlog=BACKLOG)
-        await self._site.start()
+        loop = asyncio.get_running_loop()
+        self._listening = await loop.create_server(self._connection, sock=listener, backlog=BACKLOG)
         self._start_tasks()
 
     def set_drill(self, drill: Drill) -> None:
@@ -99,7 +92,7 @@ class Server:
         """Serve until `stop`, then drain."""
         await self._stopped.wait()
         self._service.draining = True
-        await self._site.stop()
+        self._listening.close()
         await self._linger()
         await self._runner.cleanup()
         for task in self._tasks:
@@ -107,6 +100,18 @@ class Server:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         await self._store.close()
+
+    def _connection(self) -> ProblemProtocol:
+        """The protocol of a connection that has just come."""
+        return ProblemProtocol(
+            cast("web.Server", self._runner.server),  # there is one from `setup` on
+            lambda kind: self._metrics.rejected[kind.slug, "live"].add(),
+            access_log=None,
+            logger=protocol_log,
+            auto_decompress=False,
+            keepalive_timeout=self._config.idle_s,
+            lingering_time=UNREAD_BODY_LINGER_S,
+        )
 
     def _make_service(self, writer_id: int) -> Service:
         config = self._config

@@ -46,6 +46,7 @@ KEY_IN_FLIGHT = Kind("key-in-flight", 409, "A request with this key is being wor
 CONFLICT = Kind("conflict", 409, "The thing is in a state that forbids this")
 TOO_LARGE = Kind("too-large", 413, "The body is too large")
 UNSUPPORTED_TYPE = Kind("unsupported-type", 415, "The body's type is not supported")
+UNMET_EXPECTATION = Kind("unmet-expectation", 417, "The expectation cannot be met")
 BAD_FIELD = Kind("bad-field", 422, "A field is wrong")
 KEY_REUSED = Kind("key-reused", 422, "The key belongs to another request")
 INTERNAL = Kind("internal", 500, "The service failed")

@@ -1,0 +1,67 @@
+"""Answers to what never reaches an operation: bytes that are not HTTP, an `Expect` nobody can meet, a target
+without a path (`OPTIONS *`, `CONNECT host:port`).
+
+aiohttp tells these as plain text, before any handler or outside every middleware; the API promises problems
+(RFC 9457). They meet in two hooks of its protocol; a good request pays for one look at its answer's class.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from aiohttp import web
+
+from target_service import problem
+from target_service.problem import Kind, ProblemError
+
+LONGEST_REASON = 200
+_FIRST_OF_SERVER = 500
+_KIND_OF = {kind.status: kind for kind in reversed(problem.KINDS)}
+"""The first, that is the plainest, kind of each status."""
+
+log = logging.getLogger("orders")
+
+
+class ProblemProtocol(web.RequestHandler):
+    """The server's side of one connection; tells errors as problems and closes after each."""
+
+    __slots__ = ("_refused",)
+
+    def __init__(self, server: web.Server, refused: Callable[[Kind], None], **settings: Any) -> None:
+        """`refused` hears of every such answer; `settings` are those of aiohttp's own protocol."""
+        super().__init__(server, loop=asyncio.get_running_loop(), **settings)
+        self._refused = refused
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The answer to a request that failed outside the API. Raises ConnectionError if one has begun."""
+        super().handle_error(request, status, exc, message)
+        if status >= _FIRST_OF_SERVER:
+            log.error("a request failed before it reached its operation", exc_info=exc)
+            return self._refusal(status, "this is a defect of the service; it was logged")
+        return self._refusal(status, f"the request is malformed: {reason_of(message or '')}")
+
+    def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
+        """Send an answer; one of aiohttp's own as a problem."""
+        if isinstance(resp, web.HTTPException):
+            resp = self._refusal(resp.status, reason_of(resp.text or ""))
+        return super().finish_response(request, resp, start_time)
+
+    def _refusal(self, status: int, detail: str) -> web.Response:
+        kind = _KIND_OF.get(status, problem.INTERNAL)
+        self._refused(kind)
+        return ProblemError(kind, detail, close=True).response()
+
+
+def reason_of(message: str) -> str:
+    """The parser's words in one line, without the drawing of the bytes it stumbled over."""
+    words = " ".join(message.split("\n\n", maxsplit=1)[0].split())
+    return words.rstrip(":")[:LONGEST_REASON]
