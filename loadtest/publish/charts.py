@@ -87,7 +87,7 @@ def rates(result: RunResult) -> Figure:
         return _finish(plot, result, label)
 
     caption = (
-        "What the schedule intended, what was started, and what the target completed, in orders a second."
+        f"What the schedule intended, what was started, and what the target completed, in {noun} a second."
     )
     return Figure("Planned, started, completed", caption, f"{noun}/s", draw(WIDE) + draw(NARROW), RATES)
 
