@@ -50,6 +50,8 @@ UNMET_EXPECTATION = Kind("unmet-expectation", 417, "The expectation cannot be me
 BAD_FIELD = Kind("bad-field", 422, "A field is wrong")
 KEY_REUSED = Kind("key-reused", 422, "The key belongs to another request")
 INTERNAL = Kind("internal", 500, "The service failed")
+DEFECT = "this is a defect of the service; it was logged"
+"""The detail of `INTERNAL`."""
 DRILL = Kind("drill", 500, "A drill is under way")
 OVERLOADED = Kind("overloaded", 503, "The service is overloaded", 1)
 UNAVAILABLE = Kind("unavailable", 503, "The store does not answer", 1)

@@ -44,7 +44,7 @@ class ProblemProtocol(web.RequestHandler):
         super().handle_error(request, status, exc, message)
         if status >= _FIRST_OF_SERVER:
             log.error("a request failed before it reached its operation", exc_info=exc)
-            return self._refusal(status, "this is a defect of the service; it was logged")
+            return self._refusal(status, problem.DEFECT)
         return self._refusal(status, f"the request is malformed: {reason_of(message or '')}")
 
     def finish_response(

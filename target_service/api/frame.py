@@ -101,7 +101,7 @@ def problem_of(error: Exception, request: web.Request) -> ProblemError:
         if isinstance(error, raised):
             return ProblemError(kind, str(error))
     request.app.logger.error("%s %s failed", request.method, request.path, exc_info=error)
-    return ProblemError(problem.INTERNAL, "this is a defect of the service; it was logged")
+    return ProblemError(problem.INTERNAL, problem.DEFECT)
 
 
 async def _suffer(fault: Fault, request: web.Request) -> web.StreamResponse | None:
