@@ -22,8 +22,8 @@ from loadtest.cli.run_session import RunError, RunOptions, Session
 from loadtest.cli.service import Service
 from loadtest.cli.settings import held, write_settings
 from loadtest.cli.sizing import sized
+from loadtest.environment import TOKEN_VARIABLE
 from loadtest.exit_codes import ExitCode
-from loadtest.fleet.run_token import TOKEN_VARIABLE
 from loadtest.judge.slo_syntax import parse
 from loadtest.judge.verdict import judge, settle
 from loadtest.measure.run_result import Arrivals, RunResult, Transactions

@@ -11,7 +11,7 @@ from rich.console import Console
 from loadtest.cli.children import Child
 from loadtest.cli.service import Service
 from loadtest.cli.settings import RunSettings
-from loadtest.drive.targets import ALLOW_HOSTS_VARIABLE
+from loadtest.environment import ALLOW_HOSTS_VARIABLE
 from loadtest.fleet.checkpoint import Checkpoint
 from loadtest.plan.plan_file import Plan
 
