@@ -5,7 +5,7 @@ import shutil
 import socket
 from pathlib import Path
 
-from loadtest.cli.run import RunOptions
+from loadtest.cli.run_session import RunOptions
 from loadtest.drive.errors import HostNotAllowed
 from loadtest.drive.preflight import UnreachableError, check_target
 from loadtest.judge.slo_syntax import SloError, check, parse
