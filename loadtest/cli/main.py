@@ -15,7 +15,7 @@ from loadtest.cli import flags
 from loadtest.exit_codes import ExitCode
 from loadtest.measure.run_result import RunResult
 from loadtest.plan.overrides import PlanOverrides, above_0_s, duration_s, number_above_0
-from loadtest.plan.plan_file import Plan, PlanError
+from loadtest.plan.plan_file import Plan, PlanError, shipped_plans
 from loadtest.publish.run_folder import RESULT, new_run_folder
 
 if TYPE_CHECKING:
@@ -44,8 +44,12 @@ def refuse(message: object) -> NoReturn:
 def run(
     plan: flags.PlanName = "singles-day",
     peak_tps: Annotated[
-        str, typer.Option(help="Orders a second at the peak; auto: two fifths of what this machine can do.")
-    ] = AUTO,
+        str | None,
+        typer.Option(
+            help="Orders a second at the peak; auto: two fifths of what this machine can do. "
+            "Default: auto if a shipped plan drives the service started here, else the plan's own."
+        ),
+    ] = None,
     duration: flags.Duration = None,
     time_scale: flags.TimeScale = None,
     workers: flags.Workers = None,
@@ -91,7 +95,8 @@ def run(
         options = RunOptions(
             plan=checked,
             plan_flags=plan_flags(plan, duration=duration, **overrides),
-            auto_peak=peak_tps == AUTO,
+            # Unasked, neither a plan of somebody's own is resized nor an address of somebody's own probed.
+            auto_peak=peak_tps == AUTO or (peak_tps is None and plan in shipped_plans() and not target),
             workers=workers or default_workers(),
             service_workers=service_workers,
             store=store,
@@ -388,8 +393,10 @@ def default_workers() -> int:
     return max(1, (os.cpu_count() or 1) // 2)
 
 
-def _peak(text: str) -> float | None:
-    return None if text == AUTO else number_above_0(text, "--peak-tps", "a number above 0, or auto")
+def _peak(text: str | None) -> float | None:
+    if text is None or text == AUTO:
+        return None
+    return number_above_0(text, "--peak-tps", "a number above 0, or auto")
 
 
 def main() -> None:
