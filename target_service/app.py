@@ -17,15 +17,16 @@ from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
 from target_service.api.body import BODY_DEADLINE_S, MAX_BODY_BYTES
+from target_service.api.door import Door
 from target_service.api.operation import Service
 from target_service.config import Config
+from target_service.doorkeeper import Doorkeeper
 from target_service.faults import Drill, Faults
 from target_service.housekeeping import Housekeeper, Terms
 from target_service.inventory import Catalogue
 from target_service.metrics import WorkerMetrics
 from target_service.orders import OrderIds
-from target_service.protocol import ProblemProtocol
-from target_service.routes import add_routes
+from target_service.routes import add_routes, operations
 from target_service.shedding import AdaptiveLimit
 from target_service.store.base import Store, StoreSettings
 from target_service.store.open import make_store
@@ -74,6 +75,7 @@ class Server:
         app = web.Application(client_max_size=MAX_BODY_BYTES, logger=log)
         app[BODY_DEADLINE_S] = self._config.body_deadline_s
         add_routes(app, self._service)
+        self._door = Door(self._service, operations(self._service))
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=self._config.drain_s)
         await self._runner.setup()
         loop = asyncio.get_running_loop()
@@ -101,11 +103,12 @@ class Server:
                 await task
         await self._store.close()
 
-    def _connection(self) -> ProblemProtocol:
+    def _connection(self) -> Doorkeeper:
         """The protocol of a connection that has just come."""
-        return ProblemProtocol(
+        return Doorkeeper(
             cast("web.Server", self._runner.server),  # there is one from `setup` on
             lambda kind: self._metrics.rejected[kind.slug, "live"].add(),
+            self._door,
             access_log=None,
             logger=protocol_log,
             auto_decompress=False,

@@ -25,6 +25,10 @@ BUCKETS = 20
 """Five seconds of memory: long enough to see full batches, short enough to notice a slower disk."""
 
 
+TOO_MUCH = "more is under way than the store can take"
+"""What a refused caller is told."""
+
+
 class OverloadedError(Exception):
     """More is under way than the store can take."""
 
@@ -54,11 +58,15 @@ class AdaptiveLimit:
         """How many changes may be under way while there is a queue."""
         return self._limit
 
+    def is_full(self) -> bool:
+        """Whether a change that came now would be refused."""
+        return self._in_flight >= LEAST_LIMIT and self._is_too_much(self._now_ns())
+
     def place(self) -> "Place":
         """Take a place for the length of a `with`. Raises OverloadedError if there is none."""
         began_ns = self.admit()
         if began_ns is None:
-            raise OverloadedError("more is under way than the store can take")
+            raise OverloadedError(TOO_MUCH)
         return Place(self, began_ns)
 
     def admit(self) -> int | None:
