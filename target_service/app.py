@@ -28,7 +28,7 @@ from target_service.metrics import WorkerMetrics
 from target_service.orders import OrderIds
 from target_service.routes import add_routes, operations
 from target_service.shedding import AdaptiveLimit
-from target_service.store.base import Store, StoreSettings
+from target_service.store.base import ObserverPair, Store, StoreSettings
 from target_service.store.open import make_store
 
 IDLE_LINGER_S = 0.5
@@ -56,6 +56,7 @@ class Server:
         self._metrics = metrics
         self._slot = slot
         self._faults = Faults(slot, time.monotonic_ns, metrics.fault_met)
+        self._limit = AdaptiveLimit(config.most_in_flight, time.monotonic_ns)
         self._store = store or make_store(
             StoreSettings(
                 config.store,
@@ -64,7 +65,7 @@ class Server:
                 shared=config.workers > 1,
                 stall_s=self._faults.store_stall_s,
             ),
-            metrics,
+            ObserverPair(metrics, self._limit),
         )
         self._stopped = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -123,7 +124,7 @@ class Server:
             Catalogue(config.skus),
             OrderIds(writer_id),
             self._metrics,
-            AdaptiveLimit(config.most_in_flight, time.monotonic_ns),
+            self._limit,
             self._faults,
             config.admin_token,
         )
