@@ -17,17 +17,18 @@ from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
 from target_service.api.body import BODY_DEADLINE_S, MAX_BODY_BYTES
+from target_service.api.door import Door
 from target_service.api.operation import Service
 from target_service.config import Config
+from target_service.doorkeeper import Doorkeeper
 from target_service.faults import Drill, Faults
 from target_service.housekeeping import Housekeeper, Terms
 from target_service.inventory import Catalogue
 from target_service.metrics import WorkerMetrics
 from target_service.orders import OrderIds
-from target_service.protocol import ProblemProtocol
-from target_service.routes import add_routes
+from target_service.routes import add_routes, operations
 from target_service.shedding import AdaptiveLimit
-from target_service.store.base import Store, StoreSettings
+from target_service.store.base import ObserverPair, Store, StoreSettings
 from target_service.store.open import make_store
 
 IDLE_LINGER_S = 0.5
@@ -55,6 +56,7 @@ class Server:
         self._metrics = metrics
         self._slot = slot
         self._faults = Faults(slot, time.monotonic_ns, metrics.fault_met)
+        self._limit = AdaptiveLimit(config.most_in_flight, time.monotonic_ns)
         self._store = store or make_store(
             StoreSettings(
                 config.store,
@@ -64,7 +66,7 @@ class Server:
                 stock_buckets=config.stock_buckets,
                 stall_s=self._faults.store_stall_s,
             ),
-            metrics,
+            ObserverPair(metrics, self._limit),
         )
         self._stopped = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -75,6 +77,7 @@ class Server:
         app = web.Application(client_max_size=MAX_BODY_BYTES, logger=log)
         app[BODY_DEADLINE_S] = self._config.body_deadline_s
         add_routes(app, self._service)
+        self._door = Door(self._service, operations(self._service))
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=self._config.drain_s)
         await self._runner.setup()
         loop = asyncio.get_running_loop()
@@ -102,11 +105,12 @@ class Server:
                 await task
         await self._store.close()
 
-    def _connection(self) -> ProblemProtocol:
+    def _connection(self) -> Doorkeeper:
         """The protocol of a connection that has just come."""
-        return ProblemProtocol(
+        return Doorkeeper(
             cast("web.Server", self._runner.server),  # there is one from `setup` on
             lambda kind: self._metrics.rejected[kind.slug, "live"].add(),
+            self._door,
             access_log=None,
             logger=protocol_log,
             auto_decompress=False,
@@ -121,7 +125,7 @@ class Server:
             Catalogue(config.skus),
             OrderIds(writer_id),
             self._metrics,
-            AdaptiveLimit(config.most_in_flight, time.monotonic_ns),
+            self._limit,
             self._faults,
             config.admin_token,
         )

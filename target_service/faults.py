@@ -89,6 +89,11 @@ class Faults:
         self._requests = [one for one in armed if one.fault.kind != "stall-store"]
         self._stalls = [one for one in armed if one.fault.kind == "stall-store"]
 
+    @property
+    def await_requests(self) -> bool:
+        """Whether the drill has faults that requests may meet."""
+        return bool(self._requests)
+
     def of_request(self, route: str) -> Fault | None:
         """The fault this request meets, if any: the first in the list that strikes."""
         if not self._requests:

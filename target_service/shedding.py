@@ -1,12 +1,19 @@
 """Shedding: how many changes may be under way before another is refused at once.
 
-The limit follows Little's law, as Sentinel's adaptive protection does (S[49][50] of TRAFFIC): what a system
-can hold without a queue is its highest rate times its shortest response time, in-flight <= max rate x min
-RTT, both over the last seconds. Two things are added for a store that commits in groups. A lone order's
-response time says nothing of a full batch's, so the time is at least `LEAST_RTT_S`. And the limit binds only
-while there is a queue (answers take longer than `QUEUE_RTT_S`, or none came for as long): at midnight the
-rate jumps by two orders of magnitude (S[24]), and a limit learnt from the quiet before would refuse the first
-orders of the day.
+The limit follows Little's law, as Sentinel's adaptive protection does (S[49][50] of TRAFFIC): what is under way
+is the rate times the time each change takes. Sentinel takes the highest rate and the shortest response time, both
+of the last seconds. A store that commits in groups obeys the law and mocks the rule: the more wait, the more it
+does, at the same response time. While one batch is being written the next one has to gather, so with room for one
+batch only, every other batch is a crumb, the rate halves, and the rule takes that for the store's nature: it stays
+shut long after the crowd has left. So the time is ours to give, and the store's rate and batches are learned:
+
+* `SHORT_QUEUE_S` of work may wait at any store: a fast one fills its batches, and nobody waits much longer.
+* A store that is slower than that gets room for `BATCHES` batches, so that they grow for as long as more changes a
+  commit mean more changes a second, but never more than `LONG_QUEUE_S` of work.
+
+The limit binds only while there is a queue (answers take longer than `QUEUE_RTT_S`, or none came for as long): at
+midnight the rate jumps by two orders of magnitude (S[24]), and a limit learned in the quiet before would refuse
+the first orders of the day.
 
 A place is taken only for the time in the store: who is slow to send a body takes nobody's place. Time is
 injected, in nanoseconds of the monotonic clock.
@@ -17,12 +24,18 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import NamedTuple
 
-LEAST_RTT_S = 0.05
+SHORT_QUEUE_S = 0.5
+LONG_QUEUE_S = 2.0
+BATCHES = 2.5
+"""Two would keep a limit as it is, whatever it is: one batch written, one gathering."""
 QUEUE_RTT_S = 0.1
 LEAST_LIMIT = 64
 BUCKET_NS = 250_000_000
-BUCKETS = 20
-"""Five seconds of memory: long enough to see full batches, short enough to notice a slower disk."""
+MEMORY_NS = 5_000_000_000
+"""Long enough to see full batches, short enough to notice a slower disk."""
+
+TOO_MUCH = "more is under way than the store can take"
+"""What a refused caller is told."""
 
 
 class OverloadedError(Exception):
@@ -30,35 +43,43 @@ class OverloadedError(Exception):
 
 
 class _Bucket(NamedTuple):
+    """A quarter of a second or more, from the end of one commit to the end of another."""
+
+    ended_ns: int
     rate_per_s: float
-    rtt_s: float
+    batch: float
+    """Mean number of changes in a commit."""
 
 
 class AdaptiveLimit:
-    """Admits changes while the store keeps up."""
+    """Admits changes while the store keeps up; told by the store of its commits (a CommitObserver)."""
 
     def __init__(self, most_in_flight: int, now_ns: Callable[[], int]) -> None:
         self._most = most_in_flight
         self._now_ns = now_ns
         self._in_flight = 0
-        self._history: deque[_Bucket] = deque(maxlen=BUCKETS)
-        self._bucket_from_ns = now_ns()
-        self._answered = 0
-        self._waited_ns = 0
         self._last_rtt_ns = 0
         self._last_answer_ns = now_ns()
         self._limit = float(most_in_flight)
+        self._history: deque[_Bucket] = deque()
+        self._bucket_from_ns = now_ns()
+        self._changes = 0
+        self._commits = 0
 
     @property
     def limit(self) -> float:
         """How many changes may be under way while there is a queue."""
         return self._limit
 
+    def is_full(self) -> bool:
+        """Whether a change that came now would be refused."""
+        return self._in_flight >= LEAST_LIMIT and self._is_too_much(self._now_ns())
+
     def place(self) -> "Place":
         """Take a place for the length of a `with`. Raises OverloadedError if there is none."""
         began_ns = self.admit()
         if began_ns is None:
-            raise OverloadedError("more is under way than the store can take")
+            raise OverloadedError(TOO_MUCH)
         return Place(self, began_ns)
 
     def admit(self) -> int | None:
@@ -73,14 +94,9 @@ class AdaptiveLimit:
 
     def done(self, began_ns: int) -> None:
         """A change that was admitted has its answer."""
-        now_ns = self._now_ns()
+        self._last_answer_ns = self._now_ns()
+        self._last_rtt_ns = self._last_answer_ns - began_ns
         self._in_flight -= 1
-        self._answered += 1
-        self._last_rtt_ns = now_ns - began_ns
-        self._waited_ns += self._last_rtt_ns
-        self._last_answer_ns = now_ns
-        if now_ns - self._bucket_from_ns >= BUCKET_NS:
-            self._close_bucket(now_ns)
 
     def gave_up(self) -> None:
         """A change that was admitted was not made; it says nothing of how fast the store is."""
@@ -95,14 +111,27 @@ class AdaptiveLimit:
         queue_ns = QUEUE_RTT_S * 1e9
         return self._last_rtt_ns > queue_ns or now_ns - self._last_answer_ns > queue_ns
 
+    def committed(self, changes: int, _seconds: float) -> None:
+        """A batch was made durable; called by the store's one writer, in whatever thread that is."""
+        now_ns = self._now_ns()
+        self._changes += changes
+        self._commits += 1
+        if now_ns - self._bucket_from_ns >= BUCKET_NS:
+            self._close_bucket(now_ns)
+
+    def failed(self) -> None:
+        """A batch was not made durable; it says nothing of how fast the store is."""
+
     def _close_bucket(self, now_ns: int) -> None:
         seconds = (now_ns - self._bucket_from_ns) / 1e9
-        rtt_s = self._waited_ns / self._answered / 1e9
-        self._history.append(_Bucket(self._answered / seconds, rtt_s))
-        self._bucket_from_ns, self._answered, self._waited_ns = now_ns, 0, 0
+        self._history.append(_Bucket(now_ns, self._changes / seconds, self._changes / self._commits))
+        self._bucket_from_ns, self._changes, self._commits = now_ns, 0, 0
+        while self._history[0].ended_ns < now_ns - MEMORY_NS:
+            self._history.popleft()
         fastest = max(bucket.rate_per_s for bucket in self._history)
-        shortest = max(LEAST_RTT_S, min(bucket.rtt_s for bucket in self._history))
-        self._limit = max(LEAST_LIMIT, fastest * shortest)
+        largest = max(bucket.batch for bucket in self._history)
+        batches = min(BATCHES * largest, fastest * LONG_QUEUE_S)
+        self._limit = max(LEAST_LIMIT, fastest * SHORT_QUEUE_S, batches)
 
 
 class Place:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from math import log10
 
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 760, 420, 70, 190, 50, 50
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 770, 420, 80, 190, 50, 50
 _COLOURS = ("#0f172a", "#c2410c", "#2563eb", "#16a34a", "#9333ea", "#ca8a04", "#64748b", "#db2777")
 
 

@@ -62,21 +62,22 @@ def run(out_dir: Path, script: Script = Script()) -> dict[str, list[float]]:
 
 def _measure(generator: Generator, script: Script) -> tuple[list[float], list[float]]:
     """What a generator reports, and the holds that its target kept, in ms."""
-    command = [sys.executable, "-m", "benchmarks.truth.target", "--seed", str(script.seed)]
     stall_at_s = generator.calibration_s + script.stall_at_s
-    command += ["--stall-at", str(stall_at_s), "--stall", str(script.stall_s)]
-    with (
-        TemporaryDirectory() as scratch,
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as target,
-    ):
-        assert target.stdout is not None
-        try:
-            url = f"http://127.0.0.1:{int(target.stdout.readline())}"
-            seconds = generator.calibration_s + script.seconds
-            quantiles = generator.measure(url, script.rate, seconds, Path(scratch))
-        finally:
-            target.terminate()
-        return quantiles, json.loads(target.stdout.readline())
+    with TemporaryDirectory() as scratch:
+        holds = Path(scratch) / "holds.json"
+        command = [sys.executable, "-m", "benchmarks.truth.target", "--holds", str(holds)]
+        command += ["--seed", str(script.seed), "--stall-at", str(stall_at_s), "--stall", str(script.stall_s)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as target:
+            assert target.stdout is not None
+            try:
+                url = f"http://127.0.0.1:{int(target.stdout.readline())}"
+                seconds = generator.calibration_s + script.seconds
+                quantiles = generator.measure(url, script.rate, seconds, Path(scratch))
+            finally:
+                target.terminate()
+        if target.returncode:
+            raise RuntimeError(f"the target ended with {target.returncode}")
+        return quantiles, json.loads(holds.read_text())
 
 
 def table(rows: Mapping[str, list[float]]) -> str:

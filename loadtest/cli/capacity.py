@@ -11,7 +11,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from loadtest.cli.run import RunOptions, plan_flags, run
+from loadtest.cli.run import plan_flags, run
+from loadtest.cli.run_session import RunOptions
 from loadtest.exit_codes import ExitCode
 from loadtest.judge.capacity import Capacity, CapacitySearch, Limit, Outcome
 from loadtest.judge.usl import Measurement, UslFit, fit

@@ -4,13 +4,14 @@ import os
 import shutil
 import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from loadtest.cli.run import RunOptions
+from loadtest.cli.run_session import RunOptions
 from loadtest.drive.errors import HostNotAllowed
 from loadtest.drive.preflight import UnreachableError, check_target
 from loadtest.judge.slo_syntax import SloError, check, parse
 from loadtest.measure.ledger import GROWTH_BYTES
-from loadtest.plan.plan_file import PlanError
+from loadtest.plan.plan_file import Plan, PlanError
 from loadtest.plan.target_rate import check_target_rate
 from loadtest.publish.remote_write import MissingExtraError, WriteRequests
 from loadtest.publish.remote_writer import BadReceiverError, Receiver
@@ -38,6 +39,8 @@ def check_run(options: RunOptions) -> None:
         for target in options.targets:
             check_target(target, [*options.plan.targets, *options.allow_hosts])
             check_target_rate(options.plan, target)
+            if options.auto_peak:
+                check_may_probe(options.plan, target)
     if options.service_metrics is not None:
         if not options.targets:
             raise BadFlagError("--service-metrics: belongs to a --target; the order service has its own")
@@ -47,6 +50,16 @@ def check_run(options: RunOptions) -> None:
     check_room(options.folder.parent, options.workers)
     if options.web:
         check_port_free(options.web_port, "--web-port")
+
+
+def check_may_probe(plan: Plan, url: str) -> None:
+    """Raise `BadFlagError` for a host whose owner agreed to a rate: a probe sends as fast as it can."""
+    host = urlsplit(url).hostname or url
+    if (allowed := plan.targets.get(host)) is not None:
+        raise BadFlagError(
+            f"--peak-tps auto: would probe {host} at full speed, and at most {allowed:,.0f} requests a second "
+            "are allowed there; give a number"
+        )
 
 
 def check_remote_write(url: str) -> None:

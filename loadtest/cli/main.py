@@ -11,14 +11,15 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from loadtest.cli import flags
 from loadtest.exit_codes import ExitCode
 from loadtest.measure.run_result import RunResult
-from loadtest.plan.overrides import above_0_s, duration_s, number_above_0
-from loadtest.plan.plan_file import Plan, PlanError
+from loadtest.plan.overrides import PlanOverrides, above_0_s, duration_s, number_above_0
+from loadtest.plan.plan_file import Plan, PlanError, shipped_plans
 from loadtest.publish.run_folder import RESULT, new_run_folder
 
 if TYPE_CHECKING:
-    from loadtest.cli.run import RunOptions
+    from loadtest.cli.run_session import RunOptions
 
 app = typer.Typer(
     help="Load tests for the biggest day of the year: open-loop, measured from intent, audited.",
@@ -41,51 +42,33 @@ def refuse(message: object) -> NoReturn:
 
 @app.command()
 def run(
-    plan: Annotated[str, typer.Argument(help="A shipped plan's name, or a .toml file.")] = "singles-day",
+    plan: flags.PlanName = "singles-day",
     peak_tps: Annotated[
-        str, typer.Option(help="Orders a second at the peak; auto: two fifths of what this machine can do.")
-    ] = AUTO,
-    duration: Annotated[
-        str | None, typer.Option(help="Cut the plan to this length, for example 60s.")
+        str | None,
+        typer.Option(
+            help="Orders a second at the peak; auto: two fifths of what this machine can do. "
+            "Default: auto if a shipped plan drives the service started here, else the plan's own."
+        ),
     ] = None,
-    time_scale: Annotated[float | None, typer.Option(help="Multiply the plan's time axis.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Generator processes.")] = None,
-    service_workers: Annotated[int, typer.Option(min=1, help="Worker processes of the order service.")] = 1,
+    duration: flags.Duration = None,
+    time_scale: flags.TimeScale = None,
+    workers: flags.Workers = None,
+    service_workers: flags.ServiceWorkers = 1,
     store: Annotated[str | None, typer.Option(help="Where the order service keeps its books.")] = None,
-    target: Annotated[
-        list[str] | None,
-        typer.Option(help="Load this address instead of starting the order service; repeat to spread."),
-    ] = None,
-    slo: Annotated[list[str] | None, typer.Option(help='For example "p99(POST /orders) < 250ms".')] = None,
-    out: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("runs"),
+    target: flags.Targets = None,
+    slo: flags.Slos = None,
+    out: flags.Out = Path("runs"),
     seed: Annotated[int | None, typer.Option(help="Seed of whatever is random.")] = None,
     allow_host: Annotated[
         list[str] | None, typer.Option(help="A host beyond loopback that may be loaded.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, only the verdict.")] = False,
-    json_lines: Annotated[
-        bool, typer.Option("--json", help="JSON lines: progress each second, the verdict.")
-    ] = False,
+    quiet: flags.Quiet = False,
+    json_lines: flags.JsonLines = False,
     web: Annotated[bool, typer.Option("--web", help="Serve the Locust web UI instead of starting.")] = False,
-    web_port: Annotated[int, typer.Option(help="Port of the web UI.")] = 8089,
-    metrics_port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Serve the run's metrics to Prometheus on this port.")
-    ] = None,
-    trace_fraction: Annotated[
-        float | None,
-        typer.Option(
-            help="Send a traceparent with this share of the requests; the slowest become exemplars."
-        ),
-    ] = None,
-    remote_write: Annotated[
-        str | None,
-        typer.Option(
-            envvar="LOADTEST_REMOTE_WRITE",
-            help="Push the run's metrics to this Prometheus remote-write address.",
-            metavar="URL",
-            show_default=False,
-        ),
-    ] = None,
+    web_port: flags.WebPort = 8089,
+    metrics_port: flags.MetricsPort = None,
+    trace_fraction: flags.TraceFraction = None,
+    remote_write: flags.RemoteWrite = None,
     service_metrics: Annotated[
         str | None, typer.Option(help="A --target's own Prometheus page, to sample its memory.")
     ] = None,
@@ -97,28 +80,23 @@ def run(
     ] = "60s",
 ) -> None:
     """Drive a plan at the order service, or at --target, and judge it."""
-    from loadtest.cli import run as runner  # noqa: PLC0415 - gevent and Locust take a second to import
-    from loadtest.cli.checks import BAD_INPUT, check_run  # noqa: PLC0415
+    from loadtest.cli.checks import BAD_INPUT, check_run  # noqa: PLC0415 - gevent and Locust take a second to import
+    from loadtest.cli.run import plan_flags  # noqa: PLC0415
+    from loadtest.cli.run_session import RunOptions  # noqa: PLC0415
 
     try:
-        checked = Plan.load(plan).with_overrides(
-            peak_tps=_peak(peak_tps),
-            duration_s=duration_s(duration),
-            time_scale=time_scale,
-            seed=seed,
-            trace_fraction=trace_fraction,
-        )
-        options = runner.RunOptions(
+        overrides: PlanOverrides = {
+            "peak_tps": _peak(peak_tps),
+            "time_scale": time_scale,
+            "seed": seed,
+            "trace_fraction": trace_fraction,
+        }
+        checked = Plan.load(plan).with_overrides(duration_s=duration_s(duration), **overrides)
+        options = RunOptions(
             plan=checked,
-            plan_flags=runner.plan_flags(
-                plan,
-                peak_tps=_peak(peak_tps),
-                duration=duration,
-                time_scale=time_scale,
-                seed=seed,
-                trace_fraction=trace_fraction,
-            ),
-            auto_peak=peak_tps == AUTO,
+            plan_flags=plan_flags(plan, duration=duration, **overrides),
+            # Unasked, neither a plan of somebody's own is resized nor an address of somebody's own probed.
+            auto_peak=peak_tps == AUTO or (peak_tps is None and plan in shipped_plans() and not target),
             workers=workers or default_workers(),
             service_workers=service_workers,
             store=store,
@@ -149,13 +127,9 @@ def resume(
     store: Annotated[
         str | None, typer.Option(help="The store again, if its address holds a password.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, only the verdict.")] = False,
-    json_lines: Annotated[
-        bool, typer.Option("--json", help="JSON lines: progress each second, the verdict.")
-    ] = False,
-    metrics_port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Serve the run's metrics to Prometheus on this port.")
-    ] = None,
+    quiet: flags.Quiet = False,
+    json_lines: flags.JsonLines = False,
+    metrics_port: flags.MetricsPort = None,
 ) -> None:
     """Go on with a run where its last checkpoint ends, with its own plan, objectives and settings."""
     from loadtest.cli import resume as resuming  # noqa: PLC0415 - gevent and Locust take a second to import
@@ -184,11 +158,11 @@ def serve(context: typer.Context) -> None:
 
 @app.command()
 def watch(
-    workers: Annotated[int | None, typer.Option(min=1, help="Generator processes.")] = None,
-    service_workers: Annotated[int, typer.Option(min=1, help="Worker processes of the order service.")] = 1,
-    web_port: Annotated[int, typer.Option(help="Port of the web UI.")] = 8089,
+    workers: flags.Workers = None,
+    service_workers: flags.ServiceWorkers = 1,
+    web_port: flags.WebPort = 8089,
     prometheus_port: Annotated[int, typer.Option(help="Port of Prometheus.")] = 9090,
-    out: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("runs"),
+    out: flags.Out = Path("runs"),
 ) -> None:
     """Start the order service, the web UI and, if it is installed, Prometheus; say which addresses to open."""
     from loadtest.cli import watch as watching  # noqa: PLC0415 - gevent and Locust take a second to import
@@ -215,12 +189,10 @@ def purge(
 
 @app.command()
 def show(
-    plan: Annotated[str, typer.Argument(help="A shipped plan's name, or a .toml file.")] = "singles-day",
+    plan: flags.PlanName = "singles-day",
     peak_tps: Annotated[float | None, typer.Option(help="Orders a second at the peak.")] = None,
-    duration: Annotated[
-        str | None, typer.Option(help="Cut the plan to this length, for example 60s.")
-    ] = None,
-    time_scale: Annotated[float | None, typer.Option(help="Multiply the plan's time axis.")] = None,
+    duration: flags.Duration = None,
+    time_scale: flags.TimeScale = None,
     svg: Annotated[Path | None, typer.Option(help="Draw into this SVG file instead.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write t_s,planned_tps into this file instead.")] = None,
 ) -> None:
@@ -246,7 +218,7 @@ def show(
 
 @app.command()
 def audit(
-    run_folder: Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN")],
+    run_folder: flags.RunFolder,
     store: Annotated[
         str | None, typer.Option(help="The service's database; default: orders.db in RUN.")
     ] = None,
@@ -268,7 +240,7 @@ def audit(
 
 
 @app.command()
-def report(run_folder: Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN")]) -> None:
+def report(run_folder: flags.RunFolder) -> None:
     """Draw report.html and the other files again from result.json."""
     from loadtest.publish.run_folder import REPORT, draw  # noqa: PLC0415
 
@@ -316,13 +288,11 @@ def capacity(
     start_tps: Annotated[float, typer.Option(min=1, help="The first rate to try.")] = 500,
     duration: Annotated[str, typer.Option(help="How long each rate is held.")] = "10s",
     tolerance: Annotated[float, typer.Option(help="How close to the limit to come, as a share.")] = 0.1,
-    slo: Annotated[list[str] | None, typer.Option(help="Objectives besides the plan's.")] = None,
-    target: Annotated[
-        list[str] | None, typer.Option(help="Load this address instead of the order service.")
-    ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Generator processes.")] = None,
-    service_workers: Annotated[int, typer.Option(min=1, help="Worker processes of the order service.")] = 1,
-    out: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("runs"),
+    slo: flags.Slos = None,
+    target: flags.Targets = None,
+    workers: flags.Workers = None,
+    service_workers: flags.ServiceWorkers = 1,
+    out: flags.Out = Path("runs"),
     measured: Annotated[
         list[str] | None, typer.Option(help="MACHINES=TPS found elsewhere; searches nothing, fits these.")
     ] = None,
@@ -333,7 +303,8 @@ def capacity(
     """Find the highest rate that is sustained; from measurements at several sizes, the machines for a higher one."""
     from loadtest.cli import capacity as finding  # noqa: PLC0415 - gevent and Locust take a second to import
     from loadtest.cli.checks import BAD_INPUT, check_run  # noqa: PLC0415
-    from loadtest.cli.run import RunError, RunOptions, ServiceError  # noqa: PLC0415
+    from loadtest.cli.run_session import RunError, RunOptions  # noqa: PLC0415
+    from loadtest.cli.service import ServiceError  # noqa: PLC0415
 
     if measured:
         finding.print_bill(finding.fitted(measured, refuse), for_tps, console)
@@ -342,13 +313,10 @@ def capacity(
         options = RunOptions(
             plan=Plan.load(finding.PLAN).with_overrides(duration_s=duration_s(duration)),
             plan_flags=[],
-            auto_peak=False,
             workers=workers or default_workers(),
             service_workers=service_workers,
-            store=None,
             targets=target or [],
             slos=slo or [],
-            allow_hosts=[],
             folder=out,
             console="quiet",
         )
@@ -391,11 +359,13 @@ def schema() -> None:
 def _play(options: "RunOptions", out: Console) -> int:
     """Run, and say in a sentence why there is no verdict if there is none."""
     from loadtest.cli import run as runner  # noqa: PLC0415 - gevent and Locust take a second to import
+    from loadtest.cli.run_session import RunError  # noqa: PLC0415
+    from loadtest.cli.service import ServiceError  # noqa: PLC0415
     from loadtest.stored_books import StoreError  # noqa: PLC0415
 
     try:
         return int(runner.run(options, out))
-    except (runner.RunError, runner.ServiceError, StoreError) as error:
+    except (RunError, ServiceError, StoreError) as error:
         errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(int(ExitCode.INTERNAL_ERROR)) from error
 
@@ -423,8 +393,10 @@ def default_workers() -> int:
     return max(1, (os.cpu_count() or 1) // 2)
 
 
-def _peak(text: str) -> float | None:
-    return None if text == AUTO else number_above_0(text, "--peak-tps", "a number above 0, or auto")
+def _peak(text: str | None) -> float | None:
+    if text is None or text == AUTO:
+        return None
+    return number_above_0(text, "--peak-tps", "a number above 0, or auto")
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from loadtest.cli.run import RunOptions
+from loadtest.cli.run_session import RunOptions
 from loadtest.cli.settings import RunSettings, SettingsError, held, read_settings, without_password
 from loadtest.fleet import checkpoint as checkpoints
 from loadtest.fleet.checkpoint import Checkpoint, CheckpointError
@@ -36,12 +36,10 @@ def resumable(
             yield RunOptions(
                 plan=Plan.from_json(checkpoint.plan),
                 plan_flags=[],
-                auto_peak=False,
                 workers=settings.workers,
                 service_workers=settings.service_workers,
                 store=_store(settings, checkpoint, folder, store),
                 targets=settings.targets,
-                slos=[],
                 allow_hosts=settings.allow_hosts,
                 folder=folder,
                 console=console,

@@ -11,127 +11,29 @@ import os
 import secrets
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
 
 from loadtest.cli.children import Child, wait_until
-from loadtest.cli.service import Service, ServiceError
-from loadtest.cli.settings import RunSettings, held, write_settings
+from loadtest.cli.run_session import RunError, RunOptions, Session
+from loadtest.cli.service import Service
+from loadtest.cli.settings import held, write_settings
+from loadtest.cli.sizing import sized
+from loadtest.environment import TOKEN_VARIABLE
 from loadtest.exit_codes import ExitCode
-from loadtest.fleet.checkpoint import Checkpoint
-from loadtest.fleet.run_token import TOKEN_VARIABLE
 from loadtest.judge.slo_syntax import parse
 from loadtest.judge.verdict import judge, settle
 from loadtest.measure.run_result import Arrivals, RunResult, Transactions
-from loadtest.plan.plan_file import Plan
 from loadtest.publish.run_folder import REPORT, RESULT, deliver, draw, rescue
 from loadtest.publish.step_summary import append_step_summary
 from loadtest.publish.summary import print_verdict
 from loadtest.run_audit import IncompleteBooksError, audit_folder
 from loadtest.run_info import run_info
 
-__all__ = ["RunError", "RunOptions", "ServiceError", "free_port", "plan_flags", "run"]
-
 LOCUSTFILE = Path(__file__).parent.parent / "locustfile.py"
-PROBE_FRACTION = 0.4
-"""Share of what the probe found that `--peak-tps auto` plays. The probe saturates the machine in a closed loop;
-an open loop at more than about 0.7 of that queues without end, and a disk or a neighbour that pauses needs room to
-catch up."""
-PROBE_TIMEOUT_S = 60
-WORKER_START_TIMEOUT_S = 30
-STOP_GRACE_S = 15
-
-
-class RunError(Exception):
-    """The run could not be started or went wrong beyond a verdict."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """What the command line asked for, checked."""
-
-    plan: Plan
-    plan_flags: list[str]
-    """The flags, for Locust, that make this plan: its name and what was overridden."""
-    auto_peak: bool
-    workers: int
-    service_workers: int
-    store: str | None
-    targets: list[str]
-    slos: list[str]
-    allow_hosts: list[str]
-    folder: Path
-    console: str
-    web: bool = False
-    web_port: int = 8089
-    metrics_port: int | None = None
-    remote_write: str | None = None
-    """Where to push the run's metrics."""
-    service_metrics: str | None = None
-    """The Prometheus page of a target that is not our own service."""
-    csv: bool = False
-    """Whether to leave Locust's own CSV files in the run folder too."""
-    checkpoint_s: float = 60.0
-    resumed: Checkpoint | None = None
-    """Where to go on, for a run that was interrupted; `plan_flags` and `slos` are empty then."""
-    lock: int | None = None
-    """The descriptor that holds the folder of such a run."""
-
-    @property
-    def settings(self) -> RunSettings:
-        """What `singlesday resume` needs to go on with this run."""
-        return RunSettings(
-            workers=self.workers,
-            service_workers=self.service_workers,
-            store=self.store,
-            targets=self.targets,
-            allow_hosts=self.allow_hosts,
-            service_metrics=self.service_metrics,
-            csv=self.csv,
-            checkpoint_s=self.checkpoint_s,
-        )
-
-
-@dataclass(slots=True)
-class Session:
-    """The children of one run, and whether somebody asked it to stop."""
-
-    options: RunOptions
-    console: Console
-    service: Service | None = None
-    probe: "subprocess.Popen[bytes] | None" = None
-    master: Child | None = None
-    workers: list[Child] = field(default_factory=list)
-    interrupts: int = 0
-    inherited: tuple[int, ...] = ()
-    """What every child holds open too: the run's lock."""
-
-    def interrupt(self, _number: int, _frame: FrameType | None) -> None:
-        """Ask the master to end the run; on the second signal, do not wait for it."""
-        self.interrupts += 1
-        if self.probe is not None:
-            self.probe.terminate()
-        if self.master is not None:
-            self.master.send(signal.SIGTERM if self.interrupts == 1 else signal.SIGKILL)
-        elif self.interrupts > 1:
-            raise KeyboardInterrupt
-
-    def close(self) -> None:
-        """End every child that is left."""
-        if self.master is not None:
-            self.master.stop(STOP_GRACE_S)
-        for worker in self.workers:
-            worker.send(signal.SIGTERM)
-        for worker in self.workers:
-            worker.stop(timeout_s=3)
-        if self.service is not None:
-            self.service.stop()
 
 
 def run(options: RunOptions, console: Console) -> ExitCode:
@@ -144,7 +46,7 @@ def run(options: RunOptions, console: Console) -> ExitCode:
     with _signals(session), _folder_held(options) as session.inherited:
         try:
             host = options.targets[0] if options.targets else _start_service(session)
-            peak = _sized(session, host)
+            peak = sized(session, host)
             if not session.interrupts:
                 _lead(session, host, peak)
         finally:
@@ -196,69 +98,12 @@ def _start_service(session: Session) -> str:
     return session.service.url
 
 
-def _sized(session: Session, host: str) -> list[str]:
-    """The flags that scale the plan to what the machine can do, unless a peak was asked for."""
-    plan = session.options.plan
-    if not session.options.auto_peak or session.interrupts:
-        return []
-    say = session.console.print if session.options.console != "quiet" else Console(quiet=True).print
-    say("Probing what this machine can do …", style="dim")
-    tps = _probe_target(session, plan, host) if session.options.targets else _probe_service(session, plan)
-    if not tps:  # interrupted
-        return []
-    peak_tps = max(1, round(tps * PROBE_FRACTION))
-    say(
-        f"At full speed {tps:,.0f} orders/s in a closed loop; "
-        f"the plan will peak at {peak_tps:,} ({PROBE_FRACTION:.0%}).",
-        soft_wrap=True,
-    )
-    return ["--peak-tps", str(peak_tps)]
-
-
-def _probe_service(session: Session, plan: Plan) -> float:
-    """Probe a service of its own, so that the run starts with empty books."""
-    folder = session.options.folder
-    database = folder / "probe.db"
-    service = Service(
-        f"sqlite:///{database.resolve()}",
-        folder / "service.log",
-        workers=session.options.service_workers,
-    )
-    try:
-        return _probe_target(session, plan, service.url)
-    finally:
-        service.stop()
-        for path in folder.glob("probe.db*"):
-            path.unlink()
-
-
-def _probe_target(session: Session, plan: Plan, host: str) -> float:
-    """What one generator process drives out of `host`; 0 when somebody interrupted it."""
-    command = [sys.executable, "-m", "loadtest.cli.probe", host]
-    environment = {**os.environ, **_allowed(session.options)}
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment) as probe:  # noqa: S603
-        session.probe = probe
-        try:
-            said, words = probe.communicate(plan.to_json(), PROBE_TIMEOUT_S)
-        except subprocess.TimeoutExpired as error:
-            probe.kill()
-            raise RunError(f"the probe of {host} did not end within {PROBE_TIMEOUT_S} s") from error
-        finally:
-            session.probe = None
-    if session.interrupts:
-        return 0.0
-    if probe.returncode:
-        raise RunError(f"the probe of {host} failed: {words.decode(errors='replace')[-500:]}")
-    return float(json.loads(said.splitlines()[-1])["tps"])
-
-
 def _lead(session: Session, host: str, peak: list[str]) -> None:
     """Start master and workers and wait for the master to end."""
     options = session.options
     port = str(free_port())
     locust = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE)]
-    environment = _allowed(options) | new_token()
+    environment = options.allowed | new_token()
     flags = _master_flags(options, host) + peak
     metrics = session.service.metrics_url if session.service is not None else options.service_metrics
     flags += ["--service-metrics", metrics] if metrics else []
@@ -364,11 +209,6 @@ def _conclude_unstarted(session: Session) -> ExitCode:
     result = RunResult(run=info, arrivals=Arrivals(), transactions=Transactions())
     deliver(judge(result, slos, aborted="it was stopped by a signal before it began"), options.folder)
     return _announce(session, result, options.folder)
-
-
-def _allowed(options: RunOptions) -> dict[str, str]:
-    hosts = [*options.plan.targets, *options.allow_hosts]
-    return {"LOADTEST_ALLOW_HOSTS": ",".join(hosts)} if hosts else {}
 
 
 def plan_flags(name: str, **overrides: object) -> list[str]:

@@ -20,8 +20,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from loadtest.drive.errors import HostNotAllowed
-
-ALLOW_HOSTS_VARIABLE = "LOADTEST_ALLOW_HOSTS"
+from loadtest.environment import ALLOW_HOSTS_VARIABLE
 
 
 class Address(NamedTuple):

@@ -20,7 +20,8 @@ from locust.rpc.zmqrpc import BaseSocket, Client, Server
 from zmq.utils import z85
 from zmq.utils.monitor import parse_monitor_message
 
-TOKEN_VARIABLE = "LOADTEST_TOKEN"  # noqa: S105 - its name
+from loadtest.environment import TOKEN_VARIABLE
+
 SHORTEST_TOKEN = 16
 COMPLAIN_EVERY_S = 10.0
 

@@ -86,29 +86,36 @@ class MasterRun:
         self.stretches = [(s.from_s, s.to_s, s.name) for s in stretches]
         if resumed is not None:
             self._be_the_same_run_as(resumed)
-        mix = plan.mix()
-        self.coordinator = Coordinator(
-            self.info.id,
-            duration_ns=round(plan.duration_s * NS_PER_S),
-            drain_s=plan.patience_s,
-            count=lambda slot, slots, from_ns, to_ns: sum(mix.counts(slot, slots, from_ns, to_ns)),
-            send=lambda worker, message: send_to_worker(runner, worker, message),
-            clock=SystemClock(),
-            merge=Merge([(from_s, to_s) for from_s, to_s, _ in self.stretches]),
-            expected=workers,
-        )
+        self.coordinator = self._new_coordinator(workers)
         if resumed is not None:
             note = interruption(resumed, time.time_ns()) + differences(resumed.info, here)
             restore(resumed, self.coordinator, note)
         self._judged_s = int(self.coordinator.scheduled_to_ns // NS_PER_S)
         folder.mkdir(parents=True, exist_ok=True)
-        self._ticker = gevent.spawn(self._tick_forever)
-        self._ticker.link_exception(self._end_by_defect)
         self._checkpointer = Checkpointer(self, checkpoint_s)
-        gevent.spawn(self._checkpointer.save_while_running)
         self._known_gauges = dict(resumed.gauges) if resumed is not None else {}
         known = self._known_gauges.get(SERVICE_MEMORY, [])
         self._memory = MemorySampler(memory_url, plan.duration_s, known) if memory_url else None
+        self._spawn()
+
+    def _new_coordinator(self, workers: int) -> Coordinator:
+        mix = self.plan.mix()
+        return Coordinator(
+            self.info.id,
+            duration_ns=round(self.plan.duration_s * NS_PER_S),
+            drain_s=self.plan.patience_s,
+            count=lambda slot, slots, from_ns, to_ns: sum(mix.counts(slot, slots, from_ns, to_ns)),
+            send=lambda worker, message: send_to_worker(self._runner, worker, message),
+            clock=SystemClock(),
+            merge=Merge([(from_s, to_s) for from_s, to_s, _ in self.stretches]),
+            expected=workers,
+        )
+
+    def _spawn(self) -> None:
+        """Start what goes on beside Locust until the run is over."""
+        self._ticker = gevent.spawn(self._tick_forever)
+        self._ticker.link_exception(self._end_by_defect)
+        gevent.spawn(self._checkpointer.save_while_running)
         if self._memory is not None:
             gevent.spawn(self._memory.sample_while, lambda: not self.over, lambda: self.played_s)
 

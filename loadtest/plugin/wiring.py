@@ -24,11 +24,12 @@ from loadtest.drive.run_context import RunContext, enter_run
 from loadtest.drive.shape import PlanShape, PoolDispatcher
 from loadtest.drive.targets import AllowedTargets, set_allowed_targets
 from loadtest.drive.tracing import Tracer
+from loadtest.environment import TOKEN_VARIABLE
 from loadtest.exit_codes import ExitCode
 from loadtest.fleet import checkpoint as checkpoints
 from loadtest.fleet.checkpoint import Checkpoint, CheckpointError
 from loadtest.fleet.control_port import guard
-from loadtest.fleet.run_token import TOKEN_VARIABLE, secure
+from loadtest.fleet.run_token import secure
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER, listen
 from loadtest.judge.abort import AbortCondition, unless
 from loadtest.judge.slo import judgeable

@@ -21,7 +21,7 @@ from target_service.parcels import OutOfOrderError, ParcelExistsError, UnknownPa
 from target_service.payments import PaymentRefusedError, UnknownOrderError, WrongAmountError
 from target_service.problem import ProblemError
 from target_service.shadow import HEADER, LIVE, BadRunIdError, run_id_of, traffic_of
-from target_service.shedding import OverloadedError
+from target_service.shedding import TOO_MUCH, OverloadedError
 from target_service.store.base import DeadlineError, StoreFullError, StoreUnavailableError
 
 DEADLINE_HEADER = "X-Request-Deadline-Ms"
@@ -54,6 +54,7 @@ def framed(service: Service, operation: Operation) -> Callable[[web.Request], Aw
     seconds = {traffic: metrics.request_seconds[route, traffic] for traffic in ("live", "shadow")}
     handle = operation.handler
     is_drilled = route != "other"
+    limit = service.limit if operation.sheds else None
 
     async def answer(request: web.Request) -> web.StreamResponse:
         started = perf_counter()
@@ -64,6 +65,9 @@ def framed(service: Service, operation: Operation) -> Callable[[web.Request], Aw
                 run_id = run_id_of(request.headers)
             fault = service.faults.of_request(route) if is_drilled else None
             spoilt = None if fault is None else await _suffer(fault, request)
+            if limit is not None and limit.is_full():
+                # Before the body is read: aiohttp reads on, for a moment, and closes if it does not come.
+                raise OverloadedError(TOO_MUCH)
             response = spoilt or await handle(request, run_id)
         except Exception as error:
             refusal = problem_of(error, request)

@@ -95,6 +95,23 @@ class CommitObserver(Protocol):
         ...
 
 
+class ObserverPair(NamedTuple):
+    """Two observers that are told the same."""
+
+    first: CommitObserver
+    second: CommitObserver
+
+    def committed(self, changes: int, seconds: float) -> None:
+        """A batch was made durable."""
+        self.first.committed(changes, seconds)
+        self.second.committed(changes, seconds)
+
+    def failed(self) -> None:
+        """A batch could not be made durable, or a read failed."""
+        self.first.failed()
+        self.second.failed()
+
+
 def no_stall() -> float:
     """No stall."""
     return 0.0

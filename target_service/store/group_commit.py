@@ -7,6 +7,7 @@ off to the next batch, where the first one's order is found.
 """
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from target_service.payments import PaymentRefusedError, UnknownOrderError, Wron
 from target_service.store.base import Change, DeadlineError, Result
 
 LARGEST_BATCH = 1024
+TOO_LATE = "the deadline passed before the work was begun"
 
 RULES = (
     OutOfOrderError,
@@ -49,6 +51,14 @@ class Waiting(NamedTuple):
         return self.deadline_ns is not None and self.deadline_ns <= now_ns
 
 
+def joining(change: Change, deadline_ns: int | None) -> Waiting:
+    """A change that joins the line now, on the running event loop. Raises DeadlineError if it is too late."""
+    waiting = Waiting(change, asyncio.get_running_loop().create_future(), time.monotonic_ns(), deadline_ns)
+    if waiting.is_late(waiting.handed_ns):
+        raise DeadlineError(TOO_LATE)
+    return waiting
+
+
 def sort_out(line: Iterable[Waiting], now_ns: int) -> tuple[list[Waiting], list[Waiting]]:
     """Those whose work is still wanted, and those who are too late; who has gone away is in neither."""
     present = [waiting for waiting in line if not waiting.answer.cancelled()]
@@ -71,7 +81,7 @@ def deliver(batch: Sequence[Waiting], answers: Iterable[Answer]) -> None:
 
 def too_late(late: Sequence[Waiting]) -> list[Answer]:
     """The answers to those who are too late."""
-    return [DeadlineError("the deadline passed before the work was begun") for _ in late]
+    return [DeadlineError(TOO_LATE) for _ in late]
 
 
 class Delivery(NamedTuple):

@@ -35,6 +35,7 @@ from target_service.store.group_commit import (
     Answer,
     Waiting,
     deliver,
+    joining,
     sort_out,
     too_late,
 )
@@ -112,10 +113,10 @@ class PostgresStore:
 
     async def write(self, change: Change, deadline_ns: int | None = None) -> Any:
         """Hand a change to the writer and wait until it is on disk."""
-        answer = asyncio.get_running_loop().create_future()
-        self._line.append(Waiting(change, answer, time.monotonic_ns(), deadline_ns))
+        waiting = joining(change, deadline_ns)
+        self._line.append(waiting)
         self._work.set()
-        return await answer
+        return await waiting.answer
 
     async def order(self, run_id: str, order_id: int) -> Order | None:
         """Look an order up by its number."""
@@ -152,7 +153,7 @@ class PostgresStore:
 
     async def _has_connection(self) -> bool:
         """Connect again if need be; False, after a pause, if it cannot be done now."""
-        if self._connection is not None:
+        if self._connection is not None and not self._connection.is_closed():
             return True
         try:
             self._connection = await self._connect()
@@ -170,10 +171,14 @@ class PostgresStore:
         self._buckets = self._buckets._replace(own=own)
 
     def _give_up_on_late(self) -> None:
-        too_old_ns = time.monotonic_ns() - int(self._settings.wait_s * 1e9)
-        late = [waiting for waiting in self._line if waiting.handed_ns <= too_old_ns]
-        self._line = [waiting for waiting in self._line if waiting.handed_ns > too_old_ns]
-        deliver(late, [StoreUnavailableError("PostgreSQL does not answer") for _ in late])
+        """Answer those whose deadline has passed, and those who have waited as long as anybody may."""
+        now_ns = time.monotonic_ns()
+        present, late = sort_out(self._line, now_ns)
+        deliver(late, too_late(late))
+        too_old_ns = now_ns - int(self._settings.wait_s * 1e9)
+        old = [waiting for waiting in present if waiting.handed_ns <= too_old_ns]
+        self._line = [waiting for waiting in present if waiting.handed_ns > too_old_ns]
+        deliver(old, [StoreUnavailableError("PostgreSQL does not answer") for _ in old])
 
     def _next_batch(self) -> list[Waiting]:
         batch, late = sort_out(self._line[:LARGEST_BATCH], time.monotonic_ns())

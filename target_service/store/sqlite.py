@@ -29,7 +29,6 @@ no lock, and a look-up by primary key takes about as long as handing it to a thr
 import asyncio
 import contextlib
 import sqlite3
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -45,7 +44,7 @@ from target_service.store.base import (
     StoreSettings,
     StoreUnavailableError,
 )
-from target_service.store.group_commit import Waiting
+from target_service.store.group_commit import joining
 from target_service.store.sqlite_changes import find_order, find_parcel, find_stock
 from target_service.store.sqlite_schema import connect, prepare, retry_while_locked
 from target_service.store.sqlite_writer import Writer
@@ -119,9 +118,7 @@ class SqliteStore:
 
     async def write(self, change: Change, deadline_ns: int | None = None) -> Any:
         """Hand a change to the writer and wait until it is on disk."""
-        waiting = Waiting(
-            change, asyncio.get_running_loop().create_future(), time.monotonic_ns(), deadline_ns
-        )
+        waiting = joining(change, deadline_ns)
         self._writer.hand_over(waiting)
         return await waiting.answer
 

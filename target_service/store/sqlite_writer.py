@@ -108,16 +108,17 @@ class Writer:
                 return True
 
     def _give_up_on_late(self) -> bool:
-        """Refuse those who waited too long for the lock; whether anyone still waits."""
+        """Refuse those who are late, or waited too long for the lock; whether anyone still waits."""
         self._take_all()
-        too_old_ns = time.monotonic_ns() - self._wait_ns
-        late = [waiting for waiting in self._waiting if waiting.handed_ns <= too_old_ns]
-        if late:
-            self._waiting = [waiting for waiting in self._waiting if waiting.handed_ns > too_old_ns]
+        now_ns = time.monotonic_ns()
+        present, late = sort_out(self._waiting, now_ns)
+        self._answer(late, too_late(late))
+        too_old_ns = now_ns - self._wait_ns
+        old = [waiting for waiting in present if waiting.handed_ns <= too_old_ns]
+        self._waiting = [waiting for waiting in present if waiting.handed_ns > too_old_ns]
+        if old:
             self._observer.failed()
-            self._answer(
-                late, [StoreUnavailableError("another process holds the store's lock") for _ in late]
-            )
+            self._answer(old, [StoreUnavailableError("another process holds the store's lock") for _ in old])
         return bool(self._waiting)
 
     def _next_batch(self) -> list[Waiting]:

@@ -305,6 +305,15 @@ def test_work_whose_deadline_has_passed_is_not_begun(make: StoreFactory) -> None
     assert run(scenario()) is None
 
 
+def test_a_change_that_comes_too_late_does_not_wait_to_be_told(make: StoreFactory) -> None:
+    async def scenario() -> None:
+        async with opened(make()) as store:
+            with pytest.raises(DeadlineError):
+                store.write(purchase((1, 1)), time.monotonic_ns() - 1).send(None)
+
+    run(scenario())
+
+
 def test_changes_that_wait_together_are_committed_together(make: StoreFactory) -> None:
     observer = Unobserved()
 

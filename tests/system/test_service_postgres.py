@@ -52,6 +52,16 @@ def test_crashing_postgres_under_two_machines_loses_no_acknowledged_order(
     assert set(acknowledged.items()) <= set(rows)
 
 
+def test_a_restart_of_postgres_while_nobody_orders_costs_nobody_a_refusal(
+    tmp_path: Path, server: PostgresServer
+) -> None:
+    with running(tmp_path, store=server.create_database("restarted")) as service:
+        assert service.order().status == 201
+        server.stop(signal.SIGQUIT)
+        server.start()
+        assert service.order().status == 201
+
+
 def test_a_service_waits_for_postgres_and_becomes_ready_when_it_answers(
     tmp_path: Path, server: PostgresServer
 ) -> None:

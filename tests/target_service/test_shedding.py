@@ -1,6 +1,6 @@
 """The adaptive limit, on a clock that only moves when told."""
 
-from target_service.shedding import BUCKET_NS, LEAST_LIMIT, AdaptiveLimit
+from target_service.shedding import BUCKET_NS, LEAST_LIMIT, LONG_QUEUE_S, SHORT_QUEUE_S, AdaptiveLimit
 
 MS = 1_000_000
 
@@ -21,6 +21,7 @@ def serve(limit: AdaptiveLimit, clock: Clock, batch: int, rtt_ms: int, seconds: 
     while clock.now < until:
         begun = [began for _ in range(batch) if (began := limit.admit()) is not None]
         clock.now += rtt_ms * MS
+        limit.committed(len(begun), rtt_ms / 1e3)
         for began in begun:
             limit.done(began)
 
@@ -29,28 +30,42 @@ def admitted(limit: AdaptiveLimit, wanted: int) -> int:
     return sum(limit.admit() is not None for _ in range(wanted))
 
 
-def test_the_limit_is_the_highest_rate_times_the_shortest_response_time() -> None:
+def test_the_limit_is_what_a_fast_store_does_in_a_moment() -> None:
     clock = Clock()
     limit = AdaptiveLimit(10_000, clock)
-    serve(limit, clock, batch=1000, rtt_ms=100, seconds=2)
-    # 1,000 every 100 ms is 10,000 a second, and each took 0.1 s.
-    assert abs(limit.limit - 1000) <= 200
+    serve(limit, clock, batch=100, rtt_ms=10, seconds=2)
+    assert limit.limit == 10_000 * SHORT_QUEUE_S
+
+
+def test_a_slow_store_gets_room_for_the_batch_that_is_written_and_the_next() -> None:
+    clock = Clock()
+    limit = AdaptiveLimit(10_000, clock)
+    serve(limit, clock, batch=1000, rtt_ms=400, seconds=4)
+    assert 2 * 1000 < limit.limit < 3 * 1000
+
+
+def test_a_very_slow_store_gets_no_more_than_the_longest_queue() -> None:
+    clock = Clock()
+    limit = AdaptiveLimit(10_000, clock)
+    serve(limit, clock, batch=1000, rtt_ms=2000, seconds=20)
+    assert limit.limit == 500 * LONG_QUEUE_S
 
 
 def test_a_burst_after_a_quiet_time_is_let_in() -> None:
     clock = Clock()
     limit = AdaptiveLimit(10_000, clock)
     serve(limit, clock, batch=1, rtt_ms=2, seconds=5)
-    assert limit.limit == LEAST_LIMIT
+    assert limit.limit < 2000
     assert admitted(limit, 2000) == 2000
 
 
 def test_a_queue_makes_the_limit_bind() -> None:
     clock = Clock()
-    limit = AdaptiveLimit(10_000, clock)
+    limit = AdaptiveLimit(20_000, clock)
     serve(limit, clock, batch=50, rtt_ms=5, seconds=5)
-    assert admitted(limit, 2000) == 2000
+    assert admitted(limit, 6000) == 6000
     clock.now += 150 * MS
+    assert limit.is_full()
     assert admitted(limit, 2000) == 0
 
 
@@ -61,7 +76,7 @@ def test_a_store_that_stopped_answering_is_noticed_without_an_answer() -> None:
     first = limit.admit()
     assert first is not None
     clock.now += 200 * MS
-    assert admitted(limit, 5000) < 5000
+    assert admitted(limit, 5000) == 2000 * SHORT_QUEUE_S - 1
 
 
 def test_there_is_always_room_for_a_few() -> None:
@@ -75,6 +90,7 @@ def test_the_queue_is_bounded_whatever_was_learnt() -> None:
     clock = Clock()
     limit = AdaptiveLimit(100, clock)
     assert admitted(limit, 1000) == 100
+    assert limit.is_full()
 
 
 def test_work_given_up_makes_room_but_teaches_nothing() -> None:
@@ -87,7 +103,7 @@ def test_work_given_up_makes_room_but_teaches_nothing() -> None:
     assert admitted(limit, 10) == 1
 
 
-def test_a_short_service_is_forgotten_and_the_limit_follows() -> None:
+def test_what_a_store_once_did_is_forgotten_and_the_limit_follows() -> None:
     clock = Clock()
     limit = AdaptiveLimit(10_000, clock)
     serve(limit, clock, batch=1000, rtt_ms=50, seconds=2)
