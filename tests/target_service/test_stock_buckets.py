@@ -43,7 +43,9 @@ def test_the_shares_are_level_and_depend_on_nothing_but_the_sum(
     assert shares[0] - shares[-1] <= 1
     assert all(after[bucket] == 0 for bucket in held if bucket >= count)
     gathered = dict.fromkeys(held, 0) | {max(held): sum(held.values())}
-    assert take(dict(sorted(held.items(), reverse=True)), units, count) == take(gathered, units, count) == after
+    assert (
+        take(dict(sorted(held.items(), reverse=True)), units, count) == take(gathered, units, count) == after
+    )
 
 
 @given(st.lists(st.dictionaries(st.integers(1, 3), st.integers(1, 5), min_size=1), max_size=12), HELD, MOST)
