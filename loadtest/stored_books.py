@@ -25,7 +25,10 @@ READ_TIMEOUT_S = 300.0
 
 _ORDERS = "SELECT idempotency_key, part, lines, status FROM shadow_orders WHERE run_id = {}"
 _LEAKED = "SELECT count(*) FROM orders WHERE idempotency_key >= {} AND idempotency_key < {}"
-_STOCK = "SELECT sku_no, initial, available FROM shadow_stock WHERE run_id = {}"
+_STOCK = (
+    "SELECT sku_no, CAST(sum(initial) AS bigint), CAST(sum(available) AS bigint) FROM shadow_stock"
+    " WHERE run_id = {} GROUP BY sku_no ORDER BY sku_no"  # in PostgreSQL a product may have several rows
+)
 
 
 class StoreError(Exception):

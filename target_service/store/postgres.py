@@ -20,6 +20,7 @@ import asyncpg
 
 from target_service.orders import Order, Purchase
 from target_service.parcels import Parcel
+from target_service.stock_buckets import TRUNK, Buckets, StockMovedError
 from target_service.store.base import (
     Change,
     CommitObserver,
@@ -39,8 +40,9 @@ from target_service.store.group_commit import (
     too_late,
 )
 from target_service.store.postgres_batch import apply_purchases
-from target_service.store.postgres_changes import apply_change, find_order, find_parcel, find_stock
+from target_service.store.postgres_changes import apply_change, find_order, find_parcel
 from target_service.store.postgres_schema import NewerSchemaError, migrate
+from target_service.store.postgres_stock import claim_bucket, find_stock
 
 log = logging.getLogger("orders.store")
 
@@ -48,7 +50,7 @@ READERS = 4
 RETRY_PAUSE_S = 0.05
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 FULL = (asyncpg.DiskFullError, asyncpg.OutOfMemoryError)
-AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, StockMovedError)
 """Two machines were in each other's way; this one's transaction was undone and can be done again."""
 MISCONFIGURED = (
     asyncpg.InvalidAuthorizationSpecificationError,
@@ -69,15 +71,18 @@ class PostgresStore:
         self._work = asyncio.Event()
         self._closing = False
         self._connection: Any = None
+        self._writer_id = 0
+        self._buckets = Buckets(settings.stock_buckets, TRUNK)
 
     async def open(self) -> int:
         """Connect, migrate, start the writer. Raises StoreOpenError, StoreUnavailableError."""
         try:
             self._connection = await self._connect()
             await migrate(self._connection)
-            writer_id: int = await self._connection.fetchval(
+            self._writer_id = await self._connection.fetchval(
                 "INSERT INTO writers DEFAULT VALUES RETURNING writer_id"
             )
+            await self._claim_bucket()
             self._readers = await asyncpg.create_pool(
                 self._settings.dsn,
                 min_size=1,
@@ -90,7 +95,7 @@ class PostgresStore:
         except FAILURES as error:
             raise StoreUnavailableError(f"PostgreSQL does not answer: {error}") from error
         self._writer = asyncio.create_task(self._write_until_closed())
-        return writer_id
+        return self._writer_id
 
     async def close(self) -> None:
         """Commit what was handed over, then let go of the connections."""
@@ -152,12 +157,18 @@ class PostgresStore:
             return True
         try:
             self._connection = await self._connect()
+            await self._claim_bucket()
         except FAILURES:
+            self._drop_connection()
             self._observer.failed()
             self._give_up_on_late()
             await asyncio.sleep(RETRY_PAUSE_S)
             return False
         return True
+
+    async def _claim_bucket(self) -> None:
+        own = await claim_bucket(self._connection, self._settings.stock_buckets, self._writer_id)
+        self._buckets = self._buckets._replace(own=own)
 
     def _give_up_on_late(self) -> None:
         """Answer those whose deadline has passed, and those who have waited as long as anybody may."""
@@ -178,24 +189,30 @@ class PostgresStore:
     async def _commit(self, batch: list[Waiting]) -> None:
         started_ns = time.monotonic_ns()
         try:
-            async with asyncio.timeout(self._settings.wait_s), self._connection.transaction():
+            async with asyncio.timeout(self._settings.wait_s), self._transaction():
                 answers = await self._apply([waiting.change for waiting in batch])
                 await asyncio.sleep(self._settings.stall_s())
         except AGAIN:
             self._line[:0] = batch
+            self._buckets = self._buckets._replace(one_row=False)
             return
         except Exception as error:
             # Whatever it was, a defect of ours too: the writer must live on, and nobody may wait for ever.
             self._refuse(batch, error)
             return
+        self._buckets = self._buckets._replace(one_row=True)
         self._observer.committed(len(answers), (time.monotonic_ns() - started_ns) / 1e9)
         self._line[:0] = [waiting for place, waiting in enumerate(batch) if place not in answers]
         deliver([batch[place] for place in answers], answers.values())
 
+    def _transaction(self) -> Any:
+        # Whatever the server's default is: `postgres_stock` needs a new snapshot for each statement.
+        return self._connection.transaction(isolation="read_committed")
+
     async def _apply(self, batch: Sequence[Change]) -> dict[int, Answer]:
         """Make the changes of a batch; answers by place, none for those put off."""
         initial_units = self._settings.initial_units
-        answers = await apply_purchases(self._connection, batch, initial_units)
+        answers = await apply_purchases(self._connection, batch, initial_units, self._buckets)
         for place, change in enumerate(batch):
             if not isinstance(change, Purchase):
                 answers[place] = await apply_change(self._connection, change, initial_units)

@@ -1,8 +1,8 @@
 """The SQL of a batch of purchases in PostgreSQL.
 
 Each step is one statement for the whole batch, rows passed as arrays (`unnest`). Locks are taken in one order
-on every machine, so that no two batches can wait for each other: first the idempotency keys (advisory locks,
-sorted), then the stock rows by product number, runs in alphabetical order.
+on every machine, so that no two batches can wait for each other: runs in alphabetical order, of each first the
+idempotency keys (advisory locks, sorted), then the stock rows (in `postgres_stock`'s order).
 """
 
 # ruff: noqa: S608 - only our own table names are put into statements; values are bound
@@ -10,38 +10,37 @@ sorted), then the stock rows by product number, runs in alphabetical order.
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from target_service.inventory import wanted_skus
 from target_service.orders import Order, Purchase
+from target_service.stock_buckets import Buckets, demands
 from target_service.store.base import Change
 from target_service.store.group_commit import Answer, Delivery, by_run, plan
+from target_service.store.postgres_stock import ClaimedStock
 from target_service.store.tables import Tables, tables_of
 
 
-async def apply_purchases(connection: Any, batch: Sequence[Change], initial_units: int) -> dict[int, Answer]:
-    """Write a batch's purchases inside the open transaction; answers by place, none for those put off."""
+async def apply_purchases(
+    connection: Any, batch: Sequence[Change], initial_units: int, buckets: Buckets
+) -> dict[int, Answer]:
+    """Write a batch's purchases inside the open transaction; answers by place, none for those put off.
+
+    Raises StockMovedError.
+    """
     answers: dict[int, Answer] = {}
     for run_id, deliveries in sorted(by_run(batch).items()):
-        answers |= await _apply_run(connection, run_id, deliveries, initial_units)
+        answers |= await _apply_run(connection, run_id, deliveries, initial_units, buckets)
     return answers
 
 
 async def _apply_run(
-    connection: Any, run_id: str, deliveries: list[Delivery], initial_units: int
+    connection: Any, run_id: str, deliveries: list[Delivery], initial_units: int, buckets: Buckets
 ) -> dict[int, Answer]:
     tables = tables_of(run_id)
     known = await _known_keys(connection, tables, run_id, deliveries)
-    left = await _lock_units(connection, tables, run_id, sorted(wanted_skus(deliveries)), initial_units)
-    decided = plan(deliveries, known, left)
+    fresh = [delivery for delivery in deliveries if delivery.purchase.key not in known]
+    stock = ClaimedStock(connection, run_id, demands(fresh), buckets)
+    decided = plan(deliveries, known, await stock.lock(initial_units))
     await _insert_orders(connection, tables, decided.new)
-    if decided.taken:
-        await connection.execute(
-            f"UPDATE {tables.stock} SET available = available - taken.units"
-            " FROM unnest($2::bigint[], $3::bigint[]) AS taken (sku_no, units)"
-            f" WHERE {tables.stock}.run_id = $1 AND {tables.stock}.sku_no = taken.sku_no",
-            run_id,
-            list(decided.taken.keys()),
-            list(decided.taken.values()),
-        )
+    await stock.sell(decided.taken)
     return decided.answers
 
 
@@ -69,27 +68,6 @@ async def _known_keys(
     for key, *columns in rows:
         orders.setdefault(key, []).append(Order(*columns))
     return {key: Purchase(run_id, key, tuple(parts), {}) for key, parts in orders.items()}
-
-
-async def _lock_units(
-    connection: Any, tables: Tables, run_id: str, skus: list[int], initial_units: int
-) -> dict[int, int]:
-    """Units left of these products, their rows locked (and made, where nothing was ever sold)."""
-    await connection.execute(
-        f"INSERT INTO {tables.stock} (run_id, sku_no, initial, available)"
-        " SELECT $1, sku_no, $3, $3 FROM unnest($2::bigint[]) AS sku_no ORDER BY sku_no"
-        " ON CONFLICT DO NOTHING",
-        run_id,
-        skus,
-        initial_units,
-    )
-    rows = await connection.fetch(
-        f"SELECT sku_no, available FROM {tables.stock} WHERE run_id = $1 AND sku_no = ANY($2::bigint[])"
-        " ORDER BY sku_no FOR UPDATE",
-        run_id,
-        skus,
-    )
-    return {row["sku_no"]: row["available"] for row in rows}
 
 
 async def _insert_orders(connection: Any, tables: Tables, purchases: Sequence[Purchase]) -> None:

@@ -13,8 +13,9 @@ import msgspec
 from target_service.orders import Order
 from target_service.parcels import Parcel, ParcelEvent, Scan, apply_scan, register
 from target_service.payments import CANCELLED, CREATED, Payment, settle
-from target_service.store.base import CancelUnpaid, Change, ExpireKeys, PurgeRun, Restock, StockLevel
+from target_service.store.base import CancelUnpaid, Change, ExpireKeys, PurgeRun, Restock
 from target_service.store.group_commit import RULES, Answer, returned_units
+from target_service.store.postgres_stock import delete_stock, put_back, restock
 from target_service.store.tables import LIVE_TABLES, SHADOW_TABLES, Tables, tables_of
 
 _events_of = msgspec.json.Decoder(tuple[ParcelEvent, ...]).decode
@@ -40,16 +41,6 @@ async def find_order(connection: Any, run_id: str, order_id: int, lock: str = ""
     return None if row is None else Order(*row)
 
 
-async def find_stock(connection: Any, run_id: str, sku_no: int, initial_units: int) -> StockLevel:
-    """Units of the product in that run; `initial_units` if none was ever sold."""
-    row = await connection.fetchrow(
-        f"SELECT initial, available FROM {tables_of(run_id).stock} WHERE run_id = $1 AND sku_no = $2",
-        run_id,
-        sku_no,
-    )
-    return StockLevel(initial_units, initial_units) if row is None else StockLevel(*row)
-
-
 async def find_parcel(connection: Any, run_id: str, parcel_id: int, lock: str = "") -> Parcel | None:
     """The parcel of that number in that run; `lock` is a locking clause."""
     row = await connection.fetchrow(
@@ -69,20 +60,6 @@ async def _pay(connection: Any, payment: Payment, _initial_units: int) -> Order:
         paid.order_id,
     )
     return paid
-
-
-async def _restock(connection: Any, restock: Restock, initial_units: int) -> StockLevel:
-    table = tables_of(restock.run_id).stock
-    row = await connection.fetchrow(
-        f"INSERT INTO {table} (run_id, sku_no, initial, available) VALUES ($1, $2, $3, $3)"
-        f" ON CONFLICT (run_id, sku_no) DO UPDATE SET initial = {table}.initial + $4,"
-        f" available = {table}.available + $4 RETURNING initial, available",
-        restock.run_id,
-        restock.sku_no,
-        initial_units + restock.units,
-        restock.units,
-    )
-    return StockLevel(*row)
 
 
 async def _add_parcel(connection: Any, parcel: Parcel, _initial_units: int) -> Parcel:
@@ -127,14 +104,7 @@ async def _cancel_in(connection: Any, tables: Tables, cancel: CancelUnpaid) -> i
         CANCELLED,
         [row["order_id"] for row in unpaid],
     )
-    # In order of run and product, as every batch takes its locks.
-    for (run_id, sku_no), units in sorted(returned_units(unpaid).items()):
-        await connection.execute(
-            f"UPDATE {tables.stock} SET available = available + $3 WHERE run_id = $1 AND sku_no = $2",
-            run_id,
-            sku_no,
-            units,
-        )
+    await put_back(connection, tables.stock, returned_units(unpaid))
     return len(unpaid)
 
 
@@ -154,8 +124,8 @@ async def _expire_keys(connection: Any, expire: ExpireKeys, _initial_units: int)
 
 
 async def _purge(connection: Any, purge: PurgeRun, _initial_units: int) -> int:
-    for table in (SHADOW_TABLES.stock, SHADOW_TABLES.parcels):
-        await connection.execute(f"DELETE FROM {table} WHERE run_id = $1", purge.run_id)
+    await delete_stock(connection, SHADOW_TABLES.stock, purge.run_id)
+    await connection.execute(f"DELETE FROM {SHADOW_TABLES.parcels} WHERE run_id = $1", purge.run_id)
     return _rows(
         await connection.execute(f"DELETE FROM {SHADOW_TABLES.orders} WHERE run_id = $1", purge.run_id)
     )
@@ -168,7 +138,7 @@ def _rows(command_tag: str) -> int:
 
 _APPLY: dict[type, Callable[[Any, Any, int], Awaitable[Answer]]] = {
     Payment: _pay,
-    Restock: _restock,
+    Restock: restock,
     Parcel: _add_parcel,
     Scan: _scan,
     CancelUnpaid: _cancel_unpaid,

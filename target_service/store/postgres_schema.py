@@ -1,8 +1,11 @@
 """The PostgreSQL database's schema, as numbered migrations.
 
-The tables are those of `store.sqlite`, column for column, so that one auditor's query serves both. Table
-`schema_version` holds the number of the last migration; an advisory lock makes service machines that start
-together take turns.
+The tables are those of `store.sqlite`, column for column, but that a product's stock is the sum of its buckets'
+rows (`postgres_stock`): one auditor's query, which sums, serves both. Table `schema_version` holds the number of the
+last migration; an advisory lock makes service machines that start together take turns.
+
+A program of schema 1 may go on beside one of schema 2 while that keeps to one bucket; it does not know of more, and
+would take what it sells from each. So all are brought up to date before the first is told `--stock-buckets`.
 """
 
 from typing import Any
@@ -43,10 +46,19 @@ def _tables(prefix: str, run_check: str) -> str:
     """
 
 
+def _stock_buckets(prefix: str) -> str:
+    """What was one row a product becomes its trunk; only the index is written anew."""
+    return f"""
+        ALTER TABLE {prefix}stock ADD COLUMN bucket integer NOT NULL DEFAULT 0 CHECK (bucket >= 0);
+        ALTER TABLE {prefix}stock DROP CONSTRAINT {prefix}stock_pkey, ADD PRIMARY KEY (run_id, sku_no, bucket);
+    """
+
+
 MIGRATIONS: tuple[str, ...] = (
     "CREATE TABLE writers (writer_id bigserial PRIMARY KEY, started_at timestamptz NOT NULL DEFAULT now());"
     + _tables("", "=")
     + _tables("shadow_", "<>"),
+    _stock_buckets("") + _stock_buckets("shadow_"),
 )
 """Each entry brings the schema one version further; entries are only ever added at the end."""
 

@@ -12,7 +12,7 @@ Tables (an auditor may read them with any SQLite client, also while the service 
         lines             TEXT, JSON: [[sku_no, units, price_cents], ...]
         status            TEXT: created, paid, cancelled ...
         key_live          INTEGER; 0 once the idempotency key has expired
-    stock, shadow_stock      one row a product that was ever sold, per run
+    stock, shadow_stock      one row a product that was ever sold, per run (in PostgreSQL one a bucket: sum them)
         run_id            TEXT, as above
         sku_no            INTEGER; 1 is sku-000001
         initial           INTEGER; units before the first sale, plus what was restocked

@@ -14,8 +14,11 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+UNSYNCED = {"fsync": "off"}
+"""A crashed server's writes are still in the kernel: without fsync a crash loses nothing, and tests are fast."""
 
 
 def binaries() -> Path:
@@ -40,9 +43,10 @@ def _owner() -> str | None:
 
 
 class PostgresServer:
-    """A cluster and the server that runs it."""
+    """A cluster and the server that runs it, with some of its settings."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+        self._settings = settings
         self._data = folder / "data"
         self._log = folder / "postgres.log"
         self._owner = _owner()
@@ -60,9 +64,9 @@ class PostgresServer:
     def start(self) -> None:
         """Start the server and wait until it answers."""
         command = [str(binaries() / "postgres"), "-D", str(self._data), "-p", str(self._port)]
-        # A crashed server's writes are still in the kernel: without fsync a crash loses nothing, and tests
-        # are fast.
-        command += ["-h", "127.0.0.1", "-k", "", "-c", "max_connections=50", "-c", "fsync=off"]
+        command += ["-h", "127.0.0.1", "-k", "", "-c", "max_connections=50"]
+        for name, value in self._settings.items():
+            command += ["-c", f"{name}={value}"]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, user=self._owner)
         until = time.monotonic() + 30
@@ -90,12 +94,12 @@ class PostgresServer:
 
 
 @contextlib.contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
+def postgres_server(settings: Mapping[str, str] = UNSYNCED) -> Iterator[PostgresServer]:
     """A running server, gone with its data at the end."""
     # Not pytest's folder: PostgreSQL's user may not pass through it.
     folder = Path(tempfile.mkdtemp(prefix="orders-pg-"))
     try:
-        server = PostgresServer(folder)
+        server = PostgresServer(folder, settings)
         server.start()
         try:
             yield server

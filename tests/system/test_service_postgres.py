@@ -3,15 +3,19 @@
 import asyncio
 import signal
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+import asyncpg
 import pytest
 
+from benchmarks.service.load import Load, Measured, measure
 from tests.contract.postgres_server import PostgresServer, postgres_server
 from tests.target_service.buyers import Buyers, wait_until
 from tests.target_service.postgres_drill import read_books
-from tests.target_service.service_process import running
+from tests.target_service.service_process import Service, running
+
+STOCK = 6_000
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +54,57 @@ def test_crashing_postgres_under_two_machines_loses_no_acknowledged_order(
     rows, _ = asyncio.run(read_books(dsn))
     assert len(rows) == len(dict(rows))
     assert set(acknowledged.items()) <= set(rows)
+
+
+@pytest.mark.slow
+def test_machines_that_share_a_hot_product_in_buckets_sell_every_unit_once(
+    tmp_path: Path, server: PostgresServer
+) -> None:
+    """Three processes of two machines; PostgreSQL is crashed in the middle, and nobody is killed by a deadlock."""
+    dsn = server.create_database("hot")
+    flags = ("--stock-buckets", "4", "--stock", str(STOCK))
+    folders = [tmp_path / name for name in ("one", "other")]
+    for folder in folders:
+        folder.mkdir()
+    with (
+        running(folders[0], *flags, store=dsn) as one,
+        running(folders[1], "--workers", "2", *flags, store=dsn) as other,
+        ThreadPoolExecutor(2) as crowds,
+    ):
+
+        def crowd(service: Service, seconds: float) -> Future[Measured]:
+            load = Load(service.address[1], connections=50, seconds=seconds, sku_no=42)
+            return crowds.submit(asyncio.run, measure(load))
+
+        def left() -> int:
+            return int(one.ask("GET", "/products/sku-000042", X_Load_Test="bench").json["available"])
+
+        first = [crowd(one, 2.0), crowd(other, 2.0)]
+        wait_until(lambda: left() < STOCK - 100)
+        server.stop(signal.SIGQUIT)
+        server.start()
+        wait_until(lambda: one.ask("GET", "/readyz").status == 200)
+        assert left() > 0, "sold out before the crash, so that this test shows little"
+        acknowledged = sum(each.result(60).created for each in first)
+        while left():
+            acknowledged += sum(each.result(60).created for each in [crowd(one, 1.0), crowd(other, 1.0)])
+    rows, orders = asyncio.run(_hot(dsn))
+    assert len(rows) > 1
+    assert set(rows) == {0}
+    assert acknowledged <= orders == STOCK
+
+
+async def _hot(dsn: str) -> tuple[list[int], int]:
+    """Units in each row of the hot product, and how many orders there are."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        rows = await connection.fetch(
+            "SELECT available FROM shadow_stock WHERE sku_no = 42 AND run_id = 'bench'"
+        )
+        orders = await connection.fetchval("SELECT count(*) FROM shadow_orders WHERE run_id = 'bench'")
+    finally:
+        await connection.close()
+    return [row[0] for row in rows], orders
 
 
 def test_a_restart_of_postgres_while_nobody_orders_costs_nobody_a_refusal(

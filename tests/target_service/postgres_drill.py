@@ -15,13 +15,15 @@ from tests.target_service.drills import BUYERS, Outcome
 from tests.target_service.service_process import Service, running
 
 _UNBALANCED = """
-    SELECT sku_no, initial - available, coalesce(sold.units, 0) FROM stock
+    SELECT sku_no, gone, coalesce(sold.units, 0) FROM (
+        SELECT sku_no, sum(initial - available)::bigint AS gone, min(available) AS least FROM stock GROUP BY sku_no
+    ) AS stock
     LEFT JOIN (
         SELECT (line ->> 0)::bigint AS sold_no, sum((line ->> 1)::bigint)::bigint AS units
         FROM orders, jsonb_array_elements(orders.lines::jsonb) AS line
         WHERE status <> 'cancelled' GROUP BY sold_no
     ) AS sold ON sold_no = sku_no
-    WHERE initial - available <> coalesce(sold.units, 0) OR available < 0
+    WHERE gone <> coalesce(sold.units, 0) OR least < 0
 """
 
 
