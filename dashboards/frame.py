@@ -66,14 +66,14 @@ class Frame:
         return "".join(parts) + f'<text x="{self.x + 10:.1f}" y="{self.y + TITLE_PX + 8:.1f}">{words}</text>'
 
     def time_axis(self) -> str:
-        """Marks at round instants, in UTC."""
+        """Marks at round instants, in UTC; a label that would stand beyond the panel is left out."""
         parts = []
         for at_s, words in time_ticks(self.from_s, self.to_s, int((self.right - self.left) / TIME_LABEL_PX)):
-            x = min(max(self.across(at_s), self.left + 4), self.right - 24)
-            parts.append(
-                f'<path class="mark" d="M{self.across(at_s):.1f} {self.bottom:.1f}v4"/>'
-                f'<text class="m" x="{x:.1f}" y="{self.bottom + 16:.1f}">{words}</text>'
-            )
+            x = self.across(at_s)
+            parts.append(f'<path class="mark" d="M{x:.1f} {self.bottom:.1f}v4"/>')
+            half_px = CHARACTER_PX * len(words) / 2
+            if self.x + half_px <= x <= self.x + self.width - half_px:
+                parts.append(f'<text class="m" x="{x:.1f}" y="{self.bottom + 16:.1f}">{words}</text>')
         return "".join(parts)
 
     def phases(self, phases: Sequence[Phase]) -> str:

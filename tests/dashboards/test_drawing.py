@@ -61,11 +61,26 @@ def test_a_colour_does_not_depend_on_the_order_of_the_series(names: list[str]) -
     assert colours([names])["planned"] == colours([["planned"]])["planned"]
 
 
-@given(st.floats(0, 4e9), st.floats(1, 1e7), st.integers(1, 20))
+@given(st.integers(0, 2**35).map(lambda eighths: eighths / 8), st.floats(1, 1e7), st.integers(1, 20))
 def test_instants_on_the_axis_are_few_and_inside(from_s: float, lasts_s: float, most: int) -> None:
     ticks = time_ticks(from_s, from_s + lasts_s, most)
     assert len(ticks) <= most
     assert all(from_s <= at_s < from_s + lasts_s for at_s, _ in ticks)
+
+
+@given(st.integers(0, 2**31), st.integers(10, 10**6), st.integers(200, 1200))
+def test_labels_of_the_time_axis_neither_touch_nor_leave_the_panel(
+    from_s: int, lasts_s: int, width_px: int
+) -> None:
+    frame = Frame(0, 0, width_px, 240)
+    frame.lasting(from_s, from_s + lasts_s)
+    labels = re.findall(r'<text class="m" x="([\d.]+)" y="[\d.]+">([^<]+)<', frame.time_axis())
+    end_px = 0.0
+    for x, words in labels:
+        half_px = 6.6 * len(words) / 2  # as DejaVu Sans draws figures and colons at 12 px
+        assert float(x) - half_px >= end_px
+        end_px = float(x) + half_px
+    assert end_px <= width_px
 
 
 def test_two_minutes_are_divided_at_round_instants_of_utc() -> None:
