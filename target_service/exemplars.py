@@ -8,7 +8,7 @@ checksum, and what does not add up is left out: that needs no lock and no word b
 
 import re
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping
 from time import time
 from typing import NamedTuple
 from zlib import crc32
@@ -57,10 +57,16 @@ class Records:
         record = _RECORD.pack(bytes.fromhex(trace_id), seconds, round(time(), 3))
         _CHECKED.pack_into(self._memory, number * _CHECKED.size, record, crc32(record), 1)
 
-    def __iter__(self) -> Iterator[Exemplar | None]:
-        """Each record; None where there is none, or one is being written."""
-        for record, checksum, is_there in _CHECKED.iter_unpack(self._memory):
-            yield _read(record) if is_there == 1 and crc32(record) == checksum else None
+    def present(self) -> dict[int, Exemplar]:
+        """Those there are by their number, without one that is being written."""
+        memory = bytes(self._memory)
+        if not memory.strip(b"\0"):  # nobody traces: a scrape then costs what it did without exemplars
+            return {}
+        return {
+            number: _read(record)
+            for number, (record, checksum, is_there) in enumerate(_CHECKED.iter_unpack(memory))
+            if is_there == 1 and crc32(record) == checksum
+        }
 
 
 def _read(record: bytes) -> Exemplar:
@@ -68,9 +74,11 @@ def _read(record: bytes) -> Exemplar:
     return Exemplar(trace_id.hex(), seconds, at_s)
 
 
-def newest(workers: Sequence[Iterable[Exemplar | None]]) -> list[Exemplar | None]:
-    """The newest record of all workers under each number."""
-    return [
-        max(filter(None, records), key=lambda record: record.at_s, default=None)
-        for records in zip(*workers, strict=True)
-    ]
+def newest(workers: Iterable[Mapping[int, Exemplar]]) -> dict[int, Exemplar]:
+    """The newest exemplar of all workers under each number."""
+    kept: dict[int, Exemplar] = {}
+    for exemplars in workers:
+        for number, exemplar in exemplars.items():
+            if number not in kept or exemplar.at_s > kept[number].at_s:
+                kept[number] = exemplar
+    return kept

@@ -10,8 +10,8 @@ back.
 import mmap
 import os
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import accumulate, product, zip_longest
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, product
 from pathlib import Path
 from typing import NamedTuple, get_args
 
@@ -23,6 +23,9 @@ from prometheus_client.registry import Collector
 from target_service.exemplars import RECORD_SLOTS, Exemplar, Records, newest
 from target_service.faults import FaultKind
 from target_service.problem import KINDS
+
+_Bucket = tuple[str, float] | tuple[str, float, samples.Exemplar]
+"""A bucket as prometheus-client takes it: its bound, its count, and maybe its exemplar."""
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -194,7 +197,7 @@ class Block:
     def __init__(self, memory: "memoryview[float]") -> None:
         self._memory = memory
         self.exemplars = Records(memory[COUNT_SLOTS:])
-        """In the order of `FAMILIES`, their series and their buckets."""
+        """Numbered in the order of `FAMILIES`, their series and their buckets."""
 
     def counter(self, family: Family, *values: str) -> Counter:
         """The counter or gauge with these label values."""
@@ -283,12 +286,13 @@ class SummedMetrics(Collector):
     def _metric(self, family: Family) -> Metric:
         if family.kind == "histogram":
             histogram = HistogramMetricFamily(family.name, family.help, labels=family.labels)
-            exemplars = newest([block.exemplars for block in self._blocks]) if family.is_traced else []
+            exemplars = newest(block.exemplars.present() for block in self._blocks)
             for values in family.values:
                 *counts, total = self._sum(family, values)
-                first = _first_record(family, values)
-                standing = exemplars[first : first + family.records]
-                histogram.add_metric(values, _with(standing, _cumulative(family.bounds, counts)), total)
+                buckets = _cumulative(family.bounds, counts)
+                if family.is_traced:
+                    buckets = _with(exemplars, _first_record(family, values), buckets)
+                histogram.add_metric(values, buckets, total)
             return histogram
         metric = (CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily)(
             family.name, family.help, labels=family.labels
@@ -312,19 +316,20 @@ def resident_bytes(pid: int) -> int:
     return int(pages) * PAGE_BYTES
 
 
-def _cumulative(bounds: Iterable[float], buckets: Iterable[float]) -> list[tuple[str, float]]:
+def _cumulative(bounds: Iterable[float], buckets: Iterable[float]) -> list[_Bucket]:
     names = [*(str(float(bound)) for bound in bounds), "+Inf"]
     return list(zip(names, accumulate(buckets), strict=True))
 
 
-def _with(
-    exemplars: Sequence[Exemplar | None], buckets: list[tuple[str, float]]
-) -> list[tuple[str, float] | tuple[str, float, samples.Exemplar]]:
-    """Buckets as prometheus-client takes them, each with the exemplar that stands for it."""
-    return [(*bucket, drawn(found)) if found else bucket for bucket, found in zip_longest(buckets, exemplars)]
+def _with(exemplars: Mapping[int, Exemplar], first: int, buckets: Sequence[_Bucket]) -> list[_Bucket]:
+    """Buckets with the exemplars that stand for them, of which those of this series begin at number `first`."""
+    return [
+        (*bucket[:2], _drawn(exemplars[number])) if number in exemplars else bucket
+        for number, bucket in enumerate(buckets, first)
+    ]
 
 
-def drawn(exemplar: Exemplar) -> samples.Exemplar:
+def _drawn(exemplar: Exemplar) -> samples.Exemplar:
     """An exemplar as prometheus-client has it."""
     return samples.Exemplar({"trace_id": exemplar.trace_id}, exemplar.seconds, exemplar.at_s)
 

@@ -26,7 +26,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def _traced() -> Iterator[int]:
-    """The numbers of the samples that can have an exemplar, in the order of `Block.exemplars`."""
+    """The numbers of the samples that can have an exemplar, by the number of `Block.exemplars`."""
     number = 0
     for family in FAMILIES:
         for _ in family.values:
@@ -105,8 +105,8 @@ class MetricsPage:
 
     def _exemplars(self) -> dict[int, Exemplar]:
         """Those there are, by the number of their bucket's sample."""
-        found = newest([block.exemplars for block in self._blocks])
-        return {number: exemplar for number, exemplar in zip(_TRACED, found, strict=True) if exemplar}
+        found = newest(block.exemplars.present() for block in self._blocks)
+        return {_TRACED[number]: exemplar for number, exemplar in found.items()}
 
     def _values(self) -> list[float]:
         """Every sample's value, in the order of `SummedMetrics.collect`."""
