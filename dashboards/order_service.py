@@ -1,6 +1,6 @@
 """Order service: rate, errors and duration of each route, and what happens behind them. Live and shadow apart."""
 
-from dashboards.spec import TRAFFIC, Dashboard, Kind, Panel, Query, Unit
+from dashboards.spec import ANY_RUNS_PHASES, TRAFFIC, Dashboard, Kind, Panel, Query, Unit
 
 
 def _rate(metric: str, by: str, chosen: str = "") -> str:
@@ -75,5 +75,6 @@ DASHBOARD = Dashboard(
     title="Order service",
     description="The service under load, from inside.",
     variables=(TRAFFIC,),
+    annotations=(ANY_RUNS_PHASES,),
     rows=(("Routes", ROUTES), ("Orders", ORDERS), ("Health", HEALTH)),
 )
