@@ -113,3 +113,15 @@ def test_the_last_words_of_a_part_that_cannot_start_are_its_own(tmp_path: Path) 
     assert "error: Prometheus ended by itself (exit code " in watching.said
     assert "not a directory" in watching.said
     assert "another day" not in watching.said
+
+
+@pytest.mark.slow
+def test_a_service_that_cannot_start_is_said_with_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "watch" / "orders.db").mkdir(parents=True)
+    command = [sys.executable, "-m", "loadtest.cli.main", "watch", "--out", str(tmp_path)]
+    command += ["--web-port", str(free_port()), "--prometheus-port", str(free_port())]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == ExitCode.INTERNAL_ERROR
+    assert "error: the order service did not start:" in ended.stderr
+    assert "orders.db" in ended.stderr
+    assert "Traceback" not in ended.stderr
