@@ -134,6 +134,7 @@ def _lines(panel: Panel) -> Any:
             .placement(LegendPlacement.BOTTOM)
         )
         .tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI))
+        .color_scheme(builders.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
     )
     if panel.logarithmic:
         made.scale_distribution(common.ScaleDistributionConfig().type(ScaleDistribution.LOG).log(10))

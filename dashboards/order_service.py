@@ -1,6 +1,6 @@
 """Order service: rate, errors and duration of each route, and what happens behind them. Live and shadow apart."""
 
-from dashboards.spec import TRAFFIC, Dashboard, Panel, Query, Unit
+from dashboards.spec import ANY_RUNS_PHASES, TRAFFIC, Dashboard, Kind, Panel, Query, Unit
 
 
 def _rate(metric: str, by: str, chosen: str = "") -> str:
@@ -28,8 +28,13 @@ ROUTES = (
           Unit.PER_S, width=8),
     Panel("Duration, p99", "From a request's head to its response, inside the service; by buckets.",
           (Query(_quantile("0.99", "orders_request_seconds", "le, route, traffic", CHOSEN),
-                 "{{route}} {{traffic}}"),),
+                 "{{route}} {{traffic}}", exemplars=True),),
           Unit.SECONDS, width=8),
+    Panel("Durations of all requests", "Requests by how long they took inside the service, with the newest trace "
+          "of each bucket.",
+          (Query(f"sum by (le) (increase(orders_request_seconds_bucket{{{CHOSEN}}}[$__rate_interval]))",
+                 "{{le}}", exemplars=True),),
+          Unit.SECONDS, Kind.HEATMAP, width=24),
 )  # fmt: skip
 
 ORDERS = (
@@ -70,5 +75,6 @@ DASHBOARD = Dashboard(
     title="Order service",
     description="The service under load, from inside.",
     variables=(TRAFFIC,),
+    annotations=(ANY_RUNS_PHASES,),
     rows=(("Routes", ROUTES), ("Orders", ORDERS), ("Health", HEALTH)),
 )

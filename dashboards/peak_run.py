@@ -12,6 +12,15 @@ LAG = 'sum by (le) (rate(loadtest_dispatch_lag_seconds_bucket{run="$run"}[$__rat
 LAG_P50, LAG_P99 = (f"histogram_quantile({quantile}, {LAG}) >= 0" for quantile in (0.5, 0.99))
 
 
+QUANTILES = (("0.5", "p50"), ("0.9", "p90"), ("0.99", "p99"), ("0.999", "p99.9"), ("0.9999", "p99.99"))
+"""The label's value and what people call it: Grafana cannot count from one to the other."""
+
+
+def _exact(quantile: str) -> str:
+    chosen = f'run="$run",endpoint=~"$endpoint",quantile="{quantile}"'
+    return f"max(loadtest_response_quantile_seconds{{{chosen}}})"
+
+
 def _histogram_p99(metric: str) -> str:
     chosen = f'{metric}_bucket{{run="$run",endpoint=~"$endpoint"}}'
     return f"histogram_quantile(0.99, sum by (le) (rate({chosen}[$__rate_interval]))) >= 0"
@@ -41,8 +50,7 @@ THE_RUN = (
            Query(f"vector({RECORD_TPS})", "Singles' Day 2020")),
           Unit.ORDERS_PER_S, width=8, height=9, logarithmic=True),
     Panel("Response time, exact", "Quantiles over the last ten seconds of the whole fleet, worst endpoint chosen.",
-          (Query('max by (quantile) (loadtest_response_quantile_seconds{run="$run",endpoint=~"$endpoint"})',
-                 "p{{quantile}}"),),
+          tuple(Query(_exact(quantile), name) for quantile, name in QUANTILES),
           Unit.SECONDS, logarithmic=True),
     Panel("Response times of all requests", "Requests by how long they took.",
           (Query('sum by (le) (increase(loadtest_response_seconds_bucket{run="$run",endpoint=~"$endpoint"}'

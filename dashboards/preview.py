@@ -8,28 +8,49 @@ import argparse
 import math
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 
 from dashboards.catalogue import DASHBOARDS
+from dashboards.colours import colours
+from dashboards.frame import Frame, Phase
+from dashboards.legend import CHARACTER_PX, Legend, shortened
 from dashboards.query import QueryError, Series, Source
-from dashboards.spec import Dashboard, Kind, Panel, Unit
+from dashboards.spec import Dashboard, Kind, Panel, Query, Unit
 from loadtest.publish.svg import decade_ticks, linear_ticks
 
 WIDTH_PX, COLUMN_PX, ROW_PX = 1200, 50, 30
-HEADING_PX, TITLE_PX, GAP_PX = 34, 26, 8
-COLOURS = ("#2f6fb3", "#16855c", "#d98a1f", "#c43a2f", "#7a5ab5", "#4aa3a2", "#9aa3ad", "#b0577f")
+HEADING_PX = 34
 STYLE = (
     "text{font:12px sans-serif;fill:#5b646e}.t{font-size:13px;font-weight:600;fill:#16191d}.h{font-size:17px;"
-    "font-weight:600;fill:#16191d}.f{font-size:30px;font-weight:600;fill:#143f73}.e{text-anchor:end}.m{text-anchor:"
-    "middle}.box{fill:#fff;stroke:#e4e7ea}.grid{stroke:#e4e7ea}.limit{stroke:#c43a2f;stroke-dasharray:6 4}"
+    "font-weight:600;fill:#16191d}.f{font-size:30px;font-weight:600;fill:#143f73}.u{font-size:14px}.e{text-anchor:end}"
+    ".m{text-anchor:middle}.p{font-size:11px;fill:#8a6d3b}.box{fill:#fff;stroke:#e4e7ea}.grid{stroke:#e4e7ea}"
+    ".mark{stroke:#9aa3ad}.band{fill:#f0ead9;opacity:.55}.gap{fill:none}.phase{stroke:#cdbf9a;stroke-dasharray:2 3}"
+    ".limit{stroke:#c43a2f;stroke-dasharray:6 4}.line{fill:none;stroke-width:1.6;stroke-linecap:round}"
 )
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """What a panel is drawn from, besides its own answers."""
+
+    step_s: float
+    colours: Mapping[str, str]
+    phases: Sequence[Phase]
 
 
 def draw(dashboard: Dashboard, source: Source) -> str:
     """The dashboard as one SVG document. Raises `QueryError`, `OSError`."""
+    answers = [source.panel(panel) for panel in dashboard.panels]
+    named = [
+        {line.legend for line in lines}
+        for panel, lines in zip(dashboard.panels, answers, strict=True)
+        if panel.kind is Kind.LINES
+    ]
+    drawing = _Drawing(source.step_s, colours(named), phases_of(dashboard, source))
+    waiting = iter(answers)
     parts: list[str] = []
     y = HEADING_PX + 10
     for heading, panels in dashboard.rows:
@@ -39,57 +60,67 @@ def draw(dashboard: Dashboard, source: Source) -> str:
         for panel in panels:
             if x + panel.width > WIDTH_PX // COLUMN_PX:
                 x, y, tallest = 0, y + tallest * ROW_PX, 0
-            frame = _Frame(x * COLUMN_PX, y, panel.width * COLUMN_PX, panel.height * ROW_PX)
-            parts.append(_panel(panel, source, frame))
+            frame = Frame(x * COLUMN_PX, y, panel.width * COLUMN_PX, panel.height * ROW_PX)
+            frame.lasting(source.from_s, source.to_s)
+            parts.append(_panel(panel, next(waiting), drawing, frame))
             x, tallest = x + panel.width, max(tallest, panel.height)
         y += tallest * ROW_PX + 6
     title = f"{dashboard.title} · {source.variables['run'] or 'no run yet'}"
+    day = time.strftime("%d %b %Y, times in UTC", time.gmtime(source.to_s))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH_PX} {y}" width="{WIDTH_PX}" height="{y}">'
         f'<style>{STYLE}</style><rect width="100%" height="100%" fill="#f5f6f7"/>'
-        f'<text class="h" x="8" y="26">{escape(title)}</text>{"".join(parts)}</svg>\n'
+        f'<text class="h" x="8" y="26">{escape(title)}</text><text class="e" x="{WIDTH_PX - 8}" y="26">{day}</text>'
+        f"{''.join(parts)}</svg>\n"
     )
 
 
-class _Frame:
-    """Where a panel stands, and the scales of what is drawn in it."""
-
-    def __init__(self, x: float, y: float, width: float, height: float) -> None:
-        self.x, self.y, self.width, self.height = x + GAP_PX / 2, y, width - GAP_PX, height - GAP_PX
-        self.left, self.right = self.x + 64, self.x + self.width - 10
-        self.top, self.bottom = self.y + TITLE_PX + 8, self.y + self.height - 40
-
-    def across(self, at_s: float, source: Source) -> float:
-        share = (at_s - source.from_s) / max(source.to_s - source.from_s, 1e-9)
-        return self.left + min(max(share, 0), 1) * (self.right - self.left)
-
-    def up(self, share: float) -> float:
-        return self.bottom - min(max(share, 0), 1) * (self.bottom - self.top)
+def phases_of(dashboard: Dashboard, source: Source) -> list[Phase]:
+    """The stretches in which the dashboard's annotations have a series, in order of time. Raises as `draw`."""
+    found = []
+    for annotation in dashboard.annotations:
+        for line in source.query(Query(annotation.expr, annotation.title)):
+            found += [
+                Phase(line.legend, run[0][0], run[-1][0] + source.step_s)
+                for run in _unbroken(line, source.step_s)
+            ]
+    return sorted(found, key=lambda phase: phase.from_s)
 
 
-def _panel(panel: Panel, source: Source, frame: _Frame) -> str:
-    lines = source.panel(panel)
+def _unbroken(line: Series, step_s: float) -> list[list[tuple[float, float]]]:
+    """The points of a line in stretches without a gap."""
+    runs: list[list[tuple[float, float]]] = []
+    for point in line.points:
+        if runs and point[0] - runs[-1][-1][0] <= 1.5 * step_s:
+            runs[-1].append(point)
+        else:
+            runs.append([point])
+    return runs
+
+
+def _panel(panel: Panel, lines: Sequence[Series], drawing: _Drawing, frame: Frame) -> str:
     draw_kind = {Kind.LINES: _lines, Kind.FIGURE: _figure, Kind.HEATMAP: _heatmap, Kind.STATES: _states}[
         panel.kind
     ]
     box = f'<rect class="box" x="{frame.x}" y="{frame.y}" width="{frame.width}" height="{frame.height}" rx="3"/>'
     title = f'<text class="t" x="{frame.x + 10}" y="{frame.y + 18}">{escape(panel.title)}</text>'
-    inside = draw_kind(panel, lines, source, frame) if lines else _say("no data", frame)
+    inside = draw_kind(panel, lines, drawing, frame) if lines else _say("no data", frame)
     return f"<g>{box}{title}{inside}</g>"
 
 
-def _say(words: str, frame: _Frame) -> str:
+def _say(words: str, frame: Frame) -> str:
     middle_x, middle_y = frame.x + frame.width / 2, frame.y + frame.height / 2
     return f'<text class="m" x="{middle_x}" y="{middle_y + 5}">{escape(words)}</text>'
 
 
-def _figure(panel: Panel, lines: Sequence[Series], _: Source, frame: _Frame) -> str:
+def _figure(panel: Panel, lines: Sequence[Series], _: _Drawing, frame: Frame) -> str:
     value = lines[0].points[-1][1]
     x, y = frame.x + frame.width / 2, frame.y + frame.height / 2 + 18
-    return f'<text class="f m" x="{x}" y="{y}">{escape(written(value, panel.unit))}</text>'
+    unit = ' <tspan class="u">orders/s</tspan>' if panel.unit is Unit.ORDERS_PER_S else ""
+    return f'<text class="f m" x="{x}" y="{y}">{escape(written(value, panel.unit))}{unit}</text>'
 
 
-def _lines(panel: Panel, lines: Sequence[Series], source: Source, frame: _Frame) -> str:
+def _lines(panel: Panel, lines: Sequence[Series], drawing: _Drawing, frame: Frame) -> str:
     values = [value for line in lines for _, value in line.points if value > 0 or not panel.logarithmic]
     values += [panel.limit] if panel.limit is not None else []
     low, high = (
@@ -98,84 +129,70 @@ def _lines(panel: Panel, lines: Sequence[Series], source: Source, frame: _Frame)
         else (0, max(values, default=1))
     )
     share = _logarithmic(low, high) if panel.logarithmic else _linear(high or 1)
-    parts = [_tick(frame, share, value, panel.unit) for value in _ticks(low, high or 1, panel.logarithmic)]
+    ticks = [(share(value), written(value, panel.unit)) for value in _ticks(panel, low, high or 1)]
+    legend = Legend([line.legend for line in lines], frame.width - 20)
+    frame.leave(below_px=legend.height_px + 4, labels=[label for _, label in ticks])
+    parts = [frame.phases(drawing.phases), frame.value_axis(ticks, panel.unit), frame.time_axis()]
     if panel.limit is not None:
         y = frame.up(share(panel.limit))
         parts.append(f'<path class="limit" d="M{frame.left:.1f} {y:.1f}H{frame.right:.1f}"/>')
-    for number, line in enumerate(lines):
-        at = [f"{frame.across(t, source):.1f} {frame.up(share(value)):.1f}" for t, value in line.points]
-        colour = COLOURS[number % len(COLOURS)]
-        parts.append(f'<path d="M{"L".join(at)}" fill="none" stroke="{colour}" stroke-width="1.6"/>')
-    return "".join(parts) + _legend(lines, frame)
+    for line in lines:
+        path = "".join(
+            "M" + "L".join(f"{frame.across(t):.1f} {frame.up(share(value)):.1f}" for t, value in run) + "h0"
+            for run in _unbroken(line, drawing.step_s)
+        )
+        parts.append(f'<path class="line" d="{path}" stroke="{drawing.colours[line.legend]}"/>')
+    below_y = frame.y + frame.height - legend.height_px - 6
+    return "".join(parts) + legend.drawn(frame.x + 10, below_y, drawing.colours)
 
 
-def _heatmap(panel: Panel, lines: Sequence[Series], source: Source, frame: _Frame) -> str:
+def _heatmap(panel: Panel, lines: Sequence[Series], drawing: _Drawing, frame: Frame) -> str:
     """Rows are buckets; Prometheus counts them cumulatively, a cell is the difference to the row below."""
     rows = sorted(lines, key=lambda line: float(line.legend))
     counts = [dict(row.points) for row in rows]
     most = max((max(row.values(), default=0) for row in counts), default=0) or 1
+    names = [f"≤ {written(float(row.legend), panel.unit)}" for row in rows[:-1]] + ["more"]
+    frame.leave(labels=names)
     tall = (frame.bottom - frame.top) / len(rows)
-    wide = (frame.right - frame.left) * source.step_s / (source.to_s - source.from_s)
-    parts = []
+    parts = [frame.phases(drawing.phases), frame.time_axis()]
     for number, row in enumerate(counts):
         below = counts[number - 1] if number else {}
         y = frame.bottom - (number + 1) * tall
-        if number % 3 == 0:
-            name = written(float(rows[number].legend), panel.unit)
-            parts.append(
-                f'<text class="e" x="{frame.left - 6}" y="{y + tall / 2 + 4:.1f}">{escape(name)}</text>'
-            )
+        if number % 2 == 0:
+            words = escape(names[number])
+            parts.append(f'<text class="e" x="{frame.left - 6}" y="{y + tall / 2 + 4:.1f}">{words}</text>')
         for t, value in row.items():
             opacity = max(value - below.get(t, 0), 0) / most
             if opacity > 0.002:
-                x = frame.across(t, source)
-                cell = min(wide, frame.right - x)
+                x, end = frame.across(t), frame.across(t + drawing.step_s)
                 parts.append(
-                    f'<rect x="{x:.1f}" y="{y:.1f}" width="{cell:.1f}" height="{tall:.1f}" fill="#143f73" '
+                    f'<rect x="{x:.1f}" y="{y:.1f}" width="{end - x:.1f}" height="{tall:.1f}" fill="#143f73" '
                     f'opacity="{0.12 + 0.88 * math.sqrt(opacity):.2f}"/>'
                 )
     return "".join(parts)
 
 
-def _states(_panel: Panel, lines: Sequence[Series], source: Source, frame: _Frame) -> str:
-    tall = min(34.0, (frame.bottom - frame.top + 30) / len(lines))
-    wide = (frame.right - frame.x - 10) * source.step_s / (source.to_s - source.from_s)
-    parts = []
+def _states(_panel: Panel, lines: Sequence[Series], drawing: _Drawing, frame: Frame) -> str:
+    frame.left = frame.x + 10
+    tall = min(34.0, (frame.bottom - frame.top) / len(lines))
+    parts = [frame.time_axis()]
     for number, line in enumerate(lines):
-        y = frame.top + number * tall
-        parts.append(f'<text x="{frame.x + 10}" y="{y + 11:.1f}">{escape(line.legend)}</text>')
-        for t, value in line.points:
-            x = (
-                frame.x
-                + 10
-                + (frame.across(t, source) - frame.left)
-                * (frame.right - frame.x - 10)
-                / (frame.right - frame.left)
-            )
-            colour = "#17734d" if value else "#b3261e"
-            size = f'width="{wide + 0.5:.1f}" height="{tall - 20:.1f}"'
-            parts.append(f'<rect x="{x:.1f}" y="{y + 15:.1f}" {size} fill="{colour}"/>')
+        y = frame.top - 8 + number * tall
+        room = int((frame.right - frame.left) / CHARACTER_PX)
+        words = shortened([line.legend], room)[0]
+        parts.append(
+            f"<g><title>{escape(line.legend)}</title>"
+            f'<text x="{frame.left}" y="{y + 11:.1f}">{escape(words)}</text></g>'
+        )
+        parts += [_state(value, t, drawing, frame, (y + 15, tall - 20)) for t, value in line.points]
     return "".join(parts)
 
 
-def _legend(lines: Sequence[Series], frame: _Frame) -> str:
-    x, parts = frame.x + 10, []
-    for number, line in enumerate(lines):
-        if x + 7 * len(line.legend) > frame.right:
-            break
-        colour, y = COLOURS[number % len(COLOURS)], frame.y + frame.height - 12
-        parts.append(f'<rect x="{x}" y="{y - 6}" width="12" height="3" fill="{colour}"/>')
-        parts.append(f'<text x="{x + 16}" y="{y}">{escape(line.legend)}</text>')
-        x += 34 + 6.6 * len(line.legend)
-    return "".join(parts)
-
-
-def _tick(frame: _Frame, share: "_Share", value: float, unit: Unit) -> str:
-    y = frame.up(share(value))
-    return (
-        f'<path class="grid" d="M{frame.left:.1f} {y:.1f}H{frame.right:.1f}"/>'
-        f'<text class="e" x="{frame.left - 6}" y="{y + 4:.1f}">{escape(written(value, unit))}</text>'
-    )
+def _state(value: float, t: float, drawing: _Drawing, frame: Frame, place: tuple[float, float]) -> str:
+    x, end = frame.across(t), frame.across(t + drawing.step_s)
+    y, tall = place
+    size = f'width="{end - x + 0.5:.1f}" height="{tall:.1f}"'
+    return f'<rect x="{x:.1f}" y="{y:.1f}" {size} fill="{"#17734d" if value else "#b3261e"}"/>'
 
 
 class _Share:
@@ -200,10 +217,11 @@ def _logarithmic(low: float, high: float) -> _Share:
     )
 
 
-def _ticks(low: float, high: float, logarithmic: bool) -> list[float]:
-    if logarithmic:
+def _ticks(panel: Panel, low: float, high: float) -> list[float]:
+    if panel.logarithmic:
         return decade_ticks(10 ** math.floor(math.log10(low)), 10 ** math.ceil(math.log10(high * 1.001)))
-    return linear_ticks(0, high, 4)
+    whole = 2**20 if panel.unit is Unit.BYTES else 1
+    return [tick * whole for tick in linear_ticks(0, high / whole, 4)]
 
 
 def written(value: float, unit: Unit) -> str:

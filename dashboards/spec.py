@@ -108,3 +108,5 @@ ENDPOINT = Variable(
 WINDOW = Variable("window", "window", values=("5m", "1m", "15m", "1h", "6h"))
 TRAFFIC = Variable("traffic", "traffic", values=("live", "shadow"), several=True)
 PHASES = Annotation("Phases", 'loadtest_phase{run="$run"}', "{{phase}}")
+ANY_RUNS_PHASES = Annotation("Phases", "loadtest_phase", "{{phase}}")
+"""For a dashboard that is about no run, but shows what a run does to its subject."""

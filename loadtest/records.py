@@ -5,6 +5,7 @@ value and cheaper to build than any dataclass. Instants are integers of nanoseco
 process's monotonic clock (see `loadtest.clock`); no wall-clock time is ever subtracted.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 ARRIVAL = "arrival"
@@ -33,6 +34,19 @@ def endpoint_and_region(name: str) -> tuple[str, str | None]:
     """An endpoint's name without its region, and the region; None where it has none."""
     endpoint, mark, region = name.rpartition(REGION_MARK)
     return (endpoint, region) if mark else (name, None)
+
+
+ORDER_ENDPOINT = "POST /orders"
+PARCEL_ENDPOINT = "POST /parcels"
+
+
+def transaction_noun(endpoints: Iterable[str]) -> str:
+    """What one transaction of a run is called: an order, unless the run asked for parcels and no orders.
+
+    `endpoints` are those it has asked so far, each `METHOD name`.
+    """
+    asked = {endpoint_and_region(name)[0] for name in endpoints}
+    return "parcel" if PARCEL_ENDPOINT in asked and ORDER_ENDPOINT not in asked else "order"
 
 
 class Arrival(NamedTuple):

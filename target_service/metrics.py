@@ -10,18 +10,22 @@ back.
 import mmap
 import os
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, product
 from pathlib import Path
 from typing import NamedTuple, get_args
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, samples
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from target_service.exemplars import RECORD_SLOTS, Exemplar, Records, newest
 from target_service.faults import FaultKind
 from target_service.problem import KINDS
+
+_Bucket = tuple[str, float] | tuple[str, float, samples.Exemplar]
+"""A bucket as prometheus-client takes it: its bound, its count, and maybe its exemplar."""
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -52,11 +56,18 @@ class Family(NamedTuple):
     values: tuple[tuple[str, ...], ...] = ((),)
     bounds: tuple[float, ...] = ()
     """A histogram's upper bucket bounds, without +Inf."""
+    is_traced: bool = False
+    """Whether a histogram's buckets have exemplars."""
 
     @property
     def slots(self) -> int:
         """Doubles that one series takes: a histogram has a bucket more than bounds, and the sum."""
         return len(self.bounds) + 2 if self.kind == "histogram" else 1
+
+    @property
+    def records(self) -> int:
+        """Exemplars that one series has at most: one a bucket."""
+        return len(self.bounds) + 1 if self.is_traced else 0
 
 
 def _all(*labels: Sequence[str]) -> tuple[tuple[str, ...], ...]:
@@ -85,6 +96,7 @@ REQUEST_SECONDS = Family(
     ("route", "traffic"),
     _all(ROUTES, TRAFFIC),
     SECONDS,
+    is_traced=True,
 )
 COMMIT_SECONDS = Family(
     "orders_commit_seconds", "Time to make one batch durable.", "histogram", bounds=SECONDS
@@ -122,7 +134,13 @@ FAMILIES = (
 
 _SIZES = [family.slots * len(family.values) for family in FAMILIES]
 _OFFSETS = dict(zip((family.name for family in FAMILIES), accumulate(_SIZES, initial=0), strict=False))
-BLOCK_SLOTS = sum(_SIZES)
+_RECORDS = [family.records * len(family.values) for family in FAMILIES]
+_FIRST_RECORDS = dict(
+    zip((family.name for family in FAMILIES), accumulate(_RECORDS, initial=0), strict=False)
+)
+COUNT_SLOTS = sum(_SIZES)
+BLOCK_SLOTS = COUNT_SLOTS + sum(_RECORDS) * RECORD_SLOTS
+"""Doubles of one worker: its counts, then its exemplars, both in the order of `FAMILIES`."""
 
 
 class Counter:
@@ -156,11 +174,30 @@ class Histogram:
         self._memory[self._sum_at] += value
 
 
+class TracedHistogram(Histogram):
+    """A histogram of which a traced request may stand for its bucket."""
+
+    __slots__ = ("_first", "_records")
+
+    def __init__(
+        self, memory: "memoryview[float]", at: int, bounds: tuple[float, ...], records: Records, first: int
+    ) -> None:
+        super().__init__(memory, at, bounds)
+        self._records = records
+        self._first = first
+
+    def exemplify(self, value: float, trace_id: str) -> None:
+        """Have a request that was just counted stand for its bucket."""
+        self._records.put(self._first + bisect_left(self._bounds, value), trace_id, value)
+
+
 class Block:
     """One worker's numbers."""
 
     def __init__(self, memory: "memoryview[float]") -> None:
         self._memory = memory
+        self.exemplars = Records(memory[COUNT_SLOTS:])
+        """Numbered in the order of `FAMILIES`, their series and their buckets."""
 
     def counter(self, family: Family, *values: str) -> Counter:
         """The counter or gauge with these label values."""
@@ -170,6 +207,11 @@ class Block:
         """The histogram with these label values."""
         return Histogram(self._memory, self._at(family, values), family.bounds)
 
+    def traced(self, family: Family, *values: str) -> TracedHistogram:
+        """The histogram with these label values, of a family that has exemplars."""
+        first = _first_record(family, values)
+        return TracedHistogram(self._memory, self._at(family, values), family.bounds, self.exemplars, first)
+
     def series(self, family: Family, *values: str) -> list[float]:
         """The raw slots of one series."""
         at = self._at(family, values)
@@ -177,8 +219,8 @@ class Block:
 
     @property
     def slots(self) -> list[float]:
-        """All raw slots, in the order of `FAMILIES`."""
-        return list(self._memory)
+        """All raw slots of counts, in the order of `FAMILIES`."""
+        return list(self._memory[:COUNT_SLOTS])
 
     def clear_gauges(self) -> None:
         """Forget what was true of a worker that is gone."""
@@ -244,9 +286,13 @@ class SummedMetrics(Collector):
     def _metric(self, family: Family) -> Metric:
         if family.kind == "histogram":
             histogram = HistogramMetricFamily(family.name, family.help, labels=family.labels)
+            exemplars = newest(block.exemplars.present() for block in self._blocks)
             for values in family.values:
-                *buckets, total = self._sum(family, values)
-                histogram.add_metric(values, _cumulative(family.bounds, buckets), total)
+                *counts, total = self._sum(family, values)
+                buckets = _cumulative(family.bounds, counts)
+                if family.is_traced:
+                    buckets = _with(exemplars, _first_record(family, values), buckets)
+                histogram.add_metric(values, buckets, total)
             return histogram
         metric = (CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily)(
             family.name, family.help, labels=family.labels
@@ -270,9 +316,26 @@ def resident_bytes(pid: int) -> int:
     return int(pages) * PAGE_BYTES
 
 
-def _cumulative(bounds: Iterable[float], buckets: Iterable[float]) -> list[tuple[str, float]]:
+def _cumulative(bounds: Iterable[float], buckets: Iterable[float]) -> list[_Bucket]:
     names = [*(str(float(bound)) for bound in bounds), "+Inf"]
     return list(zip(names, accumulate(buckets), strict=True))
+
+
+def _with(exemplars: Mapping[int, Exemplar], first: int, buckets: Sequence[_Bucket]) -> list[_Bucket]:
+    """Buckets with the exemplars that stand for them, of which those of this series begin at number `first`."""
+    return [
+        (*bucket[:2], _drawn(exemplars[number])) if number in exemplars else bucket
+        for number, bucket in enumerate(buckets, first)
+    ]
+
+
+def _drawn(exemplar: Exemplar) -> samples.Exemplar:
+    """An exemplar as prometheus-client has it."""
+    return samples.Exemplar({"trace_id": exemplar.trace_id}, exemplar.seconds, exemplar.at_s)
+
+
+def _first_record(family: Family, values: tuple[str, ...]) -> int:
+    return _FIRST_RECORDS[family.name] + family.values.index(values) * family.records
 
 
 def registry_of(blocks: Sequence[Block], supervision: Supervision) -> CollectorRegistry:
@@ -290,7 +353,7 @@ class WorkerMetrics:
         self.replayed = {traffic: block.counter(REPLAYED, traffic) for traffic in TRAFFIC}
         self.rejected = {values: block.counter(REJECTED, *values) for values in REJECTED.values}
         self.request_seconds = {
-            values: block.histogram(REQUEST_SECONDS, *values) for values in REQUEST_SECONDS.values
+            values: block.traced(REQUEST_SECONDS, *values) for values in REQUEST_SECONDS.values
         }
         self.in_flight = block.counter(IN_FLIGHT)
         self.shed = block.counter(SHED)

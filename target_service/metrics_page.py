@@ -1,11 +1,12 @@
 """`/metrics` as text, at a tenth of what building it from metric objects costs.
 
 Every series is known beforehand, so prometheus-client writes the page once, and a scrape fills in the numbers: one
-pass over the shared memory. Format, names, labels and their escaping remain the library's; only numbers are ours. It
-matters since supervisor and workers share the cores that serve orders.
+pass over the shared memory. Format, names, labels and their escaping remain the library's; only numbers are ours,
+and in OpenMetrics the exemplars behind them. It matters since supervisor and workers share the cores that serve
+orders.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from aiohttp import web
@@ -15,12 +16,25 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.exposition import generate_latest as to_openmetrics
 from prometheus_client.registry import Collector
 
+from target_service.exemplars import Exemplar, newest
 from target_service.metrics import FAMILIES, Block, SummedMetrics, Supervision
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def _traced() -> Iterator[int]:
+    """The numbers of the samples that can have an exemplar, by the number of `Block.exemplars`."""
+    number = 0
+    for family in FAMILIES:
+        for _ in family.values:
+            yield from range(number, number + family.records)
+            number += family.slots + 1 if family.kind == "histogram" else 1  # buckets and sum, and the count
+
+
+_TRACED = tuple(_traced())
 
 
 class _Numbered(Collector):
@@ -33,7 +47,7 @@ class _Numbered(Collector):
         number = 0
         for metric in self._metrics.collect():
             for place, sample in enumerate(metric.samples):
-                metric.samples[place] = sample._replace(value=float(number))
+                metric.samples[place] = sample._replace(value=float(number), exemplar=None)
                 number += 1
             yield metric
 
@@ -54,11 +68,20 @@ class _Template:
             self._numbers.append(int(float(number)))
             piece = "\n"
         self._end = piece
+        self._places = {number: place for place, number in enumerate(self._numbers)}
 
-    def filled(self, values: Sequence[float]) -> bytes:
-        texts = map(repr, map(values.__getitem__, self._numbers))
+    def filled(self, values: Sequence[float], exemplars: Mapping[int, Exemplar]) -> bytes:
+        """The page with these values, and behind some of them exemplars, both by the sample's number."""
+        texts = list(map(repr, map(values.__getitem__, self._numbers)))
+        for number, exemplar in exemplars.items():
+            texts[self._places[number]] += _written(exemplar)
         parts = [part for pair in zip(self._pieces, texts, strict=True) for part in pair]
         return ("".join(parts) + self._end).encode()
+
+
+def _written(exemplar: Exemplar) -> str:
+    """As OpenMetrics has it behind a bucket's value."""
+    return f' # {{trace_id="{exemplar.trace_id}"}} {exemplar.seconds!r} {exemplar.at_s!r}'
 
 
 class MetricsPage:
@@ -77,7 +100,13 @@ class MetricsPage:
 
     def text(self, content_type: str = TEXT) -> bytes:
         """The page as it is now."""
-        return self._templates[content_type].filled(self._values())
+        exemplars = self._exemplars() if content_type == OPENMETRICS else {}
+        return self._templates[content_type].filled(self._values(), exemplars)
+
+    def _exemplars(self) -> dict[int, Exemplar]:
+        """Those there are, by the number of their bucket's sample."""
+        found = newest(block.exemplars.present() for block in self._blocks)
+        return {_TRACED[number]: exemplar for number, exemplar in found.items()}
 
     def _values(self) -> list[float]:
         """Every sample's value, in the order of `SummedMetrics.collect`."""

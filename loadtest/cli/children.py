@@ -40,6 +40,7 @@ class Child:
         self.name = name
         self.log = log
         output: IO[Any] | None = log.open("ab") if log is not None else None
+        self._log_begins = output.seek(0, os.SEEK_END) if output is not None else 0
         self.process = subprocess.Popen(  # noqa: S603 - our own programs, no shell
             command,
             stdin=subprocess.DEVNULL,
@@ -78,10 +79,18 @@ class Child:
             self.process.stdout.close()
 
     def last_words(self, lines: int = 5) -> str:
-        """The end of its log, for an error message."""
+        """The end of what it wrote to its log, for an error message; not what others wrote there before it."""
         if self.log is None or not self.log.exists():
             return ""
-        return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+        with self.log.open("rb") as log:
+            log.seek(self._log_begins)
+            said = log.read().decode(errors="replace")
+        return "\n".join(said.splitlines()[-lines:])
+
+    def ending(self) -> str:
+        """How it ended, which it must have: `exit code 3`, `signal SIGKILL`."""
+        code = self.process.returncode
+        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float, interval_s: float = 0.05) -> bool:

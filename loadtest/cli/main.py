@@ -167,6 +167,7 @@ def watch(
     """Start the order service, the web UI and, if it is installed, Prometheus; say which addresses to open."""
     from loadtest.cli import watch as watching  # noqa: PLC0415 - gevent and Locust take a second to import
     from loadtest.cli.checks import BadFlagError  # noqa: PLC0415
+    from loadtest.cli.service import ServiceError  # noqa: PLC0415
 
     options = watching.WatchOptions(
         workers or default_workers(), service_workers, web_port, prometheus_port, out
@@ -175,6 +176,9 @@ def watch(
         watching.watch(options, console)
     except BadFlagError as error:
         refuse(error)
+    except (watching.PartEndedError, ServiceError) as error:
+        errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(int(ExitCode.INTERNAL_ERROR)) from error
 
 
 @shadow.command("purge", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -33,7 +33,8 @@ class Service:
         if stock is not None:
             command += ["--stock", str(stock)]
         self.store = store
-        self._child = Child("order service", command, log=log, stdout=subprocess.PIPE, inherits=inherits)
+        self.child = Child("order service", command, log=log, stdout=subprocess.PIPE, inherits=inherits)
+        """Its supervisor, which starts fallen workers again."""
         self.url, self.admin_url = self._wait_until_ready()
 
     @property
@@ -43,12 +44,12 @@ class Service:
 
     def stop(self) -> int:
         """Let it drain and end; its exit code."""
-        code = self._child.stop(timeout_s=30)
-        self._child.close()
+        code = self.child.stop(timeout_s=30)
+        self.child.close()
         return code
 
     def _wait_until_ready(self) -> tuple[str, str]:
-        output: IO[bytes] | None = self._child.process.stdout
+        output: IO[bytes] | None = self.child.process.stdout
         assert output is not None  # noqa: S101 - asked for as a pipe
         admin = ""
         for line in iter(output.readline, b""):
@@ -58,4 +59,4 @@ class Service:
             elif text.startswith(READY):
                 return text.removeprefix(READY), admin
         self.stop()
-        raise ServiceError(f"the order service did not start:\n{self._child.last_words()}")
+        raise ServiceError(f"the order service did not start:\n{self.child.last_words()}")

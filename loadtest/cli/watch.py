@@ -1,8 +1,9 @@
 """`singlesday watch`: everything that a person looks at, on this machine and without Docker.
 
 It starts the order service, a master with the web UI, workers, and where Prometheus is installed that and a page
-of dashboards drawn from it, says which addresses to open, and ends all of it on Ctrl-C. The files in a folder of
-their own stay for looking at later.
+of dashboards drawn from it, says which addresses to open, and ends all of it on Ctrl-C, or when one of them ends by
+itself: a page that stands still because its source is gone looks like a quiet run. The files in a folder of their
+own stay for looking at later.
 """
 
 import json
@@ -18,15 +19,23 @@ from urllib.parse import urlsplit
 
 from rich.console import Console
 
-from loadtest.cli.checks import BadFlagError, check_port_free
+from loadtest.cli.checks import check_port_free
 from loadtest.cli.children import Child
 from loadtest.cli.run import LOCUSTFILE, free_port, new_token
 from loadtest.cli.service import Service
 
 SCRAPE_S = 1
+LOOK_EVERY_S = 0.5
+"""How often it is looked whether every part still runs."""
+LAST_LINES = 20
+"""Of a part that ended: a program that panics says why above where it was."""
 CHECKOUT = Path(__file__).parents[2]
 RULES = CHECKOUT / "dashboards" / "prometheus"
 """In a checkout; an installed package has no dashboards, and Prometheus then no rules."""
+
+
+class PartEndedError(Exception):
+    """A part ended by itself, which none should; the message says which, how, and with what last words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +50,17 @@ class WatchOptions:
 
 
 def watch(options: WatchOptions, console: Console) -> None:
-    """Start everything, say where it is, and wait for Ctrl-C. Raises `BadFlagError`, `ServiceError`."""
+    """Start everything, say where it is, and wait for Ctrl-C.
+
+    Raises `BadFlagError`, `ServiceError`, and `PartEndedError` after everything else has been ended.
+    """
     check_port_free(options.web_port, "--web-port")
     prometheus = shutil.which("prometheus")
     if prometheus is not None:
         check_port_free(options.prometheus_port, "--prometheus-port")
     folder = (options.out / "watch").resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    ended = Event()
+    ended, token = Event(), new_token()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     with ExitStack() as running:
@@ -56,26 +68,29 @@ def watch(options: WatchOptions, console: Console) -> None:
             f"sqlite:///{folder / 'orders.db'}", folder / "service.log", workers=options.service_workers
         )
         running.callback(service.stop)
-        metrics_port = free_port()
-        locust = _start_locust(options, service, metrics_port, folder)
-        for child in locust:
-            running.callback(child.stop)
-        places = _places(options, service, metrics_port)
+        parts, places = [service.child], _places(options, service, metrics_port := free_port())
+
+        def start(part: Child) -> None:
+            running.callback(part.stop)
+            parts.append(part)
+
+        for name, command in _locust(options, service, metrics_port).items():
+            start(Child(name, command, log=folder / f"{name}.log", environment=token))
         if prometheus is not None:
             config = folder / "prometheus.yml"
             config.write_text(
                 prometheus_config(f"127.0.0.1:{metrics_port}", urlsplit(service.admin_url).netloc)
             )
-            running.callback(_start_prometheus(prometheus, config, options.prometheus_port).stop)
+            start(_start_prometheus(prometheus, config, options.prometheus_port))
             places += [("Prometheus", f"http://127.0.0.1:{options.prometheus_port}")]
             if RULES.is_dir():
                 dashboards_port = free_port()
-                running.callback(_start_dashboards(options.prometheus_port, dashboards_port, folder).stop)
+                start(_start_dashboards(options.prometheus_port, dashboards_port, folder))
                 places += [("dashboards", f"http://127.0.0.1:{dashboards_port}")]
         else:
             places += [("Prometheus", "not installed: the run and its report work without")]
         _say(console, places)
-        _wait(ended, locust)
+        _wait(ended, parts)
 
 
 def prometheus_config(loadtest: str, orders: str) -> str:
@@ -93,27 +108,22 @@ def prometheus_config(loadtest: str, orders: str) -> str:
     return json.dumps(config, indent=1)
 
 
-def _start_locust(options: WatchOptions, service: Service, metrics_port: int, folder: Path) -> list[Child]:
-    """The master first, then its workers."""
+def _locust(options: WatchOptions, service: Service, metrics_port: int) -> dict[str, list[str]]:
+    """Commands by name: the master first, then its workers."""
     control = str(free_port())
     common = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE)]
     master = [*common, "--master", "--master-bind-port", control, "--web-port", str(options.web_port)]
     master += ["--metrics-port", str(metrics_port), "--host", service.url, "--out", str(options.out)]
     master += ["--audit-store", service.store]
     worker = [*common, "--worker", "--master-port", control]
-    commands = {"master": master} | {f"worker-{number + 1}": worker for number in range(options.workers)}
-    token = new_token()
-    return [
-        Child(name, command, log=folder / f"{name}.log", environment=token)
-        for name, command in commands.items()
-    ]
+    return {"web-ui": master} | {f"worker-{number + 1}": worker for number in range(options.workers)}
 
 
 def _start_prometheus(program: str, config: Path, port: int) -> Child:
     command = [program, f"--config.file={config}", f"--storage.tsdb.path={config.parent / 'prometheus'}"]
     command += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"]
     command += ["--enable-feature=exemplar-storage"]
-    return Child("prometheus", command, log=config.parent / "prometheus.log")
+    return Child("Prometheus", command, log=config.parent / "prometheus.log")
 
 
 def _start_dashboards(prometheus_port: int, port: int, folder: Path) -> Child:
@@ -142,9 +152,12 @@ def _say(console: Console, places: list[tuple[str, str]]) -> None:
     console.print("Ctrl-C ends all of it.", style="dim")
 
 
-def _wait(ended: Event, children: list[Child]) -> None:
-    """Until somebody asks to end, or a child ends by itself, which none should. Raises `BadFlagError` then."""
-    while not ended.wait(0.5):
-        for child in children:
-            if not child.running:
-                raise BadFlagError(f"{child.name} ended by itself:\n{child.last_words()}")
+def _wait(ended: Event, parts: list[Child]) -> None:
+    """Until somebody asks to end. Raises `PartEndedError` when a part ends by itself before."""
+    while not ended.wait(LOOK_EVERY_S):
+        for part in parts:
+            if not part.running:
+                said = part.last_words(LAST_LINES) or "(nothing)"
+                raise PartEndedError(
+                    f"{part.name} ended by itself ({part.ending()}); its last words in {part.log}:\n{said}"
+                )

@@ -25,6 +25,7 @@ from statistics import fmean, median
 
 from loadtest.judge.joint_bootstrap import Interval, joint_intervals, run_to_run_variance, winsorised
 from loadtest.measure.run_result import RunResult, TimelinePoint
+from loadtest.records import transaction_noun
 
 BATCHES = 20
 LEAST_BATCHES = 8
@@ -57,7 +58,7 @@ class Unit(Enum):
     """What a metric's values count."""
 
     MS = "milliseconds"
-    TPS = "orders a second"
+    TPS = "transactions a second"
     SHARE = "share of requests"
 
 
@@ -66,6 +67,7 @@ class Metric:
     """Something that is compared: its value in one second, and how differences are taken."""
 
     name: str
+    """`{noun}` stands for what the runs' transactions are."""
     read: Callable[[TimelinePoint], float | None]
     unit: Unit
     higher_is_worse: bool = True
@@ -119,7 +121,7 @@ METRICS = (
     Metric("response p90", _quantile("p90"), Unit.MS),
     Metric("response p99", _quantile("p99"), Unit.MS),
     Metric("response p99.9", _quantile("p99_9"), Unit.MS),
-    Metric("completed orders/s", lambda p: p.completed_tps or None, Unit.TPS, higher_is_worse=False),
+    Metric("completed {noun}s/s", lambda p: p.completed_tps or None, Unit.TPS, higher_is_worse=False),
     Metric("error rate", lambda p: p.failures / p.requests if p.requests else None, Unit.SHARE),
 )
 
@@ -151,7 +153,8 @@ def _shifts(bases: Sequence[RunResult], head: RunResult, resamples: int, rng: ra
     unseen = [run_to_run_variance(columns[place]) * (1 + 1 / len(bases)) for place in known]
     intervals = joint_intervals([means[place] for place in known], CONFIDENCE, resamples, rng, unseen)
     found = dict(zip(known, intervals, strict=True))
-    return [_shift(metric, bases, found.get(place)) for place, metric in enumerate(METRICS)]
+    noun = transaction_noun(head.endpoints)
+    return [_shift(metric, noun, bases, found.get(place)) for place, metric in enumerate(METRICS)]
 
 
 def _batched_differences(metric: Metric, base: RunResult, head: RunResult) -> list[float | None]:
@@ -184,14 +187,15 @@ def _mean_of(values: Sequence[float | None]) -> float | None:
     return fmean(known) if known else None
 
 
-def _shift(metric: Metric, bases: Sequence[RunResult], interval: Interval | None) -> Shift:
+def _shift(metric: Metric, noun: str, bases: Sequence[RunResult], interval: Interval | None) -> Shift:
+    name = metric.name.format(noun=noun)
     if interval is None:
-        return Shift(metric.name, 0, 0, 0, 0, 0, metric.unit, Finding.UNKNOWN)
+        return Shift(name, 0, 0, 0, 0, 0, metric.unit, Finding.UNKNOWN)
     level = fmean(value for base in bases for value in _slices(metric, base, BATCHES) if value is not None)
     outwards, back = (math.expm1, math.exp) if metric.is_ratio else (float, float)
     shift, low, high = (outwards(value) for value in interval)
     typical = back(level), back(level + interval.mean)
-    return Shift(metric.name, *typical, shift, low, high, metric.unit, _finding(metric, shift, low, high))
+    return Shift(name, *typical, shift, low, high, metric.unit, _finding(metric, shift, low, high))
 
 
 def _finding(metric: Metric, shift: float, low: float, high: float) -> Finding:

@@ -13,7 +13,7 @@ import gevent
 from loadtest.fleet.coordinator import Phase
 from loadtest.measure.run_result import RunResult
 from loadtest.plugin.master import MasterRun
-from loadtest.publish import live, prometheus
+from loadtest.publish import live, prometheus, wording
 from loadtest.records import is_request
 
 JUDGED_EVERY_S = 1.0
@@ -53,6 +53,7 @@ class Observer:
         singles = [e for name, e in result.endpoints.items() if is_request(name)]
         return live.Live(
             state=live.DONE if run.over else run.coordinator.phase.value,
+            noun=wording.transaction(result),
             run=live.head(run.info, _curve(run)) if run_id != run.info.id else None,
             t_s=run.coordinator.scheduled_to_ns / 1e9,
             bin_s=history.bin_s if history else 1,

@@ -11,7 +11,7 @@ from loadtest.fleet.coordinator import Phase
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.window import Second
 from loadtest.publish.console import LiveView, Mode, Progress
-from loadtest.records import TIMED_BESIDES
+from loadtest.records import TIMED_BESIDES, transaction_noun
 
 if TYPE_CHECKING:  # the master shows itself; importing it here for real would be a circle
     from loadtest.plugin.master import MasterRun
@@ -61,6 +61,7 @@ def live_view(run: MasterRun) -> LiveView:
         in_flight=sum(book.in_flight for book in books),
         workers=len(run.coordinator.live),
         dispatch_lag_p99_ms=second.dispatch_lag.quantile(0.99) / 1000,
+        noun=transaction_noun(f"{method} {name}" for method, name in merge.total.endpoints),
     )
 
 

@@ -36,7 +36,7 @@ class Mode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class LiveView:
-    """What a run is doing now. Rates count orders a second; latencies are of the last seconds, in ms."""
+    """What a run is doing now. Rates count transactions a second; latencies are of the last seconds, in ms."""
 
     t_s: float
     """Since the run's start."""
@@ -56,6 +56,8 @@ class LiveView:
     in_flight: int
     workers: int
     dispatch_lag_p99_ms: float
+    noun: str = "order"
+    """What one transaction is, by what has been sent so far."""
 
 
 class Progress:
@@ -140,7 +142,7 @@ def _figures(view: LiveView) -> Table:
     table = Table.grid(padding=(0, 3))
     rows: list[tuple[str, list[tuple[str, Any]]]] = [
         (
-            "orders/s",
+            f"{view.noun}s/s",
             [(n, wording.rate(getattr(view, f"{n}_tps"))) for n in ("planned", "started", "completed")],
         ),
         (

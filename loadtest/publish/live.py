@@ -51,10 +51,10 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     targets: list[str]
     peak_tps: float
     record: str
-    """The peak beside Singles' Day's, in words."""
+    """The peak beside Singles' Day's, in words; it counts orders and says nothing of a run of others."""
     phases: list[tuple[float, float, str]]
     planned: list[tuple[float, float]]
-    """(t_s, orders a second) of the whole plan."""
+    """(t_s, transactions a second) of the whole plan."""
     max_lag_ms: float = MAX_LAG_P99_MS
 
 
@@ -105,6 +105,8 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
 
     state: str = "idle"
     """idle, waiting, running, draining or done."""
+    noun: str = "order"
+    """What one transaction is, by what has been sent so far."""
     run: Head | None = None
     t_s: float = 0.0
     bin_s: int = 1

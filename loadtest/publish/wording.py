@@ -12,13 +12,10 @@ from loadtest.judge.drift import Trend
 from loadtest.judge.slo import SloError, parse, with_unit
 from loadtest.measure.regions import together
 from loadtest.measure.run_result import Audit, Endpoint, RunResult, SloResult
-from loadtest.records import endpoint_and_region, is_request
+from loadtest.records import ORDER_ENDPOINT, endpoint_and_region, is_request, transaction_noun
 
 RECORD_TPS = 583_000
 """Orders a second at the peak of Singles' Day 2020, 26 s after midnight: S, TRAFFIC.md source 29."""
-
-ORDER_ENDPOINT = "POST /orders"
-PARCEL_ENDPOINT = "POST /parcels"
 
 
 class Headline(NamedTuple):
@@ -95,9 +92,8 @@ def setting(value: object) -> str:
 
 
 def transaction(result: RunResult) -> str:
-    """What one transaction of the run is: an order, unless it sent parcels and no orders."""
-    asked = {endpoint_and_region(name)[0] for name in result.endpoints}
-    return "parcel" if PARCEL_ENDPOINT in asked and ORDER_ENDPOINT not in asked else "order"
+    """What one transaction of the run is: an order, or a parcel."""
+    return transaction_noun(result.endpoints)
 
 
 def share_of_record(tps: float) -> str:

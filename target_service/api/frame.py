@@ -14,6 +14,7 @@ from aiohttp import web
 
 from target_service import problem
 from target_service.api.operation import Operation, Service
+from target_service.exemplars import TRACEPARENT, sampled_trace
 from target_service.faults import HANG_S, Fault
 from target_service.idempotency import BadKeyError, KeyInFlightError, KeyReusedError
 from target_service.inventory import SoldOutError
@@ -77,7 +78,12 @@ def framed(service: Service, operation: Operation) -> Callable[[web.Request], Aw
             response = refusal.response()
         finally:
             metrics.in_flight.add(-1)
-        seconds[traffic_of(run_id)].observe(perf_counter() - started)
+        taken_s, counted = perf_counter() - started, seconds[traffic_of(run_id)]
+        counted.observe(taken_s)
+        if TRACEPARENT in request.headers:
+            trace_id = sampled_trace(request.headers[TRACEPARENT])
+            if trace_id is not None:
+                counted.exemplify(taken_s, trace_id)
         if service.draining:
             response.force_close()
         return response

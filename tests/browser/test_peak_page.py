@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, FloatRect, Page
 
 WAIT_MS = 20_000
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 SCREENSHOTS = "UPDATE_SCREENSHOTS"
 """Set in the environment, the test leaves its pictures in docs/."""
 
@@ -114,4 +115,25 @@ def test_a_run_is_started_watched_stopped_reported_and_started_again(
         assert page.locator("#equations .missed").count() == 0
         folders = {path.name for path in ours.folder.iterdir()}
         assert len(folders) == 2
+    assert [text for text in problems if "net::ERR_CONNECTION_REFUSED" not in text] == []
+
+
+@pytest.mark.slow
+def test_the_page_counts_parcels_in_a_run_of_parcels_and_orders_in_the_next(
+    context: "BrowserContext", problems: list[str], tmp_path: Path
+) -> None:
+    with running(tmp_path) as service, fleet(tmp_path, service.url, workers=1) as ours:
+        page = context.new_page()
+        page.goto(f"{ours.web_url}/peak")
+        for plan, noun in (("logistics", "parcel"), ("smoke", "order")):
+            wait_until(
+                lambda: ask(ours.web_url, "GET", "/stats/requests").json["state"] in {"ready", "stopped"}
+            )
+            form = f"plan={plan}&peak_tps=20&duration=4s"
+            assert ask(ours.web_url, "POST", "/swarm", form, FORM).json["success"]
+            state_is(page, "running")
+            state_is(page, "done")
+            assert page.inner_text("#rates >> xpath=.. >> .unit") == f"{noun}s/s"
+            assert f"{noun}s/s in the last second" in page.inner_text("#tiles")
+            assert ("of 583,000" in page.inner_text("#tiles")) == (noun == "order")
     assert [text for text in problems if "net::ERR_CONNECTION_REFUSED" not in text] == []

@@ -11,8 +11,9 @@ from dashboards.generate import FOLDER, main
 from dashboards.grafana import as_json
 from dashboards.metric_reference import reference
 from dashboards.spec import Dashboard
-from target_service.metrics import SharedMetrics, SummedMetrics, Supervision
+from target_service.metrics import FAMILIES, SharedMetrics, SummedMetrics, Supervision
 
+WITH_EXEMPLARS = {"loadtest_response_seconds", "orders_request_seconds"}
 UIDS = [dashboard.uid for dashboard in DASHBOARDS]
 
 
@@ -69,3 +70,17 @@ def test_every_metric_that_a_query_uses_is_in_the_reference() -> None:
         for name in re.findall(r"\b(?:loadtest|orders)_\w+", query.expr)
     }
     assert {name for name in used if f"`{name}`" not in text} == set()
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=UIDS)
+def test_exemplars_are_asked_for_where_there_are_some_but_not_over_hours(dashboard: Dashboard) -> None:
+    for panel in json.loads(as_json(dashboard))["panels"]:
+        for target in panel.get("targets", []):
+            asked = any(f"{metric}_bucket" in target["expr"] for metric in WITH_EXEMPLARS)
+            over_hours = dashboard.uid == "singlesday-soak"
+            assert target.get("exemplar", False) == (asked and not over_hours), target["expr"]
+
+
+def test_the_service_has_exemplars_where_the_dashboards_ask_for_them() -> None:
+    traced = {family.name for family in FAMILIES if family.is_traced}
+    assert traced == WITH_EXEMPLARS - {"loadtest_response_seconds"}

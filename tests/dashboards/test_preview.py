@@ -1,10 +1,12 @@
 """The preview: every dashboard drawn as well-formed SVG from a real Prometheus' answers."""
 
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+from dashboards import peak_run
 from dashboards.catalogue import DASHBOARDS
 from dashboards.preview import draw, main, written
 from dashboards.spec import Dashboard, Unit
@@ -17,13 +19,15 @@ def test_a_dashboard_is_drawn_with_all_its_panels_and_their_data(
     watched: Watched, dashboard: Dashboard
 ) -> None:
     text = draw(dashboard, watched.source)
-    words = [
-        "".join(node.itertext())
-        for node in ElementTree.fromstring(text).iter()  # noqa: S314  # our own text
-        if node.tag.endswith("text")
-    ]
+    nodes = list(ElementTree.fromstring(text).iter())  # noqa: S314  # our own text
+    words = ["".join(node.itertext()) for node in nodes if node.tag.endswith("text")]
     assert {panel.title for panel in dashboard.panels} <= set(words)
     assert "no data" not in words
+    assert any(re.fullmatch(r"\d\d:\d\d(:\d\d)?", word) for word in words), "no time axis"
+    if dashboard is peak_run.DASHBOARD:
+        assert {"p50", "p90", "p99", "p99.9", "p99.99", "orders/s", "1,000,000"} <= set(words)
+        titles = {"".join(node.itertext()) for node in nodes if node.tag.endswith("title")}
+        assert "steady" in titles, "no band for the longest phase"
     assert "nan" not in text.lower()
 
 

@@ -8,7 +8,15 @@ from statistics import NormalDist
 import pytest
 
 from loadtest.judge.compare import CompareError, Comparison, Finding, compare
-from loadtest.measure.run_result import Arrivals, Quantiles, RunInfo, RunResult, TimelinePoint, Transactions
+from loadtest.measure.run_result import (
+    Arrivals,
+    Endpoint,
+    Quantiles,
+    RunInfo,
+    RunResult,
+    TimelinePoint,
+    Transactions,
+)
 
 MINUTE, TWO_MINUTES = 60, 120
 REQUESTS = 1000
@@ -192,6 +200,13 @@ def test_anything_worse_outweighs_what_got_better() -> None:
 
 def test_fewer_orders_are_worse() -> None:
     assert found(compared(run(1), run(2, rate=0.8)), "completed orders/s") is Finding.WORSE
+
+
+def test_fewer_parcels_are_called_parcels() -> None:
+    base, head = run(1), run(2, rate=0.8)
+    endpoint = Endpoint(requests=1, failures=0, response_ms=Quantiles(), service_ms=Quantiles())
+    base.endpoints = head.endpoints = {"POST /parcels @ east": endpoint}
+    assert found(compared(base, head), "completed parcels/s") is Finding.WORSE
 
 
 def test_errors_are_compared_as_a_difference() -> None:

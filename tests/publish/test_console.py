@@ -72,6 +72,17 @@ def test_the_terminal_shows_phase_bar_time_left_and_figures() -> None:
         assert words in text
 
 
+def test_the_terminal_counts_what_the_run_sends() -> None:
+    file = io.StringIO()
+    progress = Progress(
+        Mode.LIVE, 60.0, Console(file=file, width=100, force_terminal=True, color_system=None)
+    )
+    progress.update(replace(VIEW, noun="parcel"))
+    progress.close()
+    assert "parcels/s" in file.getvalue()
+    assert "orders/s" not in file.getvalue()
+
+
 def test_the_cursor_comes_back_at_the_end() -> None:
     assert shown(Mode.LIVE, [12.0], terminal=True).rstrip().endswith("\x1b[?25h")
 

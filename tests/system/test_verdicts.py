@@ -79,7 +79,7 @@ def doomed(tmp_path: Path) -> Iterator[Service]:
 
 def kill(service: Service) -> None:
     """Kill a service and everything below it, as a crash of its machine would."""
-    supervisor = psutil.Process(service._child.process.pid)
+    supervisor = psutil.Process(service.child.process.pid)
     for process in [supervisor, *supervisor.children(recursive=True)]:
         process.kill()
 
@@ -165,7 +165,7 @@ def test_a_signal_while_the_last_answers_are_awaited_is_12_and_cancels_them(
 @contextlib.contextmanager
 def hanging(service: Service) -> Iterator[None]:
     """Accepts, and answers nothing."""
-    workers = psutil.Process(service._child.process.pid).children(recursive=True)
+    workers = psutil.Process(service.child.process.pid).children(recursive=True)
     for worker in workers:
         worker.suspend()
     yield

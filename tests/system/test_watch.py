@@ -12,6 +12,8 @@ import psutil
 import pytest
 
 from loadtest.cli.watch import prometheus_config
+from loadtest.exit_codes import ExitCode
+from tests.required import program
 from tests.system.locust_fleet import answers, free_port, wait_until
 from tests.target_service.service_process import ROOT, ask
 
@@ -24,16 +26,43 @@ def test_prometheus_is_told_to_scrape_both_every_second() -> None:
     assert [Path(path).name for path in config["rule_files"]] == ["alerts.yml", "recording.yml"]
 
 
+class Watching:
+    """`singlesday watch` with one worker in a process; ends it, and what is left of it, at the end."""
+
+    def __init__(self, folder: Path) -> None:
+        self.log = folder / "said.txt"
+        command = [sys.executable, "-m", "loadtest.cli.main", "watch", "--out", str(folder), "--workers", "1"]
+        command += ["--web-port", str(free_port()), "--prometheus-port", str(free_port())]
+        with self.log.open("wb") as said:
+            self.process = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said)
+
+    def __enter__(self) -> "Watching":
+        wait_until(lambda: "Ctrl-C" in self.said)
+        self.children = psutil.Process(self.process.pid).children(recursive=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    @property
+    def said(self) -> str:
+        return self.log.read_text()
+
+    def child(self, *words: str) -> psutil.Process:
+        """The part that has all these words in its command line."""
+        return next(child for child in self.children if set(words) <= set(child.cmdline()))
+
+    def left(self) -> list[psutil.Process]:
+        """The parts that still run."""
+        running = [child for child in self.children if child.is_running()]
+        return [child for child in running if child.status() != psutil.STATUS_ZOMBIE]
+
+
 @pytest.mark.slow
 def test_every_address_that_is_named_answers_and_ctrl_c_ends_all_of_it(tmp_path: Path) -> None:
-    log = tmp_path / "said.txt"
-    command = [sys.executable, "-m", "loadtest.cli.main", "watch", "--out", str(tmp_path), "--workers", "1"]
-    command += ["--web-port", str(free_port()), "--prometheus-port", str(free_port())]
-    with log.open("wb") as said:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said)
-    try:
-        wait_until(lambda: "Ctrl-C" in log.read_text())
-        addresses = re.findall(r"^  (.+?)  +(http://\S+)$", log.read_text(), re.MULTILINE)
+    with Watching(tmp_path) as watching:
+        addresses = re.findall(r"^  (.+?)  +(http://\S+)$", watching.said, re.MULTILINE)
         assert {"start a run", "watch it", "order service", "its metrics", "the run's metrics"} <= dict(
             addresses
         ).keys()
@@ -45,13 +74,54 @@ def test_every_address_that_is_named_answers_and_ctrl_c_ends_all_of_it(tmp_path:
             if name == "watch it":
                 assert ask(url.removesuffix("/peak"), "GET", "/peak/live").json["state"] == "idle"
         assert "dashboards" in dict(addresses) or shutil.which("prometheus") is None
-        children = psutil.Process(process.pid).children(recursive=True)
-        assert len(children) >= 4
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
-        assert not [
-            child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE
-        ]
-    finally:
-        process.kill()
-        process.wait()
+        assert len(watching.children) >= 4
+        watching.process.send_signal(signal.SIGINT)
+        assert watching.process.wait(30) == 0
+        assert not watching.left()
+
+
+PARTS = {
+    "order service": ["target_service"],
+    "web-ui": ["--master"],
+    "worker-1": ["--worker"],
+    "Prometheus": ["--enable-feature=exemplar-storage"],
+    "dashboards": ["dashboards.serve"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PARTS)
+def test_a_part_that_dies_is_named_and_the_others_are_ended(tmp_path: Path, name: str) -> None:
+    if name in ("Prometheus", "dashboards"):
+        program("prometheus")
+    with Watching(tmp_path) as watching:
+        watching.child(*PARTS[name]).kill()
+        assert watching.process.wait(40) == ExitCode.INTERNAL_ERROR, watching.said
+        assert f"error: {name} ended by itself (signal SIGKILL)" in watching.said
+        assert not watching.left()
+
+
+@pytest.mark.slow
+def test_the_last_words_of_a_part_that_cannot_start_are_its_own(tmp_path: Path) -> None:
+    program("prometheus")
+    folder = tmp_path / "watch"
+    folder.mkdir()
+    (folder / "prometheus.log").write_text("words of another day\n")
+    (folder / "prometheus").write_text("a file where its data should be\n")
+    with Watching(tmp_path) as watching:
+        assert watching.process.wait(40) == ExitCode.INTERNAL_ERROR, watching.said
+    assert "error: Prometheus ended by itself (exit code " in watching.said
+    assert "not a directory" in watching.said
+    assert "another day" not in watching.said
+
+
+@pytest.mark.slow
+def test_a_service_that_cannot_start_is_said_with_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "watch" / "orders.db").mkdir(parents=True)
+    command = [sys.executable, "-m", "loadtest.cli.main", "watch", "--out", str(tmp_path)]
+    command += ["--web-port", str(free_port()), "--prometheus-port", str(free_port())]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == ExitCode.INTERNAL_ERROR
+    assert "error: the order service did not start:" in ended.stderr
+    assert "orders.db" in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -10,7 +10,14 @@ from prometheus_client.openmetrics.exposition import generate_latest as to_openm
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from target_service.metrics import BLOCK_SLOTS, Block, Supervision, registry_of
+from target_service.metrics import (
+    BLOCK_SLOTS,
+    COUNT_SLOTS,
+    REQUEST_SECONDS,
+    Block,
+    Supervision,
+    registry_of,
+)
 from target_service.metrics_page import OPENMETRICS, TEXT, MetricsPage
 
 
@@ -19,8 +26,14 @@ def block_of(seed: int | None) -> Block:
     memory = memoryview(bytearray(BLOCK_SLOTS * 8)).cast("d")
     if seed is not None:
         dice = Random(seed)
-        for place in range(BLOCK_SLOTS):
+        for place in range(COUNT_SLOTS):
             memory[place] = float(dice.choice([0, 1, 17, 10**6, 10**12, dice.randrange(2**40)]))
+        for values in dice.sample(REQUEST_SECONDS.values, 4):
+            for _ in range(6):
+                seconds = dice.expovariate(3)
+                Block(memory).traced(REQUEST_SECONDS, *values).exemplify(
+                    seconds, f"{dice.getrandbits(128):032x}"
+                )
     return Block(memory)
 
 
@@ -34,6 +47,7 @@ def checked(registry: CollectorRegistry, page: MetricsPage) -> None:
     openmetrics: bytes = to_openmetrics(registry)  # type: ignore[no-untyped-call]  # prometheus-client's
     assert parsed(page.text(TEXT), False) == parsed(generate_latest(registry), False)
     assert parsed(page.text(OPENMETRICS), True) == parsed(openmetrics, True)
+    assert page.text(OPENMETRICS).count(b" # {trace_id=") == openmetrics.count(b" # {trace_id=")
 
 
 @settings(max_examples=20, deadline=None)
@@ -49,3 +63,18 @@ def test_any_counts_of_any_workers_are_shown_as_the_library_shows_them(seeds: li
 def test_before_anything_was_counted_the_page_has_every_series_at_zero() -> None:
     blocks = [block_of(None)]
     checked(registry_of(blocks, Supervision()), MetricsPage(blocks, Supervision()))
+
+
+def test_exemplars_are_in_openmetrics_only() -> None:
+    blocks = [block_of(1), block_of(2)]
+    page = MetricsPage(blocks, Supervision())
+    shown = [
+        sample.exemplar
+        for metric in parsed(page.text(OPENMETRICS), True)
+        for sample in metric.samples
+        if sample.exemplar
+    ]
+    there = [found for block in blocks for found in block.exemplars.present().values()]
+    assert {exemplar.labels["trace_id"] for exemplar in shown} <= {found.trace_id for found in there}
+    assert len(shown) >= 8
+    assert b"trace_id" not in page.text(TEXT)

@@ -235,8 +235,8 @@
     const last = timeline().at(-1) ?? { planned: 0, started: 0, completed: 0, p99: null, p99_9: null, in_flight: 0, backlog: 0 };
     const best = highest(timeline(), ["completed"]);
     fill("tiles", [
-      tile("Completed", `${rate(last.completed)} TPS`, `orders/s in the last second; ${rate(last.planned)} planned, ${rate(last.started)} started`),
-      tile("Best second", `${rate(best)} TPS`, `the plan peaks at ${rate(known.head.peak_tps)}, ${known.head.record}`),
+      tile("Completed", `${rate(last.completed)} TPS`, `${live.noun}s/s in the last second; ${rate(last.planned)} planned, ${rate(last.started)} started`),
+      tile("Best second", `${rate(best)} TPS`, `the plan peaks at ${rate(known.head.peak_tps)}${live.noun === "order" ? `, ${known.head.record}` : ""}`),
       tile("p99 response", latency(last.p99), `in the last second; p99.9 ${latency(last.p99_9)}`),
       tile("Errors", live.requests ? percent(live.failures / live.requests) : "–", `${whole(live.failures)} of ${whole(live.requests)} requests; ${whole(live.dropped)} arrivals dropped`),
       tile("Dispatch lag p99", latency(live.lag_ms.p99), `may be ${latency(known.head.max_lag_ms)}; ${serving(live)}`, live.lag_ms.p99 > known.head.max_lag_ms ? "over" : ""),
@@ -304,6 +304,7 @@
     buttons(live);
     finished(live);
     if (live.state === "idle") return;
+    for (const word of document.querySelectorAll(".noun")) word.textContent = `${live.noun}s`;
     words(live);
     tiles(live);
     draw(live);

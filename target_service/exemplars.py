@@ -1,0 +1,84 @@
+"""Which request stands for a bucket of durations: the newest whose trace can be looked up.
+
+A caller that records a trace says so in `traceparent` (W3C Trace Context, sampled flag); the trace of a request that
+carries none, or is not recorded, cannot be looked up and costs a look at the headers. Records lie in the workers'
+shared memory beside the counts. A worker may be killed, or read, in the middle of writing one, so each carries its
+checksum, and what does not add up is left out: that needs no lock and no word between the processes.
+"""
+
+import re
+import struct
+from collections.abc import Iterable, Mapping
+from time import time
+from typing import NamedTuple
+from zlib import crc32
+
+TRACEPARENT = "traceparent"
+
+_RECORD = struct.Struct("<16sdd")
+"""Trace id, seconds, seconds since 1970; the checksum follows."""
+_CHECKED = struct.Struct(f"<{_RECORD.size}sII")
+"""Such a record, its CRC-32, and 1 where there is one."""
+RECORD_SLOTS = _CHECKED.size // 8
+"""Doubles that one record takes."""
+
+_TRACEPARENT = re.compile(
+    r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(-.*)?"
+)
+_SAMPLED = 0x01
+
+
+class Exemplar(NamedTuple):
+    """One traced request."""
+
+    trace_id: str
+    seconds: float
+    at_s: float
+    """When it was done, in seconds since 1970."""
+
+
+def sampled_trace(traceparent: str) -> str | None:
+    """The trace that a request belongs to; None if it is not recorded, or the header is none (section 3.2)."""
+    found = _TRACEPARENT.fullmatch(traceparent)
+    if found is None or (found[1] == "00" and found[4] is not None) or not int(found[3], 16) & _SAMPLED:
+        return None
+    return found[2]
+
+
+class Records:
+    """One worker's exemplars, by number; one writer."""
+
+    def __init__(self, memory: "memoryview[float]") -> None:
+        """In the doubles of `memory`, `RECORD_SLOTS` each."""
+        self._memory = memory.cast("B")
+
+    def put(self, number: int, trace_id: str, seconds: float) -> None:
+        """Have a request that is done now stand for a bucket. `trace_id` has 32 hexadecimal digits."""
+        record = _RECORD.pack(bytes.fromhex(trace_id), seconds, round(time(), 3))
+        _CHECKED.pack_into(self._memory, number * _CHECKED.size, record, crc32(record), 1)
+
+    def present(self) -> dict[int, Exemplar]:
+        """Those there are by their number, without one that is being written."""
+        memory = bytes(self._memory)
+        if memory == bytes(len(memory)):  # nobody traces: a scrape then costs what it did without exemplars
+            return {}
+        return {
+            number: _read(record)
+            for number, (record, checksum, is_there) in enumerate(_CHECKED.iter_unpack(memory))
+            if is_there == 1 and crc32(record) == checksum
+        }
+
+
+def _read(record: bytes) -> Exemplar:
+    trace_id, seconds, at_s = _RECORD.unpack(record)
+    return Exemplar(trace_id.hex(), seconds, at_s)
+
+
+def newest(workers: Iterable[Mapping[int, Exemplar]]) -> dict[int, Exemplar]:
+    """The newest exemplar of all workers under each number."""
+    kept: dict[int, Exemplar] = {}
+    for exemplars in workers:
+        for number, exemplar in exemplars.items():
+            if number not in kept or exemplar.at_s > kept[number].at_s:
+                kept[number] = exemplar
+    return kept
