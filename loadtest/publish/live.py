@@ -145,8 +145,8 @@ class History:
         for number in {index // self.bin_s for index in self._open}:
             if (number + 1) * self.bin_s + LATE_S <= newest:
                 self._bins[number] = self._fold(number)
-                for index in range(number * self.bin_s, (number + 1) * self.bin_s):
-                    self._open.pop(index, None)
+                for index in self._open_in(number):
+                    del self._open[index]
 
     def since(self, t_s: float) -> list[TimelinePoint]:
         """Every bin that begins at `t_s` or later or may have changed since then, oldest first."""
@@ -157,9 +157,12 @@ class History:
         return settled + [self._fold(number) for number in still_open]
 
     def _fold(self, number: int) -> TimelinePoint:
-        indexes = range(number * self.bin_s, (number + 1) * self.bin_s)
-        folded = thin([self._open[index] for index in indexes if index in self._open], 1)[0]
+        folded = thin([self._open[index] for index in self._open_in(number)], 1)[0]
         return msgspec.structs.replace(folded, t_s=number * self.bin_s)
+
+    def _open_in(self, number: int) -> list[int]:
+        """The open seconds of a bin, in order; found among the open ones, since a bin may be of any length."""
+        return sorted(index for index in self._open if index // self.bin_s == number)
 
 
 def points(timeline: Iterable[TimelinePoint]) -> list[Point]:

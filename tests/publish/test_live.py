@@ -63,6 +63,13 @@ def test_bins_of_a_long_run_keep_the_worst_latency_and_the_mean_rate() -> None:
     assert first.response_ms.p99 == 1.0
 
 
+def test_what_a_look_costs_depends_on_what_has_happened_not_on_how_long_the_run_may_last() -> None:
+    centuries = live.History(1e18)  # a bin of which has more seconds than anything could go through
+    for t_s in range(5):
+        centuries.update([second(t_s)])
+    assert [point.t_s for point in centuries.since(0)] == [0]
+
+
 def test_before_the_first_report_nothing_is_claimed() -> None:
     assert live.verdict(going(arrivals=Arrivals()), over=False).word == "WAITING"
 
