@@ -118,7 +118,7 @@ class Record(msgspec.Struct):
     """What one run measured."""
 
     effect: str
-    settings: dict[str, float | str]
+    settings: dict[str, float]
     quartets: list[Quartet]
     limits: dict[str, float]
     """By metric: the largest ratio that is still good."""
@@ -138,7 +138,7 @@ def estimate(
     if size < LEAST_QUARTETS:
         raise ValueError(f"expected at least {LEAST_QUARTETS} quartets, got {size}")
     buckets = sorted({bucket for pair in pairs for side in pair for bucket in side.counts})
-    weights = np.random.default_rng(seed).multinomial(size, [1 / size] * size, size=RESAMPLES)
+    weights = np.random.default_rng(seed).multinomial(size, [1 / size] * size, size=RESAMPLES).astype(float)
     resampled = [
         _quantiles(weights, [side.counts for side in sides], buckets, quantile)
         for sides in zip(*pairs, strict=True)
@@ -227,7 +227,8 @@ def _quantiles(
     weights: "np.ndarray", sides: Sequence[dict[int, int]], buckets: list[int], quantile: float
 ) -> "np.ndarray":
     """The quantile, in us, of each resample, by the rank that `Histogram.quantile` takes."""
-    table = np.array([[side.get(bucket, 0) for bucket in buckets] for side in sides])
+    # Of floats, exact up to 2^53: matrices of integers are multiplied a hundred times slower.
+    table = np.array([[float(side.get(bucket, 0)) for bucket in buckets] for side in sides])
     reached = np.cumsum(weights @ table, axis=1)
     ranks = np.maximum(1, np.ceil(np.round(quantile * reached[:, -1], 6)))
     uppers = np.array([float(upper_us(bucket)) for bucket in buckets])
