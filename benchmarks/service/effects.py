@@ -7,7 +7,8 @@ metrics is the one that would be scraped. The run's seconds are dealt into block
 service, in the blocks of B, what is to be judged (see `benchmarks.paired`). A block begins with `guard` seconds that
 are not counted, in which what is tried begins or what it left behind ends.
 
-Effects: `scrape` asks service and master for their metrics every 100 ms, as Prometheus asks. `slow-clients` has 2,000
+Effects: `scrape` asks service and master for their metrics every 100 ms, as Prometheus asks; `scrape-service` and
+`scrape-master` ask one of them. `slow-clients` has 2,000
 clients connected that send a byte a second, and come again when the service cuts them off. `departures` has as many
 leave at one instant, at the beginning of what is counted.
 """
@@ -15,11 +16,12 @@ leave at one instant, at the beginning of what is counted.
 import argparse
 import contextlib
 import json
+import re
+import socket
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -37,11 +39,12 @@ from loadtest.measure import codec
 
 SLOW_CLIENTS = 2000
 SCRAPE_EVERY_S = 0.1
-PROMETHEUS_ASKS = {
-    "Accept": "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.2",
-    "Accept-Encoding": "gzip",
-}
-"""As Prometheus 2.5x writes them (scrape/scrape.go), the protobuf format left out."""
+PROMETHEUS_ASKS = (
+    b"GET /metrics HTTP/1.1\r\nHost: bench\r\nUser-Agent: Prometheus/2.42.0\r\nAccept-Encoding: gzip\r\n"
+    b"Accept: application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+    b"text/plain;version=0.0.4;q=0.5,*/*;q=0.1\r\nX-Prometheus-Scrape-Timeout-Seconds: 1\r\n\r\n"
+)
+"""As Debian's Prometheus writes it (scrape/scrape.go)."""
 RATE = 2000.0
 """About half of what service and generator do together on two cores."""
 LEAST_ANSWERED = 0.9
@@ -84,19 +87,58 @@ def sleep_until(wall_s: float) -> None:
     time.sleep(max(0.0, wall_s - time.time()))
 
 
-def scrape(scene: Scene, times: Times) -> None:
-    """Ask for both pages every 100 ms."""
+def scrape(addresses: Callable[[Scene], list[tuple[str, int]]]) -> Treat:
+    """Ask for pages every 100 ms, on one connection each, as cheaply as can be: who asks is not to be measured."""
+
+    def treat(scene: Scene, times: Times) -> None:
+        with contextlib.ExitStack() as stack:
+            asked = [stack.enter_context(socket.create_connection(one, 5)) for one in addresses(scene)]
+            due_s = time.time()
+            while due_s < times.ends_s:
+                sleep_until(due_s)
+                for connection in asked:
+                    connection.sendall(PROMETHEUS_ASKS)
+                    read_answer(connection)
+                due_s += SCRAPE_EVERY_S
+
+    return treat
+
+
+def read_answer(connection: socket.socket) -> bytes:
+    """One whole answer. Raises OSError if it is not 200, or the connection is closed."""
+    data = connection.recv(1 << 20)
+    while (begins := data.find(b"\r\n\r\n")) < 0:
+        data += more(connection)
+    length = re.search(rb"\r\ncontent-length: *(\d+)", data[: begins + 2], re.IGNORECASE)
+    if not data.startswith(b"HTTP/1.1 200") or length is None:
+        raise OSError(f"a scrape was answered with {data[:200]!r}")
+    while len(data) < begins + 4 + int(length[1]):
+        data += more(connection)
+    return data
+
+
+def more(connection: socket.socket) -> bytes:
+    """Further bytes of an answer. Raises OSError if there are none."""
+    data = connection.recv(1 << 20)
+    if not data:
+        raise OSError("a scrape's connection was closed")
+    return data
+
+
+def of_service(scene: Scene) -> list[tuple[str, int]]:
+    """Where the service's metrics are."""
     admin = urlsplit(scene.service.admin_url)
-    addresses = ((admin.hostname or "", admin.port or 0), ("127.0.0.1", scene.metrics_port))
-    with contextlib.ExitStack() as stack:
-        asked = [stack.enter_context(contextlib.closing(HTTPConnection(*address))) for address in addresses]
-        due_s = time.time()
-        while due_s < times.ends_s:
-            sleep_until(due_s)
-            for connection in asked:
-                connection.request("GET", "/metrics", headers=PROMETHEUS_ASKS)
-                connection.getresponse().read()
-            due_s += SCRAPE_EVERY_S
+    return [(admin.hostname or "", admin.port or 0)]
+
+
+def of_master(scene: Scene) -> list[tuple[str, int]]:
+    """Where the master's are."""
+    return [("127.0.0.1", scene.metrics_port)]
+
+
+def of_both(scene: Scene) -> list[tuple[str, int]]:
+    """Where Prometheus asks in every run that it watches."""
+    return of_service(scene) + of_master(scene)
 
 
 def have_slow_clients(scene: Scene, times: Times) -> None:
@@ -111,8 +153,11 @@ def have_clients_leave(scene: Scene, times: Times) -> None:
         sleep_until(times.counted_from_s)
 
 
+SCRAPE_LIMITS = {"response": 1.05, "dispatch lag": 1.05}
 EFFECTS = {
-    "scrape": Effect(scrape, {"response": 1.05, "dispatch lag": 1.05}, guard_s=0, counted_s=2),
+    "scrape": Effect(scrape(of_both), SCRAPE_LIMITS, guard_s=0, counted_s=2),
+    "scrape-service": Effect(scrape(of_service), SCRAPE_LIMITS, guard_s=0, counted_s=2),
+    "scrape-master": Effect(scrape(of_master), SCRAPE_LIMITS, guard_s=0, counted_s=2),
     "slow-clients": Effect(have_slow_clients, {"response": 1.2}, guard_s=2, counted_s=10),
     "departures": Effect(have_clients_leave, {"response": 1.2}, guard_s=2, counted_s=1),
 }

@@ -1,7 +1,13 @@
 """The page that is filled in is the page that prometheus-client writes."""
 
+import asyncio
+import gzip
+from collections.abc import Awaitable
 from random import Random
 
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
@@ -11,7 +17,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from target_service.metrics import BLOCK_SLOTS, Block, Supervision, registry_of
-from target_service.metrics_page import OPENMETRICS, TEXT, MetricsPage
+from target_service.metrics_page import OPENMETRICS, TEXT, MetricsPage, metrics_handler
 
 
 def block_of(seed: int | None) -> Block:
@@ -49,3 +55,33 @@ def test_any_counts_of_any_workers_are_shown_as_the_library_shows_them(seeds: li
 def test_before_anything_was_counted_the_page_has_every_series_at_zero() -> None:
     blocks = [block_of(None)]
     checked(registry_of(blocks, Supervision()), MetricsPage(blocks, Supervision()))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32), st.lists(st.integers(0, BLOCK_SLOTS - 1), max_size=5), st.integers(1, 2**40))
+def test_a_page_asked_for_again_shows_whatever_has_changed_since(
+    seed: int, places: list[int], amount: int
+) -> None:
+    memory = memoryview(bytearray(BLOCK_SLOTS * 8)).cast("d")
+    blocks = [Block(memory), block_of(seed)]
+    page = MetricsPage(blocks, Supervision())
+    checked(registry_of(blocks, Supervision()), page)
+    for place in places:
+        memory[place] += amount
+        checked(registry_of(blocks, Supervision()), page)
+
+
+@pytest.mark.parametrize("asked", ["gzip", "deflate, gzip;q=0.5", ""])
+def test_the_page_is_packed_for_who_can_unpack_it(asked: str) -> None:
+    page = MetricsPage([block_of(1)], Supervision())
+    scrape = metrics_handler(page, CollectorRegistry())
+    request = make_mocked_request("GET", "/metrics", headers={"Accept-Encoding": asked})
+    response = asyncio.run(answered(scrape(request)))
+    assert isinstance(response, web.Response)
+    assert isinstance(response.body, bytes)
+    assert (response.headers.get("Content-Encoding") == "gzip") == bool(asked)
+    assert (gzip.decompress(response.body) if asked else response.body) == page.text(TEXT)
+
+
+async def answered(response: Awaitable[web.StreamResponse]) -> web.StreamResponse:
+    return await response
