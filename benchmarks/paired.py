@@ -15,7 +15,7 @@ even that misses 1, the sides differ by something else than what was tried, and 
 
     python -m benchmarks.paired FILE… [--limit 1.05] [--quantile 0.99] [--metric response]
 
-pools the quartets of several runs' records (`python -m benchmarks.service.effects` writes them) and judges anew. Fix
+pools the quartets of several runs' records (`singlesday bench service effects` writes them) and judges anew. Fix
 how many runs there will be before looking: who goes on until the verdict pleases finds one that does.
 """
 
@@ -190,7 +190,7 @@ def report(record: Record, quantile: float) -> str:
     )
 
 
-def as_json(record: Record, quantile: float) -> dict[str, object]:
+def figures(record: Record, quantile: float) -> dict[str, object]:
     """The same for programs, by metric."""
     found: dict[str, object] = {}
     for metric, limit in record.limits.items():
@@ -285,6 +285,12 @@ def read(path: Path) -> Record:
         return msgspec.json.decode(path.read_bytes(), type=Record)
     except msgspec.DecodeError as error:
         raise ValueError(f"{path}: expected the record of a paired run: {error}") from error
+
+
+def write(record: Record, path: Path, quantile: float = 0.99) -> None:
+    """Leave a record, and beside its blocks what they show. Raises OSError, ValueError."""
+    whole = msgspec.to_builtins(record) | {"figures": figures(record, quantile)}
+    path.write_bytes(msgspec.json.encode(whole) + b"\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What a scrape, or a crowd of slow clients, does to everybody else: a paired benchmark of one effect in one run.
 
-    python -m benchmarks.service.effects EFFECT [--quartets 12] [--rate 2000] [--folder /dev/shm] [--json FILE]
+    singlesday bench service effects EFFECT [--quartets 12] [--rate 2000] [--folder /dev/shm] [--json FILE]
 
 The load is a real run's: a master and a worker play orders at one rate against the service; the master's page of
 metrics is the one that would be scraped. The run's seconds are dealt into blocks, and this process does to the
@@ -25,8 +25,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
-
-import msgspec
 
 from benchmarks import paired
 from benchmarks.paired import Block, Quartet, Record
@@ -273,13 +271,15 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path, help="where to write the record, for benchmarks.paired")
     arguments = parser.parse_args()
+    if arguments.quartets < 2 * paired.LEAST_QUARTETS:
+        parser.error(f"--quartets: expected at least {2 * paired.LEAST_QUARTETS}, got {arguments.quartets}")
     effect = EFFECTS[arguments.effect]
     if arguments.counted:
         effect = effect._replace(counted_s=arguments.counted)
     plan = Plan(effect, paired.plan_orders(arguments.quartets, arguments.seed))
     record = measure(arguments.effect, plan, arguments.rate, arguments.folder)
     if arguments.json:
-        arguments.json.write_bytes(msgspec.json.encode(record))
+        paired.write(record, arguments.json)
     print(json.dumps(record.settings))
     print(paired.report(record, 0.99))
 

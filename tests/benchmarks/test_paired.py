@@ -162,8 +162,9 @@ def a_record(factor: float, effect: str = "scrape") -> Record:
 
 def test_a_record_survives_being_written_and_read(tmp_path: Path) -> None:
     path = tmp_path / "record.json"
-    path.write_bytes(msgspec.json.encode(a_record(1.2)))
+    paired.write(a_record(1.2), path)
     assert paired.read(path) == a_record(1.2)
+    assert msgspec.json.decode(path.read_bytes())["figures"]["response"]["verdict"] == "missed"
 
 
 def test_pooled_records_are_judged_as_one() -> None:
