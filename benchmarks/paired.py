@@ -10,8 +10,9 @@ A. Davison and D. Hinkley, Bootstrap Methods, 1997, section 8.2.3). The percenti
 is over the normal, since with few quartets it is too sure of itself (T. Hesterberg, The American Statistician 69,
 2015, "expanded percentile interval").
 
-Every other quartet is A/A: labelled and judged like the rest, with nothing tried. Its interval is the noise floor. If
-even that misses 1, the sides differ by something else than what was tried, and the run decides nothing.
+Every other quartet is A/A: labelled and judged like the rest, with nothing tried. Its interval is the noise floor.
+If even that misses 1, the sides differ by something else than what was tried, and the run decides nothing; nor does
+it if A/A reaches as far as the effect to be called missed, or the limit to be called shown.
 
     python -m benchmarks.paired FILE… [--limit 1.05] [--quantile 0.99] [--metric response]
 
@@ -154,6 +155,9 @@ def judge(effect: Estimate, noise: Estimate | None, limit: float) -> Judgement:
     """The verdict on an effect, given the interval of A/A at `QUIET_CONFIDENCE` if there is one."""
     if noise is not None and not noise.low <= 1 <= noise.high:
         return Judgement(Verdict.UNDECIDED, f"even A/A differs: {noise}")
+    reach = 1.0 if noise is None else noise.high
+    if effect.high < limit <= reach or limit < effect.low <= effect.ratio <= reach:
+        return Judgement(Verdict.UNDECIDED, f"A/A alone reaches {reach:.3f}: the machine was too loud")
     if effect.high < limit:
         return Judgement(Verdict.SHOWN, f"the interval lies below {limit:g}")
     if effect.low > limit:

@@ -131,7 +131,16 @@ def test_a_run_whose_a_differs_from_itself_decides_nothing() -> None:
     loud = judge(an_estimate(1.0, 0.99, 1.01), an_estimate(1.1, 1.02, 1.2), 1.05)
     assert loud.verdict is Verdict.UNDECIDED
     assert "even A/A differs" in loud.reason
-    assert judge(an_estimate(1.0, 0.99, 1.01), an_estimate(1.0, 0.9, 1.1), 1.05).verdict is Verdict.SHOWN
+    assert judge(an_estimate(1.0, 0.99, 1.01), an_estimate(1.0, 0.97, 1.03), 1.05).verdict is Verdict.SHOWN
+
+
+def test_an_effect_that_a_a_reaches_as_well_decides_nothing() -> None:
+    loud = an_estimate(1.0, 0.6, 3.0)
+    assert judge(an_estimate(1.3, 1.1, 1.5), loud, 1.05).verdict is Verdict.UNDECIDED
+    assert judge(an_estimate(1.0, 0.9, 1.04), loud, 1.05).verdict is Verdict.UNDECIDED
+    quiet = an_estimate(1.0, 0.97, 1.04)
+    assert judge(an_estimate(1.3, 1.1, 1.5), quiet, 1.05).verdict is Verdict.MISSED
+    assert judge(an_estimate(1.0, 0.98, 1.04), quiet, 1.05).verdict is Verdict.SHOWN
 
 
 def test_orders_are_drawn_by_lot_and_balance_what_drifts() -> None:
