@@ -1,5 +1,11 @@
-"""`python -m benchmarks.service`: see `benchmarks.service.run`."""
+"""`python -m benchmarks.service`: `benchmarks.service.run`, or with `effects` first `benchmarks.service.effects`."""
 
-from benchmarks.service.run import main
+import sys
 
-main()
+from benchmarks.service import effects, run
+
+if sys.argv[1:2] == ["effects"]:
+    del sys.argv[1]
+    effects.main()
+else:
+    run.main()
