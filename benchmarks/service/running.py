@@ -44,6 +44,8 @@ def serving(*command: str) -> Iterator[Running]:
     finally:
         process.terminate()
         process.wait(30)
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 @contextlib.contextmanager
