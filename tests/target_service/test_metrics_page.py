@@ -1,7 +1,13 @@
 """The page that is filled in is the page that prometheus-client writes."""
 
+import asyncio
+import gzip
+from collections.abc import Awaitable
 from random import Random
 
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
@@ -18,7 +24,7 @@ from target_service.metrics import (
     Supervision,
     registry_of,
 )
-from target_service.metrics_page import OPENMETRICS, TEXT, MetricsPage
+from target_service.metrics_page import OPENMETRICS, TEXT, MetricsPage, metrics_handler
 
 
 def block_of(seed: int | None) -> Block:
@@ -78,3 +84,42 @@ def test_exemplars_are_in_openmetrics_only() -> None:
     assert {exemplar.labels["trace_id"] for exemplar in shown} <= {found.trace_id for found in there}
     assert len(shown) >= 8
     assert b"trace_id" not in page.text(TEXT)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32), st.lists(st.integers(0, COUNT_SLOTS - 1), max_size=5), st.integers(1, 2**40))
+def test_a_page_asked_for_again_shows_whatever_has_changed_since(
+    seed: int, places: list[int], amount: int
+) -> None:
+    memory = memoryview(bytearray(BLOCK_SLOTS * 8)).cast("d")
+    blocks = [Block(memory), block_of(seed)]
+    page = MetricsPage(blocks, Supervision())
+    checked(registry_of(blocks, Supervision()), page)
+    for place in places:
+        memory[place] += amount
+        checked(registry_of(blocks, Supervision()), page)
+
+
+def test_a_newer_exemplar_of_the_same_bucket_is_shown_though_no_number_has_changed() -> None:
+    block = block_of(None)
+    page = MetricsPage([block], Supervision())
+    traced = block.traced(REQUEST_SECONDS, *REQUEST_SECONDS.values[0])
+    for trace_id in ("a" * 32, "b" * 32):
+        traced.exemplify(0.01, trace_id)
+        assert page.text(OPENMETRICS).count(b'trace_id="%s"' % trace_id.encode()) == 1
+
+
+@pytest.mark.parametrize("asked", ["gzip", "deflate, gzip;q=0.5", ""])
+def test_the_page_is_packed_for_who_can_unpack_it(asked: str) -> None:
+    page = MetricsPage([block_of(1)], Supervision())
+    scrape = metrics_handler(page, CollectorRegistry())
+    request = make_mocked_request("GET", "/metrics", headers={"Accept-Encoding": asked})
+    response = asyncio.run(_answered(scrape(request)))
+    assert isinstance(response, web.Response)
+    assert isinstance(response.body, bytes)
+    assert (response.headers.get("Content-Encoding") == "gzip") == bool(asked)
+    assert (gzip.decompress(response.body) if asked else response.body) == page.text(TEXT)
+
+
+async def _answered(response: Awaitable[web.StreamResponse]) -> web.StreamResponse:
+    return await response
