@@ -41,6 +41,7 @@ from loadtest.plugin.master import MasterRun
 from loadtest.plugin.onlookers import DoorError, Onlookers
 from loadtest.plugin.options import add_options, plan_from, with_form
 from loadtest.plugin.progress import LOCUSTS_OWN, show_progress
+from loadtest.plugin.time_slice import ask_for_short_slices
 from loadtest.plugin.worker import WorkerRun, add_user_classes
 from loadtest.publish.metrics_server import is_loopback
 from loadtest.publish.run_folder import RESULT, new_run_folder
@@ -235,6 +236,7 @@ class Plugin:
         enter_run(environment, RunContext(run_id, plan.seed, worker, book_name(runner), Path(folder), tracer))
         if self.worker is not None:
             self.worker.close()
+        ask_for_short_slices()
         self.worker = WorkerRun(environment, runner, plan, run_id)
 
     def _on_master_message(self, worker: str, message: Any) -> None:

@@ -16,6 +16,7 @@ into names cannot flood a Prometheus: under 500 series a run of twenty workers.
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -27,7 +28,7 @@ from prometheus_client.registry import Collector
 
 from loadtest.measure import exemplar
 from loadtest.measure.exemplar import Exemplars
-from loadtest.measure.histogram import Histogram, upper_us
+from loadtest.measure.histogram import BUCKETS, Histogram, bucket_of, upper_us
 from loadtest.measure.run_result import RunInfo, SloResult
 from loadtest.measure.window import EndpointSecond, Second
 from loadtest.records import is_request
@@ -133,26 +134,25 @@ def _transactions(reading: Reading, add: Add) -> None:
 
 
 def _requests(reading: Reading, add: Add) -> None:
-    for name, endpoint in endpoints([reading.total]).items():
+    for name, endpoint in endpoints(reading.total).items():
         if is_request(name):
             add(endpoint.requests - endpoint.failures, name, "ok")
             add(endpoint.failures, name, "failed")
 
 
 def _response(reading: Reading, add: Add) -> None:
-    for name, endpoint in endpoints([reading.total]).items():
+    for name, endpoint in endpoints(reading.total).items():
         add(endpoint.response, name, exemplars=reading.exemplars.of(name))
 
 
 def _service(reading: Reading, add: Add) -> None:
-    for name, endpoint in endpoints([reading.total]).items():
+    for name, endpoint in endpoints(reading.total).items():
         add(endpoint.service, name)
 
 
 def _quantiles(reading: Reading, add: Add) -> None:
-    known = _kept(reading.total)
-    for name, endpoint in endpoints(reading.recent, known).items():
-        values_us = endpoint.response.quantiles_us(QUANTILES)
+    for name, response in recent_responses(reading).items():
+        values_us = response.quantiles_us(QUANTILES)
         for quantile, value_us in zip(QUANTILES, values_us, strict=True):
             add(value_us / 1e6, name, f"{quantile:g}")
 
@@ -317,24 +317,31 @@ def content_type_for(accept: str) -> str:
     return OPENMETRICS if "application/openmetrics-text" in offered else TEXT
 
 
-def endpoints(seconds: Sequence[Second], kept: Sequence[str] | None = None) -> dict[str, EndpointSecond]:
-    """The endpoints of some seconds added up, by `METHOD name`; those not in `kept` are one.
+def endpoints(total: Second) -> dict[str, EndpointSecond]:
+    """The endpoints of a run by `METHOD name`: the first `MAX_ENDPOINTS` as they are, all others as one.
 
-    Without `kept`, the first `MAX_ENDPOINTS` in the order they were first seen are kept apart: an order that
-    never changes, so that no counter steps back.
+    The first are those first seen: an order that never changes, so that no counter steps back.
     """
-    merged: dict[str, EndpointSecond] = {}
-    for second in seconds:
-        known = _kept(second) if kept is None else kept
+    known = _kept(total)
+    shown: dict[str, EndpointSecond] = {}
+    for (method, name), endpoint in total.endpoints.items():
+        full = f"{method} {name}"
+        if full in known:
+            shown[full] = endpoint  # itself: copying the whole run's histograms would be most of the cost
+        else:
+            shown.setdefault(OTHER_ENDPOINTS, EndpointSecond()).merge(endpoint)
+    return shown
+
+
+def recent_responses(reading: Reading) -> dict[str, Histogram]:
+    """Response times of the newest seconds added up, by the names of `endpoints`."""
+    known = _kept(reading.total)
+    merged: dict[str, Histogram] = {}
+    for second in reading.recent:
         for (method, name), endpoint in second.endpoints.items():
             full = f"{method} {name}"
             key = full if full in known else OTHER_ENDPOINTS
-            if len(seconds) == 1 and key is full:
-                merged[key] = (
-                    endpoint  # as it is: copying the whole run's histograms would be most of the cost
-                )
-            else:
-                merged.setdefault(key, EndpointSecond()).merge(endpoint)
+            merged.setdefault(key, Histogram()).merge(endpoint.response)
     return merged
 
 
@@ -376,11 +383,31 @@ def _drawn(chosen: exemplar.Exemplar) -> samples.Exemplar:
     return samples.Exemplar({"trace_id": chosen.trace_id}, chosen.response_us / 1e6, chosen.at_ms / 1e3)
 
 
-def cumulative(histogram: Histogram, bounds_s: Sequence[float]) -> list[tuple[str, float]]:
+def cumulative(histogram: Histogram, bounds_s: tuple[float, ...]) -> list[tuple[str, float]]:
     """(`le`, how many values are at most that) for each bound in seconds and +Inf."""
-    bounds_us = [round(bound * 1e6) for bound in bounds_s]
-    counts = [0] * (len(bounds_us) + 1)
+    places = _places(bounds_s)
+    counts = [0] * (len(bounds_s) + 1)
     for bucket, n in histogram.counts.items():
-        counts[bisect_left(bounds_us, min(upper_us(bucket), histogram.max_us))] += n
+        counts[places[bucket]] += n
+    if histogram.counts:
+        _move_highest(histogram, counts, bounds_s)
     names = [*(str(bound) for bound in bounds_s), "+Inf"]
     return list(zip(names, map(float, accumulate(counts)), strict=True))
+
+
+def _move_highest(histogram: Histogram, counts: list[int], bounds_s: tuple[float, ...]) -> None:
+    """Count the highest bucket by the maximum, which is exact where the bucket's end is past a bound."""
+    highest = bucket_of(histogram.max_us)
+    n = histogram.counts.get(highest, 0)
+    counts[_places(bounds_s)[highest]] -= n
+    counts[_place(histogram.max_us, bounds_s)] += n
+
+
+@cache
+def _places(bounds_s: tuple[float, ...]) -> list[int]:
+    """For each bucket of ours, the first bound that none of its values exceeds; a search for each would cost more."""
+    return [_place(upper_us(bucket), bounds_s) for bucket in range(BUCKETS)]
+
+
+def _place(value_us: int, bounds_s: tuple[float, ...]) -> int:
+    return bisect_left([round(bound * 1e6) for bound in bounds_s], value_us)

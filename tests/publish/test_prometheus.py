@@ -142,7 +142,7 @@ def test_endpoints_beyond_the_bound_share_one_label_and_nothing_is_lost() -> Non
     total = Second(0)
     for number in range(MAX_ENDPOINTS + 5):
         total.add(a_second(0, 1000, name=f"/orders/{number}"))
-    kept = endpoints([total])
+    kept = endpoints(total)
     assert len(kept) == MAX_ENDPOINTS + 1
     assert kept[OTHER_ENDPOINTS].requests == 5
     assert sum(endpoint.requests for endpoint in kept.values()) == MAX_ENDPOINTS + 5
