@@ -18,11 +18,18 @@ class ConnectionClosedError(ConnectionError):
     """The server closed the connection before the response was complete."""
 
 
-class ConnectTimeoutError(TimeoutError):
+class _RequestTimeoutError(TimeoutError):
+    @property
+    def original(self) -> TimeoutError:
+        """Itself: FastHttpUser wraps a timeout, and its scripts look for the timeout here."""
+        return self
+
+
+class ConnectTimeoutError(_RequestTimeoutError):
     """No connection within the connection timeout."""
 
 
-class ReadTimeoutError(TimeoutError):
+class ReadTimeoutError(_RequestTimeoutError):
     """Nothing was received, or nothing could be sent, within the network timeout."""
 
 

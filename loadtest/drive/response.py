@@ -228,6 +228,16 @@ class Response:
         """Only with `catch_response=True`; raises `LocustError` here."""
         raise LocustError(_NEEDS_CATCH_RESPONSE)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, raised: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        """Release the connection; only with `catch_response=True` does the block decide anything."""
+        self.release()
+        return None
+
 
 class CaughtResponse(Response):
     """A response in a with-block, where the script decides whether the request succeeded."""
@@ -252,7 +262,7 @@ class CaughtResponse(Response):
 
     def __exit__(
         self, kind: type[BaseException] | None, raised: BaseException | None, traceback: TracebackType | None
-    ) -> bool:
+    ) -> bool | None:
         """Report the request. A verdict of the script stands; else what was raised or the status decides."""
         if self._verdict is not None:
             self._report(None if self._verdict is True else self._verdict)
@@ -298,20 +308,27 @@ class StreamedResponse(Response):
     streamed = True
     _connection: Connection | None = None
     _content: bytes | None = None
+    _undecoded = True
+    """Until the whole content has been asked for; what is read piece by piece is as sent."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        announced = self.headers and self.headers.get("content-length")
+        # As FastHttpUser counts a stream: by what is announced, not by how much came together with the head.
+        self.length = int(announced) if isinstance(announced, str) else 0
 
     def attach(self, connection: Connection, pool: Pool) -> None:
         """Keep the connection that the rest of the body comes from."""
         self._connection = connection
         self._pool = pool
-        announced = self.headers and self.headers.get("content-length")
-        self.length = int(announced) if isinstance(announced, str) else 0  # as FastHttpUser counts a stream
 
     @property
     def content(self) -> bytes | None:
         """The whole content; reads what has not been read."""
-        if self._connection is not None:
-            body = b"".join((self._content or b"", *self._pieces()))
-            self._content = decoded_content(body, self.content_coding)
+        if self._undecoded and self._content is not None:
+            self._undecoded = False
+            body = b"".join((self._content, *self._pieces()))
+            self._content = decoded_content(body, self.content_coding) if body else body
         return self._content
 
     @content.setter

@@ -213,6 +213,19 @@ def exceptions_in_the_block(user: Any) -> Any:
     return None
 
 
+def a_block_without_catch_response(user: Any) -> Any:
+    with user.client.get("/json") as response:
+        seen = [response.status_code]
+    with user.client.get("/bytes", stream=True) as response:
+        pass
+    try:
+        with user.client.get("/json") as response:
+            response.success()
+    except LocustError as error:
+        return [seen, str(error), user.client.get("/json").status_code]
+    return None
+
+
 def raised_statuses(user: Any) -> Any:
     raised = []
     for page in ("/missing", "/broken", "/json"):
@@ -256,6 +269,7 @@ def streams(user: Any) -> Any:
     read = [by_hand.status, by_hand.readline(), by_hand.read(3), by_hand.readline(), by_hand.readline()]
     read += [by_hand.read(), by_hand.read(), by_hand.isclosed()]
     from_stream = client.get("/bytes", stream=True).stream.read(10)
+    coded = [client.get(page, stream=True).content for page in ("/gzip", "/chunked", "/empty", "/missing")]
     whole = client.get("/text")
     nothing = [whole.read(), whole.readline(), whole.isclosed()]
     return [
@@ -264,6 +278,7 @@ def streams(user: Any) -> Any:
         [bytes(part) if isinstance(part, bytearray) else part for part in read],
         bytes(from_stream),
         nothing,
+        coded,
         client.get("/json").json(),
     ]
 
@@ -284,6 +299,7 @@ SCRIPTS = [
     cookies,
     verdicts,
     exceptions_in_the_block,
+    a_block_without_catch_response,
     raised_statuses,
     renamed,
     rest,

@@ -6,6 +6,7 @@ import gevent
 import pytest
 from locust.env import Environment
 
+from loadtest.drive.errors import error_class
 from loadtest.drive.recorder import Recorder
 from loadtest.drive.session import Session
 from loadtest.records import Outcome
@@ -114,6 +115,28 @@ def test_each_fault_has_its_class_and_is_counted_once(  # noqa: PLR0917 - fixtur
     assert (environment.stats.total.num_requests, environment.stats.total.num_failures) == (3, 3)
     assert sum(row.occurrences for row in environment.stats.errors.values()) == 3
     assert len(environment.stats.errors) == 1
+
+
+@pytest.mark.parametrize(
+    "system_error", [BrokenPipeError(), ConnectionAbortedError(), ConnectionResetError()]
+)
+def test_whatever_the_system_calls_a_connection_cut_off_it_is_one_class(system_error: OSError) -> None:
+    assert error_class(system_error) == "reset"
+
+
+@pytest.mark.parametrize("location", ["Location: /again", "Location: ftp://127.0.0.1/", "X-None: 1"])
+def test_a_redirect_that_leads_nowhere_is_its_own_class(
+    session_to: MakeSession, outcomes: list[Outcome], location: str
+) -> None:
+    def redirect(connection: ServedConnection) -> None:
+        while True:
+            connection.read_request()
+            connection.send(response_bytes(b"", "302 Found", [location]))
+
+    with ScriptedServer(redirect) as server:
+        session_to(server.url, max_redirects=3).get("/")
+        assert len(server.requests) == (4 if location.endswith("again") else 1)
+    assert [outcome.error for outcome in outcomes] == [None if location.startswith("X-") else "redirect"]
 
 
 def test_no_connection_within_the_timeout_is_its_own_class(

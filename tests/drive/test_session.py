@@ -107,7 +107,8 @@ def test_a_refused_connection_is_an_outcome_without_a_response(
 
 def test_a_server_that_hangs_is_a_read_timeout(session_to: MakeSession, outcomes: list[Outcome]) -> None:
     with ScriptedServer(ServedConnection.wait_for_close) as server:
-        session_to(server.url, network_timeout=0.05).get("/")
+        response = session_to(server.url, network_timeout=0.05).get("/")
+    assert isinstance(response.error.original, TimeoutError)  # where FastHttpUser's scripts look for it
     assert outcomes[0].error == "timeout-read"
     assert 0.05e9 <= outcomes[0].service_ns < 1e9
 

@@ -1,0 +1,202 @@
+"""`docs/fast-client.md` is true: what it names as missing is missing, what it names as different differs."""
+
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from geventhttpclient.useragent import CompatRequest, CompatResponse
+from locust import FastHttpUser as LocustFastHttpUser
+from locust.contrib.fasthttp import (
+    FastHttpSession,
+    FastRequest,
+    FastResponse,
+    ResponseContextManager,
+    RestResponseContextManager,
+)
+from locust.env import Environment
+
+from loadtest import FastHttpUser
+from loadtest.drive.recorder import recorder_for
+from loadtest.drive.response import CaughtResponse, Response, SentRequest
+from loadtest.drive.session import Session
+from loadtest.testing import ScriptedServer, ServedConnection, response_bytes
+
+PAGE = Path(__file__).parents[2] / "docs" / "fast-client.md"
+SPECIAL = {"__iter__", "__len__", "__enter__"}
+A_USER = {LocustFastHttpUser: "Locust's", FastHttpUser: "ours"}
+
+
+def section(title: str) -> list[list[str]]:
+    """The cells of the table under a heading, without its head."""
+    _, _, text = PAGE.read_text(encoding="utf-8").partition(f"## {title}\n")
+    rows = re.findall(r"^\| (.*) \|$", text.partition("\n## ")[0], re.MULTILINE)
+    return [row.split(" | ") for row in rows[1:]]
+
+
+def serve(connection: ServedConnection) -> None:
+    """Say what was sent, or what the path asks for."""
+    while True:
+        sent = connection.read_request()
+        path = sent.split(b" ")[1]
+        if path == b"/hang":
+            connection.wait_for_close()
+        elif path == b"/loop":
+            connection.send(response_bytes(b"", "302 Found", ["Location: /loop"]))
+        elif path == b"/coded":
+            connection.send(response_bytes(b"no gzip", headers=["Content-Encoding: gzip"]))
+        else:
+            connection.send(response_bytes(sent))
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[str]:
+    with ScriptedServer(serve) as server:
+        yield server.url
+
+
+MakeUser = Callable[..., Any]
+Observe = Callable[[MakeUser], Any]
+
+
+@pytest.fixture
+def user_of(shop: str) -> Iterator[Callable[..., Any]]:
+    """Makes users of a base class with some attributes; their connections are closed in the end."""
+    made: list[Any] = []
+
+    def make(base: type[Any], host: str = shop, **attributes: Any) -> Any:
+        kind = type("ShopUser", (base,), {"host": host, "abstract": False, **attributes})
+        made.append(kind(Environment()))
+        return made[-1]
+
+    yield make
+    for user in made:
+        user.client.client.clientpool.close()
+        recorder_for(user.environment).close()
+
+
+def _heard(user: Any) -> list[dict[str, Any]]:
+    """What a listener, just added, hears from now on."""
+    heard: list[dict[str, Any]] = []
+    user.environment.events.request.add_listener(lambda **event: heard.append(event))
+    return heard
+
+
+def _certificate(make: MakeUser) -> Any:
+    return make().insecure
+
+
+def _host(make: MakeUser) -> Any:
+    return type(make(host="http://shop.invalid").client.get("/").error).__name__
+
+
+def _json_body(make: MakeUser) -> Any:
+    return make().client.post("/", json={"a": 1}).content.partition(b"\r\n\r\n")[2]
+
+
+def _request_body(make: MakeUser) -> Any:
+    return type(make().client.post("/", json={"a": 1}).request.body)
+
+
+def _unknown_argument(make: MakeUser) -> Any:
+    try:
+        return make().client.get("/", tiemout=1).status_code
+    except TypeError:
+        return "TypeError"
+
+
+def _timeout(make: MakeUser) -> Any:
+    error = make(network_timeout=0.05).client.get("/hang").error
+    return isinstance(error, TimeoutError), isinstance(error.original, TimeoutError)
+
+
+def _redirects(make: MakeUser) -> Any:
+    return type(make(max_redirects=2).client.get("/loop").error).__name__
+
+
+def _coding(make: MakeUser) -> Any:
+    user = make()
+    heard = _heard(user)
+    recorder_for(user.environment).find_listeners()
+    user.client.get("/coded")
+    return type(heard[0]["exception"]).__name__
+
+
+def _text_of_error(make: MakeUser) -> Any:
+    return "/loop" in str(make(max_redirects=2).client.get("/loop").error)
+
+
+def _user_agent(make: MakeUser) -> Any:
+    return re.findall(r"(?i)user-agent: (\w+)", make().client.get("/").text)
+
+
+def _listeners(make: MakeUser) -> Any:
+    user = make()
+    user.client.get("/")
+    heard = _heard(user)
+    user.client.get("/at-once")
+    recorder_for(user.environment).find_listeners()  # as it does each second
+    user.client.get("/later")
+    return [event["name"] for event in heard]
+
+
+DIFFERENCES: dict[str, tuple[Observe, Any, Any]] = {
+    "TLS certificate": (_certificate, True, False),
+    "Host": (_host, "gaierror", "HostNotAllowed"),
+    "JSON body": (_json_body, b'{"a": 1}', b'{"a":1}'),
+    "`request.body` of JSON": (_request_body, str, bytes),
+    "Unknown argument": (_unknown_argument, 200, "TypeError"),
+    "Timeout": (_timeout, (False, True), (True, True)),
+    "Too many redirects": (_redirects, "RetriesExceeded", "RedirectError"),
+    "Coding that is not one": (_coding, "error", "ProtocolError"),
+    "Text of an error": (_text_of_error, True, False),
+    "`User-Agent`": (_user_agent, ["python"], ["singlesday"]),
+    "`request` listeners": (_listeners, ["/at-once", "/later"], ["/later"]),
+}
+"""By the row of the table: what to look at, and what is seen of Locust's class and of ours."""
+
+
+def test_every_difference_of_the_page_is_looked_at() -> None:
+    assert [cells[0] for cells in section("What is different, and why")] == list(DIFFERENCES)
+
+
+@pytest.mark.parametrize("base", A_USER, ids=A_USER.get)
+@pytest.mark.parametrize("what", DIFFERENCES)
+def test_a_difference_is_as_the_page_says(base: type[Any], what: str, user_of: MakeUser) -> None:
+    observe, theirs, ours = DIFFERENCES[what]
+    assert observe(partial(user_of, base)) == (theirs if base is LocustFastHttpUser else ours)
+
+
+def public(thing: Any) -> set[str]:
+    """The names a script can use of an instance or a class."""
+    named = {*dir(thing), *getattr(thing, "__annotations__", {})}
+    return {name for name in named if name in SPECIAL or not name.startswith("_")}
+
+
+def missing() -> set[str]:
+    """Everything of Locust's classes that ours lack, as `Class.name`."""
+    a_session = FastHttpSession("http://127.0.0.1", None, None)
+    ours = Session("http://127.0.0.1", recorder_for(Environment()))
+    responses = {*public(CaughtResponse), "content", "status_code"}
+    pairs = [
+        ("FastHttpUser", public(LocustFastHttpUser), public(FastHttpUser)),
+        ("FastHttpSession", public(a_session), public(ours)),
+        ("FastResponse", public(FastResponse) | public(CompatResponse), responses),
+        ("FastResponse", public(ResponseContextManager) | public(RestResponseContextManager), responses),
+        ("FastRequest", public(FastRequest) | public(CompatRequest("http://x/")), public(SentRequest)),
+    ]
+    return {f"{name}.{what}" for name, theirs, here in pairs for what in theirs - here}
+
+
+def test_what_is_missing_is_what_the_page_names() -> None:
+    named = {name for cells in section("What is not there") for name in re.findall(r"`([\w.]+)`", cells[0])}
+    assert named == missing()
+
+
+def test_a_response_has_what_an_instance_of_it_gets(user_of: MakeUser) -> None:
+    """`missing` takes two attributes for granted that only an instance has."""
+    response = user_of(FastHttpUser, "http://127.0.0.1:1").client.get("/")
+    assert isinstance(response, Response)
+    assert (response.status_code, response.content) == (0, None)
