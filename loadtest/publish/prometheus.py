@@ -197,20 +197,26 @@ FAMILIES = (
     Family(
         "loadtest_run_info", "gauge", ("plan", "target", "seed", "locust"), "Which run this is; 1.", _info
     ),
-    Family("loadtest_planned_tps", "gauge", (), "Orders a second that the plan intends now.", _planned),
+    Family(
+        "loadtest_planned_tps",
+        "gauge",
+        (),
+        "Orders (or a plan's parcels) a second that the plan intends now.",
+        _planned,
+    ),
     Family(
         "loadtest_started_tps",
         "gauge",
         (),
-        "Orders started in the newest second that every worker has reported: exact, where a rate of the counters "
-        "beats with the seconds they come in.",
+        "Orders (parcels) started in the newest second that every worker has reported: exact, where a rate of the "
+        "counters beats with the seconds they come in.",
         _started,
     ),
     Family(
         "loadtest_completed_tps",
         "gauge",
         (),
-        "Orders created in the newest second that every worker has reported.",
+        "Orders (parcels) created in the newest second that every worker has reported.",
         _completed,
     ),
     Family("loadtest_phase", "gauge", ("phase",), "The phase of the plan that is being played; 1.", _phase),
@@ -226,7 +232,7 @@ FAMILIES = (
         "loadtest_transactions_total",
         "counter",
         ("state",),
-        "Orders started, created (ok) and failed.",
+        "Orders (parcels) started, created (ok) and failed.",
         _transactions,
     ),
     Family(
