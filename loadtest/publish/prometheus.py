@@ -17,7 +17,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, repeat
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, generate_latest, samples
@@ -28,7 +28,7 @@ from prometheus_client.registry import Collector
 
 from loadtest.measure import exemplar
 from loadtest.measure.exemplar import Exemplars
-from loadtest.measure.histogram import BUCKETS, Histogram, bucket_of, upper_us
+from loadtest.measure.histogram import BUCKETS, Histogram, upper_us
 from loadtest.measure.run_result import RunInfo, SloResult
 from loadtest.measure.window import EndpointSecond, Second
 from loadtest.records import is_request
@@ -395,25 +395,19 @@ def cumulative(histogram: Histogram, bounds_s: tuple[float, ...]) -> list[tuple[
     counts = [0] * (len(bounds_s) + 1)
     for bucket, n in histogram.counts.items():
         counts[places[bucket]] += n
-    if histogram.counts:
-        _move_highest(histogram, counts, bounds_s)
+    # The maximum is exact, the end of its bucket is not: nothing is above the first bound that it reaches.
+    reached = bisect_left(_bounds_us(bounds_s), histogram.max_us)
+    totals = [*accumulate(counts[:reached]), *repeat(histogram.count, len(counts) - reached)]
     names = [*(str(bound) for bound in bounds_s), "+Inf"]
-    return list(zip(names, map(float, accumulate(counts)), strict=True))
-
-
-def _move_highest(histogram: Histogram, counts: list[int], bounds_s: tuple[float, ...]) -> None:
-    """Count the highest bucket by the maximum, which is exact where the bucket's end is past a bound."""
-    highest = bucket_of(histogram.max_us)
-    n = histogram.counts.get(highest, 0)
-    counts[_places(bounds_s)[highest]] -= n
-    counts[_place(histogram.max_us, bounds_s)] += n
+    return list(zip(names, map(float, totals), strict=True))
 
 
 @cache
 def _places(bounds_s: tuple[float, ...]) -> list[int]:
     """For each bucket of ours, the first bound that none of its values exceeds; a search for each would cost more."""
-    return [_place(upper_us(bucket), bounds_s) for bucket in range(BUCKETS)]
+    return [bisect_left(_bounds_us(bounds_s), upper_us(bucket)) for bucket in range(BUCKETS)]
 
 
-def _place(value_us: int, bounds_s: tuple[float, ...]) -> int:
-    return bisect_left([round(bound * 1e6) for bound in bounds_s], value_us)
+@cache
+def _bounds_us(bounds_s: tuple[float, ...]) -> list[int]:
+    return [round(bound * 1e6) for bound in bounds_s]
