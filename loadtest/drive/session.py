@@ -30,7 +30,8 @@ from loadtest.drive.http1 import final_head
 from loadtest.drive.pool import Pool
 from loadtest.drive.recorder import Recorder
 from loadtest.drive.redirects import REDIRECTS, redirected_call
-from loadtest.drive.response import Call, Response, StreamedResponse, outcome_error, response_type
+from loadtest.drive.response import Call, Response, outcome_error
+from loadtest.drive.streamed_response import StreamedResponse, response_type
 from loadtest.drive.streams import EventParser, ServerSentEvent, iter_lines
 from loadtest.drive.tls import ContextFactory, tls_client
 from loadtest.drive.urls import Origin, base_url, target_of

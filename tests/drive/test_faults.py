@@ -124,19 +124,34 @@ def test_whatever_the_system_calls_a_connection_cut_off_it_is_one_class(system_e
     assert error_class(system_error) == "reset"
 
 
-@pytest.mark.parametrize("location", ["Location: /again", "Location: ftp://127.0.0.1/", "X-None: 1"])
-def test_a_redirect_that_leads_nowhere_is_its_own_class(
-    session_to: MakeSession, outcomes: list[Outcome], location: str
-) -> None:
-    def redirect(connection: ServedConnection) -> None:
+def redirect_with(header: str) -> Callable[[ServedConnection], None]:
+    """A server that answers every request with a redirect that has this header."""
+
+    def serve(connection: ServedConnection) -> None:
         while True:
             connection.read_request()
-            connection.send(response_bytes(b"", "302 Found", [location]))
+            connection.send(response_bytes(b"", "302 Found", [header]))
 
-    with ScriptedServer(redirect) as server:
+    return serve
+
+
+@pytest.mark.parametrize(("location", "sent"), [("/again", 4), ("ftp://127.0.0.1/", 1)])
+def test_a_redirect_that_leads_nowhere_is_its_own_class(
+    session_to: MakeSession, outcomes: list[Outcome], location: str, sent: int
+) -> None:
+    with ScriptedServer(redirect_with(f"Location: {location}")) as server:
         session_to(server.url, max_redirects=3).get("/")
-        assert len(server.requests) == (4 if location.endswith("again") else 1)
-    assert [outcome.error for outcome in outcomes] == [None if location.startswith("X-") else "redirect"]
+        assert len(server.requests) == sent
+    assert [outcome.error for outcome in outcomes] == ["redirect"]
+
+
+def test_a_redirect_that_names_no_location_is_an_answer(
+    session_to: MakeSession, outcomes: list[Outcome]
+) -> None:
+    with ScriptedServer(redirect_with("X-None: 1")) as server:
+        session_to(server.url, max_redirects=3).get("/")
+        assert len(server.requests) == 1
+    assert [outcome.error for outcome in outcomes] == [None]
 
 
 def test_no_connection_within_the_timeout_is_its_own_class(
