@@ -131,6 +131,10 @@ class Merge:
         self._total = Second(0)
         self._stretches = [(round(from_s), round(to_s)) for from_s, to_s in stretches]
         self._stretch_totals = [Second(0) for _ in stretches]
+        self._stretch_versions = [0] * len(stretches)
+        self._packed_stretches: list[tuple[int, PackedSecond]] = [(0, pack_second(Second(0)))] * len(
+            stretches
+        )
         self._timeline = Timeline()
         self._fresh: dict[int, Second] = {}
         self._transactions: dict[int, int] = {}
@@ -147,6 +151,12 @@ class Merge:
         """What was intended in each stretch."""
         self._spread()
         return self._stretch_totals
+
+    @property
+    def stretch_versions(self) -> list[int]:
+        """A number for each of `stretch_totals` that grows when something is added: most stretches are over."""
+        self._spread()
+        return self._stretch_versions
 
     @property
     def timeline(self) -> Timeline:
@@ -199,7 +209,7 @@ class Merge:
                 for book in self.workers.values()
             ],
             pack_second(self.total),
-            [pack_second(stretch) for stretch in self.stretch_totals],
+            self._pack_stretches(),
             self.timeline.pack(),
             self.best_second,
             self._transactions,
@@ -216,6 +226,7 @@ class Merge:
             raise ValueError(f"expected {len(self._stretches)} stretches, got {len(packed.stretches)}")
         self._total = unpack_second(packed.total)
         self._stretch_totals = [unpack_second(stretch) for stretch in packed.stretches]
+        self._stretch_versions = [version + 1 for version in self._stretch_versions]
         self._timeline = Timeline.unpack(packed.timeline)
         self.best_second, self._transactions = packed.best_second, dict(packed.transactions)
         for worker in packed.workers:
@@ -231,6 +242,13 @@ class Merge:
                 given_up=worker.gaps,
             )
         self._settle(waiting_is_lost=True)
+
+    def _pack_stretches(self) -> list[PackedSecond]:
+        """Those that changed since the last time, packed anew; the others as they were."""
+        for number, version in enumerate(self.stretch_versions):
+            if self._packed_stretches[number][0] != version:
+                self._packed_stretches[number] = (version, pack_second(self._stretch_totals[number]))
+        return [packed for _, packed in self._packed_stretches]
 
     def _settle(self, *, waiting_is_lost: bool) -> None:
         total = self.total
@@ -276,9 +294,10 @@ class Merge:
         while self._fresh:
             index, second = self._fresh.popitem()
             self._total.add(second)
-            for (from_s, to_s), stretch in zip(self._stretches, self._stretch_totals, strict=True):
+            for number, (from_s, to_s) in enumerate(self._stretches):
                 if from_s <= index < to_s:
-                    stretch.add(second)
+                    self._stretch_totals[number].add(second)
+                    self._stretch_versions[number] += 1
             self._timeline.add(second)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from loadtest.fleet.coordinator import Coordinator
+from loadtest.fleet.merge import Merge
 from loadtest.fleet.timeline import PlannedTransactions
 from loadtest.measure.run_result import (
     Arrivals,
@@ -16,6 +17,37 @@ from loadtest.measure.run_result import (
     Transactions,
 )
 from loadtest.measure.window import EndpointSecond, Second
+from loadtest.pauses import Pause, no_pause
+
+
+class StretchRecords:
+    """The records of a run's stretches, drawn anew when something was added to one: nearly all are over or to come.
+
+    A soak that judges every ten seconds has 8,640 a day, and somebody may look on each second.
+    """
+
+    def __init__(self, spans: Sequence[tuple[float, float, str]] = ()) -> None:
+        """(from_s, to_s, name) of each, in the order that the coordinator's `Merge` was given them."""
+        self._spans = spans
+        self._known: list[tuple[int, Stretch]] = [(-1, Stretch(name="", from_s=0, to_s=0))] * len(spans)
+
+    def current(self, merge: Merge, pause: Pause) -> list[Stretch]:
+        """All of them as they are now; one that has not changed is the same object as before."""
+        for number, version in enumerate(merge.stretch_versions):
+            if self._known[number][0] != version:
+                self._known[number] = (version, self._drawn(number, merge.stretch_totals[number], pause))
+        return [stretch for _, stretch in self._known]
+
+    def _drawn(self, number: int, total: Second, pause: Pause) -> Stretch:
+        from_s, to_s, name = self._spans[number]
+        return Stretch(
+            name=name,
+            from_s=from_s,
+            to_s=to_s,
+            arrivals=arrivals(total, total.scheduled),
+            transactions=total.transactions_ok,
+            endpoints=_endpoints(total, pause),
+        )
 
 
 def snapshot(
@@ -23,9 +55,9 @@ def snapshot(
     info: RunInfo,
     *,
     planned: PlannedTransactions,
-    stretches: Sequence[tuple[float, float, str]] = (),
+    stretches: StretchRecords,
 ) -> RunResult:
-    """Everything known now; `stretches` in the order that the coordinator's `Merge` was given them."""
+    """Everything known now."""
     result = progress(coordinator, info, stretches)
     result.arrivals = arrivals(coordinator.merge.total, coordinator.planned())
     result.timeline = list(coordinator.merge.timeline.points(planned))
@@ -33,12 +65,13 @@ def snapshot(
 
 
 def progress(
-    coordinator: Coordinator, info: RunInfo, stretches: Sequence[tuple[float, float, str]] = ()
+    coordinator: Coordinator, info: RunInfo, stretches: StretchRecords, pause: Pause = no_pause
 ) -> RunResult:
     """What is known now, without what takes long to find out: for whoever watches a run while it goes on.
 
     It has no timeline, and takes for planned what workers have reported as scheduled: counting a random
-    schedule means replaying it, and until a second is reported nobody can tell late from lost.
+    schedule means replaying it, and until a second is reported nobody can tell late from lost. `pause` is called
+    between pieces of work. What workers report meanwhile is in the pieces that follow: each is right by itself.
     """
     merge = coordinator.merge
     elapsed_s = max(coordinator.scheduled_to_ns / 1e9, 1e-9)
@@ -50,19 +83,9 @@ def progress(
             peak_tps=merge.peak_tps,
             mean_tps=merge.total.transactions_ok / elapsed_s,
         ),
-        endpoints=_endpoints(merge.total),
         generator=_generator(coordinator),
-        stretches=[
-            Stretch(
-                name=name,
-                from_s=from_s,
-                to_s=to_s,
-                endpoints=_endpoints(total),
-                arrivals=arrivals(total, total.scheduled),
-                transactions=total.transactions_ok,
-            )
-            for (from_s, to_s, name), total in zip(stretches, merge.stretch_totals, strict=True)
-        ],
+        endpoints=_endpoints(merge.total, pause),
+        stretches=stretches.current(merge, pause),
         events=list(coordinator.notes),
     )
 
@@ -96,9 +119,13 @@ def arrivals(total: Second, planned: int) -> Arrivals:
     )
 
 
-def _endpoints(total: Second) -> dict[str, Endpoint]:
+def _endpoints(total: Second, pause: Pause) -> dict[str, Endpoint]:
     ordered = sorted(total.endpoints.items(), key=lambda item: -item[1].requests)
-    return {f"{method} {name}": _endpoint(entry) for (method, name), entry in ordered}
+    drawn = {}
+    for (method, name), entry in ordered:
+        drawn[f"{method} {name}"] = _endpoint(entry)
+        pause()
+    return drawn
 
 
 def _endpoint(entry: EndpointSecond) -> Endpoint:

@@ -44,7 +44,24 @@ class _Part(NamedTuple):
     region: str
 
 
-def evaluate(slo: Slo, result: RunResult) -> SloResult:
+class Observations:
+    """What objectives have seen of stretches, for whoever judges a run again and again while it goes on.
+
+    A value is valid as long as the run's record has the very same object for its stretch.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, _Part], tuple[Stretch | None, float | None]] = {}
+
+    def of(self, slo: Slo, part: _Part, stretch: Stretch | None) -> float | None:
+        """The metric's value over one part, in the base unit of its kind; None without data."""
+        known = self._known.get((slo.expr, part))
+        if known is None or known[0] is not stretch:
+            known = self._known[slo.expr, part] = (stretch, _observe(slo, part.endpoint, stretch))
+        return known[1]
+
+
+def evaluate(slo: Slo, result: RunResult, observations: Observations | None = None) -> SloResult:
     """Judge one objective; the observed value is in the objective's unit. No data fails."""
     if slo.metric == DRIFT:
         return _judge_drift(slo, result)
@@ -55,7 +72,8 @@ def evaluate(slo: Slo, result: RunResult) -> SloResult:
     if not regions:
         return _no_data(slo, f"no request of {slo.endpoint} belongs to a region")
     parts = [_Part(span, endpoint, region) for endpoint, region in regions for span in spans]
-    values = [(_observe(slo, part.endpoint, _stretch(result, slo, part.span)), part) for part in parts]
+    seen, find = observations or Observations(), _stretches(slo, result)
+    values = [(seen.of(slo, part, find(part.span)), part) for part in parts]
     empty = [part for value, part in values if value is None]
     if empty:
         return _no_data(slo, _why_no_data(slo, empty, len(parts)))
@@ -186,20 +204,25 @@ def _windows(span: tuple[float, float], length_s: float) -> list[tuple[float, fl
     return windows
 
 
-def _stretch(result: RunResult, slo: Slo, span: tuple[float, float]) -> Stretch | None:
-    if not slo.phase and not slo.window_s:
-        return Stretch(
-            name="",
-            from_s=0.0,
-            to_s=result.run.duration_s,
-            endpoints=result.endpoints,
-            arrivals=result.arrivals,
-            transactions=result.transactions.count,
-        )
-    for stretch in result.stretches:
-        if abs(stretch.from_s - span[0]) < 1e-6 and abs(stretch.to_s - span[1]) < 1e-6:
-            return stretch
-    return None
+def _stretches(slo: Slo, result: RunResult) -> Callable[[tuple[float, float]], Stretch | None]:
+    """Finds the record of a span among those that the objective is about; None for one that was not kept."""
+    if slo.phase or slo.window_s:
+        kept = {_rounded((stretch.from_s, stretch.to_s)): stretch for stretch in result.stretches}
+        return lambda span: kept.get(_rounded(span))
+    whole = Stretch(
+        name="",
+        from_s=0.0,
+        to_s=result.run.duration_s,
+        endpoints=result.endpoints,
+        arrivals=result.arrivals,
+        transactions=result.transactions.count,
+    )
+    return lambda _: whole
+
+
+def _rounded(span: tuple[float, float]) -> tuple[float, float]:
+    """As a key: spans are computed by adding up, and written to files in between."""
+    return round(span[0], 5), round(span[1], 5)
 
 
 def _observe(slo: Slo, endpoint: str | None, stretch: Stretch | None) -> float | None:

@@ -12,7 +12,7 @@ A run that was stopped by hand is ABORTED even if its generator was late, becaus
 from collections.abc import Sequence
 
 from loadtest.exit_codes import ExitCode
-from loadtest.judge.slo import evaluate
+from loadtest.judge.slo import Observations, evaluate
 from loadtest.judge.slo_syntax import Slo
 from loadtest.judge.validity import INVALID, judge_validity
 from loadtest.measure.run_result import RunResult
@@ -26,10 +26,19 @@ VERDICTS = {
 }
 
 
-def judge(result: RunResult, slos: Sequence[Slo], *, aborted: str | None) -> RunResult:
-    """Fill in validity, objectives, verdict and exit code; returns the same record."""
+def judge(
+    result: RunResult,
+    slos: Sequence[Slo],
+    *,
+    aborted: str | None,
+    observations: Observations | None = None,
+) -> RunResult:
+    """Fill in validity, objectives, verdict and exit code; returns the same record.
+
+    `observations` remembers, for a run that is judged again and again, what was seen of stretches that are over.
+    """
     result.validity = judge_validity(result)
-    result.slo = [evaluate(slo, result) for slo in slos]
+    result.slo = [evaluate(slo, result, observations) for slo in slos]
     if aborted is not None:
         result.validity.reasons.insert(0, f"stopped after {result.run.duration_s:.1f} s: {aborted}")
         result.verdict, result.exit_code = VERDICTS[ExitCode.ABORTED], int(ExitCode.ABORTED)

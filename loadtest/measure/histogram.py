@@ -48,6 +48,9 @@ def upper_us(bucket: int) -> int:
 BUCKETS = bucket_of(MAX_US) + 1
 """How many buckets there are: 3,287."""
 
+_UPPER_US = [upper_us(bucket) for bucket in range(BUCKETS)]
+"""`upper_us` of every bucket: a live result asks for thousands a second."""
+
 
 class Histogram:
     """How often each latency occurred."""
@@ -162,9 +165,10 @@ class Histogram:
     def buckets(self) -> Buckets:
         """Every bucket that was hit, ascending."""
         items = sorted(self.counts.items())
-        return Buckets(
-            upper_us=[min(upper_us(bucket), self.max_us) for bucket, _ in items], counts=[n for _, n in items]
-        )
+        upper = [_UPPER_US[bucket] for bucket, _ in items]
+        if upper:
+            upper[-1] = min(upper[-1], self.max_us)
+        return Buckets(upper_us=upper, counts=[n for _, n in items])
 
     def heat(self) -> list[tuple[int, int]]:
         """(highest microsecond, count) of four coarse buckets to an octave, ascending, for a heat map."""

@@ -25,13 +25,14 @@ from loadtest.fleet.checkpoint import Checkpoint, differences, interruption, res
 from loadtest.fleet.coordinator import Coordinator, Phase
 from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import Hello, Message, Report, Trouble
-from loadtest.fleet.snapshot import progress, snapshot
+from loadtest.fleet.snapshot import StretchRecords, progress, snapshot
 from loadtest.fleet.transport import send_to_worker
 from loadtest.judge.abort import AbortCondition, AbortDetector
-from loadtest.judge.slo import wanted_stretches
+from loadtest.judge.slo import Observations, wanted_stretches
 from loadtest.judge.slo_syntax import Slo
 from loadtest.judge.verdict import judge, settle
 from loadtest.measure.run_result import Audit, RunResult
+from loadtest.pauses import Pause
 from loadtest.plan.plan_file import Plan
 from loadtest.plugin.checkpoints import CHECKPOINT_S, Checkpointer
 from loadtest.plugin.gauges import SERVICE_MEMORY, MemorySampler
@@ -86,6 +87,8 @@ class MasterRun:
         self.stretches = [(s.from_s, s.to_s, s.name) for s in stretches]
         if resumed is not None:
             self._be_the_same_run_as(resumed)
+        self._stretch_records = StretchRecords(self.stretches)
+        self._observations = Observations()
         self.coordinator = self._new_coordinator(workers)
         if resumed is not None:
             note = interruption(resumed, time.time_ns()) + differences(resumed.info, here)
@@ -150,16 +153,24 @@ class MasterRun:
             self.coordinator,
             self.info,
             planned=self.planned_transactions,
-            stretches=self.stretches,
+            stretches=self._stretch_records,
         )
         result.gauges = self.gauges()
         return result
 
-    def judged_so_far(self) -> RunResult:
+    def judged_so_far(self, pause: Pause) -> RunResult:
         """The final result, or what it would be if everything had ended well by now; without a timeline."""
         if self.result is not None:
             return self.result
-        return judge(progress(self.coordinator, self.info, self.stretches), self.slos, aborted=None)
+        return self.judge(self.progress(pause), aborted=None)
+
+    def progress(self, pause: Pause) -> RunResult:
+        """What is known now, without what takes long to find out."""
+        return progress(self.coordinator, self.info, self._stretch_records, pause)
+
+    def judge(self, result: RunResult, *, aborted: str | None) -> RunResult:
+        """Judge a result of this run; returns the same record."""
+        return judge(result, self.slos, aborted=aborted, observations=self._observations)
 
     def planned_tps(self, t_s: float) -> float:
         """Orders a second that the plan intends at an offset; 0 before and after it."""
@@ -248,7 +259,7 @@ class MasterRun:
             return
         result = self.live()
         result.run.duration_s = self.coordinator.scheduled_to_ns / NS_PER_S
-        self.result = judge(result, self.slos, aborted=self.coordinator.aborted)
+        self.result = self.judge(result, aborted=self.coordinator.aborted)
         self._write(self.result)
         self._settle_books()
 

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import gevent
+from gevent.lock import BoundedSemaphore
 
 from loadtest.fleet.coordinator import Phase
 from loadtest.measure.run_result import RunResult
+from loadtest.pauses import Pauses
 from loadtest.plugin.master import MasterRun
 from loadtest.publish import live, prometheus, wording
 from loadtest.records import is_request
@@ -30,6 +32,7 @@ class Observer:
         self._current = current
         self._auditing = auditing
         self._judged: tuple[float, MasterRun, RunResult] | None = None
+        self._judging = BoundedSemaphore()
         self._histories: dict[str, live.History] = {}
         self.finished: list[live.Finished] = []
         """The runs of this session that are over, oldest first."""
@@ -100,14 +103,16 @@ class Observer:
 
     def judged(self, run: MasterRun) -> RunResult:
         """What is known of `run` and what it comes to so far, at most `JUDGED_EVERY_S` old."""
-        now_s = time.monotonic()
-        if self._judged is not None:
-            at_s, of, result = self._judged
-            if of is run and not run.over and now_s - at_s < JUDGED_EVERY_S:
-                return result
-        result = run.judged_so_far()
-        self._judged = (now_s, run, result)
-        return result
+        with self._judging:
+            now_s = time.monotonic()
+            if self._judged is not None:
+                at_s, of, result = self._judged
+                if of is run and not run.over and now_s - at_s < JUDGED_EVERY_S:
+                    return result
+            result = run.judged_so_far(Pauses(gevent.sleep))
+            result = run.result or result  # it may have ended meanwhile
+            self._judged = (now_s, run, result)
+            return result
 
     def _follow(self, run: MasterRun) -> None:
         history = self._histories[run.info.id]

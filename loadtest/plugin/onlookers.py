@@ -9,6 +9,7 @@ from collections.abc import Callable
 import gevent
 from locust.env import Environment
 
+from loadtest.pauses import Pauses
 from loadtest.plugin.master import MasterRun
 from loadtest.plugin.observe import Observer
 from loadtest.publish import web_ui
@@ -47,7 +48,7 @@ class Onlookers:
             )
         try:
             self._metrics = MetricsServer(
-                lambda content_type: exposition(self.observer.reading, content_type),
+                lambda content_type: exposition(self.observer.reading, content_type, Pauses(gevent.sleep)),
                 options.metrics_host,
                 options.metrics_port,
                 options.metrics_token,

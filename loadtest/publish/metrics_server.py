@@ -15,6 +15,7 @@ from typing import Any
 
 import gevent
 from gevent.event import Event
+from gevent.lock import BoundedSemaphore
 from gevent.pywsgi import WSGIServer
 
 from loadtest.publish.prometheus import content_type_for
@@ -37,6 +38,8 @@ class MetricsServer:
         self._exposition = exposition
         self._token = token
         self._pages: dict[str, tuple[float, bytes]] = {}
+        self._drawing = BoundedSemaphore()
+        self._valid_from_s = float("-inf")
         self._asked_s: deque[float] = deque(maxlen=2)
         self._scraped = Event()
         self._server = WSGIServer((host, port), self._answer, log=None, error_log=logger)
@@ -51,7 +54,7 @@ class MetricsServer:
         """Wait for a last scrape if one is to be expected, then stop."""
         if len(self._asked_s) == 2:
             interval_s = self._asked_s[1] - self._asked_s[0]
-            self._pages.clear()
+            self._valid_from_s = time.monotonic()
             self._scraped.clear()
             if self._scraped.wait(min(1.5 * interval_s + 1, MAX_LINGER_S)):
                 gevent.sleep(0.05)  # the answer is still on its way
@@ -68,13 +71,15 @@ class MetricsServer:
         return [self._current(content_type)]
 
     def _current(self, content_type: str) -> bytes:
-        now_s = time.monotonic()
-        made_s, page = self._pages.get(content_type, (float("-inf"), b""))
-        if now_s - made_s >= FRESH_S:
-            page = self._exposition(content_type)
-            self._pages[content_type] = (now_s, page)
+        with self._drawing:  # drawing has pauses, in which others may ask for the same page
+            now_s = time.monotonic()
+            made_s, page = self._pages.get(content_type, (float("-inf"), b""))
+            if now_s - made_s >= FRESH_S or made_s < self._valid_from_s:
+                made_s, page = now_s, self._exposition(content_type)
+                self._pages[content_type] = (made_s, page)
         self._asked_s.append(now_s)
-        self._scraped.set()
+        if made_s >= self._valid_from_s:  # a page begun before the end is not the last one
+            self._scraped.set()
         return page
 
 

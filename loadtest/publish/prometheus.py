@@ -20,7 +20,7 @@ from functools import cache
 from itertools import accumulate, repeat
 from typing import NamedTuple
 
-from prometheus_client import CollectorRegistry, generate_latest, samples
+from prometheus_client import generate_latest, samples
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.exposition import generate_latest as to_openmetrics
@@ -30,7 +30,8 @@ from loadtest.measure import exemplar
 from loadtest.measure.exemplar import Exemplars
 from loadtest.measure.histogram import BUCKETS, Histogram, upper_us
 from loadtest.measure.run_result import RunInfo, SloResult
-from loadtest.measure.window import EndpointSecond, Second
+from loadtest.measure.window import EndpointKey, EndpointSecond, Second
+from loadtest.pauses import Pause, no_pause
 from loadtest.records import is_request
 
 BOUNDS_S = exemplar.BOUNDS_S
@@ -41,6 +42,8 @@ RECENT_S = 10
 """How many seconds the exact quantiles look back."""
 MAX_ENDPOINTS = 8
 OTHER_ENDPOINTS = "(others)"
+SAMPLES_AT_ONCE = 50
+"""How many lines are written between two pauses."""
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -151,7 +154,7 @@ def _service(reading: Reading, add: Add) -> None:
 
 
 def _quantiles(reading: Reading, add: Add) -> None:
-    for name, response in recent_responses(reading).items():
+    for name, response in recent_responses(reading):
         values_us = response.quantiles_us(QUANTILES)
         for quantile, value_us in zip(QUANTILES, values_us, strict=True):
             add(value_us / 1e6, name, f"{quantile:g}")
@@ -295,8 +298,9 @@ FAMILIES = (
 class RunCollector(Collector):
     """All metrics of the current run, drawn from a `Reading` made for this scrape."""
 
-    def __init__(self, read: Read) -> None:
+    def __init__(self, read: Read, pause: Pause = no_pause) -> None:
         self._read = read
+        self._pause = pause
 
     def collect(self) -> Iterator[Metric]:
         """The metrics as they are now; none before the first run."""
@@ -304,17 +308,44 @@ class RunCollector(Collector):
         if reading is None:
             return
         for family in FAMILIES:
-            yield _filled(family, reading)
+            yield _filled(family, reading, self._pause)
 
 
-def exposition(read: Read, content_type: str = TEXT) -> bytes:
-    """The metrics in Prometheus' text format, or in that of `OPENMETRICS`."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(RunCollector(read))
+def exposition(read: Read, content_type: str = TEXT, pause: Pause = no_pause) -> bytes:
+    """The metrics in Prometheus' text format, or in that of `OPENMETRICS`.
+
+    With pauses, what workers report meanwhile is in the lines that follow: each series is right by itself.
+    """
+    page: list[bytes] = []
+    for metric in RunCollector(read, pause).collect():
+        page += _written(metric, content_type, pause)
     if content_type == OPENMETRICS:
-        page: bytes = to_openmetrics(registry)  # type: ignore[no-untyped-call]  # prometheus-client's
-        return page
-    return generate_latest(registry)
+        page.append(b"# EOF\n")
+    return b"".join(page)
+
+
+class _One(Collector):
+    """A metric as the library's writers want it."""
+
+    def __init__(self, metric: Metric) -> None:
+        self._metric = metric
+
+    def collect(self) -> Iterator[Metric]:
+        yield self._metric
+
+
+def _written(metric: Metric, content_type: str, pause: Pause) -> Iterator[bytes]:
+    """A metric's lines as the library writes them, some at a time; only the first begin with its name and help."""
+    every = metric.samples
+    for first in range(0, max(len(every), 1), SAMPLES_AT_ONCE):
+        metric.samples = every[first : first + SAMPLES_AT_ONCE]
+        if content_type == OPENMETRICS:
+            openmetrics: bytes = to_openmetrics(_One(metric))  # type: ignore[no-untyped-call]  # prometheus-client's
+            lines = openmetrics.removesuffix(b"# EOF\n")
+        else:
+            lines = generate_latest(_One(metric))
+        yield lines if first == 0 else lines[lines.index(b"\n" + metric.name.encode()) + 1 :]
+        pause()
 
 
 def content_type_for(accept: str) -> str:
@@ -328,36 +359,44 @@ def endpoints(total: Second) -> dict[str, EndpointSecond]:
 
     The first are those first seen: an order that never changes, so that no counter steps back.
     """
-    known = _kept(total)
     shown: dict[str, EndpointSecond] = {}
-    for (method, name), endpoint in total.endpoints.items():
-        full = f"{method} {name}"
-        if full in known:
-            shown[full] = endpoint  # itself: copying the whole run's histograms would be most of the cost
-        else:
-            shown.setdefault(OTHER_ENDPOINTS, EndpointSecond()).merge(endpoint)
+    for name, keys in _named(total).items():
+        if len(keys) == 1:
+            shown[name] = total.endpoints[
+                keys[0]
+            ]  # itself: copying a run's histograms would be most of the cost
+            continue
+        shown[name] = EndpointSecond()
+        for key in keys:
+            shown[name].merge(total.endpoints[key])
     return shown
 
 
-def recent_responses(reading: Reading) -> dict[str, Histogram]:
-    """Response times of the newest seconds added up, by the names of `endpoints`."""
-    known = _kept(reading.total)
-    merged: dict[str, Histogram] = {}
-    for second in reading.recent:
-        for (method, name), endpoint in second.endpoints.items():
-            full = f"{method} {name}"
-            key = full if full in known else OTHER_ENDPOINTS
-            merged.setdefault(key, Histogram()).merge(endpoint.response)
-    return merged
+def recent_responses(reading: Reading) -> Iterator[tuple[str, Histogram]]:
+    """(name as in `endpoints`, response times of the newest seconds added up) of each endpoint that has any."""
+    for name, keys in _named(reading.total).items():
+        merged = Histogram()
+        for second in reading.recent:
+            for endpoint in filter(None, map(second.endpoints.get, keys)):
+                merged.merge(endpoint.response)
+        if merged.counts:
+            yield name, merged
 
 
-def _kept(total: Second) -> list[str]:
-    return [f"{method} {name}" for method, name in total.endpoints][:MAX_ENDPOINTS]
+def _named(total: Second) -> dict[str, list[EndpointKey]]:
+    """By the name that is shown, whose numbers are shown there: the first by their own, all others by one."""
+    named: dict[str, list[EndpointKey]] = {}
+    for place, (method, name) in enumerate(total.endpoints):
+        shown = f"{method} {name}" if place < MAX_ENDPOINTS else OTHER_ENDPOINTS
+        named.setdefault(shown, []).append((method, name))
+    return named
 
 
-def _filled(family: Family, reading: Reading) -> Metric:
+def _filled(family: Family, reading: Reading, pause: Pause) -> Metric:
     run = reading.info.id
     labels = ("run", *family.labels)
+    # Arrivals' states add up, so they are of one instant; endpoints are many, and each is for itself.
+    between = pause if "endpoint" in family.labels else no_pause
     if family.kind == "histogram":
         histogram = HistogramMetricFamily(family.name, family.help, labels=labels)
         bounds = LAG_BOUNDS_S if family.fill is _lag else BOUNDS_S
@@ -365,13 +404,19 @@ def _filled(family: Family, reading: Reading) -> Metric:
         def add(h: Histogram, *values: str, exemplars: Mapping[int, exemplar.Exemplar] = {}) -> None:
             buckets = with_exemplars(cumulative(h, bounds), exemplars)
             histogram.add_metric((run, *values), buckets, sum_value=h.sum_us / 1e6)
+            between()
 
         family.fill(reading, add)
         return histogram
     metric = (CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily)(
         family.name, family.help, labels=labels
     )
-    family.fill(reading, lambda value, *values: metric.add_metric((run, *values), value))
+
+    def put(value: float, *values: str) -> None:
+        metric.add_metric((run, *values), value)
+        between()
+
+    family.fill(reading, put)
     return metric
 
 

@@ -16,6 +16,7 @@ import requests
 from gevent.event import Event
 from prometheus_client.metrics_core import Metric
 
+from loadtest.pauses import Pauses
 from loadtest.publish.metrics_server import is_loopback
 from loadtest.publish.outbox import Outbox
 from loadtest.publish.prometheus import Read, RunCollector
@@ -113,7 +114,7 @@ class RemoteWriter:
         reading = self._read()
         if reading is None or reading.info.id == self._settled:
             return
-        metrics: Iterable[Metric] = RunCollector(lambda: reading).collect()
+        metrics: Iterable[Metric] = RunCollector(lambda: reading, Pauses(gevent.sleep)).collect()
         self._outbox.put(self._requests.body(metrics, round(time.time() * 1000)))
         if reading.over:
             self._settled = reading.info.id

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from loadtest.fleet import checkpoint as checkpoints
 from loadtest.fleet.checkpoint import Checkpoint, CheckpointError, differences, interruption, restore
 from loadtest.fleet.coordinator import Phase
-from loadtest.fleet.snapshot import arrivals, snapshot
+from loadtest.fleet.snapshot import StretchRecords, arrivals, snapshot
 from loadtest.measure.run_result import Arrivals, RunInfo, RunResult
 from loadtest.virtual_time import VirtualClock
 from tests.fleet.simulated_fleet import NS, RATE, SimulatedFleet, slice_of
@@ -55,7 +55,12 @@ def run_until_level(fleet: SimulatedFleet, offset_s: float) -> None:
 
 
 def books_of(fleet: SimulatedFleet) -> RunResult:
-    return snapshot(fleet.coordinator, INFO, planned=lambda from_s, to_s: RATE * (to_s - from_s))
+    return snapshot(
+        fleet.coordinator,
+        INFO,
+        planned=lambda from_s, to_s: RATE * (to_s - from_s),
+        stretches=StretchRecords(),
+    )
 
 
 def assert_identity(books: Arrivals) -> None:

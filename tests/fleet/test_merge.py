@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.fleet.merge import CPU_SAMPLES, Merge
-from loadtest.fleet.messages import MessageError, Report
+from loadtest.fleet.messages import MessageError, Report, pack_second
 from loadtest.measure.window import COUNTERS, Second
 from tests.fleet.sample_report import ORDERS, report, second
 
@@ -158,3 +158,21 @@ def test_the_books_do_not_depend_on_order_or_repetition(
     assert merge.peak_tps == straight.peak_tps
     assert merge.gaps == 0
     assert sum(getattr(merge.total, name) for name in COUNTERS) > 0
+
+
+def test_a_checkpoint_packs_only_the_stretches_that_changed_since_the_last() -> None:
+    merge = Merge([(0.0, 1.0), (1.0, 2.0)])
+    merge.fold("w1", report(0, second(0)))
+    before = merge.pack().stretches
+    merge.fold("w1", report(1, second(1)))
+    after = merge.pack().stretches
+    assert after[0] is before[0]
+    assert after == [pack_second(total) for total in merge.stretch_totals]
+
+
+def test_books_taken_up_are_packed_as_they_were() -> None:
+    merge, again = Merge([(0.0, 1.0)]), Merge([(0.0, 1.0)])
+    merge.fold("w1", report(0, second(0), final=True, ended_ns=1))
+    again.pack()
+    again.take_up(merge.pack(), {"w1": "w1"})
+    assert again.pack().stretches == merge.pack().stretches

@@ -5,13 +5,15 @@ import pytest
 from loadtest.fleet.coordinator import Coordinator
 from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import Hello, Message
-from loadtest.fleet.snapshot import arrivals, snapshot
+from loadtest.fleet.snapshot import StretchRecords, arrivals, progress, snapshot
 from loadtest.measure.run_result import RunInfo, RunResult
 from loadtest.measure.window import Second
+from loadtest.pauses import no_pause
 from loadtest.virtual_time import VirtualClock
 from tests.fleet.sample_report import report, second
 
 NS = 1_000_000_000
+INFO = RunInfo(id="run", plan="smoke", started_at="", duration_s=4.0, seed=1, versions={}, machine={})
 STRETCHES = [(0.0, 2.0, "quiet"), (2.0, 4.0, "")]
 
 
@@ -34,9 +36,11 @@ class OneWorkerRun:
         self.coordinator.tick()
 
     def snapshot(self) -> RunResult:
-        info = RunInfo(id="run", plan="smoke", started_at="", duration_s=4.0, seed=1, versions={}, machine={})
         return snapshot(
-            self.coordinator, info, planned=lambda from_s, to_s: to_s - from_s, stretches=STRETCHES
+            self.coordinator,
+            INFO,
+            planned=lambda from_s, to_s: to_s - from_s,
+            stretches=StretchRecords(STRETCHES),
         )
 
 
@@ -65,6 +69,26 @@ def test_live_figures_are_up_to_now_and_those_of_the_books() -> None:
         ("quiet", 3, 2),
         ("", 0, 0),
     ]
+
+
+def test_a_stretch_is_drawn_anew_only_when_something_was_added_to_it() -> None:
+    run, records = OneWorkerRun(), StretchRecords(STRETCHES)
+    merge = run.coordinator.merge
+    run.coordinator.on_report("w1", report(0, second(0)))
+    first, second_ = records.current(merge, no_pause)
+    run.coordinator.on_report("w1", report(1, second(3)))
+    again, changed = records.current(merge, no_pause)
+    assert again is first
+    assert (second_.transactions, changed.transactions) == (0, 1)
+    run.coordinator.on_report("w1", report(2, second(1)))  # late, and yet it belongs to the first stretch
+    assert [stretch.transactions for stretch in records.current(merge, no_pause)] == [2, 1]
+
+
+def test_drawing_pauses_after_each_endpoint() -> None:
+    run, pauses = OneWorkerRun(), []
+    run.coordinator.on_report("w1", report(0, second(0), second(0, key=("GET", "/products"))))
+    progress(run.coordinator, INFO, StretchRecords(STRETCHES), lambda: pauses.append(1))
+    assert len(pauses) == 2 * 2  # of the whole run and of the one stretch that has anything
 
 
 def test_endpoints_are_listed_by_how_often_they_were_asked() -> None:

@@ -1,10 +1,11 @@
 """Objectives against records whose right answers are known beforehand."""
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.judge.slo import evaluate, parse, quantile_ms, wanted_stretches, with_unit
+from loadtest.judge.slo import Observations, evaluate, parse, quantile_ms, wanted_stretches, with_unit
 from loadtest.measure.run_result import (
     Arrivals,
     Buckets,
@@ -176,6 +177,23 @@ def windows(*worst_ms: float) -> list[Stretch]:
         Stretch(name="", from_s=start, to_s=end, endpoints={"GET /": endpoint([value])} if value else {})
         for (start, end), value in zip(spans, worst_ms, strict=True)
     ]
+
+
+def test_a_stretch_that_is_still_the_same_record_is_not_looked_at_again() -> None:
+    result = run({}, windows(3.0, 5.0, 4.0))
+    slo, observations = parse("max(GET /) < 9ms in every 10 s"), Observations()
+    first = evaluate(slo, result, observations)
+    assert first.observed == 5
+    result.stretches[1].endpoints["GET /"] = endpoint([99.0])  # nobody does that: it is how the test can tell
+    assert evaluate(slo, result, observations) == first
+    result.stretches[1] = msgspec.structs.replace(result.stretches[1])
+    assert evaluate(slo, result, observations).observed == 99
+
+
+def test_objectives_do_not_share_what_they_saw() -> None:
+    result, observations = run({}, windows(3.0, 5.0, 4.0)), Observations()
+    exprs = ("max(GET /) < 9ms in every 10 s", "requests(GET /) < 9 in every 10 s")
+    assert [evaluate(parse(expr), result, observations).observed for expr in exprs] == [5, 1]
 
 
 def test_the_worst_window_decides() -> None:

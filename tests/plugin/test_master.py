@@ -10,6 +10,7 @@ from loadtest.exit_codes import ExitCode
 from loadtest.fleet.checkpoint import CHECKPOINT
 from loadtest.fleet.messages import Trouble
 from loadtest.measure.run_result import RunResult
+from loadtest.pauses import Pause
 from loadtest.plan.plan_file import Plan
 from loadtest.plugin.master import MasterRun
 from loadtest.plugin.observe import Observer
@@ -70,3 +71,17 @@ def test_a_defect_ends_the_run_and_its_books_are_written(
     written = await_result(run)
     assert written.exit_code == ExitCode.ABORTED
     assert "a tick that cannot be" in written.validity.reasons[0]
+
+
+def test_a_run_that_ends_while_it_is_judged_for_an_onlooker_shows_its_end(tmp_path: Path) -> None:
+    run = master_run(tmp_path / "run")
+    judge = run.judged_so_far
+
+    def judge_slowly(pause: Pause) -> RunResult:
+        result = judge(pause)
+        run.coordinator.abort("enough")
+        await_result(run)
+        return result
+
+    run.judged_so_far = judge_slowly  # type: ignore[method-assign]  # the pause comes when the test wants it
+    assert Observer(lambda: run, lambda _: False).judged(run) is run.result

@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager
 
 import gevent
 import pytest
+from gevent.event import Event
 from gevent.socket import create_connection
 
 from loadtest.publish.metrics_server import MetricsServer, is_loopback
@@ -88,6 +89,49 @@ def test_closing_waits_until_the_scraper_has_seen_the_last_values() -> None:
     assert get(server) == (200, b"made 2\n")
     ending.join(timeout=5)
     assert ending.ready()
+
+
+class SlowMetrics(Metrics):
+    """A page that is drawn with a pause in the middle, as long as the test wants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drawing, self.goes_on = Event(), Event()
+
+    def __call__(self, content_type: str) -> bytes:
+        self.drawing.set()
+        self.goes_on.wait(5)
+        return super().__call__(content_type)
+
+
+def test_two_who_ask_while_a_page_is_drawn_share_it() -> None:
+    metrics = SlowMetrics()
+    with serving(metrics) as server:
+        asking = [gevent.spawn(get, server) for _ in range(2)]
+        metrics.drawing.wait(5)
+        metrics.goes_on.set()
+        gevent.joinall(asking, timeout=5)
+    assert [one.value for one in asking] == [(200, b"made 1\n")] * 2
+
+
+def test_a_page_begun_before_the_end_is_not_taken_for_the_last() -> None:
+    metrics = SlowMetrics()
+    server = MetricsServer(metrics, LOOPBACK, 0)
+    metrics.goes_on.set()
+    get(server)
+    get(server)
+    server._pages.clear()
+    metrics.drawing.clear()
+    metrics.goes_on.clear()
+    early = gevent.spawn(get, server)
+    metrics.drawing.wait(5)
+    ending = gevent.spawn(server.close)
+    gevent.sleep(0)
+    metrics.goes_on.set()
+    assert early.get(timeout=5) == (200, b"made 2\n")
+    assert not ending.ready()
+    assert get(server) == (200, b"made 3\n")
+    ending.get(timeout=5)
 
 
 def test_closing_waits_for_nobody_when_nobody_ever_scraped() -> None:

@@ -3,8 +3,11 @@
 import math
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as to_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -18,7 +21,9 @@ from loadtest.publish.prometheus import (
     MAX_ENDPOINTS,
     OPENMETRICS,
     OTHER_ENDPOINTS,
+    TEXT,
     Reading,
+    RunCollector,
     WorkerReading,
     cumulative,
     endpoints,
@@ -200,3 +205,29 @@ def test_openmetrics_shows_a_trace_on_the_bucket_it_stands_for_and_the_same_valu
         for f in text_string_to_metric_families(text)
         for s in f.samples
     }
+
+
+@pytest.mark.parametrize("content_type", [TEXT, OPENMETRICS])
+def test_a_page_written_in_pieces_is_the_one_that_the_library_writes_in_one(content_type: str) -> None:
+    total = Second(0)
+    for number in range(MAX_ENDPOINTS + 2):
+        total.add(a_second(0, 1000, 20_000, name=f"/{number}"))
+    write = generate_latest if content_type == TEXT else to_openmetrics
+    pauses: list[int] = []
+    page = exposition(lambda: a_reading(total), content_type, lambda: pauses.append(1))
+    assert page == write(RunCollector(lambda: a_reading(total)))
+    assert len(pauses) > len(FAMILIES)
+    empty = replace(a_reading(Second(0)), workers=[], slo=[], phase="")
+    assert exposition(lambda: empty, content_type) == write(RunCollector(lambda: empty))
+
+
+def test_the_states_of_arrivals_are_of_one_instant_whatever_is_reported_in_a_pause() -> None:
+    total = a_second(0, 1000)
+
+    def report_more() -> None:
+        total.add(a_second(1, 1000))
+
+    page = exposition(lambda: a_reading(total), pause=report_more).decode()
+    [arrivals] = [f for f in text_string_to_metric_families(page) if f.name == "loadtest_arrivals"]
+    counted = {sample.labels["state"]: sample.value for sample in arrivals.samples}
+    assert counted["scheduled"] == counted["started"] == counted["ok"] > 1

@@ -17,7 +17,7 @@ from loadtest.exit_codes import ExitCode
 from loadtest.fleet.coordinator import Coordinator, Phase
 from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import Ack, Assign, Halt, Hello, Lease, Message, Report
-from loadtest.fleet.snapshot import snapshot
+from loadtest.fleet.snapshot import StretchRecords, snapshot
 from loadtest.fleet.worker_report import Reporter
 from loadtest.judge.drift import find_drift
 from loadtest.judge.slo import wanted_stretches
@@ -148,7 +148,7 @@ def soaked(leaks: Leaks) -> RunResult:
         coordinator,
         info,
         planned=lambda from_s, to_s: profile.cumulative(to_s) - profile.cumulative(from_s),
-        stretches=stretches,
+        stretches=StretchRecords(stretches),
     )
     result.gauges["service_memory_bytes"] = memory(leaks)
     return judge(result, slos, aborted=None)
