@@ -75,7 +75,7 @@ def progress(
     """
     merge = coordinator.merge
     elapsed_s = max(coordinator.scheduled_to_ns / 1e9, 1e-9)
-    return RunResult(
+    result = RunResult(
         run=info,
         arrivals=arrivals(merge.total, merge.total.scheduled),
         transactions=Transactions(
@@ -84,10 +84,13 @@ def progress(
             mean_tps=merge.total.transactions_ok / elapsed_s,
         ),
         generator=_generator(coordinator),
-        endpoints=_endpoints(merge.total, pause),
-        stretches=stretches.current(merge, pause),
         events=list(coordinator.notes),
     )
+    pause()
+    result.endpoints = _endpoints(merge.total, pause)
+    result.stretches = stretches.current(merge, pause)
+    pause()
+    return result
 
 
 def broken_off(books: Arrivals) -> Arrivals:
@@ -123,20 +126,22 @@ def _endpoints(total: Second, pause: Pause) -> dict[str, Endpoint]:
     ordered = sorted(total.endpoints.items(), key=lambda item: -item[1].requests)
     drawn = {}
     for (method, name), entry in ordered:
-        drawn[f"{method} {name}"] = _endpoint(entry)
+        drawn[f"{method} {name}"] = _endpoint(entry, pause)
         pause()
     return drawn
 
 
-def _endpoint(entry: EndpointSecond) -> Endpoint:
+def _endpoint(entry: EndpointSecond, pause: Pause) -> Endpoint:
+    response_ms, response_buckets = entry.response.quantiles(), entry.response.buckets()
+    pause()
     return Endpoint(
         requests=entry.requests,
         failures=entry.failures,
         errors=dict(entry.errors),
         response_bytes=entry.response_bytes,
-        response_ms=entry.response.quantiles(),
+        response_ms=response_ms,
         service_ms=entry.service.quantiles(),
-        response_buckets=entry.response.buckets(),
+        response_buckets=response_buckets,
         service_buckets=entry.service.buckets(),
     )
 

@@ -84,11 +84,11 @@ def test_a_stretch_is_drawn_anew_only_when_something_was_added_to_it() -> None:
     assert [stretch.transactions for stretch in records.current(merge, no_pause)] == [2, 1]
 
 
-def test_drawing_pauses_after_each_endpoint() -> None:
+def test_drawing_pauses_within_each_endpoint() -> None:
     run, pauses = OneWorkerRun(), []
     run.coordinator.on_report("w1", report(0, second(0), second(0, key=("GET", "/products"))))
     progress(run.coordinator, INFO, StretchRecords(STRETCHES), lambda: pauses.append(1))
-    assert len(pauses) == 2 * 2  # of the whole run and of the one stretch that has anything
+    assert len(pauses) == 2 * 2 * 2 + 2  # two each, of the whole run and of the one stretch that has anything
 
 
 def test_endpoints_are_listed_by_how_often_they_were_asked() -> None:
