@@ -121,5 +121,19 @@ def test_the_page_is_packed_for_who_can_unpack_it(asked: str) -> None:
     assert (gzip.decompress(response.body) if asked else response.body) == page.text(TEXT)
 
 
+def test_a_page_in_pieces_is_of_one_instant_whatever_is_counted_while_it_is_drawn() -> None:
+    memory = memoryview(bytearray(BLOCK_SLOTS * 8)).cast("d")
+    page = MetricsPage([Block(memory)], Supervision())
+    before = page.text()
+    pieces = page.pieces()
+    begun = next(pieces)
+    for place in range(COUNT_SLOTS):
+        memory[place] += 1
+    rest = list(pieces)
+    assert len(rest) > 1
+    assert begun + b"".join(rest) == before
+    assert page.text() != before
+
+
 async def _answered(response: Awaitable[web.StreamResponse]) -> web.StreamResponse:
     return await response
