@@ -16,10 +16,11 @@ from typing import cast
 from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
-from target_service.api.body import BODY_DEADLINE_S, MAX_BODY_BYTES
+from target_service.api.body import BODY_DEADLINE_S, CUT_OFFS, MAX_BODY_BYTES
 from target_service.api.door import Door
 from target_service.api.operation import Service
 from target_service.config import Config
+from target_service.cut_offs import CutOffs
 from target_service.doorkeeper import Doorkeeper
 from target_service.faults import Drill, Faults
 from target_service.housekeeping import Housekeeper, Terms
@@ -76,6 +77,7 @@ class Server:
         self._service = self._make_service(writer_id=await self._store.open())
         app = web.Application(client_max_size=MAX_BODY_BYTES, logger=log)
         app[BODY_DEADLINE_S] = self._config.body_deadline_s
+        app[CUT_OFFS] = CutOffs(asyncio.get_running_loop().time)
         add_routes(app, self._service)
         self._door = Door(self._service, operations(self._service))
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=self._config.drain_s)

@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from target_service import problem
+from target_service.cut_offs import CutOffs
 from target_service.problem import FieldError, ProblemError
 from target_service.schema import (
     DuplicateKeyError,
@@ -20,6 +21,7 @@ from target_service.schema import (
 MAX_BODY_BYTES = 64 * 1024
 BODY_DEADLINE_S = web.AppKey("body_deadline_s", float)
 """How long a body may take to arrive, in seconds."""
+CUT_OFFS = web.AppKey("cut_offs", CutOffs)
 DEADLINE_SPREAD = 0.1
 """By how much of it a deadline may be shortened at random, so that a crowd that came at one instant is not cut off,
 and does not come back, at one instant."""
@@ -33,17 +35,34 @@ async def read_json(request: web.Request) -> bytes:
     try:
         if request.content.is_eof():
             return await request.read()
-        async with asyncio.timeout(_deadline_s(request)):
-            if request.content_length is not None:
-                # Sleep until all of it is there: `read` alone would wake for every byte of a client that dribbles.
-                await request.content.wait_eof()
-            return await request.read()
+        return await _read_in_time(request)
     except TimeoutError:
         raise ProblemError(problem.BODY_TIMEOUT, "the rest of the body did not come", close=True) from None
     except web.HTTPRequestEntityTooLarge:
         raise _too_large() from None
     except web.PayloadAccessError as error:
         raise ProblemError(problem.BAD_REQUEST, f"the body is malformed: {error}", close=True) from None
+
+
+async def _read_in_time(request: web.Request) -> bytes:
+    """The body, once it is there. Raises TimeoutError when it is late and it is its turn to be cut off."""
+    try:
+        async with asyncio.timeout(_deadline_s(request)):
+            return await _read_whole(request)
+    except TimeoutError:
+        turn_s = request.app[CUT_OFFS].take_turn()
+        if request.content_length is None:  # a part of it has been taken out of the stream, and is lost
+            await asyncio.sleep(turn_s)
+            raise
+        async with asyncio.timeout(turn_s):
+            return await _read_whole(request)
+
+
+async def _read_whole(request: web.Request) -> bytes:
+    if request.content_length is not None:
+        # Sleep until all of it is there: `read` alone would wake for every byte of a client that dribbles.
+        await request.content.wait_eof()
+    return await request.read()
 
 
 def _deadline_s(request: web.Request) -> float:
