@@ -152,7 +152,7 @@ def _workers(run: MasterRun) -> list[live.WorkerRow]:
     return [
         live.WorkerRow(
             name=coordinator.name(book.name),
-            serving=book.name in serving,
+            state="serving" if book.name in serving else "done" if book.final else "lost",
             cpu=round(book.cpu_recent, 3),
             started=book.started,
             in_flight=book.in_flight,

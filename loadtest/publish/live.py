@@ -80,7 +80,8 @@ class WorkerRow(msgspec.Struct, frozen=True, kw_only=True):
     """One worker."""
 
     name: str
-    serving: bool
+    state: str
+    """`serving`, `done` once its last report has come, or `lost`."""
     cpu: float
     """Share of one core, over its last five seconds."""
     started: int

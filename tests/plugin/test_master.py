@@ -3,17 +3,19 @@
 from pathlib import Path
 
 import gevent
+import msgspec
 import pytest
 from locust.env import Environment
 
 from loadtest.exit_codes import ExitCode
 from loadtest.fleet.checkpoint import CHECKPOINT
-from loadtest.fleet.messages import Trouble
+from loadtest.fleet.messages import Hello, Trouble
 from loadtest.measure.run_result import RunResult
 from loadtest.pauses import Pause
 from loadtest.plan.plan_file import Plan
 from loadtest.plugin.master import MasterRun
 from loadtest.plugin.observe import Observer
+from tests.fleet.sample_report import report, second
 
 
 def master_run(folder: Path) -> MasterRun:
@@ -85,3 +87,15 @@ def test_a_run_that_ends_while_it_is_judged_for_an_onlooker_shows_its_end(tmp_pa
 
     run.judged_so_far = judge_slowly  # type: ignore[method-assign]  # the pause comes when the test wants it
     assert Observer(lambda: run, lambda _: False).judged(run) is run.result
+
+
+def test_a_worker_without_a_last_report_is_shown_as_lost_when_the_run_is_over(tmp_path: Path) -> None:
+    run = master_run(tmp_path / "run")
+    for worker, final in (("w1", True), ("w2", False)):
+        run.on_message(worker, Hello(run.info.id, 1, True))
+        message = report(0, second(0), final=final)
+        run.on_message(worker, msgspec.structs.replace(message, run_id=run.info.id))
+    run.coordinator.abort("enough")
+    await_result(run)
+    shown = Observer(lambda: run, lambda _: False).view("", 0).workers
+    assert [row.state for row in shown] == ["done", "lost"]

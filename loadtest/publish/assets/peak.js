@@ -227,7 +227,7 @@
   };
 
   const serving = (live) => {
-    const count = live.workers.filter((worker) => worker.serving).length;
+    const count = live.workers.filter((worker) => worker.state === "serving").length;
     return `${count} ${count === 1 ? "worker" : "workers"} serving`;
   };
 
@@ -264,7 +264,7 @@
     }));
     byId("health").textContent = `Dispatch lag p50 ${latency(live.lag_ms.p50)}, p99 ${latency(live.lag_ms.p99)}, max ${latency(live.lag_ms.max)} over the whole run; queueing p99 ${latency(live.queueing_ms.p99)}; ${live.report_gaps} reports missing.`;
     fill("workers", live.workers.map((w) => row([
-      w.name, w.serving ? "serving" : live.state === "done" ? "done" : "lost", element("td", w.cpu > 0.9 ? "over" : "", percent(w.cpu)),
+      w.name, element("td", w.state === "lost" ? "over" : "", w.state), element("td", w.cpu > 0.9 ? "over" : "", percent(w.cpu)),
       whole(w.started), whole(w.in_flight), whole(w.backlog), element("td", w.lag_p99_ms > head.max_lag_ms ? "over" : "", latency(w.lag_p99_ms)), whole(w.report_gaps),
     ])));
     fill("equations", live.equations.map(([text, holds]) => element("li", holds ? "" : "missed", text)));
