@@ -9,18 +9,15 @@ for the newest ten seconds. The histograms have few fixed buckets, so that they 
 windows of any length by PromQL; what they say of a percentile is right to one bucket. A value in the 0.8 %
 wide bucket of ours that straddles a bound counts as above it.
 
-*Few series.* Endpoints beyond the first `MAX_ENDPOINTS` share one label value, so that a script that puts ids
-into names cannot flood a Prometheus: under 500 series a run of twenty workers.
+*Few series.* Endpoints beyond the first few share one label value (`shown_endpoints`): under 500 series a run of
+twenty workers.
 """
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from itertools import accumulate, repeat
 from typing import NamedTuple
 
-from prometheus_client import generate_latest, samples
+from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.exposition import generate_latest as to_openmetrics
@@ -28,10 +25,12 @@ from prometheus_client.registry import Collector
 
 from loadtest.measure import exemplar
 from loadtest.measure.exemplar import Exemplars
-from loadtest.measure.histogram import BUCKETS, Histogram, upper_us
+from loadtest.measure.histogram import Histogram
 from loadtest.measure.run_result import RunInfo, SloResult
-from loadtest.measure.window import EndpointKey, EndpointSecond, Second
+from loadtest.measure.window import Second
 from loadtest.pauses import Pause, no_pause
+from loadtest.publish.cumulative import cumulative, with_exemplars
+from loadtest.publish.shown_endpoints import endpoints, recent_responses
 from loadtest.records import is_request
 
 BOUNDS_S = exemplar.BOUNDS_S
@@ -40,8 +39,6 @@ LAG_BOUNDS_S = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.
 QUANTILES = (0.5, 0.9, 0.99, 0.999, 0.9999)
 RECENT_S = 10
 """How many seconds the exact quantiles look back."""
-MAX_ENDPOINTS = 8
-OTHER_ENDPOINTS = "(others)"
 SAMPLES_AT_ONCE = 50
 """How many lines are written between two pauses."""
 
@@ -154,7 +151,7 @@ def _service(reading: Reading, add: Add) -> None:
 
 
 def _quantiles(reading: Reading, add: Add) -> None:
-    for name, response in recent_responses(reading):
+    for name, response in recent_responses(reading.total, reading.recent):
         values_us = response.quantiles_us(QUANTILES)
         for quantile, value_us in zip(QUANTILES, values_us, strict=True):
             add(value_us / 1e6, name, f"{quantile:g}")
@@ -354,44 +351,6 @@ def content_type_for(accept: str) -> str:
     return OPENMETRICS if "application/openmetrics-text" in offered else TEXT
 
 
-def endpoints(total: Second) -> dict[str, EndpointSecond]:
-    """The endpoints of a run by `METHOD name`: the first `MAX_ENDPOINTS` as they are, all others as one.
-
-    The first are those first seen: an order that never changes, so that no counter steps back.
-    """
-    shown: dict[str, EndpointSecond] = {}
-    for name, keys in _named(total).items():
-        if len(keys) == 1:
-            shown[name] = total.endpoints[
-                keys[0]
-            ]  # itself: copying a run's histograms would be most of the cost
-            continue
-        shown[name] = EndpointSecond()
-        for key in keys:
-            shown[name].merge(total.endpoints[key])
-    return shown
-
-
-def recent_responses(reading: Reading) -> Iterator[tuple[str, Histogram]]:
-    """(name as in `endpoints`, response times of the newest seconds added up) of each endpoint that has any."""
-    for name, keys in _named(reading.total).items():
-        merged = Histogram()
-        for second in reading.recent:
-            for endpoint in filter(None, map(second.endpoints.get, keys)):
-                merged.merge(endpoint.response)
-        if merged.counts:
-            yield name, merged
-
-
-def _named(total: Second) -> dict[str, list[EndpointKey]]:
-    """By the name that is shown, whose numbers are shown there: the first by their own, all others by one."""
-    named: dict[str, list[EndpointKey]] = {}
-    for place, (method, name) in enumerate(total.endpoints):
-        shown = f"{method} {name}" if place < MAX_ENDPOINTS else OTHER_ENDPOINTS
-        named.setdefault(shown, []).append((method, name))
-    return named
-
-
 def _filled(family: Family, reading: Reading, pause: Pause) -> Metric:
     run = reading.info.id
     labels = ("run", *family.labels)
@@ -418,41 +377,3 @@ def _filled(family: Family, reading: Reading, pause: Pause) -> Metric:
 
     family.fill(reading, put)
     return metric
-
-
-def with_exemplars(
-    buckets: Sequence[tuple[str, float]], exemplars: Mapping[int, exemplar.Exemplar]
-) -> list[tuple[str, float] | tuple[str, float, samples.Exemplar]]:
-    """Buckets as prometheus-client takes them; those that a traced request stands for with its trace's id."""
-    return [
-        (*bucket, _drawn(exemplars[number])) if number in exemplars else bucket
-        for number, bucket in enumerate(buckets)
-    ]
-
-
-def _drawn(chosen: exemplar.Exemplar) -> samples.Exemplar:
-    return samples.Exemplar({"trace_id": chosen.trace_id}, chosen.response_us / 1e6, chosen.at_ms / 1e3)
-
-
-def cumulative(histogram: Histogram, bounds_s: tuple[float, ...]) -> list[tuple[str, float]]:
-    """(`le`, how many values are at most that) for each bound in seconds and +Inf."""
-    places = _places(bounds_s)
-    counts = [0] * (len(bounds_s) + 1)
-    for bucket, n in histogram.counts.items():
-        counts[places[bucket]] += n
-    # The maximum is exact, the end of its bucket is not: nothing is above the first bound that it reaches.
-    reached = bisect_left(_bounds_us(bounds_s), histogram.max_us)
-    totals = [*accumulate(counts[:reached]), *repeat(histogram.count, len(counts) - reached)]
-    names = [*(str(bound) for bound in bounds_s), "+Inf"]
-    return list(zip(names, map(float, totals), strict=True))
-
-
-@cache
-def _places(bounds_s: tuple[float, ...]) -> list[int]:
-    """For each bucket of ours, the first bound that none of its values exceeds; a search for each would cost more."""
-    return [bisect_left(_bounds_us(bounds_s), upper_us(bucket)) for bucket in range(BUCKETS)]
-
-
-@cache
-def _bounds_us(bounds_s: tuple[float, ...]) -> list[int]:
-    return [round(bound * 1e6) for bound in bounds_s]

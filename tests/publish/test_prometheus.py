@@ -15,20 +15,18 @@ from loadtest.measure.exemplar import Exemplar, Exemplars
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.run_result import RunInfo, SloResult
 from loadtest.measure.window import EndpointSecond, Second
+from loadtest.publish.cumulative import cumulative
 from loadtest.publish.prometheus import (
     BOUNDS_S,
     FAMILIES,
-    MAX_ENDPOINTS,
     OPENMETRICS,
-    OTHER_ENDPOINTS,
     TEXT,
     Reading,
     RunCollector,
     WorkerReading,
-    cumulative,
-    endpoints,
     exposition,
 )
+from loadtest.publish.shown_endpoints import MAX_ENDPOINTS, OTHER_ENDPOINTS, endpoints
 from loadtest.records import ARRIVAL
 
 INFO = RunInfo(

@@ -1,0 +1,50 @@
+"""Which endpoints of a run have series of their own in Prometheus: the first few; all others share one.
+
+So a script that puts ids into names cannot flood a Prometheus, and no counter ever steps back.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from loadtest.measure.histogram import Histogram
+from loadtest.measure.window import EndpointKey, EndpointSecond, Second
+
+MAX_ENDPOINTS = 8
+OTHER_ENDPOINTS = "(others)"
+
+
+def endpoints(total: Second) -> dict[str, EndpointSecond]:
+    """The endpoints of a run by `METHOD name`: the first `MAX_ENDPOINTS` as they are, all others as one.
+
+    The first are those first seen: an order that never changes, so that no counter steps back.
+    """
+    shown: dict[str, EndpointSecond] = {}
+    for name, keys in _named(total).items():
+        if len(keys) == 1:
+            shown[name] = total.endpoints[
+                keys[0]
+            ]  # itself: copying a run's histograms would be most of the cost
+            continue
+        shown[name] = EndpointSecond()
+        for key in keys:
+            shown[name].merge(total.endpoints[key])
+    return shown
+
+
+def recent_responses(total: Second, recent: Sequence[Second]) -> Iterator[tuple[str, Histogram]]:
+    """(name as in `endpoints`, response times of `recent` added up) of each endpoint that has any."""
+    for name, keys in _named(total).items():
+        merged = Histogram()
+        for second in recent:
+            for endpoint in filter(None, map(second.endpoints.get, keys)):
+                merged.merge(endpoint.response)
+        if merged.counts:
+            yield name, merged
+
+
+def _named(total: Second) -> dict[str, list[EndpointKey]]:
+    """By the name that is shown, whose numbers are shown there: the first by their own, all others by one."""
+    named: dict[str, list[EndpointKey]] = {}
+    for place, (method, name) in enumerate(total.endpoints):
+        shown = f"{method} {name}" if place < MAX_ENDPOINTS else OTHER_ENDPOINTS
+        named.setdefault(shown, []).append((method, name))
+    return named
