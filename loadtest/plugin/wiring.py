@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,6 +50,8 @@ from loadtest.stored_books import StoreError, check_store
 
 LOOPBACK = "127.0.0.1"
 READY_TIMEOUT_S = 30
+STOPPING_S = 5.0
+"""How long a start waits for Locust to be through with the run before."""
 BAD_INPUT = (PlanError, SloError, HostNotAllowed, UnreachableError, CheckpointError)
 
 logger = logging.getLogger(__name__)
@@ -141,6 +144,8 @@ class Plugin:
         """Why the web form cannot start a run, in a sentence; None if it can."""
         if self.going:
             return "A run is going on: stop it, or wait for its end."
+        if not _has_let_go(environment):
+            return "The last run is still being stopped: try again in a moment."
         host = form.get("host") or environment.host
         try:
             plan, *_ = read_plan(with_form(options, form), host)
@@ -354,3 +359,17 @@ def install() -> None:
     events.test_stopping.add_listener(_plugin.on_test_stopping)
     events.test_stop.add_listener(_plugin.on_test_stop)
     events.quitting.add_listener(_plugin.on_quitting)
+
+
+def _has_let_go(environment: Environment) -> bool:
+    """Whether Locust is through with the last run, after waiting for it a little.
+
+    Until its shape's greenlet is gone, Locust takes a start for an edit of the old run: it answers that all is well
+    and starts nothing.
+    """
+    until_s = time.monotonic() + STOPPING_S
+    while environment.runner is not None and environment.runner.shape_greenlet is not None:
+        if time.monotonic() > until_s:
+            return False
+        gevent.sleep(0.02)
+    return True

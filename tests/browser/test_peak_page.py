@@ -126,10 +126,7 @@ def test_the_page_counts_parcels_in_a_run_of_parcels_and_orders_in_the_next(
         page = context.new_page()
         page.goto(f"{ours.web_url}/peak")
         for plan, noun in (("logistics", "parcel"), ("smoke", "order")):
-            wait_until(
-                lambda: ask(ours.web_url, "GET", "/stats/requests").json["state"] in {"ready", "stopped"}
-            )
-            form = f"plan={plan}&peak_tps=20&duration=4s"
+            form = f"plan={plan}&peak_tps=20&duration=4s"  # at once: Locust is still stopping the run before
             assert ask(ours.web_url, "POST", "/swarm", form, FORM).json["success"]
             state_is(page, "running")
             state_is(page, "done")
