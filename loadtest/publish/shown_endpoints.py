@@ -19,15 +19,16 @@ def endpoints(total: Second) -> dict[str, EndpointSecond]:
     """
     shown: dict[str, EndpointSecond] = {}
     for name, keys in _named(total).items():
-        if len(keys) == 1:
-            shown[name] = total.endpoints[
-                keys[0]
-            ]  # itself: copying a run's histograms would be most of the cost
-            continue
-        shown[name] = EndpointSecond()
-        for key in keys:
-            shown[name].merge(total.endpoints[key])
+        first, *others = (total.endpoints[key] for key in keys)
+        shown[name] = _sum([first, *others]) if others else first  # copying a run's histograms costs most
     return shown
+
+
+def _sum(parts: Sequence[EndpointSecond]) -> EndpointSecond:
+    total = EndpointSecond()
+    for part in parts:
+        total.merge(part)
+    return total
 
 
 def recent_responses(total: Second, recent: Sequence[Second]) -> Iterator[tuple[str, Histogram]]:
