@@ -120,9 +120,8 @@ class ScriptedServer:
                 threading.Thread(target=self._serve, args=(served,), daemon=True).start()
 
     def _serve(self, served: ServedConnection) -> None:
-        with contextlib.suppress(EOFError, OSError):
+        with contextlib.closing(served), contextlib.suppress(EOFError, OSError):
             self._script(served)
-        served.close()
 
 
 def response_bytes(body: bytes = b"", status: str = "200 OK", headers: Sequence[str] = ()) -> bytes:

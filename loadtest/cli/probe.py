@@ -1,11 +1,9 @@
-"""What this machine can do, found by a few seconds at full speed: `python -m loadtest.cli.probe`.
+"""What this machine can do, found by a few seconds at full speed and a few in time: `python -m loadtest.cli.probe`.
 
-One process drives the plan's own scenarios, in their proportions, in a closed loop with `USERS` users, against
-a service nobody else uses. That is more than an open loop can sustain on the same machine, since a closed loop
-waits politely whenever something is slow; `singlesday run --peak-tps auto` plays a fraction of it.
+One process drives the plan's own scenarios, in their proportions, against a service nobody else uses: first in a
+closed loop with `USERS` users, then at a fraction of what that found in an open loop. `loadtest.cli.peak` says why.
 """
 
-import json
 import sys
 import time
 from itertools import cycle, islice
@@ -13,9 +11,12 @@ from random import choice
 from typing import Any
 
 import gevent
+import msgspec
 from locust import User
 from locust.env import Environment
 
+from loadtest.cli.peak import Sizing, find_peak
+from loadtest.cli.trial import OpenTrial
 from loadtest.drive.recorder import recorder_for
 from loadtest.plan.plan_file import Plan
 from loadtest.plugin.worker import load_user_class
@@ -30,6 +31,7 @@ class Probe:
     """Counts transactions while users run as fast as they can."""
 
     def __init__(self, plan: Plan, host: str) -> None:
+        self._plan = plan
         self._classes = [load_user_class(scenario.user) for scenario in plan.scenarios]
         for user_class in self._classes:
             user_class.host = host
@@ -39,6 +41,11 @@ class Probe:
         self._errors = 0
         self.transactions = 0
         recorder_for(self._environment).sink = self._note
+
+    def sizing(self) -> Sizing:
+        """Full speed, and the peak the plan should play. Raises `RuntimeError` when most requests fail."""
+        trial = OpenTrial(self._environment, self._plan, self._classes)
+        return find_peak(self.transactions_per_s(), trial.lag_p99_ms)
 
     def transactions_per_s(self) -> float:
         """Transactions a second at full speed. Raises `RuntimeError` when most requests fail."""
@@ -76,9 +83,9 @@ def interleaved(rates: list[float], length: int = 20) -> list[int]:
 
 
 def main() -> None:
-    """Print {"tps": N} for the plan and the address on the command line; the plan is JSON on standard input."""
+    """Print the `Sizing` of the plan and the address on the command line as JSON; the plan is on standard input."""
     plan = Plan.from_json(sys.stdin.buffer.read())
-    print(json.dumps({"tps": Probe(plan, sys.argv[1]).transactions_per_s()}))  # noqa: T201 - its result
+    print(msgspec.json.encode(Probe(plan, sys.argv[1]).sizing()).decode())  # noqa: T201 - its result
 
 
 if __name__ == "__main__":

@@ -1,20 +1,17 @@
 """`--peak-tps auto`: how much this machine can do, found by a probe before the run."""
 
-import json
 import os
 import subprocess
 import sys
 
+import msgspec
 from rich.console import Console
 
+from loadtest.cli.peak import Sizing
 from loadtest.cli.run_session import RunError, Session
 from loadtest.cli.service import Service
 from loadtest.plan.plan_file import Plan
 
-PROBE_FRACTION = 0.4
-"""Share of what the probe found that `--peak-tps auto` plays. The probe saturates the machine in a closed loop;
-an open loop at more than about 0.7 of that queues without end, and a disk or a neighbour that pauses needs room to
-catch up."""
 PROBE_TIMEOUT_S = 60
 
 
@@ -25,19 +22,14 @@ def sized(session: Session, host: str) -> list[str]:
         return []
     say = session.console.print if session.options.console != "quiet" else Console(quiet=True).print
     say("Probing what this machine can do …", style="dim")
-    tps = _probe_target(session, plan, host) if session.options.targets else _probe_service(session, plan)
-    if not tps:  # interrupted
+    sizing = _probe_target(session, plan, host) if session.options.targets else _probe_service(session, plan)
+    if sizing is None:  # interrupted
         return []
-    peak_tps = max(1, round(tps * PROBE_FRACTION))
-    say(
-        f"At full speed {tps:,.0f} orders/s in a closed loop; "
-        f"the plan will peak at {peak_tps:,} ({PROBE_FRACTION:.0%}).",
-        soft_wrap=True,
-    )
-    return ["--peak-tps", str(peak_tps)]
+    say(sizing.in_words(), soft_wrap=True)
+    return ["--peak-tps", str(sizing.peak_tps)]
 
 
-def _probe_service(session: Session, plan: Plan) -> float:
+def _probe_service(session: Session, plan: Plan) -> Sizing | None:
     """Probe a service of its own, so that the run starts with empty books."""
     folder = session.options.folder
     database = folder / "probe.db"
@@ -54,8 +46,8 @@ def _probe_service(session: Session, plan: Plan) -> float:
             path.unlink()
 
 
-def _probe_target(session: Session, plan: Plan, host: str) -> float:
-    """What one generator process drives out of `host`; 0 when somebody interrupted it."""
+def _probe_target(session: Session, plan: Plan, host: str) -> Sizing | None:
+    """What one generator process drives out of `host`; None when somebody interrupted it."""
     command = [sys.executable, "-m", "loadtest.cli.probe", host]
     environment = {**os.environ, **session.options.allowed}
     pipe = subprocess.PIPE
@@ -69,7 +61,7 @@ def _probe_target(session: Session, plan: Plan, host: str) -> float:
         finally:
             session.probe = None
     if session.interrupts:
-        return 0.0
+        return None
     if probe.returncode:
         raise RunError(f"the probe of {host} failed: {words.decode(errors='replace')[-500:]}")
-    return float(json.loads(said.splitlines()[-1])["tps"])
+    return msgspec.json.decode(said.splitlines()[-1], type=Sizing)

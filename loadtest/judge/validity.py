@@ -42,7 +42,7 @@ def _late(result: RunResult) -> list[str]:
 def _late_worker(worker: dict[str, Any]) -> str:
     busy, waited = worker["cpu_max"], worker["cpu_wait_max"]
     if waited > TAKEN_CORE:
-        why = f"others kept its core from it {waited:.0%} of the time: stop what else runs there"
+        why = f"others kept its core from it {waited:.0%} of the time: stop what else runs there, or lower the peak"
     elif busy > MAX_CPU:
         why = f"its core was {busy:.0%} busy: use more workers or a lower peak"
     else:

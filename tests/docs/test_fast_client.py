@@ -48,7 +48,8 @@ def serve(connection: ServedConnection) -> None:
         else:
             connection.send(response_bytes(sent))
         if path == b"/unread":
-            connection.wait_for_close()  # what follows a head that announces chunks is no request
+            connection.wait_for_close()
+            return  # what came after a head that announces chunks is no request
 
 
 @pytest.fixture(scope="module")

@@ -65,7 +65,7 @@ def test_a_run_without_trouble_is_valid_and_needs_no_reason() -> None:
             run(dispatch_lag_p99_ms=34.2, cpu_wait_max=0.6),
             (
                 "worker 2 was 34 ms late at p99 and others kept its core from it 60% of the time: "
-                "stop what else runs there"
+                "stop what else runs there, or lower the peak"
             ),
         ),
         (

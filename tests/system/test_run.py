@@ -93,6 +93,21 @@ def test_run_starts_the_service_drives_the_plan_and_balances_the_books(tmp_path:
 
 
 @pytest.mark.slow
+def test_a_shipped_plan_is_sized_by_a_probe_and_plays_what_the_probe_says(tmp_path: Path) -> None:
+    done = singlesday("run", "smoke", "--duration", "2s", "--out", str(tmp_path / "runs"))
+    said = re.search(
+        r"At full speed ([\d,]+) TPS in a closed loop.*the plan will peak at ([\d,]+) \((\d+)%\)", done.stdout
+    )
+    assert said is not None, done.stdout + done.stderr
+    full, peak, share = (int(number.replace(",", "")) for number in said.groups())
+    assert share in {40, 20, 10}
+    assert peak == pytest.approx(full * share / 100, abs=1.5)
+    folder = only_run(tmp_path / "runs")
+    assert result_of(folder).run.settings["peak_tps"] == peak
+    assert not list(folder.glob("probe.db*")), "the probe's orders are not the run's"
+
+
+@pytest.mark.slow
 def test_a_run_of_parcels_speaks_of_parcels_and_claims_no_audit(tmp_path: Path) -> None:
     done = singlesday(
         "run", "logistics", "--peak-tps", "20", "--duration", "6s", "--out", str(tmp_path / "runs")

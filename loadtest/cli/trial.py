@@ -1,0 +1,90 @@
+"""Whether a generator keeps time at a peak: some seconds of an open loop, judged by its dispatch lag.
+
+The dispatcher, the clients and the scenarios are those of a run. Locust's own loop is left out, and so are the
+master, the reports and the ledgers: a trial is kinder to the machine than a run by that much.
+"""
+
+from random import choice
+from typing import Any
+
+import gevent
+from locust import User
+from locust.env import Environment
+from msgspec.structs import replace
+
+from loadtest.clock import SystemClock
+from loadtest.drive.open_loop import OpenLoop
+from loadtest.drive.start import ArrivalStream, Assignment
+from loadtest.drive.timer import system_timer
+from loadtest.measure.histogram import Histogram
+from loadtest.measure.window import Window
+from loadtest.plan.plan_file import Curve, Plan
+
+USERS = 256
+"""Of each scenario: more than are busy at once unless the target stands still."""
+WARM_UP_S = 1
+"""Connections are made in it; its lag is not counted."""
+MEASURE_S = 4
+NS_PER_S = 1_000_000_000
+US_PER_MS = 1_000
+
+
+class OpenTrial:
+    """Plays a plan's scenarios at one rate, in an open loop of this process."""
+
+    def __init__(self, environment: Environment, plan: Plan, classes: list[type[User]]) -> None:
+        """`classes` are the user classes of the plan's scenarios, in their order."""
+        self._environment = environment
+        self._plan = plan
+        self._classes = classes
+
+    def lag_p99_ms(self, peak_tps: int) -> float:
+        """The 99th percentile of dispatch lag at a constant `peak_tps`, over `MEASURE_S` after a warm-up."""
+        loop = OpenLoop(
+            transactions=[scenario.transaction for scenario in self._plan.scenarios],
+            patience_ns=round(self._plan.patience_s * NS_PER_S),
+            clock=SystemClock(),
+            timer=system_timer,
+        )
+        users = [
+            gevent.spawn(self._serve, loop, scenario)
+            for scenario in range(len(self._classes))
+            for _ in range(USERS)
+        ]
+        while loop.idle < len(users):  # until each has started, which takes no request
+            gevent.idle()
+        lag = self._play(loop, peak_tps)
+        gevent.killall(users)
+        return lag.quantile(0.99) / US_PER_MS
+
+    def _play(self, loop: OpenLoop, peak_tps: int) -> Histogram:
+        duration_s = WARM_UP_S + MEASURE_S
+        plan = replace(
+            self._plan,
+            curve=Curve("constant"),
+            peak_tps=float(peak_tps),
+            duration_s=float(duration_s),
+            time_scale=1.0,
+        )
+        stream = ArrivalStream(plan.mix().arrivals, duration_s * NS_PER_S)
+        stream.assign(Assignment(0, 1, 0, 0))
+        stream.extend(duration_s * NS_PER_S)
+        window = Window(SystemClock().now_ns())
+        loop.begin(stream, window)
+        gevent.sleep(duration_s)
+        loop.close()
+        lag = Histogram()
+        for second in window.take():
+            if second.index >= WARM_UP_S:
+                lag.merge(second.dispatch_lag)
+        return lag
+
+    def _serve(self, loop: OpenLoop, scenario: int) -> None:
+        user: Any = self._classes[scenario](self._environment)
+        user.on_start()
+        while True:
+            arrival = loop.take(scenario)
+            if hasattr(user.client, "intended_ns"):
+                user.client.intended_ns = arrival.intended_ns
+            choice(user.tasks)(user)  # noqa: S311 - as Locust itself chooses
+            loop.finish(arrival, failed=False)
