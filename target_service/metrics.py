@@ -12,7 +12,6 @@ import os
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, product
-from pathlib import Path
 from typing import NamedTuple, get_args
 
 from prometheus_client import CollectorRegistry, samples
@@ -310,10 +309,11 @@ class SummedMetrics(Collector):
 def resident_bytes(pid: int) -> int:
     """Memory of a process that lies in RAM, as Linux counts it (proc_pid_statm(5)); 0 of one that has ended."""
     try:
-        pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
+        # pathlib would be an eighth of a scrape.
+        with open(f"/proc/{pid}/statm", "rb", buffering=0) as statm:
+            return int(statm.read().split()[1]) * PAGE_BYTES
     except (OSError, IndexError):
         return 0
-    return int(pages) * PAGE_BYTES
 
 
 def _cumulative(bounds: Iterable[float], buckets: Iterable[float]) -> list[_Bucket]:

@@ -5,14 +5,15 @@ have changed: one pass over the shared memory. Format, names, labels and their e
 numbers are ours, and in OpenMetrics the exemplars behind them. It matters since supervisor and workers share the
 cores that serve orders (`python -m benchmarks.service.effects scrape-service`), and for the same reason the page is
 drawn, and packed, in pieces of a quarter of a millisecond with sleeps between them: whoever wants the core waits for
-one piece at most. All of a page is of the instant at which its first piece was drawn.
+one piece at most. All of a page is of the instant at which its first piece was drawn, and whoever asks within
+`FRESH_S` of that gets the same bytes, so that a scraper gone wild, or a second one, costs a copy.
 """
 
 import asyncio
 import zlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
-from time import perf_counter
+from time import monotonic, perf_counter
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
@@ -32,6 +33,8 @@ SERIES_AT_ONCE = 10
 PIECE_S = 0.00025
 """How long to work at most before a sleep."""
 SLEEP_S = 0.001
+FRESH_S = 0.5
+"""Less than anybody's interval between two scrapes. `Cache-Control: no-cache` asks for a page of one's own."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -221,20 +224,42 @@ async def drawn(pieces: Iterator[bytes], *, in_gzip: bool) -> bytes:
     return b"".join(page) + (packer.flush() if packer else b"")
 
 
+class PageCache:
+    """Pages as they go over the wire, by content type and whether in gzip, for as long as they are fresh."""
+
+    def __init__(self, page: MetricsPage, now_s: Callable[[], float] = monotonic) -> None:
+        self._page = page
+        self._now_s = now_s
+        self._kept: dict[tuple[str, bool], tuple[float, bytes]] = {}
+        self._drawing = asyncio.Lock()
+
+    async def get(self, content_type: str, *, in_gzip: bool, anew: bool = False) -> bytes:
+        """The page, `FRESH_S` old at most, or drawn `anew`; who asks while one is drawn waits for that."""
+        async with self._drawing:
+            now_s = self._now_s()
+            made_s, body = self._kept.get((content_type, in_gzip), (float("-inf"), b""))
+            if anew or now_s - made_s >= FRESH_S:
+                body = await drawn(self._page.pieces(content_type), in_gzip=in_gzip)
+                self._kept[content_type, in_gzip] = (now_s, body)
+            return body
+
+
 def metrics_handler(page: MetricsPage, registry: CollectorRegistry) -> Handler:
     """Serves the page; a request with parameters (`name[]=`) is the library's to answer from `registry`."""
     chosen: Handler = make_aiohttp_handler(registry)
+    cache = PageCache(page)
 
     async def scrape(request: web.Request) -> web.StreamResponse:
         if request.query_string:
             return await chosen(request)
         openmetrics = "application/openmetrics-text" in request.headers.get("Accept", "")
-        headers = {"Content-Type": OPENMETRICS if openmetrics else TEXT}
+        content_type = OPENMETRICS if openmetrics else TEXT
+        headers = {"Content-Type": content_type}
         in_gzip = "gzip" in request.headers.get("Accept-Encoding", "")
         if in_gzip:
             # Here and not by `enable_compression`, which hands a body of this size to a thread.
             headers["Content-Encoding"] = "gzip"
-        body = await drawn(page.pieces(headers["Content-Type"]), in_gzip=in_gzip)
-        return web.Response(body=body, headers=headers)
+        anew = "no-cache" in request.headers.get("Cache-Control", "")
+        return web.Response(body=await cache.get(content_type, in_gzip=in_gzip, anew=anew), headers=headers)
 
     return scrape

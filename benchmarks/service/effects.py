@@ -3,9 +3,9 @@
     singlesday bench service effects EFFECT [--quartets 12] [--rate 2000] [--folder /dev/shm] [--json FILE]
 
 The load is a real run's: a master and a worker play orders at one rate against the service; the master's page of
-metrics is the one that would be scraped. The run's seconds are dealt into blocks, and this process does to the
-service, in the blocks of B, what is to be judged (see `benchmarks.paired`). A block begins with `guard` seconds that
-are not counted, in which what is tried begins or what it left behind ends.
+metrics is the one that would be scraped. The run's seconds are dealt into blocks (see `benchmarks.paired`), and in
+the blocks of B a process that stands for another machine does what is to be judged. A block begins with `guard`
+seconds that are not counted, in which what is tried begins or what it left behind ends.
 
 Effects: `scrape` asks service and master for their metrics every 100 ms, as Prometheus asks; `scrape-service` and
 `scrape-master` ask one of them. `slow-clients` has 2,000
@@ -16,8 +16,6 @@ leave at one instant, at the beginning of what is counted.
 import argparse
 import contextlib
 import json
-import re
-import socket
 import sys
 import tempfile
 import time
@@ -29,6 +27,7 @@ from urllib.parse import urlsplit
 from benchmarks import paired
 from benchmarks.paired import Block, Quartet, Record
 from benchmarks.service.running import Running, service
+from benchmarks.service.scraper import scraping
 from benchmarks.service.seconds import SecondLine, added_up, read_seconds, zero_wall_s
 from benchmarks.service.slow_clients import slow_clients
 from loadtest.cli.children import Child, wait_until
@@ -36,13 +35,6 @@ from loadtest.cli.run import free_port, new_token
 from loadtest.measure import codec
 
 SLOW_CLIENTS = 2000
-SCRAPE_EVERY_S = 0.1
-PROMETHEUS_ASKS = (
-    b"GET /metrics HTTP/1.1\r\nHost: bench\r\nUser-Agent: Prometheus/2.42.0\r\nAccept-Encoding: gzip\r\n"
-    b"Accept: application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
-    b"text/plain;version=0.0.4;q=0.5,*/*;q=0.1\r\nX-Prometheus-Scrape-Timeout-Seconds: 1\r\n\r\n"
-)
-"""As Debian's Prometheus writes it (scrape/scrape.go)."""
 RATE = 2000.0
 """About half of what service and generator do together on two cores."""
 LEAST_ANSWERED = 0.9
@@ -86,41 +78,13 @@ def sleep_until(wall_s: float) -> None:
 
 
 def scrape(addresses: Callable[[Scene], list[tuple[str, int]]]) -> Treat:
-    """Ask for pages every 100 ms, on one connection each, as cheaply as can be: who asks is not to be measured."""
+    """Have pages asked for every 100 ms."""
 
     def treat(scene: Scene, times: Times) -> None:
-        with contextlib.ExitStack() as stack:
-            asked = [stack.enter_context(socket.create_connection(one, 5)) for one in addresses(scene)]
-            due_s = time.time()
-            while due_s < times.ends_s:
-                sleep_until(due_s)
-                for connection in asked:
-                    connection.sendall(PROMETHEUS_ASKS)
-                    read_answer(connection)
-                due_s += SCRAPE_EVERY_S
+        with scraping(addresses(scene)):
+            sleep_until(times.ends_s)
 
     return treat
-
-
-def read_answer(connection: socket.socket) -> bytes:
-    """One whole answer. Raises OSError if it is not 200, or the connection is closed."""
-    data = connection.recv(1 << 20)
-    while (begins := data.find(b"\r\n\r\n")) < 0:
-        data += more(connection)
-    length = re.search(rb"\r\ncontent-length: *(\d+)", data[: begins + 2], re.IGNORECASE)
-    if not data.startswith(b"HTTP/1.1 200") or length is None:
-        raise OSError(f"a scrape was answered with {data[:200]!r}")
-    while len(data) < begins + 4 + int(length[1]):
-        data += more(connection)
-    return data
-
-
-def more(connection: socket.socket) -> bytes:
-    """Further bytes of an answer. Raises OSError if there are none."""
-    data = connection.recv(1 << 20)
-    if not data:
-        raise OSError("a scrape's connection was closed")
-    return data
 
 
 def of_service(scene: Scene) -> list[tuple[str, int]]:
@@ -153,11 +117,11 @@ def have_clients_leave(scene: Scene, times: Times) -> None:
 
 SCRAPE_LIMITS = {"response": 1.05, "dispatch lag": 1.05}
 EFFECTS = {
-    "scrape": Effect(scrape(of_both), SCRAPE_LIMITS, guard_s=0, counted_s=2),
-    "scrape-service": Effect(scrape(of_service), SCRAPE_LIMITS, guard_s=0, counted_s=2),
-    "scrape-master": Effect(scrape(of_master), SCRAPE_LIMITS, guard_s=0, counted_s=2),
-    "slow-clients": Effect(have_slow_clients, {"response": 1.2}, guard_s=2, counted_s=10),
-    "departures": Effect(have_clients_leave, {"response": 1.2}, guard_s=2, counted_s=1),
+    "scrape": Effect(scrape(of_both), SCRAPE_LIMITS, guard_s=1, counted_s=2),
+    "scrape-service": Effect(scrape(of_service), SCRAPE_LIMITS, guard_s=1, counted_s=2),
+    "scrape-master": Effect(scrape(of_master), SCRAPE_LIMITS, guard_s=1, counted_s=2),
+    "slow-clients": Effect(have_slow_clients, {"response": 1.2}, guard_s=3, counted_s=10),
+    "departures": Effect(have_clients_leave, {"response": 1.2}, guard_s=3, counted_s=1),
 }
 
 

@@ -2,18 +2,18 @@
 
     python -m benchmarks.service.slow_clients PORT CLIENTS
 
-A process of its own, so that it delays nobody's measuring; and frugal: it has no event loop, it goes round its
-sockets at an even pace. `ready` is printed when all are connected. Who is cut off (the service answers 408 when a
+It stands for other machines (see `benchmarks.service.elsewhere`), and is frugal: it has no event loop, it goes round
+its sockets at an even pace. `ready` is printed when all are connected. Who is cut off (the service answers 408 when a
 body does not come) connects anew. Ends when its standard input is closed.
 """
 
 import contextlib
 import select
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
+
+from benchmarks.service.elsewhere import elsewhere, give_way, say_ready
 
 PAUSE_S = 1.0
 """Between two bytes of one client."""
@@ -43,8 +43,7 @@ def is_cut_off(client: socket.socket) -> bool:
 def dribble(port: int, count: int) -> None:
     """Go round the clients until standard input ends."""
     clients = [connect(port) for _ in range(count)]
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
+    say_ready()
     began, turn = time.monotonic(), 0
     while not select.select([sys.stdin], [], [], TICK_S)[0]:
         while turn < (time.monotonic() - began) / PAUSE_S * count:
@@ -59,19 +58,11 @@ def dribble(port: int, count: int) -> None:
                 clients[place] = connect(port)
 
 
-@contextlib.contextmanager
-def slow_clients(port: int, count: int) -> Iterator[None]:
+def slow_clients(port: int, count: int) -> contextlib.AbstractContextManager[None]:
     """Have so many slow clients connected, from a process of their own."""
-    command = [sys.executable, "-m", "benchmarks.service.slow_clients", str(port), str(count)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            assert process.stdout.readline() == b"ready\n"
-            yield
-        finally:
-            process.stdin.close()
+    return elsewhere("benchmarks.service.slow_clients", str(port), str(count))
 
 
 if __name__ == "__main__":
+    give_way()
     dribble(int(sys.argv[1]), int(sys.argv[2]))

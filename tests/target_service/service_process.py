@@ -69,7 +69,7 @@ class Service:
 
     def metric(self, series: str) -> float:
         """The value of one series, as `/metrics` writes it."""
-        text = ask(self.admin_url, "GET", "/metrics").body.decode()
+        text = ask(self.admin_url, "GET", "/metrics", None, {"Cache-Control": "no-cache"}).body.decode()
         values = [line.rsplit(" ", 1)[1] for line in text.splitlines() if line.rsplit(" ", 1)[0] == series]
         assert len(values) == 1, f"{series} is {len(values)} times in:\n{text}"
         return float(values[0])

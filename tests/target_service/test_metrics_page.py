@@ -2,7 +2,7 @@
 
 import asyncio
 import gzip
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from random import Random
 
 import pytest
@@ -24,7 +24,7 @@ from target_service.metrics import (
     Supervision,
     registry_of,
 )
-from target_service.metrics_page import OPENMETRICS, TEXT, MetricsPage, metrics_handler
+from target_service.metrics_page import FRESH_S, OPENMETRICS, TEXT, MetricsPage, PageCache, metrics_handler
 
 
 def block_of(seed: int | None) -> Block:
@@ -133,6 +133,61 @@ def test_a_page_in_pieces_is_of_one_instant_whatever_is_counted_while_it_is_draw
     assert len(rest) > 1
     assert begun + b"".join(rest) == before
     assert page.text() != before
+
+
+def test_who_asks_again_while_a_page_is_fresh_gets_the_same_bytes_and_then_new_ones() -> None:
+    now_s = 100.0
+    page, memory = counted_page()
+    cache = PageCache(page, lambda: now_s)
+
+    def got(*, anew: bool = False) -> bytes:
+        memory[0] += 1
+        return asyncio.run(cache.get(TEXT, in_gzip=False, anew=anew))
+
+    first = got()
+    now_s += FRESH_S - 0.01
+    assert got() == first
+    now_s += 0.02
+    second = got()
+    assert second != first
+    assert got() == second
+    assert got(anew=True) != second
+
+
+def test_a_page_is_kept_for_each_form_it_is_asked_in() -> None:
+    page, memory = counted_page()
+    cache = PageCache(page, lambda: 0.0)
+    plain = asyncio.run(cache.get(TEXT, in_gzip=False))
+    memory[0] += 1
+    packed = asyncio.run(cache.get(TEXT, in_gzip=True))
+    assert gzip.decompress(packed) == page.text(TEXT) != plain
+    assert asyncio.run(cache.get(OPENMETRICS, in_gzip=False)) == page.text(OPENMETRICS)
+
+
+def test_two_who_ask_at_once_share_one_drawing() -> None:
+    page, _ = counted_page()
+    drawn = 0
+
+    class Counted(MetricsPage):
+        def pieces(self, content_type: str = TEXT) -> Iterator[bytes]:
+            nonlocal drawn
+            drawn += 1
+            return page.pieces(content_type)
+
+    cache = PageCache(Counted([block_of(None)], Supervision()), lambda: 0.0)
+
+    async def ask_twice() -> list[bytes]:
+        return await asyncio.gather(*(cache.get(TEXT, in_gzip=False) for _ in range(2)))
+
+    first, second = asyncio.run(ask_twice())
+    assert first == second == page.text(TEXT)
+    assert drawn == 1
+
+
+def counted_page() -> tuple[MetricsPage, "memoryview[float]"]:
+    """A page, and the memory that its numbers are read from."""
+    memory = memoryview(bytearray(BLOCK_SLOTS * 8)).cast("d")
+    return MetricsPage([Block(memory)], Supervision()), memory
 
 
 async def _answered(response: Awaitable[web.StreamResponse]) -> web.StreamResponse:
