@@ -25,6 +25,7 @@ USERS = 256
 WARM_UP_S = 1
 """Connections are made in it; its lag is not counted."""
 MEASURE_S = 4
+START_TIMEOUT_S = 10
 NS_PER_S = 1_000_000_000
 US_PER_MS = 1_000
 
@@ -39,7 +40,10 @@ class OpenTrial:
         self._classes = classes
 
     def lag_p99_ms(self, peak_tps: int) -> float:
-        """The 99th percentile of dispatch lag at a constant `peak_tps`, over `MEASURE_S` after a warm-up."""
+        """The 99th percentile of dispatch lag at a constant `peak_tps`, over `MEASURE_S` after a warm-up.
+
+        Raises `RuntimeError` when the users' `on_start` does not end.
+        """
         loop = OpenLoop(
             transactions=[scenario.transaction for scenario in self._plan.scenarios],
             patience_ns=round(self._plan.patience_s * NS_PER_S),
@@ -51,11 +55,11 @@ class OpenTrial:
             for scenario in range(len(self._classes))
             for _ in range(USERS)
         ]
-        while loop.idle < len(users):  # until each has started, which takes no request
-            gevent.idle()
-        lag = self._play(loop, peak_tps)
-        gevent.killall(users)
-        return lag.quantile(0.99) / US_PER_MS
+        try:
+            _wait_until_idle(loop, len(users))
+            return self._play(loop, peak_tps).quantile(0.99) / US_PER_MS
+        finally:
+            gevent.killall(users)
 
     def _play(self, loop: OpenLoop, peak_tps: int) -> Histogram:
         duration_s = WARM_UP_S + MEASURE_S
@@ -82,9 +86,17 @@ class OpenTrial:
     def _serve(self, loop: OpenLoop, scenario: int) -> None:
         user: Any = self._classes[scenario](self._environment)
         user.on_start()
+        client: Any = getattr(user, "client", None)
         while True:
             arrival = loop.take(scenario)
-            if hasattr(user.client, "intended_ns"):
-                user.client.intended_ns = arrival.intended_ns
+            if hasattr(client, "intended_ns"):
+                client.intended_ns = arrival.intended_ns
             choice(user.tasks)(user)  # noqa: S311 - as Locust itself chooses
             loop.finish(arrival, failed=False)
+
+
+def _wait_until_idle(loop: OpenLoop, users: int) -> None:
+    """Wait until all users have started. Raises `RuntimeError` if they do not."""
+    with gevent.Timeout(START_TIMEOUT_S, RuntimeError(f"{users} users did not start in {START_TIMEOUT_S} s")):
+        while loop.idle < users:
+            gevent.sleep(0.01)
