@@ -33,7 +33,10 @@ class Trial(Struct, frozen=True):
 
 
 class Sizing(Struct, frozen=True):
-    """What a probe found: transactions a second in a closed loop, and its trials, of which the last one decides."""
+    """What a probe found: transactions a second in a closed loop, and its trials, of which the last one decides.
+
+    There is no trial, and no peak, where nothing was completed in the closed loop.
+    """
 
     full_speed_tps: float
     trials: list[Trial]
@@ -45,6 +48,8 @@ class Sizing(Struct, frozen=True):
 
     def in_words(self) -> str:
         """What was found, for whoever waits for the run to start."""
+        if not self.trials:
+            return "Nothing was completed at full speed in a closed loop: the plan keeps its own peak."
         peak, share = f"{self.peak_tps:,}", self.peak_tps / self.full_speed_tps
         said = [f"At full speed {self.full_speed_tps:,.0f} TPS in a closed loop"]
         late = [trial for trial in self.trials if not trial.on_time]
@@ -59,12 +64,12 @@ class Sizing(Struct, frozen=True):
 
 
 def find_peak(full_speed_tps: float, lag_p99_ms: Callable[[int], float]) -> Sizing:
-    """Try shares of `full_speed_tps` (above 0) until the generator keeps time, `TRIALS` at most.
+    """Try shares of `full_speed_tps` until the generator keeps time, `TRIALS` at most.
 
     `lag_p99_ms` plays a peak and tells the 99th percentile of its dispatch lag.
     """
     trials: list[Trial] = []
-    for number in range(TRIALS):
+    for number in range(TRIALS if full_speed_tps else 0):
         peak_tps = max(1, round(full_speed_tps * FRACTION * LOWER**number))
         trials.append(Trial(peak_tps, lag_p99_ms(peak_tps)))
         if trials[-1].on_time:

@@ -26,7 +26,7 @@ def sized(session: Session, host: str) -> list[str]:
     if sizing is None:  # interrupted
         return []
     say(sizing.in_words(), soft_wrap=True)
-    return ["--peak-tps", str(sizing.peak_tps)]
+    return ["--peak-tps", str(sizing.peak_tps)] if sizing.trials else []
 
 
 def _probe_service(session: Session, plan: Plan) -> Sizing | None:

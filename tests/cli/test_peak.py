@@ -35,6 +35,14 @@ def test_a_machine_late_at_every_peak_is_told_what_to_expect() -> None:
     )
 
 
+def test_a_target_that_completed_nothing_is_not_tried_and_leaves_the_plan_its_peak() -> None:
+    sizing = find_peak(0.0, lambda _peak: pytest.fail("it was tried"))
+    assert sizing == Sizing(0.0, [])
+    assert sizing.in_words() == (
+        "Nothing was completed at full speed in a closed loop: the plan keeps its own peak."
+    )
+
+
 @given(st.floats(0.1, 1e6), lags_ms)
 def test_the_peak_is_the_highest_one_tried_on_time_or_the_lowest_there_is(
     full_speed_tps: float, lags: list[float]
