@@ -26,4 +26,6 @@ def tick(clock: Clock, change: Tick) -> Clock | None:
     """The clock after a look; None if somebody else keeps it."""
     if clock.now_ms != change.seen_ms:
         return None
-    return Clock(clock.now_ms + min(change.elapsed_ms, clock.step_ms), change.step_ms)
+    added_ms = min(change.elapsed_ms, clock.step_ms)
+    # Who sees the same time twice must find the same step, or two keepers could add the same stretch.
+    return Clock(clock.now_ms + added_ms, change.step_ms) if added_ms > 0 else clock

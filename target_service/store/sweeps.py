@@ -50,23 +50,26 @@ def _due(change: CancelUnpaid | ExpireKeys) -> tuple[_Due, _Due]:
 
 
 async def _find(session: Session, orders: str, condition: str, due: _Due, lock: str) -> Rows:
-    """Order number, run and lines of what is due, the oldest; ends with a whole checkout."""
-    # The plus keeps the planner from walking the numbers instead of the index.
-    where = f"{condition} AND stored_ms BETWEEN $1 AND $2 AND +order_id < $3"
-    last = await session.fetch(
-        f"SELECT stored_ms, order_id FROM {orders} WHERE {where} ORDER BY stored_ms, order_id LIMIT 1 OFFSET $4",
-        *due[:3],
-        due.limit - 1,
+    """Number, run, lines and time of orders that are due, the oldest; ends with a whole checkout."""
+    columns = "order_id, run_id, lines, stored_ms"
+    rows = await session.fetch_many(
+        columns,
+        # The plus keeps the planner from walking the numbers instead of the index.
+        f"FROM {orders} WHERE {condition} AND stored_ms BETWEEN $1 AND $2 AND +order_id < $3"
+        f" ORDER BY stored_ms, order_id LIMIT $4{lock}",
+        *due,
     )
-    to_ms, up_to = (last[0][0], last[0][1] | MOST_AT_ONCE - 1) if last else (due.to_ms, _ALL)
-    return await session.fetch_many(
-        "order_id, run_id, lines",
-        f"FROM {orders} WHERE {where} AND (stored_ms < $2 OR +order_id <= $4) ORDER BY order_id{lock}",
-        due.from_ms,
-        to_ms,
-        due.below,
-        up_to,
+    if len(rows) < due.limit:
+        return rows
+    number, _, _, stored_ms = rows[-1]
+    others = await session.fetch_many(
+        columns,
+        f"FROM {orders} WHERE {condition} AND stored_ms = $1 AND order_id > $2 AND order_id <= $3{lock}",
+        stored_ms,
+        number,
+        number | MOST_AT_ONCE - 1,
     )
+    return [*rows, *others]
 
 
 async def _cancel_unpaid(session: Session, cancel: CancelUnpaid) -> int:
@@ -89,11 +92,14 @@ async def _expire_keys(session: Session, expire: ExpireKeys) -> int:
     expired = 0
     for tables in (LIVE_TABLES, SHADOW_TABLES):
         for due in _due(expire):
-            rows = await _find(session, tables.orders, KEYED, due, session.locked)
+            rows = await _find(session, tables.orders, KEYED, due, "")
             if rows:
+                numbers = session.numbers(sorted(row[0] for row in rows))
+                if session.locked:
+                    them = f"{tables.orders} WHERE order_id {session.among(1)}"
+                    await session.fetch(f"SELECT 1 FROM {them} ORDER BY order_id{session.locked}", numbers)
                 expired += await session.execute(
-                    f"UPDATE {tables.orders} SET key_live = 0 WHERE order_id {session.among(1)}",
-                    session.numbers([row[0] for row in rows]),
+                    f"UPDATE {tables.orders} SET key_live = 0 WHERE order_id {session.among(1)}", numbers
                 )
         expired += await session.execute(
             f"DELETE FROM {tables.parcel_keys} WHERE (run_id, idempotency_key) IN"
@@ -105,9 +111,9 @@ async def _expire_keys(session: Session, expire: ExpireKeys) -> int:
 
 
 def units_of(rows: Iterable[Sequence[Any]]) -> dict[tuple[str, int], int]:
-    """Units by run and product, of rows (order number, run id, lines)."""
+    """Units by run and product, of rows that begin with order number, run id and lines."""
     units: dict[tuple[str, int], int] = {}
-    for _, run_id, lines in rows:
+    for _, run_id, lines, *_ in rows:
         for sku_no, quantity, _ in msgspec.json.decode(lines):
             units[run_id, sku_no] = units.get((run_id, sku_no), 0) + quantity
     return units
@@ -127,7 +133,7 @@ async def _purge(session: Session, purge: PurgeRun) -> Purged:
             f"DELETE FROM {tables.orders} WHERE order_id {session.among(1)}",
             session.numbers([row[0] for row in rows]),
         )
-        await session.put_back(tables.stock, units_of(row[:3] for row in rows if row[3] != CANCELLED))
+        await session.put_back(tables.stock, units_of(row for row in rows if row[3] != CANCELLED))
     if len(rows) == purge.limit:
         return Purged(len(rows), has_more=True)
     for table, key in ((tables.parcels, "parcel_id"), (tables.parcel_keys, "idempotency_key")):

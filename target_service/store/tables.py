@@ -32,7 +32,7 @@ def sweeping_schema(big: str, table_end: str = "") -> tuple[str, ...]:
     """The migration that gives orders their time and parcels their keys; `big` is the store's 64-bit integer."""
     statements = [
         f"CREATE TABLE clock (now_ms {big} NOT NULL, step_ms {big} NOT NULL)",
-        "INSERT INTO clock (now_ms, step_ms) VALUES (1, 0)",
+        "INSERT INTO clock (now_ms, step_ms) VALUES (1, 1)",
         f"ALTER TABLE writers ADD COLUMN proofs {big} NOT NULL DEFAULT 0",
     ]
     for tables in (LIVE_TABLES, SHADOW_TABLES):

@@ -169,7 +169,7 @@ def test_an_expired_key_can_be_used_again(make: StoreFactory) -> None:
     async def scenario() -> tuple[Receipt, int, int]:
         async with opened(make()) as store:
             await store.write(first)
-            none_yet = await store.write(ExpireKeys(1, LATER))
+            none_yet = await store.write(ExpireKeys(2, LATER))
             expired = await store.write(ExpireKeys(LATER, 0))
             return await store.write(second), none_yet, expired
 
