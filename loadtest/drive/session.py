@@ -11,7 +11,7 @@ belongs to is counted as cancelled.
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from http.cookiejar import CookieJar
@@ -24,12 +24,13 @@ from locust.user import User
 from loadtest.drive.bodies import encode_body
 from loadtest.drive.connection import Connection, ConnectionSettings
 from loadtest.drive.cookies import store_cookies, with_cookies
+from loadtest.drive.default_headers import DefaultHeaders
 from loadtest.drive.errors import RedirectError
 from loadtest.drive.heads import NO_BODY, Heads
 from loadtest.drive.http1 import final_head
 from loadtest.drive.pool import Pool
 from loadtest.drive.recorder import Recorder
-from loadtest.drive.redirects import REDIRECTS, redirected_call
+from loadtest.drive.redirects import REDIRECTS, redirected_call, without_description
 from loadtest.drive.response import Call, Response, outcome_error
 from loadtest.drive.streamed_response import StreamedResponse, response_type
 from loadtest.drive.streams import EventParser, ServerSentEvent, iter_lines
@@ -40,16 +41,25 @@ from loadtest.records import FIRST_EVENT, NEXT_EVENT, Outcome
 # The statuses FastHttpUser takes for success; a redirect that is not followed is among them.
 _GOOD_STATUSES = frozenset([200, 201, 202, 203, 204, 205, 206, 207, 208, 226, 301, 302, 303, 304, 307, 308])
 _PLAIN_SUCCESSES = frozenset(status for status in _GOOD_STATUSES if status < 300)
+USER_AGENT = "singlesday"
 _ANNOUNCE_EMPTY_BODY = frozenset(["POST", "PUT", "PATCH"])  # RFC 9110, section 8.6
 _SAFE_TO_REPEAT = frozenset(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"])  # RFC 9110, section 9.2.2
 _SMALL_BYTES = 4096  # up to here, searching head and body costs less than cutting the head off
 _careful_header = re.compile(rb"\n(?:set-cookie|content-encoding):", re.IGNORECASE).search
 _RARER = frozenset(["files", "max_redirects", "max_retries", "params"])
+_MEANT = {
+    "timeout": "the user's network_timeout, connection_timeout or total_timeout",
+    "verify": "the user's insecure",
+    "cert": "the user's ssl_context_factory",
+    "proxies": "the user's proxy_host and proxy_port",
+    "cookies": "client.cookiejar, or headers=",
+}
+"""What scripts mean by arguments of `requests`."""
 # tuple.__new__ takes half the time of the classes' own __new__, which is Python.
 _new_outcome: Callable[[tuple[Any, ...]], Outcome] = partial(tuple.__new__, Outcome)
 _new_call: Callable[[tuple[Any, ...]], Call] = partial(tuple.__new__, Call)
 
-Routes = MutableMapping[Origin, tuple[Pool, Heads]]
+Pools = MutableMapping[Origin, Pool]
 
 
 class SessionSettings(NamedTuple):
@@ -71,10 +81,15 @@ class SessionSettings(NamedTuple):
 class Session:
     """An HTTP client with the interface of Locust's `FastHttpSession`: the `client` of a `FastHttpUser`.
 
-    `routes` may be shared by sessions that are to share connections; `now_ns` is the run clock.
+    `pools` may be shared by sessions that are to share connections; `now_ns` is the run clock. What scripts
+    set of a session or its agent (`client.client`) in Locust counts here too.
     """
 
-    _owns_routes = False
+    redirect_response_codes: Container[int] = REDIRECTS
+    """The statuses that are followed, if a redirect says where to."""
+    _valid_response_codes: Collection[int] = _GOOD_STATUSES
+    _plain_successes: Container[int] = _PLAIN_SUCCESSES
+    _owns_pools = False
 
     def __init__(  # noqa: PLR0917 - all but the first two are nearly always left out
         self,
@@ -82,7 +97,7 @@ class Session:
         recorder: Recorder,
         user: User | None = None,
         settings: SessionSettings = SessionSettings(),  # noqa: B008 - immutable
-        routes: Routes | None = None,
+        pools: Pools | None = None,
         now_ns: Callable[[], int] = monotonic_ns,
     ) -> None:
         self.user = user
@@ -93,21 +108,29 @@ class Session:
         self.let_others_run = False
         """Whether a request has waited since somebody set this to False, so that other greenlets ran."""
         self.auth_header: str | None = None
-        self._base = base_url(base)
-        self._remembered = self._base.remembered
+        self.base_url = base
         self._recorder = recorder
         self._settings = settings
         self._now_ns = now_ns
-        self._owns_routes = routes is None
-        self._routes = {} if routes is None else routes
+        self.max_redirects = settings.max_redirects
+        self.max_retries = settings.max_retries
+        self._owns_pools = pools is None
+        self._pools: Pools = {} if pools is None else pools
+        self._routes: dict[Origin, tuple[Pool, Heads]] = {}
+        self._default_headers: DefaultHeaders | None = None
         self._cookies: CookieJar | None = None
-        if self._base.username and self._base.password:
-            self.auth_header = basic_auth(self._base.username, self._base.password)
 
     @property
     def base_url(self) -> str:
-        """What relative URLs are relative to, without credentials."""
+        """What relative URLs are relative to, without credentials. Those of a new one take effect."""
         return self._base.url
+
+    @base_url.setter
+    def base_url(self, url: str | None) -> None:
+        self._base = base_url(url)
+        self._remembered = self._base.remembered
+        if self._base.username and self._base.password:
+            self.auth_header = basic_auth(self._base.username, self._base.password)
 
     @property
     def cookiejar(self) -> CookieJar:
@@ -115,6 +138,33 @@ class Session:
         if self._cookies is None:
             self._cookies = CookieJar()
         return self._cookies
+
+    @cookiejar.setter
+    def cookiejar(self, jar: CookieJar) -> None:
+        self._cookies = jar
+
+    @property
+    def default_headers(self) -> DefaultHeaders:
+        """The headers sent with every request that does not bring its own; a script may change them."""
+        if self._default_headers is None:
+            given = {"User-Agent": USER_AGENT, **dict(self._settings.default_headers)}
+            self._default_headers = DefaultHeaders(given, self._routes.clear)
+        return self._default_headers
+
+    @default_headers.setter
+    def default_headers(self, headers: Mapping[str, str]) -> None:
+        self._default_headers = DefaultHeaders(headers, self._routes.clear)
+        self._routes.clear()
+
+    @property
+    def valid_response_codes(self) -> Collection[int]:
+        """The statuses that are a success."""
+        return self._valid_response_codes
+
+    @valid_response_codes.setter
+    def valid_response_codes(self, codes: Collection[int]) -> None:
+        self._valid_response_codes = codes
+        self._plain_successes = _PLAIN_SUCCESSES.intersection(codes)
 
     @contextmanager
     def rename_request(self, name: str) -> Iterator[None]:
@@ -157,8 +207,10 @@ class Session:
             body, body_headers = b"", NO_BODY
         else:
             if not _RARER.issuperset(rarer):
-                raise TypeError(f"request() takes no {', '.join(sorted(rarer.keys() - _RARER))}")
+                raise TypeError(_not_taken(method, rarer))
             body, body_headers = encode_body(data, json, rarer.get("files"))
+            if rarer.get("files"):
+                headers = without_description(headers)  # only the form knows its boundary
             if rarer.get("params") is not None:
                 target = target_of(target.url, rarer["params"])
         if auth is not None or self.auth_header is not None or self._cookies is not None:
@@ -251,12 +303,12 @@ class Session:
 
     def close(self) -> None:
         """Close all idle connections."""
-        for pool, _ in self._routes.values():
+        for pool in self._pools.values():
             pool.close()
 
     def __del__(self) -> None:
         # The event loop holds on to open connections, so a user that is gone has to let go of his own.
-        if self._owns_routes:
+        if self._owns_pools:
             self.close()
 
     @property
@@ -288,7 +340,7 @@ class Session:
                     return failed
                 if connection is None or not connection.found_dead:
                     failures += 1
-                    if failures > (self._settings.max_retries if most_retries is None else most_retries):
+                    if failures > (self.max_retries if most_retries is None else most_retries):
                         return failed
             else:
                 self.let_others_run = True
@@ -297,7 +349,7 @@ class Session:
                 response = kind(
                     call, sent, reader.status, raw, reader.take_body(), connection.sent_ns, self._now_ns()
                 )
-                if reader.status not in _PLAIN_SUCCESSES or _careful_header(
+                if reader.status not in self._plain_successes or _careful_header(
                     raw if len(raw) < _SMALL_BYTES else reader.head
                 ):
                     response.needs_care = True
@@ -319,18 +371,20 @@ class Session:
         first = response
         history: list[Response] = []
         if most_redirects is None:
-            most_redirects = self._settings.max_redirects
+            most_redirects = self.max_redirects
         while (headers := response.headers) is not None:
             if "set-cookie" in headers:
                 store_cookies(self.cookiejar, headers, response.url)
             location = headers.get("location")
-            if response.status_code not in REDIRECTS or not isinstance(location, str) or not most_redirects:
+            if not most_redirects or response.status_code not in self.redirect_response_codes:
+                break
+            if not isinstance(location, str):
                 break
             history.append(response)
             response = self._follow(response, location, len(history) > most_redirects)
         response.history = history
         response.sent_ns = first.sent_ns
-        _judge(response)
+        _judge(response, self._valid_response_codes)
         return response
 
     def _follow(self, response: Response, location: str, too_many: bool) -> Response:
@@ -347,8 +401,21 @@ class Session:
 
     def _route_to(self, origin: Origin) -> tuple[Pool, Heads]:
         """The pool and the prepared heads for an origin this session has not been to."""
+        pool = self._pools.get(origin)
+        if pool is None:
+            pool = self._pools[origin] = self._pool_for(origin)
+        own = self._default_headers
+        defaults = self._settings.default_headers if own is None else tuple(own.items())
+        # A proxy is told the whole URL, unless it only passes TLS through.
+        target_prefix = (
+            f"http://{origin.authority}" if self._settings.proxy and origin.scheme == "http" else ""
+        )
+        route = self._routes[origin] = (pool, _heads(origin.authority, defaults, target_prefix, own is None))
+        return route
+
+    def _pool_for(self, origin: Origin) -> Pool:
         settings = self._settings
-        pool = Pool(
+        return Pool(
             origin,
             ConnectionSettings(
                 settings.connection_timeout, settings.network_timeout, settings.total_timeout, self._now_ns
@@ -357,11 +424,6 @@ class Session:
             tls_client(settings.insecure, settings.ssl_context_factory) if origin.scheme == "https" else None,
             settings.proxy,
         )
-        # A proxy is told the whole URL, unless it only passes TLS through.
-        target_prefix = f"http://{origin.authority}" if settings.proxy and origin.scheme == "http" else ""
-        heads = _heads(origin.authority, settings.default_headers, target_prefix)
-        route = self._routes[origin] = (pool, heads)
-        return route
 
     def _dressed(
         self, headers: Mapping[str, str] | None, auth: tuple[str | bytes, str | bytes] | None, url: str
@@ -382,7 +444,15 @@ def basic_auth(user: str | bytes, password: str | bytes) -> str:
     return "Basic " + b64encode(b":".join(pair)).decode("ascii")
 
 
-def _judge(response: Response) -> None:
+def _not_taken(method: str, arguments: Mapping[str, Any]) -> str:
+    """Why an argument that FastHttpUser would quietly send to the target is refused."""
+    name = min(arguments.keys() - _RARER)
+    place = "a form field" if method.upper() == "POST" else "a query parameter"
+    instead = _MEANT.get(name) or ("data=" if method.upper() == "POST" else "params=")
+    return f"request() takes no {name}=, which locust.FastHttpUser sends as {place}; use {instead}"
+
+
+def _judge(response: Response, valid: Container[int]) -> None:
     """Undo the content coding, and note what makes the response a failure."""
     if response.error is None and response.content_coding and not response.streamed:
         try:
@@ -390,7 +460,7 @@ def _judge(response: Response) -> None:
         except OSError as error:
             response.error = error
             response.length = 0
-    if response.error is None and response.status_code not in _GOOD_STATUSES:
+    if response.error is None and response.status_code not in valid:
         response.error = LocustBadStatusCode(response.url, code=response.status_code)
 
 
@@ -400,9 +470,16 @@ def _may_repeat(failed: Response) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _heads(authority: str, default_headers: tuple[tuple[str, str], ...], target_prefix: str) -> Heads:
-    """The heads shared by all sessions that send the same headers to the same place."""
-    prepared = {"Host": authority, "User-Agent": "singlesday", "Accept-Encoding": "gzip, deflate, br"}
+def _heads(
+    authority: str, default_headers: tuple[tuple[str, str], ...], target_prefix: str, introduced: bool
+) -> Heads:
+    """The heads shared by all sessions that send the same headers to the same place.
+
+    `introduced` adds a User-Agent where there is none.
+    """
+    prepared = {"Host": authority, "Accept-Encoding": "gzip, deflate, br"}
+    if introduced:
+        prepared["User-Agent"] = USER_AGENT
     given = {name.lower() for name, _ in default_headers}
     defaults = {name: value for name, value in prepared.items() if name.lower() not in given}
     return Heads(defaults | dict(default_headers), target_prefix)
