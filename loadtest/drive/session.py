@@ -16,8 +16,9 @@ from contextlib import contextmanager
 from functools import lru_cache, partial
 from http.cookiejar import CookieJar
 from time import monotonic_ns
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
+from gevent import sleep
 from locust.contrib.fasthttp import LocustBadStatusCode
 from locust.user import User
 
@@ -87,6 +88,8 @@ class Session:
 
     redirect_response_codes: Container[int] = REDIRECTS
     """The statuses that are followed, if a redirect says where to."""
+    retry_delay: float = 0.0
+    """Seconds to wait before each of `max_retries`."""
     _valid_response_codes: Collection[int] = _GOOD_STATUSES
     _plain_successes: Container[int] = _PLAIN_SUCCESSES
     _owns_pools = False
@@ -306,6 +309,12 @@ class Session:
         for pool in self._pools.values():
             pool.close()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
     def __del__(self) -> None:
         # The event loop holds on to open connections, so a user that is gone has to let go of his own.
         if self._owns_pools:
@@ -342,6 +351,7 @@ class Session:
                     failures += 1
                     if failures > (self.max_retries if most_retries is None else most_retries):
                         return failed
+                    sleep(self.retry_delay)
             else:
                 self.let_others_run = True
                 reader = connection.reader
@@ -449,7 +459,7 @@ def _not_taken(method: str, arguments: Mapping[str, Any]) -> str:
     name = min(arguments.keys() - _RARER)
     place = "a form field" if method.upper() == "POST" else "a query parameter"
     instead = _MEANT.get(name) or ("data=" if method.upper() == "POST" else "params=")
-    return f"request() takes no {name}=, which locust.FastHttpUser sends as {place}; use {instead}"
+    return f"request() takes no {name}=, for locust.FastHttpUser sends it as {place}; use {instead}"
 
 
 def _judge(response: Response, valid: Container[int]) -> None:
