@@ -11,10 +11,11 @@ from locust.env import Environment
 from locust.exception import StopTest
 from locust.user.users import RestMixin, User
 
+from loadtest.drive.agent import Pools, SessionSettings
 from loadtest.drive.recorder import recorder_for
 from loadtest.drive.response import CaughtResponse
 from loadtest.drive.run_context import run_context
-from loadtest.drive.session import Pools, Session, SessionSettings
+from loadtest.drive.session import Session
 from loadtest.drive.tls import ContextFactory
 from loadtest.drive.tracing import TracedSession
 
