@@ -32,8 +32,9 @@ MAY_IMPORT = {
     "run_info": {"plan", "measure", "judge"},
     "stored_books": {"judge"},
     "run_audit": {"measure", "judge", "stored_books"},
-    "plugin": WIRED,
-    "cli": WIRED | {"plugin"},
+    "configuration": WIRED - {"run_info", "run_audit"},
+    "plugin": WIRED | {"configuration"},
+    "cli": WIRED | {"configuration", "plugin"},
     "locustfile": {"plugin", "scenarios"},
 }
 """What a part of `loadtest` may import from other parts, besides what everything may."""

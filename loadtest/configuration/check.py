@@ -1,0 +1,199 @@
+"""The one check of a configuration, which every door makes before any traffic.
+
+Whatever can be known to be wrong is said here, as a `ConfigError` that names the value. What the plan's classes are
+can only be told by importing them; a door that must not import Locust gives `inspect` a process to do it in.
+"""
+
+import os
+import shutil
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from msgspec.structs import replace
+
+from loadtest.configuration.allowed_hosts import host_of
+from loadtest.configuration.config_error import OF_PARTS, ConfigError, explained_by
+from loadtest.configuration.run_config import RunConfig
+from loadtest.drive.preflight import check_target
+from loadtest.drive.targets import AllowedTargets
+from loadtest.judge.abort import AbortCondition, unless
+from loadtest.judge.slo import judgeable
+from loadtest.judge.slo_syntax import Slo, parse
+from loadtest.judge.slo_syntax import check as check_objective
+from loadtest.measure.ledger import GROWTH_BYTES
+from loadtest.plan.plan_file import Plan
+from loadtest.plan.target_rate import check_target_rate
+from loadtest.publish.remote_write import WriteRequests
+from loadtest.publish.remote_writer import Receiver
+from loadtest.stored_books import check_store
+
+ARTEFACTS_BYTES = 8 << 20
+"""Ample for result.json, its partial successor, the report and the logs of a run of hours."""
+
+Inspect = Callable[[RunConfig], dict[str, str]]
+"""Imports the plan's classes and tells their own hosts, by scenario. Raises `ConfigError`."""
+
+
+def inspect_here(config: RunConfig) -> dict[str, str]:
+    """Import the plan's classes into this process, which has Locust in it already."""
+    from loadtest.configuration.scenario_classes import check_scenarios  # noqa: PLC0415 - it imports Locust
+
+    return check_scenarios(config)
+
+
+def check(config: RunConfig, inspect: Inspect = inspect_here) -> RunConfig:
+    """The configuration, complete with the hosts that the plan's classes name. Raises `ConfigError`."""
+    objectives_of(config)
+    abort_conditions_of(config.plan)
+    config = _with_host_names(config)
+    config = config.but(hosts=inspect(config))
+    _check_addresses(config)
+    _check_books(config)
+    _check_publishing(config)
+    check_out(config)
+    return config
+
+
+def objectives_of(config: RunConfig) -> list[Slo]:
+    """What the run is judged by: of the plan's own only what its length allows. Raises `ConfigError`."""
+    phases = {phase.name for phase in config.plan.profile().phases}
+    try:
+        objectives = [parse(expr) for expr in config.plan.slos]
+        for slo in objectives:
+            check_objective(slo, (), phases)
+    except OF_PARTS as error:
+        raise explained_by(error, "plan", f"{config.plan_file or config.plan.name}: slo: ") from error
+    asked = []
+    for expr in config.objectives:
+        try:
+            asked.append(parse(expr))
+            check_objective(asked[-1], (), phases)
+        except OF_PARTS as error:
+            raise explained_by(error, "objectives", f"{config.named('objectives')}: ") from error
+    return judgeable(objectives, config.plan.duration_s) + asked
+
+
+def abort_conditions_of(plan: Plan) -> list[AbortCondition]:
+    """What ends the run before its time. Raises `ConfigError`."""
+    try:
+        return [unless(expr, plan.abort.after_s) for expr in plan.abort.unless]
+    except OF_PARTS as error:
+        raise explained_by(error, "plan", f"plan {plan.name}: abort.unless: ") from error
+
+
+def _with_host_names(config: RunConfig) -> RunConfig:
+    """The same, with hosts listed by name alone, however they were written."""
+
+    def named(field: str, where: str, listed: str) -> str:
+        try:
+            return host_of(listed)
+        except ValueError as error:
+            raise ConfigError(field, f"{where}: {error}", value=listed) from None
+
+    hosts = [named("allow_hosts", config.named("allow_hosts"), host) for host in config.allow_hosts]
+    targets = {
+        named("plan", f"{config.plan_name}: [targets]", host): rate
+        for host, rate in config.plan.targets.items()
+    }
+    return config.but(allow_hosts=hosts, plan=replace(config.plan, targets=targets))
+
+
+def _check_addresses(config: RunConfig) -> None:
+    if config.targets and config.store is not None:
+        raise ConfigError(
+            "store",
+            f"{config.named('store')}: is the order service's; it cannot be given together with "
+            f"{config.named('targets')}",
+        )
+    allowed = [*config.allowed, *AllowedTargets.from_environment().listed]
+    for address in config.addresses:
+        try:
+            check_target(address, allowed)
+            check_target_rate(config.plan, address)
+        except OF_PARTS as error:
+            raise explained_by(error, "targets", f"{config.named('targets')}: ") from error
+        if config.auto_peak:
+            _check_may_probe(config, address)
+    if config.service_metrics is not None:
+        _check_service_metrics(config, allowed)
+
+
+def _check_service_metrics(config: RunConfig, allowed: list[str]) -> None:
+    if config.needs_service:
+        raise ConfigError(
+            "service_metrics",
+            f"{config.named('service_metrics')}: belongs to a {config.named('targets')}; the order service has "
+            "its own",
+        )
+    try:
+        check_target(config.service_metrics, allowed)
+    except OF_PARTS as error:
+        raise explained_by(error, "service_metrics", f"{config.named('service_metrics')}: ") from error
+
+
+def _check_may_probe(config: RunConfig, url: str) -> None:
+    """A host whose owner agreed to a rate is not probed, since a probe sends as fast as it can."""
+    host = urlsplit(url).hostname or url
+    if (agreed := config.allowed.get(host, float("inf"))) != float("inf"):
+        raise ConfigError(
+            "auto_peak",
+            f"--peak-tps auto: would probe {host} at full speed, and at most {agreed:,.0f} requests a second "
+            "are allowed there; give a number",
+        )
+
+
+def _check_books(config: RunConfig) -> None:
+    if config.audit_store:
+        try:
+            check_store(config.audit_store)
+        except OF_PARTS as error:
+            raise explained_by(error, "audit_store") from error
+
+
+def _check_publishing(config: RunConfig) -> None:
+    if config.remote_write:
+        try:
+            Receiver.of(config.remote_write, os.environ)
+            WriteRequests()
+        except OF_PARTS as error:
+            raise explained_by(error, "remote_write", f"{config.named('remote_write')}: ") from error
+
+
+def check_out(config: RunConfig) -> None:
+    """Raise `ConfigError` unless a run's books fit where run folders are made, and can be written there."""
+    field = "folder" if config.folder is not None else "out"
+    out = Path(config.folder).parent if config.folder is not None else Path(config.out)
+    named = f"{config.named('out' if config.conducted else field)} {out}"
+    place = out.absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise ConfigError(field, f"{named}: expected a folder, and {place} is a file", value=str(out))
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise ConfigError(
+            field, f"{named}: expected a folder that can be written, and {place} cannot", value=str(out)
+        )
+    free, wanted = shutil.disk_usage(place).free, ARTEFACTS_BYTES + config.workers * GROWTH_BYTES
+    if free < wanted:
+        raise ConfigError(
+            field,
+            f"{named}: expected at least {wanted >> 20} MiB free for a run's books and artefacts, "
+            f"got {free / (1 << 20):.1f} MiB",
+            value=str(out),
+        )
+
+
+def check_port_free(port: int, flag: str) -> None:
+    """Raise `ConfigError` unless `port` of loopback can be bound now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OverflowError:
+            raise ConfigError(flag, f"{flag} {port}: expected a port, 0 to 65535", value=str(port)) from None
+        except OSError as error:
+            raise ConfigError(
+                flag, f"{flag} {port}: the port is in use ({error.strerror})", value=str(port)
+            ) from error

@@ -1,0 +1,47 @@
+"""The one error of a configuration: which value cannot be used, and what was expected in its place."""
+
+import re
+
+from loadtest.drive.errors import HostNotAllowed
+from loadtest.drive.preflight import UnreachableError
+from loadtest.fleet.checkpoint import CheckpointError
+from loadtest.judge.slo_syntax import SloError
+from loadtest.plan.plan_error import PlanError
+from loadtest.publish.remote_write import MissingExtraError
+from loadtest.publish.remote_writer import BadReceiverError
+from loadtest.stored_books import StoreError
+
+OF_PARTS = (
+    PlanError,
+    SloError,
+    HostNotAllowed,
+    UnreachableError,
+    CheckpointError,
+    StoreError,
+    BadReceiverError,
+    MissingExtraError,
+)
+"""What the parts of the harness raise for what they cannot use; `explained_by` makes a `ConfigError` of each."""
+_NEAREST = re.compile(r"\(did you mean (.*?)\?\)")
+
+
+class ConfigError(ValueError):
+    """A value that no run can have; its text is a sentence that names where the value stands.
+
+    `field` is the name in `RunConfig`, `nearest` the valid name most like `value`, where there is one.
+    """
+
+    def __init__(
+        self, field: str, said: str, *, value: object = "", expected: str = "", nearest: str = ""
+    ) -> None:
+        super().__init__(said)
+        self.field = field
+        self.value = str(value)
+        self.expected = expected or said.partition("expected ")[2].partition(", got")[0]
+        found = _NEAREST.search(said)
+        self.nearest = nearest or (found[1] if found else "")
+
+
+def explained_by(error: Exception, field: str, prefix: str = "") -> ConfigError:
+    """What a part of the harness said of `field`, as the one error."""
+    return ConfigError(field, f"{prefix}{error}")
