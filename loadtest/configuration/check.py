@@ -101,6 +101,12 @@ def _with_host_names(config: RunConfig) -> RunConfig:
 
 
 def _check_addresses(config: RunConfig) -> None:
+    if config.needs_service and not config.conducted:
+        raise ConfigError(
+            "targets",
+            f"{config.named('targets')}: expected the address of the service, for example http://127.0.0.1:8080",
+        )
+    _check_every_class_has_a_host(config)
     if config.targets and config.store is not None:
         raise ConfigError(
             "store",
@@ -118,6 +124,16 @@ def _check_addresses(config: RunConfig) -> None:
             _check_may_probe(config, address)
     if config.service_metrics is not None:
         _check_service_metrics(config, allowed)
+
+
+def _check_every_class_has_a_host(config: RunConfig) -> None:
+    without = [scenario.user for scenario in config.plan.scenarios if scenario.user not in config.hosts]
+    if config.hosts and without and not config.targets:
+        raise ConfigError(
+            "targets",
+            f"{config.named('targets')}: expected an address, or a host in every class of the plan: "
+            f"{', '.join(without)} has none, {', '.join(config.hosts)} has",
+        )
 
 
 def _check_service_metrics(config: RunConfig, allowed: list[str]) -> None:

@@ -38,6 +38,14 @@ class Source(Struct, frozen=True):
     name: str
 
 
+class ServiceAddress(Struct, frozen=True):
+    """Where the order service answers that was started for a run."""
+
+    url: str
+    metrics_url: str
+    """Its own Prometheus page."""
+
+
 class RunConfig(Struct, frozen=True, kw_only=True):
     """One run, as it was asked for."""
 
@@ -60,6 +68,8 @@ class RunConfig(Struct, frozen=True, kw_only=True):
     hosts: dict[str, str] = {}
     """The class's own host of each scenario that has one; they count where `targets` is empty."""
     allow_hosts: list[str] = []
+    service: ServiceAddress | None = None
+    """The order service, once it has been started to be the target."""
     store: str | None = None
     """Of the order service, where one is started; None for `orders.db` in the folder."""
     audit_store: str | None = None
@@ -99,17 +109,23 @@ class RunConfig(Struct, frozen=True, kw_only=True):
     @property
     def addresses(self) -> list[str]:
         """Every address that the run's connections go to."""
-        return self.targets or list(dict.fromkeys(self.hosts.values()))
+        started = [self.service.url] if self.service is not None else []
+        return self.targets or started or list(dict.fromkeys(self.hosts.values()))
 
     @property
     def host(self) -> str | None:
         """The address that every class is to load instead of its own."""
-        return self.targets[0] if self.targets else None
+        return self.targets[0] if self.targets else self.service.url if self.service is not None else None
+
+    @property
+    def memory_page(self) -> str | None:
+        """The Prometheus page of the target, whose memory is sampled."""
+        return self.service.metrics_url if self.service is not None else self.service_metrics
 
     @property
     def needs_service(self) -> bool:
         """Whether the order service has to be started to be the target."""
-        return not self.addresses
+        return not self.targets and not self.hosts
 
     @property
     def allowed(self) -> dict[str, float]:

@@ -10,7 +10,7 @@ import gevent
 from locust.env import Environment
 
 from loadtest.pauses import Pauses
-from loadtest.plugin.master import MasterRun
+from loadtest.plugin.led_run import LedRun
 from loadtest.plugin.observe import Observer
 from loadtest.publish import web_ui
 from loadtest.publish.metrics_server import MetricsServer, is_loopback
@@ -29,7 +29,7 @@ class Onlookers:
     """Whoever watches the runs of this process."""
 
     def __init__(
-        self, current: Callable[[], MasterRun | None], auditing: Callable[[MasterRun], bool]
+        self, current: Callable[[], LedRun | None], auditing: Callable[[LedRun], bool]
     ) -> None:
         self.observer = Observer(current, auditing)
         self._current = current
@@ -53,6 +53,8 @@ class Onlookers:
                 options.metrics_port,
                 options.metrics_token,
             )
+        except OverflowError:
+            raise DoorError(f"--metrics-port {options.metrics_port}: expected a port, 0 to 65535") from None
         except OSError as error:
             raise DoorError(f"--metrics-port {options.metrics_port}: {error.strerror}") from error
         logger.info("metrics http://%s:%d/metrics", options.metrics_host, self._metrics.port)
@@ -90,7 +92,7 @@ class Onlookers:
         )
         self._web = True
 
-    def follow(self, run: MasterRun) -> None:
+    def follow(self, run: LedRun) -> None:
         """Note that a run begins."""
         if self._web:
             self.observer.follow(run)
@@ -105,4 +107,4 @@ class Onlookers:
     def _note_loss(self, what: str) -> None:
         run = self._current()
         if run is not None:
-            run.note(what)
+            run.delivery.note(what)
