@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from loadtest.configuration.config_error import OF_PARTS, ConfigError, explained_by
+from loadtest.configuration.config_error import ConfigError, explained_by
 from loadtest.plan.overrides import duration_s, number_above_0, whole_number
+from loadtest.plan.plan_error import PlanError
 from loadtest.plan.plan_file import Plan
 
 _A_SHARE = "a share between 0 and 1"
@@ -34,11 +35,11 @@ def asked_plan(name: str | None, overrides: Mapping[str, str]) -> Plan:
     for field, text in overrides.items():
         try:
             figures[field] = _READ[field](text, f"--{field.replace('_', '-')}")
-        except OF_PARTS as error:
+        except PlanError as error:
             raise explained_by(error, field) from error
     if "duration" in figures:
         figures["duration_s"] = figures.pop("duration")
     try:
         return Plan.load(name).with_overrides(**figures)
-    except OF_PARTS as error:
+    except PlanError as error:
         raise explained_by(error, "plan") from error

@@ -11,23 +11,34 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from msgspec.structs import replace
-
-from loadtest.configuration.allowed_hosts import host_of
-from loadtest.configuration.config_error import OF_PARTS, ConfigError, explained_by
+from loadtest.configuration.config_error import ConfigError, explained_by
 from loadtest.configuration.run_config import RunConfig
-from loadtest.drive.preflight import check_target
+from loadtest.drive.errors import HostNotAllowed
+from loadtest.drive.preflight import UnreachableError, check_target
 from loadtest.drive.targets import AllowedTargets
 from loadtest.judge.abort import AbortCondition, unless
 from loadtest.judge.slo import judgeable
-from loadtest.judge.slo_syntax import Slo, parse
+from loadtest.judge.slo_syntax import Slo, SloError, parse
 from loadtest.judge.slo_syntax import check as check_objective
 from loadtest.measure.ledger import GROWTH_BYTES
+from loadtest.plan.allowed_host import allowed_host, allowed_rate
+from loadtest.plan.plan_error import PlanError
 from loadtest.plan.plan_file import Plan
 from loadtest.plan.target_rate import check_target_rate
-from loadtest.publish.remote_write import WriteRequests
-from loadtest.publish.remote_writer import Receiver
-from loadtest.stored_books import check_store
+from loadtest.publish.remote_write import MissingExtraError, WriteRequests
+from loadtest.publish.remote_writer import BadReceiverError, Receiver
+from loadtest.stored_books import StoreError, check_store
+
+OF_PARTS = (
+    PlanError,
+    SloError,
+    HostNotAllowed,
+    UnreachableError,
+    StoreError,
+    BadReceiverError,
+    MissingExtraError,
+)
+"""What the parts of the harness raise for what they cannot use; `explained_by` makes a `ConfigError` of each."""
 
 ARTEFACTS_BYTES = 8 << 20
 """Ample for result.json, its partial successor, the report and the logs of a run of hours."""
@@ -47,7 +58,7 @@ def check(config: RunConfig, inspect: Inspect = inspect_here) -> RunConfig:
     """The configuration, complete with the hosts that the plan's classes name. Raises `ConfigError`."""
     objectives_of(config)
     abort_conditions_of(config.plan)
-    config = _with_host_names(config)
+    _check_allowed_hosts(config)
     config = config.but(hosts=inspect(config))
     _check_addresses(config)
     _check_books(config)
@@ -83,21 +94,14 @@ def abort_conditions_of(plan: Plan) -> list[AbortCondition]:
         raise explained_by(error, "plan", f"plan {plan.name}: abort.unless: ") from error
 
 
-def _with_host_names(config: RunConfig) -> RunConfig:
-    """The same, with hosts listed by name alone, however they were written."""
-
-    def named(field: str, where: str, listed: str) -> str:
+def _check_allowed_hosts(config: RunConfig) -> None:
+    listed = [("allow_hosts", config.named("allow_hosts"), host) for host in config.allow_hosts]
+    listed += [("plan", f"{config.plan_name}: [targets]", host) for host in config.plan.targets]
+    for field, where, host in listed:
         try:
-            return host_of(listed)
-        except ValueError as error:
-            raise ConfigError(field, f"{where}: {error}", value=listed) from None
-
-    hosts = [named("allow_hosts", config.named("allow_hosts"), host) for host in config.allow_hosts]
-    targets = {
-        named("plan", f"{config.plan_name}: [targets]", host): rate
-        for host, rate in config.plan.targets.items()
-    }
-    return config.but(allow_hosts=hosts, plan=replace(config.plan, targets=targets))
+            allowed_host(host, where)
+        except OF_PARTS as error:
+            raise explained_by(error, field) from error
 
 
 def _check_addresses(config: RunConfig) -> None:
@@ -113,7 +117,10 @@ def _check_addresses(config: RunConfig) -> None:
             f"{config.named('store')}: is the order service's; it cannot be given together with "
             f"{config.named('targets')}",
         )
-    allowed = [*config.allowed, *AllowedTargets.from_environment().listed]
+    try:
+        allowed = [*config.allowed, *AllowedTargets.from_environment().listed]
+    except OF_PARTS as error:
+        raise explained_by(error, "allow_hosts") from error
     for address in config.addresses:
         try:
             check_target(address, allowed)
@@ -152,7 +159,10 @@ def _check_service_metrics(config: RunConfig, allowed: list[str]) -> None:
 def _check_may_probe(config: RunConfig, url: str) -> None:
     """A host whose owner agreed to a rate is not probed, since a probe sends as fast as it can."""
     host = urlsplit(url).hostname or url
-    if (agreed := config.allowed.get(host, float("inf"))) != float("inf"):
+    agreed = allowed_rate(
+        [(allowed_host(name), rate) for name, rate in config.plan.targets.items()], host, None
+    )
+    if agreed is not None:
         raise ConfigError(
             "auto_peak",
             f"--peak-tps auto: would probe {host} at full speed, and at most {agreed:,.0f} requests a second "

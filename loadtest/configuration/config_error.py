@@ -2,26 +2,6 @@
 
 import re
 
-from loadtest.drive.errors import HostNotAllowed
-from loadtest.drive.preflight import UnreachableError
-from loadtest.fleet.checkpoint import CheckpointError
-from loadtest.judge.slo_syntax import SloError
-from loadtest.plan.plan_error import PlanError
-from loadtest.publish.remote_write import MissingExtraError
-from loadtest.publish.remote_writer import BadReceiverError
-from loadtest.stored_books import StoreError
-
-OF_PARTS = (
-    PlanError,
-    SloError,
-    HostNotAllowed,
-    UnreachableError,
-    CheckpointError,
-    StoreError,
-    BadReceiverError,
-    MissingExtraError,
-)
-"""What the parts of the harness raise for what they cannot use; `explained_by` makes a `ConfigError` of each."""
 _NEAREST = re.compile(r"\(did you mean (.*?)\?\)")
 
 

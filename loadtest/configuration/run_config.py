@@ -59,8 +59,8 @@ class RunConfig(Struct, frozen=True, kw_only=True):
     """Whether a probe finds the peak first."""
     objectives: list[str] = []
     """Besides the plan's."""
-    user_classes: list[str] = []
-    """The classes somebody picked by name; empty for all."""
+    left_out: list[str] = []
+    """The script's classes that were not picked, where somebody picked classes by name."""
     tags: list[str] = []
     exclude_tags: list[str] = []
     targets: list[str] = []

@@ -228,11 +228,11 @@ def _check_class(user_class: type[User], config: RunConfig, where: str) -> None:
 
 
 def _check_picked(config: RunConfig, needed: Sequence[str]) -> None:
-    left_out = [name for name in needed if config.user_classes and name not in config.user_classes]
-    if left_out:
+    missing = [name for name in needed if name in config.left_out]
+    if missing:
         raise ConfigError(
-            "user_classes",
-            f"{config.named('user_classes')}: expected all classes that plan {config.plan.name} plays "
-            f"({', '.join(needed)}), and {', '.join(left_out)} is not picked; the plan decides what is played",
-            value=", ".join(config.user_classes),
+            "left_out",
+            f"{config.named('left_out')}: expected all classes that plan {config.plan.name} plays "
+            f"({', '.join(needed)}), and {', '.join(missing)} is not picked; the plan decides what is played",
+            value=", ".join(config.left_out),
         )

@@ -1,8 +1,8 @@
 """What people are used to from Locust, beside a plan: flags and shapes that do not count, and who ended a run."""
 
-import os
 import sys
 from argparse import Namespace
+from pathlib import Path
 from types import FrameType
 
 from locust.env import Environment
@@ -36,7 +36,7 @@ def what_is_overridden(environment: Environment, hosts: dict[str, str]) -> str:
 
 def who_stops(frame: FrameType | None = None) -> str:
     """Who asks Locust to stop the test right now, told by who called it: a clause for a reason."""
-    at = frame or sys._getframe(1)
+    at: FrameType | None = frame or sys._getframe(1)
     in_the_form = False
     while at is not None:
         file, name = at.f_code.co_filename, at.f_code.co_name
@@ -47,6 +47,6 @@ def who_stops(frame: FrameType | None = None) -> str:
         if file.endswith("locust/main.py"):
             return "it was stopped by hand or by a signal"
         if not in_the_form and not any(part in file for part in _OF_LOCUST) and not file.startswith("<"):
-            return f"the script stopped it ({os.path.basename(file)}:{at.f_lineno} in {name})"
-        at = at.f_back  # type: ignore[assignment]
+            return f"the script stopped it ({Path(file).name}:{at.f_lineno} in {name})"
+        at = at.f_back
     return "it was stopped by hand in the web UI" if in_the_form else "it was stopped by hand or by a signal"

@@ -13,9 +13,10 @@ from locust import events
 from locust.env import Environment
 from locust.event import EventHook
 
-from loadtest.configuration.config_error import OF_PARTS, ConfigError
+from loadtest.configuration.config_error import ConfigError
 from loadtest.configuration.run_config import RunConfig
 from loadtest.configuration.scenario_classes import scenario_classes
+from loadtest.plan.plan_error import PlanError
 from loadtest.plan.plan_file import Plan
 
 
@@ -23,7 +24,7 @@ def import_early(name: str | None, parser: Any) -> None:
     """Import the modules of the plan called `name`; what is wrong with it is said by the check, not here."""
     if not name:
         return
-    with told(events.init_command_line_parser, parser=parser), contextlib.suppress(ConfigError, *OF_PARTS):
+    with told(events.init_command_line_parser, parser=parser), contextlib.suppress(ConfigError, PlanError):
         plan = Plan.load(name)
         scenario_classes(plan, RunConfig(plan=plan, plan_name=name).plan_file)
 

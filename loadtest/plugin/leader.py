@@ -5,6 +5,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import gevent
 from locust.env import Environment
@@ -74,7 +75,7 @@ class Leader:
             return 0
         self.run = run
         PoolDispatcher.pool = pool_of(config.plan, config.workers)
-        _tell_workers(run, environment.parsed_options)
+        _tell_workers(run, environment)
         if overridden := what_is_overridden(environment, config.hosts):
             logger.warning("%s", overridden)
         self._follow(run)
@@ -153,7 +154,8 @@ def _plan_of(checkpoint: Checkpoint) -> Plan:
     return Plan.from_json(checkpoint.plan)
 
 
-def _tell_workers(run: LedRun, options: Namespace) -> None:
+def _tell_workers(run: LedRun, environment: Environment) -> None:
     """Put the run into what Locust sends its workers when a test starts; they need no password."""
+    options: Any = environment.parsed_options
     options.singlesday_config = public(run.config).to_json().decode()
     options.singlesday_run = (run.info.id, str(run.folder))

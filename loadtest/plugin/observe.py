@@ -26,9 +26,7 @@ CURVE_POINTS = 300
 class Observer:
     """Looks at the current run, or the last one."""
 
-    def __init__(
-        self, current: Callable[[], LedRun | None], auditing: Callable[[LedRun], bool]
-    ) -> None:
+    def __init__(self, current: Callable[[], LedRun | None], auditing: Callable[[LedRun], bool]) -> None:
         self._current = current
         self._auditing = auditing
         self._judged: tuple[float, LedRun, RunResult] | None = None

@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import gevent
 from locust.env import Environment
@@ -28,9 +28,7 @@ class DoorError(Exception):
 class Onlookers:
     """Whoever watches the runs of this process."""
 
-    def __init__(
-        self, current: Callable[[], LedRun | None], auditing: Callable[[LedRun], bool]
-    ) -> None:
+    def __init__(self, current: Callable[[], LedRun | None], auditing: Callable[[LedRun], bool]) -> None:
         self.observer = Observer(current, auditing)
         self._current = current
         self._metrics: MetricsServer | None = None
@@ -71,7 +69,13 @@ class Onlookers:
         except (BadReceiverError, MissingExtraError) as error:
             raise DoorError(f"--remote-write: {error}") from error
 
-    def open_web(self, environment: Environment, options: Namespace, check_start: web_ui.CheckStart) -> None:
+    def open_web(
+        self,
+        environment: Environment,
+        options: Namespace,
+        check_start: web_ui.CheckStart,
+        own_fields: Collection[str],
+    ) -> None:
         """Put our page and our guard into Locust's web UI, if it has one. Raises `DoorError`."""
         web = environment.web_ui
         if web is None or web.app is None:
@@ -87,6 +91,7 @@ class Onlookers:
             view=self.observer.view,
             check_start=check_start,
             reports=lambda: self.observer.folders,
+            own_fields=own_fields,
             login=web.auth_required_if_enabled,
             token=options.web_token,
         )

@@ -1,11 +1,11 @@
 """The harness's options on Locust's command line and in its web form, and the configuration they make."""
 
 import contextlib
-from argparse import ArgumentTypeError, Namespace
+from argparse import Action, ArgumentTypeError, Namespace
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from locust.argument_parser import LocustArgumentParser, get_empty_argument_parser
+from locust.argument_parser import LocustArgumentParser, default_args_dict, get_empty_argument_parser
 
 from loadtest.configuration.asked_plan import OVERRIDES, asked_plan
 from loadtest.configuration.config_error import ConfigError
@@ -149,7 +149,9 @@ class Offered(list[str]):
         return True
 
 
-def add_options(parser: LocustArgumentParser, default_plan: str | None, base: RunConfig | None = None) -> None:
+def add_options(
+    parser: LocustArgumentParser, default_plan: str | None, base: RunConfig | None = None
+) -> None:
     """Add our options; `base` is what `singlesday` has asked for already, if it started this process.
 
     They are not in an argument group, because Locust's form leaves groups out.
@@ -186,8 +188,12 @@ def config_of(
     sources: Mapping[str, Source],
     form: Mapping[str, str] | None = None,
     base: RunConfig | None = None,
+    available: Sequence[str] = (),
 ) -> RunConfig:
-    """What options and, where a run is started in the web UI, its form ask for. Raises `ConfigError`."""
+    """What options and, where a run is started in the web UI, its form ask for. Raises `ConfigError`.
+
+    `base` is what `singlesday` asks for already; `available` are the classes that can be picked by name.
+    """
     form = form or {}
     if base is not None and not form:
         return base
@@ -200,10 +206,47 @@ def config_of(
         plan=plan,
         plan_name=str(given["plan"]),
         overrides=overrides,
-        user_classes=_picked(options, form),
+        left_out=_left_out(options, form, available),
         targets=_targets(form.get("host") or options.host, options.also) if base is None else base.targets,
         sources=known,
     )
+
+
+def own_fields(parser: LocustArgumentParser) -> dict[str, Action]:
+    """The fields that the form has beyond Locust's and ours: a script's own arguments, by name."""
+    shown = parser.args_included_in_web_ui
+    return {
+        name: action
+        for name, action in shown.items()
+        if name not in default_args_dict() and name not in FORM_OPTIONS
+    }
+
+
+def check_own_fields(parser: LocustArgumentParser, options: Namespace, form: Mapping[str, str]) -> None:
+    """Raise `ConfigError` for a value that Locust could not put in the place of a script's own argument."""
+    for name, action in own_fields(parser).items():
+        value, current = form.get(name), getattr(options, name, None)
+        if value is None or isinstance(current, bool | list | None):
+            continue
+        try:
+            converted = type(current)(value)
+        except ValueError:
+            expected = {int: "a whole number", float: "a number"}.get(type(current), type(current).__name__)
+            raise ConfigError(name, f"{name}: expected {expected}, got {value!r}", value=value) from None
+        if action.choices is not None and converted not in action.choices:
+            expected = f"one of {', '.join(map(str, action.choices))}"
+            raise ConfigError(name, f"{name}: expected {expected}, got {value!r}", value=value)
+
+
+def check_shape(form: Mapping[str, str]) -> None:
+    """Raise `ConfigError` for a shape of the script that is picked in the form: the plan takes its place."""
+    shape = form.get("shape_class", "")
+    if shape not in {"", "Default"}:
+        raise ConfigError(
+            "shape_class",
+            f"shape_class: expected Default, got {shape!r}: the plan decides how much load there is and for how long",
+            value=shape,
+        )
 
 
 def sources_of(parser: LocustArgumentParser, options: Namespace) -> dict[str, Source]:
@@ -234,7 +277,7 @@ def sources_of(parser: LocustArgumentParser, options: Namespace) -> dict[str, So
 _FIELDS = {
     **{name: name for name in ("plan", *OVERRIDES)},
     "slo": "objectives",
-    "user_classes": "user_classes",
+    "user_classes": "left_out",
     "tags": "tags",
     "exclude_tags": "exclude_tags",
     "allow_host": "allow_hosts",
@@ -283,10 +326,11 @@ def _targets(host: str | None, also: Sequence[str]) -> list[str]:
     return [host, *also] if host else []
 
 
-def _picked(options: Namespace, form: Mapping[str, str]) -> list[str]:
-    """The classes picked by name: in the form of `--class-picker`, or behind Locust's options."""
+def _left_out(options: Namespace, form: Mapping[str, str], available: Sequence[str]) -> list[str]:
+    """The classes that were not picked by name, in the form of `--class-picker` or behind Locust's options."""
     picked = getattr(form, "getlist", lambda key: [form[key]] if form.get(key) else [])("user_classes")
-    return list(picked) or list(options.user_classes or [])
+    picked = list(picked) or list(options.user_classes or [])
+    return [name for name in available if picked and name not in picked]
 
 
 def _offered(chosen: str | None) -> list[str]:

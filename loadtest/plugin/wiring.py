@@ -16,6 +16,7 @@ from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.runners import MasterRunner, Runner, WorkerRunner
 from locust.stats import CSV_STATS_INTERVAL_SEC
+from rich.console import Console
 
 from loadtest.configuration.config_error import ConfigError
 from loadtest.configuration.run_config import RunConfig
@@ -34,9 +35,17 @@ from loadtest.plugin.imports import import_early
 from loadtest.plugin.leader import Leader, console_of, wait_while
 from loadtest.plugin.led_run import LedRun
 from loadtest.plugin.onlookers import DoorError, Onlookers
-from loadtest.plugin.options import add_options, config_of, plan_named, sources_of
+from loadtest.plugin.options import (
+    add_options,
+    check_own_fields,
+    check_shape,
+    config_of,
+    own_fields,
+    plan_named,
+    sources_of,
+)
 from loadtest.plugin.progress import LOCUSTS_OWN, show_progress
-from loadtest.plugin.worker import Worker
+from loadtest.plugin.work import Worker
 from loadtest.publish.metrics_server import is_loopback
 
 LOOPBACK = "127.0.0.1"
@@ -63,6 +72,8 @@ class Plugin:
         self._auditor = Auditor()
         self._onlookers = Onlookers(lambda: self.leader.run, self._auditor.busy_with)
         self._signal = ""
+        self._json = False
+        """Whether standard output is for Locust's figures as JSON."""
 
     def add_options(self, parser: LocustArgumentParser, **_: Any) -> None:
         """Offer our options, import the plan's modules, and keep Locust's ports on loopback unless told otherwise."""
@@ -98,7 +109,7 @@ class Plugin:
         A worker that joins a running test is told to start while Locust still makes its runner, so it waits for
         that: users spawned before would find nobody to serve.
         """
-        if environment.runner is None:
+        if environment.runner is None and getattr(environment.parsed_options, "worker", False):
             self._ready.wait(READY_TIMEOUT_S)
         runner, options = environment.runner, environment.parsed_options
         if runner is None or options is None or "singlesday_config" not in options:
@@ -112,8 +123,8 @@ class Plugin:
         reason = self._signal or who_stops()
         runner = environment.runner
         if isinstance(runner, WorkerRunner):
-            if self.worker.serves and reason.startswith("the script"):
-                send_to_master(runner, Trouble(self.worker.run_id, reason))
+            for run_id in self.worker.run_ids if reason.startswith("the script") else ():
+                send_to_master(runner, Trouble(run_id, reason))
             return
         self.leader.stop(reason)
         if isinstance(environment.shape_class, PlanShape):
@@ -140,25 +151,42 @@ class Plugin:
             # Locust's writer goes round once more: it would end up to a round before the run did.
             gevent.sleep(CSV_STATS_INTERVAL_SEC * 1.2)
 
-    def why_not(self, environment: Environment, form: Mapping[str, str]) -> ConfigError | None:
-        """Why the web form cannot start a run; None if it can."""
-        if self.leader.going:
-            return ConfigError("plan", "A run is going on: stop it, or wait for its end.")
-        if not wait_while(lambda: environment.runner and environment.runner.shape_greenlet, STOPPING_S):
-            # Until its greenlet is gone, Locust takes a start for an edit of the old run, and starts nothing.
-            return ConfigError("plan", "The last run is still being stopped: try again in a moment.")
+    def why_not(
+        self, environment: Environment, options: Namespace, form: Mapping[str, str]
+    ) -> dict[str, str] | None:
+        """Why the web form cannot start a run, for the form; None if it can."""
         try:
-            self.leader.take(self._config(environment, form), environment)
+            self._check_idle(environment)
+            check_own_fields(self._parser_of_options(), options, form)
+            check_shape(form)
+            self.leader.take(self._config(environment, options, form), environment)
         except ConfigError as error:
-            return error
+            return {
+                "message": str(error),
+                "field": error.field,
+                "expected": error.expected,
+                "nearest": error.nearest,
+            }
         return None
 
-    def _config(self, environment: Environment, form: Mapping[str, str] | None = None) -> RunConfig:
+    def _check_idle(self, environment: Environment) -> None:
+        if self.leader.going:
+            raise ConfigError("plan", "A run is going on: stop it, or wait for its end.")
+        if not wait_while(lambda: environment.runner and environment.runner.shape_greenlet, STOPPING_S):
+            # Until its greenlet is gone, Locust takes a start for an edit of the old run, and starts nothing.
+            raise ConfigError("plan", "The last run is still being stopped: try again in a moment.")
+
+    def _config(
+        self, environment: Environment, options: Namespace, form: Mapping[str, str] | None = None
+    ) -> RunConfig:
         """What is asked for, by whichever door. Raises `ConfigError`."""
-        options = environment.parsed_options
-        sources = sources_of(self._parser, options) if self._parser is not None else {}
+        sources = sources_of(self._parser_of_options(), options)
         available = list(environment.available_user_classes or {})
         return config_of(options, sources, form, base=self._base, available=available)
+
+    def _parser_of_options(self) -> LocustArgumentParser:
+        assert self._parser is not None  # noqa: S101 - there are no options without one
+        return self._parser
 
     def _has_something_to_lead(self, environment: Environment, options: Namespace) -> bool:
         """Whether there is a plan, or users that wait for one; closed-loop scripts are Locust's alone."""
@@ -169,12 +197,13 @@ class Plugin:
             _take_over(self._base, options, environment)
         if options.headless or options.autostart:
             try:
-                self.leader.take(self._config(environment), environment)
+                self.leader.take(self._config(environment, options), environment)
             except ConfigError as error:
                 refuse(error)
-            if ignored := what_does_not_count(options, environment):
-                logger.warning("%s", ignored)
+        if ignored := what_does_not_count(options, environment):
+            logger.warning("%s", ignored)
         self._auditor.store = options.audit_store
+        self._json = options.json
         self._hear_signals(options)
         _end_last(environment, self.on_quitting)
         environment.dispatcher_class = PoolDispatcher
@@ -183,6 +212,9 @@ class Plugin:
         shape.prepare = lambda: self.leader.prepare(environment, runner)
         shape.is_over = lambda: self.leader.over
         environment.shape_class = shape
+        if environment.web_ui is not None:
+            # With `--class-picker`, Locust takes the shape away with each start.
+            environment.web_ui._update_shape_class = lambda _name: None  # type: ignore[method-assign]
         if options.console != LOCUSTS_OWN:
             logging.getLogger("locust.stats_logger").setLevel(logging.WARNING)
         if isinstance(runner, MasterRunner):
@@ -191,14 +223,16 @@ class Plugin:
         try:
             self._onlookers.open_metrics(options)
             self._onlookers.open_remote_write(options)
-            self._onlookers.open_web(environment, options, lambda form: self.why_not(environment, form))
+            fields = own_fields(self._parser_of_options())
+            self._onlookers.open_web(
+                environment, options, lambda form: self.why_not(environment, options, form), fields
+            )
         except DoorError as error:
             refuse(error)
 
     def _follow(self, run: LedRun) -> None:
         """Show a run that begins, and audit it when it is over."""
-        options = run.environment.parsed_options
-        show_progress(run, console_of(options) if options.json else console_of(Namespace(json=False, console="")))
+        show_progress(run, Console(stderr=self._json))
         self._auditor.follow(run)
         self._onlookers.follow(run)
 
