@@ -43,6 +43,8 @@ OF_PARTS = (
 ARTEFACTS_BYTES = 8 << 20
 """Ample for result.json, its partial successor, the report and the logs of a run of hours."""
 
+SHIPPED_SCENARIOS = "loadtest.scenarios."
+
 Inspect = Callable[[RunConfig], dict[str, str]]
 """Imports the plan's classes and tells their own hosts, by scenario. Raises `ConfigError`."""
 
@@ -59,12 +61,21 @@ def check(config: RunConfig, inspect: Inspect = inspect_here) -> RunConfig:
     objectives_of(config)
     abort_conditions_of(config.plan)
     _check_allowed_hosts(config)
-    config = config.but(hosts=inspect(config))
+    config = config.but(hosts=_own_hosts(inspect(config), config))
     _check_addresses(config)
     _check_books(config)
     _check_publishing(config)
     check_out(config)
     return config
+
+
+def _own_hosts(found: dict[str, str], config: RunConfig) -> dict[str, str]:
+    """The hosts that count: where the order service can be started, the shipped scenarios' own means that one."""
+    return {
+        user: host
+        for user, host in found.items()
+        if not (config.conducted and user.startswith(SHIPPED_SCENARIOS))
+    }
 
 
 def objectives_of(config: RunConfig) -> list[Slo]:

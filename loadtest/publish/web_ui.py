@@ -154,11 +154,10 @@ def _bad_start(check_start: CheckStart, fields: Collection[str]) -> flask.Respon
     form = flask.request.form
     foreign = sorted(set(form) - set(fields))
     if foreign:
-        near = get_close_matches(foreign[0], sorted(fields), n=1)
-        meant = f" (did you mean {near[0]}?)" if near else ""
         reason: Mapping[str, str] | None = {
-            "message": f"{foreign[0]}: is not a field of this form{meant}",
+            "message": f"{foreign[0]}: is not a field of this form",
             "field": foreign[0],
+            "nearest": next(iter(get_close_matches(foreign[0], sorted(fields), n=1)), ""),
         }
     else:
         reason = check_start(form)

@@ -86,11 +86,8 @@ def test_options_that_the_form_does_not_show_cannot_be_set(
     client: FlaskClient, locust: Locust, field: str
 ) -> None:
     answer = post(client, {"plan": "smoke", field: "x"}).json
-    assert answer == {
-        "success": False,
-        "message": f"{field}: is not a field of this form",
-        "field": field,
-    }
+    assert (answer["success"], answer["field"]) == (False, field)
+    assert answer["message"] == f"{field}: is not a field of this form"
     assert locust.started == []
 
 
