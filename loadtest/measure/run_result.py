@@ -56,7 +56,7 @@ class RunInfo(msgspec.Struct, kw_only=True):
 
 
 class Arrivals(msgspec.Struct, kw_only=True):
-    """The identity: planned = scheduled + lost, scheduled = started + dropped, started = ok + failed + cancelled."""
+    """planned = scheduled + lost, scheduled = started + dropped, started = ok + failed + empty + cancelled."""
 
     planned: int = 0
     scheduled: int = 0
@@ -65,6 +65,10 @@ class Arrivals(msgspec.Struct, kw_only=True):
     dropped: int = 0
     ok: int = 0
     failed: int = 0
+    failed_in_script: int = 0
+    """Those of `failed` whose script raised."""
+    empty: int = 0
+    """Ended without a request, and the script did not say that none is needed."""
     cancelled: int = 0
 
 
@@ -75,6 +79,38 @@ class Transactions(msgspec.Struct, kw_only=True):
     peak_tps: float = 0.0
     """The best whole second."""
     mean_tps: float = 0.0
+
+
+class Evidence(msgspec.Struct, kw_only=True):
+    """One class of error of one endpoint: how often, when, and one example."""
+
+    count: int = 0
+    first_s: float = 0.0
+    last_s: float = 0.0
+    per_second: list[tuple[float, int]] = []
+    """(t_s, count), thinned out in a long run."""
+    status: int | None = None
+    text: str = ""
+    """What was raised or said, for people."""
+    body: str = ""
+    """The first 200 characters of the response, secrets masked."""
+    request: str = ""
+    """`POST /orders`."""
+    where: str = ""
+    """`shop.py:17 in buy`, where the script itself raised."""
+
+
+class ScriptError(msgspec.Struct, kw_only=True):
+    """Something that a user's script raised."""
+
+    scenario: str
+    error: str
+    """`IndexError: list index out of range`."""
+    where: str = ""
+    """`shop.py:17 in buy`."""
+    count: int = 0
+    first_s: float = 0.0
+    last_s: float = 0.0
 
 
 class Endpoint(msgspec.Struct, kw_only=True):
@@ -88,6 +124,13 @@ class Endpoint(msgspec.Struct, kw_only=True):
     service_ms: Quantiles
     response_buckets: Buckets = Buckets()
     service_buckets: Buckets = Buckets()
+    unanswered: int = 0
+    """Of `failures`: in flight when the drain ended. They are in `response_ms` at their age then."""
+    ok_response_ms: Quantiles = Quantiles()
+    """Of responses without an error alone."""
+    ok_response_buckets: Buckets = Buckets()
+    evidence: dict[str, Evidence] = {}
+    """By class of error, as in `errors`."""
 
 
 class Generator(msgspec.Struct, kw_only=True):
@@ -103,6 +146,8 @@ class Generator(msgspec.Struct, kw_only=True):
     worker_notes: list[str] = []
     """What happened to workers, in sentences: joined late, lost, replaced, re-sliced."""
     per_worker: list[dict[str, Any]] = []
+    users: dict[str, dict[str, Any]] = {}
+    """Of each scenario whose users could not all start: `wanted`, `ready` and `why_not`."""
 
 
 class TimelinePoint(msgspec.Struct, kw_only=True):
@@ -144,6 +189,8 @@ class Stretch(msgspec.Struct, kw_only=True):
     arrivals: Arrivals = msgspec.field(default_factory=Arrivals)
     transactions: int = 0
     """Orders created."""
+    patterns: dict[str, Endpoint] = {}
+    """As `RunResult.patterns`."""
 
 
 class SloResult(msgspec.Struct, kw_only=True):
@@ -154,6 +201,8 @@ class SloResult(msgspec.Struct, kw_only=True):
     """In the unit that `expr` is written in. None: no data, which is not a pass."""
     passed: bool
     note: str = ""
+    source: str = "plan"
+    """`plan`, `flag`, or `implicit`: one that holds for every run, unless one's own takes its place."""
 
 
 class Validity(msgspec.Struct, kw_only=True):
@@ -191,6 +240,9 @@ class RunResult(msgspec.Struct, kw_only=True):
     transactions: Transactions
     endpoints: dict[str, Endpoint] = {}
     """Keyed `METHOD name`; an arrival of several requests has an entry keyed `arrival SCENARIO`."""
+    patterns: dict[str, Endpoint] = {}
+    """Of each pattern that an objective names: every request that matches it, also beyond the limit of names."""
+    script_errors: list[ScriptError] = []
     generator: Generator = msgspec.field(default_factory=Generator)
     timeline: list[TimelinePoint] = []
     gauges: dict[str, list[tuple[float, float]]] = {}
@@ -200,8 +252,10 @@ class RunResult(msgspec.Struct, kw_only=True):
     slo: list[SloResult] = []
     validity: Validity = msgspec.field(default_factory=Validity)
     audit: Audit | None = None
-    unaudited: str = "no store was named"
+    unaudited: str = "no database given (--audit-store)"
     """Why there is no audit, where there is none."""
+    findings: list[str] = []
+    """What the target, the pool or the script did wrong, a sentence each: what to look at first."""
     verdict: str = "PASS"
     """PASS, FAIL (an SLO), INVALID, ABORTED or AUDIT."""
     exit_code: int = 0
