@@ -1,24 +1,26 @@
 """The language of service-level objectives: text in, `Slo` out, or an error that points at the column.
 
-    metric [ '(' endpoint [ ' @ ' region ] ')' ] { clause } comparison value { clause }
+    metric [ '(' [ 'ok' ] endpoint [ ' @ ' region ] ')' ] { clause } comparison value { clause }
     clause: 'during' phase | 'in every' seconds | 'in every region'
 
     p99.9(POST /orders) < 250ms          service_p99(POST /orders) < 80ms      errors(*) < 0.1%
     p99(POST /orders) during spike < 400ms        p99(*) < 1s in every 10 s    dropped == 0
     started_rate > 99%                   goodput > 100tps                      availability >= 99.95%
     goodput(POST /orders) > 100rps       p99(POST /orders @ frankfurt) < 250ms drift == 0
-    p99(POST /orders) < 250ms in every region
+    p99(POST /orders) < 250ms in every region             p99(ok POST /orders) < 250ms
 
 An endpoint is a name as the report shows it, `*` stands for any run of characters. Without a region it is the
 endpoint in all its regions together (`loadtest.records.in_region` is how a scenario names one). Goodput is what was
-answered without an error: of the run, transactions a second; of an endpoint, requests. Every metric has one
+answered without an error: of the run, transactions a second; of an endpoint, requests. `ok` asks for the times of
+responses without an error alone; without it both all responses and these alone must meet the objective, so that
+no refusal, however fast, makes it green (`judge.slo`). Every metric has one
 kind of value, and its unit must be written: `errors(*) < 0.1` is refused, because half of the readers take
 it for 0.1 % and the other half for 10 %. Equality is for counts only; no measured time ever equals 250 ms.
 """
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from enum import Enum
 from typing import NoReturn
@@ -101,6 +103,10 @@ class Slo:
     unit: str
     per_region: bool = False
     """Judge every region of the endpoint by itself; the worst one counts."""
+    ok_only: bool = False
+    """Look at responses without an error alone."""
+    source: str = "plan"
+    """Who asked for it: `plan`, `flag`, or `implicit` (`judge.implicit`)."""
 
     @property
     def kind(self) -> Kind:
@@ -121,9 +127,9 @@ def _kind(metric: str, endpoint: str | None) -> Kind:
     return (ENDPOINT_METRICS | RUN_METRICS)[metric]
 
 
-def parse(expr: str) -> Slo:
+def parse(expr: str, source: str = "plan") -> Slo:
     """Parse one objective. Raises `SloError` with the column, what was expected and a suggestion."""
-    return _Parser(expr).parse()
+    return replace(_Parser(expr).parse(), source=source)
 
 
 def check(slo: Slo, endpoints: Collection[str], phases: Collection[str]) -> None:
@@ -173,6 +179,7 @@ class _Parser:
         self.phase: str | None = None
         self.window_s: float | None = None
         self.per_region = False
+        self.ok_only = False
 
     def parse(self) -> Slo:
         metric, quantile, kind = self._metric()
@@ -199,6 +206,7 @@ class _Parser:
             bound,
             unit,
             self.per_region,
+            self.ok_only,
         )
 
     def _take(self, pattern: str) -> re.Match[str] | None:
@@ -242,6 +250,9 @@ class _Parser:
         """The whole text with its next `wrong` corrected; empty where there is nothing to suggest."""
         return self.expr[: self.at] + self.expr[self.at :].replace(wrong, right, 1) if right else ""
 
+    def _without(self, found: re.Match[str]) -> str:
+        return self.expr[: found.start()] + self.expr[found.end() :]
+
     def _endpoint(self, metric: str, quantile: float | None) -> str | None:
         wanted = quantile is not None or metric in ENDPOINT_METRICS
         opening = self._take(r"\(")
@@ -256,7 +267,16 @@ class _Parser:
             self._fail(
                 "`(` and an endpoint, or (*) for all", self.expr[: self.at].rstrip() + "(*) " + self._rest()
             )
+        self._take_ok(metric)
         return self._name_in_brackets()
+
+    def _take_ok(self, metric: str) -> None:
+        """`ok` before the endpoint: response times have it, and nothing else."""
+        found = self._take(r"ok\s+(?=[^\s)])")
+        if found and (ENDPOINT_METRICS.get(metric, Kind.LATENCY) is not Kind.LATENCY or "service" in metric):
+            self.at = found.start()
+            self._fail("an endpoint without `ok`, which only p99, mean and max have", self._without(found))
+        self.ok_only = found is not None
 
     def _rest(self) -> str:
         return self.expr[self.at :]
