@@ -56,7 +56,11 @@ class RunInfo(msgspec.Struct, kw_only=True):
 
 
 class Arrivals(msgspec.Struct, kw_only=True):
-    """planned = scheduled + lost, scheduled = started + dropped, started = ok + failed + empty + cancelled."""
+    """What became of the plan's arrivals; docs/arrivals.md says what each outcome is.
+
+    The identities: planned = scheduled + lost, scheduled = started + dropped,
+    started = ok + failed + empty + cancelled.
+    """
 
     planned: int = 0
     scheduled: int = 0
@@ -65,11 +69,13 @@ class Arrivals(msgspec.Struct, kw_only=True):
     dropped: int = 0
     ok: int = 0
     failed: int = 0
+    """A request of theirs failed, or the script raised."""
     failed_in_script: int = 0
-    """Those of `failed` whose script raised."""
+    """Of `failed`, those in which the script itself raised."""
     empty: int = 0
-    """Ended without a request, and the script did not say that none is needed."""
+    """Made no request, and did not say that none was needed: nothing was measured."""
     cancelled: int = 0
+    """Still under way when the drain ended."""
 
 
 class Transactions(msgspec.Struct, kw_only=True):
@@ -82,35 +88,47 @@ class Transactions(msgspec.Struct, kw_only=True):
 
 
 class Evidence(msgspec.Struct, kw_only=True):
-    """One class of error of one endpoint: how often, when, and one example."""
+    """What was seen of one class of failure at one endpoint. Instants are offsets from the plan's time zero."""
 
     count: int = 0
     first_s: float = 0.0
     last_s: float = 0.0
     per_second: list[tuple[float, int]] = []
-    """(t_s, count), thinned out in a long run."""
+    """(t_s, failures from there to the next point's), ascending and thinned out in a long run."""
     status: int | None = None
+    """The status of the sampled response; None where there was none."""
     text: str = ""
-    """What was raised or said, for people."""
+    """The sampled error, as it described itself."""
     body: str = ""
-    """The first 200 characters of the response, secrets masked."""
+    """The first 200 characters of the sampled response's body, secrets masked."""
     request: str = ""
-    """`POST /orders`."""
+    """The sampled request's line, secrets masked: `POST /orders`."""
     where: str = ""
-    """`shop.py:17 in buy`, where the script itself raised."""
+    """For errors of the script: the line that raised, as `shop.py:17 in buy`."""
 
 
 class ScriptError(msgspec.Struct, kw_only=True):
-    """Something that a user's script raised."""
+    """One way in which a script's own code raised. Instants are offsets from the plan's time zero."""
 
     scenario: str
     error: str
-    """`IndexError: list index out of range`."""
-    where: str = ""
-    """`shop.py:17 in buy`."""
+    """Class and text: `IndexError: list index out of range`."""
+    where: str
+    """The innermost line of the script: `shop.py:17 in buy`."""
     count: int = 0
     first_s: float = 0.0
     last_s: float = 0.0
+
+
+class UserStart(msgspec.Struct, kw_only=True):
+    """How many users of a scenario were to be had when the run began, over all workers."""
+
+    wanted: int = 0
+    ready: int = 0
+    failed: int = 0
+    """Users whose `on_start` ended them."""
+    why_not: str = ""
+    """What ended them: `IndexError: pop from empty list (shop.py:15 in on_start)`."""
 
 
 class Endpoint(msgspec.Struct, kw_only=True):
@@ -118,19 +136,19 @@ class Endpoint(msgspec.Struct, kw_only=True):
 
     requests: int
     failures: int
+    unanswered: int = 0
+    """Of `failures`, requests in flight when the drain ended; in `response_ms` at their age then."""
     errors: dict[str, int] = {}
+    evidence: dict[str, Evidence] = {}
+    """What was seen of each class in `errors`; the most frequent ones only."""
     response_bytes: int = 0
     response_ms: Quantiles
     service_ms: Quantiles
     response_buckets: Buckets = Buckets()
     service_buckets: Buckets = Buckets()
-    unanswered: int = 0
-    """Of `failures`: in flight when the drain ended. They are in `response_ms` at their age then."""
     ok_response_ms: Quantiles = Quantiles()
-    """Of responses without an error alone."""
+    """Of the requests without an error alone."""
     ok_response_buckets: Buckets = Buckets()
-    evidence: dict[str, Evidence] = {}
-    """By class of error, as in `errors`."""
 
 
 class Generator(msgspec.Struct, kw_only=True):
@@ -146,8 +164,9 @@ class Generator(msgspec.Struct, kw_only=True):
     worker_notes: list[str] = []
     """What happened to workers, in sentences: joined late, lost, replaced, re-sliced."""
     per_worker: list[dict[str, Any]] = []
-    users: dict[str, dict[str, Any]] = {}
-    """Of each scenario whose users could not all start: `wanted`, `ready` and `why_not`."""
+    """`name`, `started`, `cpu_max`, `cpu_wait_max`, `dispatch_lag_p99_ms`, `report_gaps`, `clock_offset_ms`."""
+    users: dict[str, UserStart] = {}
+    """Of each scenario, where a worker has told."""
 
 
 class TimelinePoint(msgspec.Struct, kw_only=True):
@@ -186,11 +205,11 @@ class Stretch(msgspec.Struct, kw_only=True):
     from_s: float
     to_s: float
     endpoints: dict[str, Endpoint] = {}
+    patterns: dict[str, Endpoint] = {}
+    """As `RunResult.patterns`."""
     arrivals: Arrivals = msgspec.field(default_factory=Arrivals)
     transactions: int = 0
     """Orders created."""
-    patterns: dict[str, Endpoint] = {}
-    """As `RunResult.patterns`."""
 
 
 class SloResult(msgspec.Struct, kw_only=True):
@@ -202,7 +221,7 @@ class SloResult(msgspec.Struct, kw_only=True):
     passed: bool
     note: str = ""
     source: str = "plan"
-    """`plan`, `flag`, or `implicit`: one that holds for every run, unless one's own takes its place."""
+    """`plan`, `flag`, or `implicit`: one that every run has, unless one's own takes its place."""
 
 
 class Validity(msgspec.Struct, kw_only=True):
@@ -241,8 +260,9 @@ class RunResult(msgspec.Struct, kw_only=True):
     endpoints: dict[str, Endpoint] = {}
     """Keyed `METHOD name`; an arrival of several requests has an entry keyed `arrival SCENARIO`."""
     patterns: dict[str, Endpoint] = {}
-    """Of each pattern that an objective names: every request that matches it, also beyond the limit of names."""
+    """Every request that a pattern named in an objective covers, also those of endpoints too many to list."""
     script_errors: list[ScriptError] = []
+    """How the script itself raised, most frequent first; at most 50 ways."""
     generator: Generator = msgspec.field(default_factory=Generator)
     timeline: list[TimelinePoint] = []
     gauges: dict[str, list[tuple[float, float]]] = {}
@@ -255,7 +275,7 @@ class RunResult(msgspec.Struct, kw_only=True):
     unaudited: str = "no database given (--audit-store)"
     """Why there is no audit, where there is none."""
     findings: list[str] = []
-    """What the target, the pool or the script did wrong, a sentence each: what to look at first."""
+    """What the target, the pool of users or the script did wrong, a sentence each: what to look at first."""
     verdict: str = "PASS"
     """PASS, FAIL (an SLO), INVALID, ABORTED or AUDIT."""
     exit_code: int = 0
