@@ -8,10 +8,9 @@ Each is printed as implicit. One's own objective on the same measure takes its p
 
 from collections.abc import Collection, Sequence
 
-from loadtest.judge.slo_syntax import SCENARIOS_WITHOUT_REQUESTS, Slo, matches, parse
+from loadtest.judge.slo_syntax import IMPLICIT, SCENARIOS_WITHOUT_REQUESTS, Slo, matches, parse
 from loadtest.records import is_request
 
-IMPLICIT = "implicit"
 OBJECTIVES = tuple(
     parse(expr, IMPLICIT)
     for expr in (

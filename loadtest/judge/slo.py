@@ -27,7 +27,18 @@ import msgspec
 
 from loadtest.judge.drift import LEAST_DURATION_S, find_drift
 from loadtest.judge.never_requested import nearest
-from loadtest.judge.slo_syntax import DRIFT, GOODPUT, Kind, Slo, SloError, check, matches, parse
+from loadtest.judge.slo_syntax import (
+    DRIFT,
+    GOODPUT,
+    IMPLICIT,
+    SCENARIOS_WITHOUT_REQUESTS,
+    Kind,
+    Slo,
+    SloError,
+    check,
+    matches,
+    parse,
+)
 from loadtest.measure.run_result import Arrivals, Buckets, Endpoint, RunResult, SloResult, Stretch
 from loadtest.measure.window import OVERFLOW_ENDPOINT
 from loadtest.records import endpoint_and_region, in_region, is_request
@@ -35,6 +46,7 @@ from loadtest.records import endpoint_and_region, in_region, is_request
 __all__ = [
     "Slo",
     "SloError",
+    "can_be_judged",
     "check",
     "evaluate",
     "holds",
@@ -79,6 +91,8 @@ def evaluate(slo: Slo, result: RunResult, observations: Observations | None = No
     """Judge one objective; the observed value is in the objective's unit. No data fails."""
     if slo.metric == DRIFT:
         return _judge_drift(slo, result)
+    if slo.metric == SCENARIOS_WITHOUT_REQUESTS:
+        return _judge_scenarios(slo, result)
     spans = _spans(slo, result.run.phases, result.run.duration_s)
     if not spans:
         return _no_data(slo, f"the run has no phase named {slo.phase}")
@@ -120,6 +134,12 @@ def _worst(slo: Slo, part: _Part, spans: int, regions: int) -> str:
     return f"worst of {' in '.join(many)}, {' '.join(where)}" if many else ""
 
 
+def can_be_judged(slo: Slo, result: RunResult) -> bool:
+    """False only for an implicit objective on what nobody counted; one's own fails for want of data."""
+    counted = slo.metric != SCENARIOS_WITHOUT_REQUESTS or result.scenarios_without_requests is not None
+    return counted or slo.source != IMPLICIT
+
+
 def judgeable(slos: Iterable[Slo], duration_s: float) -> list[Slo]:
     """Without the objectives that a run of this length is too short for: drift, in what is no soak.
 
@@ -141,6 +161,14 @@ def _judge_drift(slo: Slo, result: RunResult) -> SloResult:
     observed = float(len(drifting))
     note = ", ".join(drifting) or f"steady: {', '.join(found.metric for found in trends)}"
     return _judged(slo, observed, note)
+
+
+def _judge_scenarios(slo: Slo, result: RunResult) -> SloResult:
+    idle = result.scenarios_without_requests
+    if idle is None:
+        return _no_data(slo, "nobody counted the requests of each scenario")
+    note = f"no request was made by {', '.join(idle)}" if idle else ""
+    return _judged(slo, float(len(idle)), note)
 
 
 def holds(slo: Slo, observed: float) -> bool:

@@ -59,6 +59,10 @@ GOODPUT = "goodput"
 """Of the whole run, or of an endpoint where one is given."""
 DRIFT = "drift"
 """How many of a soak's metrics get worse with time (`loadtest.judge.drift`)."""
+SCENARIOS_WITHOUT_REQUESTS = "scenarios_without_requests"
+"""How many scenarios had arrivals and made no request in any of them."""
+IMPLICIT = "implicit"
+"""The source of an objective that nobody wrote."""
 RUN_METRICS = {
     "started_rate": Kind.RATIO,
     "availability": Kind.RATIO,
@@ -66,6 +70,7 @@ RUN_METRICS = {
     "lost": Kind.COUNT,
     GOODPUT: Kind.RATE,
     DRIFT: Kind.COUNT,
+    SCENARIOS_WITHOUT_REQUESTS: Kind.COUNT,
 }
 QUANTILE = re.compile(r"(service_)?p(\d+(?:\.\d+)?)")
 OPERATORS = ("<", "<=", ">", ">=", "==")
@@ -192,9 +197,9 @@ class _Parser:
         if self._take(r"\S") is not None:
             self.at -= 1
             self._fail("nothing more, or `during PHASE`, `in every 10 s` or `in every region`")
-        if metric == DRIFT and (self.phase or self.window_s):
+        if metric in (DRIFT, SCENARIOS_WITHOUT_REQUESTS) and (self.phase or self.window_s):
             self.at = len(self.expr)
-            self._fail("no `during` and no `in every`: drift is found over a whole run")
+            self._fail(f"no `during` and no `in every`: {metric} is found over a whole run")
         return Slo(
             self.expr,
             metric,

@@ -263,6 +263,8 @@ class RunResult(msgspec.Struct, kw_only=True):
     """Every request that a pattern named in an objective covers, also those of endpoints too many to list."""
     script_errors: list[ScriptError] = []
     """How the script itself raised, most frequent first; at most 50 ways."""
+    scenarios_without_requests: list[str] | None = None
+    """Scenarios that had arrivals and made no request in any of them; None where nobody counted."""
     generator: Generator = msgspec.field(default_factory=Generator)
     timeline: list[TimelinePoint] = []
     gauges: dict[str, list[tuple[float, float]]] = {}
