@@ -40,7 +40,11 @@ def _script_errors(result: RunResult) -> list[str]:
         for error in errors[:MOST_SCRIPT_ERRORS]
     ]
     more = len(errors) - MOST_SCRIPT_ERRORS
-    return [*said, f"the script raised {more} other errors; see script_errors in result.json"] if more > 0 else said
+    return (
+        [*said, f"the script raised {more} other errors; see script_errors in result.json"]
+        if more > 0
+        else said
+    )
 
 
 def _empty(result: RunResult) -> list[str]:
@@ -65,7 +69,9 @@ def _missing_users(result: RunResult) -> list[str]:
 
 def _unanswered(result: RunResult) -> list[str]:
     """Requests that the target never answered, and arrivals under way with them when the run ended."""
-    waiting = {name: e.unanswered for name, e in result.endpoints.items() if e.unanswered and is_request(name)}
+    waiting = {
+        name: e.unanswered for name, e in result.endpoints.items() if e.unanswered and is_request(name)
+    }
     cancelled = result.arrivals.cancelled
     if waiting:
         most = sorted(waiting.items(), key=lambda item: -item[1])[:MOST_ENDPOINTS]
@@ -110,7 +116,9 @@ def _usual_s(result: RunResult) -> float:
     requests = [e for name, e in result.endpoints.items() if is_request(name)]
     started = max(result.arrivals.started, 1)
     each = sum(e.requests for e in requests) / started
-    calm = [p.response_ms.p50 for p in result.timeline if p.response_ms.count and not (p.backlog or p.dropped)]
+    calm = [
+        p.response_ms.p50 for p in result.timeline if p.response_ms.count and not (p.backlog or p.dropped)
+    ]
     service_ms = sum(e.requests * e.service_ms.p50 for e in requests) / started
     return min(service_ms, median(calm) * each if calm else math.inf) / 1000
 

@@ -291,11 +291,11 @@ def _observe(slo: Slo, endpoint: str | None, stretch: Stretch | None) -> float |
     if not requests:
         return None
     failures = sum(one.failures for one in chosen)
-    counted = {
-        "errors": failures / requests,
-        GOODPUT: (requests - failures) / (stretch.to_s - stretch.from_s),
-    }
-    return counted[slo.metric] if slo.metric in counted else _worse_latency(slo, chosen)
+    if slo.metric == "errors":
+        return failures / requests
+    if slo.metric == GOODPUT:
+        return _a_second(requests - failures, stretch)
+    return _worse_latency(slo, chosen)
 
 
 def _chosen(pattern: str, stretch: Stretch) -> list[Endpoint] | None:
@@ -382,6 +382,11 @@ def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
+def _a_second(count: int, stretch: Stretch) -> float | None:
+    """A rate over a stretch; None over one of no length, as of a run that was stopped before its time zero."""
+    return count / (stretch.to_s - stretch.from_s) if stretch.to_s > stretch.from_s else None
+
+
 def _ended(arrivals: Arrivals) -> int:
     """Arrivals whose end is known: what was never answered (cancelled) or never begun (dropped) was not available."""
     begun = arrivals.ok + arrivals.failed + arrivals.empty + arrivals.cancelled
@@ -393,7 +398,7 @@ _RUN_METRICS: dict[str, Callable[[Stretch], float | None]] = {
     "availability": lambda s: _share(s.arrivals.ok, _ended(s.arrivals)),
     "dropped": lambda s: s.arrivals.dropped if s.arrivals.planned else None,
     "lost": lambda s: s.arrivals.lost if s.arrivals.planned else None,
-    GOODPUT: lambda s: s.transactions / (s.to_s - s.from_s) if s.arrivals.planned else None,
+    GOODPUT: lambda s: _a_second(s.transactions, s) if s.arrivals.planned else None,
 }
 
 
@@ -408,7 +413,11 @@ def _no_data(slo: Slo, why: str) -> SloResult:
 
 
 def _why_no_data(
-    slo: Slo, empty: list[_Part], parts: int, result: RunResult, find: Callable[[tuple[float, float]], Stretch | None]
+    slo: Slo,
+    empty: list[_Part],
+    parts: int,
+    result: RunResult,
+    find: Callable[[tuple[float, float]], Stretch | None],
 ) -> str:
     first = empty[0]
     what = _what_is_missing(first, result, find(first.span)) if first.endpoint else "no arrival was planned"
@@ -434,7 +443,9 @@ def _what_is_missing(part: _Part, result: RunResult, stretch: Stretch | None) ->
 def _no_requests(pattern: str, result: RunResult) -> str:
     if pattern == "*":
         return "no requests"
-    near = "" if any(matches(pattern, name) for name in result.endpoints) else nearest(pattern, result.endpoints)
+    near = (
+        "" if any(matches(pattern, name) for name in result.endpoints) else nearest(pattern, result.endpoints)
+    )
     return f"no requests to {pattern}" + (f"; the nearest that was requested is {near}" if near else "")
 
 

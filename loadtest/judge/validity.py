@@ -55,7 +55,9 @@ def _late_worker(worker: dict[str, Any]) -> str:
     name, busy, waited = worker["name"], worker["cpu_max"], worker["cpu_wait_max"]
     late = f"{name} sent requests {worker['dispatch_lag_p99_ms']:.0f} ms late (p99)"
     if waited > TAKEN_CORE:
-        return f"{late}: other programs used {name}'s CPU {waited:.0%} of the time; stop them or lower the peak"
+        return (
+            f"{late}: other programs used {name}'s CPU {waited:.0%} of the time; stop them or lower the peak"
+        )
     if busy > MAX_CPU:
         return f"{late}: its own work took {busy:.0%} of a CPU; use more workers or lower the peak"
     return (
@@ -87,7 +89,9 @@ def _off_schedule(result: RunResult) -> list[str]:
     """Arrivals neither started nor dropped for the target's sake, as a share of what was planned."""
     arrivals = result.arrivals
     if not arrivals.planned:
-        return ["the plan has no arrival in this time, so nothing was measured; raise peak_tps or the duration"]
+        return [
+            "the plan has no arrival in this time, so nothing was measured; raise peak_tps or the duration"
+        ]
     if arrivals.lost < 0:
         return [
             f"{-arrivals.lost:,} more arrivals were served than the plan has: a worker played a part that was not "
@@ -131,7 +135,9 @@ def _corrected_clocks(result: RunResult) -> list[str]:
 
 def _clocks(result: RunResult) -> list[tuple[str, float]]:
     """(worker, how far its clock is ahead in ms) of each worker whose clock was measured."""
-    return [(w["name"], w["clock_offset_ms"]) for w in result.generator.per_worker if w.get("clock_offset_ms")]
+    return [
+        (w["name"], w["clock_offset_ms"]) for w in result.generator.per_worker if w.get("clock_offset_ms")
+    ]
 
 
 def _direction(offset_ms: float) -> str:
