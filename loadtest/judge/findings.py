@@ -52,8 +52,10 @@ def _empty(result: RunResult) -> list[str]:
     if not empty:
         return []
     return [
-        f"{empty:,} of {result.arrivals.started:,} arrivals made no request; "
-        "check that every task of the script sends one"
+        (
+            f"{empty:,} of {result.arrivals.started:,} arrivals made no request; "
+            "check that every task of the script sends one"
+        )
     ]
 
 
@@ -81,8 +83,10 @@ def _unanswered(result: RunResult) -> list[str]:
         return [f"{count:,} {were} never answered ({named}); they count as failed and as at least so slow"]
     if cancelled:
         return [
-            f"{cancelled:,} arrivals had not ended when the run did; they count against availability and as at least "
-            "so slow"
+            (
+                f"{cancelled:,} arrivals had not ended when the run did; they count against availability and "
+                "as at least so slow"
+            )
         ]
     return []
 

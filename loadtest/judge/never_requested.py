@@ -1,4 +1,4 @@
-"""Finds endpoints that objectives name and nobody requests: mostly a typing error, best said while the run is young."""
+"""Finds endpoints that objectives name and nobody requests: mostly a typing error, best said early in a run."""
 
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches

@@ -283,8 +283,10 @@ def _observe(slo: Slo, endpoint: str | None, stretch: Stretch | None) -> float |
     if endpoint is None:
         return _RUN_METRICS[slo.metric](stretch)
     chosen = _chosen(endpoint, stretch)
-    if chosen is None:
-        return None
+    return None if chosen is None else _observe_endpoints(slo, chosen, stretch)
+
+
+def _observe_endpoints(slo: Slo, chosen: list[Endpoint], stretch: Stretch) -> float | None:
     requests = sum(one.requests for one in chosen)
     if slo.metric == "requests":
         return requests

@@ -46,8 +46,10 @@ def _late(result: RunResult) -> list[str]:
     late = [w for w in result.generator.per_worker if w["dispatch_lag_p99_ms"] > MAX_LAG_P99_MS]
     lag_ms = result.generator.dispatch_lag_ms.p99
     return [_late_worker(worker) for worker in late] or [
-        f"requests were sent {lag_ms:.0f} ms late (p99), more than {MAX_LAG_P99_MS:.0f} ms; "
-        "use more workers or lower the peak"
+        (
+            f"requests were sent {lag_ms:.0f} ms late (p99), more than {MAX_LAG_P99_MS:.0f} ms; "
+            "use more workers or lower the peak"
+        )
     ]
 
 
@@ -80,8 +82,10 @@ def _unreported(result: RunResult) -> list[str]:
     if not gaps:
         return []
     return [
-        f"{gaps:,} report{'s' * (gaps != 1)} of workers never reached the master, so requests are missing from the "
-        "figures; check the network between workers and master, then run again"
+        (
+            f"{gaps:,} report{'s' * (gaps != 1)} of workers never reached the master, so requests are missing from "
+            "the figures; check the network between workers and master, then run again"
+        )
     ]
 
 
@@ -94,15 +98,19 @@ def _off_schedule(result: RunResult) -> list[str]:
         ]
     if arrivals.lost < 0:
         return [
-            f"{-arrivals.lost:,} more arrivals were served than the plan has: a worker played a part that was not "
-            "its own; report this as a defect of the harness"
+            (
+                f"{-arrivals.lost:,} more arrivals were served than the plan has: a worker played a part that was "
+                "not its own; report this as a defect of the harness"
+            )
         ]
     missing = arrivals.lost / arrivals.planned
     if missing <= MAX_RATE_ERROR:
         return []
     return [
-        f"{arrivals.lost:,} of {arrivals.planned:,} planned arrivals ({missing:.1%}) were lost{_whose_crash(result)}; "
-        "see that worker's log, then run again"
+        (
+            f"{arrivals.lost:,} of {arrivals.planned:,} planned arrivals ({missing:.1%}) were lost"
+            f"{_whose_crash(result)}; see that worker's log, then run again"
+        )
     ]
 
 

@@ -99,7 +99,7 @@ def _errors(slo: SloResult, result: RunResult) -> list[str]:
         pattern = "*"
     rows = [row for row in wording.error_rows(result) if matches(pattern, row.endpoint)]
     return [
-        f"{row.endpoint}: {row.count:,} x {row.error} ({row.share} of its requests{row.when and f', {row.when}'})"
+        f"{row.endpoint}: {row.failures:,} x {row.error} ({row.share} of its requests{row.when and f', {row.when}'})"
         + (f", for example {row.sample}" if row.sample else "")
         for row in rows[:MOST_LINES]
     ]

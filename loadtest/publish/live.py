@@ -244,7 +244,7 @@ def errors(result: RunResult) -> list[Error]:
         Error(
             error=row.error,
             endpoint=row.endpoint,
-            count=row.count,
+            count=row.failures,
             share=row.share,
             when=row.when,
             sample=row.sample[:MOST_SAMPLE],
@@ -254,7 +254,7 @@ def errors(result: RunResult) -> list[Error]:
 
 
 def early_word(result: RunResult, played_s: float) -> list[str]:
-    """What objectives wait for in vain, with the nearest name that is requested; once the run is some seconds old."""
+    """Objectives that wait in vain, with the nearest name that is requested; once the run is some seconds old."""
     if played_s < SURE_AFTER_S:
         return []
     return [f"{slo.expr}: {slo.note} so far" for slo in result.slo if slo.observed is None and slo.note]
@@ -269,7 +269,10 @@ def equations(result: RunResult, *, over: bool) -> list[tuple[str, bool]]:
         a.scheduled - a.started - a.dropped,
         a.started - a.ok - a.failed - a.empty - a.cancelled,
     )
-    ended = f"started {a.started:,} = ok {a.ok:,} + failed {a.failed:,} + empty {a.empty:,} + cancelled {a.cancelled:,}"
+    ended = (
+        f"started {a.started:,} = ok {a.ok:,} + failed {a.failed:,} + empty {a.empty:,} "
+        f"+ cancelled {a.cancelled:,}"
+    )
     return [
         (
             f"scheduled {a.scheduled:,} = started {a.started:,} + dropped {a.dropped:,} + waiting {waiting:,}",

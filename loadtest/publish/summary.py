@@ -86,7 +86,7 @@ def _print_errors(result: RunResult, console: Console) -> None:
     if rows:
         console.print()
     for row in rows[:MOST_ERRORS]:
-        what = f"  {row.count:,} x {row.error}  {row.endpoint}, {row.share} of its requests"
+        what = f"  {row.failures:,} x {row.error}  {row.endpoint}, {row.share} of its requests"
         console.print(Text(_short(f"{what}{row.when and f', {row.when}'}"), style="red"), soft_wrap=True)
         if row.sample:
             console.print(Text(f"      {_short(row.sample)}", style="dim"), soft_wrap=True)
@@ -148,7 +148,7 @@ def _markdown_errors(result: RunResult) -> str:
         return ""
     lines = ["| error | endpoint | count | share | when | example |", "|---|---|---:|---:|---|---|"]
     lines += [
-        f"| {_code(row.error)} | {_code(row.endpoint)} | {row.count:,} | {row.share} | {row.when} "
+        f"| {_code(row.error)} | {_code(row.endpoint)} | {row.failures:,} | {row.share} | {row.when} "
         f"| {_plain(row.sample)} |"
         for row in rows[:MOST_ERRORS]
     ]

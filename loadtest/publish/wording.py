@@ -279,7 +279,7 @@ class ErrorRow(NamedTuple):
 
     endpoint: str
     error: str
-    count: int
+    failures: int
     share: str
     """Of the endpoint's requests."""
     when: str
@@ -296,7 +296,7 @@ def error_rows(result: RunResult) -> list[ErrorRow]:
         for name, endpoint in result.endpoints.items()
         for error, count in endpoint.errors.items()
     ]
-    return sorted(rows, key=lambda row: (-row.count, row.error, row.endpoint))
+    return sorted(rows, key=lambda row: (-row.failures, row.error, row.endpoint))
 
 
 def _error_row(name: str, endpoint: Endpoint, error: str, count: int) -> ErrorRow:

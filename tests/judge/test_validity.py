@@ -59,7 +59,10 @@ def test_a_run_without_trouble_is_valid_and_needs_no_reason() -> None:
     [
         (
             run(dispatch_lag_p99_ms=34.2, cpu_max=0.97),
-            "worker 2 sent requests 34 ms late (p99): its own work took 97% of a CPU; use more workers or lower the peak",
+            (
+                "worker 2 sent requests 34 ms late (p99): its own work took 97% of a CPU; "
+                "use more workers or lower the peak"
+            ),
         ),
         (
             run(dispatch_lag_p99_ms=34.2, cpu_wait_max=0.6),
@@ -125,8 +128,10 @@ def test_a_clock_that_was_off_and_corrected_is_noted(offset_ms: float, direction
     judged = judge_validity(run(clock_offset_ms=offset_ms))
     assert judged.verdict == DEGRADED
     assert judged.reasons == [
-        f"the clock of worker 2 is 35 ms {direction} the master's; this was corrected, but keep clocks in step "
-        "with NTP"
+        (
+            f"the clock of worker 2 is 35 ms {direction} the master's; this was corrected, but keep clocks in step "
+            "with NTP"
+        )
     ]
 
 
