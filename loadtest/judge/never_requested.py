@@ -29,7 +29,9 @@ def never_requested(slos: Iterable[Slo], endpoints: Collection[str]) -> list[str
 
 def _needs_requests(slo: Slo) -> bool:
     """Whether it cannot be met without a request: `requests(GET /old) == 0` and `<` can."""
-    return slo.metric != "requests" or (slo.operator.startswith(">") and slo.bound > 0)
+    if slo.metric != "requests":
+        return True
+    return slo.operator == ">" or (slo.operator in (">=", "==") and slo.bound > 0)
 
 
 class EarlyWord:

@@ -262,6 +262,7 @@ class _Parser:
         wanted = quantile is not None or metric in ENDPOINT_METRICS
         opening = self._take(r"\(")
         if metric == GOODPUT and opening:
+            self._take_ok(metric)
             return self._name_in_brackets()
         if not wanted and opening:
             self.at = opening.start()
@@ -278,7 +279,7 @@ class _Parser:
     def _take_ok(self, metric: str) -> None:
         """`ok` before the endpoint: response times have it, and nothing else."""
         found = self._take(r"ok\s+(?=[^\s)])")
-        if found and (ENDPOINT_METRICS.get(metric, Kind.LATENCY) is not Kind.LATENCY or "service" in metric):
+        if found and _only_of_all(metric):
             self.at = found.start()
             self._fail("an endpoint without `ok`, which only p99, mean and max have", self._without(found))
         self.ok_only = found is not None
@@ -377,6 +378,12 @@ class _Parser:
             self.at = found.start()
             right = found[0].replace(",", "" if thousands else ".")
             self._fail("a number such as 1000 or 0.5", self._swap(found[0], right))
+
+
+def _only_of_all(metric: str) -> bool:
+    """Whether a metric is about all responses together: counts are, and service times are kept of all alone."""
+    counts = metric == GOODPUT or ENDPOINT_METRICS.get(metric, Kind.LATENCY) is not Kind.LATENCY
+    return counts or metric.startswith("service_")
 
 
 def _closest_op(operator: str) -> str:

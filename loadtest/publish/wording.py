@@ -225,7 +225,7 @@ def _met(slos: list[SloResult]) -> str:
     if not slos:
         return "No objective was set"
     if implicit == len(slos):
-        return f"No objective was set, the {implicit} that every run has were met"
+        return f"No objective was set, the {implicit} that every run has {'was' if implicit == 1 else 'were'} met"
     every = "The one objective was met" if len(slos) == 1 else f"All {len(slos)} objectives were met"
     return every + (f" ({implicit} of them implicit)" if implicit else "")
 
@@ -237,7 +237,8 @@ def _failed(result: RunResult) -> Headline:
 
 
 def _missed(slo: SloResult) -> str:
-    return f"{expression(slo)}: {how_missed(slo)}."
+    why = how_missed(slo) if slo.observed is not None else f"failed, {slo.note or 'no data'}"
+    return f"{expression(slo)}: {why}."
 
 
 def expression(slo: SloResult) -> str:
