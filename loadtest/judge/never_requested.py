@@ -42,10 +42,12 @@ class EarlyWord:
         self._due_s = min(SURE_AFTER_S, duration_s / 2)
         self._said = False
 
-    def feed(self, played_s: float, endpoints: Collection[str]) -> list[str]:
-        """What to say at an offset of the plan; nothing before it is due, and nothing twice."""
-        if self._said or played_s < self._due_s:
-            return []
+    def is_due(self, played_s: float) -> bool:
+        """Whether this offset of the plan is late enough to be sure; not any more once it was said."""
+        return not self._said and played_s >= self._due_s
+
+    def say(self, endpoints: Collection[str]) -> list[str]:
+        """A sentence for each endpoint that is named and was not requested."""
         self._said = True
         whole = [slo for slo in self._slos if slo.phase is None]  # a phase may still be to come
         return never_requested(whole, endpoints)

@@ -286,7 +286,10 @@ def audit(result: RunResult, *, over: bool, under_way: bool) -> str:
     """What the audit came to, or why there is none; empty before the end."""
     if not over:
         return ""
-    return "The books are being audited." if under_way else f"Audit: {wording.audit(result)}."
+    if under_way:
+        return "The books are being checked."
+    said = wording.audit(result)
+    return f"{said}." if result.audit is None else f"Audit: {said}."
 
 
 def _state(slo: SloResult, over: bool) -> str:

@@ -28,14 +28,16 @@ def test_what_can_be_met_without_a_request_is_not_missed() -> None:
     assert never_requested([parse("requests(GET /old) > 0")], REQUESTED)
 
 
-def test_a_word_is_said_early_and_only_once() -> None:
+def test_a_word_is_due_early_and_only_once() -> None:
     word = EarlyWord([parse("p99(GET /old) < 1s")], 60.0)
-    assert word.feed(4.9, REQUESTED) == []
-    assert len(word.feed(5.0, REQUESTED)) == 1
-    assert word.feed(6.0, REQUESTED) == []
+    assert not word.is_due(4.9)
+    assert word.is_due(5.0)
+    assert len(word.say(REQUESTED)) == 1
+    assert not word.is_due(6.0)
 
 
 def test_a_short_run_is_told_in_its_middle_and_a_phase_may_still_be_to_come() -> None:
     word = EarlyWord([parse("p99(GET /old) < 1s"), parse("p99(GET /x) during spike < 1s")], 4.0)
-    assert word.feed(1.9, REQUESTED) == []
-    assert [text.split(",")[0] for text in word.feed(2.0, REQUESTED)] == ["an objective names GET /old"]
+    assert not word.is_due(1.9)
+    assert word.is_due(2.0)
+    assert [text.split(",")[0] for text in word.say(REQUESTED)] == ["an objective names GET /old"]
