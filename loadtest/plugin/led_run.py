@@ -25,6 +25,7 @@ from loadtest.fleet.messages import Hello, Message, Report, Trouble
 from loadtest.fleet.snapshot import StretchRecords, progress, snapshot
 from loadtest.fleet.transport import send_to_worker
 from loadtest.judge.abort import AbortDetector
+from loadtest.judge.never_requested import EarlyWord
 from loadtest.judge.slo import Observations, wanted_stretches
 from loadtest.judge.slo_syntax import Slo
 from loadtest.judge.verdict import judge
@@ -74,6 +75,7 @@ class LedRun:
         self._pointless = False
         """Whether the plan itself asked to end it."""
         self._abort = AbortDetector(abort_conditions_of(plan))
+        self._early_word = EarlyWord(slos, plan.duration_s)
         self._runner = runner
         self._locust_stats = environment.stats
         self._prune_at_s = 0.0
@@ -212,6 +214,7 @@ class LedRun:
         while not self.over:
             self._tick()
             self._abort_if_pointless()
+            self._say_what_was_never_requested()
             if time.monotonic() >= self._prune_at_s:
                 self._prune_at_s = time.monotonic() + PRUNE_S
                 prune(self._locust_stats)
@@ -232,6 +235,12 @@ class LedRun:
         before, self._phase = self._phase, self.coordinator.phase
         if self._phase is not before and not self.over:
             self.states.on(_COMES_TO[self._phase])
+
+    def _say_what_was_never_requested(self) -> None:
+        if self._early_word.is_due(self.played_s):
+            requested = [" ".join(key) for key in self.coordinator.merge.total.endpoints]
+            for text in self._early_word.say(requested):
+                logger.warning("%s", text)
 
     def _end_by_defect(self, ticker: gevent.Greenlet) -> None:
         """End a run whose ticking broke: without it the run would never end, and its books would be lost."""
