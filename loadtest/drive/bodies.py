@@ -22,7 +22,7 @@ def encode_body(data: Any, json: Any, files: Any = None) -> tuple[bytes, BodyHea
     if files:
         return _multipart(data, files)
     if not data:
-        return (b"", NO_BODY) if json is None else (_json_bytes(json), JSON_BODY)
+        return (b"", NO_BODY) if json is None else (json_bytes(json), JSON_BODY)
     if isinstance(data, dict):
         return urlencode(data).encode(), FORM_BODY
     if isinstance(data, str):
@@ -30,7 +30,8 @@ def encode_body(data: Any, json: Any, files: Any = None) -> tuple[bytes, BodyHea
     return _octets(data), OCTETS_BODY
 
 
-def _json_bytes(value: Any) -> bytes:
+def json_bytes(value: Any) -> bytes:
+    """The bytes of a `json`. Raises `TypeError` if it is not JSON."""
     try:
         return msgspec.json.encode(value)
     except TypeError:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from locust.contrib.fasthttp import LocustBadStatusCode
 from locust.user import User
 
+from loadtest.drive._core import CORE, Messenger
 from loadtest.drive.bodies import encode_body
 from loadtest.drive.connection import Connection, ConnectionSettings
 from loadtest.drive.cookies import store_cookies, with_cookies
@@ -30,17 +31,17 @@ from loadtest.drive.http1 import final_head
 from loadtest.drive.pool import Pool
 from loadtest.drive.recorder import Recorder
 from loadtest.drive.redirects import REDIRECTS, redirected_call
-from loadtest.drive.response import Call, Response, outcome_error
+from loadtest.drive.response import Call, CaughtResponse, Response, outcome_error
+from loadtest.drive.routes import core_route
 from loadtest.drive.streamed_response import StreamedResponse, response_type
 from loadtest.drive.streams import EventParser, ServerSentEvent, iter_lines
 from loadtest.drive.tls import ContextFactory, tls_client
-from loadtest.drive.urls import Origin, base_url, target_of
+from loadtest.drive.urls import Origin, Target, base_url, target_of
 from loadtest.records import FIRST_EVENT, NEXT_EVENT, Outcome
 
 # The statuses FastHttpUser takes for success; a redirect that is not followed is among them.
 _GOOD_STATUSES = frozenset([200, 201, 202, 203, 204, 205, 206, 207, 208, 226, 301, 302, 303, 304, 307, 308])
 _PLAIN_SUCCESSES = frozenset(status for status in _GOOD_STATUSES if status < 300)
-_ANNOUNCE_EMPTY_BODY = frozenset(["POST", "PUT", "PATCH"])  # RFC 9110, section 8.6
 _SAFE_TO_REPEAT = frozenset(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"])  # RFC 9110, section 9.2.2
 _SMALL_BYTES = 4096  # up to here, searching head and body costs less than cutting the head off
 _careful_header = re.compile(rb"\n(?:set-cookie|content-encoding):", re.IGNORECASE).search
@@ -68,7 +69,7 @@ class SessionSettings(NamedTuple):
     """Host and port of an HTTP proxy."""
 
 
-class Session:
+class Session(Messenger):
     """An HTTP client with the interface of Locust's `FastHttpSession`: the `client` of a `FastHttpUser`.
 
     `routes` may be shared by sessions that are to share connections; `now_ns` is the run clock.
@@ -85,11 +86,10 @@ class Session:
         routes: Routes | None = None,
         now_ns: Callable[[], int] = monotonic_ns,
     ) -> None:
+        super().__init__()
         self.user = user
         self.request_name: str | None = None
         """The name of all requests that bring none of their own; see `rename_request`."""
-        self.intended_ns: int | None = None
-        """When the next request was meant to start, if an arrival is being served; that request takes it."""
         self.let_others_run = False
         """Whether a request has waited since somebody set this to False, so that other greenlets ran."""
         self.auth_header: str | None = None
@@ -103,6 +103,8 @@ class Session:
         self._cookies: CookieJar | None = None
         if self._base.username and self._base.password:
             self.auth_header = basic_auth(self._base.username, self._base.password)
+        if self._base.origin is not None:
+            self._open_route(self._base.origin)
 
     @property
     def base_url(self) -> str:
@@ -168,11 +170,23 @@ class Session:
         response = self._perform(call, rarer.get("max_retries"))
         if response.needs_care:
             response = self._care_for(response, rarer.get("max_redirects") if allow_redirects else 0)
+        return self.finish(response, method, name or self.request_name or url, intended_ns, catch_response, context)
+
+    def finish(  # noqa: PLR0917 - on the hot path
+        self,
+        response: Response,
+        method: str,
+        name: str,
+        intended_ns: int,
+        catch_response: bool,
+        context: Mapping[str, Any] | None = None,
+    ) -> Response:
+        """Hand over the outcome of a request, and return its response."""
         error = response.error
         outcome = _new_outcome(
             (
                 method,
-                name or self.request_name or url,
+                name,
                 intended_ns,
                 response.sent_ns or intended_ns,
                 response.done_ns,
@@ -185,26 +199,6 @@ class Session:
             context = {**self.user.context(), **(context or {})}
         response.report(recorder, outcome, context)
         return response
-
-    def get(self, url: str, **kwargs: Any) -> Any:
-        """Send a GET; see `request`."""
-        return self.request("GET", url, **kwargs)
-
-    def post(self, url: str, data: Any = None, json: Any = None, **kwargs: Any) -> Any:
-        """Send a POST; see `request`."""
-        return self.request("POST", url, data=data, json=json, **kwargs)
-
-    def put(self, url: str, data: Any = None, **kwargs: Any) -> Any:
-        """Send a PUT; see `request`."""
-        return self.request("PUT", url, data=data, **kwargs)
-
-    def patch(self, url: str, data: Any = None, **kwargs: Any) -> Any:
-        """Send a PATCH; see `request`."""
-        return self.request("PATCH", url, data=data, **kwargs)
-
-    def delete(self, url: str, **kwargs: Any) -> Any:
-        """Send a DELETE; see `request`."""
-        return self.request("DELETE", url, **kwargs)
 
     def head(self, url: str, **kwargs: Any) -> Any:
         """Send a HEAD; see `request`."""
@@ -266,22 +260,31 @@ class Session:
 
     clientpool = client
 
-    def _perform(self, call: Call, most_retries: int | None = None) -> Response:
+    def _perform(
+        self,
+        call: Call,
+        most_retries: int | None = None,
+        begun: tuple[Connection | None, BaseException | None] | None = None,
+    ) -> Response:
         """Send `call` and return what came back, or a response that holds the error.
 
+        `begun` is the connection on which the core has begun to send it, if it got one, and what was raised there.
         A kept-alive connection that turns out to be dead is replaced if the request may be sent twice; so is
         any that failed, up to `max_retries` times.
         """
         method, target, headers, body, body_headers, kind = call
         pool, heads = self._routes.get(target.origin) or self._route_to(target.origin)
-        length = len(body) if body or method in _ANNOUNCE_EMPTY_BODY else None
-        sent = heads.compose(method, target.path, body_headers, headers, length) + body
+        sent = heads.sent(method, target.path, body_headers, headers, body)
         failures = 0
         while True:
             connection = None
             try:
-                connection = pool.acquire()
-                connection.exchange(sent, method == "HEAD", kind.streamed)
+                if begun is None:
+                    connection = pool.acquire()
+                    connection.exchange(sent, method == "HEAD", kind.streamed)
+                else:
+                    (connection, raised), begun = begun, None
+                    _go_on(connection, sent, raised)
             except OSError as error:
                 failed = self._failed(call, sent, connection, error)
                 if not _may_repeat(failed):
@@ -363,6 +366,40 @@ class Session:
         route = self._routes[origin] = (pool, heads)
         return route
 
+    def _open_route(self, origin: Origin) -> None:
+        """Let the core send what is plain to the base's origin on its own."""
+        if CORE == "native" and self._now_ns is monotonic_ns and type(self).request is Session.request:
+            pool, heads = self._routes.get(origin) or self._route_to(origin)
+            self.route = core_route(pool, heads, self._base, self._recorder)
+
+    # What follows is called by the core.
+
+    def _located(self, url: str, params: Any) -> Target:
+        """The target of a request; see `request`."""
+        target = self._remembered.get(url) or self._base.locate(url)
+        return target if params is None else target_of(target.url, params)
+
+    def _go_on(
+        self,
+        begun: Response,
+        connection: Connection | None,
+        raised: BaseException | None,
+        intended_ns: int,
+        name: str,
+    ) -> Response:
+        """Finish a request that the core has begun: its exchange was not plain."""
+        call = begun.call
+        response = self._perform(call, None, (connection, raised))
+        if response.needs_care:
+            response = self._care_for(response, None)
+        return self.finish(response, call.method, name, intended_ns, isinstance(response, CaughtResponse))
+
+    def _take_care(self, response: Response, intended_ns: int, name: str) -> Response:
+        """Finish a request to which the core has received an answer that is more than a plain success."""
+        method = response.call.method
+        cared = self._care_for(response, None)
+        return self.finish(cared, method, name, intended_ns, isinstance(cared, CaughtResponse))
+
     def _dressed(
         self, headers: Mapping[str, str] | None, auth: tuple[str | bytes, str | bytes] | None, url: str
     ) -> Mapping[str, str] | None:
@@ -380,6 +417,14 @@ def basic_auth(user: str | bytes, password: str | bytes) -> str:
     """The value of an Authorization header (RFC 7617); text is encoded as Latin-1, as in FastHttpUser."""
     pair = [part.encode("latin-1") if isinstance(part, str) else part for part in (user, password)]
     return "Basic " + b64encode(b":".join(pair)).decode("ascii")
+
+
+def _go_on(connection: Connection | None, request: bytes, raised: BaseException | None) -> None:
+    """Go on with what the core has begun. Raises what it met."""
+    if connection is not None:
+        connection.go_on(request, raised)
+    elif raised is not None:
+        raise raised
 
 
 def _judge(response: Response) -> None:

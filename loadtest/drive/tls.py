@@ -167,16 +167,16 @@ class TlsConnection(Connection):
                 self.stream.shake_hands()
                 break
             except BlockingIOError:
-                self._hub_switch()
-        self._recv, self._send = self.stream.recv, self.stream.send
+                self.wait()
+        self.speak_with(self.stream.send, self.stream.recv, True)
 
     def _dig_tunnel(self) -> None:
         """Have the proxy connect (RFC 9110, section 9.3.6). Raises `ProtocolError` if it does not."""
         super()._begin()
-        self._send(f"CONNECT {self._tunnel_to} HTTP/1.1\r\nHost: {self._tunnel_to}\r\n\r\n".encode("ascii"))
+        self.send(f"CONNECT {self._tunnel_to} HTTP/1.1\r\nHost: {self._tunnel_to}\r\n\r\n".encode("ascii"))
         answer = ResponseReader()
         answer.begin(head_only=True)
         while not self._receive(answer):
-            self._hub_switch()
+            self.wait()
         if answer.status != 200:
             raise ProtocolError(f"the proxy answered {answer.status} to CONNECT")
