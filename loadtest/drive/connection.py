@@ -11,24 +11,21 @@ Deadlines are watched in bulk (`deadlines`), so a request costs one `send`, one 
 `epoll_wait`.
 """
 
-import errno
-import os
-import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import gevent
-from gevent.monkey import get_original
+from greenlet import getcurrent
 
 from loadtest.drive._core import Line
 from loadtest.drive.deadlines import NEVER_NS, Deadlines
+from loadtest.drive.dialing import Dialing
 from loadtest.drive.errors import ConnectTimeoutError, ReadTimeoutError
 from loadtest.drive.http1 import DEFAULT_LIMITS, Limits, ResponseReader
 from loadtest.drive.targets import Address
 
 _WRITE_EVENT = 2  # libev's EV_WRITE
 _RECV_BYTES = 64 * 1024
-_plain_socket: Callable[..., socket.socket] = get_original("socket", "socket")
 
 
 class ConnectionSettings(NamedTuple):
@@ -55,6 +52,7 @@ class Connection(Line):
         super().__init__()
         self._deadlines = deadlines
         self._now_ns = settings.now_ns
+        self._sock: Any = None
         read_timeout_ns = int(settings.read_timeout_s * 1e9)
         self.time_out_after(read_timeout_ns, int(min(settings.total_timeout_s * 1e9, NEVER_NS)))
         self._timeout_error: type[TimeoutError] = ConnectTimeoutError
@@ -72,14 +70,14 @@ class Connection(Line):
         self.sent_ns = 0
         """The instant just before the first byte of the latest request was sent; 0 if none was."""
 
-    def open(self, address: Address, timeout_ns: int) -> None:
-        """Connect to `address`. Raises `ConnectTimeoutError` or another `OSError`."""
-        self._sock = _plain_socket(address.family, socket.SOCK_STREAM)
+    def open(self, addresses: Iterable[Address], timeout_ns: int) -> None:
+        """Connect to one of `addresses`. Raises `ConnectTimeoutError` or another `OSError`."""
         self.begin_turn()
         self.deadline_ns = self._now_ns() + timeout_ns
         self._deadlines.add(self, min(timeout_ns, self.first_timeout_ns) / 1e9)
         try:
-            self._connect(address)
+            dialing = Dialing(gevent.get_hub().loop, getcurrent().switch, self.wait)
+            self._sock = dialing.connect(addresses)
             self.listen(self._sock.fileno())
             self._begin()
         except BaseException:
@@ -88,20 +86,9 @@ class Connection(Line):
         self._timeout_error = ReadTimeoutError
         self._rest()
 
-    def _connect(self, address: Address) -> None:
-        sock = self._sock
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        code = sock.connect_ex(address.sockaddr)
-        if code == errno.EINPROGRESS:
-            self._await_writable()
-            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
-            raise OSError(code, os.strerror(code))
-
     def _begin(self) -> None:
         """Say what sends and receives from now on."""
-        self.speak_with(self._sock.send, self._sock.recv, False)
+        self.speak_with(self._sock.send, self._sock.recv, None)
 
     def exchange(self, request: bytes, head_only: bool = False, until_head: bool = False) -> None:
         """Send `request` and read until `reader` has the response, or with `until_head` at least its head.
@@ -135,14 +122,12 @@ class Connection(Line):
                 raise raised
             sent_bytes, received, end = self.begun()
             self.begin_turn()
-            complete = bool(received) and reader.feed(received)
-            if complete:
-                pass
-            elif isinstance(end, EOFError):
-                reader.feed_eof()
-            elif end is not None:
+            complete = bool(received) and self._take(reader, received)
+            if not complete and isinstance(end, EOFError):
+                complete = self._take(reader, b"")
+            elif not complete and end is not None:
                 raise end
-            elif sent_bytes == len(request) or self._send_rest(request, sent_bytes):
+            if not complete and (sent_bytes == len(request) or self._send_rest(request, sent_bytes)):
                 self._receive_on(until_head=False)
         except BaseException as error:
             self._fail(error)
@@ -203,6 +188,10 @@ class Connection(Line):
             data = self.recv(_RECV_BYTES)
         except BlockingIOError:
             return False
+        return self._take(reader, data)
+
+    def _take(self, reader: ResponseReader, data: bytes) -> bool:
+        """Feed `data`, which is b"" at the end, to the reader. True when the response is complete."""
         if data:
             return reader.feed(data)
         reader.feed_eof()
@@ -232,13 +221,6 @@ class Connection(Line):
         finally:
             writable.close()
         return True
-
-    def _await_writable(self) -> None:
-        writable = self._watch_writable()
-        try:
-            self.wait()
-        finally:
-            writable.close()
 
     def _watch_writable(self) -> Any:
         """A started watcher that resumes the waiter; `close` it."""
@@ -284,5 +266,6 @@ class Connection(Line):
         self.deadline_ns = NEVER_NS
         self.fall_silent()
         self._deadlines.discard(self)
-        self._sock.close()
+        if self._sock is not None:
+            self._sock.close()
         self.reader.close()

@@ -32,7 +32,17 @@ _MORE_ERRORS = "(more kinds of failure than are told apart)"
 class EndpointBatch:
     """What happened at one endpoint since the last flush."""
 
-    __slots__ = ("bytes_total", "count", "failures", "least_ns", "most_ns", "response_bytes", "response_ns", "sum_ns", "tenths_ms")
+    __slots__ = (
+        "bytes_total",
+        "count",
+        "failures",
+        "least_ns",
+        "most_ns",
+        "response_bytes",
+        "response_ns",
+        "sum_ns",
+        "tenths_ms",
+    )
 
     def __init__(self) -> None:
         self.failures = 0
@@ -61,7 +71,13 @@ class EndpointBatch:
         self.response_bytes.clear()
 
     def add_sums(  # noqa: PLR0917 - as the core gives them
-        self, count: int, sum_ns: int, least_ns: int, most_ns: int, bytes_total: int, tenths_ms: Mapping[int, int]
+        self,
+        count: int,
+        sum_ns: int,
+        least_ns: int,
+        most_ns: int,
+        bytes_total: int,
+        tenths_ms: Mapping[int, int],
     ) -> None:
         """Count requests whose sums were made elsewhere; `tenths_ms` counts them by tenths of a millisecond."""
         self.count += count

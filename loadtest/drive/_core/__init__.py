@@ -1,7 +1,7 @@
 """What the client's classes are derived from: the native core, or the same in Python.
 
-`LOADTEST_PURE=1` chooses Python; so does a machine where the native one was not built. There is one seam, here: whoever
-imports these names need not know which they got, and every decision is made in the classes derived from them.
+`LOADTEST_PURE=1` chooses Python; so does a machine where the native one was not built. There is one seam, here:
+whoever imports these names need not know which they got; every decision is made in the classes derived from them.
 """
 
 import os
@@ -26,8 +26,19 @@ WHY_PURE = _reason()
 CORE: Final[Literal["native", "pure"]] = "pure" if WHY_PURE else "native"
 
 if TYPE_CHECKING or WHY_PURE:
-    from loadtest.drive._core.pure import Counts, Line, Messenger, Received, Route, Template
+    from loadtest.drive._core.pure import Counts, Line, Messenger, Received, Route, Template, equip
 else:
-    from loadtest.drive._core.native import Counts, Line, Messenger, Received, Route, Template
+    from loadtest.drive._core.native import Counts, Line, Messenger, Received, Route, Template, equip
 
-__all__ = ["CORE", "PURE_VARIABLE", "WHY_PURE", "Counts", "Line", "Messenger", "Received", "Route", "Template"]
+__all__ = [
+    "CORE",
+    "PURE_VARIABLE",
+    "WHY_PURE",
+    "Counts",
+    "Line",
+    "Messenger",
+    "Received",
+    "Route",
+    "Template",
+    "equip",
+]

@@ -15,8 +15,8 @@ cdef class Line:
     cdef bint expects  # `receive` takes in what arrives; else who waits reads it himself
     cdef public bint closed, paused, reused, found_dead
     cdef public long long deadline_ns, sent_ns
-    cdef readonly bint secured
-    cdef readonly object recv, send  # of Python: `secured` lines use them
+    cdef readonly object recv, send  # of Python; the core uses them where there is TLS
+    cdef object tls  # the stream; None without
     cdef readonly long long first_timeout_ns, read_timeout_ns, total_timeout_ns
     # The answer to the latest exchange:
     cdef Scan found
@@ -45,9 +45,9 @@ cdef class Line:
         self.poller.add(self)
         self.polled = True
 
-    def speak_with(self, send, recv, bint secured):
-        """What sends and receives from now on: `send(bytes)` and `recv(most)`."""
-        self.send, self.recv, self.secured = send, recv, secured
+    def speak_with(self, send, recv, stream):
+        """What sends and receives from now on: `send(bytes)` and `recv(most)`, both of `stream` if it is TLS."""
+        self.send, self.recv, self.tls = send, recv, stream
 
     def begin_turn(self):
         """The calling greenlet is who waits from now on, until `end_turn`."""
@@ -116,7 +116,7 @@ cdef class Line:
         self.begin_exchange()
         if self.poller.fd < 0:
             return False
-        if self.secured:
+        if self.tls is not None:
             self.sent_bytes = self.send_secured(request, size)
         else:
             self.sent_bytes = send(self.fd, request, size, MSG_NOSIGNAL)
@@ -151,7 +151,7 @@ cdef class Line:
         cdef Answer answer
         cdef ssize_t size
         cdef char *buffer = self.poller.buffer
-        if self.secured:
+        if self.tls is not None:
             return self.receive_secured()
         if self.received is None:
             size = recv(self.fd, buffer, RECV_BYTES, 0)
@@ -165,7 +165,7 @@ cdef class Line:
         """Scan what came first. True: whoever waits is to be woken."""
         cdef Answer answer = scan_response(data, size, &self.found)
         self.done_ns = monotonic_ns()
-        if answer == UNFINISHED and self.found.total_bytes <= MOST_NATIVE_BYTES and not self.secured:
+        if answer == UNFINISHED and self.found.total_bytes <= MOST_NATIVE_BYTES and self.tls is None:
             self.received = PyBytes_FromStringAndSize(NULL, self.found.total_bytes)
             memcpy(PyBytes_AS_STRING(self.received), data, size)
             self.received_bytes = size
@@ -233,7 +233,10 @@ cdef class Line:
             return True
         if not data:
             return self.cannot(0)
-        return self.take_in(PyBytes_AS_STRING(data), len(data))
+        self.take_in(PyBytes_AS_STRING(data), len(data))
+        if self.tls.ended:
+            self.found.body_at = 0  # the reader sees to it that nothing else is sent on it
+        return True
 
     def begun(self):
         """(bytes sent, what was received or b"", what ended it) of the exchange that the core began.

@@ -32,32 +32,35 @@ cdef class Counts:
         self.tally_count = 0
 
 
+cdef object make_call, make_sent, make_outcome, encode_body, encode_plain_json, json_bytes, json_headers, no_headers
+cdef type response_class, caught_class
+
+
+def equip(**tools):
+    """Tell the core what of Python it calls, and makes."""
+    global make_call, make_sent, make_outcome, encode_body, encode_plain_json, json_bytes, json_headers, no_headers
+    global response_class, caught_class
+    make_call, make_sent, make_outcome = tools["make_call"], tools["make_sent"], tools["make_outcome"]
+    encode_body, encode_plain_json, json_bytes = tools["encode_body"], tools["encode_plain_json"], tools["json_bytes"]
+    json_headers, no_headers = tools["json_headers"], tools["no_headers"]
+    response_class, caught_class = tools["response_class"], tools["caught_class"]
+
+
 @cython.final
 cdef class Route:
     """Where a session may send on its own: the connections to one origin, and how requests to it look."""
 
+    cdef object pool, heads, base, origin
     cdef list idle, waiting  # the pool's
-    cdef readonly list templates
+    cdef list templates  # of the heads
     cdef bint bare_base  # a plain path is a request target as it stands
-    cdef dict remembered  # {url: Target}
-    cdef object origin
     cdef Counts recorder
-    cdef object make_call, make_sent, make_template, encode_body, json_bytes, json_headers, no_headers, make_outcome
-    cdef type response_class, caught_class
-    cdef object acquire, wake_one
+    cdef dict known  # the session's; it empties it when this route no longer holds
 
-    def __init__(self, *, list idle not None, list waiting not None, list templates not None, bint bare_base,
-                 dict remembered not None, origin, Counts recorder not None, make_call, make_sent, make_template,
-                 encode_body, json_bytes, json_headers, no_headers, make_outcome, type response_class, type caught_class,
-                 acquire, wake_one):
-        self.idle, self.waiting, self.templates = idle, waiting, templates
-        self.bare_base, self.remembered, self.origin, self.recorder = bare_base, remembered, origin, recorder
-        self.make_call, self.make_sent, self.make_template = make_call, make_sent, make_template
-        self.encode_body, self.json_bytes, self.json_headers, self.no_headers = (
-            encode_body, json_bytes, json_headers, no_headers
-        )
-        self.make_outcome, self.response_class, self.caught_class = make_outcome, response_class, caught_class
-        self.acquire, self.wake_one = acquire, wake_one
+    def __init__(self, pool, heads, base, Counts recorder not None, dict known not None):
+        self.pool, self.heads, self.base, self.recorder, self.known = pool, heads, base, recorder, known
+        self.idle, self.waiting, self.templates = pool.idle, pool.waiting, heads.templates
+        self.bare_base, self.origin = base.is_bare, base.origin
 
     cdef Template template_for(self, str method, body_headers, dict added):
         """The template of such a request; None if there is none."""
@@ -67,7 +70,7 @@ cdef class Route:
                 return template
         if len(self.templates) >= MOST_TEMPLATES:
             return None
-        made = self.make_template(method, body_headers, added)
+        made = self.heads.template(method, body_headers, added)
         if made is not None:
             self.templates.append(made)
         return made
@@ -82,7 +85,7 @@ cdef class Messenger:
     cdef dict __dict__
     cdef public Route route
     cdef public object request_name, auth_header, _cookies
-    cdef public bint let_others_run
+    cdef public bint let_others_run, judges_all
     cdef int64_t next_intended_ns
     cdef bint has_intended
 
@@ -99,19 +102,11 @@ cdef class Messenger:
 
     def get(self, url, *, name=None, headers=None, catch_response=False, params=None, **rarer):
         """Send a GET; see `request`."""
-        if not rarer:
-            response = self.straight("GET", url, None, None, name, headers, catch_response, params)
-            if response is not None:
-                return response
-        return self.request("GET", url, name=name, headers=headers, catch_response=catch_response, params=params, **rarer)
+        return self.without_body("GET", url, name, headers, catch_response, params, rarer)
 
     def delete(self, url, *, name=None, headers=None, catch_response=False, params=None, **rarer):
         """Send a DELETE; see `request`."""
-        if not rarer:
-            response = self.straight("DELETE", url, None, None, name, headers, catch_response, params)
-            if response is not None:
-                return response
-        return self.request("DELETE", url, name=name, headers=headers, catch_response=catch_response, params=params, **rarer)
+        return self.without_body("DELETE", url, name, headers, catch_response, params, rarer)
 
     def post(self, url, data=None, json=None, *, name=None, headers=None, catch_response=False, params=None, **rarer):
         """Send a POST; see `request`."""
@@ -126,13 +121,22 @@ cdef class Messenger:
         return self.with_body("PATCH", url, data, json, name, headers, catch_response, params, rarer)
 
     @cython.final
+    cdef object without_body(self, str method, url, name, headers, catch_response, params, dict rarer):
+        if not rarer:
+            response = self.straight(method, url, None, None, name, headers, catch_response, params)
+            if response is not None:
+                return response
+        return self.request(method, url, **given(rarer, name, headers, catch_response, params))
+
+    @cython.final
     cdef object with_body(self, str method, url, data, json, name, headers, catch_response, params, dict rarer):
         if not rarer:
             response = self.straight(method, url, data, json, name, headers, catch_response, params)
             if response is not None:
                 return response
-        return self.request(method, url, data=data, json=json, name=name, headers=headers, catch_response=catch_response,
-                            params=params, **rarer)
+        if json is not None:
+            rarer["json"] = json
+        return self.request(method, url, data=data, **given(rarer, name, headers, catch_response, params))
 
     @cython.final
     cdef object straight(self, str method, url, data, json, name, headers, catch_response, params):
@@ -148,7 +152,7 @@ cdef class Messenger:
         cdef object whole = url, raised = None
         cdef bint plain = False
         name = name or self.request_name or url
-        if (route is None or type(url) is not str or route.recorder.listeners
+        if (route is None or not route.known or type(url) is not str or route.recorder.listeners
                 or self.auth_header is not None or self._cookies is not None
                 or (headers is not None and type(headers) is not dict)
                 or type(name) is not str or has_of_its_own(self, "request")):
@@ -164,11 +168,11 @@ cdef class Messenger:
             else:
                 target = url
             if data is None and json is None:
-                body, body_headers = b"", route.no_headers
+                body, body_headers = b"", no_headers
             elif data is None:
-                body, body_headers = route.json_bytes(json), route.json_headers
+                body, body_headers = encode_plain_json(json) if is_plain_json(json, 0) else json_bytes(json), json_headers
             elif type(data) is bytes or type(data) is str or type(data) is dict:  # which may be encoded twice
-                body, body_headers = route.encode_body(data, json)
+                body, body_headers = encode_body(data, json)
             else:
                 return None
             if headers is not None and not headers:
@@ -185,7 +189,7 @@ cdef class Messenger:
             sent = request_buffer[:size]  # a script may change its headers afterwards
         if self.has_intended:
             intended_ns, self.has_intended = self.next_intended_ns, False
-        kind = route.caught_class if catch_response else route.response_class
+        kind = caught_class if catch_response else response_class
         response = <Received>(<PyTypeObject *>kind).tp_new(<type>kind, <PyObject *>EMPTY, NULL)
         response.route, response.template, response.target, response.added, response.body = (
             route, template, whole, <dict>headers, body
@@ -195,7 +199,7 @@ cdef class Messenger:
             if route.idle:
                 line = <Line>route.idle.pop()
             else:
-                line = <Line?>route.acquire()  # meanwhile others may have composed
+                line = <Line?>route.pool.acquire()  # meanwhile others may have composed
                 size = template.compose(target, <dict>headers, body, request_buffer, MOST_REQUEST_BYTES)
             plain = line.exchange(request_buffer, size)
         except BaseException as error:  # a kill or a timeout; who meets it is Python's to say
@@ -210,8 +214,8 @@ cdef class Messenger:
         response.name = name
         route.idle.append(line)
         if route.waiting:
-            route.wake_one()
-        if line.found.careful or response.status_code >= 300:
+            route.pool.wake_one()
+        if line.found.careful or self.judges_all or not is_success(response.status_code):
             return self._take_care(response, intended_ns, name)
         if catch_response:
             response.session = self
@@ -226,7 +230,7 @@ cdef class Messenger:
         cdef str method = response.template.method
         cdef Tally tally
         if recorder.sink is not None:
-            recorder.sink(self.route.make_outcome((
+            recorder.sink(make_outcome((
                 method, response.name, response.intended_ns, response.sent_ns, response.done_ns, response.length, None
             )))
         tally = recorder.tally_of(method, response.name)
@@ -238,3 +242,50 @@ cdef class Messenger:
 cdef inline bint has_of_its_own(Messenger session, str name) except -1:
     """Whether a script has put an attribute of this name on the session itself, over the class's."""
     return PyDict_Contains(<object>_PyObject_GetDictPtr(session)[0], name)
+
+
+cdef dict given(dict arguments, name, headers, catch_response, params):
+    """Keyword arguments with those that a script gave, and no others: a script may have put its own `request` there."""
+    if name is not None:
+        arguments["name"] = name
+    if headers is not None:
+        arguments["headers"] = headers
+    if catch_response:
+        arguments["catch_response"] = catch_response
+    if params is not None:
+        arguments["params"] = params
+    return arguments
+
+
+cdef inline bint is_success(int status) noexcept:
+    """`agent._PLAIN_SUCCESSES`."""
+    return 200 <= status <= 208 or status == 226
+
+
+cdef bint is_plain_json(value, int depth) except -1:
+    """Whether msgspec and the standard library make the same of it: see `bodies.json_bytes`.
+
+    False where Python has to look, also where it would find that they do.
+    """
+    cdef int overflow = 0
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return True
+    if kind is int:
+        PyLong_AsLongLongAndOverflow(value, &overflow)
+        return overflow == 0
+    if kind is float:
+        return isfinite(<double>value)
+    if depth > MOST_JSON_DEPTH:
+        return False
+    if kind is dict:
+        for key, part in (<dict>value).items():
+            if type(key) is not str or not is_plain_json(part, depth + 1):
+                return False
+        return True
+    if kind is list or kind is tuple:
+        for part in value:
+            if not is_plain_json(part, depth + 1):
+                return False
+        return True
+    return False

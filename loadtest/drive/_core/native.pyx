@@ -15,6 +15,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.exc cimport PyErr_SetFromErrno
 from cpython.object cimport PyObject, PyTypeObject
 from libc.errno cimport EAGAIN, EBADF, EINTR, errno
+from libc.math cimport isfinite
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, memcmp, memcpy, memset
@@ -25,6 +26,7 @@ cdef enum:
     MOST_NATIVE_BYTES = 16777216  # of a response received in pieces; a larger one is the reader's
     MOST_TEMPLATES = 256
     MOST_TALLIES = 4096
+    MOST_JSON_DEPTH = 64
 
 cdef tuple EMPTY = ()
 

@@ -72,9 +72,12 @@ class Line:
         self._watcher.start(self._hear if self.waiter is None else self.waiter.switch)
 
     def speak_with(
-        self, send: Callable[[bytes | memoryview], int], recv: Callable[[int], bytes], secured: bool
+        self,
+        send: Callable[[bytes | memoryview], int],
+        recv: Callable[[int], bytes],
+        stream: Any,  # noqa: ARG002 - for the native one
     ) -> None:
-        """What sends and receives from now on: `send(bytes)` and `recv(most)`."""
+        """What sends and receives from now on: `send(bytes)` and `recv(most)`, both of `stream` if it is TLS."""
         self.send, self.recv = send, recv
 
     def begin_turn(self) -> None:
@@ -122,7 +125,7 @@ class Received:
         sent_ns: int,
         done_ns: int,
     ) -> None:
-        self.call = call
+        self.call: Any = call
         """The request as it was asked for."""
         self.sent = sent
         """The request as sent, head and body."""
@@ -163,6 +166,8 @@ class Messenger:
     """The verbs of a session."""
 
     route: Any = None
+    judges_all = False
+    """Whether a script has said which statuses are a success, so that `Session` has to look at each."""
 
     def __init__(self) -> None:
         self.request_name: str | None = None
@@ -200,12 +205,16 @@ class Messenger:
 class Route:
     """Where the core may send on its own: nowhere, here."""
 
-    def __init__(self, **_parts: Any) -> None:
+    def __init__(self, *_parts: Any) -> None:
         """Nothing is kept."""
 
 
 class Template:
     """The head of one kind of request, for the native core."""
 
-    def __init__(self, *_parts: Any) -> None:
-        """Nothing is kept."""
+    def __init__(self, method: str, body_headers: Any, *_parts: Any) -> None:
+        self.method, self.body_headers = method, body_headers
+
+
+def equip(**_tools: Any) -> None:
+    """Tell the core what of Python it calls, and makes: nothing, here."""

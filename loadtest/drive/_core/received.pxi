@@ -31,7 +31,7 @@ cdef class Received:
     def call(self):
         """The request as it was asked for."""
         if self.made_call is None:
-            self.made_call = self.route.make_call(self.template, self.target, self.added, self.body, type(self))
+            self.made_call = make_call(self.route.base, self.template, self.target, self.added, self.body, type(self))
         return self.made_call
 
     @call.setter
@@ -42,7 +42,7 @@ cdef class Received:
     def sent(self):
         """The request as sent, head and body."""
         if self.made_sent is None:
-            self.made_sent = self.route.make_sent(self.call)
+            self.made_sent = make_sent(self.route.heads, self.call)
         return self.made_sent
 
     @sent.setter

@@ -30,6 +30,7 @@ cdef extern from *:
     Py_ssize_t PyUnicode_GET_LENGTH(object)
     const char *PyUnicode_DATA(object)
     PyObject **_PyObject_GetDictPtr(object)
+    long long PyLong_AsLongLongAndOverflow(object, int *) except? -1
     int PyDict_Contains(object, object) except -1
 
 PyGreenlet_Import()

@@ -47,6 +47,10 @@ cdef class Tally:
         self.count += 1
         return self.count >= MOST_NOTED
 
+    def add(self, intended_ns, sent_ns, done_ns, response_bytes):
+        """As `note`, for tests."""
+        self.note(intended_ns, sent_ns, done_ns, response_bytes)
+
     cdef int grow(self) except -1:
         cdef Py_ssize_t room = max(32, 2 * self.room)
         cdef Noted *grown = <Noted *>realloc(self.noted, room * sizeof(Noted))

@@ -79,7 +79,7 @@ cdef Py_ssize_t add_lines(dict headers, char *out, Py_ssize_t at, Py_ssize_t roo
         if type(text) is not str or not PyUnicode_IS_COMPACT_ASCII(text) or type(name) is not str:
             return -1
         name_size, value_size, value = PyUnicode_GET_LENGTH(name), PyUnicode_GET_LENGTH(text), PyUnicode_DATA(text)
-        if at + name_size + value_size + 4 > room or memchr(value, 13, value_size) or memchr(value, 10, value_size):
+        if at + name_size + value_size + 4 > room or not is_line(value, value_size):
             return -1
         memcpy(out + at, PyUnicode_DATA(name), name_size)
         at += name_size
@@ -89,6 +89,15 @@ cdef Py_ssize_t add_lines(dict headers, char *out, Py_ssize_t at, Py_ssize_t roo
         memcpy(out + at, b"\r\n", 2)
         at += 2
     return at
+
+
+cdef inline bint is_line(const char *text, Py_ssize_t size) noexcept:
+    """Whether a text has no control characters but the tab."""
+    cdef unsigned char wrong = 0
+    cdef Py_ssize_t i
+    for i in range(size):
+        wrong |= not_in_line[<unsigned char>text[i]]
+    return wrong == 0
 
 
 cdef Py_ssize_t add_number(Py_ssize_t number, char *out, Py_ssize_t at) noexcept:
@@ -122,7 +131,7 @@ cdef void fill_target_table() noexcept:
 fill_target_table()
 
 
-cdef bint is_plain_path(str url) noexcept:
+cpdef bint is_plain_path(str url) noexcept:
     """`urls._PLAIN_PATH`: whether a URL is a request target as it stands, on a base without a path of its own."""
     cdef const unsigned char *text
     cdef Py_ssize_t size, i
