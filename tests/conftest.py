@@ -15,7 +15,7 @@ import locust  # noqa: F401 - for the effect
 
 del os.environ["LOCUST_SKIP_MONKEY_PATCH"]
 
-from tests.timing import place, put_last, timing  # noqa: F401 - `timing` is a fixture
+from tests.timing import arrange, place, timing  # noqa: F401 - `timing` is a fixture
 
 
 def pytest_runtest_setup() -> None:
@@ -25,10 +25,14 @@ def pytest_runtest_setup() -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist, which reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    put_last(items)
+    """What plays on which worker, and in which order."""
+    arrange(items)
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)  # around pytest-timeout: waiting for one's place is no time of a test
+@pytest.hookimpl(
+    wrapper=True, tryfirst=True
+)  # around pytest-timeout: waiting for one's place is no time of a test
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """One test at a time, or many, as they allow."""
     with place(item):
         return (yield)

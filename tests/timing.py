@@ -20,17 +20,23 @@ import fcntl
 import os
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 import psutil
 import pytest
 
+from loadtest.judge.validity import INVALID
 from loadtest.measure.run_result import RunResult
+
+Played = TypeVar("Played")
 
 TAKEN = 0.15
 """Share of all cores used by others from which on they explain a time that was missed: a third of one of two."""
+LOCKED = Path(__file__).parent
+"""A folder that exists; nothing is written there."""
 LATE_FOR_OTHERS = "others kept its core"
 """How `judge/validity` says it."""
 
@@ -77,6 +83,24 @@ def _used_by_us_s() -> float:
     return used_s
 
 
+def undisturbed(play: Callable[[int], Played], result: Callable[[Played], RunResult]) -> Played:
+    """What a run came to where others did not make it INVALID: it is played a second time, then the test skips.
+
+    A run that is INVALID for any other reason is the harness's own doing, and is handed back at once.
+    """
+    reason = None
+    for attempt in range(2):
+        others = Others()
+        played = play(attempt)
+        books = result(played)
+        if books.verdict != INVALID:
+            return played
+        reason = taken_by_others(books) or others.taken()
+        if reason is None:
+            return played
+    pytest.skip(f"both runs were INVALID: {reason}")
+
+
 class Timing:
     """Assertions about time, within `with timing:`, of one play of one test."""
 
@@ -117,12 +141,30 @@ def judges_times(item: pytest.Item) -> bool:
     return "timing" in getattr(item, "fixturenames", ()) or item.get_closest_marker("alone") is not None
 
 
-def put_last(items: list[pytest.Item]) -> None:
-    """Order the tests that judge times behind all others, as one group; each may be played a second time."""
+def arrange(items: list[pytest.Item]) -> None:
+    """Order tests for several workers.
+
+    Those that judge times come last, as one group, and each may be played a second time. Of the others, those that
+    share something (a service, a database, a browser) stay with it on one worker.
+    """
     items.sort(key=judges_times)
-    for item in filter(judges_times, items):
-        item.add_marker(pytest.mark.xdist_group("alone"))
-        item.add_marker(pytest.mark.flaky(reruns=1, only_rerun=[CoreTakenError.__name__]))
+    for item in items:
+        if judges_times(item):
+            item.add_marker(pytest.mark.xdist_group("alone"))
+            item.add_marker(pytest.mark.flaky(reruns=1, only_rerun=[CoreTakenError.__name__]))
+        elif owner := shared(item):
+            item.add_marker(pytest.mark.xdist_group(owner))
+
+
+def shared(item: pytest.Item) -> str | None:
+    """The file or folder of ours whose fixture this test shares with others, if it does."""
+    if not isinstance(item, pytest.Function):
+        return None
+    fixtures = [fixtures[-1] for fixtures in item._fixtureinfo.name2fixturedefs.values()]
+    owners = [
+        fixture.baseid for fixture in fixtures if fixture.scope in {"module", "session"} and fixture.baseid
+    ]
+    return min(owners, key=len, default=None)
 
 
 @contextlib.contextmanager
@@ -132,7 +174,10 @@ def place(item: pytest.Item) -> Iterator[None]:
     Workers of pytest-xdist are processes: those that judge no time share a lock on this folder, one that does
     waits until it has it for itself.
     """
-    folder = os.open(Path(__file__).parent, os.O_RDONLY)
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        yield  # no test beside this one
+        return
+    folder = os.open(LOCKED, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX if judges_times(item) else fcntl.LOCK_SH)
         yield
