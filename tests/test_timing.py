@@ -9,7 +9,7 @@ import pytest
 
 from loadtest.measure.run_result import RunResult, Validity
 from tests import timing
-from tests.publish.sample_result import sample_result
+from tests.publish.sample_result import an_empty_run
 from tests.timing import CoreTakenError, Others, Timing, taken_by_others, undisturbed
 
 TAKEN = "worker 1 was 31 ms late at p99 and others kept its core from it 40% of the time: stop what else runs there"
@@ -18,7 +18,7 @@ OWN_FAULT = "worker 1 used 97% of its core for five seconds, more than 90%"
 
 def a_run(verdict: str, *reasons: str) -> RunResult:
     return msgspec.structs.replace(
-        sample_result(), verdict=verdict, validity=Validity(verdict=verdict, reasons=list(reasons))
+        an_empty_run(), verdict=verdict, validity=Validity(verdict=verdict, reasons=list(reasons))
     )
 
 
