@@ -18,6 +18,7 @@ one under `REQUIRE_ALL=1`: no program is missing.
 import contextlib
 import fcntl
 import os
+import re
 import resource
 import time
 from collections.abc import Callable, Iterator
@@ -35,6 +36,7 @@ Played = TypeVar("Played")
 
 TAKEN = 0.15
 """Share of all cores used by others from which on they explain a time that was missed: a third of one of two."""
+ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}")
 LOCKED = Path(__file__).parent
 """A folder that exists; nothing is written there."""
 LATE_FOR_OTHERS = "others kept its core"
@@ -149,6 +151,10 @@ def arrange(items: list[pytest.Item]) -> None:
     """
     items.sort(key=judges_times)
     for item in items:
+        if ADDRESS.search(item.nodeid):
+            raise pytest.UsageError(
+                f"{item.nodeid}: the name of a test may hold no address: it differs by process"
+            )
         if judges_times(item):
             item.add_marker(pytest.mark.xdist_group("alone"))
             item.add_marker(pytest.mark.flaky(reruns=1, only_rerun=[CoreTakenError.__name__]))
