@@ -93,7 +93,7 @@ class Plugin:
         A worker that joins a running test is told to start while Locust still makes its runner, so it waits for
         that: users spawned before would find nobody to serve.
         """
-        if environment.runner is None:
+        if environment.runner is None and getattr(environment.parsed_options, "worker", False):
             self._ready.wait(READY_TIMEOUT_S)
         runner, options = environment.runner, environment.parsed_options
         if runner is None or options is None:
@@ -242,7 +242,7 @@ class Plugin:
         if self.worker is not None:
             self.worker.close()
         ask_for_short_slices()
-        self.worker = WorkerRun(environment, runner, plan, run_id)
+        self.worker = WorkerRun(environment, runner, plan, run_id, [*plan.slos, *options.slo])
 
     def _on_master_message(self, worker: str, message: Any) -> None:
         if self.master is not None:
