@@ -69,6 +69,13 @@ class ArrivalTaskSet(DefaultTaskSet):
             self.execute_task(self.next_task())
             self.wait()
 
+    def get_next_task(self) -> Any:
+        """A task as Locust chooses it; for an open loop without tasks one that raises what is missing.
+
+        There an arrival has to fail: Locust's loop would go round for ever without one.
+        """
+        return _without_tasks if self._open and not self.user.tasks else super().get_next_task()
+
     def execute_task(self, task: Any) -> None:
         """Run a task: a function, or a nested task set."""
         if type(task) is FunctionType:
@@ -126,9 +133,7 @@ class _Turns:
         """Serve arrivals with the user's tasks until one raises."""
         root, user, seat, serving = self._root, self._user, self._seat, self._serving
         while True:
-            if not user.tasks:
-                self._take()  # so that what is missing fails an arrival, not a loop without one
-            task = self._checked(root.next_task)
+            task = root.next_task()
             if type(task) is FunctionType:
                 if seat.arrival is None:
                     self._take()
@@ -193,12 +198,31 @@ class _Turns:
         """Run a nested task set until it is left. Raises `RescheduleTask`, `RescheduleTaskImmediately`."""
         nested: Any = task_set(parent)
         steps = None
-        if issubclass(task_set, SequentialTaskSet) and self._pass is None and not self._by_task:
+        if not nested.tasks:
+            nested.get_next_task = lambda: _without_tasks
+        elif issubclass(task_set, SequentialTaskSet) and self._pass is None and not self._by_task:
             steps = _Pass(nested)
             nested.get_next_task = steps.next_step
+        nested.on_start = lambda: self._start(nested)
         nested.execute_task = lambda task: self._execute_nested(nested, task, steps)
         nested.wait = lambda: self._wait_nested(nested)
         nested.run()
+
+    def _start(self, nested: TaskSet) -> None:
+        """Run a nested task set's own `on_start`; one that raises fails an arrival, which it cannot serve."""
+        try:
+            type(nested).on_start(nested)
+        except (InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately):
+            raise
+        except (StopUser, StopTest):
+            self._serving.leave(self._seat)
+            raise
+        except Exception as error:
+            if self._seat.arrival is None:
+                self._take()
+            self._serving.fail(self._seat, error)
+            self._over()
+            raise
 
     def _execute_nested(self, nested: TaskSet, task: Any, steps: "_Pass | None") -> None:
         """Run one task of a nested task set; `steps` where it is one whose passes are served."""
@@ -208,7 +232,9 @@ class _Turns:
         if steps is not None:
             self._pass = steps
         try:
-            if leaf:
+            if task is _without_tasks:
+                self._checked(type(nested).get_next_task, nested)
+            elif leaf:
                 self._checked(type(nested).execute_task, nested, task)
             else:
                 self._enter(task, nested)
@@ -263,6 +289,11 @@ class _Pass:
         """True after the last step."""
         steps = len(self._sequence.tasks)
         return not self._sequence._task_queue and self._taken % steps == 0
+
+
+def _without_tasks(user: User) -> None:
+    """What stands for a task where there is none. Raises Locust's own complaint."""
+    DefaultTaskSet(user).get_next_task()
 
 
 def _is_task_set(task: Any) -> bool:

@@ -7,14 +7,12 @@ One `WorkerRun` lives from Locust's `test_start` to the end of that test:
 It looks at its state every `BEAT_S`, in a greenlet of its own; nothing here is on the path of a request.
 """
 
-import importlib
 import logging
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import gevent
-from locust import User
 from locust.env import Environment
 from locust.runners import Runner
 
@@ -45,21 +43,6 @@ FINAL_RESEND_S = 5.0
 logger = logging.getLogger(__name__)
 
 
-def load_user_class(spec: str) -> type[User]:
-    """The user class that a plan names as `module:Class`. Raises `ImportError`, `AttributeError`."""
-    module, _, name = spec.partition(":")
-    user_class: type[User] = getattr(importlib.import_module(module), name)
-    return user_class
-
-
-def add_user_classes(environment: Environment, plan: Plan) -> None:
-    """Let Locust know the plan's user classes, whichever locustfile it was started with."""
-    known = {user_class.__name__ for user_class in environment.user_classes}
-    for scenario in plan.scenarios:
-        if scenario.user.partition(":")[2] not in known:
-            environment.user_classes.append(load_user_class(scenario.user))
-
-
 def patterns_of(slos: Sequence[str]) -> list[str]:
     """The endpoints that objectives name, without `*`, which covers what is too many to list anyway."""
     named = (parse(expr).endpoint for expr in slos)
@@ -80,18 +63,10 @@ class Part(NamedTuple):
 class WorkerRun:
     """This process's part in one run."""
 
-    def __init__(
-        self,
-        environment: Environment,
-        runner: Runner,
-        plan: Plan,
-        run_id: str,
-        slos: Sequence[str] | None = None,
-    ) -> None:
-        """`slos` are all objectives of the run; the plan's where they are left out."""
+    def __init__(self, environment: Environment, runner: Runner, plan: Plan, run_id: str) -> None:
         self.run_id = run_id
         self._clock_check = ClockCheck()
-        self._patterns = patterns_of(plan.slos if slos is None else slos)
+        self._patterns = patterns_of(plan.slos)
         self._runner = runner
         self._environment = environment
         self._clock = SystemClock()

@@ -103,7 +103,9 @@ def run() -> Iterator[Start]:
         each.close()
 
 
-def fire(user: User, name: str, took_ms: float, exception: Any = None) -> None:
+def fire(
+    user: User, name: str, took_ms: float, exception: Any = None, start_time: float | None = None
+) -> None:
     """What a client of somebody else's does when a request has ended."""
     user.environment.events.request.fire(
         request_type="RPC",
@@ -113,7 +115,7 @@ def fire(user: User, name: str, took_ms: float, exception: Any = None) -> None:
         exception=exception,
         context={},
         response=None,
-        start_time=0.0,
+        start_time=start_time,
         url=None,
     )
 
