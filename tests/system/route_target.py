@@ -1,7 +1,7 @@
 """A target whose paths say how it treats who asks; many runs may share it. Prints its port.
 
-`/ok` 200, `/status/503` that status at once, `/slow/300` 200 after so many milliseconds, `/hang` nothing ever, `/half` the
-beginning of a body, `/reset` a TCP reset, `/hang-after/NAME/10` nothing any more after ten answers; all else is 404.
+`/ok` 200, `/status/503` that status at once, `/slow/300` 200 after so many milliseconds, `/hang` nothing, `/half`
+the beginning of a body, `/reset` a TCP reset, `/hang-after/NAME/10` nothing any more after ten answers; all else 404.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What becomes of the arrivals of scripts as strangers write them, end to end: real Locust processes, real sockets."""
+"""What becomes of the arrivals of scripts as strangers write them, end to end: real processes and sockets."""
 
 import json
 import os

@@ -1,9 +1,10 @@
 """Mutation of the verdict end to end: bad runs of real processes never end PASS, and say why; good ones do.
 
-The other thousand ways are tried without processes in `tests/judge/test_verdict_mutations.py`. Each run here plays two
-seconds, three at a time, all against one target; they are started together, so that the file takes about half a minute
-on two cores. That makes a busy machine: a run may be INVALID because it was late. So what is asserted of a bad run is
-that the fault itself was found, besides that it is no PASS; and of a good one that nothing but lateness was found.
+The other thousand ways are tried without processes in `tests/judge/test_verdict_mutations.py`. Each run here plays
+two seconds, three at a time, all against one target; they are started together, so that the file takes about half a
+minute on two cores. That makes a busy machine: a run may be INVALID because it was late. So what is asserted of a bad
+run is that the fault itself was found, besides that it is no PASS; and of a good one that nothing but lateness was
+found.
 """
 
 import re
