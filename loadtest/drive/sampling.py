@@ -8,7 +8,7 @@ from loadtest.measure.evidence import QUOTED, Sample
 from loadtest.measure.masking import LOOKED_AT, masked
 
 _KEPT_CONTENT = ("content", "_content", "_cached_content")
-"""Where responses keep the body they have read: ours, requests' and geventhttpclient's. None is read for this."""
+"""Where responses have the body that was read: ours, requests' and geventhttpclient's. Nothing is read for this."""
 
 
 def sample_of(key: tuple[str, str, str], error: Exception, response: Any, url: str | None = None) -> Sample:
@@ -41,8 +41,10 @@ def _path(url: str) -> str:
 
 def _kept_body(response: Any) -> str:
     """What has been read of a response's body; a stream is left to the script."""
-    if response is None or getattr(response, "streamed", False):
+    if not hasattr(response, "__dict__") or getattr(response, "streamed", False):
         return ""
-    kept = getattr(response, "__dict__", {})
+    kept = (
+        {"content": response.content} if hasattr(response, "requested_url") else vars(response)
+    )  # ours, or not
     body = next((kept[name] for name in _KEPT_CONTENT if isinstance(kept.get(name), bytes | str)), b"")
     return body[:LOOKED_AT] if isinstance(body, str) else bytes(body[:LOOKED_AT]).decode("utf-8", "replace")
