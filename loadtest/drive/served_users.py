@@ -1,4 +1,4 @@
-"""Users that serve the arrivals of a dispatcher, without a run around them: for a probe of the machine and for trials.
+"""Users that serve the arrivals of a dispatcher, without a run around them: for a probe of the machine and trials.
 
 Users, task sets, clients and their counting are those of a run; what a run adds is the fleet, reports and ledgers.
 """
