@@ -21,18 +21,18 @@ from locust.contrib.fasthttp import LocustBadStatusCode
 from locust.user import User
 
 from loadtest.drive.agent import Agent, Pools, SessionSettings
-from loadtest.drive.bodies import encode_body
+from loadtest.drive.bodies import encode_body, json_bytes
 from loadtest.drive.connection import Connection
 from loadtest.drive.cookies import store_cookies
 from loadtest.drive.errors import RedirectError
-from loadtest.drive.heads import NO_BODY
+from loadtest.drive.heads import JSON_BODY, NO_BODY, BodyHeaders
 from loadtest.drive.http1 import final_head
 from loadtest.drive.recorder import Recorder
 from loadtest.drive.redirects import redirected_call, without_description
 from loadtest.drive.response import Call, Response, outcome_error
 from loadtest.drive.streamed_response import StreamedResponse, response_type
 from loadtest.drive.streams import EventParser, ServerSentEvent, iter_lines
-from loadtest.drive.urls import target_of
+from loadtest.drive.urls import Target, target_of
 from loadtest.records import FIRST_EVENT, NEXT_EVENT, Outcome
 
 _ANNOUNCE_EMPTY_BODY = frozenset(["POST", "PUT", "PATCH"])  # RFC 9110, section 8.6
@@ -115,16 +115,14 @@ class Session(Agent):
         if self.intended_ns is not None:
             intended_ns, self.intended_ns = self.intended_ns, None
         target = self._remembered.get(url) or self._base.locate(url)
-        if data is None and json is None and not rarer:
-            body, body_headers = b"", NO_BODY
+        if rarer:
+            target, body, body_headers, headers = _worked_in(method, target, data, json, headers, rarer)
+        elif data is not None:
+            body, body_headers = encode_body(data, json)
+        elif json is not None:
+            body, body_headers = json_bytes(json), JSON_BODY
         else:
-            if not _RARER.issuperset(rarer):
-                raise TypeError(_not_taken(method, rarer))
-            body, body_headers = encode_body(data, json, rarer.get("files"))
-            if rarer.get("files"):
-                headers = without_description(headers)  # only the form knows its boundary
-            if rarer.get("params") is not None:
-                target = target_of(target.url, rarer["params"])
+            body, body_headers = b"", NO_BODY
         if auth is not None or self.auth_header is not None or self._cookies is not None:
             headers = self._dressed(headers, auth, target.url)
         kind = response_type(catch_response, stream) if catch_response or stream else Response
@@ -294,6 +292,25 @@ class Session(Agent):
             reason = error if isinstance(error, RedirectError) else RedirectError("redirect leads nowhere")
             return self._failed(response.call, response.sent, None, reason)
         return self._perform(call)
+
+
+def _worked_in(  # noqa: PLR0917 - what a request is made of
+    method: str,
+    target: Target,
+    data: Any,
+    json: Any,
+    headers: Mapping[str, str] | None,
+    rarer: Mapping[str, Any],
+) -> tuple[Target, bytes, BodyHeaders, Mapping[str, str] | None]:
+    """Target, body, what describes it, and headers, with the rarer arguments. Raises as `Session.request`."""
+    if not _RARER.issuperset(rarer):
+        raise TypeError(_not_taken(method, rarer))
+    files, params = rarer.get("files"), rarer.get("params")
+    if params is not None:
+        target = target_of(target.url, params)
+    if files:
+        headers = without_description(headers)  # only the form knows its boundary
+    return target, *encode_body(data, json, files), headers
 
 
 def _not_taken(method: str, arguments: Mapping[str, Any]) -> str:
