@@ -10,19 +10,21 @@ are only joined in.
 import re
 from collections.abc import Iterable, Mapping
 
+from loadtest.drive._core import Template
+
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
 _CONTROLS = bytes([*range(9), *range(10, 32), 127])  # all but the tab
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, section 5.5, as Latin-1
 _METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
 _MOST_PREPARED = 1024
 
+ANNOUNCE_EMPTY_BODY = frozenset(["POST", "PUT", "PATCH"])  # RFC 9110, section 8.6
+
 JSON_BODY = (("Content-Type", "application/json"), ("Accept", "application/json"))
 TEXT_BODY = (("Content-Type", "text/plain; charset=utf-8"),)
 FORM_BODY = (("Content-Type", "application/x-www-form-urlencoded; charset=utf-8"),)
 OCTETS_BODY = (("Content-Type", "application/octet-stream"),)
 NO_BODY: tuple[tuple[str, str], ...] = ()
-
-_LASTING = frozenset([NO_BODY, JSON_BODY, TEXT_BODY, FORM_BODY, OCTETS_BODY])  # others hold a boundary
 
 BodyHeaders = tuple[tuple[str, str], ...]
 
@@ -38,10 +40,10 @@ class Heads:
         self._target_prefix = target_prefix
         self._defaults = tuple(defaults.items())
         self._prepared: dict[tuple[BodyHeaders, tuple[str, ...]], tuple[str, bool]] = {}
-        self._begun: dict[tuple[str, str, str, tuple[str, ...]], tuple[bytes, bool]] = {}
-        """Heads up to the added headers, for the first targets that were asked for."""
         self._bare: dict[tuple[str, str], bytes] = {}
         """Heads with nothing but a method and a target to themselves: the same bytes each time."""
+        self.templates: list[Template] = []
+        """What the core composes such heads from."""
 
     def compose(
         self,
@@ -59,37 +61,49 @@ class Heads:
         bare = added is None and length is None and body_headers is NO_BODY
         if bare and (known := self._bare.get((method, target))) is not None:
             return known
+        if method not in _METHODS and not _TOKEN.fullmatch(method):
+            raise ValueError(f"not an HTTP method: {method!r}")
         names = tuple(added) if added else ()
-        kind = (
-            body_headers[0][1] if body_headers else ""
-        )  # a Content-Type tells which headers describe the body
-        begun = self._begun.get((method, target, kind, names))
-        if begun is None:
-            begun = self._begin(method, target, body_headers, names)
-        head, framed_by_caller = begun
+        prepared = self._prepared.get((body_headers, names))
+        if prepared is None:
+            prepared = self._prepare(body_headers, names)
+        middle, framed_by_caller = prepared
+        head = f"{method} {self._target_prefix}{target} HTTP/1.1\r\n{middle}"
         if added:
             head += lines_of(added)
         if length is not None and not framed_by_caller:
-            return b"%bContent-Length: %d\r\n\r\n" % (head, length)
-        composed = head + b"\r\n"
+            head += f"Content-Length: {length}\r\n"
+        composed = (head + "\r\n").encode("latin-1")
         if bare and len(self._bare) < _MOST_PREPARED:
             self._bare[method, target] = composed
         return composed
 
-    def _begin(
-        self, method: str, target: str, body_headers: BodyHeaders, names: tuple[str, ...]
-    ) -> tuple[bytes, bool]:
-        """The head up to the added headers, and whether the caller sets the body's framing."""
-        if method not in _METHODS and not _TOKEN.fullmatch(method):
-            raise ValueError(f"not an HTTP method: {method!r}")
-        prepared = self._prepared.get((body_headers, names)) or self._prepare(body_headers, names)
-        middle, framed_by_caller = prepared
-        head = f"{method} {self._target_prefix}{target} HTTP/1.1\r\n{middle}".encode("latin-1")
-        begun = (head, framed_by_caller)
-        if len(self._begun) < _MOST_PREPARED and body_headers in _LASTING:
-            kind = body_headers[0][1] if body_headers else ""
-            self._begun[method, target, kind, names] = begun
-        return begun
+    def sent(
+        self,
+        method: str,
+        target: str,
+        body_headers: BodyHeaders,
+        added: Mapping[str, str] | None,
+        body: bytes,
+    ) -> bytes:
+        """The bytes of a whole request; see `compose`."""
+        length = len(body) if body or method in ANNOUNCE_EMPTY_BODY else None
+        return self.compose(method, target, body_headers, added, length) + body
+
+    def template(
+        self, method: str, body_headers: BodyHeaders, added: Mapping[str, str] | None
+    ) -> Template | None:
+        """For the core: what is the same in all such heads; None where a caller says how long the body is.
+
+        Raises `ValueError` for the name of an added header that is none.
+        """
+        names = tuple(added or ())
+        middle, framed_by_caller = self._prepare(body_headers, names)
+        if framed_by_caller:
+            return None
+        sized = body_headers is not NO_BODY or method in ANNOUNCE_EMPTY_BODY
+        start = f"{method} {self._target_prefix}".encode("latin-1")
+        return Template(method, body_headers, names, start, middle.encode("latin-1"), sized)
 
     def _prepare(self, body_headers: BodyHeaders, names: tuple[str, ...]) -> tuple[str, bool]:
         """The lines that no added header replaces, and whether the caller sets the body's framing."""
@@ -101,7 +115,7 @@ class Heads:
             else (*body_headers, *self._defaults)
         )
         last_wins = {name.lower(): (name, value) for name, value in ranked}
-        middle = lines_of(dict(line for key, line in last_wins.items() if key not in taken)).decode("latin-1")
+        middle = lines_of(dict(line for key, line in last_wins.items() if key not in taken))
         prepared = (middle, not taken.isdisjoint({"content-length", "transfer-encoding"}))
         if len(self._prepared) >= _MOST_PREPARED:
             self._prepared.clear()
@@ -109,7 +123,7 @@ class Heads:
         return prepared
 
 
-def lines_of(headers: Mapping[str, str]) -> bytes:
+def lines_of(headers: Mapping[str, str]) -> str:
     """Header lines, each with its CRLF. Raises `ValueError` for a value that is not one line of Latin-1."""
     lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
     try:
@@ -118,7 +132,7 @@ def lines_of(headers: Mapping[str, str]) -> bytes:
         sent = b""
     if len(sent) - len(sent.translate(None, _CONTROLS)) != 2 * len(headers):
         _check_values(headers)
-    return sent
+    return lines
 
 
 def _check_values(headers: Mapping[str, str]) -> None:
