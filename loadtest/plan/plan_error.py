@@ -20,7 +20,17 @@ _PLAIN_TYPES = {
 
 
 class PlanError(ValueError):
-    """A plan that cannot be played; the message names the file, the key and what was expected."""
+    """A plan that cannot be played; the message names the file, the key and what was expected.
+
+    It is one line, whatever a plan holds: control characters in it are escaped.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__("".join(map(_printable, message)))
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
 
 
 def converted(values: Any, kind: type[T], source: str, keys: Mapping[str, Iterable[str]] | None = None) -> T:
