@@ -93,6 +93,7 @@ def progress(
     result.endpoints = _endpoints(merge.total, pause, merge.failures)
     result.patterns = _patterns(merge.total, pause)
     result.script_errors = merge.failures.script_errors()
+    result.scenarios_without_requests = merge.scenarios_without_requests()
     result.stretches = stretches.current(merge, pause)
     pause()
     return result
@@ -194,4 +195,5 @@ def _generator(coordinator: Coordinator) -> Generator:
             for book in sorted(books, key=lambda book: came.get(book.name, len(came)))
         ],
         users=coordinator.users(),
+        busy_s=merge.total.busy_us / 1e6,
     )
