@@ -27,6 +27,7 @@ from target_service.housekeeping import Housekeeper, Terms
 from target_service.inventory import Catalogue
 from target_service.metrics import WorkerMetrics
 from target_service.orders import OrderIds
+from target_service.protocol import LONGEST_LINE
 from target_service.routes import add_routes, operations
 from target_service.shedding import AdaptiveLimit
 from target_service.store.base import ObserverPair, Store, StoreSettings
@@ -117,6 +118,7 @@ class Server:
             logger=protocol_log,
             auto_decompress=False,
             keepalive_timeout=self._config.idle_s,
+            max_line_size=LONGEST_LINE,
             lingering_time=UNREAD_BODY_LINGER_S,
         )
 

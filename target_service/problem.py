@@ -62,13 +62,24 @@ KINDS = tuple(value for value in list(globals().values()) if isinstance(value, K
 """All of them, in the order above."""
 
 
+LONGEST_DETAIL = 200
+"""Characters of a detail: much of one may be what the client sent."""
+
+
+def shortened(text: str) -> str:
+    """At most `LONGEST_DETAIL` characters of a text, each of which JSON can hold."""
+    if len(text) > LONGEST_DETAIL:
+        text = text[: LONGEST_DETAIL - 1] + "…"
+    return text if text.isascii() else text.encode(errors="replace").decode()
+
+
 class ProblemError(Exception):
     """Raised by a handler to answer with an error."""
 
     def __init__(self, kind: Kind, detail: str, *errors: FieldError, close: bool = False) -> None:
-        super().__init__(detail)
+        super().__init__(shortened(detail))
         self.kind = kind
-        self.errors = errors
+        self.errors = tuple(FieldError(each.pointer, shortened(each.detail)) for each in errors)
         self.close = close
         """Whether the connection cannot be used any further, since part of the request is unread."""
 

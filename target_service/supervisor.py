@@ -25,6 +25,7 @@ from target_service.metrics import SharedMetrics, Supervision
 from target_service.sockets import bind, bind_shared, url_of
 
 BACKLOG = 4096
+ADMIN_BACKLOG = 128
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 10.0
 HEALTHY_AFTER_S = 10.0
@@ -170,7 +171,7 @@ def _ending(code: int) -> str:
 async def supervise(config: Config) -> int:
     """Run the service until it is told to stop; returns the exit code. Raises AddressInUseError."""
     listeners = bind_shared(config.host, config.port, config.workers, BACKLOG)
-    admin_socket = bind(config.admin_host, config.admin_port)
+    admin_socket = bind(config.admin_host, config.admin_port, backlog=ADMIN_BACKLOG)
     supervision = Supervision(lambda: [slot.pid for slot in slots if slot.pid])
     metrics = SharedMetrics.create(config.workers)
     slots = [Slot(n, listener, config, metrics, supervision) for n, listener in enumerate(listeners)]

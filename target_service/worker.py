@@ -24,6 +24,7 @@ from target_service.app import Server
 from target_service.config import Config
 from target_service.faults import Drill
 from target_service.metrics import SharedMetrics, WorkerMetrics
+from target_service.secrets import log_without, secrets_of
 from target_service.store.base import StoreOpenError, StoreUnavailableError
 
 EXIT_TEMPORARY = 75
@@ -49,8 +50,8 @@ def main() -> int:
         parser.add_argument(name, type=int, required=True)
     arguments = parser.parse_args()
     die_with_parent(arguments.parent)
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     config = msgspec.json.decode(_first_line(), type=Config)
+    unspoken = log_without(secrets_of(config.store, config.admin_token), logging.WARNING)
     block = SharedMetrics(arguments.metrics_fd, config.workers).blocks[arguments.slot]
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
@@ -59,10 +60,10 @@ def main() -> int:
     try:
         uvloop.run(_serve(Server(config, WorkerMetrics(block), arguments.slot), listener))
     except StoreOpenError as error:
-        sys.stderr.write(f"target_service: error: argument --store: {error}\n")
+        sys.stderr.write(unspoken.without(f"target_service: error: argument --store: {error}\n"))
         return EXIT_USAGE
     except StoreUnavailableError as error:
-        sys.stderr.write(f"target_service: {error}\n")
+        sys.stderr.write(unspoken.without(f"target_service: {error}\n"))
         return EXIT_TEMPORARY
     return 0
 

@@ -21,6 +21,7 @@ from target_service.inventory import SoldOutError
 from target_service.parcels import OutOfOrderError, ParcelExistsError, UnknownParcelError
 from target_service.payments import PaymentRefusedError, UnknownOrderError, WrongAmountError
 from target_service.problem import ProblemError
+from target_service.protocol import check_head
 from target_service.shadow import HEADER, LIVE, BadRunIdError, run_id_of, traffic_of
 from target_service.shedding import TOO_MUCH, OverloadedError
 from target_service.store.base import DeadlineError, StoreFullError, StoreUnavailableError
@@ -62,6 +63,7 @@ def framed(service: Service, operation: Operation) -> Callable[[web.Request], Aw
         metrics.in_flight.add(1)
         run_id = LIVE
         try:
+            check_head(request)
             if HEADER in request.headers:
                 run_id = run_id_of(request.headers)
             fault = service.faults.of_request(route) if is_drilled else None
