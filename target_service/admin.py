@@ -3,6 +3,7 @@
 Nothing here asks a worker anything, so no scrape ever waits for one or stalls one.
 """
 
+import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 
@@ -14,6 +15,8 @@ from target_service.config import Config, is_loopback
 from target_service.faults import Drill
 from target_service.metrics import SharedMetrics, Supervision, registry_of
 from target_service.metrics_page import MetricsPage, metrics_handler
+from target_service.problem import ProblemError, shortened
+from target_service.protocol import LONGEST_LINE, check_head
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -28,11 +31,17 @@ async def start_admin(
     """Serve the admin port on a bound socket; the caller cleans the runner up."""
     registry = registry_of(metrics.blocks, supervision)
     scrape = metrics_handler(MetricsPage(metrics.blocks, supervision), registry)
-    app = web.Application()
+    app = web.Application(middlewares=[_well_formed])
     app.router.add_get("/metrics", scrape if is_loopback(config.admin_host) else behind_token(config, scrape))
     app.router.add_get("/admin/config", behind_token(config, _configuration(config)))
     app.router.add_put("/admin/faults", behind_token(config, _faults(config, set_drill)))
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=1.0,
+        keepalive_timeout=config.idle_s,
+        max_line_size=LONGEST_LINE,
+    )
     await runner.setup()
     await web.SockSite(runner, bound).start()
     return runner
@@ -49,6 +58,15 @@ def behind_token(config: Config, handler: Handler) -> Handler:
     return guarded
 
 
+@web.middleware
+async def _well_formed(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        check_head(request)
+    except ProblemError as error:
+        return error.response()
+    return await handler(request)
+
+
 def _configuration(config: Config) -> Handler:
     async def show(_request: web.Request) -> web.StreamResponse:
         return web.json_response(config.without_secrets())
@@ -61,9 +79,13 @@ def _faults(config: Config, set_drill: Callable[[Drill], None]) -> Handler:
         if not config.enable_faults:
             raise web.HTTPForbidden(text="faults are off: start the service with --enable-faults\n")
         try:
-            drill = msgspec.json.decode(await request.read(), type=Drill)
-        except msgspec.DecodeError as error:
-            raise web.HTTPUnprocessableEntity(text=f"{error}\n") from None
+            async with asyncio.timeout(config.body_deadline_s):
+                body = await request.read()
+            drill = msgspec.json.decode(body, type=Drill)
+        except TimeoutError:
+            raise web.HTTPRequestTimeout from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise web.HTTPUnprocessableEntity(text=f"{shortened(str(error))}\n") from None
         set_drill(drill)
         return web.Response(body=msgspec.json.encode(drill), content_type="application/json")
 

@@ -340,7 +340,7 @@ def _first_record(family: Family, values: tuple[str, ...]) -> int:
 
 def registry_of(blocks: Sequence[Block], supervision: Supervision) -> CollectorRegistry:
     """A registry that holds these metrics and nothing else."""
-    registry = CollectorRegistry()
+    registry = CollectorRegistry(auto_describe=True)  # else it cannot pick metrics by name
     registry.register(SummedMetrics(blocks, supervision))
     return registry
 

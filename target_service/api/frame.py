@@ -100,7 +100,7 @@ def deadline_ns_of(request: web.Request) -> int | None:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 10 and 0 < int(text) <= LONGEST_DEADLINE_MS):
         raise ProblemError(
-            problem.BAD_REQUEST, f"{DEADLINE_HEADER}: expected 1 to {LONGEST_DEADLINE_MS}, got {text[:40]!r}"
+            problem.BAD_REQUEST, f"{DEADLINE_HEADER}: expected 1 to {LONGEST_DEADLINE_MS}, got {text[:20]!r}"
         )
     return monotonic_ns() + int(text) * 1_000_000
 
