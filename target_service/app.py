@@ -30,13 +30,15 @@ from target_service.orders import OrderIds
 from target_service.protocol import LONGEST_LINE
 from target_service.routes import add_routes, operations
 from target_service.shedding import AdaptiveLimit
-from target_service.store.base import ObserverPair, Store, StoreSettings
+from target_service.store.base import ObserverPair, Store, StoreSettings, StoreUnavailableError
 from target_service.store.open import make_store
 
 IDLE_LINGER_S = 0.5
 UNREAD_BODY_LINGER_S = 1.0
 """How long the rest of a refused body is read, so that the refusal is not lost to a reset."""
 LAG_SAMPLE_S = 0.1
+PROOF_S = 2.0
+"""A store that made nothing durable for so long is asked to."""
 BACKLOG = 4096
 
 log = logging.getLogger("orders")
@@ -136,6 +138,7 @@ class Server:
 
     def _start_tasks(self) -> None:
         self._tasks.append(asyncio.create_task(self._sample_lag()))
+        self._tasks.append(asyncio.create_task(self._prove_store()))
         if self._slot == 0:
             terms = Terms(self._config.reservation_s, self._config.key_ttl_s)
             housekeeper = Housekeeper(self._store, terms, self._metrics.cancelled)
@@ -157,3 +160,12 @@ class Server:
             due = loop.time() + LAG_SAMPLE_S
             await asyncio.sleep(LAG_SAMPLE_S)
             self._metrics.loop_lag.observe(max(0.0, loop.time() - due))
+            self._metrics.pulse.beat()
+
+    async def _prove_store(self) -> None:
+        """Have the store write now and then, so that its silence means something."""
+        while True:
+            await asyncio.sleep(PROOF_S)
+            if time.monotonic() - self._metrics.pulse.proved_s >= PROOF_S:
+                with contextlib.suppress(StoreUnavailableError):
+                    await self._store.ping()

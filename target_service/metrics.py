@@ -9,6 +9,7 @@ back.
 
 import mmap
 import os
+import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, product
@@ -138,8 +139,34 @@ _FIRST_RECORDS = dict(
     zip((family.name for family in FAMILIES), accumulate(_RECORDS, initial=0), strict=False)
 )
 COUNT_SLOTS = sum(_SIZES)
-BLOCK_SLOTS = COUNT_SLOTS + sum(_RECORDS) * RECORD_SLOTS
-"""Doubles of one worker: its counts, then its exemplars, both in the order of `FAMILIES`."""
+PULSE_SLOTS = 2
+BLOCK_SLOTS = COUNT_SLOTS + sum(_RECORDS) * RECORD_SLOTS + PULSE_SLOTS
+"""Doubles of one worker: its counts, then its exemplars, both in the order of `FAMILIES`, then its pulse."""
+
+
+class Pulse:
+    """What shows that a worker lives: its event loop turns, and its store makes changes durable."""
+
+    def __init__(self, memory: "memoryview[float]") -> None:
+        self._memory = memory
+
+    def beat(self) -> None:
+        """The event loop has turned."""
+        self._memory[0] += 1
+
+    @property
+    def beats(self) -> float:
+        """How often it has turned; a number that stands still is a worker that hangs."""
+        return self._memory[0]
+
+    def prove(self, now_s: float) -> None:
+        """The store has just made something durable (`now_s` of the monotonic clock); 0: it has just failed."""
+        self._memory[1] = now_s
+
+    @property
+    def proved_s(self) -> float:
+        """When the store last made something durable, on the monotonic clock; 0 if it failed since."""
+        return self._memory[1]
 
 
 class Counter:
@@ -195,8 +222,9 @@ class Block:
 
     def __init__(self, memory: "memoryview[float]") -> None:
         self._memory = memory
-        self.exemplars = Records(memory[COUNT_SLOTS:])
+        self.exemplars = Records(memory[COUNT_SLOTS:-PULSE_SLOTS])
         """Numbered in the order of `FAMILIES`, their series and their buckets."""
+        self.pulse = Pulse(memory[-PULSE_SLOTS:])
 
     def counter(self, family: Family, *values: str) -> Counter:
         """The counter or gauge with these label values."""
@@ -223,6 +251,7 @@ class Block:
 
     def clear_gauges(self) -> None:
         """Forget what was true of a worker that is gone."""
+        self.pulse.prove(0.0)
         for family in FAMILIES:
             if family.kind == "gauge":
                 for values in family.values:
@@ -363,6 +392,7 @@ class WorkerMetrics:
         self._commit_seconds = block.histogram(COMMIT_SECONDS)
         self._commit_batch_size = block.histogram(COMMIT_BATCH_SIZE)
         self._store_errors = block.counter(STORE_ERRORS)
+        self.pulse = block.pulse
 
     def fault_met(self, kind: str) -> None:
         """Count a fault."""
@@ -372,7 +402,9 @@ class WorkerMetrics:
         """Count a batch (the store's observer)."""
         self._commit_seconds.observe(seconds)
         self._commit_batch_size.observe(changes)
+        self.pulse.prove(time.monotonic())
 
     def failed(self) -> None:
         """Count a failure of the store (the store's observer)."""
         self._store_errors.add()
+        self.pulse.prove(0.0)

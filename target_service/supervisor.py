@@ -30,6 +30,9 @@ FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 10.0
 HEALTHY_AFTER_S = 10.0
 """A worker that lived this long is forgiven its earlier crashes."""
+LOOK_EVERY_S = 0.5
+HUNG_AFTER_S = 10.0
+"""A worker whose event loop stands still for so long serves nobody: it is killed, and another takes its place."""
 KILL_AFTER_S = 3.0
 """How long after its drain should have ended a worker is killed."""
 
@@ -118,7 +121,25 @@ class Slot:
         if await process.stdout.readline() == b"ready\n":
             self._was_ready = True
             self.ready.set()
-        return await process.wait()
+        return await self._wait_while_it_lives(process)
+
+    async def _wait_while_it_lives(self, process: Process) -> int:
+        """Wait for its end; a worker whose event loop has stood still for `HUNG_AFTER_S` is killed."""
+        pulse = self._metrics.blocks[self._number].pulse
+        clock = asyncio.get_running_loop().time
+        ending = asyncio.ensure_future(process.wait())
+        beats, silent_since = pulse.beats, clock()
+        while True:
+            looked = clock()
+            if (await asyncio.wait({ending}, timeout=LOOK_EVERY_S))[0]:
+                return ending.result()
+            # Where this process stood still itself, as in a paused container, so did the worker.
+            if pulse.beats != beats or clock() - looked > 2 * LOOK_EVERY_S:
+                beats, silent_since = pulse.beats, clock()
+            elif clock() - silent_since > HUNG_AFTER_S:
+                log.error("worker %d hangs: no sign of life for %g s; killed", self._number, HUNG_AFTER_S)
+                process.kill()
+                silent_since = clock()
 
     async def _spawn(self) -> Process:
         descriptors = (self._listener.fileno(), self._metrics.descriptor)

@@ -56,7 +56,11 @@ class RunInfo(msgspec.Struct, kw_only=True):
 
 
 class Arrivals(msgspec.Struct, kw_only=True):
-    """The identity: planned = scheduled + lost, scheduled = started + dropped, started = ok + failed + cancelled."""
+    """What became of the plan's arrivals; docs/arrivals.md says what each outcome is.
+
+    The identities: planned = scheduled + lost, scheduled = started + dropped,
+    started = ok + failed + empty + cancelled.
+    """
 
     planned: int = 0
     scheduled: int = 0
@@ -65,7 +69,13 @@ class Arrivals(msgspec.Struct, kw_only=True):
     dropped: int = 0
     ok: int = 0
     failed: int = 0
+    """A request of theirs failed, or the script raised."""
+    failed_in_script: int = 0
+    """Of `failed`, those in which the script itself raised."""
+    empty: int = 0
+    """Made no request, and did not say that none was needed: nothing was measured."""
     cancelled: int = 0
+    """Still under way when the drain ended."""
 
 
 class Transactions(msgspec.Struct, kw_only=True):
@@ -77,17 +87,68 @@ class Transactions(msgspec.Struct, kw_only=True):
     mean_tps: float = 0.0
 
 
+class Evidence(msgspec.Struct, kw_only=True):
+    """What was seen of one class of failure at one endpoint. Instants are offsets from the plan's time zero."""
+
+    count: int = 0
+    first_s: float = 0.0
+    last_s: float = 0.0
+    per_second: list[tuple[float, int]] = []
+    """(t_s, failures from there to the next point's), ascending and thinned out in a long run."""
+    status: int | None = None
+    """The status of the sampled response; None where there was none."""
+    text: str = ""
+    """The sampled error, as it described itself."""
+    body: str = ""
+    """The first 200 characters of the sampled response's body, secrets masked."""
+    request: str = ""
+    """The sampled request's line, secrets masked: `POST /orders`."""
+    where: str = ""
+    """For errors of the script: the line that raised, as `shop.py:17 in buy`."""
+
+
+class ScriptError(msgspec.Struct, kw_only=True):
+    """One way in which a script's own code raised. Instants are offsets from the plan's time zero."""
+
+    scenario: str
+    error: str
+    """Class and text: `IndexError: list index out of range`."""
+    where: str
+    """The innermost line of the script: `shop.py:17 in buy`."""
+    count: int = 0
+    first_s: float = 0.0
+    last_s: float = 0.0
+
+
+class UserStart(msgspec.Struct, kw_only=True):
+    """How many users of a scenario were to be had when the run began, over all workers."""
+
+    wanted: int = 0
+    ready: int = 0
+    failed: int = 0
+    """Users whose `on_start` ended them."""
+    why_not: str = ""
+    """What ended them: `IndexError: pop from empty list (shop.py:15 in on_start)`."""
+
+
 class Endpoint(msgspec.Struct, kw_only=True):
     """One endpoint over the whole run."""
 
     requests: int
     failures: int
+    unanswered: int = 0
+    """Of `failures`, requests in flight when the drain ended; in `response_ms` at their age then."""
     errors: dict[str, int] = {}
+    evidence: dict[str, Evidence] = {}
+    """What was seen of each class in `errors`; the most frequent ones only."""
     response_bytes: int = 0
     response_ms: Quantiles
     service_ms: Quantiles
     response_buckets: Buckets = Buckets()
     service_buckets: Buckets = Buckets()
+    ok_response_ms: Quantiles = Quantiles()
+    """Of the requests without an error alone."""
+    ok_response_buckets: Buckets = Buckets()
 
 
 class Generator(msgspec.Struct, kw_only=True):
@@ -103,6 +164,9 @@ class Generator(msgspec.Struct, kw_only=True):
     worker_notes: list[str] = []
     """What happened to workers, in sentences: joined late, lost, replaced, re-sliced."""
     per_worker: list[dict[str, Any]] = []
+    """`name`, `started`, `cpu_max`, `cpu_wait_max`, `dispatch_lag_p99_ms`, `report_gaps`, `clock_offset_ms`."""
+    users: dict[str, UserStart] = {}
+    """Of each scenario, where a worker has told."""
 
 
 class TimelinePoint(msgspec.Struct, kw_only=True):
@@ -141,6 +205,8 @@ class Stretch(msgspec.Struct, kw_only=True):
     from_s: float
     to_s: float
     endpoints: dict[str, Endpoint] = {}
+    patterns: dict[str, Endpoint] = {}
+    """As `RunResult.patterns`."""
     arrivals: Arrivals = msgspec.field(default_factory=Arrivals)
     transactions: int = 0
     """Orders created."""
@@ -191,6 +257,10 @@ class RunResult(msgspec.Struct, kw_only=True):
     transactions: Transactions
     endpoints: dict[str, Endpoint] = {}
     """Keyed `METHOD name`; an arrival of several requests has an entry keyed `arrival SCENARIO`."""
+    patterns: dict[str, Endpoint] = {}
+    """Every request that a pattern named in an objective covers, also those of endpoints too many to list."""
+    script_errors: list[ScriptError] = []
+    """How the script itself raised, most frequent first; at most 50 ways."""
     generator: Generator = msgspec.field(default_factory=Generator)
     timeline: list[TimelinePoint] = []
     gauges: dict[str, list[tuple[float, float]]] = {}

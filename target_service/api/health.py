@@ -1,5 +1,7 @@
 """What an orchestrator asks."""
 
+from time import monotonic
+
 from aiohttp import web
 
 from target_service import problem
@@ -7,6 +9,9 @@ from target_service.api.body import json_response
 from target_service.api.operation import Operation, Service
 from target_service.problem import ProblemError
 from target_service.schema import Health
+
+FRESH_S = 1.0
+"""How long one durable change, anybody's, proves that the store takes more."""
 
 
 def operations(service: Service) -> list[Operation]:
@@ -29,8 +34,9 @@ class HealthHandlers:
         return json_response(Health("alive"))
 
     async def ready(self, _request: web.Request, _run_id: str) -> web.Response:
-        """`GET /readyz`: the store answers and the process is not about to stop."""
+        """`GET /readyz`: the store has just made something durable, or does so now, and this is not about to stop."""
         if self._service.draining:
             raise ProblemError(problem.UNAVAILABLE, "the service is stopping")
-        await self._service.store.ping()
+        if monotonic() - self._service.metrics.pulse.proved_s > FRESH_S:
+            await self._service.store.ping()
         return json_response(Health("ready"))

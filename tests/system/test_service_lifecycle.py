@@ -174,3 +174,15 @@ def test_the_configuration_is_printed_without_secrets(tmp_path: Path) -> None:
         assert f'"store": "sqlite:///{tmp_path}/orders.db"' in said
         assert '"admin_token": "set"' in said
         assert "sesame-9" not in said
+
+
+@pytest.mark.slow
+def test_a_worker_that_hangs_is_replaced_and_the_others_go_on(tmp_path: Path) -> None:
+    with running(tmp_path, "--workers", "2") as service:
+        hung, other = service.worker_pids()
+        os.kill(hung, signal.SIGSTOP)
+        wait_until(lambda: hung not in service.worker_pids() and len(service.worker_pids()) == 2, 60)
+        assert other in service.worker_pids()
+        assert service.metric("orders_worker_restarts_total") == 1
+        assert "worker 0 hangs" in service.log.read_text() or "worker 1 hangs" in service.log.read_text()
+        wait_until(lambda: service.order().status == 201)
