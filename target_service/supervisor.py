@@ -15,7 +15,7 @@ import socket
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -23,6 +23,9 @@ from target_service.config import Config
 from target_service.faults import Drill, read_drill
 from target_service.metrics import SharedMetrics, Supervision
 from target_service.sockets import bind, bind_shared, url_of
+
+if TYPE_CHECKING:
+    from aiohttp import web
 
 BACKLOG = 4096
 ADMIN_BACKLOG = 128
@@ -199,13 +202,14 @@ async def supervise(config: Config) -> int:
     if config.drill:
         for slot in slots:
             slot.set_drill(read_drill(config.drill))
-    running = [asyncio.create_task(slot.run()) for slot in slots]
     stop = _stop_on_signals()
-    # Imported while the workers start: it takes as long as they do.
-    from target_service.admin import start_admin  # noqa: PLC0415
-
-    admin = await start_admin(admin_socket, config, metrics, supervision, _set_drill(slots))
+    running = [asyncio.create_task(slot.run()) for slot in slots]
+    admin: "web.AppRunner | None" = None
     try:
+        # Imported while the workers start: it takes as long as they do.
+        from target_service.admin import start_admin  # noqa: PLC0415
+
+        admin = await start_admin(admin_socket, config, metrics, supervision, _set_drill(slots))
         await _until(_all_ready(slots), running, stop)
         if not stop.is_set():
             _say(f"admin {url_of(config.admin_host, admin_socket)}")
@@ -220,7 +224,8 @@ async def supervise(config: Config) -> int:
     finally:
         for slot in slots:
             slot.kill()
-        await admin.cleanup()
+        if admin is not None:
+            await admin.cleanup()
 
 
 def _set_drill(slots: list[Slot]) -> Callable[[Drill], None]:
