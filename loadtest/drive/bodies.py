@@ -8,19 +8,24 @@ from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
-from urllib3 import encode_multipart_formdata
+from geventhttpclient.header import Headers
+from geventhttpclient.useragent import UserAgent
 
 from loadtest.drive.heads import FORM_BODY, JSON_BODY, NO_BODY, OCTETS_BODY, TEXT_BODY, BodyHeaders
+
+_agent = UserAgent()
+"""Encodes `files`, as it does for Locust's class; it never sends anything."""
 
 
 def encode_body(data: Any, json: Any, files: Any = None) -> tuple[bytes, BodyHeaders]:
     """The bytes to send and the headers they need, as FastHttpUser chooses them.
 
     `data` wins over `json`. A dict is sent as a form, text as UTF-8, a file or an iterable as what it yields.
-    Raises `TypeError` for anything else, and for a `json` that is not JSON.
+    Raises `TypeError` for anything else, and `TypeError` or `ValueError` for a `json` that is not JSON and for
+    `files` or `data` that make no form.
     """
     if files:
-        return _multipart(data, files)
+        return _multipart(data if data or json is None else json_format.dumps(json), files)
     if not data:
         return (b"", NO_BODY) if json is None else (_json_bytes(json), JSON_BODY)
     if isinstance(data, dict):
@@ -31,10 +36,21 @@ def encode_body(data: Any, json: Any, files: Any = None) -> tuple[bytes, BodyHea
 
 
 def _json_bytes(value: Any) -> bytes:
+    """Compact JSON; whatever msgspec would write in a way of its own is left to the standard library.
+
+    msgspec writes dates, sets, bytes, dataclasses and more, where `json.dumps` raises, and null for NaN: a
+    script must not seem right here that fails with Locust's class. What is plain is equal to what msgspec
+    makes of it.
+    """
     try:
-        return msgspec.json.encode(value)
-    except TypeError:
-        return json_format.dumps(value).encode()  # knows keys msgspec refuses, such as None and True
+        encoded = msgspec.json.encode(value)
+        if msgspec.to_builtins(value) == value and (
+            b"null" not in encoded or msgspec.json.decode(encoded) == value
+        ):
+            return encoded
+    except (TypeError, ValueError, ArithmeticError, RecursionError):
+        pass  # keys such as None, integers beyond 64 bits, lone surrogates: the standard library decides
+    return json_format.dumps(value, separators=(",", ":")).encode()
 
 
 def _octets(data: Any) -> bytes:
@@ -47,20 +63,16 @@ def _octets(data: Any) -> bytes:
     raise TypeError(f"data must be a dict, str, bytes, file or iterable of bytes, not {type(data).__name__}")
 
 
-def _as_bytes(part: str | bytes) -> bytes:
-    return part.encode() if isinstance(part, str) else bytes(part)
+def _as_bytes(part: str | bytes | bytearray | memoryview) -> bytes:
+    if isinstance(part, str):
+        return part.encode()
+    if isinstance(part, bytes | bytearray | memoryview):
+        return bytes(part)
+    raise TypeError(f"a body's parts must be bytes or str, not {type(part).__name__}")
 
 
 def _multipart(data: Any, files: Any) -> tuple[bytes, BodyHeaders]:
-    """Fields and files as multipart/form-data; a file is content, or (file name, content[, type])."""
-    fields = list(data.items() if hasattr(data, "items") else data or ())
-    parts = files.items() if hasattr(files, "items") else files
-    body, content_type = encode_multipart_formdata(
-        [*fields, *((name, _file_part(name, part)) for name, part in parts)]
-    )
-    return body, (("Content-Type", content_type),)
-
-
-def _file_part(name: str, part: Any) -> Any:
-    file_name, content, *content_type = part if isinstance(part, tuple | list) else (name, part)
-    return (file_name, content.read() if hasattr(content, "read") else content, *content_type[:1])
+    """Fields and files as multipart/form-data (RFC 7578), encoded by Locust's own client."""
+    request = _agent._make_request("http://-/", "POST", headers=Headers(), payload=data, files=files)
+    body: Any = request.payload
+    return bytes(body), (("Content-Type", str(request.headers["content-type"])),)

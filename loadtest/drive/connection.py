@@ -10,24 +10,20 @@ Deadlines are watched in bulk (`deadlines`), so a request costs one `send`, one 
 `epoll_wait`.
 """
 
-import errno
-import os
-import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import gevent
-from gevent.monkey import get_original
 from greenlet import getcurrent, greenlet
 
 from loadtest.drive.deadlines import NEVER_NS, Deadlines
+from loadtest.drive.dialing import Dialing
 from loadtest.drive.errors import ConnectTimeoutError, ReadTimeoutError
 from loadtest.drive.http1 import DEFAULT_LIMITS, Limits, ResponseReader
 from loadtest.drive.targets import Address
 
 _READ, _WRITE = 1, 2  # libev's EV_READ and EV_WRITE
 _RECV_BYTES = 64 * 1024
-_plain_socket: Callable[..., socket.socket] = get_original("socket", "socket")
 
 
 class ConnectionSettings(NamedTuple):
@@ -84,6 +80,7 @@ class Connection:
         self._total_timeout_ns = int(min(settings.total_timeout_s * 1e9, NEVER_NS))
         self._first_timeout_ns = min(self._read_timeout_ns, self._total_timeout_ns)
         self._hear_while_idle = self._heard_while_idle  # bound once, not once a request
+        self._sock: Any = None
         self._waiter: Any = None
         self._watcher: Any = None
         self._timeout_error: type[TimeoutError] = ConnectTimeoutError
@@ -101,33 +98,21 @@ class Connection:
         self.sent_ns = 0
         """The instant just before the first byte of the latest request was sent; 0 if none was."""
 
-    def open(self, address: Address, timeout_ns: int) -> None:
-        """Connect to `address`. Raises `ConnectTimeoutError` or another `OSError`."""
-        self._sock = _plain_socket(address.family, socket.SOCK_STREAM)
-        self._waiter = getcurrent()
+    def open(self, addresses: Iterable[Address], timeout_ns: int) -> None:
+        """Connect to one of `addresses`. Raises `ConnectTimeoutError` or another `OSError`."""
+        self._waiter = waiter = getcurrent()
         self.deadline_ns = self._now_ns() + timeout_ns
         self._deadlines.add(self, min(timeout_ns, self._first_timeout_ns) / 1e9)
         try:
-            self._connect(address)
+            self._sock = Dialing(self._loop, waiter.switch, self._hub_switch).connect(addresses)
             self._watcher = self._loop.io(self._sock.fileno(), _READ)
-            self._watcher.start(self._waiter.switch)
+            self._watcher.start(waiter.switch)
             self._begin()
         except BaseException:
             self.close()
             raise
         self._timeout_error = ReadTimeoutError
         self._rest()
-
-    def _connect(self, address: Address) -> None:
-        sock = self._sock
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        code = sock.connect_ex(address.sockaddr)
-        if code == errno.EINPROGRESS:
-            self._await_writable()
-            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
-            raise OSError(code, os.strerror(code))
 
     def _begin(self) -> None:
         """Say what sends and receives from now on."""
@@ -232,13 +217,6 @@ class Connection:
             writable.close()
         return True
 
-    def _await_writable(self) -> None:
-        writable = self._watch_writable()
-        try:
-            self._hub_switch()
-        finally:
-            writable.close()
-
     def _watch_writable(self) -> Any:
         """A started watcher that resumes the waiter; `close` it."""
         writable = self._loop.io(self._sock.fileno(), _WRITE)
@@ -288,6 +266,7 @@ class Connection:
         if self._watcher is not None:
             self._watcher.close()
             self._watcher = None
-        self._sock.close()
+        if self._sock is not None:
+            self._sock.close()
         self.reader.close()
         del self._hear_while_idle  # a reference to itself

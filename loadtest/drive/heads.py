@@ -11,6 +11,9 @@ import re
 from collections.abc import Iterable, Mapping
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
+_CONTROLS = bytes([*range(9), *range(10, 32), 127])  # all but the tab
+_FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, section 5.5, as Latin-1
+_METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
 _MOST_PREPARED = 1024
 
 JSON_BODY = (("Content-Type", "application/json"), ("Accept", "application/json"))
@@ -47,11 +50,13 @@ class Heads:
         """The bytes of a head, empty line included.
 
         `target` is the request target, quoted; `added` the caller's headers; `length` the Content-Length, if
-        one is sent. Raises `ValueError` for a header that would break out of its line.
+        one is sent. Raises `ValueError` for a method that is no token, or a header that cannot be sent.
         """
         bare = added is None and length is None and body_headers is NO_BODY
         if bare and (known := self._bare.get((method, target))) is not None:
             return known
+        if method not in _METHODS and not _TOKEN.fullmatch(method):
+            raise ValueError(f"not an HTTP method: {method!r}")
         names = tuple(added) if added else ()
         prepared = self._prepared.get((body_headers, names))
         if prepared is None:
@@ -86,11 +91,24 @@ class Heads:
 
 
 def lines_of(headers: Mapping[str, str]) -> str:
-    """Header lines, each with its CRLF. Raises `ValueError` if a value holds a line break."""
+    """Header lines, each with its CRLF. Raises `ValueError` for a value that is not one line of Latin-1."""
     lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-    if lines.count("\n") != len(headers) or lines.count("\r") != len(headers):
-        raise ValueError("a header's value must not contain line breaks")
+    try:
+        sent = lines.encode("latin-1")
+    except UnicodeEncodeError:
+        sent = b""
+    if len(sent) - len(sent.translate(None, _CONTROLS)) != 2 * len(headers):
+        _check_values(headers)
     return lines
+
+
+def _check_values(headers: Mapping[str, str]) -> None:
+    """Raise `ValueError` for a value with a control character, or beyond Latin-1."""
+    for name, value in headers.items():
+        if not _FIELD_VALUE.fullmatch(f"{value}"):
+            raise ValueError(
+                f"header {name}: a value is one line of Latin-1 without control characters, not {value!r}"
+            )
 
 
 def check_names(names: Iterable[str]) -> None:

@@ -24,13 +24,19 @@ _FOLD = re.compile(rb"\r\n[ \t]+")
 
 
 class Limits(NamedTuple):
-    """How much of one response is accepted, in bytes as received; more is a `ProtocolError`."""
+    """How much of one response is held at a time, in bytes as received; more is a `ProtocolError`."""
 
     head_bytes: int = 256 * 1024
     body_bytes: int = 256 * 1024 * 1024
 
 
 DEFAULT_LIMITS = Limits()
+
+
+def require_within_limit(held_bytes: int) -> None:
+    """Raise `ProtocolError` if so much of a body, or of a line in it, must not be held in memory."""
+    if held_bytes > DEFAULT_LIMITS.body_bytes:
+        raise ProtocolError("response body over the limit")
 
 
 class ResponseReader:
@@ -119,10 +125,14 @@ class ResponseReader:
         return final_head(self.raw)
 
     def take_body(self) -> bytes:
-        """Remove and return what has been received of the body since the last call."""
+        """Remove and return what has been received of the body since the last call.
+
+        It no longer counts against the limit, so that a body that is read as it comes may be of any length.
+        """
         chunks = self._chunks
         if not chunks:
             return b""
+        self._received_bytes = 0
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
         return body

@@ -8,7 +8,7 @@ from gevent.event import Event
 
 from loadtest.drive.connection import Connection, ConnectionSettings
 from loadtest.drive.deadlines import deadlines_of_hub
-from loadtest.drive.targets import Address, allowed_targets
+from loadtest.drive.targets import allowed_targets
 from loadtest.drive.tls import TlsClient, TlsConnection
 from loadtest.drive.urls import Origin
 
@@ -79,23 +79,13 @@ class Pool:
         self._idle.clear()
 
     def _open(self) -> Connection:
-        """Connect to the first address that accepts, each new connection beginning with another one."""
+        """Connect to one of the addresses, each new connection beginning with another one."""
         targets = allowed_targets()
         if self._proxy is None:
             addresses = targets.next_addresses(self._origin.host, self._origin.port)
         else:
-            targets.check(self._origin.host)
+            targets.check(self._origin.host, self._origin.port)
             addresses = targets.next_addresses(*self._proxy)
-        give_up_ns = self._settings.now_ns() + int(self._settings.connect_timeout_s * 1e9)
-        *others, last = addresses
-        for address in others:
-            try:
-                return self._open_to(address, give_up_ns)
-            except ConnectionRefusedError:
-                continue
-        return self._open_to(last, give_up_ns)
-
-    def _open_to(self, address: Address, give_up_ns: int) -> Connection:
         if self._tls is None:
             connection = Connection(self._settings, self._deadlines, self._lost)
         else:
@@ -103,7 +93,7 @@ class Pool:
             secured.secure(
                 self._tls, self._origin.host, "" if self._proxy is None else self._origin.authority
             )
-        connection.open(address, give_up_ns - self._settings.now_ns())
+        connection.open(addresses, int(self._settings.connect_timeout_s * 1e9))
         return connection
 
     def _lost(self, connection: Connection) -> None:

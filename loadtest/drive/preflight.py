@@ -23,7 +23,7 @@ def check_target(url: str | None, allowed: Iterable[str] = ()) -> None:
         port = parts.port or DEFAULT_PORTS[parts.scheme]
     except ValueError as error:
         raise UnreachableError(f"target {url!r}: {error}") from error
-    AllowedTargets(dict.fromkeys(allowed, float("inf"))).check(parts.hostname)
+    AllowedTargets(dict.fromkeys(allowed, float("inf"))).check(parts.hostname, port)
     try:
         socket.create_connection((parts.hostname, port), CONNECT_TIMEOUT_S).close()
     except OSError as error:

@@ -1,5 +1,6 @@
 """What a redirect makes of a request (RFC 9110, section 15.4), as FastHttpUser does it."""
 
+from collections.abc import Mapping
 from http.cookiejar import CookieJar
 
 from loadtest.drive.cookies import with_cookies
@@ -10,6 +11,13 @@ from loadtest.drive.urls import redirected
 REDIRECTS = frozenset([301, 302, 303, 307, 308])
 _KEEPING_THE_BODY = frozenset([307, 308])
 _DESCRIBING_THE_BODY = frozenset(["content-length", "content-type", "content-encoding", "transfer-encoding"])
+
+
+def without_description(headers: Mapping[str, str] | None) -> dict[str, str]:
+    """The headers that say nothing about a body."""
+    return {
+        name: value for name, value in (headers or {}).items() if name.lower() not in _DESCRIBING_THE_BODY
+    }
 
 
 def redirected_call(call: Call, status: int, location: str, cookies: CookieJar | None) -> Call:

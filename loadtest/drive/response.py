@@ -168,14 +168,14 @@ class Response:
             return None
         if self.encoding is None:
             told = get_encoding_from_headers(self.headers or Headers())  # type: ignore[arg-type] # any mapping does
-            self.encoding = told or detect(self.content)["encoding"]
+            self.encoding = told or _guessed_encoding(self.content)
         if self.encoding is None:
             return None
         return str(self.content, self.encoding, errors="replace")
 
     def json(self) -> Any:
-        """The content parsed as JSON. Raises `json.JSONDecodeError`."""
-        return json_format.loads(self.text)  # type: ignore[arg-type] # as in Locust: no content is a TypeError
+        """The content parsed as JSON. Raises `json.JSONDecodeError`, or `TypeError` where there is no content."""
+        return json_format.loads(self.text)  # type: ignore[arg-type] # None is what raises the TypeError
 
     def raise_for_status(self) -> None:
         """Raise what made the request fail, if anything did: an `OSError`, or `LocustBadStatusCode`."""
@@ -304,6 +304,13 @@ def outcome_error(error: Exception) -> str:
     if isinstance(error, LocustBadStatusCode):
         return f"status-{vars(error)['code']}"
     return error_class(error)
+
+
+def _guessed_encoding(content: bytes) -> Any:
+    """What the bytes look like. Guessing takes a millisecond and more, and is not needed for plain ASCII."""
+    if content.isascii() and b"\0" not in content and b"\x1b" not in content:  # UTF-16, ISO-2022
+        return "ascii" if content else "utf-8"
+    return detect(content)["encoding"]
 
 
 def _amended(outcome: Outcome, meta: dict[str, Any]) -> Outcome:

@@ -10,71 +10,54 @@ belongs to is counted as cancelled.
 """
 
 import re
-from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache, partial
-from http.cookiejar import CookieJar
+from functools import partial
 from time import monotonic_ns
-from typing import Any, NamedTuple
+from typing import Any
 
+from gevent import sleep
 from locust.contrib.fasthttp import LocustBadStatusCode
 from locust.user import User
 
+from loadtest.drive.agent import Agent, Pools, SessionSettings
 from loadtest.drive.bodies import encode_body
-from loadtest.drive.connection import Connection, ConnectionSettings
-from loadtest.drive.cookies import store_cookies, with_cookies
+from loadtest.drive.connection import Connection
+from loadtest.drive.cookies import store_cookies
 from loadtest.drive.errors import RedirectError
-from loadtest.drive.heads import NO_BODY, Heads
+from loadtest.drive.heads import NO_BODY
 from loadtest.drive.http1 import final_head
-from loadtest.drive.pool import Pool
 from loadtest.drive.recorder import Recorder
-from loadtest.drive.redirects import REDIRECTS, redirected_call
+from loadtest.drive.redirects import redirected_call, without_description
 from loadtest.drive.response import Call, Response, outcome_error
 from loadtest.drive.streamed_response import StreamedResponse, response_type
 from loadtest.drive.streams import EventParser, ServerSentEvent, iter_lines
-from loadtest.drive.tls import ContextFactory, tls_client
-from loadtest.drive.urls import Origin, base_url, target_of
+from loadtest.drive.urls import target_of
 from loadtest.records import FIRST_EVENT, NEXT_EVENT, Outcome
 
-# The statuses FastHttpUser takes for success; a redirect that is not followed is among them.
-_GOOD_STATUSES = frozenset([200, 201, 202, 203, 204, 205, 206, 207, 208, 226, 301, 302, 303, 304, 307, 308])
-_PLAIN_SUCCESSES = frozenset(status for status in _GOOD_STATUSES if status < 300)
 _ANNOUNCE_EMPTY_BODY = frozenset(["POST", "PUT", "PATCH"])  # RFC 9110, section 8.6
 _SAFE_TO_REPEAT = frozenset(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"])  # RFC 9110, section 9.2.2
 _SMALL_BYTES = 4096  # up to here, searching head and body costs less than cutting the head off
 _careful_header = re.compile(rb"\n(?:set-cookie|content-encoding):", re.IGNORECASE).search
 _RARER = frozenset(["files", "max_redirects", "max_retries", "params"])
+_MEANT = {
+    "timeout": "the user's network_timeout, connection_timeout or total_timeout",
+    "verify": "the user's insecure",
+    "cert": "the user's ssl_context_factory",
+    "proxies": "the user's proxy_host and proxy_port",
+    "cookies": "client.cookiejar, or headers=",
+}
+"""What scripts mean by arguments of `requests`."""
 # tuple.__new__ takes half the time of the classes' own __new__, which is Python.
 _new_outcome: Callable[[tuple[Any, ...]], Outcome] = partial(tuple.__new__, Outcome)
 _new_call: Callable[[tuple[Any, ...]], Call] = partial(tuple.__new__, Call)
 
-Routes = MutableMapping[Origin, tuple[Pool, Heads]]
 
-
-class SessionSettings(NamedTuple):
-    """How a session behaves; the attributes of `FastHttpUser` of the same names."""
-
-    network_timeout: float = 60.0
-    connection_timeout: float = 60.0
-    total_timeout: float = float("inf")
-    max_redirects: int = 30
-    max_retries: int = 0
-    concurrency: int = 10
-    insecure: bool = False
-    default_headers: tuple[tuple[str, str], ...] = ()
-    ssl_context_factory: ContextFactory | None = None
-    proxy: tuple[str, int] | None = None
-    """Host and port of an HTTP proxy."""
-
-
-class Session:
+class Session(Agent):
     """An HTTP client with the interface of Locust's `FastHttpSession`: the `client` of a `FastHttpUser`.
 
-    `routes` may be shared by sessions that are to share connections; `now_ns` is the run clock.
+    `pools` may be shared by sessions that are to share connections; `now_ns` is the run clock.
     """
-
-    _owns_routes = False
 
     def __init__(  # noqa: PLR0917 - all but the first two are nearly always left out
         self,
@@ -82,9 +65,10 @@ class Session:
         recorder: Recorder,
         user: User | None = None,
         settings: SessionSettings = SessionSettings(),  # noqa: B008 - immutable
-        routes: Routes | None = None,
+        pools: Pools | None = None,
         now_ns: Callable[[], int] = monotonic_ns,
     ) -> None:
+        super().__init__(base, settings, pools, now_ns)
         self.user = user
         self.request_name: str | None = None
         """The name of all requests that bring none of their own; see `rename_request`."""
@@ -92,29 +76,7 @@ class Session:
         """When the next request was meant to start, if an arrival is being served; that request takes it."""
         self.let_others_run = False
         """Whether a request has waited since somebody set this to False, so that other greenlets ran."""
-        self.auth_header: str | None = None
-        self._base = base_url(base)
-        self._remembered = self._base.remembered
         self._recorder = recorder
-        self._settings = settings
-        self._now_ns = now_ns
-        self._owns_routes = routes is None
-        self._routes = {} if routes is None else routes
-        self._cookies: CookieJar | None = None
-        if self._base.username and self._base.password:
-            self.auth_header = basic_auth(self._base.username, self._base.password)
-
-    @property
-    def base_url(self) -> str:
-        """What relative URLs are relative to, without credentials."""
-        return self._base.url
-
-    @property
-    def cookiejar(self) -> CookieJar:
-        """The cookies of this session."""
-        if self._cookies is None:
-            self._cookies = CookieJar()
-        return self._cookies
 
     @contextmanager
     def rename_request(self, name: str) -> Iterator[None]:
@@ -157,8 +119,10 @@ class Session:
             body, body_headers = b"", NO_BODY
         else:
             if not _RARER.issuperset(rarer):
-                raise TypeError(f"request() takes no {', '.join(sorted(rarer.keys() - _RARER))}")
+                raise TypeError(_not_taken(method, rarer))
             body, body_headers = encode_body(data, json, rarer.get("files"))
+            if rarer.get("files"):
+                headers = without_description(headers)  # only the form knows its boundary
             if rarer.get("params") is not None:
                 target = target_of(target.url, rarer["params"])
         if auth is not None or self.auth_header is not None or self._cookies is not None:
@@ -249,23 +213,6 @@ class Session:
             self._recorder.record(gap._replace(done_ns=self._now_ns(), error=outcome_error(error)), error)
             raise
 
-    def close(self) -> None:
-        """Close all idle connections."""
-        for pool, _ in self._routes.values():
-            pool.close()
-
-    def __del__(self) -> None:
-        # The event loop holds on to open connections, so a user that is gone has to let go of his own.
-        if self._owns_routes:
-            self.close()
-
-    @property
-    def client(self) -> "Session":
-        """The session itself: FastHttpUser's scripts reach its connections as `client.client.clientpool`."""
-        return self
-
-    clientpool = client
-
     def _perform(self, call: Call, most_retries: int | None = None) -> Response:
         """Send `call` and return what came back, or a response that holds the error.
 
@@ -288,8 +235,9 @@ class Session:
                     return failed
                 if connection is None or not connection.found_dead:
                     failures += 1
-                    if failures > (self._settings.max_retries if most_retries is None else most_retries):
+                    if failures > (self.max_retries if most_retries is None else most_retries):
                         return failed
+                    sleep(self.retry_delay)
             else:
                 self.let_others_run = True
                 reader = connection.reader
@@ -297,7 +245,7 @@ class Session:
                 response = kind(
                     call, sent, reader.status, raw, reader.take_body(), connection.sent_ns, self._now_ns()
                 )
-                if reader.status not in _PLAIN_SUCCESSES or _careful_header(
+                if reader.status not in self._plain_successes or _careful_header(
                     raw if len(raw) < _SMALL_BYTES else reader.head
                 ):
                     response.needs_care = True
@@ -319,18 +267,20 @@ class Session:
         first = response
         history: list[Response] = []
         if most_redirects is None:
-            most_redirects = self._settings.max_redirects
+            most_redirects = self.max_redirects
         while (headers := response.headers) is not None:
             if "set-cookie" in headers:
                 store_cookies(self.cookiejar, headers, response.url)
             location = headers.get("location")
-            if response.status_code not in REDIRECTS or not isinstance(location, str) or not most_redirects:
+            if not most_redirects or response.status_code not in self.redirect_response_codes:
+                break
+            if not isinstance(location, str):
                 break
             history.append(response)
             response = self._follow(response, location, len(history) > most_redirects)
         response.history = history
         response.sent_ns = first.sent_ns
-        _judge(response)
+        _judge(response, self._valid_response_codes)
         return response
 
     def _follow(self, response: Response, location: str, too_many: bool) -> Response:
@@ -345,44 +295,16 @@ class Session:
             return self._failed(response.call, response.sent, None, reason)
         return self._perform(call)
 
-    def _route_to(self, origin: Origin) -> tuple[Pool, Heads]:
-        """The pool and the prepared heads for an origin this session has not been to."""
-        settings = self._settings
-        pool = Pool(
-            origin,
-            ConnectionSettings(
-                settings.connection_timeout, settings.network_timeout, settings.total_timeout, self._now_ns
-            ),
-            settings.concurrency,
-            tls_client(settings.insecure, settings.ssl_context_factory) if origin.scheme == "https" else None,
-            settings.proxy,
-        )
-        # A proxy is told the whole URL, unless it only passes TLS through.
-        target_prefix = f"http://{origin.authority}" if settings.proxy and origin.scheme == "http" else ""
-        heads = _heads(origin.authority, settings.default_headers, target_prefix)
-        route = self._routes[origin] = (pool, heads)
-        return route
 
-    def _dressed(
-        self, headers: Mapping[str, str] | None, auth: tuple[str | bytes, str | bytes] | None, url: str
-    ) -> Mapping[str, str] | None:
-        """The caller's headers, in a copy with Authorization (from `auth`, else the base URL) and Cookie."""
-        authorization = self.auth_header if auth is None else basic_auth(*auth)
-        if authorization is not None:
-            others = {
-                name: value for name, value in (headers or {}).items() if name.lower() != "authorization"
-            }
-            headers = {**others, "Authorization": authorization}
-        return headers if self._cookies is None else with_cookies(self._cookies, headers, url)
+def _not_taken(method: str, arguments: Mapping[str, Any]) -> str:
+    """Why an argument that FastHttpUser would quietly send to the target is refused."""
+    name = min(arguments.keys() - _RARER)
+    place = "a form field" if method.upper() == "POST" else "a query parameter"
+    instead = _MEANT.get(name) or ("data=" if method.upper() == "POST" else "params=")
+    return f"request() takes no {name}=, for locust.FastHttpUser sends it as {place}; use {instead}"
 
 
-def basic_auth(user: str | bytes, password: str | bytes) -> str:
-    """The value of an Authorization header (RFC 7617); text is encoded as Latin-1, as in FastHttpUser."""
-    pair = [part.encode("latin-1") if isinstance(part, str) else part for part in (user, password)]
-    return "Basic " + b64encode(b":".join(pair)).decode("ascii")
-
-
-def _judge(response: Response) -> None:
+def _judge(response: Response, valid: Container[int]) -> None:
     """Undo the content coding, and note what makes the response a failure."""
     if response.error is None and response.content_coding and not response.streamed:
         try:
@@ -390,19 +312,10 @@ def _judge(response: Response) -> None:
         except OSError as error:
             response.error = error
             response.length = 0
-    if response.error is None and response.status_code not in _GOOD_STATUSES:
+    if response.error is None and response.status_code not in valid:
         response.error = LocustBadStatusCode(response.url, code=response.status_code)
 
 
 def _may_repeat(failed: Response) -> bool:
     """Whether sending the request twice has the effect of sending it once."""
     return failed.call.method in _SAFE_TO_REPEAT or b"\r\nidempotency-key:" in final_head(failed.sent).lower()
-
-
-@lru_cache(maxsize=256)
-def _heads(authority: str, default_headers: tuple[tuple[str, str], ...], target_prefix: str) -> Heads:
-    """The heads shared by all sessions that send the same headers to the same place."""
-    prepared = {"Host": authority, "User-Agent": "singlesday", "Accept-Encoding": "gzip, deflate, br"}
-    given = {name.lower() for name, _ in default_headers}
-    defaults = {name: value for name, value in prepared.items() if name.lower() not in given}
-    return Heads(defaults | dict(default_headers), target_prefix)

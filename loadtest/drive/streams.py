@@ -8,6 +8,8 @@ itself.
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from loadtest.drive.http1 import require_within_limit
+
 
 class ServerSentEvent(NamedTuple):
     """One event of a `text/event-stream` (WHATWG HTML, section 9.2)."""
@@ -20,14 +22,24 @@ class ServerSentEvent(NamedTuple):
 
 
 def iter_lines(pieces: Iterable[str | bytes]) -> Iterator[str]:
-    """The lines in a stream of UTF-8 `pieces`, each without its line feed; the last one may have had none."""
-    pending = b""
+    """The lines in a stream of UTF-8 `pieces`, each without its line feed; the last one may have had none.
+
+    Raises `ProtocolError` for a line over the limit of a response's body.
+    """
+    pending: list[bytes] = []
+    pending_bytes = 0
     for piece in pieces:
-        *lines, pending = (pending + (piece.encode() if isinstance(piece, str) else piece)).split(b"\n")
+        *lines, last = (piece.encode() if isinstance(piece, str) else piece).split(b"\n")
         for line in lines:
-            yield line.decode("utf-8", errors="replace")
+            yield b"".join((*pending, line)).decode("utf-8", errors="replace")
+            pending.clear()
+            pending_bytes = 0
+        if last:
+            pending.append(last)
+            pending_bytes += len(last)
+            require_within_limit(pending_bytes)
     if pending:
-        yield pending.decode("utf-8", errors="replace")
+        yield b"".join(pending).decode("utf-8", errors="replace")
 
 
 class EventParser:
@@ -35,11 +47,15 @@ class EventParser:
 
     def __init__(self) -> None:
         self._data: list[str] = []
+        self._held_bytes = 0
         self._event = ""
         self._id = ""
 
     def take_line(self, line: str) -> ServerSentEvent | None:
-        """Take in one line, without its line feed; return the event it completes."""
+        """Take in one line, without its line feed; return the event it completes.
+
+        Raises `ProtocolError` for an event over the limit of a response's body.
+        """
         line = line.removesuffix("\r")
         if not line:
             return self._complete()
@@ -47,6 +63,8 @@ class EventParser:
         value = value.removeprefix(" ")
         if field == "data":
             self._data.append(value)
+            self._held_bytes += len(value)
+            require_within_limit(self._held_bytes)
         elif field == "event":
             self._event = value
         elif field == "id" and "\0" not in value:
@@ -55,6 +73,7 @@ class EventParser:
 
     def _complete(self) -> ServerSentEvent | None:
         data, self._data = self._data, []
+        self._held_bytes = 0
         event, self._event = self._event, ""
         if not data:
             return None

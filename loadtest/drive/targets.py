@@ -4,7 +4,7 @@ A load generator pointed at the wrong host is an attack, so a connection is made
 somebody who can start the process listed the host: the plan's `[targets]`, `--allow-host`, or
 `LOADTEST_ALLOW_HOSTS` (comma-separated) for plain Locust. It is asked wherever a connection is made, so
 redirects pass it too. A host that is not listed is refused before its name is looked up: nothing leaves the
-machine.
+machine. A host listed with a port (`web:8080`, `http://web:8080`) may be loaded at that port alone.
 
 Names are resolved once and pinned: a change of DNS in the middle of a run neither redirects the load nor
 adds a look-up to a request's time. Connections to a name with several addresses are spread round robin.
@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from loadtest.drive.errors import HostNotAllowed
 from loadtest.environment import ALLOW_HOSTS_VARIABLE
+from loadtest.plan.allowed_host import allowed_host, allowed_rate
 
 
 class Address(NamedTuple):
@@ -42,40 +43,60 @@ def resolve_by_system(host: str, port: int) -> list[Address]:
 class AllowedTargets:
     """The hosts that may be loaded, and their pinned addresses.
 
-    `max_tps` maps a host's name (or literal address) to the highest rate its owner agreed to, in transactions
-    a second; loopback is always allowed. `resolve` is for tests.
+    `max_tps` maps a host as `allowed_host` reads it to the highest rate its owner agreed to, in transactions a
+    second; loopback is always allowed. `resolve` is for tests. Raises `PlanError` for what is no such host.
     """
 
     def __init__(
         self, max_tps: Mapping[str, float] | None = None, resolve: Resolve = resolve_by_system
     ) -> None:
-        self._max_tps = {host.lower(): rate for host, rate in (max_tps or {}).items()}
+        self._max_tps = dict(max_tps or {})
+        self._hosts = [(allowed_host(written), rate) for written, rate in self._max_tps.items()]
         self._resolve = resolve
         self._looking_up = threading.Lock()
         self._pinned: dict[tuple[str, int], cycle[Sequence[Address]]] = {}
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "AllowedTargets":
-        """Loopback and the hosts that `LOADTEST_ALLOW_HOSTS` lists, without a limit to their rate."""
-        hosts = environ.get(ALLOW_HOSTS_VARIABLE, "").split(",")
-        return cls({host.strip(): float("inf") for host in hosts if host.strip()})
+        """Loopback and the hosts that `LOADTEST_ALLOW_HOSTS` lists, without a limit to their rate.
+
+        Raises `PlanError` for what is no host.
+        """
+        hosts = [host.strip() for host in environ.get(ALLOW_HOSTS_VARIABLE, "").split(",") if host.strip()]
+        for host in hosts:
+            allowed_host(host, ALLOW_HOSTS_VARIABLE)
+        return cls(dict.fromkeys(hosts, float("inf")))
 
     @property
     def listed(self) -> dict[str, float]:
         """The hosts beyond loopback that may be loaded, with their highest rates."""
         return dict(self._max_tps)
 
-    def check(self, host: str) -> None:
-        """Raise `HostNotAllowed` unless `host` is listed, a loopback address or `localhost`. No look-up."""
-        if host.lower() not in self._max_tps and not _is_loopback(host):
-            raise HostNotAllowed(
-                f"host {host!r} is not allowed: only loopback is, unless the plan's [targets], --allow-host "
-                f"or {ALLOW_HOSTS_VARIABLE} lists it"
-            )
+    def check(self, host: str, port: int | None = None) -> None:
+        """Raise `HostNotAllowed` unless `host` is listed, a loopback address or `localhost`. No look-up.
 
-    def max_tps(self, host: str) -> float:
+        Without a port the host alone is asked for.
+        """
+        if self._is_listed(host, port) or is_loopback(host):
+            return
+        ports = sorted(entry.port for entry, _ in self._hosts if entry.covers(host, None) and entry.port)
+        if ports:
+            raise HostNotAllowed(
+                f"host {host!r} is allowed at port {' and '.join(map(str, ports))} only, not at {port}; "
+                f"listed without a port, it is allowed at every port"
+            )
+        raise HostNotAllowed(
+            f"host {host!r} is not allowed: only loopback is, unless the plan's [targets], --allow-host "
+            f"or {ALLOW_HOSTS_VARIABLE} lists it"
+        )
+
+    def max_tps(self, host: str, port: int | None = None) -> float:
         """The highest rate `host` may be loaded with, in transactions a second; infinite for loopback."""
-        return self._max_tps.get(host.lower(), float("inf"))
+        rate = allowed_rate(self._hosts, host, port)
+        return float("inf") if rate is None else rate
+
+    def _is_listed(self, host: str, port: int | None) -> bool:
+        return any(entry.covers(host, port) for entry, _ in self._hosts)
 
     def next_addresses(self, host: str, port: int) -> Sequence[Address]:
         """The addresses to try for the next connection to `host`; each call begins one address further.
@@ -102,9 +123,9 @@ class AllowedTargets:
         self._pinned[_host_and_port(url)] = cycle(_rotations(addresses))
 
     def _look_up(self, host: str, port: int) -> Sequence[Address]:
-        self.check(host)
+        self.check(host, port)
         addresses = self._resolve(host, port)
-        if host.lower() not in self._max_tps:
+        if not self._is_listed(host, port):
             for address in addresses:
                 self.check(str(address.sockaddr[0]))  # `localhost` that is not: a hosts file gone wrong
         return addresses
@@ -121,7 +142,8 @@ def _rotations(addresses: Sequence[Address]) -> list[Sequence[Address]]:
     return [(*addresses[n:], *addresses[:n]) for n in range(len(addresses))]
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether `host` is `localhost` or a literal loopback address."""
     if host.lower() == "localhost":
         return True
     try:
@@ -130,15 +152,18 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-_process_wide = AllowedTargets.from_environment()
+_process_wide: AllowedTargets | None = None
 
 
 def allowed_targets() -> AllowedTargets:
-    """The guard rail of this process."""
+    """The guard rail of this process; until it is set, what the environment allows. Raises `PlanError`."""
+    global _process_wide  # noqa: PLW0603 - a guard rail per user class could be forgotten; there is one a process
+    if _process_wide is None:
+        _process_wide = AllowedTargets.from_environment()
     return _process_wide
 
 
 def set_allowed_targets(targets: AllowedTargets) -> None:
     """Replace the guard rail of this process: connections made from now on pass the new one."""
-    global _process_wide  # noqa: PLW0603 - a guard rail per user class could be forgotten; there is one a process
+    global _process_wide  # noqa: PLW0603 - see `allowed_targets`
     _process_wide = targets

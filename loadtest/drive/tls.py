@@ -5,6 +5,7 @@ same way with and without TLS. Certificates are verified, SNI and ALPN (`http/1.
 is resumed on the next connection to the same host; `insecure` leaves out the verification and nothing else.
 """
 
+import inspect
 import socket
 import ssl
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from loadtest.drive.http1 import ResponseReader
 _RECORD_BYTES = 16 * 1024  # the most that goes into one TLS record
 _RECV_BYTES = 64 * 1024
 
-ContextFactory = Callable[[], ssl.SSLContext]
+ContextFactory = Callable[..., ssl.SSLContext]
 
 
 class TlsClient:
@@ -30,8 +31,40 @@ class TlsClient:
 
 
 def tls_client(insecure: bool, context_factory: ContextFactory | None = None) -> TlsClient:
-    """The client for these settings; `context_factory` makes its context, if there is one."""
-    return _usual_client(insecure) if context_factory is None else TlsClient(context_factory())
+    """The client for these settings; `context_factory` makes its context, if there is one.
+
+    What of the server's certificate such a context verifies is the factory's business, except that `insecure`
+    accepts one for another name, as in FastHttpUser.
+    """
+    if context_factory is None:
+        return _usual_client(insecure)
+    context = _made_by(context_factory)
+    if insecure:
+        context.check_hostname = False
+    return TlsClient(context)
+
+
+def _made_by(factory: ContextFactory) -> ssl.SSLContext:
+    """The factory's context. One that wants a `cafile` gets the system's, as in FastHttpUser.
+
+    A context that verifies and knows no authority gets the system's; one with its own keeps to them.
+    """
+    cafile = ssl.get_default_verify_paths().cafile
+    context = factory(cafile=cafile) if _wants_cafile(factory) else factory()
+    if context.verify_mode is not ssl.CERT_NONE and not context.cert_store_stats()["x509_ca"]:
+        context.load_default_certs()
+    return context
+
+
+def _wants_cafile(factory: ContextFactory) -> bool:
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except (TypeError, ValueError):  # written in C
+        return False
+    return any(
+        one.kind is one.VAR_KEYWORD or (one.name == "cafile" and one.default is one.empty)
+        for one in parameters
+    )
 
 
 @lru_cache
@@ -59,6 +92,8 @@ class TlsStream:
         self._unsent = b""
         self._accepted_bytes = 0
         self._session_kept = False
+        self.ended = False
+        """Whether the server has announced that it sends nothing more (close_notify)."""
 
     @property
     def resumed(self) -> bool:
@@ -92,13 +127,19 @@ class TlsStream:
         return accepted_bytes
 
     def recv(self, _most_bytes: int) -> bytes:
-        """All that can be decrypted now; b"" at the end. Raises `BlockingIOError` if there is nothing yet."""
+        """All that can be decrypted now; b"" at the end. Raises `BlockingIOError` if there is nothing yet.
+
+        The end is the close_notify, or that of the socket: asyncio's servers leave TCP open for half a minute
+        after a close_notify.
+        """
         pieces = self._decrypted() if self._holds_more() else []
-        if not pieces:
+        if not pieces and not self.ended:
             if not self._pull():
                 return b""
             pieces = self._decrypted()
         if not pieces:
+            if self.ended:
+                return b""
             raise BlockingIOError
         if not self._session_kept:
             self._keep_session()
@@ -112,11 +153,11 @@ class TlsStream:
                 pieces.append(piece)
                 if not self._holds_more():  # asking once too often costs an exception
                     break
+            else:
+                self.ended = True
         except ssl.SSLWantReadError:
             if self._outgoing.pending:
                 self._push()  # the answer to a key update
-        except ssl.SSLZeroReturnError:
-            pass
         return pieces
 
     def _holds_more(self) -> bool:
@@ -170,13 +211,22 @@ class TlsConnection(Connection):
                 self._hub_switch()
         self._recv, self._send = self.stream.recv, self.stream.send
 
+    def _receive(self, reader: ResponseReader) -> bool:
+        """As without TLS. An end that came together with data is heeded at once: it would wake nobody later."""
+        complete = super()._receive(reader)
+        if not self.stream.ended:
+            return complete
+        reader.feed_eof()
+        reader.keep_alive = False
+        return True
+
     def _dig_tunnel(self) -> None:
         """Have the proxy connect (RFC 9110, section 9.3.6). Raises `ProtocolError` if it does not."""
         super()._begin()
         self._send(f"CONNECT {self._tunnel_to} HTTP/1.1\r\nHost: {self._tunnel_to}\r\n\r\n".encode("ascii"))
         answer = ResponseReader()
         answer.begin(head_only=True)
-        while not self._receive(answer):
+        while not super()._receive(answer):
             self._hub_switch()
         if answer.status != 200:
             raise ProtocolError(f"the proxy answered {answer.status} to CONNECT")

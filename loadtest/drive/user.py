@@ -11,10 +11,11 @@ from locust.env import Environment
 from locust.exception import StopTest
 from locust.user.users import RestMixin, User
 
+from loadtest.drive.agent import Pools, SessionSettings
 from loadtest.drive.recorder import recorder_for
 from loadtest.drive.response import CaughtResponse
 from loadtest.drive.run_context import run_context
-from loadtest.drive.session import Routes, Session, SessionSettings
+from loadtest.drive.session import Session
 from loadtest.drive.tls import ContextFactory
 from loadtest.drive.tracing import TracedSession
 
@@ -45,7 +46,7 @@ class FastHttpUser(User, RestMixin[CaughtResponse]):
     """Users with the same object here share their connections. FastHttpUser takes a geventhttpclient
     `HTTPClientPool`, of which this one uses the `concurrency`; any other object does as well."""
     ssl_context_factory: ContextFactory | None = None
-    """Returns the SSLContext to use, in place of one made after `insecure`."""
+    """Returns the SSLContext to use; it decides what is verified, and `insecure` only leaves out the name."""
     abstract = True
 
     def __init__(self, environment: Environment) -> None:
@@ -62,7 +63,7 @@ class FastHttpUser(User, RestMixin[CaughtResponse]):
             recorder_for(environment),
             self,
             self._session_settings(),
-            _shared_routes(self.client_pool),
+            _shared_pools(self.client_pool),
         )
         if tracer is not None and isinstance(self.client, TracedSession):
             self.client.tracer = tracer
@@ -83,9 +84,9 @@ class FastHttpUser(User, RestMixin[CaughtResponse]):
         )
 
 
-_routes_by_pool: "WeakKeyDictionary[Any, Routes]" = WeakKeyDictionary()
+_pools_by_owner: "WeakKeyDictionary[Any, Pools]" = WeakKeyDictionary()
 
 
-def _shared_routes(client_pool: Any) -> Routes | None:
-    """The routes that all sessions with this `client_pool` share; None for a session of its own."""
-    return None if client_pool is None else _routes_by_pool.setdefault(client_pool, {})
+def _shared_pools(client_pool: Any) -> Pools | None:
+    """The connections that all sessions with this `client_pool` share; None for a session of its own."""
+    return None if client_pool is None else _pools_by_owner.setdefault(client_pool, {})

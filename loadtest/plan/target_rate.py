@@ -2,8 +2,11 @@
 
 from urllib.parse import urlsplit
 
+from loadtest.plan.allowed_host import allowed_host, allowed_rate
 from loadtest.plan.plan_error import PlanError
 from loadtest.plan.plan_file import Plan
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def check_target_rate(plan: Plan, url: str) -> None:
@@ -11,8 +14,11 @@ def check_target_rate(plan: Plan, url: str) -> None:
 
     A scenario counts as one request an arrival: journeys of several send more, and a limit should allow for them.
     """
-    host = urlsplit(url).hostname or url
-    allowed = plan.targets.get(host)
+    parts = urlsplit(url)
+    host = parts.hostname or url
+    port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
+    listed = [(allowed_host(name), rate) for name, rate in plan.targets.items()]
+    allowed = allowed_rate(listed, host, port)
     _, peak_tps = plan.profile().peak
     peak_rps = peak_tps * sum(scenario.per_transaction for scenario in plan.scenarios)
     if allowed is not None and peak_rps > allowed:

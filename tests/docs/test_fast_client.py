@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
+from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ def serve(connection: ServedConnection) -> None:
             connection.wait_for_close()
         elif path == b"/loop":
             connection.send(response_bytes(b"", "302 Found", ["Location: /loop"]))
+        elif path == b"/cookie":
+            connection.send(response_bytes(b"", headers=["Set-Cookie: session=abc; Path=/"]))
         elif path == b"/coded":
             connection.send(response_bytes(b"no gzip", headers=["Content-Encoding: gzip"]))
         else:
@@ -107,10 +110,21 @@ def _body_of_unknown_length(make: MakeUser) -> Any:
 
 
 def _unknown_argument(make: MakeUser) -> Any:
-    try:
-        return make().client.get("/", tiemout=1).status_code
-    except TypeError:
-        return "TypeError"
+    sent: list[Any] = []
+    for method in ("GET", "POST"):
+        try:
+            text = make().client.request(method, "/", tiemout=1).text
+            sent.append((text.split(" ")[1], text.partition("\r\n\r\n")[2]))
+        except TypeError as error:
+            sent.append(str(error).partition(" sends it as ")[2])
+    return sent
+
+
+def _new_jar(make: MakeUser) -> Any:
+    client = make().client
+    client.get("/cookie")
+    client.cookiejar = CookieJar()
+    return "session=abc" in client.get("/").text
 
 
 def _timeout(make: MakeUser) -> Any:
@@ -154,7 +168,12 @@ DIFFERENCES: dict[str, tuple[Observe, Any, Any]] = {
     "JSON body": (_json_body, b'{"a": 1}', b'{"a":1}'),
     "`request.body` of JSON": (_request_body, str, bytes),
     "Body of unknown length": (_body_of_unknown_length, ["transfer-encoding"], ["content-length"]),
-    "Unknown argument": (_unknown_argument, 200, "TypeError"),
+    "Unknown argument": (
+        _unknown_argument,
+        [("/?tiemout=1", ""), ("/", "tiemout=1")],
+        ["a query parameter; use params=", "a form field; use data="],
+    ),
+    "`client.cookiejar = …`": (_new_jar, True, False),
     "Timeout": (_timeout, (False, True), (True, True)),
     "Too many redirects": (_redirects, "RetriesExceeded", "RedirectError"),
     "Coding that is not one": (_coding, "error", "ProtocolError"),
@@ -188,6 +207,16 @@ def missing(user_of: MakeUser) -> set[str]:
     pairs = [
         ("FastHttpUser", public(LocustFastHttpUser), public(FastHttpUser)),
         ("FastHttpSession", public(user_of(LocustFastHttpUser).client), public(user_of(FastHttpUser).client)),
+        (
+            "LocustUserAgent",
+            public(user_of(LocustFastHttpUser).client.client),
+            public(user_of(FastHttpUser).client.client),
+        ),
+        (
+            "HTTPClientPool",
+            public(user_of(LocustFastHttpUser).client.client.clientpool),
+            public(user_of(FastHttpUser).client.client.clientpool),
+        ),
         ("FastResponse", public(FastResponse) | public(CompatResponse), responses),
         ("FastResponse", public(ResponseContextManager) | public(RestResponseContextManager), responses),
         ("FastRequest", public(FastRequest) | public(CompatRequest("http://x/")), public(SentRequest)),

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from locust.env import Environment
 
+from loadtest.drive.agent import SessionSettings
 from loadtest.drive.recorder import Recorder, recorder_for
-from loadtest.drive.session import Session, SessionSettings
+from loadtest.drive.session import Session
 from loadtest.records import Outcome
 
 MakeSession = Callable[..., Session]

@@ -6,13 +6,16 @@ headers in which clients name themselves) are compared.
 """
 
 import gzip
+import io
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import brotli  # type: ignore[import-untyped] # has no annotations
 import pytest
+from geventhttpclient.header import Headers
 from locust import FastHttpUser as LocustFastHttpUser
 from locust.env import Environment
 from locust.exception import LocustError
@@ -283,6 +286,87 @@ def streams(user: Any) -> Any:
     ]
 
 
+def what_scripts_set(user: Any) -> Any:
+    """Attributes of the session and of its agent, set between two requests."""
+    client = user.client
+    base = client.base_url
+    seen = []
+
+    def echoed(**kwargs: Any) -> Any:
+        return client.get("/echo", **kwargs).json()[:2]
+
+    client.base_url = f"{base}/missing"
+    seen.append(client.get("?of=base").status_code)
+    client.base_url = base
+    agent = client.client
+    agent.default_headers["X-Tenant"] = "t-1"
+    seen.append(echoed())
+    agent.default_headers["x-tenant"] = "t-2"
+    seen.append(echoed(headers={"X-TENANT": "own"}))
+    agent.default_headers.update({"X-Second": "2", "Accept": "text/html"})
+    seen += [echoed(), client.post("/echo", json={}).json()[1]]
+    del agent.default_headers["X-Tenant"]
+    agent.default_headers.pop("X-Second")
+    seen += [echoed(), dict(agent.default_headers) != {}]
+    agent.default_headers = Headers({"X-Only": "1"})
+    seen.append(echoed())
+    client.auth_header = "Bearer abc"
+    seen.append(echoed())
+    client.auth_header = None
+    client.get("/cookie")
+    agent.cookiejar.clear()
+    seen.append(echoed())
+    agent.max_redirects = 0
+    seen.append(client.get("/moved").status_code)
+    agent.max_redirects = 30
+    agent.redirect_response_codes = frozenset([301])
+    seen += [client.get("/moved").status_code, client.get("/relative").status_code]
+    agent.valid_response_codes = frozenset([200, 404])
+    seen.append(getattr(client.get("/missing"), "error", None))
+    return seen
+
+
+def multipart(user: Any) -> Any:
+    """Files in every form that Locust's class takes, and what it refuses."""
+    named = io.BytesIO(b"named")
+    named.name = "folder/report.txt"
+    cases: list[dict[str, Any]] = [
+        {"files": {"f": b"content"}},
+        {"files": {"f": "text ü"}},
+        {"files": {"f": io.BytesIO(b"a file")}},
+        {"files": {"f": named}},
+        {"files": {"f": ("a.txt", b"x")}},
+        {"files": {"f": ("a.txt", io.BytesIO(b"x"), "text/csv")}},
+        {"files": {"f": ("a.txt", b"x", "text/csv", {"X-Part": "1"})}},
+        {"files": {"f": ("a.txt", b"x", "text/csv", {}, "own-boundary")}},
+        {"files": {"f": ('quo"te ü.txt', b"x")}},
+        {"files": {"f": ("gone", None)}},
+        {"files": [("f", b"1"), ("f", b"2")]},
+        {"files": {"f": b"x"}, "data": {"a": 1, "many": [1, "2"], "none": None, "raw": b"\xff"}},
+        {"files": {"f": b"x"}, "data": [("a", "1"), ("a", "2")]},
+        {"files": {"f": b"x"}, "headers": {"Content-Type": "text/plain", "content-length": "3"}},
+        {"files": {}, "data": {"a": "1"}},
+        {"files": {"f": b"x"}, "data": "text"},
+        {"files": {"f": b"x"}, "json": {"a": 1}},
+        {"files": {"f": ("one",)}},
+    ]
+    return [_form(user, case) for case in cases]
+
+
+def _form(user: Any, case: dict[str, Any]) -> Any:
+    """What was sent, its boundary replaced; or what was raised."""
+    try:
+        target, lines, body = user.client.post("/echo", **case).json()
+    except (TypeError, ValueError) as error:
+        return type(error).__name__
+    boundary = re.findall("boundary=(.*)", "".join(lines))
+    return (
+        json.loads(json.dumps([target, lines, body]).replace(boundary[0], "B"))
+        if boundary
+        else [target, lines, body]
+    )
+
+
 def an_unreachable_host(user: Any) -> Any:
     response = user.client.get("http://127.0.0.1:1/x")
     return [told(response)[:5], type(response.error).__name__]
@@ -304,6 +388,8 @@ SCRIPTS = [
     renamed,
     rest,
     streams,
+    what_scripts_set,
+    multipart,
     an_unreachable_host,
 ]
 

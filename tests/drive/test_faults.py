@@ -290,6 +290,6 @@ def test_a_killed_user_leaves_no_connection_behind(session_to: MakeSession, outc
         while not server.requests:
             gevent.sleep(0.001)
         waiting.kill()
-        pool, _ = next(iter(session._routes.values()))
+        pool = next(iter(session._pools.values()))
         assert pool._open_count == 0
     assert outcomes == []

@@ -210,3 +210,23 @@ def test_headers_are_parsed_in_order_with_folded_lines_joined() -> None:
 def test_the_reader_imports_no_io() -> None:
     text = (Path(__file__).parents[2] / "loadtest" / "drive" / "http1.py").read_text()
     assert not any(word in text for word in ("import socket", "gevent", "locust"))
+
+
+def test_a_body_that_is_taken_as_it_comes_may_be_longer_than_the_limit() -> None:
+    reader = ResponseReader(Limits(head_bytes=100, body_bytes=1000))
+    reader.begin()
+    reader.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+    taken = 0
+    for _ in range(200):
+        reader.feed(b"x" * 500)
+        taken += len(reader.take_body())
+    assert (taken, reader.complete) == (100_000, True)
+
+
+def test_a_body_that_is_not_taken_is_held_up_to_the_limit() -> None:
+    reader = ResponseReader(Limits(head_bytes=100, body_bytes=1000))
+    reader.begin()
+    reader.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+    reader.feed(b"x" * 1000)
+    with pytest.raises(ProtocolError, match="body over the limit"):
+        reader.feed(b"x" * 100)

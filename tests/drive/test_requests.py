@@ -1,9 +1,16 @@
 """What requests are made of: heads, URLs and bodies, without a connection."""
 
+import dataclasses
+import datetime
+import decimal
 import gzip
 import io
 import json
+import re
+import uuid
 import zlib
+from collections.abc import Callable
+from typing import Any
 
 import brotli  # type: ignore[import-untyped] # has no annotations
 import pytest
@@ -52,9 +59,21 @@ def test_no_value_of_a_header_breaks_out_of_its_line(added: dict[str, str]) -> N
     try:
         head = heads.compose("GET", "/", NO_BODY, added, None)
     except ValueError:
-        assert any(not value.isascii() or "\r" in value or "\n" in value for value in added.values())
+        assert any(not re.fullmatch(r"[\t -~\x80-\xff]*", value) for value in added.values())
     else:
         assert head.count(b"\n") == head.count(b"\r\n") == 2 + len(DEFAULTS) + len(added)
+
+
+@pytest.mark.parametrize("value", ["日本", "a\r\nX-B: 1", "a\nb", "a\rb", "a\0b", "\x7f", "\x1f"])
+def test_a_value_that_cannot_be_sent_is_refused_by_name(value: str) -> None:
+    with pytest.raises(ValueError, match="header X-Name: a value is one line of Latin-1"):
+        Heads(DEFAULTS).compose("GET", "/", NO_BODY, {"X-Other": "ü", "X-Name": value}, None)
+
+
+@pytest.mark.parametrize("method", ["", "GE T", "GET / HTTP/1.1\r\nX-A: 1\r\n\r\nGET", "GÉT"])
+def test_a_method_that_is_no_token_is_refused(method: str) -> None:
+    with pytest.raises(ValueError, match="not an HTTP method"):
+        Heads(DEFAULTS).compose(method, "/", NO_BODY, None, None)
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a:b", "a\r\nb", "ä"])
@@ -136,7 +155,7 @@ def test_a_redirect_is_resolved_against_the_url_it_came_from(location: str, url:
         (None, None, b"", NO_BODY),
         ("", {"a": 1}, b'{"a":1}', JSON_BODY),
         (None, [], b"[]", JSON_BODY),
-        (None, {None: 1}, b'{"null": 1}', JSON_BODY),
+        (None, {None: 1}, b'{"null":1}', JSON_BODY),
         ({"a": "1 2"}, None, b"a=1+2", FORM_BODY),
         ("ü", None, b"\xc3\xbc", TEXT_BODY),
         (b"\x00", None, b"\x00", OCTETS_BODY),
@@ -151,6 +170,64 @@ def test_a_body_is_encoded_by_what_it_is(data: object, value: object, body: byte
 def test_a_body_of_no_known_kind_is_refused() -> None:
     with pytest.raises(TypeError, match="data must be"):
         encode_body(7, None)
+
+
+@dataclasses.dataclass
+class Order:
+    """What msgspec would send as an object, and json.dumps refuses."""
+
+    sku: str = "a"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        datetime.datetime(2026, 11, 11, tzinfo=datetime.UTC),
+        datetime.timedelta(1),
+        decimal.Decimal("1.5"),
+        uuid.UUID(int=1),
+        Order(),
+        {1, 2},
+        frozenset(),
+        b"x",
+        bytearray(b"x"),
+        object(),
+        {(1, 2): 3},
+        {uuid.UUID(int=1): 3},
+        iter([1]),
+        range(3),
+        1j,
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("place", [lambda v: v, lambda v: [v], lambda v: {"a": [1, {"b": v}]}])
+def test_json_that_the_standard_library_refuses_is_refused(place: Callable[[Any], Any], value: Any) -> None:
+    with pytest.raises(TypeError):
+        json.dumps(place(value))
+    with pytest.raises(TypeError):
+        encode_body(None, place(value))
+
+
+def test_json_that_contains_itself_is_refused() -> None:
+    circle: list[Any] = []
+    circle.append(circle)
+    with pytest.raises(ValueError, match="Circular"):
+        encode_body(None, circle)
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner) | st.tuples(inner) | st.dictionaries(st.text() | st.integers() | st.none(), inner)
+    ),
+    max_leaves=8,
+)
+
+
+@given(JSON_VALUES)
+def test_json_says_what_the_standard_library_says(value: Any) -> None:
+    """NaN included, which is no JSON, but is what Locust's class sends."""
+    assert repr(json.loads(encode_body("", [value])[0])) == repr(json.loads(json.dumps([value])))
 
 
 def test_files_are_sent_as_parts() -> None:

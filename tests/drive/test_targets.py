@@ -8,6 +8,7 @@ import pytest
 from loadtest.drive.errors import HostNotAllowed
 from loadtest.drive.session import Session
 from loadtest.drive.targets import Address, AllowedTargets, allowed_targets, set_allowed_targets
+from loadtest.plan.plan_error import PlanError
 from loadtest.records import Outcome
 from loadtest.testing import ScriptedServer, always, response_bytes
 
@@ -56,6 +57,30 @@ def test_a_listed_host_is_allowed_with_its_rate() -> None:
     assert targets.next_addresses("shop.example", 80) == (Address(socket.AF_INET, ("10.0.0.1", 80)),)
     assert targets.max_tps("SHOP.example") == 500.0
     assert targets.max_tps("127.0.0.1") == float("inf")
+
+
+@pytest.mark.parametrize("listed", ["shop.example:8080", "http://Shop.Example:8080/"])
+def test_a_host_listed_with_a_port_is_allowed_at_that_port_alone(listed: str) -> None:
+    targets = AllowedTargets({listed: 500.0}, resolver("10.0.0.1"))
+    targets.check("shop.example")
+    assert targets.next_addresses("shop.example", 8080)
+    assert targets.max_tps("shop.example", 8080) == 500.0
+    with pytest.raises(HostNotAllowed, match="allowed at port 8080 only, not at 9090; listed without a port"):
+        targets.next_addresses("shop.example", 9090)
+
+
+def test_a_host_may_be_listed_with_several_ports() -> None:
+    targets = AllowedTargets({"shop:80": 1.0, "shop:81": 2.0, "[fd00:0::7]:82": 3.0})
+    targets.check("shop", 80)
+    targets.check("shop", 81)
+    targets.check("FD00::7", 82)
+    with pytest.raises(HostNotAllowed, match="at port 80 and 81 only, not at 82"):
+        targets.check("shop", 82)
+
+
+def test_what_is_no_host_in_the_environment_is_named() -> None:
+    with pytest.raises(PlanError, match=r'LOADTEST_ALLOW_HOSTS: "\*.example": a wildcard'):
+        AllowedTargets.from_environment({"LOADTEST_ALLOW_HOSTS": "a.example,*.example"})
 
 
 def test_a_localhost_that_leads_away_is_refused() -> None:

@@ -9,8 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
+from locust import FastHttpUser as LocustFastHttpUser
+from locust.env import Environment
 
+from loadtest import FastHttpUser
+from loadtest.drive.recorder import recorder_for
 from loadtest.drive.session import Session
 from loadtest.drive.tls import tls_client
 from loadtest.records import Outcome
@@ -40,6 +45,11 @@ class TlsServer:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
+    def demand_a_certificate(self, authority: Path) -> None:
+        """Serve only clients with a certificate that `authority` vouches for."""
+        self._context.load_verify_locations(authority)
+        self._context.verify_mode = ssl.CERT_REQUIRED
+
     def _accept(self) -> None:
         while True:
             try:
@@ -63,6 +73,8 @@ class TlsServer:
                     sock.sendall(response_bytes(stream.read(length) or b"hello", headers=closing))
                     if closing:
                         return
+                    if b"end-of-tls" in line:
+                        sock.unwrap()  # says that it ends, and waits for the client to say so
         except OSError:
             plain.close()
 
@@ -139,6 +151,149 @@ def test_the_next_connection_resumes_the_session(
     for _ in range(3):
         assert session.get("/close").ok
     assert server.resumed == [False, True, True]
+
+
+def answer_and_end(folder: Path, answers: list[bytes]) -> Callable[[ServedConnection], None]:
+    """A script that sends an answer and the end of TLS in one segment, and leaves TCP open, as asyncio does."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
+    context.num_tickets = 0
+
+    def serve(connection: ServedConnection) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_side=True)
+
+        def until_done(step: Callable[[], Any]) -> Any:
+            while True:
+                try:
+                    return step()
+                except ssl.SSLWantReadError:
+                    connection.send(outgoing.read())
+                    data = connection._sock.recv(65536)
+                    incoming.write(data) if data else incoming.write_eof()
+
+        until_done(tls.do_handshake)
+        until_done(lambda: tls.read(65536))
+        tls.write(answers[min(connection.number, len(answers) - 1)])
+        with contextlib.suppress(ssl.SSLWantReadError):
+            tls.unwrap()
+        connection.send(outgoing.read())
+        connection.wait_for_close()
+
+    return serve
+
+
+def test_a_connection_whose_tls_ended_with_the_answer_is_replaced_before_the_next_request(
+    session_to: MakeSession, outcomes: list[Outcome], folder: Path
+) -> None:
+    with ScriptedServer(answer_and_end(folder, [response_bytes(b"ok")])) as server:
+        session = session_to(server.url.replace("http:", "https:"), insecure=True)
+        for _ in range(3):
+            assert session.post("/", data=b"order").text == "ok"
+        assert server.connections == 3
+    assert [outcome.error for outcome in outcomes] == [None] * 3
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_end_of_tls_ends_a_body_that_runs_until_the_end(
+    session_to: MakeSession, folder: Path, stream: bool
+) -> None:
+    head = b"HTTP/1.1 200 OK\r\n\r\n"
+    with ScriptedServer(answer_and_end(folder, [head + b"to the end", head])) as server:
+        session = session_to(server.url.replace("http:", "https:"), insecure=True)
+        assert session.get("/", stream=stream).content == b"to the end"
+        assert session.get("/", stream=stream).content == b""
+
+
+def test_the_end_of_tls_inside_a_body_is_a_closed_connection(
+    session_to: MakeSession, outcomes: list[Outcome], folder: Path
+) -> None:
+    with ScriptedServer(
+        answer_and_end(folder, [b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"])
+    ) as server:
+        session_to(server.url.replace("http:", "https:"), insecure=True).post("/")
+    assert outcomes[0].error == "closed"
+
+
+def test_an_idle_connection_whose_tls_ends_is_replaced_before_the_next_request(
+    session_to: MakeSession, outcomes: list[Outcome], server: TlsServer
+) -> None:
+    session = session_to(f"https://localhost:{server.port}", insecure=True)
+    for _ in range(3):
+        assert session.post("/end-of-tls", data=b"order").content == b"order"
+        pool = next(iter(session._pools.values()))
+        with gevent.Timeout(10):
+            while pool._idle:
+                gevent.sleep(0.001)
+    assert [outcome.error for outcome in outcomes] == [None] * 3
+    assert len(server.names) == 3
+
+
+ContextFactory = Callable[..., ssl.SSLContext]
+CONTEXTS = ["verifying", "unverified", "any keyword", "a cafile wanted"]
+
+
+def client_contexts(folder: Path) -> dict[str, ContextFactory]:
+    """Factories as scripts write them, for a server that wants a certificate of its clients."""
+    certificate, key = str(folder / "certificate.pem"), str(folder / "key.pem")
+
+    def presenting(context: ssl.SSLContext) -> ssl.SSLContext:
+        context.load_cert_chain(certificate, key)
+        return context
+
+    def with_a_default(cafile: str = certificate) -> ssl.SSLContext:
+        return presenting(ssl.create_default_context(cafile=cafile))
+
+    def with_any(**named: Any) -> ssl.SSLContext:
+        context = presenting(ssl.create_default_context(**named))
+        context.load_verify_locations(certificate)
+        return context
+
+    def wanting(cafile: str) -> ssl.SSLContext:
+        context = presenting(ssl.create_default_context(cafile=cafile))
+        context.load_verify_locations(certificate)
+        return context
+
+    def unverified() -> ssl.SSLContext:
+        return presenting(ssl._create_unverified_context())  # noqa: S323 - as scripts have it
+
+    return {
+        "verifying": lambda: presenting(ssl.create_default_context(cafile=certificate)),
+        "unverified": unverified,
+        "cafile with a default": with_a_default,
+        "any keyword": with_any,
+        "a cafile wanted": wanting,
+    }
+
+
+@pytest.mark.parametrize(
+    ("base", "kind"),
+    [
+        *((base, kind) for base in (LocustFastHttpUser, FastHttpUser) for kind in CONTEXTS),
+        (FastHttpUser, "cafile with a default"),  # which Locust's class overrules
+    ],
+)
+def test_a_context_with_a_client_certificate_works_together_with_insecure(
+    base: type[Any], kind: str, folder: Path
+) -> None:
+    server = TlsServer(folder)
+    server.demand_a_certificate(folder / "certificate.pem")
+    factory = staticmethod(client_contexts(folder)[kind])
+    host = f"https://127.0.0.1:{server.port}"  # which is not what the certificate names
+    made = type("Partner", (base,), {"host": host, "insecure": True, "ssl_context_factory": factory})
+    user = made(Environment())
+    try:
+        assert user.client.post("/", data=b"order").content == b"order"
+    finally:
+        user.client.client.clientpool.close()
+        recorder_for(user.environment).close()
+        server.close()
+
+
+def test_a_context_without_authorities_gets_the_systems() -> None:
+    context = tls_client(False, lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)).context
+    assert context.cert_store_stats()["x509_ca"] == ssl.create_default_context().cert_store_stats()["x509_ca"]
+    assert context.check_hostname
 
 
 def tunnel(connection: ServedConnection) -> None:

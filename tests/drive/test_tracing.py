@@ -6,9 +6,10 @@ from collections.abc import Callable
 import pytest
 from locust.env import Environment
 
+from loadtest.drive.agent import SessionSettings
 from loadtest.drive.recorder import Recorder
 from loadtest.drive.run_context import RunContext, enter_run
-from loadtest.drive.session import Session, SessionSettings
+from loadtest.drive.session import Session
 from loadtest.drive.tracing import TracedSession, Tracer
 from loadtest.drive.user import FastHttpUser
 from loadtest.records import Outcome
