@@ -204,7 +204,7 @@ async def supervise(config: Config) -> int:
             slot.set_drill(read_drill(config.drill))
     stop = _stop_on_signals()
     running = [asyncio.create_task(slot.run()) for slot in slots]
-    admin: "web.AppRunner | None" = None
+    admin: web.AppRunner | None = None
     try:
         # Imported while the workers start: it takes as long as they do.
         from target_service.admin import start_admin  # noqa: PLC0415
