@@ -39,6 +39,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     reservation_s: float
     key_ttl_s: float
     most_in_flight: int
+    most_connections: int
     enable_faults: bool
     drill: str
 
@@ -146,7 +147,12 @@ OPTIONS = (
     Option("drain_s", _seconds(0.1, 3600), 10.0, "longest wait for running requests when stopping"),
     Option("store_wait_s", _seconds(0.01, 60), 2.0, "longest an order waits for a locked store"),
     Option("body_deadline_s", _seconds(0.1, 3600), 10.0, "longest wait for the rest of a body"),
-    Option("idle_s", _seconds(0.1, 3600), 75.0, "longest a connection may be idle, or take over a head"),
+    Option(
+        "idle_s",
+        _seconds(0.1, 3600),
+        75.0,
+        "longest a connection may be idle, take over a head, or read nothing",
+    ),
     Option(
         "reservation_s", _seconds(0, 31_536_000), 1800.0, "unpaid orders are cancelled after this; 0: never"
     ),
@@ -155,6 +161,12 @@ OPTIONS = (
     ),
     Option(
         "most_in_flight", _integer(64, 1_000_000), 10_000, "changes one worker takes on before it answers 503"
+    ),
+    Option(
+        "most_connections",
+        _integer(1, 1_000_000),
+        10_000,
+        "connections one worker keeps; one more is told 503 and closed, unless it asks for health",
     ),
     Option("enable_faults", _switch, False, "allow faults for drills (yes or no)"),
     Option("drill", str, "", "JSON file with the drill to begin with; needs --enable-faults"),

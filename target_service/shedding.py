@@ -34,6 +34,12 @@ BUCKET_NS = 250_000_000
 MEMORY_NS = 5_000_000_000
 """Long enough to see full batches, short enough to notice a slower disk."""
 
+LARGEST_CROWD = 2000
+LONG_LAG_S = 0.25
+HOPELESS_LAG_S = 1.0
+CROWD_SHRINKS, CROWD_GROWS = 0.8, 1.1
+"""Every tenth of a second, or once in a turn that is longer."""
+
 TOO_MUCH = "more is under way than the store can take"
 """What a refused caller is told."""
 
@@ -132,6 +138,43 @@ class AdaptiveLimit:
         largest = max(bucket.batch for bucket in self._history)
         batches = min(BATCHES * largest, fastest * LONG_QUEUE_S)
         self._limit = max(LEAST_LIMIT, fastest * SHORT_QUEUE_S, batches)
+
+
+class Crowd:
+    """How many requests may wait for the event loop at a time, whatever they ask for.
+
+    Each of them delays every other. So more are let in while the loop is on time, and fewer while its timers are
+    late, down to `LEAST_LIMIT`; the rest is refused, which costs a twentieth of serving it.
+    """
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        """Requests that came whole and have no answer yet."""
+        self._largest = 0
+        self._most = float(LARGEST_CROWD)
+        self._lag_s = 0.0
+
+    def joined(self) -> None:
+        """One more waits."""
+        self.waiting += 1
+        self._largest = max(self._largest, self.waiting)
+
+    def left(self) -> None:
+        """One waits no longer."""
+        self.waiting -= 1
+
+    def is_full(self) -> bool:
+        """Whether a request that came now would be refused."""
+        return self.waiting >= self._most or self._lag_s > HOPELESS_LAG_S
+
+    def felt(self, lag_s: float) -> None:
+        """A timer of the event loop was so late."""
+        self._lag_s = lag_s
+        if lag_s > LONG_LAG_S:
+            self._most = max(LEAST_LIMIT, CROWD_SHRINKS * min(self._most, self._largest))
+        elif lag_s < LONG_LAG_S / 2:
+            self._most = min(LARGEST_CROWD, CROWD_GROWS * self._most)
+        self._largest = self.waiting
 
 
 class Place:

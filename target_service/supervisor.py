@@ -226,6 +226,7 @@ async def supervise(config: Config) -> int:
             slot.kill()
         if admin is not None:
             await admin.cleanup()
+        _ignore_signals()
 
 
 def _set_drill(slots: list[Slot]) -> Callable[[Drill], None]:
@@ -236,12 +237,24 @@ def _set_drill(slots: list[Slot]) -> Callable[[Drill], None]:
     return set_drill
 
 
+STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = (*STOPPING_SIGNALS, signal.SIGHUP)
+
+
 def _stop_on_signals() -> asyncio.Event:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOPPING_SIGNALS:
         loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)  # until there are workers to replace
     return stop
+
+
+def _ignore_signals() -> None:
+    """Let no further signal spoil a clean end: the loop would give each back its default when it closes."""
+    for number in SIGNALS:
+        asyncio.get_running_loop().remove_signal_handler(number)
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _replace_on_hangup(slots: list[Slot]) -> None:

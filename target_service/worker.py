@@ -77,7 +77,8 @@ def _first_line() -> bytes:
 
 
 async def _serve(server: Server, listener: socket.socket) -> None:
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.stop)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, server.stop)
     await _obey(server)
     await server.start(listener)
     # What is there by now lives as long as the process: keep it out of every collection.
@@ -85,6 +86,9 @@ async def _serve(server: Server, listener: socket.socket) -> None:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     await server.run()
+    # The loop would give the signal back its default, and another one would spoil a clean end.
+    loop.remove_signal_handler(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 async def _obey(server: Server) -> None:
