@@ -72,7 +72,7 @@ TROUBLE = (
           (Query('sum by (endpoint) (rate(loadtest_requests_total{run="$run",outcome="failed"}'
                  "[$__rate_interval]))", "{{endpoint}}"),),
           Unit.PER_S, width=8),
-    Panel("Dropped and lost", "Arrivals that waited too long, and such as died with a worker.",
+    Panel("Dropped and lost", "Arrivals that waited too long, and such as were lost when a worker crashed.",
           (Query('sum by (state) (rate(loadtest_arrivals_total{run="$run",state=~"dropped|lost|cancelled"}'
                  "[$__rate_interval]))", "{{state}}"),),
           Unit.PER_S, width=8),

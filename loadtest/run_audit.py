@@ -35,7 +35,7 @@ def audit_folder(folder: Path, result: RunResult, store: str) -> Audit:
     audit = reconcile(read_ledgers(ledger, run_id), read_stored_books(store, run_id))
     nothing_noted = next(iter(read_ledgers(ledger, run_id)), None) is None
     if nothing_noted and audit.balanced and not audit.stored and result.arrivals.started:
-        raise IncompleteBooksError("only orders are, and neither the run's books nor the service's hold one")
+        raise IncompleteBooksError("the run created no orders, and only orders can be checked")
     return audit
 
 
@@ -50,8 +50,8 @@ def audit_run(folder: Path, store: str) -> Audit:
     noted = sum(1 for _ in read_ledgers(folder / "ledger", result.run.id))
     if noted < result.transactions.count:
         raise IncompleteBooksError(
-            f"the books in {folder / 'ledger'} hold {noted:,} orders of {result.transactions.count:,}: "
-            "workers elsewhere, or scripts that keep none"
+            f"the books in {folder / 'ledger'} hold {noted:,} orders of {result.transactions.count:,}; "
+            "copy there those of workers on other machines (scripts that keep no books cannot be checked)"
         )
     return audit
 

@@ -1,8 +1,15 @@
-"""`singlesday audit`: a run's books against the service's database."""
+"""`singlesday audit` and `report`: a finished run's verdict and all its files, written together.
+
+So result.json, report.html, junit.xml, summary.md and the exit code of an audit never contradict each other.
+"""
+
+from pathlib import Path
 
 from rich.console import Console
 
-from loadtest.measure.run_result import Audit
+from loadtest.judge.verdict import settle
+from loadtest.measure.run_result import Audit, RunResult
+from loadtest.publish.run_folder import deliver
 from loadtest.publish.wording import audit_findings
 
 
@@ -13,3 +20,10 @@ def print_audit(audit: Audit, console: Console) -> None:
     )
     for finding in audit_findings(audit) if not audit.balanced else ["the books are balanced"]:
         console.print(finding, soft_wrap=True)
+
+
+def settle_folder(folder: Path, result: RunResult, audit: Audit | None = None) -> None:
+    """Write a run's verdict and every file drawn from it anew, with an audit if there is one. Raises `OSError`."""
+    if audit is not None:
+        result.audit = audit
+    deliver(settle(result), folder)

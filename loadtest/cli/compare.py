@@ -1,6 +1,9 @@
-"""`singlesday compare`: one or several runs against a baseline, the worst of them deciding the exit code."""
+"""`singlesday compare`: one or several runs against a baseline, the worst of them deciding the exit code.
 
-from collections.abc import Sequence
+10 if one got worse; else 11 if of one nothing can be said, with the reason; else 0.
+"""
+
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,10 +36,17 @@ def compare_runs(options: CompareOptions, console: Console) -> ExitCode:
     if options.html is not None and comparisons:
         page.write(comparisons, options.html)
         console.print(f"wrote {options.html}", soft_wrap=True, markup=False)
-    worse = {found.head_id for found in comparisons if found.finding is Finding.WORSE}
+    found = {comparison.head_id: comparison.finding for comparison in comparisons}
     if options.save_baseline is not None:
-        _keep(heads, worse, options.save_baseline, console)
-    return ExitCode.SLO_FAIL if worse else ExitCode.PASS
+        _keep(heads, found, options.save_baseline, console)
+    return _exit_code(found.values())
+
+
+def _exit_code(findings: Collection[Finding]) -> ExitCode:
+    """Worse than anything is what got worse; what nothing can be said of is no success either."""
+    if Finding.WORSE in findings:
+        return ExitCode.SLO_FAIL
+    return ExitCode.INVALID if Finding.UNKNOWN in findings else ExitCode.PASS
 
 
 def _is_first(options: CompareOptions) -> bool:
@@ -52,11 +62,14 @@ def _compared(base: str, heads: Sequence[RunResult]) -> list[Comparison]:
     return [compare(pool_for(head, base, runs), head) for head in heads]
 
 
-def _keep(heads: Sequence[RunResult], worse: set[str], folder: Path, console: Console) -> None:
+def _keep(heads: Sequence[RunResult], found: dict[str, Finding], folder: Path, console: Console) -> None:
     """Keep what passed and is not worse; what is worse must not become what the next is compared with."""
+    unfit = {Finding.WORSE: "it is worse", Finding.UNKNOWN: "nothing can be said of it"}
     for head in heads:
-        if head.run.id in worse or head.verdict != "PASS":
-            why = "it is worse" if head.run.id in worse else f"its verdict is {head.verdict}"
-            console.print(f"not kept as a baseline: {head.run.id}, {why}", soft_wrap=True, markup=False)
-        else:
+        why = unfit.get(found.get(head.run.id, Finding.SAME))
+        if why is None and head.verdict != "PASS":
+            why = f"its verdict is {head.verdict}"
+        if why is None:
             console.print(f"kept {save_baseline(head, folder)}", soft_wrap=True, markup=False)
+        else:
+            console.print(f"not kept as a baseline: {head.run.id}, {why}", soft_wrap=True, markup=False)

@@ -227,28 +227,37 @@ def audit(
         str | None, typer.Option(help="The service's database; default: orders.db in RUN.")
     ] = None,
 ) -> None:
-    """Reconcile a run's ledger with the service's database."""
-    from loadtest.cli.audit import print_audit  # noqa: PLC0415
+    """Check a run's ledger against the service's database, and write its verdict and files anew."""
+    from loadtest.cli.audit import print_audit, settle_folder  # noqa: PLC0415
     from loadtest.run_audit import IncompleteBooksError, audit_folder  # noqa: PLC0415
     from loadtest.stored_books import StoreError  # noqa: PLC0415
 
     result = _read_result(run_folder)
     try:
         books = audit_folder(run_folder, result, store or f"sqlite:///{run_folder / 'orders.db'}")
+        settle_folder(run_folder, result, books)
     except IncompleteBooksError as error:
-        refuse(f"not audited: {error}")
+        refuse(f"not checked: {error}")
     except StoreError as error:
         refuse(error)
+    except OSError as error:
+        refuse(f"{error.filename or run_folder}: cannot be written ({error.strerror})")
     print_audit(books, console)
-    raise typer.Exit(int(ExitCode.PASS if books.balanced else ExitCode.AUDIT_MISMATCH))
+    console.print(f"verdict {result.verdict}, written to {run_folder}", soft_wrap=True, markup=False)
+    raise typer.Exit(result.exit_code)
 
 
 @app.command()
 def report(run_folder: flags.RunFolder) -> None:
-    """Draw report.html and the other files again from result.json."""
-    from loadtest.publish.run_folder import REPORT, draw  # noqa: PLC0415
+    """Settle the verdict in result.json, and draw report.html and the other files from it again."""
+    from loadtest.cli.audit import settle_folder  # noqa: PLC0415
+    from loadtest.publish.run_folder import REPORT  # noqa: PLC0415
 
-    draw(_read_result(run_folder), run_folder)
+    result = _read_result(run_folder)
+    try:
+        settle_folder(run_folder, result)
+    except OSError as error:
+        refuse(f"{error.filename or run_folder}: cannot be written ({error.strerror})")
     console.print(f"wrote {run_folder / REPORT}", soft_wrap=True)
 
 
@@ -273,7 +282,10 @@ def compare(
         ),
     ] = None,
 ) -> None:
-    """Say what got worse since a baseline, telling change from noise; exit code 10 if something did."""
+    """Say what got worse since a baseline, telling change from noise.
+
+    Exit code 10 if something did, 11 if there is too little data to tell.
+    """
     from loadtest.cli import compare as comparing  # noqa: PLC0415 - what only this command needs
     from loadtest.cli.run_sources import SourceError  # noqa: PLC0415
     from loadtest.judge.compare import CompareError  # noqa: PLC0415
@@ -388,8 +400,8 @@ def _read_result(run_folder: Path) -> RunResult:
         return RunResult.read(path)
     except OSError as error:
         refuse(f"{path}: expected the result of a run ({error.strerror})")
-    except msgspec.ValidationError as error:
-        refuse(f"{path}: {error}")
+    except msgspec.MsgspecError as error:
+        refuse(f"{path}: expected the result of a run: {error}")
 
 
 def default_workers() -> int:

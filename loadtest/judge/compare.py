@@ -14,6 +14,10 @@ typical second has no error at all.
 What one pair of runs cannot show is how much the machine differs from run to run. Several baselines do: the
 variance between them that their own noise does not explain widens the intervals. With a single one compare on a
 quiet machine.
+
+A run of which most requests failed has no times to compare: its fast answers are refusals. Such a HEAD can be worse,
+and is never the same or better; with such a baseline nothing is the same. Then, and where runs are too short, the
+finding is UNKNOWN, with the reason.
 """
 
 import math
@@ -37,6 +41,8 @@ in simulations, tests/judge/test_compare.py says."""
 RESAMPLES = 4000
 LEAST_RATIO = 0.02
 """A shift of less than 2 % is not worth a verdict, however certain."""
+MOSTLY_FAILED = 0.5
+"""The share of failed requests from which on a run has no times to compare."""
 LEAST_SHARE = 0.0005
 """Nor is one of the error rate by less than 0.05 percentage points."""
 
@@ -103,13 +109,29 @@ class Comparison:
     shifts: Sequence[Shift]
     notes: Sequence[str]
     """What differs between the runs' settings: reasons why a shift may not be the code's doing."""
+    base_failed: str = ""
+    """Says so where most requests of a baseline failed."""
+    head_failed: str = ""
+    """The same of HEAD."""
+    too_little: str = ""
+    """How much data there is, where it is too little for any metric."""
 
     @property
     def finding(self) -> Finding:
-        """WORSE if any metric got worse, else BETTER if any got better, else SAME; UNKNOWN without data."""
+        """WORSE if any metric got worse, else BETTER if any got better, else SAME; UNKNOWN with a `reason`."""
         found = {shift.finding for shift in self.shifts}
         order = (Finding.WORSE, Finding.BETTER, Finding.SAME)
-        return next((finding for finding in order if finding in found), Finding.UNKNOWN)
+        first = next((finding for finding in order if finding in found), Finding.UNKNOWN)
+        doubtful = {Finding.BETTER, Finding.SAME} if self.head_failed else set()
+        doubtful |= {Finding.SAME} if self.base_failed else set()
+        return Finding.UNKNOWN if first in doubtful else first
+
+    @property
+    def reason(self) -> str:
+        """Why nothing can be said, where nothing can; else empty."""
+        if self.finding is not Finding.UNKNOWN:
+            return ""
+        return self.head_failed or self.base_failed or self.too_little
 
 
 def _quantile(name: str) -> Callable[[TimelinePoint], float | None]:
@@ -142,7 +164,33 @@ def compare(
     ids = [base.run.id for base in bases]
     rng = random.Random(" ".join([*ids, head.run.id]))  # noqa: S311  # a bootstrap, not a secret
     notes = list(dict.fromkeys(note for base in bases for note in _differences(base, head)))
-    return Comparison(ids, head.run.id, _shifts(bases, head, resamples, rng), notes)
+    return Comparison(
+        ids,
+        head.run.id,
+        _shifts(bases, head, resamples, rng),
+        notes,
+        base_failed=next(filter(None, (_mostly_failed("BASE", base) for base in bases)), ""),
+        head_failed=_mostly_failed("HEAD", head),
+        too_little=_how_little(bases, head),
+    )
+
+
+def _mostly_failed(name: str, run: RunResult) -> str:
+    requests = sum(point.requests for point in run.timeline)
+    failures = sum(point.failures for point in run.timeline)
+    if not requests or failures < MOSTLY_FAILED * requests:
+        return ""
+    whose = f"of the requests of {name} ({run.run.id})"
+    return f"{failures / requests:.0%} {whose} failed, so there are no times to compare"
+
+
+def _how_little(bases: Sequence[RunResult], head: RunResult) -> str:
+    known = min(sum(point.response_ms.count > 0 for point in base.timeline) for base in bases)
+    ours = sum(point.response_ms.count > 0 for point in head.timeline)
+    return (
+        f"BASE has {known} seconds with answers and HEAD {ours}; at least {LEAST_BATCHES} of the same seconds are "
+        "needed in both"
+    )
 
 
 def _shifts(bases: Sequence[RunResult], head: RunResult, resamples: int, rng: random.Random) -> list[Shift]:

@@ -1,24 +1,26 @@
 """The language of service-level objectives: text in, `Slo` out, or an error that points at the column.
 
-    metric [ '(' endpoint [ ' @ ' region ] ')' ] { clause } comparison value { clause }
+    metric [ '(' [ 'ok' ] endpoint [ ' @ ' region ] ')' ] { clause } comparison value { clause }
     clause: 'during' phase | 'in every' seconds | 'in every region'
 
     p99.9(POST /orders) < 250ms          service_p99(POST /orders) < 80ms      errors(*) < 0.1%
     p99(POST /orders) during spike < 400ms        p99(*) < 1s in every 10 s    dropped == 0
     started_rate > 99%                   goodput > 100tps                      availability >= 99.95%
     goodput(POST /orders) > 100rps       p99(POST /orders @ frankfurt) < 250ms drift == 0
-    p99(POST /orders) < 250ms in every region
+    p99(POST /orders) < 250ms in every region             p99(ok POST /orders) < 250ms
 
 An endpoint is a name as the report shows it, `*` stands for any run of characters. Without a region it is the
 endpoint in all its regions together (`loadtest.records.in_region` is how a scenario names one). Goodput is what was
-answered without an error: of the run, transactions a second; of an endpoint, requests. Every metric has one
+answered without an error: of the run, transactions a second; of an endpoint, requests. `ok` asks for the times of
+responses without an error alone; without it both all responses and these alone must meet the objective, so that
+no refusal, however fast, makes it green (`judge.slo`). Every metric has one
 kind of value, and its unit must be written: `errors(*) < 0.1` is refused, because half of the readers take
 it for 0.1 % and the other half for 10 %. Equality is for counts only; no measured time ever equals 250 ms.
 """
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from enum import Enum
 from typing import NoReturn
@@ -57,6 +59,10 @@ GOODPUT = "goodput"
 """Of the whole run, or of an endpoint where one is given."""
 DRIFT = "drift"
 """How many of a soak's metrics get worse with time (`loadtest.judge.drift`)."""
+SCENARIOS_WITHOUT_REQUESTS = "scenarios_without_requests"
+"""How many scenarios had arrivals and made no request in any of them."""
+IMPLICIT = "implicit"
+"""The source of an objective that nobody wrote."""
 RUN_METRICS = {
     "started_rate": Kind.RATIO,
     "availability": Kind.RATIO,
@@ -64,6 +70,7 @@ RUN_METRICS = {
     "lost": Kind.COUNT,
     GOODPUT: Kind.RATE,
     DRIFT: Kind.COUNT,
+    SCENARIOS_WITHOUT_REQUESTS: Kind.COUNT,
 }
 QUANTILE = re.compile(r"(service_)?p(\d+(?:\.\d+)?)")
 OPERATORS = ("<", "<=", ">", ">=", "==")
@@ -101,6 +108,10 @@ class Slo:
     unit: str
     per_region: bool = False
     """Judge every region of the endpoint by itself; the worst one counts."""
+    ok_only: bool = False
+    """Look at responses without an error alone."""
+    source: str = "plan"
+    """Who asked for it: `plan`, `flag`, or `implicit` (`judge.implicit`)."""
 
     @property
     def kind(self) -> Kind:
@@ -121,9 +132,9 @@ def _kind(metric: str, endpoint: str | None) -> Kind:
     return (ENDPOINT_METRICS | RUN_METRICS)[metric]
 
 
-def parse(expr: str) -> Slo:
+def parse(expr: str, source: str = "plan") -> Slo:
     """Parse one objective. Raises `SloError` with the column, what was expected and a suggestion."""
-    return _Parser(expr).parse()
+    return replace(_Parser(expr).parse(), source=source)
 
 
 def check(slo: Slo, endpoints: Collection[str], phases: Collection[str]) -> None:
@@ -173,6 +184,7 @@ class _Parser:
         self.phase: str | None = None
         self.window_s: float | None = None
         self.per_region = False
+        self.ok_only = False
 
     def parse(self) -> Slo:
         metric, quantile, kind = self._metric()
@@ -185,9 +197,9 @@ class _Parser:
         if self._take(r"\S") is not None:
             self.at -= 1
             self._fail("nothing more, or `during PHASE`, `in every 10 s` or `in every region`")
-        if metric == DRIFT and (self.phase or self.window_s):
+        if metric in (DRIFT, SCENARIOS_WITHOUT_REQUESTS) and (self.phase or self.window_s):
             self.at = len(self.expr)
-            self._fail("no `during` and no `in every`: drift is found over a whole run")
+            self._fail(f"no `during` and no `in every`: {metric} is found over a whole run")
         return Slo(
             self.expr,
             metric,
@@ -199,6 +211,7 @@ class _Parser:
             bound,
             unit,
             self.per_region,
+            self.ok_only,
         )
 
     def _take(self, pattern: str) -> re.Match[str] | None:
@@ -242,10 +255,14 @@ class _Parser:
         """The whole text with its next `wrong` corrected; empty where there is nothing to suggest."""
         return self.expr[: self.at] + self.expr[self.at :].replace(wrong, right, 1) if right else ""
 
+    def _without(self, found: re.Match[str]) -> str:
+        return self.expr[: found.start()] + self.expr[found.end() :]
+
     def _endpoint(self, metric: str, quantile: float | None) -> str | None:
         wanted = quantile is not None or metric in ENDPOINT_METRICS
         opening = self._take(r"\(")
         if metric == GOODPUT and opening:
+            self._take_ok(metric)
             return self._name_in_brackets()
         if not wanted and opening:
             self.at = opening.start()
@@ -256,7 +273,16 @@ class _Parser:
             self._fail(
                 "`(` and an endpoint, or (*) for all", self.expr[: self.at].rstrip() + "(*) " + self._rest()
             )
+        self._take_ok(metric)
         return self._name_in_brackets()
+
+    def _take_ok(self, metric: str) -> None:
+        """`ok` before the endpoint: response times have it, and nothing else."""
+        found = self._take(r"ok\s+(?=[^\s)])")
+        if found and _only_of_all(metric):
+            self.at = found.start()
+            self._fail("an endpoint without `ok`, which only p99, mean and max have", self._without(found))
+        self.ok_only = found is not None
 
     def _rest(self) -> str:
         return self.expr[self.at :]
@@ -352,6 +378,12 @@ class _Parser:
             self.at = found.start()
             right = found[0].replace(",", "" if thousands else ".")
             self._fail("a number such as 1000 or 0.5", self._swap(found[0], right))
+
+
+def _only_of_all(metric: str) -> bool:
+    """Whether a metric is about all responses together: counts are, and service times are kept of all alone."""
+    counts = metric == GOODPUT or ENDPOINT_METRICS.get(metric, Kind.LATENCY) is not Kind.LATENCY
+    return counts or metric.startswith("service_")
 
 
 def _closest_op(operator: str) -> str:

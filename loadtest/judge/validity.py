@@ -1,11 +1,12 @@
 """Whether a run measured what it set out to, judged before any SLO is.
 
-A load test can fail by its own fault: the generator was late, its core was taken, a worker died, a report was
-lost. Such a run says nothing about the target, good or bad, so it is INVALID. What went wrong but was healed
-makes it DEGRADED: still evidence, with a note. The thresholds are those of DESIGN section 3; a reason is a
-sentence that says who, how much, and what to do.
+A load test can fail by its own fault: the generator was late, other programs used its CPU, a worker crashed, a
+report was lost. Such a run says nothing about the target, good or bad, so it is INVALID. What went wrong but was
+healed makes it DEGRADED: still evidence, with a note. The thresholds are those of DESIGN section 3. A reason is
+one plain sentence: who, how much, and what to do. What the script or the target did is in `judge.findings`.
 """
 
+import re
 from typing import Any
 
 from loadtest.measure.run_result import RunResult, Validity
@@ -16,13 +17,24 @@ MAX_CPU = 0.90
 MAX_RATE_ERROR = 0.01
 """Share of the schedule that may not have been started for the generator's own reasons."""
 TAKEN_CORE = 0.05
-"""Share of the time spent waiting for a core above which others explain a late generator."""
+"""Share of the time spent waiting for a core above which other programs explain a late generator."""
+_LOST_WORKER = re.compile(r"(worker \S+) was lost")
+NOTED_CLOCK_MS = 10.0
+"""How far a worker's clock may be off without a word; it is corrected either way."""
+MAX_CLOCK_MS = 60_000.0
+"""Beyond this a clock is wrong, not merely off: no worker with such a clock may serve."""
 
 
 def judge_validity(result: RunResult) -> Validity:
     """The verdict on the generator, with every reason there is."""
-    invalid = [*_late(result), *_saturated(result), *_unreported(result), *_off_schedule(result)]
-    degraded = _healed(result)
+    invalid = [
+        *_late(result),
+        *_saturated(result),
+        *_unreported(result),
+        *_off_schedule(result),
+        *_wrong_clocks(result),
+    ]
+    degraded = [*_healed(result), *_corrected_clocks(result)]
     if invalid:
         return Validity(verdict=INVALID, reasons=[*invalid, *degraded])
     return Validity(verdict=DEGRADED if degraded else VALID, reasons=degraded)
@@ -33,27 +45,33 @@ def _late(result: RunResult) -> list[str]:
         return []
     late = [w for w in result.generator.per_worker if w["dispatch_lag_p99_ms"] > MAX_LAG_P99_MS]
     lag_ms = result.generator.dispatch_lag_ms.p99
-    advice = "use more workers or a lower peak"
     return [_late_worker(worker) for worker in late] or [
-        f"arrivals were {lag_ms:.0f} ms late at p99, more than {MAX_LAG_P99_MS:.0f} ms: {advice}"
+        (
+            f"requests were sent {lag_ms:.0f} ms late (p99), more than {MAX_LAG_P99_MS:.0f} ms; "
+            "use more workers or lower the peak"
+        )
     ]
 
 
 def _late_worker(worker: dict[str, Any]) -> str:
-    busy, waited = worker["cpu_max"], worker["cpu_wait_max"]
+    name, busy, waited = worker["name"], worker["cpu_max"], worker["cpu_wait_max"]
+    late = f"{name} sent requests {worker['dispatch_lag_p99_ms']:.0f} ms late (p99)"
     if waited > TAKEN_CORE:
-        why = f"others kept its core from it {waited:.0%} of the time: stop what else runs there, or lower the peak"
-    elif busy > MAX_CPU:
-        why = f"its core was {busy:.0%} busy: use more workers or a lower peak"
-    else:
-        why = f"its process was paused (it used {busy:.0%} of a core): look for what stopped it"
-    return f"{worker['name']} was {worker['dispatch_lag_p99_ms']:.0f} ms late at p99 and {why}"
+        return (
+            f"{late}: other programs used {name}'s CPU {waited:.0%} of the time; stop them or lower the peak"
+        )
+    if busy > MAX_CPU:
+        return f"{late}: its own work took {busy:.0%} of a CPU; use more workers or lower the peak"
+    return (
+        f"{late} although it used only {busy:.0%} of a CPU: its process was paused; "
+        "look for what stopped it (a debugger, a full disk, a suspended machine)"
+    )
 
 
 def _saturated(result: RunResult) -> list[str]:
     return [
-        f"{worker['name']} used {worker['cpu_max']:.0%} of its core for five seconds, more than "
-        f"{MAX_CPU:.0%}: its latencies include its own work; use more workers or a lower peak"
+        f"{worker['name']} used {worker['cpu_max']:.0%} of a CPU for five seconds, more than {MAX_CPU:.0%}, so its "
+        "own work is in the response times; use more workers or lower the peak"
         for worker in result.generator.per_worker
         if worker["cpu_max"] > MAX_CPU
     ]
@@ -61,26 +79,82 @@ def _saturated(result: RunResult) -> list[str]:
 
 def _unreported(result: RunResult) -> list[str]:
     gaps = result.generator.report_gaps
-    return [f"{gaps} worker report(s) never arrived: what was in them is unknown"] if gaps else []
+    if not gaps:
+        return []
+    return [
+        (
+            f"{gaps:,} report{'s' * (gaps != 1)} of workers never reached the master, so requests are missing from "
+            "the figures; check the network between workers and master, then run again"
+        )
+    ]
 
 
 def _off_schedule(result: RunResult) -> list[str]:
     """Arrivals neither started nor dropped for the target's sake, as a share of what was planned."""
     arrivals = result.arrivals
     if not arrivals.planned:
-        return ["the plan held no arrival: nothing was measured"]
+        return [
+            "the plan has no arrival in this time, so nothing was measured; raise peak_tps or the duration"
+        ]
     if arrivals.lost < 0:
         return [
-            f"{-arrivals.lost} arrivals were served that the plan does not hold: a worker ran a wrong slot"
+            (
+                f"{-arrivals.lost:,} more arrivals were served than the plan has: a worker played a part that was "
+                "not its own; report this as a defect of the harness"
+            )
         ]
     missing = arrivals.lost / arrivals.planned
     if missing <= MAX_RATE_ERROR:
         return []
-    return [f"{arrivals.lost} of {arrivals.planned} planned arrivals ({missing:.1%}) died with their worker"]
+    return [
+        (
+            f"{arrivals.lost:,} of {arrivals.planned:,} planned arrivals ({missing:.1%}) were lost"
+            f"{_whose_crash(result)}; see that worker's log, then run again"
+        )
+    ]
+
+
+def _whose_crash(result: RunResult) -> str:
+    """`` when worker 2 crashed``, as far as the notes tell."""
+    lost = [found[1] for note in result.generator.worker_notes if (found := _LOST_WORKER.search(note))]
+    names = list(dict.fromkeys(lost))
+    if not names:
+        return " when a worker crashed or froze"
+    return f" when {' and '.join(names[:3])}{' and others' * (len(names) > 3)} crashed or froze"
+
+
+def _wrong_clocks(result: RunResult) -> list[str]:
+    return [
+        f"the clock of {name} is {abs(off_ms) / 1000:,.0f} s {_direction(off_ms)} the master's; "
+        "set it (for instance with NTP) and run again"
+        for name, off_ms in _clocks(result)
+        if abs(off_ms) > MAX_CLOCK_MS
+    ]
+
+
+def _corrected_clocks(result: RunResult) -> list[str]:
+    return [
+        f"the clock of {name} is {abs(off_ms):,.0f} ms {_direction(off_ms)} the master's; this was corrected, "
+        "but keep clocks in step with NTP"
+        for name, off_ms in _clocks(result)
+        if NOTED_CLOCK_MS < abs(off_ms) <= MAX_CLOCK_MS
+    ]
+
+
+def _clocks(result: RunResult) -> list[tuple[str, float]]:
+    """(worker, how far its clock is ahead in ms) of each worker whose clock was measured."""
+    return [
+        (w["name"], w["clock_offset_ms"]) for w in result.generator.per_worker if w.get("clock_offset_ms")
+    ]
+
+
+def _direction(offset_ms: float) -> str:
+    return "ahead of" if offset_ms > 0 else "behind"
 
 
 def _healed(result: RunResult) -> list[str]:
     notes = list(result.generator.worker_notes)
-    if result.arrivals.lost > 0:
-        notes.append(f"{result.arrivals.lost} arrivals died with a worker")
+    lost = result.arrivals.lost
+    if 0 < lost <= MAX_RATE_ERROR * result.arrivals.planned:
+        notes.append(f"{lost:,} planned arrivals were lost{_whose_crash(result)}")
     return notes

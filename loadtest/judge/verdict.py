@@ -12,7 +12,9 @@ A run that was stopped by hand is ABORTED even if its generator was late, becaus
 from collections.abc import Sequence
 
 from loadtest.exit_codes import ExitCode
-from loadtest.judge.slo import Observations, evaluate
+from loadtest.judge.findings import find
+from loadtest.judge.implicit import with_implicit
+from loadtest.judge.slo import Observations, can_be_judged, evaluate
 from loadtest.judge.slo_syntax import Slo
 from loadtest.judge.validity import INVALID, judge_validity
 from loadtest.measure.run_result import RunResult
@@ -33,12 +35,15 @@ def judge(
     aborted: str | None,
     observations: Observations | None = None,
 ) -> RunResult:
-    """Fill in validity, objectives, verdict and exit code; returns the same record.
+    """Fill in validity, objectives, findings, verdict and exit code; returns the same record.
 
+    `slos` are one's own; the implicit ones (`judge.implicit`) join them.
     `observations` remembers, for a run that is judged again and again, what was seen of stretches that are over.
     """
     result.validity = judge_validity(result)
-    result.slo = [evaluate(slo, result, observations) for slo in slos]
+    every = with_implicit(slos, result.endpoints)
+    result.slo = [evaluate(slo, result, observations) for slo in every if can_be_judged(slo, result)]
+    result.findings = find(result)
     if aborted is not None:
         result.validity.reasons.insert(0, f"stopped after {result.run.duration_s:.1f} s: {aborted}")
         result.verdict, result.exit_code = VERDICTS[ExitCode.ABORTED], int(ExitCode.ABORTED)

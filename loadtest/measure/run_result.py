@@ -220,6 +220,8 @@ class SloResult(msgspec.Struct, kw_only=True):
     """In the unit that `expr` is written in. None: no data, which is not a pass."""
     passed: bool
     note: str = ""
+    source: str = "plan"
+    """`plan`, `flag`, or `implicit`: one that every run has, unless one's own takes its place."""
 
 
 class Validity(msgspec.Struct, kw_only=True):
@@ -261,6 +263,8 @@ class RunResult(msgspec.Struct, kw_only=True):
     """Every request that a pattern named in an objective covers, also those of endpoints too many to list."""
     script_errors: list[ScriptError] = []
     """How the script itself raised, most frequent first; at most 50 ways."""
+    scenarios_without_requests: list[str] | None = None
+    """Scenarios that had arrivals and made no request in any of them; None where nobody counted."""
     generator: Generator = msgspec.field(default_factory=Generator)
     timeline: list[TimelinePoint] = []
     gauges: dict[str, list[tuple[float, float]]] = {}
@@ -270,8 +274,10 @@ class RunResult(msgspec.Struct, kw_only=True):
     slo: list[SloResult] = []
     validity: Validity = msgspec.field(default_factory=Validity)
     audit: Audit | None = None
-    unaudited: str = "no store was named"
+    unaudited: str = "no database given (--audit-store)"
     """Why there is no audit, where there is none."""
+    findings: list[str] = []
+    """What the target, the pool of users or the script did wrong, a sentence each: what to look at first."""
     verdict: str = "PASS"
     """PASS, FAIL (an SLO), INVALID, ABORTED or AUDIT."""
     exit_code: int = 0

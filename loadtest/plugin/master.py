@@ -28,6 +28,7 @@ from loadtest.fleet.messages import Hello, Message, Report, Trouble
 from loadtest.fleet.snapshot import StretchRecords, progress, snapshot
 from loadtest.fleet.transport import send_to_worker
 from loadtest.judge.abort import AbortCondition, AbortDetector
+from loadtest.judge.never_requested import EarlyWord
 from loadtest.judge.slo import Observations, wanted_stretches
 from loadtest.judge.slo_syntax import Slo
 from loadtest.judge.verdict import judge, settle
@@ -79,6 +80,7 @@ class MasterRun:
         self._pointless = False
         """Whether the plan itself asked to end it."""
         self._abort = AbortDetector(aborts)
+        self._early_word = EarlyWord(slos, plan.duration_s)
         self._runner = runner
         self._locust_stats = environment.stats
         self._prune_at_s = 0.0
@@ -226,12 +228,19 @@ class MasterRun:
         while not self.over:
             self.coordinator.tick()
             self._abort_if_pointless()
+            self._say_what_was_never_requested()
             if time.monotonic() >= self._prune_at_s:
                 self._prune_at_s = time.monotonic() + PRUNE_S
                 prune(self._locust_stats)
             if self.coordinator.phase is Phase.DONE:
                 self._deliver()
             gevent.sleep(TICK_S)
+
+    def _say_what_was_never_requested(self) -> None:
+        if self._early_word.is_due(self.played_s):
+            requested = [" ".join(key) for key in self.coordinator.merge.total.endpoints]
+            for text in self._early_word.say(requested):
+                logger.warning("%s", text)
 
     def _end_by_defect(self, ticker: gevent.Greenlet) -> None:
         """End a run whose ticking broke: without it the run would never end, and its books would be lost."""

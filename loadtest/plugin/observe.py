@@ -61,7 +61,7 @@ class Observer:
             t_s=run.coordinator.scheduled_to_ns / 1e9,
             bin_s=history.bin_s if history else 1,
             points=live.points(history.since(known_s)) if history else [],
-            verdict=live.verdict(result, over=run.over),
+            verdict=live.verdict(result, over=run.over, played_s=run.coordinator.scheduled_to_ns / 1e9),
             equations=live.equations(result, over=run.over),
             audit=live.audit(result, over=run.over, under_way=self._auditing(run)),
             lag_ms={name: getattr(generator.dispatch_lag_ms, name) for name in ("p50", "p99", "max")},
@@ -72,6 +72,7 @@ class Observer:
             report_gaps=generator.report_gaps,
             workers=_workers(run),
             slo=live.objectives(result.slo, over=run.over),
+            errors=live.errors(result),
             events=result.events,
             finished=self.finished,
         )

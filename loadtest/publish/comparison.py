@@ -97,6 +97,8 @@ def write(comparisons: Sequence[Comparison], path: Path) -> None:
 def sentence(comparison: Comparison) -> str:
     """What the comparison came to, naming what moved."""
     finding = comparison.finding
+    if finding is Finding.UNKNOWN and comparison.reason:
+        return f"{_SENTENCES[finding]} {comparison.reason}."
     if finding not in (Finding.WORSE, Finding.BETTER):
         return _SENTENCES[finding]
     moved = [f"{s.metric} {_signed(s.shift, s.unit)}" for s in comparison.shifts if s.finding is finding]

@@ -16,10 +16,12 @@ from loadtest.measure.run_result import RunResult, TimelinePoint
 from loadtest.measure.whole_file import write_whole
 from loadtest.publish import charts, wording
 from loadtest.publish.page import asset, policy, template
+from loadtest.publish.sparkline import sparkline
 from loadtest.publish.svg import WIDE
 from loadtest.publish.timeline import end_s, ends_s, shown, thin
 
 TABLE_ROWS = 24
+ERROR_ROWS = 100
 QUANTILE_COLUMNS = (
     ("p50", "p50"),
     ("p90", "p90"),
@@ -44,6 +46,7 @@ def render(result: RunResult) -> str:
         quantile_columns=QUANTILE_COLUMNS,
         identities=wording.identities(result),
         errors=_errors(result),
+        more_errors=max(0, sum(len(e.errors) for e in result.endpoints.values()) - ERROR_ROWS),
         environment=_environment(result),
         trends=find_drift(result),
         data=_page_data(result),
@@ -112,20 +115,16 @@ def _tail_tile(result: RunResult) -> tuple[str, str, str]:
 def _audit_tile(result: RunResult) -> tuple[str, str, str]:
     audit = result.audit
     if audit is None:
-        return "Audit", "not made", wording.audit(result)
+        return "Audit", "not checked", result.unaudited
     if audit.balanced:
         return "Audit", "balanced", f"{audit.acknowledged:,} acknowledged, {audit.stored:,} stored"
     return "Audit", "mismatch", " ".join(wording.audit_findings(audit))
 
 
-def _errors(result: RunResult) -> list[tuple[str, str, int, float]]:
-    """(class, endpoint, count, share of the endpoint's requests), most frequent first."""
-    rows = [
-        (error, name, count, count / max(1, endpoint.requests))
-        for name, endpoint in result.endpoints.items()
-        for error, count in endpoint.errors.items()
-    ]
-    return sorted(rows, key=lambda row: (-row[2], row[0], row[1]))
+def _errors(result: RunResult) -> list[tuple[wording.ErrorRow, Markup]]:
+    """The most frequent classes of error, each with a picture of when it came."""
+    rows = wording.error_rows(result)[:ERROR_ROWS]
+    return [(row, sparkline(row.per_second, end_s(result))) for row in rows]
 
 
 def _environment(result: RunResult) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -7,10 +7,13 @@ ABORTED is an *error* (nothing was found out), a missed objective or unbalanced 
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from loadtest.judge.slo_syntax import SloError, matches, parse
 from loadtest.measure.run_result import RunResult, SloResult
 from loadtest.measure.whole_file import write_whole
 from loadtest.publish import wording
 
+MOST_LINES = 20
+"""Of reasons or errors under one test: what explains, not what fills a CI system's page."""
 _XML_FORBIDS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF), "\ufffd")
 
 
@@ -37,7 +40,7 @@ def _run_suite(root: ET.Element, result: RunResult) -> None:
     case = _case(suite, "the run measured what it set out to")
     head = wording.headline(result)
     if result.verdict in ("INVALID", "ABORTED"):
-        _problem(suite, case, "error", head.sentence, head.reasons)
+        _problem(suite, case, "error", head.sentence, head.reasons[:MOST_LINES])
     case.set("time", _seconds(result))
     ET.SubElement(suite, "system-out").text = _clean(
         "\n".join(line for line, _ in wording.identities(result))
@@ -47,9 +50,9 @@ def _run_suite(root: ET.Element, result: RunResult) -> None:
 def _slo_suite(root: ET.Element, result: RunResult) -> None:
     suite = _suite(root, "objectives", result)
     for slo in result.slo:
-        case = _case(suite, slo.expr)
+        case = _case(suite, wording.expression(slo))
         if not slo.passed:
-            _problem(suite, case, "failure", f"observed {wording.observed(slo)}", _notes(slo))
+            _problem(suite, case, "failure", wording.how_missed(slo), _why(slo, result))
 
 
 def _audit_suite(root: ET.Element, result: RunResult) -> None:
@@ -82,8 +85,24 @@ def _add(suite: ET.Element, counter: str) -> None:
     suite.set(counter, str(int(suite.get(counter, "0")) + 1))
 
 
-def _notes(slo: SloResult) -> list[str]:
-    return [slo.note] if slo.note else []
+def _why(slo: SloResult, result: RunResult) -> list[str]:
+    """What else is known of a missed objective: its note, and the errors seen where it looks."""
+    note = [slo.note] if slo.note and slo.observed is not None else []
+    return note + result.findings + _errors(slo, result)
+
+
+def _errors(slo: SloResult, result: RunResult) -> list[str]:
+    """The most frequent errors of the endpoints that an objective is about; of all where it is about the run."""
+    try:
+        pattern = parse(slo.expr).endpoint or "*"
+    except SloError:
+        pattern = "*"
+    rows = [row for row in wording.error_rows(result) if matches(pattern, row.endpoint)]
+    return [
+        f"{row.endpoint}: {row.failures:,} x {row.error} ({row.share} of its requests{row.when and f', {row.when}'})"
+        + (f", for example {row.sample}" if row.sample else "")
+        for row in rows[:MOST_LINES]
+    ]
 
 
 def _seconds(result: RunResult) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from loadtest.judge.never_requested import SURE_AFTER_S
 from loadtest.judge.validity import MAX_LAG_P99_MS
 from loadtest.measure.run_result import RunInfo, RunResult, SloResult, TimelinePoint
 from loadtest.publish import wording
@@ -16,6 +17,9 @@ from loadtest.publish.timeline import thin
 
 MOST_POINTS = 1200
 """Bins a run is divided into at most: more than any screen has columns for."""
+MOST_ERRORS = 8
+MOST_SAMPLE = 300
+"""Characters of an error's example."""
 LATE_S = 5
 """How long after its end a second may still change on the page; the final result corrects what came later."""
 
@@ -74,6 +78,18 @@ class Objective(msgspec.Struct, frozen=True, kw_only=True):
     observed: str
     state: str
     """`met`, `missed` or `waiting` for data."""
+    note: str = ""
+
+
+class Error(msgspec.Struct, frozen=True, kw_only=True):
+    """One class of error of one endpoint so far, in words."""
+
+    error: str
+    endpoint: str
+    count: int
+    share: str
+    when: str
+    sample: str
 
 
 class WorkerRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +140,7 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     report_gaps: int = 0
     workers: list[WorkerRow] = []
     slo: list[Objective] = []
+    errors: list[Error] = []
     events: list[tuple[float, str]] = []
     finished: list[Finished] = []
 
@@ -187,29 +204,60 @@ def head(info: RunInfo, planned: list[tuple[float, float]]) -> Head:
     )
 
 
-def verdict(result: RunResult, *, over: bool) -> Verdict:
+def verdict(result: RunResult, *, over: bool, played_s: float = math.inf) -> Verdict:
     """What a run came to; while it goes on, what it would come to by what is known."""
     if over:
         word, sentence, reasons = wording.headline(result)
         return Verdict(word=word, sentence=sentence, reasons=reasons, final=True)
     if not result.arrivals.scheduled:
         return Verdict(word="WAITING", sentence="The workers are getting ready.", reasons=[], final=False)
-    reasons = list(result.validity.reasons)
+    reasons = result.validity.reasons + result.findings
     if result.validity.verdict == "INVALID":
-        sentence = "The generator does not do what it set out to do."
+        sentence = "The load generator falls behind, so these numbers cannot be trusted."
         return Verdict(word="INVALID", sentence=sentence, reasons=reasons, final=False)
     missed = [slo for slo in result.slo if slo.observed is not None and not slo.passed]
     if missed:
         sentence = f"{len(missed)} of {len(result.slo)} objectives would be missed."
-        said = [f"{slo.expr}: {wording.observed(slo)} so far." for slo in missed]
+        said = [f"{wording.expression(slo)}: {wording.observed(slo)} so far." for slo in missed]
         return Verdict(word="FAIL", sentence=sentence, reasons=said + reasons, final=False)
-    sentence = "Every objective that has data holds, and the generator keeps its schedule."
+    reasons = [*reasons, *early_word(result, played_s)]
+    sentence = "Every objective that has data holds, and the load generator keeps to its plan."
     return Verdict(word="PASS", sentence=sentence, reasons=reasons, final=False)
 
 
 def objectives(slos: Iterable[SloResult], *, over: bool) -> list[Objective]:
     """Each SLO with what was observed, in words."""
-    return [Objective(expr=slo.expr, observed=wording.observed(slo), state=_state(slo, over)) for slo in slos]
+    return [
+        Objective(
+            expr=wording.expression(slo),
+            observed=wording.observed(slo),
+            state=_state(slo, over),
+            note=slo.note,
+        )
+        for slo in slos
+    ]
+
+
+def errors(result: RunResult) -> list[Error]:
+    """The most frequent errors so far, each with an example."""
+    return [
+        Error(
+            error=row.error,
+            endpoint=row.endpoint,
+            count=row.failures,
+            share=row.share,
+            when=row.when,
+            sample=row.sample[:MOST_SAMPLE],
+        )
+        for row in wording.error_rows(result)[:MOST_ERRORS]
+    ]
+
+
+def early_word(result: RunResult, played_s: float) -> list[str]:
+    """Objectives that wait in vain, with the nearest name that is requested; once the run is some seconds old."""
+    if played_s < SURE_AFTER_S:
+        return []
+    return [f"{slo.expr}: {slo.note} so far" for slo in result.slo if slo.observed is None and slo.note]
 
 
 def equations(result: RunResult, *, over: bool) -> list[tuple[str, bool]]:
@@ -217,8 +265,14 @@ def equations(result: RunResult, *, over: bool) -> list[tuple[str, bool]]:
     if over:
         return wording.identities(result)
     a = result.arrivals
-    waiting, in_flight = a.scheduled - a.started - a.dropped, a.started - a.ok - a.failed - a.cancelled
-    ended = f"started {a.started:,} = ok {a.ok:,} + failed {a.failed:,} + cancelled {a.cancelled:,}"
+    waiting, in_flight = (
+        a.scheduled - a.started - a.dropped,
+        a.started - a.ok - a.failed - a.empty - a.cancelled,
+    )
+    ended = (
+        f"started {a.started:,} = ok {a.ok:,} + failed {a.failed:,} + empty {a.empty:,} "
+        f"+ cancelled {a.cancelled:,}"
+    )
     return [
         (
             f"scheduled {a.scheduled:,} = started {a.started:,} + dropped {a.dropped:,} + waiting {waiting:,}",
@@ -232,7 +286,10 @@ def audit(result: RunResult, *, over: bool, under_way: bool) -> str:
     """What the audit came to, or why there is none; empty before the end."""
     if not over:
         return ""
-    return "The books are being audited." if under_way else f"Audit: {wording.audit(result)}."
+    if under_way:
+        return "The books are being checked."
+    said = wording.audit(result)
+    return f"{said}." if result.audit is None else f"Audit: {said}."
 
 
 def _state(slo: SloResult, over: bool) -> str:

@@ -30,7 +30,7 @@ from loadtest.measure.run_result import RunInfo, SloResult
 from loadtest.measure.window import Second
 from loadtest.pauses import Pause, no_pause
 from loadtest.publish.cumulative import cumulative, with_exemplars
-from loadtest.publish.shown_endpoints import endpoints, recent_responses
+from loadtest.publish.shown_endpoints import endpoints, recent_responses, shown_errors
 from loadtest.records import is_request
 
 BOUNDS_S = exemplar.BOUNDS_S
@@ -76,7 +76,7 @@ class Reading:
     slo: Sequence[SloResult]
     """Each objective by what is known so far."""
     lost: int = 0
-    """Arrivals that died with a worker; known when the run is over."""
+    """Arrivals lost when a worker crashed; known when the run is over."""
     over: bool = False
     exemplars: Exemplars = field(default_factory=Exemplars)
 
@@ -123,8 +123,8 @@ def _phase(reading: Reading, add: Add) -> None:
 
 
 def _arrivals(reading: Reading, add: Add) -> None:
-    for state in ("scheduled", "started", "dropped", "ok", "failed", "cancelled"):
-        add(getattr(reading.total, state), state)
+    for state in ("scheduled", "started", "dropped", "ok", "failed", "empty", "cancelled"):
+        add(getattr(reading.total, state, 0), state)
     add(max(reading.lost, 0), "lost")
 
 
@@ -138,6 +138,13 @@ def _requests(reading: Reading, add: Add) -> None:
         if is_request(name):
             add(endpoint.requests - endpoint.failures, name, "ok")
             add(endpoint.failures, name, "failed")
+
+
+def _errors(reading: Reading, add: Add) -> None:
+    for name, endpoint in endpoints(reading.total).items():
+        if is_request(name):
+            for error, count in shown_errors(endpoint).items():
+                add(count, name, error)
 
 
 def _response(reading: Reading, add: Add) -> None:
@@ -224,8 +231,8 @@ FAMILIES = (
         "loadtest_arrivals_total",
         "counter",
         ("state",),
-        "Arrivals of every scenario: scheduled = started + dropped; started = ok + failed + cancelled once all "
-        "have ended; lost died with a worker, known at the end.",
+        "Arrivals of every scenario: scheduled = started + dropped; started = ok + failed + empty + cancelled "
+        "once all have ended; lost when a worker crashed, known at the end.",
         _arrivals,
     ),
     Family(
@@ -241,6 +248,13 @@ FAMILIES = (
         ("endpoint", "outcome"),
         "Requests by outcome, ok or failed.",
         _requests,
+    ),
+    Family(
+        "loadtest_errors_total",
+        "counter",
+        ("endpoint", "error"),
+        "Requests that failed, by class of error; classes beyond the first few of an endpoint are one.",
+        _errors,
     ),
     Family(
         "loadtest_response_seconds",

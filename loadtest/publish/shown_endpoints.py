@@ -9,7 +9,9 @@ from loadtest.measure.histogram import Histogram
 from loadtest.measure.window import EndpointKey, EndpointSecond, Second
 
 MAX_ENDPOINTS = 8
-OTHER_ENDPOINTS = "(others)"
+MAX_ERRORS = 4
+"""Classes of error that an endpoint shows as they are: the first seen, so that no counter steps back."""
+OTHER_ENDPOINTS = OTHER_ERRORS = "(others)"
 
 
 def endpoints(total: Second) -> dict[str, EndpointSecond]:
@@ -21,6 +23,15 @@ def endpoints(total: Second) -> dict[str, EndpointSecond]:
     for name, keys in _named(total).items():
         first, *others = (total.endpoints[key] for key in keys)
         shown[name] = _sum([first, *others]) if others else first  # copying a run's histograms costs most
+    return shown
+
+
+def shown_errors(endpoint: EndpointSecond) -> dict[str, int]:
+    """An endpoint's failures by class: the first `MAX_ERRORS` classes as they are, all others as one."""
+    shown: dict[str, int] = {}
+    for place, (error, count) in enumerate(endpoint.errors.items()):
+        name = error if place < MAX_ERRORS else OTHER_ERRORS
+        shown[name] = shown.get(name, 0) + count
     return shown
 
 

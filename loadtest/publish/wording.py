@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from loadtest.judge.drift import Trend
 from loadtest.judge.slo import SloError, parse, with_unit
+from loadtest.judge.slo_syntax import IMPLICIT
 from loadtest.measure.regions import together
-from loadtest.measure.run_result import Audit, Endpoint, RunResult, SloResult
+from loadtest.measure.run_result import Audit, Endpoint, Evidence, RunResult, SloResult
 from loadtest.records import ORDER_ENDPOINT, endpoint_and_region, is_request, transaction_noun
 
 RECORD_TPS = 583_000
@@ -162,7 +163,7 @@ def identities(result: RunResult) -> list[tuple[str, bool]]:
     return [
         _equation("planned", a.planned, scheduled=a.scheduled, lost=a.lost),
         _equation("scheduled", a.scheduled, started=a.started, dropped=a.dropped),
-        _equation("started", a.started, ok=a.ok, failed=a.failed, cancelled=a.cancelled),
+        _equation("started", a.started, ok=a.ok, failed=a.failed, empty=a.empty, cancelled=a.cancelled),
     ]
 
 
@@ -170,7 +171,7 @@ def audit(result: RunResult) -> str:
     """What the audit came to, or why there is none."""
     books = result.audit
     if books is None:
-        return f"not audited: {result.unaudited}"
+        return f"Not checked: {result.unaudited}"
     if books.balanced:
         return f"balanced: {books.acknowledged:,} orders acknowledged, {books.stored:,} stored"
     return " ".join(audit_findings(books)).rstrip(".")
@@ -207,41 +208,122 @@ def _equation(name: str, total: int, **parts: int) -> tuple[str, bool]:
 
 
 def _passed(result: RunResult) -> Headline:
-    met = {0: "No objective was set", 1: "The one objective was met"}
-    said = [met.get(len(result.slo), f"All {len(result.slo)} objectives were met")]
+    said = [_met(result.slo)]
     if result.validity.verdict == "DEGRADED":
-        said.append("the run healed from what is listed below")
+        said.append("the run recovered from what is listed below")
     else:
-        said.append("the generator kept its schedule")
+        said.append("the load generator kept to its plan")
     if result.audit is not None:
         said.append("the books balance")
-    return Headline("PASS", f"{', '.join(said[:-1])} and {said[-1]}.", list(result.validity.reasons))
+    return Headline(
+        "PASS", f"{', '.join(said[:-1])} and {said[-1]}.", result.findings + result.validity.reasons
+    )
+
+
+def _met(slos: list[SloResult]) -> str:
+    implicit = sum(slo.source == IMPLICIT for slo in slos)
+    if not slos:
+        return "No objective was set"
+    if implicit == len(slos):
+        return f"No objective was set, the {implicit} that every run has {'was' if implicit == 1 else 'were'} met"
+    every = "The one objective was met" if len(slos) == 1 else f"All {len(slos)} objectives were met"
+    return every + (f" ({implicit} of them implicit)" if implicit else "")
 
 
 def _failed(result: RunResult) -> Headline:
     missed = [slo for slo in result.slo if not slo.passed]
     sentence = f"{len(missed)} of {things(len(result.slo), 'objective')} missed."
-    return Headline("FAIL", sentence, [_missed(slo) for slo in missed] + result.validity.reasons)
+    return Headline("FAIL", sentence, [*map(_missed, missed), *result.findings, *result.validity.reasons])
 
 
 def _missed(slo: SloResult) -> str:
+    why = how_missed(slo) if slo.observed is not None else f"failed, {slo.note or 'no data'}"
+    return f"{expression(slo)}: {why}."
+
+
+def expression(slo: SloResult) -> str:
+    """An objective as it is listed: whoever did not write it is told so."""
+    return f"{slo.expr} (implicit)" if slo.source == IMPLICIT else slo.expr
+
+
+def how_missed(slo: SloResult) -> str:
+    """What was seen of an objective that was missed, or why nothing was: `observed 1.2s`, `Failed: no requests`."""
     if slo.observed is None:
-        return f"{slo.expr}: {slo.note or 'no data'}."
+        return f"Failed: {slo.note or 'no data'}"
     note = f" ({slo.note})" if slo.note else ""
-    return f"{slo.expr}: observed {observed(slo)}{note}."
+    return f"observed {observed(slo)}{note}"
 
 
 def _invalid(result: RunResult) -> Headline:
-    sentence = "The generator did not do what it set out to do, so this run says nothing about the target."
-    return Headline("INVALID", sentence, list(result.validity.reasons))
+    behind = any("ms late" in reason or "of a CPU" in reason for reason in result.validity.reasons)
+    what = "The load generator fell behind" if behind else "The load generator did not play the whole plan"
+    sentence = f"{what}, so these numbers cannot be trusted."
+    return Headline("INVALID", sentence, result.validity.reasons + result.findings)
 
 
 def _aborted(result: RunResult) -> Headline:
     sentence = f"The run was ended early, after {duration(result.run.duration_s)}; all below is up to then."
     why = [f"At {at_s:g} s: {what}." for at_s, what in result.events if "abort" in what or "signal" in what]
-    return Headline("ABORTED", sentence, why + result.validity.reasons)
+    books = audit_findings(result.audit) if result.audit else []
+    return Headline("ABORTED", sentence, [*why, *result.validity.reasons, *result.findings, *books])
 
 
 def _unbalanced(result: RunResult) -> Headline:
     sentence = "The service's books do not agree with what it acknowledged."
-    return Headline("AUDIT", sentence, audit_findings(result.audit) if result.audit else [])
+    books = audit_findings(result.audit) if result.audit else []
+    missed = [_missed(slo) for slo in result.slo if not slo.passed]
+    return Headline("AUDIT", sentence, [*books, *missed, *result.findings])
+
+
+class ErrorRow(NamedTuple):
+    """One class of error of one endpoint, in words."""
+
+    endpoint: str
+    error: str
+    failures: int
+    share: str
+    """Of the endpoint's requests."""
+    when: str
+    """`1.2-19.8 s`; empty where it is not known."""
+    sample: str
+    """One example: status, request, what was raised where, and how the body began."""
+    per_second: list[tuple[float, int]]
+
+
+def error_rows(result: RunResult) -> list[ErrorRow]:
+    """Every class of error of every endpoint, the most frequent first."""
+    rows = [
+        _error_row(name, endpoint, error, count)
+        for name, endpoint in result.endpoints.items()
+        for error, count in endpoint.errors.items()
+    ]
+    return sorted(rows, key=lambda row: (-row.failures, row.error, row.endpoint))
+
+
+def _error_row(name: str, endpoint: Endpoint, error: str, count: int) -> ErrorRow:
+    seen = endpoint.evidence.get(error)
+    return ErrorRow(
+        name,
+        error,
+        count,
+        percent(count / max(1, endpoint.requests)),
+        _span(seen.first_s, seen.last_s) if seen else "",
+        _sample(seen) if seen else "",
+        seen.per_second if seen else [],
+    )
+
+
+def _span(first_s: float, last_s: float) -> str:
+    first, last = (f"{at_s:,.1f}".removesuffix(".0") for at_s in (first_s, last_s))
+    return f"at {first} s" if first == last else f"{first}-{last} s"
+
+
+def _sample(seen: Evidence) -> str:
+    asked = (
+        f"{seen.request} -> {seen.status}"
+        if seen.request and seen.status
+        else seen.request or str(seen.status or "")
+    )
+    text = "" if seen.text and seen.text in seen.body else seen.text
+    parts = [asked, text, seen.where and f"({seen.where})", seen.body and f"body: {seen.body}"]
+    return " ".join(" ".join(part.split()) for part in parts if part)

@@ -49,7 +49,7 @@ def test_books_of_a_worker_elsewhere_are_no_phantom_orders(tmp_path: Path) -> No
 
 
 def test_a_run_of_parcels_is_not_audited_rather_than_balanced_at_nothing(tmp_path: Path) -> None:
-    with pytest.raises(IncompleteBooksError, match="only orders are"):
+    with pytest.raises(IncompleteBooksError, match="only orders can be checked"):
         audit_run(run_of(tmp_path, 2, 0), stored(tmp_path))
 
 

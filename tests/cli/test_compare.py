@@ -26,7 +26,7 @@ def compare(*arguments: object) -> Compared:
 
 def write_run(folder: Path, seed: int, p99_factor: float = 1.0, **changes: str) -> Path:
     """A run folder with nothing but its record."""
-    result = simulated(seed, p99_factor, seconds=60)
+    result = simulated(seed, p99_factor, seconds=int(changes.get("seconds", "60")))
     result.run.id = folder.name
     result.run.started_at = changes.get("started_at", f"2026-11-11T00:{seed:02d}:00+00:00")
     result.run.plan = changes.get("plan", "ramp")
@@ -198,3 +198,17 @@ def test_a_page_that_cannot_be_written_is_refused(here: Path) -> None:
     ended = compare(write_run(here / "a", 1), head, "--html", "nowhere/page.html")
     assert ended.code == ExitCode.USAGE
     assert "nowhere/page.html" in ended.output
+
+
+def test_too_little_data_is_11_with_the_reason_and_no_baseline(here: Path) -> None:
+    short = write_run(here / "short", 2, seconds="3")
+    ended = compare(write_run(here / "baselines" / "a", 1), short, "--save-baseline", "baselines")
+    assert ended.code == ExitCode.INVALID
+    assert "too little data to tell. BASE has 60 seconds with answers and HEAD 3" in ended.output
+    assert "not kept as a baseline: short, nothing can be said of it" in ended.output
+
+
+def test_what_got_worse_outweighs_what_nothing_can_be_said_of(here: Path) -> None:
+    base = write_run(here / "a", 1)
+    short, worse = write_run(here / "short", 2, seconds="3"), write_run(here / "worse", 3, 1.5)
+    assert compare(base, short, worse).code == ExitCode.SLO_FAIL

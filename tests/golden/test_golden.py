@@ -61,9 +61,7 @@ def small_run() -> RunResult:
         slo=[
             SloResult(expr="p99.9(POST /orders) < 250ms", observed=310.0, passed=False),
             SloResult(expr="started_rate > 90%", observed=93.75, passed=True),
-            SloResult(
-                expr="p99(GET /x) < 1s", observed=None, passed=False, note="no data is not a pass: none seen"
-            ),
+            SloResult(expr="p99(GET /x) < 1s", observed=None, passed=False, note="no requests to GET /x"),
         ],
         audit=Audit(acknowledged=29, stored=29, lost=0, duplicated=0, oversold=0, phantom=0, shadow_leaks=0),
         verdict="FAIL",

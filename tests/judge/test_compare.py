@@ -275,3 +275,25 @@ def test_an_invalid_run_is_not_compared() -> None:
     base.validity.verdict, base.validity.reasons = "INVALID", ["worker 1 was late."]
     with pytest.raises(CompareError, match=r"BASE \(run-1\) is INVALID: worker 1 was late\."):
         compare(base, run(2))
+
+
+@pytest.mark.parametrize("level", [1.0, 0.1])
+def test_a_run_with_failures_everywhere_is_never_the_same_nor_better(level: float) -> None:
+    everywhere = run(2, error_share=1.0, level=level)
+    found = compare(run(1, error_share=1.0), everywhere, resamples=RESAMPLES)
+    assert found.finding is Finding.UNKNOWN
+    assert found.reason == "100% of the requests of HEAD (run-2) failed, so there are no times to compare"
+    assert compare(run(1), everywhere, resamples=RESAMPLES).finding is Finding.WORSE
+
+
+def test_a_run_that_works_again_is_better_than_one_in_which_all_failed() -> None:
+    found = compare(run(1, error_share=1.0), run(2), resamples=RESAMPLES)
+    assert found.finding is Finding.BETTER
+
+
+def test_runs_that_are_too_short_say_how_much_is_needed() -> None:
+    found = compare(run(1), run(2, seconds=4), resamples=RESAMPLES)
+    assert found.finding is Finding.UNKNOWN
+    assert found.reason == (
+        "BASE has 120 seconds with answers and HEAD 4; at least 8 of the same seconds are needed in both"
+    )

@@ -145,7 +145,7 @@ def test_journeys_are_left_out_of_the_star_but_can_be_named() -> None:
 def test_no_data_is_not_a_pass(expr: str) -> None:
     seen = judge(expr, run({"POST /orders": endpoint([1.0])}))
     assert (seen.observed, seen.passed) == (None, False)
-    assert seen.note.startswith("no data is not a pass: ")
+    assert seen.note.startswith("no ")
 
 
 def test_a_run_that_planned_nothing_meets_no_objective_of_the_run() -> None:
@@ -290,7 +290,7 @@ def test_every_region_is_judged_in_every_window_and_one_without_data_fails() -> 
     stretches[1].endpoints = in_regions(eu=5.0)
     seen = judge(expr, run(whole, stretches))
     assert not seen.passed
-    assert "nothing was measured of POST /orders @ us in 1 of 6 windows, first at 10-20 s" in seen.note
+    assert "no requests to POST /orders @ us in 1 of 6 windows, first at 10-20 s" in seen.note
 
 
 @pytest.mark.parametrize(
@@ -305,7 +305,7 @@ def test_every_region_is_judged_in_every_window_and_one_without_data_fails() -> 
 def test_a_region_or_an_endpoint_without_data_is_not_a_pass(expr: str) -> None:
     seen = judge(expr, run({"POST /orders": endpoint([1.0])}))
     assert (seen.observed, seen.passed) == (None, False)
-    assert seen.note.startswith("no data is not a pass: ")
+    assert seen.note.startswith("no ")
 
 
 def test_what_only_failed_has_no_goodput_and_that_is_known() -> None:
@@ -333,3 +333,101 @@ def test_every_value_can_be_written_and_read_back(value: float, bound: float) ->
     text = with_unit(parse(f"p99(*) < {bound}ms"), value).removesuffix("ms").replace(",", "")
     assert float(text) == pytest.approx(value, rel=1e-3)
     assert (float(text) < bound) == (value < bound) or float(text) == bound == value
+
+
+def partly_failed(ok_ms: list[float], failed_ms: list[float]) -> Endpoint:
+    """An endpoint of which ok responses are kept apart, as a run keeps them."""
+    both = endpoint([*ok_ms, *failed_ms], failures=len(failed_ms))
+    return msgspec.structs.replace(both, ok_response_ms=quantiles(ok_ms), ok_response_buckets=buckets(ok_ms))
+
+
+@pytest.mark.parametrize(
+    "expr", ["p99({}) < 200ms", "p50({}) < 200ms", "p37.5({}) < 200ms", "mean({}) < 200ms"]
+)
+def test_fast_refusals_never_make_a_time_green(expr: str) -> None:
+    overloaded = partly_failed(ok_ms=[900.0] * 2, failed_ms=[1.0] * 998)
+    seen = judge(expr.format("POST /orders"), run({"POST /orders": overloaded}))
+    assert (seen.observed, seen.passed) == (900, False)
+    assert seen.note == "ok responses alone; failed ones were faster"
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(st.integers(1, 2000).map(float), min_size=1, max_size=30),
+    st.lists(st.integers(1, 2000).map(float), max_size=30),
+    st.sampled_from([0.5, 0.9, 0.99]),
+)
+def test_adding_failures_however_fast_or_slow_never_lowers_an_observed_time(
+    ok_ms: list[float], failed_ms: list[float], quantile: float
+) -> None:
+    expr = f"p{quantile * 100:g}(POST /orders) < 1s"
+    alone = judge(expr, run({"POST /orders": endpoint(ok_ms)}))
+    mixed = judge(expr, run({"POST /orders": partly_failed(ok_ms, failed_ms)}))
+    assert alone.observed is not None
+    assert mixed.observed is not None
+    assert mixed.observed >= alone.observed
+
+
+def test_slow_failures_count_in_a_time_unless_ok_responses_alone_are_asked_for() -> None:
+    timing_out = run({"POST /orders": partly_failed(ok_ms=[10.0] * 90, failed_ms=[5000.0] * 10)})
+    assert judge("p99(POST /orders) < 200ms", timing_out).observed == 5000
+    assert judge("p99(ok POST /orders) < 200ms", timing_out).observed == 10
+    assert judge("max(ok *) < 200ms", timing_out).passed
+
+
+@pytest.mark.parametrize(
+    "expr", ["p99(POST /orders) < 1s", "p99(ok *) < 1s", "service_p99(*) < 1s", "max(*) < 1s"]
+)
+def test_what_only_failed_has_met_no_time(expr: str) -> None:
+    seen = judge(expr, run({"POST /orders": partly_failed(ok_ms=[], failed_ms=[1.0] * 199)}))
+    assert (seen.observed, seen.passed) == (None, False)
+    assert "none of 199 requests" in seen.note
+
+
+def test_what_must_not_be_called_need_not_be() -> None:
+    result = run({"GET /new": endpoint([1.0])})
+    assert judge("requests(GET /old) == 0", result).passed
+    assert judge("requests(GET /new) == 0", result).observed == 1
+
+
+def test_too_few_requests_to_what_was_never_called_names_the_nearest_that_was() -> None:
+    seen = judge(
+        "requests(GET /order) > 5", run({"GET /orders": endpoint([1.0]), "POST /x": endpoint([1.0])})
+    )
+    assert (seen.observed, seen.passed) == (0, False)
+    assert seen.note == "no requests to GET /order; the nearest that was requested is GET /orders"
+
+
+OVERFLOW = "* (too many to list)"
+
+
+def test_a_pattern_is_judged_by_its_own_histogram_where_names_were_too_many() -> None:
+    result = run({"GET /item/1": endpoint([1.0]), OVERFLOW: endpoint([400.0])})
+    result.patterns["GET /item/*"] = endpoint([1.0] * 500 + [400.0] * 160)
+    seen = judge("p99(GET /item/*) < 200ms", result)
+    assert (seen.observed, seen.passed) == (400, False)
+    assert judge("requests(GET /item/*) > 650", result).observed == 660
+
+
+@pytest.mark.parametrize(
+    "expr", ["p99(GET /item/*) < 1s", "p99(GET /item/1) < 1s", "requests(GET /old) == 0"]
+)
+def test_what_nobody_can_tell_apart_among_too_many_names_is_no_pass(expr: str) -> None:
+    seen = judge(expr, run({"GET /item/1": endpoint([1.0]), OVERFLOW: endpoint([400.0])}))
+    assert (seen.observed, seen.passed) == (None, False)
+    assert "too many endpoint names" in seen.note
+
+
+def test_all_endpoints_together_need_no_histogram_of_their_own() -> None:
+    result = run({"GET /item/1": endpoint([1.0]), OVERFLOW: endpoint([400.0])})
+    assert judge("max(*) < 1s", result).observed == 0.4
+    assert judge("requests(*) == 2", result).passed
+
+
+def test_a_phase_is_judged_by_its_own_histogram_of_a_pattern() -> None:
+    quiet, spike = wanted_stretches([], [(0.0, 10.0, "quiet"), (10.0, 25.0, "spike")], 25.0)
+    spike.endpoints = {OVERFLOW: endpoint([1.0])}
+    spike.patterns = {"GET /item/*": endpoint([300.0])}
+    whole = {OVERFLOW: endpoint([1.0])}
+    seen = judge("max(GET /item/*) during spike < 200ms", run(whole, [quiet, spike]))
+    assert (seen.observed, seen.passed) == (300, False)

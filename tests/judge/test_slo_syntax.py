@@ -8,6 +8,7 @@ from loadtest.judge.slo_syntax import (
     DRIFT,
     ENDPOINT_METRICS,
     RUN_METRICS,
+    SCENARIOS_WITHOUT_REQUESTS,
     UNITS,
     Kind,
     SloError,
@@ -55,6 +56,28 @@ def test_every_region_may_be_asked_for_beside_the_other_clauses() -> None:
     slo = parse("p99(POST /orders) < 1s in every region during spike in every 10 s")
     assert (slo.per_region, slo.phase, slo.window_s) == (True, "spike", 10)
     assert not parse("p99(POST /orders) < 1s").per_region
+
+
+def test_ok_before_an_endpoint_asks_for_responses_without_an_error() -> None:
+    slo = parse("p99(ok POST /orders @ eu) < 1s in every 10 s")
+    assert (slo.ok_only, slo.endpoint, slo.window_s) == (True, "POST /orders @ eu", 10)
+    assert parse("max(ok *) < 1s").ok_only
+    assert not parse("p99(okay POST) < 1s").ok_only
+
+
+@pytest.mark.parametrize(
+    ("expr", "suggestion"),
+    [
+        ("errors(ok POST /orders) < 1%", "errors(POST /orders) < 1%"),
+        ("requests(ok *) > 3", "requests(*) > 3"),
+        ("goodput(ok *) > 3rps", "goodput(*) > 3rps"),
+        ("service_p99(ok *) < 1s", "service_p99(*) < 1s"),
+    ],
+)
+def test_ok_is_refused_where_it_has_no_meaning(expr: str, suggestion: str) -> None:
+    with pytest.raises(SloError) as refused:
+        parse(expr)
+    assert refused.value.suggestion == suggestion
 
 
 def test_a_window_may_be_given_in_minutes() -> None:
@@ -178,7 +201,8 @@ def _objectives(draw: st.DrawFn) -> tuple[str, Kind]:
     endpoint = "" if metric in RUN_METRICS else f"({draw(_names)})"
     operator = draw(st.sampled_from(["<", "<=", ">", ">="]))
     unit = draw(st.sampled_from(list(UNITS[kind])))
-    clause = "" if metric == DRIFT else draw(st.sampled_from(["", " during spike", " in every 30 s"]))
+    whole = metric in (DRIFT, SCENARIOS_WITHOUT_REQUESTS)
+    clause = "" if whole else draw(st.sampled_from(["", " during spike", " in every 30 s"]))
     return f"{metric}{endpoint}{clause} {operator} {draw(_numbers)}{unit}", kind
 
 

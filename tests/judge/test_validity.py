@@ -59,27 +59,30 @@ def test_a_run_without_trouble_is_valid_and_needs_no_reason() -> None:
     [
         (
             run(dispatch_lag_p99_ms=34.2, cpu_max=0.97),
-            "worker 2 was 34 ms late at p99 and its core was 97% busy: use more workers or a lower peak",
+            (
+                "worker 2 sent requests 34 ms late (p99): its own work took 97% of a CPU; "
+                "use more workers or lower the peak"
+            ),
         ),
         (
             run(dispatch_lag_p99_ms=34.2, cpu_wait_max=0.6),
             (
-                "worker 2 was 34 ms late at p99 and others kept its core from it 60% of the time: "
-                "stop what else runs there, or lower the peak"
+                "worker 2 sent requests 34 ms late (p99): other programs used worker 2's CPU 60% of the time; "
+                "stop them or lower the peak"
             ),
         ),
         (
             run(dispatch_lag_p99_ms=1200.0, cpu_max=0.2),
             (
-                "worker 2 was 1200 ms late at p99 and its process was paused (it used 20% of a core): "
-                "look for what stopped it"
+                "worker 2 sent requests 1200 ms late (p99) although it used only 20% of a CPU: its process was "
+                "paused; look for what stopped it"
             ),
         ),
-        (run(cpu_max=0.95), "worker 2 used 95% of its core for five seconds, more than 90%"),
-        (run(gaps=3), "3 worker report(s) never arrived: what was in them is unknown"),
-        (run(lost=20), "20 of 1000 planned arrivals (2.0%) died with their worker"),
-        (run(lost=-1), "1 arrivals were served that the plan does not hold"),
-        (run(planned=0), "the plan held no arrival: nothing was measured"),
+        (run(cpu_max=0.95), "worker 2 used 95% of a CPU for five seconds, more than 90%"),
+        (run(gaps=3), "3 reports of workers never reached the master"),
+        (run(lost=20), "20 of 1,000 planned arrivals (2.0%) were lost when a worker crashed or froze; see"),
+        (run(lost=-1), "1 more arrivals were served than the plan has"),
+        (run(planned=0), "the plan has no arrival in this time, so nothing was measured"),
     ],
 )
 def test_a_generator_at_fault_is_invalid_and_the_reason_says_why(result: RunResult, reason: str) -> None:
@@ -100,7 +103,7 @@ def test_what_was_healed_degrades_and_is_told() -> None:
     assert judged.verdict == DEGRADED
     assert judged.reasons == [
         "3.0 s: worker 1 was lost: no report for 2 s",
-        "5 arrivals died with a worker",
+        "5 planned arrivals were lost when worker 1 crashed or froze",
     ]
 
 
@@ -116,5 +119,29 @@ def test_a_fleet_that_is_late_as_a_whole_is_invalid_even_if_no_single_worker_sta
     judged = judge_validity(result)
     assert judged.verdict == INVALID
     assert judged.reasons == [
-        "arrivals were 12 ms late at p99, more than 10 ms: use more workers or a lower peak"
+        "requests were sent 12 ms late (p99), more than 10 ms; use more workers or lower the peak"
+    ]
+
+
+@pytest.mark.parametrize(("offset_ms", "direction"), [(35.0, "ahead of"), (-35.0, "behind")])
+def test_a_clock_that_was_off_and_corrected_is_noted(offset_ms: float, direction: str) -> None:
+    judged = judge_validity(run(clock_offset_ms=offset_ms))
+    assert judged.verdict == DEGRADED
+    assert judged.reasons == [
+        (
+            f"the clock of worker 2 is 35 ms {direction} the master's; this was corrected, but keep clocks in step "
+            "with NTP"
+        )
+    ]
+
+
+def test_a_clock_that_is_off_by_10_ms_needs_no_word() -> None:
+    assert judge_validity(run(clock_offset_ms=10.0)).reasons == []
+
+
+def test_a_clock_that_is_wrong_by_more_than_a_minute_makes_the_run_invalid() -> None:
+    judged = judge_validity(run(clock_offset_ms=-90_000.0))
+    assert judged.verdict == INVALID
+    assert judged.reasons == [
+        "the clock of worker 2 is 90 s behind the master's; set it (for instance with NTP) and run again"
     ]

@@ -95,4 +95,4 @@ def test_while_a_run_goes_on_what_is_on_its_way_has_its_own_term() -> None:
     arrivals = Arrivals(planned=10, scheduled=10, started=8, dropped=1, ok=5, failed=1)
     first, then = live.equations(going(arrivals=arrivals), over=False)
     assert first == ("scheduled 10 = started 8 + dropped 1 + waiting 1", True)
-    assert then == ("started 8 = ok 5 + failed 1 + cancelled 0 + in flight 2", True)
+    assert then == ("started 8 = ok 5 + failed 1 + empty 0 + cancelled 0 + in flight 2", True)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.judge.drift import Trend
-from loadtest.measure.run_result import Audit, SloResult
+from loadtest.measure.run_result import Audit, Evidence, RunResult, SloResult
 from loadtest.publish import wording
 from tests.publish.sample_result import a_failed_run, an_empty_run
 
@@ -109,17 +109,67 @@ def test_a_failed_run_names_each_missed_objective_with_what_was_seen() -> None:
 
 def test_an_objective_without_data_says_why() -> None:
     result = a_failed_run()
-    result.slo = [
-        SloResult(expr="p99(GET /x) < 1s", observed=None, passed=False, note="no data is not a pass: x")
-    ]
-    assert wording.headline(result).reasons == ["p99(GET /x) < 1s: no data is not a pass: x."]
+    missed = SloResult(expr="p99(GET /x) < 1s", observed=None, passed=False, note="no requests to GET /x")
+    result.slo = [missed]
+    assert wording.headline(result).reasons == ["p99(GET /x) < 1s: failed, no requests to GET /x."]
+    assert wording.how_missed(missed) == "Failed: no requests to GET /x"
+
+
+def test_an_objective_that_nobody_wrote_is_called_implicit() -> None:
+    result = a_failed_run()
+    result.slo = [SloResult(expr="errors(*) < 1%", observed=3.0, passed=False, source="implicit")]
+    assert wording.headline(result).reasons == ["errors(*) < 1% (implicit): observed 3%."]
+    result.verdict, result.slo[0].passed = "PASS", True
+    assert wording.headline(result).sentence.startswith(
+        "No objective was set, the 1 that every run has was met, the load generator kept to its plan"
+    )
+
+
+def test_what_the_target_or_the_script_did_stands_beside_every_verdict() -> None:
+    for verdict in ("PASS", "FAIL", "INVALID", "ABORTED", "AUDIT"):
+        result = a_failed_run()
+        result.verdict, result.findings = verdict, ["3 requests were never answered"]
+        assert "3 requests were never answered" in wording.headline(result).reasons
+
+
+def some_errors() -> RunResult:
+    result = a_failed_run()
+    result.endpoints["POST /orders"].requests = 400
+    result.endpoints["POST /orders"].errors = {"status-503": 4, "reset": 1}
+    result.endpoints["POST /orders"].evidence = {
+        "status-503": Evidence(
+            count=4,
+            first_s=1.0,
+            last_s=19.84,
+            per_second=[(1.0, 3), (19.0, 1)],
+            status=503,
+            body='{"error":\n "no room"}',
+            request="POST /orders",
+        )
+    }
+    for other in ("GET /products/{sku}", "GET /orders/{id}"):
+        result.endpoints[other].errors = {}
+    return result
+
+
+def test_an_error_is_shown_with_its_share_when_it_came_and_an_example() -> None:
+    first, second = wording.error_rows(some_errors())
+    assert (first.error, first.endpoint, first.failures, first.share) == (
+        "status-503",
+        "POST /orders",
+        4,
+        "1%",
+    )
+    assert first.when == "1-19.8 s"
+    assert first.sample == 'POST /orders -> 503 body: {"error": "no room"}'
+    assert (second.error, second.when, second.sample) == ("reset", "", "")
 
 
 def test_a_pass_says_what_was_checked() -> None:
     result = a_failed_run()
     result.verdict, result.slo = "PASS", result.slo[2:]
     assert wording.headline(result).sentence == (
-        "All 3 objectives were met, the generator kept its schedule and the books balance."
+        "All 3 objectives were met, the load generator kept to its plan and the books balance."
     )
 
 
@@ -136,7 +186,7 @@ def test_an_invalid_run_gives_its_reasons_and_claims_nothing_about_the_target() 
     result = a_failed_run()
     result.verdict, result.validity.reasons = "INVALID", ["worker 2 was 34 ms late."]
     head = wording.headline(result)
-    assert "says nothing about the target" in head.sentence
+    assert head.sentence == "The load generator fell behind, so these numbers cannot be trusted."
     assert head.reasons == ["worker 2 was 34 ms late."]
 
 
@@ -150,7 +200,7 @@ def test_an_aborted_run_says_when_and_why() -> None:
 
 def test_unbalanced_books_are_told_kind_by_kind() -> None:
     result = a_failed_run()
-    result.verdict = "AUDIT"
+    result.verdict, result.slo = "AUDIT", []
     result.audit = Audit(
         acknowledged=10, stored=9, lost=1, duplicated=0, oversold=2, phantom=0, shadow_leaks=0
     )

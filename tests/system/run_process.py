@@ -121,7 +121,7 @@ def assert_artefacts(ended: Ended) -> None:
     arrivals = ended.result.arrivals
     assert arrivals.planned == arrivals.scheduled + arrivals.lost
     assert arrivals.scheduled == arrivals.started + arrivals.dropped
-    assert arrivals.started == arrivals.ok + arrivals.failed + arrivals.cancelled
+    assert arrivals.started == arrivals.ok + arrivals.failed + arrivals.empty + arrivals.cancelled
 
 
 def calm(attempt: Callable[[Path], Ended], folder: Path) -> Ended:

@@ -46,7 +46,7 @@ def test_without_a_store_the_page_and_the_report_say_that_nothing_was_audited(tm
     with running(tmp_path) as service, fleet(tmp_path, service.url) as ours:
         assert ask(ours.web_url, "POST", "/swarm", SHORT, FORM).json["success"]
         wait_until(lambda: ask(ours.web_url, "GET", "/peak/live").json["finished"], 60)
-        said = "not audited: no store was named"
+        said = "no database given (--audit-store)"
         assert said in ask(ours.web_url, "GET", "/peak/live").json["audit"]
         [report] = ours.folder.glob("*/report.html")
         assert said in report.read_text()

@@ -53,13 +53,13 @@ def identity_holds(arrivals: Arrivals) -> bool:
     return (
         arrivals.planned == arrivals.scheduled + arrivals.lost
         and arrivals.scheduled == arrivals.started + arrivals.dropped
-        and arrivals.started == arrivals.ok + arrivals.failed + arrivals.cancelled
+        and arrivals.started == arrivals.ok + arrivals.failed + arrivals.empty + arrivals.cancelled
     )
 
 
 def generator_did_well(result: RunResult) -> bool:
     """True unless the generator itself is to blame; other programs on a test machine's cores are not its fault."""
-    return all("others kept its core" in reason for reason in result.validity.reasons)
+    return all("other programs used" in reason for reason in result.validity.reasons)
 
 
 def rates(seen: Seen) -> list[int]:

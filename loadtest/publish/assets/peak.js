@@ -260,7 +260,19 @@
     fill("slo", live.slo.map((slo) => {
       const expr = element("td", "wrap");
       expr.append(element("code", "", slo.expr));
+      if (slo.note && slo.state !== "waiting") expr.append(element("br"), element("span", "soft", slo.note));
       return row([expr, slo.state === "waiting" ? "–" : slo.observed, element("td", slo.state === "waiting" ? "soft" : slo.state, slo.state)]);
+    }));
+    byId("errors-seen").hidden = !live.errors.length;
+    fill("errors", live.errors.flatMap((error) => {
+      const shown = row([element("td", "", error.error), element("td", "left", error.endpoint), whole(error.count), error.share, element("td", "left", error.when)]);
+      if (!error.sample) return [shown];
+      shown.className = "joined";
+      const sample = element("td", "wrap soft", error.sample);
+      sample.colSpan = 5;
+      const below = row([sample]);
+      below.className = "sample";
+      return [shown, below];
     }));
     byId("health").textContent = `Dispatch lag p50 ${latency(live.lag_ms.p50)}, p99 ${latency(live.lag_ms.p99)}, max ${latency(live.lag_ms.max)} over the whole run; queueing p99 ${latency(live.queueing_ms.p99)}; ${live.report_gaps} reports missing.`;
     fill("workers", live.workers.map((w) => row([
