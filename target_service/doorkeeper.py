@@ -28,6 +28,7 @@ class Doorkeeper(ProblemProtocol):
         "_door",
         "_door_until_s",
         "_ended",
+        "_held",
         "_is_answered",
         "_is_counted",
         "_is_plain",
@@ -50,6 +51,8 @@ class Doorkeeper(ProblemProtocol):
         self._is_plain = True
         """Whether every request so far came whole and alone."""
         self._is_answered = True
+        self._held = b""
+        """A refusal that waits to be said."""
         self._is_counted = False
         self._begun = False
         """Whether bytes of a request have come that has no answer yet."""
@@ -76,6 +79,8 @@ class Doorkeeper(ProblemProtocol):
         """Bytes have come: something that may be answered at once, or something for the parser."""
         if data:
             self._door.look()
+            if self._held:
+                self._say_held()
             if self._is_plain:
                 request = whole_request(data) if self._is_answered else None
                 if request is not None and self._door.is_shut() and self._turns_away(request):
@@ -108,7 +113,7 @@ class Doorkeeper(ProblemProtocol):
 
     def end_if_idle(self) -> None:
         """Close the connection unless a request has begun."""
-        if not self._begun:
+        if not self._begun and not self._held:
             self.force_close()
 
     def give_up(self) -> None:
@@ -141,8 +146,18 @@ class Doorkeeper(ProblemProtocol):
         answer = self._door.answer_to(request)
         if answer is None:
             return False
-        transport.write(answer)
+        if not request["target"].startswith((b"/healthz", b"/readyz")) and not self._door.may_refuse_now():
+            self._held = answer
+            self._door.hold(self._say_held)
+        else:
+            transport.write(answer)
         return True
+
+    def _say_held(self) -> None:
+        """Say the refusal that had to wait, unless that has been done, or nobody is there any more."""
+        answer, self._held = self._held, b""
+        if answer and self._wire is not None and not self._wire.is_closing():
+            self._wire.write(answer)
 
     def _note_use(self) -> None:
         self._door_until_s = asyncio.get_running_loop().time() + self.keepalive_timeout / 2

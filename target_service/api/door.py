@@ -10,9 +10,11 @@ there is one Content-Length at most, it names exactly the bytes that are there, 
 or the connection are left to the parser.
 """
 
+import asyncio
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from email.utils import formatdate
 from time import perf_counter
 
@@ -28,7 +30,10 @@ from target_service.problem import ProblemError
 from target_service.protocol import is_host
 from target_service.schema import Health
 from target_service.shadow import HEADER
-from target_service.shedding import TOO_MUCH
+from target_service.shedding import TOO_MUCH, Pace
+
+HOLD_S = 0.01
+"""How often refusals are said that had to wait."""
 
 _NAME = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 _FRAMING = rb"content-length|transfer-encoding|connection|proxy-connection|expect|upgrade"
@@ -116,6 +121,8 @@ class Door:
         self._healthy, self._healthy_once = _healthy(close=False), _healthy(close=True)
         self.crowd = service.crowd
         self.look = service.look
+        self._pace = Pace(perf_counter)
+        self._held: deque[Callable[[], None]] = deque()
 
     def is_shut(self) -> bool:
         """Whether something is refused here now; a drill's faults and a drain need requests to come in."""
@@ -152,6 +159,22 @@ class Door:
     def farewell(self) -> bytes:
         """What a connection is told that has not said all it wants when there is no more time."""
         return self._farewell.now()
+
+    def hold(self, say: Callable[[], None]) -> None:
+        """Have a refusal said as soon as it is its turn, by which time it may have been said otherwise."""
+        if not self._held:
+            asyncio.get_running_loop().call_later(HOLD_S, self._say_held)
+        self._held.append(say)
+
+    def may_refuse_now(self) -> bool:
+        """Whether a refusal may be said at once."""
+        return not self._held and (not self.crowd.is_late() or self._pace.take())
+
+    def _say_held(self) -> None:
+        while self._held and (self._service.draining or self._pace.take()):
+            self._held.popleft()()
+        if self._held:
+            asyncio.get_running_loop().call_later(HOLD_S, self._say_held)
 
     def _count(self, traffic: str) -> None:
         self._rejected[traffic].add()
