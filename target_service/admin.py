@@ -1,15 +1,18 @@
-"""The admin port, served by the supervisor alone: `/metrics`, and `/admin/*` behind a token.
+"""The admin port, served by the supervisor alone: `/metrics`, health, and `/admin/*` behind a token.
 
-Nothing here asks a worker anything, so no scrape ever waits for one or stalls one.
+Nothing here asks a worker anything, so no scrape and no probe ever waits for one or stalls one: however busy they
+are, an orchestrator hears how they fare. Their pulse in the shared memory says that their store takes changes.
 """
 
 import asyncio
 import socket
+import time
 from collections.abc import Awaitable, Callable
 
 import msgspec
 from aiohttp import web
 
+from target_service import problem
 from target_service.bearer import carries_token
 from target_service.config import Config, is_loopback
 from target_service.faults import Drill
@@ -19,6 +22,9 @@ from target_service.problem import ProblemError, shortened
 from target_service.protocol import LONGEST_LINE, check_head
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+PROVED_WITHIN_S = 6.0
+"""Workers whose store is idle have it make something durable every two seconds (`app.PROOF_S`)."""
 
 
 async def start_admin(
@@ -33,6 +39,8 @@ async def start_admin(
     scrape = metrics_handler(MetricsPage(metrics.blocks, supervision), registry)
     app = web.Application(middlewares=[_well_formed])
     app.router.add_get("/metrics", scrape if is_loopback(config.admin_host) else behind_token(config, scrape))
+    app.router.add_get("/healthz", _alive)
+    app.router.add_get("/readyz", _ready(metrics, supervision))
     app.router.add_get("/admin/config", behind_token(config, _configuration(config)))
     app.router.add_put("/admin/faults", behind_token(config, _faults(config, set_drill)))
     runner = web.AppRunner(
@@ -56,6 +64,23 @@ def behind_token(config: Config, handler: Handler) -> Handler:
         return await handler(request)
 
     return guarded
+
+
+async def _alive(_request: web.Request) -> web.StreamResponse:
+    """The supervisor lives, which replaces each worker that does not."""
+    return web.json_response({"status": "alive"})
+
+
+def _ready(metrics: SharedMetrics, supervision: Supervision) -> Handler:
+    async def ready(_request: web.Request) -> web.StreamResponse:
+        """A worker's store made something durable lately, and nobody is stopping."""
+        newest_s = max(block.pulse.proved_s for block in metrics.blocks)
+        if supervision.is_stopping or time.monotonic() - newest_s > PROVED_WITHIN_S:
+            why = "the service is stopping" if supervision.is_stopping else "no worker's store takes changes"
+            return ProblemError(problem.UNAVAILABLE, why).response()
+        return web.json_response({"status": "ready"})
+
+    return ready
 
 
 @web.middleware

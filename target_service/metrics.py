@@ -285,6 +285,7 @@ class Supervision:
     def __init__(self, pids: Callable[[], Iterable[int]] = tuple) -> None:
         self.restarts = 0
         """How often a worker was started again after a crash."""
+        self.is_stopping = False
         self.pids = pids
         """The workers that run now."""
 

@@ -216,6 +216,7 @@ async def supervise(config: Config) -> int:
             _say(f"ready {url_of(config.host, listeners[0])}")
             _replace_on_hangup(slots)
             await _until(stop.wait(), running, stop)
+        supervision.is_stopping = True
         for listener in listeners:
             listener.close()
         return await _drain(slots, running, config.drain_s)
