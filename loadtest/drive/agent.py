@@ -10,6 +10,7 @@ from functools import lru_cache
 from http.cookiejar import CookieJar
 from typing import NamedTuple, Self
 
+from loadtest.drive._core import Messenger
 from loadtest.drive.connection import ConnectionSettings
 from loadtest.drive.cookies import with_cookies
 from loadtest.drive.default_headers import DefaultHeaders
@@ -43,7 +44,7 @@ class SessionSettings(NamedTuple):
     """Host and port of an HTTP proxy."""
 
 
-class Agent:
+class Agent(Messenger):
     """The settings and connections of one session. What scripts set of Locust's agent counts here too."""
 
     redirect_response_codes: Container[int] = REDIRECTS
@@ -57,6 +58,8 @@ class Agent:
     def __init__(
         self, base: str | None, settings: SessionSettings, pools: Pools | None, now_ns: Callable[[], int]
     ) -> None:
+        super().__init__()
+        self._routes: dict[Origin, tuple[Pool, Heads]] = {}
         self.auth_header: str | None = None
         """The value of Authorization in requests that bring none; scripts set it to a token of their own."""
         self.base_url = base
@@ -66,7 +69,6 @@ class Agent:
         self._now_ns = now_ns
         self._owns_pools = pools is None
         self._pools: Pools = {} if pools is None else pools
-        self._routes: dict[Origin, tuple[Pool, Heads]] = {}
         self._default_headers: DefaultHeaders | None = None
         self._cookies: CookieJar | None = None
 
@@ -77,6 +79,7 @@ class Agent:
 
     @base_url.setter
     def base_url(self, url: str | None) -> None:
+        self._routes.clear()
         self._base = base_url(url)
         self._remembered = self._base.remembered
         if self._base.username and self._base.password:
@@ -115,6 +118,7 @@ class Agent:
     def valid_response_codes(self, codes: Collection[int]) -> None:
         self._valid_response_codes = codes
         self._plain_successes = _PLAIN_SUCCESSES.intersection(codes)
+        self.judges_all = True
 
     def close(self) -> None:
         """Close all idle connections."""

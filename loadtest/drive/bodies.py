@@ -27,7 +27,7 @@ def encode_body(data: Any, json: Any, files: Any = None) -> tuple[bytes, BodyHea
     if files:
         return _multipart(data if data or json is None else json_format.dumps(json), files)
     if not data:
-        return (b"", NO_BODY) if json is None else (_json_bytes(json), JSON_BODY)
+        return (b"", NO_BODY) if json is None else (json_bytes(json), JSON_BODY)
     if isinstance(data, dict):
         return urlencode(data).encode(), FORM_BODY
     if isinstance(data, str):
@@ -35,7 +35,7 @@ def encode_body(data: Any, json: Any, files: Any = None) -> tuple[bytes, BodyHea
     return _octets(data), OCTETS_BODY
 
 
-def _json_bytes(value: Any) -> bytes:
+def json_bytes(value: Any) -> bytes:
     """Compact JSON; whatever msgspec would write in a way of its own is left to the standard library.
 
     msgspec writes dates, sets, bytes, dataclasses and more, where `json.dumps` raises, and null for NaN: a

@@ -1,10 +1,11 @@
-"""One connection: a plain non-blocking socket and one libev watcher that stays.
+"""One connection: a plain non-blocking socket, and the exchanges on it.
 
 The socket is the system's, not gevent's, and epoll hears of it when it opens and when it closes, never in
-between. What the watcher calls changes instead. While a request waits, that is the waiting greenlet's
-`switch`, so the event loop resumes the script with nothing in between; while the connection is idle, it is
-`_heard_while_idle`, which closes a connection that the server has closed before any request can trip over
-it.
+between (`_core.Line`). What arrives resumes the greenlet that waits with nothing in between; while the connection
+is idle, `heard` closes one that the server has closed before any request can trip over it.
+
+The native core does the exchange of a plain request by itself; whatever is not plain comes here, also from its
+middle (`go_on`).
 
 Deadlines are watched in bulk (`deadlines`), so a request costs one `send`, one `recv` and its share of one
 `epoll_wait`.
@@ -14,15 +15,16 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import gevent
-from greenlet import getcurrent, greenlet
+from greenlet import getcurrent
 
+from loadtest.drive._core import Line
 from loadtest.drive.deadlines import NEVER_NS, Deadlines
 from loadtest.drive.dialing import Dialing
 from loadtest.drive.errors import ConnectTimeoutError, ReadTimeoutError
 from loadtest.drive.http1 import DEFAULT_LIMITS, Limits, ResponseReader
 from loadtest.drive.targets import Address
 
-_READ, _WRITE = 1, 2  # libev's EV_READ and EV_WRITE
+_WRITE_EVENT = 2  # libev's EV_WRITE
 _RECV_BYTES = 64 * 1024
 
 
@@ -39,50 +41,20 @@ class ConnectionSettings(NamedTuple):
     limits: Limits = DEFAULT_LIMITS
 
 
-class Connection:
+class Connection(Line):
     """A TCP connection, used by one request at a time."""
 
-    __slots__ = (
-        "_deadlines",
-        "_first_timeout_ns",
-        "_hear_while_idle",
-        "_hub_switch",
-        "_loop",
-        "_now_ns",
-        "_read_timeout_ns",
-        "_recv",
-        "_send",
-        "_sock",
-        "_timeout_error",
-        "_total_timeout_ns",
-        "_waiter",
-        "_watcher",
-        "closed",
-        "deadline_ns",
-        "found_dead",
-        "on_lost",
-        "paused",
-        "reader",
-        "reused",
-        "sent_ns",
-    )
+    __slots__ = ("_deadlines", "_now_ns", "_sock", "_timeout_error", "on_lost", "reader")
 
     def __init__(
         self, settings: ConnectionSettings, deadlines: Deadlines, on_lost: Callable[["Connection"], None]
     ) -> None:
-        hub = gevent.get_hub()
-        self._loop = hub.loop
-        # Without gevent's wrapper, which looks for a `switch_out` hook that nobody here has.
-        self._hub_switch = greenlet.switch.__get__(hub)
+        super().__init__()
         self._deadlines = deadlines
         self._now_ns = settings.now_ns
-        self._read_timeout_ns = int(settings.read_timeout_s * 1e9)
-        self._total_timeout_ns = int(min(settings.total_timeout_s * 1e9, NEVER_NS))
-        self._first_timeout_ns = min(self._read_timeout_ns, self._total_timeout_ns)
-        self._hear_while_idle = self._heard_while_idle  # bound once, not once a request
         self._sock: Any = None
-        self._waiter: Any = None
-        self._watcher: Any = None
+        read_timeout_ns = int(settings.read_timeout_s * 1e9)
+        self.time_out_after(read_timeout_ns, int(min(settings.total_timeout_s * 1e9, NEVER_NS)))
         self._timeout_error: type[TimeoutError] = ConnectTimeoutError
         self.on_lost = on_lost
         """Called with this connection when the server ends it while it is idle."""
@@ -100,13 +72,13 @@ class Connection:
 
     def open(self, addresses: Iterable[Address], timeout_ns: int) -> None:
         """Connect to one of `addresses`. Raises `ConnectTimeoutError` or another `OSError`."""
-        self._waiter = waiter = getcurrent()
+        self.begin_turn()
         self.deadline_ns = self._now_ns() + timeout_ns
-        self._deadlines.add(self, min(timeout_ns, self._first_timeout_ns) / 1e9)
+        self._deadlines.add(self, min(timeout_ns, self.first_timeout_ns) / 1e9)
         try:
-            self._sock = Dialing(self._loop, waiter.switch, self._hub_switch).connect(addresses)
-            self._watcher = self._loop.io(self._sock.fileno(), _READ)
-            self._watcher.start(waiter.switch)
+            dialing = Dialing(gevent.get_hub().loop, getcurrent().switch, self.wait)
+            self._sock = dialing.connect(addresses)
+            self.listen(self._sock.fileno())
             self._begin()
         except BaseException:
             self.close()
@@ -116,40 +88,70 @@ class Connection:
 
     def _begin(self) -> None:
         """Say what sends and receives from now on."""
-        self._recv: Callable[[int], bytes] = self._sock.recv
-        self._send: Callable[[bytes | memoryview], int] = self._sock.send
+        self.speak_with(self._sock.send, self._sock.recv, None)
 
     def exchange(self, request: bytes, head_only: bool = False, until_head: bool = False) -> None:
         """Send `request` and read until `reader` has the response, or with `until_head` at least its head.
 
         Raises an `OSError`, of which `errors` has those of its own; the connection is then closed.
         """
-        reader = self.reader
-        reader.begin(head_only)
-        self._waiter = waiter = getcurrent()
-        self._watcher.callback = waiter.switch
+        self.reader.begin(head_only)
+        self.begin_turn()
         self.sent_ns = sent_ns = self._now_ns()
-        self.deadline_ns = sent_ns + self._first_timeout_ns
+        self.deadline_ns = sent_ns + self.first_timeout_ns
         try:
             try:
-                sent_bytes = self._send(request)
+                sent_bytes = self.send(request)
             except OSError:
                 sent_bytes = 0
             if sent_bytes == len(request) or self._send_rest(request, sent_bytes):
-                self._hub_switch()
-                while not self._receive(reader):
-                    if until_head and reader.head_complete:
-                        self._pause()
-                        return
-                    self._extend_deadline()
-                    self._hub_switch()
+                self.wait()
+                self._receive_on(until_head)
         except BaseException as error:
-            self.found_dead = self.reused and not reader.raw and isinstance(error, ConnectionError)
-            self.close()
+            self._fail(error)
             raise
+        if not self.paused:
+            self._end_exchange()
+
+    def go_on(self, request: bytes, raised: BaseException | None) -> None:
+        """Finish an exchange that the core began and could not: its answer is not plain, or something was raised."""
+        reader = self.reader
+        reader.begin()
+        try:
+            if raised is not None:
+                raise raised
+            sent_bytes, received, end = self.begun()
+            self.begin_turn()
+            complete = bool(received) and self._take(reader, received)
+            if not complete and isinstance(end, EOFError):
+                complete = self._take(reader, b"")
+            elif not complete and end is not None:
+                raise end
+            if not complete and (sent_bytes == len(request) or self._send_rest(request, sent_bytes)):
+                self._receive_on(until_head=False)
+        except BaseException as error:
+            self._fail(error)
+            raise
+        self._end_exchange()
+
+    def _receive_on(self, until_head: bool) -> None:
+        """Receive until the response is complete, or with `until_head` pause once its head is."""
+        reader = self.reader
+        while not self._receive(reader):
+            if until_head and reader.head_complete:
+                self._pause()
+                return
+            self._extend_deadline()
+            self.wait()
+
+    def _fail(self, error: BaseException) -> None:
+        """Close after an exchange that ended in an error."""
+        self.found_dead = self.reused and not self.reader.raw and isinstance(error, ConnectionError)
+        self.close()
+
+    def _end_exchange(self) -> None:
         self.deadline_ns = NEVER_NS
-        self._waiter = None
-        self._watcher.callback = self._hear_while_idle
+        self.end_turn()
         self.reused = True
 
     def read_more(self) -> bytes:
@@ -158,12 +160,11 @@ class Connection:
         piece = reader.take_body()
         if piece or not self.paused:
             return piece
-        self._waiter = getcurrent()
-        self._watcher.start(self._waiter.switch)
+        self.begin_turn()
         try:
             while not piece and not reader.complete:
                 self._extend_deadline()
-                self._hub_switch()
+                self.wait()
                 self._receive(reader)
                 piece = reader.take_body()
         except BaseException:
@@ -178,15 +179,19 @@ class Connection:
 
     def _extend_deadline(self) -> None:
         """Something moved: wait again for as long as the read timeout says, within the total timeout."""
-        give_up_ns = self.sent_ns + self._total_timeout_ns
-        self.deadline_ns = min(self._now_ns() + self._read_timeout_ns, give_up_ns)
+        give_up_ns = self.sent_ns + self.total_timeout_ns
+        self.deadline_ns = min(self._now_ns() + self.read_timeout_ns, give_up_ns)
 
     def _receive(self, reader: ResponseReader) -> bool:
         """Feed what has arrived to the reader. True when the response is complete."""
         try:
-            data = self._recv(_RECV_BYTES)
+            data = self.recv(_RECV_BYTES)
         except BlockingIOError:
             return False
+        return self._take(reader, data)
+
+    def _take(self, reader: ResponseReader, data: bytes) -> bool:
+        """Feed `data`, which is b"" at the end, to the reader. True when the response is complete."""
         if data:
             return reader.feed(data)
         reader.feed_eof()
@@ -202,9 +207,9 @@ class Connection:
         writable = self._watch_writable()
         try:
             while rest:
-                self._hub_switch()
+                self.wait()
                 try:
-                    rest = rest[self._send(rest) :]
+                    rest = rest[self.send(rest) :]
                 except BlockingIOError:
                     pass
                 except OSError:
@@ -219,28 +224,26 @@ class Connection:
 
     def _watch_writable(self) -> Any:
         """A started watcher that resumes the waiter; `close` it."""
-        writable = self._loop.io(self._sock.fileno(), _WRITE)
-        writable.start(self._waiter.switch)
+        writable = gevent.get_hub().loop.io(self._sock.fileno(), _WRITE_EVENT)
+        writable.start(self.waiter.switch)
         return writable
 
     def _rest(self) -> None:
         """Nobody waits any more: what is heard now is unasked for."""
         self.paused = False
         self.deadline_ns = NEVER_NS
-        self._waiter = None
-        self._watcher.start(self._hear_while_idle)
+        self.end_turn()
 
     def _pause(self) -> None:
         """Nobody waits, but what is heard is meant for somebody: leave it in the socket."""
         self.deadline_ns = NEVER_NS
-        self._waiter = None
-        self._watcher.stop()
+        self.mute()
         self.paused = True
 
-    def _heard_while_idle(self) -> None:
+    def heard(self) -> None:
         """The server closed the connection, or sent what nobody asked for: neither can be used again."""
         try:
-            self._recv(1)
+            self.recv(1)
         except BlockingIOError:
             return
         except OSError:
@@ -251,8 +254,8 @@ class Connection:
     def expire(self) -> None:
         """End the wait that outlasted its deadline. Called by `Deadlines`, in the hub."""
         self.deadline_ns = NEVER_NS
-        if self._waiter is not None:
-            self._waiter.throw(self._timeout_error("timed out"))
+        if self.waiter is not None:
+            self.waiter.throw(self._timeout_error("timed out"))
 
     def close(self) -> None:
         """Close the connection, whatever its state. Closing twice is harmless."""
@@ -261,12 +264,8 @@ class Connection:
         self.closed = True
         self.paused = False
         self.deadline_ns = NEVER_NS
-        self._waiter = None
+        self.fall_silent()
         self._deadlines.discard(self)
-        if self._watcher is not None:
-            self._watcher.close()
-            self._watcher = None
         if self._sock is not None:
             self._sock.close()
         self.reader.close()
-        del self._hear_while_idle  # a reference to itself

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 import gevent
 
-NEVER_NS = 2**63
+NEVER_NS = 2**63 - 1  # fits where the native core keeps it
 _LONGEST_TICK_S = 0.25
 _SHORTEST_TICK_S = 0.002
 _TICKS_PER_TIMEOUT = 20

@@ -10,11 +10,15 @@ are only joined in.
 import re
 from collections.abc import Iterable, Mapping
 
+from loadtest.drive._core import Template
+
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
 _CONTROLS = bytes([*range(9), *range(10, 32), 127])  # all but the tab
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, section 5.5, as Latin-1
 _METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
 _MOST_PREPARED = 1024
+
+ANNOUNCE_EMPTY_BODY = frozenset(["POST", "PUT", "PATCH"])  # RFC 9110, section 8.6
 
 JSON_BODY = (("Content-Type", "application/json"), ("Accept", "application/json"))
 TEXT_BODY = (("Content-Type", "text/plain; charset=utf-8"),)
@@ -38,6 +42,8 @@ class Heads:
         self._prepared: dict[tuple[BodyHeaders, tuple[str, ...]], tuple[str, bool]] = {}
         self._bare: dict[tuple[str, str], bytes] = {}
         """Heads with nothing but a method and a target to themselves: the same bytes each time."""
+        self.templates: list[Template] = []
+        """What the core composes such heads from."""
 
     def compose(
         self,
@@ -71,6 +77,33 @@ class Heads:
         if bare and len(self._bare) < _MOST_PREPARED:
             self._bare[method, target] = composed
         return composed
+
+    def sent(
+        self,
+        method: str,
+        target: str,
+        body_headers: BodyHeaders,
+        added: Mapping[str, str] | None,
+        body: bytes,
+    ) -> bytes:
+        """The bytes of a whole request; see `compose`."""
+        length = len(body) if body or method in ANNOUNCE_EMPTY_BODY else None
+        return self.compose(method, target, body_headers, added, length) + body
+
+    def template(
+        self, method: str, body_headers: BodyHeaders, added: Mapping[str, str] | None
+    ) -> Template | None:
+        """For the core: what is the same in all such heads; None where a caller says how long the body is.
+
+        Raises `ValueError` for the name of an added header that is none.
+        """
+        names = tuple(added or ())
+        middle, framed_by_caller = self._prepare(body_headers, names)
+        if framed_by_caller:
+            return None
+        sized = body_headers is not NO_BODY or method in ANNOUNCE_EMPTY_BODY
+        start = f"{method} {self._target_prefix}".encode("latin-1")
+        return Template(method, body_headers, names, start, middle.encode("latin-1"), sized)
 
     def _prepare(self, body_headers: BodyHeaders, names: tuple[str, ...]) -> tuple[str, bool]:
         """The lines that no added header replaces, and whether the caller sets the body's framing."""

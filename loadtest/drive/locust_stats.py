@@ -9,9 +9,10 @@ Locust keeps a key for each second of the run and a history row for every five; 
 reads any more, so that a run of a day stays as small as one of ten minutes.
 """
 
+import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from locust import stats as locust_stats
@@ -31,13 +32,60 @@ _MORE_ERRORS = "(more kinds of failure than are told apart)"
 class EndpointBatch:
     """What happened at one endpoint since the last flush."""
 
-    __slots__ = ("failures", "response_bytes", "response_ns")
+    __slots__ = (
+        "bytes_total",
+        "count",
+        "failures",
+        "least_ns",
+        "most_ns",
+        "response_bytes",
+        "response_ns",
+        "sum_ns",
+        "tenths_ms",
+    )
 
     def __init__(self) -> None:
         self.failures = 0
         self.response_ns: list[int] = []
         """The time of each request from its intent, in the order of `response_bytes`."""
         self.response_bytes: list[int] = []
+        # What of it has been summed up:
+        self.count = self.sum_ns = self.most_ns = self.bytes_total = 0
+        self.least_ns = sys.maxsize
+        self.tenths_ms: Counter[int] = Counter()
+
+    def sum_up(self) -> None:
+        """Put what was appended to the sums."""
+        if not self.response_ns:
+            return
+        tenths_ms = Counter([response_ns // _TENTH_MS_NS for response_ns in self.response_ns])
+        self.add_sums(
+            len(self.response_ns),
+            sum(self.response_ns),
+            min(self.response_ns),
+            max(self.response_ns),
+            sum(self.response_bytes),
+            tenths_ms,
+        )
+        self.response_ns.clear()
+        self.response_bytes.clear()
+
+    def add_sums(  # noqa: PLR0917 - as the core gives them
+        self,
+        count: int,
+        sum_ns: int,
+        least_ns: int,
+        most_ns: int,
+        bytes_total: int,
+        tenths_ms: Mapping[int, int],
+    ) -> None:
+        """Count requests whose sums were made elsewhere; `tenths_ms` counts them by tenths of a millisecond."""
+        self.count += count
+        self.sum_ns += sum_ns
+        self.least_ns = min(self.least_ns, least_ns)
+        self.most_ns = max(self.most_ns, most_ns)
+        self.bytes_total += bytes_total
+        self.tenths_ms.update(tenths_ms)
 
 
 class LocustBatch:
@@ -53,6 +101,10 @@ class LocustBatch:
         batch = self._endpoints[outcome[:2]]
         batch.response_ns.append(outcome[4] - outcome[2])
         batch.response_bytes.append(outcome[5])
+
+    def add_successes(self, method: str, name: str, *sums: Any) -> None:
+        """Count requests that the core has noted; `sums` are those of `EndpointBatch.add_sums`."""
+        self._endpoints[method, name].add_sums(*sums)
 
     def add_error(self, outcome: Outcome, error: Exception) -> None:
         """Count the failure of an outcome that was added already."""
@@ -71,7 +123,8 @@ class LocustBatch:
         """Move everything into Locust's statistics, dated now."""
         now_s = time.time()
         for (method, name), batch in self._endpoints.items():
-            if batch.response_ns:
+            batch.sum_up()
+            if batch.count:
                 _fold(batch, (stats.entries[_entry_key(stats, method, name)], stats.total), now_s)
         for (method, name, _), (error, count) in self._errors.items():
             name, method = _entry_key(stats, method, name)  # noqa: PLW2901 - the same, or the common entry's
@@ -102,9 +155,8 @@ def _entry_key(stats: locust_stats.RequestStats, method: str, name: str) -> tupl
 
 def _fold(batch: EndpointBatch, entries: Iterable[locust_stats.StatsEntry], now_s: float) -> None:
     """What `StatsEntry.log` and `log_error` would have done, once for the whole batch."""
-    tenths_ms = Counter([response_ns // _TENTH_MS_NS for response_ns in batch.response_ns])
     rounded: Counter[int] = Counter()
-    for tenths, count in tenths_ms.items():
+    for tenths, count in batch.tenths_ms.items():
         rounded[locust_stats.bucket_response_time((tenths + 0.5) / 10)] += count
     for entry in entries:
         _fold_counts(batch, entry, now_s)
@@ -118,19 +170,19 @@ def _fold_counts(batch: EndpointBatch, entry: locust_stats.StatsEntry, now_s: fl
     last_s = entry.last_request_timestamp
     if entry.use_response_times_cache and last_s is not None and second > int(last_s):
         entry._cache_response_times(second - 1)
-    entry.num_requests += len(batch.response_ns)
-    entry.num_reqs_per_sec[second] += len(batch.response_ns)
+    entry.num_requests += batch.count
+    entry.num_reqs_per_sec[second] += batch.count
     if batch.failures:
         entry.num_failures += batch.failures
         entry.num_fail_per_sec[second] += batch.failures
     entry.last_request_timestamp = now_s
-    entry.total_content_length += sum(batch.response_bytes)
+    entry.total_content_length += batch.bytes_total
 
 
 def _fold_response_times(batch: EndpointBatch, entry: locust_stats.StatsEntry) -> None:
     """Locust annotates these as int, and stores floats."""
-    least_ms, most_ms = min(batch.response_ns) / 1e6, max(batch.response_ns) / 1e6
-    entry.total_response_time += sum(batch.response_ns) / 1e6  # type: ignore[assignment] # see above
+    least_ms, most_ms = batch.least_ns / 1e6, batch.most_ns / 1e6
+    entry.total_response_time += batch.sum_ns / 1e6  # type: ignore[assignment] # see above
     if entry.min_response_time is None or least_ms < entry.min_response_time:
         entry.min_response_time = least_ms  # type: ignore[assignment] # see above
     entry.max_response_time = max(most_ms, entry.max_response_time)  # type: ignore[assignment] # see above

@@ -18,14 +18,14 @@ class Pool:
 
     __slots__ = (
         "_deadlines",
-        "_idle",
         "_open_count",
         "_origin",
         "_proxy",
         "_settings",
         "_size",
         "_tls",
-        "_waiting",
+        "idle",
+        "waiting",
     )
 
     def __init__(
@@ -42,18 +42,20 @@ class Pool:
         self._size = size
         self._tls = tls
         self._deadlines = deadlines_of_hub(settings.now_ns)
-        self._idle: list[Connection] = []
+        self.idle: list[Connection] = []
+        """Connections to be used next, the last one first; the core takes from it and puts back."""
         self._open_count = 0
-        self._waiting: list[Event] = []
+        self.waiting: list[Event] = []
+        """Who waits for a connection, the first one first."""
 
     def acquire(self) -> Connection:
         """An idle connection, or a new one. Raises `HostNotAllowed` or another `OSError`."""
-        if self._idle:
-            return self._idle.pop()
+        if self.idle:
+            return self.idle.pop()
         while self._open_count >= self._size:
             self._await_release()
-            if self._idle:
-                return self._idle.pop()
+            if self.idle:
+                return self.idle.pop()
         self._open_count += 1
         try:
             return self._open()
@@ -67,16 +69,16 @@ class Pool:
             connection.close()
             self._forget_one()
             return
-        self._idle.append(connection)
-        if self._waiting:
-            self._wake_one()
+        self.idle.append(connection)
+        if self.waiting:
+            self.wake_one()
 
     def close(self) -> None:
         """Close the idle connections; those in use are closed when they are given back."""
-        for connection in self._idle:
+        for connection in self.idle:
             connection.close()
-        self._open_count -= len(self._idle)
-        self._idle.clear()
+        self._open_count -= len(self.idle)
+        self.idle.clear()
 
     def _open(self) -> Connection:
         """Connect to one of the addresses, each new connection beginning with another one."""
@@ -97,27 +99,28 @@ class Pool:
         return connection
 
     def _lost(self, connection: Connection) -> None:
-        if connection in self._idle:  # else somebody still has it, and will give it back
-            self._idle.remove(connection)
+        if connection in self.idle:  # else somebody still has it, and will give it back
+            self.idle.remove(connection)
             self._forget_one()
 
     def _forget_one(self) -> None:
         self._open_count -= 1
-        if self._waiting:
-            self._wake_one()
+        if self.waiting:
+            self.wake_one()
 
     def _await_release(self) -> None:
         freed = Event()
-        self._waiting.append(freed)
+        self.waiting.append(freed)
         try:
             freed.wait()
         except BaseException:  # killed: whatever was freed for this one is for the next
             if freed.is_set():
-                self._wake_one()
+                self.wake_one()
             else:
-                self._waiting.remove(freed)
+                self.waiting.remove(freed)
             raise
 
-    def _wake_one(self) -> None:
-        if self._waiting:
-            self._waiting.pop(0).set()
+    def wake_one(self) -> None:
+        """Let the first of those that wait look for a connection again."""
+        if self.waiting:
+            self.waiting.pop(0).set()

@@ -19,6 +19,7 @@ from locust import log
 from locust.env import Environment
 from locust.exception import InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopTest, StopUser
 
+from loadtest.drive._core import Counts
 from loadtest.drive.locust_stats import LocustBatch, prune
 from loadtest.records import Outcome
 
@@ -26,10 +27,11 @@ _FLOW_CONTROL = (StopUser, StopTest, RescheduleTask, RescheduleTaskImmediately, 
 _logger = logging.getLogger(__name__)
 
 
-class Recorder:
+class Recorder(Counts):
     """Takes the outcomes of one Environment. Get it with `recorder_for`."""
 
     def __init__(self, environment: Environment) -> None:
+        super().__init__()
         self.sink: Callable[[Outcome], None] | None = None
         """Called with every outcome, at once: the run's own measurement."""
         self._environment = environment
@@ -74,7 +76,21 @@ class Recorder:
 
     def flush(self) -> None:
         """Bring Locust's statistics up to date."""
+        self.empty_tallies()
+        self.forget_tallies()
         self._batch.flush(self._environment.stats)
+
+    def empty_tallies(self) -> None:
+        """Take over what the core has noted."""
+        for of_method in self.tallies.values():
+            for tally in of_method.values():
+                self.empty(tally)
+
+    def empty(self, tally: Any) -> None:
+        """Take over what one of the core's tallies has noted."""
+        if len(tally):
+            self._batch.add_successes(tally.method, tally.name, *tally.sums())
+            tally.clear()
 
     def find_listeners(self) -> None:
         """Look who listens to `events.request` besides Locust's own statistics."""
@@ -99,6 +115,7 @@ class Recorder:
         self.flush()
 
     def _on_reset(self, **_kwargs: Any) -> None:
+        self.empty_tallies()
         self._batch.clear()
         self.find_listeners()
 

@@ -18,6 +18,7 @@ from locust.contrib.fasthttp import LocustBadStatusCode
 from locust.exception import CatchResponseError, LocustError, ResponseError
 from requests.utils import get_encoding_from_headers
 
+from loadtest.drive._core import Received
 from loadtest.drive.contents import decoded_content
 from loadtest.drive.errors import error_class
 from loadtest.drive.heads import BodyHeaders
@@ -65,9 +66,10 @@ class SentRequest(NamedTuple):
         return self.payload
 
 
-class Response:
+class Response(Received):
     """A response; or the lack of one: `status_code` 0, `content` and `headers` None, and `error` says why."""
 
+    call: Call
     streamed: ClassVar[bool] = False
     encoding: str | None = None
     """The encoding of `text`. Set it before asking for `text` where the server does not tell."""
@@ -76,30 +78,6 @@ class Response:
     error: Exception | None = None
     needs_care = False
     """Whether it is more than a plain success: see `Session`."""
-
-    def __init__(  # noqa: PLR0917 - built once a request, where keywords would show
-        self,
-        call: Call,
-        sent: bytes,
-        status: int,
-        raw: bytes,
-        content: bytes | None,
-        sent_ns: int,
-        done_ns: int,
-    ) -> None:
-        self.call = call
-        self.sent = sent
-        """The request as sent, head and body."""
-        self.status_code = status
-        self.raw = raw
-        """What was received, at least to the end of the head."""
-        self.content = content
-        self.length = 0 if content is None else len(content)
-        """The number of bytes the statistics count."""
-        self.sent_ns = sent_ns
-        """Just before the first byte of the request was sent, on the session's clock; 0 if none was."""
-        self.done_ns = done_ns
-        """When the last byte was read, or the request was given up."""
 
     @cached_property
     def history(self) -> "list[Response]":
@@ -236,6 +214,9 @@ class Response:
         return None
 
 
+_LEFT_A_SUCCESS = (None, True)
+
+
 class CaughtResponse(Response):
     """A response in a with-block, where the script decides whether the request succeeded."""
 
@@ -251,6 +232,7 @@ class CaughtResponse(Response):
     @cached_property
     def request_meta(self) -> dict[str, Any]:
         """What will be reported, as Locust lays it out. A script may change it, and the changes count."""
+        self._take_back()
         return request_event(self._outcome, self.error, self, self._context)
 
     def __enter__(self) -> Self:
@@ -261,6 +243,13 @@ class CaughtResponse(Response):
         self, kind: type[BaseException] | None, raised: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         """Report the request. A verdict of the script stands; else what was raised or the status decides."""
+        if (
+            raised is None
+            and self._verdict in _LEFT_A_SUCCESS
+            and "request_meta" not in vars(self)
+            and self.settle()
+        ):
+            return True
         if self._verdict is not None:
             self._report(None if self._verdict is True else self._verdict)
             return raised is None
@@ -290,7 +279,15 @@ class CaughtResponse(Response):
         if not self._entered:
             raise LocustError(_NEEDS_WITH_BLOCK.format(verb=verb))
 
+    def _take_back(self) -> None:
+        """Have what `report` would have been told of a response that the core has made."""
+        kept = self.take_back()
+        if kept is not None:
+            session, name, intended_ns = kept
+            session.finish(self, self.call.method, name, intended_ns, True)
+
     def _report(self, error: Exception | None) -> None:
+        self._take_back()
         outcome = self._outcome._replace(error=None if error is None else outcome_error(error))
         meta = self.__dict__.get("request_meta")
         if meta is not None:

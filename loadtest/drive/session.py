@@ -20,22 +20,24 @@ from gevent import sleep
 from locust.contrib.fasthttp import LocustBadStatusCode
 from locust.user import User
 
+from loadtest.drive._core import CORE
 from loadtest.drive.agent import Agent, Pools, SessionSettings
 from loadtest.drive.bodies import encode_body
 from loadtest.drive.connection import Connection
 from loadtest.drive.cookies import store_cookies
 from loadtest.drive.errors import RedirectError
-from loadtest.drive.heads import NO_BODY
+from loadtest.drive.heads import NO_BODY, Heads
 from loadtest.drive.http1 import final_head
+from loadtest.drive.pool import Pool
 from loadtest.drive.recorder import Recorder
 from loadtest.drive.redirects import redirected_call, without_description
-from loadtest.drive.response import Call, Response, outcome_error
+from loadtest.drive.response import Call, CaughtResponse, Response, outcome_error
+from loadtest.drive.routes import core_route
 from loadtest.drive.streamed_response import StreamedResponse, response_type
 from loadtest.drive.streams import EventParser, ServerSentEvent, iter_lines
-from loadtest.drive.urls import target_of
+from loadtest.drive.urls import Origin, Target, target_of
 from loadtest.records import FIRST_EVENT, NEXT_EVENT, Outcome
 
-_ANNOUNCE_EMPTY_BODY = frozenset(["POST", "PUT", "PATCH"])  # RFC 9110, section 8.6
 _SAFE_TO_REPEAT = frozenset(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"])  # RFC 9110, section 9.2.2
 _SMALL_BYTES = 4096  # up to here, searching head and body costs less than cutting the head off
 _careful_header = re.compile(rb"\n(?:set-cookie|content-encoding):", re.IGNORECASE).search
@@ -48,6 +50,8 @@ _MEANT = {
     "cookies": "client.cookiejar, or headers=",
 }
 """What scripts mean by arguments of `requests`."""
+Begun = tuple[Connection | None, BaseException | None]
+"""What the core has begun and cannot finish: on which connection, if it got one, and what was raised there."""
 # tuple.__new__ takes half the time of the classes' own __new__, which is Python.
 _new_outcome: Callable[[tuple[Any, ...]], Outcome] = partial(tuple.__new__, Outcome)
 _new_call: Callable[[tuple[Any, ...]], Call] = partial(tuple.__new__, Call)
@@ -72,11 +76,12 @@ class Session(Agent):
         self.user = user
         self.request_name: str | None = None
         """The name of all requests that bring none of their own; see `rename_request`."""
-        self.intended_ns: int | None = None
-        """When the next request was meant to start, if an arrival is being served; that request takes it."""
         self.let_others_run = False
         """Whether a request has waited since somebody set this to False, so that other greenlets ran."""
         self._recorder = recorder
+        origin = self._base.origin
+        if CORE == "native" and origin is not None and origin.scheme == "http":
+            self._route_to(origin)
 
     @contextmanager
     def rename_request(self, name: str) -> Iterator[None]:
@@ -132,11 +137,24 @@ class Session(Agent):
         response = self._perform(call, rarer.get("max_retries"))
         if response.needs_care:
             response = self._care_for(response, rarer.get("max_redirects") if allow_redirects else 0)
+        shown_as = name or self.request_name or url
+        return self.finish(response, method, shown_as, intended_ns, catch_response, context)
+
+    def finish(  # noqa: PLR0917 - on the hot path
+        self,
+        response: Response,
+        method: str,
+        name: str,
+        intended_ns: int,
+        catch_response: bool,
+        context: Mapping[str, Any] | None = None,
+    ) -> Response:
+        """Hand over the outcome of a request, and return its response."""
         error = response.error
         outcome = _new_outcome(
             (
                 method,
-                name or self.request_name or url,
+                name,
                 intended_ns,
                 response.sent_ns or intended_ns,
                 response.done_ns,
@@ -149,26 +167,6 @@ class Session(Agent):
             context = {**self.user.context(), **(context or {})}
         response.report(recorder, outcome, context)
         return response
-
-    def get(self, url: str, **kwargs: Any) -> Any:
-        """Send a GET; see `request`."""
-        return self.request("GET", url, **kwargs)
-
-    def post(self, url: str, data: Any = None, json: Any = None, **kwargs: Any) -> Any:
-        """Send a POST; see `request`."""
-        return self.request("POST", url, data=data, json=json, **kwargs)
-
-    def put(self, url: str, data: Any = None, **kwargs: Any) -> Any:
-        """Send a PUT; see `request`."""
-        return self.request("PUT", url, data=data, **kwargs)
-
-    def patch(self, url: str, data: Any = None, **kwargs: Any) -> Any:
-        """Send a PATCH; see `request`."""
-        return self.request("PATCH", url, data=data, **kwargs)
-
-    def delete(self, url: str, **kwargs: Any) -> Any:
-        """Send a DELETE; see `request`."""
-        return self.request("DELETE", url, **kwargs)
 
     def head(self, url: str, **kwargs: Any) -> Any:
         """Send a HEAD; see `request`."""
@@ -213,7 +211,7 @@ class Session(Agent):
             self._recorder.record(gap._replace(done_ns=self._now_ns(), error=outcome_error(error)), error)
             raise
 
-    def _perform(self, call: Call, most_retries: int | None = None) -> Response:
+    def _perform(self, call: Call, most_retries: int | None = None, begun: Begun | None = None) -> Response:
         """Send `call` and return what came back, or a response that holds the error.
 
         A kept-alive connection that turns out to be dead is replaced if the request may be sent twice; so is
@@ -221,14 +219,19 @@ class Session(Agent):
         """
         method, target, headers, body, body_headers, kind = call
         pool, heads = self._routes.get(target.origin) or self._route_to(target.origin)
-        length = len(body) if body or method in _ANNOUNCE_EMPTY_BODY else None
-        sent = heads.compose(method, target.path, body_headers, headers, length) + body
+        sent = heads.sent(method, target.path, body_headers, headers, body)
         failures = 0
         while True:
-            connection = None
+            connection, raised = begun or (None, None)
+            begun = None
             try:
-                connection = pool.acquire()
-                connection.exchange(sent, method == "HEAD", kind.streamed)
+                if connection is not None:
+                    connection.go_on(sent, raised)
+                elif raised is not None:
+                    raise raised
+                else:
+                    connection = pool.acquire()
+                    connection.exchange(sent, method == "HEAD", kind.streamed)
             except OSError as error:
                 failed = self._failed(call, sent, connection, error)
                 if not _may_repeat(failed):
@@ -240,21 +243,25 @@ class Session(Agent):
                     sleep(self.retry_delay)
             else:
                 self.let_others_run = True
-                reader = connection.reader
-                raw = reader.raw
-                response = kind(
-                    call, sent, reader.status, raw, reader.take_body(), connection.sent_ns, self._now_ns()
-                )
-                if reader.status not in self._plain_successes or _careful_header(
-                    raw if len(raw) < _SMALL_BYTES else reader.head
-                ):
-                    response.needs_care = True
-                if connection.paused and isinstance(response, StreamedResponse):
-                    response.attach(connection, pool)
-                return response
+                return self._received(call, sent, pool, connection)
             finally:
                 if connection is not None and not connection.paused:
                     pool.release(connection)
+
+    def _received(self, call: Call, sent: bytes, pool: Pool, connection: Connection) -> Response:
+        """The response that a connection has read."""
+        reader = connection.reader
+        raw = reader.raw
+        response = call.response_type(
+            call, sent, reader.status, raw, reader.take_body(), connection.sent_ns, self._now_ns()
+        )
+        if reader.status not in self._plain_successes or _careful_header(
+            raw if len(raw) < _SMALL_BYTES else reader.head
+        ):
+            response.needs_care = True
+        if connection.paused and isinstance(response, StreamedResponse):
+            response.attach(connection, pool)
+        return response
 
     def _failed(self, call: Call, sent: bytes, connection: Connection | None, error: OSError) -> Response:
         sent_ns = 0 if connection is None else connection.sent_ns
@@ -294,6 +301,46 @@ class Session(Agent):
             reason = error if isinstance(error, RedirectError) else RedirectError("redirect leads nowhere")
             return self._failed(response.call, response.sent, None, reason)
         return self._perform(call)
+
+    def _route_to(self, origin: Origin) -> tuple[Pool, Heads]:
+        """As the agent; what is plain to the base's origin, the core then sends on its own."""
+        pool, heads = super()._route_to(origin)
+        if (
+            CORE == "native"
+            and origin == self._base.origin
+            and self._now_ns is monotonic_ns
+            and type(self).request is Session.request
+        ):
+            self.route = core_route(pool, heads, self._base, self._recorder, self._routes)
+        return pool, heads
+
+    # What follows is called by the core.
+
+    def _located(self, url: str, params: Any) -> Target:
+        """The target of a request; see `request`."""
+        target = self._remembered.get(url) or self._base.locate(url)
+        return target if params is None else target_of(target.url, params)
+
+    def _go_on(
+        self,
+        begun: Response,
+        connection: Connection | None,
+        raised: BaseException | None,
+        intended_ns: int,
+        name: str,
+    ) -> Response:
+        """Finish a request that the core has begun: its exchange was not plain."""
+        call = begun.call
+        response = self._perform(call, None, (connection, raised))
+        if response.needs_care:
+            response = self._care_for(response, None)
+        return self.finish(response, call.method, name, intended_ns, isinstance(response, CaughtResponse))
+
+    def _take_care(self, response: Response, intended_ns: int, name: str) -> Response:
+        """Finish a request to which the core has received an answer that is more than a plain success."""
+        method = response.call.method
+        cared = self._care_for(response, None)
+        return self.finish(cared, method, name, intended_ns, isinstance(cared, CaughtResponse))
 
 
 def _not_taken(method: str, arguments: Mapping[str, Any]) -> str:

@@ -208,12 +208,12 @@ class TlsConnection(Connection):
                 self.stream.shake_hands()
                 break
             except BlockingIOError:
-                self._hub_switch()
-        self._recv, self._send = self.stream.recv, self.stream.send
+                self.wait()
+        self.speak_with(self.stream.send, self.stream.recv, self.stream)
 
-    def _receive(self, reader: ResponseReader) -> bool:
+    def _take(self, reader: ResponseReader, data: bytes) -> bool:
         """As without TLS. An end that came together with data is heeded at once: it would wake nobody later."""
-        complete = super()._receive(reader)
+        complete = super()._take(reader, data)
         if not self.stream.ended:
             return complete
         reader.feed_eof()
@@ -223,10 +223,12 @@ class TlsConnection(Connection):
     def _dig_tunnel(self) -> None:
         """Have the proxy connect (RFC 9110, section 9.3.6). Raises `ProtocolError` if it does not."""
         super()._begin()
-        self._send(f"CONNECT {self._tunnel_to} HTTP/1.1\r\nHost: {self._tunnel_to}\r\n\r\n".encode("ascii"))
+        self.send(f"CONNECT {self._tunnel_to} HTTP/1.1\r\nHost: {self._tunnel_to}\r\n\r\n".encode("ascii"))
         answer = ResponseReader()
         answer.begin(head_only=True)
-        while not super()._receive(answer):
-            self._hub_switch()
+        complete = False
+        while not complete:
+            self.wait()
+            complete = super()._take(answer, self.recv(_RECV_BYTES))
         if answer.status != 200:
             raise ProtocolError(f"the proxy answered {answer.status} to CONNECT")

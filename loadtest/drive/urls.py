@@ -75,6 +75,11 @@ class BaseUrl:
         """Where relative URLs lead, None without a base."""
         return self._base.origin if self._base else None
 
+    @property
+    def is_bare(self) -> bool:
+        """Whether a plain path is a request target as it stands."""
+        return self._base is not None and self._base.path == "/"
+
     def locate(self, url: str) -> Target:
         """Work out `url`: a path is appended to the base, as in FastHttpUser. Raises `ValueError`."""
         target = self.remembered.get(url)
@@ -90,7 +95,7 @@ class BaseUrl:
         return url if _ABSOLUTE.match(url) else f"{self.url}{url}"
 
     def _work_out(self, url: str) -> Target:
-        if self._base is not None and self._base.path == "/" and _PLAIN_PATH.fullmatch(url):
+        if self._base is not None and self.is_bare and _PLAIN_PATH.fullmatch(url):
             return Target(self._base.origin, url, f"{self.url}{url}")
         return target_of(self.absolute(url))
 

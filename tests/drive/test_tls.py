@@ -223,7 +223,7 @@ def test_an_idle_connection_whose_tls_ends_is_replaced_before_the_next_request(
         assert session.post("/end-of-tls", data=b"order").content == b"order"
         pool = next(iter(session._pools.values()))
         with gevent.Timeout(10):
-            while pool._idle:
+            while pool.idle:
                 gevent.sleep(0.001)
     assert [outcome.error for outcome in outcomes] == [None] * 3
     assert len(server.names) == 3

@@ -1,0 +1,44 @@
+"""What the client's classes are derived from: the native core, or the same in Python.
+
+`LOADTEST_PURE=1` chooses Python; so does a machine where the native one was not built. There is one seam, here:
+whoever imports these names need not know which they got; every decision is made in the classes derived from them.
+"""
+
+import os
+from typing import TYPE_CHECKING, Final, Literal
+
+PURE_VARIABLE: Final = "LOADTEST_PURE"
+WHY_PURE: str
+"""Why the core is not native, for people; "" if it is."""
+
+
+def _reason() -> str:
+    if os.environ.get(PURE_VARIABLE, "0") not in ("", "0"):
+        return f"{PURE_VARIABLE} is set"
+    try:
+        import loadtest.drive._core.native  # noqa: F401, PLC0415 - whether there is one
+    except ImportError as error:
+        return f"it is not built ({error})"
+    return ""
+
+
+WHY_PURE = _reason()
+CORE: Final[Literal["native", "pure"]] = "pure" if WHY_PURE else "native"
+
+if TYPE_CHECKING or WHY_PURE:
+    from loadtest.drive._core.pure import Counts, Line, Messenger, Received, Route, Template, equip
+else:
+    from loadtest.drive._core.native import Counts, Line, Messenger, Received, Route, Template, equip
+
+__all__ = [
+    "CORE",
+    "PURE_VARIABLE",
+    "WHY_PURE",
+    "Counts",
+    "Line",
+    "Messenger",
+    "Received",
+    "Route",
+    "Template",
+    "equip",
+]

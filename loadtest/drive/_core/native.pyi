@@ -1,0 +1,35 @@
+"""What of the native core is not in `pure`: for tests. The classes that both have are described there."""
+
+from typing import Literal
+
+from loadtest.drive._core.pure import Counts as Counts
+from loadtest.drive._core.pure import Line as Line
+from loadtest.drive._core.pure import Messenger as Messenger
+from loadtest.drive._core.pure import Received as Received
+from loadtest.drive._core.pure import Route as Route
+from loadtest.drive._core.pure import Template as Template
+from loadtest.drive._core.pure import equip as equip
+
+HistogramParts = tuple[dict[int, int], int, int, int, int, int]
+"""(counts, sum_us, min_us, max_us, below, above) of `measure.histogram.Histogram`."""
+
+class Tally:
+    """The successes of one endpoint since it was last emptied."""
+
+    method: str
+    name: str
+    def __init__(self, method: str, name: str) -> None: ...
+    def __len__(self) -> int: ...
+    def add(self, intended_ns: int, sent_ns: int, done_ns: int, response_bytes: int) -> None: ...
+    def clear(self) -> None: ...
+    def sums(self) -> tuple[int, int, int, int, int, dict[int, int]]: ...
+    def seconds(self, zero_ns: int) -> list[tuple[int, int, int, HistogramParts, HistogramParts]]: ...
+
+def scan(data: bytes) -> tuple[Literal["not plain", "plain", "unfinished"], int, bool, int, int]:
+    """(answer, status, careful, body_at, total_bytes) of a response."""
+
+def composed(template: Template, target: str, added: dict[str, str] | None, body: bytes) -> bytes | None:
+    """The bytes of a request; None: it is for Python to compose."""
+
+def is_plain_path(url: str) -> bool:
+    """Whether a URL is a request target as it stands, on a base without a path of its own."""

@@ -1,0 +1,220 @@
+"""The core in Python: what the classes of the client are derived from where there is no native one.
+
+Each class has the interface of its twin in `native`, and does the same; `Messenger` leaves every request to
+`Session.request`, which the native one does with what is not plain.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+from greenlet import getcurrent, greenlet
+
+READ_EVENT = 1
+"""libev's EV_READ."""
+
+
+class Line:
+    """A connected socket, and one libev watcher that stays.
+
+    libev hears of the socket when it opens and when it closes, never in between. What the watcher calls changes
+    instead. While a request waits, that is the waiting greenlet's `switch`, so the event loop resumes the script
+    with nothing in between; else it is `heard`.
+    """
+
+    __slots__ = (
+        "_hear",
+        "_loop",
+        "_watcher",
+        "closed",
+        "deadline_ns",
+        "first_timeout_ns",
+        "found_dead",
+        "paused",
+        "read_timeout_ns",
+        "recv",
+        "reused",
+        "send",
+        "sent_ns",
+        "total_timeout_ns",
+        "wait",
+        "waiter",
+    )
+
+    send: Callable[[bytes | memoryview], int]
+    recv: Callable[[int], bytes]
+
+    def __init__(self, *_arguments: Any) -> None:
+        hub = gevent.get_hub()
+        self._loop = hub.loop
+        self._watcher: Any = None
+        self._hear = self.heard  # bound once, not once a request
+        # Without gevent's wrapper, which looks for a `switch_out` hook that nobody here has.
+        self.wait: Callable[[], Any] = greenlet.switch.__get__(hub)
+        """Wait until something can be read. Raises what is thrown into the greenlet: a kill or a timeout."""
+        self.waiter: Any = None
+        """The greenlet that waits, or None."""
+        self.closed = self.paused = self.reused = self.found_dead = False
+        self.deadline_ns = self.sent_ns = 0
+
+    def heard(self) -> None:
+        """Something arrived while nobody waits."""
+        raise NotImplementedError
+
+    def time_out_after(self, read_timeout_ns: int, total_timeout_ns: int) -> None:
+        """How long an exchange may take."""
+        self.read_timeout_ns, self.total_timeout_ns = read_timeout_ns, total_timeout_ns
+        self.first_timeout_ns = min(read_timeout_ns, total_timeout_ns)
+
+    def listen(self, fd: int) -> None:
+        """Hear what arrives on a socket from now on, until `fall_silent`."""
+        self._watcher = self._loop.io(fd, READ_EVENT)
+        self._watcher.start(self._hear if self.waiter is None else self.waiter.switch)
+
+    def speak_with(
+        self,
+        send: Callable[[bytes | memoryview], int],
+        recv: Callable[[int], bytes],
+        stream: Any,  # noqa: ARG002 - for the native one
+    ) -> None:
+        """What sends and receives from now on: `send(bytes)` and `recv(most)`, both of `stream` if it is TLS."""
+        self.send, self.recv = send, recv
+
+    def begin_turn(self) -> None:
+        """The calling greenlet is who waits from now on, until `end_turn`."""
+        self.waiter = waiter = getcurrent()
+        if self._watcher is not None:
+            if self.paused:
+                self._watcher.start(waiter.switch)
+            else:
+                self._watcher.callback = waiter.switch
+
+    def end_turn(self) -> None:
+        """Nobody waits any more."""
+        self.waiter = None
+        self._watcher.callback = self._hear
+
+    def mute(self) -> None:
+        """Leave what arrives in the socket until the next turn begins."""
+        self.waiter = None
+        self._watcher.stop()
+
+    def fall_silent(self) -> None:
+        """Hear nothing any more: the socket is about to be closed."""
+        self.waiter = None
+        if self._watcher is not None:
+            self._watcher.close()
+            self._watcher = None
+        del self._hear  # a reference to itself
+
+    def begun(self) -> tuple[int, bytes, Exception | None]:
+        """What the core has begun: nothing."""
+        raise NotImplementedError
+
+
+class Received:
+    """A response, as far as every request needs one."""
+
+    def __init__(  # noqa: PLR0917 - built once a request, where keywords would show
+        self,
+        call: Any,
+        sent: bytes,
+        status: int,
+        raw: bytes,
+        content: bytes | None,
+        sent_ns: int,
+        done_ns: int,
+    ) -> None:
+        self.call: Any = call
+        """The request as it was asked for."""
+        self.sent = sent
+        """The request as sent, head and body."""
+        self.status_code = status
+        self.raw = raw
+        """What was received, at least to the end of the head."""
+        self.content = content
+        """The body; None without a response."""
+        self.length = 0 if content is None else len(content)
+        """The number of bytes the statistics count."""
+        self.sent_ns = sent_ns
+        """Just before the first byte of the request was sent, on the session's clock; 0 if none was."""
+        self.done_ns = done_ns
+        """When the last byte was read, or the request was given up."""
+
+    def settle(self) -> bool:
+        """Record a success that its with-block left as it was. False: Python has to."""
+        return False
+
+    def take_back(self) -> "tuple[Any, str, int] | None":
+        """(session, name, intended instant) of what `settle` is not to record; None if there is nothing."""
+        return None
+
+
+class Counts:
+    """Where outcomes go."""
+
+    def __init__(self) -> None:
+        self.listeners: list[Callable[..., None]] = []
+        self.sink: Callable[[Any], None] | None = None
+        self.tallies: dict[str, dict[str, Any]] = {}
+
+    def forget_tallies(self) -> None:
+        """Forget the core's tallies, of which there are none."""
+
+
+class Messenger:
+    """The verbs of a session."""
+
+    route: Any = None
+    judges_all = False
+    """Whether a script has said which statuses are a success, so that `Session` has to look at each."""
+
+    def __init__(self) -> None:
+        self.request_name: str | None = None
+        self.intended_ns: int | None = None
+        """When the next request was meant to start, if an arrival is being served; that request takes it."""
+        self.let_others_run = False
+        self.auth_header: str | None = None
+        self._cookies: Any = None
+
+    def request(self, method: str, url: str, *arguments: Any, **keywords: Any) -> Any:
+        """Send a request."""
+        raise NotImplementedError
+
+    def get(self, url: str, **kwargs: Any) -> Any:
+        """Send a GET; see `request`."""
+        return self.request("GET", url, **kwargs)
+
+    def post(self, url: str, data: Any = None, json: Any = None, **kwargs: Any) -> Any:
+        """Send a POST; see `request`."""
+        return self.request("POST", url, data=data, json=json, **kwargs)
+
+    def put(self, url: str, data: Any = None, **kwargs: Any) -> Any:
+        """Send a PUT; see `request`."""
+        return self.request("PUT", url, data=data, **kwargs)
+
+    def patch(self, url: str, data: Any = None, **kwargs: Any) -> Any:
+        """Send a PATCH; see `request`."""
+        return self.request("PATCH", url, data=data, **kwargs)
+
+    def delete(self, url: str, **kwargs: Any) -> Any:
+        """Send a DELETE; see `request`."""
+        return self.request("DELETE", url, **kwargs)
+
+
+class Route:
+    """Where the core may send on its own: nowhere, here."""
+
+    def __init__(self, *_parts: Any) -> None:
+        """Nothing is kept."""
+
+
+class Template:
+    """The head of one kind of request, for the native core."""
+
+    def __init__(self, method: str, body_headers: Any, *_parts: Any) -> None:
+        self.method, self.body_headers = method, body_headers
+
+
+def equip(**_tools: Any) -> None:
+    """Tell the core what of Python it calls, and makes: nothing, here."""
