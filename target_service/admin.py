@@ -19,7 +19,7 @@ from target_service.faults import Drill
 from target_service.metrics import SharedMetrics, Supervision, registry_of
 from target_service.metrics_page import MetricsPage, metrics_handler
 from target_service.problem import ProblemError, shortened
-from target_service.protocol import LONGEST_LINE, check_head
+from target_service.protocol import LONGEST_LINE, ProblemProtocol, check_head, protocol_log
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -43,15 +43,21 @@ async def start_admin(
     app.router.add_get("/readyz", _ready(metrics, supervision))
     app.router.add_get("/admin/config", behind_token(config, _configuration(config)))
     app.router.add_put("/admin/faults", behind_token(config, _faults(config, set_drill)))
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        shutdown_timeout=1.0,
-        keepalive_timeout=config.idle_s,
-        max_line_size=LONGEST_LINE,
-    )
+    runner = web.AppRunner(app, shutdown_timeout=1.0)
     await runner.setup()
-    await web.SockSite(runner, bound).start()
+    server = runner.server
+    assert server is not None  # noqa: S101 - there is one from `setup` on
+    await asyncio.get_running_loop().create_server(
+        lambda: ProblemProtocol(
+            server,
+            lambda _kind: None,
+            access_log=None,
+            logger=protocol_log,
+            keepalive_timeout=config.idle_s,
+            max_line_size=LONGEST_LINE,
+        ),
+        sock=bound,
+    )
     return runner
 
 

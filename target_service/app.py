@@ -28,7 +28,7 @@ from target_service.housekeeping import Housekeeper, Terms
 from target_service.inventory import Catalogue
 from target_service.metrics import WorkerMetrics
 from target_service.orders import OrderIds
-from target_service.protocol import LONGEST_LINE
+from target_service.protocol import LONGEST_LINE, protocol_log
 from target_service.routes import add_routes, operations
 from target_service.shedding import AdaptiveLimit
 from target_service.store.base import ObserverPair, Store, StoreSettings, StoreUnavailableError
@@ -47,10 +47,6 @@ ANSWER_S = 0.5
 SPARE_DESCRIPTORS = 64
 
 log = logging.getLogger("orders")
-protocol_log = logging.getLogger("orders.protocol")
-# A stranger's malformed request is answered with 400; a traceback of the parser for each would only fill the
-# disk.
-protocol_log.setLevel(logging.CRITICAL)
 
 
 def _most_connections(wanted: int) -> int:

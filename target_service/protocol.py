@@ -27,10 +27,14 @@ _HOST = re.compile(
 )
 _HIGHEST_PORT = 65535
 _FIRST_OF_SERVER = 500
+_KEPT_HEADERS = ("WWW-Authenticate", "Allow")
 _KIND_OF = {kind.status: kind for kind in reversed(problem.KINDS)}
 """The first, that is the plainest, kind of each status."""
 
 log = logging.getLogger("orders")
+protocol_log = logging.getLogger("orders.protocol")
+# A stranger's malformed request is answered with 400; a traceback of the parser for each would only fill the disk.
+protocol_log.setLevel(logging.CRITICAL)
 
 
 class ProblemProtocol(web.RequestHandler):
@@ -62,7 +66,9 @@ class ProblemProtocol(web.RequestHandler):
     ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
         """Send an answer; one of aiohttp's own as a problem."""
         if isinstance(resp, web.HTTPException):
+            kept = {name: resp.headers[name] for name in _KEPT_HEADERS if name in resp.headers}
             resp = self._refusal(resp.status, reason_of(resp.text or ""))
+            resp.headers.update(kept)
         return super().finish_response(request, resp, start_time)
 
     def _refusal(self, status: int, detail: str) -> web.Response:
