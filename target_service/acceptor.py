@@ -33,15 +33,17 @@ class Acceptor:
         protocol: Callable[[], asyncio.Protocol],
         answer: Callable[[bytes], bytes | None],
         refusal: Callable[[], bytes],
+        is_busy: Callable[[], bool],
         most: int,
     ) -> None:
         """`answer` gives the whole answer to a request's bytes, if it is one that needs no protocol; `refusal` what
-        is said to a connection too many."""
+        is said to a connection too many; `is_busy` whether the loop's turns are long."""
         self._loop = asyncio.get_running_loop()
         self._listener = listener
         self._protocol = protocol
         self._answer = answer
         self._refusal = refusal
+        self._is_busy = is_busy
         self._most = most
         self._young: deque[socket.socket] = deque()
         """Accepted, and not yet the loop's."""
@@ -80,7 +82,12 @@ class Acceptor:
         self._next_look = perf_counter() + LOOK_EVERY_S
         if self._young and not self._hand_over_soon:
             self._hand_over_soon = True
-            self._loop.call_soon(self._hand_over)
+            if self._is_busy():
+                self._loop.call_later(
+                    2 * LOOK_EVERY_S, self._hand_over
+                )  # and look at it once more before that
+            else:
+                self._loop.call_soon(self._hand_over)
 
     def _accept_some(self) -> int:
         """Accept at most `AT_ONCE`; how many it were."""

@@ -96,6 +96,7 @@ class Server:
             self._connection,
             self._door.answer_to_first,
             self._door.one_too_many,
+            self._service.crowd.is_busy,
             _most_connections(self._config.most_connections),
         )
         self._door.look = self._service.look = self._acceptor.look

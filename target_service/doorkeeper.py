@@ -83,7 +83,7 @@ class Doorkeeper(ProblemProtocol):
                 self._say_held()
             if self._is_plain:
                 request = whole_request(data) if self._is_answered else None
-                if request is not None and self._door.is_shut() and self._turns_away(request):
+                if request is not None and self._door.is_watched() and self._turns_away(request):
                     return
                 self._is_plain = request is not None
                 self._is_answered = False
@@ -105,6 +105,7 @@ class Doorkeeper(ProblemProtocol):
     ) -> tuple[web.StreamResponse, bool]:
         """Send an answer; the next request may come."""
         self._count(is_waiting=False)
+        self._door.look()
         sent = await super().finish_response(request, resp, start_time)
         self._is_answered = bool(resp.keep_alive)
         self._begun = bool(self._messages)

@@ -174,6 +174,10 @@ class Crowd:
         """Whether a request that came now would be refused."""
         return self.waiting >= self._most or self._lag_s > HOPELESS_LAG_S
 
+    def is_busy(self) -> bool:
+        """Whether enough wait that one more would notice it."""
+        return self.waiting >= LEAST_LIMIT
+
     def is_late(self) -> bool:
         """Whether refusals, too, had better be few: else each client gets its own at once."""
         return self._lag_s > SHORT_LAG_S or self.is_full()

@@ -124,11 +124,11 @@ class Door:
         self._pace = Pace(perf_counter)
         self._held: deque[Callable[[], None]] = deque()
 
-    def is_shut(self) -> bool:
-        """Whether something is refused here now; a drill's faults and a drain need requests to come in."""
+    def is_watched(self) -> bool:
+        """Whether something may be answered here now; a drill's faults and a drain need requests to come in."""
         service = self._service
-        is_full = service.limit.is_full() or service.crowd.is_full()
-        return is_full and not service.draining and not service.faults.await_requests
+        is_busy = service.limit.is_full() or service.crowd.is_busy()
+        return is_busy and not service.draining and not service.faults.await_requests
 
     def answer_to(self, request: "re.Match[bytes]") -> bytes | None:
         """The whole answer that refuses what is asked for, which is counted, or that tells of health; None if it may
@@ -139,7 +139,7 @@ class Door:
         if operation is None:
             path = health_check(request[0])
             return None if path is None else self._health(path, self._healthy)
-        if not (operation.sheds or service.crowd.is_full()):
+        if not (service.crowd.is_full() or (operation.sheds and service.limit.is_full())):
             return None
         traffic = "live" if _TAG.search(request["fields"]) is None else "shadow"
         self._count(traffic)
