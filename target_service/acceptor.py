@@ -15,6 +15,8 @@ from collections import deque
 from collections.abc import Callable
 from time import perf_counter
 
+from target_service.api.door import Door
+
 AT_ONCE = 256
 """Connections accepted at one look: about 5 ms of work."""
 LOOK_EVERY_S = 0.01
@@ -28,22 +30,13 @@ class Acceptor:
     """The listening socket of one worker."""
 
     def __init__(
-        self,
-        listener: socket.socket,
-        protocol: Callable[[], asyncio.Protocol],
-        answer: Callable[[bytes], bytes | None],
-        refusal: Callable[[], bytes],
-        is_busy: Callable[[], bool],
-        most: int,
+        self, listener: socket.socket, protocol: Callable[[], asyncio.Protocol], door: Door, most: int
     ) -> None:
-        """`answer` gives the whole answer to a request's bytes, if it is one that needs no protocol; `refusal` what
-        is said to a connection too many; `is_busy` whether the loop's turns are long."""
+        """Keeps at most so many connections, each with a `protocol` of its own; `door` answers the others."""
         self._loop = asyncio.get_running_loop()
         self._listener = listener
         self._protocol = protocol
-        self._answer = answer
-        self._refusal = refusal
-        self._is_busy = is_busy
+        self._door = door
         self._most = most
         self._young: deque[socket.socket] = deque()
         """Accepted, and not yet the loop's."""
@@ -82,7 +75,7 @@ class Acceptor:
         self._next_look = perf_counter() + LOOK_EVERY_S
         if self._young and not self._hand_over_soon:
             self._hand_over_soon = True
-            if self._is_busy():
+            if self._door.crowd.is_busy():
                 self._loop.call_later(
                     2 * LOOK_EVERY_S, self._hand_over
                 )  # and look at it once more before that
@@ -113,7 +106,7 @@ class Acceptor:
         """Answer a connection that asks for something that needs no protocol, and forget it."""
         try:
             asked = young.recv(LONGEST_CHECK_BYTES, socket.MSG_PEEK)
-            answer = self._answer(asked) if asked else b""
+            answer = self._door.answer_to_first(asked) if asked else b""
         except BlockingIOError:
             return
         except OSError:
@@ -128,7 +121,7 @@ class Acceptor:
         while self._young:
             young = self._young.popleft()
             if self.kept >= self._most:
-                self._say_and_close(young, self._refusal())
+                self._say_and_close(young, self._door.one_too_many())
                 continue
             self.kept += 1
             task = self._loop.create_task(self._connect(young))
@@ -136,6 +129,7 @@ class Acceptor:
             task.add_done_callback(_connecting.discard)
 
     async def _connect(self, young: socket.socket) -> None:
+        self.look()
         try:
             await self._loop.connect_accepted_socket(self._protocol, young)
         except OSError:

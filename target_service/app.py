@@ -91,14 +91,8 @@ class Server:
         self._door = Door(self._service, operations(self._service))
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=ANSWER_S)
         await self._runner.setup()
-        self._acceptor = Acceptor(
-            listener,
-            self._connection,
-            self._door.answer_to_first,
-            self._door.one_too_many,
-            self._service.crowd.is_busy,
-            _most_connections(self._config.most_connections),
-        )
+        most = _most_connections(self._config.most_connections)
+        self._acceptor = Acceptor(listener, self._connection, self._door, most)
         self._door.look = self._service.look = self._acceptor.look
         self._start_tasks()
 
