@@ -19,6 +19,8 @@ from target_service.api.door import Door, whole_request
 from target_service.problem import Kind
 from target_service.protocol import ProblemProtocol
 
+_FOREIGN = re.compile(rb" (?:RTSP|ICE)/[0-9]\.[0-9]\r?\n")
+
 
 class Doorkeeper(ProblemProtocol):
     """The server's side of one connection; refuses at the door what the door will not let in."""
@@ -32,6 +34,7 @@ class Doorkeeper(ProblemProtocol):
         "_is_answered",
         "_is_counted",
         "_is_plain",
+        "_line_end",
         "_unread",
         "_wire",
     )
@@ -51,6 +54,8 @@ class Doorkeeper(ProblemProtocol):
         self._is_plain = True
         """Whether every request so far came whole and alone."""
         self._is_answered = True
+        self._line_end = b""
+        """The last bytes of a connection that is the parser's."""
         self._held = b""
         """A refusal that waits to be said."""
         self._is_counted = False
@@ -89,7 +94,19 @@ class Doorkeeper(ProblemProtocol):
                 self._is_answered = False
                 self._count(is_waiting=self._is_plain)
             self._begun = True
+            if not self._is_plain and self._is_foreign(data):
+                return
         super().data_received(data)
+
+    def _is_foreign(self, data: bytes) -> bool:
+        """Whether a request line names another protocol, which llhttp would read as HTTP; the end, then."""
+        seen = self._line_end + data
+        self._line_end = seen[-len(b" RTSP/1.0\r") :]
+        if _FOREIGN.search(seen) is None or self.transport is None:
+            return False
+        self.transport.write(self._door.foreign())
+        self.force_close()
+        return True
 
     def _count(self, *, is_waiting: bool) -> None:
         """Count a request that came whole among those that wait, or no longer."""

@@ -115,8 +115,12 @@ class Door:
             traffic: service.metrics.rejected[problem.OVERLOADED.slug, traffic]
             for traffic in ("live", "shadow")
         }
+        self._rejected_foreign = service.metrics.rejected[problem.BAD_REQUEST.slug, "live"]
         self._refusal = Said(ProblemError(problem.OVERLOADED, TOO_MUCH).response())
         self._last_refusal = Said(ProblemError(problem.OVERLOADED, TOO_MUCH, close=True).response())
+        self._foreign = Said(
+            ProblemError(problem.BAD_REQUEST, "expected HTTP/1.1 or HTTP/1.0", close=True).response()
+        )
         self._farewell = Said(ProblemError(problem.UNAVAILABLE, STOPPING, close=True).response())
         self._healthy, self._healthy_once = _healthy(close=False), _healthy(close=True)
         self.crowd = service.crowd
@@ -155,6 +159,11 @@ class Door:
         """What a connection is told that cannot be kept."""
         self._count("live")
         return self._last_refusal.now()
+
+    def foreign(self) -> bytes:
+        """What a connection is told that speaks another protocol."""
+        self._rejected_foreign.add()
+        return self._foreign.now()
 
     def farewell(self) -> bytes:
         """What a connection is told that has not said all it wants when there is no more time."""
