@@ -1,4 +1,4 @@
-"""What people are used to from Locust, with a script of their own, in real processes: each habit works or is refused."""
+"""What people are used to from Locust, with a script of their own, in real processes: it works, or is refused."""
 
 import contextlib
 import json
@@ -49,15 +49,15 @@ SINGLESDAY = [sys.executable, "-m", "loadtest.cli.main"]
 SAYS_WHAT_IT_HEARS = """
 @events.init.add_listener
 def init(environment, **_):
-    print("init in", type(environment.runner).__name__, file=sys.stderr, flush=True)
+    sys.stderr.write(f"init in {type(environment.runner).__name__}\n")
 
 @events.test_start.add_listener
 def test_start(environment, **_):
-    print("test_start in", type(environment.runner).__name__, file=sys.stderr, flush=True)
+    sys.stderr.write(f"test_start in {type(environment.runner).__name__}\n")
 
 @events.init_command_line_parser.add_listener
 def arguments(parser):
-    print("arguments", file=sys.stderr, flush=True)
+    sys.stderr.write("arguments\n")
     parser.add_argument("--basket-size", type=int, default=3)
 """
 
@@ -226,7 +226,8 @@ def test_a_scripts_own_exit_code_stays_where_the_verdict_is_a_pass(shop: Target,
 def test_what_a_script_ends_is_said_to_be_ended_by_it(shop: Target, tmp_path: Path) -> None:
     write(
         tmp_path,
-        "@events.test_start.add_listener\ndef soon(environment, **_):\n    gevent.spawn_later(1.5, enough, environment)\n"
+        "@events.test_start.add_listener\ndef soon(environment, **_):\n"
+        "    gevent.spawn_later(1.5, enough, environment)\n"
         "def enough(environment):\n    environment.runner.quit()\n",
     )
     (tmp_path / "plan.toml").write_text(PLAN.replace("{module}", "script").replace('"2s"', '"40s"'))
