@@ -49,15 +49,15 @@ SINGLESDAY = [sys.executable, "-m", "loadtest.cli.main"]
 SAYS_WHAT_IT_HEARS = """
 @events.init.add_listener
 def init(environment, **_):
-    sys.stderr.write(f"init in {type(environment.runner).__name__}\n")
+    sys.stderr.write(f"init in {type(environment.runner).__name__}\\n")
 
 @events.test_start.add_listener
 def test_start(environment, **_):
-    sys.stderr.write(f"test_start in {type(environment.runner).__name__}\n")
+    sys.stderr.write(f"test_start in {type(environment.runner).__name__}\\n")
 
 @events.init_command_line_parser.add_listener
 def arguments(parser):
-    sys.stderr.write("arguments\n")
+    sys.stderr.write("arguments\\n")
     parser.add_argument("--basket-size", type=int, default=3)
 """
 
