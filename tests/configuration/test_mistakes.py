@@ -56,9 +56,9 @@ MISTAKES: dict[str, Mistake] = {
     "open_loop forgotten": Mistake(r"open_loop\(\)", script=script("open_loop()\n", "between(1, 2)\n")),
     "a class without tasks": Mistake("@task", script=script("    @task\n", "")),
     "two classes of one name": Mistake(
-        "different names", plan=TWO_SCENARIOS.replace("{second}", "other:Shopper")
+        "another name", plan=TWO_SCENARIOS.replace("{second}", "other:Shopper")
     ),
-    "one class twice": Mistake("different names", plan=TWO_SCENARIOS.replace("{second}", "{module}:Shopper")),
+    "one class twice": Mistake("another name", plan=TWO_SCENARIOS.replace("{second}", "{module}:Shopper")),
     "an objective of the plan": Mistake("p99", plan=PLAN + '[[slo]]\nexpr = "p99(GET /ok) <"\n'),
     "an objective in a phase that is not there": Mistake(
         "spike", options={"slo": "p99(GET /ok) during spike < 1s"}, doors=EVERY
