@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import psutil
 
+from loadtest.configuration.run_config import RunConfig, public
 from loadtest.judge.slo import judgeable
 from loadtest.judge.slo_syntax import parse
 from loadtest.measure.run_result import RunInfo
-from loadtest.plan.plan_file import Plan
 
 
-def run_info(plan: Plan, targets: list[str], folder: Path) -> RunInfo:
-    """Who, when, where: what a reader needs to compare this run with another."""
+def run_info(config: RunConfig, folder: Path) -> RunInfo:
+    """Who, when, where, and how it was asked for: what a reader needs to compare this run with another."""
+    plan = config.plan
     left_out = [expr for expr in plan.slos if not judgeable([parse(expr)], plan.duration_s)]
     return RunInfo(
         id=f"{folder.name}-{uuid4().hex[:6]}",
@@ -28,7 +30,7 @@ def run_info(plan: Plan, targets: list[str], folder: Path) -> RunInfo:
         versions={name: version(name) for name in ("locust", "gevent", "aiohttp", "httptools")}
         | {"python": platform.python_version()},
         machine=machine(),
-        targets=targets,
+        targets=config.addresses,
         settings={
             "peak_tps": plan.peak_tps,
             "time_scale": plan.time_scale,
@@ -38,6 +40,7 @@ def run_info(plan: Plan, targets: list[str], folder: Path) -> RunInfo:
             "scenarios": {s.user: s.per_transaction for s in plan.scenarios},
         }
         | ({"objectives not judged, the run is too short": left_out} if left_out else {}),
+        configuration=msgspec.to_builtins(public(config)),
         phases=[(phase.from_s, phase.to_s, phase.name) for phase in plan.profile().phases],
     )
 

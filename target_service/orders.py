@@ -20,6 +20,8 @@ EPOCH_MS = 1_735_689_600_000
 """2025-01-01T00:00:00Z in milliseconds since 1970; 41 bits from there last until 2094."""
 WRITER_BITS = 12
 SEQUENCE_BITS = 10
+MOST_AT_ONCE = 1 << SEQUENCE_BITS
+"""Numbers that one writer has for one millisecond."""
 
 
 class OrderIds:
@@ -41,6 +43,15 @@ class OrderIds:
             if self._sequence >> SEQUENCE_BITS:
                 self._tick_ms, self._sequence = self._tick_ms + 1, 0
         return self._tick_ms << (WRITER_BITS + SEQUENCE_BITS) | self._writer | self._sequence
+
+    def several(self, count: int) -> range:
+        """The next `count` numbers (at most MOST_AT_ONCE), all of one millisecond."""
+        first = self.next()
+        if self._sequence + count > MOST_AT_ONCE:
+            self._sequence = MOST_AT_ONCE - 1
+            first = self.next()
+        self._sequence += count - 1
+        return range(first, first + count)
 
 
 def order_name(order_id: int) -> str:
@@ -66,7 +77,7 @@ class Order(NamedTuple):
 
     order_id: int
     part: int
-    """Place among the orders of its checkout; 0 for an order of its own."""
+    """Place among the orders of its checkout, from 1; 0 for an order of its own."""
     buyer_id: int
     total_cents: int
     lines: str
@@ -86,10 +97,12 @@ class Purchase(NamedTuple):
     """Units wanted of each product number, over all its orders."""
 
     def is_same_as(self, stored: "Purchase") -> bool:
-        """Whether a stored purchase answers this one: the same buyer wants the same lines."""
-        return [(order.buyer_id, order.lines) for order in self.orders] == [
-            (order.buyer_id, order.lines) for order in stored.orders
-        ]
+        """Whether a stored purchase answers this one: the same buyer wants the same lines in the same way."""
+        return self._asked() == stored._asked()
+
+    def _asked(self) -> list[tuple[bool, int, str]]:
+        is_checkout = any(order.part for order in self.orders)
+        return [(is_checkout, order.buyer_id, order.lines) for order in self.orders]
 
 
 class Receipt(NamedTuple):

@@ -68,12 +68,20 @@ Region = Literal[
 """The regions named in public documents (S[60] of TRAFFIC)."""
 
 
+MOST_EVENTS = 100
+"""Events that one parcel may have: some ten times the longest chain, and few enough to write and read at once (A)."""
+
+
 class UnknownParcelError(Exception):
     """There is no such parcel in this run."""
 
 
 class OutOfOrderError(Exception):
     """This event cannot follow the last one."""
+
+
+class TooManyEventsError(Exception):
+    """The parcel has as many events as one may have."""
 
 
 class ParcelExistsError(Exception):
@@ -114,6 +122,22 @@ class Scan(NamedTuple):
     event: ParcelEvent
 
 
+class KeyedParcel(NamedTuple):
+    """A parcel's change under an idempotency key."""
+
+    key: str
+    request: str
+    """What was asked, in one spelling: who asks something else under the same key is refused."""
+    change: Parcel | Scan
+
+
+class ParcelReceipt(NamedTuple):
+    """The parcel as it was after a change under a key, and whether that had been made before."""
+
+    parcel: Parcel
+    replayed: bool
+
+
 def register(parcel: Parcel, existing: Parcel | None) -> Parcel:
     """The parcel to keep: an order has one, so sending the same again changes nothing.
 
@@ -129,12 +153,16 @@ def register(parcel: Parcel, existing: Parcel | None) -> Parcel:
 def apply_scan(scan: Scan, parcel: Parcel | None) -> Parcel:
     """The parcel after this event (the same one if it is known already).
 
-    Raises UnknownParcelError, OutOfOrderError.
+    Raises UnknownParcelError, TooManyEventsError, OutOfOrderError.
     """
     if parcel is None:
         raise UnknownParcelError(f"there is no parcel {scan.parcel_id:016x}")
     if any(event.event_id == scan.event.event_id for event in parcel.events):
         return parcel
+    if len(parcel.events) >= MOST_EVENTS:
+        raise TooManyEventsError(
+            f"parcel {parcel.parcel_id:016x} has {MOST_EVENTS} events, as many as it may"
+        )
     if scan.event.kind not in NEXT[parcel.status]:
         allowed = ", ".join(sorted(NEXT[parcel.status])) or "nothing"
         raise OutOfOrderError(f"{scan.event.kind} cannot follow {parcel.status}; what can: {allowed}")

@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import os
 import sys
+import time
 
 from target_service.config import store_dsn
 from target_service.shadow import HEADER, BadRunIdError, run_id_of
@@ -29,14 +30,24 @@ class _Unobserved:
 
 
 async def purge(dsn: str, run_id: str) -> int:
-    """Delete a run's orders, stock and parcels; returns how many orders it had.
+    """Delete a run's orders, stock and parcels, chunk by chunk; returns how many orders it had.
+
+    If the run still goes on, what it adds after the last chunk stays, and its books balance.
 
     Raises StoreOpenError, StoreUnavailableError.
     """
     store = make_store(StoreSettings(dsn, 0, WAIT_S, shared=True), _Unobserved())
     await store.open()
     try:
-        return await store.write(PurgeRun(run_id))
+        orders = 0
+        while True:
+            began_s = time.monotonic()
+            purged = await store.write(PurgeRun(run_id))
+            orders += purged.orders
+            if not purged.has_more:
+                return orders
+            # Others have the store for as long as this chunk had it.
+            await asyncio.sleep(time.monotonic() - began_s)
     finally:
         await store.close()
 

@@ -107,12 +107,14 @@ class EventView(msgspec.Struct, frozen=True):
 
 
 class ParcelView(msgspec.Struct, frozen=True):
-    """A parcel as it is now."""
+    """A parcel as it is now, with a page of its events."""
 
     parcel_id: str
     status: str
     destination: str
     order_id: str | None
+    earlier_events: int
+    """How many events came before those shown; as `?before=` it asks for the page that ends there."""
     events: tuple[EventView, ...]
 
 

@@ -29,11 +29,12 @@ MAY_IMPORT = {
     "scenarios": {"drive", "measure"},
     "testing": set[str](),
     "virtual_time": set[str](),
-    "run_info": {"plan", "measure", "judge"},
+    "run_info": {"configuration", "measure", "judge"},
     "stored_books": {"judge"},
     "run_audit": {"measure", "judge", "stored_books"},
-    "plugin": WIRED,
-    "cli": WIRED | {"plugin"},
+    "configuration": WIRED - {"run_info", "run_audit"},
+    "plugin": WIRED | {"configuration"},
+    "cli": WIRED | {"configuration", "plugin"},
     "locustfile": {"plugin", "scenarios"},
 }
 """What a part of `loadtest` may import from other parts, besides what everything may."""

@@ -16,8 +16,8 @@ from loadtest.fleet.coordinator import Phase
 from loadtest.measure import codec
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.window import Second
-from loadtest.plugin import use_plan, wiring
-from loadtest.plugin.master import MasterRun
+from loadtest.plugin import leader, use_plan
+from loadtest.plugin.led_run import LedRun
 from loadtest.records import is_request
 from loadtest.scenarios.shop import OrderOnly
 
@@ -27,11 +27,11 @@ LATE_S = 5
 """Seconds after which no worker has anything more to say of one, in a run that is well."""
 
 
-class ObservedRun(MasterRun):
+class ObservedRun(LedRun):
     """A run that is written down."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
-        """As `MasterRun`."""
+        """As `LedRun`."""
         super().__init__(*arguments, **settings)
         gevent.spawn(self._write_down)
 
@@ -66,4 +66,4 @@ def put(file: IO[bytes], line: msgspec.Struct) -> None:
 
 
 use_plan("steady")
-setattr(wiring, MasterRun.__name__, ObservedRun)  # the class that the plugin makes runs of
+setattr(leader, LedRun.__name__, ObservedRun)  # the class that the plugin makes runs of

@@ -5,14 +5,13 @@ are given, the Universal Scalability Law is fitted to them (`judge.usl`) and say
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from loadtest.cli.run import plan_flags, run
-from loadtest.cli.run_session import RunOptions
+from loadtest.cli.run import run
+from loadtest.configuration.run_config import RunConfig
 from loadtest.exit_codes import ExitCode
 from loadtest.judge.capacity import Capacity, CapacitySearch, Limit, Outcome
 from loadtest.judge.usl import Measurement, UslFit, fit
@@ -33,16 +32,15 @@ class CapacityError(Exception):
     """The search cannot go on: a run ended neither in a pass nor in a failure."""
 
 
-def search(options: RunOptions, out: Path, start_tps: float, tolerance: float, console: Console) -> Capacity:
+def search(config: RunConfig, start_tps: float, tolerance: float, console: Console) -> Capacity:
     """Run at one rate after another until the highest that passes is known. Raises `CapacityError`, `RunError`."""
     quiet = Console(quiet=True)
     seeking = CapacitySearch(start_tps=start_tps, tolerance=tolerance)
     while (tps := seeking.next_tps) is not None:
-        plan = options.plan.with_overrides(peak_tps=tps)
-        flags = plan_flags(PLAN, peak_tps=tps, duration=f"{plan.duration_s}s")
-        folder = new_run_folder(out, plan.name)
-        trial = replace(options, plan=plan, plan_flags=flags, folder=folder)
-        code = run(trial, quiet)
+        plan = config.plan.with_overrides(peak_tps=tps)
+        folder = new_run_folder(Path(config.out), plan.name)
+        overrides = config.overrides | {"peak_tps": str(tps)}
+        code = run(config.but(plan=plan, overrides=overrides, folder=str(folder)), quiet)
         if code not in OUTCOMES:
             raise CapacityError(f"the run at {tps:,.0f} TPS ended with {code.name}; see {folder}")
         seeking.record(OUTCOMES[code])

@@ -12,14 +12,16 @@ from rich.console import Console
 from rich.markup import escape
 
 from loadtest.cli import flags
+from loadtest.configuration.config_error import ConfigError
+from loadtest.configuration.run_config import RunConfig
 from loadtest.exit_codes import ExitCode
 from loadtest.measure.run_result import RunResult
-from loadtest.plan.overrides import PlanOverrides, above_0_s, duration_s, number_above_0
-from loadtest.plan.plan_file import Plan, PlanError, shipped_plans
+from loadtest.plan.overrides import duration_s
+from loadtest.plan.plan_file import Plan, PlanError
 from loadtest.publish.run_folder import RESULT, new_run_folder
 
 if TYPE_CHECKING:
-    from loadtest.cli.run_session import RunOptions
+    from loadtest.fleet.checkpoint import Checkpoint
 
 app = typer.Typer(
     help="Load tests for the biggest day of the year: open-loop, measured from intent, audited.",
@@ -31,7 +33,7 @@ shadow = typer.Typer(help="The shadow tables of the order service.", no_args_is_
 app.add_typer(shadow, name="shadow")
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
-AUTO = "auto"
+BAD_INPUT = (ConfigError, PlanError)
 
 
 def refuse(message: object) -> NoReturn:
@@ -41,82 +43,18 @@ def refuse(message: object) -> NoReturn:
 
 
 @app.command()
-def run(
-    plan: flags.PlanName = "singles-day",
-    peak_tps: Annotated[
-        str | None,
-        typer.Option(
-            help="Orders a second at the peak; auto: two fifths of what this machine can do. "
-            "Default: auto if a shipped plan drives the service started here, else the plan's own."
-        ),
-    ] = None,
-    duration: flags.Duration = None,
-    time_scale: flags.TimeScale = None,
-    workers: flags.Workers = None,
-    service_workers: flags.ServiceWorkers = 1,
-    store: Annotated[str | None, typer.Option(help="Where the order service keeps its books.")] = None,
-    target: flags.Targets = None,
-    slo: flags.Slos = None,
-    out: flags.Out = Path("runs"),
-    seed: Annotated[int | None, typer.Option(help="Seed of whatever is random.")] = None,
-    allow_host: Annotated[
-        list[str] | None, typer.Option(help="A host beyond loopback that may be loaded.")
-    ] = None,
-    quiet: flags.Quiet = False,
-    json_lines: flags.JsonLines = False,
-    web: Annotated[bool, typer.Option("--web", help="Serve the Locust web UI instead of starting.")] = False,
-    web_port: flags.WebPort = 8089,
-    metrics_port: flags.MetricsPort = None,
-    trace_fraction: flags.TraceFraction = None,
-    remote_write: flags.RemoteWrite = None,
-    service_metrics: Annotated[
-        str | None, typer.Option(help="A --target's own Prometheus page, to sample its memory.")
-    ] = None,
-    csv: Annotated[
-        bool, typer.Option("--csv", help="Leave Locust's own CSV files in the run folder.")
-    ] = False,
-    checkpoint: Annotated[
-        str, typer.Option(help="How often to save the run, so that it can be resumed if it is killed.")
-    ] = "60s",
-) -> None:
+@flags.takes(flags.RunFlags)
+def run(context: typer.Context) -> None:
     """Drive a plan at the order service, or at --target, and judge it."""
-    from loadtest.cli.checks import BAD_INPUT, check_run  # noqa: PLC0415 - gevent and Locust take a second to import
-    from loadtest.cli.run import plan_flags  # noqa: PLC0415
-    from loadtest.cli.run_session import RunOptions  # noqa: PLC0415
+    from loadtest.cli.asked import asked_run  # noqa: PLC0415 - gevent takes a second to import
 
     try:
-        overrides: PlanOverrides = {
-            "peak_tps": _peak(peak_tps),
-            "time_scale": time_scale,
-            "seed": seed,
-            "trace_fraction": trace_fraction,
-        }
-        checked = Plan.load(plan).with_overrides(duration_s=duration_s(duration), **overrides)
-        options = RunOptions(
-            plan=checked,
-            plan_flags=plan_flags(plan, duration=duration, **overrides),
-            # Unasked, neither a plan of somebody's own is resized nor an address of somebody's own probed.
-            auto_peak=peak_tps == AUTO or (peak_tps is None and plan in shipped_plans() and not target),
-            workers=workers or default_workers(),
-            service_workers=service_workers,
-            store=store,
-            targets=target or [],
-            slos=slo or [],
-            allow_hosts=allow_host or [],
-            folder=new_run_folder(out, "web" if web else checked.name),
-            console="quiet" if quiet else "json" if json_lines else "auto",
-            web=web,
-            web_port=web_port,
-            metrics_port=metrics_port,
-            remote_write=remote_write,
-            service_metrics=service_metrics,
-            csv=csv,
-            checkpoint_s=above_0_s(checkpoint, "--checkpoint"),
-        )
-        check_run(options)
+        config = asked_run(context, context.params["plan"])
+        name = "web" if config.web else config.plan.name
+        config = _checked(config.but(folder=str(new_run_folder(Path(config.out), name))))
     except BAD_INPUT as error:
         refuse(error)
-    raise typer.Exit(_play(options, errors if json_lines else console))
+    raise typer.Exit(_play(config, errors if config.console == "json" else console))
 
 
 @app.command()
@@ -132,17 +70,16 @@ def resume(
     metrics_port: flags.MetricsPort = None,
 ) -> None:
     """Go on with a run where its last checkpoint ends, with its own plan, objectives and settings."""
-    from loadtest.cli import resume as resuming  # noqa: PLC0415 - gevent and Locust take a second to import
-    from loadtest.cli.checks import BAD_INPUT, check_run  # noqa: PLC0415
+    from loadtest.cli import resume as resuming  # noqa: PLC0415 - gevent takes a second to import
 
     mode = "quiet" if quiet else "json" if json_lines else "auto"
     try:
-        with resuming.resumable(run_folder, store=store, console=mode, metrics_port=metrics_port) as options:
-            check_run(options)
+        with resuming.resumable(run_folder, store=store, console=mode, metrics_port=metrics_port) as run:
+            config = _checked(run.config)
             out = errors if json_lines else console
             if not quiet:
-                out.print(resuming.where_it_goes_on(options), style="dim")
-            code = _play(options, out)
+                out.print(resuming.where_it_goes_on(run), style="dim")
+            code = _play(config, out, run.checkpoint, run.lock)
     except (*BAD_INPUT, resuming.ResumeError) as error:
         refuse(error)
     raise typer.Exit(code)
@@ -157,24 +94,17 @@ def serve(context: typer.Context) -> None:
 
 
 @app.command()
-def watch(
-    workers: flags.Workers = None,
-    service_workers: flags.ServiceWorkers = 1,
-    web_port: flags.WebPort = 8089,
-    prometheus_port: Annotated[int, typer.Option(help="Port of Prometheus.")] = 9090,
-    out: flags.Out = Path("runs"),
-) -> None:
+@flags.takes(flags.WatchFlags)
+def watch(context: typer.Context) -> None:
     """Start the order service, the web UI and, if it is installed, Prometheus; say which addresses to open."""
-    from loadtest.cli import watch as watching  # noqa: PLC0415 - gevent and Locust take a second to import
-    from loadtest.cli.checks import BadFlagError  # noqa: PLC0415
+    from loadtest.cli import watch as watching  # noqa: PLC0415 - gevent takes a second to import
+    from loadtest.cli.asked import asked_run  # noqa: PLC0415
     from loadtest.cli.service import ServiceError  # noqa: PLC0415
 
-    options = watching.WatchOptions(
-        workers or default_workers(), service_workers, web_port, prometheus_port, out
-    )
     try:
-        watching.watch(options, console)
-    except BadFlagError as error:
+        config = _checked(asked_run(context, "singles-day", web=True))
+        watching.watch(config, context.params["prometheus_port"], console)
+    except BAD_INPUT as error:
         refuse(error)
     except (watching.PartEndedError, ServiceError) as error:
         errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
@@ -300,44 +230,22 @@ def compare(
 
 
 @app.command()
-def capacity(
-    start_tps: Annotated[float, typer.Option(min=1, help="The first rate to try.")] = 500,
-    duration: Annotated[str, typer.Option(help="How long each rate is held.")] = "10s",
-    tolerance: Annotated[float, typer.Option(help="How close to the limit to come, as a share.")] = 0.1,
-    slo: flags.Slos = None,
-    target: flags.Targets = None,
-    workers: flags.Workers = None,
-    service_workers: flags.ServiceWorkers = 1,
-    out: flags.Out = Path("runs"),
-    measured: Annotated[
-        list[str] | None, typer.Option(help="MACHINES=TPS found elsewhere; searches nothing, fits these.")
-    ] = None,
-    for_tps: Annotated[
-        float, typer.Option("--for", min=1, help="The rate to find the machines for.")
-    ] = 583_000,
-) -> None:
+@flags.takes(flags.CapacityFlags)
+def capacity(context: typer.Context) -> None:
     """Find the highest rate that is sustained; from measurements at several sizes, the machines for a higher one."""
-    from loadtest.cli import capacity as finding  # noqa: PLC0415 - gevent and Locust take a second to import
-    from loadtest.cli.checks import BAD_INPUT, check_run  # noqa: PLC0415
-    from loadtest.cli.run_session import RunError, RunOptions  # noqa: PLC0415
+    from loadtest.cli import capacity as finding  # noqa: PLC0415 - gevent takes a second to import
+    from loadtest.cli.asked import asked_run  # noqa: PLC0415
+    from loadtest.cli.run_session import RunError  # noqa: PLC0415
     from loadtest.cli.service import ServiceError  # noqa: PLC0415
 
-    if measured:
-        finding.print_bill(finding.fitted(measured, refuse), for_tps, console)
+    asked = context.params
+    for_tps = asked["for_tps"]
+    if asked["measured"]:
+        finding.print_bill(finding.fitted(asked["measured"], refuse), for_tps, console)
         return
     try:
-        options = RunOptions(
-            plan=Plan.load(finding.PLAN).with_overrides(duration_s=duration_s(duration)),
-            plan_flags=[],
-            workers=workers or default_workers(),
-            service_workers=service_workers,
-            targets=target or [],
-            slos=slo or [],
-            folder=out,
-            console="quiet",
-        )
-        check_run(options)
-        found = finding.search(options, out, start_tps, tolerance, console)
+        config = _checked(asked_run(context, finding.PLAN, peak_tps=None, quiet=True).but(auto_peak=False))
+        found = finding.search(config, asked["start_tps"], asked["tolerance"], console)
     except BAD_INPUT as error:
         refuse(error)
     except (finding.CapacityError, RunError, ServiceError) as error:
@@ -372,15 +280,27 @@ def schema() -> None:
     typer.echo(json.dumps(result_schema(), indent=1))
 
 
-def _play(options: "RunOptions", out: Console) -> int:
+def _checked(config: RunConfig) -> RunConfig:
+    """What was asked for, if it can be done. Raises one of `BAD_INPUT`."""
+    from loadtest.configuration.check import check, check_port_free  # noqa: PLC0415 - gevent takes a second to import
+    from loadtest.configuration.inspection import inspect_apart  # noqa: PLC0415
+
+    if config.web:
+        check_port_free(config.web_port, "--web-port")
+    return check(config, inspect_apart)
+
+
+def _play(
+    config: RunConfig, out: Console, resumed: "Checkpoint | None" = None, lock: int | None = None
+) -> int:
     """Run, and say in a sentence why there is no verdict if there is none."""
-    from loadtest.cli import run as runner  # noqa: PLC0415 - gevent and Locust take a second to import
+    from loadtest.cli import run as runner  # noqa: PLC0415 - gevent takes a second to import
     from loadtest.cli.run_session import RunError  # noqa: PLC0415
     from loadtest.cli.service import ServiceError  # noqa: PLC0415
     from loadtest.stored_books import StoreError  # noqa: PLC0415
 
     try:
-        return int(runner.run(options, out))
+        return int(runner.run(config, out, resumed, lock))
     except (RunError, ServiceError, StoreError) as error:
         errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(int(ExitCode.INTERNAL_ERROR)) from error
@@ -402,17 +322,6 @@ def _read_result(run_folder: Path) -> RunResult:
         refuse(f"{path}: expected the result of a run ({error.strerror})")
     except msgspec.MsgspecError as error:
         refuse(f"{path}: expected the result of a run: {error}")
-
-
-def default_workers() -> int:
-    """One generator for every two cores: the service needs the others."""
-    return max(1, (os.cpu_count() or 1) // 2)
-
-
-def _peak(text: str | None) -> float | None:
-    if text is None or text == AUTO:
-        return None
-    return number_above_0(text, "--peak-tps", "a number above 0, or auto")
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ closed loop with `USERS` users, then at a fraction of what that found in an open
 
 import sys
 import time
+from contextlib import redirect_stdout
 from itertools import cycle, islice
 from random import choice
 from typing import Any
@@ -17,9 +18,9 @@ from locust.env import Environment
 
 from loadtest.cli.peak import Sizing, find_peak
 from loadtest.cli.trial import OpenTrial
+from loadtest.configuration.run_config import RunConfig
+from loadtest.configuration.scenario_classes import scenario_classes
 from loadtest.drive.recorder import recorder_for
-from loadtest.plan.plan_file import Plan
-from loadtest.plugin.worker import load_user_class
 from loadtest.records import Outcome
 
 USERS = 64
@@ -30,11 +31,12 @@ MEASURE_S = 3.0
 class Probe:
     """Counts transactions while users run as fast as they can."""
 
-    def __init__(self, plan: Plan, host: str) -> None:
-        self._plan = plan
-        self._classes = [load_user_class(scenario.user) for scenario in plan.scenarios]
+    def __init__(self, config: RunConfig, host: str | None) -> None:
+        """Without a `host` each class has its own. Raises `ConfigError`."""
+        self._plan = plan = config.plan
+        self._classes = scenario_classes(plan, config.plan_file)
         for user_class in self._classes:
-            user_class.host = host
+            user_class.host = host or user_class.host
         self._environment = Environment(user_classes=self._classes, host=host)
         self._order = interleaved([scenario.per_transaction for scenario in plan.scenarios])
         self._is_transaction = [scenario.transaction for scenario in plan.scenarios]
@@ -83,9 +85,12 @@ def interleaved(rates: list[float], length: int = 20) -> list[int]:
 
 
 def main() -> None:
-    """Print the `Sizing` of the plan and the address on the command line as JSON; the plan is on standard input."""
-    plan = Plan.from_json(sys.stdin.buffer.read())
-    print(msgspec.json.encode(Probe(plan, sys.argv[1]).sizing()).decode())  # noqa: T201 - its result
+    """Print the `Sizing` for the address on the command line as JSON; the configuration is on standard input."""
+    config = RunConfig.from_json(sys.stdin.buffer.read())
+    host = sys.argv[1] if sys.argv[1:] else None
+    with redirect_stdout(sys.stderr):  # for what a script prints
+        sizing = Probe(config, host).sizing()
+    print(msgspec.json.encode(sizing).decode())  # noqa: T201 - its result
 
 
 if __name__ == "__main__":

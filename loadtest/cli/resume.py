@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
-from loadtest.cli.run_session import RunOptions
-from loadtest.cli.settings import RunSettings, SettingsError, held, read_settings, without_password
+from loadtest.configuration.run_config import RunConfig, without_password
+from loadtest.configuration.run_document import DOCUMENT, DocumentError, held, read_document
 from loadtest.fleet import checkpoint as checkpoints
 from loadtest.fleet.checkpoint import Checkpoint, CheckpointError
 from loadtest.measure.run_result import RunResult
@@ -24,43 +25,65 @@ class ResumeError(ValueError):
     """A run that cannot be gone on with; the message says why."""
 
 
+class Resumable(NamedTuple):
+    """A run that can be gone on with."""
+
+    config: RunConfig
+    checkpoint: Checkpoint
+    lock: int
+    """The descriptor that holds its folder."""
+
+
 @contextmanager
 def resumable(
     folder: Path, *, store: str | None, console: str, metrics_port: int | None
-) -> Iterator[RunOptions]:
+) -> Iterator[Resumable]:
     """How to go on with the run in `folder`, which is held meanwhile. Raises `ResumeError`, `PlanError`."""
     try:
-        settings = read_settings(folder)
-        with held(folder) as lock:
-            checkpoint = _checkpoint(folder, settings)
-            yield RunOptions(
+        with _held(folder) as lock:
+            config = read_document(folder, _plan_of(folder))
+            checkpoint = _checkpoint(folder, config)
+            config = config.but(
                 plan=Plan.from_json(checkpoint.plan),
-                plan_flags=[],
-                workers=settings.workers,
-                service_workers=settings.service_workers,
-                store=_store(settings, checkpoint, folder, store),
-                targets=settings.targets,
-                allow_hosts=settings.allow_hosts,
-                folder=folder,
+                store=_store(config, checkpoint, folder, store),
+                folder=str(folder),
                 console=console,
                 metrics_port=metrics_port,
-                service_metrics=settings.service_metrics,
-                csv=settings.csv,
-                checkpoint_s=settings.checkpoint_s,
-                resumed=checkpoint,
-                lock=lock,
+                remote_write=None,
+                auto_peak=False,
+                service=None,
+                resume=True,
+                web=False,
+                conducted=True,
             )
-    except (SettingsError, CheckpointError) as error:
+            yield Resumable(config, checkpoint, lock)
+    except (DocumentError, CheckpointError) as error:
         raise ResumeError(str(error)) from error
 
 
-def where_it_goes_on(options: RunOptions) -> str:
+def where_it_goes_on(run: Resumable) -> str:
     """One line for whoever waits."""
-    known_s = options.resumed.known_to_s if options.resumed is not None else 0.0
-    return f"resuming at {_clock(known_s)} of {_clock(options.plan.duration_s)} …"
+    return f"resuming at {_clock(run.checkpoint.known_to_s)} of {_clock(run.config.plan.duration_s)} …"
 
 
-def _checkpoint(folder: Path, settings: RunSettings) -> Checkpoint:
+@contextmanager
+def _held(folder: Path) -> Iterator[int]:
+    """Raises `DocumentError`, also where no run can be held."""
+    if not (folder / DOCUMENT).is_file():
+        read_document(folder)
+    with held(folder) as lock:
+        yield lock
+
+
+def _plan_of(folder: Path) -> Plan | None:
+    """The plan, for the document of a run that an older version began. Raises `CheckpointError`, `PlanError`."""
+    try:
+        return Plan.from_json(checkpoints.read(folder).plan)
+    except OSError:
+        return None
+
+
+def _checkpoint(folder: Path, config: RunConfig) -> Checkpoint:
     """The books to go on with. Raises `ResumeError`, `CheckpointError`."""
     try:
         return checkpoints.read(folder)
@@ -70,23 +93,23 @@ def _checkpoint(folder: Path, settings: RunSettings) -> Checkpoint:
         ended = RunResult.read(folder / RESULT)
     except (OSError, ValueError):
         raise ResumeError(f"{folder}: the run was over before it played anything; start it anew") from None
-    audit = "" if ended.audit or settings.targets else "; `singlesday audit` checks its books"
+    audit = "" if ended.audit or config.targets else "; `singlesday audit` checks its books"
     raise ResumeError(f"{folder}: the run has ended ({ended.verdict}), nothing is left to play{audit}")
 
 
-def _store(settings: RunSettings, checkpoint: Checkpoint, folder: Path, given: str | None) -> str | None:
+def _store(config: RunConfig, checkpoint: Checkpoint, folder: Path, given: str | None) -> str | None:
     """The order service's store, which must be the one that has the first part's orders. Raises `ResumeError`."""
-    if given is not None and (settings.store is None or without_password(given) != settings.store):
-        kept = settings.store or f"{SQLITE}{folder / 'orders.db'}"
+    if given is not None and (config.store is None or without_password(given) != config.store):
+        kept = config.store or f"{SQLITE}{folder / 'orders.db'}"
         raise ResumeError(f"--store: expected the run's own, {kept}; its orders are there")
-    if given is None and "store" in settings.withheld:
-        raise ResumeError(f"--store: expected {settings.store} with its password, which is not written down")
-    if {"targets", "service_metrics"} & set(settings.withheld):
+    if given is None and "store" in config.withheld:
+        raise ResumeError(f"--store: expected {config.store} with its password, which is not written down")
+    if {"targets", "service_metrics"} & set(config.withheld):
         raise ResumeError(
             f"{folder}: an address of the target held a password, which is not written down; start the run anew"
         )
-    store = given or settings.store
-    if not settings.targets and any(any(worker.counted) for worker in checkpoint.books.workers):
+    store = given or config.store
+    if not config.targets and any(any(worker.counted) for worker in checkpoint.books.workers):
         _require_books(store or f"{SQLITE}{folder / 'orders.db'}")
     return store
 

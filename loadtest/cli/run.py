@@ -18,13 +18,15 @@ from pathlib import Path
 from rich.console import Console
 
 from loadtest.cli.children import Child, wait_until
-from loadtest.cli.run_session import RunError, RunOptions, Session
+from loadtest.cli.run_session import RunError, Session
 from loadtest.cli.service import Service
-from loadtest.cli.settings import held, write_settings
 from loadtest.cli.sizing import sized
+from loadtest.configuration.check import objectives_of
+from loadtest.configuration.run_config import RunConfig, ServiceAddress
+from loadtest.configuration.run_document import held, write_document
 from loadtest.environment import TOKEN_VARIABLE
 from loadtest.exit_codes import ExitCode
-from loadtest.judge.slo_syntax import parse
+from loadtest.fleet.checkpoint import Checkpoint
 from loadtest.judge.verdict import judge, settle
 from loadtest.measure.run_result import Arrivals, RunResult, Transactions
 from loadtest.publish.run_folder import REPORT, RESULT, deliver, draw, rescue
@@ -36,41 +38,41 @@ from loadtest.run_info import run_info
 LOCUSTFILE = Path(__file__).parent.parent / "locustfile.py"
 
 
-def run(options: RunOptions, console: Console) -> ExitCode:
-    """Play a plan, or what the web UI starts; the (last) verdict's exit code.
+def run(
+    config: RunConfig, console: Console, resumed: Checkpoint | None = None, lock: int | None = None
+) -> ExitCode:
+    """Play a checked run, or what the web UI starts; the (last) verdict's exit code.
 
+    `resumed` is where to go on with an interrupted run, whose folder is held by the descriptor `lock`.
     Raises `RunError` and `ServiceError`.
     """
-    session = Session(options, console)
-    before = _written(options.folder)
-    with _signals(session), _folder_held(options) as session.inherited:
+    session = Session(config, console, resumed=resumed, lock=lock)
+    before = _written(session.folder)
+    with _signals(session), _folder_held(session) as session.inherited:
         try:
-            host = options.targets[0] if options.targets else _start_service(session)
-            peak = sized(session, host)
+            if config.needs_service:
+                _start_service(session)
+            sized(session)
             if not session.interrupts:
-                _lead(session, host, peak)
+                _lead(session)
         finally:
             session.close()
-        if options.resumed is not None and _written(options.folder) == before and not session.interrupts:
-            raise RunError(_no_result(options.folder))
+        if resumed is not None and _written(session.folder) == before and not session.interrupts:
+            raise RunError(_no_result(session.folder))
         return _conclude(session)
 
 
 @contextlib.contextmanager
-def _folder_held(options: RunOptions) -> Iterator[tuple[int, ...]]:
+def _folder_held(session: Session) -> Iterator[tuple[int, ...]]:
     """Make the run's folder, and the lock that is free when the last process of the run has ended."""
-    if options.lock is not None:
-        yield (options.lock,)
-        return
-    options.folder.mkdir(parents=True)
-    if options.web:  # several runs, each in a folder of its own, and nobody to resume them
-        yield ()
+    if session.lock is not None:
+        yield (session.lock,)
         return
     try:
-        write_settings(options.settings, options.folder)
+        write_document(session.config, session.folder)
     except OSError as error:
-        raise RunError(f"{options.folder}: cannot be written ({error.strerror})") from error
-    with held(options.folder) as lock:
+        raise RunError(f"{session.folder}: cannot be written ({error.strerror})") from error
+    with held(session.folder) as lock:
         yield (lock,)
 
 
@@ -86,39 +88,32 @@ def _no_result(folder: Path) -> str:
     return f"the master left no result in {folder}; its last words are in {folder / 'master.log'}"
 
 
-def _start_service(session: Session) -> str:
-    options = session.options
-    store = options.store or f"sqlite:///{(options.folder / 'orders.db').resolve()}"
+def _start_service(session: Session) -> None:
+    config, folder = session.config, session.folder
     session.service = Service(
-        store,
-        options.folder / "service.log",
-        workers=options.service_workers,
+        config.store or f"sqlite:///{(folder / 'orders.db').resolve()}",
+        folder / "service.log",
+        workers=config.service_workers,
         inherits=session.inherited,
     )
-    return session.service.url
+    session.config = config.but(service=ServiceAddress(session.service.url, session.service.metrics_url))
 
 
-def _lead(session: Session, host: str, peak: list[str]) -> None:
+def _lead(session: Session) -> None:
     """Start master and workers and wait for the master to end."""
-    options = session.options
-    port = str(free_port())
-    locust = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE)]
-    environment = options.allowed | new_token()
-    flags = _master_flags(options, host) + peak
-    metrics = session.service.metrics_url if session.service is not None else options.service_metrics
-    flags += ["--service-metrics", metrics] if metrics else []
-    inherits = session.inherited
-    command = [*locust, "--master", "--master-bind-port", port, *flags]
-    master = Child("master", command, environment=environment, inherits=inherits)
+    config, folder = session.config, session.folder
+    write_document(config, folder)  # with the peak that was found, and where the service answers
+    master_flags, worker_flags = locust_flags(config, folder)
+    environment, inherits = session.environment | new_token(), session.inherited
+    master = Child("master", master_flags, environment=environment, inherits=inherits)
     session.master = master
     if session.interrupts:  # while there was no master yet to pass it on to
         master.send(signal.SIGTERM)
-    for name in (f"worker-{number + 1}" for number in range(options.workers)):
-        worker = [*locust, "--worker", "--master-port", port]
-        log = options.folder / f"{name}.log"
-        session.workers.append(Child(name, worker, log=log, environment=environment, inherits=inherits))
-    if options.web:
-        address = f"http://127.0.0.1:{options.web_port}"
+    for name in (f"worker-{number + 1}" for number in range(config.workers)):
+        log = folder / f"{name}.log"
+        session.workers.append(Child(name, worker_flags, log=log, environment=environment, inherits=inherits))
+    if config.web:
+        address = f"http://127.0.0.1:{config.web_port}"
         session.console.print(
             f"The web UI is at {address}; Ctrl-C ends it and audits its runs.", soft_wrap=True
         )
@@ -126,32 +121,31 @@ def _lead(session: Session, host: str, peak: list[str]) -> None:
         wait_until(lambda: not master.running, timeout_s=3600)
 
 
-def _master_flags(options: RunOptions, host: str) -> list[str]:
-    folder = str(options.folder)
-    flags = [*options.plan_flags, "--host", host, "--expect-workers", str(options.workers)]
-    flags += ["--console", options.console, "--logfile", f"{folder}/master.log"]
-    flags += ["--checkpoint", f"{options.checkpoint_s}s"]
-    flags += [part for url in options.targets[1:] for part in ("--also", url)]
-    flags += [part for expr in options.slos for part in ("--slo", expr)]
-    flags += [part for name in options.allow_hosts for part in ("--allow-host", name)]
-    flags += ["--metrics-port", str(options.metrics_port)] if options.metrics_port is not None else []
-    flags += ["--remote-write", options.remote_write] if options.remote_write else []
-    flags += ["--csv", f"{folder}/{_csv_prefix(options)}"] if options.csv else []
-    flags += ["--resume"] if options.resumed is not None else []
-    if options.web:  # several runs, each in a folder of its own below this session's
-        return [*flags, "--web-port", str(options.web_port), "--out", folder]
-    return [*flags, "--headless", "--run-dir", folder]
+def locust_flags(config: RunConfig, folder: Path) -> tuple[list[str], list[str]]:
+    """The command lines of a master and of each worker: what they are for Locust. The rest is in the document."""
+    port = str(free_port())
+    locust = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE)]
+    master = [*locust, "--master", "--master-bind-port", port, "--logfile", f"{folder}/master.log"]
+    master += ["--csv", f"{folder}/{_csv_prefix(config, folder)}"] if config.csv else []
+    master += ["--web-port", str(config.web_port)] if config.web else ["--headless"]
+    return master, [*locust, "--worker", "--master-port", port]
 
 
-def _csv_prefix(options: RunOptions) -> str:
+def _csv_prefix(config: RunConfig, folder: Path) -> str:
     """Locust begins its files anew, so those of a resumed part do not take the place of the first's."""
-    part = len(options.resumed.info.resumed_s) + 2 if options.resumed is not None else 1
+    part = 1
+    while config.resume and list(folder.glob(f"{_csv_name(part)}_stats*.csv")):
+        part += 1
+    return _csv_name(part)
+
+
+def _csv_name(part: int) -> str:
     return "locust" if part == 1 else f"locust_part_{part}"
 
 
 def _conclude(session: Session) -> ExitCode:
     """Audit every run, draw its report again with the audit, and print its verdict."""
-    folder, web = session.options.folder, session.options.web
+    folder, web = session.folder, session.config.web
     codes = [
         _conclude_one(session, path.parent) for path in sorted(folder.glob(f"*/{RESULT}" if web else RESULT))
     ]
@@ -180,7 +174,7 @@ def _announce(session: Session, result: RunResult, folder: Path) -> ExitCode:
     """Say how a run ended; with `--json`, programs read one more line of JSON and people read stderr."""
     print_verdict(result, folder / REPORT, session.console)
     append_step_summary(result)
-    if session.options.console == "json":
+    if session.config.console == "json":
         last = {"verdict": result.verdict, "exit_code": result.exit_code, "run_folder": str(folder)}
         sys.stdout.write(json.dumps(last) + "\n")
     return ExitCode(result.exit_code)
@@ -201,20 +195,13 @@ def _rewrite(result: RunResult, folder: Path) -> None:
 
 def _conclude_unstarted(session: Session) -> ExitCode:
     """Leave the artefacts of a run that was stopped before it began: whoever collects them finds them."""
-    options = session.options
-    resumed = options.resumed
-    info = resumed.info if resumed else run_info(options.plan, options.targets, options.folder)
+    config, resumed = session.config, session.resumed
+    info = resumed.info if resumed else run_info(config, session.folder)
     info.duration_s = 0.0
-    slos = [parse(expr) for expr in (*options.plan.slos, *options.slos)]
     result = RunResult(run=info, arrivals=Arrivals(), transactions=Transactions())
-    deliver(judge(result, slos, aborted="it was stopped by a signal before it began"), options.folder)
-    return _announce(session, result, options.folder)
-
-
-def plan_flags(name: str, **overrides: object) -> list[str]:
-    """What Locust's command line needs to play the same plan; overrides that are None are left out."""
-    given = {f"--{key.replace('_', '-')}": value for key, value in overrides.items() if value is not None}
-    return ["--plan", name, *(part for flag, value in given.items() for part in (flag, str(value)))]
+    stopped = "it was stopped by a signal before it began"
+    deliver(judge(result, objectives_of(config), aborted=stopped), session.folder)
+    return _announce(session, result, session.folder)
 
 
 def new_token() -> dict[str, str]:

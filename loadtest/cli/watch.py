@@ -12,17 +12,18 @@ import shutil
 import signal
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from urllib.parse import urlsplit
 
 from rich.console import Console
 
-from loadtest.cli.checks import check_port_free
 from loadtest.cli.children import Child
-from loadtest.cli.run import LOCUSTFILE, free_port, new_token
+from loadtest.cli.run import free_port, locust_flags, new_token
 from loadtest.cli.service import Service
+from loadtest.configuration.check import check_port_free
+from loadtest.configuration.run_config import RunConfig, ServiceAddress
+from loadtest.configuration.run_document import as_environment, write_document
 
 SCRAPE_S = 1
 LOOK_EVERY_S = 0.5
@@ -38,54 +39,49 @@ class PartEndedError(Exception):
     """A part ended by itself, which none should; the message says which, how, and with what last words."""
 
 
-@dataclass(frozen=True, slots=True)
-class WatchOptions:
-    """What the command line asked for."""
-
-    workers: int
-    service_workers: int
-    web_port: int
-    prometheus_port: int
-    out: Path
-
-
-def watch(options: WatchOptions, console: Console) -> None:
+def watch(config: RunConfig, prometheus_port: int, console: Console) -> None:
     """Start everything, say where it is, and wait for Ctrl-C.
 
-    Raises `BadFlagError`, `ServiceError`, and `PartEndedError` after everything else has been ended.
+    Raises `ConfigError`, `ServiceError`, and `PartEndedError` after everything else has been ended.
     """
-    check_port_free(options.web_port, "--web-port")
     prometheus = shutil.which("prometheus")
     if prometheus is not None:
-        check_port_free(options.prometheus_port, "--prometheus-port")
-    folder = (options.out / "watch").resolve()
+        check_port_free(prometheus_port, "--prometheus-port")
+    folder = (Path(config.out) / "watch").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     ended, token = Event(), new_token()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     with ExitStack() as running:
         service = Service(
-            f"sqlite:///{folder / 'orders.db'}", folder / "service.log", workers=options.service_workers
+            f"sqlite:///{folder / 'orders.db'}", folder / "service.log", workers=config.service_workers
         )
         running.callback(service.stop)
-        parts, places = [service.child], _places(options, service, metrics_port := free_port())
+        config = config.but(
+            service=ServiceAddress(service.url, service.metrics_url),
+            audit_store=service.store,
+            metrics_port=free_port(),
+        )
+        parts, places = [service.child], _places(config, service)
 
         def start(part: Child) -> None:
             running.callback(part.stop)
             parts.append(part)
 
-        for name, command in _locust(options, service, metrics_port).items():
-            start(Child(name, command, log=folder / f"{name}.log", environment=token))
+        write_document(config, folder)
+        environment = token | as_environment(config, folder)
+        for name, command in _locust(config, folder).items():
+            start(Child(name, command, log=folder / f"{name}.log", environment=environment))
         if prometheus is not None:
-            config = folder / "prometheus.yml"
-            config.write_text(
-                prometheus_config(f"127.0.0.1:{metrics_port}", urlsplit(service.admin_url).netloc)
+            scraped = folder / "prometheus.yml"
+            scraped.write_text(
+                prometheus_config(f"127.0.0.1:{config.metrics_port}", urlsplit(service.admin_url).netloc)
             )
-            start(_start_prometheus(prometheus, config, options.prometheus_port))
-            places += [("Prometheus", f"http://127.0.0.1:{options.prometheus_port}")]
+            start(_start_prometheus(prometheus, scraped, prometheus_port))
+            places += [("Prometheus", f"http://127.0.0.1:{prometheus_port}")]
             if RULES.is_dir():
                 dashboards_port = free_port()
-                start(_start_dashboards(options.prometheus_port, dashboards_port, folder))
+                start(_start_dashboards(prometheus_port, dashboards_port, folder))
                 places += [("dashboards", f"http://127.0.0.1:{dashboards_port}")]
         else:
             places += [("Prometheus", "not installed: the run and its report work without")]
@@ -108,15 +104,10 @@ def prometheus_config(loadtest: str, orders: str) -> str:
     return json.dumps(config, indent=1)
 
 
-def _locust(options: WatchOptions, service: Service, metrics_port: int) -> dict[str, list[str]]:
+def _locust(config: RunConfig, folder: Path) -> dict[str, list[str]]:
     """Commands by name: the master first, then its workers."""
-    control = str(free_port())
-    common = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE)]
-    master = [*common, "--master", "--master-bind-port", control, "--web-port", str(options.web_port)]
-    master += ["--metrics-port", str(metrics_port), "--host", service.url, "--out", str(options.out)]
-    master += ["--audit-store", service.store]
-    worker = [*common, "--worker", "--master-port", control]
-    return {"web-ui": master} | {f"worker-{number + 1}": worker for number in range(options.workers)}
+    master, worker = locust_flags(config, folder)
+    return {"web-ui": master} | {f"worker-{number + 1}": worker for number in range(config.workers)}
 
 
 def _start_prometheus(program: str, config: Path, port: int) -> Child:
@@ -134,15 +125,15 @@ def _start_dashboards(prometheus_port: int, port: int, folder: Path) -> Child:
     return Child("dashboards", command, log=folder / "dashboards.log", environment={"PYTHONPATH": path})
 
 
-def _places(options: WatchOptions, service: Service, metrics_port: int) -> list[tuple[str, str]]:
+def _places(config: RunConfig, service: Service) -> list[tuple[str, str]]:
     """What there is to open on every machine, each with its address."""
-    web = f"http://127.0.0.1:{options.web_port}"
+    web = f"http://127.0.0.1:{config.web_port}"
     return [
         ("start a run", web),
         ("watch it", f"{web}/peak"),
         ("order service", service.url),
         ("its metrics", f"{service.admin_url}/metrics"),
-        ("the run's metrics", f"http://127.0.0.1:{metrics_port}/metrics"),
+        ("the run's metrics", f"http://127.0.0.1:{config.metrics_port}/metrics"),
     ]
 
 

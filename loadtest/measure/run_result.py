@@ -49,6 +49,8 @@ class RunInfo(msgspec.Struct, kw_only=True):
     targets: list[str] = []
     settings: dict[str, Any] = {}
     """What the plan was scaled to: peak_tps, time_scale, arrivals, virtual_users …"""
+    configuration: dict[str, Any] = {}
+    """How the run was asked for, as run.json has it: without passwords, with where each value came from."""
     phases: list[tuple[float, float, str]] = []
     """(from_s, to_s, name) of each named stretch of the profile."""
     resumed_s: list[float] = []

@@ -376,7 +376,7 @@ def _check_curve(curve: Curve, source: str) -> None:
 
 def _check_scenarios(plan: Plan, source: str) -> None:
     for i, scenario in enumerate(plan.scenarios):
-        if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", scenario.user, re.ASCII):
+        if not re.fullmatch(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*:[A-Za-z_]\w*", scenario.user, re.ASCII):
             raise PlanError(f'{source}: scenario[{i}].user: expected "module:Class", got "{scenario.user}"')
     transactions = [s.per_transaction for s in plan.scenarios if s.transaction]
     if not transactions:

@@ -2,12 +2,12 @@
 
 What happens in which process, in the order of a run:
 
-    command line   options are added; ports and the web UI default to loopback
-    init           a plan that cannot be played ends the process, exit 2, before any traffic
-    first tick     the master (or single process) prepares a `MasterRun` and sizes the pool
-    test_start     the plan travels to the workers in Locust's options; each makes a `WorkerRun`
-    …              master and workers talk through `fleet.transport`; Locust only keeps users alive
-    test_stopping  whatever ended the test, the master delivers the result first
+    command line   options are added, the plan's modules imported; ports and the web UI default to loopback
+    init           a configuration is built and checked; what cannot be played ends the process, exit 2
+    first tick     the leader prepares a `LedRun` and sizes the pool
+    test_start     workers get the configuration in Locust's options; each makes a `WorkerRun`
+    …              leader and workers talk through `fleet.transport`; Locust only keeps users alive
+    test_stopping  whatever ended the test, the result is delivered first
     quitting       the verdict becomes the exit code
 """
 

@@ -14,7 +14,7 @@ import msgspec
 from gevent.event import Event
 
 from loadtest.measure.run_result import Audit
-from loadtest.plugin.master import MasterRun
+from loadtest.plugin.led_run import LedRun
 from loadtest.run_audit import STORE_VARIABLE
 
 TIMEOUT_S = 600.0
@@ -33,14 +33,14 @@ class Auditor:
         self._idle = Event()
         self._idle.set()
 
-    def follow(self, run: MasterRun) -> None:
+    def follow(self, run: LedRun) -> None:
         """Audit `run` when it is over."""
         if self.store:
             self._busy.add(run.info.id)
             self._idle.clear()
             gevent.spawn(self._audit, run)
 
-    def busy_with(self, run: MasterRun) -> bool:
+    def busy_with(self, run: LedRun) -> bool:
         """Whether the outcome of a run's audit is still to come."""
         return run.info.id in self._busy
 
@@ -48,20 +48,20 @@ class Auditor:
         """Wait for the audits of runs that are over."""
         self._idle.wait(TIMEOUT_S)
 
-    def _audit(self, run: MasterRun) -> None:
+    def _audit(self, run: LedRun) -> None:
         try:
             while not run.over:
                 gevent.sleep(POLL_S)
             outcome = self._outcome(run)
             if isinstance(outcome, str):
                 logger.warning("the run was not audited: %s", outcome)
-            run.take_audit(outcome)
+            run.delivery.take_audit(outcome)
         finally:
             self._busy.discard(run.info.id)
             if not self._busy:
                 self._idle.set()
 
-    def _outcome(self, run: MasterRun) -> Audit | str:
+    def _outcome(self, run: LedRun) -> Audit | str:
         """The audit, or why there is none."""
         command = [sys.executable, "-m", "loadtest.run_audit", str(run.folder)]
         environment = {**os.environ, STORE_VARIABLE: self.store}

@@ -20,10 +20,9 @@ from loadtest.measure.run_result import RunResult
 from loadtest.pauses import Pauses
 from loadtest.publish.run_folder import RESULT
 
-if TYPE_CHECKING:  # the master has itself saved; importing it here for real would be a circle
-    from loadtest.plugin.master import MasterRun
+if TYPE_CHECKING:  # the run has itself saved; importing it here for real would be a circle
+    from loadtest.plugin.led_run import LedRun
 
-CHECKPOINT_S = 60.0
 LEVEL_WAIT_S = 2.0
 """How long to wait for a moment at which every worker has reported equally much. Four reports; if one is later than
 that, what it has not reported is missing from the books."""
@@ -36,7 +35,7 @@ logger = logging.getLogger(__name__)
 class Checkpointer:
     """Saves `run` at its start and every `every_s` of its time."""
 
-    def __init__(self, run: "MasterRun", every_s: float) -> None:
+    def __init__(self, run: "LedRun", every_s: float) -> None:
         self._run = run
         self._every_s = every_s
         self._ended = False

@@ -14,7 +14,7 @@ from gevent.lock import BoundedSemaphore
 from loadtest.fleet.coordinator import Phase
 from loadtest.measure.run_result import RunResult
 from loadtest.pauses import Pauses
-from loadtest.plugin.master import MasterRun
+from loadtest.plugin.led_run import LedRun
 from loadtest.publish import live, prometheus, wording
 from loadtest.records import is_request
 
@@ -26,12 +26,10 @@ CURVE_POINTS = 300
 class Observer:
     """Looks at the current run, or the last one."""
 
-    def __init__(
-        self, current: Callable[[], MasterRun | None], auditing: Callable[[MasterRun], bool]
-    ) -> None:
+    def __init__(self, current: Callable[[], LedRun | None], auditing: Callable[[LedRun], bool]) -> None:
         self._current = current
         self._auditing = auditing
-        self._judged: tuple[float, MasterRun, RunResult] | None = None
+        self._judged: tuple[float, LedRun, RunResult] | None = None
         self._judging = BoundedSemaphore()
         self._histories: dict[str, live.History] = {}
         self.finished: list[live.Finished] = []
@@ -39,7 +37,7 @@ class Observer:
         self.folders: dict[str, Path] = {}
         """Their folders by name."""
 
-    def follow(self, run: MasterRun) -> None:
+    def follow(self, run: LedRun) -> None:
         """Remember `run` second by second, for pages that come late."""
         self._histories = {run.info.id: live.History(run.plan.duration_s)}
         gevent.spawn(self._follow, run)
@@ -102,7 +100,7 @@ class Observer:
             exemplars=merge.exemplars,
         )
 
-    def judged(self, run: MasterRun) -> RunResult:
+    def judged(self, run: LedRun) -> RunResult:
         """What is known of `run` and what it comes to so far, at most `JUDGED_EVERY_S` old."""
         with self._judging:
             now_s = time.monotonic()
@@ -115,7 +113,7 @@ class Observer:
             self._judged = (now_s, run, result)
             return result
 
-    def _follow(self, run: MasterRun) -> None:
+    def _follow(self, run: LedRun) -> None:
         history = self._histories[run.info.id]
         timeline = run.coordinator.merge.timeline
         while not run.over:
@@ -129,25 +127,25 @@ class Observer:
         self.folders[run.folder.name] = run.folder
 
 
-def _planned_tps(run: MasterRun) -> float:
+def _planned_tps(run: LedRun) -> float:
     playing = not run.over and run.coordinator.phase is not Phase.WAITING
     return run.planned_tps(run.coordinator.offset_ns / 1e9) if playing else 0.0
 
 
-def _phase(run: MasterRun) -> str:
+def _phase(run: LedRun) -> str:
     t_s = run.coordinator.offset_ns / 1e9
     phases = run.info.phases if run.coordinator.phase is Phase.RUNNING else []
     return next((name for from_s, to_s, name in phases if from_s <= t_s < to_s), "")
 
 
-def _curve(run: MasterRun) -> list[tuple[float, float]]:
+def _curve(run: LedRun) -> list[tuple[float, float]]:
     """The plan's curve at even steps, and at its end."""
     step_s = run.plan.duration_s / CURVE_POINTS
     ends = [number * step_s for number in range(CURVE_POINTS)]
     return [(round(t_s, 3), round(run.planned_tps(t_s), 2)) for t_s in ends]
 
 
-def _workers(run: MasterRun) -> list[live.WorkerRow]:
+def _workers(run: LedRun) -> list[live.WorkerRow]:
     coordinator = run.coordinator
     serving = set(coordinator.live) if coordinator.phase is not Phase.DONE else set()
     return [
@@ -165,7 +163,7 @@ def _workers(run: MasterRun) -> list[live.WorkerRow]:
     ]
 
 
-def _finished(run: MasterRun) -> live.Finished:
+def _finished(run: LedRun) -> live.Finished:
     result = run.result
     return live.Finished(
         name=run.folder.name,

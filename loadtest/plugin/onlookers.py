@@ -4,13 +4,13 @@ import logging
 import os
 import socket
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import gevent
 from locust.env import Environment
 
 from loadtest.pauses import Pauses
-from loadtest.plugin.master import MasterRun
+from loadtest.plugin.led_run import LedRun
 from loadtest.plugin.observe import Observer
 from loadtest.publish import web_ui
 from loadtest.publish.metrics_server import MetricsServer, is_loopback
@@ -28,9 +28,7 @@ class DoorError(Exception):
 class Onlookers:
     """Whoever watches the runs of this process."""
 
-    def __init__(
-        self, current: Callable[[], MasterRun | None], auditing: Callable[[MasterRun], bool]
-    ) -> None:
+    def __init__(self, current: Callable[[], LedRun | None], auditing: Callable[[LedRun], bool]) -> None:
         self.observer = Observer(current, auditing)
         self._current = current
         self._metrics: MetricsServer | None = None
@@ -53,6 +51,8 @@ class Onlookers:
                 options.metrics_port,
                 options.metrics_token,
             )
+        except OverflowError:
+            raise DoorError(f"--metrics-port {options.metrics_port}: expected a port, 0 to 65535") from None
         except OSError as error:
             raise DoorError(f"--metrics-port {options.metrics_port}: {error.strerror}") from error
         logger.info("metrics http://%s:%d/metrics", options.metrics_host, self._metrics.port)
@@ -69,7 +69,13 @@ class Onlookers:
         except (BadReceiverError, MissingExtraError) as error:
             raise DoorError(f"--remote-write: {error}") from error
 
-    def open_web(self, environment: Environment, options: Namespace, check_start: web_ui.CheckStart) -> None:
+    def open_web(
+        self,
+        environment: Environment,
+        options: Namespace,
+        check_start: web_ui.CheckStart,
+        own_fields: Collection[str],
+    ) -> None:
         """Put our page and our guard into Locust's web UI, if it has one. Raises `DoorError`."""
         web = environment.web_ui
         if web is None or web.app is None:
@@ -85,12 +91,13 @@ class Onlookers:
             view=self.observer.view,
             check_start=check_start,
             reports=lambda: self.observer.folders,
+            own_fields=own_fields,
             login=web.auth_required_if_enabled,
             token=options.web_token,
         )
         self._web = True
 
-    def follow(self, run: MasterRun) -> None:
+    def follow(self, run: LedRun) -> None:
         """Note that a run begins."""
         if self._web:
             self.observer.follow(run)
@@ -105,4 +112,4 @@ class Onlookers:
     def _note_loss(self, what: str) -> None:
         run = self._current()
         if run is not None:
-            run.note(what)
+            run.delivery.note(what)

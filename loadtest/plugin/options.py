@@ -1,15 +1,16 @@
-"""The harness's options on Locust's command line and in its web form, and the plan they ask for."""
+"""The harness's options on Locust's command line and in its web form, and the configuration they make."""
 
-import sys
-from argparse import ArgumentTypeError, Namespace
-from collections.abc import Mapping
-from itertools import pairwise
+import contextlib
+from argparse import Action, ArgumentTypeError, Namespace
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from locust.argument_parser import LocustArgumentParser
+from locust.argument_parser import LocustArgumentParser, default_args_dict, get_empty_argument_parser
 
+from loadtest.configuration.asked_plan import OVERRIDES, asked_plan
+from loadtest.configuration.config_error import ConfigError
+from loadtest.configuration.run_config import RunConfig, Source
 from loadtest.plan.duration import parse_duration
-from loadtest.plan.overrides import duration_s, number_above_0, whole_number
 from loadtest.plan.plan_file import Plan, shipped_plans
 from loadtest.publish.console import Mode
 from loadtest.run_audit import STORE_VARIABLE
@@ -148,40 +149,197 @@ class Offered(list[str]):
         return True
 
 
-def add_options(parser: LocustArgumentParser, default_plan: str | None) -> None:
-    """Add our options. They are not in an argument group, because Locust's form leaves groups out."""
+def add_options(
+    parser: LocustArgumentParser, default_plan: str | None, base: RunConfig | None = None
+) -> None:
+    """Add our options; `base` is what `singlesday` has asked for already, if it started this process.
+
+    They are not in an argument group, because Locust's form leaves groups out.
+    """
+    chosen = base.plan_name if base is not None else plan_named(default_plan)
     parser.add_argument(
         "--plan",
         default=default_plan,
-        choices=Offered([*shipped_plans(), *_given_path()]),
+        choices=Offered(_offered(chosen)),
         help=PLAN_HELP + ", ".join(shipped_plans()),
         metavar="NAME",
+        env_var="LOCUST_PLAN",
     )
     for flag, declared in _IN_THE_FORM.items():
-        parser.add_argument(flag, default=None, **declared)
+        parser.add_argument(flag, default=None, env_var=_variable(flag), **declared)
     for flag, declared in _COMMAND_LINE_ONLY.items():
-        parser.add_argument(flag, include_in_web_ui=False, **declared)
+        parser.add_argument(flag, include_in_web_ui=False, **{"env_var": _variable(flag), **declared})
+    if base is not None:
+        parser.set_defaults(plan=base.plan_name, **base.overrides)
 
 
-def plan_from(options: Namespace) -> Plan:
-    """The plan that the options, from the command line or the web form, ask for. Raises `PlanError`."""
-    plan = Plan.load(str(options.plan))
-    return plan.with_overrides(
-        peak_tps=number_above_0(options.peak_tps, "--peak-tps"),
-        duration_s=duration_s(options.duration),
-        time_scale=number_above_0(options.time_scale, "--time-scale"),
-        seed=whole_number(options.seed, "--seed"),
-        trace_fraction=number_above_0(options.trace_fraction, "--trace-fraction", "a share between 0 and 1"),
+def plan_named(default_plan: str | None) -> str | None:
+    """The plan that command line, environment or configuration file name, found before all options are known."""
+    parser = get_empty_argument_parser(add_help=False)
+    parser.add_argument("--plan", default=default_plan, env_var="LOCUST_PLAN")
+    with contextlib.suppress(SystemExit, OSError):
+        named, _ = parser.parse_known_args()
+        return str(named.plan) if named.plan else None
+    return default_plan
+
+
+def config_of(
+    options: Namespace,
+    sources: Mapping[str, Source],
+    form: Mapping[str, str] | None = None,
+    base: RunConfig | None = None,
+    available: Sequence[str] = (),
+) -> RunConfig:
+    """What options and, where a run is started in the web UI, its form ask for. Raises `ConfigError`.
+
+    `base` is what `singlesday` asks for already; `available` are the classes that can be picked by name.
+    """
+    form = form or {}
+    if base is not None and not form:
+        return base
+    given = vars(options) | {key: form[key] for key in FORM_OPTIONS if key in form}
+    overrides = {name: str(given[name]) for name in OVERRIDES if given.get(name) not in (None, "")}
+    plan = asked_plan(given["plan"], overrides)
+    known = dict(sources) | {key: Source("form", key) for key in form}
+    asked = base or _from_options(options, plan)
+    return asked.but(
+        plan=plan,
+        plan_name=str(given["plan"]),
+        overrides=overrides,
+        left_out=_left_out(options, form, available),
+        targets=_targets(form.get("host") or options.host, options.also) if base is None else base.targets,
+        sources=known,
     )
 
 
-def with_form(options: Namespace, form: Mapping[str, str]) -> Namespace:
-    """The options as a start from the web form would leave them."""
-    return Namespace(**vars(options) | {key: form[key] for key in FORM_OPTIONS if key in form})
+def own_fields(parser: LocustArgumentParser) -> dict[str, Action]:
+    """The fields that the form has beyond Locust's and ours: a script's own arguments, by name."""
+    shown = parser.args_included_in_web_ui
+    return {
+        name: action
+        for name, action in shown.items()
+        if name not in default_args_dict() and name not in FORM_OPTIONS
+    }
 
 
-def _given_path() -> list[str]:
-    """The plan file that the command line names, so that the form can offer it too."""
-    given = [b for a, b in pairwise(sys.argv) if a == "--plan"]
-    given += [arg.partition("=")[2] for arg in sys.argv if arg.startswith("--plan=")]
-    return [name for name in given if name.endswith(".toml")]
+def check_own_fields(parser: LocustArgumentParser, options: Namespace, form: Mapping[str, str]) -> None:
+    """Raise `ConfigError` for a value that Locust could not put in the place of a script's own argument."""
+    for name, action in own_fields(parser).items():
+        value, current = form.get(name), getattr(options, name, None)
+        if value is None or isinstance(current, bool | list | None):
+            continue
+        try:
+            converted = type(current)(value)
+        except ValueError:
+            expected = {int: "a whole number", float: "a number"}.get(type(current), type(current).__name__)
+            raise ConfigError(name, f"{name}: expected {expected}, got {value!r}", value=value) from None
+        if action.choices is not None and converted not in action.choices:
+            expected = f"one of {', '.join(map(str, action.choices))}"
+            raise ConfigError(name, f"{name}: expected {expected}, got {value!r}", value=value)
+
+
+def check_shape(form: Mapping[str, str]) -> None:
+    """Raise `ConfigError` for a shape of the script that is picked in the form: the plan takes its place."""
+    shape = form.get("shape_class", "")
+    if shape not in {"", "Default"}:
+        raise ConfigError(
+            "shape_class",
+            f"shape_class: expected Default, got {shape!r}: the plan decides how much load there is and for how long",
+            value=shape,
+        )
+
+
+def sources_of(parser: LocustArgumentParser, options: Namespace) -> dict[str, Source]:
+    """Where each option that is not a default came from, by the field of `RunConfig` that it becomes."""
+    found: dict[str, Source] = {}
+    settings = parser.get_source_to_settings_dict()
+    for source, values in settings.items():
+        kind, _, file = source.partition("|")
+        for name, (action, _value) in ((n, v) for n, v in values.items() if n):
+            dest = action.dest if action is not None else name
+            if kind == "environment_variables":
+                found[dest] = Source("environment", name)
+            elif kind == "config_file":
+                found[dest] = Source("file", f"{name} in {file}")
+            elif kind == "defaults":
+                found[dest] = Source("default", name)
+    flags = {action.dest: action.option_strings for action in parser._actions}
+    for dest in vars(options):
+        if dest not in found and flags.get(dest):
+            found[dest] = Source("flag", flags[dest][-1])
+    return {
+        field: found[dest]
+        for dest, field in _FIELDS.items()
+        if dest in found and found[dest].kind != "default"
+    } | {"targets": found.get("host", Source("flag", "--host"))}
+
+
+_FIELDS = {
+    **{name: name for name in ("plan", *OVERRIDES)},
+    "slo": "objectives",
+    "user_classes": "left_out",
+    "tags": "tags",
+    "exclude_tags": "exclude_tags",
+    "allow_host": "allow_hosts",
+    "audit_store": "audit_store",
+    "service_metrics": "service_metrics",
+    "out": "out",
+    "run_dir": "folder",
+    "resume": "resume",
+    "checkpoint": "checkpoint_s",
+    "console": "console",
+    "csv_prefix": "csv",
+    "metrics_port": "metrics_port",
+    "remote_write": "remote_write",
+    "web_port": "web_port",
+}
+"""Options by their name in Locust's parser, and the fields of `RunConfig` that they become."""
+
+
+def _from_options(options: Namespace, plan: Plan) -> RunConfig:
+    return RunConfig(
+        plan=plan,
+        plan_name="",
+        objectives=list(options.slo),
+        tags=list(options.tags or []),
+        exclude_tags=list(options.exclude_tags or []),
+        allow_hosts=list(options.allow_host),
+        audit_store=options.audit_store or None,
+        service_metrics=options.service_metrics,
+        workers=max(1, options.expect_workers if options.master else 1),
+        out=options.out,
+        folder=options.run_dir,
+        resume=options.resume,
+        checkpoint_s=options.checkpoint,
+        console=options.console,
+        csv=bool(options.csv_prefix),
+        metrics_port=options.metrics_port,
+        remote_write=options.remote_write or None,
+        web=not options.headless,
+        web_port=options.web_port,
+    )
+
+
+def _targets(host: str | None, also: Sequence[str]) -> list[str]:
+    if also and not host:
+        raise ConfigError("targets", "--also: expected together with --host, whose load is spread")
+    return [host, *also] if host else []
+
+
+def _left_out(options: Namespace, form: Mapping[str, str], available: Sequence[str]) -> list[str]:
+    """The classes that were not picked by name, in the form of `--class-picker` or behind Locust's options."""
+    picked = getattr(form, "getlist", lambda key: [form[key]] if form.get(key) else [])("user_classes")
+    picked = list(picked) or list(options.user_classes or [])
+    return [name for name in available if picked and name not in picked]
+
+
+def _offered(chosen: str | None) -> list[str]:
+    """Plans for the form, the chosen one among them; without one the first is empty, so that none is by mistake."""
+    shipped = shipped_plans()
+    if not chosen:
+        return ["", *shipped]
+    return shipped if chosen in shipped else [*shipped, chosen]
+
+
+def _variable(flag: str) -> str:
+    return f"LOCUST_{flag.removeprefix('--').replace('-', '_').upper()}"

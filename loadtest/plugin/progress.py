@@ -13,8 +13,8 @@ from loadtest.measure.window import Second
 from loadtest.publish.console import LiveView, Mode, Progress
 from loadtest.records import TIMED_BESIDES, transaction_noun
 
-if TYPE_CHECKING:  # the master shows itself; importing it here for real would be a circle
-    from loadtest.plugin.master import MasterRun
+if TYPE_CHECKING:  # the run shows itself; importing it here for real would be a circle
+    from loadtest.plugin.led_run import LedRun
 
 EVERY_S = 0.25
 RECENT_S = 10
@@ -22,14 +22,15 @@ LOCUSTS_OWN = "locust"
 """The console mode in which Locust's own tables are shown instead."""
 
 
-def show_progress(run: MasterRun, mode: str) -> None:
-    """Show `run` until it is over."""
+def show_progress(run: LedRun, console: Console) -> None:
+    """Show `run` on `console` until it is over, as its configuration asks."""
+    mode = run.config.console
     if mode != LOCUSTS_OWN:
-        progress = Progress(Mode(mode), run.plan.duration_s, Console())
+        progress = Progress(Mode(mode), run.plan.duration_s, console)
         gevent.spawn(_show_forever, run, progress)
 
 
-def _show_forever(run: MasterRun, progress: Progress) -> None:
+def _show_forever(run: LedRun, progress: Progress) -> None:
     while not run.over:
         if run.coordinator.phase is not Phase.WAITING:
             progress.update(live_view(run))
@@ -37,7 +38,7 @@ def _show_forever(run: MasterRun, progress: Progress) -> None:
     progress.close()
 
 
-def live_view(run: MasterRun) -> LiveView:
+def live_view(run: LedRun) -> LiveView:
     """What `run` is doing now; rates are of the last second that every worker has reported."""
     merge = run.coordinator.merge
     t_s = run.coordinator.offset_ns / 1e9

@@ -4,11 +4,10 @@ import logging
 import os
 import signal
 import sys
-import time
 from argparse import Namespace
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 import gevent
 from gevent.event import Event
@@ -17,42 +16,42 @@ from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.runners import MasterRunner, Runner, WorkerRunner
 from locust.stats import CSV_STATS_INTERVAL_SEC
+from rich.console import Console
 
+from loadtest.configuration.config_error import ConfigError
+from loadtest.configuration.run_config import RunConfig
+from loadtest.configuration.run_document import DocumentError, from_environment
 from loadtest.drive import serving
-from loadtest.drive.errors import HostNotAllowed
-from loadtest.drive.preflight import UnreachableError, check_target
-from loadtest.drive.run_context import RunContext, enter_run
 from loadtest.drive.shape import PlanShape, PoolDispatcher
-from loadtest.drive.targets import AllowedTargets, set_allowed_targets
-from loadtest.drive.tracing import Tracer
 from loadtest.environment import TOKEN_VARIABLE
 from loadtest.exit_codes import ExitCode
-from loadtest.fleet import checkpoint as checkpoints
-from loadtest.fleet.checkpoint import Checkpoint, CheckpointError
 from loadtest.fleet.control_port import guard
+from loadtest.fleet.messages import Trouble
 from loadtest.fleet.run_token import secure
-from loadtest.fleet.transport import TO_MASTER, TO_WORKER, listen
-from loadtest.judge.abort import AbortCondition, unless
-from loadtest.judge.slo import judgeable
-from loadtest.judge.slo_syntax import Slo, SloError, check, parse
-from loadtest.plan.plan_file import Plan, PlanError
-from loadtest.plan.target_rate import check_target_rate
+from loadtest.fleet.transport import TO_MASTER, TO_WORKER, listen, send_to_master
 from loadtest.plugin.auditing import Auditor
-from loadtest.plugin.master import MasterRun
+from loadtest.plugin.habits import what_does_not_count, who_stops
+from loadtest.plugin.imports import import_early
+from loadtest.plugin.leader import Leader, console_of, wait_while
+from loadtest.plugin.led_run import LedRun
 from loadtest.plugin.onlookers import DoorError, Onlookers
-from loadtest.plugin.options import add_options, plan_from, with_form
+from loadtest.plugin.options import (
+    add_options,
+    check_own_fields,
+    check_shape,
+    config_of,
+    own_fields,
+    plan_named,
+    sources_of,
+)
 from loadtest.plugin.progress import LOCUSTS_OWN, show_progress
-from loadtest.plugin.time_slice import ask_for_short_slices
-from loadtest.plugin.worker import WorkerRun, add_user_classes
+from loadtest.plugin.work import Worker
 from loadtest.publish.metrics_server import is_loopback
-from loadtest.publish.run_folder import RESULT, new_run_folder
-from loadtest.stored_books import StoreError, check_store
 
 LOOPBACK = "127.0.0.1"
 READY_TIMEOUT_S = 30
 STOPPING_S = 5.0
 """How long a start waits for Locust to be through with the run before."""
-BAD_INPUT = (PlanError, SloError, HostNotAllowed, UnreachableError, CheckpointError)
 
 logger = logging.getLogger(__name__)
 
@@ -62,29 +61,46 @@ class Plugin:
 
     def __init__(self) -> None:
         self.default_plan: str | None = None
-        self.master: MasterRun | None = None
-        self.worker: WorkerRun | None = None
-        self._prepared: MasterRun | None = None
+        self.leader = Leader(self._follow)
+        self.worker = Worker()
+        self._base: RunConfig | None = None
+        """What `singlesday` asks of this process, if it started it."""
+        self._parser: LocustArgumentParser | None = None
+        """The first that was made: later ones draw the form."""
+        self._leads = False
         self._ready = Event()
         self._auditor = Auditor()
-        self._onlookers = Onlookers(lambda: self._prepared or self.master, self._auditor.busy_with)
+        self._onlookers = Onlookers(lambda: self.leader.run, self._auditor.busy_with)
+        self._signal = ""
+        self._json = False
+        """Whether standard output is for Locust's figures as JSON."""
 
     def add_options(self, parser: LocustArgumentParser, **_: Any) -> None:
-        """Offer our options, and keep Locust's ports on loopback unless a flag says otherwise."""
-        add_options(parser, self.default_plan)
+        """Offer our options, import the plan's modules, and keep Locust's ports on loopback unless told otherwise."""
+        first = self._parser is None
+        if first:
+            self._parser = parser
+            try:
+                self._base = from_environment()
+            except DocumentError as error:
+                refuse(error)
+        add_options(parser, self.default_plan, self._base)
         parser.set_defaults(master_bind_host=LOOPBACK, web_host=LOOPBACK)
+        if first:
+            import_early(self._base.plan_name if self._base else plan_named(self.default_plan), parser)
         secure(os.environ.get(TOKEN_VARIABLE, ""), is_loopback, refuse)
 
     def on_init(self, environment: Environment, runner: Runner, **_: Any) -> None:
         """Take over the pool and the connection; stop here if the plan cannot be played."""
         serving.install()
         options = environment.parsed_options
-        if options is None or not (options.plan or isinstance(runner, WorkerRunner)):
+        if options is None:
             return
-        if not isinstance(runner, WorkerRunner):
+        if not isinstance(runner, WorkerRunner) and self._has_something_to_lead(environment, options):
+            self._leads = True
             self._lead(environment, runner, options)
-        if not isinstance(runner, MasterRunner):
-            listen(runner, TO_WORKER, self._on_worker_message)
+        if not isinstance(runner, MasterRunner) and (self._leads or isinstance(runner, WorkerRunner)):
+            listen(runner, TO_WORKER, lambda _, message: self.worker.on_message(message))
         self._ready.set()
 
     def on_test_start(self, environment: Environment, **_: Any) -> None:
@@ -93,122 +109,113 @@ class Plugin:
         A worker that joins a running test is told to start while Locust still makes its runner, so it waits for
         that: users spawned before would find nobody to serve.
         """
-        if environment.runner is None:
+        if environment.runner is None and getattr(environment.parsed_options, "worker", False):
             self._ready.wait(READY_TIMEOUT_S)
         runner, options = environment.runner, environment.parsed_options
-        if runner is None or options is None:
+        if runner is None or options is None or "singlesday_config" not in options:
             return
-        if not isinstance(runner, WorkerRunner) and self._prepared is not None:
-            self.master, self._prepared = self._prepared, None
-            options.singlesday_plan = self.master.plan.to_json().decode()
-            options.singlesday_run = (self.master.info.id, str(self.master.folder))
         if not isinstance(runner, MasterRunner):
-            self._work(environment, runner, options)
+            config = RunConfig.from_json(options.singlesday_config.encode())
+            self.worker.begin(environment, runner, config, *options.singlesday_run)
 
     def on_test_stopping(self, environment: Environment, **_: Any) -> None:
         """Deliver before Locust kills the users, whoever asked it to stop."""
-        for run in (self._prepared, self.master):
-            if run is not None and not isinstance(environment.runner, WorkerRunner):
-                run.stop("it was stopped by hand or by a signal")
+        reason = self._signal or who_stops()
+        runner = environment.runner
+        if isinstance(runner, WorkerRunner):
+            for run_id in self.worker.run_ids if reason.startswith("the script") else ():
+                send_to_master(runner, Trouble(run_id, reason))
+            return
+        self.leader.stop(reason)
         if isinstance(environment.shape_class, PlanShape):
             environment.shape_class.forget()
 
     def on_test_stop(self, environment: Environment, **_: Any) -> None:
         """Let go of the users."""
-        if self.worker is not None:
-            self.worker.close()
-            self.worker = None
-            enter_run(environment, None)
+        self.worker.end(environment)
 
     def on_quitting(self, environment: Environment, **_: Any) -> None:
         """End with the verdict's code, and never without the last report."""
-        if self.worker is not None:
-            self.worker.close()
-            self.worker = None
-            enter_run(environment, None)
-        if self.master is not None and not isinstance(environment.runner, WorkerRunner):
-            self.master.stop("it was stopped by a signal")
-            self._auditor.wait()
-            self._onlookers.close()  # before the verdict is shown: what could not be pushed is noted in it
-            environment.process_exit_code = int(self.master.exit_code)
-            options = environment.parsed_options
-            if options is not None and options.headless and options.console == LOCUSTS_OWN:
-                self.master.announce()
-            if options is not None and options.csv_prefix:
-                # Locust's writer goes round once more: it would end up to a round before the run did.
-                gevent.sleep(CSV_STATS_INTERVAL_SEC * 1.2)
-        else:
+        self.worker.end(environment)
+        run, options = self.leader.run, environment.parsed_options
+        if run is None or options is None or isinstance(environment.runner, WorkerRunner):
             self._onlookers.close()
+            return
+        self.leader.stop(self._signal or who_stops())
+        self._auditor.wait()
+        self._onlookers.close()  # before the verdict is shown: what could not be pushed is noted in it
+        self._set_exit_code(environment, run.delivery.exit_code)
+        if (options.headless or options.autostart) and not run.config.conducted:
+            run.delivery.announce(console_of(options))
+        if options.csv_prefix:
+            # Locust's writer goes round once more: it would end up to a round before the run did.
+            gevent.sleep(CSV_STATS_INTERVAL_SEC * 1.2)
 
-    def why_not(self, environment: Environment, options: Namespace, form: Mapping[str, str]) -> str | None:
-        """Why the web form cannot start a run, in a sentence; None if it can."""
-        if self.going:
-            return "A run is going on: stop it, or wait for its end."
-        if not _has_let_go(environment):
-            return "The last run is still being stopped: try again in a moment."
-        host = form.get("host") or environment.host
+    def why_not(
+        self, environment: Environment, options: Namespace, form: Mapping[str, str]
+    ) -> dict[str, str] | None:
+        """Why the web form cannot start a run, for the form; None if it can."""
         try:
-            plan, *_ = read_plan(with_form(options, form), host)
-            check_targets(plan, options, host)
-        except BAD_INPUT as error:
-            return str(error)
+            self._check_idle(environment)
+            check_own_fields(self._parser_of_options(), options, form)
+            check_shape(form)
+            self.leader.take(self._config(environment, options, form), environment)
+        except ConfigError as error:
+            return {
+                "message": str(error),
+                "field": error.field,
+                "expected": error.expected,
+                "nearest": error.nearest,
+            }
         return None
 
-    @property
-    def going(self) -> bool:
-        """True from the start of a run until its result is delivered."""
-        current = self._prepared or self.master
-        return current is not None and not current.over
+    def _check_idle(self, environment: Environment) -> None:
+        if self.leader.going:
+            raise ConfigError("plan", "A run is going on: stop it, or wait for its end.")
+        if not wait_while(lambda: environment.runner and environment.runner.shape_greenlet, STOPPING_S):
+            # Until its greenlet is gone, Locust takes a start for an edit of the old run, and starts nothing.
+            raise ConfigError("plan", "The last run is still being stopped: try again in a moment.")
 
-    def prepare(self, environment: Environment, runner: Runner, options: Namespace) -> int:
-        """Make the next run ready to start; how many users it wants over the whole fleet."""
-        resumed = checkpoint_of(options)
-        plan, slos, aborts = read_plan(options, environment.host, resumed)
-        workers = runner.worker_count if isinstance(runner, MasterRunner) else 1
-        folder = run_folder(options, plan)
-        add_user_classes(environment, plan)
-        PoolDispatcher.pool = pool_of(plan, max(workers, 1))
-        self._prepared = MasterRun(
-            environment,
-            runner,
-            plan,
-            slos,
-            aborts,
-            folder=folder,
-            workers=workers,
-            memory_url=options.service_metrics,
-            checkpoint_s=options.checkpoint,
-            resumed=resumed,
-        )
-        show_progress(self._prepared, options.console)
-        self._auditor.follow(self._prepared)
-        self._onlookers.follow(self._prepared)
-        return sum(PoolDispatcher.pool.values()) * max(workers, 1)
+    def _config(
+        self, environment: Environment, options: Namespace, form: Mapping[str, str] | None = None
+    ) -> RunConfig:
+        """What is asked for, by whichever door. Raises `ConfigError`."""
+        sources = sources_of(self._parser_of_options(), options)
+        available = list(environment.available_user_classes or {})
+        return config_of(options, sources, form, base=self._base, available=available)
+
+    def _parser_of_options(self) -> LocustArgumentParser:
+        assert self._parser is not None  # noqa: S101 - there are no options without one
+        return self._parser
+
+    def _has_something_to_lead(self, environment: Environment, options: Namespace) -> bool:
+        """Whether there is a plan, or users that wait for one; closed-loop scripts are Locust's alone."""
+        return bool(options.plan) or any(map(serving.serves_arrivals, environment.user_classes))
 
     def _lead(self, environment: Environment, runner: Runner, options: Namespace) -> None:
-        if options.headless:
+        if self._base is not None:
+            _take_over(self._base, options, environment)
+        if options.headless or options.autostart:
             try:
-                plan, *_ = read_plan(options, environment.host, checkpoint_of(options))
-                check_targets(plan, options, environment.host)
-                if options.service_metrics:
-                    check_target(options.service_metrics, [*plan.targets, *options.allow_host])
-            except BAD_INPUT as error:
+                self.leader.take(self._config(environment, options), environment)
+            except ConfigError as error:
                 refuse(error)
-            for number in (signal.SIGINT, signal.SIGTERM):
-                gevent.signal_handler(number, self._on_signal, number)
-        if options.audit_store:
-            try:
-                check_store(options.audit_store)
-            except StoreError as error:
-                refuse(error)
-            self._auditor.store = options.audit_store
+        if ignored := what_does_not_count(options, environment):
+            logger.warning("%s", ignored)
+        self._auditor.store = options.audit_store
+        self._json = options.json
+        self._hear_signals(options)
+        _end_last(environment, self.on_quitting)
         environment.dispatcher_class = PoolDispatcher
         shape = PlanShape()
         shape.runner = runner
-        shape.prepare = lambda: self.prepare(environment, runner, options)
-        shape.is_over = lambda: self.master is not None and self.master.over
+        shape.prepare = lambda: self.leader.prepare(environment, runner)
+        shape.is_over = lambda: self.leader.over
         environment.shape_class = shape
-        if options.console != "locust":
+        if environment.web_ui is not None:
+            # With `--class-picker`, Locust takes the shape away with each start.
+            environment.web_ui._update_shape_class = lambda _name: None  # type: ignore[method-assign]
+        if options.console != LOCUSTS_OWN:
             logging.getLogger("locust.stats_logger").setLevel(logging.WARNING)
         if isinstance(runner, MasterRunner):
             guard(runner)
@@ -216,127 +223,70 @@ class Plugin:
         try:
             self._onlookers.open_metrics(options)
             self._onlookers.open_remote_write(options)
+            fields = own_fields(self._parser_of_options())
             self._onlookers.open_web(
-                environment, options, lambda form: self.why_not(environment, options, form)
+                environment, options, lambda form: self.why_not(environment, options, form), fields
             )
         except DoorError as error:
             refuse(error)
 
-    def _on_signal(self, number: signal.Signals) -> None:
-        """End a headless run; Locust itself would die of SIGTERM until the test is over."""
-        if self.master is None:
-            sys.exit(int(ExitCode.ABORTED))
-        self.master.stop(f"it was stopped by {number.name}")
+    def _follow(self, run: LedRun) -> None:
+        """Show a run that begins, and audit it when it is over."""
+        show_progress(run, Console(stderr=self._json))
+        self._auditor.follow(run)
+        self._onlookers.follow(run)
 
-    def _work(self, environment: Environment, runner: Runner, options: Namespace) -> None:
-        if "singlesday_plan" not in options:
+    def _hear_signals(self, options: Namespace) -> None:
+        """End a headless run on a signal, of which Locust would die before; elsewhere only remember which it was."""
+        if options.headless:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                gevent.signal_handler(number, self._on_signal, number)
             return
-        plan = Plan.from_json(options.singlesday_plan.encode())
-        run_id, folder = options.singlesday_run
-        add_user_classes(environment, plan)
-        guard_targets(plan, options, environment.host)
-        tag_requests(environment, run_id)
-        worker = max(getattr(runner, "worker_index", 0), 0)
-        tracer = Tracer(plan.trace_fraction) if plan.trace_fraction else None
-        enter_run(environment, RunContext(run_id, plan.seed, worker, book_name(runner), Path(folder), tracer))
-        if self.worker is not None:
-            self.worker.close()
-        ask_for_short_slices()
-        self.worker = WorkerRun(environment, runner, plan, run_id)
+
+        def interrupt(number: int, frame: FrameType | None) -> None:
+            self._signal = "it was stopped by Ctrl-C"
+            signal.default_int_handler(number, frame)
+
+        signal.signal(signal.SIGINT, interrupt)
+        gevent.signal_handler(signal.SIGTERM, self._note_signal, "SIGTERM")
+
+    def _note_signal(self, name: str) -> None:
+        self._signal = f"it was stopped by {name}"
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        if self.leader.run is None:
+            sys.exit(int(ExitCode.ABORTED))
+        self._note_signal("Ctrl-C" if number is signal.SIGINT else number.name)
+        self.leader.stop(self._signal)
+
+    def _set_exit_code(self, environment: Environment, ours: ExitCode) -> None:
+        """The verdict's code; where that is 0, one that the script has set stays."""
+        own = environment.process_exit_code
+        if ours is ExitCode.PASS and own:
+            logger.warning("the verdict is PASS; exit code %s is the script's own", own)
+        else:
+            environment.process_exit_code = int(ours)
 
     def _on_master_message(self, worker: str, message: Any) -> None:
-        if self.master is not None:
-            self.master.on_message(worker, message)
-
-    def _on_worker_message(self, _: str, message: Any) -> None:
-        if self.worker is not None:
-            self.worker.on_message(message)
+        if self.leader.run is not None:
+            self.leader.run.on_message(worker, message)
 
 
-def checkpoint_of(options: Namespace) -> Checkpoint | None:
-    """The checkpoint to go on from, if that was asked for. Raises `CheckpointError`."""
-    if not options.resume:
-        return None
-    if not (options.run_dir and options.headless):
-        raise CheckpointError("--resume: expected together with --run-dir and --headless")
-    try:
-        return checkpoints.read(Path(options.run_dir))
-    except OSError as error:
-        raise CheckpointError(
-            f"--run-dir {options.run_dir}: no checkpoint there ({error.strerror})"
-        ) from error
+def _take_over(base: RunConfig, options: Namespace, environment: Environment) -> None:
+    """Let Locust and this process's own doors know what `singlesday` asks for."""
+    environment.host = options.host = base.host
+    options.expect_workers = base.workers
+    for name in ("console", "metrics_port", "remote_write", "audit_store", "out"):
+        setattr(options, name, getattr(base, name))
 
 
-def read_plan(
-    options: Namespace, host: str | None, resumed: Checkpoint | None = None
-) -> tuple[Plan, list[Slo], list[AbortCondition]]:
-    """The plan, its objectives and what aborts it, checked. Raises one of `BAD_INPUT`."""
-    plan = plan_from(options) if resumed is None else Plan.from_json(resumed.plan)
-    phases = {phase.name for phase in plan.profile().phases}
-    if resumed is None:
-        slos = judgeable(map(parse, plan.slos), plan.duration_s) + [parse(expr) for expr in options.slo]
-    else:
-        slos = [parse(expr) for expr in resumed.slos]
-    for slo in slos:
-        check(slo, (), phases)
-    if not host:
-        raise PlanError("--host: expected the address of the service, for example http://127.0.0.1:8080")
-    return plan, slos, [unless(expr, plan.abort.after_s) for expr in plan.abort.unless]
+def _end_last(environment: Environment, listener: Any) -> None:
+    """Have our listener hear `quitting` after a script's own, which Locust calls in reverse order."""
+    environment.events.quitting.remove_listener(listener)
+    environment.events.quitting._handlers.insert(0, listener)
 
 
-def check_targets(plan: Plan, options: Namespace, host: str | None) -> None:
-    """Hold every address of the target against the guard rails and see that it answers. Raises `BAD_INPUT`."""
-    for url in (host, *options.also):
-        check_target(url, [*plan.targets, *options.allow_host])
-        check_target_rate(plan, url or "")
-
-
-def guard_targets(plan: Plan, options: Namespace, host: str | None) -> None:
-    """Let this process connect to what plan and options allow, and to nothing else."""
-    listed = (
-        AllowedTargets.from_environment().listed
-        | dict.fromkeys(options.allow_host, float("inf"))
-        | plan.targets
-    )
-    guard = AllowedTargets(listed)
-    if host and options.also:
-        guard.spread(host, [host, *options.also])
-    set_allowed_targets(guard)
-
-
-def run_folder(options: Namespace, plan: Plan) -> Path:
-    """Where the next run goes: `--run-dir` once, then folders beside it, unless a run there is to go on."""
-    if not options.run_dir:
-        return new_run_folder(Path(options.out), plan.name)
-    given = Path(options.run_dir)
-    if options.resume:
-        return given
-    return new_run_folder(given.parent, plan.name) if (given / RESULT).exists() else given
-
-
-def pool_of(plan: Plan, workers: int) -> dict[str, int]:
-    """How many users of each scenario a worker holds: by share of the arrivals, and never none."""
-    total = sum(scenario.per_transaction for scenario in plan.scenarios)
-    each = plan.virtual_users / workers
-    return {
-        scenario.user.partition(":")[2]: max(1, round(each * scenario.per_transaction / total))
-        for scenario in plan.scenarios
-    }
-
-
-def tag_requests(environment: Environment, run_id: str) -> None:
-    """Mark everything the users will send as load-test traffic (DESIGN section 6)."""
-    for user_class in environment.user_classes:
-        if hasattr(user_class, "default_headers"):
-            user_class.default_headers = {**(user_class.default_headers or {}), "X-Load-Test": run_id}
-
-
-def book_name(runner: Runner) -> str:
-    """A name for this worker's ledger that no other worker of the run has."""
-    return str(getattr(runner, "client_id", "local")).rpartition("_")[2][:12] or "local"
-
-
-def refuse(error: Exception) -> None:
+def refuse(error: Exception) -> NoReturn:
     """End the process before any traffic, saying why."""
     sys.stderr.write(f"error: {error}\n")
     sys.stderr.flush()
@@ -359,17 +309,3 @@ def install() -> None:
     events.test_stopping.add_listener(_plugin.on_test_stopping)
     events.test_stop.add_listener(_plugin.on_test_stop)
     events.quitting.add_listener(_plugin.on_quitting)
-
-
-def _has_let_go(environment: Environment) -> bool:
-    """Whether Locust is through with the last run, after waiting for it a little.
-
-    Until its shape's greenlet is gone, Locust takes a start for an edit of the old run: it answers that all is well
-    and starts nothing.
-    """
-    until_s = time.monotonic() + STOPPING_S
-    while environment.runner is not None and environment.runner.shape_greenlet is not None:
-        if time.monotonic() > until_s:
-            return False
-        gevent.sleep(0.02)
-    return True

@@ -7,13 +7,11 @@ One `WorkerRun` lives from Locust's `test_start` to the end of that test:
 It looks at its state every `BEAT_S`, in a greenlet of its own; nothing here is on the path of a request.
 """
 
-import importlib
 import logging
 import time
 from typing import NamedTuple
 
 import gevent
-from locust import User
 from locust.env import Environment
 from locust.runners import Runner
 
@@ -39,21 +37,6 @@ FINAL_RESEND_S = 5.0
 """How long a final report is resent before the worker gives up on its master."""
 
 logger = logging.getLogger(__name__)
-
-
-def load_user_class(spec: str) -> type[User]:
-    """The user class that a plan names as `module:Class`. Raises `ImportError`, `AttributeError`."""
-    module, _, name = spec.partition(":")
-    user_class: type[User] = getattr(importlib.import_module(module), name)
-    return user_class
-
-
-def add_user_classes(environment: Environment, plan: Plan) -> None:
-    """Let Locust know the plan's user classes, whichever locustfile it was started with."""
-    known = {user_class.__name__ for user_class in environment.user_classes}
-    for scenario in plan.scenarios:
-        if scenario.user.partition(":")[2] not in known:
-            environment.user_classes.append(load_user_class(scenario.user))
 
 
 class Part(NamedTuple):

@@ -10,7 +10,8 @@ that Locust's form shows, and fields the form does not have are refused, since L
 """
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -31,7 +32,7 @@ FORM_FIELDS = frozenset({
     "plan", "peak_tps", "duration", "time_scale", "seed", "host",
     "user_count", "spawn_rate", "run_time", "profile", "user_classes", "shape_class",
 })  # fmt: skip
-"""What Locust's start form sends: our options that it shows, and its own."""
+"""What Locust's start form sends: our options that it shows, and its own. A script may add arguments to them."""
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -43,8 +44,8 @@ LINK = (
 
 View = Callable[[str, float], Live]
 """(run the page knows, up to which second) -> what is new."""
-CheckStart = Callable[[Mapping[str, str]], str | None]
-"""Form fields -> why this cannot be started; None if it can."""
+CheckStart = Callable[[Mapping[str, str]], Mapping[str, str] | None]
+"""Form fields -> why this cannot be started, as `message`, `field`, `expected` and `nearest`; None if it can."""
 Login = Callable[[Callable[[], None]], Callable[[], flask.typing.ResponseReturnValue | None]]
 """Wraps a view as Locust does with `--web-login`: who is not logged in is sent to the login instead."""
 Reports = Callable[[], Mapping[str, Path]]
@@ -58,16 +59,18 @@ def install(
     view: View,
     check_start: CheckStart,
     reports: Reports,
+    own_fields: Collection[str] = (),
     login: Login = lambda view: view,
     token: str = "",
 ) -> None:
     """Add the page and the guard to Locust's app, before it serves. With `token`, everyone must give it.
 
-    `prefix` is what Locust's own pages begin with (`--web-base-path`), mostly empty.
+    `prefix` is what Locust's own pages begin with (`--web-base-path`), mostly empty; `own_fields` are the arguments
+    that the script has added to the form.
     """
     app.register_blueprint(_pages(view, reports, login), url_prefix=f"{prefix}/peak")
     app.before_request(lambda: _refused(token))
-    app.before_request(lambda: _bad_start(check_start))
+    app.before_request(lambda: _bad_start(check_start, FORM_FIELDS | set(own_fields)))
     app.after_request(_with_link)
     # Flask calls the first registered last: only there are the headers gone that flask_cors adds.
     app.after_request_funcs.setdefault(None, []).insert(0, _without_cors)
@@ -144,14 +147,21 @@ def _from_here() -> bool:
     return origin is None or urlsplit(origin).netloc == flask.request.host
 
 
-def _bad_start(check_start: CheckStart) -> flask.Response | None:
+def _bad_start(check_start: CheckStart, fields: Collection[str]) -> flask.Response | None:
     """What Locust's form shows when a run cannot start; None lets the start through."""
     if flask.request.endpoint != "locust.swarm":
         return None
     form = flask.request.form
-    foreign = sorted(set(form) - FORM_FIELDS)
-    reason = f"{foreign[0]}: is not a field of this form" if foreign else check_start(form)
-    return None if reason is None else flask.jsonify({"success": False, "message": reason})
+    foreign = sorted(set(form) - set(fields))
+    if foreign:
+        reason: Mapping[str, str] | None = {
+            "message": f"{foreign[0]}: is not a field of this form",
+            "field": foreign[0],
+            "nearest": next(iter(get_close_matches(foreign[0], sorted(fields), n=1)), ""),
+        }
+    else:
+        reason = check_start(form)
+    return None if reason is None else flask.jsonify({"success": False, **reason})
 
 
 def _with_link(response: flask.Response) -> flask.Response:

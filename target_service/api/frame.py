@@ -18,7 +18,12 @@ from target_service.exemplars import TRACEPARENT, sampled_trace
 from target_service.faults import HANG_S, Fault
 from target_service.idempotency import BadKeyError, KeyInFlightError, KeyReusedError
 from target_service.inventory import SoldOutError
-from target_service.parcels import OutOfOrderError, ParcelExistsError, UnknownParcelError
+from target_service.parcels import (
+    OutOfOrderError,
+    ParcelExistsError,
+    TooManyEventsError,
+    UnknownParcelError,
+)
 from target_service.payments import PaymentRefusedError, UnknownOrderError, WrongAmountError
 from target_service.problem import ProblemError
 from target_service.shadow import HEADER, LIVE, BadRunIdError, run_id_of, traffic_of
@@ -44,6 +49,7 @@ _KINDS: tuple[tuple[type[Exception], problem.Kind], ...] = (
     (PaymentRefusedError, problem.CONFLICT),
     (OutOfOrderError, problem.CONFLICT),
     (ParcelExistsError, problem.CONFLICT),
+    (TooManyEventsError, problem.CONFLICT),
     (WrongAmountError, problem.BAD_FIELD),
 )
 

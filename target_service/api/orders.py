@@ -1,6 +1,6 @@
 """Orders: create one, check a basket out, look at one, pay for one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from aiohttp import web
@@ -95,7 +95,7 @@ class OrderHandlers:
         key = parse_key(request.headers.get("Idempotency-Key"))
         deadline_ns = deadline_ns_of(request)
         wanted = decode(_orders, await read_json(request))
-        receipt = await self._place(self._purchase(run_id, key, wanted, [wanted.lines]), deadline_ns)
+        receipt = await self._place(self._purchase(run_id, key, wanted, [wanted.lines], 0), deadline_ns)
         created = _created(receipt.orders[0])
         headers = {"Location": f"/orders/{created.order_id}"}
         return json_response(created, 201, _marked(headers, receipt))
@@ -106,7 +106,7 @@ class OrderHandlers:
         deadline_ns = deadline_ns_of(request)
         wanted = decode(_orders, await read_json(request))
         baskets = self._by_seller(wanted.lines)
-        receipt = await self._place(self._purchase(run_id, key, wanted, baskets), deadline_ns)
+        receipt = await self._place(self._purchase(run_id, key, wanted, baskets, 1), deadline_ns)
         orders = tuple(_created(order) for order in receipt.orders)
         body = CheckoutCreated(orders, sum(order.total_cents for order in orders))
         return json_response(body, 201, _marked({}, receipt))
@@ -136,14 +136,20 @@ class OrderHandlers:
         return receipt
 
     def _purchase(
-        self, run_id: str, key: str | None, wanted: OrderRequest, baskets: Iterable[Iterable[Line]]
+        self,
+        run_id: str,
+        key: str | None,
+        wanted: OrderRequest,
+        baskets: Sequence[Iterable[Line]],
+        first_part: int,
     ) -> Purchase:
         service = self._service
         orders: list[Order] = []
         quantities: dict[int, int] = {}
-        for part, basket in enumerate(baskets):
+        numbers = service.ids.several(len(baskets))
+        for part, (order_id, basket) in enumerate(zip(numbers, baskets, strict=True), first_part):
             order, units = draft_order(
-                service.ids.next(),
+                order_id,
                 wanted.buyer_id,
                 [(self._sku_no(line.sku, wanted), line.quantity) for line in basket],
                 part,

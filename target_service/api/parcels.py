@@ -1,4 +1,7 @@
-"""Parcels: send one, note what happened to it, look where it is."""
+"""Parcels: send one, note what happened to it, look where it is.
+
+An answer shows the newest events, a page of them.
+"""
 
 import time
 
@@ -9,10 +12,21 @@ from target_service import problem
 from target_service.api.body import decode, json_response, read_json
 from target_service.api.frame import deadline_ns_of
 from target_service.api.operation import Operation, Service
+from target_service.idempotency import parse_key
 from target_service.orders import order_name, order_number
-from target_service.parcels import Parcel, ParcelEvent, Scan, UnknownParcelError
+from target_service.parcels import (
+    MOST_EVENTS,
+    KeyedParcel,
+    Parcel,
+    ParcelEvent,
+    Scan,
+    UnknownParcelError,
+)
 from target_service.problem import FieldError, ProblemError
 from target_service.schema import EventView, ParcelRequest, ParcelView, ScanRequest
+
+PAGE = 20
+"""Events in one answer."""
 
 _parcels = msgspec.json.Decoder(ParcelRequest)
 _scans = msgspec.json.Decoder(ScanRequest)
@@ -31,7 +45,8 @@ def operations(service: Service) -> list[Operation]:
         ParcelView,
         status=201,
         body=ParcelRequest,
-        problems=(problem.CONFLICT,),
+        problems=(problem.CONFLICT, problem.KEY_IN_FLIGHT, problem.KEY_REUSED),
+        keyed=True,
         sheds=True,
     )
     scan = send._replace(
@@ -62,6 +77,7 @@ class ParcelHandlers:
 
     async def create(self, request: web.Request, run_id: str) -> web.Response:
         """`POST /parcels`: 201 when the parcel is known to the network."""
+        key = parse_key(request.headers.get("Idempotency-Key"))
         deadline_ns = deadline_ns_of(request)
         wanted = decode(_parcels, await read_json(request))
         order_id = await self._order_id(run_id, wanted.order_id)
@@ -69,26 +85,44 @@ class ParcelHandlers:
         parcel = Parcel(
             order_id or self._service.ids.next(), run_id, order_id, wanted.destination, (accepted,)
         )
-        with self._service.limit.place():
-            kept = await self._service.store.write(parcel, deadline_ns)
-        return json_response(_view(kept), 201, {"Location": f"/parcels/{order_name(kept.parcel_id)}"})
+        asked = f"parcel {wanted.order_id} {wanted.origin} {wanted.destination}"
+        kept, headers = await self._write(parcel, key, asked, deadline_ns)
+        headers["Location"] = f"/parcels/{order_name(kept.parcel_id)}"
+        return json_response(_view(kept), 201, headers)
 
     async def scan(self, request: web.Request, run_id: str) -> web.Response:
         """`POST /parcels/{parcel_id}/events`."""
+        key = parse_key(request.headers.get("Idempotency-Key"))
         deadline_ns = deadline_ns_of(request)
         wanted = decode(_scans, await read_json(request))
         event = ParcelEvent(wanted.event_id, wanted.kind, wanted.region, _now_ms())
         scan = Scan(run_id, _number(request), event)
-        with self._service.limit.place():
-            parcel = await self._service.store.write(scan, deadline_ns)
-        return json_response(_view(parcel))
+        asked = f"event {scan.parcel_id} {event.event_id} {event.kind} {event.region}"
+        parcel, headers = await self._write(scan, key, asked, deadline_ns)
+        return json_response(_view(parcel), 200, headers)
+
+    async def _write(
+        self, change: Parcel | Scan, key: str | None, asked: str, deadline_ns: int | None
+    ) -> tuple[Parcel, dict[str, str]]:
+        """Make a change, under its key if it has one; the parcel then, and headers that say if it was made before."""
+        service = self._service
+        with service.keys.hold(change.run_id, key), service.limit.place():
+            if key is None:
+                return await service.store.write(change, deadline_ns), {}
+            receipt = await service.store.write(KeyedParcel(key, asked, change), deadline_ns)
+        return receipt.parcel, {"Idempotent-Replayed": "true"} if receipt.replayed else {}
 
     async def show(self, request: web.Request, run_id: str) -> web.Response:
-        """`GET /parcels/{parcel_id}`."""
+        """`GET /parcels/{parcel_id}`; `?before=20` shows the events before the 21st."""
+        before = request.query.get("before", str(MOST_EVENTS))
+        if not (before.isascii() and before.isdigit() and len(before) <= 3):
+            raise ProblemError(
+                problem.BAD_REQUEST, f"before: expected 0 to {MOST_EVENTS}, got {before[:40]!r}"
+            )
         parcel = await self._service.store.parcel(run_id, _number(request))
         if parcel is None:
             raise UnknownParcelError(f"there is no parcel {request.match_info['parcel_id']}")
-        return json_response(_view(parcel))
+        return json_response(_view(parcel, int(before)))
 
     async def _order_id(self, run_id: str, name: str | None) -> int:
         """The number of an order that exists; 0 if none is named."""
@@ -114,11 +148,13 @@ def _number(request: web.Request) -> int:
     return number
 
 
-def _view(parcel: Parcel) -> ParcelView:
+def _view(parcel: Parcel, before: int = MOST_EVENTS) -> ParcelView:
+    earlier = max(0, min(before, len(parcel.events)) - PAGE)
     return ParcelView(
         order_name(parcel.parcel_id),
         parcel.status,
         parcel.destination,
         order_name(parcel.order_id) if parcel.order_id else None,
-        tuple(EventView(*event) for event in parcel.events),
+        earlier,
+        tuple(EventView(*event) for event in parcel.events[earlier:before]),
     )

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol, overload
 
 from target_service.orders import Order, Purchase, Receipt
-from target_service.parcels import Parcel, Scan
+from target_service.parcels import KeyedParcel, Parcel, ParcelReceipt, Scan
 from target_service.payments import Payment
 
 
@@ -55,32 +55,68 @@ class Restock(NamedTuple):
 
 
 class CancelUnpaid(NamedTuple):
-    """Cancel the unpaid orders in a range of numbers, at most `limit`, and put their units back on sale.
+    """Cancel unpaid orders that are due, about `limit`, and put their units back on sale.
 
-    Answers how many were cancelled.
+    Answers how many were cancelled: 0 when none is due any more.
     """
 
-    after_order_id: int
-    before_order_id: int
-    limit: int = 500
+    stored_before_ms: int
+    """On the store's clock."""
+    numbered_below: int
+    """Of orders that bear no such time (an earlier program stored them), those with a lower number."""
+    limit: int = 1000
 
 
 class ExpireKeys(NamedTuple):
-    """Forget the keys of the orders in a range of numbers, at most `limit`; answers how many it forgot."""
+    """Forget keys that are due, about `limit`; answers how many it forgot. Due is as in `CancelUnpaid`."""
 
-    after_order_id: int
-    before_order_id: int
-    limit: int = 5000
+    stored_before_ms: int
+    numbered_below: int
+    limit: int = 1000
 
 
 class PurgeRun(NamedTuple):
-    """Delete everything a load-test run left; answers how many orders it had."""
+    """Delete some of what a load-test run left, at most `limit` orders."""
 
     run_id: str
+    limit: int = 1000
 
 
-Change = Purchase | Payment | Restock | Parcel | Scan | CancelUnpaid | ExpireKeys | PurgeRun
-Result = Receipt | Order | StockLevel | Parcel | int
+class Purged(NamedTuple):
+    """What a purge did."""
+
+    orders: int
+    has_more: bool
+    """Whether it has to be asked again."""
+
+
+class Tick(NamedTuple):
+    """Look at the store's clock, and let it go on if nobody else does (`store.clock`)."""
+
+    seen_ms: int
+    """What it showed at the last look."""
+    elapsed_ms: int
+    """Time since then, of the caller's monotonic clock."""
+    step_ms: int
+    """The most that the next tick may add."""
+
+
+class ClockReading(NamedTuple):
+    """What the store's clock shows, and whether it is the caller who keeps it."""
+
+    now_ms: int
+    is_kept: bool
+
+
+class Proof(NamedTuple):
+    """A change for its own sake: it proves that the store makes changes durable."""
+
+    writer_id: int
+
+
+Sweep = CancelUnpaid | ExpireKeys | PurgeRun | Tick
+Change = Purchase | Payment | Restock | Parcel | Scan | KeyedParcel | Proof | Sweep
+Result = Receipt | Order | StockLevel | Parcel | ParcelReceipt | Purged | ClockReading | int
 
 
 class CommitObserver(Protocol):
@@ -148,7 +184,7 @@ class Store(Protocol):
         ...
 
     async def ping(self) -> None:
-        """Return if the store answers. Raises StoreUnavailableError."""
+        """Make something durable. Raises StoreUnavailableError."""
         ...
 
     @overload
@@ -160,8 +196,14 @@ class Store(Protocol):
     @overload
     async def write(self, change: Parcel | Scan, deadline_ns: int | None = None) -> Parcel: ...
     @overload
+    async def write(self, change: KeyedParcel, deadline_ns: int | None = None) -> ParcelReceipt: ...
+    @overload
+    async def write(self, change: PurgeRun, deadline_ns: int | None = None) -> Purged: ...
+    @overload
+    async def write(self, change: Tick, deadline_ns: int | None = None) -> ClockReading: ...
+    @overload
     async def write(
-        self, change: CancelUnpaid | ExpireKeys | PurgeRun, deadline_ns: int | None = None
+        self, change: CancelUnpaid | ExpireKeys | Proof, deadline_ns: int | None = None
     ) -> int: ...
     async def write(self, change: Change, deadline_ns: int | None = None) -> Result:
         """Make a change durable; `deadline_ns` is an instant of the monotonic clock.

@@ -8,25 +8,40 @@ off to the next batch, where the first one's order is found.
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
-
-import msgspec
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from target_service.idempotency import KeyReusedError
 from target_service.inventory import allot
-from target_service.orders import Purchase, Receipt
-from target_service.parcels import OutOfOrderError, ParcelExistsError, UnknownParcelError
+from target_service.orders import Order, Purchase, Receipt
+from target_service.parcels import (
+    OutOfOrderError,
+    ParcelExistsError,
+    TooManyEventsError,
+    UnknownParcelError,
+)
 from target_service.payments import PaymentRefusedError, UnknownOrderError, WrongAmountError
-from target_service.store.base import Change, DeadlineError, Result
+from target_service.store.base import (
+    CancelUnpaid,
+    Change,
+    DeadlineError,
+    ExpireKeys,
+    PurgeRun,
+    Restock,
+    Result,
+    StoreUnavailableError,
+    Tick,
+)
 
 LARGEST_BATCH = 1024
 TOO_LATE = "the deadline passed before the work was begun"
 
 RULES = (
+    KeyReusedError,
     OutOfOrderError,
     ParcelExistsError,
     PaymentRefusedError,
+    TooManyEventsError,
     UnknownOrderError,
     UnknownParcelError,
     WrongAmountError,
@@ -61,7 +76,7 @@ def joining(change: Change, deadline_ns: int | None) -> Waiting:
 
 def sort_out(line: Iterable[Waiting], now_ns: int) -> tuple[list[Waiting], list[Waiting]]:
     """Those whose work is still wanted, and those who are too late; who has gone away is in neither."""
-    present = [waiting for waiting in line if not waiting.answer.cancelled()]
+    present = [waiting for waiting in line if not waiting.answer.done()]
     late = [waiting for waiting in present if waiting.is_late(now_ns)]
     if not late:
         return present, late
@@ -79,9 +94,87 @@ def deliver(batch: Sequence[Waiting], answers: Iterable[Answer]) -> None:
             waiting.answer.set_result(answer)
 
 
-def too_late(late: Sequence[Waiting]) -> list[Answer]:
-    """The answers to those who are too late."""
-    return [DeadlineError(TOO_LATE) for _ in late]
+ALONE = (CancelUnpaid, ExpireKeys, PurgeRun, Restock, Tick)
+"""Changes that have a transaction to themselves: each locks in an order of its own, or holds many rows."""
+
+
+class Line:
+    """Changes that wait for their transaction, and which of them go into it together."""
+
+    def __init__(self, wait_s: float, tell: Callable[[Sequence[Waiting], Sequence[Answer]], None]) -> None:
+        self._wait_ns = int(wait_s * 1e9)
+        self._tell = tell
+        self._waiting: list[Waiting] = []
+        self._singles = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def join(self, waiting: Waiting) -> None:
+        """Add one at the end."""
+        self._waiting.append(waiting)
+
+    def put_first(self, batch: Sequence[Waiting], *, singly: bool = False) -> None:
+        """Add some at the front again; `singly`: one by one, to find the one that failed all of them."""
+        self._waiting[:0] = batch
+        if singly:
+            self._singles = len(batch)
+
+    def next_batch(self) -> list[Waiting]:
+        """Take what goes into one transaction; may be empty. Those who are too late are told so."""
+        window = 1 if self._singles else LARGEST_BATCH
+        self._singles = max(0, self._singles - 1)
+        taken, self._waiting = self._waiting[:window], self._waiting[window:]
+        batch, late = sort_out(taken, time.monotonic_ns())
+        self._tell(late, [DeadlineError(TOO_LATE) for _ in late])
+        if len(batch) > 1 and any(isinstance(waiting.change, ALONE) for waiting in batch):
+            head = isinstance(batch[0].change, ALONE)
+            together = batch[:1] if head else [one for one in batch if not isinstance(one.change, ALONE)]
+            rest = batch[1:] if head else [one for one in batch if isinstance(one.change, ALONE)]
+            self._waiting[:0] = rest
+            return together
+        return batch
+
+    def give_up(self, why: str) -> int:
+        """Tell those who waited as long as anybody may, or whose deadline has passed; how many the former were."""
+        now_ns = time.monotonic_ns()
+        present, late = sort_out(self._waiting, now_ns)
+        self._tell(late, [DeadlineError(TOO_LATE) for _ in late])
+        too_old_ns = now_ns - self._wait_ns
+        old = [waiting for waiting in present if waiting.handed_ns <= too_old_ns]
+        self._waiting = [waiting for waiting in present if waiting.handed_ns > too_old_ns]
+        self._tell(old, [StoreUnavailableError(why) for _ in old])
+        return len(old)
+
+
+class Pending:
+    """Everyone who waits for a store: nobody waits for ever where a disk or a database hangs."""
+
+    def __init__(self, wait_s: float) -> None:
+        self._bound_s = 2 * wait_s
+        self._waiting: dict[asyncio.Future[Result], int] = {}
+
+    async def answer(self, waiting: Waiting) -> Any:
+        """Wait for the answer to a change that was handed over."""
+        self._waiting[waiting.answer] = waiting.handed_ns
+        try:
+            return await waiting.answer
+        finally:
+            del self._waiting[waiting.answer]
+
+    async def watch(self) -> None:
+        """Tell those who wait too long that the store does not answer, until cancelled.
+
+        What is under way by then may still be made: they find out by trying again under their key.
+        """
+        while True:
+            await asyncio.sleep(min(0.25, self._bound_s / 4))
+            too_old_ns = time.monotonic_ns() - int(self._bound_s * 1e9)
+            for answer, handed_ns in list(self._waiting.items()):
+                if handed_ns > too_old_ns:
+                    break
+                if not answer.done():
+                    answer.set_exception(StoreUnavailableError("the store does not answer"))
 
 
 class Delivery(NamedTuple):
@@ -120,6 +213,18 @@ def by_run(batch: Iterable[Change]) -> dict[str, list[Delivery]]:
     return runs
 
 
+def known_purchases(run_id: str, rows: Iterable[Sequence[Any]], others: Iterable[str]) -> dict[str, Purchase]:
+    """What keys belong to: rows of (key, the columns of an order), and keys of requests that bought nothing."""
+    orders: dict[str, list[Order]] = {}
+    for key, *columns in rows:
+        orders.setdefault(key, []).append(Order(*columns))
+    known = {
+        key: Purchase(run_id, key, tuple(sorted(parts, key=lambda order: order.part)), {})
+        for key, parts in orders.items()
+    }
+    return known | {key: Purchase(run_id, key, (), {}) for key in others}
+
+
 def plan(deliveries: Iterable[Delivery], known: Mapping[str, Purchase], left: dict[int, int]) -> Plan:
     """Decide one run's share: replay `known` keys, allot `left` (units by product number) to the others."""
     answers: dict[int, Answer] = {}
@@ -139,7 +244,7 @@ def plan(deliveries: Iterable[Delivery], known: Mapping[str, Purchase], left: di
 def _replay(purchase: Purchase, stored: Purchase) -> Receipt | KeyReusedError:
     if purchase.is_same_as(stored):
         return Receipt(stored.orders, True)
-    return KeyReusedError(f"Idempotency-Key {purchase.key} belongs to a request with another body")
+    return KeyReusedError(f"Idempotency-Key {purchase.key} belongs to another request")
 
 
 def _units(served: Iterable[Delivery]) -> dict[int, int]:
@@ -148,12 +253,3 @@ def _units(served: Iterable[Delivery]) -> dict[int, int]:
         for sku_no, units in delivery.purchase.quantities.items():
             taken[sku_no] = taken.get(sku_no, 0) + units
     return taken
-
-
-def returned_units(cancelled: Iterable[tuple[int, str, str]]) -> dict[tuple[str, int], int]:
-    """Units to put back on sale, by run and product, of rows (order number, run id, lines)."""
-    units: dict[tuple[str, int], int] = {}
-    for _, run_id, lines in cancelled:
-        for sku_no, quantity, _ in msgspec.json.decode(lines):
-            units[run_id, sku_no] = units.get((run_id, sku_no), 0) + quantity
-    return units

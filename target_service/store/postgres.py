@@ -2,7 +2,7 @@
 
 The tables are those of `store.sqlite`. Each process has one connection that writes and a few that read. The
 writer takes everything that waits into one transaction, as the SQLite writer does, and answers when
-PostgreSQL has said that the commit is on disk (`synchronous_commit` is the server's, on by default). When the
+PostgreSQL has said that the commit is on disk (`synchronous_commit` is the server's, but never off). When the
 connection breaks while a commit is under way its fate is unknown: the callers are told 503 and find out by
 trying again under their key.
 
@@ -24,25 +24,19 @@ from target_service.stock_buckets import TRUNK, Buckets, StockMovedError
 from target_service.store.base import (
     Change,
     CommitObserver,
+    Proof,
     StockLevel,
     StoreFullError,
     StoreOpenError,
     StoreSettings,
     StoreUnavailableError,
 )
-from target_service.store.group_commit import (
-    LARGEST_BATCH,
-    Answer,
-    Waiting,
-    deliver,
-    joining,
-    sort_out,
-    too_late,
-)
-from target_service.store.postgres_batch import apply_purchases
-from target_service.store.postgres_changes import apply_change, find_order, find_parcel
+from target_service.store.changes import apply_change, find_order, find_parcel, find_stock, lock_order
+from target_service.store.group_commit import Answer, Line, Pending, Waiting, deliver, joining
+from target_service.store.postgres_batch import apply_purchases, lock_keys
 from target_service.store.postgres_schema import NewerSchemaError, migrate
-from target_service.store.postgres_stock import claim_bucket, find_stock
+from target_service.store.postgres_session import PostgresSession
+from target_service.store.postgres_stock import claim_bucket
 
 log = logging.getLogger("orders.store")
 
@@ -52,6 +46,8 @@ FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError
 FULL = (asyncpg.DiskFullError, asyncpg.OutOfMemoryError)
 AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, StockMovedError)
 """Two machines were in each other's way; this one's transaction was undone and can be done again."""
+REFUSED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.SyntaxOrAccessError)
+"""One change is not as the database wants it; the others of its batch may be."""
 MISCONFIGURED = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
@@ -67,22 +63,18 @@ class PostgresStore:
     def __init__(self, settings: StoreSettings, observer: CommitObserver) -> None:
         self._settings = settings
         self._observer = observer
-        self._line: list[Waiting] = []
+        self._line = Line(settings.wait_s, deliver)
+        self._pending = Pending(settings.wait_s)
         self._work = asyncio.Event()
         self._closing = False
-        self._connection: Any = None
+        self._session: PostgresSession | None = None
         self._writer_id = 0
         self._buckets = Buckets(settings.stock_buckets, TRUNK)
 
     async def open(self) -> int:
         """Connect, migrate, start the writer. Raises StoreOpenError, StoreUnavailableError."""
         try:
-            self._connection = await self._connect()
-            await migrate(self._connection)
-            self._writer_id = await self._connection.fetchval(
-                "INSERT INTO writers DEFAULT VALUES RETURNING writer_id"
-            )
-            await self._claim_bucket()
+            self._session = await self._connect()
             self._readers = await asyncpg.create_pool(
                 self._settings.dsn,
                 min_size=1,
@@ -95,6 +87,9 @@ class PostgresStore:
         except FAILURES as error:
             raise StoreUnavailableError(f"PostgreSQL does not answer: {error}") from error
         self._writer = asyncio.create_task(self._write_until_closed())
+        self._watchers = [
+            asyncio.create_task(watch) for watch in (self._pending.watch(), self._give_up_while_stuck())
+        ]
         return self._writer_id
 
     async def close(self) -> None:
@@ -102,21 +97,24 @@ class PostgresStore:
         self._closing = True
         self._work.set()
         await self._writer
-        with contextlib.suppress(*FAILURES):
+        for watcher in self._watchers:
+            watcher.cancel()
+        with contextlib.suppress(Exception):
             async with asyncio.timeout(self._settings.wait_s):
                 await self._readers.close()
+        self._readers.terminate()
         self._drop_connection()
 
     async def ping(self) -> None:
-        """Read one row. Raises StoreUnavailableError."""
-        await self._read(lambda reader: reader.fetchval("SELECT max(version) FROM schema_version"))
+        """Make something durable. Raises StoreUnavailableError."""
+        await self.write(Proof(self._writer_id))
 
     async def write(self, change: Change, deadline_ns: int | None = None) -> Any:
         """Hand a change to the writer and wait until it is on disk."""
         waiting = joining(change, deadline_ns)
-        self._line.append(waiting)
+        self._line.join(waiting)
         self._work.set()
-        return await waiting.answer
+        return await self._pending.answer(waiting)
 
     async def order(self, run_id: str, order_id: int) -> Order | None:
         """Look an order up by its number."""
@@ -131,103 +129,126 @@ class PostgresStore:
         """Look a parcel up by its number."""
         return await self._read(lambda reader: find_parcel(reader, run_id, parcel_id))
 
-    async def _read(self, look_up: Callable[[Any], Awaitable[T]]) -> T:
+    async def _read(self, look_up: Callable[[PostgresSession], Awaitable[T]]) -> T:
         try:
             async with self._readers.acquire(timeout=self._settings.wait_s) as reader:
-                return await look_up(reader)
-        except FAILURES as error:
+                return await look_up(PostgresSession(reader, self._settings.initial_units))
+        except Exception as error:
+            # Not only asyncpg's: it fails in many ways on an answer that is no PostgreSQL's.
             self._observer.failed()
-            raise StoreUnavailableError(f"PostgreSQL cannot be read: {error}") from error
+            raise StoreUnavailableError(f"PostgreSQL cannot be read: {error!r}") from error
 
-    async def _connect(self) -> Any:
+    async def _connect(self) -> PostgresSession:
+        """A connection that writes, to a database whose schema is up to date."""
         wait_s = self._settings.wait_s
-        return await asyncpg.connect(self._settings.dsn, timeout=wait_s, command_timeout=wait_s)
+        connection = await asyncpg.connect(self._settings.dsn, timeout=wait_s, command_timeout=wait_s)
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._prepare(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        return PostgresSession(connection, self._settings.initial_units)
+
+    async def _prepare(self, connection: Any) -> None:
+        # Set for the session, so that no later change of the server's settings reaches it.
+        asked = await connection.fetchval("SHOW synchronous_commit")
+        await connection.execute(f"SET synchronous_commit = {'on' if asked == 'off' else asked}")
+        await migrate(connection)
+        if not self._writer_id:
+            self._writer_id = await connection.fetchval(
+                "INSERT INTO writers DEFAULT VALUES RETURNING writer_id"
+            )
+        own = await claim_bucket(connection, self._settings.stock_buckets, self._writer_id)
+        self._buckets = self._buckets._replace(own=own)
 
     async def _write_until_closed(self) -> None:
         while not (self._closing and not self._line):
             await self._work.wait()
             self._work.clear()
             while self._line:
-                if await self._has_connection():
-                    await self._commit(self._next_batch())
+                try:
+                    if self._session is not None and self._session.connection.is_closed():
+                        self._drop_connection()
+                    session = self._session or await self._connect()
+                except Exception as error:
+                    await self._wait_to_connect(error)
+                else:
+                    self._session = session
+                    await self._commit(session, self._line.next_batch())
 
-    async def _has_connection(self) -> bool:
-        """Connect again if need be; False, after a pause, if it cannot be done now."""
-        if self._connection is not None and not self._connection.is_closed():
-            return True
-        try:
-            self._connection = await self._connect()
-            await self._claim_bucket()
-        except FAILURES:
-            self._drop_connection()
-            self._observer.failed()
-            self._give_up_on_late()
+    async def _wait_to_connect(self, error: Exception) -> None:
+        if not isinstance(error, FAILURES):
+            log.error("PostgreSQL answers as it should not: %r", error)
+        self._observer.failed()
+        self._line.give_up("PostgreSQL does not answer")
+        await asyncio.sleep(RETRY_PAUSE_S)
+
+    async def _give_up_while_stuck(self) -> None:
+        """Answer those who have waited as long as anybody may while there is no connection."""
+        while True:
             await asyncio.sleep(RETRY_PAUSE_S)
-            return False
-        return True
+            if self._line and self._session is None:
+                self._line.give_up("PostgreSQL does not answer")
 
-    async def _claim_bucket(self) -> None:
-        own = await claim_bucket(self._connection, self._settings.stock_buckets, self._writer_id)
-        self._buckets = self._buckets._replace(own=own)
-
-    def _give_up_on_late(self) -> None:
-        """Answer those whose deadline has passed, and those who have waited as long as anybody may."""
-        now_ns = time.monotonic_ns()
-        present, late = sort_out(self._line, now_ns)
-        deliver(late, too_late(late))
-        too_old_ns = now_ns - int(self._settings.wait_s * 1e9)
-        old = [waiting for waiting in present if waiting.handed_ns <= too_old_ns]
-        self._line = [waiting for waiting in present if waiting.handed_ns > too_old_ns]
-        deliver(old, [StoreUnavailableError("PostgreSQL does not answer") for _ in old])
-
-    def _next_batch(self) -> list[Waiting]:
-        batch, late = sort_out(self._line[:LARGEST_BATCH], time.monotonic_ns())
-        self._line = self._line[LARGEST_BATCH:]
-        deliver(late, too_late(late))
-        return batch
-
-    async def _commit(self, batch: list[Waiting]) -> None:
+    async def _commit(self, session: PostgresSession, batch: list[Waiting]) -> None:
+        if not batch:
+            return
         started_ns = time.monotonic_ns()
         try:
-            async with asyncio.timeout(self._settings.wait_s), self._transaction():
-                answers = await self._apply([waiting.change for waiting in batch])
+            async with asyncio.timeout(self._settings.wait_s):
+                # Whatever the server's default is: `postgres_stock` needs a new snapshot for each statement.
+                await session.connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+                answers = await self._apply(session, [waiting.change for waiting in batch])
                 await asyncio.sleep(self._settings.stall_s())
-        except AGAIN:
-            self._line[:0] = batch
-            self._buckets = self._buckets._replace(one_row=False)
-            return
+                await session.connection.execute("COMMIT")
         except Exception as error:
             # Whatever it was, a defect of ours too: the writer must live on, and nobody may wait for ever.
-            self._refuse(batch, error)
+            await self._fail(session, batch, error)
             return
         self._buckets = self._buckets._replace(one_row=True)
         self._observer.committed(len(answers), (time.monotonic_ns() - started_ns) / 1e9)
-        self._line[:0] = [waiting for place, waiting in enumerate(batch) if place not in answers]
+        self._line.put_first([waiting for place, waiting in enumerate(batch) if place not in answers])
         deliver([batch[place] for place in answers], answers.values())
 
-    def _transaction(self) -> Any:
-        # Whatever the server's default is: `postgres_stock` needs a new snapshot for each statement.
-        return self._connection.transaction(isolation="read_committed")
-
-    async def _apply(self, batch: Sequence[Change]) -> dict[int, Answer]:
+    async def _apply(self, session: PostgresSession, batch: Sequence[Change]) -> dict[int, Answer]:
         """Make the changes of a batch; answers by place, none for those put off."""
-        initial_units = self._settings.initial_units
-        answers = await apply_purchases(self._connection, batch, initial_units, self._buckets)
-        for place, change in enumerate(batch):
-            if not isinstance(change, Purchase):
-                answers[place] = await apply_change(self._connection, change, initial_units)
-        return answers
+        answers: dict[int, Answer] = {}
+        await lock_keys(session.connection, batch)
+        others = [place for place, change in enumerate(batch) if not isinstance(change, Purchase)]
+        for place in sorted(others, key=lambda place: lock_order(batch[place])):
+            answers[place] = await apply_change(session, batch[place])
+        return answers | await apply_purchases(
+            session.connection, batch, session.initial_units, self._buckets
+        )
 
-    def _refuse(self, batch: list[Waiting], error: Exception) -> None:
-        if not isinstance(error, FAILURES):
-            log.error("a batch failed", exc_info=error)
+    async def _fail(self, session: PostgresSession, batch: list[Waiting], error: Exception) -> None:
+        if isinstance(error, AGAIN) and await self._is_undone(session):
+            self._line.put_first(batch)
+            self._buckets = self._buckets._replace(one_row=False)
+            return
         # Whatever state the connection is in, a new one has none.
         self._drop_connection()
+        is_ours = not isinstance(error, FAILURES) or isinstance(error, REFUSED)
+        if is_ours:
+            log.error("a batch failed", exc_info=error)
+            if len(batch) > 1:
+                self._line.put_first(batch, singly=True)
+                return
         self._observer.failed()
         kind = StoreFullError if isinstance(error, FULL) else StoreUnavailableError
         deliver(batch, [kind(f"PostgreSQL cannot be written: {error!r}") for _ in batch])
 
+    async def _is_undone(self, session: PostgresSession) -> bool:
+        try:
+            async with asyncio.timeout(self._settings.wait_s):
+                await session.connection.execute("ROLLBACK")
+        except Exception:
+            return False
+        return True
+
     def _drop_connection(self) -> None:
-        if self._connection is not None:
-            self._connection.terminate()
-            self._connection = None
+        session, self._session = self._session, None
+        if session is not None:
+            with contextlib.suppress(Exception):
+                session.connection.terminate()

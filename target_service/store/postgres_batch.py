@@ -1,8 +1,9 @@
 """The SQL of a batch of purchases in PostgreSQL.
 
 Each step is one statement for the whole batch, rows passed as arrays (`unnest`). Locks are taken in one order
-on every machine, so that no two batches can wait for each other: runs in alphabetical order, of each first the
-idempotency keys (advisory locks, sorted), then the stock rows (in `postgres_stock`'s order).
+on every machine, so that no two batches can wait for each other: first the idempotency keys (advisory locks,
+sorted), then orders and parcels that are changed (`changes.lock_order`), then stock, by run and in `postgres_stock`'s
+order.
 """
 
 # ruff: noqa: S608 - only our own table names are put into statements; values are bound
@@ -10,12 +11,13 @@ idempotency keys (advisory locks, sorted), then the stock rows (in `postgres_sto
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from target_service.orders import Order, Purchase
+from target_service.orders import Purchase
+from target_service.parcels import KeyedParcel
 from target_service.stock_buckets import Buckets, demands
 from target_service.store.base import Change
-from target_service.store.group_commit import Answer, Delivery, by_run, plan
+from target_service.store.group_commit import Answer, Delivery, by_run, known_purchases, plan
 from target_service.store.postgres_stock import ClaimedStock
-from target_service.store.tables import Tables, tables_of
+from target_service.store.tables import STORED_MS, Tables, tables_of
 
 
 async def apply_purchases(
@@ -44,30 +46,39 @@ async def _apply_run(
     return decided.answers
 
 
+async def lock_keys(connection: Any, batch: Iterable[Change]) -> None:
+    """Have every key of a batch to itself: what another machine stores under one is invisible until it commits."""
+    keys = [
+        f"{change.run_id} {change.key}"
+        if isinstance(change, Purchase)
+        else f"{change.change.run_id} {change.key}"
+        for change in batch
+        if isinstance(change, Purchase | KeyedParcel) and change.key is not None
+    ]
+    if keys:
+        await connection.execute(
+            "SELECT pg_advisory_xact_lock(lock) FROM (SELECT DISTINCT hashtextextended(key, 0) AS lock"
+            " FROM unnest($1::text[]) AS key ORDER BY lock) AS sorted",
+            keys,
+        )
+
+
 async def _known_keys(
     connection: Any, tables: Tables, run_id: str, deliveries: Iterable[Delivery]
 ) -> dict[str, Purchase]:
-    keys = sorted(delivery.purchase.key for delivery in deliveries if delivery.purchase.key is not None)
+    keys = [delivery.purchase.key for delivery in deliveries if delivery.purchase.key is not None]
     if not keys:
         return {}
-    # A key that is being stored by another machine is invisible until that commits: wait for it here.
-    await connection.execute(
-        "SELECT pg_advisory_xact_lock(lock) FROM"
-        " (SELECT DISTINCT hashtextextended($1 || ' ' || key, 0) AS lock FROM unnest($2::text[]) AS key"
-        " ORDER BY lock) AS sorted",
-        run_id,
-        keys,
-    )
     rows = await connection.fetch(
         f"SELECT idempotency_key, order_id, part, buyer_id, total_cents, lines FROM {tables.orders}"
-        " WHERE run_id = $1 AND key_live = 1 AND idempotency_key = ANY($2::text[]) ORDER BY part",
+        " WHERE run_id = $1 AND key_live = 1 AND idempotency_key = ANY($2::text[])"
+        f" UNION ALL SELECT idempotency_key, 0, 0, 0, 0, NULL FROM {tables.parcel_keys}"
+        " WHERE run_id = $1 AND idempotency_key = ANY($2::text[])",
         run_id,
         keys,
     )
-    orders: dict[str, list[Order]] = {}
-    for key, *columns in rows:
-        orders.setdefault(key, []).append(Order(*columns))
-    return {key: Purchase(run_id, key, tuple(parts), {}) for key, parts in orders.items()}
+    orders = [row for row in rows if row[-1] is not None]
+    return known_purchases(run_id, orders, [row[0] for row in rows if row[-1] is None])
 
 
 async def _insert_orders(connection: Any, tables: Tables, purchases: Sequence[Purchase]) -> None:
@@ -87,8 +98,8 @@ async def _insert_orders(connection: Any, tables: Tables, purchases: Sequence[Pu
     if rows:
         await connection.execute(
             f"INSERT INTO {tables.orders}"
-            " (order_id, run_id, idempotency_key, part, buyer_id, total_cents, lines)"
-            " SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::int[], $5::bigint[],"
-            " $6::bigint[], $7::text[])",
+            " (order_id, run_id, idempotency_key, part, buyer_id, total_cents, lines, stored_ms)"
+            f" SELECT new.*, {STORED_MS} FROM unnest($1::bigint[], $2::text[], $3::text[], $4::int[], $5::bigint[],"
+            " $6::bigint[], $7::text[]) AS new",
             *map(list, zip(*rows, strict=True)),
         )

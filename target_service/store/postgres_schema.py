@@ -5,10 +5,13 @@ rows (`postgres_stock`): one auditor's query, which sums, serves both. Table `sc
 last migration; an advisory lock makes service machines that start together take turns.
 
 A program of schema 1 may go on beside one of schema 2 while that keeps to one bucket; it does not know of more, and
-would take what it sells from each. So all are brought up to date before the first is told `--stock-buckets`.
+would take what it sells from each. So all are brought up to date before the first is told `--stock-buckets`. What a
+program before schema 3 stores beside newer ones bears no time of the store's clock, and is swept by its number.
 """
 
 from typing import Any
+
+from target_service.store.tables import sweeping_schema
 
 MIGRATION_LOCK = 0x0_5EED
 """Any number will do, as long as no other program uses it in the same database."""
@@ -59,6 +62,7 @@ MIGRATIONS: tuple[str, ...] = (
     + _tables("", "=")
     + _tables("shadow_", "<>"),
     _stock_buckets("") + _stock_buckets("shadow_"),
+    ";".join(sweeping_schema("bigint")),
 )
 """Each entry brings the schema one version further; entries are only ever added at the end."""
 

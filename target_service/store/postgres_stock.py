@@ -24,7 +24,6 @@ from target_service.stock_buckets import (
     spread,
     take,
 )
-from target_service.store.base import Restock, StockLevel
 from target_service.store.tables import tables_of
 
 BUCKET_LOCKS = 0x0_5EED
@@ -41,51 +40,6 @@ async def claim_bucket(connection: Any, count: int, writer_id: int) -> int:
         if await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", BUCKET_LOCKS, bucket):
             return bucket
     return writer_id % count
-
-
-async def find_stock(connection: Any, run_id: str, sku_no: int, initial_units: int) -> StockLevel:
-    """Units of the product in that run; `initial_units` if none was ever sold."""
-    row = await connection.fetchrow(
-        "SELECT sum(initial)::bigint AS initial, sum(available)::bigint AS available"
-        f" FROM {tables_of(run_id).stock} WHERE run_id = $1 AND sku_no = $2",
-        run_id,
-        sku_no,
-    )
-    return StockLevel(initial_units, initial_units) if row["initial"] is None else StockLevel(*row)
-
-
-async def restock(connection: Any, more: Restock, initial_units: int) -> StockLevel:
-    """Add units to the product's trunk."""
-    table = tables_of(more.run_id).stock
-    await connection.execute(
-        f"INSERT INTO {table} (run_id, sku_no, bucket, initial, available) VALUES ($1, $2, {TRUNK}, $3, $3)"
-        f" ON CONFLICT (run_id, sku_no, bucket) DO UPDATE SET initial = {table}.initial + $4,"
-        f" available = {table}.available + $4",
-        more.run_id,
-        more.sku_no,
-        initial_units + more.units,
-        more.units,
-    )
-    return await find_stock(connection, more.run_id, more.sku_no, initial_units)
-
-
-async def put_back(connection: Any, table: str, units: Mapping[tuple[str, int], int]) -> None:
-    """Put units on sale again, by run and product."""
-    # In order of run and product, as every batch takes its locks.
-    for (run_id, sku_no), returned in sorted(units.items()):
-        await connection.execute(
-            f"UPDATE {table} SET available = available + $3"
-            f" WHERE run_id = $1 AND sku_no = $2 AND bucket = {TRUNK}",
-            run_id,
-            sku_no,
-            returned,
-        )
-
-
-async def delete_stock(connection: Any, table: str, run_id: str) -> None:
-    """Delete a run's stock: trunks first, so that nobody makes a bucket behind our back."""
-    for buckets in (f"bucket = {TRUNK}", f"bucket > {TRUNK}"):
-        await connection.execute(f"DELETE FROM {table} WHERE run_id = $1 AND {buckets}", run_id)
 
 
 class ClaimedStock:

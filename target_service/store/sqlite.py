@@ -6,18 +6,21 @@ Tables (an auditor may read them with any SQLite client, also while the service 
         order_id          INTEGER, primary key; the API writes it as 16 hexadecimal digits
         run_id            TEXT; '' in `orders`, the `X-Load-Test` run id in `shadow_orders` (both checked)
         idempotency_key   TEXT or NULL; unique together with run_id and part while key_live = 1
-        part              INTEGER; 0, or the place among the orders of one checkout
+        part              INTEGER; 0, or the place among the orders of one checkout, from 1
         buyer_id          INTEGER
         total_cents       INTEGER
         lines             TEXT, JSON: [[sku_no, units, price_cents], ...]
         status            TEXT: created, paid, cancelled ...
         key_live          INTEGER; 0 once the idempotency key has expired
+        stored_ms         INTEGER; when, on the store's clock (`store.clock`); 0 if an earlier program stored it
     stock, shadow_stock      one row a product that was ever sold, per run (in PostgreSQL one a bucket: sum them)
         run_id            TEXT, as above
         sku_no            INTEGER; 1 is sku-000001
         initial           INTEGER; units before the first sale, plus what was restocked
         available         INTEGER, never below zero (checked)
     parcels, shadow_parcels  one row a parcel; events is JSON: [[event_id, kind, region, at_ms], ...]
+    parcel_keys, shadow_…    one row an idempotency key of a parcel's change; its events are the first so many
+    clock                    one row, the store's clock
     writers                  one row for every process that ever opened the file
 
 The books balance when, per run and product, initial - available = units in the lines of orders not cancelled.
@@ -28,8 +31,9 @@ no lock, and a look-up by primary key takes about as long as handing it to a thr
 
 import asyncio
 import contextlib
+import ctypes
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -39,14 +43,17 @@ from target_service.parcels import Parcel
 from target_service.store.base import (
     Change,
     CommitObserver,
+    Proof,
     StockLevel,
     StoreOpenError,
     StoreSettings,
     StoreUnavailableError,
 )
-from target_service.store.group_commit import joining
-from target_service.store.sqlite_changes import find_order, find_parcel, find_stock
+from target_service.store.changes import find_order, find_parcel, find_stock
+from target_service.store.group_commit import Pending, joining
+from target_service.store.sqlite_file import OpenFile
 from target_service.store.sqlite_schema import connect, prepare, retry_while_locked
+from target_service.store.sqlite_session import SqliteSession, at_once
 from target_service.store.sqlite_writer import Writer
 
 OPEN_WAIT_S = 5.0
@@ -79,64 +86,88 @@ class SqliteStore:
         self._settings = settings
         self._observer = observer
         self._path = database_path(settings.dsn)
+        self._pending = Pending(settings.wait_s)
 
     async def open(self) -> int:
         """Open the file, migrate it, start the writer. Raises StoreOpenError."""
         try:
-            connection, self._reader, writer_id = retry_while_locked(self._connect, OPEN_WAIT_S)
+            writer, self._reader, self._writer_id = retry_while_locked(self._connect, OPEN_WAIT_S)
         except sqlite3.Error as error:
             raise StoreOpenError(f"cannot open {self._path}: {error}") from error
-        self._writer = Writer(connection, self._settings, self._observer, asyncio.get_running_loop())
+        self._loop = asyncio.get_running_loop()
+        opened = writer, OpenFile(self._path)
+        self._writer = Writer(opened, self._connect_again, self._settings, self._observer, self._loop)
         self._writer.start()
-        return writer_id
+        self._watch = asyncio.create_task(self._pending.watch())
+        return self._writer_id
 
-    def _connect(self) -> tuple[sqlite3.Connection, sqlite3.Connection, int]:
-        """A connection that writes, one that reads, and a new writer's number.
+    def _connect(self, writer_id: int | None = None) -> tuple[sqlite3.Connection, SqliteSession, int]:
+        """A connection that writes, one that reads, and the writer's number; a new one unless it has one.
 
         Raises sqlite3.Error; "locked" while another process changes the journal's mode or migrates.
         """
+        may_create = writer_id is None
         with contextlib.ExitStack() as on_error:
-            writer = on_error.enter_context(contextlib.closing(connect(self._path)))
+            writer = on_error.enter_context(contextlib.closing(connect(self._path, may_create=may_create)))
             prepare(writer, synchronous_of(self._settings.dsn))
-            reader = on_error.enter_context(contextlib.closing(connect(self._path)))
+            reader = on_error.enter_context(contextlib.closing(connect(self._path, may_create=may_create)))
             reader.execute("PRAGMA query_only = ON")
-            cursor = writer.execute("INSERT INTO writers (started_at) VALUES (datetime('now'))")
+            # Written in any case: from now on the log is there, and can be watched.
+            cursor = writer.execute(
+                "INSERT INTO writers (writer_id, started_at) VALUES (?, datetime('now'))"
+                " ON CONFLICT (writer_id) DO UPDATE SET proofs = proofs + 1",
+                (writer_id,),
+            )
             on_error.pop_all()
-        assert cursor.lastrowid is not None  # noqa: S101 - an INSERT has one
-        return writer, reader, cursor.lastrowid
+        number = writer_id or cursor.lastrowid
+        assert number is not None  # noqa: S101 - an INSERT has one
+        return writer, SqliteSession(reader, self._settings.initial_units), number
+
+    def _connect_again(self) -> tuple[sqlite3.Connection, OpenFile]:
+        """Open what is at the path now, in the writer's thread; nothing is made where nothing is.
+
+        The old connections are never closed: at their end SQLite would delete the log at the path, which is the new
+        database's by now.
+        """
+        writer, reader, _ = retry_while_locked(lambda: self._connect(self._writer_id), self._settings.wait_s)
+        for connection in (self._reader.connection, self._writer.connection):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+        self._reader = reader
+        return writer, OpenFile(self._path)
 
     async def close(self) -> None:
         """Commit what was handed over, then let go of the file."""
+        self._watch.cancel()
         await asyncio.to_thread(self._writer.finish)
         # The writer's last answers were posted to this loop; let them be delivered.
         await asyncio.sleep(0)
-        self._reader.close()
+        self._reader.connection.close()
 
     async def ping(self) -> None:
-        """Read one row. Raises StoreUnavailableError."""
-        self._read(lambda reader: reader.execute("SELECT max(writer_id) FROM writers").fetchone())
+        """Make something durable. Raises StoreUnavailableError."""
+        await self.write(Proof(self._writer_id))
 
     async def write(self, change: Change, deadline_ns: int | None = None) -> Any:
         """Hand a change to the writer and wait until it is on disk."""
         waiting = joining(change, deadline_ns)
         self._writer.hand_over(waiting)
-        return await waiting.answer
+        return await self._pending.answer(waiting)
 
     async def order(self, run_id: str, order_id: int) -> Order | None:
         """Look an order up by its number."""
-        return self._read(lambda reader: find_order(reader, run_id, order_id))
+        return self._read(find_order(self._reader, run_id, order_id))
 
     async def stock(self, run_id: str, sku_no: int) -> StockLevel:
         """Units of a product."""
-        return self._read(lambda reader: find_stock(reader, run_id, sku_no, self._settings.initial_units))
+        return self._read(find_stock(self._reader, run_id, sku_no, self._settings.initial_units))
 
     async def parcel(self, run_id: str, parcel_id: int) -> Parcel | None:
         """Look a parcel up by its number."""
-        return self._read(lambda reader: find_parcel(reader, run_id, parcel_id))
+        return self._read(find_parcel(self._reader, run_id, parcel_id))
 
-    def _read(self, look_up: Callable[[sqlite3.Connection], T]) -> T:
+    def _read(self, look_up: Coroutine[Any, Any, T]) -> T:
         try:
-            return look_up(self._reader)
+            return at_once(look_up)
         except sqlite3.Error as error:
             self._observer.failed()
             raise StoreUnavailableError(f"the store cannot be read: {error}") from error

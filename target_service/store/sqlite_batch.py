@@ -16,15 +16,15 @@ from typing import Any
 import msgspec
 
 from target_service.inventory import wanted_skus
-from target_service.orders import Order, Purchase
+from target_service.orders import Purchase
 from target_service.store.base import Change
-from target_service.store.group_commit import Answer, Delivery, by_run, plan
-from target_service.store.tables import Tables, tables_of
+from target_service.store.group_commit import Answer, Delivery, by_run, known_purchases, plan
+from target_service.store.tables import STORED_MS, Tables, tables_of
 
 LARGEST_INSERT = 256
 """Rows in one INSERT; smaller powers of two serve the rest, so that few statements stay prepared."""
 
-ORDER_COLUMNS = "order_id, run_id, idempotency_key, part, buyer_id, total_cents, lines"
+ORDER_COLUMNS = "order_id, run_id, idempotency_key, part, buyer_id, total_cents, lines, stored_ms"
 
 _to_json = msgspec.json.Encoder().encode
 
@@ -44,9 +44,9 @@ def _apply_run(
 ) -> dict[int, Answer]:
     tables = tables_of(run_id)
     known = _known_keys(connection, tables, run_id, deliveries)
-    left = _units_left(connection, tables, run_id, wanted_skus(deliveries), initial_units)
+    left, stored_ms = _units_left(connection, tables, run_id, wanted_skus(deliveries), initial_units)
     decided = plan(deliveries, known, left)
-    _insert_orders(connection, tables, decided.new)
+    _insert_orders(connection, tables, decided.new, stored_ms)
     _write_stock(
         connection, tables, run_id, {sku_no: left[sku_no] for sku_no in decided.taken}, initial_units
     )
@@ -59,36 +59,35 @@ def _known_keys(
     keys = [delivery.purchase.key for delivery in deliveries if delivery.purchase.key is not None]
     if not keys:
         return {}
-    (found,) = connection.execute(
-        "SELECT json_group_array(json_array(idempotency_key, order_id, part, buyer_id, total_cents, lines))"
-        f" FROM {tables.orders} WHERE run_id = ? AND key_live = 1"
-        " AND idempotency_key IN (SELECT value FROM json_each(?))",
+    found, others = connection.execute(
+        "SELECT json_group_array(json_array(idempotency_key, order_id, part, buyer_id, total_cents, lines)),"
+        f" (SELECT json_group_array(idempotency_key) FROM {tables.parcel_keys} WHERE run_id = ?1"
+        " AND idempotency_key IN (SELECT value FROM json_each(?2)))"
+        f" FROM {tables.orders} WHERE run_id = ?1 AND key_live = 1"
+        " AND idempotency_key IN (SELECT value FROM json_each(?2))",
         (run_id, _to_json(keys).decode()),
     ).fetchone()
-    orders: dict[str, list[Order]] = {}
-    for key, *columns in msgspec.json.decode(found):
-        orders.setdefault(key, []).append(Order(*columns))
-    return {
-        key: Purchase(run_id, key, tuple(sorted(parts, key=lambda order: order.part)), {})
-        for key, parts in orders.items()
-    }
+    return known_purchases(run_id, msgspec.json.decode(found), msgspec.json.decode(others))
 
 
 def _units_left(
     connection: sqlite3.Connection, tables: Tables, run_id: str, skus: set[int], initial_units: int
-) -> dict[int, int]:
+) -> tuple[dict[int, int], int]:
+    """Units by product number, and the time that the store's clock gives to new orders."""
     left = dict.fromkeys(skus, initial_units)
-    (found,) = connection.execute(
-        "SELECT json_group_array(json_array(sku_no, available))"
+    found, stored_ms = connection.execute(
+        f"SELECT json_group_array(json_array(sku_no, available)), {STORED_MS}"
         f" FROM {tables.stock} WHERE run_id = ?"
         " AND sku_no IN (SELECT value FROM json_each(?))",
         (run_id, _to_json(list(skus)).decode()),
     ).fetchone()
     left.update(msgspec.json.decode(found))
-    return left
+    return left, stored_ms
 
 
-def _insert_orders(connection: sqlite3.Connection, tables: Tables, purchases: Iterable[Purchase]) -> None:
+def _insert_orders(
+    connection: sqlite3.Connection, tables: Tables, purchases: Iterable[Purchase], stored_ms: int
+) -> None:
     values: list[Any] = []
     for purchase in purchases:
         for order in purchase.orders:
@@ -100,8 +99,9 @@ def _insert_orders(connection: sqlite3.Connection, tables: Tables, purchases: It
                 order.buyer_id,
                 order.total_cents,
                 order.lines,
+                stored_ms,
             )
-    insert_rows(connection, f"INSERT INTO {tables.orders} ({ORDER_COLUMNS})", 7, values)
+    insert_rows(connection, f"INSERT INTO {tables.orders} ({ORDER_COLUMNS})", 8, values)
 
 
 def _write_stock(

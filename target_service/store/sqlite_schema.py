@@ -9,6 +9,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import quote
+
+from target_service.store.tables import sweeping_schema
 
 T = TypeVar("T")
 
@@ -79,17 +82,24 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         *_parcels_table("parcels", "="),
         *_parcels_table("shadow_parcels", "<>"),
     ),
+    sweeping_schema("INTEGER", " WITHOUT ROWID"),
 )
 """Each entry brings the schema one version further; entries are only ever added at the end."""
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, *, may_create: bool = True) -> sqlite3.Connection:
     """A connection in autocommit mode (transactions are explicit) that reports a lock at once.
 
     Any thread may use it, one at a time: the store opens it in one thread and writes from another.
     """
+    how = "rwc" if may_create else "rw"
     connection = sqlite3.connect(
-        path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=512
+        f"file:{quote(str(path.absolute()))}?mode={how}",
+        uri=True,
+        timeout=0,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=512,
     )
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")

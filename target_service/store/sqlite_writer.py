@@ -2,17 +2,18 @@
 
 It waits for a change, takes the write lock, and only then takes everything that is waiting: the batch grows
 by itself while the lock or the disk is busy. A commit (`synchronous=FULL`) has reached the disk before anyone
-is answered. Only this thread ever gives up on a change, so that no one is told "unavailable" about one that
-is being written.
+is answered. Whatever fails, the thread lives on; a connection that failed oddly, or whose file is no longer the one
+at its path, is opened anew.
 """
 
 import asyncio
+import contextlib
 import logging
 import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from target_service.orders import Purchase
 from target_service.store.base import (
@@ -22,15 +23,22 @@ from target_service.store.base import (
     StoreSettings,
     StoreUnavailableError,
 )
-from target_service.store.group_commit import LARGEST_BATCH, Answer, Waiting, deliver, sort_out, too_late
+from target_service.store.changes import apply_change
+from target_service.store.group_commit import Answer, Line, Waiting, deliver
 from target_service.store.sqlite_batch import apply_purchases
-from target_service.store.sqlite_changes import apply_change
+from target_service.store.sqlite_file import OpenFile
 from target_service.store.sqlite_schema import is_locked
+from target_service.store.sqlite_session import SqliteSession, at_once
 
 log = logging.getLogger("orders.store")
 
 LOCK_POLL_S = 0.0003
 """How often a lock held by another worker is tried; a commit takes a few milliseconds."""
+REOPEN_PAUSE_S = 0.05
+
+ORDINARY = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+Opened = tuple[sqlite3.Connection, OpenFile]
 
 
 class Writer:
@@ -38,20 +46,27 @@ class Writer:
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        opened: Opened,
+        reopen: Callable[[], Opened],
         settings: StoreSettings,
         observer: CommitObserver,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        self._connection = connection
+        self._reopen = reopen
         self._settings = settings
-        self._wait_ns = int(settings.wait_s * 1e9)
         self._observer = observer
         self._loop = loop
         self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
-        self._waiting: list[Waiting] = []
+        self._line = Line(settings.wait_s, self._answer)
         self._finishing = False
+        self._is_broken = False
+        self._use(opened)
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection that it writes on."""
+        return self._session.connection
 
     def start(self) -> None:
         """Begin to write."""
@@ -65,19 +80,35 @@ class Writer:
         """Commit everything handed over, then end the thread and close the connection."""
         self._queue.put(None)
         self._thread.join()
-        self._connection.close()
+        with contextlib.suppress(sqlite3.Error):
+            self._file.check()
+            self._session.connection.close()
+
+    def _use(self, opened: Opened) -> None:
+        connection, self._file = opened
+        self._session = SqliteSession(connection, self._settings.initial_units)
 
     def _run(self) -> None:
         while self._wait_for_work():
             try:
+                if self._is_broken:
+                    self._open_again()
+                self._file.check()
                 if self._take_lock():
                     self._commit(self._next_batch())
-            except sqlite3.Error as error:
-                self._refuse(self._next_batch(), error)
+            except Exception as error:
+                # Whatever it was, a defect of ours too: this thread must live on, and nobody may wait for ever.
+                self._fail(self._next_batch(), error)
+
+    def _open_again(self) -> None:
+        time.sleep(REOPEN_PAUSE_S)
+        self._use(self._reopen())
+        self._is_broken = False
+        log.warning("the database was opened anew")
 
     def _wait_for_work(self) -> bool:
         """Block until someone waits; False when all is done and the store closes."""
-        while not self._waiting:
+        while not self._line:
             if self._finishing and self._queue.empty():
                 return False
             self._take(self._queue.get())
@@ -87,7 +118,7 @@ class Writer:
         if waiting is None:
             self._finishing = True
         else:
-            self._waiting.append(waiting)
+            self._line.join(waiting)
 
     def _take_all(self) -> None:
         while not self._queue.empty():
@@ -97,75 +128,78 @@ class Writer:
         """Take SQLite's write lock; False if everyone who waited was given up meanwhile."""
         while True:
             try:
-                self._connection.execute("BEGIN IMMEDIATE")
+                self._session.connection.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
                 if not is_locked(error):
                     raise
-                if not self._give_up_on_late():
+                self._take_all()
+                if self._line.give_up("another process holds the store's lock"):
+                    self._observer.failed()
+                if not self._line:
                     return False
                 time.sleep(LOCK_POLL_S)
             else:
                 return True
 
-    def _give_up_on_late(self) -> bool:
-        """Refuse those who are late, or waited too long for the lock; whether anyone still waits."""
-        self._take_all()
-        now_ns = time.monotonic_ns()
-        present, late = sort_out(self._waiting, now_ns)
-        self._answer(late, too_late(late))
-        too_old_ns = now_ns - self._wait_ns
-        old = [waiting for waiting in present if waiting.handed_ns <= too_old_ns]
-        self._waiting = [waiting for waiting in present if waiting.handed_ns > too_old_ns]
-        if old:
-            self._observer.failed()
-            self._answer(old, [StoreUnavailableError("another process holds the store's lock") for _ in old])
-        return bool(self._waiting)
-
     def _next_batch(self) -> list[Waiting]:
         self._take_all()
-        batch, late = sort_out(self._waiting[:LARGEST_BATCH], time.monotonic_ns())
-        self._waiting = self._waiting[LARGEST_BATCH:]
-        self._answer(late, too_late(late))
-        return batch
+        return self._line.next_batch()
 
     def _commit(self, batch: list[Waiting]) -> None:
+        connection = self._session.connection
         if not batch:
-            self._connection.execute("ROLLBACK")
+            connection.execute("ROLLBACK")
             return
         started_ns = time.monotonic_ns()
         try:
             answers = self._apply([waiting.change for waiting in batch])
             time.sleep(self._settings.stall_s())
-            self._connection.execute("COMMIT")
+            connection.execute("COMMIT")
+            self._file.check()
         except Exception as error:
-            # Whatever it was, a defect of ours too: this thread must live on, and nobody may wait for ever.
-            self._refuse(batch, error)
+            self._fail(batch, error)
             return
         self._observer.committed(len(answers), (time.monotonic_ns() - started_ns) / 1e9)
         self._answer([batch[place] for place in answers], list(answers.values()))
-        self._waiting[:0] = [waiting for place, waiting in enumerate(batch) if place not in answers]
+        self._line.put_first([waiting for place, waiting in enumerate(batch) if place not in answers])
         if self._settings.shared:
             # Let another worker have the lock: twice its polling interval, or it would starve.
             time.sleep(2 * LOCK_POLL_S)
 
     def _apply(self, batch: Sequence[Change]) -> dict[int, Answer]:
         """Make the changes of a batch; answers by place, none for those put off."""
-        answers = apply_purchases(self._connection, batch, self._settings.initial_units)
+        answers = apply_purchases(self._session.connection, batch, self._settings.initial_units)
         for place, change in enumerate(batch):
             if not isinstance(change, Purchase):
-                answers[place] = apply_change(self._connection, change, self._settings.initial_units)
+                answers[place] = at_once(apply_change(self._session, change))
         return answers
 
-    def _refuse(self, batch: list[Waiting], error: Exception) -> None:
-        if not isinstance(error, sqlite3.Error):
+    def _fail(self, batch: list[Waiting], error: Exception) -> None:
+        self._undo()
+        if not isinstance(error, sqlite3.OperationalError):
             log.error("a batch failed", exc_info=error)
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+            if len(batch) > 1:
+                self._line.put_first(batch, singly=True)
+                return
+        self._is_broken = self._is_broken or not _is_ordinary(error)
         self._observer.failed()
         is_full = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
         kind = StoreFullError if is_full else StoreUnavailableError
         self._answer(batch, [kind(f"the store cannot be written: {error}") for _ in batch])
 
+    def _undo(self) -> None:
+        connection = self._session.connection
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._is_broken = True
+
     def _answer(self, batch: Sequence[Waiting], answers: Sequence[Answer]) -> None:
         if batch:
             self._loop.call_soon_threadsafe(deliver, batch, answers)
+
+
+def _is_ordinary(error: Exception) -> bool:
+    """Whether the connection is as good as before: the disk was full, or a change broke a rule of the tables."""
+    return not isinstance(error, sqlite3.Error) or getattr(error, "sqlite_errorcode", 0) & 0xFF in ORDINARY

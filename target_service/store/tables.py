@@ -9,12 +9,50 @@ class Tables(NamedTuple):
     orders: str
     stock: str
     parcels: str
+    parcel_keys: str
 
 
-LIVE_TABLES = Tables("orders", "stock", "parcels")
-SHADOW_TABLES = Tables("shadow_orders", "shadow_stock", "shadow_parcels")
+LIVE_TABLES = Tables("orders", "stock", "parcels", "parcel_keys")
+SHADOW_TABLES = Tables("shadow_orders", "shadow_stock", "shadow_parcels", "shadow_parcel_keys")
+
+UNPAID = "status = 'created'"
+KEYED = "idempotency_key IS NOT NULL AND key_live = 1"
+"""Conditions of the indexes of what may become due; a query must have them word for word."""
+
+STORED_MS = "(SELECT now_ms + step_ms FROM clock)"
+"""SQL for what a new row bears as its time (`store.clock`)."""
 
 
 def tables_of(run_id: str) -> Tables:
     """The tables of this run's traffic (the empty run id is live)."""
     return SHADOW_TABLES if run_id else LIVE_TABLES
+
+
+def sweeping_schema(big: str, table_end: str = "") -> tuple[str, ...]:
+    """The migration that gives orders their time and parcels their keys; `big` is the store's 64-bit integer."""
+    statements = [
+        f"CREATE TABLE clock (now_ms {big} NOT NULL, step_ms {big} NOT NULL)",
+        "INSERT INTO clock (now_ms, step_ms) VALUES (1, 1)",
+        f"ALTER TABLE writers ADD COLUMN proofs {big} NOT NULL DEFAULT 0",
+    ]
+    for tables in (LIVE_TABLES, SHADOW_TABLES):
+        orders, keys = tables.orders, tables.parcel_keys
+        by_time = f"ON {orders} (stored_ms, order_id) WHERE"
+        statements += [
+            f"ALTER TABLE {orders} ADD COLUMN stored_ms {big} NOT NULL DEFAULT 0",
+            f"CREATE INDEX {orders}_unpaid {by_time} {UNPAID}",
+            f"CREATE INDEX {orders}_keyed {by_time} {KEYED}",
+            f"""CREATE TABLE {keys} (
+                run_id text NOT NULL,
+                idempotency_key text NOT NULL,
+                request text NOT NULL,
+                parcel_id {big} NOT NULL,
+                events integer NOT NULL,
+                stored_ms {big} NOT NULL,
+                PRIMARY KEY (run_id, idempotency_key)
+            ){table_end}""",
+            f"CREATE INDEX {keys}_stored ON {keys} (stored_ms)",
+        ]
+    for table in (SHADOW_TABLES.orders, SHADOW_TABLES.parcels):
+        statements.append(f"CREATE INDEX {table}_run ON {table} (run_id)")
+    return tuple(statements)

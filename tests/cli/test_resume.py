@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 
 from loadtest.cli.main import app
 from loadtest.cli.resume import ResumeError, resumable, where_it_goes_on
-from loadtest.cli.settings import RunSettings, held, write_settings
+from loadtest.configuration.run_config import RunConfig
+from loadtest.configuration.run_document import held, write_document
 from loadtest.exit_codes import ExitCode
 from loadtest.fleet import checkpoint as checkpoints
 from loadtest.fleet.checkpoint import Checkpoint
@@ -22,15 +23,8 @@ from loadtest.measure.window import COUNTERS
 from loadtest.plan.plan_file import Plan
 
 SOAK = Plan.load("soak")
-SETTINGS = RunSettings(
-    workers=3,
-    service_workers=2,
-    store=None,
-    targets=[],
-    allow_hosts=[],
-    service_metrics=None,
-    csv=False,
-    checkpoint_s=30.0,
+CONFIG = RunConfig(
+    plan=SOAK, plan_name="soak", workers=3, service_workers=2, checkpoint_s=30.0, conducted=True
 )
 INFO = RunInfo(
     id="soak-1",
@@ -63,7 +57,7 @@ def checkpoint(plan: bytes = SOAK.to_json()) -> bytes:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A run folder that can be resumed."""
-    write_settings(SETTINGS, tmp_path)
+    write_document(CONFIG, tmp_path)
     checkpoints.write(checkpoint(), tmp_path)
     (tmp_path / "orders.db").touch()
     return tmp_path
@@ -71,10 +65,11 @@ def folder(tmp_path: Path) -> Path:
 
 def resume(folder: Path, store: str | None = None) -> str:
     """The line that says where it goes on."""
-    with resumable(folder, store=store, console="auto", metrics_port=None) as options:
-        assert (options.plan, options.workers, options.service_workers) == (SOAK, 3, 2)
-        assert (options.checkpoint_s, options.folder, options.auto_peak) == (30.0, folder, False)
-        return where_it_goes_on(options)
+    with resumable(folder, store=store, console="auto", metrics_port=None) as run:
+        config = run.config
+        assert (config.plan, config.workers, config.service_workers) == (SOAK, 3, 2)
+        assert (config.checkpoint_s, config.folder, config.auto_peak) == (30.0, str(folder), False)
+        return where_it_goes_on(run)
 
 
 def test_a_killed_run_goes_on_with_its_own_plan_and_settings(folder: Path) -> None:
@@ -96,7 +91,7 @@ def ended(folder: Path) -> None:
 
 
 def rewritten(**changes: object) -> Callable[[Path], None]:
-    return lambda folder: write_settings(msgspec.structs.replace(SETTINGS, **changes), folder)
+    return lambda folder: write_document(CONFIG.but(**changes), folder)
 
 
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -134,6 +129,14 @@ def test_what_cannot_be_gone_on_with_is_refused_as_usage(case: str, folder: Path
     with pytest.raises(ValueError, match=named):
         resume(folder)
     assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_a_run_of_an_older_version_goes_on_with_what_its_settings_were(folder: Path) -> None:
+    (folder / "run.json").write_text(
+        '{"version": 1, "workers": 3, "service_workers": 2, "store": null, "targets": [], "allow_hosts": [],'
+        ' "service_metrics": null, "csv": false, "checkpoint_s": 30.0, "withheld": []}'
+    )
+    assert resume(folder) == "resuming at 1:23:00 of 2:00:00 …"
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The pure parts of `singlesday run` and of its probe."""
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from loadtest.cli import checks, main
-from loadtest.cli.checks import BadFlagError, check_may_probe
+from loadtest.cli import main
 from loadtest.cli.probe import interleaved
-from loadtest.cli.run import plan_flags
-from loadtest.cli.run_session import RunOptions
+from loadtest.configuration.check import check
+from loadtest.configuration.config_error import ConfigError
+from loadtest.configuration.run_config import RunConfig
 from loadtest.plan.plan_file import Plan
-
-
-def test_plan_flags_leave_out_what_was_not_given() -> None:
-    flags = plan_flags("day", peak_tps=12.5, duration="30s", time_scale=None, seed=None)
-    assert flags == ["--plan", "day", "--peak-tps", "12.5", "--duration", "30s"]
 
 
 def test_scenarios_are_interleaved_in_proportion() -> None:
@@ -62,22 +58,25 @@ def test_only_a_shipped_plan_at_our_own_service_is_sized_unasked(
 ) -> None:
     own = tmp_path / "own.toml"
     own.write_bytes((PLANS / "smoke.toml").read_bytes())
-    played: list[RunOptions] = []
+    played: list[RunConfig] = []
 
-    def play(options: RunOptions, _out: Any) -> int:
-        played.append(options)
+    def play(config: RunConfig, _out: Any) -> int:
+        played.append(config)
         return 0
 
-    monkeypatch.setattr(checks, "check_run", lambda _options: None)
+    monkeypatch.setattr(main, "_checked", lambda config: config)
     monkeypatch.setattr(main, "_play", play)
     arguments = [flag.format(own=own) for flag in flags]
     ended = CliRunner().invoke(main.app, ["run", *arguments, "--out", str(tmp_path)])
     assert ended.exit_code == 0, ended.output
-    assert [options.auto_peak for options in played] == [probed]
+    assert [config.auto_peak for config in played] == [probed]
 
 
 def test_a_host_with_an_agreed_rate_is_never_probed_at_full_speed() -> None:
-    plan = msgspec.structs.replace(Plan.load("smoke"), targets={"staging.shop": 500.0})
-    with pytest.raises(BadFlagError, match=r"probe staging\.shop at full speed, and at most 500"):
-        check_may_probe(plan, "https://staging.shop/")
-    check_may_probe(plan, "http://127.0.0.1:8080/")
+    plan = msgspec.structs.replace(Plan.load("smoke"), targets={"127.0.0.1": 500.0})
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        target = f"http://127.0.0.1:{server.getsockname()[1]}"
+        config = RunConfig(plan=plan, plan_name="smoke", targets=[target], auto_peak=True)
+        with pytest.raises(ConfigError, match=r"probe 127\.0\.0\.1 at full speed, and at most 500"):
+            check(config, lambda _: {})
+        check(config.but(auto_peak=False), lambda _: {})

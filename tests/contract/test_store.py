@@ -33,7 +33,7 @@ from tests.contract.conftest import INITIAL_UNITS, StoreFactory, Unobserved
 
 T = TypeVar("T")
 LATER = 1 << 62
-"""A number above every order's."""
+"""A time after, and a number above, every order's."""
 
 ids = OrderIds(writer=0)
 
@@ -169,8 +169,8 @@ def test_an_expired_key_can_be_used_again(make: StoreFactory) -> None:
     async def scenario() -> tuple[Receipt, int, int]:
         async with opened(make()) as store:
             await store.write(first)
-            none_yet = await store.write(ExpireKeys(0, first.orders[0].order_id))
-            expired = await store.write(ExpireKeys(0, LATER))
+            none_yet = await store.write(ExpireKeys(2, LATER))
+            expired = await store.write(ExpireKeys(LATER, 0))
             return await store.write(second), none_yet, expired
 
     assert run(scenario()) == (Receipt(second.orders, replayed=False), 0, 1)
@@ -198,7 +198,10 @@ def test_purging_a_run_leaves_the_others_alone(make: StoreFactory) -> None:
             for run_id in ("", "run-a", "run-a", "run-b"):
                 await store.write(purchase((1, 1), run_id=run_id))
             purged = await store.write(PurgeRun("run-a"))
-            return purged, [(await store.stock(run_id, 1)).available for run_id in ("", "run-a", "run-b")]
+            assert not purged.has_more
+            return purged.orders, [
+                (await store.stock(run_id, 1)).available for run_id in ("", "run-a", "run-b")
+            ]
 
     assert run(scenario()) == (2, [INITIAL_UNITS - 1, INITIAL_UNITS, INITIAL_UNITS - 1])
 
@@ -247,8 +250,8 @@ def test_unpaid_orders_are_cancelled_and_their_units_return(make: StoreFactory) 
             for one in (paid, unpaid, shadow):
                 await store.write(one)
             await store.write(Payment("", paid.orders[0].order_id, paid.orders[0].total_cents))
-            assert await store.write(CancelUnpaid(0, LATER)) == 2
-            assert await store.write(CancelUnpaid(0, LATER)) == 0
+            assert await store.write(CancelUnpaid(LATER, 0)) == 2
+            assert await store.write(CancelUnpaid(LATER, 0)) == 0
             assert await store.stock("", 1) == StockLevel(INITIAL_UNITS, INITIAL_UNITS - 2)
             assert await store.stock("", 2) == StockLevel(INITIAL_UNITS, INITIAL_UNITS)
             assert await store.stock("run-a", 1) == StockLevel(INITIAL_UNITS, INITIAL_UNITS)

@@ -3,10 +3,12 @@
 from argparse import Namespace
 
 import pytest
-from locust.argument_parser import LocustArgumentParser
+from locust.argument_parser import LocustArgumentParser, setup_parser_arguments
 
-from loadtest.plan.plan_file import PlanError, shipped_plans
-from loadtest.plugin.options import add_options, plan_from, with_form
+from loadtest.configuration.config_error import ConfigError
+from loadtest.configuration.run_config import RunConfig
+from loadtest.plan.plan_file import shipped_plans
+from loadtest.plugin.options import add_options, config_of, sources_of
 
 
 @pytest.fixture
@@ -18,6 +20,18 @@ def parser() -> LocustArgumentParser:
 
 def options(parser: LocustArgumentParser, *flags: str) -> Namespace:
     parsed: Namespace = parser.parse_args(list(flags))
+    return parsed
+
+
+def from_form(parser: LocustArgumentParser, given: Namespace, form: dict[str, str]) -> RunConfig:
+    every = Namespace(**vars(locusts_own()) | vars(given))
+    return config_of(every, sources_of(parser, given), form)
+
+
+def locusts_own() -> Namespace:
+    own = LocustArgumentParser()
+    setup_parser_arguments(own)
+    parsed: Namespace = own.parse_args([])
     return parsed
 
 
@@ -44,8 +58,8 @@ def test_the_forms_fields_win_over_the_command_line_and_empty_ones_mean_the_plan
     parser: LocustArgumentParser,
 ) -> None:
     given = options(parser, "--peak-tps", "70")
-    assert plan_from(with_form(given, {"peak_tps": "30", "plan": "step"})).peak_tps == 30
-    assert plan_from(with_form(given, {"peak_tps": ""})).peak_tps == 50
+    assert from_form(parser, given, {"peak_tps": "30", "plan": "step"}).plan.peak_tps == 30
+    assert from_form(parser, given, {"peak_tps": ""}).plan.peak_tps == 50
     assert given.peak_tps == "70"
 
 
@@ -63,6 +77,7 @@ def test_the_forms_fields_win_over_the_command_line_and_empty_ones_mean_the_plan
 def test_a_bad_field_is_named_with_what_was_expected(
     parser: LocustArgumentParser, form: dict[str, str], message: str
 ) -> None:
-    with pytest.raises(PlanError) as refused:
-        plan_from(with_form(options(parser), form))
+    with pytest.raises(ConfigError) as refused:
+        from_form(parser, options(parser), form)
     assert message in str(refused.value)
+    assert refused.value.field in form

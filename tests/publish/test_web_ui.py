@@ -13,6 +13,7 @@ from loadtest.publish import web_ui
 from loadtest.publish.live import Live
 
 SITE = "http://localhost"
+BAD = {"message": "the peak is odd", "field": "peak_tps", "expected": "", "nearest": ""}
 
 
 class Locust:
@@ -32,7 +33,8 @@ class Locust:
             self.app,
             prefix="",
             view=self.view,
-            check_start=lambda form: "the peak is odd" if form.get("peak_tps") == "odd" else None,
+            check_start=lambda form: BAD if form.get("peak_tps") == "odd" else None,
+            own_fields=["basket_size"],
             reports=lambda: {"run-1": folder},
             login=login,
             token=token,
@@ -67,10 +69,15 @@ def test_a_good_start_reaches_locust(client: FlaskClient, locust: Locust) -> Non
     assert locust.started == [{"plan": "smoke", "user_count": "0"}]
 
 
+def test_an_argument_of_the_scripts_own_reaches_locust(client: FlaskClient, locust: Locust) -> None:
+    assert post(client, {"plan": "smoke", "basket_size": "7"}).json == {"success": True}
+    assert locust.started == [{"plan": "smoke", "basket_size": "7"}]
+
+
 def test_a_bad_start_is_answered_with_its_reason_and_never_reaches_locust(
     client: FlaskClient, locust: Locust
 ) -> None:
-    assert post(client, {"peak_tps": "odd"}).json == {"success": False, "message": "the peak is odd"}
+    assert post(client, {"peak_tps": "odd"}).json == {"success": False, **BAD}
     assert locust.started == []
 
 
@@ -79,7 +86,8 @@ def test_options_that_the_form_does_not_show_cannot_be_set(
     client: FlaskClient, locust: Locust, field: str
 ) -> None:
     answer = post(client, {"plan": "smoke", field: "x"}).json
-    assert answer == {"success": False, "message": f"{field}: is not a field of this form"}
+    assert (answer["success"], answer["field"]) == (False, field)
+    assert answer["message"] == f"{field}: is not a field of this form"
     assert locust.started == []
 
 

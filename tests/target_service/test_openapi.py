@@ -30,11 +30,11 @@ def test_every_operation_has_an_id_of_its_own_and_tells_its_refusals() -> None:
         assert ("requestBody" in operation) == ("413" in operation["responses"])
 
 
-def test_only_purchases_take_a_key() -> None:
+def test_purchases_and_changes_of_parcels_take_a_key() -> None:
     keyed = {
         path
         for path, methods in described()["paths"].items()
         for operation in methods.values()
         if any(parameter["name"] == "Idempotency-Key" for parameter in operation["parameters"])
     }
-    assert keyed == {"/orders", "/checkouts"}
+    assert keyed == {"/orders", "/checkouts", "/parcels", "/parcels/{parcel_id}/events"}

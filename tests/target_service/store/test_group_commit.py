@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from target_service.idempotency import KeyReusedError
 from target_service.inventory import SoldOutError
 from target_service.orders import Order, Purchase, Receipt
-from target_service.store.group_commit import Delivery, by_run, plan, returned_units
+from target_service.store.group_commit import Delivery, by_run, plan
+from target_service.store.sweeps import units_of
 
 
 def purchase(
@@ -46,6 +47,6 @@ def test_what_is_taken_is_what_the_new_orders_hold(wanted: list[tuple[int, int]]
     )
 
 
-def test_returned_units_are_added_up_by_run_and_product() -> None:
+def test_units_of_are_added_up_by_run_and_product() -> None:
     rows = [(1, "", "[[5,2,100],[6,1,100]]"), (2, "", "[[5,1,100]]"), (3, "a", "[[5,4,100]]")]
-    assert returned_units(rows) == {("", 5): 3, ("", 6): 1, ("a", 5): 4}
+    assert units_of(rows) == {("", 5): 3, ("", 6): 1, ("a", 5): 4}

@@ -1,4 +1,4 @@
-"""The master's side of a run, where system tests cannot reach."""
+"""A run as its leader sees it, where system tests cannot reach."""
 
 from pathlib import Path
 
@@ -7,24 +7,27 @@ import msgspec
 import pytest
 from locust.env import Environment
 
+from loadtest.configuration.run_config import RunConfig
 from loadtest.exit_codes import ExitCode
 from loadtest.fleet.checkpoint import CHECKPOINT
 from loadtest.fleet.messages import Hello, Trouble
 from loadtest.measure.run_result import RunResult
 from loadtest.pauses import Pause
 from loadtest.plan.plan_file import Plan
-from loadtest.plugin.master import MasterRun
+from loadtest.plugin.led_run import LedRun
 from loadtest.plugin.observe import Observer
+from loadtest.plugin.states import LEADER, Lead, States
 from tests.fleet.sample_report import report, second
 
 
-def master_run(folder: Path) -> MasterRun:
+def led_run(folder: Path) -> LedRun:
     environment = Environment(host="http://127.0.0.1:1")
     runner = environment.create_local_runner()
-    return MasterRun(environment, runner, Plan.load("smoke"), [], [], folder=folder, workers=1)
+    config = RunConfig(plan=Plan.load("smoke"), plan_name="smoke", folder=str(folder))
+    return LedRun(environment, runner, States("leader", Lead.CHECKED, LEADER), config, [])
 
 
-def await_result(run: MasterRun) -> RunResult:
+def await_result(run: LedRun) -> RunResult:
     with gevent.Timeout(5):
         while not run.over:
             gevent.sleep(0.01)
@@ -32,7 +35,7 @@ def await_result(run: MasterRun) -> RunResult:
 
 
 def test_a_worker_in_trouble_ends_the_run_and_says_why(tmp_path: Path) -> None:
-    run = master_run(tmp_path / "run")
+    run = led_run(tmp_path / "run")
     run.on_message("w1", Trouble("another run", "nothing to do with this one"))
     run.on_message("w1", Trouble(run.info.id, "its ledger cannot be kept: No space left on device"))
     written = await_result(run)
@@ -41,7 +44,7 @@ def test_a_worker_in_trouble_ends_the_run_and_says_why(tmp_path: Path) -> None:
 
 
 def test_nothing_is_planned_any_more_once_a_run_is_over(tmp_path: Path) -> None:
-    run = master_run(tmp_path / "run")
+    run = led_run(tmp_path / "run")
     run.coordinator.abort("enough")
     await_result(run)
     monitored = Observer(lambda: run, lambda _: False).reading()
@@ -50,13 +53,13 @@ def test_nothing_is_planned_any_more_once_a_run_is_over(tmp_path: Path) -> None:
 
 
 def test_what_is_noted_afterwards_leaves_the_saved_books_as_they_are(tmp_path: Path) -> None:
-    run = master_run(tmp_path / "run")
+    run = led_run(tmp_path / "run")
     run.coordinator.abort("enough")
     await_result(run)
     run._ticker.join(5)
     saved = run.folder / CHECKPOINT
     inode = saved.stat().st_ino
-    run.note("the last values could not be pushed")
+    run.delivery.note("the last values could not be pushed")
     assert saved.stat().st_ino == inode
     assert RunResult.read(run.folder / "result.json").notes == ["the last values could not be pushed"]
 
@@ -64,7 +67,7 @@ def test_what_is_noted_afterwards_leaves_the_saved_books_as_they_are(tmp_path: P
 def test_a_defect_ends_the_run_and_its_books_are_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = master_run(tmp_path / "run")
+    run = led_run(tmp_path / "run")
 
     def broken() -> None:
         raise RuntimeError("a tick that cannot be")
@@ -76,7 +79,7 @@ def test_a_defect_ends_the_run_and_its_books_are_written(
 
 
 def test_a_run_that_ends_while_it_is_judged_for_an_onlooker_shows_its_end(tmp_path: Path) -> None:
-    run = master_run(tmp_path / "run")
+    run = led_run(tmp_path / "run")
     judge = run.judged_so_far
 
     def judge_slowly(pause: Pause) -> RunResult:
@@ -90,7 +93,7 @@ def test_a_run_that_ends_while_it_is_judged_for_an_onlooker_shows_its_end(tmp_pa
 
 
 def test_a_worker_without_a_last_report_is_shown_as_lost_when_the_run_is_over(tmp_path: Path) -> None:
-    run = master_run(tmp_path / "run")
+    run = led_run(tmp_path / "run")
     for worker, final in (("w1", True), ("w2", False)):
         run.on_message(worker, Hello(run.info.id, 1, True))
         message = report(0, second(0), final=final)

@@ -1,45 +1,40 @@
-"""The master's side of a run: from Locust's start button to the verdict.
+"""One run, as its leader sees it: from the moment Locust asks for users until the artefacts are written.
 
-One `MasterRun` lives from the moment Locust's shape first asks for users until the artefacts are written. It
-owns the coordinator, looks at it every `TICK_S`, shows progress, and delivers the result once, whichever way
-the run ends: the plan is over, the stop button, a signal, abort-on-fail. Given a checkpoint, it goes on with
-the run that was interrupted instead of beginning one.
+It owns the coordinator, looks at it every `TICK_S`, and delivers the result once, whichever way the run ends: the
+plan is over, the stop button, a signal, abort-on-fail. Given a checkpoint, it goes on with the run that was
+interrupted instead of beginning one.
 """
 
 import logging
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import gevent
 import msgspec
 from locust.env import Environment
 from locust.runners import Runner
-from rich.console import Console
 
 from loadtest.clock import SystemClock
+from loadtest.configuration.check import abort_conditions_of
+from loadtest.configuration.run_config import RunConfig
 from loadtest.drive.locust_stats import prune
-from loadtest.exit_codes import ExitCode
 from loadtest.fleet.checkpoint import Checkpoint, differences, interruption, restore
 from loadtest.fleet.coordinator import Coordinator, Phase
 from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import Hello, Message, Report, Trouble
 from loadtest.fleet.snapshot import StretchRecords, progress, snapshot
 from loadtest.fleet.transport import send_to_worker
-from loadtest.judge.abort import AbortCondition, AbortDetector
+from loadtest.judge.abort import AbortDetector
 from loadtest.judge.never_requested import EarlyWord
 from loadtest.judge.slo import Observations, wanted_stretches
 from loadtest.judge.slo_syntax import Slo
-from loadtest.judge.verdict import judge, settle
-from loadtest.measure.run_result import Audit, RunResult
+from loadtest.judge.verdict import judge
+from loadtest.measure.run_result import RunResult
 from loadtest.pauses import Pause
-from loadtest.plan.plan_file import Plan
-from loadtest.plugin.checkpoints import CHECKPOINT_S, Checkpointer
+from loadtest.plugin.checkpoints import Checkpointer
+from loadtest.plugin.delivery import Delivery
 from loadtest.plugin.gauges import SERVICE_MEMORY, MemorySampler
-from loadtest.publish.run_folder import REPORT, deliver, rescue
-from loadtest.publish.step_summary import append_step_summary
-from loadtest.publish.summary import print_verdict
+from loadtest.plugin.states import Lead, LeadEvent, Parcel, States
 from loadtest.run_info import run_info
 
 PRUNE_S = 10.0
@@ -47,39 +42,39 @@ PRUNE_S = 10.0
 TICK_S = 0.05
 ABORT_WAIT_S = 2.0
 NS_PER_S = 1_000_000_000
+_COMES_TO = {Phase.RUNNING: LeadEvent.BEGIN, Phase.DRAINING: LeadEvent.HALT, Phase.DONE: LeadEvent.END}
+"""What the coordinator's phases are to the leader."""
 
 logger = logging.getLogger(__name__)
-OnLive = Callable[["MasterRun"], None]
 
 
-class MasterRun:
-    """One run, as the master leads it."""
+class LedRun:
+    """One run, as the leader leads it."""
 
     def __init__(
         self,
         environment: Environment,
         runner: Runner,
-        plan: Plan,
+        states: States[Lead, LeadEvent],
+        config: RunConfig,
         slos: list[Slo],
-        aborts: list[AbortCondition],
         *,
-        folder: Path,
-        workers: int,
-        memory_url: str | None = None,
-        checkpoint_s: float = CHECKPOINT_S,
         resumed: Checkpoint | None = None,
     ) -> None:
-        """Lead a run, or go on with one that is `resumed`. Raises `CheckpointError` when its books are damaged."""
-        self.plan = plan
-        self.folder = folder
-        self.info = here = run_info(plan, targets_of(environment), folder)
+        """Lead a run of a checked configuration with a folder, or go on with one that is `resumed`.
+
+        Raises `CheckpointError` when its books are damaged.
+        """
+        self.states = states
+        self.config = config
+        self.plan = plan = config.plan
+        self.folder = Path(config.folder or "")
+        self.delivery = Delivery(self.folder)
+        self.info = here = run_info(config, self.folder)
         self.slos = slos
-        self.result: RunResult | None = None
-        """The final result, once it is delivered."""
-        self._undelivered = False
         self._pointless = False
         """Whether the plan itself asked to end it."""
-        self._abort = AbortDetector(aborts)
+        self._abort = AbortDetector(abort_conditions_of(plan))
         self._early_word = EarlyWord(slos, plan.duration_s)
         self._runner = runner
         self._locust_stats = environment.stats
@@ -91,16 +86,18 @@ class MasterRun:
             self._be_the_same_run_as(resumed)
         self._stretch_records = StretchRecords(self.stretches)
         self._observations = Observations()
-        self.coordinator = self._new_coordinator(workers)
+        self.coordinator = self._new_coordinator(config.workers)
         if resumed is not None:
             note = interruption(resumed, time.time_ns()) + differences(resumed.info, here)
             restore(resumed, self.coordinator, note)
         self._judged_s = int(self.coordinator.scheduled_to_ns // NS_PER_S)
-        folder.mkdir(parents=True, exist_ok=True)
-        self._checkpointer = Checkpointer(self, checkpoint_s)
+        self._checkpointer = Checkpointer(self, config.checkpoint_s)
         self._known_gauges = dict(resumed.gauges) if resumed is not None else {}
         known = self._known_gauges.get(SERVICE_MEMORY, [])
-        self._memory = MemorySampler(memory_url, plan.duration_s, known) if memory_url else None
+        page = config.memory_page
+        self._memory = MemorySampler(page, plan.duration_s, known) if page else None
+        self._phase = self.coordinator.phase
+        states.on(LeadEvent.PREPARE)
         self._spawn()
 
     def _new_coordinator(self, workers: int) -> Coordinator:
@@ -133,7 +130,12 @@ class MasterRun:
     @property
     def over(self) -> bool:
         """True once the result is delivered."""
-        return self.result is not None
+        return self.delivery.states.now is not Parcel.PENDING
+
+    @property
+    def result(self) -> RunResult | None:
+        """The final result, once it is delivered."""
+        return self.delivery.result
 
     def on_message(self, worker: str, message: Message) -> None:
         """Take a worker's message; those of another run are old."""
@@ -145,7 +147,7 @@ class MasterRun:
             case Report():
                 self.coordinator.on_report(worker, message)
             case Trouble():
-                self.coordinator.abort(f"{self.coordinator.name(worker)} cannot go on: {message.reason}")
+                self._abort_run(f"{self.coordinator.name(worker)} cannot go on: {message.reason}")
             case _:
                 logger.warning("a worker sent %s, which only a master may", type(message).__name__)
 
@@ -186,28 +188,12 @@ class MasterRun:
         """End the run early, wait for the workers' last reports, and deliver what there is."""
         if self.over:
             return
-        self.coordinator.abort(reason)
+        self._abort_run(reason)
         deadline = time.monotonic() + ABORT_WAIT_S
         while self.coordinator.phase is not Phase.DONE and time.monotonic() < deadline:
-            self.coordinator.tick()
+            self._tick()
             gevent.sleep(TICK_S)
         self._deliver()
-
-    def note(self, text: str) -> None:
-        """Add to a delivered result what a reader should know besides."""
-        if self.result is not None:
-            self.result.notes.append(text)
-            self._write(self.result)
-
-    def take_audit(self, outcome: Audit | str) -> None:
-        """Settle a delivered result by its audit, or say why there is none."""
-        if self.result is None:
-            return
-        if isinstance(outcome, str):
-            self.result.unaudited = outcome
-        else:
-            self.result.audit = outcome
-        self._write(settle(self.result))
 
     def gauges(self) -> dict[str, list[tuple[float, float]]]:
         """(t_s, value) of what has been sampled beside the traffic, by name."""
@@ -226,7 +212,7 @@ class MasterRun:
 
     def _tick_forever(self) -> None:
         while not self.over:
-            self.coordinator.tick()
+            self._tick()
             self._abort_if_pointless()
             self._say_what_was_never_requested()
             if time.monotonic() >= self._prune_at_s:
@@ -235,6 +221,20 @@ class MasterRun:
             if self.coordinator.phase is Phase.DONE:
                 self._deliver()
             gevent.sleep(TICK_S)
+
+    def _tick(self) -> None:
+        self.coordinator.tick()
+        self._follow()
+
+    def _abort_run(self, reason: str) -> None:
+        self.coordinator.abort(reason)
+        self._follow()
+
+    def _follow(self) -> None:
+        """Go on to the state that the coordinator's phase comes to, if it has changed."""
+        before, self._phase = self._phase, self.coordinator.phase
+        if self._phase is not before and not self.over:
+            self.states.on(_COMES_TO[self._phase])
 
     def _say_what_was_never_requested(self) -> None:
         if self._early_word.is_due(self.played_s):
@@ -259,49 +259,24 @@ class MasterRun:
             reason = self._abort.feed(point)
             if reason is not None:
                 self._pointless = True
-                self.coordinator.abort(reason)
+                self._abort_run(reason)
                 break
         self._judged_s = due_s
 
     def _deliver(self) -> None:
         if self.over:
             return
+        if self.states.now is not Lead.JUDGING:
+            self.states.on(LeadEvent.END)
         result = self.live()
         result.run.duration_s = self.coordinator.scheduled_to_ns / NS_PER_S
-        self.result = self.judge(result, aborted=self.coordinator.aborted)
-        self._write(self.result)
+        self.delivery.deliver(self.judge(result, aborted=self.coordinator.aborted))
+        self.states.on(LeadEvent.DELIVER)
         self._settle_books()
-
-    def _write(self, result: RunResult) -> None:
-        try:
-            deliver(result, self.folder)
-        except OSError as error:
-            self._undelivered = True
-            logger.error("could not write the result: %s", error)
-            rescue(result, sys.stderr)
 
     def _settle_books(self) -> None:
         """Keep the books of a run that can be gone on with; remove those of one that has ended."""
         if self.coordinator.aborted is not None and not self._pointless:
             self._checkpointer.save_end(self.coordinator.aborted)
-        elif not self._undelivered:
+        elif self.delivery.states.now is Parcel.WRITTEN:
             self._checkpointer.forget()
-
-    def announce(self) -> None:
-        """Say how the run ended, once it has: on the terminal, and to a CI job that shows summaries."""
-        if self.result is not None:
-            print_verdict(self.result, self.folder / REPORT, Console(highlight=False))
-            append_step_summary(self.result)
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """What the process should end with."""
-        if self._undelivered:
-            return ExitCode.INTERNAL_ERROR
-        return ExitCode(self.result.exit_code) if self.result else ExitCode.ABORTED
-
-
-def targets_of(environment: Environment) -> list[str]:
-    """Every address that the run's connections go to."""
-    also = getattr(environment.parsed_options, "also", [])
-    return [environment.host, *also] if environment.host else []

@@ -1,0 +1,92 @@
+"""The configuration that a command line of `singlesday` asks for."""
+
+import os
+from typing import Any
+
+import typer
+
+from loadtest.configuration.asked_plan import OVERRIDES, asked_plan
+from loadtest.configuration.run_config import RunConfig, Source
+from loadtest.plan.overrides import above_0_s
+from loadtest.plan.plan_file import shipped_plans
+
+AUTO = "auto"
+FIELDS = {
+    "plan": "plan",
+    **{name: name for name in OVERRIDES},
+    "workers": "workers",
+    "service_workers": "service_workers",
+    "store": "store",
+    "target": "targets",
+    "slo": "objectives",
+    "allow_host": "allow_hosts",
+    "out": "out",
+    "service_metrics": "service_metrics",
+    "metrics_port": "metrics_port",
+    "remote_write": "remote_write",
+    "csv": "csv",
+    "checkpoint": "checkpoint_s",
+    "web": "web",
+    "web_port": "web_port",
+    "quiet": "console",
+    "json_lines": "console",
+}
+"""Parameters of the commands, and the fields of `RunConfig` that they become."""
+_AS_GIVEN = (
+    "store",
+    "service_workers",
+    "metrics_port",
+    "remote_write",
+    "service_metrics",
+    "csv",
+    "web",
+    "web_port",
+)
+
+
+def asked_run(context: typer.Context, plan_name: str, **given: Any) -> RunConfig:
+    """What the parameters of a command ask for; `given` are those that it sets itself. Raises `ConfigError`."""
+    given = context.params | given
+    peak = given.get("peak_tps")
+    overrides = {
+        name: str(given[name]) for name in OVERRIDES if given.get(name) is not None and given[name] != AUTO
+    }
+    targets = list(given.get("target") or [])
+    config = RunConfig(
+        plan=asked_plan(plan_name, overrides),
+        plan_name=plan_name,
+        overrides=overrides,
+        # Unasked, neither a plan of somebody's own is resized nor an address of somebody's own probed.
+        auto_peak=peak == AUTO or (peak is None and plan_name in shipped_plans() and not targets),
+        objectives=list(given.get("slo") or []),
+        targets=targets,
+        allow_hosts=list(given.get("allow_host") or []),
+        workers=given.get("workers") or default_workers(),
+        out=str(given["out"]),
+        checkpoint_s=above_0_s(given.get("checkpoint", "60s"), "--checkpoint"),
+        console="quiet" if given.get("quiet") else "json" if given.get("json_lines") else "auto",
+        conducted=True,
+        sources=sources_of(context),
+    )
+    return config.but(**{name: given[name] for name in _AS_GIVEN if name in given})
+
+
+def sources_of(context: typer.Context) -> dict[str, Source]:
+    """Where each value that is not a default came from, and what the target's flag is called here."""
+    found = {"targets": Source("flag", "--target")}
+    for parameter in context.command.params:
+        name, field = parameter.name or "", FIELDS.get(parameter.name or "")
+        source = getattr(context.get_parameter_source(name), "name", "")
+        if field is None:
+            continue
+        if source == "COMMANDLINE":
+            named = parameter.opts[-1] if parameter.opts[-1].startswith("-") else name.upper()
+            found[field] = Source("flag", named)
+        elif source == "ENVIRONMENT":
+            found[field] = Source("environment", str(parameter.envvar))
+    return found
+
+
+def default_workers() -> int:
+    """One generator for every two cores: the service needs the others."""
+    return max(1, (os.cpu_count() or 1) // 2)

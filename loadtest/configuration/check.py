@@ -1,0 +1,236 @@
+"""The one check of a configuration, which every door makes before any traffic.
+
+Whatever can be known to be wrong is said here, as a `ConfigError` that names the value. What the plan's classes are
+can only be told by importing them; a door that must not import Locust gives `inspect` a process to do it in.
+"""
+
+import os
+import shutil
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from loadtest.configuration.config_error import ConfigError, explained_by
+from loadtest.configuration.run_config import RunConfig
+from loadtest.drive.errors import HostNotAllowed
+from loadtest.drive.preflight import UnreachableError, check_target
+from loadtest.drive.targets import AllowedTargets
+from loadtest.judge.abort import AbortCondition, unless
+from loadtest.judge.slo import judgeable
+from loadtest.judge.slo_syntax import Slo, SloError, parse
+from loadtest.judge.slo_syntax import check as check_objective
+from loadtest.measure.ledger import GROWTH_BYTES
+from loadtest.plan.allowed_host import allowed_host, allowed_rate
+from loadtest.plan.plan_error import PlanError
+from loadtest.plan.plan_file import Plan
+from loadtest.plan.target_rate import check_target_rate
+from loadtest.publish.remote_write import MissingExtraError, WriteRequests
+from loadtest.publish.remote_writer import BadReceiverError, Receiver
+from loadtest.stored_books import StoreError, check_store
+
+OF_PARTS = (
+    PlanError,
+    SloError,
+    HostNotAllowed,
+    UnreachableError,
+    StoreError,
+    BadReceiverError,
+    MissingExtraError,
+)
+"""What the parts of the harness raise for what they cannot use; `explained_by` makes a `ConfigError` of each."""
+
+ARTEFACTS_BYTES = 8 << 20
+"""Ample for result.json, its partial successor, the report and the logs of a run of hours."""
+
+SHIPPED_SCENARIOS = "loadtest.scenarios."
+
+Inspect = Callable[[RunConfig], dict[str, str]]
+"""Imports the plan's classes and tells their own hosts, by scenario. Raises `ConfigError`."""
+
+
+def inspect_here(config: RunConfig) -> dict[str, str]:
+    """Import the plan's classes into this process, which has Locust in it already."""
+    from loadtest.configuration.scenario_classes import check_scenarios  # noqa: PLC0415 - it imports Locust
+
+    return check_scenarios(config)
+
+
+def check(config: RunConfig, inspect: Inspect = inspect_here) -> RunConfig:
+    """The configuration, complete with the hosts that the plan's classes name. Raises `ConfigError`."""
+    objectives_of(config)
+    abort_conditions_of(config.plan)
+    _check_allowed_hosts(config)
+    config = config.but(hosts=_own_hosts(inspect(config), config))
+    _check_addresses(config)
+    _check_books(config)
+    _check_publishing(config)
+    check_out(config)
+    return config
+
+
+def _own_hosts(found: dict[str, str], config: RunConfig) -> dict[str, str]:
+    """The hosts that count: where the order service can be started, the shipped scenarios' own means that one."""
+    return {
+        user: host
+        for user, host in found.items()
+        if not (config.conducted and user.startswith(SHIPPED_SCENARIOS))
+    }
+
+
+def objectives_of(config: RunConfig) -> list[Slo]:
+    """What the run is judged by: of the plan's own only what its length allows. Raises `ConfigError`."""
+    phases = {phase.name for phase in config.plan.profile().phases}
+    try:
+        objectives = [parse(expr) for expr in config.plan.slos]
+        for slo in objectives:
+            check_objective(slo, (), phases)
+    except OF_PARTS as error:
+        raise explained_by(error, "plan", f"{config.plan_file or config.plan.name}: slo: ") from error
+    asked = []
+    for expr in config.objectives:
+        try:
+            asked.append(parse(expr))
+            check_objective(asked[-1], (), phases)
+        except OF_PARTS as error:
+            raise explained_by(error, "objectives", f"{config.named('objectives')}: ") from error
+    return judgeable(objectives, config.plan.duration_s) + asked
+
+
+def abort_conditions_of(plan: Plan) -> list[AbortCondition]:
+    """What ends the run before its time. Raises `ConfigError`."""
+    try:
+        return [unless(expr, plan.abort.after_s) for expr in plan.abort.unless]
+    except OF_PARTS as error:
+        raise explained_by(error, "plan", f"plan {plan.name}: abort.unless: ") from error
+
+
+def _check_allowed_hosts(config: RunConfig) -> None:
+    listed = [("allow_hosts", config.named("allow_hosts"), host) for host in config.allow_hosts]
+    listed += [("plan", f"{config.plan_name}: [targets]", host) for host in config.plan.targets]
+    for field, where, host in listed:
+        try:
+            allowed_host(host, where)
+        except OF_PARTS as error:
+            raise explained_by(error, field) from error
+
+
+def _check_addresses(config: RunConfig) -> None:
+    if config.needs_service and not config.conducted:
+        raise ConfigError(
+            "targets",
+            f"{config.named('targets')}: expected the address of the service, for example http://127.0.0.1:8080",
+        )
+    _check_every_class_has_a_host(config)
+    if config.targets and config.store is not None:
+        raise ConfigError(
+            "store",
+            f"{config.named('store')}: is the order service's; it cannot be given together with "
+            f"{config.named('targets')}",
+        )
+    try:
+        allowed = [*config.allowed, *AllowedTargets.from_environment().listed]
+    except OF_PARTS as error:
+        raise explained_by(error, "allow_hosts") from error
+    for address in config.addresses:
+        try:
+            check_target(address, allowed)
+            check_target_rate(config.plan, address)
+        except OF_PARTS as error:
+            raise explained_by(error, "targets", f"{config.named('targets')}: ") from error
+        if config.auto_peak:
+            _check_may_probe(config, address)
+    if config.service_metrics is not None:
+        _check_service_metrics(config, allowed)
+
+
+def _check_every_class_has_a_host(config: RunConfig) -> None:
+    without = [scenario.user for scenario in config.plan.scenarios if scenario.user not in config.hosts]
+    if config.hosts and without and not config.targets:
+        raise ConfigError(
+            "targets",
+            f"{config.named('targets')}: expected an address, or a host in every class of the plan: "
+            f"{', '.join(without)} has none, {', '.join(config.hosts)} has",
+        )
+
+
+def _check_service_metrics(config: RunConfig, allowed: list[str]) -> None:
+    if config.needs_service:
+        raise ConfigError(
+            "service_metrics",
+            f"{config.named('service_metrics')}: belongs to a {config.named('targets')}; the order service has "
+            "its own",
+        )
+    try:
+        check_target(config.service_metrics, allowed)
+    except OF_PARTS as error:
+        raise explained_by(error, "service_metrics", f"{config.named('service_metrics')}: ") from error
+
+
+def _check_may_probe(config: RunConfig, url: str) -> None:
+    """A host whose owner agreed to a rate is not probed, since a probe sends as fast as it can."""
+    host = urlsplit(url).hostname or url
+    agreed = allowed_rate(
+        [(allowed_host(name), rate) for name, rate in config.plan.targets.items()], host, None
+    )
+    if agreed is not None:
+        raise ConfigError(
+            "auto_peak",
+            f"--peak-tps auto: would probe {host} at full speed, and at most {agreed:,.0f} requests a second "
+            "are allowed there; give a number",
+        )
+
+
+def _check_books(config: RunConfig) -> None:
+    if config.audit_store:
+        try:
+            check_store(config.audit_store)
+        except OF_PARTS as error:
+            raise explained_by(error, "audit_store") from error
+
+
+def _check_publishing(config: RunConfig) -> None:
+    if config.remote_write:
+        try:
+            Receiver.of(config.remote_write, os.environ)
+            WriteRequests()
+        except OF_PARTS as error:
+            raise explained_by(error, "remote_write", f"{config.named('remote_write')}: ") from error
+
+
+def check_out(config: RunConfig) -> None:
+    """Raise `ConfigError` unless a run's books fit where run folders are made, and can be written there."""
+    field = "folder" if config.folder is not None else "out"
+    out = Path(config.folder).parent if config.folder is not None else Path(config.out)
+    named = f"{config.named('out' if config.conducted else field)} {out}"
+    place = out.absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise ConfigError(field, f"{named}: expected a folder, and {place} is a file", value=str(out))
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise ConfigError(
+            field, f"{named}: expected a folder that can be written, and {place} cannot", value=str(out)
+        )
+    free, wanted = shutil.disk_usage(place).free, ARTEFACTS_BYTES + config.workers * GROWTH_BYTES
+    if free < wanted:
+        raise ConfigError(
+            field,
+            f"{named}: expected at least {wanted >> 20} MiB free for a run's books and artefacts, "
+            f"got {free / (1 << 20):.1f} MiB",
+            value=str(out),
+        )
+
+
+def check_port_free(port: int, flag: str) -> None:
+    """Raise `ConfigError` unless `port` of loopback can be bound now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OverflowError:
+            raise ConfigError(flag, f"{flag} {port}: expected a port, 0 to 65535", value=str(port)) from None
+        except OSError as error:
+            raise ConfigError(
+                flag, f"{flag} {port}: the port is in use ({error.strerror})", value=str(port)
+            ) from error

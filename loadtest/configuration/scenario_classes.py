@@ -1,0 +1,238 @@
+"""The user classes that a plan names: found, imported once, and held against what a run needs of them.
+
+A scenario's module is the one that is already imported under its name (Locust imports its `-f` file first), else the
+file of that name beside the plan file, else whatever Python finds. A file whose name is no identifier
+(`load-test.py`) is found by its path. No file is run twice under two names: its listeners would be called twice.
+"""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterable, Sequence
+from importlib.machinery import ModuleSpec
+from inspect import isclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from locust import User
+
+from loadtest.configuration.config_error import ConfigError
+from loadtest.configuration.run_config import RunConfig
+from loadtest.drive.serving import serves_arrivals
+from loadtest.plan.plan_error import suggestion
+from loadtest.plan.plan_file import Plan
+
+_loaded: dict[tuple[str, Path | None], ModuleType] = {}
+
+
+def scenario_classes(plan: Plan, plan_file: Path | None) -> list[type[User]]:
+    """The class of each scenario, in the plan's order. Raises `ConfigError` naming the plan and the key."""
+    where = plan_file or f"plan {plan.name}"
+    return [
+        _class_of(scenario.user, plan_file, f"{where}: scenario[{number}].user")
+        for number, scenario in enumerate(plan.scenarios)
+    ]
+
+
+def check_scenarios(config: RunConfig) -> dict[str, str]:
+    """The own host of each class that has one, by the scenario's `user`.
+
+    Raises `ConfigError` for a class that is not there, or that no arrival could be served by.
+    """
+    where = config.plan_file or f"plan {config.plan.name}"
+    classes = scenario_classes(config.plan, config.plan_file)
+    _check_one_name_each(config.plan, where)
+    for number, user_class in enumerate(classes):
+        spec = config.plan.scenarios[number].user
+        _check_class(user_class, config, f"{where}: scenario[{number}].user: {spec}")
+    _check_picked(config, [user_class.__name__ for user_class in classes])
+    users = [scenario.user for scenario in config.plan.scenarios]
+    return {user: user_class.host for user, user_class in zip(users, classes, strict=True) if user_class.host}
+
+
+def tasks_left(holder: Any, tags: Iterable[str], exclude_tags: Iterable[str]) -> list[Any]:
+    """The tasks of a user class or task set that are left by Locust's `--tags` and `--exclude-tags`.
+
+    A nested task set is left while any of its own tasks is.
+    """
+    wanted, unwanted = set(tags), set(exclude_tags)
+
+    def is_left(task: Any) -> bool:
+        if hasattr(task, "tasks"):
+            return bool(tasks_left(task, wanted, unwanted)) or type(task).__name__ == "MarkovTaskSetMeta"
+        own: set[str] = getattr(task, "locust_tag_set", set())
+        return (not wanted or bool(own & wanted)) and not own & unwanted
+
+    return [task for task in holder.tasks if is_left(task)]
+
+
+def _class_of(user: str, plan_file: Path | None, where: str) -> type[User]:
+    name, _, class_name = user.partition(":")
+    module = _module(name, class_name, plan_file, where)
+    found = getattr(module, class_name, None)
+    if isclass(found) and issubclass(found, User):
+        return found
+    there = [
+        name for name, value in vars(module).items() if isclass(value) and issubclass(value, User) and name
+    ]
+    near = suggestion(class_name, there)
+    raise ConfigError(
+        "plan",
+        f"{where}: expected a Locust user class, and {module.__file__ or name} has no {class_name}{near}",
+        value=user,
+        expected="a Locust user class",
+    )
+
+
+def _module(name: str, class_name: str, plan_file: Path | None, where: str) -> ModuleType:
+    key = (name, plan_file)
+    if key not in _loaded:
+        imported = sys.modules.get(name)
+        if imported is not None and hasattr(imported, class_name):
+            return imported
+        _loaded[key] = _import(name, plan_file, where)
+    return _loaded[key]
+
+
+def _import(name: str, plan_file: Path | None, where: str) -> ModuleType:
+    try:
+        spec = _beside(name, plan_file) or _on_the_path(name)
+        return _same_file(spec) or _run(spec)
+    except ConfigError:
+        raise
+    except ImportError as error:
+        if isinstance(error, ModuleNotFoundError) and error.name in _and_parents(name):
+            raise _not_found(name, plan_file, where) from None
+        raise _broken(name, where, error) from error
+    except (Exception, SystemExit) as error:
+        raise _broken(name, where, error) from error
+
+
+def _beside(name: str, plan_file: Path | None) -> ModuleSpec | None:
+    if plan_file is None:
+        return None
+    path = plan_file.parent.absolute().joinpath(*name.split(".")).with_suffix(".py")
+    if not path.is_file():
+        return None
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # for what the script imports from beside itself
+    return importlib.util.spec_from_file_location(name, path)
+
+
+def _on_the_path(name: str) -> ModuleSpec:
+    """Raises `ModuleNotFoundError`."""
+    imported = sys.modules.get(name)
+    spec = imported.__spec__ if imported is not None else importlib.util.find_spec(name)
+    path = Path(f"{name}.py").absolute()
+    if spec is None and path.is_file():
+        spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    return spec
+
+
+def _same_file(spec: ModuleSpec) -> ModuleType | None:
+    """The module that was made of the same file, under whichever name."""
+    if spec.origin is None or not Path(spec.origin).is_file():
+        return None
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if (
+            file is not None
+            and Path(file).name == Path(spec.origin).name
+            and Path(file).samefile(spec.origin)
+        ):
+            return module
+    return None
+
+
+def _run(spec: ModuleSpec) -> ModuleType:
+    if spec.name in sys.modules or spec.loader is None:
+        spec = ModuleSpec(f"scenario {spec.name}", spec.loader, origin=spec.origin)  # the name is another's
+        spec.has_location = True
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)  # type: ignore[union-attr]  # a spec of a file has one
+    except BaseException:
+        del sys.modules[spec.name]
+        raise
+    return module
+
+
+def _and_parents(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[: number + 1]) for number in range(len(parts))]
+
+
+def _not_found(name: str, plan_file: Path | None, where: str) -> ConfigError:
+    folder = plan_file.parent if plan_file is not None else Path()
+    near = suggestion(name, sorted(path.stem for path in folder.glob("*.py")))
+    beside = f"beside {plan_file} or " if plan_file is not None else ""
+    return ConfigError(
+        "plan",
+        f"{where}: expected a module that can be imported, and there is no {name}{near}: looked {beside}"
+        f"where Python looks from {Path.cwd()}",
+        value=name,
+        expected="a module that can be imported",
+    )
+
+
+def _broken(name: str, where: str, error: BaseException) -> ConfigError:
+    return ConfigError(
+        "plan",
+        f"{where}: expected a module that can be imported, and {name} raised {type(error).__name__}: {error}",
+        value=name,
+        expected="a module that can be imported",
+    )
+
+
+def _check_one_name_each(plan: Plan, where: object) -> None:
+    seen: dict[str, str] = {}
+    for number, scenario in enumerate(plan.scenarios):
+        name = scenario.user.partition(":")[2]
+        if name in seen:
+            raise ConfigError(
+                "plan",
+                f"{where}: scenario[{number}].user: expected classes of different names, and {seen[name]} and "
+                f"{scenario.user} are both {name}; Locust tells user classes apart by name: make a subclass "
+                "with another",
+                value=scenario.user,
+                expected="classes of different names",
+            )
+        seen[name] = scenario.user
+
+
+def _check_class(user_class: type[User], config: RunConfig, where: str) -> None:
+    if not serves_arrivals(user_class):
+        raise ConfigError(
+            "plan",
+            f"{where}: expected wait_time = open_loop() in the class, by which it serves the plan's arrivals; "
+            "with any other wait_time it would send requests of its own accord",
+            value=user_class.__name__,
+            expected="wait_time = open_loop()",
+        )
+    if not user_class.tasks:
+        raise ConfigError(
+            "plan", f"{where}: expected at least one @task in the class", value=user_class.__name__
+        )
+    if not tasks_left(user_class, config.tags, config.exclude_tags):
+        given = {"tags": config.tags, "exclude_tags": config.exclude_tags}
+        flags = " and ".join(f"{config.named(name)} {' '.join(tags)}" for name, tags in given.items() if tags)
+        raise ConfigError(
+            "tags",
+            f"{where}: expected at least one task of the class to be left by {flags}, got none",
+            value=user_class.__name__,
+        )
+
+
+def _check_picked(config: RunConfig, needed: Sequence[str]) -> None:
+    missing = [name for name in needed if name in config.left_out]
+    if missing:
+        raise ConfigError(
+            "left_out",
+            f"{config.named('left_out')}: expected all classes that plan {config.plan.name} plays "
+            f"({', '.join(needed)}), and {', '.join(missing)} is not picked; the plan decides what is played",
+            value=", ".join(config.left_out),
+        )

@@ -1,0 +1,182 @@
+"""Every change but purchases, for any database: one at a time, inside a batch's transaction.
+
+A row that is read in order to be written is locked, since other machines may write too. All lock orders first, then
+parcels, each in ascending order (`lock_order`), and stock last, so that no two transactions wait for each other.
+"""
+
+# ruff: noqa: S608 - only our own table names are put into statements; values are bound
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from target_service.idempotency import KeyReusedError
+from target_service.orders import Order
+from target_service.parcels import (
+    KeyedParcel,
+    Parcel,
+    ParcelEvent,
+    ParcelReceipt,
+    Scan,
+    apply_scan,
+    register,
+)
+from target_service.payments import Payment, settle
+from target_service.store.base import Change, Proof, Restock, StockLevel
+from target_service.store.group_commit import RULES, Answer
+from target_service.store.session import Session
+from target_service.store.sweeps import SWEEPS
+from target_service.store.tables import STORED_MS, tables_of
+
+_events_of = msgspec.json.Decoder(tuple[ParcelEvent, ...]).decode
+_to_json = msgspec.json.Encoder().encode
+
+
+async def apply_change(session: Session, change: Change) -> Answer:
+    """Make one change inside the open transaction; its result, or the rule that forbids it."""
+    try:
+        return await _APPLY[type(change)](session, change)
+    except RULES as refusal:
+        return refusal
+
+
+def lock_order(change: Change) -> tuple[int, int]:
+    """Where this change comes among the others of its transaction."""
+    if isinstance(change, KeyedParcel):
+        change = change.change
+    if isinstance(change, Payment):
+        return 0, change.order_id
+    return 1, change.parcel_id if isinstance(change, Parcel | Scan) else 0
+
+
+async def find_order(session: Session, run_id: str, order_id: int, lock: str = "") -> Order | None:
+    """The order of that number in that run; `lock` is a locking clause."""
+    rows = await session.fetch(
+        "SELECT order_id, part, buyer_id, total_cents, lines, status"
+        f" FROM {tables_of(run_id).orders} WHERE order_id = $1 AND run_id = $2{lock}",
+        order_id,
+        run_id,
+    )
+    return Order(*rows[0]) if rows else None
+
+
+async def find_stock(session: Session, run_id: str, sku_no: int, initial_units: int) -> StockLevel:
+    """Units of the product in that run; `initial_units` if none was ever sold."""
+    rows = await session.fetch(
+        "SELECT CAST(sum(initial) AS bigint), CAST(sum(available) AS bigint)"
+        f" FROM {tables_of(run_id).stock} WHERE run_id = $1 AND sku_no = $2",
+        run_id,
+        sku_no,
+    )
+    return StockLevel(initial_units, initial_units) if rows[0][0] is None else StockLevel(*rows[0])
+
+
+async def find_parcel(session: Session, run_id: str, parcel_id: int, lock: str = "") -> Parcel | None:
+    """The parcel of that number in that run; `lock` is a locking clause."""
+    rows = await session.fetch(
+        "SELECT parcel_id, run_id, order_id, destination, events"
+        f" FROM {tables_of(run_id).parcels} WHERE parcel_id = $1 AND run_id = $2{lock}",
+        parcel_id,
+        run_id,
+    )
+    if not rows:
+        return None
+    number, run, order_id, destination, events = rows[0]
+    return Parcel(number, run, order_id, destination, _events_of(events))
+
+
+async def _pay(session: Session, payment: Payment) -> Order:
+    order = await find_order(session, payment.run_id, payment.order_id, session.locked)
+    paid = settle(payment, order)
+    if paid != order:
+        await session.execute(
+            f"UPDATE {tables_of(payment.run_id).orders} SET status = $1 WHERE order_id = $2",
+            paid.status,
+            paid.order_id,
+        )
+    return paid
+
+
+async def _add_parcel(session: Session, parcel: Parcel) -> Parcel:
+    inserted = await session.execute(
+        f"INSERT INTO {tables_of(parcel.run_id).parcels} (parcel_id, run_id, order_id, destination, events)"
+        " VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+        *parcel[:4],
+        _to_json(parcel.events).decode(),
+    )
+    if inserted:
+        return parcel
+    return register(parcel, await find_parcel(session, parcel.run_id, parcel.parcel_id))
+
+
+async def _scan(session: Session, scan: Scan) -> Parcel:
+    before = await find_parcel(session, scan.run_id, scan.parcel_id, session.locked)
+    parcel = apply_scan(scan, before)
+    if parcel is not before:
+        await session.execute(
+            f"UPDATE {tables_of(scan.run_id).parcels} SET events = $1 WHERE parcel_id = $2",
+            _to_json(parcel.events).decode(),
+            scan.parcel_id,
+        )
+    return parcel
+
+
+async def _change_parcel_once(session: Session, keyed: KeyedParcel) -> ParcelReceipt:
+    """Make a parcel's change under its key, or tell again what came of it. Raises KeyReusedError."""
+    change, key = keyed.change, keyed.key
+    tables = tables_of(change.run_id)
+    known = await session.fetch(
+        f"SELECT request, parcel_id, events FROM {tables.parcel_keys} WHERE run_id = $1 AND idempotency_key = $2",
+        change.run_id,
+        key,
+    )
+    if known:
+        request, parcel_id, events = known[0]
+        parcel = await find_parcel(session, change.run_id, parcel_id)
+        if request != keyed.request or parcel is None:
+            raise KeyReusedError(f"Idempotency-Key {key} belongs to another request")
+        return ParcelReceipt(parcel._replace(events=parcel.events[:events]), replayed=True)
+    if await session.fetch(
+        f"SELECT 1 FROM {tables.orders} WHERE run_id = $1 AND idempotency_key = $2 AND key_live = 1 LIMIT 1",
+        change.run_id,
+        key,
+    ):
+        raise KeyReusedError(f"Idempotency-Key {key} belongs to a request for orders")
+    parcel = await (_scan(session, change) if isinstance(change, Scan) else _add_parcel(session, change))
+    await session.execute(
+        f"INSERT INTO {tables.parcel_keys} (run_id, idempotency_key, request, parcel_id, events, stored_ms)"
+        f" VALUES ($1, $2, $3, $4, $5, {STORED_MS})",
+        change.run_id,
+        key,
+        keyed.request,
+        parcel.parcel_id,
+        len(parcel.events),
+    )
+    return ParcelReceipt(parcel, replayed=False)
+
+
+async def _restock(session: Session, more: Restock) -> StockLevel:
+    return await session.restock(more)
+
+
+async def _prove(session: Session, proof: Proof) -> int:
+    """Write something: a row of the writer's own, for which it waits for nobody."""
+    changed = await session.execute(
+        "UPDATE writers SET proofs = proofs + 1 WHERE writer_id = $1", proof.writer_id
+    )
+    if not changed:
+        # The database was replaced by another.
+        await session.execute("INSERT INTO writers (writer_id) VALUES ($1)", proof.writer_id)
+    return 1
+
+
+_APPLY: dict[type, Callable[[Session, Any], Awaitable[Answer]]] = {
+    Payment: _pay,
+    Restock: _restock,
+    Parcel: _add_parcel,
+    Scan: _scan,
+    KeyedParcel: _change_parcel_once,
+    Proof: _prove,
+    **SWEEPS,
+}
