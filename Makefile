@@ -4,18 +4,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run watch test test-fast lint clean drill
+.PHONY: help setup run watch test test-pure test-fast lint clean drill
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 setup: $(READY) ## Create the virtual environment
 
-$(READY): pyproject.toml
+CORE := setup.py $(wildcard loadtest/drive/_core/*.pyx loadtest/drive/_core/*.pxi)
+
+$(READY): pyproject.toml $(CORE)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3.11 ..." >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@$(BIN)/python -m loadtest.drive._core
 	@touch $(READY)
 
 run: $(READY) ## Singles' Day against the sample order service, scaled to this machine (about two minutes)
@@ -26,6 +29,9 @@ watch: $(READY) ## The web UI, the order service and, if it is installed, Promet
 
 test: $(READY) ## All tests
 	$(BIN)/python -m pytest -q
+
+test-pure: $(READY) ## The tests of the client and of whole runs on the pure Python core
+	LOADTEST_PURE=1 $(BIN)/python -m pytest -q tests/drive tests/plugin tests/system/test_run.py tests/system/test_truth.py
 
 test-fast: $(READY) ## Tests without the slow ones
 	$(BIN)/python -m pytest -q -m "not slow"
