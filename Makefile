@@ -4,7 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run watch test test-pure test-fast lint clean drill
+.PHONY: help setup run watch test test-pure test-fast test-all lint clean drill
+
+# Most tests wait for processes: twice as many at once as there are cores. Those that judge times come last, alone.
+AT_ONCE ?= $(shell n=$$(( 2 * $$(nproc 2>/dev/null || echo 2) )); echo $$(( n < 8 ? n : 8 )))
+PYTEST := $(BIN)/python -m pytest -q -n $(AT_ONCE)
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -27,14 +31,17 @@ run: $(READY) ## Singles' Day against the sample order service, scaled to this m
 watch: $(READY) ## The web UI, the order service and, if it is installed, Prometheus; says which addresses to open
 	$(BIN)/singlesday watch
 
-test: $(READY) ## All tests
-	$(BIN)/python -m pytest -q
+test: $(READY) ## All tests but the campaigns: about five minutes on two cores
+	$(PYTEST) -m "not campaign"
 
 test-pure: $(READY) ## The tests of the client and of whole runs on the pure Python core
-	LOADTEST_PURE=1 $(BIN)/python -m pytest -q tests/drive tests/plugin tests/system/test_run.py tests/system/test_truth.py
+	LOADTEST_PURE=1 $(PYTEST) tests/drive tests/plugin tests/system/test_run.py tests/system/test_truth.py
 
 test-fast: $(READY) ## Tests without the slow ones
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(PYTEST) -m "not slow and not campaign"
+
+test-all: $(READY) ## Campaigns too, as every night
+	CONSERVATION_RUNS=20 $(PYTEST)
 
 drill: $(READY) ## The long drills: kills, power cuts, PostgreSQL crashes, crowds (about a quarter of an hour)
 	$(BIN)/python -m tests.target_service.long_drills

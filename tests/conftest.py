@@ -1,4 +1,4 @@
-"""What holds for every test: this process stays as Python made it.
+"""What holds for every test: this process stays as Python made it, and times are judged in peace.
 
 Locust patches sockets, threads and time for gevent when it is imported. The test process needs real threads
 (it runs servers in them), so the import happens here, once, without the patching. The variable is gone again
@@ -6,13 +6,33 @@ before any test starts a process of its own: those are patched, as they are for 
 """
 
 import os
+from collections.abc import Generator
+
+import pytest
 
 os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
 import locust  # noqa: F401 - for the effect
 
 del os.environ["LOCUST_SKIP_MONKEY_PATCH"]
 
+from tests.timing import arrange, place, timing  # noqa: F401 - `timing` is a fixture
+
 
 def pytest_runtest_setup() -> None:
     """A module that sets the variable when it is imported would hang every Locust that a later test starts."""
     assert "LOCUST_SKIP_MONKEY_PATCH" not in os.environ, "some test module left this set"
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist, which reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What plays on which worker, and in which order."""
+    arrange(items)
+
+
+@pytest.hookimpl(
+    wrapper=True, tryfirst=True
+)  # around pytest-timeout: waiting for one's place is no time of a test
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """One test at a time, or many, as they allow."""
+    with place(item):
+        return (yield)

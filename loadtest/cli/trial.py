@@ -19,6 +19,7 @@ from loadtest.drive.timer import system_timer
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.window import Window
 from loadtest.plan.plan_file import Curve, Plan
+from loadtest.records import OK
 
 USERS = 256
 """Of each scenario: more than are busy at once unless the target stands still."""
@@ -92,7 +93,7 @@ class OpenTrial:
             if hasattr(client, "intended_ns"):
                 client.intended_ns = arrival.intended_ns
             choice(user.tasks)(user)  # noqa: S311 - as Locust itself chooses
-            loop.finish(arrival, failed=False)
+            loop.finish(arrival, OK)
 
 
 def _wait_until_idle(loop: OpenLoop, users: int) -> None:

@@ -146,6 +146,25 @@ class Histogram:
         self.below += other.below
         self.above += other.above
 
+    def without(self, other: "Histogram") -> "Histogram":
+        """What is left when everything that `other` counted, a part of this one, is taken away.
+
+        Counts and sum are exact; minimum and maximum are as exact as buckets are, where they were `other`'s.
+        """
+        left = Histogram()
+        for bucket, n in self.counts.items():
+            rest = n - other.counts.get(bucket, 0)
+            if rest > 0:
+                left.counts[bucket] = rest
+        if left.counts:
+            lowest, highest = min(left.counts), max(left.counts)
+            left.min_us = self.min_us if lowest == bucket_of(self.min_us) else upper_us(lowest)
+            left.max_us = min(upper_us(highest), self.max_us)
+            left.sum_us = max(self.sum_us - other.sum_us, left.count * left.min_us)
+        left.below = max(0, self.below - other.below)
+        left.above = max(0, self.above - other.above)
+        return left
+
     def quantile(self, q: float) -> int:
         """The value, in microseconds, that a share `q` of all values does not exceed; 0 if empty.
 

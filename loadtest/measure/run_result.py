@@ -129,6 +129,8 @@ class UserStart(msgspec.Struct, kw_only=True):
     ready: int = 0
     failed: int = 0
     """Users whose `on_start` ended them."""
+    left: int = 0
+    """Users that ended themselves later, by `StopUser`: they serve no more arrivals."""
     why_not: str = ""
     """What ended them: `IndexError: pop from empty list (shop.py:15 in on_start)`."""
 

@@ -65,6 +65,7 @@ def test_no_effect_is_shown_to_be_below_the_limit() -> None:
     assert judge(found, None, 1.2).verdict is Verdict.SHOWN
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("factor", [1.0, 1.1])
 def test_the_interval_misses_what_is_true_about_as_often_as_promised(
     monkeypatch: pytest.MonkeyPatch, factor: float

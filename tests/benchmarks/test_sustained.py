@@ -7,12 +7,12 @@ import msgspec
 import pytest
 
 from benchmarks.sustained.run import completed_tps, run
-from tests.publish.sample_result import sample_result
+from tests.publish.sample_result import a_failed_run
 from tests.required import program
 
 
 def test_the_second_in_which_connections_open_does_not_count() -> None:
-    sample = sample_result()
+    sample = a_failed_run()
     points = [
         msgspec.structs.replace(sample.timeline[0], t_s=float(second), completed_tps=tps)
         for second, tps in enumerate([1.0, 100.0, 200.0, 50.0])

@@ -14,6 +14,7 @@ import pytest
 from locust.env import Environment
 from locust.exception import StopTest
 
+from loadtest.cli.children import wait_until
 from loadtest.drive.session import Session
 from loadtest.drive.user import FastHttpUser
 from loadtest.records import Outcome
@@ -44,17 +45,22 @@ def user_of(environment: Environment, url: str, **attributes: Any) -> Any:
 
 def test_a_plain_locustfile_runs_and_locusts_statistics_are_right(tmp_path: Path) -> None:
     (tmp_path / "locustfile.py").write_text(LOCUSTFILE)
-    command = [sys.executable, "-m", "locust", "--headless", "-u", "2", "-r", "2", "-t", "2s", "--json"]
+    command = [sys.executable, "-m", "locust", "--headless", "-u", "2", "-r", "2", "-t", "60s", "--json"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     environment.pop("LOCUST_SKIP_MONKEY_PATCH", None)
     with ScriptedServer(always(OK)) as server:
         command += ["--host", server.url]
-        finished = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
-        )
+        pipe = subprocess.PIPE
+        locust = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=pipe, stderr=pipe, text=True)
+        try:
+            assert wait_until(lambda: len(server.requests) > 40 or locust.poll() is not None, 50)
+            locust.terminate()
+            out, said = locust.communicate(timeout=30)
+        finally:
+            locust.kill()
         served = len(server.requests)
-    assert finished.returncode == 1, finished.stderr  # Locust's way of saying that requests failed
-    rows = {row["name"]: row for row in json.loads(finished.stdout)}
+    assert locust.returncode == 1, said  # Locust's way of saying that requests failed
+    rows = {row["name"]: row for row in json.loads(out)}
     counted = sum(row["num_requests"] for row in rows.values())
     assert served - 2 <= counted <= served  # each of the two users may be stopped inside a request
     assert counted > 20

@@ -97,8 +97,8 @@ def packed(**changes: object) -> PackedSecond:
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"counters": [1, 2]}, "9 counters, not 2"),
-        ({"counters": [-1] + [0] * 8}, "negative"),
+        ({"counters": [1, 2]}, f"{len(COUNTERS)} counters, not 2"),
+        ({"counters": [-1] + [0] * (len(COUNTERS) - 1)}, "negative"),
         ({"dispatch_lag": b"nonsense"}, "second 1"),
         ({"queueing": codec.encode(Histogram())[:-1]}, "second 1"),
     ],

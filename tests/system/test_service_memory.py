@@ -12,7 +12,8 @@ ORDERS = 120_000
 A_HUNDREDTH = 0.01
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
+@pytest.mark.timeout(600)
 def test_memory_does_not_grow_with_the_orders_once_caches_are_full(tmp_path: Path) -> None:
     with running(tmp_path) as service:
         (worker,) = service.worker_pids()

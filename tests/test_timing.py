@@ -1,0 +1,173 @@
+"""The fixture `timing`: a time that was missed is a failure, unless the cores were taken."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from loadtest.measure.run_result import RunResult, Validity
+from tests import timing
+from tests.publish.sample_result import an_empty_run
+from tests.timing import CoreTakenError, Others, Timing, taken_by_others, undisturbed
+
+TAKEN = "worker 1 was 31 ms late at p99 and others kept its core from it 40% of the time: stop what else runs there"
+OWN_FAULT = "worker 1 used 97% of its core for five seconds, more than 90%"
+
+
+def a_run(verdict: str, *reasons: str) -> RunResult:
+    return msgspec.structs.replace(
+        an_empty_run(), verdict=verdict, validity=Validity(verdict=verdict, reasons=list(reasons))
+    )
+
+
+@pytest.fixture
+def used(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """Seconds of cores used, by all and by us, on a machine of two cores; and the time."""
+    used = {"all": 0.0, "us": 0.0, "now": 0.0}
+    monkeypatch.setattr(timing, "_used_by_all_s", lambda: used["all"])
+    monkeypatch.setattr(timing, "_used_by_us_s", lambda: used["us"])
+    monkeypatch.setattr("time.monotonic", lambda: used["now"])
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    return used
+
+
+def test_what_others_used_is_what_all_used_and_we_did_not(used: dict[str, float]) -> None:
+    others = Others()
+    used.update(all=7.0, us=4.0, now=5.0)
+    assert others.share() == pytest.approx(0.3)
+    assert others.taken() == "others used 30% of the machine's cores meanwhile"
+
+
+def test_a_machine_of_our_own_was_not_taken_however_busy_we_were(used: dict[str, float]) -> None:
+    others = Others()
+    used.update(all=10.0, us=9.9, now=5.0)
+    assert others.taken() is None
+
+
+def test_a_time_missed_on_our_own_cores_is_a_failure(used: dict[str, float]) -> None:
+    judged = Timing(last=False)
+    judged.heard(a_run("INVALID", OWN_FAULT))
+    used.update(all=10.0, us=9.9, now=5.0)
+    with pytest.raises(AssertionError, match="too late") as failed, judged:
+        raise AssertionError("too late")
+    assert failed.type is AssertionError
+
+
+def test_a_time_missed_while_others_used_the_cores_is_judged_once_more_and_then_skips(
+    used: dict[str, float],
+) -> None:
+    first, second = Timing(last=False), Timing(last=True)
+    used.update(all=10.0, us=2.0, now=5.0)
+    with pytest.raises(CoreTakenError, match="others used 80%"), first:
+        raise AssertionError("too late")
+    with pytest.raises(pytest.skip.Exception, match=r"others used 80% .*\(too late\)"), second:
+        raise AssertionError("too late")
+
+
+def test_a_time_missed_in_a_run_that_says_its_core_was_taken_is_the_machines(used: dict[str, float]) -> None:
+    judged = Timing(last=True)
+    judged.heard(a_run("INVALID", OWN_FAULT))
+    judged.heard(a_run("INVALID", OWN_FAULT, TAKEN))
+    with pytest.raises(pytest.skip.Exception, match="others kept its core"), judged:
+        raise AssertionError("too late")
+
+
+def test_an_error_that_is_no_assertion_is_never_the_machines(used: dict[str, float]) -> None:
+    judged = Timing(last=True)
+    used.update(all=10.0, us=2.0, now=5.0)
+    with pytest.raises(KeyError), judged:
+        raise KeyError("missing")
+
+
+def test_the_judges_own_words_for_a_taken_core_are_understood() -> None:
+    from loadtest.judge.validity import _late_worker  # noqa: PLC0415
+
+    worker = {"name": "worker 1", "dispatch_lag_p99_ms": 31.0, "cpu_max": 0.5, "cpu_wait_max": 0.4}
+    assert taken_by_others(a_run("INVALID", _late_worker(worker))) is not None
+    assert taken_by_others(a_run("INVALID", _late_worker(worker | {"cpu_wait_max": 0.0}))) is None
+
+
+def test_a_run_that_others_made_invalid_is_played_again(used: dict[str, float]) -> None:
+    runs = [a_run("INVALID", TAKEN), a_run("PASS")]
+    assert undisturbed(lambda number: runs[number], lambda run: run) is runs[1]
+
+
+def test_a_run_that_others_made_invalid_twice_skips_and_says_why(used: dict[str, float]) -> None:
+    with pytest.raises(pytest.skip.Exception, match="others kept its core"):
+        undisturbed(lambda _: a_run("INVALID", TAKEN), lambda run: run)
+
+
+def test_a_run_that_is_invalid_by_its_own_fault_is_handed_back_to_fail_its_test(
+    used: dict[str, float],
+) -> None:
+    runs = [a_run("INVALID", OWN_FAULT)]
+    assert undisturbed(lambda number: runs[number], lambda run: run) is runs[0]
+
+
+def test_what_a_child_uses_is_ours() -> None:
+    before_s = timing._used_by_us_s(), timing._used_by_all_s()
+    burn = "import time\nwhile time.process_time() < 0.3: pass"
+    subprocess.run([sys.executable, "-c", burn], check=True)
+    assert timing._used_by_us_s() - before_s[0] >= 0.3
+    assert timing._used_by_all_s() - before_s[1] >= 0.25  # counted in hundredths
+
+
+CONFTEST = """
+from pathlib import Path
+from tests import timing as module
+from tests.conftest import pytest_collection_modifyitems, pytest_runtest_protocol
+from tests.timing import timing
+
+module.LOCKED = Path(__file__).parent  # this test itself holds a place on the other
+"""
+PLAYED = """
+from pathlib import Path
+import pytest
+from tests import timing as module
+
+@pytest.fixture(autouse=True)
+def taken(monkeypatch):
+    monkeypatch.setattr(module.Others, "taken", lambda self: "others used 80%")
+
+def count(name):
+    path = Path(__file__).with_name(name)
+    path.write_text(path.read_text() + "x" if path.exists() else "x")
+    return len(path.read_text())
+
+def test_late_once(timing):
+    plays = count("once")
+    with timing:
+        assert plays == 2
+
+def test_late_always(timing):
+    count("always")
+    with timing:
+        assert False, "31 ms"
+
+def test_wrong(timing):
+    count("wrong")
+    assert False, "the books do not balance"
+
+def test_judges_no_time():
+    count("plain")
+"""
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_whole_session_tries_late_tests_twice_and_wrong_ones_once(tmp_path: Path, workers: str) -> None:
+    (tmp_path / "test_played.py").write_text(PLAYED)
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    root = Path(__file__).parents[1]
+    ini = ["-c", str(root / "pyproject.toml"), f"--rootdir={tmp_path}", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", *ini, "-n", workers, str(tmp_path)]
+    ended = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=100)
+    assert "1 failed, 2 passed, 1 skipped, 2 rerun" in ended.stdout, ended.stdout + ended.stderr
+    assert "no time can be judged: others used 80% (31 ms" in ended.stdout
+    assert [len((tmp_path / name).read_text()) for name in ("once", "always", "wrong", "plain")] == [
+        2,
+        2,
+        1,
+        1,
+    ]

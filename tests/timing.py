@@ -1,0 +1,191 @@
+"""Tests that judge times: they play alone, and they fail only where the cores were theirs.
+
+A short run on a machine that others use may rightly come out late. What must hold on any machine (books that
+balance, exit codes, who was told what) is asserted as ever; what is a matter of time is asserted within the
+fixture `timing`:
+
+    def test_a_stall_is_seen(timing: Timing) -> None:
+        ...
+        with timing:
+            assert longest_ms == pytest.approx(2_000, rel=0.02)
+
+An assertion that fails within it is a failure of the test, unless the cores were taken meanwhile: then the test is
+played once more, and if they were taken again it skips and says by whom. Cores are taken where a run's own books
+say so (`heard`), or where processes that are not the test's used a good part of them. A skip for this reason stays
+one under `REQUIRE_ALL=1`: no program is missing.
+"""
+
+import contextlib
+import fcntl
+import os
+import re
+import resource
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+import psutil
+import pytest
+
+from loadtest.judge.validity import INVALID
+from loadtest.measure.run_result import RunResult
+
+Played = TypeVar("Played")
+
+TAKEN = 0.15
+"""Share of all cores used by others from which on they explain a time that was missed: a third of one of two."""
+ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}")
+LOCKED = Path(__file__).parent
+"""A folder that exists; nothing is written there."""
+LATE_FOR_OTHERS = "others kept its core"
+"""How `judge/validity` says it."""
+
+
+class CoreTakenError(AssertionError):
+    """A time was missed while others used the cores: play the test once more."""
+
+
+def taken_by_others(result: RunResult) -> str | None:
+    """The reason for which a run calls itself INVALID, where that is that others used its cores."""
+    return next((reason for reason in result.validity.reasons if LATE_FOR_OTHERS in reason), None)
+
+
+class Others:
+    """How much of the machine's cores others have used since a moment: all but this process and its children."""
+
+    def __init__(self) -> None:
+        self._began_s = time.monotonic()
+        self._all_s, self._own_s = _used_by_all_s(), _used_by_us_s()
+
+    def share(self) -> float:
+        """Of all cores together, from 0 to 1."""
+        lasted_s = max(time.monotonic() - self._began_s, 0.01)
+        others_s = (_used_by_all_s() - self._all_s) - (_used_by_us_s() - self._own_s)
+        return min(max(others_s / lasted_s / (os.cpu_count() or 1), 0.0), 1.0)
+
+    def taken(self) -> str | None:
+        """A sentence, where they used enough to make a run late."""
+        share = self.share()
+        return f"others used {share:.0%} of the machine's cores meanwhile" if share > TAKEN else None
+
+
+def _used_by_all_s() -> float:
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - times.iowait - times.guest - times.guest_nice)
+
+
+def _used_by_us_s() -> float:
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used_s = time.process_time() + ended.ru_utime + ended.ru_stime
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            used_s += sum(child.cpu_times())
+    return used_s
+
+
+def undisturbed(play: Callable[[int], Played], result: Callable[[Played], RunResult]) -> Played:
+    """What a run came to where others did not make it INVALID: it is played a second time, then the test skips.
+
+    A run that is INVALID for any other reason is the harness's own doing, and is handed back at once.
+    """
+    reason = None
+    for attempt in range(2):
+        others = Others()
+        played = play(attempt)
+        books = result(played)
+        if books.verdict != INVALID:
+            return played
+        reason = taken_by_others(books) or others.taken()
+        if reason is None:
+            return played
+    pytest.skip(f"both runs were INVALID: {reason}")
+
+
+class Timing:
+    """Assertions about time, within `with timing:`, of one play of one test."""
+
+    def __init__(self, *, last: bool) -> None:
+        self._last = last
+        self._others = Others()
+        self._heard: str | None = None
+
+    def heard(self, result: RunResult) -> None:
+        """Take note of what a run says of its own cores."""
+        self._heard = self._heard or taken_by_others(result)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not isinstance(error, AssertionError):
+            return
+        reason = self._heard or self._others.taken()
+        if reason is None:
+            return
+        missed = str(error).partition("\n")[0]
+        if self._last:
+            pytest.skip(f"no time can be judged: {reason} ({missed})")
+        raise CoreTakenError(f"{reason} ({missed})") from error
+
+
+@pytest.fixture
+def timing(request: pytest.FixtureRequest) -> Timing:
+    """What the module says; a test with this fixture plays alone, after all others."""
+    return Timing(last=getattr(request.node, "execution_count", 1) > 1)
+
+
+def judges_times(item: pytest.Item) -> bool:
+    """Whether a test has the fixture or, sharing scenes that others judge, is marked so."""
+    return "timing" in getattr(item, "fixturenames", ()) or item.get_closest_marker("alone") is not None
+
+
+def arrange(items: list[pytest.Item]) -> None:
+    """Order tests for several workers.
+
+    Those that judge times come last, as one group, and each may be played a second time. Of the others, those that
+    share something (a service, a database, a browser) stay with it on one worker.
+    """
+    items.sort(key=judges_times)
+    for item in items:
+        if ADDRESS.search(item.nodeid):
+            raise pytest.UsageError(
+                f"{item.nodeid}: the name of a test may hold no address: it differs by process"
+            )
+        if judges_times(item):
+            item.add_marker(pytest.mark.xdist_group("alone"))
+            item.add_marker(pytest.mark.flaky(reruns=1, only_rerun=[CoreTakenError.__name__]))
+        elif owner := shared(item):
+            item.add_marker(pytest.mark.xdist_group(owner))
+
+
+def shared(item: pytest.Item) -> str | None:
+    """The file or folder of ours whose fixture this test shares with others, if it does."""
+    if not isinstance(item, pytest.Function):
+        return None
+    fixtures = [fixtures[-1] for fixtures in item._fixtureinfo.name2fixturedefs.values()]
+    owners = [
+        fixture.baseid for fixture in fixtures if fixture.scope in {"module", "session"} and fixture.baseid
+    ]
+    return min(owners, key=len, default=None)
+
+
+@contextlib.contextmanager
+def place(item: pytest.Item) -> Iterator[None]:
+    """Hold a place among tests that run side by side: together with others, or alone.
+
+    Workers of pytest-xdist are processes: those that judge no time share a lock on this folder, one that does
+    waits until it has it for itself.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        yield  # no test beside this one
+        return
+    folder = os.open(LOCKED, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX if judges_times(item) else fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(folder)
