@@ -94,6 +94,10 @@ class Crowd:
     starts: dict[str, Starts] = field(default_factory=dict)
     left: dict[str, int] = field(default_factory=dict)
     """How many have ended themselves."""
+    asked: set[str] = field(default_factory=set)
+    """Scenarios that have made a request in an arrival."""
+    silent: set[str] = field(default_factory=set)
+    """Scenarios of which an arrival ended without a request that it needed."""
 
 
 class Serving:
@@ -149,6 +153,8 @@ class Serving:
             return
         seat.arrival = None
         outcome = seat.outcome
+        if not seat.requests and outcome in (EMPTY, SCRIPT_FAILED):
+            self.crowd.silent.add(seat.name)
         if seat.requests > 1 and self._sink is not None:
             self._sink(
                 Outcome(
@@ -281,6 +287,7 @@ class Serving:
         """The first request of an arrival: timed from the intent, whichever client sent it."""
         if seat.scenario not in self._first_asked and outcome.method not in TIMED_BESIDES:
             self._first_asked[seat.scenario] = outcome[:2]
+            self.crowd.asked.add(seat.name)
         client = seat.client
         if client is not None and client.intended_ns is not None and outcome.method not in TIMED_BESIDES:
             client.intended_ns = None

@@ -77,6 +77,10 @@ class WorkerBook:
     """The newest second that it has reported anything of."""
     left: dict[str, int] = field(default_factory=dict)
     """How many users of each scenario have left it for good."""
+    asked: set[str] = field(default_factory=set)
+    """Scenarios that have made a request here."""
+    silent: set[str] = field(default_factory=set)
+    """Scenarios of which an arrival ended here without a request that it needed."""
     given_up: int = 0
     """Reports that were missing when an earlier part of this run was interrupted."""
     _cpu: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=CPU_SAMPLES))
@@ -184,6 +188,11 @@ class Merge:
     def peak_tps(self) -> float:
         """Transactions that succeeded in the best whole second."""
         return float(self.best_second[1])
+
+    def scenarios_without_requests(self) -> list[str]:
+        """Scenarios that had arrivals and made no request in any of them, at any worker."""
+        asked = {name for book in self.workers.values() for name in book.asked}
+        return sorted({name for book in self.workers.values() for name in book.silent} - asked)
 
     def fold(self, worker: str, report: Report) -> bool:
         """Add a report to the books; False if it was there already. Raises `MessageError`, adding nothing."""
@@ -299,6 +308,8 @@ class Merge:
         book.in_flight, book.backlog = report.in_flight, report.backlog
         book.sample_cpu(report.cpu, report.cpu_wait)
         book.left = report.left
+        book.asked |= set(report.asked)
+        book.silent |= set(report.silent)
         if report.final:
             book.final, book.ended_ns = True, report.ended_ns
         if report.seconds:

@@ -157,6 +157,10 @@ class Report(msgspec.Struct, frozen=True, tag=True):
     """Failures that stand for their class; each once."""
     left: Annotated[dict[_Text, _Count], Meta(max_length=MAX_SCENARIOS)] = {}
     """How many users of a scenario have left for good, so far."""
+    asked: Annotated[list[_Text], Meta(max_length=MAX_SCENARIOS)] = []
+    """Scenarios that have made a request, so far."""
+    silent: Annotated[list[_Text], Meta(max_length=MAX_SCENARIOS)] = []
+    """Scenarios of which an arrival ended without a request that it needed, so far."""
 
 
 Message = Hello | Clock | Assign | Lease | Halt | Ack | Trouble | Report

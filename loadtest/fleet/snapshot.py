@@ -93,6 +93,7 @@ def progress(
     result.endpoints = _endpoints(merge.total, pause, merge.failures)
     result.patterns = _patterns(merge.total, pause)
     result.script_errors = merge.failures.script_errors()
+    result.scenarios_without_requests = merge.scenarios_without_requests()
     result.stretches = stretches.current(merge, pause)
     pause()
     return result

@@ -39,6 +39,8 @@ class Reporter:
         exemplars: Sequence[Exemplar] = (),
         samples: Sequence[Sample] = (),
         left: Mapping[str, int] = MappingProxyType({}),
+        asked: Iterable[str] = (),
+        silent: Iterable[str] = (),
     ) -> Report:
         """The next report, remembered as sent at `now_ns` on the run clock."""
         report = Report(
@@ -54,6 +56,8 @@ class Reporter:
             list(exemplars),
             list(samples),
             dict(left),
+            sorted(asked),
+            sorted(silent),
         )
         self._unacknowledged[self._next] = (now_ns, report)
         self._next += 1

@@ -233,5 +233,7 @@ class WorkerRun:
             exemplars=tracer.exemplars.take() if tracer is not None else (),
             samples=self._samples.take(),
             left=self._serving.crowd.left,
+            asked=self._serving.crowd.asked,
+            silent=self._serving.crowd.silent,
         )
         send_to_master(self._runner, report)

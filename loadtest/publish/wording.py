@@ -258,7 +258,8 @@ def _invalid(result: RunResult) -> Headline:
     behind = any("ms late" in reason or "of a CPU" in reason for reason in result.validity.reasons)
     what = "The load generator fell behind" if behind else "The load generator did not play the whole plan"
     sentence = f"{what}, so these numbers cannot be trusted."
-    return Headline("INVALID", sentence, result.validity.reasons + result.findings)
+    missed = [f"(not to be trusted) {_missed(slo)}" for slo in result.slo if not slo.passed]
+    return Headline("INVALID", sentence, [*result.validity.reasons, *result.findings, *missed])
 
 
 def _aborted(result: RunResult) -> Headline:

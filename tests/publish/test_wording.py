@@ -185,6 +185,9 @@ def test_a_verdict_of_a_later_version_is_refused_by_name() -> None:
 def test_an_invalid_run_gives_its_reasons_and_claims_nothing_about_the_target() -> None:
     result = a_failed_run()
     result.verdict, result.validity.reasons = "INVALID", ["worker 2 was 34 ms late."]
+    missed = wording.headline(result).reasons[1]
+    assert missed.startswith("(not to be trusted) p99.9(POST /orders) < 250ms: observed 1,1")
+    result.slo = []
     head = wording.headline(result)
     assert head.sentence == "The load generator fell behind, so these numbers cannot be trusted."
     assert head.reasons == ["worker 2 was 34 ms late."]
