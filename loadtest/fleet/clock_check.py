@@ -33,7 +33,7 @@ class ClockCheck:
         round_trip_ns = now_ns - clock.sent_ns
         if not 0 <= round_trip_ns < _LONGEST_NS or abs(clock.wall_ns) >= _LONGEST_NS:
             return  # an answer to no hello of ours
-        error_ns = round_trip_ns // 2
+        error_ns = (round_trip_ns + 1) // 2
         if self.offset_ns is None or error_ns < self.error_ns:
             self.offset_ns = wall_ns - error_ns - clock.wall_ns
             self.error_ns = error_ns
