@@ -101,12 +101,14 @@ class OpenLoop:
             raise
         return arrival
 
-    def finish(self, arrival: Arrival, outcome: str) -> None:
-        """Count an arrival that a user has served to its end; `outcome` is one of those in `records`."""
+    def finish(self, arrival: Arrival, outcome: str, started_ns: int) -> None:
+        """Count an arrival that a user has served since `started_ns`; `outcome` is one of those in `records`."""
         if self._closed:
             return  # it was counted as cancelled when the run was closed
         self.in_flight -= 1
-        second = self.window.second(self._now_ns())
+        now_ns = self._now_ns()
+        second = self.window.second(now_ns)
+        second.busy_us += (now_ns - started_ns) // 1000
         if outcome is OK:
             second.ok += 1
             if self._transactions[arrival.scenario]:

@@ -16,7 +16,7 @@ So this works for clients that know nothing of arrivals.
 import gc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import gevent
 from gevent import Greenlet, getcurrent
@@ -27,7 +27,6 @@ from locust.exception import StopUser
 
 from loadtest.clock import Clock
 from loadtest.drive.errors import UnansweredError
-from loadtest.drive.open_loop import OpenLoop
 from loadtest.drive.script_errors import error_text, raised_at
 from loadtest.measure.window import EndpointKey, ScriptErrorKey
 from loadtest.records import (
@@ -100,13 +99,25 @@ class Crowd:
     """Scenarios of which an arrival ended without a request that it needed."""
 
 
+class Dispatcher(Protocol):
+    """Who hands out arrivals: the schedule's `OpenLoop`, or a probe's `ClosedLoop`."""
+
+    on_dropped: Callable[[Arrival, int], None] | None
+
+    def take(self, scenario: int) -> Arrival:
+        """Wait for the next arrival of a scenario."""
+
+    def finish(self, arrival: Arrival, outcome: str, started_ns: int) -> None:
+        """Count an arrival that was served to its end."""
+
+
 class Serving:
     """Connects the users of one process to the dispatcher, for one run.
 
     `scenarios` maps a user class's name to its index in the plan.
     """
 
-    def __init__(self, loop: OpenLoop, scenarios: Mapping[str, int], clock: Clock) -> None:
+    def __init__(self, loop: Dispatcher, scenarios: Mapping[str, int], clock: Clock) -> None:
         self.loop = loop
         self.crowd = Crowd()
         self._scenarios = scenarios
@@ -171,7 +182,7 @@ class Serving:
             seat.client is not None
         ):  # what is sent before the next arrival is not timed from this one's intent
             seat.client.intended_ns = None
-        self.loop.finish(arrival, outcome)
+        self.loop.finish(arrival, outcome, seat.started_ns)
 
     def leave(self, seat: Seat) -> None:
         """The seat's user stops for good: finish what it serves and forget it."""

@@ -26,14 +26,14 @@ class ClockCheck:
     def correction_ns(self) -> int:
         """What to add to an instant of ours so that the master's clock says what it should; 0 where in doubt."""
         offset_ns = self.offset_ns or 0
-        return offset_ns if abs(offset_ns) > self.error_ns else 0
+        return offset_ns if abs(offset_ns) > self.error_ns + 1 else 0  # halves are rounded
 
     def answered(self, clock: Clock, now_ns: int, wall_ns: int) -> None:
         """Take the master's answer to a hello, at `now_ns` on our run clock and `wall_ns` on our wall clock."""
         round_trip_ns = now_ns - clock.sent_ns
         if not 0 <= round_trip_ns < _LONGEST_NS or abs(clock.wall_ns) >= _LONGEST_NS:
             return  # an answer to no hello of ours
-        error_ns = round_trip_ns // 2
+        error_ns = (round_trip_ns + 1) // 2
         if self.offset_ns is None or error_ns < self.error_ns:
             self.offset_ns = wall_ns - error_ns - clock.wall_ns
             self.error_ns = error_ns

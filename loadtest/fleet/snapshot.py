@@ -195,4 +195,5 @@ def _generator(coordinator: Coordinator) -> Generator:
             for book in sorted(books, key=lambda book: came.get(book.name, len(came)))
         ],
         users=coordinator.users(),
+        busy_s=merge.total.busy_us / 1e6,
     )

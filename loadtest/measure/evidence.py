@@ -14,7 +14,13 @@ import msgspec
 from msgspec import Meta
 
 from loadtest.measure.run_result import Evidence, ScriptError
-from loadtest.measure.window import MAX_SCRIPT_ERRORS, OVERFLOW, EndpointKey, ScriptErrorKey, Second
+from loadtest.measure.window import (
+    MAX_SCRIPT_ERRORS,
+    OVERFLOW_SCRIPT_ERROR,
+    EndpointKey,
+    ScriptErrorKey,
+    Second,
+)
 
 MOST_REPORTED = 16
 """Samples in one report, of which a worker sends two a second."""
@@ -139,7 +145,7 @@ class FailureLog:
                     series.add(second.index, count)
         for script_error, count in second.script_errors.items():
             if script_error not in self._script and len(self._script) >= MOST_KEPT:
-                script_error = (script_error[0], OVERFLOW, "")  # noqa: PLW2901 - the same, or all others'
+                script_error = OVERFLOW_SCRIPT_ERROR  # noqa: PLW2901 - the same, or all others'
             self._script.setdefault(script_error, Series()).add(second.index, count)
 
     def _series(self, key: EndpointKey, error: str) -> Series | None:

@@ -171,6 +171,9 @@ class Generator(msgspec.Struct, kw_only=True):
     """`name`, `started`, `cpu_max`, `cpu_wait_max`, `dispatch_lag_p99_ms`, `report_gaps`, `clock_offset_ms`."""
     users: dict[str, UserStart] = {}
     """Of each scenario, where a worker has told."""
+    busy_s: float = 0.0
+    """For how long users were busy with arrivals, summed up. Divided by the run's length that is how many users were
+    busy on average (Little's law); divided by the arrivals, how long one takes."""
 
 
 class TimelinePoint(msgspec.Struct, kw_only=True):

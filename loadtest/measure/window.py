@@ -39,6 +39,7 @@ EndpointKey = tuple[str, str]
 OVERFLOW_ENDPOINT: EndpointKey = ("*", OVERFLOW)
 ScriptErrorKey = tuple[str, str, str]
 """(scenario, class and text, where): see `run_result.ScriptError`."""
+OVERFLOW_SCRIPT_ERROR: ScriptErrorKey = ("", OVERFLOW, "")
 Matches = Callable[[str, str], bool]
 """(pattern, `METHOD name`) -> whether the pattern covers the endpoint."""
 
@@ -114,6 +115,8 @@ class Second:
     failed: int = 0
     failed_in_script: int = 0
     empty: int = 0
+    busy_us: int = 0
+    """For how long users were busy with the arrivals that ended in it, in microseconds, summed up."""
     cancelled: int = 0
     transactions_started: int = 0
     transactions_ok: int = 0
@@ -161,7 +164,7 @@ class Second:
     def add_script_error(self, error: ScriptErrorKey, count: int = 1) -> None:
         """Count a way in which the script raised, or one of `OVERFLOW` once there are `MAX_SCRIPT_ERRORS`."""
         if error not in self.script_errors and len(self.script_errors) >= MAX_SCRIPT_ERRORS:
-            error = (error[0][:MAX_NAME], OVERFLOW, "")
+            error = OVERFLOW_SCRIPT_ERROR
         self.script_errors[error] = self.script_errors.get(error, 0) + count
 
 
@@ -173,6 +176,7 @@ COUNTERS = (
     "failed",
     "failed_in_script",
     "empty",
+    "busy_us",
     "cancelled",
     "transactions_started",
     "transactions_ok",

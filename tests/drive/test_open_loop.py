@@ -64,7 +64,7 @@ class Loop:
             while True:
                 arrival = self.loop.take(scenario)
                 self.served.append((self.clock.now_ns() - self.window.zero_ns, arrival))
-                self.loop.finish(arrival, OK if serve(arrival) else FAILED)
+                self.loop.finish(arrival, OK if serve(arrival) else FAILED, self.clock.now_ns())
 
         self.users.append(gevent.spawn(run))
 
