@@ -26,7 +26,7 @@ class ClockCheck:
     def correction_ns(self) -> int:
         """What to add to an instant of ours so that the master's clock says what it should; 0 where in doubt."""
         offset_ns = self.offset_ns or 0
-        return offset_ns if abs(offset_ns) > self.error_ns else 0
+        return offset_ns if abs(offset_ns) > self.error_ns + 1 else 0  # halves are rounded
 
     def answered(self, clock: Clock, now_ns: int, wall_ns: int) -> None:
         """Take the master's answer to a hello, at `now_ns` on our run clock and `wall_ns` on our wall clock."""

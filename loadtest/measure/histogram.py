@@ -13,6 +13,7 @@ nothing is dropped.
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
 from math import ceil
 
 from loadtest.measure.run_result import Buckets, Quantiles
@@ -70,6 +71,17 @@ class Histogram:
         """How many of the values were under 1 us, and counted as 1 us."""
         self.above = 0
         """How many of the values were over one hour, and counted as one hour."""
+
+    @classmethod
+    def from_parts(  # noqa: PLR0917 - as the native core gives them
+        cls, counts: Mapping[int, int], sum_us: int, min_us: int, max_us: int, below: int, above: int
+    ) -> "Histogram":
+        """A histogram of values that were counted elsewhere, by `bucket_of`."""
+        made = cls()
+        made.counts.update(counts)
+        made.sum_us, made.min_us, made.max_us = sum_us, min_us, max_us
+        made.below, made.above = below, above
+        return made
 
     @property
     def count(self) -> int:
