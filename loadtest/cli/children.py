@@ -11,15 +11,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
+
+from loadtest.cli.cores import bind
 
 PR_SET_PDEATHSIG = 1
 STOP_TIMEOUT_S = 10.0
 
 
-def _die_with_parent() -> None:
+def prepare(cores: Collection[int]) -> None:
+    """In a child, before its program: run on `cores` alone, if there are any, and die with the parent."""
+    bind(cores)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
@@ -35,8 +40,12 @@ class Child:
         environment: Mapping[str, str] | None = None,
         stdout: int | None = None,
         inherits: Sequence[int] = (),
+        cores: Collection[int] = (),
     ) -> None:
-        """Start it; `inherits` are the descriptors that it gets from us besides the standard ones."""
+        """Start it; `inherits` are the descriptors that it gets from us besides the standard ones.
+
+        It runs on `cores` alone, or on any where there are none.
+        """
         self.name = name
         self.log = log
         output: IO[Any] | None = log.open("ab") if log is not None else None
@@ -49,7 +58,7 @@ class Child:
             env={**os.environ, **(environment or {})},
             start_new_session=True,
             pass_fds=inherits,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - no threads here
+            preexec_fn=partial(prepare, cores) if sys.platform == "linux" else None,  # noqa: PLW1509 - no threads here
         )
         if output is not None:
             output.close()

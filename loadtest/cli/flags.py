@@ -75,7 +75,7 @@ class RunFlags:
     peak_tps: Annotated[
         str | None,
         typer.Option(
-            help="Orders a second at the peak; auto: two fifths of what this machine can do. "
+            help="Orders a second at the peak; auto: up to 70 % of what this machine can do. "
             "Default: auto if a shipped plan drives the service started here, else the plan's own."
         ),
     ] = None

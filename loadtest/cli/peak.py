@@ -3,18 +3,16 @@
 Full speed is found in a closed loop, which waits politely whenever something is slow. So it says how fast the
 machine is on average and nothing of its pauses: a neighbour that slows both cores tenfold for a tenth of a second
 every second takes 10 % off full speed, but makes every arrival of that tenth late. A trial plays the proposed peak
-in an open loop and looks at dispatch lag; while that is too high, the next trial plays half as much.
+in an open loop and looks at dispatch lag; while that is too high, the next trial plays less.
 """
 
 from collections.abc import Callable
 
 from msgspec import Struct
 
-FRACTION = 0.4
-"""Share of full speed that is tried first. An open loop at more than about 0.7 queues without end, and a disk or
-a neighbour that pauses needs room to catch up."""
-LOWER = 0.5
-TRIALS = 3
+FRACTIONS = (0.7, 0.5, 0.35, 0.2, 0.1)
+"""Shares of full speed, in the order in which they are tried. An open loop at more than about 0.7 queues without end,
+and a disk or a neighbour that pauses needs room to catch up."""
 MAX_LAG_MS = 5.0
 """Dispatch lag at p99 above which a peak is too much: half of what makes a run INVALID, since a run has a master
 and its ledgers besides, and lasts longer than a trial."""
@@ -64,13 +62,13 @@ class Sizing(Struct, frozen=True):
 
 
 def find_peak(full_speed_tps: float, lag_p99_ms: Callable[[int], float]) -> Sizing:
-    """Try shares of `full_speed_tps` until the generator keeps time, `TRIALS` at most.
+    """Try `FRACTIONS` of `full_speed_tps` until the generator keeps time.
 
     `lag_p99_ms` plays a peak and tells the 99th percentile of its dispatch lag.
     """
     trials: list[Trial] = []
-    for number in range(TRIALS if full_speed_tps else 0):
-        peak_tps = max(1, round(full_speed_tps * FRACTION * LOWER**number))
+    for fraction in FRACTIONS if full_speed_tps else ():
+        peak_tps = max(1, round(full_speed_tps * fraction))
         trials.append(Trial(peak_tps, lag_p99_ms(peak_tps)))
         if trials[-1].on_time:
             break

@@ -18,6 +18,7 @@ from pathlib import Path
 from rich.console import Console
 
 from loadtest.cli.children import Child, wait_until
+from loadtest.cli.cores import divide_machine
 from loadtest.cli.run_session import RunError, Session
 from loadtest.cli.service import Service
 from loadtest.cli.sizing import sized
@@ -51,6 +52,7 @@ def run(
     with _signals(session), _folder_held(session) as session.inherited:
         try:
             if config.needs_service:
+                session.cores = divide_machine(config.workers)
                 _start_service(session)
             sized(session)
             if not session.interrupts:
@@ -95,6 +97,7 @@ def _start_service(session: Session) -> None:
         folder / "service.log",
         workers=config.service_workers,
         inherits=session.inherited,
+        cores=session.cores.service,
     )
     session.config = config.but(service=ServiceAddress(session.service.url, session.service.metrics_url))
 
@@ -105,13 +108,16 @@ def _lead(session: Session) -> None:
     write_document(config, folder)  # with the peak that was found, and where the service answers
     master_flags, worker_flags = locust_flags(config, folder)
     environment, inherits = session.environment | new_token(), session.inherited
-    master = Child("master", master_flags, environment=environment, inherits=inherits)
+    cores = session.cores.generator
+    master = Child("master", master_flags, environment=environment, inherits=inherits, cores=cores)
     session.master = master
     if session.interrupts:  # while there was no master yet to pass it on to
         master.send(signal.SIGTERM)
     for name in (f"worker-{number + 1}" for number in range(config.workers)):
         log = folder / f"{name}.log"
-        session.workers.append(Child(name, worker_flags, log=log, environment=environment, inherits=inherits))
+        session.workers.append(
+            Child(name, worker_flags, log=log, environment=environment, inherits=inherits, cores=cores)
+        )
     if config.web:
         address = f"http://127.0.0.1:{config.web_port}"
         session.console.print(

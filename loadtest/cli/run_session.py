@@ -9,6 +9,7 @@ from types import FrameType
 from rich.console import Console
 
 from loadtest.cli.children import Child
+from loadtest.cli.cores import Cores
 from loadtest.cli.service import Service
 from loadtest.configuration.run_config import RunConfig
 from loadtest.configuration.run_document import as_environment
@@ -40,6 +41,8 @@ class Session:
     interrupts: int = 0
     inherited: tuple[int, ...] = ()
     """What every child holds open too: the run's lock."""
+    cores: Cores = field(default_factory=Cores)
+    """What generator and service run on, where the run has both."""
 
     @property
     def folder(self) -> Path:

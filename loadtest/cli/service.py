@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -27,13 +27,16 @@ class Service:
         workers: int = 1,
         stock: int | None = None,
         inherits: Sequence[int] = (),
+        cores: Collection[int] = (),
     ) -> None:
         command = [sys.executable, "-m", "target_service", "--host", "127.0.0.1", "--port", "0"]
         command += ["--admin-port", "0", "--workers", str(workers), "--store", store]
         if stock is not None:
             command += ["--stock", str(stock)]
         self.store = store
-        self.child = Child("order service", command, log=log, stdout=subprocess.PIPE, inherits=inherits)
+        self.child = Child(
+            "order service", command, log=log, stdout=subprocess.PIPE, inherits=inherits, cores=cores
+        )
         """Its supervisor, which starts fallen workers again."""
         self.url, self.admin_url = self._wait_until_ready()
 

@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+from functools import partial
 
 import msgspec
 from rich.console import Console
 
+from loadtest.cli.cores import bind
 from loadtest.cli.peak import Sizing
 from loadtest.cli.run_session import RunError, Session
 from loadtest.cli.service import Service
@@ -39,6 +41,7 @@ def _probe_service(session: Session) -> Sizing | None:
         f"sqlite:///{database.resolve()}",
         folder / "service.log",
         workers=session.config.service_workers,
+        cores=session.cores.service,
     )
     try:
         return _probe_target(session, service.url)
@@ -54,7 +57,15 @@ def _probe_target(session: Session, host: str | None) -> Sizing | None:
     environment = {**os.environ, **session.environment}
     at = host or "the target"
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment) as probe:  # noqa: S603
+    bound = partial(bind, session.cores.generator)
+    with subprocess.Popen(  # noqa: S603 - our own program, no shell
+        command,
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        env=environment,
+        preexec_fn=bound,  # noqa: PLW1509 - no threads here
+    ) as probe:
         session.probe = probe
         try:
             said, words = probe.communicate(session.config.to_json(), PROBE_TIMEOUT_S)
