@@ -422,5 +422,5 @@ def test_hogs_on_the_generators_core_make_the_run_invalid_and_it_says_why(tmp_pa
             hog.kill()
             hog.wait()
     assert (code, result.verdict) == (11, "INVALID")
-    assert any("late at p99" in reason and "core" in reason for reason in result.validity.reasons)
+    assert any("late (p99)" in reason and "CPU" in reason for reason in result.validity.reasons)
     assert identity_holds(result.arrivals)
