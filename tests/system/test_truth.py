@@ -521,7 +521,9 @@ HOG = "import time\nend = time.monotonic() + 5\nwhile time.monotonic() < end: pa
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux to pin processes to a core")
-def test_hogs_on_the_generators_core_make_the_run_invalid_and_it_says_why(tmp_path: Path) -> None:
+def test_hogs_on_the_generators_core_make_the_run_invalid_and_it_says_why(
+    tmp_path: Path, timing: Timing
+) -> None:
     """Once it runs, four hogs leave a generator of lower priority a fortieth of its core; it needs a tenth."""
     core = min(os.sched_getaffinity(0))
     pinned = ["taskset", "-c", str(core)]
@@ -537,6 +539,8 @@ def test_hogs_on_the_generators_core_make_the_run_invalid_and_it_says_why(tmp_pa
         for hog in hogs:
             hog.kill()
             hog.wait()
-    assert (code, result.verdict) == (11, "INVALID")
-    assert any("late at p99" in reason and "core" in reason for reason in result.validity.reasons)
+    with timing:  # others may slow down the master's own part so much that it gives the run up
+        assert (code, result.verdict) == (11, "INVALID")
+    reasons = result.validity.reasons
+    assert any("late at p99" in reason and "core" in reason for reason in reasons), reasons
     assert identity_holds(result.arrivals)
