@@ -1,8 +1,11 @@
 # One image for the order service, the master and the workers: what it runs is the command's choice.
 FROM python:3.11.11-slim-bookworm AS build
 WORKDIR /build
+# For the native core of the client; the image that runs has no compiler.
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 RUN python -m venv /opt/singlesday
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml setup.py README.md LICENSE ./
 COPY loadtest loadtest
 COPY target_service target_service
 RUN /opt/singlesday/bin/pip install --no-cache-dir '.[postgres,remote-write]'

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run watch test test-fast test-all lint clean drill compose-env
+.PHONY: help setup run watch test test-pure test-fast test-all lint clean drill compose-env
 
 # Most tests wait for processes: twice as many at once as there are cores. Those that judge times come last, alone.
 AT_ONCE ?= $(shell n=$$(( 2 * $$(nproc 2>/dev/null || echo 2) )); echo $$(( n < 8 ? n : 8 )))
@@ -15,11 +15,14 @@ help: ## Say what there is
 
 setup: $(READY) ## Create the virtual environment
 
-$(READY): pyproject.toml
+CORE := setup.py $(wildcard loadtest/drive/_core/*.pyx loadtest/drive/_core/*.pxi)
+
+$(READY): pyproject.toml $(CORE)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3.11 ..." >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@$(BIN)/python -m loadtest.drive._core
 	@touch $(READY)
 
 run: $(READY) ## Singles' Day against the sample order service, scaled to this machine (about two minutes)
@@ -30,6 +33,9 @@ watch: $(READY) ## The web UI, the order service and, if it is installed, Promet
 
 test: $(READY) ## All tests but the campaigns: about five minutes on two cores
 	$(PYTEST) -m "not campaign"
+
+test-pure: $(READY) ## The tests of the client and of whole runs on the pure Python core
+	LOADTEST_PURE=1 $(PYTEST) tests/drive tests/plugin tests/system/test_run.py tests/system/test_truth.py
 
 test-fast: $(READY) ## Tests without the slow ones
 	$(PYTEST) -m "not slow and not campaign"

@@ -1,4 +1,4 @@
-"""The native core, which is optional: without a compiler everything runs, slower, on pure Python."""
+"""The native core of the client, which is optional: without a compiler everything runs on pure Python, slower."""
 
 from pathlib import Path
 
@@ -6,15 +6,15 @@ import greenlet
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-CORE = "loadtest/drive/_core"
+CORE = Path("loadtest/drive/_core")
 
 setup(
     ext_modules=cythonize(
         Extension(
             "loadtest.drive._core.native",
-            [f"{CORE}/native.pyx"],
-            depends=[str(path) for path in sorted(Path(CORE).glob("*.pxi"))],
-            include_dirs=[str(Path(greenlet.__file__).parents[1])],
+            [str(CORE / "native.pyx")],
+            depends=[str(path) for path in sorted(CORE.glob("*.pxi"))],
+            include_dirs=[str(Path(greenlet.__file__).parents[1])],  # for greenlet/greenlet.h
             optional=True,
         )
     )

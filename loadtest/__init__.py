@@ -1,17 +1,22 @@
 """Singles' Day: open-loop load testing on Locust that measures from intent and distrusts itself.
 
-For locustfiles: `from loadtest import FastHttpUser, open_loop`. Asking for either also connects the harness to
-Locust, so that `--plan` and the other options are there.
+For locustfiles: `from loadtest import FastHttpUser, nothing_to_do, open_loop`. Asking for any of them also connects
+the harness to Locust, so that `--plan` and the other options are there.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from loadtest.drive.serving import nothing_to_do as nothing_to_do
     from loadtest.drive.serving import open_loop as open_loop
     from loadtest.drive.user import FastHttpUser as FastHttpUser
 
-_LAZY = {"FastHttpUser": "loadtest.drive.user", "open_loop": "loadtest.drive.serving"}
+_LAZY = {
+    "FastHttpUser": "loadtest.drive.user",
+    "nothing_to_do": "loadtest.drive.serving",
+    "open_loop": "loadtest.drive.serving",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -12,13 +12,19 @@ ARRIVAL = "arrival"
 """The method of the entry that a journey of several requests has as a whole."""
 FIRST_EVENT, NEXT_EVENT = "first event", "next event"
 """The methods of what is timed within a stream: until its first event, and from one event to the next."""
-TIMED_BESIDES = frozenset([ARRIVAL, FIRST_EVENT, NEXT_EVENT])
+FIGURE = "figure"
+"""The method of a script's own figure, whose name is the event's type and name: `figure BASKET items`."""
+TIMED_BESIDES = frozenset([ARRIVAL, FIRST_EVENT, NEXT_EVENT, FIGURE])
 """What is timed like a request and is none itself: sums over requests leave it out, or would count twice."""
+_BESIDES = tuple(f"{method} " for method in TIMED_BESIDES)
+
+UNANSWERED = "unanswered"
+"""The class of error of a request that was in flight when the drain ended."""
 
 
 def is_request(endpoint: str) -> bool:
     """Whether an endpoint, keyed `METHOD name`, counts requests."""
-    return not endpoint.startswith((f"{ARRIVAL} ", f"{FIRST_EVENT} ", f"{NEXT_EVENT} "))
+    return not endpoint.startswith(_BESIDES)
 
 
 REGION_MARK = " @ "
@@ -47,6 +53,14 @@ def transaction_noun(endpoints: Iterable[str]) -> str:
     """
     asked = {endpoint_and_region(name)[0] for name in endpoints}
     return "parcel" if PARCEL_ENDPOINT in asked and ORDER_ENDPOINT not in asked else "order"
+
+
+OK = "ok"
+FAILED = "failed"
+SCRIPT_FAILED = "failed in the script"
+EMPTY = "empty"
+NOTHING_TO_DO = "nothing to do"
+"""How an arrival that was served has ended; docs/arrivals.md says when which. The last counts as ok."""
 
 
 class Arrival(NamedTuple):

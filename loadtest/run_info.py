@@ -12,6 +12,7 @@ import msgspec
 import psutil
 
 from loadtest.configuration.run_config import RunConfig, public
+from loadtest.drive._core import CORE
 from loadtest.judge.slo import judgeable
 from loadtest.judge.slo_syntax import parse
 from loadtest.measure.run_result import RunInfo
@@ -28,7 +29,7 @@ def run_info(config: RunConfig, folder: Path) -> RunInfo:
         duration_s=plan.duration_s,
         seed=plan.seed,
         versions={name: version(name) for name in ("locust", "gevent", "aiohttp", "httptools")}
-        | {"python": platform.python_version()},
+        | {"python": platform.python_version(), "client core": CORE},
         machine=machine(),
         targets=config.addresses,
         settings={

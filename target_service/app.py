@@ -76,6 +76,7 @@ class Server:
 
     async def start(self, listener: socket.socket) -> None:
         """Open the store and begin to answer. Raises StoreOpenError, StoreUnavailableError."""
+        self._tasks.append(asyncio.create_task(self._sample_lag()))
         self._service = self._make_service(writer_id=await self._store.open())
         app = web.Application(client_max_size=MAX_BODY_BYTES, logger=log)
         app[BODY_DEADLINE_S] = self._config.body_deadline_s
@@ -135,7 +136,6 @@ class Server:
         )
 
     def _start_tasks(self) -> None:
-        self._tasks.append(asyncio.create_task(self._sample_lag()))
         self._tasks.append(asyncio.create_task(self._prove_store()))
         if self._slot == 0:
             terms = Terms(self._config.reservation_s, self._config.key_ttl_s)

@@ -117,21 +117,23 @@ class Slot:
         if self._stopping.is_set():
             process.terminate()
         assert process.stdout is not None  # noqa: S101 - asked for as a pipe
-        if await process.stdout.readline() == b"ready\n":
-            self._was_ready = True
-            self.ready.set()
-        return await self._wait_while_it_lives(process)
+        watch = asyncio.create_task(self._kill_when_it_hangs(process))
+        try:
+            if await process.stdout.readline() == b"ready\n":
+                self._was_ready = True
+                self.ready.set()
+            return await process.wait()
+        finally:
+            watch.cancel()
 
-    async def _wait_while_it_lives(self, process: Process) -> int:
-        """Wait for its end; a worker whose event loop has stood still for `HUNG_AFTER_S` is killed."""
+    async def _kill_when_it_hangs(self, process: Process) -> None:
+        """Kill a worker whose event loop has stood still for `HUNG_AFTER_S`, until cancelled."""
         pulse = self._metrics.blocks[self._number].pulse
         clock = asyncio.get_running_loop().time
-        ending = asyncio.ensure_future(process.wait())
         beats, silent_since = pulse.beats, clock()
         while True:
             looked = clock()
-            if (await asyncio.wait({ending}, timeout=LOOK_EVERY_S))[0]:
-                return ending.result()
+            await asyncio.sleep(LOOK_EVERY_S)
             # Where this process stood still itself, as in a paused container, so did the worker.
             if pulse.beats != beats or clock() - looked > 2 * LOOK_EVERY_S:
                 beats, silent_since = pulse.beats, clock()

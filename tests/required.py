@@ -3,10 +3,12 @@
 `REQUIRE_ALL=1`, as CI sets it, turns the skip into a failure.
 """
 
+import importlib
 import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,3 +23,14 @@ def program(name: str) -> str:
             pytest.fail(reason)
         pytest.skip(reason)
     return path
+
+
+def native_core() -> Any:
+    """The native core's module; skips the tests of a file (or fails them) where it is not built."""
+    try:
+        return importlib.import_module("loadtest.drive._core.native")
+    except ImportError as error:
+        reason = f"the native core is not built: {error}"
+        if os.environ.get("REQUIRE_ALL") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason, allow_module_level=True)

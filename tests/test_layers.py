@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "scenarios": {"drive", "measure"},
     "testing": set[str](),
     "virtual_time": set[str](),
-    "run_info": {"configuration", "measure", "judge"},
+    "run_info": {"configuration", "measure", "judge", "drive"},
     "stored_books": {"judge"},
     "run_audit": {"measure", "judge", "stored_books"},
     "configuration": WIRED - {"run_info", "run_audit"},

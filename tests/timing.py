@@ -39,7 +39,7 @@ TAKEN = 0.15
 ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}")
 LOCKED = Path(__file__).parent
 """A folder that exists; nothing is written there."""
-LATE_FOR_OTHERS = "others kept its core"
+LATE_FOR_OTHERS = "other programs used"
 """How `judge/validity` says it."""
 
 

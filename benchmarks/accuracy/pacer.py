@@ -29,7 +29,7 @@ from locust.env import Environment
 
 from loadtest.clock import SystemClock
 from loadtest.drive.open_loop import OpenLoop
-from loadtest.drive.serving import Serving, attach, install, open_loop
+from loadtest.drive.serving import Serving, Sinks, attach, install, open_loop
 from loadtest.drive.start import ArrivalStream, Assignment
 from loadtest.drive.timer import CLOCK_MONOTONIC, TFD_TIMER_ABSTIME, system_timer
 from loadtest.measure.histogram import Histogram
@@ -86,7 +86,7 @@ def open_loop_paced(rate: int, seconds: int) -> dict[str, Any]:
     stream.extend(seconds * SECOND_NS)
     stream.assign(Assignment(0, 1, 0, 0))
     window = Window(clock.now_ns() + LEAD_NS)
-    serving.begin(window.record)
+    serving.begin(Sinks(window.record))
     began_s = time.process_time()
     loop.begin(stream, window)
     gevent.sleep(seconds + 1)

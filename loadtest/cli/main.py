@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -40,6 +41,30 @@ def refuse(message: object) -> NoReturn:
     """End because of bad input, before any traffic."""
     errors.print(f"[bold red]error:[/] {escape(str(message))}", soft_wrap=True)
     raise typer.Exit(int(ExitCode.USAGE))
+
+
+def _print_version(wanted: bool) -> None:
+    """Print what this is, and end."""
+    if not wanted:
+        return
+    from importlib.metadata import version  # noqa: PLC0415 - rarely asked for
+
+    from loadtest.drive._core import CORE, WHY_PURE  # noqa: PLC0415 - gevent takes a second to import
+
+    console.print(
+        f"singlesday {version('singlesday')}, Python {platform.python_version()}, Locust {version('locust')}"
+    )
+    console.print(f"client core: {CORE}" + (f" ({WHY_PURE})" if WHY_PURE else ""), soft_wrap=True)
+    raise typer.Exit
+
+
+@app.callback()
+def singlesday(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Say what this is.")
+    ] = False,
+) -> None:
+    """Load tests for the biggest day of the year: open-loop, measured from intent, audited."""
 
 
 @app.command()

@@ -4,24 +4,23 @@ One process drives the plan's own scenarios, in their proportions, against a ser
 closed loop with `USERS` users, then at a fraction of what that found in an open loop. `loadtest.cli.peak` says why.
 """
 
+import logging
 import sys
 import time
 from contextlib import redirect_stdout
-from itertools import cycle, islice
-from random import choice
-from typing import Any
+from itertools import cycle
 
 import gevent
 import msgspec
-from locust import User
 from locust.env import Environment
 
 from loadtest.cli.peak import Sizing, find_peak
 from loadtest.cli.trial import OpenTrial
+from loadtest.clock import SystemClock
 from loadtest.configuration.run_config import RunConfig
 from loadtest.configuration.scenario_classes import scenario_classes
-from loadtest.drive.recorder import recorder_for
-from loadtest.records import Outcome
+from loadtest.drive.closed_loop import ClosedLoop
+from loadtest.drive.served_users import served_users
 
 USERS = 64
 WARM_UP_S = 1.0
@@ -29,7 +28,7 @@ MEASURE_S = 3.0
 
 
 class Probe:
-    """Counts transactions while users run as fast as they can."""
+    """Counts transactions while users serve arrivals as fast as they can."""
 
     def __init__(self, config: RunConfig, host: str | None) -> None:
         """Without a `host` each class has its own. Raises `ConfigError`."""
@@ -40,9 +39,6 @@ class Probe:
         self._environment = Environment(user_classes=self._classes, host=host)
         self._order = interleaved([scenario.per_transaction for scenario in plan.scenarios])
         self._is_transaction = [scenario.transaction for scenario in plan.scenarios]
-        self._errors = 0
-        self.transactions = 0
-        recorder_for(self._environment).sink = self._note
 
     def sizing(self) -> Sizing:
         """Full speed, and the peak the plan should play. Raises `RuntimeError` when most requests fail."""
@@ -50,28 +46,22 @@ class Probe:
         return find_peak(self.transactions_per_s(), trial.lag_p99_ms)
 
     def transactions_per_s(self) -> float:
-        """Transactions a second at full speed. Raises `RuntimeError` when most requests fail."""
-        greenlets = [gevent.spawn(self._run_user, number) for number in range(USERS)]
-        gevent.sleep(WARM_UP_S)
-        before, errors, started_s = self.transactions, self._errors, time.monotonic()
-        gevent.sleep(MEASURE_S)
-        rate = (self.transactions - before) / (time.monotonic() - started_s)
-        gevent.killall(greenlets)
-        if self._errors - errors > self.transactions - before:
+        """Transactions a second at full speed. Raises `RuntimeError` when most arrivals fail."""
+        loop = ClosedLoop(cycle(self._order), len(self._classes), USERS, SystemClock())
+        with served_users(self._environment, loop, self._classes, USERS):
+            loop.start()
+            gevent.sleep(WARM_UP_S)
+            before, failed, started_s = self._transactions(loop), loop.failed, time.monotonic()
+            gevent.sleep(MEASURE_S)
+            transactions = self._transactions(loop) - before
+            rate = transactions / (time.monotonic() - started_s)
+            loop.stop()
+        if loop.failed - failed > transactions:
             raise RuntimeError("most requests of the probe failed")
         return rate
 
-    def _run_user(self, number: int) -> None:
-        users: list[User] = [user_class(self._environment) for user_class in self._classes]
-        for user in users:
-            user.on_start()
-        for scenario in islice(cycle(self._order), number, None):
-            task: Any = choice(users[scenario].tasks)  # noqa: S311 - as Locust itself chooses
-            task(users[scenario])
-            self.transactions += self._is_transaction[scenario]
-
-    def _note(self, outcome: Outcome) -> None:
-        self._errors += outcome.error is not None
+    def _transactions(self, loop: ClosedLoop) -> int:
+        return sum(ok for ok, counts in zip(loop.ok, self._is_transaction, strict=True) if counts)
 
 
 def interleaved(rates: list[float], length: int = 20) -> list[int]:
@@ -88,6 +78,8 @@ def main() -> None:
     """Print the `Sizing` for the address on the command line as JSON; the configuration is on standard input."""
     config = RunConfig.from_json(sys.stdin.buffer.read())
     host = sys.argv[1] if sys.argv[1:] else None
+    # Locust tells of every task that raises; at full speed that is a log of gigabytes.
+    logging.getLogger("locust.user.task").setLevel(logging.CRITICAL)
     with redirect_stdout(sys.stderr):  # for what a script prints
         sizing = Probe(config, host).sizing()
     print(msgspec.json.encode(sizing).decode())  # noqa: T201 - its result

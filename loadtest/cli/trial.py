@@ -1,11 +1,8 @@
 """Whether a generator keeps time at a peak: some seconds of an open loop, judged by its dispatch lag.
 
-The dispatcher, the clients and the scenarios are those of a run. Locust's own loop is left out, and so are the
-master, the reports and the ledgers: a trial is kinder to the machine than a run by that much.
+The dispatcher, the users, their task sets and clients are those of a run. The master, the reports and the ledgers are
+left out: a trial is kinder to the machine than a run by that much.
 """
-
-from random import choice
-from typing import Any
 
 import gevent
 from locust import User
@@ -14,6 +11,7 @@ from msgspec.structs import replace
 
 from loadtest.clock import SystemClock
 from loadtest.drive.open_loop import OpenLoop
+from loadtest.drive.served_users import served_users
 from loadtest.drive.start import ArrivalStream, Assignment
 from loadtest.drive.timer import system_timer
 from loadtest.measure.histogram import Histogram
@@ -50,16 +48,9 @@ class OpenTrial:
             clock=SystemClock(),
             timer=system_timer,
         )
-        users = [
-            gevent.spawn(self._serve, loop, scenario)
-            for scenario in range(len(self._classes))
-            for _ in range(USERS)
-        ]
-        try:
-            _wait_until_idle(loop, len(users))
+        with served_users(self._environment, loop, self._classes, USERS):
+            _wait_until_idle(loop, USERS * len(self._classes))
             return self._play(loop, peak_tps).quantile(0.99) / US_PER_MS
-        finally:
-            gevent.killall(users)
 
     def _play(self, loop: OpenLoop, peak_tps: int) -> Histogram:
         duration_s = WARM_UP_S + MEASURE_S
@@ -82,17 +73,6 @@ class OpenTrial:
             if second.index >= WARM_UP_S:
                 lag.merge(second.dispatch_lag)
         return lag
-
-    def _serve(self, loop: OpenLoop, scenario: int) -> None:
-        user: Any = self._classes[scenario](self._environment)
-        user.on_start()
-        client: Any = getattr(user, "client", None)
-        while True:
-            arrival = loop.take(scenario)
-            if hasattr(client, "intended_ns"):
-                client.intended_ns = arrival.intended_ns
-            choice(user.tasks)(user)  # noqa: S311 - as Locust itself chooses
-            loop.finish(arrival, failed=False)
 
 
 def _wait_until_idle(loop: OpenLoop, users: int) -> None:

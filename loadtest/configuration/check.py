@@ -90,7 +90,7 @@ def objectives_of(config: RunConfig) -> list[Slo]:
     asked = []
     for expr in config.objectives:
         try:
-            asked.append(parse(expr))
+            asked.append(parse(expr, "flag"))
             check_objective(asked[-1], (), phases)
         except OF_PARTS as error:
             raise explained_by(error, "objectives", f"{config.named('objectives')}: ") from error

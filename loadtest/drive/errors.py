@@ -9,6 +9,8 @@ bound.
 import socket
 import ssl
 
+from loadtest.records import UNANSWERED
+
 
 class ProtocolError(ConnectionError):
     """The server sent something that is not HTTP/1.1, or more of it than the limits allow."""
@@ -33,6 +35,10 @@ class ReadTimeoutError(_RequestTimeoutError):
     """Nothing was received, or nothing could be sent, within the network timeout."""
 
 
+class UnansweredError(_RequestTimeoutError):
+    """The run's drain ended while this request was waiting for its answer."""
+
+
 class RedirectError(ConnectionError):
     """More redirects than allowed, or one that leads nowhere."""
 
@@ -46,6 +52,7 @@ _CLASSES: tuple[tuple[type[BaseException], str], ...] = (
     (ProtocolError, "protocol"),
     (RedirectError, "redirect"),
     (ConnectionClosedError, "closed"),
+    (UnansweredError, UNANSWERED),
     (ConnectTimeoutError, "timeout-connect"),
     (TimeoutError, "timeout-read"),
     (ConnectionRefusedError, "refused"),

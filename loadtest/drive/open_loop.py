@@ -27,7 +27,7 @@ from loadtest.clock import Clock
 from loadtest.drive.start import ArrivalStream
 from loadtest.drive.timer import Timer
 from loadtest.measure.window import Window
-from loadtest.records import Arrival
+from loadtest.records import EMPTY, NOTHING_TO_DO, OK, SCRIPT_FAILED, Arrival
 
 QUANTUM_NS: Final = 100_000
 BATCH: Final = 64
@@ -52,6 +52,8 @@ class OpenLoop:
         timer: Callable[[Callable[[], None]], Timer],
     ) -> None:
         self.in_flight = 0
+        self.on_dropped: Callable[[Arrival, int], None] | None = None
+        """Called with each arrival that is given up before a user was free, and the instant."""
         self._transactions = tuple(transactions)
         self._patience_ns = patience_ns
         self._now_ns = clock.now_ns
@@ -79,6 +81,10 @@ class OpenLoop:
         """Users that wait for an arrival."""
         return sum(len(stack) for stack in self._idle)
 
+    def idle_of(self, scenario: int) -> int:
+        """Users of one scenario that wait for an arrival."""
+        return len(self._idle[scenario])
+
     def take(self, scenario: int) -> Arrival:
         """Wait for the next arrival of a scenario; called by a user's greenlet, which then serves it."""
         waiting = self._next_waiting(scenario)
@@ -95,21 +101,28 @@ class OpenLoop:
             raise
         return arrival
 
-    def finish(self, arrival: Arrival, *, failed: bool) -> None:
-        """Count an arrival that a user has served to its end."""
+    def finish(self, arrival: Arrival, outcome: str, started_ns: int) -> None:
+        """Count an arrival that a user has served since `started_ns`; `outcome` is one of those in `records`."""
         if self._closed:
             return  # it was counted as cancelled when the run was closed
         self.in_flight -= 1
-        second = self.window.second(self._now_ns())
-        if failed:
-            second.failed += 1
-        else:
+        now_ns = self._now_ns()
+        second = self.window.second(now_ns)
+        second.busy_us += (now_ns - started_ns) // 1000
+        if outcome is OK:
             second.ok += 1
-        if self._transactions[arrival.scenario]:
-            if failed:
-                second.transactions_failed += 1
-            else:
+            if self._transactions[arrival.scenario]:
                 second.transactions_ok += 1
+        elif outcome is NOTHING_TO_DO:
+            second.ok += 1  # and no transaction, neither a good nor a bad one
+        else:
+            if outcome is EMPTY:
+                second.empty += 1
+            else:
+                second.failed += 1
+                second.failed_in_script += outcome is SCRIPT_FAILED
+            if self._transactions[arrival.scenario]:
+                second.transactions_failed += 1
 
     def drained(self) -> bool:
         """True when the schedule has ended and nothing is waiting or in flight."""
@@ -122,12 +135,12 @@ class OpenLoop:
         self._closed = True
         self._timer.close()
         if self.backlog or self.in_flight:
-            second = self.window.second(self._now_ns())
-            second.dropped += self.backlog
-            second.cancelled += self.in_flight
+            now_ns = self._now_ns()
+            self.window.second(now_ns).cancelled += self.in_flight
             self.in_flight = 0
             for queue in self._backlog:
-                queue.clear()
+                while queue:
+                    self._drop(queue.popleft()[0], now_ns)
 
     def _offset_ns(self) -> int:
         return self._now_ns() - self._zero_ns
@@ -190,5 +203,9 @@ class OpenLoop:
         """Drop arrivals that waited longer than a customer would; they count as failed in availability."""
         for queue in self._backlog:
             while queue and now_ns - queue[0][0].intended_ns > self._patience_ns:
-                queue.popleft()
-                self.window.second(now_ns).dropped += 1
+                self._drop(queue.popleft()[0], now_ns)
+
+    def _drop(self, arrival: Arrival, now_ns: int) -> None:
+        self.window.second(now_ns).dropped += 1
+        if self.on_dropped is not None:
+            self.on_dropped(arrival, now_ns)

@@ -21,7 +21,10 @@ from locust.exception import InterruptTaskSet, RescheduleTask, RescheduleTaskImm
 
 from loadtest.drive._core import Counts
 from loadtest.drive.locust_stats import LocustBatch, prune
-from loadtest.records import Outcome
+from loadtest.drive.sampling import sample_of
+from loadtest.measure.evidence import Samples
+from loadtest.measure.window import MAX_NAME
+from loadtest.records import UNANSWERED, Outcome
 
 _FLOW_CONTROL = (StopUser, StopTest, RescheduleTask, RescheduleTaskImmediately, InterruptTaskSet)
 _logger = logging.getLogger(__name__)
@@ -32,8 +35,11 @@ class Recorder(Counts):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__()
-        self.sink: Callable[[Outcome], None] | None = None
-        """Called with every outcome, at once: the run's own measurement."""
+        self.sink: Callable[[Outcome], Outcome | None] | None = None
+        """Called with every outcome, at once: the run's own measurement. What it returns, if anything, is what
+        Locust and the listeners are told in its place."""
+        self.samples: Samples | None = None
+        """Where a failure of each class is kept as a sample; None keeps none."""
         self._environment = environment
         self._batch = LocustBatch()
         self._add = self._batch.add
@@ -57,19 +63,34 @@ class Recorder(Counts):
         """
         # `count`, without the call: the hot path.
         if self.sink is not None:
-            self.sink(outcome)
+            outcome = self.sink(outcome) or outcome
         self._add(outcome)
         if error is not None:
             self._batch.add_error(outcome, error)
+            self._sample(outcome, error, response)
         if self.listeners:
             meta = meta or request_event(outcome, error, response, context)
             for listener in self.listeners:
                 _call(listener, meta)
+        if outcome.error is not None:
+            _end_if_unanswered(outcome)
 
-    def count(self, outcome: Outcome, error: Exception | None = None) -> None:
+    def count(
+        self, outcome: Outcome, error: Exception | None = None, response: Any = None, url: str | None = None
+    ) -> None:
         """Take one outcome that listeners know of already, or need not know of."""
         if self.sink is not None:
-            self.sink(outcome)
+            outcome = self.sink(outcome) or outcome
+        self._add(outcome)
+        if error is not None:
+            self._batch.add_error(outcome, error)
+            self._sample(outcome, error, response, url)
+        _end_if_unanswered(outcome)
+
+    def count_figure(self, outcome: Outcome, figure: Outcome, error: Exception | None = None) -> None:
+        """Take a script's own figure: `outcome` as Locust's table shows it, `figure` as the run counts it."""
+        if self.sink is not None:
+            self.sink(figure)
         self._add(outcome)
         if error is not None:
             self._batch.add_error(outcome, error)
@@ -102,6 +123,14 @@ class Recorder(Counts):
         self.flush()
         self._clockwork.kill()
 
+    def _sample(self, outcome: Outcome, error: Exception, response: Any, url: str | None = None) -> None:
+        """Keep a failure as a sample if it is the first of its class."""
+        samples = self.samples
+        if samples is not None and outcome.error is not None:
+            key = (outcome.method[:MAX_NAME], outcome.name[:MAX_NAME], outcome.error[:MAX_NAME])
+            if samples.wants(*key):
+                samples.add(sample_of(key, error, response, url))
+
     def _attach(self) -> None:
         events = self._environment.events
         # First, not last: Locust's own listener, added before us, reads the statistics and zeroes them.
@@ -128,6 +157,12 @@ class Recorder(Counts):
                 prune(self._environment.stats)
             except Exception:
                 _logger.exception("could not update Locust's statistics")
+
+
+def _end_if_unanswered(outcome: Outcome) -> None:
+    """End the calling greenlet if the run has ended while it waited: whatever the script does next is too late."""
+    if outcome.error is UNANSWERED:
+        raise gevent.GreenletExit
 
 
 def request_event(outcome: Outcome, error: Exception | None, response: Any, context: Any) -> dict[str, Any]:

@@ -9,11 +9,22 @@ For the length of a run this listener stands in the place of Locust's own, which
 its service time: Locust's table, charts and CSV then show the time from intent too, and every request once.
 Our own client never fires the event through Locust, so nothing of it arrives here.
 
+A script also fires the event for figures of its own, which are no durations of a request: things in a basket, a
+total of several steps, a latency that began before the arrival. The event does not say which it is, so:
+
+* an event that began before the arrival it was fired in cannot be a request of that arrival;
+* in a user that has an HTTP client, whose requests come with a response, an event without `response`, `url` and
+  `start_time` is not one of that client's.
+
+Both are *figures*: counted under `figure TYPE name`, with the value as given, in no rate and no sum over requests.
+Everything else is a request. Whoever fires a request of a client of his own in a user that also has an HTTP client
+passes `start_time`, as Locust's own clients do.
+
 What an event cannot tell: a script that does something between the end of its request and the event, as in a
 `catch_response` block that sleeps, has that time counted into the response time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from locust.contrib.fasthttp import LocustBadStatusCode
@@ -24,12 +35,15 @@ from loadtest.drive.errors import error_class
 from loadtest.drive.recorder import Recorder, is_locusts_own
 from loadtest.drive.response import outcome_error
 from loadtest.drive.serving import Serving
-from loadtest.records import Outcome
+from loadtest.records import FIGURE, Outcome
 
 _NS_PER_MS: Final = 1e6
 _VAGUE: Final = ("network", "failure")
 """Classes that what an error was raised from may say more exactly."""
 _MOST_CAUSES: Final = 8
+_TOLERANCE_NS: Final = 1_000_000
+"""By how much a duration told in milliseconds may be rounded up."""
+_LONGEST_MS: Final = 1e12
 
 
 class RequestEvents:
@@ -62,22 +76,31 @@ class RequestEvents:
         response_time: float | None,
         response_length: int | None,
         exception: Exception | str | None = None,
-        **_: Any,
+        **told: Any,
     ) -> None:
         """Count one request of the calling greenlet; `response_time` is its service time in milliseconds."""
         done_ns = self._now_ns()
-        began_ns = done_ns - round((response_time or 0.0) * _NS_PER_MS)
+        took_ns = round(min(max(response_time or 0.0, 0.0), _LONGEST_MS) * _NS_PER_MS)
+        began_ns = done_ns - took_ns
         error = _as_exception(exception)
-        outcome = Outcome(
-            request_type,
-            name,
-            self._serving.intended_ns(began_ns),
-            began_ns,
-            done_ns,
-            response_length or 0,
-            None if error is None else _error_class(error),
-        )
-        self._recorder.count(outcome, error)
+        label = None if error is None else _error_class(error)
+        if self._is_figure(began_ns, told):
+            # In the second in which it was told, whatever the value.
+            shown = Outcome(
+                request_type, name, done_ns, done_ns, done_ns + took_ns, response_length or 0, label
+            )
+            figure = shown._replace(method=FIGURE, name=f"{request_type} {name}")
+            self._recorder.count_figure(shown, figure, error)
+            return
+        intended_ns = self._serving.intended_ns(began_ns)
+        outcome = Outcome(request_type, name, intended_ns, began_ns, done_ns, response_length or 0, label)
+        self._recorder.count(outcome, error, told.get("response"), told.get("url"))
+
+    def _is_figure(self, began_ns: int, told: Mapping[str, Any]) -> bool:
+        if self._serving.began_before_its_arrival(began_ns, _TOLERANCE_NS):
+            return True
+        bare = told.get("response") is None and told.get("url") is None and told.get("start_time") is None
+        return bare and self._serving.has_http_client()
 
     on_request.counts_for_recorder = True  # type: ignore[attr-defined]  # see `recorder.is_third_party`
 

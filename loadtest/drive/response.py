@@ -96,6 +96,11 @@ class Response(Received):
         return SentRequest(self.call.method, self.url, self.call.body or None, headers)
 
     @property
+    def _request(self) -> SentRequest:
+        """`request`, under the name by which Locust's `run_single_user` prints the payload."""
+        return self.request
+
+    @property
     def requested_url(self) -> str:
         """The URL the script asked for, before redirects."""
         return self.history[0].url if self.history else self.url

@@ -5,44 +5,47 @@ A script opts in with one line, whatever its client is:
     class Buyer(FastHttpUser):
         wait_time = open_loop()
 
-Locust runs a user's first task *before* its first `wait_time`, and after every task calls `wait_time` and then
-`gevent.sleep`. For an open loop the order must be the other way round: an arrival first, then the task. So
-`install` puts `ArrivalTaskSet` in the place of Locust's `DefaultTaskSet`: for users whose `wait_time` is
-`open_loop()` it takes an arrival before the first task and spares the sleep after each; all other users behave
-as always. Nested task sets call `wait_time` between their tasks, so each of their tasks serves one arrival too.
-
-What a user's requests did is learnt through `Serving.record`, the sink of every client; the greenlet that calls
-it tells which user it was, so this works for clients that know nothing of arrivals.
+What an arrival is and when it is ok: docs/arrivals.md. Here is who keeps count. Each user has a `Seat`, which knows
+the arrival it serves and how that has gone so far; `drive.task_runner` takes an arrival before a task and
+finishes it after. What requests did is learnt through `Serving.record`, the sink of every client: the greenlet
+that calls it tells whose arrival it was. That is the user's own greenlet, or one that it spawned, directly or
+through others (`gevent.spawn`, `Pool.map`, threads): gevent hands `spawn_tree_locals` down, and the seat with it.
+So this works for clients that know nothing of arrivals.
 """
 
+import gc
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from types import FunctionType
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-import locust.user.users
-from gevent import getcurrent
+import gevent
+from gevent import Greenlet, getcurrent
+from gevent.event import Event
 from locust import User
 from locust.env import Environment
-from locust.exception import (
-    InterruptTaskSet,
-    RescheduleTask,
-    RescheduleTaskImmediately,
-    StopTest,
-    StopUser,
-)
-from locust.user.task import (
-    LOCUST_STATE_RUNNING,
-    LOCUST_STATE_STOPPING,
-    LOCUST_STATE_WAITING,
-    DefaultTaskSet,
-)
+from locust.exception import StopUser
 
 from loadtest.clock import Clock
-from loadtest.drive.open_loop import OpenLoop
-from loadtest.records import ARRIVAL, TIMED_BESIDES, Arrival, Outcome
+from loadtest.drive.errors import UnansweredError
+from loadtest.drive.script_errors import error_text, raised_at
+from loadtest.measure.window import EndpointKey, ScriptErrorKey
+from loadtest.records import (
+    ARRIVAL,
+    EMPTY,
+    FAILED,
+    NOTHING_TO_DO,
+    OK,
+    SCRIPT_FAILED,
+    TIMED_BESIDES,
+    UNANSWERED,
+    Arrival,
+    Outcome,
+)
 
-_CONTROL_FLOW = (InterruptTaskSet, RescheduleTask, StopUser, StopTest)
+_SEAT = "loadtest seat"
+_JOURNEY_ERRORS = {FAILED: "journey", SCRIPT_FAILED: "script"}
+PER_PASS, PER_TASK = "pass", "task"
+"""What one arrival serves where a user's tasks are a SequentialTaskSet."""
 
 
 @dataclass(slots=True)
@@ -50,10 +53,62 @@ class Seat:
     """One user at work: which arrival it serves and how that has gone so far."""
 
     scenario: int
+    name: str
+    client: Any = None
+    """The user's client, if it is one that takes an arrival's intent."""
+    has_http_client: bool = False
+    """Whether the user has a client that tells of its requests with their responses."""
     arrival: Arrival | None = None
     started_ns: int = 0
     requests: int = 0
-    failed: bool = False
+    outcome: str = EMPTY
+    """How the arrival would end if it ended now."""
+    unanswered: bool = False
+    """Whether the drain ended while a request of it was in flight."""
+
+
+@dataclass(slots=True)
+class Starts:
+    """How many users of a scenario have begun, and how many their `on_start` has ended."""
+
+    begun: int = 0
+    failed: int = 0
+    why: str = ""
+
+
+@dataclass(slots=True)
+class Sinks:
+    """Where a run counts what its users do."""
+
+    record: Callable[[Outcome], None]
+    give_up: Callable[[EndpointKey, int, int], None] = lambda *_: None
+    """(endpoint, intended_ns, at_ns) of an arrival that never got to its request there."""
+    script_error: Callable[[ScriptErrorKey], None] = lambda _: None
+
+
+@dataclass(slots=True)
+class Crowd:
+    """The users of one process, by scenario."""
+
+    starts: dict[str, Starts] = field(default_factory=dict)
+    left: dict[str, int] = field(default_factory=dict)
+    """How many have ended themselves."""
+    asked: set[str] = field(default_factory=set)
+    """Scenarios that have made a request in an arrival."""
+    silent: set[str] = field(default_factory=set)
+    """Scenarios of which an arrival ended without a request that it needed."""
+
+
+class Dispatcher(Protocol):
+    """Who hands out arrivals: the schedule's `OpenLoop`, or a probe's `ClosedLoop`."""
+
+    on_dropped: Callable[[Arrival, int], None] | None
+
+    def take(self, scenario: int) -> Arrival:
+        """Wait for the next arrival of a scenario."""
+
+    def finish(self, arrival: Arrival, outcome: str, started_ns: int) -> None:
+        """Count an arrival that was served to its end."""
 
 
 class Serving:
@@ -62,83 +117,219 @@ class Serving:
     `scenarios` maps a user class's name to its index in the plan.
     """
 
-    def __init__(self, loop: OpenLoop, scenarios: Mapping[str, int], clock: Clock) -> None:
+    def __init__(self, loop: Dispatcher, scenarios: Mapping[str, int], clock: Clock) -> None:
         self.loop = loop
+        self.crowd = Crowd()
         self._scenarios = scenarios
         self._now_ns = clock.now_ns
         self._seats: dict[Any, Seat] = {}
         self._sink: Callable[[Outcome], None] | None = None
+        self._sinks: Sinks | None = None
+        self._first_asked: dict[int, EndpointKey] = {}
+        self._ending = False
+        loop.on_dropped = self._note_dropped
 
-    def begin(self, sink: Callable[[Outcome], None]) -> None:
-        """Put outcomes into `sink` from now on; what `on_start` sent before is not part of the run."""
-        self._sink = sink
+    def begin(self, sinks: Sinks) -> None:
+        """Count in `sinks` from now on; what `on_start` sent before is not part of the run."""
+        self._sinks = sinks
+        self._sink = sinks.record
 
-    def next_arrival(self, user: User) -> None:
-        """Finish the arrival that the calling greenlet serves, if any, and wait for the next."""
+    def seat_of(self, user: User) -> Seat:
+        """The seat of the calling greenlet's user, made on first use; greenlets it spawns from now on inherit it."""
         current = getcurrent()
         seat = self._seats.get(current)
         if seat is None:
-            seat = self._seats[current] = Seat(self._scenarios[type(user).__name__])
-        self.finish(seat, type(user).__name__)
-        arrival = self.loop.take(seat.scenario)
-        seat.arrival, seat.requests, seat.failed = arrival, 0, False
-        seat.started_ns = self._now_ns()
-        client: Any = getattr(user, "client", None)
-        if hasattr(client, "intended_ns"):
-            client.intended_ns = arrival.intended_ns
+            name = type(user).__name__
+            client: Any = getattr(user, "client", None)
+            seat = Seat(self._scenarios[name], name)
+            seat.client = client if hasattr(client, "intended_ns") else None
+            seat.has_http_client = hasattr(client, "rename_request")  # ours, and Locust's two
+            self._seats[current] = seat
+            if isinstance(current, Greenlet):
+                current.spawn_tree_locals = {**(current.spawn_tree_locals or {}), _SEAT: seat}
+        return seat
 
-    def finish(self, seat: Seat, scenario: str) -> None:
+    def take(self, seat: Seat) -> None:
+        """Wait for the next arrival; the seat serves it from now on."""
+        arrival = self.loop.take(seat.scenario)
+        seat.arrival, seat.requests, seat.outcome = arrival, 0, EMPTY
+        seat.started_ns = self._now_ns()
+        if seat.client is not None:
+            seat.client.intended_ns = arrival.intended_ns
+
+    def finish(self, seat: Seat) -> None:
         """Count the seat's arrival, and a journey of several requests as an entry of its own."""
         arrival = seat.arrival
         if arrival is None:
             return
         seat.arrival = None
+        outcome = seat.outcome
+        if not seat.requests and outcome in (EMPTY, SCRIPT_FAILED):
+            self.crowd.silent.add(seat.name)
         if seat.requests > 1 and self._sink is not None:
             self._sink(
                 Outcome(
                     ARRIVAL,
-                    scenario,
+                    seat.name,
                     arrival.intended_ns,
                     seat.started_ns,
                     self._now_ns(),
                     0,
-                    "journey" if seat.failed else None,
+                    _JOURNEY_ERRORS.get(outcome),
                 )
             )
-        self.loop.finish(arrival, failed=seat.failed)
+        if (
+            seat.client is not None
+        ):  # what is sent before the next arrival is not timed from this one's intent
+            seat.client.intended_ns = None
+        self.loop.finish(arrival, outcome, seat.started_ns)
 
-    def leave(self, user: User, *, failed: bool) -> None:
-        """The calling greenlet's user stops for good: finish what it serves and forget it."""
-        seat = self._seats.pop(getcurrent(), None)
-        if seat is not None:
-            seat.failed |= failed
-            self.finish(seat, type(user).__name__)
+    def leave(self, seat: Seat) -> None:
+        """The seat's user stops for good: finish what it serves and forget it."""
+        for greenlet in [greenlet for greenlet, held in self._seats.items() if held is seat]:
+            del self._seats[greenlet]
+        self.finish(seat)
+        if not self._ending:
+            self.crowd.left[seat.name] = self.crowd.left.get(seat.name, 0) + 1
 
-    def fail(self) -> None:
-        """The arrival that the calling greenlet serves has failed, whatever its requests did."""
-        seat = self._seats.get(getcurrent())
-        if seat is not None:
-            seat.failed = True
+    def fail(self, seat: Seat, error: Exception) -> None:
+        """The script raised while it served the seat's arrival, which has failed, whatever its requests did."""
+        if self._ending:
+            return
+        if seat.outcome is not FAILED:
+            seat.outcome = SCRIPT_FAILED
+        if self._sinks is not None:
+            self._sinks.script_error((seat.name, error_text(error), raised_at(error)))
 
-    def record(self, outcome: Outcome) -> None:
-        """Count one request of the calling greenlet's arrival."""
-        seat = self._seats.get(getcurrent())
-        if seat is not None:
+    def record(self, outcome: Outcome) -> Outcome:
+        """Count one request, for the arrival that the calling greenlet serves; returns it as it was counted."""
+        seat = self._seats.get(getcurrent()) or self._inherited(outcome.sent_ns, outcome.intended_ns)
+        if seat is not None and seat.arrival is not None:
+            if self._ending:
+                seat.unanswered = True
+                outcome = outcome._replace(error=UNANSWERED)
+            if not seat.requests:
+                outcome = self._claim_intent(seat, seat.arrival, outcome)
             seat.requests += outcome.method not in TIMED_BESIDES
             if outcome.error is not None:
-                seat.failed = True
+                seat.outcome = FAILED
+            elif seat.outcome is EMPTY:
+                seat.outcome = OK
         if self._sink is not None:
             self._sink(outcome)
+        return outcome
 
     def intended_ns(self, began_ns: int) -> int:
         """When a request that the calling greenlet began at `began_ns` was meant to start.
 
         For clients that know nothing of arrivals: the arrival's intent for its first request, else its beginning.
         """
-        seat = self._seats.get(getcurrent())
+        seat = self._seats.get(getcurrent()) or self._inherited(began_ns, began_ns)
         if seat is None or seat.arrival is None or seat.requests:
             return began_ns
+        if seat.client is not None and seat.client.intended_ns is None:
+            return began_ns  # a request of the user's client, still under way, was the first
         return seat.arrival.intended_ns
+
+    def began_before_its_arrival(self, began_ns: int, tolerance_ns: int) -> bool:
+        """Whether `began_ns` lies before the arrival that the calling greenlet serves was begun."""
+        seat = self._seats.get(getcurrent())
+        return seat is not None and seat.arrival is not None and began_ns < seat.started_ns - tolerance_ns
+
+    def has_http_client(self) -> bool:
+        """Whether the calling greenlet belongs to a user that has an HTTP client, ours or one of Locust's."""
+        seat = self._seats.get(getcurrent()) or self._inherited(self._now_ns(), 0)
+        return seat is not None and seat.has_http_client
+
+    def expect(self, user: User) -> None:
+        """A user begins: know how its `on_start` ends."""
+        starts = self.crowd.starts.setdefault(type(user).__name__, Starts())
+        starts.begun += 1
+        on_start = user.on_start
+
+        def watched() -> None:
+            try:
+                on_start()
+            except Exception as error:
+                starts.failed += 1
+                starts.why = starts.why or f"{error_text(error)} ({raised_at(error)})"
+                raise
+
+        user.on_start = watched  # type: ignore[method-assign]  # of this one user
+
+    def end(self) -> None:
+        """Give what is in flight its end, once the loop is closed: an answer can no longer come in time.
+
+        Whoever waits in a request of an arrival has `UnansweredError` raised there, as if it had timed out: so the
+        request goes the way of all others into every figure, with its age, and its user leaves. An arrival that had
+        no request in flight is counted where its scenario's first request is, as one that took at least so long.
+        """
+        current = getcurrent()
+        serving = {id(seat): seat for seat in self._seats.values() if seat.arrival is not None}
+        if not serving:
+            return
+        self._ending = True
+        users = [greenlet for greenlet, seat in self._seats.items() if id(seat) in serving]
+        children = [greenlet for greenlet in _inheriting(serving) if greenlet not in users]
+        waiting = [greenlet for greenlet in (*children, *users) if greenlet is not current]
+        done = Event()
+        loop = gevent.get_hub().loop
+        for greenlet in waiting:
+            loop.run_callback(_throw, greenlet)
+        loop.run_callback(done.set)
+        done.wait()
+        for seat in serving.values():
+            if not seat.unanswered and seat.arrival is not None:
+                self._note_dropped(seat.arrival, self._now_ns())
+            seat.arrival = None
+            if seat.client is not None:
+                seat.client.intended_ns = None
+
+    def _inherited(self, sent_ns: int, intended_ns: int) -> Seat | None:
+        """The seat of the user that spawned the calling greenlet, if the request began within its arrival."""
+        spawned: Any = getattr(getcurrent(), "spawn_tree_locals", None)
+        seat: Seat | None = spawned.get(_SEAT) if spawned else None
+        if seat is None or seat.arrival is None:
+            return None
+        within = sent_ns >= seat.started_ns or intended_ns == seat.arrival.intended_ns
+        return seat if within else None
+
+    def _claim_intent(self, seat: Seat, arrival: Arrival, outcome: Outcome) -> Outcome:
+        """The first request of an arrival: timed from the intent, whichever client sent it."""
+        if seat.scenario not in self._first_asked and outcome.method not in TIMED_BESIDES:
+            self._first_asked[seat.scenario] = outcome[:2]
+            self.crowd.asked.add(seat.name)
+        client = seat.client
+        if client is not None and client.intended_ns is not None and outcome.method not in TIMED_BESIDES:
+            client.intended_ns = None
+            return outcome._replace(intended_ns=arrival.intended_ns)
+        return outcome
+
+    def _note_dropped(self, arrival: Arrival, at_ns: int) -> None:
+        """An arrival never got to a request: its wait counts where its scenario's first request does."""
+        key = self._first_asked.get(arrival.scenario)
+        if key is not None and self._sinks is not None:
+            self._sinks.give_up(key, arrival.intended_ns, at_ns)
+
+    def nothing_to_do(self) -> bool:
+        """The arrival that the calling greenlet serves needs no request; False if it serves none."""
+        seat = self._seats.get(getcurrent()) or self._inherited(self._now_ns(), 0)
+        if seat is None or seat.arrival is None:
+            return False
+        if seat.outcome is EMPTY:
+            seat.outcome = NOTHING_TO_DO
+        return True
+
+
+def _inheriting(seats: Mapping[int, Seat]) -> list[Greenlet]:
+    """The living greenlets that have inherited one of these seats: gevent itself keeps no list of them."""
+    greenlets = [one for one in gc.get_objects() if isinstance(one, Greenlet) and not one.dead]
+    return [one for one in greenlets if id((one.spawn_tree_locals or {}).get(_SEAT)) in seats]
+
+
+def _throw(greenlet: Any) -> None:
+    if not greenlet.dead:
+        greenlet.throw(UnansweredError("no answer when the run ended"))
 
 
 _servings: dict[Environment, Serving] = {}
@@ -152,25 +343,49 @@ def attach(environment: Environment, serving: Serving | None) -> None:
         _servings[environment] = serving
 
 
-def open_loop() -> Callable[[User], float]:
+def serving_of(environment: Environment) -> Serving | None:
+    """What serves the users of a Locust environment; None while no plan is played."""
+    return _servings.get(environment)
+
+
+def nothing_to_do() -> None:
+    """Say, in a task, that this arrival needs no request: it is ok without one, and counts as no transaction.
+
+    An arrival that ends without a request and without this is *empty*: nothing was measured, and it is not ok.
+    Harmless outside an arrival, as in a run without a plan.
+    """
+    for serving in list(_servings.values()):
+        if serving.nothing_to_do():
+            return
+
+
+def open_loop(per: str = PER_PASS) -> Callable[[User], float]:
     """A `wait_time` that makes a user class serve arrivals of the plan instead of looping on its own.
 
     Works for any Locust user class: FastHttpUser of either kind, HttpUser, a gRPC or database user that fires
-    `events.request`.
+    `events.request`. One arrival serves one task; of a SequentialTaskSet a whole pass, or with `per="task"` one
+    step. docs/arrivals.md has the rest. Raises `ValueError` for another `per`.
     """
+    if per not in (PER_PASS, PER_TASK):
+        raise ValueError(f'open_loop(per=…): expected "{PER_PASS}" or "{PER_TASK}", got {per!r}')
 
     def wait_for_arrival(user: User) -> float:
-        serving = _servings.get(user.environment)
-        if serving is None:
-            raise StopUser(
-                f"{type(user).__name__} has wait_time = open_loop() but no plan is running: "
-                "its locustfile must import loadtest.plugin (loadtest/locustfile.py does)"
-            )
-        serving.next_arrival(user)
+        """Nothing: an arrival is taken before a task, and sets the pace."""
+        if user.environment not in _servings:
+            raise no_plan(user)
         return 0.0
 
-    wait_for_arrival.serves_arrivals = True  # type: ignore[attr-defined]  # how ArrivalTaskSet knows it
+    wait_for_arrival.serves_arrivals = True  # type: ignore[attr-defined]  # how the task runner knows it
+    wait_for_arrival.per = per  # type: ignore[attr-defined]  # likewise
     return wait_for_arrival
+
+
+def no_plan(user: User) -> StopUser:
+    """What stops a user that waits for arrivals where there are none."""
+    return StopUser(
+        f"{type(user).__name__} has wait_time = open_loop() but no plan is running: "
+        "its locustfile must import loadtest.plugin (loadtest/locustfile.py does)"
+    )
 
 
 def serves_arrivals(user_class: type[User]) -> bool:
@@ -178,94 +393,8 @@ def serves_arrivals(user_class: type[User]) -> bool:
     return getattr(user_class.wait_time, "serves_arrivals", False)
 
 
-class ArrivalTaskSet(DefaultTaskSet):
-    """Locust's root task set, which for users in an open loop takes an arrival before it runs a task."""
-
-    def __init__(self, parent: User) -> None:
-        super().__init__(parent)
-        self._open = serves_arrivals(type(parent))
-        self._first = self._open
-
-    def execute_next_task(self) -> None:
-        """Run tasks, each with the wait after it, until one raises; an open loop waits before its first, too.
-
-        Locust's loop would do as well: it calls this once a task. Staying here spares two microseconds of each
-        (a queue of one, a draw among one, a sleep of nothing), and what tasks raise goes on to Locust's loop.
-        """
-        if self._first:
-            self._first = False
-            self.wait()
-        run = self._serve if self._open else self.execute_task
-        while True:
-            run(self._next_task())
-            self.wait()
-
-    def execute_task(self, task: Any) -> None:
-        """Run a task: a function, or a nested task set."""
-        if type(task) is FunctionType:
-            task(self.user)
-        else:
-            super().execute_task(task)
-
-    def wait(self) -> None:
-        """Wait for the next arrival, or for as long as `wait_time` says.
-
-        A wait of nothing lets others run; it is spared where a request of the task has done so already.
-        """
-        user = self.user
-        if user._state == LOCUST_STATE_STOPPING:
-            raise StopUser
-        user._state = LOCUST_STATE_WAITING
-        wait_s = user.wait_time()
-        if not self._open and (wait_s > 0 or not _let_others_run(user)):
-            self._sleep(wait_s)
-        if user._state == LOCUST_STATE_STOPPING:
-            raise StopUser
-        user._state = LOCUST_STATE_RUNNING
-
-    def _next_task(self) -> Any:
-        if self._task_queue:
-            return self._task_queue.popleft()
-        tasks = self.user.tasks
-        return tasks[0] if len(tasks) == 1 else self.get_next_task()
-
-    def _serve(self, task: Any) -> None:
-        """Run a task that serves an arrival, and see to the arrival if it raises."""
-        try:
-            self.execute_task(task)
-        except RescheduleTaskImmediately as reschedule:
-            # A nested task set ended by interrupt(); its arrival is over, so the next task needs another one.
-            raise RescheduleTask from reschedule
-        except (StopUser, StopTest):
-            self._leave(failed=False)
-            raise
-        except _CONTROL_FLOW:
-            raise
-        except Exception:
-            self._fail()
-            raise
-
-    def _leave(self, *, failed: bool) -> None:
-        serving = _servings.get(self.user.environment)
-        if serving is not None:
-            serving.leave(self.user, failed=failed)
-
-    def _fail(self) -> None:
-        serving = _servings.get(self.user.environment)
-        if serving is not None:
-            serving.fail()
-
-
-def _let_others_run(user: User) -> bool:
-    """Whether a request of our client has, since this was last asked, waited while other greenlets ran."""
-    client: Any = getattr(user, "client", None)
-    if getattr(client, "let_others_run", False):
-        client.let_others_run = False
-        return True
-    return False
-
-
 def install() -> None:
-    """Have Locust run its users with `ArrivalTaskSet`; harmless when called again."""
-    # The seam that the top of this file explains; `User.run` looks the name up there.
-    locust.user.users.DefaultTaskSet = ArrivalTaskSet  # type: ignore[attr-defined]
+    """Have Locust run its users' tasks as `drive.task_runner` does; harmless when called again."""
+    from loadtest.drive.task_runner import install_task_set  # noqa: PLC0415 - it needs this module
+
+    install_task_set()

@@ -40,7 +40,7 @@ from loadtest.records import FIRST_EVENT, NEXT_EVENT, Outcome
 
 _SAFE_TO_REPEAT = frozenset(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"])  # RFC 9110, section 9.2.2
 _SMALL_BYTES = 4096  # up to here, searching head and body costs less than cutting the head off
-_careful_header = re.compile(rb"\n(?:set-cookie|content-encoding):", re.IGNORECASE).search
+careful_header = re.compile(rb"\n(?:set-cookie|content-encoding):", re.IGNORECASE).search
 _RARER = frozenset(["files", "max_redirects", "max_retries", "params"])
 _MEANT = {
     "timeout": "the user's network_timeout, connection_timeout or total_timeout",
@@ -255,7 +255,7 @@ class Session(Agent):
         response = call.response_type(
             call, sent, reader.status, raw, reader.take_body(), connection.sent_ns, self._now_ns()
         )
-        if reader.status not in self._plain_successes or _careful_header(
+        if reader.status not in self._plain_successes or careful_header(
             raw if len(raw) < _SMALL_BYTES else reader.head
         ):
             response.needs_care = True

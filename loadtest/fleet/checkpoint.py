@@ -26,7 +26,7 @@ from loadtest.measure.whole_file import write_durably
 
 CHECKPOINT = "checkpoint.bin"
 """Its name in a run folder."""
-VERSION = 1
+VERSION = 2
 MAX_BYTES = 1 << 28
 """A file larger than that is none of ours: 256 MiB, some hundred times that of a long run."""
 _MAGIC = b"singlesday checkpoint "

@@ -22,14 +22,16 @@ out through `send`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 import msgspec
 
 from loadtest.clock import Clock
 from loadtest.fleet.merge import Merge
-from loadtest.fleet.messages import Ack, Assign, Halt, Hello, Lease, Message, Report
+from loadtest.fleet.messages import MAX_SCENARIOS, Ack, Assign, Halt, Hello, Lease, Message, Report, UserCount
+from loadtest.fleet.messages import Clock as MasterClock
+from loadtest.measure.run_result import UserStart
 
 NS_PER_S = 1_000_000_000
 START_LEAD_NS = NS_PER_S // 2
@@ -42,6 +44,10 @@ SILENCE_NS = 2 * NS_PER_S
 """A worker that was not heard for this long is lost."""
 RESLICE_LEAD_NS = NS_PER_S // 4
 HALT_LEAD_NS = NS_PER_S // 10
+CLOCK_NOTED_NS = 10_000_000
+"""A worker's wall clock that is off by more is noted: its arrivals' instants are right, its logs are not."""
+CLOCK_REFUSED_NS = 60 * NS_PER_S
+"""A worker's wall clock that is off by more is no clock: nothing that it says of time can be believed."""
 FINAL_GRACE_NS = 3 * NS_PER_S
 """After the drain, how long a final report may take before its worker counts as lost."""
 
@@ -90,6 +96,13 @@ class Member:
     leased_ns: int = 0
     ready: bool = False
     lost: bool = False
+    counts: list[UserCount] = field(default_factory=list)
+    """How its users are coming, by its last hello."""
+    clock_offset_ns: int = 0
+    """How far its wall clock is ahead of ours."""
+    clock_noted: bool = False
+    refused: bool = False
+    """Whether it gets nothing to do, since its clock is of no use."""
 
 
 class Coordinator:
@@ -204,11 +217,80 @@ class Coordinator:
         if self.phase in (Phase.DRAINING, Phase.DONE):
             member.heard_ns = now_ns
             return  # a worker that says that its users are busy is still one whose final report is awaited
+        self._send(worker, MasterClock(self.run_id, hello.sent_ns, self._clock.wall_ns()))
+        self._check_clock(worker, member, hello)
+        if member.refused:
+            return
+        member.counts = hello.counts
         joins = hello.ready and (not member.ready or member.lost)
         member.heard_ns, member.ready, member.lost = now_ns, hello.ready, False
+        if self.phase is Phase.WAITING and (trouble := self._why_users_cannot_start()):
+            self.abort(trouble)
         if joins and self.phase is Phase.RUNNING:
             self._note(f"{self.name(worker)} joined")
             self._reslice()
+
+    def clock_offset_ns(self, worker: str) -> int:
+        """How far a worker's wall clock was ahead of ours when it came; 0 for one that is not known."""
+        member = self._members.get(worker)
+        return member.clock_offset_ns if member is not None else 0
+
+    def users(self) -> dict[str, UserStart]:
+        """How many users of each scenario were to be had, over all workers, and how many have left since."""
+        found: dict[str, UserStart] = {}
+        for name, member in self._members.items():
+            book = self.merge.workers.get(name)
+            for count in member.counts[:MAX_SCENARIOS]:
+                sums = found.setdefault(count.scenario, UserStart())
+                sums.wanted += count.wanted
+                sums.ready += count.ready
+                sums.failed += count.failed
+                sums.left += book.left.get(count.scenario, 0) if book is not None else 0
+                sums.why_not = sums.why_not or count.why
+        return found
+
+    def _check_clock(self, worker: str, member: Member, hello: Hello) -> None:
+        """Note a clock that is off, as soon as that is certain; refuse one that is of no use."""
+        offset_ns = hello.clock_offset_ns
+        if offset_ns is None:
+            return
+        member.clock_offset_ns = offset_ns
+        certain_ns = abs(offset_ns) - hello.clock_error_ns
+        direction = "ahead of" if offset_ns > 0 else "behind"
+        off = f"the clock of {self.name(worker)} is {_told(abs(offset_ns))} {direction} the master's"
+        if certain_ns > CLOCK_REFUSED_NS and not member.refused:
+            member.refused, member.ready = True, False
+            reason = f"{off}, more than {CLOCK_REFUSED_NS // NS_PER_S} s: set it right (NTP) and start again"
+            if self.phase is Phase.WAITING:
+                self.abort(reason)
+            else:
+                self._note(reason)
+        elif certain_ns > CLOCK_NOTED_NS and not member.clock_noted:
+            member.clock_noted = True
+            self._note(f"{off}; its arrivals are corrected by that")
+
+    def _why_users_cannot_start(self) -> str:
+        """What to say when every user of the fleet has either come or failed, and some have failed; else nothing."""
+        counts = [count for member in self._members.values() for count in member.counts]
+        if len(self._members) < self._expected or any(c.ready + c.failed < c.wanted for c in counts):
+            return ""
+        return "; ".join(
+            f"on_start failed for {start.failed} of {start.wanted} users of {scenario}"
+            + (f": {start.why_not}" if start.why_not else "")
+            for scenario, start in self.users().items()
+            if start.failed
+        )
+
+    def _why_nobody_is_ready(self) -> str:
+        """What to say when the wait for the workers' users is over."""
+        late = [
+            f"{count.wanted - count.ready} of {count.wanted} users of {count.scenario} were still in on_start"
+            f" at {self.name(name)}"
+            for name, member in self._members.items()
+            for count in member.counts
+            if count.ready < count.wanted
+        ]
+        return "; ".join(["no worker became ready in time", *late[:3]])
 
     def on_report(self, worker: str, report: Report) -> None:
         """Fold a report once and acknowledge it always. Raises `MessageError` for a malformed one."""
@@ -260,7 +342,7 @@ class Coordinator:
 
     def _start_if_ready(self) -> None:
         now_ns = self._clock.now_ns()
-        waiting = [name for name, member in self._members.items() if not member.ready]
+        waiting = [name for name, member in self._members.items() if not member.ready and not member.refused]
         enough = len(self._members) >= self._expected and not waiting
         if enough or (now_ns >= self._ready_by_ns and self.live):
             if not enough:
@@ -273,7 +355,7 @@ class Coordinator:
             self._assign(self._from_ns)
             self._beat()
         elif now_ns >= self._ready_by_ns:
-            self.aborted, self.phase = "no worker became ready in time", Phase.DONE
+            self.aborted, self.phase = self._why_nobody_is_ready(), Phase.DONE
 
     def _assign(self, from_ns: int) -> None:
         for slice_ in self.slices:
@@ -342,6 +424,11 @@ class Coordinator:
 
     def _note(self, text: str) -> None:
         self.notes.append((self.offset_ns / NS_PER_S, text))
+
+
+def _told(span_ns: int) -> str:
+    """A span of time for people."""
+    return f"{span_ns / NS_PER_S:.1f} s" if span_ns >= NS_PER_S else f"{span_ns / 1e6:.0f} ms"
 
 
 def _ended(slice_: Slice, at_ns: int) -> Slice:

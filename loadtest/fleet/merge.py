@@ -22,6 +22,7 @@ from loadtest.fleet.messages import (
 )
 from loadtest.fleet.timeline import PackedTimeline, Timeline
 from loadtest.measure import codec
+from loadtest.measure.evidence import FailureLog, PackedEvidence
 from loadtest.measure.exemplar import Exemplars
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.window import COUNTERS, Second
@@ -53,6 +54,7 @@ class PackedBooks(msgspec.Struct, frozen=True):
     best_second: tuple[int, int]
     transactions: dict[int, int]
     """Transactions of the last seconds, of which the best may still become better."""
+    failures: PackedEvidence
 
 
 @dataclass(slots=True)
@@ -73,6 +75,12 @@ class WorkerBook:
     """Sums of the counters of its seconds, in the order of `window.COUNTERS`."""
     newest: int = -1
     """The newest second that it has reported anything of."""
+    left: dict[str, int] = field(default_factory=dict)
+    """How many users of each scenario have left it for good."""
+    asked: set[str] = field(default_factory=set)
+    """Scenarios that have made a request here."""
+    silent: set[str] = field(default_factory=set)
+    """Scenarios of which an arrival ended here without a request that it needed."""
     given_up: int = 0
     """Reports that were missing when an earlier part of this run was interrupted."""
     _cpu: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=CPU_SAMPLES))
@@ -128,6 +136,7 @@ class Merge:
         self.best_second: tuple[int, int] = (0, 0)
         self.exemplars = Exemplars()
         """Traced requests that stand for the slow ones."""
+        self._failures = FailureLog()
         self._total = Second(0)
         self._stretches = [(round(from_s), round(to_s)) for from_s, to_s in stretches]
         self._stretch_totals = [Second(0) for _ in stretches]
@@ -145,6 +154,12 @@ class Merge:
         """Everything."""
         self._spread()
         return self._total
+
+    @property
+    def failures(self) -> FailureLog:
+        """What is known of each class of failure."""
+        self._spread()
+        return self._failures
 
     @property
     def stretch_totals(self) -> list[Second]:
@@ -174,6 +189,11 @@ class Merge:
         """Transactions that succeeded in the best whole second."""
         return float(self.best_second[1])
 
+    def scenarios_without_requests(self) -> list[str]:
+        """Scenarios that had arrivals and made no request in any of them, at any worker."""
+        asked = {name for book in self.workers.values() for name in book.asked}
+        return sorted({name for book in self.workers.values() for name in book.silent} - asked)
+
     def fold(self, worker: str, report: Report) -> bool:
         """Add a report to the books; False if it was there already. Raises `MessageError`, adding nothing."""
         seconds = [parse_second(packed) for packed in report.seconds]
@@ -184,6 +204,8 @@ class Merge:
             self._add(book, second)
         self._note_state(book, report)
         self.exemplars.offer_all(report.exemplars)
+        for sample in report.samples:
+            self._failures.offer(sample)
         return True
 
     def write_off(self) -> None:
@@ -213,6 +235,7 @@ class Merge:
             self.timeline.pack(),
             self.best_second,
             self._transactions,
+            self.failures.pack(),
         )
 
     def take_up(self, packed: PackedBooks, names: Mapping[str, str]) -> None:
@@ -228,6 +251,7 @@ class Merge:
         self._stretch_totals = [unpack_second(stretch) for stretch in packed.stretches]
         self._stretch_versions = [version + 1 for version in self._stretch_versions]
         self._timeline = Timeline.unpack(packed.timeline)
+        self._failures = FailureLog(packed.failures)
         self.best_second, self._transactions = packed.best_second, dict(packed.transactions)
         for worker in packed.workers:
             if len(worker.counted) != len(COUNTERS):
@@ -283,6 +307,9 @@ class Merge:
         self._backlog += report.backlog - book.backlog
         book.in_flight, book.backlog = report.in_flight, report.backlog
         book.sample_cpu(report.cpu, report.cpu_wait)
+        book.left = report.left
+        book.asked |= set(report.asked)
+        book.silent |= set(report.silent)
         if report.final:
             book.final, book.ended_ns = True, report.ended_ns
         if report.seconds:
@@ -298,12 +325,14 @@ class Merge:
                 if from_s <= index < to_s:
                     self._stretch_totals[number].add(second)
                     self._stretch_versions[number] += 1
+            self._failures.note(second)
             self._timeline.add(second)
 
 
 def _settled(seen: Mapping[str, int], *, waiting_is_lost: bool) -> dict[str, int]:
     """The counters that change when nobody is left to finish what a worker had begun."""
-    started = max(seen["started"], seen["ok"] + seen["failed"] + seen["cancelled"])
+    ended = seen["ok"] + seen["failed"] + seen["empty"]
+    started = max(seen["started"], ended + seen["cancelled"])
     scheduled = max(seen["scheduled"], started + seen["dropped"])
     if waiting_is_lost:
         scheduled = started + seen["dropped"]
@@ -311,5 +340,5 @@ def _settled(seen: Mapping[str, int], *, waiting_is_lost: bool) -> dict[str, int
         "scheduled": scheduled,
         "started": started,
         "dropped": scheduled - started,
-        "cancelled": started - seen["ok"] - seen["failed"],
+        "cancelled": started - ended,
     }

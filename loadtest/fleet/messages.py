@@ -12,22 +12,59 @@ import msgspec
 from msgspec import Meta
 
 from loadtest.measure import codec
+from loadtest.measure.evidence import MOST_REPORTED as MOST_SAMPLES
+from loadtest.measure.evidence import Sample
 from loadtest.measure.exemplar import MOST_REPORTED, Exemplar
-from loadtest.measure.window import COUNTERS, Second
+from loadtest.measure.window import COUNTERS, MAX_PATTERNS, MAX_SCRIPT_ERRORS, EndpointSecond, Second
 
 MAX_MESSAGE_BYTES = 16 << 20
+MAX_SCENARIOS = 100
+_Count = Annotated[int, Meta(ge=0, lt=1 << 62)]
+_Text = Annotated[str, Meta(max_length=501)]
 
 
 class MessageError(ValueError):
     """A frame that is not one of ours: malformed, too large, or of an unknown kind."""
 
 
+class UserCount(msgspec.Struct, frozen=True, array_like=True):
+    """How the users of one scenario at one worker are coming."""
+
+    scenario: _Text
+    wanted: _Count
+    ready: _Count
+    """Waiting for an arrival."""
+    failed: _Count = 0
+    """Ended by their `on_start`."""
+    why: _Text = ""
+    """What ended the first of those."""
+
+
 class Hello(msgspec.Struct, frozen=True, tag=True):
-    """Worker to master, until it is assigned: I am here; `ready` once every user waits for an arrival."""
+    """Worker to master, until it is assigned: I am here; `ready` once every user waits for an arrival.
+
+    The master answers each with a `Clock`, from which the worker learns how far its clock is off.
+    """
 
     run_id: str
     users: int
     ready: bool
+    counts: Annotated[list[UserCount], Meta(max_length=MAX_SCENARIOS)] = []
+    sent_ns: int = 0
+    """The worker's own run clock, which comes back in the `Clock`."""
+    clock_offset_ns: int | None = None
+    """How far its wall clock is ahead of the master's, once it knows."""
+    clock_error_ns: _Count = 0
+    """By how much that may be wrong: half of the round trip."""
+
+
+class Clock(msgspec.Struct, frozen=True, tag=True):
+    """Master to worker, at once after a `Hello`: what my wall clock says."""
+
+    run_id: str
+    sent_ns: int
+    """As in the `Hello`."""
+    wall_ns: int
 
 
 class Assign(msgspec.Struct, frozen=True, tag=True):
@@ -80,6 +117,8 @@ class PackedEndpoint(msgspec.Struct, frozen=True, array_like=True):
     errors: dict[str, int]
     response: bytes
     service: bytes
+    failed: bytes = b""
+    """Empty where there is none."""
 
 
 class PackedSecond(msgspec.Struct, frozen=True, array_like=True):
@@ -90,6 +129,12 @@ class PackedSecond(msgspec.Struct, frozen=True, array_like=True):
     endpoints: list[PackedEndpoint]
     dispatch_lag: bytes
     queueing: bytes
+    patterns: Annotated[list[PackedEndpoint], Meta(max_length=MAX_PATTERNS + 1)] = []
+    """Their `name` is the pattern, their `method` is empty."""
+    script_errors: Annotated[
+        list[tuple[_Text, _Text, _Text, _Count]], Meta(max_length=2 * MAX_SCRIPT_ERRORS)
+    ] = []
+    """(scenario, error, where, count)."""
 
 
 class Report(msgspec.Struct, frozen=True, tag=True):
@@ -108,9 +153,17 @@ class Report(msgspec.Struct, frozen=True, tag=True):
     ended_ns: int = 0
     """In the final report: the plan offset up to which its slices were scheduled."""
     exemplars: Annotated[list[Exemplar], Meta(max_length=MOST_REPORTED)] = []
+    samples: Annotated[list[Sample], Meta(max_length=MOST_SAMPLES)] = []
+    """Failures that stand for their class; each once."""
+    left: Annotated[dict[_Text, _Count], Meta(max_length=MAX_SCENARIOS)] = {}
+    """How many users of a scenario have left for good, so far."""
+    asked: Annotated[list[_Text], Meta(max_length=MAX_SCENARIOS)] = []
+    """Scenarios that have made a request, so far."""
+    silent: Annotated[list[_Text], Meta(max_length=MAX_SCENARIOS)] = []
+    """Scenarios of which an arrival ended without a request that it needed, so far."""
 
 
-Message = Hello | Assign | Lease | Halt | Ack | Trouble | Report
+Message = Hello | Clock | Assign | Lease | Halt | Ack | Trouble | Report
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 _encoder = msgspec.msgpack.Encoder()
 
@@ -137,21 +190,46 @@ def pack_second(second: Second) -> PackedSecond:
     return PackedSecond(
         second.index,
         [getattr(second, name) for name in COUNTERS],
-        [
-            PackedEndpoint(
-                method,
-                name,
-                e.requests,
-                e.response_bytes,
-                e.errors,
-                codec.encode(e.response),
-                codec.encode(e.service),
-            )
-            for (method, name), e in second.endpoints.items()
-        ],
+        [_pack_endpoint(method, name, entry) for (method, name), entry in second.endpoints.items()],
         codec.encode(second.dispatch_lag),
         codec.encode(second.queueing),
+        [_pack_endpoint("", pattern, entry) for pattern, entry in second.patterns.items()],
+        [(*error, count) for error, count in second.script_errors.items()],
     )
+
+
+def _pack_endpoint(method: str, name: str, entry: EndpointSecond) -> PackedEndpoint:
+    return PackedEndpoint(
+        method,
+        name,
+        entry.requests,
+        entry.response_bytes,
+        entry.errors,
+        codec.encode(entry.response),
+        codec.encode(entry.service),
+        codec.encode(entry.failed) if entry.failed is not None else b"",
+    )
+
+
+class ParsedEndpoint(NamedTuple):
+    """A `PackedEndpoint` whose histograms were found to be some."""
+
+    packed: PackedEndpoint
+    response: codec.Parsed
+    service: codec.Parsed
+    failed: codec.Parsed | None
+
+    def add_to(self, endpoint: EndpointSecond) -> None:
+        """Add what was packed to an endpoint's entry."""
+        packed = self.packed
+        endpoint.requests += packed.requests
+        endpoint.response_bytes += packed.response_bytes
+        for error, count in packed.errors.items():
+            endpoint.add_error(error, count)
+        codec.add(endpoint.response, self.response)
+        codec.add(endpoint.service, self.service)
+        if self.failed is not None:
+            codec.add(endpoint.failures_only(), self.failed)
 
 
 class ParsedSecond(NamedTuple):
@@ -160,8 +238,8 @@ class ParsedSecond(NamedTuple):
     packed: PackedSecond
     dispatch_lag: codec.Parsed
     queueing: codec.Parsed
-    latencies: list[tuple[codec.Parsed, codec.Parsed]]
-    """(response, service) of each endpoint."""
+    endpoints: list[ParsedEndpoint]
+    patterns: list[ParsedEndpoint]
 
 
 def parse_second(packed: PackedSecond) -> ParsedSecond:
@@ -169,10 +247,21 @@ def parse_second(packed: PackedSecond) -> ParsedSecond:
     _check_counts(packed)
     parse = codec.parse
     try:
-        latencies = [(parse(entry.response), parse(entry.service)) for entry in packed.endpoints]
-        return ParsedSecond(packed, parse(packed.dispatch_lag), parse(packed.queueing), latencies)
+        return ParsedSecond(
+            packed,
+            parse(packed.dispatch_lag),
+            parse(packed.queueing),
+            [_parse_endpoint(entry) for entry in packed.endpoints],
+            [_parse_endpoint(entry) for entry in packed.patterns],
+        )
     except ValueError as error:
         raise MessageError(f"a histogram in second {packed.index}: {error}") from error
+
+
+def _parse_endpoint(entry: PackedEndpoint) -> ParsedEndpoint:
+    parse = codec.parse
+    failed = parse(entry.failed) if entry.failed else None
+    return ParsedEndpoint(entry, parse(entry.response), parse(entry.service), failed)
 
 
 def add_parsed(second: Second, parsed: ParsedSecond) -> None:
@@ -181,14 +270,12 @@ def add_parsed(second: Second, parsed: ParsedSecond) -> None:
         setattr(second, name, getattr(second, name) + count)
     codec.add(second.dispatch_lag, parsed.dispatch_lag)
     codec.add(second.queueing, parsed.queueing)
-    for entry, (response, service) in zip(parsed.packed.endpoints, parsed.latencies, strict=True):
-        endpoint = second.endpoint((entry.method, entry.name))
-        endpoint.requests += entry.requests
-        endpoint.response_bytes += entry.response_bytes
-        for error, count in entry.errors.items():
-            endpoint.add_error(error, count)
-        codec.add(endpoint.response, response)
-        codec.add(endpoint.service, service)
+    for entry in parsed.endpoints:
+        entry.add_to(second.endpoint((entry.packed.method, entry.packed.name)))
+    for entry in parsed.patterns:
+        entry.add_to(second.pattern(entry.packed.name))
+    for scenario, error, where, times in parsed.packed.script_errors:
+        second.add_script_error((scenario, error, where), times)
 
 
 def unpack_second(packed: PackedSecond) -> Second:
@@ -204,7 +291,7 @@ def _check_counts(packed: PackedSecond) -> None:
         raise MessageError(f"a second has {len(COUNTERS)} counters, not {len(packed.counters)}")
     if min(packed.counters) < 0:
         raise MessageError(f"a counter of second {packed.index} is negative")
-    for entry in packed.endpoints:
+    for entry in (*packed.endpoints, *packed.patterns):
         failures = sum(entry.errors.values())
         if min(entry.errors.values(), default=0) < 0 or min(entry.requests, entry.response_bytes) < 0:
             raise MessageError(f"a count of {entry.method} {entry.name} is negative")

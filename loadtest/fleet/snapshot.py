@@ -7,6 +7,7 @@ import msgspec
 from loadtest.fleet.coordinator import Coordinator
 from loadtest.fleet.merge import Merge
 from loadtest.fleet.timeline import PlannedTransactions
+from loadtest.measure.evidence import FailureLog
 from loadtest.measure.run_result import (
     Arrivals,
     Endpoint,
@@ -18,6 +19,7 @@ from loadtest.measure.run_result import (
 )
 from loadtest.measure.window import EndpointSecond, Second
 from loadtest.pauses import Pause, no_pause
+from loadtest.records import UNANSWERED
 
 
 class StretchRecords:
@@ -47,6 +49,7 @@ class StretchRecords:
             arrivals=arrivals(total, total.scheduled),
             transactions=total.transactions_ok,
             endpoints=_endpoints(total, pause),
+            patterns=_patterns(total, pause),
         )
 
 
@@ -87,7 +90,10 @@ def progress(
         events=list(coordinator.notes),
     )
     pause()
-    result.endpoints = _endpoints(merge.total, pause)
+    result.endpoints = _endpoints(merge.total, pause, merge.failures)
+    result.patterns = _patterns(merge.total, pause)
+    result.script_errors = merge.failures.script_errors()
+    result.scenarios_without_requests = merge.scenarios_without_requests()
     result.stretches = stretches.current(merge, pause)
     pause()
     return result
@@ -99,7 +105,7 @@ def broken_off(books: Arrivals) -> Arrivals:
     Those that waited for a user are lost with their worker, those in flight are cancelled.
     """
     waiting = books.scheduled - books.started - books.dropped
-    in_flight = books.started - books.ok - books.failed - books.cancelled
+    in_flight = books.started - books.ok - books.failed - books.empty - books.cancelled
     return msgspec.structs.replace(
         books,
         scheduled=books.scheduled - waiting,
@@ -118,15 +124,27 @@ def arrivals(total: Second, planned: int) -> Arrivals:
         dropped=total.dropped,
         ok=total.ok,
         failed=total.failed,
+        failed_in_script=total.failed_in_script,
+        empty=total.empty,
         cancelled=total.cancelled,
     )
 
 
-def _endpoints(total: Second, pause: Pause) -> dict[str, Endpoint]:
+def _endpoints(total: Second, pause: Pause, failures: FailureLog | None = None) -> dict[str, Endpoint]:
     ordered = sorted(total.endpoints.items(), key=lambda item: -item[1].requests)
     drawn = {}
-    for (method, name), entry in ordered:
-        drawn[f"{method} {name}"] = _endpoint(entry, pause)
+    for key, entry in ordered:
+        endpoint = drawn[f"{key[0]} {key[1]}"] = _endpoint(entry, pause)
+        if failures is not None and entry.failures:
+            endpoint.evidence = failures.of(key)
+        pause()
+    return drawn
+
+
+def _patterns(total: Second, pause: Pause) -> dict[str, Endpoint]:
+    drawn = {}
+    for pattern, entry in total.patterns.items():
+        drawn[pattern] = _endpoint(entry, pause)
         pause()
     return drawn
 
@@ -134,15 +152,22 @@ def _endpoints(total: Second, pause: Pause) -> dict[str, Endpoint]:
 def _endpoint(entry: EndpointSecond, pause: Pause) -> Endpoint:
     response_ms, response_buckets = entry.response.quantiles(), entry.response.buckets()
     pause()
+    ok_response_ms, ok_response_buckets = response_ms, response_buckets
+    if entry.failed is not None:
+        ok = entry.response.without(entry.failed)
+        ok_response_ms, ok_response_buckets = ok.quantiles(), ok.buckets()
     return Endpoint(
         requests=entry.requests,
         failures=entry.failures,
+        unanswered=entry.errors.get(UNANSWERED, 0),
         errors=dict(entry.errors),
         response_bytes=entry.response_bytes,
         response_ms=response_ms,
         service_ms=entry.service.quantiles(),
         response_buckets=response_buckets,
         service_buckets=entry.service.buckets(),
+        ok_response_ms=ok_response_ms,
+        ok_response_buckets=ok_response_buckets,
     )
 
 
@@ -165,7 +190,10 @@ def _generator(coordinator: Coordinator) -> Generator:
                 "cpu_wait_max": round(book.cpu_wait_max, 3),
                 "dispatch_lag_p99_ms": book.dispatch_lag.quantiles().p99,
                 "report_gaps": book.gaps,
+                "clock_offset_ms": round(coordinator.clock_offset_ns(book.name) / 1e6, 3),
             }
             for book in sorted(books, key=lambda book: came.get(book.name, len(came)))
         ],
+        users=coordinator.users(),
+        busy_s=merge.total.busy_us / 1e6,
     )

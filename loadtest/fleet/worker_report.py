@@ -6,9 +6,11 @@ again meanwhile. The master folds each number once (`merge`), so sending too oft
 seldom shows as a gap.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from loadtest.fleet.messages import Report, pack_second
+from loadtest.measure.evidence import Sample
 from loadtest.measure.exemplar import Exemplar
 from loadtest.measure.window import Second
 
@@ -35,6 +37,10 @@ class Reporter:
         final: bool = False,
         ended_ns: int = 0,
         exemplars: Sequence[Exemplar] = (),
+        samples: Sequence[Sample] = (),
+        left: Mapping[str, int] = MappingProxyType({}),
+        asked: Iterable[str] = (),
+        silent: Iterable[str] = (),
     ) -> Report:
         """The next report, remembered as sent at `now_ns` on the run clock."""
         report = Report(
@@ -48,6 +54,10 @@ class Reporter:
             final,
             ended_ns,
             list(exemplars),
+            list(samples),
+            dict(left),
+            sorted(asked),
+            sorted(silent),
         )
         self._unacknowledged[self._next] = (now_ns, report)
         self._next += 1

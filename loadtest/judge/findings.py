@@ -60,13 +60,21 @@ def _empty(result: RunResult) -> list[str]:
 
 
 def _missing_users(result: RunResult) -> list[str]:
-    return [
-        f"{users.wanted - users.ready:,} of {users.wanted:,} users of {name} could not start"
-        + (f": {users.why_not}" if users.why_not else "")
-        + "; mend on_start or lower virtual_users"
-        for name, users in result.generator.users.items()
-        if users.ready < users.wanted
-    ]
+    """Users that could not start, and users that ended themselves. `ready` alone tells nothing: users may be busy."""
+    said = []
+    for name, users in result.generator.users.items():
+        if users.failed:
+            why = f": {users.why_not}" if users.why_not else ""
+            said.append(
+                f"{users.failed:,} of {users.wanted:,} users of {name} could not start{why}; "
+                "mend on_start or lower virtual_users"
+            )
+        if users.left:
+            said.append(
+                f"{users.left:,} users of {name} ended themselves (StopUser) and served no more arrivals; "
+                "let tasks return instead"
+            )
+    return said
 
 
 def _unanswered(result: RunResult) -> list[str]:

@@ -337,7 +337,7 @@ def _ok_latency(slo: Slo, chosen: list[Endpoint]) -> float | None:
 
 def _ok_alone(endpoint: Endpoint) -> Endpoint:
     """An endpoint as if it had had its ok responses alone; service times are kept of all responses together."""
-    if not endpoint.failures or not endpoint.ok_response_ms.count:
+    if not endpoint.ok_response_ms.count:
         return endpoint
     return msgspec.structs.replace(
         endpoint, response_ms=endpoint.ok_response_ms, response_buckets=endpoint.ok_response_buckets

@@ -19,10 +19,8 @@ MAX_RATE_ERROR = 0.01
 TAKEN_CORE = 0.05
 """Share of the time spent waiting for a core above which other programs explain a late generator."""
 _LOST_WORKER = re.compile(r"(worker \S+) was lost")
-NOTED_CLOCK_MS = 10.0
-"""How far a worker's clock may be off without a word; it is corrected either way."""
 MAX_CLOCK_MS = 60_000.0
-"""Beyond this a clock is wrong, not merely off: no worker with such a clock may serve."""
+"""Beyond this a clock is wrong, not merely off: no worker with such a clock may serve (`fleet.coordinator`)."""
 
 
 def judge_validity(result: RunResult) -> Validity:
@@ -34,7 +32,7 @@ def judge_validity(result: RunResult) -> Validity:
         *_off_schedule(result),
         *_wrong_clocks(result),
     ]
-    degraded = [*_healed(result), *_corrected_clocks(result)]
+    degraded = _healed(result)
     if invalid:
         return Validity(verdict=INVALID, reasons=[*invalid, *degraded])
     return Validity(verdict=DEGRADED if degraded else VALID, reasons=degraded)
@@ -129,15 +127,6 @@ def _wrong_clocks(result: RunResult) -> list[str]:
         "set it (for instance with NTP) and run again"
         for name, off_ms in _clocks(result)
         if abs(off_ms) > MAX_CLOCK_MS
-    ]
-
-
-def _corrected_clocks(result: RunResult) -> list[str]:
-    return [
-        f"the clock of {name} is {abs(off_ms):,.0f} ms {_direction(off_ms)} the master's; this was corrected, "
-        "but keep clocks in step with NTP"
-        for name, off_ms in _clocks(result)
-        if NOTED_CLOCK_MS < abs(off_ms) <= MAX_CLOCK_MS
     ]
 
 

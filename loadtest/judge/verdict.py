@@ -45,6 +45,8 @@ def judge(
     result.slo = [evaluate(slo, result, observations) for slo in every if can_be_judged(slo, result)]
     result.findings = find(result)
     if aborted is not None:
+        if not result.arrivals.planned:  # it never began: nothing else can be said of it
+            result.validity.reasons.clear()
         result.validity.reasons.insert(0, f"stopped after {result.run.duration_s:.1f} s: {aborted}")
         result.verdict, result.exit_code = VERDICTS[ExitCode.ABORTED], int(ExitCode.ABORTED)
         return result

@@ -13,6 +13,7 @@ nothing is dropped.
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
 from math import ceil
 
 from loadtest.measure.run_result import Buckets, Quantiles
@@ -70,6 +71,17 @@ class Histogram:
         """How many of the values were under 1 us, and counted as 1 us."""
         self.above = 0
         """How many of the values were over one hour, and counted as one hour."""
+
+    @classmethod
+    def from_parts(  # noqa: PLR0917 - as the native core gives them
+        cls, counts: Mapping[int, int], sum_us: int, min_us: int, max_us: int, below: int, above: int
+    ) -> "Histogram":
+        """A histogram of values that were counted elsewhere, by `bucket_of`."""
+        made = cls()
+        made.counts.update(counts)
+        made.sum_us, made.min_us, made.max_us = sum_us, min_us, max_us
+        made.below, made.above = below, above
+        return made
 
     @property
     def count(self) -> int:
@@ -133,6 +145,25 @@ class Histogram:
         self.max_us = max(self.max_us, other.max_us)
         self.below += other.below
         self.above += other.above
+
+    def without(self, other: "Histogram") -> "Histogram":
+        """What is left when everything that `other` counted, a part of this one, is taken away.
+
+        Counts and sum are exact; minimum and maximum are as exact as buckets are, where they were `other`'s.
+        """
+        left = Histogram()
+        for bucket, n in self.counts.items():
+            rest = n - other.counts.get(bucket, 0)
+            if rest > 0:
+                left.counts[bucket] = rest
+        if left.counts:
+            lowest, highest = min(left.counts), max(left.counts)
+            left.min_us = self.min_us if lowest == bucket_of(self.min_us) else upper_us(lowest)
+            left.max_us = min(upper_us(highest), self.max_us)
+            left.sum_us = max(self.sum_us - other.sum_us, left.count * left.min_us)
+        left.below = max(0, self.below - other.below)
+        left.above = max(0, self.above - other.above)
+        return left
 
     def quantile(self, q: float) -> int:
         """The value, in microseconds, that a share `q` of all values does not exceed; 0 if empty.

@@ -129,6 +129,8 @@ class UserStart(msgspec.Struct, kw_only=True):
     ready: int = 0
     failed: int = 0
     """Users whose `on_start` ended them."""
+    left: int = 0
+    """Users that ended themselves later, by `StopUser`: they serve no more arrivals."""
     why_not: str = ""
     """What ended them: `IndexError: pop from empty list (shop.py:15 in on_start)`."""
 
@@ -169,6 +171,9 @@ class Generator(msgspec.Struct, kw_only=True):
     """`name`, `started`, `cpu_max`, `cpu_wait_max`, `dispatch_lag_p99_ms`, `report_gaps`, `clock_offset_ms`."""
     users: dict[str, UserStart] = {}
     """Of each scenario, where a worker has told."""
+    busy_s: float = 0.0
+    """For how long users were busy with arrivals, summed up. Divided by the run's length that is how many users were
+    busy on average (Little's law); divided by the arrivals, how long one takes."""
 
 
 class TimelinePoint(msgspec.Struct, kw_only=True):

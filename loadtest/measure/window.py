@@ -10,12 +10,15 @@ that belongs to a second already taken opens that second again; the next report 
 
 The number of distinct endpoints and error classes is bounded: a script that puts ids into names must not be
 able to exhaust the memory of a 24-hour run. What exceeds the bound is counted under `OVERFLOW`, which says so.
+What an objective's pattern covers is therefore counted once more under the pattern itself, whole: there the
+bound leaves nothing out.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from loadtest.measure.histogram import Histogram
-from loadtest.records import Outcome
+from loadtest.records import UNANSWERED, Outcome
 
 SECOND_NS = 1_000_000_000
 MAX_ENDPOINTS = 500
@@ -26,9 +29,19 @@ MAX_NAME = 500
 """Characters of a method, a name or an error class that are kept."""
 OVERFLOW = "(too many to list)"
 
+MAX_SCRIPT_ERRORS = 50
+"""Distinct ways in which a script raises that are kept apart."""
+MAX_PATTERNS = 50
+"""Patterns of objectives that are counted by themselves."""
+
 EndpointKey = tuple[str, str]
 """(method, name)."""
 OVERFLOW_ENDPOINT: EndpointKey = ("*", OVERFLOW)
+ScriptErrorKey = tuple[str, str, str]
+"""(scenario, class and text, where): see `run_result.ScriptError`."""
+OVERFLOW_SCRIPT_ERROR: ScriptErrorKey = ("", OVERFLOW, "")
+Matches = Callable[[str, str], bool]
+"""(pattern, `METHOD name`) -> whether the pattern covers the endpoint."""
 
 
 @dataclass(slots=True)
@@ -41,12 +54,28 @@ class EndpointSecond:
     errors: dict[str, int] = field(default_factory=dict)
     response: Histogram = field(default_factory=Histogram)
     service: Histogram = field(default_factory=Histogram)
+    failed: Histogram | None = None
+    """Of the values in `response`, those of failures and of arrivals that were given up; None: there are none."""
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one request."""
+        self.requests += 1
+        self.response_bytes += outcome.response_bytes
+        self.response.record_ns(outcome.response_ns)
+        self.service.record_ns(outcome.service_ns)
+        if outcome.error is not None:
+            self.add_error(outcome.error)
+            self.failures_only().record_ns(outcome.response_ns)
 
     def add_error(self, error: str, count: int = 1) -> None:
         """Count a failure under its class, or under `OVERFLOW` once there are `MAX_ERRORS` classes."""
         self.failures += count
         label = error[:MAX_NAME]
-        if label not in self.errors and len(self.errors) - (OVERFLOW in self.errors) >= MAX_ERRORS:
+        if (
+            label not in self.errors
+            and len(self.errors) - (OVERFLOW in self.errors) >= MAX_ERRORS
+            and label != UNANSWERED
+        ):
             label = OVERFLOW
         self.errors[label] = self.errors.get(label, 0) + count
 
@@ -58,6 +87,19 @@ class EndpointSecond:
             self.add_error(error, count)
         self.response.merge(other.response)
         self.service.merge(other.service)
+        if other.failed is not None:
+            self.failures_only().merge(other.failed)
+
+    def failures_only(self) -> Histogram:
+        """`failed`, made on first use."""
+        if self.failed is None:
+            self.failed = Histogram()
+        return self.failed
+
+    def give_up(self, waited_ns: int) -> None:
+        """Count an arrival that never got to its request here, as one that took at least so long."""
+        self.response.record_ns(waited_ns)
+        self.failures_only().record_ns(waited_ns)
 
 
 @dataclass(slots=True)
@@ -71,11 +113,18 @@ class Second:
     dropped: int = 0
     ok: int = 0
     failed: int = 0
+    failed_in_script: int = 0
+    empty: int = 0
+    busy_us: int = 0
+    """For how long users were busy with the arrivals that ended in it, in microseconds, summed up."""
     cancelled: int = 0
     transactions_started: int = 0
     transactions_ok: int = 0
     transactions_failed: int = 0
     endpoints: dict[EndpointKey, EndpointSecond] = field(default_factory=dict)
+    patterns: dict[str, EndpointSecond] = field(default_factory=dict)
+    """Everything that each pattern named in an objective covers."""
+    script_errors: dict[ScriptErrorKey, int] = field(default_factory=dict)
     dispatch_lag: Histogram = field(default_factory=Histogram)
     queueing: Histogram = field(default_factory=Histogram)
 
@@ -85,6 +134,10 @@ class Second:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for key, endpoint in other.endpoints.items():
             self.endpoint(key).merge(endpoint)
+        for pattern, endpoint in other.patterns.items():
+            self.pattern(pattern).merge(endpoint)
+        for error, count in other.script_errors.items():
+            self.add_script_error(error, count)
         self.dispatch_lag.merge(other.dispatch_lag)
         self.queueing.merge(other.queueing)
 
@@ -100,6 +153,20 @@ class Second:
             found = self.endpoints.setdefault(key, EndpointSecond())
         return found
 
+    def pattern(self, pattern: str) -> EndpointSecond:
+        """The entry of a pattern, made on first use."""
+        found = self.patterns.get(pattern)
+        if found is None:
+            known = pattern if len(self.patterns) < MAX_PATTERNS else OVERFLOW
+            found = self.patterns.setdefault(known, EndpointSecond())
+        return found
+
+    def add_script_error(self, error: ScriptErrorKey, count: int = 1) -> None:
+        """Count a way in which the script raised, or one of `OVERFLOW` once there are `MAX_SCRIPT_ERRORS`."""
+        if error not in self.script_errors and len(self.script_errors) >= MAX_SCRIPT_ERRORS:
+            error = OVERFLOW_SCRIPT_ERROR
+        self.script_errors[error] = self.script_errors.get(error, 0) + count
+
 
 COUNTERS = (
     "scheduled",
@@ -107,6 +174,9 @@ COUNTERS = (
     "dropped",
     "ok",
     "failed",
+    "failed_in_script",
+    "empty",
+    "busy_us",
     "cancelled",
     "transactions_started",
     "transactions_ok",
@@ -118,11 +188,20 @@ COUNTERS = (
 class Window:
     """Collects outcomes and arrivals of one worker until the next report takes them.
 
-    `zero_ns` is the plan's time zero on the run clock of this process.
+    `zero_ns` is the plan's time zero on the run clock of this process. `patterns` are those that objectives
+    name: what each covers, by `matches`, is counted under it too.
     """
 
-    def __init__(self, zero_ns: int) -> None:
+    def __init__(
+        self,
+        zero_ns: int,
+        patterns: Sequence[str] = (),
+        matches: Matches = lambda pattern, name: pattern == name,
+    ) -> None:
         self.zero_ns = zero_ns
+        self._patterns = patterns[:MAX_PATTERNS]
+        self._matches = matches
+        self._covering: dict[EndpointKey, list[str]] = {}
         self._open: dict[int, Second] = {}
         self._known: set[EndpointKey] = set()
         self._current = Second(0)
@@ -148,13 +227,20 @@ class Window:
         second = self.second(intended_ns)
         endpoint = second.endpoints.get((method, name))
         if endpoint is None:
-            endpoint = second.endpoint(self._bounded((method, name)))
-        endpoint.requests += 1
+            endpoint = second.endpoint(self._bounded((method, name), second, outcome))
+        endpoint.requests += 1  # `EndpointSecond.add`, without the call
         endpoint.response_bytes += response_bytes
         endpoint.response.record_ns(done_ns - intended_ns)
         endpoint.service.record_ns(done_ns - sent_ns)
         if error is not None:
             endpoint.add_error(error)
+            endpoint.failures_only().record_ns(done_ns - intended_ns)
+
+    def give_up(self, key: EndpointKey, intended_ns: int, at_ns: int) -> None:
+        """Count an arrival that was given up before its request to an endpoint: it waited at least so long."""
+        key = (key[0][:MAX_NAME], key[1][:MAX_NAME])
+        known = key if key in self._known else OVERFLOW_ENDPOINT
+        self.second(intended_ns).endpoint(known).give_up(at_ns - intended_ns)
 
     def take(self, before_ns: int | None = None) -> list[Second]:
         """Hand over, oldest first, every second that ended by `before_ns` (None: all), and forget them."""
@@ -162,15 +248,34 @@ class Window:
         taken = [self._open.pop(index) for index in indexes]
         if self._current.index in indexes:
             self._from_ns = self._to_ns  # what still comes for it must open it again
+        if self._patterns:
+            for second in taken:
+                self._add_patterns(second)
         return taken
+
+    def _add_patterns(self, second: Second) -> None:
+        """Count under each pattern what it covers; what is beyond the bound was counted there when it came."""
+        for key, endpoint in second.endpoints.items():
+            if key != OVERFLOW_ENDPOINT:
+                if key not in self._covering:
+                    self._covering[key] = self._patterns_of(key)
+                for pattern in self._covering[key]:
+                    second.pattern(pattern).merge(endpoint)
+
+    def _patterns_of(self, key: EndpointKey) -> list[str]:
+        name = f"{key[0]} {key[1]}"
+        return [pattern for pattern in self._patterns if self._matches(pattern, name)]
 
     def _closed(self, before_ns: int) -> list[int]:
         end = (before_ns - self.zero_ns) // SECOND_NS
         return sorted(index for index in self._open if index < end)
 
-    def _bounded(self, key: EndpointKey) -> EndpointKey:
+    def _bounded(self, key: EndpointKey, second: Second, outcome: Outcome) -> EndpointKey:
+        """The key under which an outcome is counted; beyond the bound also counts it under its patterns, here."""
         key = (key[0][:MAX_NAME], key[1][:MAX_NAME])
         if key not in self._known and len(self._known) >= MAX_ENDPOINTS:
+            for pattern in self._patterns_of(key):
+                second.pattern(pattern).add(outcome)
             return OVERFLOW_ENDPOINT
         self._known.add(key)
         return key

@@ -21,24 +21,26 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from loadtest.plan.duration import format_duration, parse_duration
+from loadtest.plan.allowed_host import allowed_host
+from loadtest.plan.curve import LONGEST_S, Curve, ProfileTable, check_curve, read_curve, read_text, seconds
+from loadtest.plan.duration import format_duration
 from loadtest.plan.mix import Mix
 from loadtest.plan.plan_error import PlanError, converted, explained, suggestion
-from loadtest.plan.profile import Phase, Piecewise, constant, knots
+from loadtest.plan.profile import Piecewise
 from loadtest.plan.schedule import Poisson, Schedule, Uniform
-from loadtest.plan.singles_day import CURVES
 
 __all__ = ["Abort", "Curve", "Plan", "PlanError", "Scenario", "shipped_plans"]
 
 ArrivalKind = Annotated[str, Meta(pattern="^(uniform|poisson)$")]
 Positive = Annotated[float, Meta(gt=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
-AtLeastOne = Annotated[int, Meta(ge=1)]
+AtLeastOne = Annotated[int, Meta(ge=1, le=10_000_000)]
 Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
-NAMED_CURVES = (*CURVES, "constant")
 _SHIPPED = files("loadtest.plan") / "plans"
 _TRANSACTIONS_TOLERANCE = 1e-9
+_MOST_TRANSACTIONS = 2.0**53  # beyond it they cannot be told apart by a float
+_NAME = re.compile(r"[^/\\\x00-\x1f]{1,100}")
 
 
 class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,23 +60,6 @@ class Abort(Struct, frozen=True, forbid_unknown_fields=True):
     unless: tuple[str, ...] = ()
     """SLOs; breaching one for `after_s` ends the run."""
     after_s: Positive = 5.0
-
-
-class Curve(Struct, frozen=True, forbid_unknown_fields=True):
-    """The shape of the traffic, in fractions of the peak over seconds: a named curve, or knots."""
-
-    name: str | None = None
-    knots: tuple[tuple[float, float], ...] = ()
-    phases: tuple[Phase, ...] = ()
-    """Of the knots; a named curve has its own."""
-
-    def profile(self, at_least_s: float = 0.0) -> Piecewise:
-        """The curve. "constant" and knots hold their last rate until `at_least_s`. Raises ValueError."""
-        if self.name == "constant":
-            return constant(1.0, max(at_least_s, 1.0))
-        if self.name is not None:
-            return CURVES[self.name]()
-        return Piecewise(knots(self.knots).segments, self.phases).hold(at_least_s)
 
 
 class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -191,13 +176,6 @@ def shipped_plans() -> list[str]:
     )
 
 
-class _ProfileTable(Struct, frozen=True, forbid_unknown_fields=True):
-    curve: str | None = None
-    knots: list[tuple[str, float]] | None = None
-    csv: str | None = None
-    phases: tuple[tuple[str, str, str], ...] = ()
-
-
 class _SloTable(Struct, frozen=True, forbid_unknown_fields=True):
     expr: str
     endpoint: str | None = None
@@ -205,58 +183,66 @@ class _SloTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 class _AbortTable(Struct, frozen=True, forbid_unknown_fields=True):
     unless: tuple[str, ...] = ()
-    after: str = "5s"
+    after: str | float = "5s"
 
 
 class _PlanTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     name: str | None = None
-    peak_tps: Positive
-    duration: str | None = None
+    peak_tps: Positive | None = None
+    duration: str | float | None = None
     time_scale: Positive = 1.0
     arrivals: ArrivalKind = "uniform"
     seed: Seed = 1
     virtual_users: AtLeastOne = 1000
-    patience_s: Positive = 10.0
+    patience_s: str | float = 10.0
     trace_fraction: Share = 0.0
-    profile: _ProfileTable
-    scenario: tuple[Scenario, ...]
+    profile: ProfileTable | None = None
+    scenario: tuple[Scenario, ...] = ()
     slo: tuple[_SloTable, ...] = ()
     abort: _AbortTable = _AbortTable()
     targets: dict[str, Positive] = {}
 
 
-_KEYS = sorted(
-    {
-        key
-        for table in (_PlanTable, _ProfileTable, Scenario, _SloTable, _AbortTable)
-        for key in table.__struct_fields__
-    }
-)
+_TABLES: dict[str, type[Struct]] = {
+    "": _PlanTable,
+    "profile": ProfileTable,
+    "scenario": Scenario,
+    "slo": _SloTable,
+    "abort": _AbortTable,
+}
+_KEYS = {name: table.__struct_fields__ for name, table in _TABLES.items()}
 
 
 def _read(path: Path) -> Plan:
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise PlanError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PlanError(f"{path}: expected TOML: {error}") from error
+        document = tomllib.loads(read_text(path, str(path)))
+    except PlanError:
+        raise
+    except tomllib.TOMLDecodeError as error:
+        raise PlanError(f"{path}: expected TOML: {' '.join(str(error).split())}") from error
+    except (ValueError, RecursionError) as error:  # which tomllib lets pass
+        raise PlanError(f"{path}: expected TOML: a number or a list in it is too long") from error
     table = converted(document, _PlanTable, str(path), _KEYS)
-    curve = _curve(table.profile, path)
+    if table.profile is None:
+        raise PlanError(f"{path}: profile: expected a table [profile] with curve, knots, knots_tps or csv")
+    curve, highest_tps = read_curve(table.profile, path)
+    peak_tps = table.peak_tps or highest_tps
+    if peak_tps is None:
+        raise PlanError(f"{path}: peak_tps: expected the transactions per second where the curve is at 1.0")
     plan = Plan(
-        name=table.name or path.stem,
-        peak_tps=table.peak_tps,
+        name=path.stem if table.name is None else table.name,
+        peak_tps=peak_tps,
         duration_s=_played_s(table, curve, path),
         time_scale=table.time_scale,
         arrivals=table.arrivals,
         seed=table.seed,
         virtual_users=table.virtual_users,
-        patience_s=table.patience_s,
+        patience_s=_above_0_s(table.patience_s, f"{path}: patience_s"),
         trace_fraction=table.trace_fraction,
         curve=curve,
         scenarios=_with_transaction(table.scenario),
         slos=tuple(_slo(slo) for slo in table.slo),
-        abort=Abort(table.abort.unless, _duration(table.abort.after, f"{path}: abort.after")),
+        abort=Abort(table.abort.unless, _above_0_s(table.abort.after, f"{path}: abort.after")),
         targets=table.targets,
     )
     _check(plan, str(path))
@@ -266,53 +252,17 @@ def _read(path: Path) -> Plan:
 def _played_s(table: _PlanTable, curve: Curve, path: Path) -> float:
     """The file's duration, or else the whole curve's."""
     if table.duration is not None:
-        played_s = _duration(table.duration, f"{path}: duration")
-        if played_s == 0:
-            raise PlanError(f"{path}: duration: expected more than 0 s")
-        return played_s
+        return _above_0_s(table.duration, f"{path}: duration")
     if curve.name == "constant":
         raise PlanError(f"{path}: duration: expected with curve constant, which has no end of its own")
-    _check_curve(curve, str(path))
     return curve.profile().duration_s * table.time_scale
 
 
-def _curve(table: _ProfileTable, path: Path) -> Curve:
-    given = [key for key in ("curve", "knots", "csv") if getattr(table, key) is not None]
-    if len(given) != 1:
-        found = f"got {' and '.join(given)}" if given else "got none"
-        raise PlanError(f"{path}: profile: expected exactly one of curve, knots and csv, {found}")
-    phases = tuple(
-        Phase(_duration(a, f"{path}: profile.phases"), _duration(b, f"{path}: profile.phases"), name)
-        for a, b, name in table.phases
-    )
-    if table.curve is not None:
-        if phases:
-            raise PlanError(
-                f"{path}: profile.phases: expected with knots or csv only; a named curve has its own"
-            )
-        return Curve(name=table.curve)
-    if table.csv is not None:
-        return Curve(knots=_read_csv(path.parent / table.csv), phases=phases)
-    where = f"{path}: profile.knots"
-    return Curve(knots=tuple((_duration(t, where), rate) for t, rate in table.knots or ()), phases=phases)
-
-
-def _read_csv(path: Path) -> tuple[tuple[float, float], ...]:
-    """Knots from lines of `seconds,fraction`; a first line that is no number is a heading."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise PlanError(f"{path}: cannot be read: {error}") from error
-    points = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            seconds, fraction = (float(cell) for cell in line.split(","))
-        except ValueError:
-            if number == 1 or not line.strip():
-                continue
-            raise PlanError(f'{path}, line {number}: expected "seconds,fraction", got "{line}"') from None
-        points.append((seconds, fraction))
-    return tuple(points)
+def _above_0_s(written: str | float, where: str) -> float:
+    played_s = seconds(written, where)
+    if played_s == 0:
+        raise PlanError(f"{where}: expected more than 0 s")
+    return played_s
 
 
 def _with_transaction(scenarios: tuple[Scenario, ...]) -> tuple[Scenario, ...]:
@@ -330,18 +280,19 @@ def _slo(table: _SloTable) -> str:
     return f"{measure}({table.endpoint}) {rest}"
 
 
-def _duration(text: str, where: str) -> float:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise PlanError(f"{where}: {error}") from error
-
-
 def _check(plan: Plan, source: str) -> None:
     """Whatever the types cannot say. Raises PlanError."""
     _check_numbers(msgspec.to_builtins(plan), source)
+    if not _NAME.fullmatch(plan.name) or plan.name in {".", ".."}:
+        raise PlanError(
+            f"{source}: name: expected up to 100 characters that can name a folder, got {plan.name!r:.120}"
+        )
+    if plan.duration_s > LONGEST_S:
+        raise PlanError(f"{source}: duration: expected at most 366 days, got {plan.duration_s:g} s")
+    for target in plan.targets:
+        allowed_host(target, f"{source}: targets")
     _check_scenarios(plan, source)
-    _check_curve(plan.curve, source)
+    check_curve(plan.curve, source)
     try:
         longest_s = plan.curve.profile(plan.duration_s / plan.time_scale).duration_s * plan.time_scale
         if plan.duration_s > longest_s * (1 + 1e-9):
@@ -355,29 +306,17 @@ def _check(plan: Plan, source: str) -> None:
         raise
     except (ValueError, OverflowError) as error:
         raise PlanError(f"{source}: profile: {error}") from error
+    if not total <= _MOST_TRANSACTIONS:
+        raise PlanError(f"{source}: peak_tps: expected fewer than {_MOST_TRANSACTIONS:g} transactions in all")
     if total < 1:
         raise PlanError(f"{source}: profile: expected at least one transaction, got {total:g}")
-
-
-def _check_curve(curve: Curve, source: str) -> None:
-    for phase in curve.phases:
-        if phase.to_s <= phase.from_s:
-            raise PlanError(f"{source}: profile.phases: expected {phase.name} to end after it starts")
-    if curve.name is not None and curve.name not in NAMED_CURVES:
-        raise PlanError(
-            f'{source}: profile.curve: unknown curve "{curve.name}"{suggestion(curve.name, NAMED_CURVES)}; '
-            f"expected one of {', '.join(NAMED_CURVES)}"
-        )
-    try:
-        curve.profile()
-    except ValueError as error:
-        raise PlanError(f"{source}: profile: {error}") from error
 
 
 def _check_scenarios(plan: Plan, source: str) -> None:
     for i, scenario in enumerate(plan.scenarios):
         if not re.fullmatch(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*:[A-Za-z_]\w*", scenario.user, re.ASCII):
             raise PlanError(f'{source}: scenario[{i}].user: expected "module:Class", got "{scenario.user}"')
+    _check_class_names(plan.scenarios, source)
     transactions = [s.per_transaction for s in plan.scenarios if s.transaction]
     if not transactions:
         raise PlanError(f"{source}: scenario: expected at least one [[scenario]] that is the transaction")
@@ -386,6 +325,19 @@ def _check_scenarios(plan: Plan, source: str) -> None:
             f"{source}: scenario: expected per_transaction of the scenarios that are transactions "
             f"to add up to 1, got {sum(transactions):g}"
         )
+
+
+def _check_class_names(scenarios: tuple[Scenario, ...], source: str) -> None:
+    """Locust tells user classes apart by their names, as do its statistics and ours."""
+    first: dict[str, str] = {}
+    for i, scenario in enumerate(scenarios):
+        name = scenario.user.partition(":")[2]
+        if name in first:
+            raise PlanError(
+                f"{source}: scenario[{i}].user: expected a class of another name than {first[name]} has, got "
+                f'"{scenario.user}"; Locust tells classes apart by their names'
+            )
+        first[name] = scenario.user
 
 
 def _check_numbers(value: Any, source: str, key: str = "") -> None:

@@ -9,6 +9,7 @@ It looks at its state every `BEAT_S`, in a greenlet of its own; nothing here is 
 
 import logging
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import gevent
@@ -20,13 +21,16 @@ from loadtest.drive.open_loop import OpenLoop
 from loadtest.drive.recorder import recorder_for
 from loadtest.drive.request_events import RequestEvents
 from loadtest.drive.run_context import run_context
-from loadtest.drive.serving import Serving, attach
+from loadtest.drive.serving import Serving, Sinks, attach
 from loadtest.drive.start import ArrivalStream, Assignment
 from loadtest.drive.timer import system_timer
-from loadtest.fleet.messages import Ack, Assign, Halt, Hello, Lease, Message, Trouble
+from loadtest.fleet.clock_check import ClockCheck
+from loadtest.fleet.messages import Ack, Assign, Clock, Halt, Hello, Lease, Message, Trouble, UserCount
 from loadtest.fleet.transport import send_to_master
 from loadtest.fleet.worker_report import Reporter
-from loadtest.measure.window import Window
+from loadtest.judge.slo_syntax import matches, parse
+from loadtest.measure.evidence import Samples
+from loadtest.measure.window import MAX_NAME, MAX_PATTERNS, Window
 from loadtest.plan.plan_file import Plan
 from loadtest.plugin.cpu import CpuMeter
 
@@ -37,6 +41,12 @@ FINAL_RESEND_S = 5.0
 """How long a final report is resent before the worker gives up on its master."""
 
 logger = logging.getLogger(__name__)
+
+
+def patterns_of(slos: Sequence[str]) -> list[str]:
+    """The endpoints that objectives name, without `*`, which covers what is too many to list anyway."""
+    named = (parse(expr).endpoint for expr in slos)
+    return list(dict.fromkeys(pattern for pattern in named if pattern and pattern != "*"))[:MAX_PATTERNS]
 
 
 class Part(NamedTuple):
@@ -55,11 +65,13 @@ class WorkerRun:
 
     def __init__(self, environment: Environment, runner: Runner, plan: Plan, run_id: str) -> None:
         self.run_id = run_id
+        self._clock_check = ClockCheck()
+        self._patterns = patterns_of(plan.slos)
         self._runner = runner
         self._environment = environment
         self._clock = SystemClock()
         self._plan = plan
-        names = {s.user.partition(":")[2]: index for index, s in enumerate(plan.scenarios)}
+        self._names = names = {s.user.partition(":")[2]: index for index, s in enumerate(plan.scenarios)}
         self._loop = OpenLoop(
             transactions=[scenario.transaction for scenario in plan.scenarios],
             patience_ns=round(plan.patience_s * NS_PER_S),
@@ -76,6 +88,7 @@ class WorkerRun:
         attach(environment, self._serving)
         recorder = recorder_for(environment)
         recorder.sink = self._serving.record
+        self._samples = recorder.samples = Samples()
         self._events = RequestEvents(environment, recorder, self._serving, self._clock)
         self._events.open()
         self._beat = gevent.spawn(self._beat_forever)
@@ -96,6 +109,8 @@ class WorkerRun:
             case Halt(at_ns=at_ns, drain_s=drain_s) if part is not None:
                 part.stream.halt(at_ns)
                 self._drain_by_ns = part.window.zero_ns + part.stream.end_ns + round(drain_s * NS_PER_S)
+            case Clock():
+                self._clock_check.answered(message, self._clock.now_ns(), self._clock.wall_ns())
             case Ack(number=number):
                 self._reporter.acknowledge(number)
             case _:
@@ -107,6 +122,7 @@ class WorkerRun:
             return
         self._ended = True
         self._loop.close()
+        self._serving.end()
         if self._part is not None:
             stream = self._part.stream
             if self._drain_by_ns is None:  # stopped by Locust, not by our master: the schedule ends here
@@ -118,16 +134,25 @@ class WorkerRun:
         self.finish()
         self._beat.kill(block=False)
         self._events.close()
-        recorder_for(self._environment).sink = None
+        recorder = recorder_for(self._environment)
+        recorder.sink = recorder.samples = None
         attach(self._environment, None)
 
     def _begin(self, zero_wall_ns: int) -> Part:
         now_ns = self._clock.now_ns()
-        zero_ns = now_ns + (zero_wall_ns - self._clock.wall_ns())
+        # Where the clocks differ by no more than is certain of them, ours is taken for right.
+        zero_ns = now_ns + (zero_wall_ns - self._clock.wall_ns()) + self._clock_check.correction_ns
         stream = ArrivalStream(self._plan.mix().arrivals, round(self._plan.duration_s * NS_PER_S))
-        self._part = Part(stream, Window(zero_ns))
+        window = Window(zero_ns, self._patterns, matches)
+        self._part = Part(stream, window)
         self._cpu.sample()
-        self._serving.begin(self._part.window.record)
+        self._serving.begin(
+            Sinks(
+                window.record,
+                window.give_up,
+                lambda error: window.second(self._clock.now_ns()).add_script_error(error),
+            )
+        )
         self._loop.begin(*self._part)
         return self._part
 
@@ -160,10 +185,37 @@ class WorkerRun:
             self.finish()
 
     def _say_hello(self) -> None:
-        wanted = sum(getattr(self._runner, "target_user_classes_count", {}).values())
+        """Tell how the users are coming; ready once all wait for an arrival and the master's clock is known."""
+        counts = self._user_counts()
         users = self._runner.user_count
-        ready = 0 < users == wanted and self._loop.idle == users
-        send_to_master(self._runner, Hello(self.run_id, users, ready))
+        waiting = bool(counts) and all(count.ready == count.wanted for count in counts)
+        now_ns, check = self._clock.now_ns(), self._clock_check
+        hello = Hello(
+            self.run_id,
+            users,
+            waiting and self._loop.idle == users and check.known(now_ns),
+            counts,
+            now_ns,
+            check.offset_ns,
+            check.error_ns,
+        )
+        send_to_master(self._runner, hello)
+
+    def _user_counts(self) -> list[UserCount]:
+        """How the users of each scenario are coming."""
+        wanted = getattr(self._runner, "target_user_classes_count", {})
+        starts = self._serving.crowd.starts
+        return [
+            UserCount(
+                name[:MAX_NAME],
+                wanted[name],
+                self._loop.idle_of(index),
+                starts[name].failed if name in starts else 0,
+                starts[name].why[:MAX_NAME] if name in starts else "",
+            )
+            for name, index in self._names.items()
+            if name in wanted
+        ]
 
     def _send_report(self, part: Part, *, final: bool) -> None:
         now_ns = self._clock.now_ns()
@@ -179,5 +231,9 @@ class WorkerRun:
             final=final,
             ended_ns=part.stream.end_ns if final else 0,
             exemplars=tracer.exemplars.take() if tracer is not None else (),
+            samples=self._samples.take(),
+            left=self._serving.crowd.left,
+            asked=self._serving.crowd.asked,
+            silent=self._serving.crowd.silent,
         )
         send_to_master(self._runner, report)

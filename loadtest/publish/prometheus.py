@@ -124,7 +124,7 @@ def _phase(reading: Reading, add: Add) -> None:
 
 def _arrivals(reading: Reading, add: Add) -> None:
     for state in ("scheduled", "started", "dropped", "ok", "failed", "empty", "cancelled"):
-        add(getattr(reading.total, state, 0), state)
+        add(getattr(reading.total, state), state)
     add(max(reading.lost, 0), "lost")
 
 

@@ -69,6 +69,7 @@ class PostgresStore:
         self._closing = False
         self._session: PostgresSession | None = None
         self._writer_id = 0
+        self._said = ""
         self._buckets = Buckets(settings.stock_buckets, TRUNK)
 
     async def open(self) -> int:
@@ -143,7 +144,8 @@ class PostgresStore:
         wait_s = self._settings.wait_s
         connection = await asyncpg.connect(self._settings.dsn, timeout=wait_s, command_timeout=wait_s)
         try:
-            async with asyncio.timeout(wait_s):
+            # The first time there may be a schema to bring up to date, which takes as long as it takes.
+            async with asyncio.timeout(wait_s if self._writer_id else None):
                 await self._prepare(connection)
         except BaseException:
             connection.terminate()
@@ -178,8 +180,9 @@ class PostgresStore:
                     await self._commit(session, self._line.next_batch())
 
     async def _wait_to_connect(self, error: Exception) -> None:
-        if not isinstance(error, FAILURES):
-            log.error("PostgreSQL answers as it should not: %r", error)
+        if repr(error) != self._said:
+            self._said = repr(error)
+            log.error("PostgreSQL does not answer as it should: %r", error)
         self._observer.failed()
         self._line.give_up("PostgreSQL does not answer")
         await asyncio.sleep(RETRY_PAUSE_S)

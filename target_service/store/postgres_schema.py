@@ -16,6 +16,8 @@ from target_service.store.tables import sweeping_schema
 MIGRATION_LOCK = 0x0_5EED
 """Any number will do, as long as no other program uses it in the same database."""
 
+LONGEST_MIGRATION_S = 3600.0
+
 
 def _tables(prefix: str, run_check: str) -> str:
     return f"""
@@ -74,11 +76,13 @@ class NewerSchemaError(Exception):
 async def migrate(connection: Any) -> None:
     """Apply what migrations are missing. Raises NewerSchemaError and asyncpg's errors."""
     async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", MIGRATION_LOCK)
+        await connection.execute(
+            "SELECT pg_advisory_xact_lock($1)", MIGRATION_LOCK, timeout=LONGEST_MIGRATION_S
+        )
         await connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version integer NOT NULL)")
         version = await connection.fetchval("SELECT max(version) FROM schema_version") or 0
         if version > len(MIGRATIONS):
             raise NewerSchemaError(f"schema version {version} is newer than this program's {len(MIGRATIONS)}")
         for number, migration in enumerate(MIGRATIONS[version:], version + 1):
-            await connection.execute(migration)
+            await connection.execute(migration, timeout=LONGEST_MIGRATION_S)
             await connection.execute("INSERT INTO schema_version VALUES ($1)", number)

@@ -91,12 +91,14 @@ class SqliteStore:
     async def open(self) -> int:
         """Open the file, migrate it, start the writer. Raises StoreOpenError."""
         try:
-            writer, self._reader, self._writer_id = retry_while_locked(self._connect, OPEN_WAIT_S)
+            # In a thread: a migration may take minutes, and meanwhile the event loop must show that it lives.
+            connected = await asyncio.to_thread(retry_while_locked, self._connect, OPEN_WAIT_S)
         except sqlite3.Error as error:
             raise StoreOpenError(f"cannot open {self._path}: {error}") from error
-        self._loop = asyncio.get_running_loop()
+        writer, self._reader, self._writer_id = connected
         opened = writer, OpenFile(self._path)
-        self._writer = Writer(opened, self._connect_again, self._settings, self._observer, self._loop)
+        loop = asyncio.get_running_loop()
+        self._writer = Writer(opened, self._connect_again, self._settings, self._observer, loop)
         self._writer.start()
         self._watch = asyncio.create_task(self._pending.watch())
         return self._writer_id

@@ -104,7 +104,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a checkpoint of another version": (
         lambda folder: (folder / "checkpoint.bin").write_bytes(b"singlesday checkpoint 7\n"),
-        "expected a checkpoint of version 1, got version 7",
+        "expected a checkpoint of version 2, got version 7",
     ),
     "a plan that cannot be played": (
         lambda folder: checkpoints.write(checkpoint(b'{"name": "x"}'), folder),

@@ -9,7 +9,7 @@ import pytest
 from loadtest.drive.open_loop import OpenLoop
 from loadtest.drive.start import ArrivalStream, Assignment
 from loadtest.measure.window import Second, Window
-from loadtest.records import Arrival
+from loadtest.records import FAILED, OK, Arrival
 from loadtest.virtual_time import VirtualClock
 
 MS = 1_000_000
@@ -64,7 +64,7 @@ class Loop:
             while True:
                 arrival = self.loop.take(scenario)
                 self.served.append((self.clock.now_ns() - self.window.zero_ns, arrival))
-                self.loop.finish(arrival, failed=not serve(arrival))
+                self.loop.finish(arrival, OK if serve(arrival) else FAILED, self.clock.now_ns())
 
         self.users.append(gevent.spawn(run))
 

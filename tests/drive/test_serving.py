@@ -14,7 +14,7 @@ from locust.exception import StopUser
 from loadtest.drive.open_loop import OpenLoop
 from loadtest.drive.recorder import recorder_for
 from loadtest.drive.request_events import RequestEvents
-from loadtest.drive.serving import Serving, attach, install, open_loop, serves_arrivals
+from loadtest.drive.serving import Serving, Sinks, attach, install, open_loop, serves_arrivals
 from loadtest.drive.start import ArrivalStream, Assignment
 from loadtest.measure.window import Second, Window
 from loadtest.records import ARRIVAL, Outcome
@@ -33,6 +33,7 @@ class Run:
         self.environment = Environment(user_classes=[user_class], events=None)
         self.runner = self.environment.create_local_runner()
         self.outcomes: list[Outcome] = []
+        self.script_errors: list[tuple[str, str, str]] = []
         self.loop = OpenLoop(
             transactions=[True], patience_ns=10 * S, clock=self.clock, timer=self.clock.timer
         )
@@ -57,7 +58,7 @@ class Run:
         stream = ArrivalStream(lambda *_: iter([(offset, 0) for offset in self._offsets]), 3_600 * S)
         stream.extend(3_600 * S)
         stream.assign(Assignment(0, 1, 0, 0))
-        self.serving.begin(self._record)
+        self.serving.begin(Sinks(self._record, self.window.give_up, self.script_errors.append))
         self.loop.begin(stream, self.window)
 
     def _record(self, outcome: Outcome) -> None:
@@ -102,7 +103,9 @@ def run() -> Iterator[Start]:
         each.close()
 
 
-def fire(user: User, name: str, took_ms: float, exception: Any = None) -> None:
+def fire(
+    user: User, name: str, took_ms: float, exception: Any = None, start_time: float | None = None
+) -> None:
     """What a client of somebody else's does when a request has ended."""
     user.environment.events.request.fire(
         request_type="RPC",
@@ -112,7 +115,7 @@ def fire(user: User, name: str, took_ms: float, exception: Any = None) -> None:
         exception=exception,
         context={},
         response=None,
-        start_time=0.0,
+        start_time=start_time,
         url=None,
     )
 
@@ -310,14 +313,15 @@ def test_a_user_that_stops_finishes_its_arrival_first(run: Start) -> None:
     one = run(Leaving, [0])
     one.start()
     one.advance_to(S)
-    assert (one.total().ok, one.loop.in_flight, one.loop.idle) == (1, 0, 0)
+    assert (one.total().empty, one.loop.in_flight, one.loop.idle) == (1, 0, 0)
+    assert one.serving.crowd.left == {"Leaving": 1}
 
 
-def test_each_task_of_a_nested_task_set_serves_an_arrival(run: Start) -> None:
+def test_per_task_each_step_of_a_sequence_serves_an_arrival(run: Start) -> None:
     called: list[str] = []
 
     class Nested(User):
-        wait_time = open_loop()
+        wait_time = open_loop(per="task")
 
         @task
         class Steps(SequentialTaskSet):
@@ -385,6 +389,7 @@ def test_a_task_set_class_of_the_users_own_still_works(run: Start) -> None:
         @task
         def call(self) -> None:
             called.append(1)
+            fire(self.user, "Get", 0.0)
             self.interrupt()
 
     class WithTasks(User):

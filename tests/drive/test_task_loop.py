@@ -12,7 +12,7 @@ from locust.env import Environment
 from locust.exception import StopUser
 
 from loadtest import FastHttpUser
-from loadtest.drive import serving
+from loadtest.drive import serving, task_runner
 from loadtest.testing import ScriptedServer, always, response_bytes
 
 PATIENCE_S = 10
@@ -78,7 +78,7 @@ def test_user_whose_requests_fail_at_once_lets_others_run_between_tasks() -> Non
 def test_wait_of_nothing_is_spared_only_after_a_request_that_waited(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[int] = []
     sent: list[int] = []
-    monkeypatch.setattr(serving.ArrivalTaskSet, "_sleep", lambda *_: slept.append(len(sent)))
+    monkeypatch.setattr(task_runner.ArrivalTaskSet, "_sleep", lambda *_: slept.append(len(sent)))
 
     def task(user: Any) -> None:
         if len(slept) == 2:

@@ -219,7 +219,7 @@ def test_what_is_another_than_it_was_is_said() -> None:
 SPOILED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "another file": (lambda data: b"PK" + data, "expected a checkpoint of a run"),
     "an empty file": (lambda data: data[:0], "expected a checkpoint of a run"),
-    "a later version": (lambda data: data.replace(b"checkpoint 1\n", b"checkpoint 9\n", 1), "got version 9"),
+    "a later version": (lambda data: data.replace(b"checkpoint 2\n", b"checkpoint 9\n", 1), "got version 9"),
     "half a file": (lambda data: data[: len(data) // 2], "damaged"),
 }
 

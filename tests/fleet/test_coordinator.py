@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.fleet.coordinator import Phase
-from loadtest.fleet.messages import Hello
+from loadtest.fleet.messages import Clock, Hello, UserCount
 from loadtest.fleet.snapshot import arrivals
-from tests.fleet.simulated_fleet import NS, RATE, SimulatedFleet, slice_of
+from tests.fleet.simulated_fleet import NS, RATE, SimulatedFleet, SimulatedWorker, slice_of
 
 
 def test_the_slices_of_all_workers_are_the_schedule() -> None:
@@ -154,3 +154,84 @@ def test_identity_holds_and_nothing_is_served_twice_whatever_happens(
     assert result.scheduled == result.started == result.ok
     if fleet.coordinator.aborted is None:
         assert result.planned == 2000
+
+
+def hello(*counts: UserCount, ready: bool = False, offset_ns: int | None = 0, error_ns: int = 0) -> Hello:
+    """What a worker says whose users are coming so."""
+    return Hello("run", sum(c.ready for c in counts), ready, list(counts), 77, offset_ns, error_ns)
+
+
+def waiting(workers: int = 1) -> SimulatedFleet:
+    """A fleet whose workers have not come yet."""
+    fleet = SimulatedFleet(workers=workers, duration_s=5)
+    fleet.workers.clear()
+    for number in range(workers):
+        fleet.workers[f"w{number}"] = SimulatedWorker(f"w{number}", fleet, fleet.duration_ns, stopped=True)
+    return fleet
+
+
+def test_a_run_whose_users_cannot_start_ends_at_once_and_says_how_many_and_why() -> None:
+    fleet = waiting()
+    why = "IndexError: pop from empty list (shop.py:17 in on_start)"
+    fleet.coordinator.on_hello("w0", hello(UserCount("Shopper", 20, 3, 1, why)))
+    fleet.step()
+    assert fleet.coordinator.phase.value == "waiting", "others may still come"
+    fleet.coordinator.on_hello("w0", hello(UserCount("Shopper", 20, 10, 10, why), UserCount("Page", 5, 5)))
+    assert fleet.coordinator.phase is Phase.DONE
+    assert fleet.coordinator.aborted == f"on_start failed for 10 of 20 users of Shopper: {why}"
+    assert fleet.coordinator.users()["Shopper"].failed == 10
+
+
+def test_users_that_failed_are_summed_over_the_fleet_before_the_run_ends() -> None:
+    fleet = waiting(2)
+    fleet.coordinator.on_hello("w0", hello(UserCount("Shopper", 10, 5, 5, "Full")))
+    assert fleet.coordinator.phase is Phase.WAITING
+    fleet.coordinator.on_hello("w1", hello(UserCount("Shopper", 10, 7, 3, "Full")))
+    assert fleet.coordinator.aborted == "on_start failed for 8 of 20 users of Shopper: Full"
+
+
+def test_a_run_that_nobody_is_ready_for_says_which_users_were_awaited() -> None:
+    fleet = waiting()
+    fleet.coordinator.on_hello("w0", hello(UserCount("Shopper", 20, 15)))
+    fleet.clock.advance(61 * NS)
+    fleet.step()
+    assert fleet.coordinator.aborted is not None
+    assert "5 of 20 users of Shopper were still in on_start at worker 1" in fleet.coordinator.aborted
+
+
+def test_a_hello_is_answered_with_the_masters_clock() -> None:
+    fleet = waiting()
+    fleet.coordinator.on_hello("w0", hello(UserCount("Shopper", 20, 15)))
+    assert fleet.workers["w0"].inbox == [Clock("run", 77, fleet.clock.wall_ns())]
+
+
+@pytest.mark.parametrize(
+    ("offset_ms", "error_ms", "noted"), [(9, 0, False), (11, 0, True), (-11, 0, True), (500, 495, False)]
+)
+def test_a_clock_that_is_certainly_off_by_more_than_ten_ms_is_noted_once(
+    offset_ms: int, error_ms: int, noted: bool
+) -> None:
+    fleet = waiting()
+    for _ in range(3):
+        fleet.coordinator.on_hello("w0", hello(offset_ns=offset_ms * 10**6, error_ns=error_ms * 10**6))
+    assert len(fleet.coordinator.notes) == noted
+    assert fleet.coordinator.clock_offset_ns("w0") == offset_ms * 10**6
+
+
+def test_a_clock_that_is_off_by_more_than_a_minute_ends_a_run_that_waits_for_it() -> None:
+    fleet = waiting()
+    fleet.coordinator.on_hello("w0", hello(ready=True, offset_ns=75 * NS))
+    assert fleet.coordinator.phase is Phase.DONE
+    assert fleet.coordinator.aborted is not None
+    assert "the clock of worker 1 is 75.0 s ahead of the master's" in fleet.coordinator.aborted
+
+
+def test_a_worker_that_joins_a_running_fleet_with_such_a_clock_gets_nothing_to_do() -> None:
+    fleet = SimulatedFleet(workers=1, duration_s=10)
+    fleet.run_until(2)
+    late = fleet.add()
+    late.stopped = True
+    fleet.coordinator.on_hello(late.name, hello(ready=True, offset_ns=-75 * NS))
+    fleet.run_to_end()
+    assert fleet.served == [offset for offset, _ in slice_of(0, 1, 0, 10 * NS)]
+    assert any("75.0 s behind the master's" in text for _, text in fleet.coordinator.notes)

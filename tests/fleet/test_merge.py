@@ -176,3 +176,12 @@ def test_books_taken_up_are_packed_as_they_were() -> None:
     again.pack()
     again.take_up(merge.pack(), {"w1": "w1"})
     assert again.pack().stretches == merge.pack().stretches
+
+
+def test_a_scenario_made_no_request_if_no_worker_saw_one_of_it() -> None:
+    merge = Merge()
+    merge.fold(
+        "w1", msgspec.structs.replace(report(0, second(0)), asked=["Buyer"], silent=["Visitor", "Refund"])
+    )
+    merge.fold("w2", msgspec.structs.replace(report(0, second(0)), asked=["Visitor"], silent=["Buyer"]))
+    assert merge.scenarios_without_requests() == ["Refund"]

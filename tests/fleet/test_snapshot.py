@@ -114,6 +114,7 @@ def test_the_generator_is_described_worker_by_worker() -> None:
             "cpu_wait_max": 0.25,
             "dispatch_lag_p99_ms": pytest.approx(5.0, rel=0.01),
             "report_gaps": 1,
+            "clock_offset_ms": 0.0,
         }
     ]
 

@@ -123,20 +123,8 @@ def test_a_fleet_that_is_late_as_a_whole_is_invalid_even_if_no_single_worker_sta
     ]
 
 
-@pytest.mark.parametrize(("offset_ms", "direction"), [(35.0, "ahead of"), (-35.0, "behind")])
-def test_a_clock_that_was_off_and_corrected_is_noted(offset_ms: float, direction: str) -> None:
-    judged = judge_validity(run(clock_offset_ms=offset_ms))
-    assert judged.verdict == DEGRADED
-    assert judged.reasons == [
-        (
-            f"the clock of worker 2 is 35 ms {direction} the master's; this was corrected, but keep clocks in step "
-            "with NTP"
-        )
-    ]
-
-
-def test_a_clock_that_is_off_by_10_ms_needs_no_word() -> None:
-    assert judge_validity(run(clock_offset_ms=10.0)).reasons == []
+def test_a_clock_that_was_off_and_corrected_is_no_reason() -> None:
+    assert judge_validity(run(clock_offset_ms=59_000.0)).reasons == []
 
 
 def test_a_clock_that_is_wrong_by_more_than_a_minute_makes_the_run_invalid() -> None:

@@ -176,3 +176,27 @@ def test_a_quantile_outside_0_to_1_is_refused(q: float) -> None:
 def test_a_negative_count_is_refused() -> None:
     with pytest.raises(ValueError, match="expected a count of 0 or more, got -1"):
         Histogram().record_many(5, -1)
+
+
+@given(st.lists(values_us), st.lists(values_us))
+def test_what_is_left_without_a_part_is_the_other_part(kept: list[int], removed: list[int]) -> None:
+    whole, part, rest = Histogram(), Histogram(), Histogram()
+    for value in kept:
+        whole.record_us(value)
+        rest.record_us(value)
+    for value in removed:
+        whole.record_us(value)
+        part.record_us(value)
+    left = whole.without(part)
+    assert left.counts == rest.counts
+    assert left.count == len(kept)
+    for q in (0.5, 0.99, 1.0):
+        assert left.quantile(q) == pytest.approx(rest.quantile(q), rel=1 / 128, abs=1)
+
+
+def test_taking_away_what_was_never_there_leaves_nothing_negative() -> None:
+    part = Histogram()
+    part.record_many(500, 9)
+    left = Histogram().without(part)
+    assert left.count == 0
+    assert left.buckets().counts == []

@@ -10,6 +10,8 @@ from loadtest.measure.window import (
     MAX_ENDPOINTS,
     MAX_ERRORS,
     MAX_NAME,
+    MAX_PATTERNS,
+    MAX_SCRIPT_ERRORS,
     OVERFLOW,
     OVERFLOW_ENDPOINT,
     SECOND_NS,
@@ -17,7 +19,7 @@ from loadtest.measure.window import (
     Second,
     Window,
 )
-from loadtest.records import Outcome
+from loadtest.records import UNANSWERED, Outcome
 
 ZERO = 5_000 * SECOND_NS + 123
 MS = 1_000_000
@@ -189,3 +191,68 @@ def test_whenever_seconds_are_taken_their_sum_is_everything_that_happened(
             for label, count in endpoint.errors.items():
                 seen[second.index, name, label] += count
     assert +seen == requests
+
+
+def test_what_a_pattern_covers_is_counted_whole_also_beyond_the_bound_of_names() -> None:
+    window = Window(
+        ZERO, ["GET /item/*", "GET /other"], lambda pattern, name: name.startswith(pattern.rstrip("*"))
+    )
+    for number in range(MAX_ENDPOINTS + 100):
+        window.record(outcome(number % 3, number + 1, name=f"/item/{number}", method="GET"))
+    window.record(outcome(0, name="/elsewhere", method="GET"))
+    total = merged(window.take())
+    covered = total.patterns["GET /item/*"]
+    assert covered.requests == covered.response.count == MAX_ENDPOINTS + 100
+    assert covered.response.max_us == (MAX_ENDPOINTS + 100) * 1_000
+    assert "GET /other" not in total.patterns
+
+
+def test_patterns_of_seconds_that_are_opened_again_count_each_request_once() -> None:
+    window = Window(ZERO, ["GET /a"])
+    window.record(outcome(0.1, name="/a", method="GET"))
+    first = window.take(ZERO + SECOND_NS)
+    window.record(outcome(0.2, name="/a", method="GET"))
+    assert merged(first + window.take()).patterns["GET /a"].requests == 2
+
+
+def test_patterns_and_script_errors_are_bounded_whatever_a_worker_sends() -> None:
+    total = Second(0)
+    for number in range(3 * MAX_PATTERNS):
+        total.pattern(f"GET /{number}").requests += 1
+        total.add_script_error(("Buyer", f"KeyError: {number}", "shop.py:9 in buy"))
+    assert len(total.patterns) <= MAX_PATTERNS + 1
+    assert sum(entry.requests for entry in total.patterns.values()) == 3 * MAX_PATTERNS
+    assert len(total.script_errors) <= MAX_SCRIPT_ERRORS + 1
+    assert sum(total.script_errors.values()) == 3 * MAX_PATTERNS
+
+
+def test_a_failures_time_is_told_from_those_of_good_responses() -> None:
+    window = Window(ZERO)
+    for took_ms, error in ((10, None), (2, "refused"), (30, None)):
+        window.record(outcome(0, took_ms, error=error))
+    endpoint = merged(window.take()).endpoints["POST", "/orders"]
+    assert endpoint.failed is not None
+    assert endpoint.failed.count == 1
+    assert endpoint.response.without(endpoint.failed).min_us >= 10_000
+
+
+def test_an_arrival_that_was_given_up_is_a_time_and_no_request() -> None:
+    window = Window(ZERO)
+    window.record(outcome(0, 10))
+    window.give_up(("POST", "/orders"), ZERO + 5 * SECOND_NS, ZERO + 9 * SECOND_NS)
+    window.give_up(("GET", "/unknown"), ZERO, ZERO + SECOND_NS)
+    seconds = window.take()
+    assert [second.index for second in seconds] == [0, 5], "in the second of the intent"
+    endpoint = merged(seconds).endpoints["POST", "/orders"]
+    assert (endpoint.requests, endpoint.failures, endpoint.response.count) == (1, 0, 2)
+    assert endpoint.response.max_us == 4_000_000
+    assert merged(seconds).endpoints[OVERFLOW_ENDPOINT].requests == 0
+
+
+def test_unanswered_keeps_its_name_however_many_classes_of_error_there_are() -> None:
+    entry = EndpointSecond()
+    for number in range(2 * MAX_ERRORS):
+        entry.add_error(f"status-{number}")
+    entry.add_error(UNANSWERED, 7)
+    assert entry.errors[UNANSWERED] == 7
+    assert sum(entry.errors.values()) == entry.failures

@@ -11,6 +11,8 @@ from loadtest.plan.duration import format_duration, parse_duration
     ("text", "seconds"),
     [
         ("60s", 60),
+        ("60", 60),
+        ("1.5", 1.5),
         ("250ms", 0.25),
         ("30m", 1800),
         ("24h", 86400),
@@ -23,7 +25,9 @@ def test_durations_are_read(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "60", "60 s", "-1s", "1s!", "s", "1e3s", "٣s", "1s\n"])
+@pytest.mark.parametrize(
+    "text", ["", "60 s", "1.", ".5", "1e3", "nan", "-1s", "1s!", "s", "1e3s", "٣s", "1s\n"]
+)
 def test_other_text_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="expected a duration such as"):
         parse_duration(text)

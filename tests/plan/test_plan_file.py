@@ -168,32 +168,33 @@ def test_slos_and_abort_and_targets_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("peak_tps = 100", "", "missing required field peak_tps"),
+        ("peak_tps = 100", "", "peak_tps: expected the transactions per second"),
         ("peak_tps", "peek_tps", r"unknown key peek_tps \(did you mean peak_tps\?\)"),
         (
             "per_transaction",
             "per_transactoin",
             r"scenario\[1\]: unknown key per_transactoin .*did you mean per_tr",
         ),
-        ("peak_tps = 100", "peak_tps = 0", "peak_tps: expected float > 0.0"),
-        ("peak_tps = 100", "peak_tps = nan", "peak_tps: expected float > 0.0"),
+        ("peak_tps = 100", "peak_tps = 0", "peak_tps: expected a number > 0, got 0"),
+        ("peak_tps = 100", "peak_tps = nan", "peak_tps: expected a number > 0, got nan"),
         ("peak_tps = 100", "peak_tps = inf", "peak_tps: expected a finite number, got inf"),
         ("peak_tps = 100", "peak_tps = 1e308", "profile: .*finite"),
-        ("peak_tps = 100", 'peak_tps = "100"', "peak_tps: expected float, got str"),
+        ("peak_tps = 100", 'peak_tps = "100"', "peak_tps: expected a number, got text"),
         ("peak_tps = 100", "peak_tps = 0.01", "profile: expected at least one transaction"),
-        ('"20s"', '"20"', 'duration: expected a duration such as .*, got "20"'),
-        ('"20s"', "20", "duration: expected str"),
+        ('"20s"', '"20x"', 'duration: expected a duration such as .*, got "20x"'),
+        ('"20s"', "true", "duration: expected a number or text, got true or false"),
         ('"20s"', '"0s"', "duration: expected more than 0 s"),
         ('["10s", 1.0]', '["10 s", 1.0]', 'profile.knots: expected a duration such as .*, got "10 s"'),
-        ('["10s", 1.0]', '["10s", -1.0]', "profile: a rate is 0 or more"),
-        ('["10s", 1.0]', '["10s"]', r"profile.knots\[1\]: expected array of length 2"),
-        ('["0s", 0.5], ', "", "profile: the first knot is at 0 s"),
+        ('["10s", 1.0]', '["10s", -1.0]', "profile.knots: a rate is 0 or more"),
+        ('["10s", 1.0]', '["10s"]', r"profile.knots\[1\]: expected a list of length 2"),
+        ('["0s", 0.5], ', "", "profile.knots: expected at least two knots, got 1"),
+        ('["0s", 0.5]', '["1s", 0.5]', "profile.knots: the first knot is at 0 s"),
         (
             "knots = ",
             'curve = "day"\nknots = ',
-            "profile: expected exactly one of curve, knots and csv, got curve and",
+            "profile: expected exactly one of curve, knots, knots_tps and csv, got curve and",
         ),
-        ("knots = ", "# ", "profile: expected exactly one of curve, knots and csv, got none"),
+        ("knots = ", "# ", "profile: expected exactly one of curve, knots, knots_tps and csv, got none"),
         (
             'knots = [["0s", 0.5], ["10s", 1.0]]',
             'curve = "day"',
@@ -208,15 +209,15 @@ def test_slos_and_abort_and_targets_are_read(tmp_path: Path) -> None:
         (
             "per_transaction = 0.5",
             "per_transaction = -1",
-            r"scenario\[1\].per_transaction: expected float > 0.0",
+            r"scenario\[1\].per_transaction: expected a number > 0, got -1",
         ),
         (
             "peak_tps",
             'arrivals = "unifrom"\npeak_tps',
-            r"arrivals: expected str matching regex .*uniform\|poisson",
+            'arrivals: expected one of uniform, poisson, got "unifrom"',
         ),
-        ("peak_tps", "seed = -1\npeak_tps", "seed: expected int >= 0"),
-        ("peak_tps", "virtual_users = 0\npeak_tps", "virtual_users: expected int >= 1"),
+        ("peak_tps", "seed = -1\npeak_tps", "seed: expected a whole number >= 0, got -1"),
+        ("peak_tps", "virtual_users = 0\npeak_tps", "virtual_users: expected a whole number >= 1, got 0"),
         ("[profile]", "[profile", "expected TOML: .*line 4"),
         (
             '["4s", "10s", "late"]',
@@ -277,3 +278,39 @@ def test_json_that_is_no_plan_is_refused(data: bytes) -> None:
 def test_an_override_is_checked_as_the_file_is(peak_tps: float) -> None:
     with pytest.raises(PlanError, match="plan smoke: peak_tps: expected"):
         Plan.load("smoke").with_overrides(peak_tps=peak_tps)
+
+
+def test_numbers_are_seconds_wherever_a_duration_stands(tmp_path: Path) -> None:
+    numbers = MINIMAL.replace('duration = "20s"', 'duration = 20\npatience_s = "500ms"')
+    numbers = numbers.replace('[["0s", 0.5], ["10s", 1.0]]', "[[0, 0.5], [10.0, 1.0]]")
+    numbers = numbers.replace(
+        '[["0s", "4s", "early"], ["4s", "10s", "late"]]', '[[0, 4, "early"], [4.0, 10, "late"]]'
+    )
+    plan = plan_of(tmp_path, numbers + "[abort]\nafter = 2.5\n")
+    assert (plan.duration_s, plan.patience_s, plan.abort.after_s) == (20, 0.5, 2.5)
+    assert plan.curve == plan_of(tmp_path).curve
+
+
+def test_fractions_far_above_the_peak_are_played_where_they_are_meant(tmp_path: Path) -> None:
+    text = MINIMAL.replace('["10s", 1.0]', '["10s", 100]')
+    with pytest.raises(
+        PlanError, match=r"expected fractions of peak_tps, of which 1\.0 is the peak, got 100"
+    ):
+        plan_of(tmp_path, text)
+    assert (
+        plan_of(tmp_path, text.replace("[profile]", "[profile]\novershoot = true")).profile().peak[1]
+        == 10_000
+    )
+    assert plan_of(tmp_path, MINIMAL.replace('["10s", 1.0]', '["10s", 2.0]')).profile().peak[1] == 200
+
+
+def test_knots_may_be_rates(tmp_path: Path) -> None:
+    text = MINIMAL.replace('knots = [["0s", 0.5], ["10s", 1.0]]', "knots_tps = [[0, 50], [10, 400]]")
+    as_written = plan_of(tmp_path, text.replace("peak_tps = 100\n", ""))
+    assert (as_written.peak_tps, as_written.profile().rate(0), as_written.profile().rate(10)) == (
+        400,
+        50,
+        400,
+    )
+    assert plan_of(tmp_path, text).profile().rate(0) == pytest.approx(12.5)
+    assert as_written.with_overrides(peak_tps=800).profile().rate(0) == pytest.approx(100)

@@ -116,9 +116,12 @@ def test_an_objective_without_data_says_why() -> None:
 
 
 def test_an_objective_that_nobody_wrote_is_called_implicit() -> None:
-    result = a_failed_run()
+    result = some_errors()
     result.slo = [SloResult(expr="errors(*) < 1%", observed=3.0, passed=False, source="implicit")]
-    assert wording.headline(result).reasons == ["errors(*) < 1% (implicit): observed 3%."]
+    assert wording.headline(result).reasons == [
+        "errors(*) < 1% (implicit): observed 3%.",
+        "The most frequent error is status-503: 1% of the requests to POST /orders.",
+    ]
     result.verdict, result.slo[0].passed = "PASS", True
     assert wording.headline(result).sentence.startswith(
         "No objective was set, the 1 that every run has was met, the load generator kept to its plan"
@@ -185,6 +188,9 @@ def test_a_verdict_of_a_later_version_is_refused_by_name() -> None:
 def test_an_invalid_run_gives_its_reasons_and_claims_nothing_about_the_target() -> None:
     result = a_failed_run()
     result.verdict, result.validity.reasons = "INVALID", ["worker 2 was 34 ms late."]
+    missed = wording.headline(result).reasons[1]
+    assert missed.startswith("(not to be trusted) p99.9(POST /orders) < 250ms: observed 1,1")
+    result.slo = []
     head = wording.headline(result)
     assert head.sentence == "The load generator fell behind, so these numbers cannot be trusted."
     assert head.reasons == ["worker 2 was 34 ms late."]

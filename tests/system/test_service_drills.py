@@ -6,6 +6,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -183,3 +184,60 @@ def test_buyers_are_served_through_many_stalls_without_a_wrong_book(tmp_path: Pa
         service.stop()
     assert buyers.acknowledged
     assert unbalanced_products(tmp_path) == []
+
+
+class WallClock:
+    """The service's wall clock, which can be stepped: a shim before `clock_gettime` reads by how much from a file."""
+
+    SOURCE = """
+        #define _GNU_SOURCE
+        #include <dlfcn.h>
+        #include <stdio.h>
+        #include <stdlib.h>
+        #include <time.h>
+        int clock_gettime(clockid_t clock, struct timespec *now) {
+            static int (*real)(clockid_t, struct timespec *);
+            long step = 0;
+            FILE *steps;
+            if (!real) real = dlsym(RTLD_NEXT, "clock_gettime");
+            int result = real(clock, now);
+            if (clock == CLOCK_REALTIME && (steps = fopen(getenv("WALL_CLOCK_STEP"), "r"))) {
+                if (fscanf(steps, "%ld", &step) == 1) now->tv_sec += step;
+                fclose(steps);
+            }
+            return result;
+        }
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._steps = folder / "step"
+        self.step(0)
+        library = folder / "clock.so"
+        command = ["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", str(library), "-ldl"]
+        subprocess.run(command, input=self.SOURCE, text=True, check=True)
+        self.environment = {"LD_PRELOAD": str(library), "WALL_CLOCK_STEP": str(self._steps)}
+
+    def step(self, seconds: int) -> None:
+        """Set it that far from the true time."""
+        self._steps.write_text(str(seconds))
+
+
+@pytest.mark.slow
+def test_steps_of_the_wall_clock_neither_end_a_reservation_early_nor_keep_it_for_ever(tmp_path: Path) -> None:
+    clock = WallClock(tmp_path)
+    with running(tmp_path, "--reservation-s", "5", "--key-ttl-s", "5", **clock.environment) as service:
+        orders: list[dict[str, Any]] = []
+        for step_s in (0, 7200, -7200, -86_400, 0):
+            clock.step(step_s)
+            orders.append(service.order(f"key-{len(orders)}").json)
+            assert [status(service, order) for order in orders] == ["created"] * len(orders)
+        assert orders[1]["created_at_ms"] - orders[0]["created_at_ms"] > 7_000_000, "the clock was stepped"
+        assert service.order("key-1").headers["Idempotent-Replayed"] == "true"
+        for order in orders:
+            wait_until(lambda: status(service, order) == "cancelled", 20)  # noqa: B023 - it waits here
+        wait_until(lambda: "Idempotent-Replayed" not in service.order("key-1").headers, 20)
+
+
+def status(service: Service, order: dict[str, Any]) -> str:
+    found: str = service.ask("GET", f"/orders/{order['order_id']}").json["status"]
+    return found

@@ -542,5 +542,5 @@ def test_hogs_on_the_generators_core_make_the_run_invalid_and_it_says_why(
     with timing:  # others may slow down the master's own part so much that it gives the run up
         assert (code, result.verdict) == (11, "INVALID")
     reasons = result.validity.reasons
-    assert any("late at p99" in reason and "core" in reason for reason in reasons), reasons
+    assert any("late (p99)" in reason and "CPU" in reason for reason in reasons), reasons
     assert identity_holds(result.arrivals)

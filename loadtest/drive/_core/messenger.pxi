@@ -170,7 +170,7 @@ cdef class Messenger:
             if data is None and json is None:
                 body, body_headers = b"", no_headers
             elif data is None:
-                body, body_headers = encode_plain_json(json) if is_plain_json(json, 0) else json_bytes(json), json_headers
+                body, body_headers = encode_plain_json(json) if is_plain_json(json) else json_bytes(json), json_headers
             elif type(data) is bytes or type(data) is str or type(data) is dict:  # which may be encoded twice
                 body, body_headers = encode_body(data, json)
             else:
@@ -262,7 +262,7 @@ cdef inline bint is_success(int status) noexcept:
     return 200 <= status <= 208 or status == 226
 
 
-cdef bint is_plain_json(value, int depth) except -1:
+cpdef bint is_plain_json(value, int depth=0) except -1:
     """Whether msgspec and the standard library make the same of it: see `bodies.json_bytes`.
 
     False where Python has to look, also where it would find that they do.

@@ -33,3 +33,6 @@ def composed(template: Template, target: str, added: dict[str, str] | None, body
 
 def is_plain_path(url: str) -> bool:
     """Whether a URL is a request target as it stands, on a base without a path of its own."""
+
+def is_plain_json(value: object, depth: int = 0) -> bool:
+    """Whether msgspec and the standard library make the same of it; False also where Python has to look."""

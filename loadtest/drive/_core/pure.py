@@ -155,7 +155,7 @@ class Counts:
 
     def __init__(self) -> None:
         self.listeners: list[Callable[..., None]] = []
-        self.sink: Callable[[Any], None] | None = None
+        self.sink: Callable[[Any], Any] | None = None
         self.tallies: dict[str, dict[str, Any]] = {}
 
     def forget_tallies(self) -> None:

@@ -137,9 +137,9 @@ cdef Answer scan_response(const char *data, Py_ssize_t size, Scan *found) noexce
             if same_name(name, b"upgrade", 7):
                 return NOT_PLAIN
         line = cr + 2
-    if found.status == 204 and length < 0:
+    if found.status == 204 and length <= 0:
         length = 0
-    if length < 0 or found.status == 304:
+    elif length < 0 or found.status == 204 or found.status == 304:
         return NOT_PLAIN
     found.body_at = line + 2 - data
     found.total_bytes = found.body_at + length

@@ -1,0 +1,50 @@
+"""Which line of a script raised, and what: for whoever has to mend it."""
+
+import sys
+import sysconfig
+from pathlib import Path
+from types import TracebackType
+
+LONGEST = 300
+"""Characters kept of an error's text."""
+_HERE = Path(__file__).parent
+_NOT_THE_SCRIPTS = tuple(
+    str(Path(path).resolve())
+    for path in (
+        _HERE,
+        _HERE.parent / "plugin",
+        sysconfig.get_paths()["stdlib"],
+        sysconfig.get_paths()["purelib"],
+        sysconfig.get_paths()["platlib"],
+        str(Path(sys.prefix) / "lib"),
+    )
+)
+
+
+def error_text(error: BaseException) -> str:
+    """Class and text: `IndexError: pop from empty list`; the class alone where there is no text."""
+    text = " ".join(str(error).split())
+    name = type(error).__name__
+    return (f"{name}: {text}" if text else name)[:LONGEST]
+
+
+def raised_at(error: BaseException) -> str:
+    """The innermost line of the script that an error passed through, as `shop.py:17 in buy`; empty if none did.
+
+    Where all lines belong to libraries, the innermost of those.
+    """
+    lines = list(_lines(error.__traceback__))
+    scripts = [line for line in lines if not line[0].startswith(_NOT_THE_SCRIPTS)]
+    if not lines:
+        return ""
+    path, number, function = (scripts or lines)[-1]
+    return f"{Path(path).name}:{number} in {function}"[:LONGEST]
+
+
+def _lines(at: TracebackType | None) -> list[tuple[str, int, str]]:
+    found = []
+    while at is not None:
+        code = at.tb_frame.f_code
+        found.append((code.co_filename, at.tb_lineno, code.co_name))
+        at = at.tb_next
+    return found

@@ -1,0 +1,46 @@
+"""Users that serve the arrivals of a dispatcher, without a run around them: for a probe of the machine and trials.
+
+Users, task sets, clients and their counting are those of a run; what a run adds is the fleet, reports and ledgers.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from gevent.pool import Group
+from locust import User
+from locust.env import Environment
+
+from loadtest.clock import SystemClock
+from loadtest.drive.recorder import recorder_for
+from loadtest.drive.request_events import RequestEvents
+from loadtest.drive.serving import Dispatcher, Serving, attach
+from loadtest.drive.task_runner import install_task_set
+
+
+@contextmanager
+def served_users(
+    environment: Environment, loop: Dispatcher, classes: Sequence[type[User]], of_each: int
+) -> Iterator[Group]:
+    """Start so many users of each class, whose arrivals come from `loop`; at the end they are killed.
+
+    The scenarios that `loop` hands out are indexes into `classes`.
+    """
+    clock = SystemClock()
+    serving = Serving(loop, {made.__name__: index for index, made in enumerate(classes)}, clock)
+    recorder = recorder_for(environment)
+    events = RequestEvents(environment, recorder, serving, clock)
+    users = Group()
+    install_task_set()
+    attach(environment, serving)
+    recorder.sink = serving.record
+    events.open()
+    try:
+        for user_class in classes:
+            for _ in range(of_each):
+                user_class(environment).start(users)
+        yield users
+    finally:
+        users.kill()
+        events.close()
+        recorder.sink = None
+        attach(environment, None)

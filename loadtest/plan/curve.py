@@ -1,0 +1,177 @@
+"""The shape of a plan's traffic: a curve by name or knots of its own, and the `[profile]` table they come from.
+
+Rates are fractions of the peak, or, as `knots_tps`, transactions per second; times are durations such as "30s", or
+numbers of seconds.
+"""
+
+from collections.abc import Sequence
+from math import isfinite
+from pathlib import Path
+
+from msgspec import Struct
+
+from loadtest.plan.duration import parse_duration
+from loadtest.plan.plan_error import PlanError, suggestion
+from loadtest.plan.profile import Phase, Piecewise, constant, knots
+from loadtest.plan.singles_day import CURVES
+
+NAMED_CURVES = (*CURVES, "constant")
+LONGEST_S = 366 * 86400.0
+"""The longest that a plan may play, in seconds: beyond it a number is a slip."""
+_MOST_BYTES = 10_000_000
+_MOST_WITHOUT_OVERSHOOT = 2.0
+
+Knots = tuple[tuple[float, float], ...]
+
+
+class Curve(Struct, frozen=True, forbid_unknown_fields=True):
+    """The shape of the traffic, in fractions of the peak over seconds: a named curve, or knots."""
+
+    name: str | None = None
+    knots: Knots = ()
+    phases: tuple[Phase, ...] = ()
+    """Of the knots; a named curve has its own."""
+
+    def profile(self, at_least_s: float = 0.0) -> Piecewise:
+        """The curve. "constant" and knots hold their last rate until `at_least_s`. Raises ValueError."""
+        if self.name == "constant":
+            return constant(1.0, max(at_least_s, 1.0))
+        if self.name is not None:
+            return CURVES[self.name]()
+        return Piecewise(knots(self.knots).segments, self.phases).hold(at_least_s)
+
+
+class ProfileTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[profile]` as written."""
+
+    curve: str | None = None
+    knots: list[tuple[str | float, float]] | None = None
+    knots_tps: list[tuple[str | float, float]] | None = None
+    csv: str | None = None
+    overshoot: bool = False
+    """Whether fractions may be above 2: a curve that rises so far above its peak is mostly one of rates."""
+    phases: tuple[tuple[str | float, str | float, str], ...] = ()
+
+
+def read_curve(table: ProfileTable, path: Path) -> tuple[Curve, float | None]:
+    """The curve of a plan file at `path`, and the highest rate in `knots_tps`, if it has those.
+
+    Raises `PlanError`, which names the file and the key.
+    """
+    where = f"{path}: profile"
+    sources = ("curve", "knots", "knots_tps", "csv")
+    given = [key for key in sources if getattr(table, key) is not None]
+    if len(given) != 1:
+        found = f"got {' and '.join(given)}" if given else "got none"
+        raise PlanError(f"{where}: expected exactly one of curve, knots, knots_tps and csv, {found}")
+    phases = tuple(_phase(written, f"{where}.phases[{i}]") for i, written in enumerate(table.phases))
+    if table.curve is not None:
+        named = _named(table.curve, f"{where}.curve")
+        if phases:
+            raise PlanError(f"{where}.phases: expected with knots or csv only; a named curve has its own")
+        return named, None
+    if table.csv is not None:
+        where = f"{where}.csv: {table.csv if table.csv.isprintable() else repr(table.csv)}"
+        points = _read_csv(path.parent / table.csv, where)
+    else:
+        where = f"{where}.{given[0]}"
+        points = tuple((seconds(t, where), rate) for t, rate in table.knots or table.knots_tps or ())
+    _check_knots(points, where)
+    highest = max(rate for _, rate in points)
+    if table.knots_tps is not None:
+        if highest == 0:
+            raise PlanError(f"{where}: expected a rate above 0")
+        return Curve(knots=tuple((t, rate / highest) for t, rate in points), phases=phases), highest
+    if highest > _MOST_WITHOUT_OVERSHOOT and not table.overshoot:
+        raise PlanError(
+            f"{where}: expected fractions of peak_tps, of which 1.0 is the peak, got {highest:g}; write rates as "
+            f"knots_tps, or overshoot = true where {highest:g} times the peak is meant"
+        )
+    return Curve(knots=points, phases=phases), None
+
+
+def seconds(written: str | float, where: str) -> float:
+    """A duration such as "1m30s", or a number of seconds. Raises `PlanError` beginning with `where`."""
+    if isinstance(written, str):
+        try:
+            written = parse_duration(written)
+        except (ValueError, OverflowError) as error:
+            raise PlanError(f"{where}: {error}") from error
+    if not isfinite(written):
+        raise PlanError(f"{where}: expected a finite number of seconds, got {written:g}")
+    if not 0 <= written <= LONGEST_S:
+        raise PlanError(f"{where}: expected from 0 s to 366 days, got {written:g} s")
+    return float(written)
+
+
+def read_text(path: Path, where: str) -> str:
+    """The text of a file somebody wrote, without a byte order mark. Raises `PlanError` beginning with `where`."""
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise PlanError(f"{where}: expected at most {_MOST_BYTES // 1_000_000} MB of text")
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise PlanError(f"{where}: expected UTF-8, got another encoding at byte {error.start}") from error
+    except (OSError, ValueError) as error:
+        if isinstance(error, PlanError):
+            raise
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise PlanError(f"{where}: cannot be read: {reason}") from error
+
+
+def check_curve(curve: Curve, source: str) -> None:
+    """Whatever the types cannot say, of a curve from anywhere. Raises `PlanError`."""
+    for phase in curve.phases:
+        if phase.to_s <= phase.from_s:
+            raise PlanError(f"{source}: profile.phases: expected {phase.name} to end after it starts")
+    if curve.name is not None:
+        _named(curve.name, f"{source}: profile.curve")
+    else:
+        _check_knots(curve.knots, f"{source}: profile.knots")
+
+
+def _named(name: str, where: str) -> Curve:
+    if name not in NAMED_CURVES:
+        raise PlanError(
+            f'{where}: unknown curve "{name}"{suggestion(name, NAMED_CURVES)}; '
+            f"expected one of {', '.join(NAMED_CURVES)}"
+        )
+    return Curve(name=name)
+
+
+def _phase(written: tuple[str | float, str | float, str], where: str) -> Phase:
+    from_s, to_s, name = written
+    return Phase(seconds(from_s, where), seconds(to_s, where), name)
+
+
+def _check_knots(points: Sequence[tuple[float, float]], where: str) -> None:
+    if len(points) < 2:
+        raise PlanError(
+            f'{where}: expected at least two knots, got {len(points)}; curve = "constant" has none'
+        )
+    try:
+        knots(points)
+    except ValueError as error:
+        raise PlanError(f"{where}: {error}") from error
+
+
+def _read_csv(path: Path, source: str) -> Knots:
+    """Knots from lines of `seconds,fraction`; a first line without a number is a heading."""
+    points = []
+    for number, line in enumerate(read_text(path, source).splitlines(), start=1):
+        cells = [cell.strip() for cell in line.split(",")]
+        if not line.strip() or (number == 1 and not any(map(_is_number, cells))):
+            continue
+        where = f"{source}, line {number}"
+        if len(cells) != 2 or not _is_number(cells[1]):
+            raise PlanError(f'{where}: expected "seconds,fraction", got "{line[:80]}"')
+        points.append((seconds(cells[0], where), float(cells[1])))
+    return tuple(points)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

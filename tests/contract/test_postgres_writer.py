@@ -1,0 +1,195 @@
+"""What is PostgreSQL's own: the writer lives whatever answers on its port, and what is committed is on disk."""
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from target_service.orders import Receipt
+from target_service.store.base import Store, StoreSettings, StoreUnavailableError
+from target_service.store.postgres import PostgresStore
+from tests.contract.conftest import Unobserved
+from tests.contract.postgres_server import PostgresServer
+from tests.contract.test_store import opened, purchase, run
+
+WAIT_S = 0.5
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def dsn(postgres: PostgresServer) -> str:
+    """A database of the test's own."""
+    return postgres.create_database(f"writer_{next(_numbers)}")
+
+
+def store_at(dsn: str) -> PostgresStore:
+    return PostgresStore(StoreSettings(dsn, 1000, WAIT_S, shared=True), Unobserved())
+
+
+class Proxy:
+    """Stands before PostgreSQL; then something else answers in its place."""
+
+    def __init__(self, dsn: str) -> None:
+        self._database = urlsplit(dsn)
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._foreign: bytes | None = None
+
+    @contextlib.asynccontextmanager
+    async def listening(self) -> AsyncIterator[str]:
+        """Listen; the DSN that leads through here."""
+        async with await asyncio.start_server(self._accept, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            yield f"postgresql://shop@127.0.0.1:{port}{self._database.path}?sslmode=disable"
+            self.cut()
+
+    def answer_with(self, foreign: bytes | None) -> None:
+        """From now on every connection is told this; nothing at all if it is empty, PostgreSQL's answers if None."""
+        self._foreign = foreign
+        self.cut()
+
+    def cut(self) -> None:
+        """Break every connection."""
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        if self._foreign is not None:
+            await reader.read(1000)
+            if self._foreign:
+                writer.write(self._foreign)
+            return
+        there, back = await asyncio.open_connection(self._database.hostname, self._database.port)
+        self._writers.add(back)
+        await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
+
+    @staticmethod
+    async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65_536):
+                writer.write(data)
+        writer.close()
+
+
+FOREIGN = (
+    b"HTTP/1.1 503 Service Unavailable\r\n\r\n<html>",
+    b"N",
+    b"S",
+    b"E\0\0\0\x05\0",
+    b"R\0\0\0\x08\0\0\0\x63",
+    b"R\0\0\0\x0c\0\0\0\x05abcd",
+    b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05X",
+    b"R\0\0\0\x08\0\0\0\0D\0\0\0\x06\xff\xff",
+    b"Z\0\0\0\x05I",
+    b"R\x7f\xff\xff\xff" + b"a" * 100,
+    b"-ERR unknown command\r\n",
+    b"\xff" * 100,
+    b"",
+)
+
+
+# asyncpg deletes connections that it has half made, and stumbles.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("foreign", FOREIGN, ids=repr)
+def test_whatever_answers_in_its_place_changes_are_refused_in_time_and_then_made_again(
+    dsn: str, foreign: bytes
+) -> None:
+    async def scenario() -> None:
+        proxy = Proxy(dsn)
+        async with proxy.listening() as through, opened(store_at(through)) as store:
+            await store.write(purchase((1, 1)))
+            proxy.answer_with(foreign)
+            began_s = time.monotonic()
+            answers = await asyncio.gather(
+                *(store.write(purchase((1, 1))) for _ in range(20)), return_exceptions=True
+            )
+            assert {type(answer) for answer in answers} == {StoreUnavailableError}
+            with pytest.raises(StoreUnavailableError):
+                await store.ping()
+            with pytest.raises(StoreUnavailableError):
+                await store.stock("", 1)
+            assert time.monotonic() - began_s < 20 * WAIT_S
+            proxy.answer_with(None)
+            assert await until_made(store) < 20
+
+    run(scenario())
+
+
+async def until_made(store: Store) -> int:
+    """Buy until it works; how often it did not."""
+    for refused in range(50):
+        with contextlib.suppress(StoreUnavailableError):
+            assert isinstance(await store.write(purchase((1, 1))), Receipt)
+            return refused
+        await asyncio.sleep(0.05)
+    raise AssertionError("the writer is dead")
+
+
+@pytest.mark.parametrize("how", ["database", "role", "dsn", "later"])
+def test_commits_are_on_disk_whatever_the_server_is_set_to(
+    postgres: PostgresServer, dsn: str, how: str
+) -> None:
+    database = urlsplit(dsn).path[1:]
+    settings = {
+        "database": f"ALTER DATABASE {database} SET synchronous_commit = off",
+        "role": f"ALTER ROLE shop IN DATABASE {database} SET synchronous_commit = off",
+    }
+
+    async def scenario() -> None:
+        admin = await asyncpg.connect(dsn)
+        if how in settings:
+            await admin.execute(settings[how])
+        asked = f"{dsn}?synchronous_commit=off" if how == "dsn" else dsn
+        async with opened(store_at(asked)) as store:
+            await store.write(purchase((1, 1)))
+            if how == "later":
+                await admin.execute("ALTER SYSTEM SET synchronous_commit = off")
+                await admin.execute("SELECT pg_reload_conf()")
+            await store.write(purchase((1, 1)))
+            connection = store._session.connection  # type: ignore[attr-defined]  # no other way to ask the session
+            assert await connection.fetchval("SHOW synchronous_commit") == "on"
+        await admin.execute("ALTER SYSTEM RESET synchronous_commit")
+        await admin.execute("SELECT pg_reload_conf()")
+        await admin.close()
+
+    run(scenario())
+
+
+def test_a_database_that_was_made_anew_under_it_is_taken_up(postgres: PostgresServer, dsn: str) -> None:
+    database = urlsplit(dsn).path[1:]
+
+    async def scenario() -> int:
+        async with opened(store_at(dsn)) as store:
+            await store.write(purchase((1, 1)))
+            admin = await asyncpg.connect(postgres.dsn("postgres"))
+            await admin.execute(f"DROP DATABASE {database} WITH (FORCE)")
+            with pytest.raises(StoreUnavailableError):
+                await store.write(purchase((1, 1)))
+            await admin.execute(f"CREATE DATABASE {database}")
+            await until_made(store)
+            await store.ping()
+            await admin.close()
+            return (await store.stock("", 1)).available
+
+    assert run(scenario()) == 999
+
+
+def test_a_server_that_breaks_off_every_connection_costs_one_answer_each(dsn: str) -> None:
+    async def scenario() -> None:
+        admin = await asyncpg.connect(dsn)
+        async with opened(store_at(dsn)) as store:
+            for _ in range(5):
+                await admin.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+                assert await until_made(store) <= 1
+        await admin.close()
+
+    run(scenario())

@@ -1,0 +1,141 @@
+"""A database that is moved, deleted, replaced or cut short while it is in use."""
+
+import asyncio
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from target_service.orders import OrderIds, Purchase, Receipt, draft_order
+from target_service.store.base import StoreSettings, StoreUnavailableError
+from target_service.store.sqlite import SqliteStore
+from tests.contract.conftest import Unobserved
+
+ids = OrderIds(0)
+
+
+def purchase() -> Purchase:
+    order, quantities = draft_order(ids.next(), 7, [(1, 1)])
+    return Purchase("", None, (order,), quantities)
+
+
+def delete(path: Path) -> None:
+    path.unlink()
+
+
+def move(path: Path) -> None:
+    path.rename(path.with_suffix(".moved"))
+
+
+def delete_log(path: Path) -> None:
+    Path(f"{path}-wal").unlink()
+
+
+def empty(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def replace(path: Path) -> None:
+    """Restore a backup, as an operator does who has been told to take the log with it."""
+    backup = path.with_suffix(".backup")
+    sqlite3.connect(path).execute("VACUUM INTO ?", (str(backup),)).connection.close()
+    for name in (f"{path}-wal", f"{path}-shm"):
+        Path(name).unlink()
+    backup.rename(path)
+
+
+def stored(path: Path) -> set[int]:
+    database = sqlite3.connect(path)
+    try:
+        return {number for (number,) in database.execute("SELECT order_id FROM orders")}
+    finally:
+        database.close()
+
+
+def run(path: Path, harm: Callable[[Path], None], mend: Callable[[Path], None]) -> list[Receipt]:
+    """Buy, do harm, buy in vain, mend it, buy until it works; returns the receipts given after the harm."""
+
+    async def scenario() -> list[Receipt]:
+        store = SqliteStore(StoreSettings(f"sqlite:///{path}", 10, 0.5, shared=True), Unobserved())
+        await store.open()
+        try:
+            await store.write(purchase())
+            harm(path)
+            with pytest.raises(StoreUnavailableError):
+                await store.write(purchase())
+            with pytest.raises(StoreUnavailableError):
+                await store.ping()
+            mend(path)
+            receipts: list[Receipt] = []
+            for _ in range(50):
+                try:
+                    receipts.append(await store.write(purchase()))
+                except StoreUnavailableError:
+                    await asyncio.sleep(0.05)
+                if len(receipts) == 3:
+                    break
+            assert (await store.stock("", 1)).available == 10 - len(stored(path))
+            return receipts
+        finally:
+            await store.close()
+
+    return asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("harm", [delete, move, delete_log, empty])
+def test_nothing_is_acknowledged_until_a_database_is_back_at_the_path(
+    tmp_path: Path, harm: Callable[[Path], None]
+) -> None:
+    def restore(path: Path) -> None:
+        for name in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+            name.unlink(missing_ok=True)
+        shutil.copyfile(spare, path)
+
+    path, spare = tmp_path / "orders.db", tmp_path / "spare.db"
+
+    async def make_spare() -> None:
+        store = SqliteStore(StoreSettings(f"sqlite:///{spare}", 10, 0.5, shared=True), Unobserved())
+        await store.open()
+        await store.close()
+
+    asyncio.run(make_spare())
+    receipts = run(path, harm, restore)
+    assert {receipt.orders[0].order_id for receipt in receipts} == stored(path)
+    assert len(receipts) == 3
+
+
+def test_a_restored_backup_is_taken_up_and_kept_whole(tmp_path: Path) -> None:
+    path = tmp_path / "orders.db"
+
+    async def scenario() -> set[int]:
+        stores = [
+            SqliteStore(StoreSettings(f"sqlite:///{path}", 100, 0.5, shared=True), Unobserved())
+            for _ in range(2)
+        ]
+        kept = set()
+        for store in stores:
+            await store.open()
+        kept.add((await stores[0].write(purchase())).orders[0].order_id)
+        replace(path)
+        for store in stores:
+            refused = 0
+            while True:
+                try:
+                    receipt = await store.write(purchase())
+                except StoreUnavailableError:
+                    refused += 1
+                    assert refused < 50
+                else:
+                    kept.add(receipt.orders[0].order_id)
+                    break
+            assert refused > 0, "an order was acknowledged in a file that has no name any more"
+        for _ in range(20):
+            kept |= {(await store.write(purchase())).orders[0].order_id for store in stores}
+        for store in stores:
+            await store.close()
+        return kept
+
+    assert asyncio.run(scenario()) == stored(path)
