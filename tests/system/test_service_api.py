@@ -356,3 +356,29 @@ def test_a_locked_store_is_answered_with_503_in_time_and_recovers(tmp_path: Path
         intruder.close()
         assert locked.order("k").status == 201
         assert locked.metric("orders_store_errors_total") >= 1
+
+
+def test_a_parcels_events_are_shown_by_pages_and_its_keys_belong_to_their_path(service: Service) -> None:
+    send = json.dumps({"origin": "tokyo", "destination": "seoul"})
+    sent = service.ask("POST", "/parcels", send, Idempotency_Key="parcel-1")
+    again = service.ask("POST", "/parcels", send, Idempotency_Key="parcel-1")
+    assert (sent.status, again.status, again.body) == (201, 201, sent.body)
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert service.order("parcel-1").status == 422
+    service.order("order-1")
+    assert service.ask("POST", "/parcels", send, Idempotency_Key="order-1").status == 422
+    path = sent.headers["Location"]
+    for n, kind in enumerate(["packed", "handed_over", *["station_in", "station_out"] * 49]):
+        event = json.dumps({"event_id": f"e{n}", "kind": kind, "region": "tokyo"})
+        scanned = service.ask("POST", f"{path}/events", event)
+        assert scanned.status == (200 if n < 99 else 409), scanned.body
+        assert len(scanned.json.get("events", ())) <= 20
+    seen: list[str] = []
+    before = 100
+    while before:
+        page = service.ask("GET", f"{path}?before={before}").json
+        seen[:0] = [event["event_id"] for event in page["events"]]
+        before = page["earlier_events"]
+    assert seen == ["accepted", *(f"e{n}" for n in range(99))]
+    for bad in ("-1", "x", "9" * 5000, "%D9%A3"):
+        assert service.ask("GET", f"{path}?before={bad}").status == 400
