@@ -85,7 +85,8 @@ def test_a_run_shorter_than_five_seconds_has_its_cpu_from_the_reports_there_are(
     for number in range(CPU_SAMPLES - 1):
         merge.fold("w1", report(number, cpu=0.2, cpu_wait=0.6))
     book = merge.workers["w1"]
-    assert (book.cpu_max, book.cpu_wait_max) == (pytest.approx(0.2), pytest.approx(0.6))
+    assert book.cpu_max == pytest.approx(0.2)
+    assert book.cpu_wait_max == pytest.approx(0.6)
 
 
 def test_books_taken_up_keep_the_cpu_of_a_short_part() -> None:
