@@ -1,21 +1,30 @@
-"""The admin port, served by the supervisor alone: `/metrics`, and `/admin/*` behind a token.
+"""The admin port, served by the supervisor alone: `/metrics`, health, and `/admin/*` behind a token.
 
-Nothing here asks a worker anything, so no scrape ever waits for one or stalls one.
+Nothing here asks a worker anything, so no scrape and no probe ever waits for one or stalls one: however busy they
+are, an orchestrator hears how they fare. Their pulse in the shared memory says that their store takes changes.
 """
 
+import asyncio
 import socket
+import time
 from collections.abc import Awaitable, Callable
 
 import msgspec
 from aiohttp import web
 
+from target_service import problem
 from target_service.bearer import carries_token
 from target_service.config import Config, is_loopback
 from target_service.faults import Drill
 from target_service.metrics import SharedMetrics, Supervision, registry_of
 from target_service.metrics_page import MetricsPage, metrics_handler
+from target_service.problem import ProblemError, shortened
+from target_service.protocol import LONGEST_LINE, ProblemProtocol, check_head, protocol_log
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+PROVED_WITHIN_S = 6.0
+"""Workers whose store is idle have it make something durable every two seconds (`app.PROOF_S`)."""
 
 
 async def start_admin(
@@ -28,13 +37,27 @@ async def start_admin(
     """Serve the admin port on a bound socket; the caller cleans the runner up."""
     registry = registry_of(metrics.blocks, supervision)
     scrape = metrics_handler(MetricsPage(metrics.blocks, supervision), registry)
-    app = web.Application()
+    app = web.Application(middlewares=[_well_formed])
     app.router.add_get("/metrics", scrape if is_loopback(config.admin_host) else behind_token(config, scrape))
+    app.router.add_get("/healthz", _alive)
+    app.router.add_get("/readyz", _ready(metrics, supervision))
     app.router.add_get("/admin/config", behind_token(config, _configuration(config)))
     app.router.add_put("/admin/faults", behind_token(config, _faults(config, set_drill)))
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(app, shutdown_timeout=1.0)
     await runner.setup()
-    await web.SockSite(runner, bound).start()
+    server = runner.server
+    assert server is not None  # noqa: S101 - there is one from `setup` on
+    await asyncio.get_running_loop().create_server(
+        lambda: ProblemProtocol(
+            server,
+            lambda _kind: None,
+            access_log=None,
+            logger=protocol_log,
+            keepalive_timeout=config.idle_s,
+            max_line_size=LONGEST_LINE,
+        ),
+        sock=bound,
+    )
     return runner
 
 
@@ -49,6 +72,32 @@ def behind_token(config: Config, handler: Handler) -> Handler:
     return guarded
 
 
+async def _alive(_request: web.Request) -> web.StreamResponse:
+    """The supervisor lives, which replaces each worker that does not."""
+    return web.json_response({"status": "alive"})
+
+
+def _ready(metrics: SharedMetrics, supervision: Supervision) -> Handler:
+    async def ready(_request: web.Request) -> web.StreamResponse:
+        """A worker's store made something durable lately, and nobody is stopping."""
+        newest_s = max(block.pulse.proved_s for block in metrics.blocks)
+        if supervision.is_stopping or time.monotonic() - newest_s > PROVED_WITHIN_S:
+            why = "the service is stopping" if supervision.is_stopping else "no worker's store takes changes"
+            return ProblemError(problem.UNAVAILABLE, why).response()
+        return web.json_response({"status": "ready"})
+
+    return ready
+
+
+@web.middleware
+async def _well_formed(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        check_head(request)
+    except ProblemError as error:
+        return error.response()
+    return await handler(request)
+
+
 def _configuration(config: Config) -> Handler:
     async def show(_request: web.Request) -> web.StreamResponse:
         return web.json_response(config.without_secrets())
@@ -61,9 +110,13 @@ def _faults(config: Config, set_drill: Callable[[Drill], None]) -> Handler:
         if not config.enable_faults:
             raise web.HTTPForbidden(text="faults are off: start the service with --enable-faults\n")
         try:
-            drill = msgspec.json.decode(await request.read(), type=Drill)
-        except msgspec.DecodeError as error:
-            raise web.HTTPUnprocessableEntity(text=f"{error}\n") from None
+            async with asyncio.timeout(config.body_deadline_s):
+                body = await request.read()
+            drill = msgspec.json.decode(body, type=Drill)
+        except TimeoutError:
+            raise web.HTTPRequestTimeout from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise web.HTTPUnprocessableEntity(text=f"{shortened(str(error))}\n") from None
         set_drill(drill)
         return web.Response(body=msgspec.json.encode(drill), content_type="application/json")
 

@@ -1,21 +1,22 @@
 """One worker's HTTP server: built, served on an inherited socket, and drained without cutting a request.
 
-Draining: the listening socket is let go, every answer from then on closes its connection, and connections
-without a request are given a moment (`IDLE_LINGER_S`) for one that is on its way. Then the store commits what
-is left and closes.
+Draining: who waits to be accepted is accepted, the listening socket is let go, every answer from then on closes its
+connection, and connections without a request are given a moment (`IDLE_LINGER_S`) for one that is on its way. What
+has begun is finished, or told 503 shortly before `drain_s` is over. Then the store commits what is left and closes.
 """
 
 import asyncio
 import contextlib
 import logging
+import resource
 import socket
 import time
-from collections.abc import Sequence
 from typing import cast
 
 from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
+from target_service.acceptor import Acceptor
 from target_service.api.body import BODY_DEADLINE_S, CUT_OFFS, MAX_BODY_BYTES
 from target_service.api.door import Door
 from target_service.api.operation import Service
@@ -27,6 +28,7 @@ from target_service.housekeeping import Housekeeper, Terms
 from target_service.inventory import Catalogue
 from target_service.metrics import WorkerMetrics
 from target_service.orders import OrderIds
+from target_service.protocol import LONGEST_LINE, protocol_log
 from target_service.routes import add_routes, operations
 from target_service.shedding import AdaptiveLimit
 from target_service.store.base import ObserverPair, Store, StoreSettings, StoreUnavailableError
@@ -38,13 +40,18 @@ UNREAD_BODY_LINGER_S = 1.0
 LAG_SAMPLE_S = 0.1
 PROOF_S = 2.0
 """A store that made nothing durable for so long is asked to."""
-BACKLOG = 4096
+SWEEP_S = 1.0
+DRAIN_LOOK_S = 0.02
+ANSWER_S = 0.5
+"""What of a drain is kept for telling those who are left, and for the store's last commit."""
+SPARE_DESCRIPTORS = 64
 
 log = logging.getLogger("orders")
-protocol_log = logging.getLogger("orders.protocol")
-# A stranger's malformed request is answered with 400; a traceback of the parser for each would only fill the
-# disk.
-protocol_log.setLevel(logging.CRITICAL)
+
+
+def _most_connections(wanted: int) -> int:
+    """As many as wanted, or as there are descriptors for."""
+    return min(wanted, max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_DESCRIPTORS))
 
 
 class Server:
@@ -83,10 +90,11 @@ class Server:
         app[CUT_OFFS] = CutOffs(asyncio.get_running_loop().time)
         add_routes(app, self._service)
         self._door = Door(self._service, operations(self._service))
-        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=self._config.drain_s)
+        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=ANSWER_S)
         await self._runner.setup()
-        loop = asyncio.get_running_loop()
-        self._listening = await loop.create_server(self._connection, sock=listener, backlog=BACKLOG)
+        most = _most_connections(self._config.most_connections)
+        self._acceptor = Acceptor(listener, self._connection, self._door, most)
+        self._door.look = self._service.look = self._acceptor.look
         self._start_tasks()
 
     def set_drill(self, drill: Drill) -> None:
@@ -100,9 +108,12 @@ class Server:
     async def run(self) -> None:
         """Serve until `stop`, then drain."""
         await self._stopped.wait()
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + self._config.drain_s - min(ANSWER_S, self._config.drain_s / 2)
         self._service.draining = True
-        self._listening.close()
-        await self._linger()
+        self._acceptor.close()
+        await self._finish(loop.time() + IDLE_LINGER_S, end_s)
+        await self._give_up()
         await self._runner.cleanup()
         for task in self._tasks:
             task.cancel()
@@ -110,16 +121,39 @@ class Server:
                 await task
         await self._store.close()
 
+    async def _finish(self, idle_until_s: float, end_s: float) -> None:
+        """Wait for every request that has begun; connections without one are closed from `idle_until_s` on."""
+        loop = asyncio.get_running_loop()
+        while self._connections() and loop.time() < end_s:
+            if loop.time() >= idle_until_s:
+                for connection in self._connections():
+                    connection.end_if_idle()
+            await asyncio.sleep(DRAIN_LOOK_S)
+
+    async def _give_up(self) -> None:
+        """Tell whoever is left that there is no more time, and cut off who does not listen."""
+        self._service.has_given_up = True
+        for connection in self._connections():
+            connection.give_up()
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + ANSWER_S / 2
+        while self._connections() and loop.time() < until_s:
+            await asyncio.sleep(DRAIN_LOOK_S)
+        for connection in self._connections():
+            connection.abort()
+
     def _connection(self) -> Doorkeeper:
         """The protocol of a connection that has just come."""
         return Doorkeeper(
             cast("web.Server", self._runner.server),  # there is one from `setup` on
             lambda kind: self._metrics.rejected[kind.slug, "live"].add(),
             self._door,
+            self._acceptor.let_go,
             access_log=None,
             logger=protocol_log,
             auto_decompress=False,
             keepalive_timeout=self._config.idle_s,
+            max_line_size=LONGEST_LINE,
             lingering_time=UNREAD_BODY_LINGER_S,
         )
 
@@ -137,28 +171,33 @@ class Server:
 
     def _start_tasks(self) -> None:
         self._tasks.append(asyncio.create_task(self._prove_store()))
+        self._tasks.append(asyncio.create_task(self._end_unread()))
         if self._slot == 0:
             terms = Terms(self._config.reservation_s, self._config.key_ttl_s)
             housekeeper = Housekeeper(self._store, terms, self._metrics.cancelled)
             self._tasks.append(asyncio.create_task(housekeeper.run()))
 
-    async def _linger(self) -> None:
-        loop = asyncio.get_running_loop()
-        until = loop.time() + IDLE_LINGER_S
-        while self._connections() and loop.time() < until:
-            await asyncio.sleep(0.01)
-
-    def _connections(self) -> Sequence[object]:
+    def _connections(self) -> list[Doorkeeper]:
         server = self._runner.server
-        return server.connections if server is not None else []
+        return [each for each in server.connections if isinstance(each, Doorkeeper)] if server else []
 
     async def _sample_lag(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             due = loop.time() + LAG_SAMPLE_S
             await asyncio.sleep(LAG_SAMPLE_S)
-            self._metrics.loop_lag.observe(max(0.0, loop.time() - due))
+            lag_s = max(0.0, loop.time() - due)
+            self._metrics.loop_lag.observe(lag_s)
+            self._service.crowd.felt(lag_s)
             self._metrics.pulse.beat()
+
+    async def _end_unread(self) -> None:
+        """Abort, now and then, the connections whose clients do not read."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            for connection in self._connections():
+                connection.end_if_unread(loop.time(), self._config.idle_s)
 
     async def _prove_store(self) -> None:
         """Have the store write now and then, so that its silence means something."""

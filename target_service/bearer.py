@@ -5,7 +5,13 @@ from collections.abc import Mapping
 
 
 def carries_token(headers: Mapping[str, str], token: str) -> bool:
-    """Whether the `Authorization` header holds this token; never, if there is none to hold."""
+    """Whether the `Authorization` header holds this token; never, if there is none to hold.
+
+    The scheme may be written in any case (RFC 9110, section 11.1). The time taken says nothing of the token's bytes.
+    """
     # aiohttp hands over bytes that are no UTF-8 as surrogates.
     offered = headers.get("Authorization", "").encode(errors="surrogateescape")
-    return bool(token) and hmac.compare_digest(offered, f"Bearer {token}".encode())
+    scheme, _, credentials = offered.partition(b" ")
+    is_bearer = scheme.lower() == b"bearer"
+    is_token = hmac.compare_digest(credentials.strip(b" "), token.encode(errors="surrogateescape"))
+    return bool(token) and is_bearer and is_token

@@ -8,13 +8,14 @@ with exit code 2 and a message that names the flag or variable it came from.
 import argparse
 import ipaddress
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
 
+from target_service.secrets import masked
 from target_service.stock_buckets import MOST_BUCKETS
 
 
@@ -38,6 +39,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     reservation_s: float
     key_ttl_s: float
     most_in_flight: int
+    most_connections: int
     enable_faults: bool
     drill: str
 
@@ -45,8 +47,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         """The settings as a mapping fit for a log: tokens and passwords are masked."""
         shown = msgspec.structs.asdict(self)
         shown["admin_token"] = "set" if self.admin_token else "not set"
-        shown["store"] = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", self.store)
+        shown["store"] = masked(self.store)
         return shown
+
+
+EXPECTED_STORE = (
+    "expected sqlite:///FILE or postgresql://HOST/DATABASE"
+    " (what was given is not shown, since it may hold a password)"
+)
 
 
 def _integer(low: int, high: int) -> Callable[[str], int]:
@@ -83,12 +91,15 @@ def _switch(text: str) -> bool:
 
 def store_dsn(text: str) -> str:
     """Check that a text names a store. Raises argparse.ArgumentTypeError."""
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # a bracket without its fellow; the words of the error hold the text
+        raise argparse.ArgumentTypeError(EXPECTED_STORE) from None
     if parts.scheme == "sqlite" and parts.path.strip("/") and not parts.netloc:
         return text
     if parts.scheme in ("postgresql", "postgres"):
         return text
-    raise argparse.ArgumentTypeError(f"expected sqlite:///FILE or postgresql://HOST/DATABASE, got {text!r}")
+    raise argparse.ArgumentTypeError(EXPECTED_STORE)
 
 
 class Option(NamedTuple):
@@ -117,7 +128,14 @@ OPTIONS = (
     Option("admin_port", _integer(0, 65535), 8081, "port of /metrics and /admin; 0 picks a free one"),
     Option("admin_token", str, "", "bearer token for /admin/*; without one those paths are closed"),
     Option("workers", _integer(1, 64), 1, "worker processes that share the port"),
-    Option("store", store_dsn, "sqlite:///orders.db", "sqlite:///FILE or postgresql://…"),
+    Option(
+        "store",
+        store_dsn,
+        "sqlite:///orders.db",
+        "sqlite:///FILE or postgresql://…; a DSN with a password belongs into the environment or into a file,"
+        " since everybody on the machine can read a command line",
+    ),
+    Option("store_file", str, "", "file that holds the DSN of the store, in place of --store"),
     Option("stock", _integer(0, 10**12), 1_000_000, "units of each product before its first sale"),
     Option(
         "stock_buckets",
@@ -129,7 +147,12 @@ OPTIONS = (
     Option("drain_s", _seconds(0.1, 3600), 10.0, "longest wait for running requests when stopping"),
     Option("store_wait_s", _seconds(0.01, 60), 2.0, "longest an order waits for a locked store"),
     Option("body_deadline_s", _seconds(0.1, 3600), 10.0, "longest wait for the rest of a body"),
-    Option("idle_s", _seconds(0.1, 3600), 75.0, "longest a connection may be idle, or take over a head"),
+    Option(
+        "idle_s",
+        _seconds(0.1, 3600),
+        75.0,
+        "longest a connection may be idle, take over a head, or read nothing",
+    ),
     Option(
         "reservation_s", _seconds(0, 31_536_000), 1800.0, "unpaid orders are cancelled after this; 0: never"
     ),
@@ -139,6 +162,12 @@ OPTIONS = (
     Option(
         "most_in_flight", _integer(64, 1_000_000), 10_000, "changes one worker takes on before it answers 503"
     ),
+    Option(
+        "most_connections",
+        _integer(1, 1_000_000),
+        10_000,
+        "connections one worker keeps; one more is told 503 and closed, unless it asks for health",
+    ),
     Option("enable_faults", _switch, False, "allow faults for drills (yes or no)"),
     Option("drill", str, "", "JSON file with the drill to begin with; needs --enable-faults"),
 )
@@ -146,9 +175,7 @@ OPTIONS = (
 
 def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> Config:
     """Read the flags and the environment; exit with code 2 and a message naming the culprit if one is bad."""
-    parser = argparse.ArgumentParser(
-        prog="target_service", description="The order service.", allow_abbrev=False
-    )
+    parser = _Parser(prog="target_service", description="The order service.", allow_abbrev=False)
     for option in OPTIONS:
         switch: dict[str, Any] = {"nargs": "?", "const": True} if option.read is _switch else {}
         parser.add_argument(
@@ -161,6 +188,9 @@ def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> C
     values: dict[str, Any] = {
         option.name: _value(parser, option, flags[option.name], environment) for option in OPTIONS
     }
+    _read_store_file(
+        parser, values, is_named_twice=flags["store"] is not None and flags["store_file"] is not None
+    )
     config = Config(**values)
     if not is_loopback(config.admin_host) and not config.admin_token:
         parser.error(f"--admin-host {config.admin_host} is reachable from outside: it needs --admin-token")
@@ -172,6 +202,36 @@ def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> C
     if config.drill and not config.enable_faults:
         parser.error("--drill needs --enable-faults")
     return config
+
+
+class _Parser(argparse.ArgumentParser):
+    """Repeats no value of a flag it does not know: it may be a secret under a name misspelt."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does, but of strange arguments only the flags are named."""
+        known, strange = self.parse_known_args(args, namespace)
+        if strange:
+            names = [each.partition("=")[0] for each in strange if each.startswith("-")]
+            self.error(f"unrecognized arguments: {' '.join(names) or 'a value without a flag'}")
+        return known
+
+
+def _read_store_file(
+    parser: argparse.ArgumentParser, values: dict[str, Any], *, is_named_twice: bool
+) -> None:
+    """Take the store from the file that holds it, if one is named."""
+    path = values.pop("store_file")
+    if is_named_twice:
+        parser.error("argument --store-file: not allowed with argument --store")
+    if path:
+        try:
+            values["store"] = store_dsn(Path(path).read_text().strip())
+        except (OSError, UnicodeDecodeError) as error:
+            parser.error(
+                f"argument --store-file: {path}: {getattr(error, 'strerror', None) or 'expected text'}"
+            )
+        except argparse.ArgumentTypeError as error:
+            parser.error(f"argument --store-file: {path}: {error}")
 
 
 def _value(

@@ -11,8 +11,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol, TypeVar
 
-SKU_PATTERN = r"^sku-[0-9]{6,9}$"
-"""What a SKU looks like; numbers above 999,999 have more digits and no leading zero."""
+SKU_PATTERN = r"^sku-[0-9]{6,9}$(?!\n)"
+"""What a SKU looks like; numbers above 999,999 have more digits and no leading zero.
+
+The same in Python and in JSON Schema: Python's `$` alone would let a line end through."""
 
 _SKU = re.compile(SKU_PATTERN, re.ASCII)
 

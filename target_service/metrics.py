@@ -285,6 +285,7 @@ class Supervision:
     def __init__(self, pids: Callable[[], Iterable[int]] = tuple) -> None:
         self.restarts = 0
         """How often a worker was started again after a crash."""
+        self.is_stopping = False
         self.pids = pids
         """The workers that run now."""
 
@@ -369,7 +370,7 @@ def _first_record(family: Family, values: tuple[str, ...]) -> int:
 
 def registry_of(blocks: Sequence[Block], supervision: Supervision) -> CollectorRegistry:
     """A registry that holds these metrics and nothing else."""
-    registry = CollectorRegistry()
+    registry = CollectorRegistry(auto_describe=True)  # else it cannot pick metrics by name
     registry.register(SummedMetrics(blocks, supervision))
     return registry
 

@@ -62,13 +62,27 @@ KINDS = tuple(value for value in list(globals().values()) if isinstance(value, K
 """All of them, in the order above."""
 
 
+LONGEST_DETAIL = 120
+LONGEST_FIELD_DETAIL = 80
+"""Characters: much of a detail may be what the client sent, and together it hears no more of it than 200."""
+
+
+def shortened(text: str, most: int = LONGEST_DETAIL) -> str:
+    """At most so many characters of a text, each of which JSON can hold."""
+    if len(text) > most:
+        text = text[: most - 1] + "…"
+    return text if text.isascii() else text.encode(errors="replace").decode()
+
+
 class ProblemError(Exception):
     """Raised by a handler to answer with an error."""
 
     def __init__(self, kind: Kind, detail: str, *errors: FieldError, close: bool = False) -> None:
-        super().__init__(detail)
+        super().__init__(shortened(detail))
         self.kind = kind
-        self.errors = errors
+        self.errors = tuple(
+            FieldError(each.pointer, shortened(each.detail, LONGEST_FIELD_DETAIL)) for each in errors
+        )
         self.close = close
         """Whether the connection cannot be used any further, since part of the request is unread."""
 

@@ -6,21 +6,35 @@ aiohttp tells these as plain text, before any handler or outside every middlewar
 """
 
 import asyncio
+import functools
 import logging
+import re
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, web
 
 from target_service import problem
 from target_service.problem import Kind, ProblemError
 
 LONGEST_REASON = 200
+LONGEST_LINE = 2048
+"""Bytes of a request line: aiohttp's router takes the path apart at each slash and hashes what is left."""
+_HOST = re.compile(
+    r"""(?: (?: [A-Za-z0-9._~!$&'()*+,;=-] | %[0-9A-Fa-f]{2} ){1,255}+ | \[[0-9A-Fa-f:.]{2,45}+\] )
+    (?: : (?P<port> [0-9]{0,5}+ ) )?""",
+    re.VERBOSE,
+)
+_HIGHEST_PORT = 65535
 _FIRST_OF_SERVER = 500
+_KEPT_HEADERS = ("WWW-Authenticate", "Allow")
 _KIND_OF = {kind.status: kind for kind in reversed(problem.KINDS)}
 """The first, that is the plainest, kind of each status."""
 
 log = logging.getLogger("orders")
+protocol_log = logging.getLogger("orders.protocol")
+# A stranger's malformed request is answered with 400; a traceback of the parser for each would only fill the disk.
+protocol_log.setLevel(logging.CRITICAL)
 
 
 class ProblemProtocol(web.RequestHandler):
@@ -52,13 +66,44 @@ class ProblemProtocol(web.RequestHandler):
     ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
         """Send an answer; one of aiohttp's own as a problem."""
         if isinstance(resp, web.HTTPException):
+            kept = {name: resp.headers[name] for name in _KEPT_HEADERS if name in resp.headers}
             resp = self._refusal(resp.status, reason_of(resp.text or ""))
+            resp.headers.update(kept)
         return super().finish_response(request, resp, start_time)
 
     def _refusal(self, status: int, detail: str) -> web.Response:
         kind = _KIND_OF.get(status, problem.INTERNAL)
         self._refused(kind)
         return ProblemError(kind, detail, close=True).response()
+
+
+def check_head(request: web.BaseRequest) -> None:
+    """Refuse what aiohttp's parser lets through though its meaning is in doubt. Raises ProblemError.
+
+    RFC 9112: a version that is not ours (2.3), a `Host` that is none or many (3.2), a transfer coding besides
+    `chunked`, or any in HTTP/1.0 (6.1): whoever stands before us might see the request end elsewhere.
+    """
+    headers, version = request.headers, request.version
+    hosts = headers.getall("Host", ())
+    if len(hosts) > 1 or not all(map(is_host, hosts)) or (version == HttpVersion11 and not hosts):
+        raise _malformed("expected one Host header: a name or an address, and maybe a port")
+    if version not in (HttpVersion11, HttpVersion10):
+        raise _malformed("expected HTTP/1.1 or HTTP/1.0")
+    if "Transfer-Encoding" in headers:
+        codings = [coding.lower() for coding in headers.getall("Transfer-Encoding")]
+        if codings != ["chunked"] or version != HttpVersion11:
+            raise _malformed("expected no Transfer-Encoding but chunked, and that in HTTP/1.1")
+
+
+def _malformed(detail: str) -> ProblemError:
+    return ProblemError(problem.BAD_REQUEST, detail, close=True)
+
+
+@functools.lru_cache(maxsize=64)
+def is_host(text: str) -> bool:
+    """Whether this is a host with or without a port (RFC 3986, 3.2.2)."""
+    found = _HOST.fullmatch(text)
+    return found is not None and int(found["port"] or 0) <= _HIGHEST_PORT
 
 
 def reason_of(message: str) -> str:

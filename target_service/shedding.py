@@ -34,6 +34,19 @@ BUCKET_NS = 250_000_000
 MEMORY_NS = 5_000_000_000
 """Long enough to see full batches, short enough to notice a slower disk."""
 
+LARGEST_CROWD = 2000
+LEAST_CROWD = 256
+"""Some 50 ms of work: if the loop is late with so few, it is not they that delay it."""
+SHORT_LAG_S = 0.02
+LONG_LAG_S = 0.25
+HOPELESS_LAG_S = 1.0
+CROWD_SHRINKS, CROWD_GROWS = 0.8, 1.25
+"""Every tenth of a second, or once in a turn that is longer."""
+
+REFUSALS_PER_S = 2000
+BURST_OF_REFUSALS = 200.0
+"""By one worker: at 25 us each, 5 % of its time."""
+
 TOO_MUCH = "more is under way than the store can take"
 """What a refused caller is told."""
 
@@ -132,6 +145,72 @@ class AdaptiveLimit:
         largest = max(bucket.batch for bucket in self._history)
         batches = min(BATCHES * largest, fastest * LONG_QUEUE_S)
         self._limit = max(LEAST_LIMIT, fastest * SHORT_QUEUE_S, batches)
+
+
+class Crowd:
+    """How many requests may wait for the event loop at a time, whatever they ask for.
+
+    Each of them delays every other. So more are let in while the loop is on time, and fewer while its timers are
+    late, down to `LEAST_CROWD`; the rest is refused, which costs a twentieth of serving it.
+    """
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        """Requests that came whole and have no answer yet."""
+        self._largest = 0
+        self._most = float(LARGEST_CROWD)
+        self._lag_s = 0.0
+
+    def joined(self) -> None:
+        """One more waits."""
+        self.waiting += 1
+        self._largest = max(self._largest, self.waiting)
+
+    def left(self) -> None:
+        """One waits no longer."""
+        self.waiting -= 1
+
+    def is_full(self) -> bool:
+        """Whether a request that came now would be refused."""
+        return self.waiting >= self._most or self._lag_s > HOPELESS_LAG_S
+
+    def is_busy(self) -> bool:
+        """Whether enough wait that one more would notice it."""
+        return self.waiting >= LEAST_LIMIT
+
+    def is_late(self) -> bool:
+        """Whether refusals, too, had better be few: else each client gets its own at once."""
+        return self._lag_s > SHORT_LAG_S or self.is_full()
+
+    def felt(self, lag_s: float) -> None:
+        """A timer of the event loop was so late."""
+        self._lag_s = lag_s
+        if lag_s > LONG_LAG_S:
+            self._most = max(LEAST_CROWD, CROWD_SHRINKS * min(self._most, self._largest))
+        elif lag_s < LONG_LAG_S / 2:
+            self._most = min(LARGEST_CROWD, CROWD_GROWS * self._most)
+        self._largest = self.waiting
+
+
+class Pace:
+    """How many refusals may be told now. A client that asks again at once is refused again, and a crowd of them could
+    keep the loop busy with nothing else; who is told a little later asks a little later."""
+
+    def __init__(self, now_s: Callable[[], float]) -> None:
+        self._now_s = now_s
+        self._free = BURST_OF_REFUSALS
+        self._since_s = now_s()
+
+    def take(self) -> bool:
+        """Take one, if there is one."""
+        if self._free < 1:
+            now_s = self._now_s()
+            self._free = min(BURST_OF_REFUSALS, (now_s - self._since_s) * REFUSALS_PER_S)
+            self._since_s = now_s
+            if self._free < 1:
+                return False
+        self._free -= 1
+        return True
 
 
 class Place:

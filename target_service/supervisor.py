@@ -15,7 +15,7 @@ import socket
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -24,7 +24,11 @@ from target_service.faults import Drill, read_drill
 from target_service.metrics import SharedMetrics, Supervision
 from target_service.sockets import bind, bind_shared, url_of
 
+if TYPE_CHECKING:
+    from aiohttp import web
+
 BACKLOG = 4096
+ADMIN_BACKLOG = 128
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 10.0
 HEALTHY_AFTER_S = 10.0
@@ -193,26 +197,28 @@ def _ending(code: int) -> str:
 async def supervise(config: Config) -> int:
     """Run the service until it is told to stop; returns the exit code. Raises AddressInUseError."""
     listeners = bind_shared(config.host, config.port, config.workers, BACKLOG)
-    admin_socket = bind(config.admin_host, config.admin_port)
+    admin_socket = bind(config.admin_host, config.admin_port, backlog=ADMIN_BACKLOG)
     supervision = Supervision(lambda: [slot.pid for slot in slots if slot.pid])
     metrics = SharedMetrics.create(config.workers)
     slots = [Slot(n, listener, config, metrics, supervision) for n, listener in enumerate(listeners)]
     if config.drill:
         for slot in slots:
             slot.set_drill(read_drill(config.drill))
-    running = [asyncio.create_task(slot.run()) for slot in slots]
     stop = _stop_on_signals()
-    # Imported while the workers start: it takes as long as they do.
-    from target_service.admin import start_admin  # noqa: PLC0415
-
-    admin = await start_admin(admin_socket, config, metrics, supervision, _set_drill(slots))
+    running = [asyncio.create_task(slot.run()) for slot in slots]
+    admin: web.AppRunner | None = None
     try:
+        # Imported while the workers start: it takes as long as they do.
+        from target_service.admin import start_admin  # noqa: PLC0415
+
+        admin = await start_admin(admin_socket, config, metrics, supervision, _set_drill(slots))
         await _until(_all_ready(slots), running, stop)
         if not stop.is_set():
             _say(f"admin {url_of(config.admin_host, admin_socket)}")
             _say(f"ready {url_of(config.host, listeners[0])}")
             _replace_on_hangup(slots)
             await _until(stop.wait(), running, stop)
+        supervision.is_stopping = True
         for listener in listeners:
             listener.close()
         return await _drain(slots, running, config.drain_s)
@@ -221,7 +227,9 @@ async def supervise(config: Config) -> int:
     finally:
         for slot in slots:
             slot.kill()
-        await admin.cleanup()
+        if admin is not None:
+            await admin.cleanup()
+        _ignore_signals()
 
 
 def _set_drill(slots: list[Slot]) -> Callable[[Drill], None]:
@@ -232,12 +240,24 @@ def _set_drill(slots: list[Slot]) -> Callable[[Drill], None]:
     return set_drill
 
 
+STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = (*STOPPING_SIGNALS, signal.SIGHUP)
+
+
 def _stop_on_signals() -> asyncio.Event:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOPPING_SIGNALS:
         loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)  # until there are workers to replace
     return stop
+
+
+def _ignore_signals() -> None:
+    """Let no further signal spoil a clean end: the loop would give each back its default when it closes."""
+    for number in SIGNALS:
+        asyncio.get_running_loop().remove_signal_handler(number)
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _replace_on_hangup(slots: list[Slot]) -> None:

@@ -24,6 +24,7 @@ from target_service.app import Server
 from target_service.config import Config
 from target_service.faults import Drill
 from target_service.metrics import SharedMetrics, WorkerMetrics
+from target_service.secrets import log_without, secrets_of
 from target_service.store.base import StoreOpenError, StoreUnavailableError
 
 EXIT_TEMPORARY = 75
@@ -31,6 +32,9 @@ EXIT_USAGE = 2
 SWITCH_INTERVAL_S = 0.0005
 """How long the event loop may keep the interpreter lock from the store's thread (5 ms by default: as long as
 several commits)."""
+YOUNG_OBJECTS = 20_000
+"""New objects before garbage is looked for (700 by default): thousands of requests under way are none, and looking
+through them again and again was a quarter of a crowded worker's time."""
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
@@ -49,8 +53,8 @@ def main() -> int:
         parser.add_argument(name, type=int, required=True)
     arguments = parser.parse_args()
     die_with_parent(arguments.parent)
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     config = msgspec.json.decode(_first_line(), type=Config)
+    unspoken = log_without(secrets_of(config.store, config.admin_token), logging.WARNING)
     block = SharedMetrics(arguments.metrics_fd, config.workers).blocks[arguments.slot]
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
@@ -59,10 +63,10 @@ def main() -> int:
     try:
         uvloop.run(_serve(Server(config, WorkerMetrics(block), arguments.slot), listener))
     except StoreOpenError as error:
-        sys.stderr.write(f"target_service: error: argument --store: {error}\n")
+        sys.stderr.write(unspoken.without(f"target_service: error: argument --store: {error}\n"))
         return EXIT_USAGE
     except StoreUnavailableError as error:
-        sys.stderr.write(f"target_service: {error}\n")
+        sys.stderr.write(unspoken.without(f"target_service: {error}\n"))
         return EXIT_TEMPORARY
     return 0
 
@@ -76,14 +80,19 @@ def _first_line() -> bytes:
 
 
 async def _serve(server: Server, listener: socket.socket) -> None:
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.stop)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, server.stop)
     await _obey(server)
     await server.start(listener)
     # What is there by now lives as long as the process: keep it out of every collection.
     gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, 20, 50)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     await server.run()
+    # The loop would give the signal back its default, and another one would spoil a clean end.
+    loop.remove_signal_handler(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 async def _obey(server: Server) -> None:

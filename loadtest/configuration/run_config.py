@@ -135,7 +135,7 @@ class RunConfig(Struct, frozen=True, kw_only=True):
     def named(self, field: str) -> str:
         """What the field is called where its value was given."""
         source = self.sources.get(field)
-        return source.name if source else f"--{field.replace('_', '-')}"
+        return source.name if source else _FLAGS.get(field, f"--{field.replace('_', '-')}")
 
     def but(self, **changes: Any) -> "RunConfig":
         """The same, with some fields changed."""
@@ -151,6 +151,15 @@ class RunConfig(Struct, frozen=True, kw_only=True):
         return msgspec.json.decode(data, type=cls)
 
 
+_FLAGS = {
+    "targets": "--target",
+    "objectives": "--slo",
+    "allow_hosts": "--allow-host",
+    "checkpoint_s": "--checkpoint",
+    "folder": "--run-dir",
+    "left_out": "the classes picked by name",
+}
+"""Flags that are called other than their field."""
 SECRETS = ("store", "audit_store", "service_metrics", "remote_write", "targets", "hosts")
 """Fields whose addresses may hold a password."""
 

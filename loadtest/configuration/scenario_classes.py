@@ -42,7 +42,6 @@ def check_scenarios(config: RunConfig) -> dict[str, str]:
     """
     where = config.plan_file or f"plan {config.plan.name}"
     classes = scenario_classes(config.plan, config.plan_file)
-    _check_one_name_each(config.plan, where)
     for number, user_class in enumerate(classes):
         spec = config.plan.scenarios[number].user
         _check_class(user_class, config, f"{where}: scenario[{number}].user: {spec}")
@@ -186,22 +185,6 @@ def _broken(name: str, where: str, error: BaseException) -> ConfigError:
         value=name,
         expected="a module that can be imported",
     )
-
-
-def _check_one_name_each(plan: Plan, where: object) -> None:
-    seen: dict[str, str] = {}
-    for number, scenario in enumerate(plan.scenarios):
-        name = scenario.user.partition(":")[2]
-        if name in seen:
-            raise ConfigError(
-                "plan",
-                f"{where}: scenario[{number}].user: expected classes of different names, and {seen[name]} and "
-                f"{scenario.user} are both {name}; Locust tells user classes apart by name: make a subclass "
-                "with another",
-                value=scenario.user,
-                expected="classes of different names",
-            )
-        seen[name] = scenario.user
 
 
 def _check_class(user_class: type[User], config: RunConfig, where: str) -> None:

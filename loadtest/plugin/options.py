@@ -200,7 +200,7 @@ def config_of(
     given = vars(options) | {key: form[key] for key in FORM_OPTIONS if key in form}
     overrides = {name: str(given[name]) for name in OVERRIDES if given.get(name) not in (None, "")}
     plan = asked_plan(given["plan"], overrides)
-    known = dict(sources) | {key: Source("form", key) for key in form}
+    known = dict(sources) | {_OF_THE_FORM.get(key, key): Source("form", key) for key in form}
     asked = base or _from_options(options, plan)
     return asked.but(
         plan=plan,
@@ -274,6 +274,8 @@ def sources_of(parser: LocustArgumentParser, options: Namespace) -> dict[str, So
     } | {"targets": found.get("host", Source("flag", "--host"))}
 
 
+_OF_THE_FORM = {"host": "targets", "user_classes": "left_out"}
+"""Fields of the form that are called other than what they become."""
 _FIELDS = {
     **{name: name for name in ("plan", *OVERRIDES)},
     "slo": "objectives",

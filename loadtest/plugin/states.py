@@ -37,10 +37,6 @@ class States(Generic[S, E]):
             ) from None
         return self.now
 
-    def expects(self, event: E) -> bool:
-        """Whether the event may happen now."""
-        return (self.now, event) in self._table
-
 
 class Lead(Enum):
     """Where a leader stands."""
@@ -118,8 +114,12 @@ WORKER = {
     (Work.DRAINING, WorkEvent.HALT): Work.DRAINING,
     (Work.SERVING, WorkEvent.ACK): Work.SERVING,
     (Work.DRAINING, WorkEvent.ACK): Work.DRAINING,
-    (Work.GONE, WorkEvent.ACK): Work.GONE,
-} | {(state, WorkEvent.FINISH): Work.GONE for state in Work if state is not Work.GONE}
+}
+WORKER |= {(state, WorkEvent.FINISH): Work.GONE for state in Work if state is not Work.GONE}
+WORKER |= {
+    (Work.GONE, sent): Work.GONE  # its master may not have heard yet
+    for sent in (WorkEvent.ASSIGN, WorkEvent.LEASE, WorkEvent.HALT, WorkEvent.ACK)
+}
 
 
 class Parcel(Enum):

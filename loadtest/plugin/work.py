@@ -52,7 +52,7 @@ class Worker:
         tracer = Tracer(plan.trace_fraction) if plan.trace_fraction else None
         enter_run(environment, RunContext(run_id, plan.seed, worker, book_name(runner), Path(folder), tracer))
         ask_for_short_slices()
-        self._runs = [WorkerRun(environment, runner, plan, run_id)]
+        self._runs = [WorkerRun(environment, runner, config, run_id)]
 
     def on_message(self, message: Message) -> None:
         """Do what the master says."""

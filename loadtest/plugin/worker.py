@@ -1,8 +1,8 @@
 """The worker's side of a run: users, dispatcher, window and reports, driven by the master's messages.
 
-One `WorkerRun` lives from Locust's `test_start` to the end of that test:
-
-    hello... -> assigned (time zero known, arrivals flow) -> halted -> drained -> final report acknowledged
+One `WorkerRun` lives from Locust's `test_start` to the end of that test. Its states are in `plugin.states`: joined,
+ready (it says hello until it is assigned its arrivals), serving, draining once the schedule is ended, gone with its
+final report.
 
 It looks at its state every `BEAT_S`, in a greenlet of its own; nothing here is on the path of a request.
 """
@@ -17,6 +17,7 @@ from locust.env import Environment
 from locust.runners import Runner
 
 from loadtest.clock import SystemClock
+from loadtest.configuration.run_config import RunConfig
 from loadtest.drive.open_loop import OpenLoop
 from loadtest.drive.recorder import recorder_for
 from loadtest.drive.request_events import RequestEvents
@@ -31,8 +32,8 @@ from loadtest.fleet.worker_report import Reporter
 from loadtest.judge.slo_syntax import matches, parse
 from loadtest.measure.evidence import Samples
 from loadtest.measure.window import MAX_NAME, MAX_PATTERNS, Window
-from loadtest.plan.plan_file import Plan
 from loadtest.plugin.cpu import CpuMeter
+from loadtest.plugin.states import WORKER, States, UnexpectedEventError, Work, WorkEvent
 
 BEAT_S = 0.1
 REPORT_NS = 500_000_000
@@ -63,10 +64,12 @@ class Part(NamedTuple):
 class WorkerRun:
     """This process's part in one run."""
 
-    def __init__(self, environment: Environment, runner: Runner, plan: Plan, run_id: str) -> None:
+    def __init__(self, environment: Environment, runner: Runner, config: RunConfig, run_id: str) -> None:
         self.run_id = run_id
+        self.states = States("worker", Work.JOINED, WORKER)
         self._clock_check = ClockCheck()
-        self._patterns = patterns_of(plan.slos)
+        plan = config.plan
+        self._patterns = patterns_of([*plan.slos, *config.objectives])
         self._runner = runner
         self._environment = environment
         self._clock = SystemClock()
@@ -83,8 +86,8 @@ class WorkerRun:
         self._reporter = Reporter(run_id)
         self._cpu = CpuMeter()
         self._report_due_ns = 0
-        self._drain_by_ns: int | None = None
-        self._ended = False
+        self._drain_by_ns = 0
+        """When to stop waiting for what is in flight, once draining."""
         attach(environment, self._serving)
         recorder = recorder_for(environment)
         recorder.sink = self._serving.record
@@ -97,35 +100,48 @@ class WorkerRun:
         """Do what the master says; messages of another run are none of our business."""
         if message.run_id != self.run_id:
             return
-        part = self._part
+        try:
+            self._take(message)
+        except UnexpectedEventError as error:
+            logger.error("%s", error)
+
+    def _take(self, message: Message) -> None:
+        """Raises `UnexpectedEventError` for a message that comes when it cannot."""
         match message:
             case Assign():
-                part = part or self._begin(message.zero_wall_ns)
-                part.stream.assign(
-                    Assignment(message.slot, message.slots, message.from_ns, message.before_ns)
-                )
-            case Lease(until_ns=until_ns) if part is not None:
-                part.stream.extend(until_ns)
-            case Halt(at_ns=at_ns, drain_s=drain_s) if part is not None:
-                part.stream.halt(at_ns)
-                self._drain_by_ns = part.window.zero_ns + part.stream.end_ns + round(drain_s * NS_PER_S)
+                if self.states.on(WorkEvent.ASSIGN) is Work.SERVING:
+                    part = self._part or self._begin(message.zero_wall_ns)
+                    part.stream.assign(
+                        Assignment(message.slot, message.slots, message.from_ns, message.before_ns)
+                    )
+            case Lease(until_ns=until_ns):
+                self.states.on(WorkEvent.LEASE)
+                if self._part is not None:
+                    self._part.stream.extend(until_ns)
+            case Halt():
+                if self.states.on(WorkEvent.HALT) is Work.DRAINING and self._part is not None:
+                    self._part.stream.halt(message.at_ns)
+                    drain_ns = round(message.drain_s * NS_PER_S)
+                    self._drain_by_ns = self._part.window.zero_ns + self._part.stream.end_ns + drain_ns
             case Clock():
                 self._clock_check.answered(message, self._clock.now_ns(), self._clock.wall_ns())
             case Ack(number=number):
+                self.states.on(WorkEvent.ACK)
                 self._reporter.acknowledge(number)
             case _:
-                logger.debug("nothing to do for %s", type(message).__name__)
+                logger.warning("a master sent %s, which only a worker may", type(message).__name__)
 
     def finish(self) -> None:
         """End now: count what is open, send the final report. Harmless when the run has ended already."""
-        if self._ended:
+        before = self.states.now
+        if before is Work.GONE:
             return
-        self._ended = True
+        self.states.on(WorkEvent.FINISH)
         self._loop.close()
         self._serving.end()
         if self._part is not None:
             stream = self._part.stream
-            if self._drain_by_ns is None:  # stopped by Locust, not by our master: the schedule ends here
+            if before is not Work.DRAINING:  # stopped by Locust, not by our master: the schedule ends here
                 stream.halt(stream.position_ns)
             self._send_report(self._part, final=True)
 
@@ -159,7 +175,7 @@ class WorkerRun:
         return self._part
 
     def _beat_forever(self) -> None:
-        while not self._ended:
+        while self.states.now is not Work.GONE:
             self._beat_once()
             gevent.sleep(BEAT_S)
         deadline = time.monotonic() + FINAL_RESEND_S
@@ -172,18 +188,19 @@ class WorkerRun:
         now_ns = self._clock.now_ns()
         part = self._part
         forgotten = part is None or part.offset_ns(now_ns) > part.stream.lease_ns + NS_PER_S
-        if forgotten and self._drain_by_ns is None:  # leases end with the schedule
+        draining = self.states.now is Work.DRAINING
+        if forgotten and not draining:  # leases end with the schedule
             self._say_hello()
         if part is None:
             return
-        if self._drain_by_ns is None and (trouble := run_context(self._environment).why_no_books):
+        if not draining and (trouble := run_context(self._environment).why_no_books):
             send_to_master(self._runner, Trouble(self.run_id, trouble))
         if now_ns >= self._report_due_ns:
             self._report_due_ns = now_ns + REPORT_NS
             self._send_report(part, final=False)
         for report in self._reporter.due(now_ns):
             send_to_master(self._runner, report)
-        if self._drain_by_ns is not None and (now_ns >= self._drain_by_ns or self._loop.drained()):
+        if draining and (now_ns >= self._drain_by_ns or self._loop.drained()):
             self.finish()
 
     def _say_hello(self) -> None:
@@ -192,10 +209,12 @@ class WorkerRun:
         users = self._runner.user_count
         waiting = bool(counts) and all(count.ready == count.wanted for count in counts)
         now_ns, check = self._clock.now_ns(), self._clock_check
+        ready = waiting and self._loop.idle == users and check.known(now_ns)
+        self.states.on(WorkEvent.USERS_READY if ready else WorkEvent.USERS_BUSY)
         hello = Hello(
             self.run_id,
             users,
-            waiting and self._loop.idle == users and check.known(now_ns),
+            ready,
             counts,
             now_ns,
             check.offset_ns,

@@ -233,7 +233,22 @@ def _met(slos: list[SloResult]) -> str:
 def _failed(result: RunResult) -> Headline:
     missed = [slo for slo in result.slo if not slo.passed]
     sentence = f"{len(missed)} of {things(len(result.slo), 'objective')} missed."
-    return Headline("FAIL", sentence, [*map(_missed, missed), *result.findings, *result.validity.reasons])
+    errors = _most_frequent_error(result) if any(_is_about_errors(slo) for slo in missed) else []
+    return Headline(
+        "FAIL", sentence, [*map(_missed, missed), *errors, *result.findings, *result.validity.reasons]
+    )
+
+
+def _is_about_errors(slo: SloResult) -> bool:
+    return slo.expr.lstrip().startswith(("errors", "availability"))
+
+
+def _most_frequent_error(result: RunResult) -> list[str]:
+    """Where to look first; the list of errors has the rest."""
+    return [
+        f"The most frequent error is {row.error}: {row.share} of the requests to {row.endpoint}."
+        for row in error_rows(result)[:1]
+    ]
 
 
 def _missed(slo: SloResult) -> str:

@@ -26,6 +26,7 @@ from target_service.parcels import (
 )
 from target_service.payments import PaymentRefusedError, UnknownOrderError, WrongAmountError
 from target_service.problem import ProblemError
+from target_service.protocol import check_head
 from target_service.shadow import HEADER, LIVE, BadRunIdError, run_id_of, traffic_of
 from target_service.shedding import TOO_MUCH, OverloadedError
 from target_service.store.base import DeadlineError, StoreFullError, StoreUnavailableError
@@ -33,6 +34,7 @@ from target_service.store.base import DeadlineError, StoreFullError, StoreUnavai
 DEADLINE_HEADER = "X-Request-Deadline-Ms"
 LONGEST_DEADLINE_MS = 3_600_000
 SLOW_BODY_BYTES = 100
+STOPPING = "the service is stopping"
 
 _KINDS: tuple[tuple[type[Exception], problem.Kind], ...] = (
     (SoldOutError, problem.SOLD_OUT),
@@ -62,21 +64,27 @@ def framed(service: Service, operation: Operation) -> Callable[[web.Request], Aw
     handle = operation.handler
     is_drilled = route != "other"
     limit = service.limit if operation.sheds else None
+    crowd = service.crowd
+    is_whole = operation.media_type == "application/json"
 
     async def answer(request: web.Request) -> web.StreamResponse:
         started = perf_counter()
+        service.look()
         metrics.in_flight.add(1)
         run_id = LIVE
         try:
+            check_head(request)
             if HEADER in request.headers:
                 run_id = run_id_of(request.headers)
             fault = service.faults.of_request(route) if is_drilled else None
             spoilt = None if fault is None else await _suffer(fault, request)
-            if limit is not None and limit.is_full():
+            if is_drilled and (crowd.is_full() or (limit is not None and limit.is_full())):
                 # Before the body is read: aiohttp reads on, for a moment, and closes if it does not come.
                 raise OverloadedError(TOO_MUCH)
             response = spoilt or await handle(request, run_id)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and not (service.has_given_up and is_whole):
+                raise
             refusal = problem_of(error, request)
             metrics.rejected[refusal.kind.slug, traffic_of(run_id)].add()
             if refusal.kind is problem.OVERLOADED:
@@ -104,15 +112,17 @@ def deadline_ns_of(request: web.Request) -> int | None:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 10 and 0 < int(text) <= LONGEST_DEADLINE_MS):
         raise ProblemError(
-            problem.BAD_REQUEST, f"{DEADLINE_HEADER}: expected 1 to {LONGEST_DEADLINE_MS}, got {text[:40]!r}"
+            problem.BAD_REQUEST, f"{DEADLINE_HEADER}: expected 1 to {LONGEST_DEADLINE_MS}, got {text[:20]!r}"
         )
     return monotonic_ns() + int(text) * 1_000_000
 
 
-def problem_of(error: Exception, request: web.Request) -> ProblemError:
+def problem_of(error: BaseException, request: web.Request) -> ProblemError:
     """The problem that tells the caller of this error; what nobody expected is logged and told as 500."""
     if isinstance(error, ProblemError):
         return error
+    if isinstance(error, asyncio.CancelledError):
+        return ProblemError(problem.UNAVAILABLE, STOPPING, close=True)
     for raised, kind in _KINDS:
         if isinstance(error, raised):
             return ProblemError(kind, str(error))

@@ -23,6 +23,11 @@ def operations(service: Service) -> list[Operation]:
     ]
 
 
+def is_proved(service: Service) -> bool:
+    """Whether a change, anybody's, became durable so lately that the store can be trusted to take more."""
+    return monotonic() - service.metrics.pulse.proved_s <= FRESH_S
+
+
 class HealthHandlers:
     """Alive, and ready."""
 
@@ -37,6 +42,6 @@ class HealthHandlers:
         """`GET /readyz`: the store has just made something durable, or does so now, and this is not about to stop."""
         if self._service.draining:
             raise ProblemError(problem.UNAVAILABLE, "the service is stopping")
-        if monotonic() - self._service.metrics.pulse.proved_s > FRESH_S:
+        if not is_proved(self._service):
             await self._service.store.ping()
         return json_response(Health("ready"))

@@ -15,7 +15,7 @@ from target_service.inventory import Catalogue
 from target_service.metrics import WorkerMetrics
 from target_service.orders import OrderIds
 from target_service.problem import Kind
-from target_service.shedding import AdaptiveLimit
+from target_service.shedding import AdaptiveLimit, Crowd
 from target_service.store.base import Store
 
 Handler = Callable[[web.Request, str], Awaitable[web.StreamResponse]]
@@ -34,8 +34,13 @@ class Service:
     faults: Faults
     admin_token: str = ""
     keys: KeysInFlight = field(default_factory=KeysInFlight)
+    crowd: Crowd = field(default_factory=Crowd)
+    look: Callable[[], None] = lambda: None
+    """Called by each request on its way, so that new connections are seen in the midst of a long turn of the loop."""
     draining: bool = False
     """Set when the process is about to stop: each connection is closed after its next answer."""
+    has_given_up: bool = False
+    """Set when it can wait no longer: who is cancelled from then on is told so."""
 
 
 class Operation(NamedTuple):

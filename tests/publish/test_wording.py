@@ -116,9 +116,12 @@ def test_an_objective_without_data_says_why() -> None:
 
 
 def test_an_objective_that_nobody_wrote_is_called_implicit() -> None:
-    result = a_failed_run()
+    result = some_errors()
     result.slo = [SloResult(expr="errors(*) < 1%", observed=3.0, passed=False, source="implicit")]
-    assert wording.headline(result).reasons == ["errors(*) < 1% (implicit): observed 3%."]
+    assert wording.headline(result).reasons == [
+        "errors(*) < 1% (implicit): observed 3%.",
+        "The most frequent error is status-503: 1% of the requests to POST /orders.",
+    ]
     result.verdict, result.slo[0].passed = "PASS", True
     assert wording.headline(result).sentence.startswith(
         "No objective was set, the 1 that every run has was met, the load generator kept to its plan"

@@ -7,12 +7,18 @@ from locust import tag, task
 from loadtest import FastHttpUser, open_loop
 
 
-class Asks(FastHttpUser):
-    """Asks one path of the target; who it asks for is the class's."""
+class Arrives(FastHttpUser):
+    """Serves arrivals; Locust hands tasks down to subclasses, so it has none."""
 
     abstract = True
     wait_time = open_loop()
     network_timeout = 10.0
+
+
+class Asks(Arrives):
+    """Asks one path of the target, its class's."""
+
+    abstract = True
     path = "/ok"
 
     @tag("asks")
@@ -68,7 +74,7 @@ class WaitsLong(Asks):
     path = "/slow/900"
 
 
-class AlwaysRaises(Asks):
+class AlwaysRaises(Arrives):
     """Has a fault in its script."""
 
     @task
@@ -78,7 +84,7 @@ class AlwaysRaises(Asks):
         self.client.post("/ok", data=str(baskets["basket"]))
 
 
-class SometimesRaises(Asks):
+class SometimesRaises(Arrives):
     """Has a fault in its script that shows after a request, now and then."""
 
     @task
@@ -89,7 +95,7 @@ class SometimesRaises(Asks):
             raise ValueError("no such basket")
 
 
-class DoesNothing(Asks):
+class DoesNothing(Arrives):
     """Has a task that sends nothing."""
 
     @task
@@ -105,7 +111,7 @@ class CannotStart(Asks):
         raise IndexError("no account left")
 
 
-class Journeys(Asks):
+class Journeys(Arrives):
     """Makes two requests an arrival."""
 
     @task

@@ -1,5 +1,7 @@
 """Flags and environment."""
 
+from pathlib import Path
+
 import pytest
 
 from target_service.config import OPTIONS, parse
@@ -19,6 +21,8 @@ def test_a_flag_wins_over_the_environment_which_wins_over_the_default() -> None:
 def test_every_setting_has_a_flag_and_a_variable() -> None:
     for option in OPTIONS:
         value = "yes" if option.name == "enable_faults" else str(option.default)
+        if option.name == "store_file":
+            continue  # it is read, and stands for the store: below
         assert getattr(parse([option.flag, value], {}), option.name) == option.read(value)
         assert getattr(parse([], {option.variable: value}), option.name) == option.read(value)
 
@@ -68,4 +72,52 @@ def test_secrets_are_masked() -> None:
         ["--admin-token", "sesame", "--store", "postgresql://shop:p%40ss@db:5432/orders"], {}
     ).without_secrets()
     assert shown["admin_token"] == "set"  # noqa: S105 - that is the mask
-    assert shown["store"] == "postgresql://shop:***@db:5432/orders"
+    assert shown["store"] == "postgresql://***@db:5432/orders"
+
+
+def test_the_store_may_stand_in_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "store"
+    file.write_text("postgresql://u:sesame9@h/d\n")
+    assert parse(["--store-file", str(file)], {}).store == "postgresql://u:sesame9@h/d"
+    assert parse([], {"ORDERS_STORE_FILE": str(file)}).store == "postgresql://u:sesame9@h/d"
+    file.write_text("mysql://u:sesame9@h/d")
+    for flags in (["--store-file", str(file)], ["--store-file", str(tmp_path / "none")]):
+        with pytest.raises(SystemExit) as ended:
+            parse(flags, {})
+        assert ended.value.code == 2
+        said = capsys.readouterr().err
+        assert f"--store-file: {flags[1]}" in said
+        assert "sesame9" not in said
+
+
+DSNS_WITH_A_SECRET = [
+    "mysql://u:sesame9@h/d",
+    "postgresql+asyncpg://u:sesame9@h/d",
+    "postgresql://[u:sesame9@h/d",
+    "u:sesame9@h/d",
+    "sesame9",
+]
+
+
+@pytest.mark.parametrize("dsn", DSNS_WITH_A_SECRET)
+@pytest.mark.parametrize("door", ["flag", "one word", "misspelt", "variable", "no flag"])
+def test_no_error_repeats_a_dsn(dsn: str, door: str, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = {
+        "flag": ["--store", dsn],
+        "one word": [f"--store={dsn}"],
+        "misspelt": [f"--stoer={dsn}"],
+        "no flag": [dsn],
+    }.get(door, [])
+    with pytest.raises(SystemExit) as ended:
+        parse(flags, {"ORDERS_STORE": dsn} if door == "variable" else {})
+    assert ended.value.code == 2
+    assert "sesame9" not in capsys.readouterr().err
+
+
+def test_the_help_says_where_a_password_belongs(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--help"], {})
+    said = " ".join(capsys.readouterr().out.split())
+    assert "ORDERS_STORE" in said
+    assert "--store-file" in said
+    assert "a DSN with a password belongs into the environment or into a file" in said

@@ -122,19 +122,19 @@ def play(
     return full.parsed
 
 
-def test_a_change_is_refused_at_the_door_and_everything_else_let_in() -> None:
+def test_a_change_is_refused_and_health_told_at_the_door_and_everything_else_let_in() -> None:
     async def scene(full: Full) -> None:
         asked = [
             ORDER,
-            ALIVE,
+            b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n",
             ORDER,
             ORDER,
             ORDER.replace(b"/orders", b"/orders/0000000000000001/payment"),
             ALIVE,
         ]
-        assert [(await full.ask(each)).status for each in asked] == [503, 200, 503, 503, 503, 200]
+        assert [(await full.ask(each)).status for each in asked] == [503, 404, 503, 503, 503, 200]
 
-    assert play(scene) == 2
+    assert play(scene) == 1
 
 
 def test_a_refusal_is_the_same_at_the_door_and_past_it() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import gzip
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable
 from random import Random
 
 import pytest
@@ -121,20 +121,6 @@ def test_the_page_is_packed_for_who_can_unpack_it(asked: str) -> None:
     assert (gzip.decompress(response.body) if asked else response.body) == page.text(TEXT)
 
 
-def test_a_page_in_pieces_is_of_one_instant_whatever_is_counted_while_it_is_drawn() -> None:
-    memory = memoryview(bytearray(BLOCK_SLOTS * 8)).cast("d")
-    page = MetricsPage([Block(memory)], Supervision())
-    before = page.text()
-    pieces = page.pieces()
-    begun = next(pieces)
-    for place in range(COUNT_SLOTS):
-        memory[place] += 1
-    rest = list(pieces)
-    assert len(rest) > 1
-    assert begun + b"".join(rest) == before
-    assert page.text() != before
-
-
 def test_who_asks_again_while_a_page_is_fresh_gets_the_same_bytes_and_then_new_ones() -> None:
     now_s = 100.0
     page, memory = counted_page()
@@ -142,7 +128,7 @@ def test_who_asks_again_while_a_page_is_fresh_gets_the_same_bytes_and_then_new_o
 
     def got(*, anew: bool = False) -> bytes:
         memory[0] += 1
-        return asyncio.run(cache.get(TEXT, in_gzip=False, anew=anew))
+        return cache.get(TEXT, in_gzip=False, anew=anew)
 
     first = got()
     now_s += FRESH_S - 0.01
@@ -157,31 +143,25 @@ def test_who_asks_again_while_a_page_is_fresh_gets_the_same_bytes_and_then_new_o
 def test_a_page_is_kept_for_each_form_it_is_asked_in() -> None:
     page, memory = counted_page()
     cache = PageCache(page, lambda: 0.0)
-    plain = asyncio.run(cache.get(TEXT, in_gzip=False))
+    plain = cache.get(TEXT, in_gzip=False)
     memory[0] += 1
-    packed = asyncio.run(cache.get(TEXT, in_gzip=True))
+    packed = cache.get(TEXT, in_gzip=True)
     assert gzip.decompress(packed) == page.text(TEXT) != plain
-    assert asyncio.run(cache.get(OPENMETRICS, in_gzip=False)) == page.text(OPENMETRICS)
+    assert cache.get(OPENMETRICS, in_gzip=False) == page.text(OPENMETRICS)
 
 
-def test_two_who_ask_at_once_share_one_drawing() -> None:
-    page, _ = counted_page()
-    drawn = 0
-
-    class Counted(MetricsPage):
-        def pieces(self, content_type: str = TEXT) -> Iterator[bytes]:
-            nonlocal drawn
-            drawn += 1
-            return page.pieces(content_type)
-
-    cache = PageCache(Counted([block_of(None)], Supervision()), lambda: 0.0)
-
-    async def ask_twice() -> list[bytes]:
-        return await asyncio.gather(*(cache.get(TEXT, in_gzip=False) for _ in range(2)))
-
-    first, second = asyncio.run(ask_twice())
-    assert first == second == page.text(TEXT)
-    assert drawn == 1
+@pytest.mark.parametrize(
+    ("query", "is_whole"),
+    [("", True), ("?x=1", True), ("?name[]=", True), ("?name[]=orders_in_flight", False)],
+)
+def test_a_scrape_may_choose_metrics_by_name(query: str, is_whole: bool) -> None:
+    blocks = [block_of(1)]
+    scrape = metrics_handler(MetricsPage(blocks, Supervision()), registry_of(blocks, Supervision()))
+    response = asyncio.run(_answered(scrape(make_mocked_request("GET", f"/metrics{query}"))))
+    assert isinstance(response, web.Response)
+    assert isinstance(response.body, bytes)
+    assert b"orders_in_flight" in response.body
+    assert (b"orders_created_total" in response.body) == is_whole
 
 
 def counted_page() -> tuple[MetricsPage, "memoryview[float]"]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from target_service.problem import Kind
-from target_service.protocol import LONGEST_REASON, ProblemProtocol, reason_of
+from target_service.protocol import LONGEST_REASON, ProblemProtocol, is_host, reason_of
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,36 @@ from target_service.protocol import LONGEST_REASON, ProblemProtocol, reason_of
 )
 def test_a_parsers_words_become_one_line(message: str, reason: str) -> None:
     assert reason_of(message) == reason
+
+
+@pytest.mark.parametrize(
+    "text", ["x", "shop:8080", "a.b-c_d~e:", "127.0.0.1:1", "[::1]:8080", "a%20b", "x:65535"]
+)
+def test_a_host_is_a_name_or_an_address_and_maybe_a_port(text: str) -> None:
+    assert is_host(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "a b",
+        "a/b",
+        "u@h",
+        "a:b",
+        "x:65536",
+        "x:1:2",
+        "[::1",
+        "::1",
+        "a%2",
+        "h\u00f6st",
+        "x" * 256,
+        "a\n",
+    ],
+)
+def test_whatever_else_is_no_host(text: str) -> None:
+    assert not is_host(text)
 
 
 @given(st.text())

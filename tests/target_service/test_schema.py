@@ -60,6 +60,9 @@ def test_a_key_repeated_in_a_line_is_found() -> None:
         ('{"buyer_id": "x"}', "/buyer_id"),
         ('{"buyer_id": 1, "lines": [{"sku": "sku-000001", "quantity": 1}, {"sku": 5}]}', "/lines/1/sku"),
         ("[]", ""),
+        ('{"buyer_id": 1, "lines": [{"sku": "sku-123456\\n", "quantity": 1}]}', "/lines/0/sku"),
+        ('{" - at `$[[[": 1}', ""),
+        ('{" - at `$.lines[x]": 1}', ""),
         ('{"buyer_id": 1}', ""),
     ],
 )

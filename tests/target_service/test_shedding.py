@@ -1,6 +1,19 @@
 """The adaptive limit, on a clock that only moves when told."""
 
-from target_service.shedding import BUCKET_NS, LEAST_LIMIT, LONG_QUEUE_S, SHORT_QUEUE_S, AdaptiveLimit
+from target_service.shedding import (
+    BUCKET_NS,
+    BURST_OF_REFUSALS,
+    LARGEST_CROWD,
+    LEAST_CROWD,
+    LEAST_LIMIT,
+    LONG_LAG_S,
+    LONG_QUEUE_S,
+    REFUSALS_PER_S,
+    SHORT_QUEUE_S,
+    AdaptiveLimit,
+    Crowd,
+    Pace,
+)
 
 MS = 1_000_000
 
@@ -110,3 +123,40 @@ def test_what_a_store_once_did_is_forgotten_and_the_limit_follows() -> None:
     fast = limit.limit
     serve(limit, clock, batch=100, rtt_ms=50, seconds=8)
     assert limit.limit < fast / 5
+
+
+def test_fewer_may_wait_for_a_loop_that_is_late_and_more_again_when_it_is_on_time() -> None:
+    crowd = Crowd()
+    for _ in range(LARGEST_CROWD - 1):
+        crowd.joined()
+    assert not crowd.is_full()
+    for _ in range(20):
+        crowd.felt(2 * LONG_LAG_S)
+    while crowd.waiting >= LEAST_CROWD:
+        assert crowd.is_full()
+        crowd.left()
+    assert not crowd.is_full()
+    crowd.joined()
+    assert crowd.is_full()
+    for _ in range(20):
+        crowd.felt(0.0)
+    assert not crowd.is_full()
+
+
+def test_a_loop_that_is_late_without_a_crowd_shuts_nobody_out() -> None:
+    crowd = Crowd()
+    for _ in range(100):
+        crowd.joined()
+        crowd.felt(2 * LONG_LAG_S)
+    assert not crowd.is_full()
+
+
+def test_refusals_keep_their_pace_whatever_the_crowd() -> None:
+    now_s = 0.0
+    pace = Pace(lambda: now_s)
+    told = 0
+    for _ in range(1000):
+        now_s += 0.01
+        told += sum(pace.take() for _ in range(300))
+    assert told <= 10 * REFUSALS_PER_S + BURST_OF_REFUSALS
+    assert told >= 10 * REFUSALS_PER_S * 0.9

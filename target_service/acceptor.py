@@ -1,0 +1,148 @@
+"""Taking in new connections: many a turn of the event loop, and health checks without waiting for a turn at all.
+
+uvloop accepts one connection a turn. With thousands of busy ones a turn takes a second, and who comes last would wait
+for minutes, health checks too. So whatever waits is accepted at once, and looked at before it is handed to the loop:
+a health check that came with its connection is answered there and then, from its raw bytes. `look`, which requests
+call on their way, does so also in the midst of a long turn, as often as `LOOK_EVERY_S`.
+
+No more than `most` connections are kept: one above that is told 503 and closed, unless it asks for health.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections import deque
+from collections.abc import Callable
+from time import perf_counter
+
+from target_service.api.door import Door
+
+AT_ONCE = 256
+"""Connections accepted at one look: about 5 ms of work."""
+LOOK_EVERY_S = 0.01
+LONGEST_CHECK_BYTES = 2048
+"""What a health check's request takes at most."""
+QUIET_S = 0.1
+"""How long to wait where no descriptor is left."""
+
+
+class Acceptor:
+    """The listening socket of one worker."""
+
+    def __init__(
+        self, listener: socket.socket, protocol: Callable[[], asyncio.Protocol], door: Door, most: int
+    ) -> None:
+        """Keeps at most so many connections, each with a `protocol` of its own; `door` answers the others."""
+        self._loop = asyncio.get_running_loop()
+        self._listener = listener
+        self._protocol = protocol
+        self._door = door
+        self._most = most
+        self._young: deque[socket.socket] = deque()
+        """Accepted, and not yet the loop's."""
+        self._next_look = 0.0
+        self._hand_over_soon = False
+        self.kept = 0
+        """Connections that the loop has, or is about to have."""
+        listener.setblocking(False)
+        self._loop.add_reader(listener.fileno(), self._take)
+
+    def let_go(self) -> None:
+        """A connection has ended."""
+        self.kept -= 1
+
+    def look(self) -> None:
+        """Take in who waits, if it is a while since that was done; cheap, and meant to be called often."""
+        now = perf_counter()
+        if now >= self._next_look:
+            self._take()
+
+    def close(self) -> None:
+        """Accept who waits already, then listen no more."""
+        if self._listener.fileno() < 0:
+            return
+        self._loop.remove_reader(self._listener.fileno())
+        while self._accept_some() == AT_ONCE:
+            pass
+        self._listener.close()
+        self._hand_over()
+
+    def _take(self) -> None:
+        for young in list(self._young):
+            self._serve(young)
+        if self._listener.fileno() >= 0:
+            self._accept_some()
+        self._next_look = perf_counter() + LOOK_EVERY_S
+        if self._young and not self._hand_over_soon:
+            self._hand_over_soon = True
+            if self._door.crowd.is_busy():
+                self._loop.call_later(
+                    2 * LOOK_EVERY_S, self._hand_over
+                )  # and look at it once more before that
+            else:
+                self._loop.call_soon(self._hand_over)
+
+    def _accept_some(self) -> int:
+        """Accept at most `AT_ONCE`; how many it were."""
+        for taken in range(AT_ONCE):
+            try:
+                young, _ = self._listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return taken
+            except OSError:  # no descriptor or no memory is left: wait for some, without spinning
+                self._loop.remove_reader(self._listener.fileno())
+                self._loop.call_later(QUIET_S, self._listen_again)
+                return taken
+            young.setblocking(False)
+            self._young.append(young)
+            self._serve(young)
+        return AT_ONCE
+
+    def _listen_again(self) -> None:
+        if self._listener.fileno() >= 0:
+            self._loop.add_reader(self._listener.fileno(), self._take)
+
+    def _serve(self, young: socket.socket) -> None:
+        """Answer a connection that asks for something that needs no protocol, and forget it."""
+        try:
+            asked = young.recv(LONGEST_CHECK_BYTES, socket.MSG_PEEK)
+            answer = self._door.answer_to_first(asked) if asked else b""
+        except BlockingIOError:
+            return
+        except OSError:
+            answer = b""
+        if answer is None:
+            return
+        self._young.remove(young)
+        self._say_and_close(young, answer)
+
+    def _hand_over(self) -> None:
+        self._hand_over_soon = False
+        while self._young:
+            young = self._young.popleft()
+            if self.kept >= self._most:
+                self._say_and_close(young, self._door.one_too_many())
+                continue
+            self.kept += 1
+            task = self._loop.create_task(self._connect(young))
+            _connecting.add(task)
+            task.add_done_callback(_connecting.discard)
+
+    async def _connect(self, young: socket.socket) -> None:
+        self.look()
+        try:
+            await self._loop.connect_accepted_socket(self._protocol, young)
+        except OSError:
+            self.let_go()
+            young.close()
+
+    @staticmethod
+    def _say_and_close(young: socket.socket, answer: bytes) -> None:
+        with contextlib.suppress(OSError), young:
+            if answer:
+                young.recv(LONGEST_CHECK_BYTES)  # what is left unread would turn the end into a reset
+                young.send(answer)
+                young.shutdown(socket.SHUT_WR)
+
+
+_connecting: set[asyncio.Task[None]] = set()

@@ -1,0 +1,79 @@
+"""Secrets that must not be read in a log, on a page or in an error: passwords in DSNs, and the operator's token.
+
+A DSN is shown as its scheme, host and database; all else of it may be a secret, and where one with a stray `@`, `/`
+or `?` in its password ends is anybody's guess. What comes from libraries (their errors, their tracebacks) is searched
+for the secrets themselves before it is written.
+"""
+
+import logging
+import re
+from collections.abc import Iterable
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+MASK = "***"
+_SHORTEST = 4
+"""Characters: a shorter secret would blot out words that are none."""
+_PLACE = re.compile(r"[A-Za-z0-9_.,:\[\]-]*(?:/[A-Za-z0-9_./ ~+-]*)?")
+
+
+def masked(dsn: str) -> str:
+    """A DSN without anything that may be secret."""
+    scheme, _, rest = dsn.partition("://")
+    if scheme == "sqlite":
+        return dsn.partition("?")[0] + ("?" + MASK if "?" in dsn else "")
+    user, at, place = rest.rpartition("@")
+    place, question, _ = place.partition("?")
+    if (
+        "?" in user
+        or "#" in rest
+        or _PLACE.fullmatch(place) is None
+        or (not at and _has_words_for_port(place))
+    ):
+        return f"{scheme}://{MASK}"
+    return f"{scheme}://{MASK + at if at else ''}{place}{question and question + MASK}"
+
+
+def _has_words_for_port(place: str) -> bool:
+    """Whether a user and a password stand where host and port should: `user:password/database`."""
+    hosts = place.partition("/")[0].split(",")
+    return any(re.search(r":[^\]]*[^0-9\]]", host) for host in hosts if not host.startswith("["))
+
+
+def secrets_of(dsn: str, token: str) -> list[str]:
+    """What must not be shown, the longest first."""
+    found = {dsn, token} if "://" in dsn and not dsn.startswith("sqlite:") else {token}
+    try:
+        parts = urlsplit(dsn)
+        found |= {parts.password or "", unquote(parts.password or "")}
+        found |= {value for name, value in parse_qsl(parts.query) if "pass" in name.lower()}
+        found |= {dsn.rpartition("@")[0].partition("://")[2].partition(":")[2]}
+    except ValueError:
+        pass
+    return sorted((each for each in found if len(each) >= _SHORTEST), key=len, reverse=True)
+
+
+class Unspoken(logging.Formatter):
+    """A log's format that writes none of these secrets."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+        self._secrets = list(secrets)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One record with its traceback."""
+        return self.without(super().format(record))
+
+    def without(self, text: str) -> str:
+        """The text with a mask for each secret."""
+        for secret in self._secrets:
+            text = text.replace(secret, MASK)
+        return text
+
+
+def log_without(secrets: Iterable[str], level: int) -> Unspoken:
+    """Log to standard error, at this level and above, never one of the secrets."""
+    unspoken = Unspoken(secrets)
+    handler = logging.StreamHandler()
+    handler.setFormatter(unspoken)
+    logging.basicConfig(level=level, handlers=[handler])
+    return unspoken

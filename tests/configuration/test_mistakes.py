@@ -1,0 +1,133 @@
+"""Every mistake at every door: exit code 2 or the form's sentence, no traceback, and nothing sent to the target."""
+
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from loadtest.exit_codes import ExitCode
+from tests.configuration.doors import DOORS, PLAN, SCRIPT, Asked, Sink, write_run
+
+TWO_SCENARIOS = PLAN + '[[scenario]]\nuser = "{second}"\n'
+LOCUSTS = frozenset({"locust --headless", "locust --autostart", "locust --master", "the web form"})
+WITH_A_PLAN = LOCUSTS | {"singlesday run"}
+EVERY = frozenset(DOORS)
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One thing that is wrong with a run that is otherwise right."""
+
+    said: str
+    """What the refusal has to say."""
+    plan: str = PLAN
+    script: str = SCRIPT
+    options: dict[str, str] = field(default_factory=dict)
+    doors: frozenset[str] = WITH_A_PLAN
+
+
+def script(old: str, new: str) -> str:
+    assert old in SCRIPT
+    return SCRIPT.replace(old, new)
+
+
+def plan(old: str, new: str) -> str:
+    assert old in PLAN
+    return PLAN.replace(old, new)
+
+
+MISTAKES: dict[str, Mistake] = {
+    "no plan of that name": Mistake("did you mean smoke", options={"plan": "smoek"}),
+    "no such plan file": Mistake("nosuch.toml", options={"plan": "nosuch.toml"}),
+    "a plan that is no TOML": Mistake("expected TOML", plan="peak_tps = = 5"),
+    "a key that no plan has": Mistake("did you mean peak_tps", plan="peak_tsp = 5\n" + PLAN),
+    "a plan without a profile": Mistake("curve", plan=plan('curve = "constant"', "")),
+    "a curve that is not there": Mistake("constatn", plan=plan("constant", "constatn")),
+    "a class that is not there": Mistake("did you mean Shopper", plan=plan("Shopper", "Shoper")),
+    "a module that is not there": Mistake("no shopp", plan=plan("{module}", "shopp_that_is_nowhere")),
+    "a module that raises": Mistake("RuntimeError: no data", script="raise RuntimeError('no data')"),
+    "a module that ends the process": Mistake("SystemExit", script="raise SystemExit(3)"),
+    "a module that is no Python": Mistake("SyntaxError", script="class Shopper(:"),
+    "a module that misses a package": Mistake("no_such_package", script="import no_such_package"),
+    "a class that is no user": Mistake("expected a Locust user class", script="class Shopper: pass"),
+    "open_loop forgotten": Mistake(r"open_loop\(\)", script=script("open_loop()\n", "between(1, 2)\n")),
+    "a class without tasks": Mistake("@task", script=script("    @task\n", "")),
+    "two classes of one name": Mistake(
+        "another name", plan=TWO_SCENARIOS.replace("{second}", "other:Shopper")
+    ),
+    "one class twice": Mistake("another name", plan=TWO_SCENARIOS.replace("{second}", "{module}:Shopper")),
+    "an objective of the plan": Mistake("p99", plan=PLAN + '[[slo]]\nexpr = "p99(GET /ok) <"\n'),
+    "an objective in a phase that is not there": Mistake(
+        "spike", options={"slo": "p99(GET /ok) during spike < 1s"}, doors=EVERY
+    ),
+    "an objective asked for": Mistake("slo", options={"slo": "p99 of everything"}, doors=EVERY),
+    "an abort condition": Mistake("abort", plan=PLAN + '[abort]\nunless = ["errors <"]\n'),
+    "an address that is none": Mistake("expected an address", options={"host": "shop"}, doors=EVERY),
+    "an address of another kind": Mistake(
+        "expected an address", options={"host": "ftp://127.0.0.1"}, doors=EVERY
+    ),
+    "a port that is none": Mistake("[Pp]ort", options={"host": "http://127.0.0.1:99999"}, doors=EVERY),
+    "nobody there": Mistake("nothing answers there", options={"host": "http://127.0.0.1:1"}, doors=EVERY),
+    "a host that nobody allowed": Mistake(
+        "not allowed", options={"host": "http://shop.invalid"}, doors=EVERY
+    ),
+    "a wildcard for hosts": Mistake("wildcard", options={"allow_host": "*"}),
+    "a path for a host": Mistake("without the path", options={"allow_host": "http://shop.invalid/x"}),
+    "a rate that its owner did not agree to": Mistake(
+        "at most 2 requests", plan=PLAN + '[targets]\n"127.0.0.1" = 2\n'
+    ),
+    "a peak that is no number": Mistake("peak-tps: expected", options={"peak_tps": "lots"}),
+    "a peak below zero": Mistake("peak-tps: expected", options={"peak_tps": "-1"}),
+    "a peak without end": Mistake("peak-tps: expected", options={"peak_tps": "inf"}),
+    "a duration that is none": Mistake("duration", options={"duration": "soon"}, doors=EVERY),
+    "a time scale of nothing": Mistake("time-scale", options={"time_scale": "0"}),
+    "a seed that is no whole number": Mistake("seed", options={"seed": "1.5"}),
+    "a share above one": Mistake("trace", options={"trace_fraction": "2"}),
+    "an --out that is a file": Mistake("--out", options={"out": __file__}, doors=EVERY),
+    "a page of metrics that is not there": Mistake(
+        "service.metrics", options={"service_metrics": "http://127.0.0.1:1/metrics"}
+    ),
+    "a receiver that is none": Mistake("remote-write", options={"remote_write": "shop"}),
+    "a store that is none": Mistake("store", options={"audit_store": "mysql://x"}, doors=LOCUSTS),
+    "tags that leave no task": Mistake("--tags buy", options={"tags": "buy"}, doors=LOCUSTS),
+    "tags that take every task away": Mistake("look", options={"exclude_tags": "look"}, doors=LOCUSTS),
+    "a resumption of nothing": Mistake("--resume", options={"resume": ""}, doors=LOCUSTS),
+}
+CASES = [(name, door) for name, mistake in MISTAKES.items() for door in DOORS if door in mistake.doors]
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    made = Sink()
+    yield made
+    made.close()
+
+
+def asked(mistake: Mistake, sink: Sink, folder: Path) -> Asked:
+    path, _ = write_run(folder, mistake.plan, mistake.script)
+    (folder / "other.py").write_text(SCRIPT, encoding="utf-8")
+    options = {"host": sink.url, "out": str(folder / "runs"), **mistake.options}
+    return Asked(path, options)
+
+
+def test_there_are_enough_of_both() -> None:
+    assert len(MISTAKES) >= 20
+    assert len(DOORS) >= 6
+
+
+@pytest.mark.parametrize(("name", "door"), CASES)
+def test_a_mistake_is_refused_at_the_door(
+    name: str, door: str, sink: Sink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    mistake = MISTAKES[name]
+    refusal = DOORS[door](asked(mistake, sink, tmp_path), monkeypatch)
+    assert refusal.code == ExitCode.USAGE, refusal.said
+    assert re.search(mistake.said, refusal.said), refusal.said
+    assert "Traceback" not in refusal.said
+    assert sink.received() == b""
+    assert not (tmp_path / "runs").exists(), "a run folder was made"

@@ -1,0 +1,311 @@
+"""What people are used to from Locust, with a script of their own, in real processes: it works, or is refused."""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.system.locust_fleet import answers, free_port, wait_until
+from tests.system.locust_process import Target, target
+
+SCRIPT = """
+import sys
+import gevent
+from locust import LoadTestShape, events, tag, task
+from locust.runners import WorkerRunner
+from loadtest import FastHttpUser, open_loop
+{top}
+
+class Shopper(FastHttpUser):
+    wait_time = open_loop()
+
+    @task
+    @tag("look")
+    def look(self):
+        self.client.get("/look{path}")
+"""
+PLAN = """
+peak_tps = 10
+duration = "2s"
+virtual_users = 4
+[profile]
+curve = "constant"
+[[scenario]]
+user = "{module}:Shopper"
+"""
+LOCUST = [sys.executable, "-m", "locust"]
+SINGLESDAY = [sys.executable, "-m", "loadtest.cli.main"]
+SAYS_WHAT_IT_HEARS = """
+@events.init.add_listener
+def init(environment, **_):
+    sys.stderr.write(f"init in {type(environment.runner).__name__}\\n")
+
+@events.test_start.add_listener
+def test_start(environment, **_):
+    sys.stderr.write(f"test_start in {type(environment.runner).__name__}\\n")
+
+@events.init_command_line_parser.add_listener
+def arguments(parser):
+    sys.stderr.write("arguments\\n")
+    parser.add_argument("--basket-size", type=int, default=3)
+"""
+
+
+@dataclass
+class Ended:
+    """A process that is over."""
+
+    code: int
+    out: str
+    err: str
+    folder: Path
+
+    @property
+    def results(self) -> list[dict[str, Any]]:
+        """What the runs came to, in the order they ended."""
+        return [json.loads(path.read_bytes()) for path in sorted(self.folder.glob("runs/*/result.json"))]
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Target]:
+    write(tmp_path)
+    with target() as running:
+        yield running
+
+
+def write(folder: Path, top: str = "", path: str = "", module: str = "script") -> None:
+    """A script and a plan that names its class."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{module}.py").write_text(SCRIPT.replace("{top}", top).replace("{path}", path))
+    (folder / "plan.toml").write_text(PLAN.replace("{module}", module))
+
+
+def ended(folder: Path, *command: str, **environment: str) -> Ended:
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        stdin=subprocess.DEVNULL,
+        env=os.environ | environment,
+    )
+    return Ended(done.returncode, done.stdout, done.stderr, folder)
+
+
+def headless(folder: Path, shop: Target, *flags: str, **environment: str) -> Ended:
+    plan = () if "LOCUST_PLAN" in environment or "--config" in flags else ("--plan", "plan.toml")
+    return ended(
+        folder, *LOCUST, "-f", "script.py", "--headless", *plan, "-H", shop.url, *flags, **environment
+    )
+
+
+@contextlib.contextmanager
+def web_ui(folder: Path, *flags: str) -> Iterator[str]:
+    """Locust's web UI; its address."""
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    command = [*LOCUST, *flags, "--web-port", str(port)]
+    with (folder / "web.log").open("w") as log:
+        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: answers(url) or process.poll() is not None, 40)
+        yield url
+    finally:
+        process.kill()
+        process.wait()
+
+
+def swarm(url: str, form: Mapping[str, str]) -> dict[str, Any]:
+    data = urllib.parse.urlencode({"user_count": "1", "spawn_rate": "1", **form}).encode()
+    with urllib.request.urlopen(f"{url}/swarm", data, timeout=20) as answer:  # noqa: S310  # our own, on loopback
+        answered: dict[str, Any] = json.load(answer)
+        return answered
+
+
+def result_in(folder: Path) -> dict[str, Any]:
+    """The result of the run that is going on, once it has ended."""
+    wait_until(lambda: list(folder.glob("runs/*/result.json")), 60)
+    (path,) = folder.glob("runs/*/result.json")
+    result: dict[str, Any] = {}
+    wait_until(lambda: result.update(json.loads(path.read_bytes())) or result.get("verdict"), 60)
+    return result
+
+
+BAD = {
+    "singlesday run": [*SINGLESDAY, "run", "plan.toml", "--target", "{url}"],
+    "headless": [*LOCUST, "-f", "script.py", "--headless", "--plan", "plan.toml", "-H", "{url}"],
+    "autostart": [*LOCUST, "-f", "script.py", "--autostart", "--plan", "plan.toml", "-H", "{url}"],
+    "processes": [
+        *LOCUST,
+        "-f",
+        "script.py",
+        "--headless",
+        "--processes",
+        "2",
+        "--plan",
+        "plan.toml",
+        "-H",
+        "{url}",
+    ],
+}
+
+
+@pytest.mark.parametrize("door", BAD)
+def test_a_class_that_is_not_there_ends_every_process_with_a_sentence(
+    door: str, shop: Target, tmp_path: Path
+) -> None:
+    (tmp_path / "plan.toml").write_text(PLAN.replace("{module}:Shopper", "script:Shoper"))
+    ports = ["--web-port", str(free_port())] if door == "autostart" else []
+    command = [part.replace("{url}", shop.url) for part in BAD[door]]
+    if door == "processes":
+        ports = ["--master-bind-port", str(port := free_port()), "--master-port", str(port)]
+    done = ended(tmp_path, *command, *ports)
+    assert done.code == 2, done.err
+    assert "plan.toml: scenario[0].user" in done.err
+    assert "(did you mean Shopper?)" in done.err
+    assert "Traceback" not in done.err + done.out
+    assert shop.seen().received == 0
+
+
+def test_the_form_says_it_too(shop: Target, tmp_path: Path) -> None:
+    (tmp_path / "plan.toml").write_text(PLAN.replace("{module}:Shopper", "script:Shoper"))
+    with web_ui(tmp_path, "-f", "script.py", "-H", shop.url) as url:
+        told = swarm(url, {"plan": "plan.toml", "host": shop.url})
+        assert told["success"] is False
+        assert (told["field"], told["nearest"]) == ("plan", "Shopper")
+        assert swarm(url, {"plan": "", "host": shop.url})["message"].startswith("--plan: expected")
+    assert shop.seen().received == 0
+
+
+@pytest.mark.parametrize("where", ["environment", "file"])
+def test_our_options_are_taken_from_the_environment_and_from_locusts_file(
+    where: str, shop: Target, tmp_path: Path
+) -> None:
+    objective = "p99(GET /look) < 5s"
+    if where == "environment":
+        done = headless(tmp_path, shop, LOCUST_PLAN="plan.toml", LOCUST_SLO=objective)
+    else:
+        (tmp_path / "my.ini").write_text(f"plan = plan.toml\nslo = [{objective}]\n")
+        done = headless(tmp_path, shop, "--config", "my.ini")
+    (result,) = done.results
+    assert result["run"]["plan"] == "plan"
+    assert objective in [slo["expr"] for slo in result["slo"]]
+    sources = result["run"]["configuration"]["sources"]
+    assert (sources["plan"]["kind"], sources["objectives"]["kind"]) == (where, where)
+
+
+def test_standard_output_is_json_alone_where_json_was_asked_for(shop: Target, tmp_path: Path) -> None:
+    for console in ("locust", "lines"):
+        done = headless(tmp_path, shop, "--skip-log", "--json", "--console", console)
+        assert json.loads(done.out)[0]["name"] == "/look"
+        assert re.search("PASS|INVALID|DEGRADED|FAIL", done.err)
+
+
+def test_a_scripts_own_exit_code_stays_where_the_verdict_is_a_pass(shop: Target, tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "@events.quitting.add_listener\ndef gate(environment, **_):\n    environment.process_exit_code = 3\n",
+    )
+    done = headless(tmp_path, shop)
+    assert done.code == (done.results[-1]["exit_code"] or 3)
+    done = headless(tmp_path, shop, "--slo", "p99(GET /look) < 1us")
+    assert done.code in {10, 11}
+
+
+def test_what_a_script_ends_is_said_to_be_ended_by_it(shop: Target, tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "@events.test_start.add_listener\ndef soon(environment, **_):\n"
+        "    gevent.spawn_later(1.5, enough, environment)\n"
+        "def enough(environment):\n    environment.runner.quit()\n",
+    )
+    (tmp_path / "plan.toml").write_text(PLAN.replace("{module}", "script").replace('"2s"', '"40s"'))
+    began_s = time.monotonic()
+    done = headless(tmp_path, shop)
+    assert done.code == 12, done.err
+    assert time.monotonic() - began_s < 30
+    assert "the script stopped it (script.py:" in done.results[-1]["validity"]["reasons"][0]
+    assert list(tmp_path.glob("runs/*/report.html"))
+
+
+def test_flags_and_shapes_that_do_not_count_are_named_once(shop: Target, tmp_path: Path) -> None:
+    write(tmp_path, "class Steps(LoadTestShape):\n    def tick(self):\n        return None\n")
+    done = headless(tmp_path, shop, "-u", "200", "-r", "20", "-t", "1s", "-s", "1")
+    assert done.err.count("ignored are -u, -r, -t, -s and the script's Steps") == 1
+    assert done.results[-1]["arrivals"]["planned"] == 20
+
+
+@pytest.mark.parametrize("door", ["singlesday run", "processes"])
+def test_a_scripts_listeners_hear_what_they_would_hear_under_plain_locust(
+    door: str, shop: Target, tmp_path: Path
+) -> None:
+    write(tmp_path, SAYS_WHAT_IT_HEARS)
+    command = [part.replace("{url}", shop.url) for part in BAD[door]]
+    if door == "processes":
+        command += ["--master-bind-port", str(port := free_port()), "--master-port", str(port)]
+    done = ended(tmp_path, *command)
+    logs = "".join(path.read_text() for path in tmp_path.glob("runs/*/*.log"))
+    said = (done.err + logs).splitlines()
+    for event in ("init", "test_start"):
+        assert f"{event} in MasterRunner" in said
+        assert f"{event} in WorkerRunner" in said
+    assert "arguments" in said
+    assert done.results[-1]["arrivals"]["started"] == 20
+
+
+@pytest.mark.parametrize("module", ["script", "load-test"])
+def test_a_script_is_found_beside_its_plan_and_by_its_path(module: str, shop: Target, tmp_path: Path) -> None:
+    write(tmp_path / "tests" / "load", module=module)
+    done = ended(tmp_path, *SINGLESDAY, "run", "tests/load/plan.toml", "--target", shop.url, "--quiet")
+    assert done.results[-1]["arrivals"]["started"] == 20, done.err
+
+
+def test_each_class_keeps_its_own_host_until_one_is_given_for_all(tmp_path: Path) -> None:
+    with target() as one, target() as other:
+        for module, host in (("one", one.url), ("other", other.url)):
+            write(tmp_path, module=module)
+            script = (tmp_path / f"{module}.py").read_text().replace("Shopper", module.title())
+            (tmp_path / f"{module}.py").write_text(
+                script.replace("wait_time =", f"host = {host!r}\n    wait_time =")
+            )
+        plan = PLAN.replace("{module}:Shopper", "one:One") + '[[scenario]]\nuser = "other:Other"\n'
+        (tmp_path / "plan.toml").write_text(plan)
+        flags = ("-f", "one.py", "--headless", "--plan", "plan.toml")
+        assert ended(tmp_path, *LOCUST, *flags).results
+        given = ended(tmp_path, *LOCUST, *flags, "-H", one.url)
+        assert f"--host {one.url} counts for every class: other:Other has {other.url}" in given.err
+        assert (one.seen().received, other.seen().received) == (60, 20)
+
+
+def test_the_class_picker_plays_the_plan(shop: Target, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(
+        (tmp_path / "script.py").read_text() + "\nclass Returner(Shopper):\n    pass\n"
+    )
+    form = {"plan": "plan.toml", "host": shop.url, "shape_class": "Default"}
+    with web_ui(tmp_path, "-f", "script.py", "--class-picker", "--plan", "plan.toml", "-H", shop.url) as url:
+        assert "Shopper is not picked" in swarm(url, form | {"user_classes": "Returner"})["message"]
+        assert "shape_class: expected Default" in swarm(url, form | {"shape_class": "Mine"})["message"]
+        assert swarm(url, form | {"user_classes": "Shopper"})["success"] is True
+        assert result_in(tmp_path)["arrivals"]["started"] == 20
+    assert shop.seen().received == 20
+
+
+def test_a_scripts_own_argument_is_a_field_of_the_form(shop: Target, tmp_path: Path) -> None:
+    write(tmp_path, SAYS_WHAT_IT_HEARS, path='?size=" + str(self.environment.parsed_options.basket_size) + "')
+    form = {"plan": "plan.toml", "host": shop.url, "basket_size": "7"}
+    with web_ui(tmp_path, "-f", "script.py", "--plan", "plan.toml", "-H", shop.url) as url:
+        wrong = swarm(url, form | {"basket_size": "many"})
+        assert wrong["message"] == "basket_size: expected a whole number, got 'many'"
+        assert swarm(url, form)["success"] is True
+        assert list(result_in(tmp_path)["endpoints"]) == ["GET /look?size=7"]
