@@ -44,6 +44,9 @@ class OpenLoop(Dispatch):
     `transactions[i]` tells whether the arrivals of scenario `i` are transactions.
     """
 
+    stream: ArrivalStream
+    window: Window
+
     def __init__(
         self,
         *,
