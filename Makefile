@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run watch test test-pure test-fast test-all lint clean drill
+.PHONY: help setup run watch test test-pure test-fast test-all lint clean drill compose-env
 
 # Most tests wait for processes: twice as many at once as there are cores. Those that judge times come last, alone.
 AT_ONCE ?= $(shell n=$$(( 2 * $$(nproc 2>/dev/null || echo 2) )); echo $$(( n < 8 ? n : 8 )))
@@ -45,6 +45,9 @@ test-all: $(READY) ## Campaigns too, as every night
 
 drill: $(READY) ## The long drills: kills, power cuts, PostgreSQL crashes, crowds (about a quarter of an hour)
 	$(BIN)/python -m tests.target_service.long_drills
+
+compose-env: ## Draw the passwords of docker-compose.yml: .env and secrets/
+	@$(PYTHON) deploy/compose/make_secrets.py
 
 lint: $(READY) ## ruff and mypy --strict
 	$(BIN)/ruff check .

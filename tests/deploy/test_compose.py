@@ -10,6 +10,7 @@ import yaml
 from compose_spec.models import ComposeSpecification
 
 from dashboards.catalogue import DASHBOARDS
+from deploy.compose.make_secrets import IN_FILES, values
 from tests.required import program
 from tests.target_service.service_process import ROOT
 
@@ -79,10 +80,34 @@ def test_an_image_is_pinned(service: dict[str, Any]) -> None:
 
 @each_service
 def test_a_secret_has_no_default(service: dict[str, Any]) -> None:
+    """It is demanded, comes from a file, or is left empty for a program that then refuses to start."""
     for name, value in service.get("environment", {}).items():
-        if re.search(r"PASSWORD|TOKEN|STORE", name):
-            assert re.search(r"\$\{\w+:\?[^}]+\}", value), name
-        assert ":-" not in str(value), name
+        if name.endswith("_FILE"):
+            assert value.removeprefix("/run/secrets/") in service["secrets"]
+        elif re.search(r"PASSWORD|TOKEN|STORE", name):
+            assert re.search(r"\$\{\w+:\?[^}]+\}", value) or value in REFUSED_IF_EMPTY, name
+
+
+REFUSED_IF_EMPTY = {"${LOADTEST_TOKEN:-}", "${LOADTEST_WEB_TOKEN:-}"}
+"""`test_topology.py` starts the master without them."""
+NEEDED_BY_CI = {"ORDERS_DB_PASSWORD", "ORDERS_ADMIN_TOKEN", "LOADTEST_METRICS_TOKEN"}
+
+
+def test_no_variable_is_demanded_that_the_profile_ci_does_without() -> None:
+    """Compose fills in the variables of all services, also of those that it does not start."""
+    assert set(re.findall(r"\$\{(\w+):\?", COMPOSE.read_text())) == NEEDED_BY_CI
+
+
+@pytest.mark.parametrize("name", DOCUMENT["secrets"])
+def test_a_secret_is_a_file_since_compose_puts_no_other_into_a_read_only_container(name: str) -> None:
+    assert DOCUMENT["secrets"][name] == {"file": f"./secrets/{name}"}
+    assert name.upper() in IN_FILES
+
+
+def test_the_example_names_every_variable_and_draws_none() -> None:
+    example = values((ROOT / ".env.example").read_text())
+    assert set(re.findall(r"\$\{(\w+)", COMPOSE.read_text())) | set(IN_FILES) == set(example)
+    assert set(example.values()) == {""}
 
 
 @pytest.mark.parametrize("name", [name for name in SERVICES if name not in {"worker", "ci"}])

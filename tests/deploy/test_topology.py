@@ -4,6 +4,7 @@ Names of services become 127.0.0.1, ports become free ones, files of the image a
 test; nothing else is changed. So a flag that compose passes and a program does not know cannot stay unseen.
 """
 
+import base64
 import contextlib
 import os
 import re
@@ -16,30 +17,50 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy.compose.make_secrets import values
 from tests.contract.postgres_server import postgres_server
 from tests.required import program
 from tests.system.locust_fleet import answers, free_port, wait_until
 from tests.target_service.service_process import ROOT, ask
 
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-SECRETS = {
-    "ORDERS_ADMIN_TOKEN": "admin-secret",
-    "LOADTEST_TOKEN": "a-run-token-of-the-test",
-    "LOADTEST_WEB_TOKEN": "web-secret",
-    "LOADTEST_METRICS_TOKEN": "metrics-secret",
-    "ORDERS_DB_PASSWORD": "",
-}
+CONTAINER = """
+mount --bind "$0" /mnt
+mount -o remount,bind,ro /
+exec setpriv --reuid 10001 --regid 10001 --clear-groups --no-new-privs --inh-caps -all,+dac_read_search \\
+    --ambient-caps -all,+dac_read_search --bounding-set -all,+dac_read_search -- "$@"
+"""
+"""What a service of ours gets there: the image's user, no right of root's, and a file system that it cannot write
+to but for its volumes, here one folder ($0, as /mnt). It may read all: Python may lie in root's own folder."""
 PORTS = ("8080", "8081", "5557", "8089", "9646")
+
+
+def contained(volume: Path) -> list[str]:
+    """The words before a command that start it as in its container, where this machine lets us; else none."""
+    inside = ["unshare", "--mount", "sh", "-ec", CONTAINER, str(volume)]
+    if os.getuid() == 0 and subprocess.run([*inside, "true"], capture_output=True).returncode == 0:
+        os.chown(volume, 10001, 10001)
+        return inside
+    return []
 
 
 class Topology:
     """Compose's services as processes of ours."""
 
-    def __init__(self, folder: Path, database: str) -> None:
+    def __init__(self, folder: Path, database: str, made: Path) -> None:
         self._folder = folder
+        folder.chmod(0o755)
+        self.volume = folder / "volume"
+        self.volume.mkdir()
+        self._inside = contained(self.volume)
+        self._mounted = Path("/mnt") if self._inside else self.volume
+        self.secrets = values((made / ".env").read_text())
+        self._files = made / "secrets"
         self._ports = {port: str(free_port()) for port in PORTS}
         self._database = database
         self._stack = contextlib.ExitStack()
+        self.left_empty: set[str] = set()
+        """Variables that a test leaves out on purpose."""
 
     def url(self, port: str) -> str:
         return f"http://127.0.0.1:{self._ports[port]}"
@@ -49,10 +70,18 @@ class Topology:
         environment = {key: self._here(str(value)) for key, value in service.get("environment", {}).items()}
         stores = {"ORDERS_STORE", "LOADTEST_AUDIT_STORE"} & environment.keys()
         environment |= dict.fromkeys(stores, self._database)
-        command = [sys.executable, "-m", *(self._here(part) for part in service["command"])]
+        assert {key for key, value in environment.items() if not value} <= self.left_empty
+        command = [*self._inside, sys.executable, "-m", *(self._here(part) for part in service["command"])]
         log = self._stack.enter_context((self._folder / f"{name}.log").open("ab"))
+        # The container's environment: what compose sets and what the image does (ENV), nothing of this machine's.
+        environment |= {
+            "PATH": os.environ["PATH"],
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "HOME": str(self._mounted),
+        }
+        environment |= {"TMPDIR": str(self._mounted), "PYTHONPATH": str(ROOT)}
         process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | environment
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
         )
         self._stack.callback(process.wait)
         self._stack.callback(process.kill)
@@ -65,8 +94,7 @@ class Topology:
         for job in config["scrape_configs"]:
             [lookup] = job.pop("dns_sd_configs")
             job["static_configs"] = [{"targets": [f"127.0.0.1:{self._ports[str(lookup['port'])]}"]}]
-            secret = self._folder / Path(job["authorization"]["credentials_file"]).name
-            secret.write_text(SECRETS[secret.name.upper()])
+            secret = self._files / Path(job["authorization"]["credentials_file"]).name
             job["authorization"]["credentials_file"] = str(secret)
         path = self._folder / "prometheus.yml"
         path.write_text(yaml.safe_dump(config))
@@ -87,19 +115,29 @@ class Topology:
         self._stack.close()
 
     def _here(self, text: str) -> str:
-        text = re.sub(r"\$\{(\w+):\?[^}]*\}", lambda match: SECRETS[match[1]], text)
+        text = re.sub(r"\$\{(\w+):[?-][^}]*\}", lambda match: self.secrets.get(match[1], ""), text)
         text = re.sub(r"(?<![-\w])(orders|master)(?=:\d|$)", "127.0.0.1", text)
-        text = text.replace("/locustfile.py", "loadtest/locustfile.py").replace(
-            "/runs", str(self._folder / "runs")
-        )
+        text = text.replace("/locustfile.py", str(ROOT / "loadtest/locustfile.py"))
+        text = re.sub(r"^/runs", str(self._mounted / "runs"), text)
         return re.sub(r"\b\d{4}\b", lambda match: self._ports.get(match[0], match[0]), text)
 
 
 @pytest.fixture
-def topology(tmp_path: Path) -> Iterator[Topology]:
+def made(tmp_path: Path) -> Path:
+    """A checkout after `make compose-env`."""
+    folder = tmp_path / "checkout"
+    (folder / "deploy/compose").mkdir(parents=True)
+    for name in (".env.example", "deploy/compose/make_secrets.py"):
+        (folder / name).write_bytes((ROOT / name).read_bytes())
+    subprocess.run([sys.executable, str(folder / "deploy/compose/make_secrets.py")], check=True)
+    return folder
+
+
+@pytest.fixture
+def topology(tmp_path: Path, made: Path) -> Iterator[Topology]:
     program("prometheus")
     with postgres_server() as server:
-        started = Topology(tmp_path, server.create_database("orders"))
+        started = Topology(tmp_path, server.create_database("orders"), made)
         try:
             yield started
         finally:
@@ -125,7 +163,8 @@ def test_the_whole_of_compose_runs_as_processes_and_prometheus_sees_it(topology:
     prometheus = topology.prometheus()
     assert ask(web, "GET", "/peak/live").status == 401
     assert ask(topology.url("9646"), "GET", "/metrics").status == 401
-    authorized = {"Authorization": "Basic YW55OndlYi1zZWNyZXQ="}  # any:web-secret
+    password = f"any:{topology.secrets['LOADTEST_WEB_TOKEN']}".encode()
+    authorized = {"Authorization": f"Basic {base64.b64encode(password).decode()}"}
     wait_until(lambda: b'"worker_count": 1' in ask(web, "GET", "/", headers=authorized).body)
     form = {**authorized, "Content-Type": "application/x-www-form-urlencoded"}
     started = ask(web, "POST", "/swarm", "plan=smoke&peak_tps=20&duration=4s", form).json
@@ -144,3 +183,35 @@ def test_the_ci_profile_ends_with_the_verdicts_exit_code(topology: Topology) -> 
     wait_until(lambda: orders_are_ready(topology))
     # Whether this machine keeps the schedule is not the question: 0 is PASS, 10 FAIL, 11 INVALID.
     assert topology.start("ci").wait(60) in {0, 10, 11}
+
+
+@pytest.mark.slow
+def test_the_ci_profile_needs_nothing_of_the_rests(topology: Topology) -> None:
+    theirs = {"LOADTEST_TOKEN", "LOADTEST_WEB_TOKEN", "GRAFANA_ADMIN_PASSWORD"}
+    topology.secrets = {name: value for name, value in topology.secrets.items() if name not in theirs}
+    topology.start("orders")
+    wait_until(lambda: orders_are_ready(topology))
+    assert topology.start("ci").wait(60) in {0, 10, 11}
+
+
+@pytest.mark.parametrize("missing", ["LOADTEST_TOKEN", "LOADTEST_WEB_TOKEN"])
+def test_a_master_without_a_password_does_not_start(topology: Topology, missing: str) -> None:
+    topology.left_empty = {missing}
+    topology.secrets[missing] = ""
+    assert topology.start("master").wait(60) == 2
+    assert missing in (topology.volume.parent / "master.log").read_text()
+
+
+def test_compose_env_draws_each_password_once_and_keeps_what_is_there(made: Path) -> None:
+    text = (made / ".env").read_text()
+    drawn = values(text)
+    assert all(len(value) >= 32 for value in drawn.values())
+    assert len(set(drawn.values())) == len(drawn) == 6
+    assert (made / ".env").stat().st_mode & 0o777 == 0o600
+    assert (made / "secrets").stat().st_mode & 0o777 == 0o700
+    (made / ".env").write_text(text.replace(drawn["ORDERS_DB_PASSWORD"], "mine"))
+    subprocess.run([sys.executable, str(made / "deploy/compose/make_secrets.py")], check=True)
+    assert values((made / ".env").read_text()) == drawn | {"ORDERS_DB_PASSWORD": "mine"}
+    for path in (made / "secrets").iterdir():
+        assert path.read_text() == values((made / ".env").read_text())[path.name.upper()]
+        assert path.stat().st_mode & 0o777 == 0o444, "a container's user is another than the file's"

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from json import loads
 from pathlib import Path
 
@@ -21,8 +21,9 @@ import msgspec
 import pytest
 import zmq
 
-from loadtest.measure.run_result import Arrivals, RunResult
+from loadtest.measure.run_result import Arrivals, Quantiles, RunResult
 from tests.system.locust_process import LocustRun, Seen, Target, locust_run, target, write_plan
+from tests.timing import Others, Timing
 
 NS = 1_000_000_000
 FOREIGN = ("Ours", "LocustFast", "LocustHttp", "PlainSocket")
@@ -40,6 +41,8 @@ class Findings:
     marks: dict[str, float] = field(default_factory=dict)
     """Instants of the machine's monotonic clock, in seconds."""
     folder: Path = Path()
+    taken: str | None = None
+    """By whom the cores were taken while it played, if they were."""
 
     @property
     def result(self) -> RunResult:
@@ -81,12 +84,13 @@ def play(
 ) -> Findings:
     """One run from beginning to end; `act` does what the scene is about while it goes on."""
     path = write_plan(folder, **plan)  # type: ignore[arg-type]
+    others = Others()
     marks: dict[str, float] = {}
     with target(*flags) as aimed, locust_run(folder, path, aimed.url, workers=workers, json=True) as run:
         if act is not None:
             act(aimed, run, marks)
         code, result = run.finish() if ends else (run.master.wait(), None)
-        return Findings(code, result, aimed.seen(), run.log, marks, folder)
+        return Findings(code, result, aimed.seen(), run.log, marks, folder, others.taken())
 
 
 # The scenes.
@@ -234,9 +238,17 @@ def scenes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def found(request: pytest.FixtureRequest, scenes: Scenes) -> Findings:
-    """What the scene named by the test's `@scene` left behind."""
-    return scenes[request.param].result()
+def found(request: pytest.FixtureRequest, scenes: Scenes, timing: Timing, tmp_path: Path) -> Findings:
+    """What the scene named by the test's `@scene` left behind; it plays again where its times were not its own."""
+    name = request.param
+    if timing.last:
+        scenes[name] = Future()
+        scenes[name].set_result(SCENES[name](tmp_path))
+    findings = scenes[name].result()
+    timing.told(findings.taken)
+    if findings.written is not None:
+        timing.heard(findings.written)
+    return findings
 
 
 def scene(name: str) -> pytest.MarkDecorator:
@@ -248,19 +260,21 @@ pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(240)]
 
 
 @scene("stalled")
-def test_response_time_tells_of_a_stall_what_was_lost_by_it(found: Findings) -> None:
+def test_response_time_tells_of_a_stall_what_was_lost_by_it(found: Findings, timing: Timing) -> None:
     """3,000 arrivals; the 500 of the stall wait 0 to 5 s, evenly: 5 % of all wait longer than 3.5 s."""
     orders = found.result.endpoints["POST /call"]
     assert orders.requests == 3_000
-    assert orders.response_ms.p95 == pytest.approx(3_500, rel=0.05)
-    assert orders.response_ms.max == pytest.approx(5_000, rel=0.05)
+    with timing:
+        assert orders.response_ms.p95 == pytest.approx(3_500, rel=0.05)
+        assert orders.response_ms.max == pytest.approx(5_000, rel=0.05)
     assert generator_did_well(found.result), found.result.validity.reasons
 
 
 @scene("stalled")
-def test_service_time_alone_would_lie_about_a_stall(found: Findings) -> None:
+def test_service_time_alone_would_lie_about_a_stall(found: Findings, timing: Timing) -> None:
     """Only the 50 requests in flight meet the stall: their share is too small for p95 to notice."""
-    assert found.result.endpoints["POST /call"].service_ms.p95 < 100
+    with timing:
+        assert found.result.endpoints["POST /call"].service_ms.p95 < 100
 
 
 @scene("stalled")
@@ -271,23 +285,27 @@ def test_every_second_of_the_plan_started_in_the_books_whatever_the_target_did(f
 
 
 @scene("stopped_target")
-def test_a_target_stopped_for_two_seconds_is_seen_to_two_percent(found: Findings) -> None:
+def test_a_target_stopped_for_two_seconds_is_seen_to_two_percent(found: Findings, timing: Timing) -> None:
     """The longest wait is of the arrival right after the stop: 2 s, less up to one gap of 10 ms."""
     stopped_ms = (found.marks["woken"] - found.marks["stopped"]) * 1000
     orders = found.result.endpoints["POST /call"]
-    assert orders.response_ms.max == pytest.approx(stopped_ms, rel=0.02)
-    assert orders.response_ms.p90 == pytest.approx(stopped_ms - 1_000, rel=0.05)  # 100 of 1,000 wait longer
+    with timing:
+        assert orders.response_ms.max == pytest.approx(stopped_ms, rel=0.02)
+        assert orders.response_ms.p90 == pytest.approx(
+            stopped_ms - 1_000, rel=0.05
+        )  # 100 of 1,000 wait longer
 
 
 @scene("slow_target")
-def test_a_slow_target_fails_its_objective_in_a_valid_run(found: Findings) -> None:
+def test_a_slow_target_fails_its_objective_in_a_valid_run(found: Findings, timing: Timing) -> None:
     assert generator_did_well(found.result), found.result.validity.reasons
     if found.result.validity.verdict == "VALID":
         assert (found.result.verdict, found.code) == ("FAIL", 10)
     failed = [slo for slo in found.result.slo if not slo.passed]
     assert [slo.expr for slo in failed] == ["p99(POST /call) < 100ms"]
     assert failed[0].observed is not None
-    assert 150 <= failed[0].observed < 200
+    with timing:
+        assert 150 <= failed[0].observed < 200
 
 
 @scene("foreign")
@@ -306,13 +324,14 @@ def test_users_of_every_kind_serve_every_arrival_once(found: Findings) -> None:
 
 
 @scene("foreign")
-def test_a_journey_has_its_requests_apart_and_itself_as_a_whole(found: Findings) -> None:
+def test_a_journey_has_its_requests_apart_and_itself_as_a_whole(found: Findings, timing: Timing) -> None:
     first, second, whole = (
         found.result.endpoints[name].response_ms
         for name in ("POST /first", "POST /second", "arrival OursTwice")
     )
-    assert whole.mean == pytest.approx(first.mean + second.mean, rel=0.35)
-    assert whole.mean > max(first.mean, second.mean)
+    with timing:
+        assert whole.mean == pytest.approx(first.mean + second.mean, rel=0.35)
+        assert whole.mean > max(first.mean, second.mean)
 
 
 @scene("foreign")
@@ -327,27 +346,34 @@ def test_locusts_own_statistics_count_every_request_of_every_client_once(found: 
 
 
 @scene("foreign_stalled")
-def test_a_client_that_knows_nothing_of_arrivals_is_measured_from_intent_too(found: Findings) -> None:
+def test_a_client_that_knows_nothing_of_arrivals_is_measured_from_intent_too(
+    found: Findings, timing: Timing
+) -> None:
     """800 arrivals, 200 of them in a stall of 2 s: a tenth of all wait longer than 1.2 s."""
     orders = found.result.endpoints["POST /call"]
     assert orders.requests == found.seen.received == 800
-    assert orders.response_ms.p90 == pytest.approx(1_200, rel=0.05)
-    assert orders.service_ms.p90 < 100
+    with timing:
+        assert orders.response_ms.p90 == pytest.approx(1_200, rel=0.05)
+        assert orders.service_ms.p90 < 100
     (entry,) = loads((found.folder / "locust.json").read_text())
     assert entry["num_requests"] == 800
     assert entry["max_response_time"] == pytest.approx(orders.response_ms.max, rel=0.02)
 
 
 @scene("killed_worker")
-def test_a_killed_worker_is_replaced_by_the_others_within_five_seconds(found: Findings) -> None:
+def test_a_killed_worker_is_replaced_by_the_others_within_five_seconds(
+    found: Findings, timing: Timing
+) -> None:
     noticed = [at_s for at_s, text in found.result.events if "was lost" in text]
     assert len(noticed) == 1
     killed_s = found.marks["killed"] - found.seen.received_ns[0] / NS
-    assert noticed[0] - killed_s < 3.0
+    with timing:
+        assert noticed[0] - killed_s < 3.0
     after = rates(found.seen)[int(killed_s) + 5 : 14]
-    assert len(after) > 3
-    assert sum(after) >= 0.99 * 200 * len(after), f"planned 200/s, received {rates(found.seen)}"
-    assert min(after) >= 160, "there must be no second dip"
+    with timing:
+        assert len(after) > 3
+        assert sum(after) >= 0.99 * 200 * len(after), f"planned 200/s, received {rates(found.seen)}"
+        assert min(after) >= 160, "there must be no second dip"
 
 
 @scene("killed_worker")
@@ -363,7 +389,9 @@ def test_what_died_with_a_worker_is_counted_as_lost_and_the_run_says_so(found: F
 
 
 @scene("stopped_worker")
-def test_a_worker_stopped_and_woken_serves_nothing_twice_and_comes_back(found: Findings) -> None:
+def test_a_worker_stopped_and_woken_serves_nothing_twice_and_comes_back(
+    found: Findings, timing: Timing
+) -> None:
     arrivals = found.result.arrivals
     assert identity_holds(arrivals)
     assert arrivals.planned == 3_200
@@ -372,7 +400,8 @@ def test_a_worker_stopped_and_woken_serves_nothing_twice_and_comes_back(found: F
     assert found.seen.received == arrivals.started, "each request that was sent is in the books, once"
     woken_s = int(found.marks["woken"] - found.seen.received_ns[0] / NS)
     after = rates(found.seen)[woken_s + 3 : 15]
-    assert sum(after) >= 0.99 * 200 * len(after)
+    with timing:
+        assert sum(after) >= 0.99 * 200 * len(after)
 
 
 @scene("late_worker")
@@ -386,9 +415,10 @@ def test_a_worker_that_joins_late_takes_its_share_without_a_gap_or_a_duplicate(f
 
 
 @scene("killed_master")
-def test_load_stops_within_three_seconds_of_the_masters_death(found: Findings) -> None:
+def test_load_stops_within_three_seconds_of_the_masters_death(found: Findings, timing: Timing) -> None:
     last_s = found.seen.received_ns[-1] / NS
-    assert last_s - found.marks["killed"] < 3.0
+    with timing:
+        assert last_s - found.marks["killed"] < 3.0
     assert found.seen.received > 500
 
 
@@ -400,12 +430,100 @@ def test_garbage_on_the_control_port_changes_nothing(found: Findings) -> None:
     assert found.result.generator.workers == 1
 
 
+def slower(found: Findings, factor: float) -> Findings:
+    """The same with every latency longer by a factor."""
+    return _with_latencies(found, lambda figures: (_times(figures[0], factor), _times(figures[1], factor)))
+
+
+def by_intent(found: Findings) -> Findings:
+    """The same from a harness that lost the difference: service times are response times."""
+    return _with_latencies(found, lambda figures: (figures[0], figures[0]))
+
+
+def _times(quantiles: Quantiles, factor: float) -> Quantiles:
+    figures = msgspec.structs.asdict(quantiles)
+    return Quantiles(
+        **{name: value if name == "count" else value * factor for name, value in figures.items()}
+    )
+
+
+def _with_latencies(
+    found: Findings, change: Callable[[tuple[Quantiles, Quantiles]], tuple[Quantiles, Quantiles]]
+) -> Findings:
+    result = msgspec.json.decode(msgspec.json.encode(found.result), type=RunResult)
+    for endpoint in result.endpoints.values():
+        endpoint.response_ms, endpoint.service_ms = change((endpoint.response_ms, endpoint.service_ms))
+    for slo in result.slo:
+        slo.observed = None if slo.observed is None else 2 * slo.observed
+    return replace(found, written=result)
+
+
+def noticed_late(found: Findings) -> Findings:
+    """The same with everything said of the run, and the first request, four seconds apart from where they were."""
+    result = msgspec.json.decode(msgspec.json.encode(found.result), type=RunResult)
+    result.events = [(at_s + 4, text) for at_s, text in result.events]
+    return replace(found, written=result)
+
+
+def thinned(found: Findings) -> Findings:
+    """The same where one request in twenty never came."""
+    return replace(
+        found, seen=replace(found.seen, received_ns=[at for n, at in enumerate(_at(found)) if n % 20])
+    )
+
+
+def still_loaded(found: Findings) -> Findings:
+    """The same with a last request four seconds later."""
+    return replace(found, seen=replace(found.seen, received_ns=[*_at(found), _at(found)[-1] + 4 * NS]))
+
+
+def _at(found: Findings) -> list[int]:
+    return found.seen.received_ns
+
+
+Check = Callable[[Findings, Timing], None]
+OFF: list[tuple[str, Check, Callable[[Findings], Findings]]] = [
+    ("stalled", test_response_time_tells_of_a_stall_what_was_lost_by_it, lambda found: slower(found, 1.1)),
+    ("stalled", test_service_time_alone_would_lie_about_a_stall, by_intent),
+    (
+        "stopped_target",
+        test_a_target_stopped_for_two_seconds_is_seen_to_two_percent,
+        lambda found: slower(found, 1.05),
+    ),
+    ("slow_target", test_a_slow_target_fails_its_objective_in_a_valid_run, lambda found: slower(found, 1.0)),
+    (
+        "foreign_stalled",
+        test_a_client_that_knows_nothing_of_arrivals_is_measured_from_intent_too,
+        by_intent,
+    ),
+    ("killed_worker", test_a_killed_worker_is_replaced_by_the_others_within_five_seconds, noticed_late),
+    ("killed_worker", test_a_killed_worker_is_replaced_by_the_others_within_five_seconds, thinned),
+    ("killed_master", test_load_stops_within_three_seconds_of_the_masters_death, still_loaded),
+]
+
+
+@pytest.mark.parametrize(
+    ("found", "check", "off"),
+    OFF,
+    indirect=["found"],
+    ids=[f"{name}-{n}" for n, (name, *_) in enumerate(OFF)],
+)
+def test_what_judges_a_scenes_times_fails_where_they_are_off(
+    found: Findings, check: Check, off: Callable[[Findings], Findings]
+) -> None:
+    with pytest.raises(AssertionError) as failed:
+        check(off(found), Timing.on_a_quiet_machine())
+    assert failed.type is AssertionError, failed.value
+
+
 HOG = "import time\nend = time.monotonic() + 5\nwhile time.monotonic() < end: pass"
 """Uses up a core for five seconds, so that the run can be judged in peace afterwards."""
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux to pin processes to a core")
-def test_hogs_on_the_generators_core_make_the_run_invalid_and_it_says_why(tmp_path: Path) -> None:
+def test_hogs_on_the_generators_core_make_the_run_invalid_and_it_says_why(
+    tmp_path: Path, timing: Timing
+) -> None:
     """Once it runs, four hogs leave a generator of lower priority a fortieth of its core; it needs a tenth."""
     core = min(os.sched_getaffinity(0))
     pinned = ["taskset", "-c", str(core)]
@@ -421,6 +539,8 @@ def test_hogs_on_the_generators_core_make_the_run_invalid_and_it_says_why(tmp_pa
         for hog in hogs:
             hog.kill()
             hog.wait()
-    assert (code, result.verdict) == (11, "INVALID")
-    assert any("late at p99" in reason and "core" in reason for reason in result.validity.reasons)
+    with timing:  # others may slow down the master's own part so much that it gives the run up
+        assert (code, result.verdict) == (11, "INVALID")
+    reasons = result.validity.reasons
+    assert any("late (p99)" in reason and "CPU" in reason for reason in reasons), reasons
     assert identity_holds(result.arrivals)

@@ -1,0 +1,64 @@
+"""`singlesday audit` and `report`: verdict, files and exit code agree afterwards."""
+
+import json
+import re
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from typer.testing import CliRunner
+
+from loadtest.cli.main import app
+from loadtest.measure.run_result import RunResult, SloResult
+from tests.audit.test_run_audit import run_of, stored
+
+
+def folder_of(tmp_path: Path, *, missed: bool = False) -> Path:
+    """A run that created two orders, both in its books; perhaps it missed an objective."""
+    folder = run_of(tmp_path, 2, 2)
+    result = RunResult.read(folder / "result.json")
+    result.run.started_at = "2026-11-11T00:00:00Z"
+    result.slo = [SloResult(expr="p99(*) < 1s", observed=2.0 if missed else 0.5, passed=not missed)]
+    result.write(folder / "result.json")
+    return folder
+
+
+def assert_all_agree(folder: Path, verdict: str, code: int) -> None:
+    written = json.loads((folder / "result.json").read_text())
+    assert (written["verdict"], written["exit_code"]) == (verdict, code)
+    assert re.search(rf'<p class="word">{verdict}</p>', (folder / "report.html").read_text())
+    assert (folder / "summary.md").read_text().startswith(f"## {verdict}:")
+    suites = ET.parse(folder / "junit.xml").getroot()  # noqa: S314  # our own output
+    assert (int(suites.get("failures", "0")) > 0) == (code != 0)
+
+
+@pytest.mark.parametrize(
+    ("kept", "missed", "verdict", "code"),
+    [
+        ((0, 1), False, "PASS", 0),
+        ((0, 1), True, "FAIL", 10),
+        ((0,), False, "AUDIT", 13),
+        ((0,), True, "AUDIT", 13),
+    ],
+)
+def test_after_an_audit_verdict_files_and_exit_code_agree(
+    kept: tuple[int, ...], missed: bool, verdict: str, code: int, tmp_path: Path
+) -> None:
+    folder = folder_of(tmp_path, missed=missed)
+    done = CliRunner().invoke(app, ["audit", str(folder), "--store", stored(tmp_path, *kept)])
+    assert done.exit_code == code, done.output
+    assert f"verdict {verdict}" in done.output
+    assert_all_agree(folder, verdict, code)
+    assert CliRunner().invoke(app, ["report", str(folder)]).exit_code == 0
+    assert_all_agree(folder, verdict, code)
+
+
+@pytest.mark.parametrize("command", ["audit", "report"])
+@pytest.mark.parametrize("text", ["{", "[]", '{"schema": 1}', ""])
+def test_a_folder_without_the_result_of_a_run_is_refused_in_a_sentence(
+    command: str, text: str, tmp_path: Path
+) -> None:
+    (tmp_path / "result.json").write_text(text)
+    done = CliRunner().invoke(app, [command, str(tmp_path)])
+    assert done.exit_code == 2
+    assert "expected the result of a run" in " ".join(done.output.split())
