@@ -48,6 +48,10 @@ PER_PASS, PER_TASK = "pass", "task"
 """What one arrival serves where a user's tasks are a SequentialTaskSet."""
 
 
+DEBUGGED_EVERY_S = 1.0
+"""How often a user that waits for arrivals runs a task under `run_single_user`, where there are none."""
+
+
 @dataclass(slots=True)
 class Seat:
     """One user at work: which arrival it serves and how that has gone so far."""
@@ -371,13 +375,20 @@ def open_loop(per: str = PER_PASS) -> Callable[[User], float]:
 
     def wait_for_arrival(user: User) -> float:
         """Nothing: an arrival is taken before a task, and sets the pace."""
-        if user.environment not in _servings:
-            raise no_plan(user)
-        return 0.0
+        if user.environment in _servings:
+            return 0.0
+        if in_debugger(user):
+            return DEBUGGED_EVERY_S
+        raise no_plan(user)
 
     wait_for_arrival.serves_arrivals = True  # type: ignore[attr-defined]  # how the task runner knows it
     wait_for_arrival.per = per  # type: ignore[attr-defined]  # likewise
     return wait_for_arrival
+
+
+def in_debugger(user: User) -> bool:
+    """Whether Locust's `run_single_user` runs this user: there is no runner, and nobody to hand out arrivals."""
+    return user.environment.runner is None and user.environment not in _servings
 
 
 def no_plan(user: User) -> StopUser:

@@ -40,7 +40,7 @@ from locust.user.task import (
 )
 
 from loadtest.drive.errors import UnansweredError
-from loadtest.drive.serving import PER_TASK, Seat, Serving, no_plan, serves_arrivals, serving_of
+from loadtest.drive.serving import PER_TASK, Seat, Serving, in_debugger, no_plan, serves_arrivals, serving_of
 from loadtest.records import EMPTY
 
 MOST_INTERRUPTS = 100
@@ -52,7 +52,7 @@ class ArrivalTaskSet(DefaultTaskSet):
 
     def __init__(self, parent: User) -> None:
         super().__init__(parent)
-        self._open = serves_arrivals(type(parent))
+        self._open = serves_arrivals(type(parent)) and not in_debugger(parent)
         serving = serving_of(parent.environment)
         if self._open and serving is not None:
             serving.expect(parent)

@@ -211,7 +211,7 @@ def verdict(result: RunResult, *, over: bool, played_s: float = math.inf) -> Ver
         return Verdict(word=word, sentence=sentence, reasons=reasons, final=True)
     if not result.arrivals.scheduled:
         return Verdict(word="WAITING", sentence="The workers are getting ready.", reasons=[], final=False)
-    reasons = result.validity.reasons + result.findings
+    reasons = [*result.validity.reasons, *result.findings, *early_word(result, played_s)]
     if result.validity.verdict == "INVALID":
         sentence = "The load generator falls behind, so these numbers cannot be trusted."
         return Verdict(word="INVALID", sentence=sentence, reasons=reasons, final=False)
@@ -220,7 +220,6 @@ def verdict(result: RunResult, *, over: bool, played_s: float = math.inf) -> Ver
         sentence = f"{len(missed)} of {len(result.slo)} objectives would be missed."
         said = [f"{wording.expression(slo)}: {wording.observed(slo)} so far." for slo in missed]
         return Verdict(word="FAIL", sentence=sentence, reasons=said + reasons, final=False)
-    reasons = [*reasons, *early_word(result, played_s)]
     sentence = "Every objective that has data holds, and the load generator keeps to its plan."
     return Verdict(word="PASS", sentence=sentence, reasons=reasons, final=False)
 

@@ -96,3 +96,13 @@ def test_while_a_run_goes_on_what_is_on_its_way_has_its_own_term() -> None:
     first, then = live.equations(going(arrivals=arrivals), over=False)
     assert first == ("scheduled 10 = started 8 + dropped 1 + waiting 1", True)
     assert then == ("started 8 = ok 5 + failed 1 + empty 0 + cancelled 0 + in flight 2", True)
+
+
+@pytest.mark.parametrize("validity", ["VALID", "INVALID"])
+def test_an_endpoint_that_is_never_requested_is_told_early_whatever_else_is_wrong(validity: str) -> None:
+    result = a_failed_run()
+    note = "no requests to POST /order; the nearest that was requested is POST /orders"
+    result.slo = [SloResult(expr="p99(POST /order) < 1s", observed=None, passed=False, note=note)]
+    result.validity.verdict = validity
+    assert live.verdict(result, over=False, played_s=4.9).reasons == []
+    assert live.verdict(result, over=False, played_s=5.0).reasons == [f"p99(POST /order) < 1s: {note} so far"]

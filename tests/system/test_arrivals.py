@@ -235,11 +235,13 @@ class Buyer(FastHttpUser):
     assert sum(point.requests for point in ended.result.timeline) == 20
 
 
-def test_one_user_in_a_debugger_is_shown_at_once_with_payloads(tmp_path: Path) -> None:
+@pytest.mark.parametrize("waits", ["", "wait_time = open_loop()"], ids=["closed", "open"])
+def test_one_user_in_a_debugger_is_shown_at_once_with_payloads(tmp_path: Path, waits: str) -> None:
     with target() as server:
         script = f"""
 class Buyer(FastHttpUser):
     host = "{server.url}"
+    {waits}
     @task
     def look(self):
         self.client.get("/ok")
