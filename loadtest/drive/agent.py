@@ -173,7 +173,7 @@ class Agent(Messenger):
         self, headers: Mapping[str, str] | None, auth: tuple[str | bytes, str | bytes] | None, url: str
     ) -> Mapping[str, str] | None:
         """The caller's headers, in a copy with Authorization (from `auth`, else the base URL) and Cookie."""
-        authorization = self.auth_header if auth is None else basic_auth(*auth)
+        authorization = basic_auth(auth[0], auth[1]) if auth else self.auth_header
         if authorization is not None:
             others = {
                 name: value for name, value in (headers or {}).items() if name.lower() != "authorization"

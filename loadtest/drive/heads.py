@@ -9,6 +9,7 @@ are only joined in.
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from loadtest.drive._core import Template
 
@@ -39,7 +40,7 @@ class Heads:
         check_headers(defaults)
         self._target_prefix = target_prefix
         self._defaults = tuple(defaults.items())
-        self._prepared: dict[tuple[BodyHeaders, tuple[str, ...]], tuple[str, bool]] = {}
+        self._prepared: dict[tuple[BodyHeaders, tuple[str, ...]], tuple[str, bool, bool]] = {}
         self._bare: dict[tuple[str, str], bytes] = {}
         """Heads with nothing but a method and a target to themselves: the same bytes each time."""
         self.templates: list[Template] = []
@@ -67,7 +68,9 @@ class Heads:
         prepared = self._prepared.get((body_headers, names))
         if prepared is None:
             prepared = self._prepare(body_headers, names)
-        middle, framed_by_caller = prepared
+        middle, framed_by_caller, distinct = prepared
+        if added and not distinct:
+            added = _last_of_each(added)
         head = f"{method} {self._target_prefix}{target} HTTP/1.1\r\n{middle}"
         if added:
             head += lines_of(added)
@@ -93,20 +96,21 @@ class Heads:
     def template(
         self, method: str, body_headers: BodyHeaders, added: Mapping[str, str] | None
     ) -> Template | None:
-        """For the core: what is the same in all such heads; None where a caller says how long the body is.
+        """For the core: what is the same in all such heads.
 
+        None where a caller says how long the body is, or gives a name twice.
         Raises `ValueError` for the name of an added header that is none.
         """
         names = tuple(added or ())
-        middle, framed_by_caller = self._prepare(body_headers, names)
-        if framed_by_caller:
+        middle, framed_by_caller, distinct = self._prepare(body_headers, names)
+        if framed_by_caller or not distinct:
             return None
         sized = body_headers is not NO_BODY or method in ANNOUNCE_EMPTY_BODY
         start = f"{method} {self._target_prefix}".encode("latin-1")
         return Template(method, body_headers, names, start, middle.encode("latin-1"), sized)
 
-    def _prepare(self, body_headers: BodyHeaders, names: tuple[str, ...]) -> tuple[str, bool]:
-        """The lines that no added header replaces, and whether the caller sets the body's framing."""
+    def _prepare(self, body_headers: BodyHeaders, names: tuple[str, ...]) -> tuple[str, bool, bool]:
+        """The lines that no added header replaces; whether the caller frames the body; whether all names differ."""
         check_names(names)
         taken = {name.lower() for name in names}
         ranked = (
@@ -116,32 +120,55 @@ class Heads:
         )
         last_wins = {name.lower(): (name, value) for name, value in ranked}
         middle = lines_of(dict(line for key, line in last_wins.items() if key not in taken))
-        prepared = (middle, not taken.isdisjoint({"content-length", "transfer-encoding"}))
+        framed_by_caller = not taken.isdisjoint({"content-length", "transfer-encoding"})
+        prepared = (middle, framed_by_caller, len(taken) == len(names))
         if len(self._prepared) >= _MOST_PREPARED:
             self._prepared.clear()
         self._prepared[(body_headers, names)] = prepared
         return prepared
 
 
-def lines_of(headers: Mapping[str, str]) -> str:
-    """Header lines, each with its CRLF. Raises `ValueError` for a value that is not one line of Latin-1."""
-    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+def lines_of(headers: Mapping[str, Any]) -> str:
+    """Header lines, each with its CRLF; a list or tuple has one for each element (RFC 9110, section 5.2).
+
+    Raises `ValueError` for a value that is not one line of Latin-1.
+    """
+    if not headers:
+        return ""
+    try:
+        lines, count = "\r\n".join(map(": ".join, headers.items())) + "\r\n", len(headers)
+    except TypeError:  # a value that is no text
+        pairs = _as_text(headers)
+        lines, count = "".join([f"{name}: {value}\r\n" for name, value in pairs]), len(pairs)
     try:
         sent = lines.encode("latin-1")
     except UnicodeEncodeError:
         sent = b""
-    if len(sent) - len(sent.translate(None, _CONTROLS)) != 2 * len(headers):
+    if len(sent) - len(sent.translate(None, _CONTROLS)) != 2 * count:
         _check_values(headers)
     return lines
 
 
-def _check_values(headers: Mapping[str, str]) -> None:
+def _as_text(headers: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [
+        (name, str(one))
+        for name, value in headers.items()
+        for one in (value if isinstance(value, list | tuple) else (value,))
+    ]
+
+
+def _check_values(headers: Mapping[str, Any]) -> None:
     """Raise `ValueError` for a value with a control character, or beyond Latin-1."""
-    for name, value in headers.items():
-        if not _FIELD_VALUE.fullmatch(f"{value}"):
+    for name, value in _as_text(headers):
+        if not _FIELD_VALUE.fullmatch(value):
             raise ValueError(
                 f"header {name}: a value is one line of Latin-1 without control characters, not {value!r}"
             )
+
+
+def _last_of_each(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """Of names that differ in their case alone, the last."""
+    return dict({name.lower(): (name, value) for name, value in headers.items()}.values())
 
 
 def check_names(names: Iterable[str]) -> None:

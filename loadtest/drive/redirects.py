@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from http.cookiejar import CookieJar
 
 from loadtest.drive.cookies import with_cookies
-from loadtest.drive.heads import NO_BODY
+from loadtest.drive.heads import NO_BODY, BodyHeaders
 from loadtest.drive.response import Call
 from loadtest.drive.urls import redirected
 
@@ -20,6 +20,11 @@ def without_description(headers: Mapping[str, str] | None) -> dict[str, str]:
     }
 
 
+def _with_defaults(headers: Mapping[str, str] | None, defaults: BodyHeaders) -> dict[str, str]:
+    given = {name.lower() for name in headers or ()}
+    return {name: value for name, value in defaults if name.lower() not in given} | dict(headers or {})
+
+
 def redirected_call(call: Call, status: int, location: str, cookies: CookieJar | None) -> Call:
     """The call that a redirect asks for. Raises `ValueError` if `location` is no http or https URL.
 
@@ -32,8 +37,12 @@ def redirected_call(call: Call, status: int, location: str, cookies: CookieJar |
         dropped.add("authorization")
     if status not in _KEEPING_THE_BODY:
         dropped |= _DESCRIBING_THE_BODY
+        # What came with a JSON body without describing it: Accept.
         call = call._replace(
-            method="HEAD" if call.method == "HEAD" else "GET", body=b"", body_headers=NO_BODY
+            method="HEAD" if call.method == "HEAD" else "GET",
+            headers=_with_defaults(call.headers, call.body_headers),
+            body=b"",
+            body_headers=NO_BODY,
         )
     headers = {name: value for name, value in (call.headers or {}).items() if name.lower() not in dropped}
     if cookies is None:

@@ -166,10 +166,18 @@ class Response(Received):
             raise self.error
 
     def iter_content(self, chunk_size: int = 1024, decode_content: bool = True) -> Iterator[str | bytes]:
-        """The content in pieces of `chunk_size` bytes; with `decode_content`, as text where it is UTF-8."""
+        """The content in pieces of `chunk_size` bytes; with `decode_content`, as text where it is UTF-8.
+
+        Raises `LocustError` where there was no response.
+        """
+        self._require_response()
         content = self.content or b""
         for start in range(0, len(content), chunk_size):
             yield decoded_if_utf8(content[start : start + chunk_size], decode_content)
+
+    def _require_response(self) -> None:
+        if not self.status_code:
+            raise LocustError(f"no content can be read, for there was no response: {self.error}")
 
     def report(self, recorder: Recorder, outcome: Outcome, context: Any) -> None:
         """Hand the outcome to the recorder."""
@@ -260,7 +268,7 @@ class CaughtResponse(Response):
             return raised is None
         if raised is not None and not isinstance(raised, ResponseError):
             return False
-        self._report(raised or self.error)
+        self._report(raised or self.error or self._said_in_meta())
         return True
 
     def success(self) -> None:
@@ -279,6 +287,11 @@ class CaughtResponse(Response):
             raise self._verdict
         if self._verdict is None:
             super().raise_for_status()
+
+    def _said_in_meta(self) -> Exception | None:
+        """The failure that a script put into `request_meta`."""
+        said = vars(self).get("request_meta", {}).get("exception")
+        return said if said is None or isinstance(said, Exception) else CatchResponseError(said)
 
     def _require_block(self, verb: str) -> None:
         if not self._entered:

@@ -10,7 +10,7 @@ belongs to is counted as cancelled.
 """
 
 import re
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from time import monotonic_ns
@@ -100,7 +100,7 @@ class Session(Agent):
         data: Any = None,
         catch_response: bool = False,
         stream: bool = False,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None,
         auth: tuple[str | bytes, str | bytes] | None = None,
         json: Any = None,
         allow_redirects: bool = True,
@@ -119,6 +119,8 @@ class Session(Agent):
         intended_ns = begun_ns
         if self.intended_ns is not None:
             intended_ns, self.intended_ns = self.intended_ns, None
+        if type(headers) is not dict and headers is not None and not isinstance(headers, Mapping):
+            headers = dict(headers)
         target = self._remembered.get(url) or self._base.locate(url)
         if data is None and json is None and not rarer:
             body, body_headers = b"", NO_BODY
@@ -281,7 +283,7 @@ class Session(Agent):
             location = headers.get("location")
             if not most_redirects or response.status_code not in self.redirect_response_codes:
                 break
-            if not isinstance(location, str):
+            if not location or not isinstance(location, str):
                 break
             history.append(response)
             response = self._follow(response, location, len(history) > most_redirects)

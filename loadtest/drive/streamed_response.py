@@ -48,8 +48,10 @@ class StreamedResponse(Response):
     def iter_content(self, chunk_size: int = 1024, decode_content: bool = True) -> Iterator[str | bytes]:
         """The content as it arrives, in pieces of up to `chunk_size`; with `decode_content`, as text.
 
-        What has been read is not kept, so that a body of any length passes in little memory.
+        What has been read is not kept, so that a body of any length passes in little memory. Raises
+        `LocustError` where there was no response, and what ends a body early.
         """
+        self._require_response()
         while piece := self._take(chunk_size):
             yield decoded_if_utf8(piece, decode_content)
 

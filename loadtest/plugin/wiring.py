@@ -181,6 +181,8 @@ class Plugin:
         if not wait_while(lambda: environment.runner and environment.runner.shape_greenlet, STOPPING_S):
             # Until its greenlet is gone, Locust takes a start for an edit of the old run, and starts nothing.
             raise ConfigError("plan", "The last run is still being stopped: try again in a moment.")
+        if isinstance(environment.runner, MasterRunner) and not environment.runner.worker_count:
+            raise ConfigError("workers", "No worker has joined yet: start one with `locust --worker`.")
 
     def _config(
         self, environment: Environment, options: Namespace, form: Mapping[str, str] | None = None

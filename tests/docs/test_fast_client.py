@@ -35,6 +35,17 @@ def section(title: str) -> list[list[str]]:
     return [row.split(" | ") for row in rows[1:]]
 
 
+ODD_ANSWERS = {
+    b"/again": response_bytes(b"", "307 Temporary Redirect", ["Location: /", "Connection: close"]),
+    b"/zstd": response_bytes(b"zstd", headers=["Content-Encoding: zstd"]),
+    b"/no-http": b"220 mail.example ESMTP\r\n\r\n",
+    b"/closed": b"",
+    b"/short": b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nshort",
+    b"/missing": response_bytes(b"no such page", "404 Not Found"),
+}
+"""Each is the last on its connection."""
+
+
 def serve(connection: ServedConnection) -> None:
     """Say what was sent, or what the path asks for."""
     while True:
@@ -48,6 +59,9 @@ def serve(connection: ServedConnection) -> None:
             connection.send(response_bytes(b"", headers=["Set-Cookie: session=abc; Path=/"]))
         elif path == b"/coded":
             connection.send(response_bytes(b"no gzip", headers=["Content-Encoding: gzip"]))
+        elif path in ODD_ANSWERS:
+            connection.send(ODD_ANSWERS[path])
+            return
         else:
             connection.send(response_bytes(sent))
         if path == b"/unread":
@@ -109,6 +123,41 @@ def _body_of_unknown_length(make: MakeUser) -> Any:
     return re.findall("content-length|transfer-encoding", sent)
 
 
+def _sent_again(make: MakeUser) -> Any:
+    return make().client.post("/again", data=iter([b"ab", b"c"])).status_code
+
+
+def _unknown_coding(make: MakeUser) -> Any:
+    try:
+        return make().client.get("/zstd").content
+    except ValueError:
+        return "ValueError"
+
+
+def _malformed(make: MakeUser) -> Any:
+    return type(make().client.get("/no-http").error).__name__
+
+
+def _closed(make: MakeUser) -> Any:
+    return type(make().client.post("/closed").error).__name__
+
+
+def _cut_short(make: MakeUser) -> Any:
+    response = make().client.get("/short")
+    return response.status_code, response.content
+
+
+def _two_slashes(make: MakeUser) -> Any:
+    try:
+        return make().client.get("//path").status_code
+    except ValueError:
+        return "ValueError"
+
+
+def _stream_of_a_bad_status(make: MakeUser) -> Any:
+    return list(make().client.get("/missing", stream=True).iter_content())
+
+
 def _unknown_argument(make: MakeUser) -> Any:
     sent: list[Any] = []
     for method in ("GET", "POST"):
@@ -168,6 +217,7 @@ DIFFERENCES: dict[str, tuple[Observe, Any, Any]] = {
     "JSON body": (_json_body, b'{"a": 1}', b'{"a":1}'),
     "`request.body` of JSON": (_request_body, str, bytes),
     "Body of unknown length": (_body_of_unknown_length, ["transfer-encoding"], ["content-length"]),
+    "307 after such a body": (_sent_again, 0, 200),
     "Unknown argument": (
         _unknown_argument,
         [("/?tiemout=1", ""), ("/", "tiemout=1")],
@@ -177,6 +227,12 @@ DIFFERENCES: dict[str, tuple[Observe, Any, Any]] = {
     "Timeout": (_timeout, (False, True), (True, True)),
     "Too many redirects": (_redirects, "RetriesExceeded", "RedirectError"),
     "Coding that is not one": (_coding, "error", "ProtocolError"),
+    "Unknown coding": (_unknown_coding, "ValueError", b"zstd"),
+    "Malformed answer": (_malformed, "HTTPParseError", "ProtocolError"),
+    "Closed before the answer": (_closed, "HTTPConnectionClosed", "ConnectionClosedError"),
+    "Answer cut short": (_cut_short, (200, b"short"), (0, None)),
+    "Path that begins with `//`": (_two_slashes, "ValueError", 200),
+    "Stream of a bad status": (_stream_of_a_bad_status, [], ["no such page"]),
     "Text of an error": (_text_of_error, True, False),
     "`User-Agent`": (_user_agent, ["python"], ["singlesday"]),
     "`request` listeners": (_listeners, ["/at-once", "/later"], ["/later"]),

@@ -36,7 +36,8 @@ def test_a_composed_request_is_what_python_composes_or_left_to_it(
 ) -> None:
     template = HEADS.template(method, body_headers, added)
     if template is None:
-        assert {name.lower() for name in added} & {"content-length", "transfer-encoding"}
+        names = {name.lower() for name in added}
+        assert names & {"content-length", "transfer-encoding"} or len(names) < len(added)
         return
     sent = b"" if body_headers is NO_BODY else body
     composed = core.composed(template, target, added or None, sent)
