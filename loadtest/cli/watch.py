@@ -32,8 +32,10 @@ LOOK_EVERY_S = 0.5
 LAST_LINES = 20
 """Of a part that ended: a program that panics says why above where it was."""
 CHECKOUT = Path(__file__).parents[2]
-RULES = CHECKOUT / "dashboards" / "prometheus"
-"""In a checkout; an installed package has no dashboards, and Prometheus then no rules."""
+SHIPPED = Path(__file__).parents[1] / "_shipped"
+"""Where a wheel has the dashboards (see setup.py)."""
+BESIDE_DASHBOARDS = SHIPPED if SHIPPED.is_dir() else CHECKOUT
+RULES = BESIDE_DASHBOARDS / "dashboards" / "prometheus"
 
 
 class PartEndedError(Exception):
@@ -130,8 +132,8 @@ def _start_prometheus(program: str, config: Path, port: int) -> Child:
 
 
 def _start_dashboards(prometheus_port: int, port: int, folder: Path) -> Child:
-    """The dashboards as a page; they are no part of the package, so the checkout joins the path."""
-    path = os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH", "")]))
+    """The dashboards as a page; they are a package of their own, so the folder they are in joins the path."""
+    path = os.pathsep.join(filter(None, [str(BESIDE_DASHBOARDS), os.environ.get("PYTHONPATH", "")]))
     command = [sys.executable, "-m", "dashboards.serve", f"http://127.0.0.1:{prometheus_port}"]
     command += ["--port", str(port), "--scrape", str(SCRAPE_S)]
     return Child("dashboards", command, log=folder / "dashboards.log", environment={"PYTHONPATH": path})
