@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run watch test test-pure test-fast test-all lint clean drill compose-env
+.PHONY: help setup run watch test test-pure test-fast test-all lint clean drill coverage compose-env
 
 # Most tests wait for processes: twice as many at once as there are cores. Those that judge times come last, alone.
 AT_ONCE ?= $(shell n=$$(( 2 * $$(nproc 2>/dev/null || echo 2) )); echo $$(( n < 8 ? n : 8 )))
@@ -42,6 +42,14 @@ test-fast: $(READY) ## Tests without the slow ones
 
 test-all: $(READY) ## Campaigns too, as every night
 	CONSERVATION_RUNS=20 $(PYTEST)
+
+COVERED := plan measure judge fleet
+
+coverage: $(READY) ## Lines and branches that the fast tests reach: 95 % of plan, measure, judge and fleet, 80 % of all
+	$(PYTEST) -m "not slow and not campaign" --cov=loadtest --cov=target_service --cov-branch --cov-report=
+	@for part in $(COVERED); do \
+		$(BIN)/coverage report --include="loadtest/$$part/*" --fail-under=95 --skip-covered || exit 1; done
+	$(BIN)/coverage report --fail-under=80 --skip-covered --sort=cover
 
 drill: $(READY) ## The long drills: kills, power cuts, PostgreSQL crashes, crowds (about a quarter of an hour)
 	$(BIN)/python -m tests.target_service.long_drills

@@ -1,14 +1,33 @@
-"""The native core of the client, which is optional: without a compiler everything runs on pure Python, slower."""
+"""What pyproject.toml cannot say: the native core, and the dashboards that `singlesday watch` shows.
 
+The core is optional: without a compiler everything runs on pure Python, slower. The dashboards are a package of this
+repository, not one that users import, so a wheel carries them inside the package (`loadtest/_shipped`).
+"""
+
+import shutil
 from pathlib import Path
 
 import greenlet
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_py import build_py
 
 CORE = Path("loadtest/drive/_core")
 
+
+class WithDashboards(build_py):
+    """Copies them into what becomes the wheel; an editable installation has them beside it."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode and Path("dashboards").is_dir():  # an image is built without them
+            target = Path(self.build_lib) / "loadtest" / "_shipped" / "dashboards"
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree("dashboards", target, ignore=shutil.ignore_patterns("__pycache__"))
+
+
 setup(
+    cmdclass={"build_py": WithDashboards},
     ext_modules=cythonize(
         Extension(
             "loadtest.drive._core.native",
@@ -17,5 +36,5 @@ setup(
             include_dirs=[str(Path(greenlet.__file__).parents[1])],  # for greenlet/greenlet.h
             optional=True,
         )
-    )
+    ),
 )

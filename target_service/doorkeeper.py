@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from aiohttp import web
 
-from target_service.api.door import Door, whole_request
+from target_service.api.door import HEALTH, Door, whole_request
 from target_service.problem import Kind
 from target_service.protocol import ProblemProtocol
 
@@ -164,7 +164,7 @@ class Doorkeeper(ProblemProtocol):
         answer = self._door.answer_to(request)
         if answer is None:
             return False
-        if not request["target"].startswith((b"/healthz", b"/readyz")) and not self._door.may_refuse_now():
+        if request["target"] not in HEALTH and not self._door.may_refuse_now():
             self._held = answer
             self._door.hold(self._say_held)
         else:

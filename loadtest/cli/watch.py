@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import sys
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
@@ -31,8 +32,10 @@ LOOK_EVERY_S = 0.5
 LAST_LINES = 20
 """Of a part that ended: a program that panics says why above where it was."""
 CHECKOUT = Path(__file__).parents[2]
-RULES = CHECKOUT / "dashboards" / "prometheus"
-"""In a checkout; an installed package has no dashboards, and Prometheus then no rules."""
+SHIPPED = Path(__file__).parents[1] / "_shipped"
+"""Where a wheel has the dashboards (see setup.py)."""
+BESIDE_DASHBOARDS = SHIPPED if SHIPPED.is_dir() else CHECKOUT
+RULES = BESIDE_DASHBOARDS / "dashboards" / "prometheus"
 
 
 class PartEndedError(Exception):
@@ -72,19 +75,12 @@ def watch(config: RunConfig, prometheus_port: int, console: Console) -> None:
         environment = token | as_environment(config, folder)
         for name, command in _locust(config, folder).items():
             start(Child(name, command, log=folder / f"{name}.log", environment=environment))
-        if prometheus is not None:
-            scraped = folder / "prometheus.yml"
-            scraped.write_text(
-                prometheus_config(f"127.0.0.1:{config.metrics_port}", urlsplit(service.admin_url).netloc)
-            )
-            start(_start_prometheus(prometheus, scraped, prometheus_port))
-            places += [("Prometheus", f"http://127.0.0.1:{prometheus_port}")]
-            if RULES.is_dir():
-                dashboards_port = free_port()
-                start(_start_dashboards(prometheus_port, dashboards_port, folder))
-                places += [("dashboards", f"http://127.0.0.1:{dashboards_port}")]
-        else:
+        if prometheus is None:
             places += [("Prometheus", "not installed: the run and its report work without")]
+        else:
+            for part, place in _monitoring(prometheus, prometheus_port, config, service):
+                start(part)
+                places.append(place)
         _say(console, places)
         _wait(ended, parts)
 
@@ -110,6 +106,24 @@ def _locust(config: RunConfig, folder: Path) -> dict[str, list[str]]:
     return {"web-ui": master} | {f"worker-{number + 1}": worker for number in range(config.workers)}
 
 
+def _monitoring(
+    program: str, port: int, config: RunConfig, service: Service
+) -> Iterator[tuple[Child, tuple[str, str]]]:
+    """Prometheus, and in a checkout the dashboards drawn from it, each as it is started, with where it is."""
+    folder = (Path(config.out) / "watch").resolve()
+    scraped = folder / "prometheus.yml"
+    scraped.write_text(
+        prometheus_config(f"127.0.0.1:{config.metrics_port}", urlsplit(service.admin_url).netloc)
+    )
+    yield _start_prometheus(program, scraped, port), ("Prometheus", f"http://127.0.0.1:{port}")
+    if RULES.is_dir():
+        dashboards_port = free_port()
+        yield (
+            _start_dashboards(port, dashboards_port, folder),
+            ("dashboards", f"http://127.0.0.1:{dashboards_port}"),
+        )
+
+
 def _start_prometheus(program: str, config: Path, port: int) -> Child:
     command = [program, f"--config.file={config}", f"--storage.tsdb.path={config.parent / 'prometheus'}"]
     command += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"]
@@ -118,8 +132,8 @@ def _start_prometheus(program: str, config: Path, port: int) -> Child:
 
 
 def _start_dashboards(prometheus_port: int, port: int, folder: Path) -> Child:
-    """The dashboards as a page; they are no part of the package, so the checkout joins the path."""
-    path = os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH", "")]))
+    """The dashboards as a page; they are a package of their own, so the folder they are in joins the path."""
+    path = os.pathsep.join(filter(None, [str(BESIDE_DASHBOARDS), os.environ.get("PYTHONPATH", "")]))
     command = [sys.executable, "-m", "dashboards.serve", f"http://127.0.0.1:{prometheus_port}"]
     command += ["--port", str(port), "--scrape", str(SCRAPE_S)]
     return Child("dashboards", command, log=folder / "dashboards.log", environment={"PYTHONPATH": path})

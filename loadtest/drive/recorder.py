@@ -23,7 +23,8 @@ from loadtest.drive._core import Counts
 from loadtest.drive.locust_stats import LocustBatch, prune
 from loadtest.drive.sampling import sample_of
 from loadtest.measure.evidence import Samples
-from loadtest.measure.window import MAX_NAME
+from loadtest.measure.histogram import Histogram
+from loadtest.measure.window import MAX_NAME, EndpointSecond, Window
 from loadtest.records import UNANSWERED, Outcome
 
 _FLOW_CONTROL = (StopUser, StopTest, RescheduleTask, RescheduleTaskImmediately, InterruptTaskSet)
@@ -38,8 +39,11 @@ class Recorder(Counts):
         self.sink: Callable[[Outcome], Outcome | None] | None = None
         """Called with every outcome, at once: the run's own measurement. What it returns, if anything, is what
         Locust and the listeners are told in its place."""
+        self.window: Window | None = None
         self.samples: Samples | None = None
         """Where a failure of each class is kept as a sample; None keeps none."""
+        self.on_listener_error: Callable[[Exception], None] | None = None
+        """Called with what a listener of the script raised, in the greenlet of the request it was told of."""
         self._environment = environment
         self._batch = LocustBatch()
         self._add = self._batch.add
@@ -71,7 +75,7 @@ class Recorder(Counts):
         if self.listeners:
             meta = meta or request_event(outcome, error, response, context)
             for listener in self.listeners:
-                _call(listener, meta)
+                self._call(listener, meta)
         if outcome.error is not None:
             _end_if_unanswered(outcome)
 
@@ -95,6 +99,15 @@ class Recorder(Counts):
         if error is not None:
             self._batch.add_error(outcome, error)
 
+    def count_in(self, window: Window | None, sink: Callable[[Outcome], Outcome | None] | None) -> None:
+        """Tell `sink` of outcomes from now on, which counts them in `window`; the core counts there in bulk."""
+        self.empty_tallies()
+        self.window = window
+        self.sink = sink
+        self.direct = window is not None and sink == window.record
+        if window is not None:
+            window.sources.append(self.empty_tallies)
+
     def flush(self) -> None:
         """Bring Locust's statistics up to date."""
         self.empty_tallies()
@@ -110,6 +123,13 @@ class Recorder(Counts):
     def empty(self, tally: Any) -> None:
         """Take over what one of the core's tallies has noted."""
         if len(tally):
+            window = self.window
+            if window is not None:
+                for index, requests, size, response, service in tally.seconds(window.zero_ns):
+                    noted = EndpointSecond(requests=requests, response_bytes=size)
+                    noted.response = Histogram.from_parts(*response)
+                    noted.service = Histogram.from_parts(*service)
+                    window.add(index, (tally.method, tally.name), noted)
             self._batch.add_successes(tally.method, tally.name, *tally.sums())
             tally.clear()
 
@@ -122,6 +142,18 @@ class Recorder(Counts):
         """Flush, and stop flushing every second."""
         self.flush()
         self._clockwork.kill()
+
+    def _call(self, listener: Callable[..., None], arguments: dict[str, Any]) -> None:
+        """Call a listener as `EventHook.fire` does: its errors are logged, unless they steer the user's loop."""
+        try:
+            listener(**arguments)
+        except _FLOW_CONTROL:
+            raise
+        except Exception as error:
+            logging.error("Uncaught exception in event handler: \n%s", traceback.format_exc())
+            log.unhandled_greenlet_exception = True
+            if self.on_listener_error is not None:
+                self.on_listener_error(error)
 
     def _sample(self, outcome: Outcome, error: Exception, response: Any, url: str | None = None) -> None:
         """Keep a failure as a sample if it is the first of its class."""
@@ -179,17 +211,6 @@ def request_event(outcome: Outcome, error: Exception | None, response: Any, cont
         "response_length": outcome.response_bytes,
         "response_time": response_s * 1000,
     }
-
-
-def _call(listener: Callable[..., None], arguments: dict[str, Any]) -> None:
-    """Call a listener as `EventHook.fire` does: its errors are logged, unless they steer the user's loop."""
-    try:
-        listener(**arguments)
-    except _FLOW_CONTROL:
-        raise
-    except Exception:
-        logging.error("Uncaught exception in event handler: \n%s", traceback.format_exc())
-        log.unhandled_greenlet_exception = True
 
 
 def is_locusts_own(handler: Callable[..., Any]) -> bool:

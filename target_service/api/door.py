@@ -32,6 +32,7 @@ from target_service.schema import Health
 from target_service.shadow import HEADER
 from target_service.shedding import TOO_MUCH, Pace
 
+HEALTH = (b"/healthz", b"/readyz")
 HOLD_S = 0.01
 """How often refusals are said that had to wait."""
 
@@ -137,13 +138,16 @@ class Door:
     def answer_to(self, request: "re.Match[bytes]") -> bytes | None:
         """The whole answer that refuses what is asked for, which is counted, or that tells of health; None if it may
         come in."""
-        service = self._service
-        started = perf_counter()
-        operation = self._asked(request)
-        if operation is None:
+        if request["target"] in HEALTH:
             path = health_check(request[0])
             return None if path is None else self._health(path, self._healthy)
-        if not (service.crowd.is_full() or (operation.sheds and service.limit.is_full())):
+        service = self._service
+        crowded, full = service.crowd.is_full(), service.limit.is_full()
+        if not (crowded or full):
+            return None
+        started = perf_counter()
+        operation = self._asked(request)
+        if operation is None or not (crowded or operation.sheds):
             return None
         traffic = "live" if _TAG.search(request["fields"]) is None else "shadow"
         self._count(traffic)

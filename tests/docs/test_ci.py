@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +101,30 @@ def test_the_soak_runs_on_the_runner_itself_where_there_is_no_image() -> None:
     assert job["container"]["image"] == "${{ vars.SINGLESDAY_IMAGE }}"
     (install,) = [step for step in job["steps"] if step.get("name") == "Install"]
     assert install["if"] == "${{ !vars.SINGLESDAY_IMAGE }}"
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_an_action_is_pinned_to_a_commit_and_says_which_release_that_is(path: Path) -> None:
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if used := re.search(r"\buses: (?!\./)(\S+)(.*)", line):
+            assert re.search(r"@[0-9a-f]{40}$", used[1]), line
+            assert re.match(r" # v\d+\.\d+\.\d+", used[2]), line
+
+
+def test_every_dependency_is_held_and_no_address_is_named() -> None:
+    lines = (ROOT / ".ci" / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    held = {line.partition("==")[0].lower().replace("_", "-") for line in lines if not line.startswith("#")}
+    assert all(re.fullmatch(r"[\w.-]+==[\w.!+]+", line) for line in lines if not line.startswith("#"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    names = {re.split(r"[\[<>=;]", one)[0].strip().lower() for one in wanted} - {"singlesday"}
+    assert names <= held
+
+
+def test_the_installed_package_is_tested_by_programs_that_are_there() -> None:
+    script = (ROOT / ".ci" / "packages").read_text(encoding="utf-8")
+    (called,) = re.findall(r"\$root/(\S+\.py)", script)
+    assert (ROOT / called).exists()
+    for path in (ROOT / ".ci").iterdir():
+        if path.suffix != ".txt":
+            assert subprocess.run(["bash", "-n", str(path)]).returncode == 0

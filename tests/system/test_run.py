@@ -147,7 +147,7 @@ BAD_INPUT = {
     "malformed plan": (["run", "PLAN"], "plan.toml"),
     "peak of zero": (["run", "smoke", "--peak-tps", "0"], "--peak-tps"),
     "peak that is no number": (["run", "smoke", "--peak-tps", "many"], "--peak-tps"),
-    "duration without a unit": (["run", "smoke", "--duration", "60"], "--duration"),
+    "duration that is none": (["run", "smoke", "--duration", "soon"], "--duration"),
     "unreachable target": (["run", "smoke", "--target", "http://127.0.0.1:FREE"], "nothing answers"),
     "target without a scheme": (["run", "smoke", "--target", "127.0.0.1"], "http://127.0.0.1:8080"),
     "host that is not allowed": (["run", "smoke", "--target", "http://example.com"], "not allowed"),
