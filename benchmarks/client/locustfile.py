@@ -3,8 +3,7 @@ journey.
 
 BENCH_CLIENT is `loadtest`, `fast` (Locust's FastHttpUser) or `http` (HttpUser); BENCH_JOURNEY is `get` (one
 GET a task) or `mix` (ten requests a task, two of them posting 4 KB and two fetching 4 KB). Statistics are
-on. Our client also feeds a sink that counts each outcome in two histograms, as a run does, so that it is
-not flattered.
+on. Our client also counts each outcome in the histograms of a window, as a run does, so that it is not flattered.
 
 After `BENCH_WARMUP_S` seconds of load it measures for `BENCH_SECONDS`, writes requests, failures and CPU
 seconds of that stretch to `BENCH_RESULT`, and ends the run: starting Python and Locust is left out.
@@ -23,23 +22,12 @@ from locust import HttpUser, constant, events
 
 from loadtest import FastHttpUser
 from loadtest.drive.recorder import recorder_for
-from loadtest.measure.histogram import Histogram
-from loadtest.records import Outcome
+from loadtest.measure.window import Window
 
 CLIENTS: dict[str, type[Any]] = {"loadtest": FastHttpUser, "fast": LocustFastHttpUser, "http": HttpUser}
 ORDER = {"buyer_id": 123, "lines": [{"sku": "sku-000001", "quantity": 1}]}
 PAGE = b"x" * 4096
 WARMUP_S = float(os.environ["BENCH_WARMUP_S"])
-
-_response = Histogram()
-_service = Histogram()
-
-
-def _count(outcome: Outcome) -> None:
-    """What a run does with each outcome: two histograms."""
-    _, _, intended_ns, sent_ns, done_ns, _, _ = outcome
-    _response.record_ns(done_ns - intended_ns)
-    _service.record_ns(done_ns - sent_ns)
 
 
 def get(user: Any) -> None:
@@ -101,7 +89,8 @@ def _measure(environment: Any) -> None:
 
 def _begin(environment: Any, **_kwargs: Any) -> None:
     if os.environ["BENCH_CLIENT"] == "loadtest":
-        recorder_for(environment).sink = _count
+        window = Window(time.monotonic_ns())
+        recorder_for(environment).count_in(window, window.record)
     gevent.spawn(_measure, environment)
 
 

@@ -23,7 +23,8 @@ from loadtest.drive._core import Counts
 from loadtest.drive.locust_stats import LocustBatch, prune
 from loadtest.drive.sampling import sample_of
 from loadtest.measure.evidence import Samples
-from loadtest.measure.window import MAX_NAME
+from loadtest.measure.histogram import Histogram
+from loadtest.measure.window import MAX_NAME, EndpointSecond, Window
 from loadtest.records import UNANSWERED, Outcome
 
 _FLOW_CONTROL = (StopUser, StopTest, RescheduleTask, RescheduleTaskImmediately, InterruptTaskSet)
@@ -38,6 +39,7 @@ class Recorder(Counts):
         self.sink: Callable[[Outcome], Outcome | None] | None = None
         """Called with every outcome, at once: the run's own measurement. What it returns, if anything, is what
         Locust and the listeners are told in its place."""
+        self.window: Window | None = None
         self.samples: Samples | None = None
         """Where a failure of each class is kept as a sample; None keeps none."""
         self._environment = environment
@@ -95,6 +97,15 @@ class Recorder(Counts):
         if error is not None:
             self._batch.add_error(outcome, error)
 
+    def count_in(self, window: Window | None, sink: Callable[[Outcome], Outcome | None] | None) -> None:
+        """Tell `sink` of outcomes from now on, which counts them in `window`; the core counts there in bulk."""
+        self.empty_tallies()
+        self.window = window
+        self.sink = sink
+        self.direct = window is not None and sink == window.record
+        if window is not None:
+            window.sources.append(self.empty_tallies)
+
     def flush(self) -> None:
         """Bring Locust's statistics up to date."""
         self.empty_tallies()
@@ -110,6 +121,13 @@ class Recorder(Counts):
     def empty(self, tally: Any) -> None:
         """Take over what one of the core's tallies has noted."""
         if len(tally):
+            window = self.window
+            if window is not None:
+                for index, requests, size, response, service in tally.seconds(window.zero_ns):
+                    noted = EndpointSecond(requests=requests, response_bytes=size)
+                    noted.response = Histogram.from_parts(*response)
+                    noted.service = Histogram.from_parts(*service)
+                    window.add(index, (tally.method, tally.name), noted)
             self._batch.add_successes(tally.method, tally.name, *tally.sums())
             tally.clear()
 

@@ -26,6 +26,7 @@ from locust.env import Environment
 from locust.exception import StopUser
 
 from loadtest.clock import Clock
+from loadtest.drive._core import Seat
 from loadtest.drive.errors import UnansweredError
 from loadtest.drive.script_errors import error_text, raised_at
 from loadtest.measure.window import EndpointKey, ScriptErrorKey
@@ -50,25 +51,6 @@ PER_PASS, PER_TASK = "pass", "task"
 
 DEBUGGED_EVERY_S = 1.0
 """How often a user that waits for arrivals runs a task under `run_single_user`, where there are none."""
-
-
-@dataclass(slots=True)
-class Seat:
-    """One user at work: which arrival it serves and how that has gone so far."""
-
-    scenario: int
-    name: str
-    client: Any = None
-    """The user's client, if it is one that takes an arrival's intent."""
-    has_http_client: bool = False
-    """Whether the user has a client that tells of its requests with their responses."""
-    arrival: Arrival | None = None
-    started_ns: int = 0
-    requests: int = 0
-    outcome: str = EMPTY
-    """How the arrival would end if it ended now."""
-    unanswered: bool = False
-    """Whether the drain ended while a request of it was in flight."""
 
 
 @dataclass(slots=True)
@@ -145,7 +127,7 @@ class Serving:
         if seat is None:
             name = type(user).__name__
             client: Any = getattr(user, "client", None)
-            seat = Seat(self._scenarios[name], name)
+            seat = Seat(self._scenarios[name], name, current)
             seat.client = client if hasattr(client, "intended_ns") else None
             seat.has_http_client = hasattr(client, "rename_request")  # ours, and Locust's two
             self._seats[current] = seat
@@ -160,6 +142,8 @@ class Serving:
         seat.started_ns = self._now_ns()
         if seat.client is not None:
             seat.client.intended_ns = arrival.intended_ns
+            if seat.client.seat is None and seat.scenario in self._first_asked:
+                seat.client.seat = seat
 
     def finish(self, seat: Seat) -> None:
         """Count the seat's arrival, and a journey of several requests as an entry of its own."""
@@ -193,6 +177,8 @@ class Serving:
         for greenlet in [greenlet for greenlet, held in self._seats.items() if held is seat]:
             del self._seats[greenlet]
         self.finish(seat)
+        if seat.client is not None:
+            seat.client.seat = None
         if not self._ending:
             self.crowd.left[seat.name] = self.crowd.left.get(seat.name, 0) + 1
 
@@ -273,6 +259,9 @@ class Serving:
         if not serving:
             return
         self._ending = True
+        for seat in self._seats.values():
+            if seat.client is not None:
+                seat.client.seat = None  # from now on each outcome is looked at
         users = [greenlet for greenlet, seat in self._seats.items() if id(seat) in serving]
         children = [greenlet for greenlet in _inheriting(serving) if greenlet not in users]
         waiting = [greenlet for greenlet in (*children, *users) if greenlet is not current]

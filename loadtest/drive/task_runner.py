@@ -39,8 +39,9 @@ from locust.user.task import (
     DefaultTaskSet,
 )
 
+from loadtest.drive._core import Seat
 from loadtest.drive.errors import UnansweredError
-from loadtest.drive.serving import PER_TASK, Seat, Serving, in_debugger, no_plan, serves_arrivals, serving_of
+from loadtest.drive.serving import PER_TASK, Serving, in_debugger, no_plan, serves_arrivals, serving_of
 from loadtest.records import EMPTY
 
 MOST_INTERRUPTS = 100

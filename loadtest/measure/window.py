@@ -202,6 +202,8 @@ class Window:
         self._patterns = patterns[:MAX_PATTERNS]
         self._matches = matches
         self._covering: dict[EndpointKey, list[str]] = {}
+        self.sources: list[Callable[[], None]] = []
+        """Called before seconds are taken: who counts in bulk puts in what it has."""
         self._open: dict[int, Second] = {}
         self._known: set[EndpointKey] = set()
         self._current = Second(0)
@@ -236,6 +238,18 @@ class Window:
             endpoint.add_error(error)
             endpoint.failures_only().record_ns(done_ns - intended_ns)
 
+    def add(self, index: int, key: EndpointKey, noted: EndpointSecond) -> None:
+        """Count what was noted of an endpoint in the second of this index."""
+        second = self.second(self.zero_ns + index * SECOND_NS)
+        key = (key[0][:MAX_NAME], key[1][:MAX_NAME])
+        if key not in self._known and len(self._known) >= MAX_ENDPOINTS:
+            for pattern in self._patterns_of(key):
+                second.pattern(pattern).merge(noted)
+            key = OVERFLOW_ENDPOINT
+        else:
+            self._known.add(key)
+        second.endpoint(key).merge(noted)
+
     def give_up(self, key: EndpointKey, intended_ns: int, at_ns: int) -> None:
         """Count an arrival that was given up before its request to an endpoint: it waited at least so long."""
         key = (key[0][:MAX_NAME], key[1][:MAX_NAME])
@@ -244,6 +258,8 @@ class Window:
 
     def take(self, before_ns: int | None = None) -> list[Second]:
         """Hand over, oldest first, every second that ended by `before_ns` (None: all), and forget them."""
+        for source in self.sources:
+            source()
         indexes = sorted(self._open) if before_ns is None else self._closed(before_ns)
         taken = [self._open.pop(index) for index in indexes]
         if self._current.index in indexes:

@@ -151,7 +151,8 @@ class WorkerRun:
         self._beat.kill(block=False)
         self._events.close()
         recorder = recorder_for(self._environment)
-        recorder.sink = recorder.samples = None
+        recorder.count_in(None, None)
+        recorder.samples = None
         attach(self._environment, None)
 
     def _begin(self, zero_wall_ns: int) -> Part:
@@ -162,6 +163,7 @@ class WorkerRun:
         window = Window(zero_ns, self._patterns, matches)
         self._part = Part(stream, window)
         self._cpu.sample()
+        recorder_for(self._environment).count_in(window, self._serving.record)
         self._serving.begin(
             Sinks(
                 window.record,

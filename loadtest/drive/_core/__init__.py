@@ -26,19 +26,44 @@ WHY_PURE = _reason()
 CORE: Final[Literal["native", "pure"]] = "pure" if WHY_PURE else "native"
 
 if TYPE_CHECKING or WHY_PURE:
-    from loadtest.drive._core.pure import Counts, Line, Messenger, Received, Route, Template, equip
+    from loadtest.drive._core.pure import (
+        Counts,
+        Dispatch,
+        Line,
+        Messenger,
+        Received,
+        Route,
+        Seat,
+        Template,
+        equip,
+        equip_dispatch,
+    )
 else:
-    from loadtest.drive._core.native import Counts, Line, Messenger, Received, Route, Template, equip
+    from loadtest.drive._core.native import (
+        Counts,
+        Dispatch,
+        Line,
+        Messenger,
+        Received,
+        Route,
+        Seat,
+        Template,
+        equip,
+        equip_dispatch,
+    )
 
 __all__ = [
     "CORE",
     "PURE_VARIABLE",
     "WHY_PURE",
     "Counts",
+    "Dispatch",
     "Line",
     "Messenger",
     "Received",
     "Route",
+    "Seat",
     "Template",
     "equip",
+    "equip_dispatch",
 ]

@@ -6,7 +6,8 @@ cdef class Counts:
     """What `Recorder` is derived from: where outcomes go. Its Python twin is `pure.Counts`."""
 
     cdef public list listeners
-    cdef public object sink
+    cdef public object sink, window
+    cdef public bint direct  # whether the sink only counts in the window
     cdef readonly dict tallies  # {method: {name: Tally}}
     cdef Py_ssize_t tally_count
 
@@ -84,6 +85,7 @@ cdef class Messenger:
 
     cdef dict __dict__
     cdef public Route route
+    cdef public Seat seat  # which serves arrivals with it, once its requests need nothing of Python
     cdef public object request_name, auth_header, _cookies
     cdef public bint let_others_run, judges_all
     cdef int64_t next_intended_ns
@@ -228,11 +230,18 @@ cdef class Messenger:
         """Record a plain success."""
         cdef Counts recorder = self.route.recorder
         cdef str method = response.template.method
+        cdef Seat seat = self.seat
         cdef Tally tally
-        if recorder.sink is not None:
-            recorder.sink(make_outcome((
-                method, response.name, response.intended_ns, response.sent_ns, response.done_ns, response.length, None
-            )))
+        if recorder.sink is not None and not recorder.direct:
+            if (seat is None or recorder.window is None or seat.arrival is None
+                    or seat.greenlet is not PyGreenlet_GetCurrent()):
+                recorder.record(make_outcome((  # of Recorder: whose arrival it was, Python finds out
+                    method, response.name, response.intended_ns, response.sent_ns, response.done_ns, response.length, None
+                )), None, response)
+                return 0
+            seat.requests += 1
+            if seat.outcome is empty_outcome:
+                seat.outcome = ok_outcome
         tally = recorder.tally_of(method, response.name)
         if tally.note(response.intended_ns, response.sent_ns, response.done_ns, response.length):
             recorder.empty(tally)  # of Recorder

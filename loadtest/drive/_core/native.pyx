@@ -7,6 +7,8 @@ ARCHITECTURE.md says who owns which memory, and which dangers tests hold off.
 
 import os
 import sys
+from collections import deque
+from time import monotonic_ns as python_monotonic_ns
 
 from gevent import get_hub
 
@@ -34,7 +36,9 @@ include "system.pxi"
 include "scan.pxi"
 include "poller.pxi"
 include "line.pxi"
+include "times.pxi"
 include "tally.pxi"
 include "template.pxi"
+include "dispatch.pxi"
 include "received.pxi"
 include "messenger.pxi"

@@ -4,11 +4,14 @@ Each class has the interface of its twin in `native`, and does the same; `Messen
 `Session.request`, which the native one does with what is not plain.
 """
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gevent
 from greenlet import getcurrent, greenlet
+
+from loadtest.records import EMPTY, OK, Arrival
 
 READ_EVENT = 1
 """libev's EV_READ."""
@@ -156,16 +159,171 @@ class Counts:
     def __init__(self) -> None:
         self.listeners: list[Callable[..., None]] = []
         self.sink: Callable[[Any], Any] | None = None
+        self.window: Any = None
+        self.direct = False
         self.tallies: dict[str, dict[str, Any]] = {}
 
     def forget_tallies(self) -> None:
         """Forget the core's tallies, of which there are none."""
 
 
+class Seat:
+    """One user at work: which arrival it serves and how that has gone so far."""
+
+    __slots__ = (
+        "arrival",
+        "client",
+        "greenlet",
+        "has_http_client",
+        "name",
+        "outcome",
+        "requests",
+        "scenario",
+        "started_ns",
+        "unanswered",
+    )
+
+    def __init__(self, scenario: int, name: str, greenlet: Any = None) -> None:
+        self.scenario = scenario
+        self.name = name
+        self.greenlet = greenlet
+        """The user's own greenlet."""
+        self.client: Any = None
+        """The user's client, if it is one that takes an arrival's intent."""
+        self.has_http_client = False
+        """Whether the user has a client that tells of its requests with their responses."""
+        self.arrival: Arrival | None = None
+        self.started_ns = 0
+        self.requests = 0
+        self.outcome = EMPTY
+        """How the arrival would end if it ended now."""
+        self.unanswered = False
+        """Whether the drain ended while a request of it was in flight."""
+
+
+class Dispatch:
+    """Who waits for an arrival, which arrivals wait for a user, and what has become of both.
+
+    `transactions[i]` tells whether the arrivals of scenario `i` are transactions; a wake-up hands out at most
+    `most_at_once`. When to wake and whom to drop is `OpenLoop`'s.
+    """
+
+    window: Any
+    stream: Any
+    _timer: Any
+
+    def __init__(self, transactions: Sequence[bool], now_ns: Callable[[], int], most_at_once: int) -> None:
+        self.in_flight = 0
+        self._transactions = tuple(transactions)
+        self._now_ns = now_ns
+        self._most_at_once = most_at_once
+        self._idle: list[list[Any]] = [[] for _ in transactions]
+        self._backlog: list[deque[tuple[Arrival, int]]] = [deque() for _ in transactions]
+        self._hub = gevent.get_hub()
+        self._closed = False
+        self._zero_ns = 0
+
+    def _drop_impatient(self, now_ns: int) -> None:
+        raise NotImplementedError
+
+    def _next_wake_ns(self, woke_ns: int, now_ns: int) -> int:
+        raise NotImplementedError
+
+    def _count_end(self, arrival: Arrival, outcome: str, now_ns: int) -> None:
+        raise NotImplementedError
+
+    def count_in(self, window: Any) -> None:
+        """Count in `window` from now on."""
+        self.window, self._zero_ns = window, window.zero_ns
+
+    def take(self, scenario: int) -> Arrival:
+        """Wait for the next arrival of a scenario; called by a user's greenlet, which then serves it."""
+        waiting = self._next_waiting(scenario)
+        if waiting is not None:
+            return waiting
+        current = getcurrent()
+        idle = self._idle[scenario]
+        idle.append(current)
+        try:
+            arrival: Arrival = self._hub.switch()
+        except BaseException:
+            if current in idle:  # killed while waiting: it must not be handed an arrival
+                idle.remove(current)
+            raise
+        return arrival
+
+    def finish(self, arrival: Arrival, outcome: str, started_ns: int) -> None:
+        """Count an arrival that a user has served since `started_ns`; `outcome` is one of those in `records`."""
+        if self._closed:
+            return  # it was counted as cancelled when the run was closed
+        self.in_flight -= 1
+        now_ns = self._now_ns()
+        second = self.window.second(now_ns)
+        second.busy_us += (now_ns - started_ns) // 1000
+        if outcome is not OK:
+            self._count_end(arrival, outcome, now_ns)
+            return
+        second.ok += 1
+        if self._transactions[arrival.scenario]:
+            second.transactions_ok += 1
+
+    def wake(self) -> None:
+        """Hand out what is due, then arm the timer for what comes next."""
+        zero_ns, stream = self._zero_ns, self.stream
+        woke_ns = now_ns = self._now_ns()
+        for _ in range(self._most_at_once):
+            due = stream.due(now_ns - zero_ns)
+            if due is None:
+                break
+            offset_ns, scenario = due
+            self._dispatch(Arrival(zero_ns + offset_ns, scenario), now_ns)
+            now_ns = self._now_ns()
+        self._drop_impatient(now_ns)
+        if not self._closed:
+            self._timer.arm(self._next_wake_ns(woke_ns, now_ns))
+
+    def hand_in(self) -> None:
+        """Put into the window what has been counted: it is there."""
+
+    def _dispatch(self, arrival: Arrival, now_ns: int) -> None:
+        window = self.window
+        window.second(arrival.intended_ns).scheduled += 1
+        second = window.second(now_ns)
+        second.dispatch_lag.record_ns(now_ns - arrival.intended_ns)
+        idle = self._idle[arrival.scenario]
+        if idle:
+            self._count_start(arrival, now_ns, now_ns)
+            idle.pop().switch(arrival)
+        else:
+            self._backlog[arrival.scenario].append((arrival, now_ns))
+
+    def _count_start(self, arrival: Arrival, now_ns: int, reached_ns: int) -> None:
+        second = self.window.second(now_ns)
+        second.started += 1
+        second.queueing.record_ns(now_ns - reached_ns)
+        if self._transactions[arrival.scenario]:
+            second.transactions_started += 1
+        self.in_flight += 1
+
+    def _next_waiting(self, scenario: int) -> Arrival | None:
+        queue = self._backlog[scenario]
+        if not queue:
+            return None
+        now_ns = self._now_ns()
+        self._drop_impatient(now_ns)
+        if not queue:
+            return None
+        arrival, reached_ns = queue.popleft()
+        self._count_start(arrival, now_ns, reached_ns)
+        return arrival
+
+
 class Messenger:
     """The verbs of a session."""
 
     route: Any = None
+    seat: "Seat | None" = None
+    """The seat that serves arrivals with it, once its requests need nothing of Python."""
     judges_all = False
     """Whether a script has said which statuses are a success, so that `Session` has to look at each."""
 
@@ -214,6 +372,10 @@ class Template:
 
     def __init__(self, method: str, body_headers: Any, *_parts: Any) -> None:
         self.method, self.body_headers = method, body_headers
+
+
+def equip_dispatch(*_tools: Any) -> None:
+    """Tell the core what of Python it makes of arrivals: nothing, here."""
 
 
 def equip(**_tools: Any) -> None:

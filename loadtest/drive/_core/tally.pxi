@@ -5,10 +5,7 @@
 
 cdef enum:
     MOST_NOTED = 2048
-    BUCKETS = 3288  # of `measure.histogram`, and one to spare
     TENTHS = 20000  # of a millisecond, which Locust's statistics count by: two seconds
-
-cdef int64_t LONGEST_US = 3600000000
 
 cdef struct Noted:
     int64_t intended_ns
@@ -16,8 +13,8 @@ cdef struct Noted:
     int64_t done_ns
     int64_t response_bytes
 
-cdef uint32_t[BUCKETS] scratch_buckets  # all zero between two uses; nothing switches meanwhile
-cdef uint32_t[TENTHS] scratch_tenths
+cdef Times scratch_times = Times()  # empty between two uses; nothing switches meanwhile
+cdef uint32_t[TENTHS] scratch_tenths  # all zero likewise
 
 
 @cython.final
@@ -118,45 +115,12 @@ cdef class Tally:
     cdef tuple histogram(self, int64_t zero_ns, int64_t index, bint from_sent):
         """The times of one second's requests, from intent or from sending."""
         cdef Py_ssize_t i
-        cdef int bucket, low = BUCKETS, high = -1
-        cdef int64_t us, total_us = 0, min_us = LONGEST_US, max_us = 0, below = 0, above = 0
         cdef Noted *one
-        cdef dict counts = {}
         for i in range(self.count):
             one = &self.noted[i]
-            if second_of(one.intended_ns, zero_ns) != index:
-                continue
-            us = rounded_us(one.done_ns - (one.sent_ns if from_sent else one.intended_ns))
-            if us < 1:
-                us = 1
-                below += 1
-            if us > LONGEST_US:
-                us = LONGEST_US
-                above += 1
-            total_us += us
-            min_us, max_us = min(min_us, us), max(max_us, us)
-            bucket = bucket_of(us)
-            scratch_buckets[bucket] += 1
-            low, high = min(low, bucket), max(high, bucket)
-        for bucket in range(low, high + 1):
-            if scratch_buckets[bucket]:
-                counts[bucket] = scratch_buckets[bucket]
-                scratch_buckets[bucket] = 0
-        return counts, total_us, min_us, max_us, below, above
-
-
-cdef inline int64_t rounded_us(int64_t ns) noexcept nogil:
-    """Nanoseconds to the nearest microsecond; what is negative only has to stay so, or become 0."""
-    return (ns + 500) // 1000
-
-
-cdef inline int bucket_of(int64_t us) noexcept nogil:
-    """`measure.histogram.bucket_of`."""
-    cdef int shift
-    if us < 256:
-        return <int>us
-    shift = 64 - __builtin_clzll(us) - 8
-    return <int>((shift << 7) + (us >> shift))
+            if second_of(one.intended_ns, zero_ns) == index:
+                scratch_times.add(one.done_ns - (one.sent_ns if from_sent else one.intended_ns))
+        return scratch_times.take()
 
 
 cdef inline int64_t second_of(int64_t instant_ns, int64_t zero_ns) noexcept nogil:

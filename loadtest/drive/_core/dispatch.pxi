@@ -1,0 +1,182 @@
+# Handing arrivals to users, and counting that: what every arrival needs. When to wake, whom to drop and when a run
+# is over is `OpenLoop`'s, which is derived from this.
+
+
+cdef object make_arrival, make_histogram, empty_outcome, ok_outcome
+
+
+def equip_dispatch(arrival_maker, histogram_maker, empty, ok):
+    """Tell the core what of Python it makes of arrivals, and how they may have ended."""
+    global make_arrival, make_histogram, empty_outcome, ok_outcome
+    make_arrival, make_histogram, empty_outcome, ok_outcome = arrival_maker, histogram_maker, empty, ok
+
+
+@cython.final
+cdef class Seat:
+    """One user at work: which arrival it serves and how that has gone so far. Its Python twin is `pure.Seat`."""
+
+    cdef readonly Py_ssize_t scenario
+    cdef readonly str name
+    cdef readonly object greenlet
+    cdef public object client, arrival, outcome
+    cdef public bint has_http_client, unanswered
+    cdef public long long started_ns
+    cdef public Py_ssize_t requests
+
+    def __init__(self, Py_ssize_t scenario, str name not None, greenlet=None):
+        self.scenario, self.name, self.greenlet, self.outcome = scenario, name, greenlet, empty_outcome
+
+
+cdef class Dispatch:
+    """Who waits for an arrival, which arrivals wait for a user, and what has become of both. See `pure.Dispatch`."""
+
+    cdef public Py_ssize_t in_flight
+    cdef public object window, stream
+    cdef public bint _closed
+    cdef public long long _zero_ns
+    cdef readonly list _idle, _backlog
+    cdef readonly tuple _transactions
+    cdef object now_ns
+    cdef bint on_monotonic_clock
+    cdef int most_at_once
+    cdef greenlet hub
+    # What has been counted and not handed in, of the second it happened in:
+    cdef int64_t from_ns, to_ns
+    cdef Py_ssize_t started, ok, busy_us, transactions_started, transactions_ok
+    cdef Times lag, queueing
+    # and of the second it was intended in:
+    cdef int64_t due_from_ns, due_to_ns
+    cdef Py_ssize_t scheduled
+
+    def __init__(self, transactions, now_ns, int most_at_once):
+        self._transactions, self.now_ns, self.most_at_once = tuple(transactions), now_ns, most_at_once
+        self.on_monotonic_clock = now_ns is python_monotonic_ns
+        self._idle = [[] for _ in transactions]
+        self._backlog = [deque() for _ in transactions]
+        self.hub = get_hub()
+        self.lag, self.queueing = Times(), Times()
+
+    def count_in(self, window):
+        """Count in `window` from now on."""
+        self.window, self._zero_ns = window, window.zero_ns
+        window.sources.append(self.hand_in)
+
+    def take(self, Py_ssize_t scenario):
+        """Wait for the next arrival of a scenario; called by a user's greenlet, which then serves it."""
+        cdef list idle = <list>self._idle[scenario]
+        cdef greenlet current
+        if self._backlog[scenario]:
+            waiting = self.next_waiting(scenario)
+            if waiting is not None:
+                return waiting
+        current = PyGreenlet_GetCurrent()
+        idle.append(current)
+        try:
+            return PyGreenlet_Switch(self.hub, NULL, NULL)
+        except BaseException:
+            if current in idle:  # killed while waiting: it must not be handed an arrival
+                idle.remove(current)
+            raise
+
+    def finish(self, arrival, outcome, int64_t started_ns):
+        """Count an arrival that a user has served since `started_ns`; `outcome` is one of those in `records`."""
+        cdef int64_t now_ns
+        if self._closed:
+            return  # it was counted as cancelled when the run was closed
+        self.in_flight -= 1
+        now_ns = self.now()
+        self.count_at(now_ns)
+        self.busy_us += (now_ns - started_ns) // 1000
+        if outcome is not ok_outcome:
+            self._count_end(arrival, outcome, now_ns)
+            return
+        self.ok += 1
+        if self._transactions[arrival[1]]:
+            self.transactions_ok += 1
+
+    def wake(self):
+        """Hand out what is due, then arm the timer for what comes next. Runs in the hub, from which users are resumed."""
+        cdef int64_t now_ns = self.now()
+        cdef int64_t woke_ns = now_ns
+        cdef int i
+        for i in range(self.most_at_once):
+            due = self.stream.due(now_ns - self._zero_ns)
+            if due is None:
+                break
+            self.dispatch(self._zero_ns + <int64_t>due[0], due[1], now_ns)
+            now_ns = self.now()
+        self._drop_impatient(now_ns)
+        if not self._closed:
+            self._timer.arm(self._next_wake_ns(woke_ns, now_ns))
+
+    def hand_in(self):
+        """Put into the window what has been counted."""
+        if self.scheduled:
+            self.window.second(self.due_from_ns).scheduled += self.scheduled
+            self.scheduled = 0
+        if self.from_ns == self.to_ns:
+            return
+        second = self.window.second(self.from_ns)
+        second.started += self.started
+        second.ok += self.ok
+        second.busy_us += self.busy_us
+        second.transactions_started += self.transactions_started
+        second.transactions_ok += self.transactions_ok
+        self.started = self.ok = self.busy_us = self.transactions_started = self.transactions_ok = 0
+        second.dispatch_lag.merge(make_histogram(*self.lag.take()))
+        second.queueing.merge(make_histogram(*self.queueing.take()))
+        self.from_ns = self.to_ns = 0
+
+    @cython.final
+    cdef int64_t now(self) except? -1:
+        return monotonic_ns() if self.on_monotonic_clock else self.now_ns()
+
+    @cython.final
+    cdef int dispatch(self, int64_t intended_ns, Py_ssize_t scenario, int64_t now_ns) except -1:
+        cdef list idle = <list>self._idle[scenario]
+        if not self.due_from_ns <= intended_ns < self.due_to_ns:
+            self.hand_in()
+            self.due_from_ns = self._zero_ns + second_of(intended_ns, self._zero_ns) * 1000000000
+            self.due_to_ns = self.due_from_ns + 1000000000
+        self.scheduled += 1
+        self.count_at(now_ns)
+        self.lag.add(now_ns - intended_ns)
+        arrival = make_arrival((intended_ns, scenario))
+        if idle:
+            self.count_start(scenario, now_ns, now_ns)
+            handed = (arrival,)
+            PyGreenlet_Switch(<greenlet?>idle.pop(), <PyObject *>handed, NULL)
+        else:
+            self._backlog[scenario].append((arrival, now_ns))
+        return 0
+
+    @cython.final
+    cdef object next_waiting(self, Py_ssize_t scenario):
+        """The arrival of a scenario that waits longest and is not given up; None if none is left."""
+        cdef int64_t now_ns = self.now()
+        queue = self._backlog[scenario]
+        self._drop_impatient(now_ns)
+        if not queue:
+            return None
+        arrival, reached_ns = queue.popleft()
+        self.count_start(scenario, now_ns, reached_ns)
+        return arrival
+
+    @cython.final
+    cdef int count_start(self, Py_ssize_t scenario, int64_t now_ns, int64_t reached_ns) except -1:
+        self.count_at(now_ns)
+        self.started += 1
+        self.queueing.add(now_ns - reached_ns)
+        if self._transactions[scenario]:
+            self.transactions_started += 1
+        self.in_flight += 1
+        return 0
+
+    @cython.final
+    cdef int count_at(self, int64_t now_ns) except -1:
+        """What is counted next happens at `now_ns`."""
+        if not self.from_ns <= now_ns < self.to_ns:
+            self.hand_in()
+            self.from_ns = self._zero_ns + second_of(now_ns, self._zero_ns) * 1000000000
+            self.to_ns = self.from_ns + 1000000000
+        return 0
