@@ -1,7 +1,7 @@
 """Shedding: how many changes may be under way before another is refused at once.
 
-The limit follows Little's law, as Sentinel's adaptive protection does (S[49][50] of TRAFFIC): what is under way
-is the rate times the time each change takes. Sentinel takes the highest rate and the shortest response time, both
+The limit follows Little's law, as Sentinel's adaptive protection does (S[49][50] of docs/traffic.md): what is
+under way is the rate times the time each change takes. Sentinel takes the highest rate and the shortest response time, both
 of the last seconds. A store that commits in groups obeys the law and mocks the rule: the more wait, the more it
 does, at the same response time. While one batch is being written the next one has to gather, so with room for one
 batch only, every other batch is a crumb, the rate halves, and the rule takes that for the store's nature: it stays
