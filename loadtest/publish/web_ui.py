@@ -52,6 +52,10 @@ Reports = Callable[[], Mapping[str, Path]]
 """The folders of this session's finished runs by name."""
 
 
+FORM_TYPES = frozenset(["application/x-www-form-urlencoded", "multipart/form-data"])
+NO_FORM = "expected the fields of the form (application/x-www-form-urlencoded), and nothing was started"
+
+
 def install(
     app: flask.Flask,
     *,
@@ -151,6 +155,9 @@ def _bad_start(check_start: CheckStart, fields: Collection[str]) -> flask.Respon
     """What Locust's form shows when a run cannot start; None lets the start through."""
     if flask.request.endpoint != "locust.swarm":
         return None
+    if flask.request.content_length and flask.request.mimetype not in FORM_TYPES:
+        # Locust would not read it, and start with what was there before.
+        return flask.jsonify({"success": False, "message": NO_FORM, "field": "", "nearest": ""})
     form = flask.request.form
     foreign = sorted(set(form) - set(fields))
     if foreign:
