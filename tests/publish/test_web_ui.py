@@ -71,7 +71,7 @@ def test_a_good_start_reaches_locust(client: FlaskClient, locust: Locust) -> Non
 
 @pytest.mark.parametrize("kind", ["application/json", "text/plain", ""])
 def test_a_start_whose_body_is_no_form_starts_nothing(client: FlaskClient, locust: Locust, kind: str) -> None:
-    said = client.post("/swarm", data=b'{"plan": "smoke"}', content_type=kind).json
+    said: Any = client.post("/swarm", data=b'{"plan": "smoke"}', content_type=kind).json
     assert (said["success"], locust.started) == (False, [])
     assert "the fields of the form" in said["message"]
 
