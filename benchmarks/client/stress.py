@@ -58,7 +58,7 @@ def _answers(body: bytes) -> list[tuple[float, list[bytes], bool]]:
 
 def _answer(sock: Any, _address: Any) -> None:
     """Serve one connection. Each answer's body is the path that was asked for."""
-    rng = random.Random()  # noqa: S311 - what goes wrong
+    rng = random.Random()
     closes = False
     try:
         while not closes and (request := sock.recv(65536)):
