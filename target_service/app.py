@@ -11,7 +11,8 @@ import logging
 import resource
 import socket
 import time
-from typing import cast
+from collections.abc import Coroutine
+from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
@@ -37,6 +38,7 @@ from target_service.store.open import make_store
 IDLE_LINGER_S = 0.5
 UNREAD_BODY_LINGER_S = 1.0
 """How long the rest of a refused body is read, so that the refusal is not lost to a reset."""
+BEAT_S = 0.1
 LAG_SAMPLE_S = 0.1
 PROOF_S = 2.0
 """A store that made nothing durable for so long is asked to."""
@@ -83,7 +85,8 @@ class Server:
 
     async def start(self, listener: socket.socket) -> None:
         """Open the store and begin to answer. Raises StoreOpenError, StoreUnavailableError."""
-        self._tasks.append(asyncio.create_task(self._sample_lag()))
+        # Before the store, which may take minutes to open: meanwhile the worker must show that it lives.
+        self._keep_up(self._beat())
         self._service = self._make_service(writer_id=await self._store.open())
         app = web.Application(client_max_size=MAX_BODY_BYTES, logger=log)
         app[BODY_DEADLINE_S] = self._config.body_deadline_s
@@ -117,8 +120,7 @@ class Server:
         await self._runner.cleanup()
         for task in self._tasks:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._store.close()
 
     async def _finish(self, idle_until_s: float, end_s: float) -> None:
@@ -170,16 +172,33 @@ class Server:
         )
 
     def _start_tasks(self) -> None:
-        self._tasks.append(asyncio.create_task(self._prove_store()))
-        self._tasks.append(asyncio.create_task(self._end_unread()))
+        self._keep_up(self._sample_lag())
+        self._keep_up(self._prove_store())
+        self._keep_up(self._end_unread())
         if self._slot == 0:
             terms = Terms(self._config.reservation_s, self._config.key_ttl_s)
             housekeeper = Housekeeper(self._store, terms, self._metrics.cancelled)
-            self._tasks.append(asyncio.create_task(housekeeper.run()))
+            self._keep_up(housekeeper.run())
+
+    def _keep_up(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run this for as long as the worker serves; should it fail, the worker drains and is replaced."""
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._end_with)
+        self._tasks.append(task)
+
+    def _end_with(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            log.error("%s has ended; the worker is replaced", task.get_coro(), exc_info=task.exception())
+            self.stop()
 
     def _connections(self) -> list[Doorkeeper]:
         server = self._runner.server
         return [each for each in server.connections if isinstance(each, Doorkeeper)] if server else []
+
+    async def _beat(self) -> None:
+        while True:
+            self._metrics.pulse.beat()
+            await asyncio.sleep(BEAT_S)
 
     async def _sample_lag(self) -> None:
         loop = asyncio.get_running_loop()
@@ -189,7 +208,6 @@ class Server:
             lag_s = max(0.0, loop.time() - due)
             self._metrics.loop_lag.observe(lag_s)
             self._service.crowd.felt(lag_s)
-            self._metrics.pulse.beat()
 
     async def _end_unread(self) -> None:
         """Abort, now and then, the connections whose clients do not read."""

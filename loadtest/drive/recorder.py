@@ -42,6 +42,8 @@ class Recorder(Counts):
         self.window: Window | None = None
         self.samples: Samples | None = None
         """Where a failure of each class is kept as a sample; None keeps none."""
+        self.on_listener_error: Callable[[Exception], None] | None = None
+        """Called with what a listener of the script raised, in the greenlet of the request it was told of."""
         self._environment = environment
         self._batch = LocustBatch()
         self._add = self._batch.add
@@ -73,7 +75,7 @@ class Recorder(Counts):
         if self.listeners:
             meta = meta or request_event(outcome, error, response, context)
             for listener in self.listeners:
-                _call(listener, meta)
+                self._call(listener, meta)
         if outcome.error is not None:
             _end_if_unanswered(outcome)
 
@@ -141,6 +143,18 @@ class Recorder(Counts):
         self.flush()
         self._clockwork.kill()
 
+    def _call(self, listener: Callable[..., None], arguments: dict[str, Any]) -> None:
+        """Call a listener as `EventHook.fire` does: its errors are logged, unless they steer the user's loop."""
+        try:
+            listener(**arguments)
+        except _FLOW_CONTROL:
+            raise
+        except Exception as error:
+            logging.error("Uncaught exception in event handler: \n%s", traceback.format_exc())
+            log.unhandled_greenlet_exception = True
+            if self.on_listener_error is not None:
+                self.on_listener_error(error)
+
     def _sample(self, outcome: Outcome, error: Exception, response: Any, url: str | None = None) -> None:
         """Keep a failure as a sample if it is the first of its class."""
         samples = self.samples
@@ -197,17 +211,6 @@ def request_event(outcome: Outcome, error: Exception | None, response: Any, cont
         "response_length": outcome.response_bytes,
         "response_time": response_s * 1000,
     }
-
-
-def _call(listener: Callable[..., None], arguments: dict[str, Any]) -> None:
-    """Call a listener as `EventHook.fire` does: its errors are logged, unless they steer the user's loop."""
-    try:
-        listener(**arguments)
-    except _FLOW_CONTROL:
-        raise
-    except Exception:
-        logging.error("Uncaught exception in event handler: \n%s", traceback.format_exc())
-        log.unhandled_greenlet_exception = True
 
 
 def is_locusts_own(handler: Callable[..., Any]) -> bool:

@@ -191,6 +191,12 @@ class Serving:
         if self._sinks is not None:
             self._sinks.script_error((seat.name, error_text(error), raised_at(error)))
 
+    def fail_here(self, error: Exception) -> None:
+        """A listener of the script raised in the calling greenlet: the arrival that it serves has failed."""
+        seat = self._seats.get(getcurrent()) or self._inherited(self._now_ns(), 0)
+        if seat is not None:
+            self.fail(seat, error)
+
     def record(self, outcome: Outcome) -> Outcome:
         """Count one request, for the arrival that the calling greenlet serves; returns it as it was counted."""
         seat = self._seats.get(getcurrent()) or self._inherited(outcome.sent_ns, outcome.intended_ns)

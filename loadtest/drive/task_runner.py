@@ -48,6 +48,10 @@ MOST_INTERRUPTS = 100
 """How often `interrupt()` may hand the same arrival on before it is empty: a task set that only leaves."""
 
 
+_CHOOSE_FROM_TASKS = (TaskSet.get_next_task, SequentialTaskSet.get_next_task)
+"""What needs `tasks`; a MarkovTaskSet has none, and chooses by its own rule."""
+
+
 class ArrivalTaskSet(DefaultTaskSet):
     """Locust's root task set, which for users in an open loop takes an arrival before it runs a task."""
 
@@ -199,12 +203,13 @@ class _Turns:
         """Run a nested task set until it is left. Raises `RescheduleTask`, `RescheduleTaskImmediately`."""
         nested: Any = task_set(parent)
         steps = None
-        if not nested.tasks:
+        if not nested.tasks and task_set.get_next_task in _CHOOSE_FROM_TASKS:
             nested.get_next_task = lambda: _without_tasks
         elif issubclass(task_set, SequentialTaskSet) and self._pass is None and not self._by_task:
             steps = _Pass(nested)
             nested.get_next_task = steps.next_step
         nested.on_start = lambda: self._start(nested)
+        nested.on_stop = lambda: self._stop(nested)
         nested.execute_task = lambda task: self._execute_nested(nested, task, steps)
         nested.wait = lambda: self._wait_nested(nested)
         nested.run()
@@ -223,6 +228,19 @@ class _Turns:
                 self._take()
             self._serving.fail(self._seat, error)
             self._over()
+            raise
+
+    def _stop(self, nested: TaskSet) -> None:
+        """Run a nested task set's own `on_stop`; one that raises is told, and fails what is in hand, if anything is.
+
+        Locust's loop logs it and goes on.
+        """
+        try:
+            type(nested).on_stop(nested)
+        except (StopUser, StopTest):
+            raise
+        except Exception as error:
+            self._serving.fail(self._seat, error)
             raise
 
     def _execute_nested(self, nested: TaskSet, task: Any, steps: "_Pass | None") -> None:

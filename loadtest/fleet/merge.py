@@ -42,6 +42,8 @@ class PackedWorker(msgspec.Struct, frozen=True, array_like=True):
     cpu_wait_max: float
     dispatch_lag: bytes
     counted: list[int]
+    asked: list[str] = []
+    silent: list[str] = []
 
 
 class PackedBooks(msgspec.Struct, frozen=True):
@@ -68,8 +70,6 @@ class WorkerBook:
     in_flight: int = 0
     backlog: int = 0
     cpu: float = 0.0
-    cpu_max: float = 0.0
-    cpu_wait_max: float = 0.0
     dispatch_lag: Histogram = field(default_factory=Histogram)
     counted: list[int] = field(default_factory=lambda: [0] * len(COUNTERS))
     """Sums of the counters of its seconds, in the order of `window.COUNTERS`."""
@@ -83,6 +83,8 @@ class WorkerBook:
     """Scenarios of which an arrival ended here without a request that it needed."""
     given_up: int = 0
     """Reports that were missing when an earlier part of this run was interrupted."""
+    cpu_highest: tuple[float, float] | None = None
+    """Highest means over five seconds of the CPU (used, waited for); None until there were five seconds."""
     _cpu: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=CPU_SAMPLES))
     _contiguous: int = 0
 
@@ -98,9 +100,19 @@ class WorkerBook:
         return self.given_up + highest + 1 - self._contiguous - len(self.seen)
 
     @property
+    def cpu_max(self) -> float:
+        """Highest CPU share over any five seconds, or over a shorter run's whole length."""
+        return (self.cpu_highest or self._cpu_mean())[0]
+
+    @property
+    def cpu_wait_max(self) -> float:
+        """Highest share of the time spent waiting for a core, as `cpu_max`."""
+        return (self.cpu_highest or self._cpu_mean())[1]
+
+    @property
     def cpu_recent(self) -> float:
         """Mean CPU share over the last five seconds; a single report can cover an instant."""
-        return sum(cpu for cpu, _ in self._cpu) / max(len(self._cpu), 1)
+        return self._cpu_mean()[0]
 
     def first_sight(self, number: int) -> bool:
         """Note a report's number; False when it was seen before."""
@@ -117,8 +129,14 @@ class WorkerBook:
         self.cpu = cpu
         self._cpu.append((cpu, cpu_wait))
         if len(self._cpu) == CPU_SAMPLES:
-            self.cpu_max = max(self.cpu_max, sum(c for c, _ in self._cpu) / CPU_SAMPLES)
-            self.cpu_wait_max = max(self.cpu_wait_max, sum(w for _, w in self._cpu) / CPU_SAMPLES)
+            used, waited = self._cpu_mean()
+            before = self.cpu_highest or (0.0, 0.0)
+            self.cpu_highest = max(before[0], used), max(before[1], waited)
+
+    def _cpu_mean(self) -> tuple[float, float]:
+        """Mean shares (used, waited for) of the last reports."""
+        reports = max(len(self._cpu), 1)
+        return sum(used for used, _ in self._cpu) / reports, sum(waited for _, waited in self._cpu) / reports
 
 
 class Merge:
@@ -227,6 +245,8 @@ class Merge:
                     book.cpu_wait_max,
                     codec.encode(book.dispatch_lag),
                     book.counted,
+                    sorted(book.asked),
+                    sorted(book.silent),
                 )
                 for book in self.workers.values()
             ],
@@ -259,10 +279,11 @@ class Merge:
             name = names[worker.name]
             self.workers[name] = WorkerBook(
                 name,
-                cpu_max=worker.cpu_max,
-                cpu_wait_max=worker.cpu_wait_max,
+                cpu_highest=(worker.cpu_max, worker.cpu_wait_max),
                 dispatch_lag=codec.decode(worker.dispatch_lag),
                 counted=list(worker.counted),
+                asked=set(worker.asked),
+                silent=set(worker.silent),
                 given_up=worker.gaps,
             )
         self._settle(waiting_is_lost=True)

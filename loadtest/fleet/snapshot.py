@@ -9,6 +9,7 @@ from loadtest.fleet.merge import Merge
 from loadtest.fleet.timeline import PlannedTransactions
 from loadtest.measure.evidence import FailureLog
 from loadtest.measure.run_result import (
+    LATE_MS,
     Arrivals,
     Endpoint,
     Generator,
@@ -178,6 +179,7 @@ def _generator(coordinator: Coordinator) -> Generator:
     return Generator(
         workers=len(books),
         dispatch_lag_ms=merge.total.dispatch_lag.quantiles(),
+        late_arrivals=merge.total.dispatch_lag.count_over(round(LATE_MS * 1000)),
         queueing_ms=merge.total.queueing.quantiles(),
         cpu_max=max((book.cpu_max for book in books), default=0.0),
         report_gaps=merge.gaps,

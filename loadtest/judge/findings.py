@@ -54,7 +54,7 @@ def _empty(result: RunResult) -> list[str]:
     return [
         (
             f"{empty:,} of {result.arrivals.started:,} arrivals made no request; "
-            "check that every task of the script sends one"
+            "check that every task sends one with self.client, or fires events.request for a client of its own"
         )
     ]
 

@@ -40,9 +40,10 @@ def judge(
     `slos` are one's own; the implicit ones (`judge.implicit`) join them.
     `observations` remembers, for a run that is judged again and again, what was seen of stretches that are over.
     """
-    result.validity = judge_validity(result)
     every = with_implicit(slos, result.endpoints)
     result.slo = [evaluate(slo, result, observations) for slo in every if can_be_judged(slo, result)]
+    met = all(objective.passed for objective in result.slo)
+    result.validity = judge_validity(result, objectives_met=met)
     result.findings = find(result)
     if aborted is not None:
         if not result.arrivals.planned:  # it never began: nothing else can be said of it

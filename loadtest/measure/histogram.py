@@ -174,6 +174,11 @@ class Histogram:
         """
         return self._quantiles((q,))[0]
 
+    def count_over(self, value_us: int) -> int:
+        """How many values are in buckets above that of `value_us`."""
+        bucket = bucket_of(value_us)
+        return sum(n for other, n in self.counts.items() if other > bucket)
+
     def quantiles_us(self, ascending: tuple[float, ...]) -> list[int]:
         """`quantile` of each of several shares, ascending, in one pass."""
         return self._quantiles(ascending)

@@ -12,6 +12,8 @@ import msgspec
 from loadtest.measure.whole_file import write_whole
 
 SCHEMA_VERSION = 1
+LATE_MS = 10.0
+"""An arrival that the generator started later than this, with an idle user there, is late (DESIGN section 3)."""
 
 
 class Quantiles(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,10 +162,12 @@ class Generator(msgspec.Struct, kw_only=True):
 
     workers: int = 0
     dispatch_lag_ms: Quantiles = Quantiles()
+    late_arrivals: int | None = None
+    """Arrivals started more than 10 ms late by the generator's own fault; None in records of earlier versions."""
     queueing_ms: Quantiles = Quantiles()
     """How long arrivals waited for an idle user: the target's doing."""
     cpu_max: float = 0.0
-    """Highest CPU share of any worker over any five seconds, 1.0 = one core."""
+    """Highest CPU share of any worker over any five seconds (or a shorter run's length), 1.0 = one core."""
     report_gaps: int = 0
     worker_notes: list[str] = []
     """What happened to workers, in sentences: joined late, lost, replaced, re-sliced."""

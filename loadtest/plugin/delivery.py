@@ -31,6 +31,10 @@ class Delivery:
         self.result = result
         self._write(result)
 
+    def give_up(self) -> None:
+        """There will be no result: a defect stands in its way."""
+        self.states.on(ParcelEvent.FAIL)
+
     def note(self, text: str) -> None:
         """Add to a delivered result what a reader should know besides."""
         if self.result is not None:

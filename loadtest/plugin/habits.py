@@ -5,12 +5,25 @@ from argparse import Namespace
 from pathlib import Path
 from types import FrameType
 
+from locust import log
 from locust.env import Environment
 
 from loadtest.drive.shape import PlanShape
 
 _FLAGS = {"num_users": "-u", "spawn_rate": "-r", "run_time": "-t", "stop_timeout": "-s"}
 _OF_LOCUST = ("/locust/", "/gevent/", "/greenlet/", "/flask/", "/werkzeug/", "/loadtest/", "/concurrent/")
+
+LISTENER_RAISED = "a listener of the script raised when the test was to start; its traceback is in the log"
+
+
+def forget_listeners_error() -> None:
+    """From now on ask of new errors alone: a run that could not start may be tried again."""
+    log.unhandled_greenlet_exception = False
+
+
+def listener_raised() -> bool:
+    """Whether a listener of the script has raised: Locust logs that and goes on, without whatever it was to do."""
+    return log.unhandled_greenlet_exception
 
 
 def what_does_not_count(options: Namespace, environment: Environment) -> str:

@@ -34,6 +34,7 @@ from loadtest.pauses import Pause
 from loadtest.plugin.checkpoints import Checkpointer
 from loadtest.plugin.delivery import Delivery
 from loadtest.plugin.gauges import SERVICE_MEMORY, MemorySampler
+from loadtest.plugin.habits import LISTENER_RAISED, listener_raised
 from loadtest.plugin.states import Lead, LeadEvent, Parcel, States
 from loadtest.run_info import run_info
 
@@ -212,6 +213,8 @@ class LedRun:
 
     def _tick_forever(self) -> None:
         while not self.over:
+            if self.coordinator.phase is Phase.WAITING and listener_raised():
+                self._abort_run(LISTENER_RAISED)
             self._tick()
             self._abort_if_pointless()
             self._say_what_was_never_requested()
@@ -246,7 +249,16 @@ class LedRun:
         """End a run whose ticking broke: without it the run would never end, and its books would be lost."""
         logger.critical("a defect ended the run", exc_info=ticker.exc_info)
         self.coordinator.aborted = f"a defect of the harness: {ticker.exception!r}"
-        self._deliver()
+        try:
+            self._deliver()
+        except Exception:
+            logger.critical(
+                "its result cannot be drawn; the last checkpoint is in %s", self.folder, exc_info=True
+            )
+            if not self.over:
+                self.delivery.give_up()
+            if self.states.now is Lead.JUDGING:
+                self.states.on(LeadEvent.DELIVER)
 
     def _abort_if_pointless(self) -> None:
         """Look at each second once, a second after its end, when every worker has reported it."""

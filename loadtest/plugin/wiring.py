@@ -30,7 +30,12 @@ from loadtest.fleet.messages import Trouble
 from loadtest.fleet.run_token import secure
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER, listen, send_to_master
 from loadtest.plugin.auditing import Auditor
-from loadtest.plugin.habits import what_does_not_count, who_stops
+from loadtest.plugin.habits import (
+    forget_listeners_error,
+    listener_raised,
+    what_does_not_count,
+    who_stops,
+)
 from loadtest.plugin.imports import import_early
 from loadtest.plugin.leader import Leader, console_of, wait_while
 from loadtest.plugin.led_run import LedRun
@@ -111,6 +116,7 @@ class Plugin:
         """
         if environment.runner is None and getattr(environment.parsed_options, "worker", False):
             self._ready.wait(READY_TIMEOUT_S)
+        forget_listeners_error()
         runner, options = environment.runner, environment.parsed_options
         if runner is None or options is None or "singlesday_config" not in options:
             return
@@ -211,7 +217,7 @@ class Plugin:
         environment.dispatcher_class = PoolDispatcher
         shape = PlanShape()
         shape.runner = runner
-        shape.prepare = lambda: self.leader.prepare(environment, runner)
+        shape.prepare = lambda: self._prepare(environment, runner)
         shape.is_over = lambda: self.leader.over
         environment.shape_class = shape
         if environment.web_ui is not None:
@@ -231,6 +237,10 @@ class Plugin:
             )
         except DoorError as error:
             refuse(error)
+
+    def _prepare(self, environment: Environment, runner: Runner) -> int:
+        forget_listeners_error()
+        return self.leader.prepare(environment, runner)
 
     def _follow(self, run: LedRun) -> None:
         """Show a run that begins, and audit it when it is over."""
@@ -262,10 +272,15 @@ class Plugin:
         self.leader.stop(self._signal)
 
     def _set_exit_code(self, environment: Environment, ours: ExitCode) -> None:
-        """The verdict's code; where that is 0, one that the script has set stays."""
+        """The verdict's code; where that is 0, one that the script has set stays, or Locust's for its listeners."""
         own = environment.process_exit_code
         if ours is ExitCode.PASS and own:
             logger.warning("the verdict is PASS; exit code %s is the script's own", own)
+        elif ours is ExitCode.PASS and listener_raised():
+            logger.warning(
+                "the verdict is PASS, but a listener of the script raised; so the exit code is 2, as Locust's"
+            )
+            environment.process_exit_code = int(ExitCode.USAGE)
         else:
             environment.process_exit_code = int(ours)
 
@@ -307,7 +322,7 @@ def install() -> None:
     """Listen to Locust's events; importing the package does it once."""
     events.init_command_line_parser.add_listener(_plugin.add_options)
     events.init.add_listener(_plugin.on_init)
-    events.test_start.add_listener(_plugin.on_test_start)
+    events.test_start._handlers.insert(0, _plugin.on_test_start)  # what a script's own raise is told after it
     events.test_stopping.add_listener(_plugin.on_test_stopping)
     events.test_stop.add_listener(_plugin.on_test_stop)
     events.quitting.add_listener(_plugin.on_quitting)

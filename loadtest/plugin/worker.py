@@ -33,6 +33,7 @@ from loadtest.judge.slo_syntax import matches, parse
 from loadtest.measure.evidence import Samples
 from loadtest.measure.window import MAX_NAME, MAX_PATTERNS, Window
 from loadtest.plugin.cpu import CpuMeter
+from loadtest.plugin.habits import LISTENER_RAISED, listener_raised
 from loadtest.plugin.states import WORKER, States, UnexpectedEventError, Work, WorkEvent
 
 BEAT_S = 0.1
@@ -91,6 +92,7 @@ class WorkerRun:
         attach(environment, self._serving)
         recorder = recorder_for(environment)
         recorder.sink = self._serving.record
+        recorder.on_listener_error = self._serving.fail_here
         self._samples = recorder.samples = Samples()
         self._events = RequestEvents(environment, recorder, self._serving, self._clock)
         self._events.open()
@@ -152,7 +154,7 @@ class WorkerRun:
         self._events.close()
         recorder = recorder_for(self._environment)
         recorder.count_in(None, None)
-        recorder.samples = None
+        recorder.samples = recorder.on_listener_error = None
         attach(self._environment, None)
 
     def _begin(self, zero_wall_ns: int) -> Part:
@@ -205,6 +207,9 @@ class WorkerRun:
 
     def _say_hello(self) -> None:
         """Tell how the users are coming; ready once all wait for an arrival and the master's clock is known."""
+        if self._part is None and listener_raised():
+            send_to_master(self._runner, Trouble(self.run_id, LISTENER_RAISED))
+            return
         counts = self._user_counts()
         users = self._runner.user_count
         waiting = bool(counts) and all(count.ready == count.wanted for count in counts)

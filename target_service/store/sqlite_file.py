@@ -1,16 +1,41 @@
 """Which file is open, and whether it is still the one at its path.
 
 Whoever restores a backup, or tidies up, may move, delete or overwrite a database that is in use. SQLite notices
-nothing: it goes on in a file that has no name any more, and what it acknowledges is gone with the process.
+nothing: it goes on in a file that has no name any more, and what it acknowledges is gone with the process; or, where
+`cp` put an older copy into the same file, on pages of two ages.
+
+So that a copy shows its age, every commit counts on a number in the file's header (`count_on`). A copy that is not
+older than what has last been moved from the log into the file has the same pages there, and does no harm.
 """
 
 import os
 import sqlite3
 from pathlib import Path
 
+AGE_OFFSET = 68
+"""Where the header has its "application ID", which means nothing to SQLite (its file format, section 1.3.14).
+
+Its own change counter does not do: with the log, and one process that writes, it stays as it is.
+"""
+LARGEST_AGE = (1 << 31) - 1
+"""After ten weeks of 300 commits a second it begins again."""
+
 
 class FileMovedError(sqlite3.OperationalError):
     """The database at the path is not the one that is open."""
+
+
+def count_on(connection: sqlite3.Connection) -> None:
+    """Make the file one change older, inside the open transaction."""
+    (age,) = connection.execute("PRAGMA application_id").fetchone()
+    connection.execute(f"PRAGMA application_id = {age + 1 if age < LARGEST_AGE else 0}")
+
+
+def check_whole(connection: sqlite3.Connection) -> None:
+    """Raise sqlite3.DatabaseError if pages do not belong together, as of a copy under a newer log."""
+    ((found,),) = connection.execute("PRAGMA integrity_check(1)").fetchall()
+    if found != "ok":
+        raise sqlite3.DatabaseError(f"stop the service and restore the database with its log: {found}")
 
 
 class OpenFile:
@@ -19,17 +44,25 @@ class OpenFile:
     def __init__(self, path: Path) -> None:
         self._database = str(path)
         self._files = {name: _identity(name) for name in (self._database, f"{self._database}-wal")}
-        self._size_bytes = 0
+        # Never closed while SQLite has the file open: that would end all locks that this process has on it.
+        self._descriptor = os.open(self._database, os.O_RDONLY)
+        self._size_bytes, self._age = 0, self._read_age()
 
     def check(self) -> None:
-        """Raise FileMovedError if the database, or its log, has been moved, deleted, replaced or cut short."""
+        """Raise FileMovedError if database or log was moved, deleted, replaced, cut short or overwritten."""
         for name, opened in self._files.items():
             if _identity(name) != opened:
                 raise FileMovedError(f"{name} was moved, deleted or replaced while it was in use")
         size_bytes = os.stat(self._database).st_size
         if size_bytes < self._size_bytes:
             raise FileMovedError(f"{self._database} was cut short while it was in use")
-        self._size_bytes = size_bytes
+        age = self._read_age()
+        if (age - self._age) % (LARGEST_AGE + 1) > LARGEST_AGE // 2:
+            raise FileMovedError(f"{self._database} was overwritten by an older copy while it was in use")
+        self._size_bytes, self._age = size_bytes, age
+
+    def _read_age(self) -> int:
+        return int.from_bytes(os.pread(self._descriptor, 4, AGE_OFFSET))
 
 
 def _identity(name: str) -> tuple[int, int] | None:

@@ -26,7 +26,7 @@ from target_service.store.base import (
 from target_service.store.changes import apply_change
 from target_service.store.group_commit import Answer, Line, Waiting, deliver
 from target_service.store.sqlite_batch import apply_purchases
-from target_service.store.sqlite_file import OpenFile
+from target_service.store.sqlite_file import FileMovedError, OpenFile, check_whole, count_on
 from target_service.store.sqlite_schema import is_locked
 from target_service.store.sqlite_session import SqliteSession, at_once
 
@@ -59,7 +59,7 @@ class Writer:
         self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
         self._line = Line(settings.wait_s, self._answer)
         self._finishing = False
-        self._is_broken = False
+        self._is_broken = self._was_moved = False
         self._use(opened)
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
 
@@ -103,7 +103,9 @@ class Writer:
     def _open_again(self) -> None:
         time.sleep(REOPEN_PAUSE_S)
         self._use(self._reopen())
-        self._is_broken = False
+        if self._was_moved:
+            check_whole(self.connection)
+        self._is_broken = self._was_moved = False
         log.warning("the database was opened anew")
 
     def _wait_for_work(self) -> bool:
@@ -154,6 +156,7 @@ class Writer:
         try:
             answers = self._apply([waiting.change for waiting in batch])
             time.sleep(self._settings.stall_s())
+            count_on(connection)
             connection.execute("COMMIT")
             self._file.check()
         except Exception as error:
@@ -182,6 +185,7 @@ class Writer:
                 self._line.put_first(batch, singly=True)
                 return
         self._is_broken = self._is_broken or not _is_ordinary(error)
+        self._was_moved = self._was_moved or isinstance(error, FileMovedError)
         self._observer.failed()
         is_full = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
         kind = StoreFullError if is_full else StoreUnavailableError

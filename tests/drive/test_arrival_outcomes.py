@@ -8,7 +8,7 @@ import gevent
 import gevent.event
 import gevent.pool
 import pytest
-from locust import SequentialTaskSet, TaskSet, User, constant, task
+from locust import MarkovTaskSet, SequentialTaskSet, TaskSet, User, constant, task, transition
 from locust.exception import RescheduleTask, StopUser
 
 from loadtest import nothing_to_do
@@ -635,3 +635,53 @@ def test_a_nested_task_set_whose_on_start_ends_the_user_leaves_for_good(run: Sta
 
     one, total = play(run, Visitor, 1)
     assert (total.started, one.serving.crowd.left, one.loop.backlog) == (0, {"Visitor": 1}, 1)
+
+
+def test_a_task_set_that_chooses_by_a_rule_of_its_own_needs_no_list_of_tasks(run: Start) -> None:
+    class Walks(Serves):
+        @task
+        class Shop(MarkovTaskSet):
+            @transition("buy")
+            def look(self) -> None:
+                fire(self.user, "Look", 0.0)
+
+            @transition("look")
+            def buy(self) -> None:
+                fire(self.user, "Buy", 0.0)
+
+    one, total = play(run, Walks, 4)
+    assert [outcome.name for outcome in one.outcomes] == ["Look", "Buy", "Look", "Buy"]
+    assert (total.ok, total.empty) == (4, 0)
+
+
+def test_a_task_set_whose_on_stop_raises_is_told(run: Start) -> None:
+    class Leaves(Serves):
+        @task
+        class Shop(TaskSet):
+            def on_stop(self) -> None:
+                raise RuntimeError("cannot log out")
+
+            @task
+            def buy(self) -> None:
+                fire(self.user, "Buy", 0.0)
+                self.interrupt()
+
+    one, total = play(run, Leaves, 2)
+    assert total.ok == 2, "each was served before the task set was left"
+    assert len(one.script_errors) == 2
+    assert "cannot log out" in one.script_errors[0][1]
+
+
+def test_a_listener_that_raises_fails_the_arrival_whose_request_it_heard_of(run: Start) -> None:
+    class Heard(Serves):
+        @task
+        def buy(self) -> None:
+            fire(self, "Buy", 0.0)
+            one.serving.fail_here(KeyError("no such table"))
+
+    one = run(Heard, [0, MS])
+    one.start()
+    one.advance_to(S)
+    total = one.total()
+    assert (total.ok, total.failed, total.failed_in_script) == (0, 2, 2)
+    assert "no such table" in one.script_errors[0][1]

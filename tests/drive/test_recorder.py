@@ -119,8 +119,11 @@ def test_what_a_listener_raises_is_logged_unless_it_steers_the_user(
 
     listen(environment, break_down)
     recorder.find_listeners()
+    told: list[Exception] = []
+    recorder.on_listener_error = told.append
     recorder.record(outcome())
     assert "listener broke" in caplog.text
+    assert [str(error) for error in told] == ["listener broke"]
     listen(environment, stop)
     recorder.find_listeners()
     with pytest.raises(StopUser):

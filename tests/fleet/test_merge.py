@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.fleet.merge import CPU_SAMPLES, Merge
+from loadtest.fleet.merge import CPU_SAMPLES, Merge, PackedBooks
 from loadtest.fleet.messages import MessageError, Report, pack_second
 from loadtest.measure.window import COUNTERS, Second
 from tests.fleet.sample_report import ORDERS, report, second
@@ -78,6 +78,23 @@ def test_cpu_is_judged_over_five_seconds_and_one_busy_report_is_not_a_verdict() 
     assert merge.workers["w1"].cpu_max == pytest.approx((9 * 0.1 + 1.0) / CPU_SAMPLES)
     assert merge.workers["w1"].cpu_wait_max == pytest.approx((9 * 0.05 + 0.5) / CPU_SAMPLES)
     assert merge.workers["w1"].cpu == 0.1
+
+
+def test_a_run_shorter_than_five_seconds_has_its_cpu_from_the_reports_there_are() -> None:
+    merge = Merge()
+    for number in range(CPU_SAMPLES - 1):
+        merge.fold("w1", report(number, cpu=0.2, cpu_wait=0.6))
+    book = merge.workers["w1"]
+    assert book.cpu_max == pytest.approx(0.2)
+    assert book.cpu_wait_max == pytest.approx(0.6)
+
+
+def test_books_taken_up_keep_the_cpu_of_a_short_part() -> None:
+    merge, again = Merge(), Merge()
+    merge.fold("w1", report(0, cpu=0.2, cpu_wait=0.6))
+    again.take_up(merge.pack(), {"w1": "#1"})
+    book = again.workers["#1"]
+    assert (book.cpu_max, book.cpu_wait_max) == (0.2, 0.6)
 
 
 def test_the_final_report_says_where_the_worker_ended() -> None:
@@ -185,3 +202,16 @@ def test_a_scenario_made_no_request_if_no_worker_saw_one_of_it() -> None:
     )
     merge.fold("w2", msgspec.structs.replace(report(0, second(0)), asked=["Visitor"], silent=["Buyer"]))
     assert merge.scenarios_without_requests() == ["Refund"]
+
+
+def test_which_scenarios_made_requests_is_known_after_a_run_was_taken_up_again() -> None:
+    merge, again = Merge(), Merge()
+    merge.fold("w1", msgspec.structs.replace(report(0, second(0)), asked=["Buyer"], silent=["Visitor"]))
+    again.take_up(_as_written(merge.pack()), {"w1": "#1"})
+    again.fold("w1", msgspec.structs.replace(report(0, second(1)), asked=[], silent=["Buyer"]))
+    assert again.scenarios_without_requests() == ["Visitor"]
+
+
+def _as_written(books: PackedBooks) -> PackedBooks:
+    """The books as they are read back from a checkpoint."""
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(books), type=PackedBooks)

@@ -84,7 +84,10 @@ def test_arrivals_without_a_request_are_told() -> None:
     result = run(GET_ok=endpoint())
     result.arrivals.empty = 5
     assert find(result) == [
-        "5 of 1,000 arrivals made no request; check that every task of the script sends one"
+        (
+            "5 of 1,000 arrivals made no request; check that every task sends one with self.client, or "
+            "fires events.request for a client of its own"
+        )
     ]
 
 

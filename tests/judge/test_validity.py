@@ -29,7 +29,13 @@ def worker(**changes: Any) -> dict[str, Any]:
 
 
 def run(
-    *, lost: int = 0, planned: int = 1000, notes: list[str] | None = None, gaps: int = 0, **of_worker: Any
+    *,
+    lost: int = 0,
+    planned: int = 1000,
+    notes: list[str] | None = None,
+    gaps: int = 0,
+    late: int | None = None,
+    **of_worker: Any,
 ) -> RunResult:
     """A run of one worker."""
     one = worker(**of_worker)
@@ -40,7 +46,10 @@ def run(
         transactions=Transactions(count=served),
         generator=Generator(
             workers=1,
-            dispatch_lag_ms=Quantiles(count=served, p99=one["dispatch_lag_p99_ms"]),
+            dispatch_lag_ms=Quantiles(
+                count=served, p99=one["dispatch_lag_p99_ms"], max=one["dispatch_lag_p99_ms"]
+            ),
+            late_arrivals=late,
             cpu_max=one["cpu_max"],
             report_gaps=gaps,
             worker_notes=notes or [],
@@ -96,6 +105,29 @@ def test_a_generator_at_fault_is_invalid_and_the_reason_says_why(result: RunResu
 )
 def test_the_thresholds_themselves_are_still_good(result: RunResult) -> None:
     assert judge_validity(result).verdict != INVALID
+
+
+@pytest.mark.parametrize(("planned", "late"), [(20, 2), (40, 1), (150, 2)])
+def test_one_stall_of_a_small_run_is_told_and_forgiven_where_every_objective_was_met_in_spite_of_it(
+    planned: int, late: int
+) -> None:
+    result = run(planned=planned, late=late, dispatch_lag_p99_ms=80.0)
+    assert judge_validity(result).verdict == INVALID, "nobody knows whose fault a missed objective is"
+    judged = judge_validity(result, objectives_met=True)
+    assert judged.verdict == DEGRADED
+    assert judged.reasons[0].startswith(f"{late} of {planned} arrivals were sent up to 80 ms late")
+
+
+@pytest.mark.parametrize(("planned", "late"), [(19, 2), (5, 1), (40, 3), (300, 4), (1000, None)])
+def test_more_than_one_stall_is_never_forgiven(planned: int, late: int | None) -> None:
+    result = run(planned=planned, late=late, dispatch_lag_p99_ms=80.0)
+    assert judge_validity(result, objectives_met=True).verdict == INVALID
+
+
+def test_a_run_shorter_than_five_seconds_is_not_judged_by_its_cpu() -> None:
+    result = run(cpu_max=0.95)
+    result.run.duration_s = 4.0
+    assert judge_validity(result).verdict == VALID
 
 
 def test_what_was_healed_degrades_and_is_told() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import gevent
 import msgspec
 import pytest
+from locust import log
 from locust.env import Environment
 
 from loadtest.configuration.run_config import RunConfig
@@ -14,6 +15,7 @@ from loadtest.fleet.messages import Hello, Trouble
 from loadtest.measure.run_result import RunResult
 from loadtest.pauses import Pause
 from loadtest.plan.plan_file import Plan
+from loadtest.plugin.habits import LISTENER_RAISED, forget_listeners_error
 from loadtest.plugin.led_run import LedRun
 from loadtest.plugin.observe import Observer
 from loadtest.plugin.states import LEADER, Lead, States
@@ -76,6 +78,34 @@ def test_a_defect_ends_the_run_and_its_books_are_written(
     written = await_result(run)
     assert written.exit_code == ExitCode.ABORTED
     assert "a tick that cannot be" in written.validity.reasons[0]
+
+
+def test_a_result_that_cannot_be_drawn_ends_the_run_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = led_run(tmp_path / "run")
+
+    def broken() -> RunResult:
+        raise RuntimeError("figures that cannot be")
+
+    monkeypatch.setattr(run, "live", broken)
+    run.coordinator.abort("enough")
+    with gevent.Timeout(5):
+        while not run.over:
+            gevent.sleep(0.01)
+    assert run.delivery.exit_code == ExitCode.INTERNAL_ERROR
+    assert run.states.now is Lead.DELIVERED
+
+
+def test_a_listener_that_raised_before_the_start_ends_the_run_before_any_traffic(tmp_path: Path) -> None:
+    run = led_run(tmp_path / "run")
+    log.unhandled_greenlet_exception = True
+    try:
+        written = await_result(run)
+    finally:
+        forget_listeners_error()
+    assert (written.exit_code, written.arrivals.started) == (ExitCode.ABORTED, 0)
+    assert LISTENER_RAISED in written.validity.reasons[0]
 
 
 def test_a_run_that_ends_while_it_is_judged_for_an_onlooker_shows_its_end(tmp_path: Path) -> None:

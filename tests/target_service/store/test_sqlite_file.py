@@ -1,6 +1,7 @@
-"""A database that is moved, deleted, replaced or cut short while it is in use."""
+"""A database that is moved, deleted, replaced, cut short or overwritten while it is in use."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -139,3 +140,63 @@ def test_a_restored_backup_is_taken_up_and_kept_whole(tmp_path: Path) -> None:
         return kept
 
     assert asyncio.run(scenario()) == stored(path)
+
+
+def checkpoint(path: Path) -> None:
+    """Move all that the log has into the file."""
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    database.close()
+
+
+async def orders_of(store: SqliteStore, count: int) -> set[int]:
+    return {(await store.write(purchase())).orders[0].order_id for _ in range(count)}
+
+
+def test_an_older_copy_put_into_the_same_file_is_noticed_before_an_order_is_acknowledged(
+    tmp_path: Path,
+) -> None:
+    """The copy is as large as the database: what was stored since are changes of the same pages."""
+    path = tmp_path / "orders.db"
+
+    async def scenario() -> set[int]:
+        store = SqliteStore(StoreSettings(f"sqlite:///{path}", 10_000, 0.5, shared=True), Unobserved())
+        await store.open()
+        await orders_of(store, 3)
+        checkpoint(path)
+        copy = path.read_bytes()
+        await orders_of(store, 1)
+        checkpoint(path)
+        await orders_of(store, 1)
+        assert path.stat().st_size == len(copy)
+        path.write_bytes(copy)
+        with pytest.raises(StoreUnavailableError, match="older copy"):
+            await store.write(purchase())
+        kept = set()
+        with contextlib.suppress(StoreUnavailableError):
+            kept = await orders_of(store, 20)
+        await store.close()
+        return kept
+
+    assert asyncio.run(scenario()) <= stored(path)
+
+
+def test_a_database_whose_pages_are_of_two_ages_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "orders.db"
+
+    async def scenario() -> None:
+        store = SqliteStore(StoreSettings(f"sqlite:///{path}", 10_000, 0.5, shared=True), Unobserved())
+        await store.open()
+        await orders_of(store, 3)
+        checkpoint(path)
+        copy = path.read_bytes()
+        await orders_of(store, 300)
+        checkpoint(path)
+        await orders_of(store, 3)
+        path.write_bytes(copy + path.read_bytes()[len(copy) :])
+        for _ in range(3):
+            with pytest.raises(StoreUnavailableError):
+                await store.write(purchase())
+        await store.close()
+
+    asyncio.run(scenario())
