@@ -2,7 +2,7 @@
 
 A load test can fail by its own fault: the generator was late, other programs used its CPU, a worker crashed, a
 report was lost. Such a run says nothing about the target, good or bad, so it is INVALID. What went wrong but was
-healed makes it DEGRADED: still evidence, with a note. The thresholds are those of DESIGN section 3. A reason is
+healed makes it DEGRADED: still evidence, with a note. The thresholds are those of docs/design.md. A reason is
 one plain sentence: who, how much, and what to do. What the script or the target did is in `judge.findings`.
 """
 

@@ -18,7 +18,7 @@ from loadtest.publish.timeline import end_s, ends_s, shown, thin
 
 HEAT_LEVELS = 6
 MAX_LAG_MS = 10.0
-"""Dispatch lag at p99 beyond this makes a run INVALID (DESIGN section 3)."""
+"""Dispatch lag at p99 beyond this makes a run INVALID (docs/design.md)."""
 
 
 class Series(NamedTuple):

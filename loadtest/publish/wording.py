@@ -16,7 +16,7 @@ from loadtest.measure.run_result import Audit, Endpoint, Evidence, RunResult, Sl
 from loadtest.records import ORDER_ENDPOINT, endpoint_and_region, is_request, transaction_noun
 
 RECORD_TPS = 583_000
-"""Orders a second at the peak of Singles' Day 2020, 26 s after midnight: S, TRAFFIC.md source 29."""
+"""Orders a second at the peak of Singles' Day 2020, 26 s after midnight: S, docs/traffic.md source 29."""
 
 
 class Headline(NamedTuple):
