@@ -1,6 +1,6 @@
 """Our part of Locust's web UI: a page that shows the run, and a guard in front of everything.
 
-*The guard.* Locust's UI lets any site read it and start a run against any host (DESIGN section 10). Here a
+*The guard.* Locust's UI lets any site read it and start a run against any host (docs/design.md). Here a
 request must name this server by an address that is its own (so no other site's name can be pointed at it), a
 request that changes something must come from this server's own pages, no answer is offered to other origins,
 and a start is checked completely before Locust sees it: what cannot be played is answered with a sentence
