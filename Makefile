@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run watch test test-pure test-fast test-all lint clean drill coverage compose-env
+.PHONY: help setup run watch test test-pure test-fast test-all lint clean drill coverage docs compose-env
 
 # Most tests wait for processes: twice as many at once as there are cores. Those that judge times come last, alone.
 AT_ONCE ?= $(shell n=$$(( 2 * $$(nproc 2>/dev/null || echo 2) )); echo $$(( n < 8 ? n : 8 )))
@@ -53,6 +53,9 @@ coverage: $(READY) ## Lines and branches that the fast tests reach: 95 % of plan
 
 drill: $(READY) ## The long drills: kills, power cuts, PostgreSQL crashes, crowds (about a quarter of an hour)
 	$(BIN)/python -m tests.target_service.long_drills
+
+docs: $(READY) ## The documentation as a site, in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 compose-env: ## Draw the passwords of docker-compose.yml: .env and secrets/
 	@$(PYTHON) deploy/compose/make_secrets.py

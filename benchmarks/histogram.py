@@ -1,7 +1,7 @@
 """What measuring costs: nanoseconds a record, and the master's share of a core for 1,000 workers.
 
 Run `python -m benchmarks.histogram`. Latencies are log-normal with a median of 1.2 ms, spread over some 1,300
-buckets; figures are medians of five rounds of CPU time. The last table is DESIGN section 8's: 1,000 workers
+buckets; figures are medians of five rounds of CPU time. The last table is docs/design.md's: 1,000 workers
 that report 20 endpoints with two histograms each every second, at several rates of requests.
 """
 

@@ -4,7 +4,7 @@
 
 Each worker reports as a real one does: twice a second, with a second that has ended in every other report, and
 latencies drawn so that an endpoint hits some dozens of buckets. Messages are made before the clock starts; what
-is timed is what the master does with their bytes. One core is 1.0; DESIGN section 8 wants less than 0.5.
+is timed is what the master does with their bytes. One core is 1.0; docs/design.md wants less than 0.5.
 """
 
 import argparse

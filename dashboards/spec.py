@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 RECORD_TPS = 583_000
-"""Orders a second at the peak of Singles' Day 2020 (S, TRAFFIC.md source 29)."""
+"""Orders a second at the peak of Singles' Day 2020 (S, docs/traffic.md source 29)."""
 
 
 class Kind(StrEnum):

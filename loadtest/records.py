@@ -44,15 +44,19 @@ def endpoint_and_region(name: str) -> tuple[str, str | None]:
 
 ORDER_ENDPOINT = "POST /orders"
 PARCEL_ENDPOINT = "POST /parcels"
+TRANSACTION = "transaction"
+"""What one is called where a script's service is not ours."""
 
 
 def transaction_noun(endpoints: Iterable[str]) -> str:
-    """What one transaction of a run is called: an order, unless the run asked for parcels and no orders.
+    """What one transaction of a run is called: an order or a parcel where it asked for one, else a transaction.
 
     `endpoints` are those it has asked so far, each `METHOD name`.
     """
     asked = {endpoint_and_region(name)[0] for name in endpoints}
-    return "parcel" if PARCEL_ENDPOINT in asked and ORDER_ENDPOINT not in asked else "order"
+    if ORDER_ENDPOINT in asked:
+        return "order"
+    return "parcel" if PARCEL_ENDPOINT in asked else TRANSACTION
 
 
 OK = "ok"

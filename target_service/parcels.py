@@ -1,6 +1,6 @@
 """Parcels: the chain of events from the warehouse to the door, and which event may follow which.
 
-The chain is that of TRAFFIC, "Logistics": accepted, packed, handed over, station in, station out (as often as
+The chain is that of docs/traffic.md, "Logistics": accepted, packed, handed over, station in, station out (as often as
 there are stations), delivering, signed; failed, error and returned are its exceptions. An event carries an id
 chosen by the sender; a repeated id changes nothing, so a scanner may send again what it is not sure of.
 """
@@ -65,7 +65,7 @@ Region = Literal[
     "dubai",
     "riyadh",
 ]
-"""The regions named in public documents (S[60] of TRAFFIC)."""
+"""The regions named in public documents (S[60] of docs/traffic.md)."""
 
 
 MOST_EVENTS = 100

@@ -2,7 +2,7 @@
 
 A request that carries `X-Load-Test: <run id>` reads and writes shadow tables and shadow stock only, and each
 run has its own: its orders, keys and units are no other run's, and purging one run leaves the rest alone.
-This is how full-link stress tests share production (S[45][46] of TRAFFIC). Inside the service the run id
+This is how full-link stress tests share production (S[45][46] of docs/traffic.md). Inside the service the run id
 travels as `run_id`; live traffic has the empty one.
 """
 

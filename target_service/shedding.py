@@ -1,11 +1,12 @@
 """Shedding: how many changes may be under way before another is refused at once.
 
-The limit follows Little's law, as Sentinel's adaptive protection does (S[49][50] of TRAFFIC): what is under way
-is the rate times the time each change takes. Sentinel takes the highest rate and the shortest response time, both
-of the last seconds. A store that commits in groups obeys the law and mocks the rule: the more wait, the more it
-does, at the same response time. While one batch is being written the next one has to gather, so with room for one
-batch only, every other batch is a crumb, the rate halves, and the rule takes that for the store's nature: it stays
-shut long after the crowd has left. So the time is ours to give, and the store's rate and batches are learned:
+The limit follows Little's law, as Sentinel's adaptive protection does (S[49][50] of docs/traffic.md): what is
+under way is the rate times the time each change takes. Sentinel takes the highest rate and the shortest response
+time, both of the last seconds. A store that commits in groups obeys the law and mocks the rule: the more wait, the
+more it does, at the same response time. While one batch is being written the next one has to gather, so with room
+for one batch only, every other batch is a crumb, the rate halves, and the rule takes that for the store's nature:
+it stays shut long after the crowd has left. So the time is ours to give, and the store's rate and batches are
+learned:
 
 * `SHORT_QUEUE_S` of work may wait at any store: a fast one fills its batches, and nobody waits much longer.
 * A store that is slower than that gets room for `BATCHES` batches, so that they grow for as long as more changes a

@@ -1,7 +1,7 @@
 """How exactly arrivals start: dispatch lag, error of each 1 s bin, and CPU, beside Locust's own pacing.
 
 Each measurement runs in a process of its own (`benchmarks.accuracy.pacer`), one after the other, and rounds
-alternate between the kinds, so that all share what the machine does meanwhile. DESIGN section 8 asks at half
+alternate between the kinds, so that all share what the machine does meanwhile. docs/design.md asks at half
 the worker's capacity for a lag of 0.1 ms at p50 and 1 ms at p99, and for bins within 1 %. On a machine with
 other work to do read the row `bare` first: nothing can be earlier than that.
 """

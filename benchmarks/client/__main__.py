@@ -15,6 +15,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/bench"), help="where JSON and picture go")
     options = parser.parse_args()
     report = run(options.out, options.rounds, options.seconds, tuple(options.journey or JOURNEYS))
+    print(f"Python {report['machine']['python']}, client core: {report['machine']['core']}")
     for journey, results in report["journeys"].items():
         print(f"\n{JOURNEYS[journey]}")
         print(f"{'':32}{'requests/s':>12}{'per CPU-second':>16}{'ours is':>10}{'memory':>10}")

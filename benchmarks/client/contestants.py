@@ -50,7 +50,9 @@ class Contestant(NamedTuple):
 
 def installed() -> list[Contestant]:
     """The contestants this machine has, ours first."""
-    found = [Contestant(label, _ALL, _locust(client)) for label, client in _LOCUST_CLIENTS]
+    found = [
+        Contestant(label, _ALL, _locust(client, pure=label == PURE)) for label, client in _LOCUST_CLIENTS
+    ]
     if shutil.which("hey"):
         found.append(Contestant("hey", frozenset({"get", "tls"}), _hey))
     if shutil.which("wrk"):
@@ -63,8 +65,10 @@ def installed() -> list[Contestant]:
 
 
 OURS = "singlesday, script in Locust"
+PURE = "singlesday, LOADTEST_PURE=1"
 _LOCUST_CLIENTS = (
     (OURS, "loadtest"),
+    (PURE, "loadtest"),
     ("Locust FastHttpUser", "fast"),
     ("Locust HttpUser", "http"),
 )
@@ -97,7 +101,7 @@ def _run(command: list[str], scratch: Path, environment: dict[str, str] | None =
     return _Finished(text, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
 
 
-def _locust(client: str) -> Callable[[str, str, float, Path], Measurement]:
+def _locust(client: str, *, pure: bool = False) -> Callable[[str, str, float, Path], Measurement]:
     def measure(url: str, journey: str, seconds: float, scratch: Path) -> Measurement:
         result = scratch / "result.json"
         command = [sys.executable, "-m", "locust", "-f", str(_HERE / "locustfile.py"), "--headless"]
@@ -107,6 +111,7 @@ def _locust(client: str) -> Callable[[str, str, float, Path], Measurement]:
             scratch,
             {
                 "BENCH_CLIENT": client,
+                "LOADTEST_PURE": "1" if pure else "0",
                 "BENCH_JOURNEY": "mix" if journey == "mix" else "get",
                 "BENCH_RESULT": str(result),
                 "BENCH_WARMUP_S": str(_WARMUP_S),

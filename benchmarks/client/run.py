@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks.client.contestants import OURS, Contestant, Measurement, installed
 from benchmarks.client.picture import bars
 from benchmarks.client.sink import Sink
+from loadtest.drive._core import CORE
 
 JOURNEYS = {
     "get": "one GET a task, 63-byte answer",
@@ -40,7 +41,7 @@ def run(
         }
     report = {
         "benchmark": "client",
-        "machine": {"processor": platform.machine(), "python": platform.python_version()},
+        "machine": {"processor": platform.machine(), "python": platform.python_version(), "core": CORE},
         "rounds": rounds,
         "seconds": seconds,
         "journeys": results,

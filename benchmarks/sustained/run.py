@@ -3,7 +3,7 @@
 Both send the same order over 64 connections to one worker of the service on a fresh SQLite file, every order
 durable. wrk is a closed loop in C and does nothing but send. Ours is the whole thing, master, worker, ledger and
 verdict, and is asked twice: for more than wrk got, to see where it ends, and for `SUSTAINED` of what wrk got, which
-it has to start on time and to complete. DESIGN section 8 asks for 0.85 of wrk's.
+it has to start on time and to complete. docs/design.md asks for 0.85 of wrk's.
 
 On a machine of two cores the generator and the service want the same cores: the ratio says what a whole run costs,
 not what the service can do.

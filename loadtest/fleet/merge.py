@@ -30,7 +30,7 @@ from loadtest.measure.window import COUNTERS, Second
 _STARTED = COUNTERS.index("started")
 _TRANSACTIONS_OK = COUNTERS.index("transactions_ok")
 CPU_SAMPLES = 10
-"""Reports, two a second: CPU is judged over any five seconds (DESIGN section 3)."""
+"""Reports, two a second: CPU is judged over any five seconds (docs/design.md)."""
 
 
 class PackedWorker(msgspec.Struct, frozen=True, array_like=True):

@@ -38,6 +38,7 @@ _SUMMED = (
     "transactions_started",
     "transactions_ok",
     "transactions_failed",
+    "failed",
 )
 _HIGHEST = ("in_flight", "backlog", "lag_p99_us")
 
@@ -57,6 +58,8 @@ class Bin(msgspec.Struct, array_like=True):
     backlog: int = 0
     lag_p99_us: float = 0.0
     response: bytes = _EMPTY
+    failed: int = 0
+    """Arrivals of every scenario that failed or made no request; last, since checkpoints know fields by place."""
 
     def add(self, other: "Bin") -> None:
         for name in _SUMMED:
@@ -175,6 +178,7 @@ def _point(from_s: int, length_s: int, bin_: Bin, planned: PlannedTransactions) 
         started_tps=bin_.transactions_started / length_s,
         completed_tps=bin_.transactions_ok / length_s,
         failed_tps=bin_.transactions_failed / length_s,
+        failed_per_s=bin_.failed / length_s,
         scheduled=bin_.scheduled,
         started=bin_.started,
         dropped=bin_.dropped,
@@ -206,6 +210,7 @@ def _reduced(second: Second, in_flight: int, backlog: int) -> Bin:
         backlog=backlog,
         lag_p99_us=second.dispatch_lag.quantile(0.99),
         response=codec.encode(response),
+        failed=second.failed + second.empty,
     )
 
 

@@ -17,6 +17,8 @@ from loadtest.records import is_request
 
 MOST_SCRIPT_ERRORS = 3
 MOST_ENDPOINTS = 3
+LONG_WAIT_MS = 100.0
+"""How long one arrival in ten must wait for a free user before that is told."""
 SPARE = 1.5
 """How many times the users that are busy on average a pool should have."""
 
@@ -100,12 +102,19 @@ def _unanswered(result: RunResult) -> list[str]:
 
 
 def _without_a_user(result: RunResult) -> list[str]:
-    """Arrivals that were dropped since all users were busy, and whose fault that was."""
+    """Arrivals that were dropped, or else waited, since all users were busy, and whose fault that was."""
     dropped = result.arrivals.dropped
     if not dropped:
-        return []
+        return _waited(result)
     what = f"{dropped:,} of {result.arrivals.planned:,} arrivals were dropped because all users were busy"
     return [f"{what}: {_why_busy(result)}"]
+
+
+def _waited(result: RunResult) -> list[str]:
+    waits = result.generator.queueing_ms
+    if waits.p90 < LONG_WAIT_MS:
+        return []
+    return [f"one arrival in ten waited {waits.p90:,.0f} ms or longer for a free user: {_why_busy(result)}"]
 
 
 def _why_busy(result: RunResult) -> str:

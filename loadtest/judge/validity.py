@@ -2,7 +2,7 @@
 
 A load test can fail by its own fault: the generator was late, other programs used its CPU, a worker crashed, a
 report was lost. Such a run says nothing about the target, good or bad, so it is INVALID. What went wrong but was
-healed makes it DEGRADED: still evidence, with a note. The thresholds are those of DESIGN section 3. A reason is
+healed makes it DEGRADED: still evidence, with a note. The thresholds are those of docs/design.md. A reason is
 one plain sentence: who, how much, and what to do. What the script or the target did is in `judge.findings`.
 """
 
@@ -21,7 +21,7 @@ every objective was met all the same, the run proves that they are; where one wa
 that is, and the run is INVALID as ever."""
 MAX_CPU = 0.90
 CPU_JUDGED_S = 5.0
-"""A shorter run is not judged by its CPU; lateness and the start rate still tell."""
+"""CPU is judged over any five seconds, of a shorter run over its whole length."""
 MAX_RATE_ERROR = 0.01
 """Share of the schedule that may not have been started for the generator's own reasons."""
 TAKEN_CORE = 0.05
@@ -96,10 +96,9 @@ def _late_worker(worker: dict[str, Any]) -> str:
 
 
 def _saturated(result: RunResult) -> list[str]:
-    if result.run.duration_s < CPU_JUDGED_S:
-        return []
+    length = "for five seconds" if result.run.duration_s >= CPU_JUDGED_S else "for the whole run"
     return [
-        f"{worker['name']} used {worker['cpu_max']:.0%} of a CPU for five seconds, more than {MAX_CPU:.0%}, so its "
+        f"{worker['name']} used {worker['cpu_max']:.0%} of a CPU {length}, more than {MAX_CPU:.0%}, so its "
         "own work is in the response times; use more workers or lower the peak"
         for worker in result.generator.per_worker
         if worker["cpu_max"] > MAX_CPU

@@ -188,6 +188,8 @@ class TimelinePoint(msgspec.Struct, kw_only=True):
     started_tps: float = 0.0
     completed_tps: float = 0.0
     failed_tps: float = 0.0
+    failed_per_s: float = 0.0
+    """Arrivals a second, of every scenario, that failed or made no request."""
     scheduled: int = 0
     """Arrivals of every scenario intended in this second."""
     started: int = 0

@@ -40,6 +40,8 @@ Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 _SHIPPED = files("loadtest.plan") / "plans"
 _TRANSACTIONS_TOLERANCE = 1e-9
 _MOST_TRANSACTIONS = 2.0**53  # beyond it they cannot be told apart by a float
+_USER = re.compile(r"[^\W\d][\w-]*(\.[^\W\d][\w-]*)*:[^\W\d]\w*")
+"""Names of modules and classes, in any alphabet, as Python has them; a file loaded by its path may have hyphens."""
 _NAME = re.compile(r"[^/\\\x00-\x1f]{1,100}")
 
 
@@ -314,7 +316,7 @@ def _check(plan: Plan, source: str) -> None:
 
 def _check_scenarios(plan: Plan, source: str) -> None:
     for i, scenario in enumerate(plan.scenarios):
-        if not re.fullmatch(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*:[A-Za-z_]\w*", scenario.user, re.ASCII):
+        if not _USER.fullmatch(scenario.user):
             raise PlanError(f'{source}: scenario[{i}].user: expected "module:Class", got "{scenario.user}"')
     _check_class_names(plan.scenarios, source)
     transactions = [s.per_transaction for s in plan.scenarios if s.transaction]

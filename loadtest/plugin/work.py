@@ -76,7 +76,7 @@ def guard_targets(config: RunConfig) -> None:
 
 
 def tag_requests(environment: Environment, run_id: str) -> None:
-    """Mark everything the users will send as load-test traffic (DESIGN section 6)."""
+    """Mark everything the users will send as load-test traffic (docs/design.md)."""
     for user_class in environment.user_classes:
         if hasattr(user_class, "default_headers"):
             user_class.default_headers = {**(user_class.default_headers or {}), "X-Load-Test": run_id}

@@ -18,7 +18,7 @@ from loadtest.publish.timeline import end_s, ends_s, shown, thin
 
 HEAT_LEVELS = 6
 MAX_LAG_MS = 10.0
-"""Dispatch lag at p99 beyond this makes a run INVALID (DESIGN section 3)."""
+"""Dispatch lag at p99 beyond this makes a run INVALID (docs/design.md)."""
 
 
 class Series(NamedTuple):
@@ -51,7 +51,9 @@ RATES = (
     Series("planned", "planned", "rate", lambda p: p.planned_tps),
     Series("started", "started", "rate", lambda p: p.started_tps),
     Series("completed", "completed", "rate", lambda p: p.completed_tps),
-    Series("failed", "failed", "rate", lambda p: p.failed_tps or math.nan),  # no red line along the axis
+    Series(
+        "failed", "failed", "rate", lambda p: p.failed_per_s or p.failed_tps or math.nan
+    ),  # no red line along the axis
 )
 PERCENTILES = (
     Series("p50", "p50", "ms", _quantile("p50")),
@@ -87,7 +89,8 @@ def rates(result: RunResult) -> Figure:
         return _finish(plot, result, label)
 
     caption = (
-        f"What the schedule intended, what was started, and what the target completed, in {noun} a second."
+        f"What the schedule intended, what was started, and what the target completed, in {noun} a second. "
+        "Failed are arrivals of every scenario."
     )
     return Figure("Planned, started, completed", caption, f"{noun}/s", draw(WIDE) + draw(NARROW), RATES)
 

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loadtest.publish import wording
+from loadtest.records import TRANSACTION
 
 REDRAW_S = 0.25
 LINE_S = 5.0
@@ -56,7 +57,7 @@ class LiveView:
     in_flight: int
     workers: int
     dispatch_lag_p99_ms: float
-    noun: str = "order"
+    noun: str = TRANSACTION
     """What one transaction is, by what has been sent so far."""
 
 

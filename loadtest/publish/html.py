@@ -88,7 +88,7 @@ def _tiles(result: RunResult) -> list[tuple[str, str, str]]:
         (
             "Mean",
             f"{wording.rate(tps.mean_tps)} TPS",
-            f"{tps.count:,} {noun}s created; {wording.rate(requests / duration_s)} requests/s in all",
+            f"{tps.count:,} {noun}s {wording.done(noun)}; {wording.rate(requests / duration_s)} requests/s in all",
         ),
         _tail_tile(result),
         (

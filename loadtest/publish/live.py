@@ -14,6 +14,7 @@ from loadtest.judge.validity import MAX_LAG_P99_MS
 from loadtest.measure.run_result import RunInfo, RunResult, SloResult, TimelinePoint
 from loadtest.publish import wording
 from loadtest.publish.timeline import thin
+from loadtest.records import TRANSACTION
 
 MOST_POINTS = 1200
 """Bins a run is divided into at most: more than any screen has columns for."""
@@ -122,7 +123,7 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
 
     state: str = "idle"
     """idle, waiting, running, draining or done."""
-    noun: str = "order"
+    noun: str = TRANSACTION
     """What one transaction is, by what has been sent so far."""
     run: Head | None = None
     t_s: float = 0.0
@@ -304,7 +305,7 @@ def _point(point: TimelinePoint) -> Point:
         planned=round(point.planned_tps, 2),
         started=round(point.started_tps, 2),
         completed=round(point.completed_tps, 2),
-        failed=round(point.failed_tps, 2),
+        failed=round(point.failed_per_s or point.failed_tps, 2),
         p50=response.p50 if response else None,
         p90=response.p90 if response else None,
         p99=response.p99 if response else None,

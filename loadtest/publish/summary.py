@@ -105,7 +105,10 @@ def _facts(result: RunResult) -> list[tuple[str, str]]:
     share = f": {failures:,} of {requests:,} requests" if requests else ""
     return [
         ("peak", f"{wording.rate(tps.peak_tps)} {noun}s/s{record}"),
-        (f"{noun}s", f"{tps.count:,} created, {wording.rate(tps.mean_tps)} {noun}s/s on average"),
+        (
+            f"{noun}s",
+            f"{tps.count:,} {wording.done(noun)}, {wording.rate(tps.mean_tps)} {noun}s/s on average",
+        ),
         ("requests", f"{requests:,} made, {wording.rate(per_second)} requests/s on average"),
         ("errors", errors + share),
         ("dropped", f"{result.arrivals.dropped:,} of {result.arrivals.planned:,} arrivals"),

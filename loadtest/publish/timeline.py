@@ -11,7 +11,7 @@ import msgspec
 
 from loadtest.measure.run_result import Quantiles, RunResult, TimelinePoint
 
-_RATES = ("planned_tps", "started_tps", "completed_tps", "failed_tps")
+_RATES = ("planned_tps", "started_tps", "completed_tps", "failed_tps", "failed_per_s")
 _AMOUNTS = ("scheduled", "started", "requests", "failures", "dropped")
 _LEVELS = ("in_flight", "backlog", "dispatch_lag_p99_ms")
 

@@ -1,6 +1,6 @@
 """Our part of Locust's web UI: a page that shows the run, and a guard in front of everything.
 
-*The guard.* Locust's UI lets any site read it and start a run against any host (DESIGN section 10). Here a
+*The guard.* Locust's UI lets any site read it and start a run against any host (docs/design.md). Here a
 request must name this server by an address that is its own (so no other site's name can be pointed at it), a
 request that changes something must come from this server's own pages, no answer is offered to other origins,
 and a start is checked completely before Locust sees it: what cannot be played is answered with a sentence
@@ -50,6 +50,10 @@ Login = Callable[[Callable[[], None]], Callable[[], flask.typing.ResponseReturnV
 """Wraps a view as Locust does with `--web-login`: who is not logged in is sent to the login instead."""
 Reports = Callable[[], Mapping[str, Path]]
 """The folders of this session's finished runs by name."""
+
+
+FORM_TYPES = frozenset(["application/x-www-form-urlencoded", "multipart/form-data"])
+NO_FORM = "expected the fields of the form (application/x-www-form-urlencoded), and nothing was started"
 
 
 def install(
@@ -151,6 +155,9 @@ def _bad_start(check_start: CheckStart, fields: Collection[str]) -> flask.Respon
     """What Locust's form shows when a run cannot start; None lets the start through."""
     if flask.request.endpoint != "locust.swarm":
         return None
+    if flask.request.content_length and flask.request.mimetype not in FORM_TYPES:
+        # Locust would not read it, and start with what was there before.
+        return flask.jsonify({"success": False, "message": NO_FORM, "field": "", "nearest": ""})
     form = flask.request.form
     foreign = sorted(set(form) - set(fields))
     if foreign:

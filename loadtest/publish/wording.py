@@ -13,10 +13,10 @@ from loadtest.judge.slo import SloError, parse, with_unit
 from loadtest.judge.slo_syntax import IMPLICIT
 from loadtest.measure.regions import together
 from loadtest.measure.run_result import Audit, Endpoint, Evidence, RunResult, SloResult
-from loadtest.records import ORDER_ENDPOINT, endpoint_and_region, is_request, transaction_noun
+from loadtest.records import ORDER_ENDPOINT, TRANSACTION, endpoint_and_region, is_request, transaction_noun
 
 RECORD_TPS = 583_000
-"""Orders a second at the peak of Singles' Day 2020, 26 s after midnight: S, TRAFFIC.md source 29."""
+"""Orders a second at the peak of Singles' Day 2020, 26 s after midnight: S, docs/traffic.md source 29."""
 
 
 class Headline(NamedTuple):
@@ -93,8 +93,13 @@ def setting(value: object) -> str:
 
 
 def transaction(result: RunResult) -> str:
-    """What one transaction of the run is: an order, or a parcel."""
+    """What one transaction of the run is: an order, a parcel, or just a transaction."""
     return transaction_noun(result.endpoints)
+
+
+def done(noun: str) -> str:
+    """What has become of a transaction that succeeded: orders and parcels are created."""
+    return "completed" if noun == TRANSACTION else "created"
 
 
 def share_of_record(tps: float) -> str:

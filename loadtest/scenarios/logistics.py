@@ -1,9 +1,9 @@
 """Parcels after the orders: one arrival is one parcel and its whole chain of events.
 
-A domestic parcel has twelve events (A, TRAFFIC "Logistics"): it is accepted when it is sent, then packed, handed
-over, passed through stations, delivered and signed for. The events of one parcel follow each other; the arrival as
-a whole has an entry of its own, `arrival Parcel`. Where parcels go follows the order shares by region (A); their
-events are measured by that region.
+A domestic parcel has twelve events (A, docs/traffic.md "Logistics"): it is accepted when it is sent, then packed,
+handed over, passed through stations, delivered and signed for. The events of one parcel follow each other; the
+arrival as a whole has an entry of its own, `arrival Parcel`. Where parcels go follows the order shares by region (A);
+their events are measured by that region.
 """
 
 from locust import task

@@ -2,9 +2,9 @@
 
 A transaction is one order created, `POST /orders`, and nothing else. Around it, at midnight, carts are loaded
 beforehand and most pages come from caches, so little else reaches the service: half a product page and a fifth
-of an order status read for each order (A; TRAFFIC gives 6 product pages, before caching).
+of an order status read for each order (A; docs/traffic.md gives 6 product pages, before caching).
 
-Which product is popular is Zipf's law: TRAFFIC, theta 1.22 in extremes (S[27]). The scenarios share what one
+Which product is popular is Zipf's law: docs/traffic.md, theta 1.22 in extremes (S[27]). The scenarios share what one
 worker's buyers know of each other: the random stream and the ids of the latest orders.
 """
 
@@ -29,7 +29,7 @@ THETA_SPIKE = 1.22
 RECENT_ORDERS = 1_000
 REGIONS = ("east", "south", "north", "west", "overseas")
 REGION_WEIGHTS = (45, 25, 18, 10, 2)
-"""A: TRAFFIC, "Regions": orders by region in per cent; the first four are China's."""
+"""A: docs/traffic.md, "Regions": orders by region in per cent; the first four are China's."""
 ORDERS_BY_REGION = tuple(in_region("/orders", region) for region in REGIONS)
 JSON = {"Content-Type": "application/json"}
 

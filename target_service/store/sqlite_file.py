@@ -4,8 +4,9 @@ Whoever restores a backup, or tidies up, may move, delete or overwrite a databas
 nothing: it goes on in a file that has no name any more, and what it acknowledges is gone with the process; or, where
 `cp` put an older copy into the same file, on pages of two ages.
 
-So that a copy shows its age, every commit counts on a number in the file's header (`count_on`). A copy that is not
-older than what has last been moved from the log into the file has the same pages there, and does no harm.
+So that a copy shows its age, each process that commits counts on a number in the file's header, once a second
+(`count_on`). A copy that is not older than what was last moved from the log into the file does no harm: it has the
+same pages.
 """
 
 import os
@@ -18,7 +19,7 @@ AGE_OFFSET = 68
 Its own change counter does not do: with the log, and one process that writes, it stays as it is.
 """
 LARGEST_AGE = (1 << 31) - 1
-"""After ten weeks of 300 commits a second it begins again."""
+"""After it comes 0."""
 
 
 class FileMovedError(sqlite3.OperationalError):

@@ -39,6 +39,15 @@ def test_seconds_of_several_workers_add_up_also_when_one_is_late() -> None:
     assert (first.scheduled, first.requests, first.completed_tps, first.failed_tps) == (3, 3, 1.0, 2.0)
 
 
+def test_failed_arrivals_of_every_scenario_are_told_transactions_or_not() -> None:
+    timeline = Timeline()
+    visit = second(0, (10, 10), error="refused")
+    visit.transactions_failed, visit.empty = 0, 1
+    timeline.add(visit)
+    (point,) = points(timeline)
+    assert (point.failed_tps, point.failed_per_s) == (0.0, 3.0)
+
+
 def test_a_journey_is_not_counted_as_a_request() -> None:
     timeline = Timeline()
     timeline.add(second(0, (500,), key=(ARRIVAL, "Checkout")))

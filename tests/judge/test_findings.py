@@ -103,6 +103,19 @@ def dropping(*, users: int, rate: int, calm_ms: float, **of_target: Any) -> RunR
     return result
 
 
+def test_a_pool_that_is_too_small_is_told_before_anything_is_dropped() -> None:
+    result = dropping(users=10, rate=100, calm_ms=300.0, ms=300.0)
+    result.arrivals.dropped = 0
+    result.generator.queueing_ms = Quantiles(count=1000, p90=1500.0)
+    (said,) = find(result)
+    assert said == (
+        "one arrival in ten waited 1,500 ms or longer for a free user: the pool of 10 users is too small for 100 "
+        "arrivals/s of 300 ms each; raise virtual_users to 45"
+    )
+    result.generator.queueing_ms = Quantiles(count=1000, p90=20.0)
+    assert find(result) == [], "a short wait now and then is what a pool is for"
+
+
 def test_a_pool_that_is_too_small_for_the_rate_is_told_with_the_size_it_should_have() -> None:
     (said,) = find(dropping(users=10, rate=100, calm_ms=300.0, ms=300.0))
     assert said == (

@@ -124,10 +124,10 @@ def test_more_than_one_stall_is_never_forgiven(planned: int, late: int | None) -
     assert judge_validity(result, objectives_met=True).verdict == INVALID
 
 
-def test_a_run_shorter_than_five_seconds_is_not_judged_by_its_cpu() -> None:
+def test_a_run_shorter_than_five_seconds_is_judged_by_the_cpu_of_its_whole_length() -> None:
     result = run(cpu_max=0.95)
     result.run.duration_s = 4.0
-    assert judge_validity(result).verdict == VALID
+    assert judge_validity(result).reasons[0].startswith("worker 2 used 95% of a CPU for the whole run, more")
 
 
 def test_what_was_healed_degrades_and_is_told() -> None:

@@ -50,6 +50,19 @@ def test_an_objective_of_an_invalid_run_says_nothing() -> None:
     assert (result.verdict, result.exit_code) == ("INVALID", ExitCode.INVALID)
 
 
+def test_one_stall_of_a_small_run_passes_with_a_note_and_proves_nothing_where_an_objective_was_missed() -> (
+    None
+):
+    def stalled() -> RunResult:
+        result = late()
+        result.generator.late_arrivals = 2
+        return result
+
+    passed = judge(stalled(), KEPT, aborted=None)
+    assert (passed.verdict, passed.validity.verdict) == ("PASS", "DEGRADED")
+    assert judge(stalled(), MISSED, aborted=None).verdict == "INVALID"
+
+
 def test_an_aborted_run_is_aborted_even_if_it_was_late_and_says_by_what() -> None:
     result = judge(late(), MISSED, aborted="somebody pressed Ctrl-C")
     assert (result.verdict, result.exit_code) == ("ABORTED", ExitCode.ABORTED)

@@ -200,6 +200,7 @@ def test_slos_and_abort_and_targets_are_read(tmp_path: Path) -> None:
             'curve = "day"',
             "profile.phases: expected with knots or csv only",
         ),
+        ('"shop:Order"', '"1shop:Order"', r'scenario\[0\].user: expected "module:Class", got "1shop:Order"'),
         ('"shop:Order"', '"shop.Order"', r'scenario\[0\].user: expected "module:Class", got "shop.Order"'),
         (
             '"shop:Order"',

@@ -38,7 +38,7 @@ def test_orders_peak_at_26_seconds_past_midnight() -> None:
     ("from_s", "to_s", "level"), [(96, 769, 0.529), (769, 1785, 0.179), (1785, 3600, 0.069), (0, 3600, 0.209)]
 )
 def test_orders_have_the_means_of_the_fit(from_s: float, to_s: float, level: float) -> None:
-    """TRAFFIC's table gives three decimals; the knots must not move the third."""
+    """The table in docs/traffic.md gives three decimals; the knots must not move the third."""
     assert mean(midnight_orders(lead_in_s=0), from_s, to_s) == pytest.approx(level, abs=0.0005)
 
 
@@ -86,7 +86,7 @@ def test_a_day_adds_up() -> None:
 
 
 def test_a_rehearsal_has_its_area_and_length() -> None:
-    """About 621 peak-seconds without the overload (TRAFFIC); ours is 619."""
+    """About 621 peak-seconds without the overload (docs/traffic.md); ours is 619."""
     curve = rehearsal()
     overload_s = 60 * (
         1.2 - 0.9536

@@ -1,6 +1,6 @@
 """A realistic run to draw reports from: the midnight spike against one service that stalls once.
 
-It simulates what the harness does, arrival by arrival and seeded: Poisson arrivals after TRAFFIC.md's curve
+It simulates what the harness does, arrival by arrival and seeded: Poisson arrivals after docs/traffic.md's curve
 (a), a pool of users that serve them, and a service that handles requests one after the other with a random
 delay on top. During the stall the service does nothing; the pool runs dry, arrivals queue, and response
 time parts from service time as it does in real runs. So every figure of the record follows from the others.
@@ -113,7 +113,7 @@ class Request:
 
 
 def rate(t_s: float, peak_tps: float) -> float:
-    """Arrivals per second `t_s` into the run; midnight is at 10 s (TRAFFIC.md, curve (a), S/A/D as there)."""
+    """Arrivals per second `t_s` into the run; midnight is at 10 s (docs/traffic.md, curve (a), S/A/D as there)."""
     knots = ([0, 10, 15, 36, 106], [0.0082, 0.0082, 0.85, 1.0, 0.90])
     return peak_tps * float(np.interp(t_s, *knots))
 

@@ -69,6 +69,18 @@ def test_a_good_start_reaches_locust(client: FlaskClient, locust: Locust) -> Non
     assert locust.started == [{"plan": "smoke", "user_count": "0"}]
 
 
+@pytest.mark.parametrize("kind", ["application/json", "text/plain", ""])
+def test_a_start_whose_body_is_no_form_starts_nothing(client: FlaskClient, locust: Locust, kind: str) -> None:
+    said: Any = client.post("/swarm", data=b'{"plan": "smoke"}', content_type=kind).json
+    assert (said["success"], locust.started) == (False, [])
+    assert "the fields of the form" in said["message"]
+
+
+def test_a_start_without_any_field_plays_what_was_configured(client: FlaskClient, locust: Locust) -> None:
+    assert client.post("/swarm").json == {"success": True}
+    assert locust.started == [{}]
+
+
 def test_an_argument_of_the_scripts_own_reaches_locust(client: FlaskClient, locust: Locust) -> None:
     assert post(client, {"plan": "smoke", "basket_size": "7"}).json == {"success": True}
     assert locust.started == [{"plan": "smoke", "basket_size": "7"}]

@@ -90,8 +90,8 @@ def test_the_record_is_named_beside_a_rate() -> None:
         (["POST /parcels", "POST /parcels/[id]/events @ east"], "parcel"),
         (["POST /parcels @ east"], "parcel"),
         (["POST /parcels", "POST /orders @ east"], "order"),
-        (["GET /products/{sku}"], "order"),
-        ([], "order"),
+        (["GET /products/{sku}"], "transaction"),
+        ([], "transaction"),
     ],
 )
 def test_a_transaction_is_called_what_the_run_sent(asked: list[str], noun: str) -> None:

@@ -223,6 +223,21 @@ def test_a_scripts_own_exit_code_stays_where_the_verdict_is_a_pass(shop: Target,
     assert done.code in {10, 11}
 
 
+@pytest.mark.parametrize("event", ["init", "test_start", "request", "test_stop", "quitting"])
+def test_a_listener_that_raises_never_leaves_a_green_run(event: str, shop: Target, tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        f"@events.{event}.add_listener\ndef broken(**_):\n    raise KeyError('a listener of the script')\n",
+    )
+    done = headless(tmp_path, shop)
+    assert done.code != 0
+    assert "a listener of the script" in done.err
+    if event == "test_start":
+        assert (done.code, done.results[-1]["arrivals"]["started"]) == (12, 0)
+    if event == "request":
+        assert done.results[-1]["arrivals"]["ok"] == 0
+
+
 def test_what_a_script_ends_is_said_to_be_ended_by_it(shop: Target, tmp_path: Path) -> None:
     write(
         tmp_path,

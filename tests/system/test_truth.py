@@ -52,7 +52,7 @@ class Findings:
 
 
 def identity_holds(arrivals: Arrivals) -> bool:
-    """The identity of DESIGN section 3, exactly."""
+    """The identity of docs/design.md, exactly."""
     return (
         arrivals.planned == arrivals.scheduled + arrivals.lost
         and arrivals.scheduled == arrivals.started + arrivals.dropped

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from target_service.orders import OrderIds, Purchase, Receipt, draft_order
+from target_service.store import sqlite_writer
 from target_service.store.base import StoreSettings, StoreUnavailableError
 from target_service.store.sqlite import SqliteStore
 from tests.contract.conftest import Unobserved
@@ -154,9 +155,10 @@ async def orders_of(store: SqliteStore, count: int) -> set[int]:
 
 
 def test_an_older_copy_put_into_the_same_file_is_noticed_before_an_order_is_acknowledged(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The copy is as large as the database: what was stored since are changes of the same pages."""
+    monkeypatch.setattr(sqlite_writer, "COUNT_EVERY_S", 0.0)  # a second has passed before each commit
     path = tmp_path / "orders.db"
 
     async def scenario() -> set[int]:
@@ -181,7 +183,10 @@ def test_an_older_copy_put_into_the_same_file_is_noticed_before_an_order_is_ackn
     assert asyncio.run(scenario()) <= stored(path)
 
 
-def test_a_database_whose_pages_are_of_two_ages_is_not_written(tmp_path: Path) -> None:
+def test_a_database_whose_pages_are_of_two_ages_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_writer, "COUNT_EVERY_S", 0.0)
     path = tmp_path / "orders.db"
 
     async def scenario() -> None:
