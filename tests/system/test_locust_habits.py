@@ -232,6 +232,11 @@ def test_a_listener_that_raises_never_leaves_a_green_run(event: str, shop: Targe
     done = headless(tmp_path, shop)
     assert done.code != 0
     assert "a listener of the script" in done.err
+    if event == "init":
+        assert (done.code, done.results) == (2, [])
+        assert done.err.rstrip().endswith(
+            "error: a listener of the script raised on init; its traceback is above"
+        )
     if event == "test_start":
         assert (done.code, done.results[-1]["arrivals"]["started"]) == (12, 0)
     if event == "request":
