@@ -57,6 +57,13 @@ def run(
                 _lead(session)
         finally:
             session.close()
+        master = session.master
+        if (
+            master is not None
+            and master.process.returncode == ExitCode.USAGE
+            and _written(session.folder) == before
+        ):
+            return ExitCode.USAGE  # it has said why
         if resumed is not None and _written(session.folder) == before and not session.interrupts:
             raise RunError(_no_result(session.folder))
         return _conclude(session)

@@ -234,9 +234,11 @@ def test_a_listener_that_raises_never_leaves_a_green_run(event: str, shop: Targe
     assert "a listener of the script" in done.err
     if event == "init":
         assert (done.code, done.results) == (2, [])
-        assert done.err.rstrip().endswith(
-            "error: a listener of the script raised on init; its traceback is above"
-        )
+        said = "error: a listener of the script raised on init; its traceback is in the log"
+        assert done.err.rstrip().endswith(said)
+        run = ended(tmp_path, *(part.replace("{url}", shop.url) for part in BAD["singlesday run"]))
+        assert (run.code, run.results) == (2, [])
+        assert run.err.count("error: ") == run.err.count(said), "the one sentence and no other"
     if event == "test_start":
         assert (done.code, done.results[-1]["arrivals"]["started"]) == (12, 0)
     if event == "request":
