@@ -221,6 +221,8 @@ def test_a_scripts_own_exit_code_stays_where_the_verdict_is_a_pass(shop: Target,
     assert done.code == (done.results[-1]["exit_code"] or 3)
     done = headless(tmp_path, shop, "--slo", "p99(GET /look) < 1us")
     assert done.code in {10, 11}
+    done = ended(tmp_path, *(part.replace("{url}", shop.url) for part in BAD["singlesday run"]))
+    assert done.code == (done.results[-1]["exit_code"] or 3)
 
 
 @pytest.mark.parametrize("event", ["init", "test_start", "request", "test_stop", "quitting"])
