@@ -18,7 +18,11 @@ from loadtest.judge.usl import Measurement, UslFit, fit
 from loadtest.publish.run_folder import new_run_folder
 
 PLAN = "steady"
-OUTCOMES = {ExitCode.PASS: Outcome.PASS, ExitCode.SLO_FAIL: Outcome.FAIL, ExitCode.INVALID: Outcome.INVALID}
+OUTCOMES: dict[int, Outcome] = {
+    ExitCode.PASS: Outcome.PASS,
+    ExitCode.SLO_FAIL: Outcome.FAIL,
+    ExitCode.INVALID: Outcome.INVALID,
+}
 LIMITS = {
     Limit.TARGET: "the service missed an objective above that",
     Limit.GENERATOR: "the generator could not keep up above that: the service may be capable of more",
@@ -41,10 +45,11 @@ def search(config: RunConfig, start_tps: float, tolerance: float, console: Conso
         folder = new_run_folder(Path(config.out), plan.name)
         overrides = config.overrides | {"peak_tps": str(tps)}
         code = run(config.but(plan=plan, overrides=overrides, folder=str(folder)), quiet)
-        if code not in OUTCOMES:
-            raise CapacityError(f"the run at {tps:,.0f} TPS ended with {code.name}; see {folder}")
-        seeking.record(OUTCOMES[code])
-        console.print(f"  {tps:>9,.0f} TPS  {OUTCOMES[code].value:<8} {folder}", soft_wrap=True)
+        outcome = OUTCOMES.get(code)
+        if outcome is None:
+            raise CapacityError(f"the run at {tps:,.0f} TPS ended with exit code {code}; see {folder}")
+        seeking.record(outcome)
+        console.print(f"  {tps:>9,.0f} TPS  {outcome.value:<8} {folder}", soft_wrap=True)
     return seeking.result
 
 

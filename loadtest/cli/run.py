@@ -41,8 +41,8 @@ LOCUSTFILE = Path(__file__).parent.parent / "locustfile.py"
 
 def run(
     config: RunConfig, console: Console, resumed: Checkpoint | None = None, lock: int | None = None
-) -> ExitCode:
-    """Play a checked run, or what the web UI starts; the (last) verdict's exit code.
+) -> int:
+    """Play a checked run, or what the web UI starts; the (last) verdict's exit code, or a script's own if that is 0.
 
     `resumed` is where to go on with an interrupted run, whose folder is held by the descriptor `lock`.
     Raises `RunError` and `ServiceError`.
@@ -59,6 +59,13 @@ def run(
                 _lead(session)
         finally:
             session.close()
+        master = session.master
+        if (
+            master is not None
+            and master.process.returncode == ExitCode.USAGE
+            and _written(session.folder) == before
+        ):
+            return ExitCode.USAGE  # it has said why
         if resumed is not None and _written(session.folder) == before and not session.interrupts:
             raise RunError(_no_result(session.folder))
         return _conclude(session)
@@ -149,19 +156,25 @@ def _csv_name(part: int) -> str:
     return "locust" if part == 1 else f"locust_part_{part}"
 
 
-def _conclude(session: Session) -> ExitCode:
+def _conclude(session: Session) -> int:
     """Audit every run, draw its report again with the audit, and print its verdict."""
     folder, web = session.folder, session.config.web
     codes = [
         _conclude_one(session, path.parent) for path in sorted(folder.glob(f"*/{RESULT}" if web else RESULT))
     ]
     if codes:
-        return codes[-1]
+        return int(codes[-1]) or _scripts_own_code(session)
     if web:
         return ExitCode.PASS
     if session.interrupts:
         return _conclude_unstarted(session)
     raise RunError(_no_result(folder))
+
+
+def _scripts_own_code(session: Session) -> int:
+    """What a script had the master end with, which a run that passed keeps, as under plain Locust; 0 if nothing."""
+    code = session.master.process.returncode if session.master is not None else None
+    return max(code or 0, 0)  # a master that a signal ended has a negative code
 
 
 def _conclude_one(session: Session, folder: Path) -> ExitCode:

@@ -13,6 +13,7 @@ from loadtest.drive.shape import PlanShape
 _FLAGS = {"num_users": "-u", "spawn_rate": "-r", "run_time": "-t", "stop_timeout": "-s"}
 _OF_LOCUST = ("/locust/", "/gevent/", "/greenlet/", "/flask/", "/werkzeug/", "/loadtest/", "/concurrent/")
 
+INIT_RAISED = "a listener of the script raised on init; its traceback is in the log"
 LISTENER_RAISED = "a listener of the script raised when the test was to start; its traceback is in the log"
 
 

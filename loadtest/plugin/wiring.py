@@ -31,6 +31,7 @@ from loadtest.fleet.run_token import secure
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER, listen, send_to_master
 from loadtest.plugin.auditing import Auditor
 from loadtest.plugin.habits import (
+    INIT_RAISED,
     forget_listeners_error,
     listener_raised,
     what_does_not_count,
@@ -93,6 +94,7 @@ class Plugin:
         parser.set_defaults(master_bind_host=LOOPBACK, web_host=LOOPBACK)
         if first:
             import_early(self._base.plan_name if self._base else plan_named(self.default_plan), parser)
+            events.init.add_listener(_refuse_broken_init)  # last: by now the scripts have added theirs
         secure(os.environ.get(TOKEN_VARIABLE, ""), is_loopback, refuse)
 
     def on_init(self, environment: Environment, runner: Runner, **_: Any) -> None:
@@ -308,6 +310,12 @@ def refuse(error: Exception) -> NoReturn:
     sys.stderr.write(f"error: {error}\n")
     sys.stderr.flush()
     sys.exit(int(ExitCode.USAGE))
+
+
+def _refuse_broken_init(**_: Any) -> None:
+    """Go no further where a script's own `init` has raised: what it was to prepare is missing."""
+    if listener_raised():
+        refuse(ConfigError("plan", INIT_RAISED))
 
 
 _plugin = Plugin()

@@ -221,6 +221,8 @@ def test_a_scripts_own_exit_code_stays_where_the_verdict_is_a_pass(shop: Target,
     assert done.code == (done.results[-1]["exit_code"] or 3)
     done = headless(tmp_path, shop, "--slo", "p99(GET /look) < 1us")
     assert done.code in {10, 11}
+    done = ended(tmp_path, *(part.replace("{url}", shop.url) for part in BAD["singlesday run"]))
+    assert done.code == (done.results[-1]["exit_code"] or 3)
 
 
 @pytest.mark.parametrize("event", ["init", "test_start", "request", "test_stop", "quitting"])
@@ -232,6 +234,13 @@ def test_a_listener_that_raises_never_leaves_a_green_run(event: str, shop: Targe
     done = headless(tmp_path, shop)
     assert done.code != 0
     assert "a listener of the script" in done.err
+    if event == "init":
+        assert (done.code, done.results) == (2, [])
+        said = "error: a listener of the script raised on init; its traceback is in the log"
+        assert done.err.rstrip().endswith(said)
+        run = ended(tmp_path, *(part.replace("{url}", shop.url) for part in BAD["singlesday run"]))
+        assert (run.code, run.results) == (2, [])
+        assert run.err.count("error: ") == run.err.count(said), "the one sentence and no other"
     if event == "test_start":
         assert (done.code, done.results[-1]["arrivals"]["started"]) == (12, 0)
     if event == "request":
