@@ -37,8 +37,8 @@ class Kind(NamedTuple):
 
 BAD_REQUEST = Kind("bad-request", 400, "The request cannot be understood")
 UNAUTHORIZED = Kind("unauthorized", 401, "The operator's token is needed")
-FORBIDDEN = Kind("forbidden", 403, "The service was started without this")
 BAD_JSON = Kind("bad-json", 400, "The body is not valid JSON")
+FORBIDDEN = Kind("forbidden", 403, "This service was started without it")
 NOT_FOUND = Kind("not-found", 404, "There is no such thing")
 METHOD_NOT_ALLOWED = Kind("method-not-allowed", 405, "The method is not allowed here")
 BODY_TIMEOUT = Kind("body-timeout", 408, "The body did not arrive in time")

@@ -104,6 +104,7 @@ def test_a_leak_is_found_though_restarts_of_the_service_hide_it(seed: int) -> No
     assert drifting(result) == [], "then nothing was to be seen by looking at the run as one"
 
 
+@pytest.mark.campaign
 def test_fifty_clean_soaks_that_were_resumed_raise_no_alarm() -> None:
     assert [seed for seed in range(300, 350) if drifting(resumed(seed, 2, 4))] == []
 

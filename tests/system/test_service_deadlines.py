@@ -96,11 +96,15 @@ def test_who_hangs_up_in_the_line_for_a_batch_buys_nothing(stalling: Service) ->
     assert not was_made(stalling, "gone")
 
 
-def test_what_has_begun_is_finished_and_told_even_after_its_deadline(stalling: Service) -> None:
+def test_what_has_begun_is_finished_and_told_even_after_its_deadline(
+    stalling: Service, timing: Timing
+) -> None:
     # The writer proves itself alive when it has been idle; just after an order it is not.
     assert stalling.order().status == 201
     with sent(stalling, "begun", deadline_ms=int(STALL_S * 500)) as begun:
-        assert heard(begun).status == 201
+        status = heard(begun).status
+    with timing:  # it may be late before it has begun
+        assert status == 201
     assert was_made(stalling, "begun")
 
 

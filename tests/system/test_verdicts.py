@@ -233,9 +233,8 @@ def test_a_disk_without_room_for_a_ledger_aborts_the_run_before_an_order_is_unre
     run = Run(small_disk, "--peak-tps", "20", "--store", f"sqlite:///{tmp_path / 'orders.db'}")
     run.wait_until(lambda: run.child("--worker"))
     log = run.folder / "master.log"
-    run.wait_until(
-        lambda: "workers connected" in log.read_text()
-    )  # it was checked that there is room by then
+    # By then it was checked that there is room.
+    run.wait_until(lambda: log.exists() and "workers connected" in log.read_text())
     fill(small_disk)
     assert run.process.wait(60) == ExitCode.INTERNAL_ERROR
     kept = RunResult.read(next(elsewhere.glob("*/result.json")))

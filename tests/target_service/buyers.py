@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.target_service.service_process import Service
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Poll a condition until it holds; fail when it does not in time."""
     until = time.monotonic() + seconds
     while not condition():
