@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 
 # Most tests wait for processes: twice as many at once as there are cores. Those that judge times come last, alone.
 AT_ONCE ?= $(shell n=$$(( 2 * $$(nproc 2>/dev/null || echo 2) )); echo $$(( n < 8 ? n : 8 )))
-PYTEST := $(BIN)/python -m pytest -q -n $(AT_ONCE)
+PYTEST := $(BIN)/python -m pytest -q -n $(AT_ONCE) $(AGAIN)
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
