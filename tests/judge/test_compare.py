@@ -199,7 +199,7 @@ def test_anything_worse_outweighs_what_got_better() -> None:
 
 
 def test_fewer_orders_are_worse() -> None:
-    assert found(compared(run(1), run(2, rate=0.8)), "completed orders/s") is Finding.WORSE
+    assert found(compared(run(1), run(2, rate=0.8)), "completed transactions/s") is Finding.WORSE
 
 
 def test_fewer_parcels_are_called_parcels() -> None:
@@ -244,7 +244,7 @@ def test_a_certain_but_tiny_shift_is_no_change() -> None:
     head.run.id = "other"
     for point in head.timeline:
         point.completed_tps *= 0.99
-    assert found(compared(base, head), "completed orders/s") is Finding.SAME
+    assert found(compared(base, head), "completed transactions/s") is Finding.SAME
 
 
 def test_a_run_that_ended_at_once_is_unknown() -> None:
