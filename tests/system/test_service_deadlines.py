@@ -96,16 +96,17 @@ def test_who_hangs_up_in_the_line_for_a_batch_buys_nothing(stalling: Service) ->
     assert not was_made(stalling, "gone")
 
 
-def test_what_has_begun_is_finished_and_told_even_after_its_deadline(
-    stalling: Service, timing: Timing
-) -> None:
-    # The writer proves itself alive when it has been idle; just after an order it is not.
-    assert stalling.order().status == 201
-    with sent(stalling, "begun", deadline_ms=int(STALL_S * 500)) as begun:
-        status = heard(begun).status
-    with timing:  # it may be late before it has begun
-        assert status == 201
-    assert was_made(stalling, "begun")
+def test_what_has_begun_is_finished_and_told_even_after_its_deadline(stalling: Service) -> None:
+    # Half of what a commit takes: an order that is begun at once is told 201 long after its deadline. One that had to
+    # wait for another commit (a sweep's, the writer's proof) is refused, and is not made.
+    for attempt in range(10):
+        key = f"begun-{attempt}"
+        with sent(stalling, key, deadline_ms=int(STALL_S * 500)) as begun:
+            status = heard(begun).status
+        assert was_made(stalling, key) == (status == 201)
+        if status == 201:
+            return
+    pytest.fail("none of ten orders was begun before its deadline")
 
 
 def test_a_deadline_that_passes_while_the_body_comes_is_noticed_before_the_store(
