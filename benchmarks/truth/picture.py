@@ -30,8 +30,8 @@ def lines(title: str, quantiles: Sequence[float], rows: Mapping[str, Sequence[fl
             drawing.text(_LEFT - 8, y(tick) + 4, f"{tick:,} ms", text_anchor="end")
     for number, (name, row) in enumerate(rows.items()):
         colour = _COLOURS[number % len(_COLOURS)]
-        dash = {"stroke_dasharray": "7 5"} if number == 0 else {}
+        dash = "7 5" if number == 0 else "none"
         points = [(x, y(value)) for x, value in zip(xs, row, strict=True)]
-        drawing.line(points, fill="none", stroke=colour, stroke_width=2.5, **dash)
+        drawing.line(points, fill="none", stroke=colour, stroke_width=2.5, stroke_dasharray=dash)
         drawing.text(_WIDTH - _RIGHT + 20, _TOP + 20 + 22 * number, name, fill=colour)
     return drawing.document()

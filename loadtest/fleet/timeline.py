@@ -60,7 +60,7 @@ class Bin(msgspec.Struct, array_like=True):
     lag_p99_us: float = 0.0
     response: bytes = _EMPTY
     failed: int = 0
-    """Arrivals of every scenario that failed or made no request. Checkpoints know fields by place: new ones go last."""
+    """Arrivals of every scenario that failed or made no request. Checkpoints know fields by place: add at the end."""
     failed_response: bytes = _EMPTY
     """Of `response`, what failed."""
 

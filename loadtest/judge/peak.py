@@ -1,6 +1,7 @@
 """Whether a run reached the peak that its plan asks for, and for how long it held it."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from loadtest.measure.run_result import RunResult, TimelinePoint
@@ -78,4 +79,4 @@ def _asked_tps(point: TimelinePoint, bin_s: float, random: bool) -> float:
 
 
 def _bin_s(points: Sequence[TimelinePoint]) -> float:
-    return min((b.t_s - a.t_s for a, b in zip(points, points[1:], strict=False)), default=1.0)
+    return min((b.t_s - a.t_s for a, b in pairwise(points)), default=1.0)

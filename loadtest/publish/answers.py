@@ -63,7 +63,9 @@ def broken(result: RunResult) -> Answer:
     if more > 0:
         lines.append(f"And {more:,} more, below.")
     missed = any(not slo.passed for slo in result.slo) or result.verdict != "PASS"
-    return Answer("What broke, and when?", f"From {wording.duration(found[0][0])}", "bad" if missed else "warn", lines)
+    return Answer(
+        "What broke, and when?", f"From {wording.duration(found[0][0])}", "bad" if missed else "warn", lines
+    )
 
 
 def trust(result: RunResult) -> Answer:
@@ -94,7 +96,10 @@ def incidents(result: RunResult) -> Iterator[tuple[float, str]]:
         yield seen.first_s if seen else 0.0, f"{when}{row.failures:,} x {row.error} at {row.endpoint}."
     slowest = max(result.timeline, key=lambda point: point.response_ms.p99, default=None)
     if slowest is not None and any(not slo.passed and slo.expr.startswith("p") for slo in result.slo):
-        yield slowest.t_s, f"{slowest.t_s:g} s: the slowest second, with p99 {wording.latency(slowest.response_ms.p99)}."
+        yield (
+            slowest.t_s,
+            f"{slowest.t_s:g} s: the slowest second, with p99 {wording.latency(slowest.response_ms.p99)}.",
+        )
 
 
 _TRUST: dict[str, tuple[str, State]] = {

@@ -272,7 +272,7 @@ def _add_axes(drawing: Drawing, profile: Drawable, plot: _Plot) -> None:
 def _add_curve(drawing: Drawing, profile: Drawable, plot: _Plot) -> None:
     outline = [(plot.x(t_s), plot.y(rate)) for t_s, rate in profile.outline()]
     ends = [(plot.x(profile.duration_s), plot.bottom * 1.0), (_LEFT * 1.0, plot.bottom * 1.0)]
-    drawing.line([*outline, *ends], class_="area")
+    drawing.line([*outline, *ends], closed=True, class_="area")
     drawing.line(outline, class_="line")
     at_s, peak_tps = profile.peak
     x, y = plot.x(at_s), plot.y(peak_tps)

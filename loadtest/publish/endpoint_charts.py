@@ -11,8 +11,8 @@ Column = list[float | None]
 def charts_of(seen: Mapping[str, EndpointOverTime], frame: Sheet, most: int) -> Sheet:
     """A sheet with two charts for each endpoint, `endpoint-N-rate` and `-time`, N by its place in `seen`.
 
-    Axis, phases and marks are those of `frame`. There are at most `most` instants, for all endpoints the same: neighbours
-    are folded into one as everywhere, rates to their mean and latencies to the worst.
+    Axis, phases and marks are those of `frame`. There are at most `most` instants, for all endpoints the same:
+    neighbours are folded into one as everywhere, rates to their mean and latencies to the worst.
     """
     bin_s = max((each.bin_s for each in seen.values()), default=1)
     last_s = max((each.t_s[-1] for each in seen.values() if each.t_s), default=0)

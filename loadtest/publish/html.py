@@ -4,6 +4,7 @@
 (`assets/chart.js`). All figures are in the text and the tables too: without scripts only the charts are missing.
 """
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,8 +21,8 @@ from loadtest.publish.series import Sheet
 from loadtest.publish.timeline import end_s, ends_s, shown, thin
 from loadtest.records import is_request
 
-POINTS = 900
-"""Instants on a chart over time; a day of 24 hours has one every 96 s."""
+POINTS = 720
+"""Instants on a chart over time; a day has one every two minutes."""
 HEAT_POINTS = 240
 ENDPOINT_POINTS = 120
 TABLE_ROWS = 24
@@ -118,7 +119,7 @@ def _coarse(result: RunResult) -> Any:
 
 
 def _bin_s(points: list[TimelinePoint]) -> float:
-    return min((b.t_s - a.t_s for a, b in zip(points, points[1:], strict=False)), default=1.0)
+    return min((b.t_s - a.t_s for a, b in pairwise(points)), default=1.0)
 
 
 def _tiles(result: RunResult) -> list[tuple[str, str, str]]:
@@ -136,7 +137,9 @@ def _tiles(result: RunResult) -> list[tuple[str, str, str]]:
         (
             "Requests",
             f"{requests:,}",
-            f"{wording.rate(requests / played_s)} requests/s on average" if played_s else "no time was played",
+            f"{wording.rate(requests / played_s)} requests/s on average"
+            if played_s
+            else "no time was played",
         ),
         *_tail_tiles(result),
         (
@@ -182,7 +185,7 @@ def _phase(phase: Stretch, main: str) -> PhaseRow:
         f"{wording.duration(phase.from_s)} to {wording.duration(phase.to_s)}",
         wording.rate(phase.transactions / length_s),
         wording.rate(requests / length_s),
-        wording.percent(failures / requests) if requests else "–",
+        wording.percent(failures / requests) if requests else "no request",
         phase.endpoints.get(main),
     )
 

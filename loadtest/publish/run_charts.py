@@ -1,6 +1,6 @@
-"""Which charts a run is shown by, live and in the report: what each one holds, in which unit, and what it says in words.
+"""Which charts a run is shown by, live and in the report: what each one holds, in which unit, and its words.
 
-All but one share the run's time axis. The percentile curve sets response time beside service time: where the two part,
+All but one share the run's time axis. The percentile curve sets response time beside service time: where they part,
 a tool that waits for answers before it sends more would have reported the lower one, and missed the difference.
 """
 
@@ -11,7 +11,7 @@ from itertools import accumulate
 from loadtest.judge.validity import MAX_LAG_P99_MS
 from loadtest.measure.run_result import Buckets, Endpoint, Evidence, TimelinePoint
 from loadtest.publish import wording
-from loadtest.publish.series import Chart, Heat, Limit, Line, short
+from loadtest.publish.series import Chart, Limit, Line, heat_of, short
 
 MOST_ERROR_LINES = 6
 """Classes of error that have a line of their own."""
@@ -77,24 +77,20 @@ def response_times(points: Sequence[TimelinePoint]) -> Chart:
 
 def heat_map(points: Sequence[TimelinePoint]) -> Chart:
     """How many requests took how long."""
-    bounds_us = sorted({upper for point in points for upper, count in point.heat if count})
-    rows = {upper: row for row, upper in enumerate(bounds_us)}
+    heat = heat_of([point.heat for point in points])
     says = "Heat map of response times; shades count requests."
-    if bounds_us:
-        low, high = bounds_us[0] / 1000 / 1.4, bounds_us[-1] / 1000
+    if heat.upper_ms:
+        low, high = heat.upper_ms[0] / 1.4, heat.upper_ms[-1]
         says += f" All are between {wording.latency(low)} and {wording.latency(high)}."
     return Chart(
         id="heat",
         title="Response times of all requests",
-        caption="A column is a moment, a cell a range of response times; the darker, the more requests.",
+        caption="A column is a moment, a cell a range of response times; the stronger its colour, the more requests.",
         unit="ms",
         counts="response time",
         says=says,
         log=True,
-        heat=Heat(
-            upper_ms=[upper / 1000 for upper in bounds_us],
-            columns=[[(rows[upper], count) for upper, count in point.heat if count] for point in points],
-        ),
+        heat=heat,
     )
 
 
@@ -150,7 +146,9 @@ def dispatch_lag(points: Sequence[TimelinePoint]) -> Chart:
 
 def load(points: Sequence[TimelinePoint]) -> Chart:
     """Requests in flight, and arrivals that wait for a free user."""
-    in_flight, backlog = (max((getattr(p, name) for p in points), default=0) for name in ("in_flight", "backlog"))
+    in_flight, backlog = (
+        max((getattr(p, name) for p in points), default=0) for name in ("in_flight", "backlog")
+    )
     return Chart(
         id="load",
         title="In flight and waiting",

@@ -4,15 +4,19 @@ A `Sheet` is a page's charts over one time axis. Values stand in columns beside 
 where nothing was measured. Times are seconds since the run began; units are the chart's.
 """
 
+from collections.abc import Sequence
+from string import ascii_lowercase, digits
 from typing import Literal
 
 import msgspec
+
+_DIGITS = digits + ascii_lowercase
 
 Unit = Literal["ms", "per_s", "count", "share", "shift"]
 """How a value is written: a latency, a rate, a number of things, a share of 1, a share of 1 with its sign."""
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of a chart."""
 
     key: str
@@ -28,8 +32,9 @@ class Heat(msgspec.Struct, frozen=True, kw_only=True):
 
     upper_ms: list[float]
     """The upper bound of each row, ascending."""
-    columns: list[list[tuple[int, int]]]
-    """(row, requests) of each instant's cells."""
+    columns: list[str]
+    """A character a cell, from the lowest row up: `.` for no request, else the whole part of the binary logarithm of
+    their number, as a digit of base 36. A day's heat map is most of a report's size."""
 
 
 class Limit(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +54,7 @@ class Range(msgspec.Struct, frozen=True, kw_only=True):
     css: str
 
 
-class Chart(msgspec.Struct, frozen=True, kw_only=True):
+class Chart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One chart: lines and a heat map over time, or lines over quantiles, or ranges."""
 
     id: str
@@ -87,6 +92,20 @@ class Sheet(msgspec.Struct, frozen=True, kw_only=True):
     now_s: float | None = None
     """How far a run that goes on has come."""
     charts: list[Chart] = []
+
+
+def heat_of(cells: Sequence[Sequence[tuple[int, int]]]) -> Heat:
+    """The heat map of (upper bound in microseconds, requests), a list for each instant."""
+    bounds_us = sorted({upper for column in cells for upper, count in column if count})
+    rows = {upper: row for row, upper in enumerate(bounds_us)}
+    columns = []
+    for column in cells:
+        drawn = ["."] * len(bounds_us)
+        for upper, count in column:
+            if count:
+                drawn[rows[upper]] = _DIGITS[count.bit_length() - 1]
+        columns.append("".join(drawn).rstrip("."))
+    return Heat(upper_ms=[upper / 1000 for upper in bounds_us], columns=columns)
 
 
 def short(value: float | None) -> float | None:

@@ -10,8 +10,8 @@ class Drawing:
     def __init__(self, width: int, height: int, *, label: str, style: str = "") -> None:
         """An empty picture; `label` says in words what it shows, `style` is its style sheet."""
         frame = (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-            f'role="img" font-family="system-ui, sans-serif" font-size="13">'
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
+            f'height="{height}" role="img" font-family="system-ui, sans-serif" font-size="13">'
         )
         self._parts = [frame, f"<title>{escape(label)}</title>"]
         if style:
@@ -25,9 +25,10 @@ class Drawing:
         """Add a text, escaped; its baseline begins at (x, y)."""
         self._parts.append(f"<text{_attributes({'x': x, 'y': y, **attributes})}>{escape(words)}</text>")
 
-    def line(self, points: list[tuple[float, float]], **attributes: object) -> None:
-        """Add a line through points."""
-        self.add("polyline", points=" ".join(f"{px(x)},{px(y)}" for x, y in points), **attributes)
+    def line(self, points: list[tuple[float, float]], *, closed: bool = False, **attributes: object) -> None:
+        """Add a line through points, or the surface within it."""
+        name = "polygon" if closed else "polyline"
+        self.add(name, points=" ".join(f"{px(x)},{px(y)}" for x, y in points), **attributes)
 
     def document(self) -> str:
         """The finished file."""
@@ -57,5 +58,6 @@ def px(value: float) -> str:
 def _attributes(given: dict[str, object]) -> str:
     written = ((name.rstrip("_").replace("_", "-"), value) for name, value in given.items())
     return "".join(
-        f' {name}="{escape(px(value) if isinstance(value, float) else str(value))}"' for name, value in written
+        f' {name}="{escape(px(value) if isinstance(value, float) else str(value))}"'
+        for name, value in written
     )

@@ -51,6 +51,9 @@ const charts = (() => {
     return made;
   };
 
+  /** (row, binary logarithm of the number of requests) of each cell of a heat map's column. */
+  const cells = (column = "") => [...column].flatMap((digit, row) => (digit === "." ? [] : [[row, parseInt(digit, 36)]]));
+
   /** Index of the first of ascending `values` that is above `value`. */
   const above = (values, value) => {
     let [low, high] = [0, values.length];
@@ -77,9 +80,8 @@ const charts = (() => {
       this.listen();
     }
 
-    get ownTime() { return this.chart.t.length > 0; }
-    get t() { return this.ownTime ? this.chart.t : this.board.sheet.t; }
-    get step() { return this.ownTime ? this.chart.bin_s : this.board.sheet.bin_s; }
+    get t() { return this.chart.t.length ? this.chart.t : this.board.sheet.t; }
+    get step() { return this.chart.t.length ? this.chart.bin_s ?? 1 : this.board.sheet.bin_s; }
     get overTime() { return !this.chart.nines && !this.chart.ranges.length; }
     get span() {
       if (this.chart.nines) return [0, Math.max(1, this.t.at(-1) ?? 1)];
@@ -90,10 +92,8 @@ const charts = (() => {
       const renew = this.chart?.lines.map((line) => line.label).join() !== chart.lines.map((line) => line.label).join();
       this.chart = chart;
       this.box.setAttribute("aria-label", chart.says);
-      for (const [name, text] of [["h3", chart.title], ["figcaption", chart.caption]]) {
-        const place = this.figure.querySelector(name);
-        if (place) place.textContent = text;
-      }
+      const heading = this.figure.querySelector("h3");
+      if (heading) heading.textContent = chart.title;
       if (renew || !this.legend.childElementCount) this.drawLegend();
       this.draw();
     }
@@ -157,7 +157,6 @@ const charts = (() => {
     }
 
     add(name, attributes, text) { this.root.append(svg(name, attributes, text)); }
-
     /** Sets the vertical scale to what is in sight and gives its ticks. */
     vertical() {
       let [low, high] = [Infinity, 0];
@@ -167,7 +166,7 @@ const charts = (() => {
       };
       for (const { values } of this.chart.lines) for (let i = this.seen[0]; i < this.seen[1]; i += 1) take(values[i]);
       const { heat, limit } = this.chart;
-      if (heat) for (let i = this.seen[0]; i < this.seen[1]; i += 1) for (const [row] of heat.columns[i] ?? []) take(heat.upper_ms[row]);
+      if (heat) for (let i = this.seen[0]; i < this.seen[1]; i += 1) for (const [row] of cells(heat.columns[i])) take(heat.upper_ms[row]);
       if (limit) take(limit.value * 1.5);
       if (!this.chart.log) {
         high = Math.max(high * 1.08, this.chart.unit === "share" ? 0.001 : 1);
@@ -255,16 +254,16 @@ const charts = (() => {
 
     drawHeat() {
       const { upper_ms: upper, columns } = this.chart.heat;
-      let most = 1;
-      for (let i = this.seen[0]; i < this.seen[1]; i += 1) for (const [, count] of columns[i] ?? []) most = Math.max(most, count);
+      let most = 0;
+      for (let i = this.seen[0]; i < this.seen[1]; i += 1) for (const [, level] of cells(columns[i])) most = Math.max(most, level);
       const paths = Array.from({ length: SHADES }, () => []);
       for (let i = this.seen[0]; i < this.seen[1]; i += 1) {
         const left = Math.round(this.x(this.t[i]));
         const right = Math.max(Math.round(this.x(this.t[i] + this.step)), left + 1);
-        for (const [row, count] of columns[i] ?? []) {
+        for (const [row, level] of cells(columns[i])) {
           // A gap stays a gap: a cell reaches down to the next bound, four to an octave, and no further.
           const [top, bottom] = [upper[row], Math.max(upper[row - 1] ?? 0, upper[row] / 1.4)].map((ms) => Math.round(this.y(ms)));
-          const shade = Math.min(SHADES - 1, Math.floor((Math.log(count) / Math.log(most + 1)) * SHADES));
+          const shade = Math.floor((level / (most + 1)) * SHADES);
           paths[shade].push(`M${left} ${top}H${right}V${bottom}H${left}z`);
         }
       }
@@ -321,8 +320,7 @@ const charts = (() => {
 
     /** What the cursor points at, as a sentence for those who listen. */
     get said() {
-      const values = this.chart.lines.map(({ label }, i) => `${label} ${this.outputs[i].textContent}`);
-      return `${this.moment.textContent}: ${values.join(", ")}`;
+      return `${this.moment.textContent}: ${this.chart.lines.map(({ label }, i) => `${label} ${this.outputs[i].textContent}`).join(", ")}`;
     }
 
     /** The time, or the number of nines, under a pointer. */
@@ -422,7 +420,7 @@ const charts = (() => {
 
     show(sheet) {
       this.sheet = sheet;
-      const known = new Map(sheet.charts.map((chart) => [chart.id, chart]));
+      const known = new Map(sheet.charts.map((chart) => [chart.id, { lines: [], ranges: [], t: [], caption: "", ...chart }]));
       for (const figure of this.root.querySelectorAll("figure[data-chart]")) {
         const chart = known.get(figure.dataset.chart);
         figure.hidden = !chart;
@@ -481,8 +479,8 @@ const charts = (() => {
     const before = new Map(known.charts.map((chart) => [chart.id, chart]));
     const newest = newer.charts.map((chart) => {
       const old = before.get(chart.id);
-      if (!old || chart.t.length || chart.ranges.length) return chart;
-      const lines = chart.lines.map((line, i) => ({ ...line, values: join(old.lines[i].values, line.values) }));
+      if (!old || chart.t || chart.ranges) return chart;
+      const lines = chart.lines?.map((line, i) => ({ ...line, values: join(old.lines[i].values, line.values) }));
       return { ...chart, lines, heat: chart.heat && joinedHeat(old.heat, chart.heat, kept) };
     });
     return { ...newer, t: join(known.t, newer.t), charts: newest };
@@ -491,8 +489,10 @@ const charts = (() => {
   /** Heat maps whose rows may differ: rows are renumbered by their bounds. */
   const joinedHeat = (a, b, kept) => {
     const upper = [...new Set([...a.upper_ms, ...b.upper_ms])].sort((one, two) => one - two);
-    const rows = new Map(upper.map((ms, row) => [ms, row]));
-    const renumbered = (heat, columns) => columns.map((column) => column.map(([row, n]) => [rows.get(heat.upper_ms[row]), n]));
+    const renumbered = (heat, columns) => {
+      const place = new Map(heat.upper_ms.map((ms, row) => [ms, row]));
+      return columns.map((column) => upper.map((ms) => column[place.get(ms)] ?? ".").join(""));
+    };
     return { upper_ms: upper, columns: [...renumbered(a, a.columns.slice(0, kept)), ...renumbered(b, b.columns)] };
   };
 
