@@ -53,8 +53,7 @@ class Acceptor:
 
     def look(self) -> None:
         """Take in who waits, if it is a while since that was done; cheap, and meant to be called often."""
-        now = perf_counter()
-        if now >= self._next_look:
+        if perf_counter() >= self._next_look and self._door.crowd.is_busy():
             self._take()
 
     def close(self) -> None:
