@@ -17,6 +17,8 @@ from loadtest.records import ORDER_ENDPOINT, TRANSACTION, endpoint_and_region, i
 
 RECORD_TPS = 583_000
 """Orders a second at the peak of Singles' Day 2020, 26 s after midnight: S, docs/traffic.md source 29."""
+SINGLES_DAY_PLANS = ("singles-day", "rehearsal", "day")
+"""The shipped plans whose curve is that day's: only their rates are compared with the record."""
 
 
 class Headline(NamedTuple):
@@ -100,6 +102,11 @@ def transaction(result: RunResult) -> str:
 def done(noun: str) -> str:
     """What has become of a transaction that succeeded: orders and parcels are created."""
     return "completed" if noun == TRANSACTION else "created"
+
+
+def is_about_singles_day(result: RunResult) -> bool:
+    """Whether a run played a shipped plan of Singles' Day with orders, so that the record says something about it."""
+    return result.run.plan in SINGLES_DAY_PLANS and transaction(result) == "order"
 
 
 def share_of_record(tps: float) -> str:
