@@ -154,7 +154,8 @@ def _line(view: LiveView, total_s: float, workers_lost: int) -> str:
         view.phase,
         f"{wording.rate(view.completed_tps)} of {wording.rate(view.planned_tps)} {view.noun}s/s",
         f"p50 {wording.latency(view.p50_ms)} p99 {wording.latency(view.p99_ms)}",
-        f"failed {view.failed:,} dropped {view.dropped:,}",
+        f"failed {view.failed:,}",
+        f"dropped {view.dropped:,}" if view.dropped else "",
         f"queued {view.backlog:,}" if view.backlog else "",
         f"generator {wording.latency(view.dispatch_lag_p99_ms)} late"
         if view.dispatch_lag_p99_ms > LATE_MS

@@ -48,7 +48,7 @@ def test_a_log_gets_a_line_every_five_seconds_and_the_last_state() -> None:
 def test_a_line_tells_rates_latencies_losses_and_what_waits() -> None:
     (line,) = shown(Mode.LINES, [1.0]).splitlines()
     assert line == (
-        "   1/60 s  spike  1,185 of 1,200 transactions/s  p50 2.10 ms p99 9.30 ms  failed 3 dropped 4  queued 17"
+        "   1/60 s  spike  1,185 of 1,200 transactions/s  p50 2.10 ms p99 9.30 ms  failed 3  dropped 4  queued 17"
     )
 
 
