@@ -6,8 +6,9 @@ import shutil
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
-import click
+import typer
 from typer.core import TyperCommand
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
@@ -21,10 +22,10 @@ class BenchError(Exception):
 class HelpWithBenchmarks(TyperCommand):
     """A command whose `--help` ends with the list of benchmarks, which is only read then."""
 
-    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help, then the list."""
         super().format_help(ctx, formatter)
-        click.echo(listed(), nl=False)
+        typer.echo(listed(), nl=False)
 
 
 def names() -> list[str]:
