@@ -37,15 +37,8 @@ def print_verdict(
 ) -> None:
     """Print how a run ended; with `resumable`, also the command that goes on with the run in the report's folder."""
     _print_headline(result, console)
-    console.print()
-    for name, fact in facts(result):
-        _say(console, Text(f"  {name:<9} {fact}"), hang=12)
-    _print_errors(result, console)
-    _print_times(result, console)
-    _print_objectives(result, console)
-    console.print()
-    for equation, holds in wording.identities(result):
-        _say(console, Text(f"  {equation}", style="dim" if holds else "bold red"), hang=4)
+    if result.arrivals.planned:
+        _print_figures(result, console)
     if report_path is not None:
         console.print()
         console.print(f"  report  {escape(str(report_path))}", soft_wrap=True, highlight=False)
@@ -79,6 +72,21 @@ def _print_headline(result: RunResult, console: Console) -> None:
     _say(console, Text.assemble(verdict, " ", (head.sentence, "bold")), hang=2)
     for reason in first(head.reasons, MOST_REASONS, "reasons"):
         _say(console, Text(f"  - {short(reason)}"), hang=4)
+
+
+def _print_figures(result: RunResult, console: Console) -> None:
+    """Everything below the headline, which a run that never began does not have."""
+    console.print()
+    every = facts(result)
+    width = max(len(name) for name, _ in every)
+    for name, fact in every:
+        _say(console, Text(f"  {name:<{width}}  {fact}"), hang=width + 4)
+    _print_errors(result, console)
+    _print_times(result, console)
+    _print_objectives(result, console)
+    console.print()
+    for equation, holds in wording.identities(result):
+        _say(console, Text(f"  {equation}", style="dim" if holds else "bold red"), hang=4)
 
 
 def _print_errors(result: RunResult, console: Console) -> None:

@@ -290,10 +290,16 @@ def _invalid(result: RunResult) -> Headline:
 
 
 def _aborted(result: RunResult) -> Headline:
-    sentence = f"The run was ended early, after {duration(result.run.duration_s)}; all below is up to then."
-    why = [f"At {at_s:g} s: {what}." for at_s, what in result.events if "abort" in what or "signal" in what]
+    """Why it ended is said once: validity has it first, and the events of a run that went on have it too."""
+    reasons = [reason for reason in result.validity.reasons if "aborted: " not in reason]
+    ends = [reason for reason in reasons if reason.startswith("stopped after ")]
+    causes = [reason.partition(": ")[2] for reason in ends]
+    causes += [what.removeprefix("aborted: ") for _, what in result.events if "abort" in what]
+    after = duration(round(result.run.duration_s, 1))
+    sentence = f"The run ended early, after {after}{f': {causes[0]}' if causes else ''}."
     books = audit_findings(result.audit) if result.audit else []
-    return Headline("ABORTED", sentence, [*why, *result.validity.reasons, *result.findings, *books])
+    rest = [reason for reason in reasons if reason not in ends]
+    return Headline("ABORTED", sentence, [*rest, *result.findings, *books])
 
 
 def _unbalanced(result: RunResult) -> Headline:

@@ -108,5 +108,4 @@ def test_names_are_never_taken_for_markup() -> None:
 def test_an_empty_run_has_a_verdict_too() -> None:
     text = printed(an_empty_run())
     assert "ABORTED" in text
-    assert "errors    no request was made" in text
     assert "## ABORTED" in summary.markdown(an_empty_run())
