@@ -4,7 +4,6 @@ On a terminal sentences wrap between words, to its width, and go on below their 
 one line, so that it can be searched. Paths and commands are never wrapped, so that they can be copied.
 """
 
-import os
 import shlex
 from pathlib import Path
 
@@ -56,7 +55,7 @@ def print_outcome(result: RunResult, report_path: Path, console: Console) -> Non
 
 def _say(console: Console, text: Text, *, hang: int) -> None:
     """Print a sentence; on a terminal in as many lines as it needs, those after the first indented by `hang`."""
-    if not (console.is_terminal or os.environ.get("COLUMNS")):
+    if not console.is_terminal:
         console.print(text, soft_wrap=True)
         return
     lines = text.wrap(console, max(console.width - hang, 20))
