@@ -2,10 +2,21 @@
 
 import inspect
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+
+class Schemas(StrEnum):
+    """The files that have a JSON Schema."""
+
+    RESULT = "result"
+    PLAN = "plan"
+
+
+SchemaOf = Annotated[Schemas, typer.Argument(help="The file that it describes.", metavar="[result|plan]")]
 
 PLAN, LOAD, TARGET, JUDGE, OUTPUT, METRICS, WEB = (
     "Plan",

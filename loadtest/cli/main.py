@@ -339,12 +339,30 @@ def bench(
     os.execv(command[0], command)  # noqa: S606 - our own program
 
 
-@app.command(rich_help_panel=RESULTS, epilog=example("singlesday schema > result.schema.json"))
-def schema() -> None:
-    """Print the JSON Schema of result.json."""
+@app.command(rich_help_panel=PLANS, epilog=example("singlesday schema plan > plan.schema.json"))
+def schema(of: flags.SchemaOf = flags.Schemas.RESULT) -> None:
+    """Print the JSON Schema of result.json or, with `plan`, of plan files: editors check and complete by it."""
+    from loadtest.plan.plan_schema import plan_schema  # noqa: PLC0415
     from loadtest.publish.schema import result_schema  # noqa: PLC0415
 
-    typer.echo(json.dumps(result_schema(), indent=1))
+    wanted = plan_schema if of is flags.Schemas.PLAN else result_schema
+    typer.echo(json.dumps(wanted(), indent=1))
+
+
+@app.command(rich_help_panel=PLANS, epilog=example("singlesday init my-load-test"))
+def init(
+    folder: Annotated[
+        Path, typer.Argument(help="The folder to write into; it is made if it is not there.", metavar="DIR")
+    ] = Path(),
+) -> None:
+    """Write a first plan, script, CI file and compose file, with comments; they run as they are."""
+    from loadtest.cli import init as beginning  # noqa: PLC0415 - what only this command needs
+
+    try:
+        written = beginning.write_starter(folder)
+    except beginning.InitError as error:
+        refuse(error)
+    beginning.print_written(folder, written, console)
 
 
 def _checked(config: RunConfig) -> RunConfig:
