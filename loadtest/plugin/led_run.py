@@ -255,6 +255,7 @@ class LedRun:
             logger.critical(
                 "its result cannot be drawn; the last checkpoint is in %s", self.folder, exc_info=True
             )
+        finally:  # nobody waits for a result that cannot come, whatever went wrong on its way
             if not self.over:
                 self.delivery.give_up()
             if self.states.now is Lead.JUDGING:
