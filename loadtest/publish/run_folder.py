@@ -45,7 +45,7 @@ def deliver(result: RunResult, folder: Path) -> None:
 def rescue(result: RunResult, say: IO[str]) -> None:
     """Keep a result that its run folder has no room for: in the system's folder for temporary files, or on `say`.
 
-    `say` is told where it is. Nothing is raised, even if `say` is a file on the same full disk: this is the last resort.
+    `say` is told where it is. Nothing is raised, even if `say` is on the same full disk: this is the last resort.
     """
     try:
         place = Path(tempfile.mkdtemp(prefix=f"{result.run.id}-")) / RESULT

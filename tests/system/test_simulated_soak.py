@@ -80,9 +80,7 @@ class SimulatedWorker:
             self._serve(self._window, *due)
         final = self._halted and self._stream.exhausted(offset_ns)
         seconds = self._window.take(None if final else now_ns)
-        yield self._reporter.report(
-            seconds, now_ns, final=final, ended_ns=self._stream.end_ns if final else 0
-        )
+        yield self._reporter.report(seconds, now_ns, ended_ns=self._stream.end_ns if final else None)
 
     def _serve(self, window: Window, offset_ns: int, scenario: int) -> None:
         second = window.second(window.zero_ns + offset_ns)

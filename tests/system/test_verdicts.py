@@ -241,4 +241,3 @@ def test_a_disk_without_room_for_a_ledger_aborts_the_run_before_an_order_is_unre
 
 def master_logs(disk: Path) -> list[Path]:
     return list(disk.glob("runs/*/master.log"))
-
