@@ -25,8 +25,9 @@ from loadtest.fleet.messages import Hello, Message, Report, Trouble
 from loadtest.fleet.snapshot import StretchRecords, progress, snapshot
 from loadtest.fleet.transport import send_to_worker
 from loadtest.judge.never_requested import EarlyWord
-from loadtest.judge.slo import Observations, wanted_stretches
+from loadtest.judge.observation import Observations
 from loadtest.judge.slo_syntax import Slo
+from loadtest.judge.stretches import wanted_stretches
 from loadtest.judge.verdict import judge
 from loadtest.measure.run_result import RunResult
 from loadtest.pauses import Pause

@@ -20,8 +20,8 @@ from loadtest.fleet.messages import Ack, Assign, Halt, Hello, Lease, Message, Re
 from loadtest.fleet.snapshot import StretchRecords, snapshot
 from loadtest.fleet.worker_report import Reporter
 from loadtest.judge.drift import find_drift
-from loadtest.judge.slo import wanted_stretches
 from loadtest.judge.slo_syntax import parse
+from loadtest.judge.stretches import wanted_stretches
 from loadtest.judge.verdict import judge
 from loadtest.measure.run_result import RunInfo, RunResult
 from loadtest.measure.window import Window
