@@ -2,11 +2,21 @@
 
 import inspect
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+
+class Schemas(StrEnum):
+    """The files that have a JSON Schema."""
+
+    RESULT = "result"
+    PLAN = "plan"
+
+
+SchemaOf = Annotated[Schemas, typer.Argument(help="Of which file.", metavar="[result|plan]")]
 PlanName = Annotated[str, typer.Argument(help="A shipped plan's name, or a .toml file.")]
 Duration = Annotated[str | None, typer.Option(help="Cut the plan to this length, for example 60s.")]
 TimeScale = Annotated[float | None, typer.Option(help="Multiply the plan's time axis.")]

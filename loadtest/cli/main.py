@@ -298,11 +298,29 @@ def bench(context: typer.Context) -> None:
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema of result.json."""
+def schema(of: flags.SchemaOf = flags.Schemas.RESULT) -> None:
+    """Print the JSON Schema of result.json, or with `plan` that of plan files, for editors."""
+    from loadtest.plan.plan_schema import plan_schema  # noqa: PLC0415
     from loadtest.publish.schema import result_schema  # noqa: PLC0415
 
-    typer.echo(json.dumps(result_schema(), indent=1))
+    wanted = plan_schema if of is flags.Schemas.PLAN else result_schema
+    typer.echo(json.dumps(wanted(), indent=1))
+
+
+@app.command()
+def init(
+    folder: Annotated[
+        Path, typer.Argument(help="Where to; made if it is not there.", metavar="DIR")
+    ] = Path(),
+) -> None:
+    """Write a commented plan, a script, a CI file and a compose file to begin with; they run at once."""
+    from loadtest.cli import init as beginning  # noqa: PLC0415 - what only this command needs
+
+    try:
+        written = beginning.write_starter(folder)
+    except beginning.InitError as error:
+        refuse(error)
+    beginning.print_written(folder, written, console)
 
 
 def _checked(config: RunConfig) -> RunConfig:
