@@ -1,10 +1,11 @@
 """Judges service-level objectives against the record of a run.
 
-An objective is judged over *stretches* (`judge.stretches`): the whole run, one phase of the profile, or every window of
-some length. All three are the same structure, so a metric is one small function of a stretch (`judge.observation`), and
-an objective passes when its worst stretch does. `in every region` judges each of the endpoint's regions in each of
-these stretches; which regions there are, the whole run tells. A stretch without data fails: an endpoint that answered
-nothing has not met any objective. Only `requests` can be 0: what must not be called need not be.
+An objective is judged over *stretches* (`judge.stretches`): the whole run, one phase of the profile, or every
+window of some length. All three are the same structure, so a metric is one small function of a stretch
+(`judge.observation`), and an objective passes when its worst stretch does. `in every region` judges each of the
+endpoint's regions in each of these stretches; which regions there are, the whole run tells. A stretch without data
+fails: an endpoint that answered nothing has not met any objective. Only `requests` can be 0: what must not be
+called need not be.
 """
 
 from collections.abc import Iterable
