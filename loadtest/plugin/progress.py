@@ -62,7 +62,7 @@ def live_view(run: LedRun) -> LiveView:
         failed=merge.total.failed,
         backlog=sum(book.backlog for book in books),
         in_flight=sum(book.in_flight for book in books),
-        workers=len(run.coordinator.live),
+        workers=len(run.coordinator.roster.live),
         dispatch_lag_p99_ms=second.dispatch_lag.quantile(0.99) / 1000,
         noun=transaction_noun(f"{method} {name}" for method, name in merge.total.endpoints),
         errors=most_frequent_errors(merge.total),

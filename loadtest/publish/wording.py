@@ -8,9 +8,9 @@ import math
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from loadtest.judge.bound import with_unit
 from loadtest.judge.drift import Trend
-from loadtest.judge.slo import SloError, parse, with_unit
-from loadtest.judge.slo_syntax import IMPLICIT
+from loadtest.judge.slo_syntax import IMPLICIT, SloError, parse
 from loadtest.measure.regions import together
 from loadtest.measure.run_result import Audit, Endpoint, Evidence, RunResult, SloResult
 from loadtest.records import ORDER_ENDPOINT, TRANSACTION, endpoint_and_region, is_request, transaction_noun
