@@ -1,6 +1,7 @@
 """The first screen's three answers."""
 
-from loadtest.judge.slo import evaluate, parse
+from loadtest.judge.slo import evaluate
+from loadtest.judge.slo_syntax import parse
 from loadtest.publish.answers import answers, broken, peak, trust
 from tests.publish.sample_result import Scene, a_failed_run, an_empty_run, sample_result
 
