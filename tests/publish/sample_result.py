@@ -199,7 +199,6 @@ def _evidence(error: str, requests: Iterable[Request]) -> Evidence:
         status=503 if error == "status-503" else None,
         text="" if error == "status-503" else "no answer within 5 s",
         body='{"title": "overloaded"}' if error == "status-503" else "",
-        request="POST /orders",
     )
 
 
