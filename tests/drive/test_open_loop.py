@@ -215,7 +215,7 @@ def test_nothing_is_served_past_the_lease_and_what_was_kept_back_counts_as_lag(
     make: Callable[..., Loop],
 ) -> None:
     loop = make([(n * 10 * MS, 0) for n in range(10)])
-    loop.stream._lease_ns = 35 * MS
+    loop.stream.lease_ns = 35 * MS
     loop.add_user(lambda _: True)
     loop.begin()
     loop.advance_to(90 * MS)

@@ -27,6 +27,7 @@ CORE: Final[Literal["native", "pure"]] = "pure" if WHY_PURE else "native"
 
 if TYPE_CHECKING or WHY_PURE:
     from loadtest.drive._core.pure import (
+        Ahead,
         Counts,
         Dispatch,
         Line,
@@ -34,12 +35,15 @@ if TYPE_CHECKING or WHY_PURE:
         Received,
         Route,
         Seat,
+        Seats,
         Template,
+        TimerFd,
         equip,
         equip_dispatch,
     )
 else:
     from loadtest.drive._core.native import (
+        Ahead,
         Counts,
         Dispatch,
         Line,
@@ -47,7 +51,9 @@ else:
         Received,
         Route,
         Seat,
+        Seats,
         Template,
+        TimerFd,
         equip,
         equip_dispatch,
     )
@@ -56,6 +62,7 @@ __all__ = [
     "CORE",
     "PURE_VARIABLE",
     "WHY_PURE",
+    "Ahead",
     "Counts",
     "Dispatch",
     "Line",
@@ -63,7 +70,9 @@ __all__ = [
     "Received",
     "Route",
     "Seat",
+    "Seats",
     "Template",
+    "TimerFd",
     "equip",
     "equip_dispatch",
 ]

@@ -32,6 +32,7 @@ cdef extern from *:
     PyObject **_PyObject_GetDictPtr(object)
     long long PyLong_AsLongLongAndOverflow(object, int *) except? -1
     int PyDict_Contains(object, object) except -1
+    object PyType_GenericAlloc(PyTypeObject *, Py_ssize_t)
 
 PyGreenlet_Import()
 
