@@ -181,8 +181,8 @@ cdef class Dispatch:
             due = stream.next_due(now_ns - self._zero_ns)
             if due is None:
                 break
-            self.dispatch(self._zero_ns + <int64_t>due[0], due[1], now_ns)
-            now_ns = self.now()
+            if self.dispatch(self._zero_ns + <int64_t>due[0], due[1], now_ns):
+                now_ns = self.now()  # a user has run
         self.drop_impatient(now_ns)
         if not self._closed:
             self._timer.arm(self._next_wake_ns(woke_ns, now_ns))
@@ -231,6 +231,7 @@ cdef class Dispatch:
 
     @cython.final
     cdef int dispatch(self, int64_t intended_ns, Py_ssize_t scenario, int64_t now_ns) except -1:
+        """Hand an arrival to an idle user, or have it wait for one. 1: a user has run."""
         cdef list idle = <list>self._idle[scenario]
         if not self.due_from_ns <= intended_ns < self.due_to_ns:
             self.hand_in()
@@ -243,8 +244,8 @@ cdef class Dispatch:
             self.count_start(scenario, now_ns, now_ns)
             handed = (new_arrival(intended_ns, scenario),)
             PyGreenlet_Switch(<greenlet?>idle.pop(), <PyObject *>handed, NULL)
-        else:
-            (<Backlog>self.backlogs[scenario]).append(intended_ns, now_ns)
+            return 1
+        (<Backlog>self.backlogs[scenario]).append(intended_ns, now_ns)
         return 0
 
     @cython.final
