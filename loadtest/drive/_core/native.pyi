@@ -19,6 +19,9 @@ from loadtest.drive._core.pure import equip_dispatch as equip_dispatch
 HistogramParts = tuple[dict[int, int], int, int, int, int, int]
 """(counts, sum_us, min_us, max_us, below, above) of `measure.histogram.Histogram`."""
 
+SOURCES: str
+"""`sources.fingerprint` of what it was built from."""
+
 class Tally:
     """The successes of one endpoint since it was last emptied."""
 

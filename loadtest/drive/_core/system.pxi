@@ -34,7 +34,17 @@ cdef extern from *:
     int PyDict_Contains(object, object) except -1
     object PyType_GenericAlloc(PyTypeObject *, Py_ssize_t)
 
+cdef extern from *:
+    """
+    #ifndef CORE_SOURCES
+    #define CORE_SOURCES "not told"
+    #endif
+    """
+    const char *CORE_SOURCES
+
 PyGreenlet_Import()
+
+SOURCES = CORE_SOURCES.decode()  # see `sources.fingerprint`
 
 cdef int64_t NEVER = INT64_MAX
 
