@@ -36,8 +36,10 @@ MAY_IMPORT = {
     "plugin": WIRED | {"configuration"},
     "cli": WIRED | {"configuration", "plugin"},
     "locustfile": {"plugin", "scenarios"},
+    "starter": {"FastHttpUser", "open_loop"},
 }
-"""What a part of `loadtest` may import from other parts, besides what everything may."""
+"""What a part of `loadtest` may import from other parts, besides what everything may; `starter` is what users begin
+with, so it has nothing but what they are offered."""
 
 NEVER_IN_PURE = {"gevent", "greenlet", "locust", "flask", "socket", "asyncio", "aiohttp", "zmq", "threading"}
 PURE = ["plan", "measure", "judge", "drive/http1.py"]

@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from loadtest.judge.slo import NAMED_QUANTILES, holds, with_unit
+from loadtest.judge.bound import holds, with_unit
+from loadtest.judge.observation import NAMED_QUANTILES
 from loadtest.judge.slo_syntax import GOODPUT, Slo, SloError, parse
 from loadtest.measure.run_result import TimelinePoint
 

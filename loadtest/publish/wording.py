@@ -8,15 +8,17 @@ import math
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from loadtest.judge.bound import with_unit
 from loadtest.judge.drift import Trend
-from loadtest.judge.slo import SloError, parse, with_unit
-from loadtest.judge.slo_syntax import IMPLICIT
+from loadtest.judge.slo_syntax import IMPLICIT, SloError, parse
 from loadtest.measure.regions import together
 from loadtest.measure.run_result import Audit, Endpoint, Evidence, RunResult, SloResult
 from loadtest.records import ORDER_ENDPOINT, TRANSACTION, endpoint_and_region, is_request, transaction_noun
 
 RECORD_TPS = 583_000
 """Orders a second at the peak of Singles' Day 2020, 26 s after midnight: S, docs/traffic.md source 29."""
+SINGLES_DAY_PLANS = ("singles-day", "rehearsal", "day")
+"""The shipped plans whose curve is that day's: only their rates are compared with the record."""
 
 
 class Headline(NamedTuple):
@@ -100,6 +102,11 @@ def transaction(result: RunResult) -> str:
 def done(noun: str) -> str:
     """What has become of a transaction that succeeded: orders and parcels are created."""
     return "completed" if noun == TRANSACTION else "created"
+
+
+def is_about_singles_day(result: RunResult) -> bool:
+    """Whether a run played a shipped plan of Singles' Day with orders, so that the record says something about it."""
+    return result.run.plan in SINGLES_DAY_PLANS and transaction(result) == "order"
 
 
 def share_of_record(tps: float) -> str:
@@ -283,10 +290,16 @@ def _invalid(result: RunResult) -> Headline:
 
 
 def _aborted(result: RunResult) -> Headline:
-    sentence = f"The run was ended early, after {duration(result.run.duration_s)}; all below is up to then."
-    why = [f"At {at_s:g} s: {what}." for at_s, what in result.events if "abort" in what or "signal" in what]
+    """Why it ended is said once: validity has it first, and the events of a run that went on have it too."""
+    reasons = [reason for reason in result.validity.reasons if "aborted: " not in reason]
+    ends = [reason for reason in reasons if reason.startswith("stopped after ")]
+    causes = [reason.partition(": ")[2] for reason in ends]
+    causes += [what.removeprefix("aborted: ") for _, what in result.events if "abort" in what]
+    after = duration(round(result.run.duration_s, 1))
+    sentence = f"The run ended early, after {after}{f': {causes[0]}' if causes else ''}."
     books = audit_findings(result.audit) if result.audit else []
-    return Headline("ABORTED", sentence, [*why, *result.validity.reasons, *result.findings, *books])
+    rest = [reason for reason in reasons if reason not in ends]
+    return Headline("ABORTED", sentence, [*rest, *result.findings, *books])
 
 
 def _unbalanced(result: RunResult) -> Headline:

@@ -14,7 +14,7 @@ from loadtest.configuration.run_document import held, write_document
 from loadtest.exit_codes import ExitCode
 from loadtest.fleet import checkpoint as checkpoints
 from loadtest.fleet.checkpoint import Checkpoint
-from loadtest.fleet.coordinator import Course
+from loadtest.fleet.course import Course
 from loadtest.fleet.merge import Merge, PackedWorker
 from loadtest.measure import codec
 from loadtest.measure.histogram import Histogram

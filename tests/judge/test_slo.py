@@ -5,7 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.judge.slo import Observations, evaluate, parse, quantile_ms, wanted_stretches, with_unit
+from loadtest.judge.bound import with_unit
+from loadtest.judge.observation import Observations, quantile_ms
+from loadtest.judge.slo import evaluate
+from loadtest.judge.slo_syntax import parse
+from loadtest.judge.stretches import wanted_stretches
 from loadtest.measure.run_result import (
     Arrivals,
     Buckets,
