@@ -76,7 +76,7 @@ def trust(result: RunResult) -> Answer:
     lines.append(f"The generator was {wording.latency(lag)} late at p99; the limit is {MAX_LAG_P99_MS:g} ms.")
     balanced = all(holds for _, holds in wording.identities(result))
     lines.append("Every arrival is accounted for." if balanced else "The arrivals do not add up.")
-    lines.append(f"Orders audited: {wording.audit(result)}." if result.audit else f"{wording.audit(result)}.")
+    lines.append(_audited(result))
     if not balanced or (result.audit is not None and not result.audit.balanced):
         state = "bad"
     return Answer("Can these numbers be trusted?", value, state, lines)
@@ -107,6 +107,13 @@ _TRUST: dict[str, tuple[str, State]] = {
     "DEGRADED": ("With care", "warn"),
     "INVALID": ("No", "bad"),
 }
+
+
+def _audited(result: RunResult) -> str:
+    said = wording.audit(result)
+    if result.audit is None:
+        return f"{said}."
+    return f"Audit {said}." if result.audit.balanced else f"Audit: {said}."
 
 
 def _held(found: Peak) -> str:

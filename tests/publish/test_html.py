@@ -77,7 +77,7 @@ def test_the_page_says_what_a_reader_looks_for_first() -> None:
         "Best second: 2,110 orders/s, at 32 s.",
         "What broke, and when?",
         "Can these numbers be trusted? Yes",
-        "Orders audited: balanced: 67,469 orders acknowledged, 67,469 stored.",
+        "Audit passed: 67,469 orders acknowledged, 67,469 stored.",
         "p99 response time",
         "Received 24.7 MB",
         "planned 115,296 = scheduled 115,296 + lost 0",
