@@ -69,7 +69,7 @@ def broken(result: RunResult) -> Answer:
 
 
 def trust(result: RunResult) -> Answer:
-    """Whether the load generator did its own part, and whether the books balance."""
+    """Whether the load generator did its own part, and whether every acknowledged order is stored."""
     verdict, lag = result.validity.verdict, result.generator.dispatch_lag_ms.p99
     value, state = _TRUST.get(verdict, (verdict, "warn"))
     lines = list(result.validity.reasons)[:MOST_LINES]
