@@ -16,7 +16,11 @@ from loadtest.plan.plan_schema import PlanKey, plan_keys
 from loadtest.plan.plan_tables import TABLES
 
 PYTHON = {
-    "For locustfiles": ["loadtest.drive.user.FastHttpUser", "loadtest.drive.serving.open_loop"],
+    "For locustfiles": [
+        "loadtest.drive.user.FastHttpUser",
+        "loadtest.drive.serving.open_loop",
+        "loadtest.feeders",
+    ],
     "Plans and their curves": ["loadtest.plan.plan_file.Plan", "loadtest.plan.profile"],
     "What a run found out": ["loadtest.measure.run_result", "loadtest.measure.histogram.Histogram"],
     "Fakes for your own tests": ["loadtest.testing"],

@@ -125,7 +125,7 @@ def _ok_latency(slo: Slo, chosen: list[Endpoint]) -> float | None:
 
 
 def _ok_alone(endpoint: Endpoint) -> Endpoint:
-    """An endpoint as if it had had its ok responses alone; service times are kept of all responses together."""
+    """An endpoint with the response times of its ok responses alone; its service times are of all responses."""
     if not endpoint.ok_response_ms.count:
         return endpoint
     return msgspec.structs.replace(
@@ -140,7 +140,7 @@ def of_ok_alone(slo: Slo, part: Part, stretch: Stretch | None) -> str:
     chosen = chosen_endpoints(part.endpoint, stretch) or []
     ok, everything = _ok_latency(slo, chosen), _latency(slo, chosen)
     faster = ok is not None and everything is not None and ok > everything and slo.operator.startswith("<")
-    return "ok responses alone; failed ones were faster" if faster else ""
+    return "without the failed responses, which were faster" if faster else ""
 
 
 def _latency(slo: Slo, chosen: list[Endpoint]) -> float | None:
