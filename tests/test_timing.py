@@ -155,19 +155,29 @@ def test_judges_no_time():
 """
 
 
+def played(folder: Path, *options: str) -> tuple[str, list[int]]:
+    """A session of pytest over `PLAYED`: what it printed, and how often each of its four tests was played."""
+    (folder / "test_played.py").write_text(PLAYED)
+    (folder / "conftest.py").write_text(CONFTEST)
+    root = Path(__file__).parents[1]
+    ini = ["-c", str(root / "pyproject.toml"), f"--rootdir={folder}", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", *ini, *options, str(folder)]
+    ended = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=100)
+    plays = [len((folder / name).read_text()) for name in ("once", "always", "wrong", "plain")]
+    return ended.stdout + ended.stderr, plays
+
+
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_a_whole_session_tries_late_tests_twice_and_wrong_ones_once(tmp_path: Path, workers: str) -> None:
-    (tmp_path / "test_played.py").write_text(PLAYED)
-    (tmp_path / "conftest.py").write_text(CONFTEST)
-    root = Path(__file__).parents[1]
-    ini = ["-c", str(root / "pyproject.toml"), f"--rootdir={tmp_path}", "-p", "no:cacheprovider"]
-    command = [sys.executable, "-m", "pytest", *ini, "-n", workers, str(tmp_path)]
-    ended = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=100)
-    assert "1 failed, 2 passed, 1 skipped, 2 rerun" in ended.stdout, ended.stdout + ended.stderr
-    assert "no time can be judged: others used 80% (31 ms" in ended.stdout
-    assert [len((tmp_path / name).read_text()) for name in ("once", "always", "wrong", "plain")] == [
-        2,
-        2,
-        1,
-        1,
-    ]
+    printed, plays = played(tmp_path, "-n", workers)
+    assert "1 failed, 2 passed, 1 skipped, 2 rerun" in printed, printed
+    assert "no time can be judged: others used 80% (31 ms" in printed
+    assert plays == [2, 2, 1, 1]
+
+
+def test_a_session_that_plays_failed_tests_again_plays_those_that_judge_times_again_too(
+    tmp_path: Path,
+) -> None:
+    printed, plays = played(tmp_path, "-n", "0", "--reruns", "2")
+    assert "1 failed, 2 passed, 1 skipped, 4 rerun" in printed, printed
+    assert plays == [2, 2, 3, 1]

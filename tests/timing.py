@@ -10,7 +10,8 @@ fixture `timing`:
             assert longest_ms == pytest.approx(2_000, rel=0.02)
 
 An assertion that fails within it is a failure of the test, unless the cores were taken meanwhile: then the test is
-played once more, and if they were taken again it skips and says by whom. Cores are taken where a run's own books
+played once more, and if they were taken again it skips and says by whom. (pytest's --reruns, as in CI, plays any test
+again, these too.) Cores are taken where a run's own books
 say so (`heard`), or where processes that are not the test's used a good part of them. A skip for this reason stays
 one under `REQUIRE_ALL=1`: no program is missing.
 """
@@ -169,9 +170,16 @@ def arrange(items: list[pytest.Item]) -> None:
             )
         if judges_times(item):
             item.add_marker(pytest.mark.xdist_group("alone"))
-            item.add_marker(pytest.mark.flaky(reruns=1, only_rerun=[CoreTakenError.__name__]))
+            item.add_marker(played_again(item.config.getoption("reruns", None)))
         elif owner := shared(item):
             item.add_marker(pytest.mark.xdist_group(owner))
+
+
+def played_again(asked: int | None) -> pytest.MarkDecorator:
+    """How often a test that judges times is played again: as --reruns asks, else once, if cores were taken."""
+    if asked:
+        return pytest.mark.flaky(reruns=asked)
+    return pytest.mark.flaky(reruns=1, only_rerun=[CoreTakenError.__name__])
 
 
 def shared(item: pytest.Item) -> str | None:
