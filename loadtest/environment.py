@@ -1,10 +1,14 @@
-"""The environment variables by which the processes of a run know each other.
+"""The environment variables and the signal by which the processes of a run know each other.
 
 They stand apart from the code that acts on them because `singlesday run`, which sets them, must not import Locust:
 that takes a second, and patches `ssl` under whoever has imported it before.
 """
 
+import signal
+
 ALLOW_HOSTS_VARIABLE = "LOADTEST_ALLOW_HOSTS"
 """Hosts beyond loopback that may be loaded, separated by commas: see `drive.targets`."""
 TOKEN_VARIABLE = "LOADTEST_TOKEN"  # noqa: S105 - its name
 """The secret that master and workers share: see `fleet.run_token`."""
+CTRL_C = signal.SIGUSR1
+"""How `singlesday` tells its master of Ctrl-C. SIGINT would end a master that is still starting with a traceback."""

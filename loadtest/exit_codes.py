@@ -16,4 +16,4 @@ class ExitCode(IntEnum):
     ABORTED = 12
     """Stopped by a signal or by abort-on-fail; all artefacts are written."""
     AUDIT_MISMATCH = 13
-    """The service's books do not agree with what it acknowledged."""
+    """The service's database does not match the orders that it acknowledged."""

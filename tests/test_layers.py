@@ -26,7 +26,10 @@ MAY_IMPORT = {
     "fleet": {"measure"},
     "judge": {"measure"},
     "publish": {"measure", "judge"},
-    "scenarios": {"drive", "measure"},
+    "scenarios": {"drive", "measure", "zipf"},
+    "zipf": set[str](),
+    "feeders": {"drive", "zipf"},
+    "importing": {"plan"},
     "testing": set[str](),
     "virtual_time": set[str](),
     "run_info": {"configuration", "measure", "judge", "drive"},
@@ -34,10 +37,12 @@ MAY_IMPORT = {
     "run_audit": {"measure", "judge", "stored_books"},
     "configuration": WIRED - {"run_info", "run_audit"},
     "plugin": WIRED | {"configuration"},
-    "cli": WIRED | {"configuration", "plugin"},
+    "cli": WIRED | {"configuration", "plugin", "importing"},
     "locustfile": {"plugin", "scenarios"},
+    "starter": {"FastHttpUser", "open_loop", "feeders"},
 }
-"""What a part of `loadtest` may import from other parts, besides what everything may."""
+"""What a part of `loadtest` may import from other parts, besides what everything may; `starter` is what users begin
+with, so it has nothing but what they are offered."""
 
 NEVER_IN_PURE = {"gevent", "greenlet", "locust", "flask", "socket", "asyncio", "aiohttp", "zmq", "threading"}
 PURE = ["plan", "measure", "judge", "drive/http1.py"]

@@ -2,47 +2,84 @@
 
 import inspect
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-PlanName = Annotated[str, typer.Argument(help="A shipped plan's name, or a .toml file.")]
-Duration = Annotated[str | None, typer.Option(help="Cut the plan to this length, for example 60s.")]
-TimeScale = Annotated[float | None, typer.Option(help="Multiply the plan's time axis.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Generator processes.")]
-ServiceWorkers = Annotated[int, typer.Option(min=1, help="Worker processes of the order service.")]
+
+class Schemas(StrEnum):
+    """The files that have a JSON Schema."""
+
+    RESULT = "result"
+    PLAN = "plan"
+
+
+SchemaOf = Annotated[Schemas, typer.Argument(help="The file that it describes.", metavar="[result|plan]")]
+
+PLAN, LOAD, TARGET, JUDGE, OUTPUT, METRICS, WEB = (
+    "Plan",
+    "Load generator",
+    "What is loaded",
+    "Objectives",
+    "Output",
+    "Metrics",
+    "Web UI",
+)
+"""The groups of options that `--help` shows, in the order in which they come."""
+
+
+def option(group: str, metavar: str | None, words: str, *names: str, **more: Any) -> Any:
+    """An option of a command; `metavar` stands for its value in `--help`, None for a flag without one."""
+    return typer.Option(*names, help=words, rich_help_panel=group, metavar=metavar, **more)
+
+
+PlanName = Annotated[
+    str, typer.Argument(help="A shipped plan's name, or a plan file (.toml).", metavar="PLAN")
+]
+Duration = Annotated[
+    str | None, option(PLAN, "TIME", "Play only the first part of the plan, this long: 60s, 5m, 1h.")
+]
+TimeScale = Annotated[
+    float | None, option(PLAN, "FACTOR", "Stretch the plan in time: 2 takes twice as long, 0.5 half as long.")
+]
+Workers = Annotated[
+    int | None, option(LOAD, "N", "Processes that send requests. Default: one for every two cores.", min=1)
+]
+ServiceWorkers = Annotated[int, option(TARGET, "N", "Worker processes of the order service.", min=1)]
 Targets = Annotated[
     list[str] | None,
-    typer.Option(help="Load this address instead of starting the order service; repeat to spread."),
+    option(TARGET, "URL", "Load this address instead of the order service. Repeat it to spread the load."),
 ]
 Slos = Annotated[
     list[str] | None,
-    typer.Option(
-        help='An objective besides the plan\'s, for example "p99(POST /orders) < 250ms"; repeatable.'
-    ),
+    option(JUDGE, "EXPR", 'An objective besides the plan\'s: "p99(POST /orders) < 250ms". Repeatable.'),
 ]
-Out = Annotated[Path, typer.Option(help="Where run folders are made.")]
-WebPort = Annotated[int, typer.Option(help="Port of the web UI.")]
+Out = Annotated[Path, option(OUTPUT, "DIR", "Folder in which each run gets a folder of its own.")]
+WebPort = Annotated[int, option(WEB, "PORT", "Port of the web UI.")]
 MetricsPort = Annotated[
-    int | None, typer.Option(min=0, max=65535, help="Serve the run's metrics to Prometheus on this port.")
+    int | None, option(METRICS, "PORT", "Serve the run's metrics to Prometheus here.", min=0, max=65535)
 ]
 TraceFraction = Annotated[
     float | None,
-    typer.Option(help="Send a traceparent with this share of the requests; the slowest become exemplars."),
+    option(METRICS, "SHARE", "Trace this share of the requests: 0.01 sends a traceparent with every 100th."),
 ]
 RemoteWrite = Annotated[
     str | None,
-    typer.Option(
+    option(
+        METRICS,
+        "URL",
+        "Push the run's metrics to this Prometheus remote-write address.",
         envvar="LOADTEST_REMOTE_WRITE",
-        help="Push the run's metrics to this Prometheus remote-write address.",
-        metavar="URL",
         show_default=False,
     ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, only the verdict.")]
-JsonLines = Annotated[bool, typer.Option("--json", help="JSON lines: progress each second, the verdict.")]
-RunFolder = Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN")]
+Quiet = Annotated[bool, option(OUTPUT, None, "Print no progress, only the verdict.", "--quiet")]
+JsonLines = Annotated[
+    bool, option(OUTPUT, None, "Print progress and verdict as lines of JSON, for programs.", "--json")
+]
+RunFolder = Annotated[Path, typer.Argument(help="The folder of a run.", metavar="RUN")]
 
 
 def takes(flags: type) -> Callable[[Callable[[typer.Context], None]], Callable[..., None]]:
@@ -74,39 +111,49 @@ class RunFlags:
     plan: PlanName = "singles-day"
     peak_tps: Annotated[
         str | None,
-        typer.Option(
-            help="Orders a second at the peak; auto: up to 70 % of what this machine can do. "
-            "Default: auto if a shipped plan drives the service started here, else the plan's own."
+        option(
+            PLAN,
+            "N|auto",
+            "Orders a second at the peak; auto: up to 70 % of what this machine can do. Default: the plan's own, "
+            "or auto for a shipped plan at the order service.",
         ),
     ] = None
     duration: Duration = None
     time_scale: TimeScale = None
+    seed: Annotated[int | None, option(PLAN, "N", "Seed of everything random, to repeat a run.")] = None
     workers: Workers = None
-    service_workers: ServiceWorkers = 1
-    store: Annotated[str | None, typer.Option(help="Where the order service keeps its books.")] = None
     target: Targets = None
+    allow_host: Annotated[
+        list[str] | None,
+        option(TARGET, "HOST", "Allow load on this host beyond 127.0.0.1. Repeatable."),
+    ] = None
+    service_workers: ServiceWorkers = 1
+    store: Annotated[
+        str | None,
+        option(
+            TARGET,
+            "DSN",
+            "The order service's database: sqlite:///FILE or postgresql://... Default: a new file.",
+        ),
+    ] = None
     slo: Slos = None
     out: Out = Path("runs")
-    seed: Annotated[int | None, typer.Option(help="Seed of whatever is random.")] = None
-    allow_host: Annotated[
-        list[str] | None, typer.Option(help="A host beyond loopback that may be loaded.")
-    ] = None
     quiet: Quiet = False
     json_lines: JsonLines = False
-    web: Annotated[bool, typer.Option("--web", help="Serve the Locust web UI instead of starting.")] = False
-    web_port: WebPort = 8089
-    metrics_port: MetricsPort = None
-    trace_fraction: TraceFraction = None
-    remote_write: RemoteWrite = None
-    service_metrics: Annotated[
-        str | None, typer.Option(help="A --target's own Prometheus page, to sample its memory.")
-    ] = None
-    csv: Annotated[bool, typer.Option("--csv", help="Leave Locust's own CSV files in the run folder.")] = (
-        False
-    )
+    csv: Annotated[bool, option(OUTPUT, None, "Also write Locust's own CSV files.", "--csv")] = False
     checkpoint: Annotated[
-        str, typer.Option(help="How often to save the run, so that it can be resumed if it is killed.")
+        str, option(OUTPUT, "TIME", "How often to save the run, so that `resume` can go on with it.")
     ] = "60s"
+    metrics_port: MetricsPort = None
+    remote_write: RemoteWrite = None
+    trace_fraction: TraceFraction = None
+    service_metrics: Annotated[
+        str | None, option(METRICS, "URL", "The target's own Prometheus page, to watch its memory.")
+    ] = None
+    web: Annotated[
+        bool, option(WEB, None, "Serve the web UI, where runs are started, instead of starting one.", "--web")
+    ] = False
+    web_port: WebPort = 8089
 
 
 class WatchFlags:
@@ -114,25 +161,32 @@ class WatchFlags:
 
     workers: Workers = None
     service_workers: ServiceWorkers = 1
-    web_port: WebPort = 8089
-    prometheus_port: Annotated[int, typer.Option(help="Port of Prometheus.")] = 9090
     out: Out = Path("runs")
+    web_port: WebPort = 8089
+    prometheus_port: Annotated[int, option(METRICS, "PORT", "Port of Prometheus.")] = 9090
 
 
 class CapacityFlags:
     """Of `singlesday capacity`."""
 
-    start_tps: Annotated[float, typer.Option(min=1, help="The first rate to try.")] = 500
-    duration: Annotated[str, typer.Option(help="How long each rate is held.")] = "10s"
-    tolerance: Annotated[float, typer.Option(help="How close to the limit to come, as a share.")] = 0.1
-    slo: Slos = None
-    target: Targets = None
+    start_tps: Annotated[
+        float, option("Search", "N", "The first rate to try, in orders a second.", min=1)
+    ] = 500
+    duration: Annotated[str, option("Search", "TIME", "How long each rate is held.")] = "10s"
+    tolerance: Annotated[
+        float, option("Search", "SHARE", "How close to come to the limit: 0.1 is within 10 %.")
+    ] = 0.1
     workers: Workers = None
+    target: Targets = None
     service_workers: ServiceWorkers = 1
-    out: Out = Path("runs")
+    slo: Slos = None
     measured: Annotated[
-        list[str] | None, typer.Option(help="MACHINES=TPS found elsewhere; searches nothing, fits these.")
+        list[str] | None,
+        option(
+            "Machines", "MACHINES=TPS", "Run nothing: fit these measurements instead. Repeat for each size."
+        ),
     ] = None
-    for_tps: Annotated[float, typer.Option("--for", min=1, help="The rate to find the machines for.")] = (
-        583_000
-    )
+    for_tps: Annotated[
+        float, option("Machines", "N", "The rate to say how many machines it takes.", "--for", min=1)
+    ] = 583_000
+    out: Out = Path("runs")

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from loadtest.cli import flags
+from loadtest.cli.bench import HelpWithBenchmarks
 from loadtest.configuration.config_error import ConfigError
 from loadtest.configuration.run_config import RunConfig
 from loadtest.exit_codes import ExitCode
@@ -24,17 +25,28 @@ from loadtest.publish.run_folder import RESULT, new_run_folder
 if TYPE_CHECKING:
     from loadtest.fleet.checkpoint import Checkpoint
 
+ABOUT = (
+    "Load tests for the biggest day of the year: requests keep to a schedule, and a verdict ends each run."
+)
+RUNS, RESULTS, PLANS, SERVICE, PROJECT = "Runs", "Results", "Plans", "Order service", "This project"
+"""The groups of commands that `--help` shows."""
+
 app = typer.Typer(
-    help="Load tests for the biggest day of the year: open-loop, measured from intent, audited.",
+    help=ABOUT,
+    epilog="Begin with: singlesday run smoke",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
-shadow = typer.Typer(help="The shadow tables of the order service.", no_args_is_help=True)
-app.add_typer(shadow, name="shadow")
+shadow = typer.Typer(help="The order service's tables for load tests.", no_args_is_help=True)
+app.add_typer(shadow, name="shadow", rich_help_panel=SERVICE)
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 BAD_INPUT = (ConfigError, PlanError)
+
+
+def example(command: str) -> str:
+    """How `--help` ends: what to type."""
+    return f"Example: {command}"
 
 
 def refuse(message: object) -> NoReturn:
@@ -61,16 +73,20 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def singlesday(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Say what this is.")
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
-    """Load tests for the biggest day of the year: open-loop, measured from intent, audited."""
+    """Load tests for the biggest day of the year."""
 
 
-@app.command()
+@app.command(
+    rich_help_panel=RUNS,
+    epilog=example('singlesday run smoke --target http://127.0.0.1:8080 --slo "p99(POST /orders) < 250ms"'),
+)
 @flags.takes(flags.RunFlags)
 def run(context: typer.Context) -> None:
-    """Drive a plan at the order service, or at --target, and judge it."""
+    """Play a plan against the order service, or against --target, and give a verdict."""
     from loadtest.cli.asked import asked_run  # noqa: PLC0415 - gevent takes a second to import
 
     try:
@@ -82,19 +98,20 @@ def run(context: typer.Context) -> None:
     raise typer.Exit(_play(config, errors if config.console == "json" else console))
 
 
-@app.command()
+@app.command(rich_help_panel=RUNS, epilog=example("singlesday resume runs/20261111T155950Z-soak"))
 def resume(
     run_folder: Annotated[
         Path, typer.Argument(help="The folder of a run that was killed or stopped.", metavar="RUN")
     ],
     store: Annotated[
-        str | None, typer.Option(help="The store again, if its address holds a password.")
+        str | None,
+        typer.Option(help="The run's database again, if its address holds a password.", metavar="DSN"),
     ] = None,
     quiet: flags.Quiet = False,
     json_lines: flags.JsonLines = False,
     metrics_port: flags.MetricsPort = None,
 ) -> None:
-    """Go on with a run where its last checkpoint ends, with its own plan, objectives and settings."""
+    """Go on with a run that was killed or stopped, from its last checkpoint."""
     from loadtest.cli import resume as resuming  # noqa: PLC0415 - gevent takes a second to import
 
     mode = "quiet" if quiet else "json" if json_lines else "auto"
@@ -111,17 +128,18 @@ def resume(
 
 
 @app.command(
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+    rich_help_panel=SERVICE,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
 )
 def serve(context: typer.Context) -> None:
-    """Run the order service alone; takes the flags of `python -m target_service`."""
+    """Start the order service alone; `singlesday serve --help` lists its options."""
     os.execv(sys.executable, [sys.executable, "-m", "target_service", *context.args])  # noqa: S606
 
 
-@app.command()
+@app.command(rich_help_panel=RUNS, epilog=example("singlesday watch --workers 2"))
 @flags.takes(flags.WatchFlags)
 def watch(context: typer.Context) -> None:
-    """Start the order service, the web UI and, if it is installed, Prometheus; say which addresses to open."""
+    """Start the order service, the web UI and, if it is installed, Prometheus, and print their addresses."""
     from loadtest.cli import watch as watching  # noqa: PLC0415 - gevent takes a second to import
     from loadtest.cli.asked import asked_run  # noqa: PLC0415
     from loadtest.cli.service import ServiceError  # noqa: PLC0415
@@ -136,53 +154,59 @@ def watch(context: typer.Context) -> None:
         raise typer.Exit(int(ExitCode.INTERNAL_ERROR)) from error
 
 
-@shadow.command("purge", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@shadow.command(
+    "purge",
+    epilog=example("singlesday shadow purge 20261111T155950Z-smoke --store sqlite:///orders.db"),
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
 def purge(
     context: typer.Context,
     run_id: Annotated[str, typer.Argument(help="The run's id: `run.id` in its result.json.", metavar="RUN")],
 ) -> None:
-    """Remove what a load test left in the order service's shadow tables; takes --store DSN."""
+    """Remove what a run left in the order service's tables for load tests; --store DSN names the database."""
     command = [sys.executable, "-m", "target_service.purge", run_id, *context.args]
     os.execv(sys.executable, command)  # noqa: S606 - our own program
 
 
-@app.command()
+@app.command(rich_help_panel=PLANS, epilog=example("singlesday show singles-day --peak-tps 5000"))
 def show(
     plan: flags.PlanName = "singles-day",
-    peak_tps: Annotated[float | None, typer.Option(help="Orders a second at the peak.")] = None,
+    peak_tps: Annotated[float | None, typer.Option(help="Orders a second at the peak.", metavar="N")] = None,
     duration: flags.Duration = None,
     time_scale: flags.TimeScale = None,
-    svg: Annotated[Path | None, typer.Option(help="Draw into this SVG file instead.")] = None,
-    csv: Annotated[Path | None, typer.Option(help="Write t_s,planned_tps into this file instead.")] = None,
+    svg: Annotated[
+        Path | None, typer.Option(help="Write the curve into this picture instead.", metavar="FILE")
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="Write t_s,planned_tps into this file instead.", metavar="FILE")
+    ] = None,
 ) -> None:
-    """Draw the curve that a plan will play."""
-    from loadtest.publish import curve  # noqa: PLC0415 - only this command draws
+    """Show what a plan will play: its curve, its scenarios and its objectives. Sends nothing."""
+    from loadtest.cli.show import print_plan, write_plan  # noqa: PLC0415 - only this command draws
 
     try:
         chosen = Plan.load(plan).with_overrides(
             peak_tps=peak_tps, duration_s=duration_s(duration), time_scale=time_scale
         )
+        written = write_plan(chosen, svg, csv)
     except PlanError as error:
         refuse(error)
-    profile = chosen.profile()
-    if svg is None and csv is None:
-        console.print(
-            curve.as_text(chosen.name, profile, min(console.width, 120)), markup=False, soft_wrap=True
-        )
-    if svg is not None:
-        _write(svg, curve.as_svg(chosen.name, profile))
-    if csv is not None:
-        _write(csv, curve.as_csv(profile))
+    except OSError as error:
+        refuse(f"{error.filename}: cannot be written ({error.strerror})")
+    for path in written:
+        console.print(f"wrote {path}", soft_wrap=True, markup=False)
+    if not written:
+        print_plan(chosen, console)
 
 
-@app.command()
+@app.command(rich_help_panel=RESULTS, epilog=example("singlesday audit runs/20261111T155950Z-smoke"))
 def audit(
     run_folder: flags.RunFolder,
     store: Annotated[
-        str | None, typer.Option(help="The service's database; default: orders.db in RUN.")
+        str | None, typer.Option(help="The service's database. Default: orders.db in RUN.", metavar="DSN")
     ] = None,
 ) -> None:
-    """Check a run's ledger against the service's database, and write its verdict and files anew."""
+    """Compare the orders that a run was promised with those in the service's database, and update its verdict."""
     from loadtest.cli.audit import print_audit, settle_folder  # noqa: PLC0415
     from loadtest.run_audit import IncompleteBooksError, audit_folder  # noqa: PLC0415
     from loadtest.stored_books import StoreError  # noqa: PLC0415
@@ -202,9 +226,9 @@ def audit(
     raise typer.Exit(result.exit_code)
 
 
-@app.command()
+@app.command(rich_help_panel=RESULTS, epilog=example("singlesday report runs/20261111T155950Z-smoke"))
 def report(run_folder: flags.RunFolder) -> None:
-    """Settle the verdict in result.json, and draw report.html and the other files from it again."""
+    """Write report.html and the other files of a run again, from its result.json."""
     from loadtest.cli.audit import settle_folder  # noqa: PLC0415
     from loadtest.publish.run_folder import REPORT  # noqa: PLC0415
 
@@ -216,7 +240,9 @@ def report(run_folder: flags.RunFolder) -> None:
     console.print(f"wrote {run_folder / REPORT}", soft_wrap=True)
 
 
-@app.command()
+@app.command(
+    rich_help_panel=RESULTS, epilog=example("singlesday compare baselines/ runs/20261111T155950Z-smoke")
+)
 def compare(
     base: Annotated[
         str,
@@ -226,8 +252,12 @@ def compare(
             metavar="BASE",
         ),
     ],
-    heads: Annotated[list[str], typer.Argument(help="The runs to judge, named likewise.", metavar="HEAD…")],
-    html: Annotated[Path | None, typer.Option(help="Also write a page with the comparisons.")] = None,
+    heads: Annotated[
+        list[str], typer.Argument(help="The runs to judge, named in the same way.", metavar="HEAD…")
+    ],
+    html: Annotated[
+        Path | None, typer.Option(help="Also write the comparisons into this page.", metavar="FILE")
+    ] = None,
     save_baseline: Annotated[
         Path | None,
         typer.Option(
@@ -237,9 +267,9 @@ def compare(
         ),
     ] = None,
 ) -> None:
-    """Say what got worse since a baseline, telling change from noise.
+    """Say what got better or worse than a baseline by more than runs differ anyway.
 
-    Exit code 10 if something did, 11 if there is too little data to tell.
+    Exit code 10 if something got worse, 11 if there is too little data to tell.
     """
     from loadtest.cli import compare as comparing  # noqa: PLC0415 - what only this command needs
     from loadtest.cli.run_sources import SourceError  # noqa: PLC0415
@@ -254,10 +284,10 @@ def compare(
     raise typer.Exit(int(code))
 
 
-@app.command()
+@app.command(rich_help_panel=RUNS, epilog=example('singlesday capacity --slo "p99(POST /orders) < 100ms"'))
 @flags.takes(flags.CapacityFlags)
 def capacity(context: typer.Context) -> None:
-    """Find the highest rate that is sustained; from measurements at several sizes, the machines for a higher one."""
+    """Find the highest rate that meets the objectives, and how many machines a higher one takes."""
     from loadtest.cli import capacity as finding  # noqa: PLC0415 - gevent takes a second to import
     from loadtest.cli.asked import asked_run  # noqa: PLC0415
     from loadtest.cli.run_session import RunError  # noqa: PLC0415
@@ -279,30 +309,64 @@ def capacity(context: typer.Context) -> None:
     finding.print_capacity(found, console)
     if found.sustained_tps:
         share = for_tps / found.sustained_tps
-        console.print(f"{for_tps:,.0f} TPS is {share:,.0f} times that; --measured fits how machines add up")
+        console.print(
+            f"{for_tps:,.0f} TPS is {share:,.0f} times that; --measured says how many machines it takes"
+        )
 
 
 @app.command(
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+    cls=HelpWithBenchmarks,
+    rich_help_panel=PROJECT,
+    epilog=example("singlesday bench client --rounds 3"),
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "allow_interspersed_args": False,
+    },
 )
-def bench(context: typer.Context) -> None:
-    """Run one of the benchmarks by its name; without a name, list them. Needs a checkout of the project."""
+def bench(
+    context: typer.Context,
+    name: Annotated[
+        str, typer.Argument(help="A benchmark; what follows are its own options.", metavar="NAME")
+    ] = "",
+) -> None:
+    """Run a benchmark, or list them. Needs a checkout of the project."""
     from loadtest.cli import bench as benches  # noqa: PLC0415 - what only this command needs
 
-    name, *arguments = context.args or [""]
+    if not name:
+        typer.echo(benches.listed(), nl=False)
+        return
     try:
-        command = benches.command_of(name, arguments)
+        command = benches.command_of(name, context.args)
     except benches.BenchError as error:
         refuse(error)
     os.execv(command[0], command)  # noqa: S606 - our own program
 
 
-@app.command()
-def schema() -> None:
-    """Print the JSON Schema of result.json."""
+@app.command(rich_help_panel=PLANS, epilog=example("singlesday schema plan > plan.schema.json"))
+def schema(of: flags.SchemaOf = flags.Schemas.RESULT) -> None:
+    """Print the JSON Schema of result.json or, with `plan`, of plan files: editors check and complete by it."""
+    from loadtest.plan.plan_schema import plan_schema  # noqa: PLC0415
     from loadtest.publish.schema import result_schema  # noqa: PLC0415
 
-    typer.echo(json.dumps(result_schema(), indent=1))
+    wanted = plan_schema if of is flags.Schemas.PLAN else result_schema
+    typer.echo(json.dumps(wanted(), indent=1))
+
+
+@app.command(rich_help_panel=PLANS, epilog=example("singlesday init my-load-test"))
+def init(
+    folder: Annotated[
+        Path, typer.Argument(help="The folder to write into; it is made if it is not there.", metavar="DIR")
+    ] = Path(),
+) -> None:
+    """Write a first plan, script, CI file and compose file, with comments; they run as they are."""
+    from loadtest.cli import init as beginning  # noqa: PLC0415 - what only this command needs
+
+    try:
+        written = beginning.write_starter(folder)
+    except beginning.InitError as error:
+        refuse(error)
+    beginning.print_written(folder, written, console)
 
 
 def _checked(config: RunConfig) -> RunConfig:
@@ -329,14 +393,6 @@ def _play(
     except (RunError, ServiceError, StoreError) as error:
         errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(int(ExitCode.INTERNAL_ERROR)) from error
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        refuse(f"{path}: cannot be written ({error.strerror})")
-    console.print(f"wrote {path}", soft_wrap=True)
 
 
 def _read_result(run_folder: Path) -> RunResult:

@@ -27,12 +27,12 @@ from loadtest.configuration.run_config import RunConfig, ServiceAddress
 from loadtest.configuration.run_document import held, write_document
 from loadtest.environment import TOKEN_VARIABLE
 from loadtest.exit_codes import ExitCode
-from loadtest.fleet.checkpoint import Checkpoint
+from loadtest.fleet.checkpoint import CHECKPOINT, Checkpoint
 from loadtest.judge.verdict import judge, settle
 from loadtest.measure.run_result import Arrivals, RunResult, Transactions
+from loadtest.publish.console_verdict import print_outcome, print_verdict
 from loadtest.publish.run_folder import REPORT, RESULT, deliver, draw, rescue
 from loadtest.publish.step_summary import append_step_summary
-from loadtest.publish.summary import print_verdict
 from loadtest.run_audit import IncompleteBooksError, audit_folder
 from loadtest.run_info import run_info
 
@@ -94,7 +94,7 @@ def _written(folder: Path) -> int:
 
 
 def _no_result(folder: Path) -> str:
-    return f"the master left no result in {folder}; its last words are in {folder / 'master.log'}"
+    return f"the master left no result in {folder}; the end of {folder / 'master.log'} says why"
 
 
 def _start_service(session: Session) -> None:
@@ -119,7 +119,7 @@ def _lead(session: Session) -> None:
     master = Child("master", master_flags, environment=environment, inherits=inherits, cores=cores)
     session.master = master
     if session.interrupts:  # while there was no master yet to pass it on to
-        master.send(signal.SIGTERM)
+        master.send(session.asked_by)
     for name in (f"worker-{number + 1}" for number in range(config.workers)):
         log = folder / f"{name}.log"
         session.workers.append(
@@ -191,7 +191,11 @@ def _conclude_one(session: Session, folder: Path) -> ExitCode:
 
 def _announce(session: Session, result: RunResult, folder: Path) -> ExitCode:
     """Say how a run ended; with `--json`, programs read one more line of JSON and people read stderr."""
-    print_verdict(result, folder / REPORT, session.console)
+    if session.config.web:  # the master has printed the figures
+        print_outcome(result, folder / REPORT, session.console)
+    else:
+        resumable = (folder / CHECKPOINT).exists()
+        print_verdict(result, folder / REPORT, session.console, resumable=resumable)
     append_step_summary(result)
     if session.config.console == "json":
         last = {"verdict": result.verdict, "exit_code": result.exit_code, "run_folder": str(folder)}
@@ -207,7 +211,7 @@ def _rewrite(result: RunResult, folder: Path) -> None:
         rescue(result, sys.stderr)
         raise RunError(
             f"{folder / RESULT} cannot be written ({error.strerror}): the verdict was {result.verdict}, "
-            "but a result without its evidence is none"
+            "but it does not count without that file"
         ) from error
     draw(result, folder)
 
@@ -218,7 +222,7 @@ def _conclude_unstarted(session: Session) -> ExitCode:
     info = resumed.info if resumed else run_info(config, session.folder)
     info.duration_s = 0.0
     result = RunResult(run=info, arrivals=Arrivals(), transactions=Transactions())
-    stopped = "it was stopped by a signal before it began"
+    stopped = f"it was stopped by {session.who_stopped} before it began"
     deliver(judge(result, objectives_of(config), aborted=stopped), session.folder)
     return _announce(session, result, session.folder)
 

@@ -13,7 +13,7 @@ from loadtest.cli.cores import Cores
 from loadtest.cli.service import Service
 from loadtest.configuration.run_config import RunConfig
 from loadtest.configuration.run_document import as_environment
-from loadtest.environment import ALLOW_HOSTS_VARIABLE
+from loadtest.environment import ALLOW_HOSTS_VARIABLE, CTRL_C
 from loadtest.fleet.checkpoint import Checkpoint
 
 STOP_GRACE_S = 15
@@ -39,6 +39,8 @@ class Session:
     master: Child | None = None
     workers: list[Child] = field(default_factory=list)
     interrupts: int = 0
+    asked_by: signal.Signals = signal.SIGTERM
+    """The first signal that asked to stop, as the master understands it."""
     inherited: tuple[int, ...] = ()
     """What every child holds open too: the run's lock."""
     cores: Cores = field(default_factory=Cores)
@@ -56,13 +58,20 @@ class Session:
         allowed = {ALLOW_HOSTS_VARIABLE: ",".join(hosts)} if hosts else {}
         return as_environment(self.config, self.folder) | allowed
 
-    def interrupt(self, _number: int, _frame: FrameType | None) -> None:
+    @property
+    def who_stopped(self) -> str:
+        """Ctrl-C or SIGTERM: the signal that asked to stop, by the name that people know."""
+        return "Ctrl-C" if self.asked_by is CTRL_C else self.asked_by.name
+
+    def interrupt(self, number: int, _frame: FrameType | None) -> None:
         """Ask the master to end the run; on the second signal, do not wait for it."""
         self.interrupts += 1
+        if self.interrupts == 1:
+            self.asked_by = CTRL_C if number == signal.SIGINT else signal.Signals(number)
         if self.probe is not None:
             self.probe.terminate()
         if self.master is not None:
-            self.master.send(signal.SIGTERM if self.interrupts == 1 else signal.SIGKILL)
+            self.master.send(self.asked_by if self.interrupts == 1 else signal.SIGKILL)
         elif self.interrupts > 1:
             raise KeyboardInterrupt
 

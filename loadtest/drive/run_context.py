@@ -29,6 +29,8 @@ class RunContext:
     """The run folder; None keeps no books."""
     tracer: Tracer | None = None
     """Traces some of the requests; None traces none."""
+    workers: int = 1
+    """How many workers were expected as the run began; one with a higher number joined for another."""
     trouble: OSError | None = None
     """Why no books could be opened, if so."""
     _ledger: Ledger | None = None
@@ -48,7 +50,7 @@ class RunContext:
     def why_no_books(self) -> str:
         """Why orders can no longer be noted, in words; empty while they can."""
         trouble = self.trouble or (self._ledger.trouble if self._ledger is not None else None)
-        return f"its ledger cannot be kept: {trouble.strerror}" if trouble is not None else ""
+        return f"its ledger of orders cannot be written: {trouble.strerror}" if trouble is not None else ""
 
     def random(self, purpose: str) -> Random:
         """Random numbers for one purpose: the same in every run with the same seed and number of workers."""
@@ -68,6 +70,11 @@ _ADHOC = RunContext(run_id="adhoc", seed=1, worker=0, book="adhoc")
 def run_context(environment: Environment) -> RunContext:
     """The run that an environment's users take part in; without a plan, one that keeps no books."""
     return _contexts.get(environment, _ADHOC)
+
+
+def current_run() -> RunContext:
+    """The run that this process takes part in, for what knows no environment; else one that keeps no books."""
+    return next(reversed(_contexts.values()), _ADHOC)
 
 
 def enter_run(environment: Environment, context: RunContext | None) -> None:

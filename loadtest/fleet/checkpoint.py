@@ -19,7 +19,8 @@ from pathlib import Path
 
 import msgspec
 
-from loadtest.fleet.coordinator import Coordinator, Course
+from loadtest.fleet.coordinator import Coordinator
+from loadtest.fleet.course import Course
 from loadtest.fleet.merge import PackedBooks
 from loadtest.measure.run_result import RunInfo
 from loadtest.measure.whole_file import write_durably

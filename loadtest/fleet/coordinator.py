@@ -22,18 +22,19 @@ out through `send`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from enum import Enum
 
-import msgspec
-
 from loadtest.clock import Clock
+from loadtest.fleet.course import Course, Slice
 from loadtest.fleet.merge import Merge
-from loadtest.fleet.messages import MAX_SCENARIOS, Ack, Assign, Halt, Hello, Lease, Message, Report, UserCount
+from loadtest.fleet.messages import Ack, Assign, Halt, Hello, Lease, Message, Report
 from loadtest.fleet.messages import Clock as MasterClock
-from loadtest.measure.run_result import UserStart
+from loadtest.fleet.roster import Member, Roster
 
 NS_PER_S = 1_000_000_000
+READY_TIMEOUT_NS = 60 * NS_PER_S
+"""How long workers and their users are waited for."""
 START_LEAD_NS = NS_PER_S // 2
 """From the decision to start until time zero: enough for every worker to hear of it."""
 BEAT_NS = NS_PER_S // 2
@@ -66,45 +67,6 @@ class Phase(Enum):
     DONE = "done"
 
 
-@dataclass(slots=True)
-class Slice:
-    """One worker's share of the schedule in one epoch; `to_ns` is None while it lasts."""
-
-    worker: str
-    slot: int
-    slots: int
-    from_ns: int
-    to_ns: int | None = None
-
-
-class Course(msgspec.Struct, frozen=True):
-    """How a run went up to a checkpoint: what another coordinator needs to go on with it."""
-
-    known_to_ns: int
-    slices: list[Slice]
-    """None of them open: what has not ended by `known_to_ns` ends there."""
-    names: dict[str, str]
-    """What people call each worker."""
-    notes: list[tuple[float, str]]
-
-
-@dataclass(slots=True)
-class Member:
-    """One worker as the coordinator sees it."""
-
-    heard_ns: int
-    leased_ns: int = 0
-    ready: bool = False
-    lost: bool = False
-    counts: list[UserCount] = field(default_factory=list)
-    """How its users are coming, by its last hello."""
-    clock_offset_ns: int = 0
-    """How far its wall clock is ahead of ours."""
-    clock_noted: bool = False
-    refused: bool = False
-    """Whether it gets nothing to do, since its clock is of no use."""
-
-
 class Coordinator:
     """Starts, keeps together and ends one run over a fleet of workers."""
 
@@ -119,7 +81,6 @@ class Coordinator:
         clock: Clock,
         merge: Merge,
         expected: int = 1,
-        ready_timeout_s: float = 60.0,
     ) -> None:
         self.run_id = run_id
         self.phase = Phase.WAITING
@@ -128,25 +89,19 @@ class Coordinator:
         """(plan offset in s, what happened to a worker), for the report."""
         self.aborted: str | None = None
         self.slices: list[Slice] = []
+        self.roster = Roster()
         self._duration_ns = duration_ns
         self._drain_s = drain_s
         self._count = count
         self._send = send
         self._clock = clock
         self._expected = expected
-        self._ready_by_ns = clock.now_ns() + int(ready_timeout_s * NS_PER_S)
-        self._members: dict[str, Member] = {}
-        self._names: dict[str, str] = {}
+        self._ready_by_ns = clock.now_ns() + READY_TIMEOUT_NS
         self._from_ns = 0
         self._zero_ns: int | None = None
         self._zero_wall_ns = 0
         self._beat_due_ns = 0
         self._halt_ns: int | None = None
-
-    @property
-    def live(self) -> list[str]:
-        """Workers that are ready and not lost, in the order they came."""
-        return [name for name, member in self._members.items() if member.ready and not member.lost]
 
     @property
     def offset_ns(self) -> int:
@@ -166,7 +121,7 @@ class Coordinator:
         While a run goes on that is a whole second, since workers report seconds that are over; after an abort it is
         where the schedule ended. Arrivals before it that nobody has reported yet are missing from the books.
         """
-        books = [self.merge.workers[name] for name in self._members if name in self.merge.workers]
+        books = [self.merge.workers[name] for name in self.roster.members if name in self.merge.workers]
         if self._halt_ns is not None:
             return max([self._halt_ns, *(book.ended_ns for book in books)])
         seconds_end_ns = (max((book.newest for book in books), default=-1) + 1) * NS_PER_S
@@ -175,17 +130,17 @@ class Coordinator:
     @property
     def level(self) -> bool:
         """True when the books of all live workers reach equally far: the moment at which least is missing."""
-        books = [self.merge.workers.get(name) for name in self.live]
+        books = [self.merge.workers.get(name) for name in self.roster.live]
         reach = {book.newest if book else -1 for book in books}
         return len(reach) <= 1 and not any(book.gaps for book in books if book)
 
     def course(self) -> Course:
         """How the run has gone up to `known_to_ns`."""
         known_to_ns = self.known_to_ns
-        slices = [_ended(slice_, known_to_ns) for slice_ in self.slices]
+        slices = [slice_.ended(known_to_ns) for slice_ in self.slices]
         workers = {slice_.worker for slice_ in slices} | set(self.merge.workers)
-        names = {**self._names, **{worker: self.name(worker) for worker in workers}}
-        return Course(known_to_ns, slices, names, list(self.notes))
+        names = {**self.roster.names, **{worker: self.roster.name(worker) for worker in workers}}
+        return Course(known_to_ns, slices, names, list(self.notes), dict(self.roster.clock_offsets_ns))
 
     def take_up(self, course: Course, note: str) -> dict[str, str]:
         """Go on, when workers are ready, where an interrupted part of this run ended; noted there as `note`.
@@ -193,27 +148,23 @@ class Coordinator:
         Returns what its workers are called in the books from now on: a name that no worker to come can have.
         """
         renamed = {worker: f"#{number}" for number, worker in enumerate(course.names, start=1)}
-        self._names = {renamed[worker]: name for worker, name in course.names.items()}
+        self.roster.names = {renamed[worker]: name for worker, name in course.names.items()}
+        self.roster.clock_offsets_ns = {
+            renamed[worker]: offset_ns
+            for worker, offset_ns in course.clock_offsets_ns.items()
+            if worker in renamed
+        }
         self.slices = [replace(slice_, worker=renamed[slice_.worker]) for slice_ in course.slices]
         self._from_ns = course.known_to_ns
         self.notes = list(course.notes)
         self._note(note)
         return renamed
 
-    @property
-    def came(self) -> dict[str, int]:
-        """In which order the named workers came, from 0; whose first report was first may differ."""
-        return {worker: number for number, worker in enumerate(self._names)}
-
-    def name(self, worker: str) -> str:
-        """What people call a worker: `worker 1` is the first that came."""
-        return self._names.setdefault(worker, f"worker {len(self._names) + 1}")
-
     def on_hello(self, worker: str, hello: Hello) -> None:
         """A worker has come, or has got its users ready."""
         now_ns = self._clock.now_ns()
-        self.name(worker)
-        member = self._members.setdefault(worker, Member(now_ns))
+        self.roster.name(worker)
+        member = self.roster.members.setdefault(worker, Member(now_ns))
         if self.phase in (Phase.DRAINING, Phase.DONE):
             member.heard_ns = now_ns
             return  # a worker that says that its users are busy is still one whose final report is awaited
@@ -224,40 +175,21 @@ class Coordinator:
         member.counts = hello.counts
         joins = hello.ready and (not member.ready or member.lost)
         member.heard_ns, member.ready, member.lost = now_ns, hello.ready, False
-        if self.phase is Phase.WAITING and (trouble := self._why_users_cannot_start()):
+        if self.phase is Phase.WAITING and (trouble := self.roster.why_users_cannot_start(self._expected)):
             self.abort(trouble)
         if joins and self.phase is Phase.RUNNING:
-            self._note(f"{self.name(worker)} joined")
+            self._note(f"{self.roster.name(worker)} joined")
             self._reslice()
-
-    def clock_offset_ns(self, worker: str) -> int:
-        """How far a worker's wall clock was ahead of ours when it came; 0 for one that is not known."""
-        member = self._members.get(worker)
-        return member.clock_offset_ns if member is not None else 0
-
-    def users(self) -> dict[str, UserStart]:
-        """How many users of each scenario were to be had, over all workers, and how many have left since."""
-        found: dict[str, UserStart] = {}
-        for name, member in self._members.items():
-            book = self.merge.workers.get(name)
-            for count in member.counts[:MAX_SCENARIOS]:
-                sums = found.setdefault(count.scenario, UserStart())
-                sums.wanted += count.wanted
-                sums.ready += count.ready
-                sums.failed += count.failed
-                sums.left += book.left.get(count.scenario, 0) if book is not None else 0
-                sums.why_not = sums.why_not or count.why
-        return found
 
     def _check_clock(self, worker: str, member: Member, hello: Hello) -> None:
         """Note a clock that is off, as soon as that is certain; refuse one that is of no use."""
         offset_ns = hello.clock_offset_ns
         if offset_ns is None:
             return
-        member.clock_offset_ns = offset_ns
+        self.roster.clock_offsets_ns[worker] = offset_ns
         certain_ns = abs(offset_ns) - hello.clock_error_ns
         direction = "ahead of" if offset_ns > 0 else "behind"
-        off = f"the clock of {self.name(worker)} is {_told(abs(offset_ns))} {direction} the master's"
+        off = f"the clock of {self.roster.name(worker)} is {_told(abs(offset_ns))} {direction} the master's"
         if certain_ns > CLOCK_REFUSED_NS and not member.refused:
             member.refused, member.ready = True, False
             reason = f"{off}, more than {CLOCK_REFUSED_NS // NS_PER_S} s: set it right (NTP) and start again"
@@ -269,35 +201,12 @@ class Coordinator:
             member.clock_noted = True
             self._note(f"{off}; its arrivals are corrected by that")
 
-    def _why_users_cannot_start(self) -> str:
-        """What to say when every user of the fleet has either come or failed, and some have failed; else nothing."""
-        counts = [count for member in self._members.values() for count in member.counts]
-        if len(self._members) < self._expected or any(c.ready + c.failed < c.wanted for c in counts):
-            return ""
-        return "; ".join(
-            f"on_start failed for {start.failed} of {start.wanted} users of {scenario}"
-            + (f": {start.why_not}" if start.why_not else "")
-            for scenario, start in self.users().items()
-            if start.failed
-        )
-
-    def _why_nobody_is_ready(self) -> str:
-        """What to say when the wait for the workers' users is over."""
-        late = [
-            f"{count.wanted - count.ready} of {count.wanted} users of {count.scenario} were still in on_start"
-            f" at {self.name(name)}"
-            for name, member in self._members.items()
-            for count in member.counts
-            if count.ready < count.wanted
-        ]
-        return "; ".join(["no worker became ready in time", *late[:3]])
-
     def on_report(self, worker: str, report: Report) -> None:
         """Fold a report once and acknowledge it always. Raises `MessageError` for a malformed one."""
         if self.phase is not Phase.DONE:  # by then the books are closed
             self.merge.fold(worker, report)
         self._send(worker, Ack(self.run_id, report.number))
-        member = self._members.get(worker)
+        member = self.roster.members.get(worker)
         if member is not None:
             member.heard_ns = self._clock.now_ns()
 
@@ -342,11 +251,10 @@ class Coordinator:
 
     def _start_if_ready(self) -> None:
         now_ns = self._clock.now_ns()
-        waiting = [name for name, member in self._members.items() if not member.ready and not member.refused]
-        enough = len(self._members) >= self._expected and not waiting
-        if enough or (now_ns >= self._ready_by_ns and self.live):
+        enough = len(self.roster.members) >= self._expected and not self.roster.awaited
+        if enough or (now_ns >= self._ready_by_ns and self.roster.live):
             if not enough:
-                missing = max(self._expected, len(self._members)) - len(self.live)
+                missing = max(self._expected, len(self.roster.members)) - len(self.roster.live)
                 self._note(f"started without {missing} worker(s) that were not ready in time")
             lead_ns = START_LEAD_NS - self._from_ns
             self._zero_ns = now_ns + lead_ns
@@ -355,14 +263,14 @@ class Coordinator:
             self._assign(self._from_ns)
             self._beat()
         elif now_ns >= self._ready_by_ns:
-            self.aborted, self.phase = self._why_nobody_is_ready(), Phase.DONE
+            self.aborted, self.phase = self.roster.why_nobody_is_ready(), Phase.DONE
 
     def _assign(self, from_ns: int) -> None:
         for slice_ in self.slices:
             if slice_.to_ns is None:
                 slice_.to_ns = max(from_ns, slice_.from_ns)
         held = {slice_.worker: slice_.to_ns or 0 for slice_ in self.slices}
-        workers = self.live
+        workers = self.roster.live
         for slot, worker in enumerate(workers):
             self.slices.append(Slice(worker, slot, len(workers), from_ns))
             assign = Assign(
@@ -376,18 +284,17 @@ class Coordinator:
             self._send(worker, assign)
 
     def _reslice(self) -> None:
-        leased_ns = [member.leased_ns for member in self._members.values() if member.lost]
+        leased_ns = [member.leased_ns for member in self.roster.members.values() if member.lost]
         self._assign(max(self.offset_ns + RESLICE_LEAD_NS, *leased_ns, self._from_ns))
         self._beat_due_ns = 0  # a worker that just joined needs its lease before its first arrival
         self._beat()
 
     def _drop_silent(self) -> None:
-        now_ns = self._clock.now_ns()
-        silent = [name for name in self.live if now_ns - self._members[name].heard_ns > SILENCE_NS]
+        silent = self.roster.silent(self._clock.now_ns() - SILENCE_NS)
         for name in silent:
-            self._members[name].lost = True
-            self._note(f"{self.name(name)} was lost: no report for {SILENCE_NS // NS_PER_S} s")
-        if silent and self.live:
+            self.roster.members[name].lost = True
+            self._note(f"{self.roster.name(name)} was lost: no report for {SILENCE_NS // NS_PER_S} s")
+        if silent and self.roster.live:
             self._reslice()
         elif silent:
             self.abort("the last worker was lost")
@@ -397,8 +304,8 @@ class Coordinator:
         if now_ns < self._beat_due_ns:
             return
         self._beat_due_ns = now_ns + BEAT_NS
-        for name in self.live:
-            member = self._members[name]
+        for name in self.roster.live:
+            member = self.roster.members[name]
             if now_ns - member.heard_ns <= DOUBT_NS:
                 member.leased_ns = self.offset_ns + LEASE_NS
                 self._send(name, Lease(self.run_id, member.leased_ns))
@@ -408,17 +315,17 @@ class Coordinator:
         self.phase = Phase.DRAINING
         to_end_ns = at_ns - self.offset_ns + int(drain_s * NS_PER_S)
         self._finish_by_ns = self._clock.now_ns() + to_end_ns + FINAL_GRACE_NS
-        for name in self.live:
+        for name in self.roster.live:
             self._send(name, Halt(self.run_id, at_ns, drain_s))
 
     def _finish_if_reported(self) -> None:
         books = self.merge.workers
-        missing = [n for n in self.live if n not in books or not books[n].final or books[n].gaps]
+        missing = [n for n in self.roster.live if n not in books or not books[n].final or books[n].gaps]
         if missing and self._clock.now_ns() < self._finish_by_ns:
             return
         for name in missing:
-            self._members[name].lost = True
-            self._note(f"{self.name(name)} never sent its final report")
+            self.roster.members[name].lost = True
+            self._note(f"{self.roster.name(name)} never sent its final report")
         self.merge.write_off()
         self.phase = Phase.DONE
 
@@ -429,10 +336,3 @@ class Coordinator:
 def _told(span_ns: int) -> str:
     """A span of time for people."""
     return f"{span_ns / NS_PER_S:.1f} s" if span_ns >= NS_PER_S else f"{span_ns / 1e6:.0f} ms"
-
-
-def _ended(slice_: Slice, at_ns: int) -> Slice:
-    """The slice as far as it lies before `at_ns`."""
-    from_ns = min(slice_.from_ns, at_ns)
-    to_ns = at_ns if slice_.to_ns is None else min(slice_.to_ns, at_ns)
-    return replace(slice_, from_ns=from_ns, to_ns=max(from_ns, to_ns))

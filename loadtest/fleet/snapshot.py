@@ -175,7 +175,7 @@ def _endpoint(entry: EndpointSecond, pause: Pause) -> Endpoint:
 def _generator(coordinator: Coordinator) -> Generator:
     merge = coordinator.merge
     books = list(merge.workers.values())
-    came = coordinator.came
+    came = coordinator.roster.came
     return Generator(
         workers=len(books),
         dispatch_lag_ms=merge.total.dispatch_lag.quantiles(),
@@ -186,16 +186,16 @@ def _generator(coordinator: Coordinator) -> Generator:
         worker_notes=[f"{offset_s:.1f} s: {text}" for offset_s, text in coordinator.notes],
         per_worker=[
             {
-                "name": coordinator.name(book.name),
+                "name": coordinator.roster.name(book.name),
                 "started": book.started,
                 "cpu_max": round(book.cpu_max, 3),
                 "cpu_wait_max": round(book.cpu_wait_max, 3),
                 "dispatch_lag_p99_ms": book.dispatch_lag.quantiles().p99,
                 "report_gaps": book.gaps,
-                "clock_offset_ms": round(coordinator.clock_offset_ns(book.name) / 1e6, 3),
+                "clock_offset_ms": round(coordinator.roster.clock_offsets_ns.get(book.name, 0) / 1e6, 3),
             }
             for book in sorted(books, key=lambda book: came.get(book.name, len(came)))
         ],
-        users=coordinator.users(),
+        users=coordinator.roster.users(merge.workers),
         busy_s=merge.total.busy_us / 1e6,
     )

@@ -7,7 +7,7 @@ seldom shows as a gap.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
+from typing import NamedTuple
 
 from loadtest.fleet.messages import Report, pack_second
 from loadtest.measure.evidence import Sample
@@ -15,6 +15,32 @@ from loadtest.measure.exemplar import Exemplar
 from loadtest.measure.window import Second
 
 RESEND_AFTER_NS = 1_000_000_000
+
+
+class Load(NamedTuple):
+    """How busy a worker is."""
+
+    in_flight: int
+    backlog: int
+    cpu: float
+    """Share of one core that its process used since the last report."""
+    cpu_wait: float
+    """Share of the time it was ready to run and did not get a core."""
+
+
+class Users(NamedTuple):
+    """What a worker's users have done so far, by scenario."""
+
+    left: Mapping[str, int]
+    """How many have left for good."""
+    asked: Iterable[str]
+    """Those that have made a request."""
+    silent: Iterable[str]
+    """Those of which an arrival ended without a request that it needed."""
+
+
+NO_LOAD = Load(0, 0, 0.0, 0.0)
+NO_USERS = Users({}, (), ())
 
 
 class Reporter:
@@ -30,34 +56,28 @@ class Reporter:
         seconds: Iterable[Second],
         now_ns: int,
         *,
-        in_flight: int = 0,
-        backlog: int = 0,
-        cpu: float = 0.0,
-        cpu_wait: float = 0.0,
-        final: bool = False,
-        ended_ns: int = 0,
+        load: Load = NO_LOAD,
+        users: Users = NO_USERS,
         exemplars: Sequence[Exemplar] = (),
         samples: Sequence[Sample] = (),
-        left: Mapping[str, int] = MappingProxyType({}),
-        asked: Iterable[str] = (),
-        silent: Iterable[str] = (),
+        ended_ns: int | None = None,
     ) -> Report:
-        """The next report, remembered as sent at `now_ns` on the run clock."""
+        """The next report, remembered as sent at `now_ns` on the run clock.
+
+        It is the last one where `ended_ns` says up to which plan offset the worker's slices were scheduled.
+        """
         report = Report(
             self._run_id,
             self._next,
             [pack_second(second) for second in seconds],
-            in_flight,
-            backlog,
-            cpu,
-            cpu_wait,
-            final,
-            ended_ns,
-            list(exemplars),
-            list(samples),
-            dict(left),
-            sorted(asked),
-            sorted(silent),
+            *load,
+            final=ended_ns is not None,
+            ended_ns=ended_ns or 0,
+            exemplars=list(exemplars),
+            samples=list(samples),
+            left=dict(users.left),
+            asked=sorted(users.asked),
+            silent=sorted(users.silent),
         )
         self._unacknowledged[self._next] = (now_ns, report)
         self._next += 1

@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from loadtest.judge.slo import NAMED_QUANTILES, holds, with_unit
+from loadtest.judge.bound import holds, with_unit
+from loadtest.judge.observation import NAMED_QUANTILES
 from loadtest.judge.slo_syntax import GOODPUT, Slo, SloError, parse
 from loadtest.measure.run_result import TimelinePoint
 
@@ -112,7 +113,9 @@ def _observed(slo: Slo, point: TimelinePoint) -> float | None:
 
 def _reason(condition: AbortCondition, began_s: float, observed: float | None) -> str:
     last = (
-        "nothing was answered any more" if observed is None else f"last {with_unit(condition.slo, observed)}"
+        "no request was answered any more"
+        if observed is None
+        else f"last {with_unit(condition.slo, observed)}"
     )
     since = f"since {began_s:g} s"
     return f"{condition.slo.expr} for {condition.sustained_s:g} s ({since}, {last})"

@@ -13,7 +13,7 @@ An endpoint is a name as the report shows it, `*` stands for any run of characte
 endpoint in all its regions together (`loadtest.records.in_region` is how a scenario names one). Goodput is what was
 answered without an error: of the run, transactions a second; of an endpoint, requests. `ok` asks for the times of
 responses without an error alone; without it both all responses and these alone must meet the objective, so that
-no refusal, however fast, makes it green (`judge.slo`). Every metric has one
+no refusal, however fast, makes it green (`judge.observation`). Every metric has one
 kind of value, and its unit must be written: `errors(*) < 0.1` is refused, because half of the readers take
 it for 0.1 % and the other half for 10 %. Equality is for counts only; no measured time ever equals 250 ms.
 """

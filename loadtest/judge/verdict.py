@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from loadtest.exit_codes import ExitCode
 from loadtest.judge.findings import find
 from loadtest.judge.implicit import with_implicit
-from loadtest.judge.slo import Observations, can_be_judged, evaluate
+from loadtest.judge.observation import Observations
+from loadtest.judge.slo import can_be_judged, evaluate
 from loadtest.judge.slo_syntax import Slo
 from loadtest.judge.validity import INVALID, judge_validity
 from loadtest.measure.run_result import RunResult

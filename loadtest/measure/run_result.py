@@ -238,7 +238,7 @@ class SloResult(msgspec.Struct, kw_only=True):
 
 
 class Validity(msgspec.Struct, kw_only=True):
-    """Whether the run measured what it set out to: VALID, DEGRADED or INVALID, with reasons."""
+    """Whether the load generator did its part: VALID, DEGRADED or INVALID, with reasons."""
 
     verdict: str = "VALID"
     reasons: list[str] = []
@@ -283,7 +283,7 @@ class RunResult(msgspec.Struct, kw_only=True):
     gauges: dict[str, list[tuple[float, float]]] = {}
     """(t_s, value) of what was sampled beside the traffic, by name with unit: `service_memory_bytes` …"""
     stretches: list[Stretch] = []
-    """Each phase, and each window that an SLO names (`loadtest.judge.slo.wanted_stretches`)."""
+    """Each phase, and each window that an SLO names (`loadtest.judge.stretches.wanted_stretches`)."""
     slo: list[SloResult] = []
     validity: Validity = msgspec.field(default_factory=Validity)
     audit: Audit | None = None

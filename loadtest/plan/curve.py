@@ -7,11 +7,13 @@ numbers of seconds.
 from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
+from typing import Annotated
 
 from msgspec import Struct
 
 from loadtest.plan.duration import parse_duration
 from loadtest.plan.plan_error import PlanError, suggestion
+from loadtest.plan.plan_key import key
 from loadtest.plan.profile import Phase, Piecewise, constant, knots
 from loadtest.plan.singles_day import CURVES
 
@@ -42,15 +44,44 @@ class Curve(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ProfileTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """`[profile]` as written."""
+    """The shape of its traffic: exactly one of `curve`, `knots`, `knots_tps` and `csv`."""
 
-    curve: str | None = None
-    knots: list[tuple[str | float, float]] | None = None
-    knots_tps: list[tuple[str | float, float]] | None = None
-    csv: str | None = None
-    overshoot: bool = False
-    """Whether fractions may be above 2: a curve that rises so far above its peak is mostly one of rates."""
-    phases: tuple[tuple[str | float, str | float, str], ...] = ()
+    curve: Annotated[
+        str | None,
+        key(f"A curve by its name: {', '.join(NAMED_CURVES)}.", example="singles-day"),
+    ] = None
+    knots: Annotated[
+        list[tuple[str | float, float]] | None,
+        key(
+            "Points of the curve, joined by straight lines; two at one time are a jump.",
+            unit="[duration, fraction of the peak]",
+            example=[["0s", 0.1], ["30s", 1.0]],
+        ),
+    ] = None
+    knots_tps: Annotated[
+        list[tuple[str | float, float]] | None,
+        key(
+            "The same in rates; the highest is the peak.",
+            unit="[duration, transactions/s]",
+            example=[["0s", 20], ["30s", 200]],
+        ),
+    ] = None
+    csv: Annotated[
+        str | None,
+        key("A file beside the plan with the knots, `seconds,fraction` a line.", example="curve.csv"),
+    ] = None
+    overshoot: Annotated[
+        bool,
+        key("Whether fractions may be above 2; a curve that high is mostly one of rates.", example=True),
+    ] = False
+    phases: Annotated[
+        tuple[tuple[str | float, str | float, str], ...],
+        key(
+            "Named parts of the curve, which objectives can be about; a named curve has its own.",
+            unit="[from, to, name]",
+            example=[["0s", "30s", "ramp"]],
+        ),
+    ] = ()
 
 
 def read_curve(table: ProfileTable, path: Path) -> tuple[Curve, float | None]:

@@ -1,6 +1,6 @@
 """Plan files: a load test written down in TOML, and the `Plan` it becomes once every key is checked.
 
-The file's tables are read as the structs with a leading underscore, which say what each key may hold. A
+The file's tables are read as the structs of `plan_tables`, which say what each key may hold. A
 `Plan` is what remains: plain values, complete in itself (a CSV's knots are in it), so that the master can
 send it to the workers as JSON. Whatever is wrong is a `PlanError` that names the file, the key and what was
 expected, and it is raised here, before any traffic.
@@ -16,26 +16,31 @@ import tomllib
 from importlib.resources import files
 from math import isfinite
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from loadtest.plan.allowed_host import allowed_host
-from loadtest.plan.curve import LONGEST_S, Curve, ProfileTable, check_curve, read_curve, read_text, seconds
+from loadtest.plan.curve import LONGEST_S, Curve, check_curve, read_curve, read_text, seconds
 from loadtest.plan.duration import format_duration
 from loadtest.plan.mix import Mix
 from loadtest.plan.plan_error import PlanError, converted, explained, suggestion
+from loadtest.plan.plan_tables import (
+    KEYS,
+    ArrivalKind,
+    AtLeastOne,
+    PlanTable,
+    Positive,
+    Scenario,
+    Seed,
+    Share,
+    SloTable,
+)
 from loadtest.plan.profile import Piecewise
 from loadtest.plan.schedule import Poisson, Schedule, Uniform
 
 __all__ = ["Abort", "Curve", "Plan", "PlanError", "Scenario", "shipped_plans"]
-
-ArrivalKind = Annotated[str, Meta(pattern="^(uniform|poisson)$")]
-Positive = Annotated[float, Meta(gt=0)]
-Share = Annotated[float, Meta(ge=0, le=1)]
-AtLeastOne = Annotated[int, Meta(ge=1, le=10_000_000)]
-Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 _SHIPPED = files("loadtest.plan") / "plans"
 _TRANSACTIONS_TOLERANCE = 1e-9
@@ -43,17 +48,6 @@ _MOST_TRANSACTIONS = 2.0**53  # beyond it they cannot be told apart by a float
 _USER = re.compile(r"[^\W\d][\w-]*(\.[^\W\d][\w-]*)*:[^\W\d]\w*")
 """Names of modules and classes, in any alphabet, as Python has them; a file loaded by its path may have hyphens."""
 _NAME = re.compile(r"[^/\\\x00-\x1f]{1,100}")
-
-
-class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
-    """What some of the arrivals do."""
-
-    user: str
-    """A Locust user class, "module:Class"."""
-    per_transaction: Positive = 1.0
-    """Arrivals of it for each transaction."""
-    transaction: bool = False
-    """Whether each of its arrivals is a transaction. If no scenario says so, the first one is."""
 
 
 class Abort(Struct, frozen=True, forbid_unknown_fields=True):
@@ -178,43 +172,6 @@ def shipped_plans() -> list[str]:
     )
 
 
-class _SloTable(Struct, frozen=True, forbid_unknown_fields=True):
-    expr: str
-    endpoint: str | None = None
-
-
-class _AbortTable(Struct, frozen=True, forbid_unknown_fields=True):
-    unless: tuple[str, ...] = ()
-    after: str | float = "5s"
-
-
-class _PlanTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    name: str | None = None
-    peak_tps: Positive | None = None
-    duration: str | float | None = None
-    time_scale: Positive = 1.0
-    arrivals: ArrivalKind = "uniform"
-    seed: Seed = 1
-    virtual_users: AtLeastOne = 1000
-    patience_s: str | float = 10.0
-    trace_fraction: Share = 0.0
-    profile: ProfileTable | None = None
-    scenario: tuple[Scenario, ...] = ()
-    slo: tuple[_SloTable, ...] = ()
-    abort: _AbortTable = _AbortTable()
-    targets: dict[str, Positive] = {}
-
-
-_TABLES: dict[str, type[Struct]] = {
-    "": _PlanTable,
-    "profile": ProfileTable,
-    "scenario": Scenario,
-    "slo": _SloTable,
-    "abort": _AbortTable,
-}
-_KEYS = {name: table.__struct_fields__ for name, table in _TABLES.items()}
-
-
 def _read(path: Path) -> Plan:
     try:
         document = tomllib.loads(read_text(path, str(path)))
@@ -224,7 +181,7 @@ def _read(path: Path) -> Plan:
         raise PlanError(f"{path}: expected TOML: {' '.join(str(error).split())}") from error
     except (ValueError, RecursionError) as error:  # which tomllib lets pass
         raise PlanError(f"{path}: expected TOML: a number or a list in it is too long") from error
-    table = converted(document, _PlanTable, str(path), _KEYS)
+    table = converted(document, PlanTable, str(path), KEYS)
     if table.profile is None:
         raise PlanError(f"{path}: profile: expected a table [profile] with curve, knots, knots_tps or csv")
     curve, highest_tps = read_curve(table.profile, path)
@@ -251,7 +208,7 @@ def _read(path: Path) -> Plan:
     return plan
 
 
-def _played_s(table: _PlanTable, curve: Curve, path: Path) -> float:
+def _played_s(table: PlanTable, curve: Curve, path: Path) -> float:
     """The file's duration, or else the whole curve's."""
     if table.duration is not None:
         return _above_0_s(table.duration, f"{path}: duration")
@@ -274,7 +231,7 @@ def _with_transaction(scenarios: tuple[Scenario, ...]) -> tuple[Scenario, ...]:
     return (msgspec.structs.replace(scenarios[0], transaction=True), *scenarios[1:])
 
 
-def _slo(table: _SloTable) -> str:
+def _slo(table: SloTable) -> str:
     """`endpoint = "POST /orders", expr = "p99 < 1s"` is another way to write `p99(POST /orders) < 1s`."""
     if table.endpoint is None:
         return table.expr

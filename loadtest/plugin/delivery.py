@@ -7,12 +7,13 @@ from pathlib import Path
 from rich.console import Console
 
 from loadtest.exit_codes import ExitCode
+from loadtest.fleet.checkpoint import CHECKPOINT
 from loadtest.judge.verdict import settle
 from loadtest.measure.run_result import Audit, RunResult
 from loadtest.plugin.states import DELIVERY, Parcel, ParcelEvent, States
+from loadtest.publish.console_verdict import print_verdict
 from loadtest.publish.run_folder import REPORT, deliver, rescue
 from loadtest.publish.step_summary import append_step_summary
-from loadtest.publish.summary import print_verdict
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ class Delivery:
         self.states = States("delivery", Parcel.PENDING, DELIVERY)
         self.result: RunResult | None = None
         """The final result; there is none while the delivery is pending."""
+        self._announced = False
 
     def deliver(self, result: RunResult) -> None:
         """Write the final result and all that is drawn from it."""
@@ -52,9 +54,11 @@ class Delivery:
         self._write(settle(self.result))
 
     def announce(self, console: Console) -> None:
-        """Say how the run ended: on the terminal, and to a CI job that shows summaries."""
-        if self.result is not None:
-            print_verdict(self.result, self.folder / REPORT, console)
+        """Say once how the run ended: on the terminal, and to a CI job that shows summaries."""
+        if self.result is not None and not self._announced:
+            self._announced = True
+            resumable = (self.folder / CHECKPOINT).exists()
+            print_verdict(self.result, self.folder / REPORT, console, resumable=resumable)
             append_step_summary(self.result)
 
     @property

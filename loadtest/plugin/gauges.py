@@ -7,7 +7,7 @@ days small. A page that does not answer costs a value, never the run.
 
 import logging
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import gevent
 from prometheus_client.parser import text_string_to_metric_families
@@ -36,6 +36,30 @@ def memory_bytes(page: str) -> float | None:
         if name in families:
             return sum(sample.value for sample in families[name].samples)
     return None
+
+
+Samples = Mapping[str, list[tuple[float, float]]]
+"""(t_s, value) of what is sampled beside the traffic, by name."""
+
+
+class Gauges:
+    """What one run samples beside the traffic, and what its earlier parts have sampled."""
+
+    def __init__(self, memory_page: str | None, duration_s: float, known: Samples) -> None:
+        """`memory_page` is where the target tells of its memory, if it does."""
+        self._known = dict(known)
+        before = self._known.get(SERVICE_MEMORY, [])
+        self._memory = MemorySampler(memory_page, duration_s, before) if memory_page else None
+
+    def sample_while(self, running: Callable[[], bool], offset_s: Callable[[], float]) -> None:
+        """Sample until `running` is false, in a greenlet; `offset_s` is negative before time zero."""
+        if self._memory is not None:
+            gevent.spawn(self._memory.sample_while, running, offset_s)
+
+    def values(self) -> dict[str, list[tuple[float, float]]]:
+        """All that is known by now."""
+        memory = self._memory.values if self._memory is not None else []
+        return {**self._known, **({SERVICE_MEMORY: list(memory)} if memory else {})}
 
 
 class MemorySampler:

@@ -24,16 +24,17 @@ from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import Hello, Message, Report, Trouble
 from loadtest.fleet.snapshot import StretchRecords, progress, snapshot
 from loadtest.fleet.transport import send_to_worker
-from loadtest.judge.abort import AbortDetector
 from loadtest.judge.never_requested import EarlyWord
-from loadtest.judge.slo import Observations, wanted_stretches
+from loadtest.judge.observation import Observations
 from loadtest.judge.slo_syntax import Slo
+from loadtest.judge.stretches import wanted_stretches
 from loadtest.judge.verdict import judge
 from loadtest.measure.run_result import RunResult
 from loadtest.pauses import Pause
+from loadtest.plugin.abort_watch import AbortWatch
 from loadtest.plugin.checkpoints import Checkpointer
 from loadtest.plugin.delivery import Delivery
-from loadtest.plugin.gauges import SERVICE_MEMORY, MemorySampler
+from loadtest.plugin.gauges import Gauges
 from loadtest.plugin.habits import LISTENER_RAISED, listener_raised
 from loadtest.plugin.states import Lead, LeadEvent, Parcel, States
 from loadtest.run_info import run_info
@@ -73,9 +74,6 @@ class LedRun:
         self.delivery = Delivery(self.folder)
         self.info = here = run_info(config, self.folder)
         self.slos = slos
-        self._pointless = False
-        """Whether the plan itself asked to end it."""
-        self._abort = AbortDetector(abort_conditions_of(plan))
         self._early_word = EarlyWord(slos, plan.duration_s)
         self._runner = runner
         self._locust_stats = environment.stats
@@ -91,12 +89,9 @@ class LedRun:
         if resumed is not None:
             note = interruption(resumed, time.time_ns()) + differences(resumed.info, here)
             restore(resumed, self.coordinator, note)
-        self._judged_s = int(self.coordinator.scheduled_to_ns // NS_PER_S)
+        self._abort = AbortWatch(abort_conditions_of(plan), self.coordinator)
         self._checkpointer = Checkpointer(self, config.checkpoint_s)
-        self._known_gauges = dict(resumed.gauges) if resumed is not None else {}
-        known = self._known_gauges.get(SERVICE_MEMORY, [])
-        page = config.memory_page
-        self._memory = MemorySampler(page, plan.duration_s, known) if page else None
+        self._gauges = Gauges(config.memory_page, plan.duration_s, resumed.gauges if resumed else {})
         self._phase = self.coordinator.phase
         states.on(LeadEvent.PREPARE)
         self._spawn()
@@ -119,8 +114,7 @@ class LedRun:
         self._ticker = gevent.spawn(self._tick_forever)
         self._ticker.link_exception(self._end_by_defect)
         gevent.spawn(self._checkpointer.save_while_running)
-        if self._memory is not None:
-            gevent.spawn(self._memory.sample_while, lambda: not self.over, lambda: self.played_s)
+        self._gauges.sample_while(lambda: not self.over, lambda: self.played_s)
 
     @property
     def played_s(self) -> float:
@@ -148,7 +142,7 @@ class LedRun:
             case Report():
                 self.coordinator.on_report(worker, message)
             case Trouble():
-                self._abort_run(f"{self.coordinator.name(worker)} cannot go on: {message.reason}")
+                self._abort_run(f"{self.coordinator.roster.name(worker)} cannot go on: {message.reason}")
             case _:
                 logger.warning("a worker sent %s, which only a master may", type(message).__name__)
 
@@ -198,8 +192,7 @@ class LedRun:
 
     def gauges(self) -> dict[str, list[tuple[float, float]]]:
         """(t_s, value) of what has been sampled beside the traffic, by name."""
-        values = self._memory.values if self._memory is not None else []
-        return {**self._known_gauges, **({SERVICE_MEMORY: list(values)} if values else {})}
+        return self._gauges.values()
 
     def _be_the_same_run_as(self, resumed: Checkpoint) -> None:
         """Keep who, when and where of an interrupted run; its ledger and its shadow orders carry its id."""
@@ -216,7 +209,8 @@ class LedRun:
             if self.coordinator.phase is Phase.WAITING and listener_raised():
                 self._abort_run(LISTENER_RAISED)
             self._tick()
-            self._abort_if_pointless()
+            if reason := self._abort.reason(self.planned_transactions):
+                self._abort_run(reason)
             self._say_what_was_never_requested()
             if time.monotonic() >= self._prune_at_s:
                 self._prune_at_s = time.monotonic() + PRUNE_S
@@ -255,25 +249,11 @@ class LedRun:
             logger.critical(
                 "its result cannot be drawn; the last checkpoint is in %s", self.folder, exc_info=True
             )
+        finally:  # nobody waits for a result that cannot come, whatever went wrong on its way
             if not self.over:
                 self.delivery.give_up()
             if self.states.now is Lead.JUDGING:
                 self.states.on(LeadEvent.DELIVER)
-
-    def _abort_if_pointless(self) -> None:
-        """Look at each second once, a second after its end, when every worker has reported it."""
-        due_s = int(self.coordinator.offset_ns // NS_PER_S) - 1
-        if self.coordinator.phase is not Phase.RUNNING or due_s <= self._judged_s:
-            return
-        for point in self.coordinator.merge.timeline.points_between(
-            self._judged_s, due_s, self.planned_transactions
-        ):
-            reason = self._abort.feed(point)
-            if reason is not None:
-                self._pointless = True
-                self._abort_run(reason)
-                break
-        self._judged_s = due_s
 
     def _deliver(self) -> None:
         if self.over:
@@ -288,7 +268,7 @@ class LedRun:
 
     def _settle_books(self) -> None:
         """Keep the books of a run that can be gone on with; remove those of one that has ended."""
-        if self.coordinator.aborted is not None and not self._pointless:
+        if self.coordinator.aborted is not None and not self._abort.pointless:
             self._checkpointer.save_end(self.coordinator.aborted)
         elif self.delivery.states.now is Parcel.WRITTEN:
             self._checkpointer.forget()

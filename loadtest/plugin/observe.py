@@ -82,7 +82,7 @@ class Observer:
             return None
         merge, coordinator = run.coordinator.merge, run.coordinator
         result = self.judged(run)
-        live = {name: merge.workers[name] for name in coordinator.live if name in merge.workers}
+        live = {name: merge.workers[name] for name in coordinator.roster.live if name in merge.workers}
         serving = {} if run.over else live
         return prometheus.Reading(
             info=run.info,
@@ -92,7 +92,9 @@ class Observer:
             recent=merge.timeline.recent(prometheus.RECENT_S),
             in_flight=sum(book.in_flight for book in serving.values()),
             backlog=sum(book.backlog for book in serving.values()),
-            workers=[prometheus.WorkerReading(coordinator.name(n), b.cpu_recent) for n, b in live.items()],
+            workers=[
+                prometheus.WorkerReading(coordinator.roster.name(n), b.cpu_recent) for n, b in live.items()
+            ],
             report_gaps=merge.gaps,
             slo=result.slo,
             lost=result.arrivals.lost if run.over else 0,
@@ -147,10 +149,10 @@ def _curve(run: LedRun) -> list[tuple[float, float]]:
 
 def _workers(run: LedRun) -> list[live.WorkerRow]:
     coordinator = run.coordinator
-    serving = set(coordinator.live) if coordinator.phase is not Phase.DONE else set()
+    serving = set(coordinator.roster.live) if coordinator.phase is not Phase.DONE else set()
     return [
         live.WorkerRow(
-            name=coordinator.name(book.name),
+            name=coordinator.roster.name(book.name),
             state="serving" if book.name in serving else "done" if book.final else "lost",
             cpu=round(book.cpu_recent, 3),
             started=book.started,

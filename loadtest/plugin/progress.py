@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heapq import nlargest
 from typing import TYPE_CHECKING
 
 import gevent
@@ -10,7 +11,7 @@ from rich.console import Console
 from loadtest.fleet.coordinator import Phase
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.window import Second
-from loadtest.publish.console import LiveView, Mode, Progress
+from loadtest.publish.console import LiveError, LiveView, Mode, Progress
 from loadtest.records import TIMED_BESIDES, transaction_noun
 
 if TYPE_CHECKING:  # the run shows itself; importing it here for real would be a circle
@@ -18,6 +19,7 @@ if TYPE_CHECKING:  # the run shows itself; importing it here for real would be a
 
 EVERY_S = 0.25
 RECENT_S = 10
+MOST_ERRORS = 3
 LOCUSTS_OWN = "locust"
 """The console mode in which Locust's own tables are shown instead."""
 
@@ -60,10 +62,22 @@ def live_view(run: LedRun) -> LiveView:
         failed=merge.total.failed,
         backlog=sum(book.backlog for book in books),
         in_flight=sum(book.in_flight for book in books),
-        workers=len(run.coordinator.live),
+        workers=len(run.coordinator.roster.live),
         dispatch_lag_p99_ms=second.dispatch_lag.quantile(0.99) / 1000,
         noun=transaction_noun(f"{method} {name}" for method, name in merge.total.endpoints),
+        errors=most_frequent_errors(merge.total),
     )
+
+
+def most_frequent_errors(total: Second) -> tuple[LiveError, ...]:
+    """The most frequent errors of all endpoints, the most frequent first."""
+    found = [
+        LiveError(f"{method} {name}", error, count, count / max(1, endpoint.requests))
+        for (method, name), endpoint in total.endpoints.items()
+        if method not in TIMED_BESIDES
+        for error, count in endpoint.errors.items()
+    ]
+    return tuple(nlargest(MOST_ERRORS, found, key=lambda error: error.failures))
 
 
 def _merged_response(seconds: list[Second]) -> Histogram:

@@ -23,7 +23,7 @@ from loadtest.configuration.run_config import RunConfig
 from loadtest.configuration.run_document import DocumentError, from_environment
 from loadtest.drive import serving
 from loadtest.drive.shape import PlanShape, PoolDispatcher
-from loadtest.environment import TOKEN_VARIABLE
+from loadtest.environment import CTRL_C, TOKEN_VARIABLE
 from loadtest.exit_codes import ExitCode
 from loadtest.fleet.control_port import guard
 from loadtest.fleet.messages import Trouble
@@ -56,6 +56,7 @@ from loadtest.publish.metrics_server import is_loopback
 
 LOOPBACK = "127.0.0.1"
 READY_TIMEOUT_S = 30
+ANNOUNCE_POLL_S = 0.5
 STOPPING_S = 5.0
 """How long a start waits for Locust to be through with the run before."""
 
@@ -80,6 +81,8 @@ class Plugin:
         self._signal = ""
         self._json = False
         """Whether standard output is for Locust's figures as JSON."""
+        self._by_hand = False
+        """Whether people start the runs, in the web UI."""
 
     def add_options(self, parser: LocustArgumentParser, **_: Any) -> None:
         """Offer our options, import the plan's modules, and keep Locust's ports on loopback unless told otherwise."""
@@ -153,7 +156,7 @@ class Plugin:
         self._auditor.wait()
         self._onlookers.close()  # before the verdict is shown: what could not be pushed is noted in it
         self._set_exit_code(environment, run.delivery.exit_code)
-        if (options.headless or options.autostart) and not run.config.conducted:
+        if self._by_hand or not run.config.conducted:  # else `singlesday` says it, with its audit
             run.delivery.announce(console_of(options))
         if options.csv_prefix:
             # Locust's writer goes round once more: it would end up to a round before the run did.
@@ -214,6 +217,7 @@ class Plugin:
             logger.warning("%s", ignored)
         self._auditor.store = options.audit_store
         self._json = options.json
+        self._by_hand = not (options.headless or options.autostart)
         self._hear_signals(options)
         _end_last(environment, self.on_quitting)
         environment.dispatcher_class = PoolDispatcher
@@ -249,28 +253,43 @@ class Plugin:
         show_progress(run, Console(stderr=self._json))
         self._auditor.follow(run)
         self._onlookers.follow(run)
+        if self._by_hand:
+            gevent.spawn(self._announce_when_over, run)
+
+    def _announce_when_over(self, run: LedRun) -> None:
+        """Say how a run of the web UI ended: whoever started it may look at the terminal alone."""
+        while not run.over or self._auditor.busy_with(run):
+            gevent.sleep(ANNOUNCE_POLL_S)
+        run.delivery.announce(Console(highlight=False, stderr=self._json))
 
     def _hear_signals(self, options: Namespace) -> None:
         """End a headless run on a signal, of which Locust would die before; elsewhere only remember which it was."""
         if options.headless:
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGINT, CTRL_C, signal.SIGTERM):
                 gevent.signal_handler(number, self._on_signal, number)
             return
 
         def interrupt(number: int, frame: FrameType | None) -> None:
-            self._signal = "it was stopped by Ctrl-C"
+            self._note_signal(signal.SIGINT)
             signal.default_int_handler(number, frame)
 
-        signal.signal(signal.SIGINT, interrupt)
-        gevent.signal_handler(signal.SIGTERM, self._note_signal, "SIGTERM")
+        def pass_on() -> None:
+            self._note_signal(CTRL_C)
+            os.kill(os.getpid(), signal.SIGTERM)  # which Locust knows
 
-    def _note_signal(self, name: str) -> None:
-        self._signal = f"it was stopped by {name}"
+        signal.signal(signal.SIGINT, interrupt)
+        gevent.signal_handler(CTRL_C, pass_on)
+        gevent.signal_handler(signal.SIGTERM, self._note_signal, signal.SIGTERM)
+
+    def _note_signal(self, number: signal.Signals) -> None:
+        """Remember the first signal, by the name that people know."""
+        name = "Ctrl-C" if number in (signal.SIGINT, CTRL_C) else number.name
+        self._signal = self._signal or f"it was stopped by {name}"
 
     def _on_signal(self, number: signal.Signals) -> None:
         if self.leader.run is None:
             sys.exit(int(ExitCode.ABORTED))
-        self._note_signal("Ctrl-C" if number is signal.SIGINT else number.name)
+        self._note_signal(number)
         self.leader.stop(self._signal)
 
     def _set_exit_code(self, environment: Environment, ours: ExitCode) -> None:

@@ -50,7 +50,9 @@ class Worker:
         plan = config.plan
         worker = max(getattr(runner, "worker_index", 0), 0)
         tracer = Tracer(plan.trace_fraction) if plan.trace_fraction else None
-        enter_run(environment, RunContext(run_id, plan.seed, worker, book_name(runner), Path(folder), tracer))
+        book = book_name(runner)
+        context = RunContext(run_id, plan.seed, worker, book, Path(folder), tracer, workers=config.workers)
+        enter_run(environment, context)
         ask_for_short_slices()
         self._runs = [WorkerRun(environment, runner, config, run_id)]
 

@@ -28,7 +28,7 @@ from loadtest.drive.timer import system_timer
 from loadtest.fleet.clock_check import ClockCheck
 from loadtest.fleet.messages import Ack, Assign, Clock, Halt, Hello, Lease, Message, Trouble, UserCount
 from loadtest.fleet.transport import send_to_master
-from loadtest.fleet.worker_report import Reporter
+from loadtest.fleet.worker_report import Load, Reporter, Users
 from loadtest.judge.slo_syntax import matches, parse
 from loadtest.measure.evidence import Samples
 from loadtest.measure.window import MAX_NAME, MAX_PATTERNS, Window
@@ -247,19 +247,14 @@ class WorkerRun:
         now_ns = self._clock.now_ns()
         cpu, cpu_wait = self._cpu.sample()
         tracer = run_context(self._environment).tracer
+        crowd = self._serving.crowd
         report = self._reporter.report(
             part.window.take(None if final else now_ns),
             now_ns,
-            in_flight=self._loop.in_flight,
-            backlog=self._loop.backlog,
-            cpu=cpu,
-            cpu_wait=cpu_wait,
-            final=final,
-            ended_ns=part.stream.end_ns if final else 0,
+            load=Load(self._loop.in_flight, self._loop.backlog, cpu, cpu_wait),
+            users=Users(crowd.left, crowd.asked, crowd.silent),
             exemplars=tracer.exemplars.take() if tracer is not None else (),
             samples=self._samples.take(),
-            left=self._serving.crowd.left,
-            asked=self._serving.crowd.asked,
-            silent=self._serving.crowd.silent,
+            ended_ns=part.stream.end_ns if final else None,
         )
         send_to_master(self._runner, report)

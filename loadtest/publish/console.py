@@ -16,12 +16,15 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from loadtest.measure.run_result import LATE_MS
 from loadtest.publish import wording
 from loadtest.records import TRANSACTION
 
 REDRAW_S = 0.25
 LINE_S = 5.0
 JSON_S = 1.0
+NAME_CHARACTERS = 40
+"""Of an endpoint's name, so that its error fits into a line of 80."""
 
 
 class Mode(Enum):
@@ -33,6 +36,18 @@ class Mode(Enum):
     LINES = "lines"
     JSON = "json"
     QUIET = "quiet"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveError:
+    """One class of error at one endpoint, so far."""
+
+    endpoint: str
+    """`METHOD name`."""
+    error: str
+    failures: int
+    share: float
+    """Of the endpoint's requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +74,8 @@ class LiveView:
     dispatch_lag_p99_ms: float
     noun: str = TRANSACTION
     """What one transaction is, by what has been sent so far."""
+    errors: tuple[LiveError, ...] = ()
+    """The most frequent ones, the most frequent first."""
 
 
 class Progress:
@@ -72,6 +89,9 @@ class Progress:
         self._next_s = float("-inf")
         self._pending: LiveView | None = None
         self._live: Live | None = None
+        self._most_workers = 0
+        self._told: tuple[LiveError, ...] = ()
+        """The errors of the last line that named some."""
 
     def update(self, view: LiveView) -> None:
         """Show a snapshot, or keep it for later when the last one was shown too recently."""
@@ -96,9 +116,19 @@ class Progress:
             self._console.file.write(msgspec.json.encode(asdict(view)).decode() + "\n")
             self._console.file.flush()
         elif self._mode is Mode.LINES:
-            self._console.print(Text(_line(view, self._total_s)), soft_wrap=True)
+            self._write_lines(view)
         else:
             self._redraw(view)
+
+    def _write_lines(self, view: LiveView) -> None:
+        """A line of figures, and one of errors where there have been new ones."""
+        self._most_workers = max(self._most_workers, view.workers)
+        lost = self._most_workers - view.workers
+        self._console.print(Text(_line(view, self._total_s, lost)), soft_wrap=True)
+        if view.errors and view.errors != self._told:
+            self._told = view.errors
+            said = "; ".join(f"{error.endpoint} {_said(error)}" for error in view.errors)
+            self._console.print(Text(f"          errors: {said}"), soft_wrap=True)
 
     def _redraw(self, view: LiveView) -> None:
         if self._live is None:
@@ -108,7 +138,7 @@ class Progress:
         self._live.update(self._picture(view), refresh=True)
 
     def _picture(self, view: LiveView) -> RenderableType:
-        return Group(_bar(view, self._total_s), _figures(view))
+        return Group(_bar(view, self._total_s), _figures(view), *map(_error_line, view.errors))
 
 
 def _resolved(mode: Mode, console: Console) -> Mode:
@@ -117,18 +147,35 @@ def _resolved(mode: Mode, console: Console) -> Mode:
     return Mode.LIVE if console.is_terminal else Mode.LINES
 
 
-def _line(view: LiveView, total_s: float) -> str:
-    tps = (wording.rate(rate) for rate in (view.planned_tps, view.started_tps, view.completed_tps))
-    quantiles = (wording.latency(ms) for ms in (view.p50_ms, view.p99_ms, view.p99_9_ms))
+def _line(view: LiveView, total_s: float, workers_lost: int) -> str:
+    """At most 80 characters while all is well; what is not well makes it longer."""
     parts = [
         f"{view.t_s:4.0f}/{total_s:.0f} s",
-        view.phase or "-",
-        "planned {} started {} completed {} TPS".format(*tps),
-        "p50 {} p99 {} p99.9 {}".format(*quantiles),
-        f"failed {view.failed:,} dropped {view.dropped:,} queued {view.backlog:,}",
-        f"workers {view.workers} lag {wording.latency(view.dispatch_lag_p99_ms)}",
+        view.phase,
+        f"{wording.rate(view.completed_tps)} of {wording.rate(view.planned_tps)} {view.noun}s/s",
+        f"p50 {wording.latency(view.p50_ms)} p99 {wording.latency(view.p99_ms)}",
+        f"failed {view.failed:,}",
+        f"dropped {view.dropped:,}" if view.dropped else "",
+        f"queued {view.backlog:,}" if view.backlog else "",
+        f"generator {wording.latency(view.dispatch_lag_p99_ms)} late"
+        if view.dispatch_lag_p99_ms > LATE_MS
+        else "",
+        f"{wording.things(workers_lost, 'worker')} missing" if workers_lost else "",
     ]
-    return " | ".join(parts)
+    return "  ".join(part for part in parts if part)
+
+
+def _said(error: LiveError) -> str:
+    return f"{error.error} x {error.failures:,} ({wording.percent(error.share)})"
+
+
+def _error_line(error: LiveError) -> Text:
+    name = error.endpoint
+    if len(name) > NAME_CHARACTERS:
+        name = name[: NAME_CHARACTERS - 1] + "…"
+    line = Text.assemble(("errors    ", "dim"), f"{name}  ", (_said(error), "red"))
+    line.no_wrap, line.overflow = True, "ellipsis"
+    return line
 
 
 def _bar(view: LiveView, total_s: float) -> Table:
@@ -156,7 +203,7 @@ def _figures(view: LiveView) -> Table:
         ),
         ("arrivals", [("failed", view.failed), ("dropped", view.dropped), ("queued", view.backlog)]),
         (
-            "harness",
+            "generator",
             [
                 ("in flight", view.in_flight),
                 ("workers", view.workers),

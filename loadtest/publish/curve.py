@@ -148,9 +148,10 @@ def time_ticks(duration_s: float, at_most: int) -> list[float]:
 def _time_row(duration_s: float, columns: int) -> str:
     row = ""
     for t_s in time_ticks(duration_s, at_most=max(columns // 10, 1)):
-        place = int(t_s / duration_s * (columns - 1))
+        label = clock(t_s)
+        place = min(int(t_s / duration_s * (columns - 1)), columns - len(label))
         if place >= len(row):
-            row = f"{row:<{place}}{clock(t_s)} "
+            row = f"{row:<{place}}{label} "
     return row
 
 

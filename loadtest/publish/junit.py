@@ -37,7 +37,7 @@ def render(result: RunResult) -> str:
 
 def _run_suite(root: ET.Element, result: RunResult) -> None:
     suite = _suite(root, "run", result)
-    case = _case(suite, "the run measured what it set out to")
+    case = _case(suite, "the load generator kept to its plan")
     head = wording.headline(result)
     if result.verdict in ("INVALID", "ABORTED"):
         _problem(suite, case, "error", head.sentence, head.reasons[:MOST_LINES])
@@ -62,7 +62,13 @@ def _audit_suite(root: ET.Element, result: RunResult) -> None:
         ET.SubElement(case, "skipped", message=wording.audit(result))
         _add(suite, "skipped")
     elif not result.audit.balanced:
-        _problem(suite, case, "failure", "the books do not balance", wording.audit_findings(result.audit))
+        _problem(
+            suite,
+            case,
+            "failure",
+            "the database does not match the acknowledged orders",
+            wording.audit_findings(result.audit),
+        )
 
 
 def _suite(root: ET.Element, name: str, result: RunResult) -> ET.Element:

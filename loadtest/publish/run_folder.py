@@ -4,6 +4,7 @@
 report`). A file that cannot be written is logged and does not keep the others from being written.
 """
 
+import contextlib
 import logging
 import tempfile
 from collections.abc import Callable
@@ -44,17 +45,17 @@ def deliver(result: RunResult, folder: Path) -> None:
 def rescue(result: RunResult, say: IO[str]) -> None:
     """Keep a result that its run folder has no room for: in the system's folder for temporary files, or on `say`.
 
-    `say` is told where it is. Nothing is raised: this is the last resort.
+    `say` is told where it is. Nothing is raised, even if `say` is on the same full disk: this is the last resort.
     """
     try:
         place = Path(tempfile.mkdtemp(prefix=f"{result.run.id}-")) / RESULT
         result.write(place)
-        say.write(
-            f"the result was kept in {place}: draw its report with `singlesday report {place.parent}`\n"
-        )
+        words = f"the result was kept in {place}: draw its report with `singlesday report {place.parent}`"
     except OSError:
-        say.write("the result fits nowhere; here it is:\n" + msgspec.json.encode(result).decode() + "\n")
-    say.flush()
+        words = "the result fits nowhere; here it is:\n" + msgspec.json.encode(result).decode()
+    with contextlib.suppress(OSError):
+        say.write(words + "\n")
+        say.flush()
 
 
 def draw(result: RunResult, folder: Path) -> None:

@@ -20,7 +20,7 @@ from loadtest.drive.serving import open_loop
 from loadtest.drive.user import FastHttpUser
 from loadtest.measure.ledger import OrderState
 from loadtest.records import in_region
-from loadtest.scenarios.zipf import ZipfSampler
+from loadtest.zipf import ZipfSampler
 
 CATALOGUE = 100_000
 """SKUs that buyers choose from; a slice of the catalogue, since midnight is about what is on sale (A)."""

@@ -14,7 +14,7 @@ from loadtest.configuration.run_document import held, write_document
 from loadtest.exit_codes import ExitCode
 from loadtest.fleet import checkpoint as checkpoints
 from loadtest.fleet.checkpoint import Checkpoint
-from loadtest.fleet.coordinator import Course
+from loadtest.fleet.course import Course
 from loadtest.fleet.merge import Merge, PackedWorker
 from loadtest.measure import codec
 from loadtest.measure.histogram import Histogram
@@ -96,8 +96,8 @@ def rewritten(**changes: object) -> Callable[[Path], None]:
 
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "no settings": (lambda folder: (folder / "run.json").unlink(), "expected the folder of a run"),
-    "a run that has ended": (ended, "has ended .FAIL., nothing is left to play; `singlesday audit`"),
-    "nothing was played": (lambda folder: (folder / "checkpoint.bin").unlink(), "start it anew"),
+    "a run that has ended": (ended, "has ended .FAIL., nothing is left to do; `singlesday audit`"),
+    "nothing was played": (lambda folder: (folder / "checkpoint.bin").unlink(), "start it again"),
     "a damaged checkpoint": (
         lambda folder: (folder / "checkpoint.bin").write_bytes(checkpoint()[:-9]),
         "checkpoint.bin: a checkpoint that is damaged",

@@ -52,7 +52,8 @@ def test_the_reference_is_drawn_from_the_code(site: Path) -> None:
 
 @pytest.mark.parametrize("name", blocks("python"))
 def test_a_recipes_script_is_a_locustfile_that_loads(name: str, tmp_path: Path) -> None:
-    (tmp_path / name).write_text(blocks("python")[name])
+    for file, text in {**blocks("csv"), name: blocks("python")[name]}.items():
+        (tmp_path / file).write_text(text)
     command = [sys.executable, "-m", "locust", "-f", name, "--list"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=_environment())
     assert done.returncode == 0, done.stderr

@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from locust import User
 from locust.env import Environment
 
 from loadtest.drive.agent import SessionSettings
 from loadtest.drive.recorder import Recorder, recorder_for
 from loadtest.drive.session import Session
 from loadtest.records import Outcome
+from tests.drive.arrival_runs import Run, Start
 
 MakeSession = Callable[..., Session]
 
@@ -47,3 +49,16 @@ def session_to(recorder: Recorder) -> Iterator[MakeSession]:
     yield make
     for session in made:
         session.close()
+
+
+@pytest.fixture
+def run() -> Iterator[Start]:
+    made: list[Run] = []
+
+    def factory(user_class: type[User], offsets: list[int]) -> Run:
+        made.append(Run(user_class, offsets))
+        return made[-1]
+
+    yield factory
+    for each in made:
+        each.close()

@@ -15,7 +15,7 @@ from loadtest.drive.recorder import recorder_for
 from loadtest.drive.request_events import RequestEvents
 from loadtest.drive.serving import Serving, attach, install, open_loop
 from loadtest.records import OK, Arrival
-from tests.drive.test_serving import fire
+from tests.drive.arrival_runs import fire
 
 
 def test_scenarios_keep_their_proportions_whatever_each_takes() -> None:

@@ -99,8 +99,8 @@ class SimulatedWorker:
         assert self.stream is not None
         now_ns = self.fleet.clock.now_ns()
         seconds = self.window.take(None if final else now_ns)
-        ended_ns = self.stream.end_ns if final else 0
-        report = self.reporter.report(seconds, now_ns, final=final, ended_ns=ended_ns)
+        ended_ns = self.stream.end_ns if final else None
+        report = self.reporter.report(seconds, now_ns, ended_ns=ended_ns)
         self.fleet.coordinator.on_report(self.name, report)
 
     def on_message(self, message: Message) -> None:

@@ -26,7 +26,7 @@ def test_waits_until_every_expected_worker_is_ready() -> None:
     assert fleet.coordinator.phase is Phase.WAITING
     fleet.add()
     fleet.run_until(0)
-    assert len(fleet.coordinator.live) == 2
+    assert len(fleet.coordinator.roster.live) == 2
 
 
 def test_lost_worker_is_noticed_within_three_seconds_and_its_share_is_served_again() -> None:
@@ -179,7 +179,7 @@ def test_a_run_whose_users_cannot_start_ends_at_once_and_says_how_many_and_why()
     fleet.coordinator.on_hello("w0", hello(UserCount("Shopper", 20, 10, 10, why), UserCount("Page", 5, 5)))
     assert fleet.coordinator.phase is Phase.DONE
     assert fleet.coordinator.aborted == f"on_start failed for 10 of 20 users of Shopper: {why}"
-    assert fleet.coordinator.users()["Shopper"].failed == 10
+    assert fleet.coordinator.roster.users({})["Shopper"].failed == 10
 
 
 def test_users_that_failed_are_summed_over_the_fleet_before_the_run_ends() -> None:
@@ -215,7 +215,7 @@ def test_a_clock_that_is_certainly_off_by_more_than_ten_ms_is_noted_once(
     for _ in range(3):
         fleet.coordinator.on_hello("w0", hello(offset_ns=offset_ms * 10**6, error_ns=error_ms * 10**6))
     assert len(fleet.coordinator.notes) == noted
-    assert fleet.coordinator.clock_offset_ns("w0") == offset_ms * 10**6
+    assert fleet.coordinator.roster.clock_offsets_ns["w0"] == offset_ms * 10**6
 
 
 def test_a_clock_that_is_off_by_more_than_a_minute_ends_a_run_that_waits_for_it() -> None:

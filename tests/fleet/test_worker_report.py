@@ -1,6 +1,6 @@
 """Reports are numbered without a gap and sent until they are acknowledged."""
 
-from loadtest.fleet.worker_report import RESEND_AFTER_NS, Reporter
+from loadtest.fleet.worker_report import RESEND_AFTER_NS, Load, Reporter
 from tests.fleet.sample_report import second
 
 
@@ -11,7 +11,7 @@ def test_reports_are_numbered_from_zero_without_a_gap() -> None:
 
 def test_a_report_carries_what_it_was_given() -> None:
     report = Reporter("run").report(
-        [second(4)], 0, in_flight=1, backlog=2, cpu=0.5, cpu_wait=0.25, final=True, ended_ns=9
+        [second(4)], 0, load=Load(in_flight=1, backlog=2, cpu=0.5, cpu_wait=0.25), ended_ns=9
     )
     assert [packed.index for packed in report.seconds] == [4]
     state = (report.in_flight, report.backlog, report.cpu, report.cpu_wait, report.final, report.ended_ns)

@@ -24,7 +24,7 @@ from loadtest.measure.run_result import (
     TimelinePoint,
     Transactions,
 )
-from loadtest.publish import junit, summary
+from loadtest.publish import console_verdict, junit, summary
 from loadtest.publish.schema import result_schema
 
 EXPECTED = Path(__file__).parent / "expected"
@@ -71,7 +71,7 @@ def small_run() -> RunResult:
 
 def terminal() -> str:
     console = Console(file=io.StringIO(), width=100)
-    summary.print_verdict(small_run(), Path("runs/20261111T155950Z-smoke/report.html"), console)
+    console_verdict.print_verdict(small_run(), Path("runs/20261111T155950Z-smoke/report.html"), console)
     assert isinstance(console.file, io.StringIO)
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
 

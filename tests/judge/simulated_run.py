@@ -76,6 +76,9 @@ class ScriptedWorker(SimulatedWorker):
         if crash_at_s is not None and started and self.fleet.coordinator.offset_ns >= crash_at_s * NS:
             self.stopped = True
         super().step()
+        if not self.stopped:
+            for report in self.reporter.due(self.fleet.clock.now_ns()):
+                self.fleet.coordinator.on_report(self.name, report)
 
     def end_arrivals(self, window: Window, now_ns: int) -> None:  # noqa: ARG002 - the parent's signature
         """Serve what the parent has started since, each at once: its answers may lie in the future."""

@@ -16,7 +16,8 @@ from functools import cache
 import msgspec
 import numpy as np
 
-from loadtest.judge.slo import evaluate, parse
+from loadtest.judge.slo import evaluate
+from loadtest.judge.slo_syntax import parse
 from loadtest.measure.run_result import (
     Arrivals,
     Audit,

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from loadtest.publish.console import LiveView, Mode, Progress
+from loadtest.publish.console import LiveError, LiveView, Mode, Progress
 
 VIEW = LiveView(
     t_s=0.0,
@@ -45,12 +45,49 @@ def test_a_log_gets_a_line_every_five_seconds_and_the_last_state() -> None:
     assert [line[:7] for line in lines] == ["   0/60", "   5/60", "  10/60", "  12/60"]
 
 
-def test_a_line_tells_rates_latencies_losses_and_the_harness() -> None:
+def test_a_line_tells_rates_latencies_losses_and_what_waits() -> None:
     (line,) = shown(Mode.LINES, [1.0]).splitlines()
     assert line == (
-        "   1/60 s | spike | planned 1,200 started 1,199 completed 1,185 TPS | "
-        "p50 2.10 ms p99 9.30 ms p99.9 44.1 ms | failed 3 dropped 4 queued 17 | workers 2 lag 210 µs"
+        "   1/60 s  spike  1,185 of 1,200 transactions/s  p50 2.10 ms p99 9.30 ms  failed 3  dropped 4  queued 17"
     )
+
+
+def lines_of(*views: LiveView) -> list[str]:
+    """What a log gets of these snapshots."""
+    file = io.StringIO()
+    progress = Progress(Mode.LINES, 60.0, Console(file=file, width=80))
+    for view in views:
+        progress.update(view)
+    return file.getvalue().splitlines()
+
+
+def test_a_line_is_short_while_all_is_well_and_names_what_is_not() -> None:
+    well = replace(VIEW, noun="order", backlog=0, failed=0, dropped=0)
+    ill = replace(well, t_s=5.0, workers=1, dispatch_lag_p99_ms=23.0)
+    short, long = lines_of(well, ill)
+    assert len(short) <= 80
+    assert long.endswith("generator 23.0 ms late  1 worker missing")
+
+
+ERRORS = (LiveError("POST /orders", "status-503", 12, 0.031), LiveError("GET /" + "x" * 90, "reset", 3, 0.5))
+
+
+def test_a_log_names_errors_by_endpoint_whenever_there_are_new_ones() -> None:
+    views = (replace(VIEW, t_s=t_s, errors=errors) for t_s, errors in ((0, ()), (5, ERRORS), (10, ERRORS)))
+    told = [line for line in lines_of(*views) if "errors:" in line]
+    assert len(told) == 1
+    assert "POST /orders status-503 x 12 (3.1%); GET /xxx" in told[0]
+
+
+def test_the_terminal_shows_errors_by_endpoint_a_line_each() -> None:
+    file = io.StringIO()
+    console = Console(file=file, width=80, force_terminal=True, color_system=None, legacy_windows=False)
+    progress = Progress(Mode.LIVE, 60.0, console)
+    progress.update(replace(VIEW, errors=ERRORS))
+    progress.close()
+    lines = [line.rstrip() for line in file.getvalue().splitlines()]
+    assert "errors    POST /orders  status-503 x 12 (3.1%)" in lines
+    assert any(line.endswith("…  reset x 3 (50%)") and len(line) <= 80 for line in lines)
 
 
 def test_a_terminal_is_redrawn_at_most_four_times_a_second() -> None:

@@ -172,7 +172,7 @@ def test_a_pass_says_what_was_checked() -> None:
     result = a_failed_run()
     result.verdict, result.slo = "PASS", result.slo[2:]
     assert wording.headline(result).sentence == (
-        "All 3 objectives were met, the load generator kept to its plan and the books balance."
+        "All 3 objectives were met, the load generator kept to its plan and every acknowledged order is stored."
     )
 
 
@@ -196,12 +196,20 @@ def test_an_invalid_run_gives_its_reasons_and_claims_nothing_about_the_target() 
     assert head.reasons == ["worker 2 was 34 ms late."]
 
 
-def test_an_aborted_run_says_when_and_why() -> None:
+def test_an_aborted_run_says_when_and_why_once() -> None:
     result = an_empty_run()
-    result.run.duration_s, result.events = 12.5, [(12.4, "aborted by SIGTERM"), (3.0, "service stalled")]
-    head = wording.headline(result)
-    assert "after 12.5 s" in head.sentence
-    assert head.reasons == ["At 12.4 s: aborted by SIGTERM."]
+    result.run.duration_s, result.events = (
+        12.512,
+        [(12.4, "aborted: it was stopped by Ctrl-C"), (3.0, "stalled")],
+    )
+    sentence = "The run ended early, after 12.5 s: it was stopped by Ctrl-C."
+    assert wording.headline(result).sentence == sentence
+    result.validity.reasons = [
+        "stopped after 12.5 s: it was stopped by Ctrl-C",
+        "worker 1 was late",
+        "12.4 s: aborted: it was stopped by Ctrl-C",
+    ]
+    assert wording.headline(result) == wording.Headline("ABORTED", sentence, ["worker 1 was late"])
 
 
 def test_unbalanced_books_are_told_kind_by_kind() -> None:

@@ -206,7 +206,10 @@ def test_a_signal_ends_the_load_within_two_seconds_and_leaves_everything_written
     number: signal.Signals, tmp_path: Path, timing: Timing
 ) -> None:
     command = [sys.executable, "-m", "loadtest.cli.main", "run", "smoke", "--peak-tps", "50", "--json"]
-    process = subprocess.Popen([*command, "--out", str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    with (tmp_path / "stderr").open("w") as stderr:
+        process = subprocess.Popen(
+            [*command, "--out", str(tmp_path / "runs")], stdout=subprocess.PIPE, stderr=stderr, text=True
+        )
     assert process.stdout is not None
     try:
         for line in process.stdout:
@@ -219,8 +222,11 @@ def test_a_signal_ends_the_load_within_two_seconds_and_leaves_everything_written
     finally:
         process.kill()
         process.stdout.close()
-    result = result_of(only_run(tmp_path))
+    folder, said = only_run(tmp_path / "runs"), (tmp_path / "stderr").read_text()
+    result = result_of(folder)
     assert code == result.exit_code == ExitCode.ABORTED
+    assert f"stopped by {'Ctrl-C' if number is signal.SIGINT else 'SIGTERM'}" in said
+    assert f"singlesday resume {folder}" in said
     assert json.loads(seen[-1])["verdict"] == "ABORTED"
     assert all(json.loads(line) for line in seen), "something else than JSON on stdout"
     assert result.verdict == "ABORTED"
@@ -228,7 +234,7 @@ def test_a_signal_ends_the_load_within_two_seconds_and_leaves_everything_written
     assert result.arrivals.scheduled == result.arrivals.started + result.arrivals.dropped
     with timing:
         assert max(point.t_s for point in result.timeline) < 6
-    assert (only_run(tmp_path) / "report.html").exists()
+    assert (folder / "report.html").exists()
     assert result.audit is not None
     assert result.audit.balanced
     assert wait_until(lambda: not any(child.is_running() for child in children), 5)

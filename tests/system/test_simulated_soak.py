@@ -20,8 +20,8 @@ from loadtest.fleet.messages import Ack, Assign, Halt, Hello, Lease, Message, Re
 from loadtest.fleet.snapshot import StretchRecords, snapshot
 from loadtest.fleet.worker_report import Reporter
 from loadtest.judge.drift import find_drift
-from loadtest.judge.slo import wanted_stretches
 from loadtest.judge.slo_syntax import parse
+from loadtest.judge.stretches import wanted_stretches
 from loadtest.judge.verdict import judge
 from loadtest.measure.run_result import RunInfo, RunResult
 from loadtest.measure.window import Window
@@ -80,9 +80,7 @@ class SimulatedWorker:
             self._serve(self._window, *due)
         final = self._halted and self._stream.exhausted(offset_ns)
         seconds = self._window.take(None if final else now_ns)
-        yield self._reporter.report(
-            seconds, now_ns, final=final, ended_ns=self._stream.end_ns if final else 0
-        )
+        yield self._reporter.report(seconds, now_ns, ended_ns=self._stream.end_ns if final else None)
 
     def _serve(self, window: Window, offset_ns: int, scenario: int) -> None:
         second = window.second(window.zero_ns + offset_ns)

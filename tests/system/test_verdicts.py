@@ -202,7 +202,7 @@ def test_a_disk_without_room_for_a_run_is_refused_before_any_traffic(small_disk:
     command = [sys.executable, "-m", "loadtest.cli.main", "run", "smoke", "--out", str(small_disk / "runs")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == ExitCode.USAGE, done.stdout + done.stderr
-    assert "MiB free for a run's books and artefacts, got 0.0 MiB" in done.stderr
+    assert "MiB free for a run's files, got 0.0 MiB" in done.stderr
     assert not (small_disk / "runs").exists()
 
 
@@ -224,13 +224,20 @@ def test_a_disk_that_fills_up_meanwhile_loses_nothing_and_is_no_pass(
     assert RunResult.read(kept).transactions.count > 0
 
 
-def test_a_disk_that_is_full_before_the_master_begins_ends_the_run_before_an_order_is_unrecorded(
-    small_disk: Path, tmp_path: Path
+def test_a_disk_without_room_for_a_ledger_aborts_the_run_before_an_order_is_unrecorded(
+    small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    books = tmp_path / "orders.db"
-    run = Run(small_disk, "--peak-tps", "20", "--store", f"sqlite:///{books}")
-    run.wait_until(lambda: run.child("--worker"))
-    fill(small_disk)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.setenv("TMPDIR", str(elsewhere))
+    run = Run(small_disk, "--peak-tps", "20", "--store", f"sqlite:///{tmp_path / 'orders.db'}")
+    run.wait_until(lambda: any("workers connected" in log.read_text() for log in master_logs(small_disk)))
+    fill(small_disk)  # the file that takes what the run prints stands there too
     assert run.process.wait(60) == ExitCode.INTERNAL_ERROR
-    with contextlib.closing(sqlite3.connect(books)) as orders:
-        assert orders.execute("SELECT count(*) FROM shadow_orders").fetchone() == (0,)
+    kept = RunResult.read(next(elsewhere.glob("*/result.json")))
+    assert any("its ledger of orders cannot be written" in reason for reason in kept.validity.reasons)
+    assert kept.transactions.count == 0
+
+
+def master_logs(disk: Path) -> list[Path]:
+    return list(disk.glob("runs/*/master.log"))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.scenarios.zipf import ZipfSampler
+from loadtest.zipf import ZipfSampler
 
 
 @pytest.mark.parametrize("theta", [0.8, 1.22])

@@ -1,0 +1,54 @@
+"""`singlesday init`: plan, script, CI file and compose file to begin with, copied from `loadtest/starter`."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from rich.console import Console
+
+STARTER = {
+    "checkout.toml": "checkout.toml",
+    "checkout.py": "checkout.py",
+    "load-test.yml": ".github/workflows/load-test.yml",
+    "compose.yml": "compose.yml",
+}
+"""The files of `loadtest/starter`, and where they go."""
+MEANING = {
+    "checkout.toml": "the plan: when customers arrive, what has to hold",
+    "checkout.py": "the script: what they do",
+    ".github/workflows/load-test.yml": "plays it in CI",
+    "compose.yml": "plays it in containers",
+}
+
+
+class InitError(Exception):
+    """Why the files cannot be written, in a sentence."""
+
+
+def write_starter(folder: Path) -> list[Path]:
+    """Write the files and return their paths. Raises `InitError`; what is there already is never overwritten."""
+    there = [folder / place for place in STARTER.values() if (folder / place).exists()]
+    if there:
+        raise InitError(f"{there[0]}: is there already, and is not overwritten; name another folder")
+    written = []
+    for name, place in STARTER.items():
+        path = folder / place
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(
+                (files("loadtest") / "starter" / name).read_text(encoding="utf-8"), encoding="utf-8"
+            )
+        except OSError as error:
+            raise InitError(f"{error.filename or path}: cannot be written ({error.strerror})") from error
+        written.append(path)
+    return written
+
+
+def print_written(folder: Path, written: list[Path], console: Console) -> None:
+    """Say what there is now, and what to do with it."""
+    for path in written:
+        meaning = MEANING[path.relative_to(folder).as_posix()]
+        console.print(f"wrote {path}: {meaning}", soft_wrap=True, markup=False)
+    plan = folder / "checkout.toml"
+    console.print("\nNow play it at the sample order service, then at your own:", markup=False)
+    console.print(f"  singlesday run {plan}", soft_wrap=True, markup=False)
+    console.print(f"  singlesday run {plan} --target http://127.0.0.1:8080", soft_wrap=True, markup=False)

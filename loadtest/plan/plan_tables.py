@@ -1,0 +1,146 @@
+"""A plan file as it is written: one struct for each of its tables, which says what each key may hold and means.
+
+`plan_file` checks what these types cannot say and makes the `Plan` of them; `plan_schema` makes the reference and
+the schema for editors of them.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from loadtest.plan.curve import ProfileTable
+from loadtest.plan.plan_key import key
+
+ArrivalKind = Annotated[str, Meta(pattern="^(uniform|poisson)$")]
+Positive = Annotated[float, Meta(gt=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+AtLeastOne = Annotated[int, Meta(ge=1, le=10_000_000)]
+Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
+    """What some of the arrivals do; once for each."""
+
+    user: Annotated[
+        str,
+        key(
+            "A Locust user class; its module is looked for beside the plan first.",
+            unit="module:Class",
+            example="checkout:Checkout",
+        ),
+    ]
+    per_transaction: Annotated[
+        Positive, key("Arrivals of it for each transaction.", unit="arrivals", example=0.5)
+    ] = 1.0
+    transaction: Annotated[
+        bool,
+        key(
+            "Whether each of its arrivals is a transaction.",
+            example=True,
+            default="true for the first scenario if no other says so",
+        ),
+    ] = False
+
+
+class SloTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """What has to hold; once for each."""
+
+    expr: Annotated[
+        str,
+        key("The objective: a measure, what it is of, and its limit.", example="p99(POST /orders) < 250ms"),
+    ]
+    endpoint: Annotated[
+        str | None,
+        key("What the measure is of, if the objective itself does not say so.", example="POST /orders"),
+    ] = None
+
+
+class AbortTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """When to stop a run that has gone wrong."""
+
+    unless: Annotated[
+        tuple[str, ...], key("Objectives; the run ends where one is missed.", example=["errors(*) < 50%"])
+    ] = ()
+    after: Annotated[
+        str | float, key("How long one has to be missed before the run ends.", unit="duration", example="10s")
+    ] = "5s"
+
+
+class PlanTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The plan itself."""
+
+    name: Annotated[
+        str | None,
+        key("What the run and its folder are called.", example="checkout", default="the file's name"),
+    ] = None
+    peak_tps: Annotated[
+        Positive | None,
+        key(
+            "The rate where the curve is at 1.0.",
+            unit="transactions/s",
+            example=200,
+            default="the highest of `knots_tps`; required with any other curve",
+        ),
+    ] = None
+    duration: Annotated[
+        str | float | None,
+        key(
+            "How long the plan plays; it is cut there.",
+            unit="duration",
+            example="2m",
+            default="the whole curve; required with `constant`",
+        ),
+    ] = None
+    time_scale: Annotated[
+        Positive, key("Seconds played for each second of the curve.", unit="s/s", example=0.1)
+    ] = 1.0
+    arrivals: Annotated[
+        ArrivalKind,
+        key(
+            "How arrivals are spaced: evenly, or at random as independent customers come.", example="poisson"
+        ),
+    ] = "uniform"
+    seed: Annotated[Seed, key("Seed of everything random.", example=7)] = 1
+    virtual_users: Annotated[
+        AtLeastOne,
+        key("Locust users that serve the arrivals, over all workers.", unit="users", example=2000),
+    ] = 1000
+    patience_s: Annotated[
+        str | float,
+        key(
+            "How long an arrival may wait for an idle user before it is dropped.", unit="duration", example=10
+        ),
+    ] = 10.0
+    trace_fraction: Annotated[
+        Share,
+        key(
+            "Share of the requests that carry a `traceparent`, so that the slowest can be looked up by their trace.",
+            unit="share",
+            example=0.001,
+        ),
+    ] = 0.0
+    profile: Annotated[ProfileTable | None, key("The shape of the traffic.", default="required")] = None
+    scenario: Annotated[
+        tuple[Scenario, ...], key("What the arrivals do; at least one.", default="required")
+    ] = ()
+    slo: Annotated[tuple[SloTable, ...], key("What has to hold.")] = ()
+    abort: Annotated[AbortTable, key("When to stop a run that has gone wrong.")] = AbortTable()
+    targets: Annotated[
+        dict[str, Positive],
+        key(
+            "Hosts beyond loopback that may be loaded, each with its highest rate.",
+            unit="requests/s",
+            example={"shop.example.com": 500},
+        ),
+    ] = {}
+
+
+TABLES: dict[str, type[Struct]] = {
+    "": PlanTable,
+    "profile": ProfileTable,
+    "scenario": Scenario,
+    "slo": SloTable,
+    "abort": AbortTable,
+}
+"""The tables by their names in the file; the document's own keys are under ""."""
+KEYS = {name: table.__struct_fields__ for name, table in TABLES.items()}

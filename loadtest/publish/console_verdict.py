@@ -1,0 +1,152 @@
+"""How a run ended, for a terminal or a log: verdict, figures, errors, response times, objectives, and what to open.
+
+On a terminal sentences wrap between words, to its width, and go on below their beginning. In a log every sentence is
+one line, so that it can be searched. Paths and commands are never wrapped, so that they can be copied.
+"""
+
+import shlex
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from loadtest.judge.slo_syntax import IMPLICIT
+from loadtest.measure.run_result import Endpoint, RunResult
+from loadtest.publish import wording
+from loadtest.publish.summary import (
+    MOST_ENDPOINTS,
+    MOST_ERRORS,
+    MOST_REASONS,
+    QUANTILES,
+    cells,
+    facts,
+    first,
+    short,
+)
+
+_COLOURS = {"PASS": "green", "FAIL": "red", "AUDIT": "red", "INVALID": "yellow", "ABORTED": "yellow"}
+_SOURCES = {"plan": "the plan", "flag": "--slo", IMPLICIT: "every run"}
+MOST_OBJECTIVES = 30
+
+
+def print_verdict(
+    result: RunResult, report_path: Path | None, console: Console, *, resumable: bool = False
+) -> None:
+    """Print how a run ended; with `resumable`, also the command that goes on with the run in the report's folder."""
+    _print_headline(result, console)
+    if result.arrivals.planned:
+        _print_figures(result, console)
+    if report_path is not None:
+        console.print()
+        console.print(f"  report  {escape(str(report_path))}", soft_wrap=True, highlight=False)
+        if resumable:
+            command = f"singlesday resume {shlex.quote(str(report_path.parent))}"
+            console.print(f"  resume  {escape(command)}", soft_wrap=True, highlight=False)
+
+
+def print_outcome(result: RunResult, report_path: Path, console: Console) -> None:
+    """Print the verdict, the audit and where the report is, of a run whose figures have been printed before."""
+    _print_headline(result, console)
+    _say(console, Text(f"  audit   {wording.audit(result)}"), hang=10)
+    console.print(f"  report  {escape(str(report_path))}", soft_wrap=True, highlight=False)
+
+
+def _say(console: Console, text: Text, *, hang: int) -> None:
+    """Print a sentence; on a terminal in as many lines as it needs, those after the first indented by `hang`."""
+    if not console.is_terminal:
+        console.print(text, soft_wrap=True)
+        return
+    lines = text.wrap(console, max(console.width - hang, 20))
+    for number, line in enumerate(lines):
+        line.rstrip()
+        console.print(Text(" " * hang if number else "").append_text(line), soft_wrap=True)
+
+
+def _print_headline(result: RunResult, console: Console) -> None:
+    head = wording.headline(result)
+    console.print()
+    verdict = Text(f" {head.word} ", style=f"bold reverse {_COLOURS[head.word]}")
+    _say(console, Text.assemble(verdict, " ", (head.sentence, "bold")), hang=2)
+    for reason in first(head.reasons, MOST_REASONS, "reasons"):
+        _say(console, Text(f"  - {short(reason)}"), hang=4)
+
+
+def _print_figures(result: RunResult, console: Console) -> None:
+    """Everything below the headline, which a run that never began does not have."""
+    console.print()
+    every = facts(result)
+    width = max(len(name) for name, _ in every)
+    for name, fact in every:
+        _say(console, Text(f"  {name:<{width}}  {fact}"), hang=width + 4)
+    _print_errors(result, console)
+    _print_times(result, console)
+    _print_objectives(result, console)
+    console.print()
+    for equation, holds in wording.identities(result):
+        _say(console, Text(f"  {equation}", style="dim" if holds else "bold red"), hang=4)
+
+
+def _print_errors(result: RunResult, console: Console) -> None:
+    """The most frequent errors, each with an example."""
+    rows = wording.error_rows(result)
+    if rows:
+        console.print()
+    for row in rows[:MOST_ERRORS]:
+        what = f"  {row.failures:,} x {row.error}  {row.endpoint}, {row.share} of its requests"
+        _say(console, Text(short(f"{what}{row.when and f', {row.when}'}"), style="red"), hang=6)
+        if row.sample:
+            _say(console, Text(f"      {short(row.sample)}", style="dim"), hang=8)
+    if len(rows) > MOST_ERRORS:
+        console.print(f"  and {len(rows) - MOST_ERRORS:,} more kinds of error, in the report")
+
+
+def _print_times(result: RunResult, console: Console) -> None:
+    """Response and service time of every endpoint, in two lines below its name and its requests."""
+    if not result.endpoints:
+        return
+    console.print()
+    names = [name.replace("_", ".") for name in QUANTILES]
+    console.print(Text(_row("", names), style="dim"))
+    for name, endpoint in list(result.endpoints.items())[:MOST_ENDPOINTS]:
+        _say(console, Text.assemble(f"  {short(name)}", (_counts(endpoint, result), "dim")), hang=4)
+        console.print(Text(_row("response", cells(endpoint.response_ms))))
+        console.print(Text(_row("service", cells(endpoint.service_ms)), style="dim"))
+    more = len(result.endpoints) - MOST_ENDPOINTS
+    if more > 0:
+        console.print(f"  and {more:,} more endpoints, in the report")
+
+
+def _row(name: str, figures: list[str]) -> str:
+    return f"    {name:<9}" + "".join(f"{figure:>10}" for figure in figures)
+
+
+def _counts(endpoint: Endpoint, result: RunResult) -> str:
+    per_second = endpoint.requests / result.run.duration_s if result.run.duration_s else 0.0
+    failed = f"{endpoint.failures:,} failed" if endpoint.failures else "none failed"
+    return f"  {endpoint.requests:,} times, {wording.rate(per_second)}/s, {failed}"
+
+
+def _print_objectives(result: RunResult, console: Console) -> None:
+    """Every objective with what was seen of it; grey where the run proves nothing about it."""
+    if not result.slo:
+        return
+    void = result.verdict == "INVALID"
+    table = Table(box=None, padding=(0, 1), header_style="dim", style="dim" if void else "")
+    table.add_column(" objective" + (" (not to be trusted)" if void else ""), overflow="fold")
+    table.add_column("observed", justify="right", no_wrap=True)
+    table.add_column("result", no_wrap=True)
+    table.add_column("set by", no_wrap=True, style="dim")
+    for slo in result.slo[:MOST_OBJECTIVES]:
+        met = Text("met", style="green") if slo.passed else Text("missed", style="bold red")
+        table.add_row(
+            Text(f" {short(slo.expr)}"),
+            wording.observed(slo),
+            Text(met.plain) if void else met,
+            _SOURCES.get(slo.source, slo.source),
+        )
+    console.print()
+    console.print(table)
+    if len(result.slo) > MOST_OBJECTIVES:
+        console.print(f"  and {len(result.slo) - MOST_OBJECTIVES:,} more objectives, in the report")

@@ -1,0 +1,55 @@
+"""What `--help` and `show` print: every command explains itself within the terminal's width."""
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from loadtest.cli.main import app
+from loadtest.plan.plan_file import shipped_plans
+
+PASSED_ON = {"serve"}
+"""Commands whose `--help` is another program's."""
+COMMANDS = {
+    name: command
+    for name, command in typer.main.get_command(app).commands.items()  # type: ignore[attr-defined]  # a group
+    if name not in PASSED_ON
+}
+
+
+def printed(*arguments: str, width: int = 80) -> str:
+    ended = CliRunner(env={"COLUMNS": str(width)}).invoke(app, list(arguments))
+    assert ended.exit_code == 0, ended.output
+    return ended.output
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "shadow"])
+def test_help_has_an_example_and_words_for_every_option(name: str) -> None:
+    text = printed(name, "--help")
+    assert f"Example: singlesday {name}" in " ".join(text.split())
+    assert max(map(len, text.splitlines())) <= 80
+    assert all(getattr(p, "help", "") for p in COMMANDS[name].params), f"an option of {name} has no words"
+
+
+def test_the_options_of_run_stand_in_groups() -> None:
+    text = printed("run", "--help")
+    for group in ("Plan", "Load generator", "What is loaded", "Objectives", "Output", "Metrics", "Web UI"):
+        assert f"─ {group} ─" in text
+    groups = {p.name: getattr(p, "rich_help_panel", None) for p in COMMANDS["run"].params}
+    assert {name for name, group in groups.items() if group is None} == {"plan"}, "an option is in no group"
+
+
+def test_completion_can_be_installed() -> None:
+    assert "--install-completion" in printed("--help")
+    assert (
+        "_SINGLESDAY_COMPLETE"
+        in CliRunner().invoke(app, ["--show-completion", "bash"], prog_name="singlesday").output
+    )
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("plan", shipped_plans())
+def test_show_lists_curve_scenarios_requests_and_objectives_within_the_width(plan: str, width: int) -> None:
+    text = printed("show", plan, width=width)
+    assert max(map(len, text.splitlines())) <= width
+    for words in ("scenario", "share", "at the peak", "requests/s", "objective", "every run"):
+        assert words in text
