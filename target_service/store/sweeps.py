@@ -156,7 +156,7 @@ def units_of(rows: Iterable[Sequence[Any]]) -> Counter[tuple[str, int]]:
 
 
 async def _purge(session: Session, purge: PurgeRun) -> Purged:
-    """Delete some of what a run left. The books balance after each chunk, for the run may go on meanwhile."""
+    """Delete some of what a run left. Orders and stock agree after each chunk, since the run may go on."""
     tables = SHADOW_TABLES
     rows = await session.fetch_many(
         "order_id, run_id, lines, status",
