@@ -73,19 +73,31 @@
     return row([expr, waiting ? "–" : slo.observed, [waiting ? "soft" : slo.state, waiting ? "no data yet" : slo.state]]);
   }));
 
+  // Rows stay as long as the endpoints are the same: whoever points at a name or has tabbed to it keeps it.
+  let listed = [];
+  const endpointRow = (name) => {
+    const pick = element("button", "pick", name);
+    pick.type = "button";
+    pick.dataset.name = name;
+    pick.setAttribute("aria-pressed", String(name === endpoint.name));
+    const cell = element("td", "wrap");
+    cell.append(pick);
+    return row([cell, ...Array(6).fill("")], ["", "now/s", "requests", "share", "p50", "p99", "failed"]);
+  };
   const endpoints = (live) => {
-    fill("endpoints", live.endpoints.map((each) => {
-      const pick = element("button", "pick", each.name);
-      pick.type = "button";
-      pick.dataset.name = each.name;
-      pick.setAttribute("aria-pressed", String(each.name === endpoint.name));
-      const name = element("td", "wrap");
-      name.append(pick);
-      return row([
-        name, words.rate(each.rate), words.count(each.requests), words.percent(each.share), words.latency(each.p50),
-        words.latency(each.p99), [each.failures ? "over" : "", words.count(each.failures)],
-      ], ["", "now/s", "requests", "share", "p50", "p99", "failed"]);
-    }));
+    const names = live.endpoints.map(({ name }) => name);
+    if (names.join("\n") !== listed.join("\n")) {
+      listed = names;
+      fill("endpoints", names.map(endpointRow));
+    }
+    live.endpoints.forEach((each, i) => {
+      const cells = [...byId("endpoints").rows[i].cells].slice(1);
+      [
+        words.rate(each.rate), words.count(each.requests), words.percent(each.share), words.latency(each.p50),
+        words.latency(each.p99), words.count(each.failures),
+      ].forEach((text, column) => { cells[column].textContent = text; });
+      cells.at(-1).className = each.failures ? "over" : "";
+    });
     byId("more-endpoints").textContent = live.more_endpoints ? `And ${words.things(live.more_endpoints, "more endpoint")}, in the report.` : "";
   };
 
@@ -178,8 +190,7 @@
     heading(live);
     finished(live);
     if (live.state === "idle") return;
-    for (const part of [verdict, tiles, objectives, errors, generator]) part(live);
-    if (!byId("endpoints").contains(document.activeElement)) endpoints(live); // a focused name stays where it is
+    for (const part of [verdict, tiles, objectives, endpoints, errors, generator]) part(live);
     if (run.sheet) board.show(run.sheet);
     if (endpoint.name && live.state !== "done") askEndpoint().catch(() => {});
   };
