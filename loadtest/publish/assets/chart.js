@@ -89,12 +89,12 @@ const charts = (() => {
     }
 
     show(chart) {
-      const renew = this.chart?.lines.map((line) => line.label).join() !== chart.lines.map((line) => line.label).join();
-      this.chart = chart;
+      const key = [chart.counts, ...chart.lines.map((line) => line.label)].join();
+      const renew = this.legendKey !== key;
+      [this.chart, this.legendKey] = [chart, key];
       this.box.setAttribute("aria-label", chart.says);
-      const heading = this.figure.querySelector("h3");
-      if (heading) heading.textContent = chart.title;
-      if (renew || !this.legend.childElementCount) this.drawLegend();
+      for (const heading of this.figure.querySelectorAll("h3")) heading.textContent = chart.title;
+      if (renew) this.drawLegend();
       this.draw();
     }
 
@@ -300,7 +300,8 @@ const charts = (() => {
       this.cross?.remove();
       if (this.chart.ranges.length) return;
       const at = this.index();
-      const shown = at < 0 && this.board.live ? this.t.length - 1 : at;
+      const measured = this.chart.lines.filter(({ key }) => key !== "planned").map(({ values }) => values.length);
+      const shown = at < 0 && this.board.live ? Math.max(...measured) - 1 : at; // the plan's own line goes on
       this.chart.lines.forEach(({ values }, i) => {
         this.outputs[i].textContent = shown < 0 ? "" : words.of[this.chart.unit](values[shown]);
       });
@@ -413,8 +414,7 @@ const charts = (() => {
       this.voice.setAttribute("aria-live", "polite");
       root.append(this.voice);
       this.tools = root.querySelector(".zoom");
-      let wide = window.innerWidth;
-      window.addEventListener("resize", () => { if (window.innerWidth !== wide) { wide = window.innerWidth; this.redraw(); } });
+      window.addEventListener("resize", () => this.redraw());
       window.addEventListener("beforeprint", () => this.redraw());
     }
 
@@ -471,29 +471,29 @@ const charts = (() => {
     }
   }
 
-  /** A sheet and what has become known since: points from the newer one's first on take the place of the known. */
+  /** A sheet and what has become known since: newer points take the place of those of the same time. */
   const merged = (known, newer) => {
     if (!known) return newer;
-    const kept = newer.t.length ? Math.max(0, above(known.t, newer.t[0] - 1e-9)) : known.t.length;
-    const join = (a, b) => [...a.slice(0, kept), ...b];
+    const [from, to] = newer.t.length ? [above(known.t, newer.t[0] - 1e-9), above(known.t, newer.t.at(-1))] : [0, 0];
+    const join = (a, b, none = null) => [...a.slice(0, from), ...Array(Math.max(0, from - a.length)).fill(none), ...b, ...a.slice(to)];
     const before = new Map(known.charts.map((chart) => [chart.id, chart]));
     const newest = newer.charts.map((chart) => {
       const old = before.get(chart.id);
       if (!old || chart.t || chart.ranges) return chart;
-      const lines = chart.lines?.map((line, i) => ({ ...line, values: join(old.lines[i].values, line.values) }));
-      return { ...chart, lines, heat: chart.heat && joinedHeat(old.heat, chart.heat, kept) };
+      const lines = chart.lines?.map((line, i) => ({ ...line, values: join(old.lines[i].values, line.values) })) ?? [];
+      return { ...chart, lines, heat: chart.heat && joinedHeat(old.heat, chart.heat, (a, b) => join(a, b, "")) };
     });
     return { ...newer, t: join(known.t, newer.t), charts: newest };
   };
 
   /** Heat maps whose rows may differ: rows are renumbered by their bounds. */
-  const joinedHeat = (a, b, kept) => {
+  const joinedHeat = (a, b, join) => {
     const upper = [...new Set([...a.upper_ms, ...b.upper_ms])].sort((one, two) => one - two);
     const renumbered = (heat, columns) => {
       const place = new Map(heat.upper_ms.map((ms, row) => [ms, row]));
       return columns.map((column) => upper.map((ms) => column[place.get(ms)] ?? ".").join(""));
     };
-    return { upper_ms: upper, columns: [...renumbered(a, a.columns.slice(0, kept)), ...renumbered(b, b.columns)] };
+    return { upper_ms: upper, columns: join(renumbered(a, a.columns), renumbered(b, b.columns)) };
   };
 
   return { Board, merged, element };
