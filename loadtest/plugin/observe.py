@@ -85,7 +85,7 @@ class Observer:
         live = {name: merge.workers[name] for name in coordinator.roster.live if name in merge.workers}
         serving = {} if run.over else live
         return prometheus.Reading(
-            info=run.info,
+            info=result.run if run.over else run.info,
             planned_tps=_planned_tps(run),
             phase=_phase(run),
             total=merge.total,
@@ -99,6 +99,7 @@ class Observer:
             slo=result.slo,
             lost=result.arrivals.lost if run.over else 0,
             over=run.over,
+            verdict=result.verdict if run.over else "",
             exemplars=merge.exemplars,
         )
 
