@@ -35,7 +35,7 @@ class Observer:
         self.finished: list[live.Finished] = []
         """The runs of this session that are over, oldest first."""
         self.folders: dict[str, Path] = {}
-        """Their folders by name."""
+        """Their folders by name, and by the id that metrics carry."""
 
     def follow(self, run: LedRun) -> None:
         """Remember `run` second by second, for pages that come late."""
@@ -127,7 +127,7 @@ class Observer:
         while self._auditing(run):
             gevent.sleep(FOLLOWED_EVERY_S)
         self.finished.append(_finished(run))
-        self.folders[run.folder.name] = run.folder
+        self.folders |= {run.folder.name: run.folder, run.info.id: run.folder}
 
 
 def _planned_tps(run: LedRun) -> float:
