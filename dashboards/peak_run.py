@@ -80,7 +80,7 @@ FIGURES = (
     Panel("Peak reached", "Orders completed in the best second of the time shown.",
           (Query(f"max_over_time({COMPLETED}[$__range])", "peak"),),
           Unit.ORDERS_PER_S, Kind.FIGURE, width=4, height=4),
-    Panel("Requests", "Requests so far.",
+    Panel("All requests", "Requests so far.",
           (Query('sum(last_over_time(loadtest_requests_total{run="$run"}[$__range]))', "requests"),),
           Unit.COUNT, Kind.FIGURE, width=4, height=4),
     Panel("Failed requests", "Requests that failed so far.",

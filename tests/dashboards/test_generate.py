@@ -102,7 +102,7 @@ def test_every_dashboard_leads_to_the_others_and_those_of_a_run_to_its_report(da
     assert links[0]["includeVars"]
     assert links[0]["keepTime"]
     about_a_run = "run" in {variable.name for variable in dashboard.variables}
-    assert ("$web/peak/runs/$run/report.html" in [link["url"] for link in links]) == about_a_run
+    assert ("$web/peak/runs/$run/report.html" in [link.get("url") for link in links]) == about_a_run
 
 
 def test_limits_come_from_the_plans_objectives() -> None:

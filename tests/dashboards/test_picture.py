@@ -1,0 +1,42 @@
+"""The documentation's pictures: every panel of every dashboard, drawn from a real Prometheus' answers."""
+
+from pathlib import Path
+
+import pytest
+
+from dashboards.catalogue import DASHBOARDS
+from dashboards.picture import draw, main, written
+from dashboards.spec import Dashboard, Unit
+from tests.dashboards.conftest import Watched
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=[dashboard.uid for dashboard in DASHBOARDS])
+def test_a_dashboard_is_drawn_with_all_its_panels_and_their_data(
+    watched: Watched, dashboard: Dashboard
+) -> None:
+    figure = draw(dashboard, watched.source)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [panel.title for panel in dashboard.panels]
+    assert "no data" not in {text.get_text() for axes in figure.axes for text in axes.texts}
+
+
+def test_a_prometheus_that_is_not_there_is_said_to_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["http://127.0.0.1:1", "--out", str(tmp_path)]) == 1
+    assert "refused" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "expected"),
+    [
+        (0.0012, Unit.SECONDS, "1.2 ms"),
+        (0, Unit.SECONDS, "0 s"),
+        (0.45, Unit.SHARE, "45 %"),
+        (48 * 2**20, Unit.BYTES, "48 MiB"),
+        (583_000, Unit.ORDERS_PER_S, "583,000"),
+        (float("inf"), Unit.SECONDS, "inf"),
+    ],
+)
+def test_values_are_written_with_their_unit(value: float, unit: Unit, expected: str) -> None:
+    assert written(value, unit) == expected
