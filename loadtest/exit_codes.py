@@ -2,6 +2,9 @@
 
 from enum import IntEnum
 
+INTERRUPTED = 130
+"""128 + SIGINT, as shells have it: Ctrl-C before there was anything to stop."""
+
 
 class ExitCode(IntEnum):
     """Why a command ended. Values are part of the public interface and never change."""

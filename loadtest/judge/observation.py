@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from loadtest.judge.slo_syntax import GOODPUT, Kind, Slo, matches
+from loadtest.judge.slo_syntax import GOODPUT, Kind, Slo
+from loadtest.measure.endpoint_pattern import matches
 from loadtest.measure.run_result import Arrivals, Buckets, Endpoint, Stretch
 from loadtest.measure.window import OVERFLOW_ENDPOINT
 from loadtest.records import endpoint_and_region, is_request

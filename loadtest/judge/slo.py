@@ -14,8 +14,9 @@ from loadtest.judge.bound import holds
 from loadtest.judge.drift import LEAST_DURATION_S, find_drift
 from loadtest.judge.never_requested import nearest
 from loadtest.judge.observation import Observations, Part, chosen_endpoints, of_ok_alone
-from loadtest.judge.slo_syntax import DRIFT, IMPLICIT, SCENARIOS_WITHOUT_REQUESTS, Slo, matches
+from loadtest.judge.slo_syntax import DRIFT, IMPLICIT, SCENARIOS_WITHOUT_REQUESTS, Slo
 from loadtest.judge.stretches import Find, Span, spans_of, stretches_of
+from loadtest.measure.endpoint_pattern import matches
 from loadtest.measure.run_result import RunResult, SloResult, Stretch
 from loadtest.records import endpoint_and_region, in_region
 

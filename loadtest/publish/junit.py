@@ -7,7 +7,8 @@ ABORTED is an *error* (nothing was found out), a missed objective or unbalanced 
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from loadtest.judge.slo_syntax import SloError, matches, parse
+from loadtest.judge.slo_syntax import SloError, parse
+from loadtest.measure.endpoint_pattern import matches
 from loadtest.measure.run_result import RunResult, SloResult
 from loadtest.measure.whole_file import write_whole
 from loadtest.publish import wording
