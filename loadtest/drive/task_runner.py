@@ -41,6 +41,7 @@ from locust.user.task import (
 
 from loadtest.drive._core import Seat
 from loadtest.drive.errors import UnansweredError
+from loadtest.drive.script_errors import ENDS_A_GREENLET, ScriptRaisedError, error_text
 from loadtest.drive.serving import PER_TASK, Serving, in_debugger, no_plan, serves_arrivals, serving_of
 from loadtest.records import EMPTY
 
@@ -157,6 +158,8 @@ class _Turns:
                 except Exception as error:
                     self._see_to(error)
                     raise
+                except ENDS_A_GREENLET as error:
+                    raise self._outlived(error) from error
                 finish(seat)
             if seat.arrival is None:
                 self._handed_on = 0
@@ -195,6 +198,14 @@ class _Turns:
         except Exception as error:
             self._see_to(error)
             raise
+        except ENDS_A_GREENLET as error:
+            raise self._outlived(error) from error
+
+    def _outlived(self, error: BaseException) -> ScriptRaisedError:
+        """What to raise instead of an `error` that would end the user without a word: its arrival has failed."""
+        self._serving.fail(self._seat, error)
+        self._over()
+        return ScriptRaisedError(error_text(error))
 
     def _see_to(self, error: Exception) -> None:
         """What becomes of the arrival in hand when the script raises `error`, which is raised on by the caller."""
