@@ -32,6 +32,15 @@ _NOT_THE_SCRIPTS = tuple(
 )
 
 
+def bearable(error: BaseException) -> Exception:
+    """What Locust's loop can bear in the place of `error`: itself, or what is logged and gone on after."""
+    if isinstance(error, Exception):
+        return error
+    instead = ScriptRaisedError(error_text(error))
+    instead.__cause__ = error
+    return instead
+
+
 def error_text(error: BaseException) -> str:
     """Class and text: `IndexError: pop from empty list`; the class alone where there is no text."""
     text = " ".join(str(error).split())

@@ -28,7 +28,7 @@ from locust.exception import StopUser
 from loadtest.clock import Clock
 from loadtest.drive._core import Seat, Seats
 from loadtest.drive.errors import UnansweredError
-from loadtest.drive.script_errors import ENDS_A_GREENLET, ScriptRaisedError, error_text, raised_at
+from loadtest.drive.script_errors import ENDS_A_GREENLET, bearable, error_text, raised_at
 from loadtest.measure.window import EndpointKey, ScriptErrorKey
 from loadtest.records import (
     ARRIVAL,
@@ -221,9 +221,7 @@ class Serving(Seats):
             except (Exception, *ENDS_A_GREENLET) as error:
                 starts.failed += 1
                 starts.why = starts.why or f"{error_text(error)} ({raised_at(error)})"
-                if isinstance(error, Exception):
-                    raise
-                raise ScriptRaisedError(error_text(error)) from error
+                raise bearable(error)  # noqa: B904 - it is the error itself, or made from it
 
         user.on_start = watched  # type: ignore[method-assign]  # of this one user
 
