@@ -32,6 +32,7 @@ def first_schema(big: str, table_end: str) -> tuple[str, ...]:
     """The first migration; `big` is the store's 64-bit integer, `table_end` what it says of how stock is kept."""
     statements = []
     for tables, run_check in ((LIVE_TABLES, "run_id = ''"), (SHADOW_TABLES, "run_id <> ''")):
+        key = f"{tables.orders} (run_id, idempotency_key, part)"
         statements += [
             f"""CREATE TABLE {tables.orders} (
                 order_id {big} PRIMARY KEY,
@@ -44,8 +45,7 @@ def first_schema(big: str, table_end: str) -> tuple[str, ...]:
                 status text NOT NULL DEFAULT 'created',
                 key_live integer NOT NULL DEFAULT 1
             )""",
-            f"CREATE UNIQUE INDEX {tables.orders}_key ON {tables.orders} (run_id, idempotency_key, part)"
-            f" WHERE {KEYED}",
+            f"CREATE UNIQUE INDEX {tables.orders}_key ON {key} WHERE {KEYED}",
             f"""CREATE TABLE {tables.stock} (
                 run_id text NOT NULL CHECK ({run_check}),
                 sku_no {big} NOT NULL,
