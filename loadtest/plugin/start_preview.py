@@ -13,8 +13,7 @@ from loadtest.publish.start_page import OwnField, PlanChoice, Preview, Share, cu
 
 _NOUNS = {"loadtest.scenarios.shop": "order", "loadtest.scenarios.logistics": "parcel"}
 """What a transaction of the shipped scenarios is, by module."""
-_SEED = "The same seed plays the same arrivals."
-_NO_SEED = "Not used: this plan's arrivals are not random."
+_SEED = "The same seed plays the same arrivals and makes the same random choices."
 _SCALE = "0.1 plays the same curve ten times as fast, with a tenth of the arrivals."
 
 
@@ -105,5 +104,5 @@ def _effects(plan: Plan, own: Plan, form: Mapping[str, str], noun: str) -> dict[
         if form.get("duration")
         else f"The plan's own: {length}. Less cuts its end off.",
         "time_scale": f"The plan's own: {own.time_scale:g}. {_SCALE}",
-        "seed": f"The plan's own: {own.seed}. {_SEED}" if plan.arrivals == "poisson" else _NO_SEED,
+        "seed": f"The plan's own: {own.seed}. {_SEED}",
     }
