@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from loadtest.clock import SystemClock
 from loadtest.drive.open_loop import OpenLoop
-from loadtest.drive.served_users import served_users
+from loadtest.drive.served_users import count_in, served_users
 from loadtest.drive.start import ArrivalStream, Assignment
 from loadtest.drive.timer import system_timer
 from loadtest.measure.histogram import Histogram
@@ -65,6 +65,7 @@ class OpenTrial:
         stream.assign(Assignment(0, 1, 0, 0))
         stream.extend(duration_s * NS_PER_S)
         window = Window(SystemClock().now_ns())
+        count_in(self._environment, window)
         loop.begin(stream, window)
         gevent.sleep(duration_s)
         loop.close()
