@@ -45,7 +45,7 @@ class Probe:
     def sizing(self) -> Sizing:
         """Full speed, and the peak the plan should play. Raises `RuntimeError` when most requests fail."""
         trial = OpenTrial(self._environment, self._plan, self._classes)
-        return find_peak(self.transactions_per_s(), trial.lag_p99_ms)
+        return find_peak(self.transactions_per_s(), trial.play)
 
     def transactions_per_s(self) -> float:
         """Transactions a second at full speed. Raises `RuntimeError` when most arrivals fail."""

@@ -13,7 +13,7 @@ from loadtest.cli.peak import Sizing
 from loadtest.cli.run_session import RunError, Session
 from loadtest.cli.service import Service
 
-PROBE_TIMEOUT_S = 60
+PROBE_TIMEOUT_S = 90
 
 
 def sized(session: Session) -> None:
