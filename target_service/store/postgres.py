@@ -37,6 +37,7 @@ from target_service.store.postgres_batch import apply_purchases, lock_keys
 from target_service.store.postgres_schema import NewerSchemaError, migrate
 from target_service.store.postgres_session import PostgresSession
 from target_service.store.postgres_stock import claim_bucket
+from target_service.store.postgres_wire import watch_messages
 
 log = logging.getLogger("orders.store")
 
@@ -74,6 +75,7 @@ class PostgresStore:
 
     async def open(self) -> int:
         """Connect, migrate, start the writer. Raises StoreOpenError, StoreUnavailableError."""
+        watch_messages()
         try:
             self._session = await self._connect()
             self._readers = await asyncpg.create_pool(

@@ -23,7 +23,7 @@ Tables (an auditor may read them with any SQLite client, also while the service 
     clock                    one row, the store's clock
     writers                  one row for every process that ever opened the file
 
-The books balance when, per run and product, initial - available = units in the lines of orders not cancelled.
+The stock is right when, per run and product, initial - available = units in the lines of orders not cancelled.
 
 Writing is `sqlite_writer`'s thread. Reads are made on the event loop: with the log, SQLite's readers wait for
 no lock, and a look-up by primary key takes about as long as handing it to a thread.
