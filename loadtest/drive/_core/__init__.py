@@ -35,41 +35,6 @@ def _reason() -> str:
 WHY_PURE = _reason()
 CORE: Final[Literal["native", "pure"]] = "pure" if WHY_PURE else "native"
 
-if TYPE_CHECKING or WHY_PURE:
-    from loadtest.drive._core.pure import (
-        Ahead,
-        Counts,
-        Dispatch,
-        Line,
-        Messenger,
-        Received,
-        Route,
-        Seat,
-        Seats,
-        Secured,
-        Template,
-        TimerFd,
-        equip,
-        equip_dispatch,
-    )
-else:
-    from loadtest.drive._core.native import (
-        Ahead,
-        Counts,
-        Dispatch,
-        Line,
-        Messenger,
-        Received,
-        Route,
-        Seat,
-        Seats,
-        Secured,
-        Template,
-        TimerFd,
-        equip,
-        equip_dispatch,
-    )
-
 __all__ = [
     "CORE",
     "PURE_VARIABLE",
@@ -89,3 +54,25 @@ __all__ = [
     "equip",
     "equip_dispatch",
 ]
+
+if TYPE_CHECKING or WHY_PURE:
+    from loadtest.drive._core.pure import (
+        Ahead,
+        Counts,
+        Dispatch,
+        Line,
+        Messenger,
+        Received,
+        Route,
+        Seat,
+        Seats,
+        Secured,
+        Template,
+        TimerFd,
+        equip,
+        equip_dispatch,
+    )
+else:
+    from loadtest.drive._core import native
+
+    globals().update({name: getattr(native, name) for name in __all__ if name not in globals()})
