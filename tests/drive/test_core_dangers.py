@@ -5,6 +5,7 @@ import gc
 import os
 import re
 import socket
+import subprocess
 import sys
 import weakref
 from collections.abc import Callable
@@ -51,6 +52,56 @@ def test_who_closes_anothers_connection_in_the_same_batch_crashes_nothing(sessio
         asked = [gevent.spawn(ask_and_close, session) for session in sessions]
         gevent.joinall(asked, timeout=10)
     assert any(greenlet.value is not None and greenlet.value.ok for greenlet in asked)
+
+
+DROPS_ANOTHERS_CONNECTION = """
+import time
+from threading import Event
+
+import gevent
+from locust.env import Environment
+
+from loadtest.drive.recorder import recorder_for
+from loadtest.drive.session import Session
+from loadtest.testing import ScriptedServer, response_bytes
+
+answered = Event()
+
+def serve(connection):
+    if connection.read_request().startswith(b"GET /asks"):
+        connection.send(response_bytes(b"ok"))
+        answered.set()
+        connection.read_request()
+    else:
+        connection.send(response_bytes(b"ok"))
+        answered.wait(10)
+    connection.close()
+
+def ask_and_drop():
+    asks.get("/asks")
+    dropped.clear()
+
+recorder = recorder_for(Environment())
+with ScriptedServer(serve) as server:
+    dropped = [Session(server.url, recorder)]
+    dropped[0].get("/idles")
+    asks = Session(server.url, recorder)
+    asking = gevent.spawn(ask_and_drop)
+    gevent.sleep(0)  # it has asked
+    while not answered.is_set() or time.sleep(0.2):
+        time.sleep(0.01)  # the loop hears nothing meanwhile: an answer and an end come in one batch
+    asking.get(timeout=10)
+    assert not dropped
+    asks.close()
+"""
+
+
+def test_a_line_that_a_script_drops_is_not_freed_before_its_batch_is_through() -> None:
+    """The freed is overwritten here, so that a look at it is no lucky hit."""
+    environment = {**os.environ, "PYTHONMALLOC": "debug"}
+    command = [sys.executable, "-c", DROPS_ANOTHERS_CONNECTION]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_a_connection_that_is_dropped_leaves_the_set_before_it_is_freed(session_to: MakeSession) -> None:
