@@ -7,7 +7,6 @@ interleaved, so that a slow spell hits every way; a row tells full speed, then t
 import argparse
 import os
 import tempfile
-from pathlib import Path
 
 from rich.console import Console
 
