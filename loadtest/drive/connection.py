@@ -191,7 +191,10 @@ class Connection(Line):
             data = self.recv(_RECV_BYTES)
         except BlockingIOError:
             return False
-        return self._take(reader, data)
+        if data:  # `_take`, without the call
+            return reader.feed(data)
+        reader.feed_eof()
+        return True
 
     def _take(self, reader: ResponseReader, data: bytes) -> bool:
         """Feed `data`, which is b"" at the end, to the reader. True when the response is complete."""

@@ -215,6 +215,13 @@ class TlsConnection(Connection):
                 self.wait()
         self.speak_with(self.stream.send, self.stream.recv, self.stream)
 
+    def _receive(self, reader: ResponseReader) -> bool:
+        try:
+            data = self.recv(_RECV_BYTES)
+        except BlockingIOError:
+            return False
+        return self._take(reader, data)
+
     def _take(self, reader: ResponseReader, data: bytes) -> bool:
         """As without TLS. An end that came together with data is heeded at once: it would wake nobody later."""
         complete = super()._take(reader, data)

@@ -7,6 +7,7 @@ classes derived from them.
 
 import logging
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING, Final, Literal
 
 from loadtest.drive._core.sources import fingerprint
@@ -20,7 +21,7 @@ def _reason() -> str:
     if os.environ.get(PURE_VARIABLE, "0") not in ("", "0"):
         return f"{PURE_VARIABLE} is set"
     try:
-        from loadtest.drive._core import native  # noqa: PLC0415 - whether there is one
+        native = import_module(f"{__name__}.native")
     except ImportError as error:
         return f"it is not built ({error})"
     if fingerprint() not in ("", getattr(native, "SOURCES", None)):
