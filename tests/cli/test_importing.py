@@ -1,0 +1,110 @@
+"""`singlesday import log` as people type it: what it says, what it writes, and what it refuses."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from loadtest.cli.importing import plan_name
+from loadtest.cli.main import app
+from loadtest.configuration.check import check
+from loadtest.configuration.inspection import inspect_apart
+from loadtest.configuration.run_config import RunConfig
+from loadtest.plan.plan_file import Plan
+from tests.importing.logs import LINES, Logged
+
+START_S = 1_762_819_140
+
+
+def imported(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["import", *map(str, arguments)])
+
+
+@pytest.fixture
+def access_log(tmp_path: Path) -> Path:
+    path = tmp_path / "access.log"
+    lines = [
+        LINES["combined"](Logged(START_S + second, method, target))
+        for second in range(60)
+        for method, target in (("GET", f"/products/sku-{second % 30:06d}?q=a"), ("POST", "/orders"))
+    ]
+    path.write_text("\n".join([*lines[:50], "broken", *lines[50:]]) + "\n")
+    return path
+
+
+def test_a_log_becomes_a_plan_and_a_script_that_can_be_run(access_log: Path) -> None:
+    out = access_log.parent / "again"
+    result = imported("log", access_log, "--out", out)
+    assert result.exit_code == 0, result.output
+    path = out / "access.toml"
+    plan = Plan.load(path)
+    assert plan.duration_s == 60
+    assert [scenario.per_transaction for scenario in plan.scenarios] == [1.0, 1.0]
+    check(RunConfig(plan=plan, plan_name=str(path), conducted=True), inspect_apart)
+
+
+def test_what_was_dropped_or_guessed_is_said_and_stands_at_the_head_of_the_plan(access_log: Path) -> None:
+    result = imported("log", access_log, "--out", access_log.parent / "again")
+    head = (access_log.parent / "again" / "access.toml").read_text().partition("\nname")[0]
+    for said in (
+        "1 broken line left out",
+        f"{access_log}:51",
+        "a transaction is one POST /orders",
+        "the body of",
+    ):
+        assert said in result.output
+        assert said in head.replace("\n#    ", " ")
+
+
+def test_replaying_exactly_needs_no_fit(access_log: Path) -> None:
+    out = access_log.parent / "again"
+    assert imported("log", access_log, "--out", out, "--exact", "--name", "replay").exit_code == 0
+    assert Plan.load(out / "replay.toml").profile().cumulative(7) == pytest.approx(7)
+    assert (out / "replay-data" / "curve.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["--format", "iis"],
+            "--format: expected one of combined, nginx-json, envoy, envoy-json, alb, ",
+        ),
+        (["--format", "alb"], "access.log:1: expected most lines to be alb"),
+        (["--name", "a-b"], '--name: expected letters, digits and _, as a Python module has, got "a-b"'),
+        (["--transaction", "GET /x"], "--transaction: expected one of GET /products/[sku], POST /orders"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(access_log: Path, arguments: list[str], said: str) -> None:
+    result = imported("log", access_log, "--out", access_log.parent / "again", *arguments)
+    assert result.exit_code == 2
+    assert said in result.output
+    assert not (access_log.parent / "again").exists()
+
+
+def test_a_log_that_is_not_there_is_named(tmp_path: Path) -> None:
+    result = imported("log", tmp_path / "none.log", "--out", tmp_path)
+    assert result.exit_code == 2
+    assert "none.log: cannot be read: No such file or directory" in result.output
+
+
+@pytest.mark.parametrize("there", ["access.toml", "access.py", "access-data"])
+def test_nothing_is_overwritten(access_log: Path, there: str) -> None:
+    (access_log.parent / there).write_text("theirs")
+    result = imported("log", access_log, "--out", access_log.parent)
+    assert result.exit_code == 2
+    assert there in result.output
+    assert (access_log.parent / there).read_text() == "theirs"
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("access.log.1.gz", "access"),
+        ("2025-11-11.log", "traffic_2025_11_11"),
+        ("json.log", "json_traffic"),
+        ("-.log", "traffic"),
+    ],
+)
+def test_a_plan_is_called_by_its_file_as_a_module_can_be(file: str, name: str) -> None:
+    assert plan_name(None, Path(file)) == name
