@@ -4,6 +4,7 @@ The core is optional: without a compiler everything runs on pure Python, slower.
 repository, not one that users import, so a wheel carries them inside the package (`loadtest/_shipped`).
 """
 
+import runpy
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_py import build_py
 
 CORE = Path("loadtest/drive/_core")
+SOURCES = runpy.run_path(str(CORE / "sources.py"))["fingerprint"](CORE)
 
 
 class WithDashboards(build_py):
@@ -34,6 +36,7 @@ setup(
             [str(CORE / "native.pyx")],
             depends=[str(path) for path in sorted(CORE.glob("*.pxi"))],
             include_dirs=[str(Path(greenlet.__file__).parents[1])],  # for greenlet/greenlet.h
+            define_macros=[("CORE_SOURCES", f'"{SOURCES}"')],
             optional=True,
         )
     ),

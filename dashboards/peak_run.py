@@ -86,7 +86,7 @@ TROUBLE = (
     Panel("Workers' CPU", "Share of one core; more than 0.9 for five seconds makes the run INVALID.",
           (Query('loadtest_worker_cpu_ratio{run="$run"}', "{{worker}}"),),
           Unit.SHARE, width=8, limit=0.9),
-    Panel("Objectives", "1 while an objective holds by what is known so far.",
+    Panel("Objectives", "Green while an objective is met, red while it is missed.",
           (Query('loadtest_slo_ok{run="$run"}', "{{expr}}"),),
           Unit.COUNT, Kind.STATES, width=8),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Singles' Day: open-loop load testing on Locust that measures from intent and distrusts itself.
+"""Singles' Day: open-loop load testing on Locust that measures from intent and checks its own load generator first.
 
 For locustfiles: `from loadtest import FastHttpUser, nothing_to_do, open_loop`. Asking for any of them also connects
 the harness to Locust, so that `--plan` and the other options are there.

@@ -2,6 +2,9 @@
 
 from enum import IntEnum
 
+INTERRUPTED = 130
+"""128 + SIGINT, as shells have it: Ctrl-C before there was anything to stop."""
+
 
 class ExitCode(IntEnum):
     """Why a command ended. Values are part of the public interface and never change."""
@@ -16,4 +19,4 @@ class ExitCode(IntEnum):
     ABORTED = 12
     """Stopped by a signal or by abort-on-fail; all artefacts are written."""
     AUDIT_MISMATCH = 13
-    """The service's books do not agree with what it acknowledged."""
+    """The service's database does not match the orders that it acknowledged."""

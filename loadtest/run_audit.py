@@ -23,7 +23,7 @@ RESULT = "result.json"
 
 
 class IncompleteBooksError(Exception):
-    """The books are not all in the run folder, or hold no order at all, so nothing can be said."""
+    """Ledgers are missing from the run folder, or list no order at all, so there is nothing to compare."""
 
 
 def audit_folder(folder: Path, result: RunResult, store: str) -> Audit:
@@ -50,8 +50,8 @@ def audit_run(folder: Path, store: str) -> Audit:
     noted = sum(1 for _ in read_ledgers(folder / "ledger", result.run.id))
     if noted < result.transactions.count:
         raise IncompleteBooksError(
-            f"the books in {folder / 'ledger'} hold {noted:,} orders of {result.transactions.count:,}; "
-            "copy there those of workers on other machines (scripts that keep no books cannot be checked)"
+            f"the ledgers in {folder / 'ledger'} list {noted:,} orders of {result.transactions.count:,}; copy "
+            "the ledgers of workers on other machines there (orders of scripts without one cannot be checked)"
         )
     return audit
 

@@ -2,16 +2,17 @@
 
 uvloop accepts one connection a turn. With thousands of busy ones a turn takes a second, and who comes last would wait
 for minutes, health checks too. So whatever waits is accepted at once, and looked at before it is handed to the loop:
-a health check that came with its connection is answered there and then, from its raw bytes. `look`, which requests
-call on their way, does so also in the midst of a long turn, as often as `LOOK_EVERY_S`.
+a health check that came with its connection is answered there and then, from its raw bytes; who has said nothing yet
+is looked at once more. `look`, which requests call on their way, does all that also in the midst of a long turn, as
+often as `LOOK_EVERY_S`.
 
 No more than `most` connections are kept: one above that is told 503 and closed, unless it asks for health.
 """
 
 import asyncio
 import contextlib
+import enum
 import socket
-from collections import deque
 from collections.abc import Callable
 from time import perf_counter
 
@@ -26,6 +27,15 @@ QUIET_S = 0.1
 """How long to wait where no descriptor is left."""
 
 
+class _Found(enum.Enum):
+    SILENT = "it has not said anything yet"
+    ANSWERED = "it has its answer, or is gone"
+    SPEAKS = "what it says is for the loop"
+
+
+SILENT, ANSWERED, SPEAKS = _Found
+
+
 class Acceptor:
     """The listening socket of one worker."""
 
@@ -38,10 +48,10 @@ class Acceptor:
         self._protocol = protocol
         self._door = door
         self._most = most
-        self._young: deque[socket.socket] = deque()
-        """Accepted, and not yet the loop's."""
+        self._silent: list[socket.socket] = []
+        """Accepted at the last look, and had not said anything by then."""
         self._next_look = 0.0
-        self._hand_over_soon = False
+        self._will_look = False
         self.kept = 0
         """Connections that the loop has, or is about to have."""
         listener.setblocking(False)
@@ -53,8 +63,7 @@ class Acceptor:
 
     def look(self) -> None:
         """Take in who waits, if it is a while since that was done; cheap, and meant to be called often."""
-        now = perf_counter()
-        if now >= self._next_look:
+        if perf_counter() >= self._next_look:
             self._take()
 
     def close(self) -> None:
@@ -65,22 +74,24 @@ class Acceptor:
         while self._accept_some() == AT_ONCE:
             pass
         self._listener.close()
-        self._hand_over()
+        self._take()
 
     def _take(self) -> None:
-        for young in list(self._young):
-            self._serve(young)
+        """Have the loop take on who was silent at the last look, and accept who has come since."""
+        silent, self._silent = self._silent, []
+        for young in silent:
+            if self._answer(young) is not ANSWERED:
+                self._hand_over(young)
         if self._listener.fileno() >= 0:
             self._accept_some()
         self._next_look = perf_counter() + LOOK_EVERY_S
-        if self._young and not self._hand_over_soon:
-            self._hand_over_soon = True
-            if self._door.crowd.is_busy():
-                self._loop.call_later(
-                    2 * LOOK_EVERY_S, self._hand_over
-                )  # and look at it once more before that
-            else:
-                self._loop.call_soon(self._hand_over)
+        if self._silent and not self._will_look:
+            self._will_look = True
+            self._loop.call_later(LOOK_EVERY_S if self._door.crowd.is_busy() else 0, self._look_again)
+
+    def _look_again(self) -> None:
+        self._will_look = False
+        self._take()
 
     def _accept_some(self) -> int:
         """Accept at most `AT_ONCE`; how many it were."""
@@ -94,39 +105,39 @@ class Acceptor:
                 self._loop.call_later(QUIET_S, self._listen_again)
                 return taken
             young.setblocking(False)
-            self._young.append(young)
-            self._serve(young)
+            found = self._answer(young)
+            if found is SILENT:
+                self._silent.append(young)
+            elif found is not ANSWERED:
+                self._hand_over(young)
         return AT_ONCE
 
     def _listen_again(self) -> None:
         if self._listener.fileno() >= 0:
             self._loop.add_reader(self._listener.fileno(), self._take)
 
-    def _serve(self, young: socket.socket) -> None:
+    def _answer(self, young: socket.socket) -> "_Found":
         """Answer a connection that asks for something that needs no protocol, and forget it."""
         try:
             asked = young.recv(LONGEST_CHECK_BYTES, socket.MSG_PEEK)
             answer = self._door.answer_to_first(asked) if asked else b""
         except BlockingIOError:
-            return
+            return SILENT
         except OSError:
             answer = b""
         if answer is None:
-            return
-        self._young.remove(young)
+            return SPEAKS
         self._say_and_close(young, answer)
+        return ANSWERED
 
-    def _hand_over(self) -> None:
-        self._hand_over_soon = False
-        while self._young:
-            young = self._young.popleft()
-            if self.kept >= self._most:
-                self._say_and_close(young, self._door.one_too_many())
-                continue
-            self.kept += 1
-            task = self._loop.create_task(self._connect(young))
-            _connecting.add(task)
-            task.add_done_callback(_connecting.discard)
+    def _hand_over(self, young: socket.socket) -> None:
+        if self.kept >= self._most:
+            self._say_and_close(young, self._door.one_too_many())
+            return
+        self.kept += 1
+        task = self._loop.create_task(self._connect(young))
+        _connecting.add(task)
+        task.add_done_callback(_connecting.discard)
 
     async def _connect(self, young: socket.socket) -> None:
         self.look()

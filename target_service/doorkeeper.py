@@ -69,11 +69,13 @@ class Doorkeeper(ProblemProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is there."""
+        self._door.look()
         self._wire = cast("asyncio.Transport", transport)
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The connection is gone."""
+        self._door.look()
         if self._wire is not None:
             self._wire = None
             self._count(is_waiting=False)

@@ -13,7 +13,9 @@ from time import time
 from typing import NamedTuple
 from zlib import crc32
 
-TRACEPARENT = "traceparent"
+from multidict import istr
+
+TRACEPARENT = istr("traceparent")
 
 _RECORD = struct.Struct("<16sdd")
 """Trace id, seconds, seconds since 1970; the checksum follows."""

@@ -1,6 +1,6 @@
 """Housekeeping: unpaid orders are cancelled when their reservation ends, idempotency keys expire.
 
-One worker of all that share a store does it: the one that keeps the store's clock (`store.clock`). It works in$
+One worker of all that share a store does it: the one that keeps the store's clock (`store.clock`). It works in
 chunks, each a short transaction found by an index, with a rest after each, so that customers' batches go between.
 """
 

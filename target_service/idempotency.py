@@ -12,6 +12,9 @@ same key may be tried again.
 import re
 from types import TracebackType
 
+from multidict import istr
+
+HEADER = istr("Idempotency-Key")
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
 

@@ -74,7 +74,7 @@ def _path_parameters(path: str) -> Iterable[dict[str, Any]]:
 
 
 def _header_parameters(operation: Operation) -> Iterable[dict[str, Any]]:
-    names = [HEADER]
+    names = [str(HEADER)]
     if operation.keyed:
         names.append("Idempotency-Key")
     if operation.sheds:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 
 from target_service import problem
 from target_service.problem import Kind, ProblemError
@@ -84,13 +84,13 @@ def check_head(request: web.BaseRequest) -> None:
     `chunked`, or any in HTTP/1.0 (6.1): whoever stands before us might see the request end elsewhere.
     """
     headers, version = request.headers, request.version
-    hosts = headers.getall("Host", ())
+    hosts = headers.getall(hdrs.HOST, ())
     if len(hosts) > 1 or not all(map(is_host, hosts)) or (version == HttpVersion11 and not hosts):
         raise _malformed("expected one Host header: a name or an address, and maybe a port")
     if version not in (HttpVersion11, HttpVersion10):
         raise _malformed("expected HTTP/1.1 or HTTP/1.0")
-    if "Transfer-Encoding" in headers:
-        codings = [coding.lower() for coding in headers.getall("Transfer-Encoding")]
+    if hdrs.TRANSFER_ENCODING in headers:
+        codings = [coding.lower() for coding in headers.getall(hdrs.TRANSFER_ENCODING)]
         if codings != ["chunked"] or version != HttpVersion11:
             raise _malformed("expected no Transfer-Encoding but chunked, and that in HTTP/1.1")
 

@@ -32,7 +32,7 @@ class _Unobserved:
 async def purge(dsn: str, run_id: str) -> int:
     """Delete a run's orders, stock and parcels, chunk by chunk; returns how many orders it had.
 
-    If the run still goes on, what it adds after the last chunk stays, and its books balance.
+    If the run still goes on, what it adds after the last chunk stays, and agrees with itself.
 
     Raises StoreOpenError, StoreUnavailableError.
     """

@@ -9,7 +9,9 @@ travels as `run_id`; live traffic has the empty one.
 import re
 from collections.abc import Mapping
 
-HEADER = "X-Load-Test"
+from multidict import istr
+
+HEADER = istr("X-Load-Test")
 LIVE = ""
 """The run id of traffic that belongs to no load test."""
 

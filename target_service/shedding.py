@@ -44,9 +44,9 @@ HOPELESS_LAG_S = 1.0
 CROWD_SHRINKS, CROWD_GROWS = 0.8, 1.25
 """Every tenth of a second, or once in a turn that is longer."""
 
-REFUSALS_PER_S = 2000
+REFUSALS_PER_CPU_S = 2000
 BURST_OF_REFUSALS = 200.0
-"""By one worker: at 25 us each, 5 % of its time."""
+"""By one worker: at 25 us each, 5 % of the CPU that it gets, be that a core or, on a busy machine, a tenth of one."""
 
 TOO_MUCH = "more is under way than the store can take"
 """What a refused caller is told."""
@@ -195,19 +195,19 @@ class Crowd:
 
 class Pace:
     """How many refusals may be told now. A client that asks again at once is refused again, and a crowd of them could
-    keep the loop busy with nothing else; who is told a little later asks a little later."""
+    keep the loop busy with nothing else; who is told a little later asks a little later. The clock is the CPU's."""
 
-    def __init__(self, now_s: Callable[[], float]) -> None:
-        self._now_s = now_s
+    def __init__(self, cpu_s: Callable[[], float]) -> None:
+        self._cpu_s = cpu_s
         self._free = BURST_OF_REFUSALS
-        self._since_s = now_s()
+        self._since_s = cpu_s()
 
     def take(self) -> bool:
         """Take one, if there is one."""
         if self._free < 1:
-            now_s = self._now_s()
-            self._free = min(BURST_OF_REFUSALS, (now_s - self._since_s) * REFUSALS_PER_S)
-            self._since_s = now_s
+            cpu_s = self._cpu_s()
+            self._free = min(BURST_OF_REFUSALS, self._free + (cpu_s - self._since_s) * REFUSALS_PER_CPU_S)
+            self._since_s = cpu_s
             if self._free < 1:
                 return False
         self._free -= 1

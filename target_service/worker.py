@@ -32,9 +32,10 @@ EXIT_USAGE = 2
 SWITCH_INTERVAL_S = 0.0005
 """How long the event loop may keep the interpreter lock from the store's thread (5 ms by default: as long as
 several commits)."""
-YOUNG_OBJECTS = 20_000
-"""New objects before garbage is looked for (700 by default): thousands of requests under way are none, and looking
-through them again and again was a quarter of a crowded worker's time."""
+GARBAGE = (5000, 4, 500)
+"""New objects before garbage is looked for among them, and how often before it is among older ones, (700, 10, 10) by
+default: thousands of requests under way are none, and looking through them again and again was a quarter of a crowded
+worker's time. With four times these numbers one look held the loop for 60 ms."""
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
@@ -86,7 +87,7 @@ async def _serve(server: Server, listener: socket.socket) -> None:
     await server.start(listener)
     # What is there by now lives as long as the process: keep it out of every collection.
     gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS, 20, 50)
+    gc.set_threshold(*GARBAGE)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     await server.run()

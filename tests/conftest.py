@@ -15,12 +15,7 @@ import locust  # noqa: F401 - for the effect
 
 del os.environ["LOCUST_SKIP_MONKEY_PATCH"]
 
-from tests.timing import arrange, place, timing  # noqa: F401 - `timing` is a fixture
-
-
-def pytest_runtest_setup() -> None:
-    """A module that sets the variable when it is imported would hang every Locust that a later test starts."""
-    assert "LOCUST_SKIP_MONKEY_PATCH" not in os.environ, "some test module left this set"
+from tests.timing import arrange, place, skipped_at_last, timing  # noqa: F401 - `timing` is a fixture
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist, which reads the groups
@@ -35,4 +30,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """One test at a time, or many, as they allow."""
     with place(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """A module that sets the variable when it is imported would hang every Locust that a later test starts."""
+    assert "LOCUST_SKIP_MONKEY_PATCH" not in os.environ, "some test module left this set"
+    with skipped_at_last(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """A run whose cores were taken proves nothing: the test is played once more, then skips."""
+    with skipped_at_last(item):
         return (yield)

@@ -26,13 +26,12 @@ def program(name: str) -> str:
 
 
 def native_core() -> Any:
-    """The native core's module; skips the tests of a file (or fails them) where it is not built."""
+    """The native core's module; skips a file's tests (or fails them) where it is not of these sources."""
     if os.environ.get("LOADTEST_PURE", "0") not in ("", "0"):
         pytest.skip("LOADTEST_PURE is set", allow_module_level=True)
-    try:
-        return importlib.import_module("loadtest.drive._core.native")
-    except ImportError as error:
-        reason = f"the native core is not built: {error}"
-        if os.environ.get("REQUIRE_ALL") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason, allow_module_level=True)
+    why = importlib.import_module("loadtest.drive._core").WHY_PURE
+    if why and os.environ.get("REQUIRE_ALL") == "1":
+        pytest.fail(f"no native core: {why}")
+    if why:
+        pytest.skip(f"no native core: {why}", allow_module_level=True)
+    return importlib.import_module("loadtest.drive._core.native")

@@ -10,7 +10,8 @@ fixture `timing`:
             assert longest_ms == pytest.approx(2_000, rel=0.02)
 
 An assertion that fails within it is a failure of the test, unless the cores were taken meanwhile: then the test is
-played once more, and if they were taken again it skips and says by whom. Cores are taken where a run's own books
+played once more, and if they were taken again it skips and says by whom. (pytest's --reruns, as in CI, plays any test
+again, these too.) Cores are taken where a run's own books
 say so (`heard`), or where processes that are not the test's used a good part of them. A skip for this reason stays
 one under `REQUIRE_ALL=1`: no program is missing.
 """
@@ -85,6 +86,29 @@ def _used_by_us_s() -> float:
     return used_s
 
 
+def unless_taken(result: RunResult) -> None:
+    """Raise `CoreTakenError` for a run that is INVALID because others used its cores: it proves nothing."""
+    reason = taken_by_others(result)
+    if result.verdict == INVALID and reason is not None:
+        raise CoreTakenError(reason)
+
+
+def plays_again(item: pytest.Item) -> bool:
+    """Whether this is not a test's first play."""
+    return getattr(item, "execution_count", 1) > 1
+
+
+@contextlib.contextmanager
+def skipped_at_last(item: pytest.Item) -> Iterator[None]:
+    """Skip a test whose cores were taken a second time."""
+    try:
+        yield
+    except CoreTakenError as taken:
+        if plays_again(item):
+            pytest.skip(f"no time can be judged: {taken}")
+        raise
+
+
 def undisturbed(play: Callable[[int], Played], result: Callable[[Played], RunResult]) -> Played:
     """What a run came to where others did not make it INVALID: it is played a second time, then the test skips.
 
@@ -139,15 +163,13 @@ class Timing:
         if reason is None:
             return
         missed = str(error).partition("\n")[0]
-        if self.last:
-            pytest.skip(f"no time can be judged: {reason} ({missed})")
         raise CoreTakenError(f"{reason} ({missed})") from error
 
 
 @pytest.fixture
 def timing(request: pytest.FixtureRequest) -> Timing:
     """What the module says; a test with this fixture plays alone, after all others."""
-    return Timing(last=getattr(request.node, "execution_count", 1) > 1)
+    return Timing(last=plays_again(request.node))
 
 
 def judges_times(item: pytest.Item) -> bool:
@@ -158,8 +180,8 @@ def judges_times(item: pytest.Item) -> bool:
 def arrange(items: list[pytest.Item]) -> None:
     """Order tests for several workers.
 
-    Those that judge times come last, as one group, and each may be played a second time. Of the others, those that
-    share something (a service, a database, a browser) stay with it on one worker.
+    Those that judge times come last, as one group. Any may be played a second time. Of the others, those that share
+    something (a service, a database, a browser) stay with it on one worker.
     """
     items.sort(key=judges_times)
     for item in items:
@@ -167,11 +189,18 @@ def arrange(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(
                 f"{item.nodeid}: the name of a test may hold no address: it differs by process"
             )
+        item.add_marker(played_again(item.config.getoption("reruns", None)))
         if judges_times(item):
             item.add_marker(pytest.mark.xdist_group("alone"))
-            item.add_marker(pytest.mark.flaky(reruns=1, only_rerun=[CoreTakenError.__name__]))
         elif owner := shared(item):
             item.add_marker(pytest.mark.xdist_group(owner))
+
+
+def played_again(asked: int | None) -> pytest.MarkDecorator:
+    """How often a test is played again: as --reruns asks for any failure, else once, if cores were taken."""
+    if asked:
+        return pytest.mark.flaky(reruns=asked)
+    return pytest.mark.flaky(reruns=1, only_rerun=[CoreTakenError.__name__])
 
 
 def shared(item: pytest.Item) -> str | None:

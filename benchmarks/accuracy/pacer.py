@@ -28,10 +28,11 @@ from locust import User, constant_throughput, task
 from locust.env import Environment
 
 from loadtest.clock import SystemClock
+from loadtest.drive._core.pure import CLOCK_MONOTONIC, TFD_TIMER_ABSTIME
 from loadtest.drive.open_loop import OpenLoop
 from loadtest.drive.serving import Serving, Sinks, attach, install, open_loop
 from loadtest.drive.start import ArrivalStream, Assignment
-from loadtest.drive.timer import CLOCK_MONOTONIC, TFD_TIMER_ABSTIME, system_timer
+from loadtest.drive.timer import system_timer
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.window import SECOND_NS, Second, Window
 from loadtest.plan.profile import constant

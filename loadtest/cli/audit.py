@@ -14,11 +14,13 @@ from loadtest.publish.wording import audit_findings
 
 
 def print_audit(audit: Audit, console: Console) -> None:
-    """Print the books side by side and, if they differ, how."""
+    """Print how many orders the client and the database know and, if they differ, how."""
     console.print(
         f"{audit.acknowledged:,} orders acknowledged, {audit.stored:,} stored, {audit.unknown:,} unanswered"
     )
-    for finding in audit_findings(audit) if not audit.balanced else ["the books are balanced"]:
+    for finding in (
+        audit_findings(audit) if not audit.balanced else ["every acknowledged order is stored, once"]
+    ):
         console.print(finding, soft_wrap=True)
 
 

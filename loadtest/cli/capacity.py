@@ -24,11 +24,11 @@ OUTCOMES: dict[int, Outcome] = {
     ExitCode.INVALID: Outcome.INVALID,
 }
 LIMITS = {
-    Limit.TARGET: "the service missed an objective above that",
-    Limit.GENERATOR: "the generator could not keep up above that: the service may be capable of more",
-    Limit.CEILING: "no higher rate was to be tried",
+    Limit.TARGET: "above that rate the service missed an objective",
+    Limit.GENERATOR: "above that rate the load generator fell behind; the service may be capable of more",
+    Limit.CEILING: "that is the highest rate that was allowed",
     Limit.FLOOR: "not even the lowest rate passed",
-    Limit.TRIALS: "the search ran out of trials",
+    Limit.TRIALS: "the search used up its runs",
 }
 
 

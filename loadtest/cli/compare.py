@@ -1,6 +1,6 @@
 """`singlesday compare`: one or several runs against a baseline, the worst of them deciding the exit code.
 
-10 if one got worse; else 11 if of one nothing can be said, with the reason; else 0.
+10 if one got worse; else 11 if one cannot be judged, with the reason; else 0.
 """
 
 from collections.abc import Collection, Sequence
@@ -43,7 +43,7 @@ def compare_runs(options: CompareOptions, console: Console) -> ExitCode:
 
 
 def _exit_code(findings: Collection[Finding]) -> ExitCode:
-    """Worse than anything is what got worse; what nothing can be said of is no success either."""
+    """A run that got worse counts most; one that cannot be judged is no success either."""
     if Finding.WORSE in findings:
         return ExitCode.SLO_FAIL
     return ExitCode.INVALID if Finding.UNKNOWN in findings else ExitCode.PASS
@@ -64,7 +64,7 @@ def _compared(base: str, heads: Sequence[RunResult]) -> list[Comparison]:
 
 def _keep(heads: Sequence[RunResult], found: dict[str, Finding], folder: Path, console: Console) -> None:
     """Keep what passed and is not worse; what is worse must not become what the next is compared with."""
-    unfit = {Finding.WORSE: "it is worse", Finding.UNKNOWN: "nothing can be said of it"}
+    unfit = {Finding.WORSE: "it is worse", Finding.UNKNOWN: "there is too little data to judge it"}
     for head in heads:
         why = unfit.get(found.get(head.run.id, Finding.SAME))
         if why is None and head.verdict != "PASS":

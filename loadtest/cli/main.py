@@ -253,7 +253,9 @@ def compare(
             metavar="BASE",
         ),
     ],
-    heads: Annotated[list[str], typer.Argument(help="The runs to judge, named likewise.", metavar="HEAD…")],
+    heads: Annotated[
+        list[str], typer.Argument(help="The runs to judge, named in the same way.", metavar="HEAD…")
+    ],
     html: Annotated[
         Path | None, typer.Option(help="Also write the comparisons into this page.", metavar="FILE")
     ] = None,
@@ -308,7 +310,9 @@ def capacity(context: typer.Context) -> None:
     finding.print_capacity(found, console)
     if found.sustained_tps:
         share = for_tps / found.sustained_tps
-        console.print(f"{for_tps:,.0f} TPS is {share:,.0f} times that; --measured fits how machines add up")
+        console.print(
+            f"{for_tps:,.0f} TPS is {share:,.0f} times that; --measured says how many machines it takes"
+        )
 
 
 @app.command(

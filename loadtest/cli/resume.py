@@ -92,9 +92,11 @@ def _checkpoint(folder: Path, config: RunConfig) -> Checkpoint:
     try:
         ended = RunResult.read(folder / RESULT)
     except (OSError, ValueError):
-        raise ResumeError(f"{folder}: the run was over before it played anything; start it anew") from None
-    audit = "" if ended.audit or config.targets else "; `singlesday audit` checks its books"
-    raise ResumeError(f"{folder}: the run has ended ({ended.verdict}), nothing is left to play{audit}")
+        raise ResumeError(f"{folder}: the run ended before it sent anything; start it again") from None
+    audit = (
+        "" if ended.audit or config.targets else "; `singlesday audit` compares its orders with the database"
+    )
+    raise ResumeError(f"{folder}: the run has ended ({ended.verdict}), nothing is left to do{audit}")
 
 
 def _store(config: RunConfig, checkpoint: Checkpoint, folder: Path, given: str | None) -> str | None:
@@ -106,7 +108,7 @@ def _store(config: RunConfig, checkpoint: Checkpoint, folder: Path, given: str |
         raise ResumeError(f"--store: expected {config.store} with its password, which is not written down")
     if {"targets", "service_metrics"} & set(config.withheld):
         raise ResumeError(
-            f"{folder}: an address of the target held a password, which is not written down; start the run anew"
+            f"{folder}: an address of the target held a password, which is not written down; start the run again"
         )
     store = given or config.store
     if not config.targets and any(any(worker.counted) for worker in checkpoint.books.workers):

@@ -94,7 +94,7 @@ def _written(folder: Path) -> int:
 
 
 def _no_result(folder: Path) -> str:
-    return f"the master left no result in {folder}; its last words are in {folder / 'master.log'}"
+    return f"the master left no result in {folder}; the end of {folder / 'master.log'} says why"
 
 
 def _start_service(session: Session) -> None:
@@ -211,7 +211,7 @@ def _rewrite(result: RunResult, folder: Path) -> None:
         rescue(result, sys.stderr)
         raise RunError(
             f"{folder / RESULT} cannot be written ({error.strerror}): the verdict was {result.verdict}, "
-            "but a result without its evidence is none"
+            "but it does not count without that file"
         ) from error
     draw(result, folder)
 

@@ -13,7 +13,7 @@ ADMIN = "admin "
 
 
 class ServiceError(Exception):
-    """The order service did not start; the message has its last words."""
+    """The order service did not start; the message has the end of its log."""
 
 
 class Service:

@@ -22,7 +22,7 @@ def sized(session: Session) -> None:
     if not config.auto_peak or session.interrupts:
         return
     say = session.console.print if config.console != "quiet" else Console(quiet=True).print
-    say("Probing what this machine can do …", style="dim")
+    say("Measuring what this machine can do …", style="dim")
     sizing = _probe_service(session) if config.needs_service else _probe_target(session, config.host)
     if sizing is None:  # interrupted
         return

@@ -39,7 +39,7 @@ RULES = BESIDE_DASHBOARDS / "dashboards" / "prometheus"
 
 
 class PartEndedError(Exception):
-    """A part ended by itself, which none should; the message says which, how, and with what last words."""
+    """A process ended by itself, which none should; the message says which, how, and the end of its log."""
 
 
 def watch(config: RunConfig, prometheus_port: int, console: Console) -> None:
@@ -76,7 +76,7 @@ def watch(config: RunConfig, prometheus_port: int, console: Console) -> None:
         for name, command in _locust(config, folder).items():
             start(Child(name, command, log=folder / f"{name}.log", environment=environment))
         if prometheus is None:
-            places += [("Prometheus", "not installed: the run and its report work without")]
+            places += [("Prometheus", "not installed; runs and reports work without it")]
         else:
             for part, place in _monitoring(prometheus, prometheus_port, config, service):
                 start(part)
@@ -164,5 +164,5 @@ def _wait(ended: Event, parts: list[Child]) -> None:
             if not part.running:
                 said = part.last_words(LAST_LINES) or "(nothing)"
                 raise PartEndedError(
-                    f"{part.name} ended by itself ({part.ending()}); its last words in {part.log}:\n{said}"
+                    f"{part.name} ended by itself ({part.ending()}); the end of {part.log}:\n{said}"
                 )

@@ -216,7 +216,7 @@ def check_out(config: RunConfig) -> None:
     if free < wanted:
         raise ConfigError(
             field,
-            f"{named}: expected at least {wanted >> 20} MiB free for a run's books and artefacts, "
+            f"{named}: expected at least {wanted >> 20} MiB free for a run's files, "
             f"got {free / (1 << 20):.1f} MiB",
             value=str(out),
         )

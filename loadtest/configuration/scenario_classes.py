@@ -196,6 +196,12 @@ def _check_class(user_class: type[User], config: RunConfig, where: str) -> None:
             value=user_class.__name__,
             expected="wait_time = open_loop()",
         )
+    if user_class.abstract:
+        raise ConfigError(
+            "plan",
+            f"{where}: expected a class whose users can be started, and it is abstract, for others to derive from",
+            value=user_class.__name__,
+        )
     if not user_class.tasks:
         raise ConfigError(
             "plan", f"{where}: expected at least one @task in the class", value=user_class.__name__

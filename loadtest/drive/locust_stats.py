@@ -26,7 +26,7 @@ _SECONDS_KEPT = 60  # Locust looks back twelve
 _HISTORY_ROWS_KEPT = 2000
 _MOST_ERROR_TEXTS = 500
 _LONGEST_ERROR_TEXT = 500
-_MORE_ERRORS = "(more kinds of failure than are told apart)"
+_MORE_ERRORS = "(other kinds of failure)"
 
 
 class EndpointBatch:

@@ -17,7 +17,6 @@ costs at most that much lag; a wake-up serves at most `BATCH` arrivals before th
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Final
 
 from loadtest.clock import Clock
@@ -28,7 +27,7 @@ from loadtest.measure.histogram import Histogram
 from loadtest.measure.window import Window
 from loadtest.records import EMPTY, NOTHING_TO_DO, OK, SCRIPT_FAILED, Arrival
 
-equip_dispatch(partial(tuple.__new__, Arrival), Histogram.from_parts, EMPTY, OK)
+equip_dispatch(Arrival, Histogram.from_parts, EMPTY, OK)
 
 QUANTUM_NS: Final = 100_000
 BATCH: Final = 64
@@ -55,10 +54,9 @@ class OpenLoop(Dispatch):
         clock: Clock,
         timer: Callable[[Callable[[], None]], Timer],
     ) -> None:
-        super().__init__(transactions, clock.now_ns, BATCH)
+        super().__init__(transactions, patience_ns, clock.now_ns, BATCH)
         self.on_dropped: Callable[[Arrival, int], None] | None = None
         """Called with each arrival that is given up before a user was free, and the instant."""
-        self._patience_ns = patience_ns
         self._now_ns = clock.now_ns
         self._timer = timer(self.wake)
 
@@ -67,11 +65,6 @@ class OpenLoop(Dispatch):
         self.stream = stream
         self.count_in(window)
         self._timer.arm(self._now_ns())
-
-    @property
-    def backlog(self) -> int:
-        """Arrivals that wait for an idle user."""
-        return sum(len(queue) for queue in self._backlog)
 
     @property
     def idle(self) -> int:
@@ -110,9 +103,7 @@ class OpenLoop(Dispatch):
             now_ns = self._now_ns()
             self.window.second(now_ns).cancelled += self.in_flight
             self.in_flight = 0
-            for queue in self._backlog:
-                while queue:
-                    self._drop(queue.popleft()[0], now_ns)
+            self.drop_all(now_ns)
 
     def _offset_ns(self) -> int:
         return self._now_ns() - self._zero_ns
@@ -123,12 +114,6 @@ class OpenLoop(Dispatch):
             return now_ns + IDLE_CHECK_NS
         at_ns = max(self._zero_ns + next_ns, woke_ns + QUANTUM_NS)
         return min(at_ns, now_ns + PATIENCE_CHECK_NS)
-
-    def _drop_impatient(self, now_ns: int) -> None:
-        """Drop arrivals that waited longer than a customer would; they count as failed in availability."""
-        for queue in self._backlog:
-            while queue and now_ns - queue[0][0].intended_ns > self._patience_ns:
-                self._drop(queue.popleft()[0], now_ns)
 
     def _drop(self, arrival: Arrival, now_ns: int) -> None:
         self.window.second(now_ns).dropped += 1

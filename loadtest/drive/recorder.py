@@ -75,7 +75,7 @@ class Recorder(Counts):
         if self.listeners:
             meta = meta or request_event(outcome, error, response, context)
             for listener in self.listeners:
-                self._call(listener, meta)
+                self.call(listener, meta)
         if outcome.error is not None:
             _end_if_unanswered(outcome)
 
@@ -143,7 +143,7 @@ class Recorder(Counts):
         self.flush()
         self._clockwork.kill()
 
-    def _call(self, listener: Callable[..., None], arguments: dict[str, Any]) -> None:
+    def call(self, listener: Callable[..., None], arguments: dict[str, Any]) -> None:
         """Call a listener as `EventHook.fire` does: its errors are logged, unless they steer the user's loop."""
         try:
             listener(**arguments)

@@ -7,7 +7,8 @@ arrival's intent, each further one when it began.
 
 For the length of a run this listener stands in the place of Locust's own, which would count the same event by
 its service time: Locust's table, charts and CSV then show the time from intent too, and every request once.
-Our own client never fires the event through Locust, so nothing of it arrives here.
+Our own client never fires the event through Locust, so nothing of it arrives here. Where a script's own listener
+raises, Locust logs that and goes on; for the length of a run it also fails the arrival in which the event was fired.
 
 A script also fires the event for figures of its own, which are no durations of a request: things in a basket, a
 total of several steps, a latency that began before the arrival. The event does not say which it is, so:
@@ -50,7 +51,8 @@ class RequestEvents:
     """Listens to an environment's `request` event from `open` to `close`."""
 
     def __init__(self, environment: Environment, recorder: Recorder, serving: Serving, clock: Clock) -> None:
-        self._handlers = environment.events.request._handlers
+        self._hook = environment.events.request
+        self._handlers = self._hook._handlers
         self._recorder = recorder
         self._serving = serving
         self._now_ns = clock.now_ns
@@ -62,12 +64,19 @@ class RequestEvents:
         for handler in self._replaced:
             self._handlers.remove(handler)
         self._handlers.insert(0, self.on_request)
+        self._hook.fire = self._fire  # type: ignore[method-assign]  # to know which arrival's request a listener broke at
 
     def close(self) -> None:
         """Give it back. Harmless when closed already."""
         if self.on_request in self._handlers:
             self._handlers.remove(self.on_request)
             self._handlers[:0] = self._replaced
+            vars(self._hook).pop("fire", None)
+
+    def _fire(self, *, reverse: bool = False, **told: Any) -> None:
+        """`EventHook.fire`; what a listener of the script raises also fails the arrival that fired the event."""
+        for handler in self._handlers[::-1] if reverse else list(self._handlers):
+            self._recorder.call(handler, told)
 
     def on_request(
         self,

@@ -50,7 +50,7 @@ class RunContext:
     def why_no_books(self) -> str:
         """Why orders can no longer be noted, in words; empty while they can."""
         trouble = self.trouble or (self._ledger.trouble if self._ledger is not None else None)
-        return f"its ledger cannot be kept: {trouble.strerror}" if trouble is not None else ""
+        return f"its ledger of orders cannot be written: {trouble.strerror}" if trouble is not None else ""
 
     def random(self, purpose: str) -> Random:
         """Random numbers for one purpose: the same in every run with the same seed and number of workers."""

@@ -26,7 +26,7 @@ from locust.env import Environment
 from locust.exception import StopUser
 
 from loadtest.clock import Clock
-from loadtest.drive._core import Seat
+from loadtest.drive._core import Seat, Seats
 from loadtest.drive.errors import UnansweredError
 from loadtest.drive.script_errors import error_text, raised_at
 from loadtest.measure.window import EndpointKey, ScriptErrorKey
@@ -97,21 +97,19 @@ class Dispatcher(Protocol):
         """Count an arrival that was served to its end."""
 
 
-class Serving:
+class Serving(Seats):
     """Connects the users of one process to the dispatcher, for one run.
 
     `scenarios` maps a user class's name to its index in the plan.
     """
 
     def __init__(self, loop: Dispatcher, scenarios: Mapping[str, int], clock: Clock) -> None:
-        self.loop = loop
+        super().__init__(loop, clock.now_ns)
         self.crowd = Crowd()
         self._scenarios = scenarios
         self._now_ns = clock.now_ns
         self._seats: dict[Any, Seat] = {}
-        self._sink: Callable[[Outcome], None] | None = None
         self._sinks: Sinks | None = None
-        self._first_asked: dict[int, EndpointKey] = {}
         self._ending = False
         loop.on_dropped = self._note_dropped
 
@@ -135,42 +133,16 @@ class Serving:
                 current.spawn_tree_locals = {**(current.spawn_tree_locals or {}), _SEAT: seat}
         return seat
 
-    def take(self, seat: Seat) -> None:
-        """Wait for the next arrival; the seat serves it from now on."""
-        arrival = self.loop.take(seat.scenario)
-        seat.arrival, seat.requests, seat.outcome = arrival, 0, EMPTY
-        seat.started_ns = self._now_ns()
-        if seat.client is not None:
-            seat.client.intended_ns = arrival.intended_ns
-            if seat.client.seat is None and seat.scenario in self._first_asked:
-                seat.client.seat = seat
-
-    def finish(self, seat: Seat) -> None:
-        """Count the seat's arrival, and a journey of several requests as an entry of its own."""
-        arrival = seat.arrival
-        if arrival is None:
-            return
-        seat.arrival = None
+    def _finish_other(self, seat: Seat, arrival: Arrival) -> None:
+        """What else is told of an arrival that made no request, or several."""
         outcome = seat.outcome
-        if not seat.requests and outcome in (EMPTY, SCRIPT_FAILED):
-            self.crowd.silent.add(seat.name)
-        if seat.requests > 1 and self._sink is not None:
-            self._sink(
-                Outcome(
-                    ARRIVAL,
-                    seat.name,
-                    arrival.intended_ns,
-                    seat.started_ns,
-                    self._now_ns(),
-                    0,
-                    _JOURNEY_ERRORS.get(outcome),
-                )
-            )
-        if (
-            seat.client is not None
-        ):  # what is sent before the next arrival is not timed from this one's intent
-            seat.client.intended_ns = None
-        self.loop.finish(arrival, outcome, seat.started_ns)
+        if not seat.requests:
+            if outcome in (EMPTY, SCRIPT_FAILED):
+                self.crowd.silent.add(seat.name)
+        elif self._sink is not None:
+            error = _JOURNEY_ERRORS.get(outcome)
+            begun_ns, now_ns = seat.started_ns, self._now_ns()
+            self._sink(Outcome(ARRIVAL, seat.name, arrival.intended_ns, begun_ns, now_ns, 0, error))
 
     def leave(self, seat: Seat) -> None:
         """The seat's user stops for good: finish what it serves and forget it."""

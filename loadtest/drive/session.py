@@ -25,7 +25,7 @@ from loadtest.drive.agent import Agent, Pools, SessionSettings
 from loadtest.drive.bodies import encode_body
 from loadtest.drive.connection import Connection
 from loadtest.drive.cookies import store_cookies
-from loadtest.drive.errors import RedirectError
+from loadtest.drive.errors import RedirectError, UnansweredError
 from loadtest.drive.heads import NO_BODY, Heads
 from loadtest.drive.http1 import final_head
 from loadtest.drive.pool import Pool
@@ -366,5 +366,10 @@ def _judge(response: Response, valid: Container[int]) -> None:
 
 
 def _may_repeat(failed: Response) -> bool:
-    """Whether sending the request twice has the effect of sending it once."""
+    """Whether sending the request twice has the effect of sending it once, and whether an answer still counts.
+
+    Once the drain is over none does: FastHttpUser repeats after a timeout, but not once its greenlet is to end.
+    """
+    if isinstance(failed.error, UnansweredError):
+        return False
     return failed.call.method in _SAFE_TO_REPEAT or b"\r\nidempotency-key:" in final_head(failed.sent).lower()

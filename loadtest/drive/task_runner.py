@@ -135,18 +135,31 @@ class _Turns:
         self._handed_on = 0
 
     def serve_forever(self) -> None:
-        """Serve arrivals with the user's tasks until one raises."""
-        root, user, seat, serving = self._root, self._user, self._seat, self._serving
+        """Serve arrivals with the user's tasks until one raises.
+
+        A task that is a function is `_take` and `_checked`, without the calls: every arrival goes this way.
+        """
+        user, seat, take, finish = self._user, self._seat, self._serving.take, self._serving.finish
+        next_task = self._root.next_task
         while True:
-            task = root.next_task()
-            if type(task) is FunctionType:
-                if seat.arrival is None:
-                    self._take()
-                self._checked(task, user)
-                serving.finish(seat)
-            else:
+            task = next_task()
+            if type(task) is not FunctionType:
                 self._serve_other(task)
-            self._handed_on = 0 if seat.arrival is None else self._handed_on
+            else:
+                if seat.arrival is None:
+                    user._state = LOCUST_STATE_WAITING
+                    take(seat)
+                    if user._state == LOCUST_STATE_STOPPING:
+                        raise StopUser
+                    user._state = LOCUST_STATE_RUNNING
+                try:
+                    task(user)
+                except Exception as error:
+                    self._see_to(error)
+                    raise
+                finish(seat)
+            if seat.arrival is None:
+                self._handed_on = 0
             if user._state == LOCUST_STATE_STOPPING:
                 raise StopUser
 
@@ -179,20 +192,24 @@ class _Turns:
         """Call what belongs to the script, and see to its arrival if that raises."""
         try:
             return call(*arguments)
-        except InterruptTaskSet:
-            raise
-        except (StopUser, StopTest):
-            self._serving.leave(self._seat)
-            raise
-        except (RescheduleTask, RescheduleTaskImmediately):
-            self._over()
-            raise
-        except UnansweredError as error:
-            raise gevent.GreenletExit from error  # the run has ended while the script did something else
         except Exception as error:
-            self._serving.fail(self._seat, error)
-            self._over()
+            self._see_to(error)
             raise
+
+    def _see_to(self, error: Exception) -> None:
+        """What becomes of the arrival in hand when the script raises `error`, which is raised on by the caller."""
+        match error:
+            case InterruptTaskSet():
+                return
+            case StopUser() | StopTest():
+                self._serving.leave(self._seat)
+            case RescheduleTask() | RescheduleTaskImmediately():
+                self._over()
+            case UnansweredError():
+                raise gevent.GreenletExit from error  # the run has ended while the script did something else
+            case _:
+                self._serving.fail(self._seat, error)
+                self._over()
 
     def _over(self) -> None:
         """The task is over: so is its arrival, unless it is one step of a pass."""

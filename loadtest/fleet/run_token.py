@@ -31,7 +31,7 @@ _REFUSALS = (
     | zmq.Event.HANDSHAKE_FAILED_AUTH
 )
 _STRANGER = f"refused a connection to the control port: it has not the token of {TOKEN_VARIABLE}"
-_NO_ENTRY = f"the master refuses this worker: {TOKEN_VARIABLE} has to be the same there and here"
+_NO_ENTRY = f"the master refuses this worker: {TOKEN_VARIABLE} must have the same value on both"
 
 logger = logging.getLogger(__name__)
 _dress = BaseSocket.__init__

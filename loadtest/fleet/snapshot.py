@@ -92,7 +92,7 @@ def progress(
     )
     pause()
     result.endpoints = _endpoints(merge.total, pause, merge.failures)
-    result.patterns = _patterns(merge.total, pause)
+    result.patterns = _patterns(merge.total, pause, merge.failures)
     result.script_errors = merge.failures.script_errors()
     result.scenarios_without_requests = merge.scenarios_without_requests()
     result.stretches = stretches.current(merge, pause)
@@ -142,10 +142,12 @@ def _endpoints(total: Second, pause: Pause, failures: FailureLog | None = None) 
     return drawn
 
 
-def _patterns(total: Second, pause: Pause) -> dict[str, Endpoint]:
+def _patterns(total: Second, pause: Pause, failures: FailureLog | None = None) -> dict[str, Endpoint]:
     drawn = {}
     for pattern, entry in total.patterns.items():
-        drawn[pattern] = _endpoint(entry, pause)
+        endpoint = drawn[pattern] = _endpoint(entry, pause)
+        if failures is not None and entry.failures:
+            endpoint.evidence = failures.of_pattern(pattern)
         pause()
     return drawn
 

@@ -113,7 +113,9 @@ def _observed(slo: Slo, point: TimelinePoint) -> float | None:
 
 def _reason(condition: AbortCondition, began_s: float, observed: float | None) -> str:
     last = (
-        "nothing was answered any more" if observed is None else f"last {with_unit(condition.slo, observed)}"
+        "no request was answered any more"
+        if observed is None
+        else f"last {with_unit(condition.slo, observed)}"
     )
     since = f"since {began_s:g} s"
     return f"{condition.slo.expr} for {condition.sustained_s:g} s ({since}, {last})"

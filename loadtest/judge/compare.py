@@ -128,7 +128,7 @@ class Comparison:
 
     @property
     def reason(self) -> str:
-        """Why nothing can be said, where nothing can; else empty."""
+        """Why the runs cannot be compared; empty if they can."""
         if self.finding is not Finding.UNKNOWN:
             return ""
         return self.head_failed or self.base_failed or self.too_little

@@ -90,12 +90,14 @@ def _unanswered(result: RunResult) -> list[str]:
         named = ", ".join(f"{name} {count:,}" for name, count in most)
         count = sum(waiting.values())
         were = "request was" if count == 1 else "requests were"
-        return [f"{count:,} {were} never answered ({named}); they count as failed and as at least so slow"]
+        return [
+            f"{count:,} {were} never answered ({named}); they count as failed, with the time that they had waited"
+        ]
     if cancelled:
         return [
             (
                 f"{cancelled:,} arrivals had not ended when the run did; they count against availability and "
-                "as at least so slow"
+                "with the time that they had taken"
             )
         ]
     return []

@@ -8,7 +8,8 @@ Each is printed as implicit. One's own objective on the same measure takes its p
 
 from collections.abc import Collection, Sequence
 
-from loadtest.judge.slo_syntax import IMPLICIT, SCENARIOS_WITHOUT_REQUESTS, Slo, matches, parse
+from loadtest.judge.slo_syntax import IMPLICIT, SCENARIOS_WITHOUT_REQUESTS, Slo, parse
+from loadtest.measure.endpoint_pattern import matches
 from loadtest.records import is_request
 
 OBJECTIVES = tuple(

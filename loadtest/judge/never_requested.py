@@ -3,7 +3,8 @@
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
-from loadtest.judge.slo_syntax import Slo, matches
+from loadtest.judge.slo_syntax import Slo
+from loadtest.measure.endpoint_pattern import matches
 from loadtest.records import is_request
 
 SURE_AFTER_S = 5.0

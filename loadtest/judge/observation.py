@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from loadtest.judge.slo_syntax import GOODPUT, Kind, Slo, matches
+from loadtest.judge.slo_syntax import GOODPUT, Kind, Slo
+from loadtest.measure.endpoint_pattern import matches
 from loadtest.measure.run_result import Arrivals, Buckets, Endpoint, Stretch
 from loadtest.measure.window import OVERFLOW_ENDPOINT
 from loadtest.records import endpoint_and_region, is_request
@@ -124,7 +125,7 @@ def _ok_latency(slo: Slo, chosen: list[Endpoint]) -> float | None:
 
 
 def _ok_alone(endpoint: Endpoint) -> Endpoint:
-    """An endpoint as if it had had its ok responses alone; service times are kept of all responses together."""
+    """An endpoint with the response times of its ok responses alone; its service times are of all responses."""
     if not endpoint.ok_response_ms.count:
         return endpoint
     return msgspec.structs.replace(
@@ -139,7 +140,7 @@ def of_ok_alone(slo: Slo, part: Part, stretch: Stretch | None) -> str:
     chosen = chosen_endpoints(part.endpoint, stretch) or []
     ok, everything = _ok_latency(slo, chosen), _latency(slo, chosen)
     faster = ok is not None and everything is not None and ok > everything and slo.operator.startswith("<")
-    return "ok responses alone; failed ones were faster" if faster else ""
+    return "without the failed responses, which were faster" if faster else ""
 
 
 def _latency(slo: Slo, chosen: list[Endpoint]) -> float | None:

@@ -14,8 +14,9 @@ from loadtest.judge.bound import holds
 from loadtest.judge.drift import LEAST_DURATION_S, find_drift
 from loadtest.judge.never_requested import nearest
 from loadtest.judge.observation import Observations, Part, chosen_endpoints, of_ok_alone
-from loadtest.judge.slo_syntax import DRIFT, IMPLICIT, SCENARIOS_WITHOUT_REQUESTS, Slo, matches
+from loadtest.judge.slo_syntax import DRIFT, IMPLICIT, SCENARIOS_WITHOUT_REQUESTS, Slo
 from loadtest.judge.stretches import Find, Span, spans_of, stretches_of
+from loadtest.measure.endpoint_pattern import matches
 from loadtest.measure.run_result import RunResult, SloResult, Stretch
 from loadtest.records import endpoint_and_region, in_region
 
@@ -99,7 +100,7 @@ def _judge_drift(slo: Slo, result: RunResult) -> SloResult:
 def _judge_scenarios(slo: Slo, result: RunResult) -> SloResult:
     idle = result.scenarios_without_requests
     if idle is None:
-        return _no_data(slo, "nobody counted the requests of each scenario")
+        return _no_data(slo, "this record does not count the requests of each scenario")
     note = f"no request was made by {', '.join(idle)}" if idle else ""
     return _judged(slo, float(len(idle)), note)
 
@@ -129,7 +130,7 @@ def _why_no_data(
 
 
 def _what_is_missing(part: Part, result: RunResult, stretch: Stretch | None) -> str:
-    """Why nothing can be said of an endpoint: none of its names is kept, nobody asked for it, or all failed."""
+    """Why an endpoint has no data: its names were too many, it was not requested, or every request failed."""
     pattern = part.endpoint or "*"
     chosen = chosen_endpoints(pattern, stretch) if stretch is not None else []
     if chosen is None:
@@ -138,7 +139,7 @@ def _what_is_missing(part: Part, result: RunResult, stretch: Stretch | None) -> 
     if requests and failures == requests:
         return f"none of {requests:,} requests to {pattern} was answered without an error"
     if requests:
-        return f"no times were measured of {pattern}"
+        return f"no response times were measured for {pattern}"
     return _no_requests(pattern, result)
 
 

@@ -25,6 +25,7 @@ from difflib import get_close_matches
 from enum import Enum
 from typing import NoReturn
 
+from loadtest.measure.endpoint_pattern import matches
 from loadtest.records import REGION_MARK, endpoint_and_region
 
 
@@ -147,22 +148,6 @@ def check(slo: Slo, endpoints: Collection[str], phases: Collection[str]) -> None
         _unknown(slo.expr, slo.expr.rfind(slo.phase), slo.phase, "a phase of this plan", phases)
     if slo.endpoint and endpoints and not any(matches(slo.endpoint, name) for name in endpoints):
         _unknown(slo.expr, slo.expr.find(slo.endpoint), slo.endpoint, "an endpoint of this plan", endpoints)
-
-
-def matches(pattern: str, name: str) -> bool:
-    """Whether an endpoint's name fits a pattern; `*` is the only wildcard: names hold `[`, `{` and `?`.
-
-    A pattern without a region fits the endpoint in every region, and outside any.
-    """
-    wanted_endpoint, wanted_region = endpoint_and_region(pattern)
-    endpoint, region = endpoint_and_region(name)
-    if wanted_region is not None and not _fits(wanted_region, region or ""):
-        return False
-    return _fits(wanted_endpoint, endpoint) and (wanted_region is None or region is not None)
-
-
-def _fits(pattern: str, text: str) -> bool:
-    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text) is not None
 
 
 def _unknown(expr: str, at: int, name: str, what: str, known: Collection[str]) -> NoReturn:

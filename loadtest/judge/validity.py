@@ -1,4 +1,4 @@
-"""Whether a run measured what it set out to, judged before any SLO is.
+"""Whether the load generator did its part of a run, judged before any objective is.
 
 A load test can fail by its own fault: the generator was late, other programs used its CPU, a worker crashed, a
 report was lost. Such a run says nothing about the target, good or bad, so it is INVALID. What went wrong but was
@@ -74,8 +74,8 @@ def _stall(result: RunResult) -> list[str]:
     return [
         (
             f"{generator.late_arrivals} of {result.arrivals.started:,} arrivals were sent up to "
-            f"{generator.dispatch_lag_ms.max:.0f} ms late; the response times hold that, and every objective was met "
-            "all the same"
+            f"{generator.dispatch_lag_ms.max:.0f} ms late; that time is in the response times, and every objective "
+            "was met all the same"
         )
     ]
 

@@ -5,17 +5,22 @@ often and when needs nothing more. Besides, a worker sends one `Sample` of each 
 it met. The master keeps the first that came, and of the counts a series that is thinned out as the run goes on:
 when it has more than `MOST_POINTS`, neighbours are added together and points become twice as far apart.
 
-Both are bounded in number: of the first `MOST_KEPT` classes there is evidence, of all there are counts.
+Both are bounded in number: of the first `MOST_KEPT` classes there is evidence, of all there are counts. Endpoints
+beyond the limit of names share one entry: of it, and of each pattern that an objective names, the sample is that of
+an endpoint which it covers.
 """
 
+from itertools import chain
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from loadtest.measure.endpoint_pattern import matches
 from loadtest.measure.run_result import Evidence, ScriptError
 from loadtest.measure.window import (
     MAX_SCRIPT_ERRORS,
+    OVERFLOW_ENDPOINT,
     OVERFLOW_SCRIPT_ERROR,
     EndpointKey,
     ScriptErrorKey,
@@ -138,7 +143,8 @@ class FailureLog:
 
     def note(self, second: Second) -> None:
         """Note the failures of one second, or of a part of it."""
-        for key, endpoint in second.endpoints.items():
+        patterns = ((_of_pattern(pattern), entry) for pattern, entry in second.patterns.items())
+        for key, endpoint in chain(second.endpoints.items(), patterns):
             for error, count in endpoint.errors.items():
                 series = self._series(key, error)
                 if series is not None:
@@ -165,6 +171,10 @@ class FailureLog:
         found = sorted(self._failures.get(key, {}).items(), key=lambda item: -item[1].count)
         return {error: self._evidence(key, error, series) for error, series in found}
 
+    def of_pattern(self, pattern: str) -> dict[str, Evidence]:
+        """What is known of each class of failure beyond the limit of names, where a pattern covers them."""
+        return self.of(_of_pattern(pattern))
+
     def script_errors(self) -> list[ScriptError]:
         """How the script itself raised, most frequent first."""
         ordered = sorted(self._script.items(), key=lambda item: -item[1].count)
@@ -181,7 +191,7 @@ class FailureLog:
         ]
 
     def _evidence(self, key: EndpointKey, error: str, series: Series) -> Evidence:
-        sample = self._samples.get((key, error), Sample(*key, error))
+        sample = self._sample(key, error)
         return Evidence(
             count=series.count,
             first_s=series.first_s,
@@ -192,3 +202,22 @@ class FailureLog:
             body=sample.body,
             request=sample.request,
         )
+
+    def _sample(self, key: EndpointKey, error: str) -> Sample:
+        """The sample of a class of failure; for an entry that stands for many endpoints, that of one among them."""
+        found = self._samples.get((key, error))
+        if found is not None:
+            return found
+        among = [s for (_, label), s in self._samples.items() if label == error and _covers(key, s)]
+        beyond = [sample for sample in among if (sample.method, sample.name) not in self._failures]
+        return next(iter(beyond or among), Sample(*key, error))
+
+
+def _of_pattern(pattern: str) -> EndpointKey:
+    """The key of a pattern among endpoints, none of which is without a method."""
+    return "", pattern
+
+
+def _covers(key: EndpointKey, sample: Sample) -> bool:
+    method, name = key
+    return key == OVERFLOW_ENDPOINT or (not method and matches(name, f"{sample.method} {sample.name}"))

@@ -238,7 +238,7 @@ class SloResult(msgspec.Struct, kw_only=True):
 
 
 class Validity(msgspec.Struct, kw_only=True):
-    """Whether the run measured what it set out to: VALID, DEGRADED or INVALID, with reasons."""
+    """Whether the load generator did its part: VALID, DEGRADED or INVALID, with reasons."""
 
     verdict: str = "VALID"
     reasons: list[str] = []

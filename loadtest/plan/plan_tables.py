@@ -100,7 +100,7 @@ class PlanTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             "How arrivals are spaced: evenly, or at random as independent customers come.", example="poisson"
         ),
     ] = "uniform"
-    seed: Annotated[Seed, key("Seed of whatever is random.", example=7)] = 1
+    seed: Annotated[Seed, key("Seed of everything random.", example=7)] = 1
     virtual_users: Annotated[
         AtLeastOne,
         key("Locust users that serve the arrivals, over all workers.", unit="users", example=2000),

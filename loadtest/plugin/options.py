@@ -39,7 +39,7 @@ _IN_THE_FORM: dict[str, dict[str, Any]] = {
         "metavar": "F",
         "help": "Multiply the plan's time axis: 0.1 plays a 30 minute plan in 3 minutes",
     },
-    "--seed": {"metavar": "N", "help": "Seed of whatever is random in the plan"},
+    "--seed": {"metavar": "N", "help": "Seed of everything random in the plan"},
 }
 """Flags that the form has too, besides --plan, and how `argparse` is told of them."""
 

@@ -30,6 +30,7 @@ from loadtest.fleet.messages import Trouble
 from loadtest.fleet.run_token import secure
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER, listen, send_to_master
 from loadtest.plugin.auditing import Auditor
+from loadtest.plugin.early_end import end_as_usual, end_early_with_a_sentence
 from loadtest.plugin.habits import (
     INIT_RAISED,
     forget_listeners_error,
@@ -97,7 +98,7 @@ class Plugin:
         parser.set_defaults(master_bind_host=LOOPBACK, web_host=LOOPBACK)
         if first:
             import_early(self._base.plan_name if self._base else plan_named(self.default_plan), parser)
-            events.init.add_listener(_refuse_broken_init)  # last: by now the scripts have added theirs
+            events.init.add_listener(self.after_init)  # last: by now the scripts have added theirs
         secure(os.environ.get(TOKEN_VARIABLE, ""), is_loopback, refuse)
 
     def on_init(self, environment: Environment, runner: Runner, **_: Any) -> None:
@@ -112,6 +113,19 @@ class Plugin:
         if not isinstance(runner, MasterRunner) and (self._leads or isinstance(runner, WorkerRunner)):
             listen(runner, TO_WORKER, lambda _, message: self.worker.on_message(message))
         self._ready.set()
+
+    def after_init(self, environment: Environment, **_: Any) -> None:
+        """Check what is asked for, once the script's own `init` listeners were heard: one may have set the host."""
+        if listener_raised():  # what it was to prepare is missing
+            refuse(ConfigError("plan", INIT_RAISED))
+        options = environment.parsed_options
+        if self._leads and options is not None and (options.headless or options.autostart):
+            options.host = environment.host or options.host
+            try:
+                self.leader.take(self._config(environment, options), environment)
+            except ConfigError as error:
+                refuse(error)
+        end_as_usual()
 
     def on_test_start(self, environment: Environment, **_: Any) -> None:
         """Begin our part of the run.
@@ -208,11 +222,6 @@ class Plugin:
     def _lead(self, environment: Environment, runner: Runner, options: Namespace) -> None:
         if self._base is not None:
             _take_over(self._base, options, environment)
-        if options.headless or options.autostart:
-            try:
-                self.leader.take(self._config(environment, options), environment)
-            except ConfigError as error:
-                refuse(error)
         if ignored := what_does_not_count(options, environment):
             logger.warning("%s", ignored)
         self._auditor.store = options.audit_store
@@ -331,12 +340,6 @@ def refuse(error: Exception) -> NoReturn:
     sys.exit(int(ExitCode.USAGE))
 
 
-def _refuse_broken_init(**_: Any) -> None:
-    """Go no further where a script's own `init` has raised: what it was to prepare is missing."""
-    if listener_raised():
-        refuse(ConfigError("plan", INIT_RAISED))
-
-
 _plugin = Plugin()
 
 
@@ -347,6 +350,7 @@ def use_plan(name: str) -> None:
 
 def install() -> None:
     """Listen to Locust's events; importing the package does it once."""
+    end_early_with_a_sentence()
     events.init_command_line_parser.add_listener(_plugin.add_options)
     events.init.add_listener(_plugin.on_init)
     events.test_start._handlers.insert(0, _plugin.on_test_start)  # what a script's own raise is told after it

@@ -29,7 +29,8 @@ from loadtest.fleet.clock_check import ClockCheck
 from loadtest.fleet.messages import Ack, Assign, Clock, Halt, Hello, Lease, Message, Trouble, UserCount
 from loadtest.fleet.transport import send_to_master
 from loadtest.fleet.worker_report import Load, Reporter, Users
-from loadtest.judge.slo_syntax import matches, parse
+from loadtest.judge.slo_syntax import parse
+from loadtest.measure.endpoint_pattern import matches
 from loadtest.measure.evidence import Samples
 from loadtest.measure.window import MAX_NAME, MAX_PATTERNS, Window
 from loadtest.plugin.cpu import CpuMeter

@@ -185,7 +185,7 @@ def dispatch_lag(result: RunResult) -> Figure:
         plot.y_axis(svg.decade_ticks(plot.y.low, plot.y.high), wording.latency_tick)
         limit = plot.y(MAX_LAG_MS)
         plot.add('<path class="limit" d="M{} {:.1f}H{}"/>', svg.MARGIN_LEFT, limit, plot.right)
-        plot.text(plot.right - 4, limit + 14, "most that the run's p99 may be", "tick end")
+        plot.text(plot.right - 4, limit + 14, "limit 10 ms", "tick end")
         _lines(plot, LAG, thin(shown(result), size.columns), result)
         return _finish(plot, result, label)
 

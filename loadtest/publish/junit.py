@@ -7,7 +7,8 @@ ABORTED is an *error* (nothing was found out), a missed objective or unbalanced 
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from loadtest.judge.slo_syntax import SloError, matches, parse
+from loadtest.judge.slo_syntax import SloError, parse
+from loadtest.measure.endpoint_pattern import matches
 from loadtest.measure.run_result import RunResult, SloResult
 from loadtest.measure.whole_file import write_whole
 from loadtest.publish import wording
@@ -37,7 +38,7 @@ def render(result: RunResult) -> str:
 
 def _run_suite(root: ET.Element, result: RunResult) -> None:
     suite = _suite(root, "run", result)
-    case = _case(suite, "the run measured what it set out to")
+    case = _case(suite, "the load generator kept to its plan")
     head = wording.headline(result)
     if result.verdict in ("INVALID", "ABORTED"):
         _problem(suite, case, "error", head.sentence, head.reasons[:MOST_LINES])
@@ -62,7 +63,13 @@ def _audit_suite(root: ET.Element, result: RunResult) -> None:
         ET.SubElement(case, "skipped", message=wording.audit(result))
         _add(suite, "skipped")
     elif not result.audit.balanced:
-        _problem(suite, case, "failure", "the books do not balance", wording.audit_findings(result.audit))
+        _problem(
+            suite,
+            case,
+            "failure",
+            "the database does not match the acknowledged orders",
+            wording.audit_findings(result.audit),
+        )
 
 
 def _suite(root: ET.Element, name: str, result: RunResult) -> ET.Element:

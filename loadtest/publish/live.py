@@ -287,7 +287,7 @@ def audit(result: RunResult, *, over: bool, under_way: bool) -> str:
     if not over:
         return ""
     if under_way:
-        return "The books are being checked."
+        return "The orders are being compared with the database."
     said = wording.audit(result)
     return f"{said}." if result.audit is None else f"Audit: {said}."
 

@@ -74,7 +74,7 @@ class Reading:
     """Those that serve."""
     report_gaps: int
     slo: Sequence[SloResult]
-    """Each objective by what is known so far."""
+    """Each objective, judged by what has been reported."""
     lost: int = 0
     """Arrivals lost when a worker crashed; known when the run is over."""
     over: bool = False
@@ -202,7 +202,11 @@ def _info(reading: Reading, add: Add) -> None:
 
 FAMILIES = (
     Family(
-        "loadtest_run_info", "gauge", ("plan", "target", "seed", "locust"), "Which run this is; 1.", _info
+        "loadtest_run_info",
+        "gauge",
+        ("plan", "target", "seed", "locust"),
+        "The run's plan, target, seed and Locust version; always 1.",
+        _info,
     ),
     Family(
         "loadtest_planned_tps",
@@ -215,8 +219,8 @@ FAMILIES = (
         "loadtest_started_tps",
         "gauge",
         (),
-        "Orders (parcels) started in the newest second that every worker has reported: exact, where a rate of the "
-        "counters beats with the seconds they come in.",
+        "Orders (parcels) started in the newest second that every worker has reported; exact, unlike a rate of the "
+        "counters.",
         _started,
     ),
     Family(
@@ -299,7 +303,7 @@ FAMILIES = (
         "loadtest_slo_ok",
         "gauge",
         ("expr",),
-        "1 while an objective holds by what is known so far; absent without data, which is 0 at the end.",
+        "1 while an objective is met, 0 while it is missed; without data absent, and 0 at the end.",
         _slo,
     ),
 )

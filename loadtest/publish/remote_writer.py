@@ -59,7 +59,7 @@ class Receiver:
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise BadReceiverError("expected an address such as http://127.0.0.1:9090/api/v1/write")
         if parts.username or parts.password:
-            raise BadReceiverError(f"credentials belong into the environment: {USER}, {PASSWORD} or {TOKEN}")
+            raise BadReceiverError(f"credentials belong in the environment: {USER}, {PASSWORD} or {TOKEN}")
         user, password, token = (environ.get(name, "") for name in (USER, PASSWORD, TOKEN))
         if token and user:
             raise BadReceiverError(f"{TOKEN} and {USER} are both set: expected one of them")

@@ -185,7 +185,7 @@ def audit(result: RunResult) -> str:
     if books is None:
         return f"Not checked: {result.unaudited}"
     if books.balanced:
-        return f"balanced: {books.acknowledged:,} orders acknowledged, {books.stored:,} stored"
+        return f"passed: {books.acknowledged:,} orders acknowledged, {books.stored:,} stored"
     return " ".join(audit_findings(books)).rstrip(".")
 
 
@@ -222,11 +222,11 @@ def _equation(name: str, total: int, **parts: int) -> tuple[str, bool]:
 def _passed(result: RunResult) -> Headline:
     said = [_met(result.slo)]
     if result.validity.verdict == "DEGRADED":
-        said.append("the run recovered from what is listed below")
+        said.append("the run recovered from the problems below")
     else:
         said.append("the load generator kept to its plan")
     if result.audit is not None:
-        said.append("the books balance")
+        said.append("every acknowledged order is stored")
     return Headline(
         "PASS", f"{', '.join(said[:-1])} and {said[-1]}.", result.findings + result.validity.reasons
     )
@@ -303,7 +303,7 @@ def _aborted(result: RunResult) -> Headline:
 
 
 def _unbalanced(result: RunResult) -> Headline:
-    sentence = "The service's books do not agree with what it acknowledged."
+    sentence = "The service's database does not match the orders that it acknowledged."
     books = audit_findings(result.audit) if result.audit else []
     missed = [_missed(slo) for slo in result.slo if not slo.passed]
     return Headline("AUDIT", sentence, [*books, *missed, *result.findings])

@@ -6,7 +6,7 @@ import re
 from typing import Any, TypeVar
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from target_service import problem
 from target_service.cut_offs import CutOffs
@@ -93,9 +93,9 @@ def is_json(content_type: str) -> bool:
 
 
 def _check_head(request: web.Request) -> None:
-    if not is_json(request.headers.get("Content-Type", "")):
+    if not is_json(request.headers.get(hdrs.CONTENT_TYPE, "")):
         raise ProblemError(problem.UNSUPPORTED_TYPE, "expected Content-Type: application/json in UTF-8")
-    if request.headers.get("Content-Encoding", "identity") != "identity":
+    if request.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity":
         raise ProblemError(problem.UNSUPPORTED_TYPE, "expected no Content-Encoding")
     if (request.content_length or 0) > MAX_BODY_BYTES:
         raise _too_large()

@@ -35,6 +35,8 @@ from target_service.shedding import TOO_MUCH, Pace
 HEALTH = (b"/healthz", b"/readyz")
 HOLD_S = 0.01
 """How often refusals are said that had to wait."""
+MOST_AT_ONCE = 200
+"""Some 2 ms of them."""
 
 _NAME = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 _FRAMING = rb"content-length|transfer-encoding|connection|proxy-connection|expect|upgrade"
@@ -126,7 +128,7 @@ class Door:
         self._healthy, self._healthy_once = _healthy(close=False), _healthy(close=True)
         self.crowd = service.crowd
         self.look = service.look
-        self._pace = Pace(perf_counter)
+        self._pace = Pace(time.thread_time)
         self._held: deque[Callable[[], None]] = deque()
 
     def is_watched(self) -> bool:
@@ -184,7 +186,9 @@ class Door:
         return not self._held and (not self.crowd.is_late() or self._pace.take())
 
     def _say_held(self) -> None:
-        while self._held and (self._service.draining or self._pace.take()):
+        for _ in range(min(len(self._held), MOST_AT_ONCE)):
+            if not (self._service.draining or not self.crowd.is_late() or self._pace.take()):
+                break
             self._held.popleft()()
         if self._held:
             asyncio.get_running_loop().call_later(HOLD_S, self._say_held)

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from time import monotonic_ns, perf_counter
 
 from aiohttp import web
+from multidict import istr
 
 from target_service import problem
 from target_service.api.operation import Operation, Service
@@ -31,7 +32,7 @@ from target_service.shadow import HEADER, LIVE, BadRunIdError, run_id_of, traffi
 from target_service.shedding import TOO_MUCH, OverloadedError
 from target_service.store.base import DeadlineError, StoreFullError, StoreUnavailableError
 
-DEADLINE_HEADER = "X-Request-Deadline-Ms"
+DEADLINE_HEADER = istr("X-Request-Deadline-Ms")
 LONGEST_DEADLINE_MS = 3_600_000
 SLOW_BODY_BYTES = 100
 STOPPING = "the service is stopping"

@@ -9,6 +9,7 @@ from target_service import problem
 from target_service.api.body import decode, json_response, read_json
 from target_service.api.frame import deadline_ns_of
 from target_service.api.operation import Operation, Service
+from target_service.idempotency import HEADER as KEY_HEADER
 from target_service.idempotency import parse_key
 from target_service.inventory import UnknownSkuError, seller_of, sku_name
 from target_service.orders import (
@@ -92,7 +93,7 @@ class OrderHandlers:
 
     async def create(self, request: web.Request, run_id: str) -> web.Response:
         """`POST /orders`: 201 when the order is durable."""
-        key = parse_key(request.headers.get("Idempotency-Key"))
+        key = parse_key(request.headers.get(KEY_HEADER))
         deadline_ns = deadline_ns_of(request)
         wanted = decode(_orders, await read_json(request))
         receipt = await self._place(self._purchase(run_id, key, wanted, [wanted.lines], 0), deadline_ns)
@@ -102,7 +103,7 @@ class OrderHandlers:
 
     async def check_out(self, request: web.Request, run_id: str) -> web.Response:
         """`POST /checkouts`: one order for each seller, all of them or none."""
-        key = parse_key(request.headers.get("Idempotency-Key"))
+        key = parse_key(request.headers.get(KEY_HEADER))
         deadline_ns = deadline_ns_of(request)
         wanted = decode(_orders, await read_json(request))
         baskets = self._by_seller(wanted.lines)

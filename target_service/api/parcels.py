@@ -12,6 +12,7 @@ from target_service import problem
 from target_service.api.body import decode, json_response, read_json
 from target_service.api.frame import deadline_ns_of
 from target_service.api.operation import Operation, Service
+from target_service.idempotency import HEADER as KEY_HEADER
 from target_service.idempotency import parse_key
 from target_service.orders import order_name, order_number
 from target_service.parcels import (
@@ -77,7 +78,7 @@ class ParcelHandlers:
 
     async def create(self, request: web.Request, run_id: str) -> web.Response:
         """`POST /parcels`: 201 when the parcel is known to the network."""
-        key = parse_key(request.headers.get("Idempotency-Key"))
+        key = parse_key(request.headers.get(KEY_HEADER))
         deadline_ns = deadline_ns_of(request)
         wanted = decode(_parcels, await read_json(request))
         order_id = await self._order_id(run_id, wanted.order_id)
@@ -92,7 +93,7 @@ class ParcelHandlers:
 
     async def scan(self, request: web.Request, run_id: str) -> web.Response:
         """`POST /parcels/{parcel_id}/events`."""
-        key = parse_key(request.headers.get("Idempotency-Key"))
+        key = parse_key(request.headers.get(KEY_HEADER))
         deadline_ns = deadline_ns_of(request)
         wanted = decode(_scans, await read_json(request))
         event = ParcelEvent(wanted.event_id, wanted.kind, wanted.region, _now_ms())

@@ -55,9 +55,9 @@ class Restock(NamedTuple):
 
 
 class CancelUnpaid(NamedTuple):
-    """Cancel unpaid orders that are due, about `limit`, and put their units back on sale.
+    """Cancel unpaid orders that are due, `limit` at most and what belongs to the last one's checkout.
 
-    Answers how many were cancelled: 0 when none is due any more.
+    Their units go back on sale. Answers how many were cancelled: 0 when none is due any more.
     """
 
     stored_before_ms: int
@@ -68,7 +68,7 @@ class CancelUnpaid(NamedTuple):
 
 
 class ExpireKeys(NamedTuple):
-    """Forget keys that are due, about `limit`; answers how many it forgot. Due is as in `CancelUnpaid`."""
+    """Forget keys that are due; answers how many it forgot. Due, and how many at most, is as in `CancelUnpaid`."""
 
     stored_before_ms: int
     numbered_below: int

@@ -66,14 +66,6 @@ class Waiting(NamedTuple):
         return self.deadline_ns is not None and self.deadline_ns <= now_ns
 
 
-def joining(change: Change, deadline_ns: int | None) -> Waiting:
-    """A change that joins the line now, on the running event loop. Raises DeadlineError if it is too late."""
-    waiting = Waiting(change, asyncio.get_running_loop().create_future(), time.monotonic_ns(), deadline_ns)
-    if waiting.is_late(waiting.handed_ns):
-        raise DeadlineError(TOO_LATE)
-    return waiting
-
-
 def sort_out(line: Iterable[Waiting], now_ns: int) -> tuple[list[Waiting], list[Waiting]]:
     """Those whose work is still wanted, and those who are too late; who has gone away is in neither."""
     present = [waiting for waiting in line if not waiting.answer.done()]
@@ -154,13 +146,20 @@ class Pending:
         self._bound_s = 2 * wait_s
         self._waiting: dict[asyncio.Future[Result], int] = {}
 
-    async def answer(self, waiting: Waiting) -> Any:
-        """Wait for the answer to a change that was handed over."""
-        self._waiting[waiting.answer] = waiting.handed_ns
+    async def hand_over(
+        self, change: Change, deadline_ns: int | None, hand_over: Callable[[Waiting], None]
+    ) -> Any:
+        """Hand a change over and wait for its answer. Raises DeadlineError if it is too late already."""
+        now_ns = time.monotonic_ns()
+        if deadline_ns is not None and deadline_ns <= now_ns:
+            raise DeadlineError(TOO_LATE)
+        answer = asyncio.get_running_loop().create_future()
+        self._waiting[answer] = now_ns
+        hand_over(Waiting(change, answer, now_ns, deadline_ns))
         try:
-            return await waiting.answer
+            return await answer
         finally:
-            del self._waiting[waiting.answer]
+            del self._waiting[answer]
 
     async def watch(self) -> None:
         """Tell those who wait too long that the store does not answer, until cancelled.

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 import asyncpg
@@ -32,11 +32,12 @@ from target_service.store.base import (
     StoreUnavailableError,
 )
 from target_service.store.changes import apply_change, find_order, find_parcel, find_stock, lock_order
-from target_service.store.group_commit import Answer, Line, Pending, Waiting, deliver, joining
+from target_service.store.group_commit import Answer, Line, Pending, Waiting, deliver
 from target_service.store.postgres_batch import apply_purchases, lock_keys
 from target_service.store.postgres_schema import NewerSchemaError, migrate
 from target_service.store.postgres_session import PostgresSession
 from target_service.store.postgres_stock import claim_bucket
+from target_service.store.postgres_wire import watch_messages
 
 log = logging.getLogger("orders.store")
 
@@ -74,6 +75,7 @@ class PostgresStore:
 
     async def open(self) -> int:
         """Connect, migrate, start the writer. Raises StoreOpenError, StoreUnavailableError."""
+        watch_messages()
         try:
             self._session = await self._connect()
             self._readers = await asyncpg.create_pool(
@@ -110,12 +112,13 @@ class PostgresStore:
         """Make something durable. Raises StoreUnavailableError."""
         await self.write(Proof(self._writer_id))
 
-    async def write(self, change: Change, deadline_ns: int | None = None) -> Any:
+    def write(self, change: Change, deadline_ns: int | None = None) -> Coroutine[Any, Any, Any]:
         """Hand a change to the writer and wait until it is on disk."""
-        waiting = joining(change, deadline_ns)
+        return self._pending.hand_over(change, deadline_ns, self._hand_over)
+
+    def _hand_over(self, waiting: Waiting) -> None:
         self._line.join(waiting)
         self._work.set()
-        return await self._pending.answer(waiting)
 
     async def order(self, run_id: str, order_id: int) -> Order | None:
         """Look an order up by its number."""

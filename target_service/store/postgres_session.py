@@ -76,10 +76,12 @@ class PostgresSession:
             returned,
         )
 
-    async def lock_stock(self, table: str, run_id: str) -> None:
-        """Lock a run's stock: trunks first, so that nobody makes a bucket behind our back."""
+    async def lock_stock(self, table: str, run_id: str, skus: object) -> None:
+        """Lock some of a run's stock: trunks first, so that nobody makes a bucket behind our back."""
         for buckets in (f"bucket = {TRUNK}", f"bucket > {TRUNK}"):
             await self.fetch(
-                f"SELECT 1 FROM {table} WHERE run_id = $1 AND {buckets} ORDER BY bucket, sku_no FOR UPDATE",
+                f"SELECT 1 FROM {table} WHERE run_id = $1 AND sku_no {self.among(2)} AND {buckets}"
+                " ORDER BY bucket, sku_no FOR UPDATE",
                 run_id,
+                skus,
             )

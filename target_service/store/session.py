@@ -45,6 +45,6 @@ class Session(Protocol):
         """Put units on sale again, by run and product."""
         ...
 
-    async def lock_stock(self, table: str, run_id: str) -> None:
-        """Lock all stock that this run has until the transaction ends."""
+    async def lock_stock(self, table: str, run_id: str, skus: object) -> None:
+        """Lock these `numbers` of products of a run, in all rows they have, until the transaction ends."""
         ...

@@ -23,7 +23,7 @@ Tables (an auditor may read them with any SQLite client, also while the service 
     clock                    one row, the store's clock
     writers                  one row for every process that ever opened the file
 
-The books balance when, per run and product, initial - available = units in the lines of orders not cancelled.
+The stock is right when, per run and product, initial - available = units in the lines of orders not cancelled.
 
 Writing is `sqlite_writer`'s thread. Reads are made on the event loop: with the log, SQLite's readers wait for
 no lock, and a look-up by primary key takes about as long as handing it to a thread.
@@ -50,7 +50,7 @@ from target_service.store.base import (
     StoreUnavailableError,
 )
 from target_service.store.changes import find_order, find_parcel, find_stock
-from target_service.store.group_commit import Pending, joining
+from target_service.store.group_commit import Pending
 from target_service.store.sqlite_file import OpenFile
 from target_service.store.sqlite_schema import connect, prepare, retry_while_locked
 from target_service.store.sqlite_session import SqliteSession, at_once
@@ -149,11 +149,9 @@ class SqliteStore:
         """Make something durable. Raises StoreUnavailableError."""
         await self.write(Proof(self._writer_id))
 
-    async def write(self, change: Change, deadline_ns: int | None = None) -> Any:
+    def write(self, change: Change, deadline_ns: int | None = None) -> Coroutine[Any, Any, Any]:
         """Hand a change to the writer and wait until it is on disk."""
-        waiting = joining(change, deadline_ns)
-        self._writer.hand_over(waiting)
-        return await self._pending.answer(waiting)
+        return self._pending.hand_over(change, deadline_ns, self._writer.hand_over)
 
     async def order(self, run_id: str, order_id: int) -> Order | None:
         """Look an order up by its number."""

@@ -12,6 +12,7 @@ same pages.
 import os
 import sqlite3
 from pathlib import Path
+from typing import NamedTuple
 
 AGE_OFFSET = 68
 """Where the header has its "application ID", which means nothing to SQLite (its file format, section 1.3.14).
@@ -44,31 +45,39 @@ class OpenFile:
 
     def __init__(self, path: Path) -> None:
         self._database = str(path)
-        self._files = {name: _identity(name) for name in (self._database, f"{self._database}-wal")}
+        self._files = {name: _file_at(name) for name in (self._database, f"{self._database}-wal")}
         # Never closed while SQLite has the file open: that would end all locks that this process has on it.
         self._descriptor = os.open(self._database, os.O_RDONLY)
-        self._size_bytes, self._age = 0, self._read_age()
+        self._age = self._read_age()
 
     def check(self) -> None:
         """Raise FileMovedError if database or log was moved, deleted, replaced, cut short or overwritten."""
-        for name, opened in self._files.items():
-            if _identity(name) != opened:
+        # As few calls as do: each lets go of the interpreter lock, which a busy event loop is slow to give back.
+        for name, before in self._files.items():
+            found = _file_at(name)
+            if found.identity != before.identity:
                 raise FileMovedError(f"{name} was moved, deleted or replaced while it was in use")
-        size_bytes = os.stat(self._database).st_size
-        if size_bytes < self._size_bytes:
-            raise FileMovedError(f"{self._database} was cut short while it was in use")
+            if name == self._database and found.size_bytes < before.size_bytes:
+                raise FileMovedError(f"{name} was cut short while it was in use")
+            self._files[name] = found
         age = self._read_age()
         if (age - self._age) % (LARGEST_AGE + 1) > LARGEST_AGE // 2:
             raise FileMovedError(f"{self._database} was overwritten by an older copy while it was in use")
-        self._size_bytes, self._age = size_bytes, age
+        self._age = age
 
     def _read_age(self) -> int:
         return int.from_bytes(os.pread(self._descriptor, 4, AGE_OFFSET))
 
 
-def _identity(name: str) -> tuple[int, int] | None:
+class _File(NamedTuple):
+    identity: tuple[int, int]
+    """Device and number; zeros where there is none."""
+    size_bytes: int
+
+
+def _file_at(name: str) -> _File:
     try:
         found = os.stat(name)
     except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
+        return _File((0, 0), 0)
+    return _File((found.st_dev, found.st_ino), found.st_size)

@@ -87,5 +87,5 @@ class SqliteSession:
             _to_json(rows).decode(),
         )
 
-    async def lock_stock(self, table: str, run_id: str) -> None:
+    async def lock_stock(self, table: str, run_id: str, skus: object) -> None:
         """Nothing to do: there is one writer at a time."""

@@ -35,6 +35,8 @@ log = logging.getLogger("orders.store")
 LOCK_POLL_S = 0.0003
 """How often a lock held by another worker is tried; a commit takes a few milliseconds."""
 REOPEN_PAUSE_S = 0.05
+CHECK_AGAIN_S = 0.05
+"""The file is looked at after each commit; before one, too, if that was longer ago."""
 COUNT_EVERY_S = 1.0
 """How often a commit makes the file older (`sqlite_file.count_on`): two statements and one page more."""
 
@@ -62,7 +64,7 @@ class Writer:
         self._line = Line(settings.wait_s, self._answer)
         self._finishing = False
         self._is_broken = self._was_moved = False
-        self._counted_ns = 0
+        self._counted_ns = self._checked_ns = 0
         self._use(opened)
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
 
@@ -96,7 +98,8 @@ class Writer:
             try:
                 if self._is_broken:
                     self._open_again()
-                self._file.check()
+                if time.monotonic_ns() - self._checked_ns > CHECK_AGAIN_S * 1e9:
+                    self._file.check()
                 if self._take_lock():
                     self._commit(self._next_batch())
             except Exception as error:
@@ -158,12 +161,14 @@ class Writer:
         started_ns = time.monotonic_ns()
         try:
             answers = self._apply([waiting.change for waiting in batch])
-            time.sleep(self._settings.stall_s())
+            if stall_s := self._settings.stall_s():
+                time.sleep(stall_s)  # which would, for nothing too, let go of the interpreter lock
             if started_ns - self._counted_ns >= COUNT_EVERY_S * 1e9:
                 count_on(connection)
                 self._counted_ns = started_ns
             connection.execute("COMMIT")
             self._file.check()
+            self._checked_ns = time.monotonic_ns()
         except Exception as error:
             self._fail(batch, error)
             return

@@ -7,7 +7,9 @@ a chunk never ends within those: a checkout ends wholly.
 
 # ruff: noqa: S608 - only our own table names are put into statements; values are bound
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from time import monotonic
 from typing import Any, NamedTuple
 
 import msgspec
@@ -28,6 +30,10 @@ from target_service.store.session import Session
 from target_service.store.tables import KEYED, LIVE_TABLES, SHADOW_TABLES, UNPAID
 
 _ALL = (1 << 63) - 1
+PIECE = 250
+"""Rows that are changed between two looks at the time: one to two milliseconds of work."""
+LONGEST_PASS_S = 0.02
+"""Whoever buys waits for a pass that is under way: on a slow disk it is the time that ends it, else the rows."""
 
 Rows = Sequence[Sequence[Any]]
 
@@ -72,55 +78,85 @@ async def _find(session: Session, orders: str, condition: str, due: _Due, lock: 
     return [*rows, *others]
 
 
+class _Pass:
+    """What is left of one transaction: so many rows, and a time after which no other piece of them is begun."""
+
+    def __init__(self, limit: int) -> None:
+        self.done = 0
+        self._limit = limit
+        self._until_s = monotonic() + LONGEST_PASS_S
+
+    def piece(self) -> int:
+        """How many rows to do next; 0 ends the pass."""
+        is_late = self.done > 0 and monotonic() >= self._until_s
+        return 0 if is_late else max(0, min(PIECE, self._limit - self.done))
+
+
 async def _cancel_unpaid(session: Session, cancel: CancelUnpaid) -> int:
-    cancelled = 0
+    this = _Pass(cancel.limit)
     for tables in (LIVE_TABLES, SHADOW_TABLES):
+        returned: Counter[tuple[str, int]] = Counter()
         for due in _due(cancel):
-            # What is locked is being paid.
-            rows = await _find(session, tables.orders, UNPAID, due, session.unlocked_only)
-            if rows:
-                await session.execute(
-                    f"UPDATE {tables.orders} SET status = '{CANCELLED}' WHERE order_id {session.among(1)}",
-                    session.numbers([row[0] for row in rows]),
+            while piece := this.piece():
+                # What is locked is being paid.
+                rows = await _find(
+                    session, tables.orders, UNPAID, due._replace(limit=piece), session.unlocked_only
                 )
-                await session.put_back(tables.stock, units_of(rows))
-                cancelled += len(rows)
-    return cancelled
+                if rows:
+                    await session.execute(
+                        f"UPDATE {tables.orders} SET status = '{CANCELLED}' WHERE order_id {session.among(1)}",
+                        session.numbers([row[0] for row in rows]),
+                    )
+                    returned += units_of(rows)
+                    this.done += len(rows)
+                if len(rows) < piece:
+                    break
+        if returned:
+            await session.put_back(tables.stock, returned)  # at once: stock is locked in one order
+    return this.done
 
 
 async def _expire_keys(session: Session, expire: ExpireKeys) -> int:
-    expired = 0
+    this = _Pass(expire.limit)
     for tables in (LIVE_TABLES, SHADOW_TABLES):
         for due in _due(expire):
-            rows = await _find(session, tables.orders, KEYED, due, "")
-            if rows:
-                numbers = session.numbers(sorted(row[0] for row in rows))
-                if session.locked:
-                    them = f"{tables.orders} WHERE order_id {session.among(1)}"
-                    await session.fetch(f"SELECT 1 FROM {them} ORDER BY order_id{session.locked}", numbers)
-                expired += await session.execute(
-                    f"UPDATE {tables.orders} SET key_live = 0 WHERE order_id {session.among(1)}", numbers
-                )
-        expired += await session.execute(
-            f"DELETE FROM {tables.parcel_keys} WHERE (run_id, idempotency_key) IN"
-            f" (SELECT run_id, idempotency_key FROM {tables.parcel_keys} WHERE stored_ms < $1 LIMIT $2)",
-            expire.stored_before_ms,
-            expire.limit,
-        )
-    return expired
+            while piece := this.piece():
+                expired = await _expire_piece(session, tables.orders, due._replace(limit=piece))
+                this.done += expired
+                if expired < piece:
+                    break
+        if piece := this.piece():
+            this.done += await session.execute(
+                f"DELETE FROM {tables.parcel_keys} WHERE (run_id, idempotency_key) IN"
+                f" (SELECT run_id, idempotency_key FROM {tables.parcel_keys} WHERE stored_ms < $1 LIMIT $2)",
+                expire.stored_before_ms,
+                piece,
+            )
+    return this.done
 
 
-def units_of(rows: Iterable[Sequence[Any]]) -> dict[tuple[str, int], int]:
+async def _expire_piece(session: Session, orders: str, due: _Due) -> int:
+    rows = await _find(session, orders, KEYED, due, "")
+    if not rows:
+        return 0
+    numbers = session.numbers(sorted(row[0] for row in rows))
+    them = f"WHERE order_id {session.among(1)}"
+    if session.locked:
+        await session.fetch(f"SELECT 1 FROM {orders} {them} ORDER BY order_id{session.locked}", numbers)
+    return await session.execute(f"UPDATE {orders} SET key_live = 0 {them}", numbers)
+
+
+def units_of(rows: Iterable[Sequence[Any]]) -> Counter[tuple[str, int]]:
     """Units by run and product, of rows that begin with order number, run id and lines."""
-    units: dict[tuple[str, int], int] = {}
+    units: Counter[tuple[str, int]] = Counter()
     for _, run_id, lines, *_ in rows:
         for sku_no, quantity, _ in msgspec.json.decode(lines):
-            units[run_id, sku_no] = units.get((run_id, sku_no), 0) + quantity
+            units[run_id, sku_no] += quantity
     return units
 
 
 async def _purge(session: Session, purge: PurgeRun) -> Purged:
-    """Delete some of what a run left. The books balance after each chunk, for the run may go on meanwhile."""
+    """Delete some of what a run left. Orders and stock agree after each chunk, since the run may go on."""
     tables = SHADOW_TABLES
     rows = await session.fetch_many(
         "order_id, run_id, lines, status",
@@ -145,14 +181,22 @@ async def _purge(session: Session, purge: PurgeRun) -> Purged:
         )
         if deleted == purge.limit:
             return Purged(len(rows), has_more=True)
-    await session.lock_stock(tables.stock, purge.run_id)
+    skus = await session.fetch_many(
+        "sku_no",
+        f"FROM {tables.stock} WHERE run_id = $1 GROUP BY sku_no ORDER BY sku_no LIMIT $2",
+        purge.run_id,
+        purge.limit,
+    )
+    numbers = session.numbers([sku_no for (sku_no,) in skus])
+    await session.lock_stock(tables.stock, purge.run_id, numbers)
     # One statement: what is committed between two of them would have an order, but no stock.
-    await session.execute(
-        f"DELETE FROM {tables.stock} WHERE run_id = $1"
+    deleted = await session.execute(
+        f"DELETE FROM {tables.stock} WHERE run_id = $1 AND sku_no {session.among(2)}"
         f" AND NOT EXISTS (SELECT 1 FROM {tables.orders} WHERE run_id = $1)",
         purge.run_id,
+        numbers,
     )
-    return Purged(len(rows), has_more=False)
+    return Purged(len(rows), has_more=deleted > 0 and len(skus) == purge.limit)
 
 
 async def _tick(session: Session, change: Tick) -> ClockReading:

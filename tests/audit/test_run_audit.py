@@ -44,7 +44,7 @@ def test_an_acknowledged_order_that_is_not_stored_is_lost(tmp_path: Path) -> Non
 
 
 def test_books_of_a_worker_elsewhere_are_no_phantom_orders(tmp_path: Path) -> None:
-    with pytest.raises(IncompleteBooksError, match="hold 1 orders of 2"):
+    with pytest.raises(IncompleteBooksError, match="list 1 orders of 2"):
         audit_run(run_of(tmp_path, 2, 1), stored(tmp_path, 0, 1))
 
 
@@ -58,7 +58,7 @@ def test_a_run_that_sent_nothing_is_balanced(tmp_path: Path) -> None:
 
 
 def test_stored_orders_that_no_book_holds_are_not_taken_for_parcels(tmp_path: Path) -> None:
-    with pytest.raises(IncompleteBooksError, match="hold 0 orders of 2"):
+    with pytest.raises(IncompleteBooksError, match="list 0 orders of 2"):
         audit_run(run_of(tmp_path, 2, 0), stored(tmp_path, 0, 1))
 
 

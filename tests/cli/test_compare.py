@@ -205,7 +205,7 @@ def test_too_little_data_is_11_with_the_reason_and_no_baseline(here: Path) -> No
     ended = compare(write_run(here / "baselines" / "a", 1), short, "--save-baseline", "baselines")
     assert ended.code == ExitCode.INVALID
     assert "too little data to tell. BASE has 60 seconds with answers and HEAD 3" in ended.output
-    assert "not kept as a baseline: short, nothing can be said of it" in ended.output
+    assert "not kept as a baseline: short, there is too little data to judge it" in ended.output
 
 
 def test_what_got_worse_outweighs_what_nothing_can_be_said_of(here: Path) -> None:

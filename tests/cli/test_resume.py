@@ -96,8 +96,8 @@ def rewritten(**changes: object) -> Callable[[Path], None]:
 
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "no settings": (lambda folder: (folder / "run.json").unlink(), "expected the folder of a run"),
-    "a run that has ended": (ended, "has ended .FAIL., nothing is left to play; `singlesday audit`"),
-    "nothing was played": (lambda folder: (folder / "checkpoint.bin").unlink(), "start it anew"),
+    "a run that has ended": (ended, "has ended .FAIL., nothing is left to do; `singlesday audit`"),
+    "nothing was played": (lambda folder: (folder / "checkpoint.bin").unlink(), "start it again"),
     "a damaged checkpoint": (
         lambda folder: (folder / "checkpoint.bin").write_bytes(checkpoint()[:-9]),
         "checkpoint.bin: a checkpoint that is damaged",

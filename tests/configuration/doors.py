@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from locust import task
 from locust.argument_parser import LocustArgumentParser, setup_parser_arguments
@@ -20,7 +21,12 @@ from loadtest import FastHttpUser, open_loop
 from loadtest.cli import main
 from loadtest.configuration import inspection
 from loadtest.configuration.check import inspect_here
+from loadtest.configuration.run_config import RunConfig
+from loadtest.configuration.run_document import write_document
+from loadtest.fleet import checkpoint as checkpoints
+from loadtest.plan.plan_file import Plan
 from loadtest.plugin.wiring import Plugin
+from tests.cli.test_resume import checkpoint
 
 SCRIPT = """
 from locust import between, tag, task
@@ -119,6 +125,30 @@ def singlesday_capacity(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> Refusa
     return invoke(["capacity"], {k: v for k, v in asked.every.items() if k != "plan"}, monkeypatch)
 
 
+def singlesday_watch(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> Refusal:
+    """`singlesday watch`, whose plans are chosen in its web form."""
+    monkeypatch.setattr("loadtest.cli.watch.Service", lambda *_, **__: pytest.fail("the service was started"))
+    return invoke(["watch"], {k: v for k, v in asked.every.items() if k not in {"plan", "host"}}, monkeypatch)
+
+
+def singlesday_resume(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> Refusal:
+    """`singlesday resume RUN`, where something has become wrong since the run was begun."""
+    folder = asked.plan.parent / "begun"
+    options = dict(asked.every)
+    config = RunConfig(
+        plan=Plan.load(options.pop("plan")),
+        plan_name=str(asked.plan),
+        targets=[options.pop("host")],
+        out=options.pop("out"),
+        conducted=True,
+    ).but(**options)
+    folder.mkdir()
+    write_document(config, folder)
+    books = msgspec.structs.replace(checkpoints.decode(checkpoint()), plan=config.plan.to_json())
+    checkpoints.write(checkpoints.encode(books), folder)
+    return invoke(["resume", str(folder)], {}, monkeypatch)
+
+
 def invoke(command: list[str], options: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Refusal:
     monkeypatch.setattr(
         inspection, "inspect_apart", inspect_here
@@ -213,6 +243,7 @@ def located(
     if web:
         made.create_web_ui("127.0.0.1", 0, delayed_start=True)
     plugin.on_init(made, runner)
+    plugin.after_init(made)
     return made
 
 
@@ -234,6 +265,8 @@ DOORS: dict[str, Door] = {
     "locust --master": locust_master,
     "the web form": web_form,
     "singlesday capacity": singlesday_capacity,
+    "singlesday watch": singlesday_watch,
+    "singlesday resume": singlesday_resume,
 }
 _number = time.time_ns() % 10**9
 

@@ -14,7 +14,10 @@ from tests.configuration.doors import DOORS, PLAN, SCRIPT, Asked, Sink, write_ru
 TWO_SCENARIOS = PLAN + '[[scenario]]\nuser = "{second}"\n'
 LOCUSTS = frozenset({"locust --headless", "locust --autostart", "locust --master", "the web form"})
 WITH_A_PLAN = LOCUSTS | {"singlesday run"}
-EVERY = frozenset(DOORS)
+WITH_A_TARGET = WITH_A_PLAN | {"singlesday capacity"}
+RESUMED = WITH_A_PLAN | {"singlesday resume"}
+"""Where a script may have become wrong since its run was begun."""
+WATCH = frozenset({"singlesday watch"})
 
 
 @dataclass(frozen=True)
@@ -46,33 +49,52 @@ MISTAKES: dict[str, Mistake] = {
     "a key that no plan has": Mistake("did you mean peak_tps", plan="peak_tsp = 5\n" + PLAN),
     "a plan without a profile": Mistake("curve", plan=plan('curve = "constant"', "")),
     "a curve that is not there": Mistake("constatn", plan=plan("constant", "constatn")),
-    "a class that is not there": Mistake("did you mean Shopper", plan=plan("Shopper", "Shoper")),
-    "a module that is not there": Mistake("no shopp", plan=plan("{module}", "shopp_that_is_nowhere")),
-    "a module that raises": Mistake("RuntimeError: no data", script="raise RuntimeError('no data')"),
-    "a module that ends the process": Mistake("SystemExit", script="raise SystemExit(3)"),
-    "a module that is no Python": Mistake("SyntaxError", script="class Shopper(:"),
-    "a module that misses a package": Mistake("no_such_package", script="import no_such_package"),
-    "a class that is no user": Mistake("expected a Locust user class", script="class Shopper: pass"),
-    "open_loop forgotten": Mistake(r"open_loop\(\)", script=script("open_loop()\n", "between(1, 2)\n")),
-    "a class without tasks": Mistake("@task", script=script("    @task\n", "")),
+    "a class that is not there": Mistake(
+        "did you mean Shopper", plan=plan("Shopper", "Shoper"), doors=RESUMED
+    ),
+    "a module that is not there": Mistake(
+        "no shopp", plan=plan("{module}", "shopp_that_is_nowhere"), doors=RESUMED
+    ),
+    "a module that raises": Mistake(
+        "RuntimeError: no data", script="raise RuntimeError('no data')", doors=RESUMED
+    ),
+    "a module that ends the process": Mistake("SystemExit", script="raise SystemExit(3)", doors=RESUMED),
+    "a module that is no Python": Mistake("SyntaxError", script="class Shopper(:", doors=RESUMED),
+    "a module that misses a package": Mistake(
+        "no_such_package", script="import no_such_package", doors=RESUMED
+    ),
+    "a class that is no user": Mistake(
+        "expected a Locust user class", script="class Shopper: pass", doors=RESUMED
+    ),
+    "open_loop forgotten": Mistake(
+        r"open_loop\(\)", script=script("open_loop()\n", "between(1, 2)\n"), doors=RESUMED
+    ),
+    "a class that is abstract": Mistake(
+        "is abstract", script=script("    wait_time", "    abstract = True\n    wait_time"), doors=RESUMED
+    ),
+    "a class without tasks": Mistake("@task", script=script("    @task\n", ""), doors=RESUMED),
     "two classes of one name": Mistake(
         "another name", plan=TWO_SCENARIOS.replace("{second}", "other:Shopper")
     ),
     "one class twice": Mistake("another name", plan=TWO_SCENARIOS.replace("{second}", "{module}:Shopper")),
     "an objective of the plan": Mistake("p99", plan=PLAN + '[[slo]]\nexpr = "p99(GET /ok) <"\n'),
     "an objective in a phase that is not there": Mistake(
-        "spike", options={"slo": "p99(GET /ok) during spike < 1s"}, doors=EVERY
+        "spike", options={"slo": "p99(GET /ok) during spike < 1s"}, doors=WITH_A_TARGET
     ),
-    "an objective asked for": Mistake("slo", options={"slo": "p99 of everything"}, doors=EVERY),
+    "an objective asked for": Mistake("slo", options={"slo": "p99 of everything"}, doors=WITH_A_TARGET),
     "an abort condition": Mistake("abort", plan=PLAN + '[abort]\nunless = ["errors <"]\n'),
-    "an address that is none": Mistake("expected an address", options={"host": "shop"}, doors=EVERY),
+    "an address that is none": Mistake("expected an address", options={"host": "shop"}, doors=WITH_A_TARGET),
     "an address of another kind": Mistake(
-        "expected an address", options={"host": "ftp://127.0.0.1"}, doors=EVERY
+        "expected an address", options={"host": "ftp://127.0.0.1"}, doors=WITH_A_TARGET
     ),
-    "a port that is none": Mistake("[Pp]ort", options={"host": "http://127.0.0.1:99999"}, doors=EVERY),
-    "nobody there": Mistake("nothing answers there", options={"host": "http://127.0.0.1:1"}, doors=EVERY),
+    "a port that is none": Mistake(
+        "[Pp]ort", options={"host": "http://127.0.0.1:99999"}, doors=WITH_A_TARGET
+    ),
+    "nobody there": Mistake(
+        "nothing answers there", options={"host": "http://127.0.0.1:1"}, doors=WITH_A_TARGET | RESUMED
+    ),
     "a host that nobody allowed": Mistake(
-        "not allowed", options={"host": "http://shop.invalid"}, doors=EVERY
+        "not allowed", options={"host": "http://shop.invalid"}, doors=WITH_A_TARGET | RESUMED
     ),
     "a wildcard for hosts": Mistake("wildcard", options={"allow_host": "*"}),
     "a path for a host": Mistake("without the path", options={"allow_host": "http://shop.invalid/x"}),
@@ -82,18 +104,24 @@ MISTAKES: dict[str, Mistake] = {
     "a peak that is no number": Mistake("peak-tps: expected", options={"peak_tps": "lots"}),
     "a peak below zero": Mistake("peak-tps: expected", options={"peak_tps": "-1"}),
     "a peak without end": Mistake("peak-tps: expected", options={"peak_tps": "inf"}),
-    "a duration that is none": Mistake("duration", options={"duration": "soon"}, doors=EVERY),
+    "a duration that is none": Mistake("duration", options={"duration": "soon"}, doors=WITH_A_TARGET),
     "a time scale of nothing": Mistake("time-scale", options={"time_scale": "0"}),
     "a seed that is no whole number": Mistake("seed", options={"seed": "1.5"}),
     "a share above one": Mistake("trace", options={"trace_fraction": "2"}),
-    "an --out that is a file": Mistake("--out", options={"out": __file__}, doors=EVERY),
+    "an --out that is a file": Mistake("--out", options={"out": __file__}, doors=WITH_A_TARGET | WATCH),
     "a page of metrics that is not there": Mistake(
-        "service.metrics", options={"service_metrics": "http://127.0.0.1:1/metrics"}
+        "service.metrics", options={"service_metrics": "http://127.0.0.1:1/metrics"}, doors=RESUMED
     ),
     "a receiver that is none": Mistake("remote-write", options={"remote_write": "shop"}),
     "a store that is none": Mistake("store", options={"audit_store": "mysql://x"}, doors=LOCUSTS),
     "tags that leave no task": Mistake("--tags buy", options={"tags": "buy"}, doors=LOCUSTS),
     "tags that take every task away": Mistake("look", options={"exclude_tags": "look"}, doors=LOCUSTS),
+    "a port of the web UI that others have": Mistake(
+        "--web-port [0-9]+: the port is in use", options={"web_port": "{taken}"}, doors=WATCH
+    ),
+    "a port of the web UI that is none": Mistake(
+        "--web-port 99999: expected a port", options={"web_port": "99999"}, doors=WATCH
+    ),
     "a resumption of nothing": Mistake("--resume", options={"resume": ""}, doors=LOCUSTS),
 }
 CASES = [(name, door) for name, mistake in MISTAKES.items() for door in DOORS if door in mistake.doors]
@@ -110,12 +138,13 @@ def asked(mistake: Mistake, sink: Sink, folder: Path) -> Asked:
     path, _ = write_run(folder, mistake.plan, mistake.script)
     (folder / "other.py").write_text(SCRIPT, encoding="utf-8")
     options = {"host": sink.url, "out": str(folder / "runs"), **mistake.options}
-    return Asked(path, options)
+    taken = sink.url.rpartition(":")[2]
+    return Asked(path, {name: text.replace("{taken}", taken) for name, text in options.items()})
 
 
 def test_there_are_enough_of_both() -> None:
     assert len(MISTAKES) >= 20
-    assert len(DOORS) >= 6
+    assert len(DOORS) >= 8
 
 
 @pytest.mark.parametrize(("name", "door"), CASES)

@@ -90,6 +90,9 @@ FOREIGN = (
     b"R\x7f\xff\xff\xff" + b"a" * 100,
     b"-ERR unknown command\r\n",
     b"\xff" * 100,
+    b"\0" * 64,
+    b"R\0\0\0\x08\0\0\0\0" + b"\0" * 64,
+    b"R\0\0\0\x03" + b"R" * 64,
     b"",
 )
 

@@ -20,6 +20,7 @@ from target_service.parcels import (
     TooManyEventsError,
 )
 from target_service.payments import Payment, PaymentRefusedError
+from target_service.store import sweeps
 from target_service.store.base import (
     CancelUnpaid,
     ClockReading,
@@ -33,7 +34,7 @@ from target_service.store.base import (
     Tick,
 )
 from tests.contract.conftest import INITIAL_UNITS, StoreFactory
-from tests.contract.test_store import LATER, ids, opened, outcome, purchase, run
+from tests.contract.test_store import LATER, ids, opened, outcome, purchase, run, swept
 
 
 def checkout(parts: int, key: str | None = None, run_id: str = "") -> Purchase:
@@ -101,6 +102,31 @@ def test_numbers_of_one_checkout_share_their_millisecond() -> None:
         assert len(numbers) == count
         assert numbers[0] // MOST_AT_ONCE == numbers[-1] // MOST_AT_ONCE
         assert ids.next() > numbers[-1]
+
+
+@pytest.mark.parametrize("sweep", [CancelUnpaid, ExpireKeys])
+@pytest.mark.parametrize(("longest_s", "most"), [(3600.0, 60), (0.0, 20)])
+def test_one_transaction_changes_no_more_rows_than_its_limit_and_its_time_allow(
+    make: StoreFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    sweep: type[CancelUnpaid | ExpireKeys],
+    longest_s: float,
+    most: int,
+) -> None:
+    async def scenario() -> None:
+        async with opened(make(10_000)) as store:
+            for n in range(200):  # each in a millisecond of its own
+                order, quantities = draft_order((1 << 40) + n * MOST_AT_ONCE, 7, [(1, 1)])
+                await store.write(Purchase("r" * (n % 2), f"k{n}", (order,), quantities))
+            passes = []
+            while done := await store.write(sweep(LATER, 0, 60)):
+                passes.append(done)
+            assert sum(passes) == 200
+            assert max(passes) == most
+
+    monkeypatch.setattr(sweeps, "PIECE", 20)
+    monkeypatch.setattr(sweeps, "LONGEST_PASS_S", longest_s)
+    run(scenario())
 
 
 def test_many_due_orders_are_swept_in_chunks_that_leave_the_books_balanced(make: StoreFactory) -> None:
@@ -192,7 +218,7 @@ def test_a_parcels_change_is_made_once_under_its_key(make: StoreFactory) -> None
             for key, request in (("a", "other"), ("b", "send")):
                 with pytest.raises(KeyReusedError):
                     await store.write(KeyedParcel(key, request, first))
-            assert await store.write(ExpireKeys(LATER, 0)) == 2
+            assert await swept(store, ExpireKeys(LATER, 0)) == 2
             assert not (await store.write(KeyedParcel("a", "send", second))).replayed
 
     run(scenario())

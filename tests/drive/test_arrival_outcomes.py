@@ -222,11 +222,19 @@ def test_a_listener_that_raises_fails_the_arrival_whose_request_it_heard_of(run:
         @task
         def buy(self) -> None:
             fire(self, "Buy", 0.0)
-            one.serving.fail_here(KeyError("no such table"))
 
-    one = run(Heard, [0, MS])
+    def listener(name: str, **_: Any) -> None:
+        heard.append(name)
+        if len(heard) == 2:
+            raise KeyError("no such table")
+
+    heard: list[str] = []
+    one = run(Heard, [0, MS, 2 * MS])
+    one.environment.events.request.add_listener(listener)
+    one.recorder.on_listener_error = one.serving.fail_here
     one.start()
     one.advance_to(S)
     total = one.total()
-    assert (total.ok, total.failed, total.failed_in_script) == (0, 2, 2)
+    assert (total.ok, total.failed, total.failed_in_script) == (2, 1, 1)
+    assert total.endpoints["RPC", "Buy"].requests == 3, "the request itself was answered"
     assert "no such table" in one.script_errors[0][1]

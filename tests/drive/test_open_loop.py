@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 import gevent
 import gevent.event
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from loadtest.drive.open_loop import OpenLoop
 from loadtest.drive.start import ArrivalStream, Assignment
@@ -215,7 +217,7 @@ def test_nothing_is_served_past_the_lease_and_what_was_kept_back_counts_as_lag(
     make: Callable[..., Loop],
 ) -> None:
     loop = make([(n * 10 * MS, 0) for n in range(10)])
-    loop.stream._lease_ns = 35 * MS
+    loop.stream.lease_ns = 35 * MS
     loop.add_user(lambda _: True)
     loop.begin()
     loop.advance_to(90 * MS)
@@ -224,6 +226,23 @@ def test_nothing_is_served_past_the_lease_and_what_was_kept_back_counts_as_lag(
     loop.advance_to(300 * MS)
     assert len(loop.served) == 10
     assert loop.total().dispatch_lag.max_us >= 50_000
+
+
+@given(st.lists(st.tuples(st.integers(0, 150), st.integers(0, 150)), min_size=1, max_size=8))
+def test_what_waits_is_taken_in_its_order_however_many_come_and_go(steps: list[tuple[int, int]]) -> None:
+    """Each step is (arrivals that come, arrivals that are taken at most)."""
+    loop = Loop([(n * MS, 0) for n in range(sum(come for come, _ in steps) + 1)], patience_ns=1_000 * S)
+    loop.begin()
+    came = 0
+    taken: list[int] = []
+    for come, take in steps:
+        came += come
+        loop.advance_to(came * MS - 1)
+        for _ in range(min(take, came - len(taken))):
+            taken.append((loop.loop.take(0).intended_ns - loop.window.zero_ns) // MS)
+            assert loop.loop.backlog == came - len(taken)
+    assert taken == list(range(len(taken)))
+    loop.close()
 
 
 def test_failed_arrival_is_counted_as_failed(make: Callable[..., Loop]) -> None:

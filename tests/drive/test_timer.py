@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 import gevent
 import pytest
 
-from loadtest.drive.timer import ThreadTimer, Timer, TimerFd, system_timer
+from loadtest.drive._core import TimerFd
+from loadtest.drive.timer import ThreadTimer, Timer, system_timer
 
 MS = 1_000_000
 KINDS = [

@@ -15,9 +15,10 @@ from locust.env import Environment
 from locust.exception import StopTest
 
 from loadtest.cli.children import wait_until
+from loadtest.drive.errors import UnansweredError
 from loadtest.drive.session import Session
 from loadtest.drive.user import FastHttpUser
-from loadtest.records import Outcome
+from loadtest.records import UNANSWERED, Outcome
 from loadtest.testing import ScriptedServer, ServedConnection, always, response_bytes
 
 MakeSession = Callable[..., Session]
@@ -146,6 +147,25 @@ def test_a_response_that_dribbles_on_ends_at_the_total_timeout(
         session_to(server.url, total_timeout=0.2).get("/")
     assert outcomes[0].error == "timeout-read"
     assert 0.2e9 <= outcomes[0].service_ns < 1e9
+
+
+def test_a_request_that_the_end_of_the_run_cut_off_is_not_sent_again(
+    session_to: MakeSession, outcomes: list[Outcome]
+) -> None:
+    def never_answer(connection: ServedConnection) -> None:
+        while connection.read_request():
+            pass
+
+    with ScriptedServer(never_answer) as server:
+        session = session_to(server.url, max_retries=5)
+        user = gevent.spawn(session.get, "/")
+        with gevent.Timeout(10):
+            while not server.requests:
+                gevent.sleep(0.01)
+        gevent.get_hub().loop.run_callback(user.throw, UnansweredError("no answer when the run ended"))
+        user.join(5)
+        assert len(server.requests) == 1
+    assert [outcome.error for outcome in outcomes] == [UNANSWERED]
 
 
 def test_a_request_that_may_be_sent_twice_is_repeated_max_retries_times(

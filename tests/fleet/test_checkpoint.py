@@ -242,3 +242,13 @@ def test_books_that_do_not_fit_together_are_refused() -> None:
     checkpoint.course.names.clear()
     with pytest.raises(CheckpointError, match="do not fit together"):
         restore(checkpoint, SimulatedFleet(1, DURATION_S).coordinator, "note")
+
+
+def test_how_far_a_clock_was_off_is_still_told_after_a_resumption() -> None:
+    first = SimulatedFleet(2, DURATION_S)
+    first.coordinator.roster.clock_offsets_ns["w1"] = 40_000_000
+    run_until_level(first, 4.6)
+    second = resumed(take(first), workers=1)
+    second.run_to_end()
+    told = {worker["name"]: worker["clock_offset_ms"] for worker in books_of(second).generator.per_worker}
+    assert told == {"worker 1": 0.0, "worker 2": 40.0, "worker 3": 0.0}

@@ -12,8 +12,9 @@ import msgspec
 from loadtest.fleet.coordinator import Phase
 from loadtest.fleet.messages import Hello, Report
 from loadtest.fleet.snapshot import StretchRecords, snapshot
-from loadtest.judge.slo_syntax import matches, parse
+from loadtest.judge.slo_syntax import parse
 from loadtest.judge.verdict import judge
+from loadtest.measure.endpoint_pattern import matches
 from loadtest.measure.run_result import RunInfo, RunResult
 from loadtest.measure.window import Window
 from loadtest.plugin.worker import patterns_of

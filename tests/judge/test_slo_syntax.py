@@ -13,9 +13,9 @@ from loadtest.judge.slo_syntax import (
     Kind,
     SloError,
     check,
-    matches,
     parse,
 )
+from loadtest.measure.endpoint_pattern import matches
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from loadtest.measure.evidence import (
     Samples,
     Series,
 )
-from loadtest.measure.window import Second
+from loadtest.measure.window import OVERFLOW_ENDPOINT, Second
 
 ORDERS = ("POST", "/orders")
 
@@ -45,6 +45,27 @@ def test_the_first_sample_that_came_stands_for_its_class() -> None:
         log.offer(Sample(*ORDERS, "status-503", 503, "bad status", body, "POST /orders"))
     (evidence,) = log.of(ORDERS).values()
     assert (evidence.status, evidence.body, evidence.request) == (503, "first", "POST /orders")
+
+
+def test_beyond_the_limit_of_names_the_shared_entry_and_each_pattern_have_a_sample_of_what_they_cover() -> (
+    None
+):
+    log, second = FailureLog(), Second(3)
+    second.endpoint(ORDERS).add_error("status-503")
+    for entry in (
+        second.endpoint(OVERFLOW_ENDPOINT),
+        second.pattern("GET /item/*"),
+        second.pattern("GET /pet/*"),
+    ):
+        entry.add_error("status-503")
+    log.note(second)
+    for method, name in (ORDERS, ("GET", "/item/7"), ("GET", "/item/8")):
+        log.offer(Sample(method, name, "status-503", 503, "bad status", f"body of {name}"))
+    assert log.of(OVERFLOW_ENDPOINT)["status-503"].body == "body of /item/7"
+    item = log.of_pattern("GET /item/*")["status-503"]
+    assert (item.count, item.first_s, item.body) == (1, 3, "body of /item/7")
+    assert log.of_pattern("GET /pet/*")["status-503"].body == "", "a sample of none of them was kept"
+    assert log.of_pattern("GET /old") == {}
 
 
 def test_ways_in_which_the_script_raised_are_told_apart_by_text_and_line() -> None:

@@ -39,10 +39,12 @@ def await_result(run: LedRun) -> RunResult:
 def test_a_worker_in_trouble_ends_the_run_and_says_why(tmp_path: Path) -> None:
     run = led_run(tmp_path / "run")
     run.on_message("w1", Trouble("another run", "nothing to do with this one"))
-    run.on_message("w1", Trouble(run.info.id, "its ledger cannot be kept: No space left on device"))
+    run.on_message(
+        "w1", Trouble(run.info.id, "its ledger of orders cannot be written: No space left on device")
+    )
     written = await_result(run)
     assert written.exit_code == ExitCode.ABORTED
-    assert "its ledger cannot be kept: No space left on device" in written.validity.reasons[0]
+    assert "its ledger of orders cannot be written: No space left on device" in written.validity.reasons[0]
 
 
 def test_nothing_is_planned_any_more_once_a_run_is_over(tmp_path: Path) -> None:

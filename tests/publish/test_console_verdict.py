@@ -35,7 +35,7 @@ def test_it_has_verdict_peak_response_times_audit_and_the_reports_path() -> None
         "0.362% of 583,000 (Singles' Day 2020)",
         "requests  115,296 made, 1,922 requests/s on average",
         "dropped   0 of 115,296 arrivals",
-        "audit     balanced: 67,469 orders acknowledged, 67,469 stored",
+        "audit     passed: 67,469 orders acknowledged, 67,469 stored",
         "report  runs/x/report.html",
     ):
         assert words in text

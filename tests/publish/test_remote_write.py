@@ -105,7 +105,7 @@ def test_what_is_refused_is_lost_and_the_next_is_sent_at_once() -> None:
     ("url", "environ", "message"),
     [
         ("prometheus:9090", {}, "expected an address such as http://"),
-        ("http://user:secret@localhost/write", {}, "credentials belong into the environment"),
+        ("http://user:secret@localhost/write", {}, "credentials belong in the environment"),
         ("http://ci.example/write", {"LOADTEST_REMOTE_WRITE_TOKEN": "t"}, "need https"),
         (
             "https://ci.example/write",

@@ -172,7 +172,7 @@ def test_a_pass_says_what_was_checked() -> None:
     result = a_failed_run()
     result.verdict, result.slo = "PASS", result.slo[2:]
     assert wording.headline(result).sentence == (
-        "All 3 objectives were met, the load generator kept to its plan and the books balance."
+        "All 3 objectives were met, the load generator kept to its plan and every acknowledged order is stored."
     )
 
 

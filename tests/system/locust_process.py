@@ -2,6 +2,7 @@
 
 import contextlib
 import json as json_format
+import select
 import signal
 import socket
 import subprocess
@@ -16,6 +17,8 @@ ROOT = Path(__file__).parents[2]
 TARGET = Path(__file__).with_name("scripted_target.py")
 LOCUSTFILE = Path(__file__).with_name("truth_users.py")
 Process = subprocess.Popen[str]
+FIRST_REQUEST_S = 60.0
+"""Locust's own start, on a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ class Target:
         self.url = f"http://127.0.0.1:{int(self._out.readline())}"
 
     def await_first_request(self) -> None:
-        """Wait until load flows."""
+        """Wait until load flows; fails if none has come within a minute."""
+        assert select.select([self._out], [], [], FIRST_REQUEST_S)[0], "no request came to the target"
         assert self._out.readline() == "first request\n"
 
     def seen(self) -> Seen:

@@ -15,6 +15,7 @@ import pytest
 from loadtest.exit_codes import ExitCode
 from loadtest.measure.run_result import RunResult
 from loadtest.testing import ScriptedServer, ServedConnection, response_bytes
+from tests.timing import unless_taken
 
 pytestmark = pytest.mark.slow
 
@@ -91,7 +92,9 @@ def play(
     took_s = time.monotonic() - began_s
     written = folder / "run" / "result.json"
     assert written.exists(), done.stderr
-    return Ended(done.returncode, RunResult.read(written), done.stdout + done.stderr, took_s)
+    result = RunResult.read(written)
+    unless_taken(result)
+    return Ended(done.returncode, result, done.stdout + done.stderr, took_s)
 
 
 def test_a_target_that_falls_silent_halfway_is_in_every_figure(tmp_path: Path) -> None:

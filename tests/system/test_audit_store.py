@@ -22,7 +22,7 @@ def test_a_run_from_the_web_ui_is_audited_as_it_ends(tmp_path: Path) -> None:
         assert result.audit.balanced
         assert result.audit.acknowledged == result.transactions.count > 0
         assert live["audit"] == (
-            f"Audit: balanced: {result.audit.acknowledged} orders acknowledged, {result.audit.stored} stored."
+            f"Audit: passed: {result.audit.acknowledged} orders acknowledged, {result.audit.stored} stored."
         )
 
 

@@ -309,11 +309,12 @@ def test_a_slow_target_fails_its_objective_in_a_valid_run(found: Findings, timin
 
 
 @scene("foreign")
-def test_users_of_every_kind_serve_every_arrival_once(found: Findings) -> None:
+def test_users_of_every_kind_serve_every_arrival_once(found: Findings, timing: Timing) -> None:
     """Five classes at 25/s for 6 s; four send one request an arrival, the fifth sends two."""
     result = found.result
-    assert (result.arrivals.planned, result.arrivals.ok) == (750, 750), found.log
     assert identity_holds(result.arrivals)
+    with timing:  # no worker was taken for lost
+        assert (result.arrivals.planned, result.arrivals.ok) == (750, 750), found.log
     assert {name: endpoint.requests for name, endpoint in result.endpoints.items()} == {
         "POST /call": 600,
         "POST /first": 150,
@@ -394,7 +395,8 @@ def test_a_worker_stopped_and_woken_serves_nothing_twice_and_comes_back(
 ) -> None:
     arrivals = found.result.arrivals
     assert identity_holds(arrivals)
-    assert arrivals.planned == 3_200
+    with timing:  # the other worker was not taken for lost too, which ends a run
+        assert arrivals.planned == 3_200
     assert any("was lost" in text for _, text in found.result.events)
     assert any("joined" in text for _, text in found.result.events)
     assert found.seen.received == arrivals.started, "each request that was sent is in the books, once"
@@ -405,10 +407,13 @@ def test_a_worker_stopped_and_woken_serves_nothing_twice_and_comes_back(
 
 
 @scene("late_worker")
-def test_a_worker_that_joins_late_takes_its_share_without_a_gap_or_a_duplicate(found: Findings) -> None:
+def test_a_worker_that_joins_late_takes_its_share_without_a_gap_or_a_duplicate(
+    found: Findings, timing: Timing
+) -> None:
     arrivals = found.result.arrivals
     assert identity_holds(arrivals)
-    assert (arrivals.planned, arrivals.lost, arrivals.ok) == (2_800, 0, 2_800)
+    with timing:
+        assert (arrivals.planned, arrivals.lost, arrivals.ok) == (2_800, 0, 2_800)
     assert found.seen.received == 2_800
     assert all(worker["started"] > 0 for worker in found.result.generator.per_worker)
     assert len(found.result.generator.per_worker) == 2

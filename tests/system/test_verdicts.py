@@ -202,7 +202,7 @@ def test_a_disk_without_room_for_a_run_is_refused_before_any_traffic(small_disk:
     command = [sys.executable, "-m", "loadtest.cli.main", "run", "smoke", "--out", str(small_disk / "runs")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == ExitCode.USAGE, done.stdout + done.stderr
-    assert "MiB free for a run's books and artefacts, got 0.0 MiB" in done.stderr
+    assert "MiB free for a run's files, got 0.0 MiB" in done.stderr
     assert not (small_disk / "runs").exists()
 
 
@@ -235,7 +235,7 @@ def test_a_disk_without_room_for_a_ledger_aborts_the_run_before_an_order_is_unre
     fill(small_disk)  # the file that takes what the run prints stands there too
     assert run.process.wait(60) == ExitCode.INTERNAL_ERROR
     kept = RunResult.read(next(elsewhere.glob("*/result.json")))
-    assert any("its ledger cannot be kept" in reason for reason in kept.validity.reasons)
+    assert any("its ledger of orders cannot be written" in reason for reason in kept.validity.reasons)
     assert kept.transactions.count == 0
 
 

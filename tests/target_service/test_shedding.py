@@ -8,7 +8,7 @@ from target_service.shedding import (
     LEAST_LIMIT,
     LONG_LAG_S,
     LONG_QUEUE_S,
-    REFUSALS_PER_S,
+    REFUSALS_PER_CPU_S,
     SHORT_QUEUE_S,
     AdaptiveLimit,
     Crowd,
@@ -158,5 +158,5 @@ def test_refusals_keep_their_pace_whatever_the_crowd() -> None:
     for _ in range(1000):
         now_s += 0.01
         told += sum(pace.take() for _ in range(300))
-    assert told <= 10 * REFUSALS_PER_S + BURST_OF_REFUSALS
-    assert told >= 10 * REFUSALS_PER_S * 0.9
+    assert told <= 10 * REFUSALS_PER_CPU_S + BURST_OF_REFUSALS
+    assert told >= 10 * REFUSALS_PER_CPU_S * 0.9

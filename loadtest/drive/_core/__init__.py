@@ -1,11 +1,15 @@
 """What the client's classes are derived from: the native core, or the same in Python.
 
-`LOADTEST_PURE=1` chooses Python; so does a machine where the native one was not built. There is one seam, here:
-whoever imports these names need not know which they got; every decision is made in the classes derived from them.
+`LOADTEST_PURE=1` chooses Python; so does a machine where the native one was not built, or was from other sources.
+There is one seam, here: whoever imports these names need not know which they got; every decision is made in the
+classes derived from them.
 """
 
+import logging
 import os
 from typing import TYPE_CHECKING, Final, Literal
+
+from loadtest.drive._core.sources import fingerprint
 
 PURE_VARIABLE: Final = "LOADTEST_PURE"
 WHY_PURE: str
@@ -16,9 +20,15 @@ def _reason() -> str:
     if os.environ.get(PURE_VARIABLE, "0") not in ("", "0"):
         return f"{PURE_VARIABLE} is set"
     try:
-        import loadtest.drive._core.native  # noqa: F401, PLC0415 - whether there is one
+        from loadtest.drive._core import native  # noqa: PLC0415 - whether there is one
     except ImportError as error:
         return f"it is not built ({error})"
+    if fingerprint() not in ("", getattr(native, "SOURCES", None)):
+        why = (
+            "it was built from other sources than these; for the native one run: touch setup.py && make setup"
+        )
+        logging.getLogger(__name__).warning("The client's core is pure Python: %s", why)
+        return why
     return ""
 
 
@@ -27,6 +37,7 @@ CORE: Final[Literal["native", "pure"]] = "pure" if WHY_PURE else "native"
 
 if TYPE_CHECKING or WHY_PURE:
     from loadtest.drive._core.pure import (
+        Ahead,
         Counts,
         Dispatch,
         Line,
@@ -34,12 +45,15 @@ if TYPE_CHECKING or WHY_PURE:
         Received,
         Route,
         Seat,
+        Seats,
         Template,
+        TimerFd,
         equip,
         equip_dispatch,
     )
 else:
     from loadtest.drive._core.native import (
+        Ahead,
         Counts,
         Dispatch,
         Line,
@@ -47,7 +61,9 @@ else:
         Received,
         Route,
         Seat,
+        Seats,
         Template,
+        TimerFd,
         equip,
         equip_dispatch,
     )
@@ -56,6 +72,7 @@ __all__ = [
     "CORE",
     "PURE_VARIABLE",
     "WHY_PURE",
+    "Ahead",
     "Counts",
     "Dispatch",
     "Line",
@@ -63,7 +80,9 @@ __all__ = [
     "Received",
     "Route",
     "Seat",
+    "Seats",
     "Template",
+    "TimerFd",
     "equip",
     "equip_dispatch",
 ]

@@ -143,7 +143,7 @@ cdef class Messenger:
     @cython.final
     cdef object straight(self, str method, url, data, json, name, headers, catch_response, params):
         """The straight line. None: something about the request is not plain, and nothing has been done."""
-        cdef int64_t intended_ns = monotonic_ns()
+        cdef int64_t intended_ns = self.next_intended_ns if self.has_intended else monotonic_ns()
         cdef Route route = self.route
         cdef Template template
         cdef Line line = None
@@ -189,8 +189,7 @@ cdef class Messenger:
             return None
         if headers is not None:
             sent = request_buffer[:size]  # a script may change its headers afterwards
-        if self.has_intended:
-            intended_ns, self.has_intended = self.next_intended_ns, False
+        self.has_intended = False
         kind = caught_class if catch_response else response_class
         response = <Received>(<PyTypeObject *>kind).tp_new(<type>kind, <PyObject *>EMPTY, NULL)
         response.route, response.template, response.target, response.added, response.body = (

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from loadtest.drive._core.pure import Ahead as Ahead
 from loadtest.drive._core.pure import Counts as Counts
 from loadtest.drive._core.pure import Dispatch as Dispatch
 from loadtest.drive._core.pure import Line as Line
@@ -9,12 +10,17 @@ from loadtest.drive._core.pure import Messenger as Messenger
 from loadtest.drive._core.pure import Received as Received
 from loadtest.drive._core.pure import Route as Route
 from loadtest.drive._core.pure import Seat as Seat
+from loadtest.drive._core.pure import Seats as Seats
 from loadtest.drive._core.pure import Template as Template
+from loadtest.drive._core.pure import TimerFd as TimerFd
 from loadtest.drive._core.pure import equip as equip
 from loadtest.drive._core.pure import equip_dispatch as equip_dispatch
 
 HistogramParts = tuple[dict[int, int], int, int, int, int, int]
 """(counts, sum_us, min_us, max_us, below, above) of `measure.histogram.Histogram`."""
+
+SOURCES: str
+"""`sources.fingerprint` of what it was built from."""
 
 class Tally:
     """The successes of one endpoint since it was last emptied."""

@@ -7,7 +7,6 @@ ARCHITECTURE.md says who owns which memory, and which dangers tests hold off.
 
 import os
 import sys
-from collections import deque
 from time import monotonic_ns as python_monotonic_ns
 
 from gevent import get_hub
@@ -16,13 +15,15 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.exc cimport PyErr_SetFromErrno
 from cpython.object cimport PyObject, PyTypeObject
+from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_SET_ITEM
 from libc.errno cimport EAGAIN, EBADF, EINTR, errno
 from libc.math cimport isfinite
-from libc.stdint cimport INT64_MAX, int64_t, uint32_t
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, memcmp, memcpy, memset
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
-from posix.unistd cimport close
+from posix.unistd cimport close, read
 
 cdef enum:
     MOST_NATIVE_BYTES = 16777216  # of a response received in pieces; a larger one is the reader's
@@ -39,6 +40,9 @@ include "line.pxi"
 include "times.pxi"
 include "tally.pxi"
 include "template.pxi"
+include "ahead.pxi"
+include "timerfd.pxi"
 include "dispatch.pxi"
 include "received.pxi"
 include "messenger.pxi"
+include "seats.pxi"

@@ -4,8 +4,10 @@ Each class has the interface of its twin in `native`, and does the same; `Messen
 `Session.request`, which the native one does with what is not plain.
 """
 
+import ctypes
+import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import gevent
@@ -15,6 +17,11 @@ from loadtest.records import EMPTY, OK, Arrival
 
 READ_EVENT = 1
 """libev's EV_READ."""
+CLOCK_MONOTONIC = 1
+TFD_TIMER_ABSTIME = 1
+TFD_NONBLOCK_CLOEXEC = os.O_NONBLOCK | os.O_CLOEXEC
+NS_PER_S = 1_000_000_000
+NEVER_NS = 2**63 - 1
 
 
 class Line:
@@ -201,19 +208,119 @@ class Seat:
         """Whether the drain ended while a request of it was in flight."""
 
 
+class Ahead:
+    """The next arrival of a stream, and up to where arrivals may be handed out."""
+
+    __slots__ = ("_ahead", "_arrivals", "ahead_ns", "before_ns", "end_ns", "lease_ns", "position_ns")
+
+    def __init__(self, end_ns: int) -> None:
+        self._arrivals: Iterator[tuple[int, int]] = iter(())
+        self._ahead: tuple[int, int] | None = None
+        self.ahead_ns = NEVER_NS
+        """The offset of the next arrival, whether it may be handed out or not; `NEVER_NS` if there is none."""
+        self.before_ns = NEVER_NS
+        """Where `_advance` is to be asked, since other arrivals are to be followed."""
+        self.end_ns = end_ns
+        """Where the schedule ends for this worker."""
+        self.lease_ns = 0
+        """Up to where this worker may serve arrivals."""
+        self.position_ns = 0
+        """Every arrival before this offset has been handed out."""
+
+    def _advance(self) -> None:
+        raise NotImplementedError
+
+    def follow(self, arrivals: Iterator[tuple[int, int]]) -> None:
+        """Go on with these arrivals, in place of those until now."""
+        self._arrivals = arrivals
+        self._step()
+
+    def peek_ns(self) -> int | None:
+        """The offset of the next arrival, or None if there is none before the end; it may lie past the lease."""
+        if self.ahead_ns >= self.before_ns:
+            self._advance()
+        return None if self.ahead_ns >= self.end_ns else self.ahead_ns
+
+    def due(self, now_ns: int) -> tuple[int, int] | None:
+        """Hand out the next arrival intended at or before `now_ns` and within the lease, if there is one."""
+        if self.ahead_ns >= self.before_ns:
+            self._advance()
+        offset_ns = self.ahead_ns
+        if offset_ns > now_ns or offset_ns >= self.end_ns or offset_ns >= self.lease_ns:
+            return None
+        arrival = self._ahead
+        self.position_ns = offset_ns + 1
+        self._ahead = ahead = next(self._arrivals, None)
+        self.ahead_ns = NEVER_NS if ahead is None else ahead[0]
+        return arrival
+
+    def _step(self) -> None:
+        self._ahead = ahead = next(self._arrivals, None)
+        self.ahead_ns = NEVER_NS if ahead is None else ahead[0]
+
+
+class _Itimerspec(ctypes.Structure):
+    _fields_ = (
+        ("interval_s", ctypes.c_long),
+        ("interval_ns", ctypes.c_long),
+        ("value_s", ctypes.c_long),
+        ("value_ns", ctypes.c_long),
+    )
+
+
+class TimerFd:
+    """A timerfd on the current hub's loop; `callback` runs in the hub and must not block."""
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._fd = self._libc.timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK_CLOEXEC)
+        if self._fd < 0:
+            raise OSError(ctypes.get_errno(), "timerfd_create failed")
+        self._spec = _Itimerspec()
+        self._spec_ref = ctypes.byref(self._spec)
+        self._callback = callback
+        self._watcher: Any = gevent.get_hub().loop.io(self._fd, READ_EVENT)
+        self._watcher.start(self._fired)
+
+    def arm(self, at_ns: int) -> None:
+        """See `Timer.arm`."""
+        at_ns = max(at_ns, 1)  # zero would disarm
+        self._spec.value_s, self._spec.value_ns = divmod(at_ns, NS_PER_S)
+        if self._libc.timerfd_settime(self._fd, TFD_TIMER_ABSTIME, self._spec_ref, None) != 0:
+            raise OSError(ctypes.get_errno(), "timerfd_settime failed")
+
+    def close(self) -> None:
+        """See `Timer.close`."""
+        if self._fd >= 0:
+            self._watcher.stop()
+            self._watcher.close()
+            os.close(self._fd)
+            self._fd = -1
+
+    def _fired(self) -> None:
+        try:
+            os.read(self._fd, 8)
+        except BlockingIOError:
+            return  # re-armed between becoming readable and being read
+        self._callback()
+
+
 class Dispatch:
     """Who waits for an arrival, which arrivals wait for a user, and what has become of both.
 
     `transactions[i]` tells whether the arrivals of scenario `i` are transactions; a wake-up hands out at most
-    `most_at_once`. When to wake and whom to drop is `OpenLoop`'s.
+    `most_at_once`. An arrival waits for `patience_ns` at most. When to wake is `OpenLoop`'s.
     """
 
     window: Any
     stream: Any
     _timer: Any
 
-    def __init__(self, transactions: Sequence[bool], now_ns: Callable[[], int], most_at_once: int) -> None:
+    def __init__(
+        self, transactions: Sequence[bool], patience_ns: int, now_ns: Callable[[], int], most_at_once: int
+    ) -> None:
         self.in_flight = 0
+        self._patience_ns = patience_ns
         self._transactions = tuple(transactions)
         self._now_ns = now_ns
         self._most_at_once = most_at_once
@@ -223,7 +330,7 @@ class Dispatch:
         self._closed = False
         self._zero_ns = 0
 
-    def _drop_impatient(self, now_ns: int) -> None:
+    def _drop(self, arrival: Arrival, now_ns: int) -> None:
         raise NotImplementedError
 
     def _next_wake_ns(self, woke_ns: int, now_ns: int) -> int:
@@ -231,6 +338,11 @@ class Dispatch:
 
     def _count_end(self, arrival: Arrival, outcome: str, now_ns: int) -> None:
         raise NotImplementedError
+
+    @property
+    def backlog(self) -> int:
+        """Arrivals that wait for an idle user."""
+        return sum(len(queue) for queue in self._backlog)
 
     def count_in(self, window: Any) -> None:
         """Count in `window` from now on."""
@@ -285,6 +397,18 @@ class Dispatch:
     def hand_in(self) -> None:
         """Put into the window what has been counted: it is there."""
 
+    def drop_all(self, now_ns: int) -> None:
+        """Drop whatever waits for a user."""
+        for queue in self._backlog:
+            while queue:
+                self._drop(queue.popleft()[0], now_ns)
+
+    def _drop_impatient(self, now_ns: int) -> None:
+        """Drop arrivals that waited longer than a customer would; they count as failed in availability."""
+        for queue in self._backlog:
+            while queue and now_ns - queue[0][0].intended_ns > self._patience_ns:
+                self._drop(queue.popleft()[0], now_ns)
+
     def _dispatch(self, arrival: Arrival, now_ns: int) -> None:
         window = self.window
         window.second(arrival.intended_ns).scheduled += 1
@@ -316,6 +440,45 @@ class Dispatch:
         arrival, reached_ns = queue.popleft()
         self._count_start(arrival, now_ns, reached_ns)
         return arrival
+
+
+class Seats:
+    """Arrivals in the hands of users: seats take them, and finish them."""
+
+    def __init__(self, loop: Any, now_ns: Callable[[], int]) -> None:
+        self.loop = loop
+        self._now_ns = now_ns
+        self._sink: Callable[[Any], None] | None = None
+        self._first_asked: dict[int, tuple[str, str]] = {}
+        """(method, name) of what the arrivals of each scenario ask first."""
+
+    def _finish_other(self, seat: Seat, arrival: Arrival) -> None:
+        raise NotImplementedError
+
+    def take(self, seat: Seat) -> None:
+        """Wait for the next arrival; the seat serves it from now on."""
+        arrival = self.loop.take(seat.scenario)
+        seat.arrival, seat.requests, seat.outcome = arrival, 0, EMPTY
+        seat.started_ns = self._now_ns()
+        client = seat.client
+        if client is not None:
+            client.intended_ns = arrival.intended_ns
+            if client.seat is None and seat.scenario in self._first_asked:
+                client.seat = seat
+
+    def finish(self, seat: Seat) -> None:
+        """Count the seat's arrival, and a journey of several requests as an entry of its own."""
+        arrival = seat.arrival
+        if arrival is None:
+            return
+        seat.arrival = None
+        if seat.requests != 1:
+            self._finish_other(seat, arrival)
+        if seat.client is not None:
+            seat.client.intended_ns = (
+                None  # what is sent before the next arrival is not timed from this one's
+            )
+        self.loop.finish(arrival, seat.outcome, seat.started_ns)
 
 
 class Messenger:

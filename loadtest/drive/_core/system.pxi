@@ -32,8 +32,19 @@ cdef extern from *:
     PyObject **_PyObject_GetDictPtr(object)
     long long PyLong_AsLongLongAndOverflow(object, int *) except? -1
     int PyDict_Contains(object, object) except -1
+    object PyType_GenericAlloc(PyTypeObject *, Py_ssize_t)
+
+cdef extern from *:
+    """
+    #ifndef CORE_SOURCES
+    #define CORE_SOURCES "not told"
+    #endif
+    """
+    const char *CORE_SOURCES
 
 PyGreenlet_Import()
+
+SOURCES = CORE_SOURCES.decode()  # see `sources.fingerprint`
 
 cdef int64_t NEVER = INT64_MAX
 

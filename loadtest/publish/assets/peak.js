@@ -192,7 +192,7 @@
     const plot = new Plot("lag", head, { low: 0.01, high, log: true, ticks: decades(0.01, high), name: latency });
     const limit = plot.y(head.max_lag_ms);
     plot.add("path", { class: "limit", d: `M${MARGIN.left} ${limit}H${plot.right}` });
-    plot.add("text", { class: "tick end", x: plot.right - 4, y: limit + 14 }, "most that the run's p99 may be");
+    plot.add("text", { class: "tick end", x: plot.right - 4, y: limit + 14 }, "limit 10 ms");
     plot.line(series(points, "lag"), "lag");
     plot.show(now);
   };

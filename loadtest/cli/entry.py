@@ -1,0 +1,16 @@
+"""Where `singlesday` begins: Ctrl-C ends it in a sentence, also while its modules are still being imported."""
+
+import sys
+
+from loadtest.exit_codes import INTERRUPTED
+
+
+def main() -> None:
+    """Run a command."""
+    try:
+        from loadtest.cli.main import main as commands  # noqa: PLC0415 - what takes time to import
+
+        commands()
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped by Ctrl-C before anything began\n")
+        sys.exit(INTERRUPTED)

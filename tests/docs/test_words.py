@@ -1,0 +1,69 @@
+"""Words that nobody should meet any more: each was a riddle to readers, and has a plain sentence in its place."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+READ_BY_PEOPLE = ("loadtest", "target_service", "docs", "dashboards", "README.md")
+RETIRED = {
+    r"kept its core from": "other programs used worker 1's CPU 26% of the time",
+    r"most that the run's": "limit 10 ms",
+    r"set out to do": "the load generator fell behind, so these numbers cannot be trusted",
+    r"no data is not a pass": "an objective without data fails",
+    r"no store was named": "no database given (--audit-store)",
+    r"died with (a|the|its) (worker|machine)": "lost when worker 2 crashed",
+    r"books (balance\b|are balanced|do not (balance|agree))": "every acknowledged order is stored",
+    r"distrusts itself": "checks its own load generator",
+    r"nothing can be said": "there is too little data to judge it",
+    r"at least so slow": "with the time that they had waited",
+    r"last words": "the end of its log",
+    r"named likewise": "named in the same way",
+    r"by what is known so far": "so far",
+    r"beats with the seconds": "exact, unlike a rate of the counters",
+    r"belong into": "belong in",
+    r"was not its own": "not its own arrivals",
+}
+"""A pattern, and what is said instead."""
+
+
+@pytest.fixture(scope="module")
+def lines() -> list[tuple[str, str]]:
+    """(file and line number, text) of everything that users and the next engineer read."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--", *READ_BY_PEOPLE],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    found = []
+    for name in filter(None, listed.split("\0")):
+        path = ROOT / name
+        if path.suffix in {
+            ".py",
+            ".pyx",
+            ".pxi",
+            ".md",
+            ".js",
+            ".j2",
+            ".css",
+            ".html",
+            ".toml",
+            ".yml",
+            ".json",
+        }:
+            text = path.read_text(encoding="utf-8") if path.exists() else ""
+            found += [(f"{name}:{number}", line) for number, line in enumerate(text.splitlines(), 1)]
+    if not found:
+        pytest.skip("there is no git checkout to read")
+    return found
+
+
+@pytest.mark.parametrize("pattern", RETIRED)
+def test_a_retired_phrase_is_gone(pattern: str, lines: list[tuple[str, str]]) -> None:
+    phrase = re.compile(pattern, re.IGNORECASE)
+    left = [f"{where}: {line.strip()[:90]}" for where, line in lines if phrase.search(line)]
+    assert left == [], f"say instead: {RETIRED[pattern]}"
