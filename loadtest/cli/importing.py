@@ -4,6 +4,8 @@ import csv
 import io
 import re
 import sys
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +19,7 @@ from loadtest.plan.plan_error import PlanError
 from loadtest.plan.plan_file import Plan
 
 if TYPE_CHECKING:
+    from loadtest.importing.recorded import Recorded
     from loadtest.importing.traffic import Traffic
 
 NAME = "import"
@@ -30,6 +33,11 @@ PlanName = Annotated[
 Transaction = Annotated[
     str | None,
     typer.Option(help='The endpoint that is one transaction, for example "POST /orders"; default: guessed.'),
+]
+
+
+Assets = Annotated[
+    bool, typer.Option("--assets", help="Keep pictures, styles and scripts too, which a cache mostly has.")
 ]
 
 
@@ -65,6 +73,153 @@ def log(
     print_written(out, named, written)
 
 
+@app.command()
+def har(
+    file: Annotated[Path, typer.Argument(help="What a browser's developer tools saved.", metavar="FILE")],
+    out: OutFolder = Path(),
+    name: PlanName = None,
+    assets: Assets = False,
+) -> None:
+    """Make a script of a browser's session: one arrival is the whole session."""
+    from loadtest.importing.har import read_har  # noqa: PLC0415 - what only this command needs
+
+    def read(named: str) -> Written:
+        return _session(read_har(_bytes_of(file), str(file)), str(file), named, assets=assets)
+
+    _import(read, out, lambda: plan_name(name, file))
+
+
+@app.command()
+def curl(
+    file: Annotated[
+        Path, typer.Argument(help="A file of curl commands; - is standard input.", metavar="FILE")
+    ],
+    out: OutFolder = Path(),
+    name: PlanName = None,
+) -> None:
+    """Make a script of curl commands, as browsers copy them: one arrival sends all of them."""
+    from loadtest.importing.curl_command import read_curl  # noqa: PLC0415
+
+    def read(named: str) -> Written:
+        return _session(read_curl(_text_of(file), str(file)), str(file), named, assets=True)
+
+    _import(read, out, lambda: plan_name(name, Path("commands") if str(file) == "-" else file))
+
+
+@app.command()
+def postman(
+    file: Annotated[Path, typer.Argument(help="An exported collection, format 2.1.", metavar="FILE")],
+    out: OutFolder = Path(),
+    name: PlanName = None,
+) -> None:
+    """Make a script of a Postman collection: one arrival sends its requests in their order."""
+    from loadtest.importing.postman import read_postman  # noqa: PLC0415
+
+    def read(named: str) -> Written:
+        recorded, notes = read_postman(_bytes_of(file), str(file))
+        return _session(recorded, str(file), named, assets=True, notes=notes)
+
+    _import(read, out, lambda: plan_name(name, file))
+
+
+@app.command()
+def openapi(
+    document: Annotated[str, typer.Argument(help="An OpenAPI document, version 3.", metavar="FILE|URL")],
+    out: OutFolder = Path(),
+    name: PlanName = None,
+) -> None:
+    """Make a script of an API's description: what creates something is followed by what is asked of it."""
+    from loadtest.importing.document import document_text  # noqa: PLC0415
+    from loadtest.importing.openapi import read_openapi  # noqa: PLC0415
+    from loadtest.importing.openapi_script import chain_class, chains  # noqa: PLC0415
+    from loadtest.importing.short_plan import plan_of_classes  # noqa: PLC0415
+
+    def read(named: str) -> Written:
+        operations = read_openapi(document_text(document), document)
+        taken: set[str] = set()
+        classes = [chain_class(chain, f"{named}-data", taken) for chain in chains(operations)]
+        notes = ["bodies and keys are made up by their schemas; rules that no schema tells may refuse them"]
+        if any(one.needs_login for one in operations):
+            notes.append(f"logins are made up: put real ones into {named}-data/logins.csv")
+        made_of = f"Made by `singlesday import openapi` of {document}: {len(operations)} operations."
+        return plan_of_classes(classes, named, made_of, notes)
+
+    _import(read, out, lambda: plan_name(name, Path(document.rpartition("/")[2] or "api")))
+
+
+@app.command()
+def prometheus(
+    url: Annotated[str, typer.Argument(help="The address of a Prometheus.", metavar="URL")],
+    query: Annotated[
+        str, typer.Argument(help="What is the rate: sum(rate(http_requests_total[1m])).", metavar="QUERY")
+    ],
+    begin: Annotated[
+        str | None,
+        typer.Option("--from", help="From when, such as 2025-11-10T23:50:00Z; default: an hour ago."),
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Until when; default: now.")] = None,
+    step: Annotated[str, typer.Option("--step", help="How far apart the rates are.")] = "15s",
+    user: Annotated[
+        str, typer.Option(help="The class that serves the arrivals, module:Class; a query has no requests.")
+    ] = "loadtest.scenarios.shop:OrderOnly",
+    out: OutFolder = Path(),
+    name: PlanName = None,
+) -> None:
+    """Make a plan of a rate that a Prometheus has recorded: its curve, for a script of yours."""
+    from loadtest.importing.prometheus_query import fetched, query_url, rates_of, time_range  # noqa: PLC0415
+    from loadtest.importing.short_plan import plan_of_rates  # noqa: PLC0415
+
+    def read(named: str) -> Written:
+        from_s, to_s, step_s = time_range(begin, end, step, time.time())
+        asked = query_url(url, query, from_s, to_s, step_s)
+        return plan_of_rates(rates_of(fetched(asked), url, step_s), query, user, named)
+
+    _import(read, out, lambda: plan_name(name, Path("recorded")))
+
+
+def _import(read: Callable[[str], Written], out: Path, name: Callable[[], str]) -> None:
+    """Read, write, and say what was dropped or guessed; or end with why that cannot be."""
+    try:
+        named = name()
+        check_free(out, named)
+        written = read(named)
+        write(out, named, written)
+    except ImportingError as error:
+        refuse(error)
+    print_written(out, named, written)
+
+
+def _session(
+    recorded: list["Recorded"], source: str, name: str, *, assets: bool, notes: Sequence[str] = ()
+) -> Written:
+    from loadtest.importing.recorded import of_one_host  # noqa: PLC0415
+    from loadtest.importing.session_script import session_script  # noqa: PLC0415
+    from loadtest.importing.short_plan import plan_of_session  # noqa: PLC0415
+
+    kept, host, left_out = of_one_host(recorded, source, assets=assets)
+    script = session_script(kept, "Session", f"{name}-data")
+    made_of = f"Made by `singlesday import` of {source}: {len(kept)} requests to {host}."
+    return plan_of_session(script, name, made_of, [*notes, *left_out])
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ImportingError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _text_of(path: Path) -> str:
+    if str(path) == "-":
+        return sys.stdin.read()
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ImportingError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ImportingError(f"{path}: expected UTF-8") from error
+
+
 def refuse(error: Exception) -> None:
     """End because of bad input."""
     from loadtest.cli.main import refuse as end  # noqa: PLC0415 - which imports this module
@@ -98,7 +253,7 @@ def check_free(out: Path, name: str) -> None:
 def write(out: Path, name: str, written: Written) -> None:
     """Write plan, script and data. Raises `ImportingError`."""
     files = {
-        f"{name}.py": written.script,
+        **({} if written.script is None else {f"{name}.py": written.script}),
         **{each.path: _rows(each.columns, each.rows, each.is_json) for each in written.files},
         f"{name}.toml": written.plan,
     }
@@ -150,5 +305,6 @@ def print_written(out: Path, name: str, written: Written) -> None:
         console.print(f"  - {note}", markup=False, soft_wrap=True)
     plan = out / f"{name}.toml"
     data = f", {out / f'{name}-data'}" if written.files or written.curve_csv else ""
-    console.print(f"wrote {plan}, {out / f'{name}.py'}{data}", markup=False, soft_wrap=True)
+    script = f", {out / f'{name}.py'}" if written.script is not None else ""
+    console.print(f"wrote {plan}{script}{data}", markup=False, soft_wrap=True)
     console.print(f"  singlesday run {plan} --target http://127.0.0.1:8080", markup=False, soft_wrap=True)

@@ -26,7 +26,7 @@ def exact_knots(counts: Sequence[int], bin_s: float = 1.0) -> list[Knot]:
     return knots
 
 
-def fitted_knots(counts: Sequence[int], bin_s: float, tolerance: float) -> list[Knot]:
+def fitted_knots(counts: Sequence[float], bin_s: float, tolerance: float) -> list[Knot]:
     """Knots whose mean over each bin of `bin_s` seconds is within `tolerance` (a share) of the bin's count."""
     rates = [count / bin_s for count in counts]
     knots: list[Knot] = []

@@ -20,7 +20,8 @@ class Written(NamedTuple):
     """The files that were made, by their names, and what is to be said of them."""
 
     plan: str
-    script: str
+    script: str | None
+    """None where the plan names a class that is there already."""
     files: Sequence[FeederFile]
     notes: Sequence[str]
     curve_csv: str | None = None

@@ -13,6 +13,7 @@ from loadtest.importing.traffic import Endpoint, Keys, Step
 
 WITH_BODY = {"POST", "PUT", "PATCH"}
 _MOST_STEPS_TOLD = 10
+_LONGEST_CALL = 96
 _VERBS = {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
 
 
@@ -35,25 +36,30 @@ class ScriptClass(NamedTuple):
     files: tuple[FeederFile, ...]
 
 
-def script_py(made_of: str, steps: Sequence[Step], classes: Sequence[ScriptClass]) -> str:
-    """The script's text."""
+def script_py(
+    made_of: str, steps: Sequence[Step], classes: Sequence[ScriptClass], imports: Sequence[str] = ()
+) -> str:
+    """The script's text; `imports` are lines for the standard library."""
     told = [
         f"    {step.before} -> {step.after}: {step.share:.0%}, after {step.median_s:g} s"
         for step in steps[:_MOST_STEPS_TOLD]
     ]
     order = ["", "How customers went on, of all who had asked for the first:", "", *told] if told else []
-    constants = [constant for one in classes for constant in one.constants]
+    constants = list(dict.fromkeys(constant for one in classes for constant in one.constants))
     uses_feeders = any("feeders." in constant for constant in constants)
     imported = "FastHttpUser, feeders, open_loop" if uses_feeders else "FastHttpUser, open_loop"
-    head = [f'"""{_prose(made_of)}', *map(_prose, order), '"""', "", "from locust import task", ""]
+    opening = [f'"""{_prose(made_of)}', *map(_prose, order), '"""'] if order else [f'"""{_prose(made_of)}"""']
+    head = [*opening, "", *imports, *([""] if imports else [])]
+    head += ["from locust import task", ""]
     head += [f"from loadtest import {imported}", ""]
-    return "\n".join([*head, *constants, "", *("\n" + one.text for one in classes)])
+    body = [*constants, ""] if constants else []
+    return "\n".join([*head, *body, *("\n" + one.text for one in classes)])
 
 
 def endpoint_class(endpoint: Endpoint, share: float, folder: str, taken: set[str]) -> ScriptClass:
     """The class that sends one endpoint's requests; files of feeders lie in `folder`, `taken` names are added to."""
     name = class_name(endpoint.method, endpoint.template, taken)
-    stem = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+    stem = file_stem(name)
     constants, files, arguments = [], [], []
     url, called = _literal_path(endpoint.template), endpoint.called
     dynamic = False
@@ -85,25 +91,45 @@ def endpoint_class(endpoint: Endpoint, share: float, folder: str, taken: set[str
         arguments.append(f"json={constant}.next()")
     literal = f'f"{url}"' if dynamic else f'"{url.replace("{{", "{").replace("}}", "}")}"'
     if dynamic:
-        arguments.append(f'name="{_escaped(called)}"')
-    body.append(_request(endpoint.method, literal, arguments))
+        arguments.append(f'name="{escaped(called)}"')
+    body.append(call_text(endpoint.method, [literal, *arguments]))
     text = [
         f"class {name}(FastHttpUser):",
         f'    """{_prose(f"{endpoint.method} {endpoint.called}: {share:.2%} of the requests.")}"""',
         "",
-        "    wait_time = open_loop()",
-        "",
-        "    @task",
-        "    def send(self):",
-        *(f"        {line}" for line in body),
-        "",
+        *method_text("send", body),
     ]
     return ScriptClass(name, "\n".join(text), tuple(constants), tuple(files))
 
 
-def _request(method: str, literal: str, arguments: Sequence[str]) -> str:
-    call = f"self.client.{method.lower()}(" if method in _VERBS else f'self.client.request("{method}", '
-    return call + ", ".join([literal, *arguments]) + ")"
+def call_text(method: str, arguments: Sequence[str]) -> str:
+    """The call that sends a request; a long one has a line for each argument."""
+    named = f"self.client.{method.lower()}" if method in _VERBS else "self.client.request"
+    arguments = list(arguments) if method in _VERBS else [repr(method), *arguments]
+    call = f"{named}({', '.join(arguments)})"
+    return (
+        call
+        if len(call) <= _LONGEST_CALL
+        else "\n".join([f"{named}(", *(f"    {one}," for one in arguments), ")"])
+    )
+
+
+def method_text(name: str, body: Sequence[str]) -> list[str]:
+    """The one task of a class, as the class's lines."""
+    lines = "\n".join(body).split("\n")
+    return [
+        "    wait_time = open_loop()",
+        "",
+        "    @task",
+        f"    def {name}(self):",
+        *(f"        {one}" for one in lines),
+        "",
+    ]
+
+
+def file_stem(name: str) -> str:
+    """What a class's files are called: GetProductsSku has get_products_sku."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
 def class_name(method: str, path: str, taken: set[str]) -> str:
@@ -120,10 +146,10 @@ def class_name(method: str, path: str, taken: set[str]) -> str:
 
 def _literal_path(template: str) -> str:
     """A template for an f-string: its braces are doubled, also those of parameters, which are put in later."""
-    return _escaped(template).replace("{", "{{").replace("}", "}}")
+    return escaped(template).replace("{", "{{").replace("}", "}}")
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Text for between double quotes."""
     return "".join(
         f"\\{character}"
@@ -137,7 +163,7 @@ def _escaped(text: str) -> str:
 
 def _prose(text: str) -> str:
     """Text for a docstring."""
-    return _escaped(text).replace('\\"', "'")
+    return escaped(text).replace('\\"', "'")
 
 
 def keys_told(keys: Keys) -> str:

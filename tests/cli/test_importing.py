@@ -1,5 +1,6 @@
 """`singlesday import log` as people type it: what it says, what it writes, and what it refuses."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,69 @@ def test_nothing_is_overwritten(access_log: Path, there: str) -> None:
 )
 def test_a_plan_is_called_by_its_file_as_a_module_can_be(file: str, name: str) -> None:
     assert plan_name(None, Path(file)) == name
+
+
+RECORDED = Path(__file__).parents[1] / "importing" / "recorded" / "shop.har"
+OPENAPI = json.dumps(
+    {
+        "openapi": "3.1.0",
+        "info": {"title": "x", "version": "1"},
+        "paths": {
+            "/orders": {
+                "post": {
+                    "requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}},
+                    "responses": {"201": {"description": "ok"}},
+                }
+            }
+        },
+    }
+)
+DOORS = {
+    "har": RECORDED.read_text(encoding="utf-8"),
+    "curl": "curl http://127.0.0.1:8080/orders -H 'Authorization: Bearer abc' --json '{\"buyer_id\": 1}'",
+    "postman": '{"item": [{"request": {"method": "GET", "url": "http://127.0.0.1:8080/products/sku-000001"}}]}',
+    "openapi": OPENAPI,
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_what_comes_out_of_every_door_can_be_run(tmp_path: Path, door: str) -> None:
+    (tmp_path / "shop.txt").write_text(DOORS[door])
+    result = imported(door, tmp_path / "shop.txt", "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "the rate is guessed" in result.output
+    path = tmp_path / "out" / "shop.toml"
+    assert "the rate is guessed" in path.read_text()
+    check(RunConfig(plan=Plan.load(path), plan_name=str(path), conducted=True), inspect_apart)
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("text", ["", "\x00", "{}", "[1]"])
+def test_what_is_no_such_file_is_one_sentence_and_exit_code_2(tmp_path: Path, door: str, text: str) -> None:
+    (tmp_path / "shop.txt").write_text(text)
+    result = imported(door, tmp_path / "shop.txt", "--out", tmp_path / "out")
+    assert result.exit_code == 2, result.output
+    assert f"error: {tmp_path / 'shop.txt'}" in result.output.replace("\n", "")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_file_that_is_not_there_is_named_at_every_door(tmp_path: Path, door: str) -> None:
+    result = imported(door, tmp_path / "none.txt", "--out", tmp_path)
+    assert result.exit_code == 2
+    assert "none.txt: cannot be read: No such file or directory" in result.output.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["openapi", "http://127.0.0.1:1/openapi.json"], "http://127.0.0.1:1/openapi.json: cannot be asked"),
+        (["prometheus", "http://127.0.0.1:1", "up"], "http://127.0.0.1:1: cannot be asked"),
+        (["prometheus", "127.0.0.1:9090", "up"], "expected an address with http://"),
+        (["prometheus", "http://127.0.0.1:1", "up", "--step", "x"], "--step: expected a duration"),
+    ],
+)
+def test_an_address_that_cannot_be_asked_is_named(tmp_path: Path, arguments: list[str], said: str) -> None:
+    result = imported(*arguments, "--out", tmp_path)
+    assert result.exit_code == 2
+    assert said in result.output.replace("\n", "")

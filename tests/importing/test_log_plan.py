@@ -74,7 +74,7 @@ def arrivals(plan: Plan) -> list[tuple[float, int]]:
 def imported(folder: Path, log: Path, *, exact: bool = False) -> Plan:
     written = plan_of(read_logs([log]), "again", transaction="POST /orders", exact=exact)
     (folder / "again.toml").write_text(written.plan)
-    (folder / "again.py").write_text(written.script)
+    (folder / "again.py").write_text(written.script or "")
     if written.curve_csv:
         (folder / "again-data").mkdir()
         (folder / "again-data" / "curve.csv").write_text(written.curve_csv)
