@@ -89,7 +89,8 @@ class RequestEvents:
     ) -> None:
         """Count one request of the calling greenlet; `response_time` is its service time in milliseconds."""
         done_ns = self._now_ns()
-        took_ns = round(min(max(response_time or 0.0, 0.0), _LONGEST_MS) * _NS_PER_MS)
+        request_type, name = str(request_type), str(name)
+        took_ns = _span_ns(response_time, request_type, name)
         began_ns = done_ns - took_ns
         error = _as_exception(exception)
         label = None if error is None else _error_class(error)
@@ -112,6 +113,16 @@ class RequestEvents:
         return bare and self._serving.has_http_client()
 
     on_request.counts_for_recorder = True  # type: ignore[attr-defined]  # see `recorder.is_third_party`
+
+
+def _span_ns(response_time: float | None, request_type: str, name: str) -> int:
+    """A time in milliseconds as nanoseconds, within what can be a duration. Raises `ValueError` for what is none."""
+    try:
+        return round(min(max(response_time or 0.0, 0.0), _LONGEST_MS) * _NS_PER_MS)
+    except (TypeError, ValueError):  # a text; not a number
+        raise ValueError(
+            f"response_time of {request_type} {name}: expected milliseconds, got {response_time!r}"
+        ) from None
 
 
 def _as_exception(exception: Exception | str | None) -> Exception | None:

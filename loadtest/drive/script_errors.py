@@ -5,13 +5,24 @@ import sysconfig
 from pathlib import Path
 from types import TracebackType
 
+import gevent
+
+ENDS_A_GREENLET = (SystemExit, gevent.Timeout)
+"""What a script may raise that is no `Exception`: Locust catches neither, and the user would just be gone."""
 LONGEST = 300
 """Characters kept of an error's text."""
 _HERE = Path(__file__).parent
+
+
+class ScriptRaisedError(Exception):
+    """Raised in the place of what would end a user without a word; Locust logs it, with what it was raised from."""
+
+
 _NOT_THE_SCRIPTS = tuple(
     str(Path(path).resolve())
     for path in (
         _HERE,
+        _HERE.parent / "measure",
         _HERE.parent / "plugin",
         sysconfig.get_paths()["stdlib"],
         sysconfig.get_paths()["purelib"],
@@ -19,6 +30,15 @@ _NOT_THE_SCRIPTS = tuple(
         str(Path(sys.prefix) / "lib"),
     )
 )
+
+
+def bearable(error: BaseException) -> Exception:
+    """What Locust's loop can bear in the place of `error`: itself, or what is logged and gone on after."""
+    if isinstance(error, Exception):
+        return error
+    instead = ScriptRaisedError(error_text(error))
+    instead.__cause__ = error
+    return instead
 
 
 def error_text(error: BaseException) -> str:

@@ -28,7 +28,7 @@ from locust.exception import StopUser
 from loadtest.clock import Clock
 from loadtest.drive._core import Seat, Seats
 from loadtest.drive.errors import UnansweredError
-from loadtest.drive.script_errors import error_text, raised_at
+from loadtest.drive.script_errors import ENDS_A_GREENLET, bearable, error_text, raised_at
 from loadtest.measure.window import EndpointKey, ScriptErrorKey
 from loadtest.records import (
     ARRIVAL,
@@ -154,7 +154,7 @@ class Serving(Seats):
         if not self._ending:
             self.crowd.left[seat.name] = self.crowd.left.get(seat.name, 0) + 1
 
-    def fail(self, seat: Seat, error: Exception) -> None:
+    def fail(self, seat: Seat, error: BaseException) -> None:
         """The script raised while it served the seat's arrival, which has failed, whatever its requests did."""
         if self._ending:
             return
@@ -218,10 +218,10 @@ class Serving(Seats):
         def watched() -> None:
             try:
                 on_start()
-            except Exception as error:
+            except (Exception, *ENDS_A_GREENLET) as error:
                 starts.failed += 1
                 starts.why = starts.why or f"{error_text(error)} ({raised_at(error)})"
-                raise
+                raise bearable(error)  # noqa: B904 - it is the error itself, or made from it
 
         user.on_start = watched  # type: ignore[method-assign]  # of this one user
 

@@ -5,8 +5,8 @@ exchange it on an idle connection, note the outcome. Whatever is rarer (a body t
 redirect, a cookie, a compressed body, a stream) is one test on that line and code elsewhere.
 
 Each request ends in exactly one `Outcome` handed to the recorder, redirects included in it as Locust counts
-them. The exception is a request whose user is killed while it waits: it has no end, and the arrival it
-belongs to is counted as cancelled.
+them; one that the script cuts off by a `gevent.Timeout` as timed out. The exception is a request whose user is
+killed while it waits: it has no end, and the arrival it belongs to is counted as cancelled.
 """
 
 import re
@@ -16,7 +16,7 @@ from functools import partial
 from time import monotonic_ns
 from typing import Any
 
-from gevent import sleep
+from gevent import Timeout, sleep
 from locust.contrib.fasthttp import LocustBadStatusCode
 from locust.user import User
 
@@ -25,7 +25,7 @@ from loadtest.drive.agent import Agent, Pools, SessionSettings
 from loadtest.drive.bodies import encode_body
 from loadtest.drive.connection import Connection
 from loadtest.drive.cookies import store_cookies
-from loadtest.drive.errors import RedirectError, UnansweredError
+from loadtest.drive.errors import ReadTimeoutError, RedirectError, UnansweredError
 from loadtest.drive.heads import NO_BODY, Heads
 from loadtest.drive.http1 import final_head
 from loadtest.drive.pool import Pool
@@ -136,11 +136,28 @@ class Session(Agent):
             headers = self._dressed(headers, auth, target.url)
         kind = response_type(catch_response, stream) if catch_response or stream else Response
         call = _new_call((method.upper(), target, headers, body, body_headers, kind))
-        response = self._perform(call, rarer.get("max_retries"))
-        if response.needs_care:
-            response = self._care_for(response, rarer.get("max_redirects") if allow_redirects else 0)
         shown_as = name or self.request_name or url
+        shown_as = shown_as if type(shown_as) is str else str(shown_as)  # also what else can be a key
+        most_redirects = rarer.get("max_redirects") if allow_redirects else 0
+        try:
+            response = self._answered(call, rarer.get("max_retries"), most_redirects)
+        except Timeout as error:
+            self._cut_off(call, error, shown_as, intended_ns, context)
+            raise
         return self.finish(response, method, shown_as, intended_ns, catch_response, context)
+
+    def _cut_off(
+        self,
+        call: Call,
+        patience: Timeout,
+        name: str,
+        intended_ns: int,
+        context: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record a request that the script itself has given up, by a `gevent.Timeout`: it took at least so long."""
+        reason = ReadTimeoutError(f"the script gave it up: {patience}")
+        response = self._failed(call._replace(response_type=Response), b"", None, reason)
+        self.finish(response, call.method, name, intended_ns, False, context)
 
     def finish(  # noqa: PLR0917 - on the hot path
         self,
@@ -212,6 +229,13 @@ class Session(Agent):
         except OSError as error:
             self._recorder.record(gap._replace(done_ns=self._now_ns(), error=outcome_error(error)), error)
             raise
+
+    def _answered(
+        self, call: Call, most_retries: int | None, most_redirects: int | None, begun: Begun | None = None
+    ) -> Response:
+        """What a request came to in the end, redirects followed and its status judged."""
+        response = self._perform(call, most_retries, begun)
+        return self._care_for(response, most_redirects) if response.needs_care else response
 
     def _perform(self, call: Call, most_retries: int | None = None, begun: Begun | None = None) -> Response:
         """Send `call` and return what came back, or a response that holds the error.
@@ -333,9 +357,11 @@ class Session(Agent):
     ) -> Response:
         """Finish a request that the core has begun: its exchange was not plain."""
         call = begun.call
-        response = self._perform(call, None, (connection, raised))
-        if response.needs_care:
-            response = self._care_for(response, None)
+        try:
+            response = self._answered(call, None, None, (connection, raised))
+        except Timeout as error:
+            self._cut_off(call, error, name, intended_ns)
+            raise
         return self.finish(response, call.method, name, intended_ns, isinstance(response, CaughtResponse))
 
     def _take_care(self, response: Response, intended_ns: int, name: str) -> Response:

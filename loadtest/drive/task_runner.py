@@ -41,6 +41,7 @@ from locust.user.task import (
 
 from loadtest.drive._core import Seat
 from loadtest.drive.errors import UnansweredError
+from loadtest.drive.script_errors import ENDS_A_GREENLET, bearable
 from loadtest.drive.serving import PER_TASK, Serving, in_debugger, no_plan, serves_arrivals, serving_of
 from loadtest.records import EMPTY
 
@@ -157,6 +158,8 @@ class _Turns:
                 except Exception as error:
                     self._see_to(error)
                     raise
+                except ENDS_A_GREENLET as error:
+                    raise self._outlived(error)  # noqa: B904 - it is made from it
                 finish(seat)
             if seat.arrival is None:
                 self._handed_on = 0
@@ -195,6 +198,14 @@ class _Turns:
         except Exception as error:
             self._see_to(error)
             raise
+        except ENDS_A_GREENLET as error:
+            raise self._outlived(error)  # noqa: B904 - it is made from it
+
+    def _outlived(self, error: BaseException) -> Exception:
+        """What to raise instead of an `error` that would end the user without a word: its arrival has failed."""
+        self._serving.fail(self._seat, error)
+        self._over()
+        return bearable(error)
 
     def _see_to(self, error: Exception) -> None:
         """What becomes of the arrival in hand when the script raises `error`, which is raised on by the caller."""
@@ -240,12 +251,10 @@ class _Turns:
         except (StopUser, StopTest):
             self._serving.leave(self._seat)
             raise
-        except Exception as error:
+        except (Exception, *ENDS_A_GREENLET) as error:
             if self._seat.arrival is None:
                 self._take()
-            self._serving.fail(self._seat, error)
-            self._over()
-            raise
+            raise self._outlived(error)  # noqa: B904 - it is the error itself, or made from it
 
     def _stop(self, nested: TaskSet) -> None:
         """Run a nested task set's own `on_stop`; one that raises is told, and fails what is in hand, if anything is.
@@ -256,9 +265,9 @@ class _Turns:
             type(nested).on_stop(nested)
         except (StopUser, StopTest):
             raise
-        except Exception as error:
+        except (Exception, *ENDS_A_GREENLET) as error:
             self._serving.fail(self._seat, error)
-            raise
+            raise bearable(error)  # noqa: B904 - it is the error itself, or made from it
 
     def _execute_nested(self, nested: TaskSet, task: Any, steps: "_Pass | None") -> None:
         """Run one task of a nested task set; `steps` where it is one whose passes are served."""

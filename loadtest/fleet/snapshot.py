@@ -65,6 +65,8 @@ def snapshot(
     result = progress(coordinator, info, stretches)
     result.arrivals = arrivals(coordinator.merge.total, coordinator.planned())
     result.timeline = list(coordinator.merge.timeline.points(planned))
+    for key in coordinator.merge.total.endpoints:
+        result.endpoints[" ".join(key)].over_time = coordinator.merge.timeline.endpoint(key)
     return result
 
 

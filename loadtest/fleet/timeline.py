@@ -10,11 +10,12 @@ from copy import copy
 
 import msgspec
 
+from loadtest.fleet.endpoint_timeline import EndpointTimeline, PackedEndpoints
 from loadtest.fleet.messages import PackedSecond, pack_second, unpack_second
 from loadtest.measure import codec
 from loadtest.measure.histogram import Histogram
-from loadtest.measure.run_result import TimelinePoint
-from loadtest.measure.window import Second
+from loadtest.measure.run_result import EndpointOverTime, TimelinePoint
+from loadtest.measure.window import EndpointKey, Second
 from loadtest.records import TIMED_BESIDES
 
 MAX_BINS = 3_600
@@ -59,7 +60,9 @@ class Bin(msgspec.Struct, array_like=True):
     lag_p99_us: float = 0.0
     response: bytes = _EMPTY
     failed: int = 0
-    """Arrivals of every scenario that failed or made no request; last, since checkpoints know fields by place."""
+    """Arrivals of every scenario that failed or made no request. Checkpoints know fields by place: add at the end."""
+    failed_response: bytes = _EMPTY
+    """Of `response`, what failed."""
 
     def add(self, other: "Bin") -> None:
         for name in _SUMMED:
@@ -67,6 +70,8 @@ class Bin(msgspec.Struct, array_like=True):
         for name in _HIGHEST:
             setattr(self, name, max(getattr(self, name), getattr(other, name)))
         self.response = codec.encode(_merged(self.response, other.response))
+        if other.failed_response != _EMPTY:
+            self.failed_response = codec.encode(_merged(self.failed_response, other.failed_response))
 
 
 class PackedTimeline(msgspec.Struct, frozen=True):
@@ -76,6 +81,7 @@ class PackedTimeline(msgspec.Struct, frozen=True):
     bins: dict[int, Bin]
     whole: list[PackedSecond]
     gauges: dict[int, tuple[int, int]]
+    endpoints: PackedEndpoints = PackedEndpoints()
 
 
 class Timeline:
@@ -86,11 +92,12 @@ class Timeline:
         self._bins: dict[int, Bin] = {}
         self._whole: dict[int, Second] = {}
         self._gauges: dict[int, tuple[int, int]] = {}
+        self._endpoints = EndpointTimeline()
 
     def pack(self) -> PackedTimeline:
         """Everything; it shares the bins, so whoever wants them to stay as they are encodes it at once."""
         whole = [pack_second(second) for second in self._whole.values()]
-        return PackedTimeline(self.bin_s, self._bins, whole, self._gauges)
+        return PackedTimeline(self.bin_s, self._bins, whole, self._gauges, self._endpoints.pack())
 
     @classmethod
     def unpack(cls, packed: PackedTimeline) -> "Timeline":
@@ -103,6 +110,7 @@ class Timeline:
         timeline.bin_s, timeline._bins = packed.bin_s, dict(packed.bins)
         timeline._whole = {second.index: unpack_second(second) for second in packed.whole}
         timeline._gauges = dict(packed.gauges)
+        timeline._endpoints = EndpointTimeline(packed.endpoints)
         return timeline
 
     def add(self, second: Second) -> None:
@@ -119,6 +127,10 @@ class Timeline:
         """Note how much the fleet had in flight and waiting in second `index`; the highest stays."""
         known = self._gauges.get(index, (0, 0))
         self._gauges[index] = (max(known[0], in_flight), max(known[1], backlog))
+
+    def endpoint(self, key: EndpointKey) -> EndpointOverTime | None:
+        """One endpoint over the run so far; None where there is nothing of it."""
+        return self._endpoints.over_time(key, list(self._whole.values()))
 
     def recent(self, seconds: int) -> list[Second]:
         """The newest `seconds` seconds that are still whole, oldest first."""
@@ -147,6 +159,7 @@ class Timeline:
 
     def _settle(self, index: int, second: Second) -> None:
         self._put(self._bins, index, second)
+        self._endpoints.add(second)
         self._gauges.pop(index, None)
         if len(self._bins) > MAX_BINS:
             self._halve()
@@ -172,6 +185,8 @@ class Timeline:
 
 def _point(from_s: int, length_s: int, bin_: Bin, planned: PlannedTransactions) -> TimelinePoint:
     response = codec.decode(bin_.response)
+    failed = codec.decode(bin_.failed_response)
+    ok = response.without(failed) if failed.counts else response
     return TimelinePoint(
         t_s=from_s,
         planned_tps=planned(from_s, from_s + length_s) / length_s,
@@ -187,16 +202,26 @@ def _point(from_s: int, length_s: int, bin_: Bin, planned: PlannedTransactions) 
         in_flight=bin_.in_flight,
         backlog=bin_.backlog,
         response_ms=response.quantiles(),
+        ok_p50_ms=_ms(ok, 0.5),
+        ok_p99_ms=_ms(ok, 0.99),
+        failed_p50_ms=_ms(failed, 0.5),
+        failed_p99_ms=_ms(failed, 0.99),
         dispatch_lag_p99_ms=bin_.lag_p99_us / 1000,
         heat=response.heat(),
     )
 
 
+def _ms(times: Histogram, quantile: float) -> float | None:
+    return times.quantile(quantile) / 1000 if times.counts else None
+
+
 def _reduced(second: Second, in_flight: int, backlog: int) -> Bin:
-    response = Histogram()
+    response, failed = Histogram(), Histogram()
     endpoints = [e for (method, _), e in second.endpoints.items() if method not in TIMED_BESIDES]
     for endpoint in endpoints:
         response.merge(endpoint.response)
+        if endpoint.failed is not None:
+            failed.merge(endpoint.failed)
     return Bin(
         scheduled=second.scheduled,
         started=second.started,
@@ -211,6 +236,7 @@ def _reduced(second: Second, in_flight: int, backlog: int) -> Bin:
         lag_p99_us=second.dispatch_lag.quantile(0.99),
         response=codec.encode(response),
         failed=second.failed + second.empty,
+        failed_response=codec.encode(failed) if failed.counts else _EMPTY,
     )
 
 

@@ -137,6 +137,18 @@ class UserStart(msgspec.Struct, kw_only=True):
     """What ended them: `IndexError: pop from empty list (shop.py:15 in on_start)`."""
 
 
+class EndpointOverTime(msgspec.Struct, frozen=True, kw_only=True):
+    """One endpoint over the run, in columns: each entry stands for `bin_s` seconds from its `t_s` on."""
+
+    bin_s: int
+    t_s: list[int]
+    requests: list[int]
+    failures: list[int]
+    p50_ms: list[float]
+    """Response time, of the worst of the bin's seconds."""
+    p99_ms: list[float]
+
+
 class Endpoint(msgspec.Struct, kw_only=True):
     """One endpoint over the whole run."""
 
@@ -155,6 +167,8 @@ class Endpoint(msgspec.Struct, kw_only=True):
     ok_response_ms: Quantiles = Quantiles()
     """Of the requests without an error alone."""
     ok_response_buckets: Buckets = Buckets()
+    over_time: EndpointOverTime | None = None
+    """None for the endpoints of a phase, and beyond the first sixty of a run."""
 
 
 class Generator(msgspec.Struct, kw_only=True):
@@ -202,6 +216,12 @@ class TimelinePoint(msgspec.Struct, kw_only=True):
     in_flight: int = 0
     backlog: int = 0
     response_ms: Quantiles = Quantiles()
+    ok_p50_ms: float | None = None
+    """Response time of the requests without an error alone; None where there were none."""
+    ok_p99_ms: float | None = None
+    failed_p50_ms: float | None = None
+    """Of those with one."""
+    failed_p99_ms: float | None = None
     dispatch_lag_p99_ms: float = 0.0
     heat: list[tuple[int, int]] = []
     """(upper bound in microseconds, count), about four to an octave, for the heat map."""

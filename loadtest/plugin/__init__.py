@@ -11,7 +11,11 @@ What happens in which process, in the order of a run:
     quitting       the verdict becomes the exit code
 """
 
-from loadtest.plugin.wiring import install, use_plan
+from loadtest.plugin.early_end import end_early_with_a_sentence
+
+end_early_with_a_sentence()  # before what follows, which takes a second to import
+
+from loadtest.plugin.wiring import install, use_plan  # noqa: E402
 
 __all__ = ["install", "use_plan"]
 

@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType, TracebackType
 
-import psutil
-
 from loadtest.exit_codes import INTERRUPTED, ExitCode
 
 FORKS_END_S = 5.0
@@ -64,6 +62,8 @@ def _callers() -> Iterator[FrameType]:
 
 def _end_forks() -> None:
     """End the workers of `--processes` that are still there: Locust forgets those that have not joined yet."""
+    import psutil  # noqa: PLC0415 - Ctrl-C has to find this module imported early
+
     us = psutil.Process()
     command = us.cmdline()
     forks = []

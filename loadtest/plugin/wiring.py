@@ -30,7 +30,7 @@ from loadtest.fleet.messages import Trouble
 from loadtest.fleet.run_token import secure
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER, listen, send_to_master
 from loadtest.plugin.auditing import Auditor
-from loadtest.plugin.early_end import end_as_usual, end_early_with_a_sentence
+from loadtest.plugin.early_end import end_as_usual
 from loadtest.plugin.habits import (
     INIT_RAISED,
     forget_listeners_error,
@@ -350,7 +350,6 @@ def use_plan(name: str) -> None:
 
 def install() -> None:
     """Listen to Locust's events; importing the package does it once."""
-    end_early_with_a_sentence()
     events.init_command_line_parser.add_listener(_plugin.add_options)
     events.init.add_listener(_plugin.on_init)
     events.test_start._handlers.insert(0, _plugin.on_test_start)  # what a script's own raise is told after it

@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 from markupsafe import Markup
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from loadtest.judge.compare import LEAST_RATIO, Comparison, Finding, Shift, Unit
+from loadtest.judge.compare import Comparison, Finding, Shift, Unit
 from loadtest.measure.whole_file import write_whole
 from loadtest.publish import wording
 from loadtest.publish.page import asset, policy, template
-from loadtest.publish.svg import MARGIN_BOTTOM, MARGIN_RIGHT, MARGIN_TOP, Plot, Scale, Size, linear_ticks
+from loadtest.publish.series import Chart, Range, Sheet, short
 
 _SENTENCES = {
     Finding.WORSE: "HEAD is worse than BASE",
@@ -26,8 +27,7 @@ _STYLES = {
     Finding.SAME: "bold",
     Finding.UNKNOWN: "yellow",
 }
-_ROW_PX = 32
-_LABEL_PX = 140
+SCRIPTS = ("words.js", "chart.js", "comparison.js")
 
 
 def print_comparisons(comparisons: Sequence[Comparison], console: Console) -> None:
@@ -74,18 +74,25 @@ def base_names(comparison: Comparison) -> str:
 
 def render(comparisons: Sequence[Comparison]) -> str:
     """The comparisons, at least one, as one HTML document that opens offline."""
-    style = asset("report.css")
+    style, script = asset("report.css"), Markup("\n").join(asset(name) for name in SCRIPTS)
     sections = [
         {
             "comparison": comparison,
             "base": base_names(comparison),
             "sentence": sentence(comparison),
             "rows": [(shift, cells(shift)) for shift in comparison.shifts],
-            "picture": _picture(comparison, "wide", 1000, 10) + _picture(comparison, "narrow", 360, 3),
         }
         for comparison in comparisons
     ]
-    page = template("comparison.html.j2").render(sections=sections, style=style, policy=policy(style))
+    charts = [_chart(number, comparison) for number, comparison in enumerate(comparisons, start=1)]
+    data = msgspec.json.encode(Sheet(end_s=0.0, charts=charts)).decode().replace("<", "\\u003c")
+    page = template("comparison.html.j2").render(
+        sections=sections,
+        style=style,
+        script=script,
+        data=Markup(data),  # noqa: S704  # JSON whose every `<` is escaped
+        policy=policy(style, script),
+    )
     return page + "\n"
 
 
@@ -127,29 +134,24 @@ def _signed(shift: float, unit: Unit) -> str:
     return f"{shift * 100:+.1f}%" if unit is not Unit.SHARE else f"{shift * 100:+.3g} points"
 
 
-def _picture(comparison: Comparison, name: str, width: int, ticks: int) -> Markup:
-    """Each ratio's interval beside zero, as a whisker with a dot; error rates are left to the table."""
+def _chart(number: int, comparison: Comparison) -> Chart:
+    """Each ratio's interval beside zero; error rates are left to the table."""
     drawn = [s for s in comparison.shifts if s.unit is not Unit.SHARE and s.finding is not Finding.UNKNOWN]
-    size = Size(name, width, MARGIN_TOP + MARGIN_BOTTOM + _ROW_PX * len(drawn), ticks, 0)
-    reach = max([LEAST_RATIO * 2, *(max(abs(s.low), abs(s.high)) for s in drawn)]) * 1.1
-    x = Scale(-reach, reach, _LABEL_PX, width - MARGIN_RIGHT)
-    plot = Plot(size, x, Scale(0, 1, 0, 1))
-    _ground(plot, linear_ticks(-reach, reach, ticks))
-    for row, shift in enumerate(drawn):
-        _whisker(plot, shift, MARGIN_TOP + (row + 0.5) * _ROW_PX)
     found = "; ".join(f"{s.metric} {_signed(s.shift, s.unit)}, {s.finding.value}" for s in drawn)
-    return plot.markup(f"Shift of each metric from BASE to HEAD: {found or 'too little data'}.")
-
-
-def _ground(plot: Plot, ticks: list[float]) -> None:
-    for tick in ticks:
-        css = "base" if tick == 0 else "grid"
-        plot.add('<path class="{}" d="M{:.1f} {}V{}"/>', css, plot.x(tick), MARGIN_TOP, plot.bottom)
-        plot.text(plot.x(tick), plot.bottom + 17, f"{tick * 100:+g}%" if tick else "0", "tick mid")
-
-
-def _whisker(plot: Plot, shift: Shift, y: float) -> None:
-    css = f"whisker {shift.finding.name.lower()}"
-    plot.text(0, y + 4, shift.metric, "row-name")
-    plot.add('<path class="{}" d="M{:.1f} {:.1f}H{:.1f}"/>', css, plot.x(shift.low), y, plot.x(shift.high))
-    plot.add('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="4.5"/>', css, plot.x(shift.shift), y)
+    return Chart(
+        id=f"head-{number}",
+        title="Shifts",
+        unit="shift",
+        counts="shift from BASE to HEAD",
+        says=f"Shift of each metric from BASE to HEAD: {found or 'too little data'}.",
+        ranges=[
+            Range(
+                label=s.metric,
+                low=short(s.low) or 0.0,
+                value=short(s.shift) or 0.0,
+                high=short(s.high) or 0.0,
+                css=s.finding.name.lower(),
+            )
+            for s in drawn
+        ],
+    )

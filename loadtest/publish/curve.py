@@ -9,11 +9,12 @@ so a spike narrower than a column keeps its height.
 import csv
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from html import escape
 from io import StringIO
 from itertools import pairwise
 from math import ceil, floor, log10
 from typing import Protocol
+
+from loadtest.publish.svg import Drawing
 
 Point = tuple[float, float]
 
@@ -189,20 +190,14 @@ system-ui,sans-serif;fill:#5b5a66}.grid{stroke:#e4e3ea}.axis{stroke:#8b8a96}
 def as_svg(name: str, profile: Drawable) -> str:
     """The curve as an SVG picture, 960 pixels wide, light or dark as the viewer prefers."""
     plot = _Plot(profile)
-    summary = headline(name, profile).removeprefix(f"{name}: ")
-    spans = ", ".join(f"{phase} from {clock(a)} to {clock(b)}" for a, b, phase in profile.phases)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {plot.height}" role="img">',
-        f"<title>{escape(headline(name, profile))}</title><desc>{escape(f'Phases: {spans}')}</desc>",
-        f'<style>{_STYLE}</style><rect class="paper" width="{_WIDTH}" height="{plot.height}"/>',
-        f'<text class="title" x="{_LEFT}" y="30">{escape(name)}</text>',
-        f'<text class="label" x="{_LEFT}" y="50">{escape(summary)}</text>',
-        *_svg_phases(profile, plot),
-        *_svg_axes(profile, plot),
-        *_svg_curve(profile, plot),
-        "</svg>\n",
-    ]
-    return "\n".join(parts)
+    drawing = Drawing(_WIDTH, plot.height, label=headline(name, profile), style=_STYLE)
+    drawing.add("rect", class_="paper", width=_WIDTH, height=plot.height)
+    drawing.text(_LEFT, 30, name, class_="title")
+    drawing.text(_LEFT, 50, headline(name, profile).removeprefix(f"{name}: "), class_="label")
+    _add_phases(drawing, profile, plot)
+    _add_axes(drawing, profile, plot)
+    _add_curve(drawing, profile, plot)
+    return drawing.document()
 
 
 class _Plot:
@@ -243,52 +238,45 @@ def _placed(labels: list[tuple[float, str]]) -> list[tuple[float, int, str]]:
     return placed
 
 
-def _svg_phases(profile: Drawable, plot: _Plot) -> list[str]:
+def _add_phases(drawing: Drawing, profile: Drawable, plot: _Plot) -> None:
     """A band for every other phase, and over the plot each one's name with a line down to its beginning."""
-    parts = [
-        f'<rect class="band" x="{plot.x(from_s)}" y="{plot.top}" '
-        f'width="{plot.x(to_s) - plot.x(from_s):.1f}" height="{_PLOT_HEIGHT}"/>'
-        for from_s, to_s, _ in profile.phases[1::2]
-    ]
+    for from_s, to_s, _ in profile.phases[1::2]:
+        x, width = plot.x(from_s), plot.x(to_s) - plot.x(from_s)
+        drawing.add("rect", class_="band", x=x, y=plot.top, width=width, height=_PLOT_HEIGHT)
     for x, row, name in plot.labels:
         y = plot.top - row * _LABEL_ROW - 5
-        parts.append(f'<line class="tick" x1="{x}" x2="{x}" y1="{y - 9}" y2="{plot.top}"/>')
-        parts.append(f'<text class="label" x="{x + 4:.1f}" y="{y}">{escape(name)}</text>')
-    return parts
+        drawing.add("line", class_="tick", x1=x, x2=x, y1=y - 9, y2=plot.top)
+        drawing.text(x + 4, y, name, class_="label")
 
 
-def _svg_axes(profile: Drawable, plot: _Plot) -> list[str]:
-    parts = []
+def _add_axes(drawing: Drawing, profile: Drawable, plot: _Plot) -> None:
     for rate in plot.grid:
-        y = plot.y(rate)
-        kind = "grid" if rate else "axis"
-        parts.append(f'<line class="{kind}" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>')
-        parts.append(_label(_LEFT - 8, y + 4, short(rate), "end"))
+        y, kind = plot.y(rate), "grid" if rate else "axis"
+        drawing.add("line", class_=kind, x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y)
+        drawing.text(_LEFT - 8, y + 4, short(rate), class_="label", text_anchor="end")
     for t_s in time_ticks(profile.duration_s, at_most=12):
         x = plot.x(t_s)
-        parts.append(f'<line class="axis" x1="{x}" x2="{x}" y1="{plot.bottom}" y2="{plot.bottom + 4}"/>')
-        parts.append(_label(x, plot.bottom + 18, clock(t_s), "middle"))
-    parts.append(_label((_LEFT + _WIDTH - _RIGHT) / 2, plot.height - 10, "time in the plan", "middle"))
+        drawing.add("line", class_="axis", x1=x, x2=x, y1=plot.bottom, y2=plot.bottom + 4)
+        drawing.text(x, plot.bottom + 18, clock(t_s), class_="label", text_anchor="middle")
     middle = (plot.top + plot.bottom) / 2
-    parts.append(
-        f'<text class="label" x="18" y="{middle}" text-anchor="middle" '
-        f'transform="rotate(-90 18 {middle})">transactions per second</text>'
+    drawing.text(_WIDTH / 2, plot.height - 10, "time in the plan", class_="label", text_anchor="middle")
+    drawing.text(
+        18,
+        middle,
+        "transactions per second",
+        class_="label",
+        text_anchor="middle",
+        transform=f"rotate(-90 18 {middle})",
     )
-    return parts
 
 
-def _label(x: float, y: float, text: str, anchor: str) -> str:
-    return f'<text class="label" x="{x}" y="{y}" text-anchor="{anchor}">{text}</text>'
-
-
-def _svg_curve(profile: Drawable, plot: _Plot) -> list[str]:
-    outline = " ".join(f"{plot.x(t_s)},{plot.y(rate)}" for t_s, rate in profile.outline())
+def _add_curve(drawing: Drawing, profile: Drawable, plot: _Plot) -> None:
+    outline = [(plot.x(t_s), plot.y(rate)) for t_s, rate in profile.outline()]
+    ends = [(plot.x(profile.duration_s), plot.bottom * 1.0), (_LEFT * 1.0, plot.bottom * 1.0)]
+    drawing.line([*outline, *ends], closed=True, class_="area")
+    drawing.line(outline, class_="line")
     at_s, peak_tps = profile.peak
     x, y = plot.x(at_s), plot.y(peak_tps)
     anchor, shift = ("end", -9) if x > _WIDTH * 0.75 else ("start", 9)
-    return [
-        f'<polygon class="area" points="{_LEFT},{plot.bottom} {outline} {_WIDTH - _RIGHT},{plot.bottom}"/>',
-        f'<polyline class="line" points="{outline}"/>',
-        f'<circle class="dot" cx="{x}" cy="{y}" r="4"/>',
-        f'<text class="peak" x="{x + shift}" y="{y - 5}" text-anchor="{anchor}">{peak_tps:,.0f} TPS</text>',
-    ]
+    drawing.add("circle", class_="dot", cx=x, cy=y, r=4)
+    drawing.text(x + shift, y - 5, f"{peak_tps:,.0f} TPS", class_="peak", text_anchor=anchor)

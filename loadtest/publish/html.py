@@ -1,27 +1,33 @@
 """Draws a run as one HTML file that opens from disk, prints, and trusts nothing it shows.
 
-`page` says why it is safe. The pictures are drawn beforehand (`charts`); the script only adds the reading
-line under the pointer, so the page is complete without it.
+`page` says why it is safe. The charts' data is in the file, and the engine that every page of ours has draws it
+(`assets/chart.js`). All figures are in the text and the tables too: without scripts only the charts are missing.
 """
 
-import json
-import math
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import msgspec
 from markupsafe import Markup
 
 from loadtest.judge.drift import find_drift
-from loadtest.measure.run_result import RunResult, TimelinePoint
+from loadtest.measure.run_result import Endpoint, RunResult, Stretch, TimelinePoint
 from loadtest.measure.whole_file import write_whole
-from loadtest.publish import charts, wording
+from loadtest.publish import endpoint_charts, run_charts, wording
+from loadtest.publish.answers import answers
 from loadtest.publish.page import asset, policy, template
-from loadtest.publish.sparkline import sparkline
-from loadtest.publish.svg import WIDE
+from loadtest.publish.series import Sheet
 from loadtest.publish.timeline import end_s, ends_s, shown, thin
+from loadtest.records import is_request
 
+POINTS = 720
+"""Instants on a chart over time; a day has one every two minutes."""
+HEAT_POINTS = 240
+ENDPOINT_POINTS = 120
 TABLE_ROWS = 24
 ERROR_ROWS = 100
+SCRIPTS = ("words.js", "chart.js", "report.js")
 QUANTILE_COLUMNS = (
     ("p50", "p50"),
     ("p90", "p90"),
@@ -32,29 +38,46 @@ QUANTILE_COLUMNS = (
 )
 
 
+class PhaseRow(NamedTuple):
+    """One phase in figures; rates a second, latencies of the run's main endpoint."""
+
+    name: str
+    span: str
+    completed: str
+    requests: str
+    errors: str
+    endpoint: Endpoint | None
+
+
 def render(result: RunResult) -> str:
     """The report as one HTML document; the same record gives the same bytes."""
-    style, script = asset("report.css"), asset("report.js")
+    style, script = asset("report.css"), Markup("\n").join(asset(name) for name in SCRIPTS)
+    frame = _frame(result)
+    main = wording.main_endpoint(result)
     page = template("report.html.j2").render(
         result=result,
+        noun=wording.transaction(result),
         headline=wording.headline(result),
+        answers=answers(result),
         tiles=_tiles(result),
-        figures=_figures(result),
-        health=[charts.dispatch_lag(result), charts.load(result)],
-        seconds_a_point=_seconds_a_point(result),
+        charts={chart.id: chart for chart in frame.charts},
+        seconds_a_point=round(frame.bin_s),
+        phases=_phases(result),
+        main_endpoint=main[0] if main else "",
         table=_time_table(result),
         quantile_columns=QUANTILE_COLUMNS,
+        requests=wording.total_requests(result)[0],
+        charted=[name for name, endpoint in result.endpoints.items() if endpoint.over_time],
         identities=wording.identities(result),
-        errors=_errors(result),
+        errors=wording.error_rows(result)[:ERROR_ROWS],
         more_errors=max(0, sum(len(e.errors) for e in result.endpoints.values()) - ERROR_ROWS),
         environment=_environment(result),
         trends=find_drift(result),
-        data=_page_data(result),
+        data=_data(result, frame),
         style=style,
         script=script,
         policy=policy(style, script),
         words=wording,
-        heat_levels=range(1, charts.HEAT_LEVELS + 1),
     )
     return page + "\n"
 
@@ -64,67 +87,107 @@ def write(result: RunResult, path: Path) -> None:
     write_whole(render(result), path)
 
 
-def _figures(result: RunResult) -> list[charts.Figure]:
-    return [
-        charts.rates(result),
-        charts.percentiles(result),
-        charts.heat_map(result),
-        charts.percentile_curve(result),
+def _frame(result: RunResult) -> Sheet:
+    """The charts of the whole run."""
+    points = thin(shown(result), POINTS)
+    charts = run_charts.over_time(points, wording.transaction(result)) if points else []
+    charts = [_coarse(result) if chart.id == "heat" else chart for chart in charts]
+    rows = wording.error_rows(result)[: run_charts.MOST_ERROR_LINES]
+    seen = [
+        (f"{row.error} at {row.endpoint}", result.endpoints[row.endpoint].evidence[row.error])
+        for row in rows
+        if row.error in result.endpoints[row.endpoint].evidence
     ]
-
-
-def _tiles(result: RunResult) -> list[tuple[str, str, str]]:
-    """The first screen's figures: (name, value, what it means)."""
-    requests, failures = wording.total_requests(result)
-    duration_s = result.run.duration_s or math.inf
-    tps, noun = result.transactions, wording.transaction(result)
-    record = f"; {wording.share_of_record(tps.peak_tps)}" if noun == "order" else ""
-    return [
-        (
-            "Peak",
-            f"{wording.rate(tps.peak_tps)} TPS",
-            f"{noun}s/s in the best second{record}",
-        ),
-        (
-            "Mean",
-            f"{wording.rate(tps.mean_tps)} TPS",
-            f"{tps.count:,} {noun}s {wording.done(noun)}; {wording.rate(requests / duration_s)} requests/s in all",
-        ),
-        _tail_tile(result),
-        (
-            "Errors",
-            wording.percent(failures / requests) if requests else "no data",
-            f"{failures:,} of {requests:,} requests; {result.arrivals.dropped:,} arrivals dropped",
-        ),
-        _audit_tile(result),
-    ]
-
-
-def _tail_tile(result: RunResult) -> tuple[str, str, str]:
+    errors = run_charts.errors_by_class(seen, max(1.0, end_s(result) / ENDPOINT_POINTS), end_s(result))
     main = wording.main_endpoint(result)
-    if main is None or not main[1].response_ms.count:
-        return "p99.9", "no data", "no request was answered"
-    name, endpoint = main
-    return (
-        "p99.9 response",
-        wording.latency(endpoint.response_ms.p99_9),
-        f"{name}; service time {wording.latency(endpoint.service_ms.p99_9)}",
+    curve = run_charts.percentile_curve(*main) if main and main[1].response_ms.count else None
+    return Sheet(
+        end_s=end_s(result),
+        t=[point.t_s for point in points],
+        bin_s=_bin_s(points),
+        phases=result.run.phases,
+        marks=result.events,
+        charts=[*charts, *filter(None, (errors, curve))],
     )
 
 
-def _audit_tile(result: RunResult) -> tuple[str, str, str]:
-    audit = result.audit
-    if audit is None:
-        return "Audit", "not checked", result.unaudited
-    if audit.balanced:
-        return "Audit", "balanced", f"{audit.acknowledged:,} acknowledged, {audit.stored:,} stored"
-    return "Audit", "mismatch", " ".join(wording.audit_findings(audit))
+def _coarse(result: RunResult) -> Any:
+    """The heat map, with columns of its own: cells are most of a report's size."""
+    points = thin(shown(result), HEAT_POINTS)
+    heat = run_charts.heat_map(points)
+    return msgspec.structs.replace(heat, t=[point.t_s for point in points], bin_s=_bin_s(points))
 
 
-def _errors(result: RunResult) -> list[tuple[wording.ErrorRow, Markup]]:
-    """The most frequent classes of error, each with a picture of when it came."""
-    rows = wording.error_rows(result)[:ERROR_ROWS]
-    return [(row, sparkline(row.per_second, end_s(result))) for row in rows]
+def _bin_s(points: list[TimelinePoint]) -> float:
+    return min((b.t_s - a.t_s for a, b in pairwise(points)), default=1.0)
+
+
+def _tiles(result: RunResult) -> list[tuple[str, str, str]]:
+    """The figures under the answers: (name, value, what it means)."""
+    requests, failures = wording.total_requests(result)
+    played_s = result.run.duration_s
+    tps, noun = result.transactions, wording.transaction(result)
+    bytes_ = sum(e.response_bytes for name, e in result.endpoints.items() if is_request(name))
+    return [
+        (
+            f"{noun.capitalize()}s",
+            f"{tps.count:,}",
+            f"{wording.done(noun)}; {wording.rate(tps.mean_tps)} {noun}s/s on average",
+        ),
+        (
+            "Requests",
+            f"{requests:,}",
+            f"{wording.rate(requests / played_s)} requests/s on average"
+            if played_s
+            else "no time was played",
+        ),
+        *_tail_tiles(result),
+        (
+            "Errors",
+            wording.percent(failures / requests) if requests else "no data",
+            f"{failures:,} of the requests; {result.arrivals.dropped:,} arrivals dropped",
+        ),
+        ("Received", _bytes(bytes_), f"{_bytes(bytes_ / played_s)}/s on average" if played_s else ""),
+    ]
+
+
+def _tail_tiles(result: RunResult) -> list[tuple[str, str, str]]:
+    main = wording.main_endpoint(result)
+    if main is None or not main[1].response_ms.count:
+        return [("Response time", "no data", "no request was answered")]
+    name, endpoint = main
+    return [
+        (
+            f"{label} response time",
+            wording.latency(getattr(endpoint.response_ms, field)),
+            f"{name}; service time {wording.latency(getattr(endpoint.service_ms, field))}",
+        )
+        for label, field in (("p50", "p50"), ("p99", "p99"))
+    ]
+
+
+def _bytes(count: float) -> str:
+    size, unit = next(((s, u) for s, u in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if count >= s), (1, "B"))
+    return f"{count / size:,.3g} {unit}"
+
+
+def _phases(result: RunResult) -> list[PhaseRow]:
+    main = wording.main_endpoint(result)
+    return [_phase(each, main[0] if main else "") for each in result.stretches if each.name]
+
+
+def _phase(phase: Stretch, main: str) -> PhaseRow:
+    length_s = max(phase.to_s - phase.from_s, 1e-9)
+    single = [e for name, e in phase.endpoints.items() if is_request(name)]
+    requests, failures = sum(e.requests for e in single), sum(e.failures for e in single)
+    return PhaseRow(
+        phase.name,
+        f"{wording.duration(phase.from_s)} to {wording.duration(phase.to_s)}",
+        wording.rate(phase.transactions / length_s),
+        wording.rate(requests / length_s),
+        wording.percent(failures / requests) if requests else "no request",
+        phase.endpoints.get(main),
+    )
 
 
 def _environment(result: RunResult) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -144,33 +207,16 @@ def _environment(result: RunResult) -> list[tuple[str, list[tuple[str, str]]]]:
     ]
 
 
-def _seconds_a_point(result: RunResult) -> int:
-    points = thin(shown(result), WIDE.columns)
-    return round(points[1].t_s - points[0].t_s) if len(points) > 1 else 1
-
-
 def _time_table(result: RunResult) -> list[tuple[str, TimelinePoint]]:
-    """The timeline's figures for those who do not see the pictures: few rows, each (from-to, values)."""
+    """The timeline's figures for those who do not see the charts: few rows, each (from-to, values)."""
     points = thin(shown(result), TABLE_ROWS)
     ends = ends_s(points, end_s(result))
     return [(f"{point.t_s:g}-{end:g} s", point) for point, end in zip(points, ends, strict=True)]
 
 
-def _page_data(result: RunResult) -> Markup:
-    """What the reading line shows, as JSON that cannot end its script element."""
-    points = thin(shown(result), WIDE.columns)
-    columns = {series.css: [_short(series.value(point)) for point in points] for series in charts.OVER_TIME}
-    data = {
-        "duration": end_s(result),
-        "t": [point.t_s for point in points],
-        "end": ends_s(points, end_s(result)),
-        "series": columns,
-    }
-    text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
-    return Markup(text)  # noqa: S704  # numbers only, and `<` is escaped
-
-
-def _short(value: float) -> float | None:
-    if math.isnan(value):
-        return None
-    return float(f"{value:.4g}") if value < 1000 else round(value)
+def _data(result: RunResult, frame: Sheet) -> Markup:
+    """What the charts are drawn from, as JSON that cannot end its script element."""
+    seen = {name: e.over_time for name, e in result.endpoints.items() if e.over_time is not None}
+    endpoints = endpoint_charts.charts_of(seen, frame, ENDPOINT_POINTS)
+    text = msgspec.json.encode({"run": frame, "endpoints": endpoints}).decode().replace("<", "\\u003c")
+    return Markup(text)  # noqa: S704  # JSON whose every `<` is escaped

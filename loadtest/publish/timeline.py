@@ -13,6 +13,7 @@ from loadtest.measure.run_result import Quantiles, RunResult, TimelinePoint
 
 _RATES = ("planned_tps", "started_tps", "completed_tps", "failed_tps", "failed_per_s")
 _AMOUNTS = ("scheduled", "started", "requests", "failures", "dropped")
+_APART = ("ok_p50_ms", "ok_p99_ms", "failed_p50_ms", "failed_p99_ms")
 _LEVELS = ("in_flight", "backlog", "dispatch_lag_p99_ms")
 
 
@@ -53,8 +54,12 @@ def _one(points: Sequence[TimelinePoint]) -> TimelinePoint:
     values: dict[str, float] = {name: _mean([getattr(p, name) for p in points]) for name in _RATES}
     values |= {name: sum(getattr(p, name) for p in points) for name in _AMOUNTS}
     values |= {name: max(getattr(p, name) for p in points) for name in _LEVELS}
+    apart: dict[str, float | None] = {
+        name: max((ms for p in points if (ms := getattr(p, name)) is not None), default=None)
+        for name in _APART
+    }
     worst = _worst([point.response_ms for point in points])
-    return msgspec.structs.replace(points[0], response_ms=worst, heat=sorted(heat.items()), **values)
+    return msgspec.structs.replace(points[0], response_ms=worst, heat=sorted(heat.items()), **values, **apart)
 
 
 def _mean(values: Sequence[float]) -> float:

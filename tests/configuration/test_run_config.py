@@ -38,7 +38,6 @@ NOT_HERE = object()
 FOUND = object()
 """No door asks for it: it is found on the way."""
 
-SMOKE_AT_7 = Plan.load("smoke").with_overrides(peak_tps=7)
 FIELDS: dict[str, dict[str, Any]] = {
     "version": {"run": FOUND, "locust": FOUND},
     "plan": {
@@ -77,8 +76,28 @@ FIELDS: dict[str, dict[str, Any]] = {
 }
 
 
-def from_run(monkeypatch: pytest.MonkeyPatch) -> RunConfig:
-    """What `singlesday run` asks for."""
+PROCESSES = ["--workers", "3", "--service-workers", "2"]
+FURTHER_DOORS: dict[str, tuple[list[str], dict[str, Any]]] = {
+    "capacity": (
+        ["capacity", *PROCESSES, "--duration", "7s", "--target", "http://127.0.0.1:1", "--slo", "requests(*) > 1"],
+        {
+            "plan_name": "steady", "overrides": {"duration": "7s"}, "objectives": ["requests(*) > 1"], "workers": 3,
+            "targets": ["http://127.0.0.1:1"], "service_workers": 2, "console": "quiet", "conducted": True,
+        },
+    ),
+    "watch": (
+        ["watch", *PROCESSES, "--out", "there", "--web-port", "6"],
+        {
+            "plan_name": "singles-day", "workers": 3, "service_workers": 2, "out": "there", "web": True,
+            "web_port": 6, "conducted": True,
+        },
+    ),
+}  # fmt: skip
+"""Doors that ask for less, and every field that they set."""
+
+
+def from_run(monkeypatch: pytest.MonkeyPatch, command: list[str] = RUN) -> RunConfig:
+    """What a command of `singlesday` asks for."""
     asked: list[RunConfig] = []
 
     def checked(config: RunConfig) -> RunConfig:
@@ -86,7 +105,7 @@ def from_run(monkeypatch: pytest.MonkeyPatch) -> RunConfig:
         raise typer.Exit(0)
 
     monkeypatch.setattr(main, "_checked", checked)
-    assert CliRunner().invoke(main.app, RUN).exit_code == 0
+    assert CliRunner().invoke(main.app, command).exit_code == 0
     return asked[0]
 
 
@@ -115,6 +134,17 @@ def test_singlesday_run_sets_the_field(field: str, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("field", FIELDS)
 def test_plain_locust_sets_the_field(field: str) -> None:
     assert_set(from_locust(LOCUST), field, FIELDS[field]["locust"])
+
+
+@pytest.mark.parametrize("door", FURTHER_DOORS)
+def test_a_further_door_sets_these_fields_and_no_other(door: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    command, expected = FURTHER_DOORS[door]
+    config = from_run(monkeypatch, command)
+    untouched = RunConfig(plan=config.plan, plan_name="")
+    given = {
+        field: getattr(config, field) for field in FIELDS if field not in {"plan", "sources", "auto_peak"}
+    }
+    assert {f: value for f, value in given.items() if value != getattr(untouched, f)} == expected
 
 
 def assert_set(config: RunConfig, field: str, expected: Any) -> None:

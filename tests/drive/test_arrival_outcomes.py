@@ -152,6 +152,65 @@ def test_a_script_that_raises_because_a_request_failed_is_not_to_blame(run: Star
     assert one.script_errors[0][1] == "KeyError: 'id'", "the line is told all the same"
 
 
+@pytest.mark.parametrize("raised", [SystemExit(3), gevent.Timeout(0.05)], ids=["sys.exit", "a timeout"])
+def test_what_is_no_exception_fails_the_arrival_and_the_user_goes_on(
+    run: Start, raised: BaseException
+) -> None:
+    class Abrupt(Serves):
+        @task
+        def look(self) -> None:
+            fire(self, "Get", 0.0)
+            raise raised
+
+    one, total = play(run, Abrupt, 2)
+    assert (total.failed, total.failed_in_script, total.cancelled) == (2, 2, 0)
+    ((_, text, where), _) = one.script_errors
+    assert text.startswith(type(raised).__name__)
+    assert where.endswith(" in look")
+    assert not one.serving.crowd.left
+
+
+@pytest.mark.parametrize("raised", [SystemExit(3), gevent.Timeout(0.05)], ids=["sys.exit", "a timeout"])
+def test_on_start_that_raises_what_is_no_exception_is_counted_too(run: Start, raised: BaseException) -> None:
+    class Abrupt(Serves):
+        tasks = [raising_task]  # noqa: RUF012 - as Locust's users write it
+
+        def on_start(self) -> None:
+            raise raised
+
+    one = run(Abrupt, [])
+    one.start(2)
+    starts = one.serving.crowd.starts["Abrupt"]
+    assert (starts.begun, starts.failed) == (2, 2)
+    assert starts.why.startswith(type(raised).__name__)
+
+
+@pytest.mark.parametrize("named", [5, ("a", 1), None])
+def test_a_name_that_is_no_text_is_shown_as_one(run: Start, named: Any) -> None:
+    class Named(Serves):
+        @task
+        def look(self) -> None:
+            fire(self, named, 0.0)
+
+    _, total = play(run, Named, 1)
+    assert (total.ok, list(total.endpoints)) == (1, [("RPC", str(named))])
+
+
+@pytest.mark.parametrize("took", [float("nan"), "12"])
+def test_a_time_that_is_none_fails_the_arrival_and_says_so(run: Start, took: Any) -> None:
+    class Vague(Serves):
+        @task
+        def look(self) -> None:
+            fire(self, "Get", took)
+
+    one = run(Vague, [0])
+    one.recorder.on_listener_error = one.serving.fail_here
+    one.start()
+    one.advance_to(S)
+    assert one.total().failed == 1
+    assert "response_time of RPC Get: expected milliseconds, got" in one.script_errors[0][1]
+
+
 def test_a_class_left_without_tasks_fails_its_arrivals_and_says_so(run: Start) -> None:
     class Empty(Serves):
         tasks: list[Any] = []  # noqa: RUF012 - as --tags leaves it

@@ -113,6 +113,35 @@ def test_a_server_that_hangs_is_a_read_timeout(session_to: MakeSession, outcomes
     assert 0.05e9 <= outcomes[0].service_ns < 1e9
 
 
+@pytest.mark.parametrize("catch_response", [False, True])
+@pytest.mark.parametrize("warm", [False, True], ids=["first", "kept connection"])
+def test_a_request_that_the_script_gives_up_is_recorded_and_the_timeout_goes_on(
+    session_to: MakeSession, outcomes: list[Outcome], catch_response: bool, warm: bool
+) -> None:
+    def serve(connection: ServedConnection) -> None:
+        if warm:
+            connection.read_request()
+            connection.send(response_bytes(b"ok"))
+        connection.wait_for_close()
+
+    with ScriptedServer(serve) as server:
+        session = session_to(server.url)
+        if warm:
+            session.get("/")
+        with pytest.raises(gevent.Timeout), gevent.Timeout(0.05):
+            session.get("/slow", name="slow", catch_response=catch_response)
+    cut = outcomes[-1]
+    assert (cut.name, cut.error) == ("slow", "timeout-read")
+    assert cut.response_ns >= 0.05e9
+
+
+def test_a_name_that_is_no_text_is_shown_as_one(session_to: MakeSession, outcomes: list[Outcome]) -> None:
+    with ScriptedServer(always(response_bytes(b"ok"))) as server:
+        for name in (5, ("a", 1)):
+            session_to(server.url).get("/", name=name)
+    assert [outcome.name for outcome in outcomes] == ["5", "('a', 1)"]
+
+
 def test_a_host_that_is_not_allowed_gets_nothing(session_to: MakeSession, outcomes: list[Outcome]) -> None:
     response = session_to("http://shop.example").get("/")
     assert isinstance(response.error, HostNotAllowed)

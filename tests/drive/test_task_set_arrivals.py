@@ -197,10 +197,13 @@ def test_a_nested_task_set_without_tasks_fails_its_arrivals_and_says_so(run: Sta
         assert "No tasks defined" in one.script_errors[0][1]
 
 
-def test_a_nested_task_set_whose_on_start_raises_fails_one_arrival_each_time(run: Start) -> None:
+@pytest.mark.parametrize("raised", [RuntimeError("no login"), SystemExit("no login")])
+def test_a_nested_task_set_whose_on_start_raises_fails_one_arrival_each_time(
+    run: Start, raised: BaseException
+) -> None:
     class Behaviour(TaskSet):
         def on_start(self) -> None:
-            raise RuntimeError("no login")
+            raise raised
 
         @task
         def look(self) -> None:
@@ -211,7 +214,7 @@ def test_a_nested_task_set_whose_on_start_raises_fails_one_arrival_each_time(run
 
     one, total = play(run, Visitor, 3)
     assert (total.started, total.failed_in_script) == (3, 3)
-    assert one.script_errors[0][1] == "RuntimeError: no login"
+    assert one.script_errors[0][1] == f"{type(raised).__name__}: no login"
 
 
 def test_a_nested_task_set_whose_on_start_ends_the_user_leaves_for_good(run: Start) -> None:

@@ -23,6 +23,8 @@ from loadtest.measure.run_result import (
     Audit,
     Buckets,
     Endpoint,
+    EndpointOverTime,
+    Evidence,
     Generator,
     Quantiles,
     RunInfo,
@@ -174,6 +176,8 @@ def _endpoint(requests: Iterable[Request]) -> Endpoint:
     service = Histogram([request.service_us for request in requests])
     errors = Counter(request.error for request in requests if request.error)
     return Endpoint(
+        evidence={error: _evidence(error, requests) for error in errors},
+        over_time=_over_time(requests) if requests else None,
         requests=len(requests),
         failures=errors.total(),
         errors=dict(errors),
@@ -182,6 +186,35 @@ def _endpoint(requests: Iterable[Request]) -> Endpoint:
         service_ms=service.quantiles(),
         response_buckets=response.buckets(),
         service_buckets=service.buckets(),
+    )
+
+
+def _evidence(error: str, requests: Iterable[Request]) -> Evidence:
+    at_s = [int(request.done_s) for request in requests if request.error == error]
+    return Evidence(
+        count=len(at_s),
+        first_s=min(at_s),
+        last_s=max(at_s),
+        per_second=[(float(second), count) for second, count in sorted(Counter(at_s).items())],
+        status=503 if error == "status-503" else None,
+        text="" if error == "status-503" else "no answer within 5 s",
+        body='{"title": "overloaded"}' if error == "status-503" else "",
+    )
+
+
+def _over_time(requests: Iterable[Request]) -> EndpointOverTime:
+    seconds: dict[int, list[Request]] = {}
+    for request in requests:
+        seconds.setdefault(int(request.intended_s), []).append(request)
+    ordered = sorted(seconds.items())
+    times = [Histogram([request.response_us for request in each]).quantiles() for _, each in ordered]
+    return EndpointOverTime(
+        bin_s=1,
+        t_s=[second for second, _ in ordered],
+        requests=[len(each) for _, each in ordered],
+        failures=[sum(request.error is not None for request in each) for _, each in ordered],
+        p50_ms=[quantiles.p50 for quantiles in times],
+        p99_ms=[quantiles.p99 for quantiles in times],
     )
 
 
@@ -230,13 +263,17 @@ def _timeline(
     failures = Counter(int(request.done_s) for request in requests if request.error)
     given_up = Counter(int(at + scene.patience_s) for at in dropped)
     done: dict[int, list[int]] = {second: [] for second in range(scene.duration_s + 60)}
+    bad: dict[int, list[int]] = {second: [] for second in range(scene.duration_s + 60)}
     for request in requests:
         done[int(request.done_s)].append(request.response_us)
+        if request.error:
+            bad[int(request.done_s)].append(request.response_us)
     rng = np.random.default_rng(scene.seed + 2)
     points = []
     for second in range(scene.duration_s):
         histogram = Histogram(done[second])
         heat = histogram.buckets(per_octave=4)
+        failed_ms = Histogram(bad[second]).quantiles()
         points.append(
             TimelinePoint(
                 t_s=second,
@@ -252,6 +289,10 @@ def _timeline(
                 in_flight=sum(r.started_s <= second + 1 < r.done_s for r in requests),
                 backlog=sum(r.intended_s <= second + 1 < r.started_s for r in requests),
                 response_ms=histogram.quantiles(),
+                ok_p50_ms=histogram.quantiles().p50 if done[second] else None,
+                ok_p99_ms=histogram.quantiles().p99 if done[second] else None,
+                failed_p50_ms=failed_ms.p50 if bad[second] else None,
+                failed_p99_ms=failed_ms.p99 if bad[second] else None,
                 dispatch_lag_p99_ms=round(float(rng.lognormal(math.log(0.18), 0.3)), 3),
                 heat=list(zip(heat.upper_us, heat.counts, strict=True)),
             )

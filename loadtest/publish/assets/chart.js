@@ -1,0 +1,500 @@
+// Draws every chart that a browser shows, from the one shape in publish/series.py. A Board is a page's charts over one
+// time axis: pointing at one reads that moment in all, dragging zooms all; the same by keyboard. It draws SVG, so that
+// colours are the style sheet's, charts print, and nothing needs more than `script-src` to be allowed.
+"use strict";
+const charts = (() => {
+  const MARGIN = { left: 60, right: 14, top: 24, bottom: 26 };
+  const SHADES = 6;
+  const ROW_PX = 34;
+  const LEAST_DRAG_PX = 6;
+  const DAY_S = 86400;
+
+  // ---- scales and ticks ----------------------------------------------------------------------------------------
+
+  const linear = (low, high, from, to) => (value) => from + ((value - low) / (high - low)) * (to - from);
+  const logarithmic = (low, high, from, to) => {
+    const scale = linear(Math.log10(low), Math.log10(high), from, to);
+    return (value) => scale(Math.log10(Math.max(value, low)));
+  };
+  const multiples = (low, high, step) => {
+    const first = Math.ceil(low / step - 1e-9);
+    return Array.from({ length: Math.max(0, Math.floor(high / step + 1e-9) - first + 1) }, (_, i) => (first + i) * step);
+  };
+  const roundTicks = (low, high, about) => {
+    const size = 10 ** Math.floor(Math.log10((high - low) / about));
+    const step = [1, 2, 5, 10].map((factor) => factor * size).find((each) => (high - low) / each <= about * (1 + 1e-9));
+    return multiples(low, high, step);
+  };
+  const timeTicks = (low, high, about) => {
+    const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200];
+    const step = steps.find((each) => (high - low) / each <= about) ?? DAY_S * Math.ceil((high - low) / about / DAY_S);
+    return high - low < 2 ? roundTicks(low, high, about) : multiples(low, high, step);
+  };
+  const decadeTicks = (low, high) => {
+    const decades = Array.from({ length: 14 }, (_, i) => 10 ** (i - 4));
+    const factors = Math.log10(high / low) > 2.5 ? [1] : [1, 2, 5];
+    return decades.flatMap((decade) => factors.map((f) => decade * f)).filter((tick) => tick >= low && tick <= high);
+  };
+
+  // ---- elements; text goes in as text, never as markup ---------------------------------------------------------
+
+  const svg = (name, attributes, text) => {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    if (text !== undefined) made.textContent = text;
+    return made;
+  };
+  const element = (name, css, text) => {
+    const made = document.createElement(name);
+    if (css) made.className = css;
+    if (text !== undefined) made.textContent = text;
+    return made;
+  };
+
+  /** (row, binary logarithm of the number of requests) of each cell of a heat map's column. */
+  const cells = (column = "") => [...column].flatMap((digit, row) => (digit === "." ? [] : [[row, parseInt(digit, 36)]]));
+
+  /** Index of the first of ascending `values` that is above `value`. */
+  const above = (values, value) => {
+    let [low, high] = [0, values.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (values[middle] > value) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  };
+
+  // ---- one chart -----------------------------------------------------------------------------------------------
+
+  class Picture {
+    constructor(board, figure) {
+      this.board = board;
+      this.figure = figure;
+      this.legend = element("ul", "legend");
+      this.box = element("div", "chart");
+      this.box.tabIndex = 0;
+      this.box.setAttribute("role", "group");
+      this.box.setAttribute("aria-roledescription", "chart");
+      figure.append(this.legend, this.box);
+      this.listen();
+    }
+
+    get t() { return this.chart.t.length ? this.chart.t : this.board.sheet.t; }
+    get step() { return this.chart.t.length ? this.chart.bin_s ?? 1 : this.board.sheet.bin_s; }
+    get overTime() { return !this.chart.nines && !this.chart.ranges.length; }
+    get span() {
+      if (this.chart.nines) return [0, Math.max(1, this.t.at(-1) ?? 1)];
+      return this.board.range ?? [0, Math.max(this.board.sheet.end_s, 1e-3)];
+    }
+
+    show(chart) {
+      const renew = this.chart?.lines.map((line) => line.label).join() !== chart.lines.map((line) => line.label).join();
+      this.chart = chart;
+      this.box.setAttribute("aria-label", chart.says);
+      const heading = this.figure.querySelector("h3");
+      if (heading) heading.textContent = chart.title;
+      if (renew || !this.legend.childElementCount) this.drawLegend();
+      this.draw();
+    }
+
+    drawLegend() {
+      const items = [element("li", "unit", this.chart.counts)];
+      this.outputs = this.chart.lines.map((line) => {
+        const item = element("li");
+        const output = element("output");
+        output.dataset.series = line.key;
+        item.append(element("i", line.key), line.label, output);
+        items.push(item);
+        return output;
+      });
+      if (this.chart.heat) {
+        const item = element("li", "", "fewer");
+        for (let shade = 1; shade <= SHADES; shade += 1) item.append(element("i", `cell heat-${shade}`));
+        item.append("more requests");
+        items.push(item);
+      }
+      this.moment = element("li", "moment");
+      this.legend.replaceChildren(...items, this.moment);
+    }
+
+    draw() {
+      this.width = Math.max(this.box.clientWidth, 260);
+      this.height = this.chart.ranges.length
+        ? MARGIN.top + MARGIN.bottom + ROW_PX * this.chart.ranges.length
+        : this.width > 700 ? 270 : 220;
+      [this.right, this.bottom] = [this.width - MARGIN.right, this.height - MARGIN.bottom];
+      this.root = svg("svg", { viewBox: `0 0 ${this.width} ${this.height}`, height: this.height, "aria-hidden": "true" });
+      if (this.chart.ranges.length) this.drawRanges();
+      else this.drawPlot();
+      this.box.replaceChildren(this.root);
+      this.point();
+    }
+
+    drawPlot() {
+      const [from, to] = this.span;
+      this.x = linear(from, to, MARGIN.left, this.right);
+      this.place = (i) => this.x(this.t[i] + (this.chart.nines ? 0 : this.step / 2));
+      const first = Math.max(0, above(this.t, from - this.step) - 1);
+      this.seen = [first, Math.min(this.t.length, above(this.t, to) + 1)];
+      const ticks = this.vertical();
+      if (this.overTime) this.drawPhases();
+      for (const tick of ticks) {
+        const y = this.y(tick);
+        this.add("path", { class: tick ? "grid" : "base", d: `M${MARGIN.left} ${y.toFixed(1)}H${this.right}` });
+        this.add("text", { class: "tick end", x: MARGIN.left - 8, y: y + 4 }, words.of[this.chart.unit](tick));
+      }
+      this.drawTimeAxis(from, to);
+      const id = `clip-${this.chart.id}`;
+      const clip = svg("clipPath", { id });
+      clip.append(svg("rect", { x: MARGIN.left, y: 0, width: this.right - MARGIN.left, height: this.bottom + 1 }));
+      this.inside = svg("g", { "clip-path": `url(#${id})` });
+      this.root.append(clip, this.inside);
+      if (this.chart.heat) this.drawHeat();
+      if (this.chart.limit) this.drawLimit();
+      for (const line of this.chart.lines) this.drawLine(line);
+      if (this.overTime) this.drawMarks();
+    }
+
+    add(name, attributes, text) { this.root.append(svg(name, attributes, text)); }
+    /** Sets the vertical scale to what is in sight and gives its ticks. */
+    vertical() {
+      let [low, high] = [Infinity, 0];
+      const take = (value) => {
+        if (value > high) high = value;
+        if (value > 0 && value < low) low = value;
+      };
+      for (const { values } of this.chart.lines) for (let i = this.seen[0]; i < this.seen[1]; i += 1) take(values[i]);
+      const { heat, limit } = this.chart;
+      if (heat) for (let i = this.seen[0]; i < this.seen[1]; i += 1) for (const [row] of cells(heat.columns[i])) take(heat.upper_ms[row]);
+      if (limit) take(limit.value * 1.5);
+      if (!this.chart.log) {
+        high = Math.max(high * 1.08, this.chart.unit === "share" ? 0.001 : 1);
+        this.y = linear(0, high, this.bottom, MARGIN.top);
+        return roundTicks(0, high, 5);
+      }
+      if (low > high) [low, high] = [1, 10];
+      low = 10 ** (Math.floor(Math.log10(low * 0.8) * 3) / 3);
+      high = Math.max(high * 1.15, low * 4);
+      this.y = logarithmic(low, high, this.bottom, MARGIN.top);
+      return decadeTicks(low, high);
+    }
+
+    drawTimeAxis(from, to) {
+      this.add("path", { class: "base", d: `M${MARGIN.left} ${this.bottom}H${this.right}` });
+      const ticks = this.chart.nines ? multiples(0, to, 1) : timeTicks(from, to, this.width / 95);
+      for (const tick of ticks) {
+        const x = this.x(tick);
+        this.add("path", { class: "base", d: `M${x.toFixed(1)} ${this.bottom}v4` });
+        const label = this.chart.nines ? (tick ? words.quantile(tick) : "min") : words.clock(tick);
+        this.add("text", { class: `tick ${x > this.right - 16 ? "end" : "mid"}`, x, y: this.bottom + 18 }, label);
+      }
+    }
+
+    drawPhases() {
+      this.board.sheet.phases.forEach(([from, to, label], number) => {
+        const [left, right] = [Math.max(this.x(from), MARGIN.left), Math.min(this.x(to), this.right)];
+        if (right <= left) return;
+        const height = this.bottom - MARGIN.top;
+        if (number % 2 === 0) this.add("rect", { class: "phase", x: left, y: MARGIN.top, width: right - left, height });
+        if (right - left > 6.4 * label.length + 8) this.add("text", { class: "phase-name", x: left + 4, y: 14 }, label);
+      });
+    }
+
+    drawMarks() {
+      this.board.sheet.marks.forEach(([at], number) => {
+        const x = this.x(at);
+        if (x < MARGIN.left - 1 || x > this.right + 1) return;
+        const dot = Math.min(Math.max(x, MARGIN.left + 8), this.right - 8);
+        this.add("path", { class: "event", d: `M${x.toFixed(1)} ${MARGIN.top}V${this.bottom}` });
+        this.add("circle", { class: "event-dot", cx: dot, cy: MARGIN.top, r: 8 });
+        this.add("text", { class: "event-number mid", x: dot, y: MARGIN.top + 4 }, String(number + 1));
+      });
+      const now = this.board.sheet.now_s;
+      if (now !== null) this.add("path", { class: "now", d: `M${this.x(now).toFixed(1)} ${MARGIN.top}V${this.bottom}` });
+    }
+
+    drawLimit() {
+      const y = this.y(this.chart.limit.value);
+      this.inside.append(svg("path", { class: "limit", d: `M${MARGIN.left} ${y.toFixed(1)}H${this.right}` }));
+      this.inside.append(svg("text", { class: "tick end", x: this.right - 6, y: y - 6 }, this.chart.limit.label));
+    }
+
+    drawLine({ key, values, area }) {
+      const runs = this.runs(values);
+      const draw = (points) => points.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L");
+      if (area) {
+        const filled = runs.map((run) => `M${run[0][0].toFixed(1)} ${this.bottom}L${draw(run)}V${this.bottom}Z`);
+        this.inside.append(svg("path", { class: `area ${key}`, d: filled.join("") }));
+      }
+      const lines = runs.map((run) => `M${draw(run)}${run.length === 1 ? "h0" : ""}`);
+      this.inside.append(svg("path", { class: `line ${key}`, d: lines.join("") }));
+    }
+
+    /** Points in pixels, a list for each stretch without a gap; of many within one pixel the lowest and highest. */
+    runs(values) {
+      const found = [];
+      const dense = this.seen[1] - this.seen[0] > 2 * this.width;
+      let [run, previous] = [null, NaN];
+      for (let i = this.seen[0]; i < this.seen[1]; i += 1) {
+        const value = values[i];
+        if (value === null || value === undefined) { run = null; continue; }
+        const [x, y] = [this.place(i), this.y(value)];
+        if (run && !this.chart.nines && this.t[i] - previous > 1.5 * this.step) run = null;
+        previous = this.t[i];
+        if (!run) found.push((run = []));
+        const last = run.at(-1);
+        if (dense && last && run.at(-2) && Math.floor(last[0]) === Math.floor(x) && Math.floor(run.at(-2)[0]) === Math.floor(x)) {
+          const [low, high] = [Math.min(run.at(-2)[1], last[1], y), Math.max(run.at(-2)[1], last[1], y)];
+          [run.at(-2)[1], last[1]] = last[1] > run.at(-2)[1] ? [low, high] : [high, low];
+        } else run.push([x, y]);
+      }
+      return found;
+    }
+
+    drawHeat() {
+      const { upper_ms: upper, columns } = this.chart.heat;
+      let most = 0;
+      for (let i = this.seen[0]; i < this.seen[1]; i += 1) for (const [, level] of cells(columns[i])) most = Math.max(most, level);
+      const paths = Array.from({ length: SHADES }, () => []);
+      for (let i = this.seen[0]; i < this.seen[1]; i += 1) {
+        const left = Math.round(this.x(this.t[i]));
+        const right = Math.max(Math.round(this.x(this.t[i] + this.step)), left + 1);
+        for (const [row, level] of cells(columns[i])) {
+          // A gap stays a gap: a cell reaches down to the next bound, four to an octave, and no further.
+          const [top, bottom] = [upper[row], Math.max(upper[row - 1] ?? 0, upper[row] / 1.4)].map((ms) => Math.round(this.y(ms)));
+          const shade = Math.floor((level / (most + 1)) * SHADES);
+          paths[shade].push(`M${left} ${top}H${right}V${bottom}H${left}z`);
+        }
+      }
+      paths.forEach((cells, shade) => this.inside.append(svg("path", { class: `heat-${shade + 1}`, d: cells.join("") })));
+    }
+
+    drawRanges() {
+      const left = Math.min(150, this.width * 0.36);
+      const reach = Math.max(0.04, ...this.chart.ranges.flatMap(({ low, high }) => [Math.abs(low), Math.abs(high)])) * 1.1;
+      const x = linear(-reach, reach, left, this.right);
+      for (const tick of roundTicks(-reach, reach, this.width / 120)) {
+        this.add("path", { class: tick ? "grid" : "base", d: `M${x(tick).toFixed(1)} ${MARGIN.top}V${this.bottom}` });
+        this.add("text", { class: "tick mid", x: x(tick), y: this.bottom + 18 }, tick ? words.signed(tick) : "0");
+      }
+      this.chart.ranges.forEach(({ label, low, value, high, css }, row) => {
+        const y = MARGIN.top + (row + 0.5) * ROW_PX;
+        this.add("text", { class: "row-name", x: 0, y: y + 4 }, label);
+        this.add("path", { class: `range ${css}`, d: `M${x(low).toFixed(1)} ${y}H${x(high).toFixed(1)}` });
+        this.add("circle", { class: `range ${css}`, cx: x(value).toFixed(1), cy: y, r: 4.5 });
+      });
+    }
+
+    // ---- reading and zooming -----------------------------------------------------------------------------------
+
+    /** The point nearest to the cursor, or -1. */
+    index() {
+      const at = this.overTime ? this.board.cursor : this.cursor ?? null;
+      if (at === null || !this.t.length) return -1;
+      return Math.min(Math.max(above(this.t, at) - 1, 0), this.t.length - 1);
+    }
+
+    /** Shows the cursor, and in the legend the values there; without one the last values while a run goes on. */
+    point() {
+      this.cross?.remove();
+      if (this.chart.ranges.length) return;
+      const at = this.index();
+      const shown = at < 0 && this.board.live ? this.t.length - 1 : at;
+      this.chart.lines.forEach(({ values }, i) => {
+        this.outputs[i].textContent = shown < 0 ? "" : words.of[this.chart.unit](values[shown]);
+      });
+      const label = this.chart.nines ? words.quantile : (t) => `at ${words.clock(t)}`;
+      this.moment.textContent = at < 0 ? "" : label(this.t[at]);
+      if (at < 0) return;
+      const x = this.place(at);
+      if (x < MARGIN.left - 1 || x > this.right + 1) return;
+      this.cross = svg("g", { class: "cross" });
+      this.cross.append(svg("path", { d: `M${x.toFixed(1)} ${MARGIN.top}V${this.bottom}` }));
+      for (const { key, values } of this.chart.lines) {
+        if (values[at] === null || values[at] === undefined) continue;
+        this.cross.append(svg("circle", { class: `dot ${key}`, cx: x.toFixed(1), cy: this.y(values[at]).toFixed(1), r: 3.5 }));
+      }
+      this.root.append(this.cross);
+    }
+
+    /** What the cursor points at, as a sentence for those who listen. */
+    get said() {
+      return `${this.moment.textContent}: ${this.chart.lines.map(({ label }, i) => `${label} ${this.outputs[i].textContent}`).join(", ")}`;
+    }
+
+    /** The time, or the number of nines, under a pointer. */
+    under(event) {
+      const box = this.root.getBoundingClientRect();
+      const px = ((event.clientX - box.left) / box.width) * this.width;
+      const [from, to] = this.span;
+      return Math.min(Math.max(linear(MARGIN.left, this.right, from, to)(px), from), to);
+    }
+
+    readAt(t) {
+      if (this.overTime) { this.board.read(t); return; }
+      this.cursor = t;
+      this.point();
+    }
+
+    listen() {
+      let drag = null;
+      const select = (event) => {
+        const [a, b] = [drag.px, event.clientX - this.box.getBoundingClientRect().left].sort((one, two) => one - two);
+        drag.shade.setAttribute("x", a);
+        drag.shade.setAttribute("width", Math.max(0, b - a));
+      };
+      this.box.addEventListener("pointerdown", (event) => {
+        if (this.chart.ranges.length) return;
+        this.readAt(this.under(event));
+        if (event.pointerType === "touch" || event.button || !this.overTime) return;
+        const px = event.clientX - this.box.getBoundingClientRect().left;
+        drag = { t: this.under(event), px, shade: svg("rect", { class: "chosen", y: MARGIN.top, height: this.bottom - MARGIN.top }) };
+        this.root.append(drag.shade);
+        this.box.setPointerCapture(event.pointerId);
+      });
+      this.box.addEventListener("pointermove", (event) => {
+        if (this.chart.ranges.length) return;
+        this.readAt(this.under(event));
+        if (!drag) return;
+        if (!drag.shade.isConnected) this.root.append(drag.shade); // drawn anew meanwhile
+        select(event);
+      });
+      const end = (event) => {
+        if (!drag) return;
+        const [from, to] = [drag.t, this.under(event)].sort((a, b) => a - b);
+        const far = Math.abs(drag.px - (event.clientX - this.box.getBoundingClientRect().left)) >= LEAST_DRAG_PX;
+        drag.shade.remove();
+        drag = null;
+        if (far && event.type === "pointerup") this.board.zoom(from, to);
+      };
+      this.box.addEventListener("pointerup", end);
+      this.box.addEventListener("pointercancel", end);
+      this.box.addEventListener("pointerleave", () => { if (!drag) this.readAt(null); });
+      this.box.addEventListener("dblclick", () => this.board.zoom());
+      this.box.addEventListener("keydown", (event) => this.key(event));
+      this.box.addEventListener("blur", () => this.readAt(null));
+    }
+
+    key(event) {
+      if (this.chart.ranges.length || event.ctrlKey || event.metaKey || event.altKey || !this.t.length) return;
+      const at = this.index();
+      const [from, to] = this.span;
+      const here = at < 0 ? this.t[Math.max(0, above(this.t, from) - 1)] : this.t[at];
+      const step = event.shiftKey ? 10 : 1;
+      const move = (by) => this.t[Math.min(Math.max((at < 0 ? above(this.t, from) - 1 : at) + by, 0), this.t.length - 1)];
+      const near = (factor) => [here - (here - from) * factor, here + (to - here) * factor];
+      const keys = {
+        ArrowRight: () => this.readAt(move(step)),
+        ArrowLeft: () => this.readAt(move(-step)),
+        Home: () => this.readAt(this.t[0]),
+        End: () => this.readAt(this.t.at(-1)),
+        "+": () => this.overTime && this.board.zoom(...near(0.5)),
+        "-": () => this.overTime && this.board.zoom(...near(2)),
+        Escape: () => this.board.zoom(),
+      };
+      const act = keys[event.key === "=" ? "+" : event.key];
+      if (!act) return;
+      event.preventDefault();
+      act();
+      this.board.voice.textContent = this.said;
+    }
+  }
+
+  // ---- the charts of one page that share a time axis -------------------------------------------------------------
+
+  class Board {
+    /** Charts go into the figures with `data-chart` below `root`; `live`: legends show the newest values. */
+    constructor(root, { live = false } = {}) {
+      this.root = root;
+      this.live = live;
+      [this.range, this.cursor, this.pictures] = [null, null, new Map()];
+      this.voice = element("p", "unseen");
+      this.voice.setAttribute("aria-live", "polite");
+      root.append(this.voice);
+      this.tools = root.querySelector(".zoom");
+      let wide = window.innerWidth;
+      window.addEventListener("resize", () => { if (window.innerWidth !== wide) { wide = window.innerWidth; this.redraw(); } });
+      window.addEventListener("beforeprint", () => this.redraw());
+    }
+
+    show(sheet) {
+      this.sheet = sheet;
+      const known = new Map(sheet.charts.map((chart) => [chart.id, { lines: [], ranges: [], t: [], caption: "", ...chart }]));
+      for (const figure of this.root.querySelectorAll("figure[data-chart]")) {
+        const chart = known.get(figure.dataset.chart);
+        figure.hidden = !chart;
+        if (!chart) continue;
+        if (!this.pictures.has(figure)) this.pictures.set(figure, new Picture(this, figure));
+        this.pictures.get(figure).show(chart);
+      }
+      this.drawTools();
+    }
+
+    redraw() { for (const [figure, picture] of this.pictures) if (!figure.hidden) picture.draw(); }
+
+    read(t) {
+      this.cursor = t;
+      for (const [figure, picture] of this.pictures) if (!figure.hidden) picture.point();
+    }
+
+    /** Shows [from, to) seconds, or everything. */
+    zoom(from = null, to = null) {
+      const end = this.sheet.end_s;
+      const least = Math.min(2 * this.sheet.bin_s, end);
+      const whole = from === null || (from <= 0 && to >= end) || to - from >= end;
+      if (!whole && to - from < least) [from, to] = [(from + to - least) / 2, (from + to + least) / 2];
+      this.range = whole ? null : [Math.max(0, Math.min(from, end - least)), Math.min(end, Math.max(to, least))];
+      this.drawTools();
+      this.redraw();
+    }
+
+    /** A button for each phase, and one for the whole run: zooming without a mouse. */
+    drawTools() {
+      if (!this.tools) return;
+      const spans = [["whole run", null, null], ...this.sheet.phases.map(([from, to, name]) => [name, from, to])];
+      const key = JSON.stringify(spans);
+      if (this.toolsKey !== key) {
+        this.toolsKey = key;
+        this.tools.replaceChildren(...spans.map(([name, from, to]) => {
+          const button = element("button", "span", name);
+          button.type = "button";
+          button.addEventListener("click", () => this.zoom(from, to));
+          return button;
+        }), element("span", "soft", "or drag across a chart; Esc shows all"));
+      }
+      [...this.tools.querySelectorAll("button")].forEach((button, i) => {
+        const [, from, to] = spans[i];
+        const pressed = this.range ? this.range[0] === from && this.range[1] === to : from === null;
+        button.setAttribute("aria-pressed", String(pressed));
+      });
+    }
+  }
+
+  /** A sheet and what has become known since: points from the newer one's first on take the place of the known. */
+  const merged = (known, newer) => {
+    if (!known) return newer;
+    const kept = newer.t.length ? Math.max(0, above(known.t, newer.t[0] - 1e-9)) : known.t.length;
+    const join = (a, b) => [...a.slice(0, kept), ...b];
+    const before = new Map(known.charts.map((chart) => [chart.id, chart]));
+    const newest = newer.charts.map((chart) => {
+      const old = before.get(chart.id);
+      if (!old || chart.t || chart.ranges) return chart;
+      const lines = chart.lines?.map((line, i) => ({ ...line, values: join(old.lines[i].values, line.values) }));
+      return { ...chart, lines, heat: chart.heat && joinedHeat(old.heat, chart.heat, kept) };
+    });
+    return { ...newer, t: join(known.t, newer.t), charts: newest };
+  };
+
+  /** Heat maps whose rows may differ: rows are renumbered by their bounds. */
+  const joinedHeat = (a, b, kept) => {
+    const upper = [...new Set([...a.upper_ms, ...b.upper_ms])].sort((one, two) => one - two);
+    const renumbered = (heat, columns) => {
+      const place = new Map(heat.upper_ms.map((ms, row) => [ms, row]));
+      return columns.map((column) => upper.map((ms) => column[place.get(ms)] ?? ".").join(""));
+    };
+    return { upper_ms: upper, columns: [...renumbered(a, a.columns.slice(0, kept)), ...renumbered(b, b.columns)] };
+  };
+
+  return { Board, merged, element };
+})();
