@@ -1,6 +1,6 @@
-"""Fleet: can the generator be believed? Its workers, its punctuality, its books."""
+"""Fleet: can the generator be believed? Its workers, its punctuality, its reports."""
 
-from dashboards.spec import PHASES, RUN, Dashboard, Kind, Panel, Query, Unit
+from dashboards.spec import LIVE_PAGE, OF_A_RUN, REPORT, RUN, WEB, Dashboard, Kind, Panel, Query, Unit
 
 LAG = 'loadtest_dispatch_lag_seconds_bucket{run="$run"}'
 
@@ -33,8 +33,9 @@ WORKERS = (
 DASHBOARD = Dashboard(
     uid="singlesday-fleet",
     title="Fleet",
-    description="The generator itself: workers, punctuality, books.",
-    variables=(RUN,),
-    annotations=(PHASES,),
+    description="The generator itself: workers, punctuality, reports.",
+    variables=(RUN, WEB),
+    annotations=OF_A_RUN,
+    links=(LIVE_PAGE, REPORT),
     rows=(("Workers", WORKERS),),
 )

@@ -1,6 +1,19 @@
 """Peak run: is the plan being played, how does the target take it, and does the run count?"""
 
-from dashboards.spec import ENDPOINT, PHASES, RECORD_TPS, RUN, Dashboard, Kind, Panel, Query, Unit
+from dashboards.spec import (
+    ENDPOINT,
+    LIVE_PAGE,
+    OF_A_RUN,
+    RECORD_TPS,
+    REPORT,
+    RUN,
+    WEB,
+    Dashboard,
+    Kind,
+    Panel,
+    Query,
+    Unit,
+)
 
 STARTED = 'loadtest_started_tps{run="$run"}'
 COMPLETED = 'loadtest_completed_tps{run="$run"}'
@@ -26,19 +39,78 @@ def _histogram_p99(metric: str) -> str:
     return f"histogram_quantile(0.99, sum by (le) (rate({chosen}[$__rate_interval]))) >= 0"
 
 
+def _limit(measure: str) -> str:
+    """The lowest limit that an objective sets on a measure; absent where none does."""
+    return f'min(loadtest_slo_limit{{run="$run",measure="{measure}"}})'
+
+
+def _limits(measures: str) -> Query:
+    return Query(
+        f'min by (measure) (loadtest_slo_limit{{run="$run",measure=~"{measures}"}})', "limit of {{measure}}"
+    )
+
+
+def _shown(metric: str, chosen: str, by: str) -> str:
+    """A counter at the end of the time shown, also of a run that is over by then."""
+    return f'sum by ({by}) (last_over_time({metric}{{run="$run"{chosen}}}[$__range]))'
+
+
+def _over_all_shown(quantile: str) -> str:
+    """A quantile of each endpoint over the time shown, by buckets."""
+    chosen = 'loadtest_response_seconds_bucket{run="$run"}'
+    return f"histogram_quantile({quantile}, sum by (le, endpoint) (increase({chosen}[$__range]))) >= 0"
+
+
 FIGURES = (
     Panel("Planned", "Orders a second that the plan intends now.", (Query(PLANNED, "planned"),),
           Unit.ORDERS_PER_S, Kind.FIGURE, width=4, height=4),
     Panel("Completed", "Orders created a second.", (Query(COMPLETED, "completed"),),
           Unit.ORDERS_PER_S, Kind.FIGURE, width=4, height=4),
     Panel("p99 response", "Of the slowest endpoint over the last ten seconds, exact over the fleet.",
-          (Query(WORST_P99, "p99"),), Unit.SECONDS, Kind.FIGURE, width=4, height=4),
+          (Query(WORST_P99, "p99"),), Unit.SECONDS, Kind.FIGURE, width=4, height=4, limit_from=_limit("p99")),
     Panel("Errors", "Share of requests that failed.", (Query(f"({FAILED} / {REQUESTS}) >= 0", "errors"),),
-          Unit.SHARE, Kind.FIGURE, width=4, height=4),
+          Unit.SHARE, Kind.FIGURE, width=4, height=4, limit_from=_limit("errors")),
     Panel("Dispatch lag p99", "How late the generator itself is; more than 10 ms makes the run INVALID.",
           (Query(LAG_P99, "lag"),), Unit.SECONDS, Kind.FIGURE, width=4, height=4, limit=0.01),
     Panel("Objectives held", "Share of the objectives with data that hold so far.",
           (Query('avg(loadtest_slo_ok{run="$run"})', "held"),), Unit.SHARE, Kind.FIGURE, width=4, height=4),
+    Panel("Verdict", "Of the run, once it is over.",
+          (Query('last_over_time(loadtest_verdict{run="$run"}[$__range])', "{{verdict}}"),),
+          Unit.COUNT, Kind.FIGURE, width=4, height=4, named=True),
+    Panel("Peak reached", "Orders completed in the best second of the time shown.",
+          (Query(f"max_over_time({COMPLETED}[$__range])", "peak"),),
+          Unit.ORDERS_PER_S, Kind.FIGURE, width=4, height=4),
+    Panel("All requests", "Requests so far.",
+          (Query('sum(last_over_time(loadtest_requests_total{run="$run"}[$__range]))', "requests"),),
+          Unit.COUNT, Kind.FIGURE, width=4, height=4),
+    Panel("Failed requests", "Requests that failed so far.",
+          (Query('sum(last_over_time(loadtest_requests_total{run="$run",outcome="failed"}[$__range]))', "failed"),),
+          Unit.COUNT, Kind.FIGURE, width=4, height=4),
+    Panel("Dropped arrivals", "Arrivals that waited longer than the plan's patience; every run allows none.",
+          (Query('last_over_time(loadtest_arrivals_total{run="$run",state="dropped"}[$__range])', "dropped"),),
+          Unit.COUNT, Kind.FIGURE, width=4, height=4, limit=1),
+    Panel("Workers", "Workers that serve the schedule.", (Query('loadtest_workers{run="$run"}', "workers"),),
+          Unit.COUNT, Kind.FIGURE, width=4, height=4),
+)  # fmt: skip
+
+ENDPOINTS = (
+    Panel("Endpoints", "Each endpoint over the time shown; quantiles by buckets.",
+          (Query(_shown("loadtest_requests_total", "", "endpoint"), "{{endpoint}}", column="requests"),
+           Query('sum by (endpoint) (rate(loadtest_requests_total{run="$run"}[$__range]))', "{{endpoint}}",
+                 column="requests/s", unit=Unit.PER_S),
+           Query(f"""{_shown("loadtest_requests_total", ',outcome="failed"', "endpoint")} / """
+                 f"""({_shown("loadtest_requests_total", "", "endpoint")} > 0)""", "{{endpoint}}",
+                 column="failed", unit=Unit.SHARE),
+           Query('(sum by (endpoint) (increase(loadtest_response_seconds_sum{run="$run"}[$__range])) / '
+                 'sum by (endpoint) (increase(loadtest_response_seconds_count{run="$run"}[$__range]))) >= 0',
+                 "{{endpoint}}", column="mean", unit=Unit.SECONDS),
+           Query(_over_all_shown("0.5"), "{{endpoint}}", column="p50", unit=Unit.SECONDS),
+           Query(_over_all_shown("0.95"), "{{endpoint}}", column="p95", unit=Unit.SECONDS),
+           Query(_over_all_shown("0.99"), "{{endpoint}}", column="p99", unit=Unit.SECONDS)),
+          Unit.COUNT, Kind.TABLE, width=14, height=9, joined_by="endpoint"),
+    Panel("Errors by class", "What failed how often, over the whole run.",
+          (Query(_shown("loadtest_errors_total", "", "endpoint, error"), "{{endpoint}} {{error}}", column="count"),),
+          Unit.COUNT, Kind.TABLE, width=10, height=9),
 )  # fmt: skip
 
 THE_RUN = (
@@ -50,12 +122,12 @@ THE_RUN = (
            Query(f"vector({RECORD_TPS})", "Singles' Day 2020")),
           Unit.ORDERS_PER_S, width=8, height=9, logarithmic=True),
     Panel("Response time, exact", "Quantiles over the last ten seconds of the whole fleet, worst endpoint chosen.",
-          tuple(Query(_exact(quantile), name) for quantile, name in QUANTILES),
-          Unit.SECONDS, logarithmic=True),
+          (*(Query(_exact(quantile), name) for quantile, name in QUANTILES), _limits("p[0-9.]+|max|mean")),
+          Unit.SECONDS, height=9, logarithmic=True),
     Panel("Response times of all requests", "Requests by how long they took.",
           (Query('sum by (le) (increase(loadtest_response_seconds_bucket{run="$run",endpoint=~"$endpoint"}'
                  "[$__rate_interval]))", "{{le}}", exemplars=True),),
-          Unit.SECONDS, Kind.HEATMAP),
+          Unit.SECONDS, Kind.HEATMAP, height=9),
     Panel("Response and service time, p99",
           "Where they part, arrivals wait for an idle user: what a closed loop would not have shown. By buckets.",
           (Query(_histogram_p99("loadtest_response_seconds"), "response", exemplars=True),
@@ -68,6 +140,13 @@ THE_RUN = (
 )  # fmt: skip
 
 TROUBLE = (
+    Panel("Failed share", "Share of the requests that failed, beside the limit that an objective sets.",
+          (Query(f"({FAILED} / {REQUESTS}) >= 0", "failed"), _limits("errors")),
+          Unit.SHARE, width=12),
+    Panel("Errors by class over time", "Failed requests a second by endpoint and class of error.",
+          (Query('sum by (endpoint, error) (rate(loadtest_errors_total{run="$run"}[$__rate_interval]))',
+                 "{{endpoint}} {{error}}"),),
+          Unit.PER_S, width=12),
     Panel("Failures", "Failed requests a second by endpoint.",
           (Query('sum by (endpoint) (rate(loadtest_requests_total{run="$run",outcome="failed"}'
                  "[$__rate_interval]))", "{{endpoint}}"),),
@@ -95,7 +174,8 @@ DASHBOARD = Dashboard(
     uid="singlesday-peak-run",
     title="Peak run",
     description="One run of the load test: the plan, what came of it, and whether it counts.",
-    variables=(RUN, ENDPOINT),
-    annotations=(PHASES,),
-    rows=(("Now", FIGURES), ("The run", THE_RUN), ("Trouble", TROUBLE)),
+    variables=(RUN, ENDPOINT, WEB),
+    annotations=OF_A_RUN,
+    links=(LIVE_PAGE, REPORT),
+    rows=(("Now", FIGURES), ("The run", THE_RUN), ("Endpoints and errors", ENDPOINTS), ("Trouble", TROUBLE)),
 )

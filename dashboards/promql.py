@@ -15,7 +15,10 @@ def substituted(
     expr: str, variables: Mapping[str, str | Sequence[str]], *, scrape_s: float, step_s: float, range_s: float
 ) -> str:
     """The expression with every `$name` replaced. Raises `KeyError` for a variable that is not given."""
-    macros = {"__rate_interval": f"{max(4 * scrape_s, step_s + scrape_s):g}s", "__range": f"{range_s:g}s"}
+    macros = {
+        "__rate_interval": f"{max(4 * scrape_s, step_s + scrape_s):g}s",
+        "__range": f"{max(round(range_s), 1)}s",
+    }
     values = {name: _text(value) for name, value in variables.items()} | macros
 
     def value_of(match: re.Match[str]) -> str:

@@ -1,6 +1,18 @@
 """Soak: what changes over hours. Each value beside itself one window ago; a steady service stays at 1."""
 
-from dashboards.spec import ENDPOINT, PHASES, RUN, WINDOW, Dashboard, Panel, Query, Unit
+from dashboards.spec import (
+    ENDPOINT,
+    LIVE_PAGE,
+    OF_A_RUN,
+    REPORT,
+    RUN,
+    WEB,
+    WINDOW,
+    Dashboard,
+    Panel,
+    Query,
+    Unit,
+)
 
 
 def _p99(offset: str = "") -> str:
@@ -50,8 +62,9 @@ DASHBOARD = Dashboard(
     uid="singlesday-soak",
     title="Soak",
     description="Drift over hours.",
-    variables=(RUN, ENDPOINT, WINDOW),
-    annotations=(PHASES,),
+    variables=(RUN, ENDPOINT, WINDOW, WEB),
+    annotations=OF_A_RUN,
+    links=(LIVE_PAGE, REPORT),
     since="now-24h",
     refresh="1m",
     rows=(("Drift", DRIFT), ("Levels", LEVELS)),

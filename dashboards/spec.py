@@ -1,7 +1,7 @@
 """What a dashboard says, apart from how Grafana writes it down.
 
 One description has three readers: `grafana` turns it into the JSON that Grafana loads, the tests run every
-query against a real Prometheus, and `preview` draws the answers. Queries use Grafana's macros
+query against a real Prometheus, and `picture` draws the answers for the documentation. Queries use Grafana's macros
 (`$__rate_interval`, `$__range`) and the variables of their dashboard (`$run`, `$endpoint` ...), which
 `promql.substituted` replaces as Grafana does.
 """
@@ -20,6 +20,7 @@ class Kind(StrEnum):
     FIGURE = "stat"
     HEATMAP = "heatmap"
     STATES = "state-timeline"
+    TABLE = "table"
 
 
 class Unit(StrEnum):
@@ -31,6 +32,16 @@ class Unit(StrEnum):
     SHARE = "percentunit"
     COUNT = "short"
     BYTES = "bytes"
+    INSTANT = "dateTimeAsLocal"
+    """Milliseconds since 1970."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """An address to open; `$name` stands for a variable, `${__data.fields.NAME}` for a cell of the row."""
+
+    title: str
+    url: str
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,10 @@ class Query:
     legend: str
     exemplars: bool = False
     """Whether to draw the traced requests that stand for buckets."""
+    column: str = ""
+    """In a table, the heading of its values."""
+    unit: Unit | None = None
+    """In a table, the unit of its values."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +72,16 @@ class Panel:
     logarithmic: bool = False
     limit: float | None = None
     """A threshold that is bad to exceed, drawn as a line."""
+    limit_from: str = ""
+    """Of a figure: the query of such a threshold, where the plan decides it."""
+    named: bool = False
+    """Of a figure: show the series' name instead of its value."""
+    joined_by: str = ""
+    """Of a table: the label whose values are its rows, joined over all queries; else each series is a row."""
+    hidden: tuple[str, ...] = ()
+    """Of a table: columns that only links use."""
+    links: tuple["Link", ...] = ()
+    """Of a table: what the cells of its first column open."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +95,8 @@ class Variable:
     """Instead of a query; the first is the default."""
     several: bool = False
     """Several at once, and all of them to begin with."""
+    typed: str = ""
+    """Instead of a query: the default of a text that is typed in."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +106,7 @@ class Annotation:
     name: str
     expr: str
     title: str
+    colour: str = "blue"
 
 
 @dataclass(frozen=True)
@@ -94,6 +122,8 @@ class Dashboard:
     since: str = "now-15m"
     refresh: str = "5s"
     annotations: tuple[Annotation, ...] = field(default=())
+    links: tuple[Link, ...] = ()
+    """Beside the links to all other dashboards, which keep run and time."""
 
     @property
     def panels(self) -> tuple[Panel, ...]:
@@ -107,6 +137,19 @@ ENDPOINT = Variable(
 )
 WINDOW = Variable("window", "window", values=("5m", "1m", "15m", "1h", "6h"))
 TRAFFIC = Variable("traffic", "traffic", values=("live", "shadow"), several=True)
+WEB = Variable("web", "web UI", typed="http://127.0.0.1:8089")
+"""Where the web UI of the load test is, as the reader's browser reaches it."""
+LIVE_PAGE = Link("Live page", "$web/peak")
+REPORT = Link("Report of this run", "$web/peak/runs/$run/report.html")
 PHASES = Annotation("Phases", 'loadtest_phase{run="$run"}', "{{phase}}")
 ANY_RUNS_PHASES = Annotation("Phases", "loadtest_phase", "{{phase}}")
 """For a dashboard that is about no run, but shows what a run does to its subject."""
+VERDICT = Annotation("Verdict", 'loadtest_verdict{run="$run"}', "verdict: {{verdict}}", "purple")
+LOST_WORKERS = Annotation(
+    "Lost workers",
+    '(loadtest_workers{run="$run"} offset 5s > loadtest_workers{run="$run"}) and on (run) '
+    '(loadtest_planned_tps{run="$run"} > 0)',
+    "a worker was lost",
+    "red",
+)
+OF_A_RUN = (PHASES, VERDICT, LOST_WORKERS)

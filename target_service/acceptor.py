@@ -23,6 +23,8 @@ AT_ONCE = 256
 LOOK_EVERY_S = 0.01
 LONGEST_CHECK_BYTES = 2048
 """What a health check's request takes at most."""
+PATIENCE_S = 1.0
+"""How long one too many may be silent: it may be about to ask for health."""
 QUIET_S = 0.1
 """How long to wait where no descriptor is left."""
 
@@ -48,8 +50,8 @@ class Acceptor:
         self._protocol = protocol
         self._door = door
         self._most = most
-        self._silent: list[socket.socket] = []
-        """Accepted at the last look, and had not said anything by then."""
+        self._silent: list[tuple[socket.socket, float]] = []
+        """Accepted, had said nothing at the last look, and since when."""
         self._next_look = 0.0
         self._will_look = False
         self.kept = 0
@@ -79,15 +81,20 @@ class Acceptor:
     def _take(self) -> None:
         """Have the loop take on who was silent at the last look, and accept who has come since."""
         silent, self._silent = self._silent, []
-        for young in silent:
-            if self._answer(young) is not ANSWERED:
+        for young, since_s in silent:
+            found = self._answer(young)
+            is_early = perf_counter() - since_s < PATIENCE_S and self._listener.fileno() >= 0
+            if found is SILENT and is_early and self.kept >= self._most:
+                self._silent.append((young, since_s))
+            elif found is not ANSWERED:
                 self._hand_over(young)
         if self._listener.fileno() >= 0:
             self._accept_some()
         self._next_look = perf_counter() + LOOK_EVERY_S
         if self._silent and not self._will_look:
             self._will_look = True
-            self._loop.call_later(LOOK_EVERY_S if self._door.crowd.is_busy() else 0, self._look_again)
+            is_calm = self.kept < self._most and not self._door.crowd.is_busy()
+            self._loop.call_later(0 if is_calm else LOOK_EVERY_S, self._look_again)
 
     def _look_again(self) -> None:
         self._will_look = False
@@ -107,7 +114,7 @@ class Acceptor:
             young.setblocking(False)
             found = self._answer(young)
             if found is SILENT:
-                self._silent.append(young)
+                self._silent.append((young, perf_counter()))
             elif found is not ANSWERED:
                 self._hand_over(young)
         return AT_ONCE
@@ -151,7 +158,8 @@ class Acceptor:
     def _say_and_close(young: socket.socket, answer: bytes) -> None:
         with contextlib.suppress(OSError), young:
             if answer:
-                young.recv(LONGEST_CHECK_BYTES)  # what is left unread would turn the end into a reset
+                with contextlib.suppress(BlockingIOError):
+                    young.recv(LONGEST_CHECK_BYTES)  # what is left unread would turn the end into a reset
                 young.send(answer)
                 young.shutdown(socket.SHUT_WR)
 

@@ -17,7 +17,7 @@ from target_service.bearer import carries_token
 from target_service.config import Config, is_loopback
 from target_service.faults import Drill
 from target_service.metrics import SharedMetrics, Supervision, registry_of
-from target_service.metrics_page import MetricsPage, metrics_handler
+from target_service.metrics_page import metrics_handler
 from target_service.problem import ProblemError, shortened
 from target_service.protocol import LONGEST_LINE, ProblemProtocol, check_head, protocol_log
 
@@ -35,8 +35,7 @@ async def start_admin(
     set_drill: Callable[[Drill], None],
 ) -> web.AppRunner:
     """Serve the admin port on a bound socket; the caller cleans the runner up."""
-    registry = registry_of(metrics.blocks, supervision)
-    scrape = metrics_handler(MetricsPage(metrics.blocks, supervision), registry)
+    scrape = metrics_handler(registry_of(metrics.blocks, supervision))
     app = web.Application(middlewares=[_well_formed])
     app.router.add_get("/metrics", scrape if is_loopback(config.admin_host) else behind_token(config, scrape))
     app.router.add_get("/healthz", _alive)

@@ -244,11 +244,6 @@ class Block:
         at = self._at(family, values)
         return list(self._memory[at : at + family.slots])
 
-    @property
-    def slots(self) -> list[float]:
-        """All raw slots of counts, in the order of `FAMILIES`."""
-        return list(self._memory[:COUNT_SLOTS])
-
     def clear_gauges(self) -> None:
         """Forget what was true of a worker that is gone."""
         self.pulse.prove(0.0)
@@ -301,16 +296,13 @@ class SummedMetrics(Collector):
         """All metrics as they are now."""
         for family in FAMILIES:
             yield self._metric(family)
-        restarts, memory_bytes = self.of_supervisor()
         yield CounterMetricFamily(
-            "orders_worker_restarts", "Workers started again after a crash.", value=restarts
+            "orders_worker_restarts",
+            "Workers started again after a crash.",
+            value=self._supervision.restarts,
         )
-        yield GaugeMetricFamily("orders_memory_bytes", "Resident memory of all workers.", value=memory_bytes)
-
-    def of_supervisor(self) -> list[float]:
-        """What no worker counts: restarts, and resident memory in bytes."""
         memory_bytes = sum(resident_bytes(pid) for pid in self._supervision.pids())
-        return [float(self._supervision.restarts), float(memory_bytes)]
+        yield GaugeMetricFamily("orders_memory_bytes", "Resident memory of all workers.", value=memory_bytes)
 
     def _metric(self, family: Family) -> Metric:
         if family.kind == "histogram":

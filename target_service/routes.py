@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from aiohttp import web
+from aiohttp import HttpVersion11, hdrs, web
 
 from target_service import problem
 from target_service.api import assistant, health, orders, parcels, products
@@ -24,10 +24,24 @@ def add_routes(app: web.Application, service: Service) -> None:
     table = operations(service)
     table.append(_description(table))
     for operation in table:
-        app.router.add_route(operation.method, operation.path, framed(service, operation))
+        _add(app, service, operation)
     for path in dict.fromkeys(operation.path for operation in table):
-        app.router.add_route("*", path, framed(service, _refusal(path, _method_not_allowed)))
-    app.router.add_route("*", "/{path:.*}", framed(service, _refusal("/{path:.*}", _not_found)))
+        _add(app, service, _refusal(path, _method_not_allowed))
+    _add(app, service, _refusal("/{path:.*}", _not_found))
+
+
+def _add(app: web.Application, service: Service, operation: Operation) -> None:
+    handler = framed(service, operation)
+    app.router.add_route(operation.method, operation.path, handler, expect_handler=_go_on)
+
+
+async def _go_on(request: web.Request) -> None:
+    """Tell who waits for it to send the body. aiohttp's own handler stumbles over what is not UTF-8."""
+    if request.headers[hdrs.EXPECT].lower() != "100-continue":
+        raise web.HTTPExpectationFailed(text="expected no Expect but 100-continue")
+    if request.version == HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
 
 
 def _description(table: list[Operation]) -> Operation:

@@ -54,8 +54,8 @@ def the_package_is_whole() -> None:
     check("site-packages" in folder.parts, f"the package is an installed one, in {folder}")
     check((folder / "py.typed").exists(), "its types are there")
     check(list(folder.glob("plan/plans/*.toml")), "the shipped plans are there")
-    check((folder / "_shipped/dashboards/serve.py").exists(), "the dashboards are there")
     check(list(folder.glob("_shipped/dashboards/json/*.json")), "Grafana's dashboards are there")
+    check(list(folder.glob("_shipped/dashboards/prometheus/*.yml")), "the rules for Prometheus are there")
 
 
 def a_run_leaves_a_report() -> None:
@@ -82,11 +82,7 @@ def watch_says_where_to_look_and_ends() -> None:
     try:
         wait_until(lambda: page(f"http://127.0.0.1:{web}/peak"), 60, "`singlesday watch` serves its page")
         if shutil.which("prometheus"):
-            wait_until(lambda: "dashboards" in said(), 30, "it names the dashboards")
-            address = next(
-                line.split()[-1] for line in said().splitlines() if line.startswith("  dashboards")
-            )
-            wait_until(lambda: "<svg" in page(f"{address}/singlesday-order-service"), 30, "they are drawn")
+            wait_until(lambda: "Prometheus" in said(), 30, "it names Prometheus")
         watching.send_signal(signal.SIGINT)
         check(watching.wait(60) == 0, "it ends on Ctrl-C")
     finally:

@@ -183,7 +183,7 @@ def generator(folder: Path, running: Running, rate: float, duration_s: int) -> I
             log = folder.parent / f"{name}.log"
             children.append(Child(name, command, log=log, environment=environment))
         if not wait_until(lambda: zero_wall_s(folder) is not None, START_TIMEOUT_S):
-            raise RuntimeError("the run did not begin:\n" + "\n".join(c.last_words() for c in children))
+            raise RuntimeError("the run did not begin:\n" + "\n".join(c.last_lines() for c in children))
         yield Scene(running, metrics_port)
         children[0].process.wait(60)
     finally:

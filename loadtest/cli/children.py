@@ -87,7 +87,7 @@ class Child:
         if self.process.stdout is not None:
             self.process.stdout.close()
 
-    def last_words(self, lines: int = 5) -> str:
+    def last_lines(self, lines: int = 5) -> str:
         """The end of what it wrote to its log, for an error message; not what others wrote there before it."""
         if self.log is None or not self.log.exists():
             return ""

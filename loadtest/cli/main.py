@@ -150,7 +150,7 @@ def watch(context: typer.Context) -> None:
         watching.watch(config, context.params["prometheus_port"], console)
     except BAD_INPUT as error:
         refuse(error)
-    except (watching.PartEndedError, ServiceError) as error:
+    except (watching.ProcessEndedError, ServiceError) as error:
         errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(int(ExitCode.INTERNAL_ERROR)) from error
 

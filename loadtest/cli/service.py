@@ -62,4 +62,4 @@ class Service:
             elif text.startswith(READY):
                 return text.removeprefix(READY), admin
         self.stop()
-        raise ServiceError(f"the order service did not start:\n{self.child.last_words()}")
+        raise ServiceError(f"the order service did not start:\n{self.child.last_lines()}")

@@ -1,17 +1,13 @@
 """`singlesday watch`: everything that a person looks at, on this machine and without Docker.
 
-It starts the order service, a master with the web UI, workers, and where Prometheus is installed that and a page
-of dashboards drawn from it, says which addresses to open, and ends all of it on Ctrl-C, or when one of them ends by
-itself: a page that stands still because its source is gone looks like a quiet run. The files in a folder of their
-own stay for looking at later.
+It starts the order service, a master with the web UI, workers and, where it is installed, Prometheus, says which
+addresses to open, and ends all of it on Ctrl-C, or when one of them ends by itself: a page that stands still because
+its source is gone looks like a quiet run. The files in a folder of their own stay for looking at later.
 """
 
 import json
-import os
 import shutil
 import signal
-import sys
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
@@ -28,24 +24,23 @@ from loadtest.configuration.run_document import as_environment, write_document
 
 SCRAPE_S = 1
 LOOK_EVERY_S = 0.5
-"""How often it is looked whether every part still runs."""
+"""How often it is looked whether every process still runs."""
 LAST_LINES = 20
-"""Of a part that ended: a program that panics says why above where it was."""
+"""Of a process that ended: a program that panics says why above where it was."""
 CHECKOUT = Path(__file__).parents[2]
 SHIPPED = Path(__file__).parents[1] / "_shipped"
 """Where a wheel has the dashboards (see setup.py)."""
-BESIDE_DASHBOARDS = SHIPPED if SHIPPED.is_dir() else CHECKOUT
-RULES = BESIDE_DASHBOARDS / "dashboards" / "prometheus"
+RULES = (SHIPPED if SHIPPED.is_dir() else CHECKOUT) / "dashboards" / "prometheus"
 
 
-class PartEndedError(Exception):
+class ProcessEndedError(Exception):
     """A process ended by itself, which none should; the message says which, how, and the end of its log."""
 
 
 def watch(config: RunConfig, prometheus_port: int, console: Console) -> None:
     """Start everything, say where it is, and wait for Ctrl-C.
 
-    Raises `ConfigError`, `ServiceError`, and `PartEndedError` after everything else has been ended.
+    Raises `ConfigError`, `ServiceError`, and `ProcessEndedError` after everything else has been ended.
     """
     prometheus = shutil.which("prometheus")
     if prometheus is not None:
@@ -65,11 +60,11 @@ def watch(config: RunConfig, prometheus_port: int, console: Console) -> None:
             audit_store=service.store,
             metrics_port=free_port(),
         )
-        parts, places = [service.child], _places(config, service)
+        processes, places = [service.child], _places(config, service)
 
-        def start(part: Child) -> None:
-            running.callback(part.stop)
-            parts.append(part)
+        def start(process: Child) -> None:
+            running.callback(process.stop)
+            processes.append(process)
 
         write_document(config, folder)
         environment = token | as_environment(config, folder)
@@ -78,11 +73,10 @@ def watch(config: RunConfig, prometheus_port: int, console: Console) -> None:
         if prometheus is None:
             places += [("Prometheus", "not installed; runs and reports work without it")]
         else:
-            for part, place in _monitoring(prometheus, prometheus_port, config, service):
-                start(part)
-                places.append(place)
+            start(_start_prometheus(prometheus, prometheus_port, config, service))
+            places.append(("Prometheus", f"http://127.0.0.1:{prometheus_port}"))
         _say(console, places)
-        _wait(ended, parts)
+        _wait(ended, processes)
 
 
 def prometheus_config(loadtest: str, orders: str) -> str:
@@ -106,37 +100,17 @@ def _locust(config: RunConfig, folder: Path) -> dict[str, list[str]]:
     return {"web-ui": master} | {f"worker-{number + 1}": worker for number in range(config.workers)}
 
 
-def _monitoring(
-    program: str, port: int, config: RunConfig, service: Service
-) -> Iterator[tuple[Child, tuple[str, str]]]:
-    """Prometheus, and in a checkout the dashboards drawn from it, each as it is started, with where it is."""
+def _start_prometheus(program: str, port: int, config: RunConfig, service: Service) -> Child:
+    """Prometheus, scraping the master and the order service."""
     folder = (Path(config.out) / "watch").resolve()
     scraped = folder / "prometheus.yml"
     scraped.write_text(
         prometheus_config(f"127.0.0.1:{config.metrics_port}", urlsplit(service.admin_url).netloc)
     )
-    yield _start_prometheus(program, scraped, port), ("Prometheus", f"http://127.0.0.1:{port}")
-    if RULES.is_dir():
-        dashboards_port = free_port()
-        yield (
-            _start_dashboards(port, dashboards_port, folder),
-            ("dashboards", f"http://127.0.0.1:{dashboards_port}"),
-        )
-
-
-def _start_prometheus(program: str, config: Path, port: int) -> Child:
-    command = [program, f"--config.file={config}", f"--storage.tsdb.path={config.parent / 'prometheus'}"]
+    command = [program, f"--config.file={scraped}", f"--storage.tsdb.path={folder / 'prometheus'}"]
     command += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"]
     command += ["--enable-feature=exemplar-storage"]
-    return Child("Prometheus", command, log=config.parent / "prometheus.log")
-
-
-def _start_dashboards(prometheus_port: int, port: int, folder: Path) -> Child:
-    """The dashboards as a page; they are a package of their own, so the folder they are in joins the path."""
-    path = os.pathsep.join(filter(None, [str(BESIDE_DASHBOARDS), os.environ.get("PYTHONPATH", "")]))
-    command = [sys.executable, "-m", "dashboards.serve", f"http://127.0.0.1:{prometheus_port}"]
-    command += ["--port", str(port), "--scrape", str(SCRAPE_S)]
-    return Child("dashboards", command, log=folder / "dashboards.log", environment={"PYTHONPATH": path})
+    return Child("Prometheus", command, log=folder / "prometheus.log")
 
 
 def _places(config: RunConfig, service: Service) -> list[tuple[str, str]]:
@@ -157,12 +131,12 @@ def _say(console: Console, places: list[tuple[str, str]]) -> None:
     console.print("Ctrl-C ends all of it.", style="dim")
 
 
-def _wait(ended: Event, parts: list[Child]) -> None:
-    """Until somebody asks to end. Raises `PartEndedError` when a part ends by itself before."""
+def _wait(ended: Event, processes: list[Child]) -> None:
+    """Until somebody asks to end. Raises `ProcessEndedError` when a process ends by itself before."""
     while not ended.wait(LOOK_EVERY_S):
-        for part in parts:
-            if not part.running:
-                said = part.last_words(LAST_LINES) or "(nothing)"
-                raise PartEndedError(
-                    f"{part.name} ended by itself ({part.ending()}); the end of {part.log}:\n{said}"
+        for process in processes:
+            if not process.running:
+                said = process.last_lines(LAST_LINES) or "(nothing)"
+                raise ProcessEndedError(
+                    f"{process.name} ended by itself ({process.ending()}); the end of {process.log}:\n{said}"
                 )

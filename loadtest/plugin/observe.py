@@ -35,7 +35,7 @@ class Observer:
         self.finished: list[live.Finished] = []
         """The runs of this session that are over, oldest first."""
         self.folders: dict[str, Path] = {}
-        """Their folders by name."""
+        """Their folders by name, and by the id that metrics carry."""
 
     def follow(self, run: LedRun) -> None:
         """Remember `run` second by second, for pages that come late."""
@@ -85,7 +85,7 @@ class Observer:
         live = {name: merge.workers[name] for name in coordinator.roster.live if name in merge.workers}
         serving = {} if run.over else live
         return prometheus.Reading(
-            info=run.info,
+            info=result.run if run.over else run.info,
             planned_tps=_planned_tps(run),
             phase=_phase(run),
             total=merge.total,
@@ -99,6 +99,7 @@ class Observer:
             slo=result.slo,
             lost=result.arrivals.lost if run.over else 0,
             over=run.over,
+            verdict=result.verdict if run.over else "",
             exemplars=merge.exemplars,
         )
 
@@ -126,7 +127,7 @@ class Observer:
         while self._auditing(run):
             gevent.sleep(FOLLOWED_EVERY_S)
         self.finished.append(_finished(run))
-        self.folders[run.folder.name] = run.folder
+        self.folders |= {run.folder.name: run.folder, run.info.id: run.folder}
 
 
 def _planned_tps(run: LedRun) -> float:

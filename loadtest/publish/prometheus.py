@@ -14,7 +14,10 @@ twenty workers.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from prometheus_client import generate_latest
@@ -23,6 +26,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.exposition import generate_latest as to_openmetrics
 from prometheus_client.registry import Collector
 
+from loadtest.judge.slo_syntax import Kind, SloError, parse
 from loadtest.measure import exemplar
 from loadtest.measure.exemplar import Exemplars
 from loadtest.measure.histogram import Histogram
@@ -78,6 +82,8 @@ class Reading:
     lost: int = 0
     """Arrivals lost when a worker crashed; known when the run is over."""
     over: bool = False
+    verdict: str = ""
+    """PASS, FAIL …; known when the run is over."""
     exemplars: Exemplars = field(default_factory=Exemplars)
 
 
@@ -195,6 +201,39 @@ def _slo(reading: Reading, add: Add) -> None:
             add(float(objective.passed), objective.expr)
 
 
+def _limits(reading: Reading, add: Add) -> None:
+    for objective in reading.slo:
+        if (limit := _limit_of(objective.expr)) is not None:
+            value, measure, endpoint = limit
+            add(value, objective.expr, measure, endpoint)
+
+
+@lru_cache(maxsize=1024)
+def _limit_of(expr: str) -> tuple[float, str, str] | None:
+    """(limit in base units, measure, endpoint) of an objective; None for one that cannot be read."""
+    try:
+        slo = parse(expr)
+    except SloError:
+        return None
+    name = f"{slo.metric}{slo.quantile * 100:g}" if slo.quantile is not None else slo.metric
+    base_unit = 1e-3 if slo.kind is Kind.LATENCY else 1.0  # its base unit there is a millisecond
+    return slo.bound * slo.unit_size * base_unit, name, slo.endpoint or ""
+
+
+def _verdict(reading: Reading, add: Add) -> None:
+    if reading.verdict:
+        add(1, reading.verdict)
+
+
+def _started_at(reading: Reading, add: Add) -> None:
+    with suppress(ValueError):
+        add(datetime.fromisoformat(reading.info.started_at).timestamp())
+
+
+def _length(reading: Reading, add: Add) -> None:
+    add(reading.info.duration_s)
+
+
 def _info(reading: Reading, add: Add) -> None:
     info = reading.info
     add(1, info.plan, ",".join(info.targets), str(info.seed), info.versions.get("locust", ""))
@@ -305,6 +344,30 @@ FAMILIES = (
         ("expr",),
         "1 while an objective is met, 0 while it is missed; without data absent, and 0 at the end.",
         _slo,
+    ),
+    Family(
+        "loadtest_slo_limit",
+        "gauge",
+        ("expr", "measure", "endpoint"),
+        "The limit that an objective sets, in seconds, a share of 1, a rate or a count; `measure` is p99, errors …",
+        _limits,
+    ),
+    Family(
+        "loadtest_verdict", "gauge", ("verdict",), "The verdict of a run that is over; always 1.", _verdict
+    ),
+    Family(
+        "loadtest_run_started_timestamp_seconds",
+        "gauge",
+        (),
+        "When the run began, in Unix time.",
+        _started_at,
+    ),
+    Family(
+        "loadtest_run_duration_seconds",
+        "gauge",
+        (),
+        "How long the plan plays; how long it played once the run is over.",
+        _length,
     ),
 )
 """Every metric of the master; each has the label `run` besides its own."""

@@ -11,44 +11,12 @@ program before schema 3 stores beside newer ones bears no time of the store's cl
 
 from typing import Any
 
-from target_service.store.tables import sweeping_schema
+from target_service.store.tables import first_schema, sweeping_schema
 
 MIGRATION_LOCK = 0x0_5EED
 """Any number will do, as long as no other program uses it in the same database."""
 
 LONGEST_MIGRATION_S = 3600.0
-
-
-def _tables(prefix: str, run_check: str) -> str:
-    return f"""
-        CREATE TABLE {prefix}orders (
-            order_id bigint PRIMARY KEY,
-            run_id text NOT NULL CHECK (run_id {run_check} ''),
-            idempotency_key text,
-            part integer NOT NULL,
-            buyer_id bigint NOT NULL,
-            total_cents bigint NOT NULL,
-            lines text NOT NULL,
-            status text NOT NULL DEFAULT 'created',
-            key_live integer NOT NULL DEFAULT 1
-        );
-        CREATE UNIQUE INDEX {prefix}orders_key ON {prefix}orders (run_id, idempotency_key, part)
-            WHERE idempotency_key IS NOT NULL AND key_live = 1;
-        CREATE TABLE {prefix}stock (
-            run_id text NOT NULL CHECK (run_id {run_check} ''),
-            sku_no bigint NOT NULL,
-            initial bigint NOT NULL,
-            available bigint NOT NULL CHECK (available >= 0),
-            PRIMARY KEY (run_id, sku_no)
-        ) WITH (fillfactor = 50);
-        CREATE TABLE {prefix}parcels (
-            parcel_id bigint PRIMARY KEY,
-            run_id text NOT NULL CHECK (run_id {run_check} ''),
-            order_id bigint NOT NULL,
-            destination text NOT NULL,
-            events text NOT NULL
-        );
-    """
 
 
 def _stock_buckets(prefix: str) -> str:
@@ -60,9 +28,12 @@ def _stock_buckets(prefix: str) -> str:
 
 
 MIGRATIONS: tuple[str, ...] = (
-    "CREATE TABLE writers (writer_id bigserial PRIMARY KEY, started_at timestamptz NOT NULL DEFAULT now());"
-    + _tables("", "=")
-    + _tables("shadow_", "<>"),
+    ";".join(
+        (
+            "CREATE TABLE writers (writer_id bigserial PRIMARY KEY, started_at timestamptz NOT NULL DEFAULT now())",
+            *first_schema("bigint", " WITH (fillfactor = 50)"),
+        )
+    ),
     _stock_buckets("") + _stock_buckets("shadow_"),
     ";".join(sweeping_schema("bigint")),
 )

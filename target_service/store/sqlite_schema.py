@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-from target_service.store.tables import sweeping_schema
+from target_service.store.tables import first_schema, sweeping_schema
 
 T = TypeVar("T")
 
@@ -30,57 +30,10 @@ machine others used too: in batches of 64, the last 100,000 of 400,000 orders, 2
 Only batches of 512 gain: 31,200, 34,100 and 38,400 with 2, 8 and 64 MiB."""
 
 
-def _orders_table(name: str, run_check: str) -> tuple[str, ...]:
-    return (
-        f"""CREATE TABLE {name} (
-            order_id INTEGER PRIMARY KEY,
-            run_id TEXT NOT NULL CHECK (run_id {run_check} ''),
-            idempotency_key TEXT,
-            part INTEGER NOT NULL,
-            buyer_id INTEGER NOT NULL,
-            total_cents INTEGER NOT NULL,
-            lines TEXT NOT NULL,
-            status TEXT NOT NULL DEFAULT 'created',
-            key_live INTEGER NOT NULL DEFAULT 1
-        )""",
-        f"""CREATE UNIQUE INDEX {name}_key ON {name} (run_id, idempotency_key, part)
-            WHERE idempotency_key IS NOT NULL AND key_live = 1""",
-    )
-
-
-def _stock_table(name: str, run_check: str) -> tuple[str, ...]:
-    return (
-        f"""CREATE TABLE {name} (
-            run_id TEXT NOT NULL CHECK (run_id {run_check} ''),
-            sku_no INTEGER NOT NULL,
-            initial INTEGER NOT NULL,
-            available INTEGER NOT NULL CHECK (available >= 0),
-            PRIMARY KEY (run_id, sku_no)
-        ) WITHOUT ROWID""",
-    )
-
-
-def _parcels_table(name: str, run_check: str) -> tuple[str, ...]:
-    return (
-        f"""CREATE TABLE {name} (
-            parcel_id INTEGER PRIMARY KEY,
-            run_id TEXT NOT NULL CHECK (run_id {run_check} ''),
-            order_id INTEGER NOT NULL,
-            destination TEXT NOT NULL,
-            events TEXT NOT NULL
-        )""",
-    )
-
-
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         "CREATE TABLE writers (writer_id INTEGER PRIMARY KEY AUTOINCREMENT, started_at TEXT NOT NULL)",
-        *_orders_table("orders", "="),
-        *_orders_table("shadow_orders", "<>"),
-        *_stock_table("stock", "="),
-        *_stock_table("shadow_stock", "<>"),
-        *_parcels_table("parcels", "="),
-        *_parcels_table("shadow_parcels", "<>"),
+        *first_schema("INTEGER", " WITHOUT ROWID"),
     ),
     sweeping_schema("INTEGER", " WITHOUT ROWID"),
 )

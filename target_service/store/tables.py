@@ -28,6 +28,42 @@ def tables_of(run_id: str) -> Tables:
     return SHADOW_TABLES if run_id else LIVE_TABLES
 
 
+def first_schema(big: str, table_end: str) -> tuple[str, ...]:
+    """The first migration; `big` is the store's 64-bit integer, `table_end` what it says of how stock is kept."""
+    statements = []
+    for tables, run_check in ((LIVE_TABLES, "run_id = ''"), (SHADOW_TABLES, "run_id <> ''")):
+        key = f"{tables.orders} (run_id, idempotency_key, part)"
+        statements += [
+            f"""CREATE TABLE {tables.orders} (
+                order_id {big} PRIMARY KEY,
+                run_id text NOT NULL CHECK ({run_check}),
+                idempotency_key text,
+                part integer NOT NULL,
+                buyer_id {big} NOT NULL,
+                total_cents {big} NOT NULL,
+                lines text NOT NULL,
+                status text NOT NULL DEFAULT 'created',
+                key_live integer NOT NULL DEFAULT 1
+            )""",
+            f"CREATE UNIQUE INDEX {tables.orders}_key ON {key} WHERE {KEYED}",
+            f"""CREATE TABLE {tables.stock} (
+                run_id text NOT NULL CHECK ({run_check}),
+                sku_no {big} NOT NULL,
+                initial {big} NOT NULL,
+                available {big} NOT NULL CHECK (available >= 0),
+                PRIMARY KEY (run_id, sku_no)
+            ){table_end}""",
+            f"""CREATE TABLE {tables.parcels} (
+                parcel_id {big} PRIMARY KEY,
+                run_id text NOT NULL CHECK ({run_check}),
+                order_id {big} NOT NULL,
+                destination text NOT NULL,
+                events text NOT NULL
+            )""",
+        ]
+    return tuple(statements)
+
+
 def sweeping_schema(big: str, table_end: str = "") -> tuple[str, ...]:
     """The migration that gives orders their time and parcels their keys; `big` is the store's 64-bit integer."""
     statements = [

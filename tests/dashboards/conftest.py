@@ -1,4 +1,4 @@
-"""One short real run, scraped by a real Prometheus, that all tests of panels look at."""
+"""One short real run with errors, scraped by a real Prometheus, that all tests of panels look at."""
 
 import time
 from collections.abc import Iterator
@@ -16,6 +16,29 @@ from tests.target_service.service_process import running
 
 DURATION_S = 9
 PEAK_TPS = 40
+PLAN = f"""
+name = "watched"
+peak_tps = {PEAK_TPS}
+duration = "{DURATION_S}s"
+virtual_users = 50
+
+[profile]
+knots = [["0s", 0.2], ["2s", 1.0], ["{DURATION_S}s", 1.0]]
+phases = [["0s", "2s", "ramp"], ["2s", "{DURATION_S}s", "steady"]]
+
+[[scenario]]
+user = "loadtest.scenarios.shop:OrderOnly"
+
+[[scenario]]
+user = "tests.dashboards.missing_page:MissingPage"
+per_transaction = 0.2
+
+[[slo]]
+expr = "p99(POST /orders) < 1s"
+
+[[slo]]
+expr = "errors(POST /orders) < 1%"
+"""
 
 
 @dataclass(frozen=True)
@@ -30,7 +53,8 @@ class Watched:
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     program("prometheus")
     folder = tmp_path_factory.mktemp("watched")
-    flags = ["--headless", "--plan", "smoke", "--peak-tps", str(PEAK_TPS), "--duration", f"{DURATION_S}s"]
+    (folder / "watched.toml").write_text(PLAN, encoding="utf-8")
+    flags = ["--headless", "--plan", str(folder / "watched.toml")]
     with running(folder) as service, fleet(folder, service.url, *flags, workers=2) as ours:
         targets = {
             "loadtest": urlsplit(ours.metrics_url).netloc,

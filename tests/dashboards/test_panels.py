@@ -7,7 +7,7 @@ from promql_parser import parse
 
 from dashboards.catalogue import DASHBOARDS
 from dashboards.promql import substituted
-from dashboards.spec import Dashboard, Panel
+from dashboards.spec import Dashboard, Panel, Query
 from loadtest.publish.prometheus import BOUNDS_S, RECENT_S
 from tests.dashboards.conftest import PEAK_TPS, Watched
 
@@ -18,13 +18,15 @@ VARIABLES = {
     "endpoint": ["GET /orders/[id]", "POST /orders"],
     "traffic": ["live"],
     "window": "5m",
+    "web": "http://127.0.0.1:8089",
 }
 
 
 @pytest.mark.parametrize(("dashboard", "panel"), PANELS, ids=NAMES)
 def test_a_query_is_promql_once_its_variables_are_replaced(dashboard: Dashboard, panel: Panel) -> None:
-    for query in panel.queries:
-        expr = substituted(query.expr, VARIABLES, scrape_s=1, step_s=1, range_s=60)
+    exprs = [query.expr for query in panel.queries] + [panel.limit_from or "vector(0)"]
+    for asked in exprs + [annotation.expr for annotation in dashboard.annotations]:
+        expr = substituted(asked, VARIABLES, scrape_s=1, step_s=1, range_s=60)
         assert "$" not in expr
         parse(expr)
     assert panel.description.endswith((".", "logarithmic."))
@@ -36,7 +38,8 @@ def test_a_query_is_promql_once_its_variables_are_replaced(dashboard: Dashboard,
 def test_a_panel_shows_data_without_nan_after_a_real_run(
     watched: Watched, dashboard: Dashboard, panel: Panel
 ) -> None:
-    for query in panel.queries:
+    threshold = [Query(panel.limit_from, "limit")] if panel.limit_from else []
+    for query in [*panel.queries, *threshold]:
         lines = watched.source.query(query)
         assert lines, f"{query.expr} returned nothing"
         values = [value for line in lines for _, value in line.points]

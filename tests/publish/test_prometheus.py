@@ -82,7 +82,7 @@ def test_before_the_first_run_there_is_nothing_to_scrape() -> None:
 
 
 def test_every_family_of_the_reference_is_exposed_with_the_run_as_a_label() -> None:
-    reading = a_reading(a_second(0, 1500))
+    reading = replace(a_reading(a_second(0, 1500)), over=True, verdict="PASS")
     text = exposition(lambda: reading).decode()
     for family in FAMILIES:
         assert f"# TYPE {family.name} {family.kind}" in text
@@ -139,6 +139,41 @@ def test_an_objective_without_data_is_absent_while_the_run_goes_on_and_missed_at
     assert not any(name == "loadtest_slo_ok" for name, _ in scraped(live))
     key = (("expr", "p99(*) during spike < 1s"),)
     assert scraped(replace(live, over=True))["loadtest_slo_ok", key] == 0
+
+
+@pytest.mark.parametrize(
+    ("expr", "limit", "measure", "endpoint"),
+    [
+        ("p99.9(POST /orders) < 250ms", 0.25, "p99.9", "POST /orders"),
+        ("errors(*) < 0.1%", 0.001, "errors", "*"),
+        ("goodput > 100tps", 100, "goodput", ""),
+        ("dropped == 0", 0, "dropped", ""),
+        ("max(GET /x) < 1.5s during spike", 1.5, "max", "GET /x"),
+    ],
+)
+def test_an_objectives_limit_is_exposed_in_base_units(
+    expr: str, limit: float, measure: str, endpoint: str
+) -> None:
+    reading = replace(a_reading(a_second(0, 1)), slo=[SloResult(expr=expr, observed=1.0, passed=True)])
+    key = (("endpoint", endpoint), ("expr", expr), ("measure", measure))
+    assert scraped(reading)["loadtest_slo_limit", key] == pytest.approx(limit)
+
+
+def test_an_objective_that_cannot_be_read_has_no_limit() -> None:
+    reading = replace(
+        a_reading(a_second(0, 1)), slo=[SloResult(expr="of tomorrow", observed=1.0, passed=True)]
+    )
+    assert not any(name == "loadtest_slo_limit" for name, _ in scraped(reading))
+
+
+def test_when_a_run_began_how_long_it_plays_and_its_verdict_at_the_end() -> None:
+    live = a_reading(a_second(0, 1))
+    seen = scraped(live)
+    assert seen["loadtest_run_started_timestamp_seconds", ()] == 1794355200
+    assert seen["loadtest_run_duration_seconds", ()] == 60
+    assert not any(name == "loadtest_verdict" for name, _ in seen)
+    ended = scraped(replace(live, over=True, verdict="FAIL"))
+    assert ended["loadtest_verdict", (("verdict", "FAIL"),)] == 1
 
 
 def test_endpoints_beyond_the_bound_share_one_label_and_nothing_is_lost() -> None:

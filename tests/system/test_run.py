@@ -95,7 +95,7 @@ def test_run_starts_the_service_drives_the_plan_and_balances_the_books(
         "locust_exceptions.csv",
     }
     assert summary.read_text().count("## PASS: smoke") == 1
-    assert "balanced" in summary.read_text()
+    assert "| audit | passed" in summary.read_text()
 
 
 @pytest.mark.slow

@@ -68,12 +68,9 @@ def test_every_address_that_is_named_answers_and_ctrl_c_ends_all_of_it(tmp_path:
         ).keys()
         for name, url in addresses:
             wait_until(lambda url=url: answers(url))  # type: ignore[misc]  # a lambda with a default
-            if name == "dashboards":
-                dashboard = ask(url, "GET", "/singlesday-order-service")
-                assert "<svg" in dashboard.body.decode()
             if name == "watch it":
                 assert ask(url.removesuffix("/peak"), "GET", "/peak/live").json["state"] == "idle"
-        assert "dashboards" in dict(addresses) or shutil.which("prometheus") is None
+        assert "Prometheus" in dict(addresses) or shutil.which("prometheus") is None
         assert len(watching.children) >= 4
         watching.process.send_signal(signal.SIGINT)
         assert watching.process.wait(30) == 0
@@ -85,14 +82,13 @@ PARTS = {
     "web-ui": ["--master"],
     "worker-1": ["--worker"],
     "Prometheus": ["--enable-feature=exemplar-storage"],
-    "dashboards": ["dashboards.serve"],
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PARTS)
 def test_a_part_that_dies_is_named_and_the_others_are_ended(tmp_path: Path, name: str) -> None:
-    if name in ("Prometheus", "dashboards"):
+    if name == "Prometheus":
         program("prometheus")
     with Watching(tmp_path) as watching:
         watching.child(*PARTS[name]).kill()
@@ -102,7 +98,7 @@ def test_a_part_that_dies_is_named_and_the_others_are_ended(tmp_path: Path, name
 
 
 @pytest.mark.slow
-def test_the_last_words_of_a_part_that_cannot_start_are_its_own(tmp_path: Path) -> None:
+def test_the_last_lines_of_a_part_that_cannot_start_are_its_own(tmp_path: Path) -> None:
     program("prometheus")
     folder = tmp_path / "watch"
     folder.mkdir()

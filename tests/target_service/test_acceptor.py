@@ -85,15 +85,17 @@ def test_whoever_waits_is_accepted_and_served_by_the_loop() -> None:
 
 
 def test_one_too_many_is_refused_unless_it_asks_for_health() -> None:
-    async def scene(_: Acceptor, connect: Callable[[bytes], socket.socket]) -> None:
+    async def scene(acceptor: Acceptor, connect: Callable[[bytes], socket.socket]) -> None:
         with connect(b"") as first, connect(b"") as second:
-            await asyncio.sleep(0)
-            while True:  # until both are kept
-                third = connect(b"x")
-                said = await heard(third)
-                if said == b"full":
-                    break
+            while acceptor.kept < 2:
+                await asyncio.sleep(0.001)
+            assert await heard(connect(b"x")) == b"full"
             assert await heard(connect(b"health")) == b"well"
+            with connect(b"") as slow:
+                await asyncio.sleep(0.05)  # the loop looks at it more than once
+                slow.sendall(b"health")
+                assert await heard(slow) == b"well"
+            assert await heard(connect(b"")) == b"full"
             assert (first.fileno(), second.fileno()) != (-1, -1)
 
     play(scene, most=2)
