@@ -3,6 +3,9 @@
 from datetime import UTC, datetime
 from functools import lru_cache
 
+_LARGEST_S = 1e11
+"""Larger numbers are of a smaller unit: the year 5138 in seconds is 1973 in milliseconds."""
+
 
 @lru_cache(maxsize=100_000)
 def second_of(written: str) -> int | None:
@@ -17,8 +20,9 @@ def second_of(written: str) -> int | None:
             at = datetime.fromisoformat(written)
             return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())
         number = float(written)
-        while number > 1e11:
-            number /= 1000
-        return int(number) if number > 0 else None
+        for _ in range(3):  # nanoseconds are a thousandth of a thousandth of a thousandth
+            if number > _LARGEST_S:
+                number /= 1000
+        return int(number) if 0 < number <= _LARGEST_S else None
     except (ValueError, OverflowError):
         return None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from loadtest.importing.import_error import ImportingError
@@ -178,6 +178,9 @@ def test_an_instant_is_read_however_it_is_written(written_as: str) -> None:
     assert second_of(written_as) == START_S
 
 
+@example("inf")
+@example("nan")
+@example("1e300")
 @given(st.text(max_size=40))
 def test_no_text_raises_where_an_instant_is_wanted(text: str) -> None:
     found = second_of(text)
