@@ -5,6 +5,7 @@ objectives, is done at most once a second however many look on.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,15 +13,15 @@ import gevent
 from gevent.lock import BoundedSemaphore
 
 from loadtest.fleet.coordinator import Phase
+from loadtest.fleet.endpoint_timeline import MAX_BINS
 from loadtest.measure.run_result import RunResult
 from loadtest.pauses import Pauses
 from loadtest.plugin.led_run import LedRun
-from loadtest.publish import live, prometheus, wording
-from loadtest.records import is_request
+from loadtest.publish import endpoint_charts, live, live_charts, prometheus, wording
+from loadtest.publish.series import Sheet
 
 JUDGED_EVERY_S = 1.0
 FOLLOWED_EVERY_S = 0.5
-CURVE_POINTS = 300
 
 
 class Observer:
@@ -32,6 +33,7 @@ class Observer:
         self._judged: tuple[float, LedRun, RunResult] | None = None
         self._judging = BoundedSemaphore()
         self._histories: dict[str, live.History] = {}
+        self._steady = live.SteadyVerdict()
         self.finished: list[live.Finished] = []
         """The runs of this session that are over, oldest first."""
         self.folders: dict[str, Path] = {}
@@ -40,6 +42,7 @@ class Observer:
     def follow(self, run: LedRun) -> None:
         """Remember `run` second by second, for pages that come late."""
         self._histories = {run.info.id: live.History(run.plan.duration_s)}
+        self._steady = live.SteadyVerdict()
         gevent.spawn(self._follow, run)
 
     def view(self, run_id: str, since_s: float) -> live.Live:
@@ -50,30 +53,69 @@ class Observer:
         result = self.judged(run)
         generator = result.generator
         known_s = since_s if run_id == run.info.id else float("-inf")
-        history = self._histories.get(run.info.id)
-        singles = [e for name, e in result.endpoints.items() if is_request(name)]
+        workers = _workers(run)
+        requests, failures = wording.total_requests(result)
         return live.Live(
-            state=live.DONE if run.over else run.coordinator.phase.value,
+            state=self.state(),
             noun=wording.transaction(result),
-            run=live.head(run.info, _curve(run)) if run_id != run.info.id else None,
+            run=live.head(run.info, str(run.folder)) if run_id != run.info.id else None,
             t_s=run.coordinator.scheduled_to_ns / 1e9,
-            bin_s=history.bin_s if history else 1,
-            points=live.points(history.since(known_s)) if history else [],
-            verdict=live.verdict(result, over=run.over, played_s=run.coordinator.scheduled_to_ns / 1e9),
+            sheet=self._sheet(run, result, known_s),
+            verdict=self._verdict(run, result, workers),
             equations=live.equations(result, over=run.over),
             audit=live.audit(result, over=run.over, under_way=self._auditing(run)),
             lag_ms={name: getattr(generator.dispatch_lag_ms, name) for name in ("p50", "p99", "max")},
             queueing_ms={name: getattr(generator.queueing_ms, name) for name in ("p50", "p99", "max")},
-            requests=sum(endpoint.requests for endpoint in singles),
-            failures=sum(endpoint.failures for endpoint in singles),
+            requests=requests,
+            failures=failures,
             dropped=result.arrivals.dropped,
             report_gaps=generator.report_gaps,
-            workers=_workers(run),
+            workers=workers,
             slo=live.objectives(result.slo, over=run.over),
+            endpoints=live.endpoint_rows(result, _rates(run)),
+            more_endpoints=max(0, len(result.endpoints) - live.MOST_ENDPOINTS),
             errors=live.errors(result),
             events=result.events,
             finished=self.finished,
         )
+
+    def state(self) -> str:
+        """As `live.Live.state`."""
+        run = self._current()
+        return "idle" if run is None else live.DONE if run.over else run.coordinator.phase.value
+
+    def endpoint(self, name: str) -> Sheet | None:
+        """The charts of one endpoint of the current run, or the last; None if there are none of it."""
+        run = self._current()
+        method, _, rest = name.partition(" ")
+        seen = run.coordinator.merge.timeline.endpoint((method, rest)) if run is not None else None
+        if run is None or seen is None:
+            return None
+        frame = Sheet(end_s=max(run.plan.duration_s, 1.0), phases=run.info.phases)
+        return endpoint_charts.charts_of({name: seen}, frame, MAX_BINS)
+
+    def _sheet(self, run: LedRun, result: RunResult, known_s: float) -> Sheet | None:
+        history = self._histories.get(run.info.id)
+        if history is None:
+            return None
+        return live_charts.sheet_of(
+            run.info,
+            history.since(known_s),
+            history.bin_s,
+            result=result,
+            now_s=None if run.over else run.coordinator.scheduled_to_ns / 1e9,
+            ahead=run.planned_transactions if known_s == float("-inf") else None,
+        )
+
+    def _verdict(self, run: LedRun, result: RunResult, workers: list[live.WorkerRow]) -> live.Verdict:
+        played_s = run.coordinator.scheduled_to_ns / 1e9
+        timeline = run.coordinator.merge.timeline
+        # The newest seconds are still being reported, and answered.
+        recent = list(timeline.recent_points(live.RATE_S + 2, run.planned_transactions))[:-2]
+        playing = run.coordinator.phase is Phase.RUNNING
+        dangers = live.dangers(workers, recent if playing else [], wording.transaction(result))
+        now = live.verdict(result, over=run.over, played_s=played_s, dangers=dangers)
+        return self._steady.say(now, time.monotonic())
 
     def reading(self) -> prometheus.Reading | None:
         """For a scrape; None before the first run."""
@@ -141,11 +183,13 @@ def _phase(run: LedRun) -> str:
     return next((name for from_s, to_s, name in phases if from_s <= t_s < to_s), "")
 
 
-def _curve(run: LedRun) -> list[tuple[float, float]]:
-    """The plan's curve at even steps, and at its end."""
-    step_s = run.plan.duration_s / CURVE_POINTS
-    ends = [number * step_s for number in range(CURVE_POINTS)]
-    return [(round(t_s, 3), round(run.planned_tps(t_s), 2)) for t_s in ends]
+def _rates(run: LedRun) -> dict[str, float]:
+    """Requests a second to each endpoint over the last seconds that every worker has reported."""
+    recent = run.coordinator.merge.timeline.recent(live.RATE_S + 1)[:-1]
+    made: Counter[str] = Counter()
+    for second in recent if not run.over else []:
+        made.update({" ".join(key): endpoint.requests for key, endpoint in second.endpoints.items()})
+    return {name: count / len(recent) for name, count in made.items()}
 
 
 def _workers(run: LedRun) -> list[live.WorkerRow]:

@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 from argparse import Namespace
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 
 import gevent
 from locust.env import Environment
@@ -17,6 +17,7 @@ from loadtest.publish.metrics_server import MetricsServer, is_loopback
 from loadtest.publish.prometheus import exposition
 from loadtest.publish.remote_write import MissingExtraError
 from loadtest.publish.remote_writer import BadReceiverError, Receiver, RemoteWriter
+from loadtest.publish.start_page import Preview, StartPage
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,8 @@ class Onlookers:
         environment: Environment,
         options: Namespace,
         check_start: web_ui.CheckStart,
-        own_fields: Collection[str],
+        start: Callable[[], StartPage],
+        preview: Callable[[Mapping[str, str]], Preview],
     ) -> None:
         """Put our page and our guard into Locust's web UI, if it has one. Raises `DoorError`."""
         web = environment.web_ui
@@ -88,10 +90,16 @@ class Onlookers:
         web_ui.install(
             web.app,
             prefix=options.web_base_path or "",
-            view=self.observer.view,
+            views=web_ui.Views(
+                live=self.observer.view,
+                state=self.observer.state,
+                endpoint=self.observer.endpoint,
+                reports=lambda: self.observer.folders,
+                start=start,
+                preview=preview,
+            ),
             check_start=check_start,
-            reports=lambda: self.observer.folders,
-            own_fields=own_fields,
+            own_fields=[field.name for field in start().own],
             login=web.auth_required_if_enabled,
             token=options.web_token,
         )

@@ -8,6 +8,7 @@ from typing import Any
 from locust.argument_parser import LocustArgumentParser, default_args_dict, get_empty_argument_parser
 
 from loadtest.configuration.asked_plan import OVERRIDES, asked_plan
+from loadtest.configuration.check import SHIPPED_SCENARIOS
 from loadtest.configuration.config_error import ConfigError
 from loadtest.configuration.run_config import RunConfig, Source
 from loadtest.plan.duration import parse_duration
@@ -218,7 +219,7 @@ def own_fields(parser: LocustArgumentParser) -> dict[str, Action]:
     return {
         name: action
         for name, action in shown.items()
-        if name not in default_args_dict() and name not in FORM_OPTIONS
+        if name not in default_args_dict() and name not in FORM_OPTIONS and name != "help"
     }
 
 
@@ -247,6 +248,26 @@ def check_shape(form: Mapping[str, str]) -> None:
             f"shape_class: expected Default, got {shape!r}: the plan decides how much load there is and for how long",
             value=shape,
         )
+
+
+def check_target_field(options: Namespace, form: Mapping[str, str], config: RunConfig) -> None:
+    """Raise `ConfigError` for a form whose target was emptied, where one was needed or given before."""
+    emptied = "host" in form and not form["host"].strip()
+    fixed = config.service is not None or config.hosts
+    if (
+        emptied
+        and not fixed
+        and (options.host or all(s.user.startswith(SHIPPED_SCENARIOS) for s in config.plan.scenarios))
+    ):
+        raise ConfigError(
+            "targets",
+            "host: expected the address of the service, for example http://127.0.0.1:8080, got nothing",
+        )
+
+
+def plans_on_offer(parser: LocustArgumentParser) -> list[str]:
+    """The plans that a form's list has."""
+    return next(list(action.choices or ()) for action in parser._actions if action.dest == "plan")
 
 
 def sources_of(parser: LocustArgumentParser, options: Namespace) -> dict[str, Source]:

@@ -29,6 +29,7 @@ from loadtest.fleet.control_port import guard
 from loadtest.fleet.messages import Trouble
 from loadtest.fleet.run_token import secure
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER, listen, send_to_master
+from loadtest.plugin import start_preview
 from loadtest.plugin.auditing import Auditor
 from loadtest.plugin.early_end import end_as_usual
 from loadtest.plugin.habits import (
@@ -43,17 +44,21 @@ from loadtest.plugin.leader import Leader, console_of, wait_while
 from loadtest.plugin.led_run import LedRun
 from loadtest.plugin.onlookers import DoorError, Onlookers
 from loadtest.plugin.options import (
+    FORM_OPTIONS,
     add_options,
     check_own_fields,
     check_shape,
+    check_target_field,
     config_of,
     own_fields,
     plan_named,
+    plans_on_offer,
     sources_of,
 )
 from loadtest.plugin.progress import LOCUSTS_OWN, show_progress
 from loadtest.plugin.work import Worker
 from loadtest.publish.metrics_server import is_loopback
+from loadtest.publish.start_page import Preview, Refusal, StartPage
 
 LOOPBACK = "127.0.0.1"
 READY_TIMEOUT_S = 30
@@ -184,7 +189,9 @@ class Plugin:
             self._check_idle(environment)
             check_own_fields(self._parser_of_options(), options, form)
             check_shape(form)
-            self.leader.take(self._config(environment, options, form), environment)
+            config = self._config(environment, options, form)
+            check_target_field(options, form, config)
+            self.leader.take(config, environment)
         except ConfigError as error:
             return {
                 "message": str(error),
@@ -193,6 +200,32 @@ class Plugin:
                 "nearest": error.nearest,
             }
         return None
+
+    def start_page(self, options: Namespace) -> StartPage:
+        """What the start page begins with."""
+        parser, base = self._parser_of_options(), self._base
+        fixed = ", ".join(base.addresses) if base is not None else ""
+        values = {name: str(value) for name in FORM_OPTIONS if (value := getattr(options, name)) is not None}
+        return StartPage(
+            plans=[start_preview.choice(name) for name in plans_on_offer(parser)],
+            values=values | ({"host": options.host} if options.host else {}),
+            fixed_target=fixed,
+            own=[
+                start_preview.own_field(name, action, getattr(options, name, None))
+                for name, action in own_fields(parser).items()
+            ],
+        )
+
+    def preview(self, environment: Environment, options: Namespace, form: Mapping[str, str]) -> Preview:
+        """What the form's fields come to, or the first that cannot be used; nothing is prepared."""
+        try:
+            check_own_fields(self._parser_of_options(), options, form)
+            config = self._config(environment, options, form)
+            shown = start_preview.preview(config, form)
+            check_target_field(options, form, config)
+        except ConfigError as error:
+            return Preview(error=Refusal(field=error.field, message=str(error), nearest=error.nearest))
+        return shown
 
     def _check_idle(self, environment: Environment) -> None:
         if self.leader.going:
@@ -246,9 +279,12 @@ class Plugin:
         try:
             self._onlookers.open_metrics(options)
             self._onlookers.open_remote_write(options)
-            fields = own_fields(self._parser_of_options())
             self._onlookers.open_web(
-                environment, options, lambda form: self.why_not(environment, options, form), fields
+                environment,
+                options,
+                check_start=lambda form: self.why_not(environment, options, form),
+                start=lambda: self.start_page(options),
+                preview=lambda form: self.preview(environment, options, form),
             )
         except DoorError as error:
             refuse(error)

@@ -42,6 +42,9 @@ def peak(result: RunResult) -> Answer:
         _held(found),
         f"Best second: {_rate(found.best_tps, noun)}, at {wording.duration(found.best_at_s)}.",
     ]
+    asked_tps = float(result.run.settings.get("peak_tps", 0.0))
+    if found.planned_tps < 0.99 * asked_tps:
+        lines.append(f"The plan's full peak of {_rate(asked_tps, noun)} was not part of what was played.")
     if noun == "order" and result.run.plan in SINGLES_DAY:
         lines.append(f"That is {wording.share_of_record(found.best_tps)}/s, the peak of Singles' Day 2020.")
     question = f"Was the peak of {_rate(found.planned_tps, noun)} held?"

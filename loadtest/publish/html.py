@@ -92,13 +92,7 @@ def _frame(result: RunResult) -> Sheet:
     points = thin(shown(result), POINTS)
     charts = run_charts.over_time(points, wording.transaction(result)) if points else []
     charts = [_coarse(result) if chart.id == "heat" else chart for chart in charts]
-    rows = wording.error_rows(result)[: run_charts.MOST_ERROR_LINES]
-    seen = [
-        (f"{row.error} at {row.endpoint}", result.endpoints[row.endpoint].evidence[row.error])
-        for row in rows
-        if row.error in result.endpoints[row.endpoint].evidence
-    ]
-    errors = run_charts.errors_by_class(seen, max(1.0, end_s(result) / ENDPOINT_POINTS), end_s(result))
+    errors = run_charts.errors_by_class(result, end_s(result))
     main = wording.main_endpoint(result)
     curve = run_charts.percentile_curve(*main) if main and main[1].response_ms.count else None
     return Sheet(

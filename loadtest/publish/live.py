@@ -1,11 +1,12 @@
 """A run as the web page shows it while it goes on: one small record, asked for each second.
 
 The page keeps what it has been told and asks for the rest, so an answer holds a few seconds of the run however
-long it lasts. `History` remembers them for pages that come late, thinned to what a picture has room for.
+long it lasts. Its charts are those of the report (`run_charts`), sent as the same `Sheet`. `History` remembers them
+for pages that come late, thinned to what a chart has room for.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -13,37 +14,25 @@ from loadtest.judge.never_requested import SURE_AFTER_S
 from loadtest.judge.validity import MAX_LAG_P99_MS
 from loadtest.measure.run_result import RunInfo, RunResult, SloResult, TimelinePoint
 from loadtest.publish import wording
+from loadtest.publish.series import Sheet
 from loadtest.publish.timeline import thin
 from loadtest.records import TRANSACTION
 
 MOST_POINTS = 1200
 """Bins a run is divided into at most: more than any screen has columns for."""
 MOST_ERRORS = 8
+MOST_ENDPOINTS = 100
 MOST_SAMPLE = 300
 """Characters of an error's example."""
 LATE_S = 5
 """How long after its end a second may still change on the page; the final result corrects what came later."""
 
 WAITING, DONE = "waiting", "done"
-
-
-class Point(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened in one bin of the run; latencies in milliseconds, null where nothing was measured."""
-
-    t: float
-    planned: float
-    started: float
-    completed: float
-    failed: float
-    p50: float | None
-    p90: float | None
-    p99: float | None
-    p99_9: float | None
-    max: float | None
-    lag: float
-    in_flight: int
-    backlog: int
-    heat: list[tuple[int, int]]
+RATE_S, LEAST_SHARE, RANDOM_SD = 5, 0.95, 3.0
+"""A rate is not reached when in so many seconds less than this share is completed, and not by chance."""
+WORSE_AFTER_S, BETTER_AFTER_S = 3.0, 10.0
+_WORDS = ("PASS", "AT RISK", "FAIL", "INVALID")
+"""What a verdict so far may be, the worse the later."""
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,11 +44,9 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     duration_s: float
     targets: list[str]
     peak_tps: float
-    record: str
-    """The peak beside Singles' Day's, in words; it counts orders and says nothing of a run of others."""
     phases: list[tuple[float, float, str]]
-    planned: list[tuple[float, float]]
-    """(t_s, transactions a second) of the whole plan."""
+    folder: str = ""
+    """Where the run's files are made, on the master."""
     max_lag_ms: float = MAX_LAG_P99_MS
 
 
@@ -90,7 +77,21 @@ class Error(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     share: str
     when: str
+    """First to last second in which it came."""
     sample: str
+
+
+class EndpointRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One endpoint so far; `rate` over the last seconds, latencies over the whole run."""
+
+    name: str
+    requests: int
+    share: float
+    """Of all requests."""
+    rate: float
+    p50: float | None
+    p99: float | None
+    failures: int
 
 
 class WorkerRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,8 +128,8 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     """What one transaction is, by what has been sent so far."""
     run: Head | None = None
     t_s: float = 0.0
-    bin_s: int = 1
-    points: list[Point] = []
+    sheet: Sheet | None = None
+    """The charts: all of a run that the page does not know, else what may have changed since it asked."""
     verdict: Verdict | None = None
     equations: list[tuple[str, bool]] = []
     audit: str = ""
@@ -141,6 +142,8 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     report_gaps: int = 0
     workers: list[WorkerRow] = []
     slo: list[Objective] = []
+    endpoints: list[EndpointRow] = []
+    more_endpoints: int = 0
     errors: list[Error] = []
     events: list[tuple[float, str]] = []
     finished: list[Finished] = []
@@ -184,35 +187,33 @@ class History:
         return sorted(index for index in self._open if index // self.bin_s == number)
 
 
-def points(timeline: Iterable[TimelinePoint]) -> list[Point]:
-    """Points of the timeline as the page wants them."""
-    return [_point(point) for point in timeline]
-
-
-def head(info: RunInfo, planned: list[tuple[float, float]]) -> Head:
+def head(info: RunInfo, folder: str) -> Head:
     """What the page needs to know of a run once."""
-    peak_tps = float(info.settings.get("peak_tps", 0.0))
     return Head(
         id=info.id,
         plan=info.plan,
         started_at=info.started_at,
         duration_s=info.duration_s,
         targets=info.targets,
-        peak_tps=peak_tps,
-        record=wording.share_of_record(peak_tps),
+        peak_tps=float(info.settings.get("peak_tps", 0.0)),
         phases=info.phases,
-        planned=planned,
+        folder=folder,
     )
 
 
-def verdict(result: RunResult, *, over: bool, played_s: float = math.inf) -> Verdict:
-    """What a run came to; while it goes on, what it would come to by what is known."""
+def verdict(
+    result: RunResult, *, over: bool, played_s: float = math.inf, dangers: Sequence[str] = ()
+) -> Verdict:
+    """What a run came to; while it goes on, what it would come to by what is known.
+
+    `dangers` are sentences about what no objective shows: workers that are lost, a rate that is not reached.
+    """
     if over:
         word, sentence, reasons = wording.headline(result)
         return Verdict(word=word, sentence=sentence, reasons=reasons, final=True)
     if not result.arrivals.scheduled:
         return Verdict(word="WAITING", sentence="The workers are getting ready.", reasons=[], final=False)
-    reasons = [*result.validity.reasons, *result.findings, *early_word(result, played_s)]
+    reasons = [*result.validity.reasons, *dangers, *result.findings, *early_word(result, played_s)]
     if result.validity.verdict == "INVALID":
         sentence = "The load generator falls behind, so these numbers cannot be trusted."
         return Verdict(word="INVALID", sentence=sentence, reasons=reasons, final=False)
@@ -221,8 +222,63 @@ def verdict(result: RunResult, *, over: bool, played_s: float = math.inf) -> Ver
         sentence = f"{len(missed)} of {len(result.slo)} objectives would be missed."
         said = [f"{wording.expression(slo)}: {wording.observed(slo)} so far." for slo in missed]
         return Verdict(word="FAIL", sentence=sentence, reasons=said + reasons, final=False)
+    if dangers:
+        sentence = "Every objective that has data holds, but the run is not going as planned."
+        return Verdict(word="AT RISK", sentence=sentence, reasons=reasons, final=False)
     sentence = "Every objective that has data holds, and the load generator keeps to its plan."
     return Verdict(word="PASS", sentence=sentence, reasons=reasons, final=False)
+
+
+def dangers(workers: Sequence[WorkerRow], recent: Sequence[TimelinePoint], noun: str) -> list[str]:
+    """What no objective shows: lost workers, and a rate that the target does not reach over `recent` seconds."""
+    said = [
+        f"{worker.name} is lost; the others have taken over its arrivals."
+        for worker in workers
+        if worker.state == "lost"
+    ]
+    planned, done = (sum(getattr(p, name) for p in recent) for name in ("planned_tps", "completed_tps"))
+    if len(recent) >= RATE_S and done < planned * LEAST_SHARE - RANDOM_SD * planned**0.5:
+        rates = f"{wording.rate(done / len(recent))} of {wording.rate(planned / len(recent))} {noun}s/s"
+        said.append(f"The target completes less than is planned: {rates} over the last {len(recent)} s.")
+    return said
+
+
+class SteadyVerdict:
+    """Keeps the word from flickering: it gets worse after `WORSE_AFTER_S` seconds, better after `BETTER_AFTER_S`."""
+
+    def __init__(self) -> None:
+        self._said: Verdict | None = None
+        self._other_since_s: float | None = None
+
+    def say(self, now: Verdict, at_s: float) -> Verdict:
+        """The verdict to show at `at_s`, given what it would be by this second alone."""
+        said = self._said
+        if said is None or now.final or said.word in {now.word, "WAITING"} or now.word not in _WORDS:
+            return self._change(now)
+        since_s = self._other_since_s = at_s if self._other_since_s is None else self._other_since_s
+        worse = _WORDS.index(now.word) > _WORDS.index(said.word)
+        return self._change(now) if at_s - since_s >= (WORSE_AFTER_S if worse else BETTER_AFTER_S) else said
+
+    def _change(self, now: Verdict) -> Verdict:
+        self._said, self._other_since_s = now, None
+        return now
+
+
+def endpoint_rows(result: RunResult, recent: Mapping[str, float]) -> list[EndpointRow]:
+    """The endpoints asked most, with their requests a second of late by name."""
+    total = wording.total_requests(result)[0] or 1
+    return [
+        EndpointRow(
+            name=name,
+            requests=endpoint.requests,
+            share=endpoint.requests / total,
+            rate=round(recent.get(name, 0.0), 2),
+            p50=endpoint.response_ms.p50 if endpoint.response_ms.count else None,
+            p99=endpoint.response_ms.p99 if endpoint.response_ms.count else None,
+            failures=endpoint.failures,
+        )
+        for name, endpoint in list(result.endpoints.items())[:MOST_ENDPOINTS]
+    ]
 
 
 def objectives(slos: Iterable[SloResult], *, over: bool) -> list[Objective]:
@@ -296,23 +352,3 @@ def _state(slo: SloResult, over: bool) -> str:
     if slo.observed is None and not over:
         return "waiting"
     return "met" if slo.passed else "missed"
-
-
-def _point(point: TimelinePoint) -> Point:
-    response = point.response_ms if point.response_ms.count else None
-    return Point(
-        t=point.t_s,
-        planned=round(point.planned_tps, 2),
-        started=round(point.started_tps, 2),
-        completed=round(point.completed_tps, 2),
-        failed=round(point.failed_per_s or point.failed_tps, 2),
-        p50=response.p50 if response else None,
-        p90=response.p90 if response else None,
-        p99=response.p99 if response else None,
-        p99_9=response.p99_9 if response else None,
-        max=response.max if response else None,
-        lag=point.dispatch_lag_p99_ms,
-        in_flight=point.in_flight,
-        backlog=point.backlog,
-        heat=point.heat,
-    )

@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 
 from loadtest.judge.validity import MAX_LAG_P99_MS
-from loadtest.measure.run_result import Buckets, Endpoint, Evidence, TimelinePoint
+from loadtest.measure.run_result import Buckets, Endpoint, RunResult, TimelinePoint
 from loadtest.publish import wording
 from loadtest.publish.series import Chart, Limit, Line, heat_of, short
 
 MOST_ERROR_LINES = 6
 """Classes of error that have a line of their own."""
+ERROR_POINTS = 120
 NINES_A_STEP = 1 / 30
 """Resolution of the percentile curve: thirty points for each further nine."""
 
@@ -163,8 +164,14 @@ def load(points: Sequence[TimelinePoint]) -> Chart:
     )
 
 
-def errors_by_class(seen: Sequence[tuple[str, Evidence]], bin_s: float, end_s: float) -> Chart | None:
-    """Failures a second of each of the most frequent classes, given as (label, evidence); None without any."""
+def errors_by_class(result: RunResult, end_s: float) -> Chart | None:
+    """Failures a second of each of the most frequent classes, over `end_s` seconds; None without any."""
+    seen = [
+        (f"{row.error} at {row.endpoint}", evidence)
+        for row in wording.error_rows(result)[:MOST_ERROR_LINES]
+        if (evidence := result.endpoints[row.endpoint].evidence.get(row.error)) is not None
+    ]
+    bin_s = max(1.0, end_s / ERROR_POINTS)
     if not any(evidence.per_second for _, evidence in seen):
         return None
     t = [number * bin_s for number in range(max(1, math.ceil(end_s / bin_s)))]
@@ -179,7 +186,7 @@ def errors_by_class(seen: Sequence[tuple[str, Evidence]], bin_s: float, end_s: f
         bin_s=bin_s,
         lines=[
             Line(key=f"error-{number}", label=label, values=_spread(evidence.per_second, t, bin_s))
-            for number, (label, evidence) in enumerate(seen[:MOST_ERROR_LINES], start=1)
+            for number, (label, evidence) in enumerate(seen, start=1)
         ],
     )
 

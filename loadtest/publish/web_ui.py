@@ -1,4 +1,4 @@
-"""Our part of Locust's web UI: a page that shows the run, and a guard in front of everything.
+"""Our part of Locust's web UI: a page that starts a run, one that shows it, and a guard in front of everything.
 
 *The guard.* Locust's UI lets any site read it and start a run against any host (docs/design.md). Here a
 request must name this server by an address that is its own (so no other site's name can be pointed at it), a
@@ -6,7 +6,9 @@ request that changes something must come from this server's own pages, no answer
 and a start is checked completely before Locust sees it: what cannot be played is answered with a sentence
 that Locust's form shows, and fields the form does not have are refused, since Locust would set any option.
 
-*The page.* `/peak` is drawn once; its script asks `/peak/live` each second for what is new.
+*The pages.* The start page takes the place of Locust's own at the root, which is at `/peak/locust` from then on and
+works as before, as does its API. The live page, `/peak`, is drawn once; its script asks `/peak/live` each second for
+what is new.
 """
 
 import hmac
@@ -15,19 +17,24 @@ from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import flask
 import flask.typing
-import jinja2
 import msgspec
+from markupsafe import escape
 from werkzeug.exceptions import NotFound
 
 from loadtest.publish.live import Live
 from loadtest.publish.metrics_server import is_loopback
+from loadtest.publish.page import template
 from loadtest.publish.run_folder import REPORT
+from loadtest.publish.series import Sheet
+from loadtest.publish.start_page import Preview, StartPage
 
-ASSETS = {"report.css": "text/css", "peak.css": "text/css", "peak.js": "text/javascript"}
+SCRIPTS = ("words.js", "chart.js", "page.js", "live.js", "start.js")
+ASSETS = {"report.css": "text/css", "pages.css": "text/css", **dict.fromkeys(SCRIPTS, "text/javascript")}
 FORM_FIELDS = frozenset({
     "plan", "peak_tps", "duration", "time_scale", "seed", "host",
     "user_count", "spawn_rate", "run_time", "profile", "user_classes", "shape_class",
@@ -42,14 +49,27 @@ LINK = (
     'background:#143f73;color:#fff;font:600 14px/1.2 sans-serif;text-decoration:none">Peak: the run live</a>'
 )
 
-View = Callable[[str, float], Live]
-"""(run the page knows, up to which second) -> what is new."""
+LOCUST = "locust.index"
 CheckStart = Callable[[Mapping[str, str]], Mapping[str, str] | None]
 """Form fields -> why this cannot be started, as `message`, `field`, `expected` and `nearest`; None if it can."""
 Login = Callable[[Callable[[], None]], Callable[[], flask.typing.ResponseReturnValue | None]]
 """Wraps a view as Locust does with `--web-login`: who is not logged in is sent to the login instead."""
-Reports = Callable[[], Mapping[str, Path]]
-"""The folders of this session's finished runs by name."""
+
+
+class Views(NamedTuple):
+    """Where the pages' contents come from."""
+
+    live: Callable[[str, float], Live]
+    """(run the page knows, up to which second) -> what is new."""
+    state: Callable[[], str]
+    """As `Live.state`."""
+    endpoint: Callable[[str], Sheet | None]
+    """The charts of an endpoint of the run; None where there are none."""
+    reports: Callable[[], Mapping[str, Path]]
+    """The folders of this session's finished runs by name."""
+    start: Callable[[], StartPage]
+    preview: Callable[[Mapping[str, str]], Preview]
+    """Form fields -> what would be played."""
 
 
 FORM_TYPES = frozenset(["application/x-www-form-urlencoded", "multipart/form-data"])
@@ -60,9 +80,8 @@ def install(
     app: flask.Flask,
     *,
     prefix: str,
-    view: View,
+    views: Views,
     check_start: CheckStart,
-    reports: Reports,
     own_fields: Collection[str] = (),
     login: Login = lambda view: view,
     token: str = "",
@@ -72,15 +91,32 @@ def install(
     `prefix` is what Locust's own pages begin with (`--web-base-path`), mostly empty; `own_fields` are the arguments
     that the script has added to the form.
     """
-    app.register_blueprint(_pages(view, reports, login), url_prefix=f"{prefix}/peak")
+    locusts_own = app.view_functions[LOCUST]
+    app.register_blueprint(_pages(views, locusts_own, login), url_prefix=f"{prefix}/peak")
+    app.view_functions[LOCUST] = _start_page(views, login)
     app.before_request(lambda: _refused(token))
     app.before_request(lambda: _bad_start(check_start, FORM_FIELDS | set(own_fields)))
-    app.after_request(_with_link)
     # Flask calls the first registered last: only there are the headers gone that flask_cors adds.
     app.after_request_funcs.setdefault(None, []).insert(0, _without_cors)
 
 
-def _pages(view: View, reports: Reports, login: Login) -> flask.Blueprint:
+def _start_page(views: Views, login: Login) -> Callable[[], flask.typing.ResponseReturnValue]:
+    logged_in = login(lambda: None)
+
+    def start() -> flask.typing.ResponseReturnValue:
+        return logged_in() or _drawn("start.html.j2", start=views.start())
+
+    return start
+
+
+def _drawn(name: str, **values: object) -> flask.Response:
+    text = template(name).render(
+        asset=lambda asset: flask.url_for("peak.asset", name=asset), url_for=flask.url_for, **values
+    )
+    return _guarded(flask.make_response(text))
+
+
+def _pages(views: Views, locusts_own: Callable[[], Any], login: Login) -> flask.Blueprint:
     pages = flask.Blueprint("peak", __name__)
     logged_in = login(lambda: None)
 
@@ -90,28 +126,27 @@ def _pages(view: View, reports: Reports, login: Login) -> flask.Blueprint:
 
     @pages.get("/", strict_slashes=False)
     def page() -> flask.Response:
-        text = _template().render(
-            asset=lambda name: flask.url_for("peak.asset", name=name), url_for=flask.url_for
-        )
-        return _guarded(flask.make_response(text))
+        return _drawn("live.html.j2")
 
+    @pages.get("/locust")
+    def locust() -> flask.Response:
+        return _with_link(flask.make_response(locusts_own()))
+
+    _add_files(pages, views)
+    _add_data(pages, views)
+    return pages
+
+
+def _add_files(pages: flask.Blueprint, views: Views) -> None:
     @pages.get("/assets/<name>")
     def asset(name: str) -> flask.Response:
         if name not in ASSETS:
             raise NotFound
         return flask.Response(_asset(name), mimetype=ASSETS[name])
 
-    @pages.get("/live")
-    def live() -> flask.Response:
-        since_s = flask.request.args.get("since", 0.0, type=float)
-        now = view(flask.request.args.get("run", ""), since_s)
-        answer = flask.Response(msgspec.json.encode(now), mimetype="application/json")
-        answer.headers["Cache-Control"] = "no-store"
-        return answer
-
     @pages.get("/runs/<name>/" + REPORT)
     def report(name: str) -> flask.Response:
-        folder = reports().get(name)
+        folder = views.reports().get(name)
         if folder is None or not (folder / REPORT).is_file():
             raise NotFound
         return flask.Response((folder / REPORT).read_bytes(), mimetype="text/html")
@@ -120,7 +155,29 @@ def _pages(view: View, reports: Reports, login: Login) -> flask.Blueprint:
     def health() -> flask.Response:
         return flask.Response("ok\n", mimetype="text/plain")
 
-    return pages
+
+def _add_data(pages: flask.Blueprint, views: Views) -> None:
+    """What the pages' scripts ask for."""
+
+    @pages.get("/live")
+    def live() -> flask.Response:
+        since_s = flask.request.args.get("since", 0.0, type=float)
+        return _json(views.live(flask.request.args.get("run", ""), since_s))
+
+    @pages.get("/state")
+    def state() -> flask.Response:
+        return _json({"state": views.state()})
+
+    @pages.post("/preview")
+    def preview() -> flask.Response:
+        return _json(views.preview(flask.request.form))
+
+    @pages.get("/endpoint")
+    def endpoint() -> flask.Response:
+        sheet = views.endpoint(flask.request.args.get("name", ""))
+        if sheet is None:
+            raise NotFound
+        return _json(sheet)
 
 
 def _refused(token: str) -> flask.Response | None:
@@ -172,11 +229,18 @@ def _bad_start(check_start: CheckStart, fields: Collection[str]) -> flask.Respon
 
 
 def _with_link(response: flask.Response) -> flask.Response:
-    """Locust's own page, with a way to ours."""
-    if flask.request.endpoint == "locust.index" and response.mimetype == "text/html":
-        link = LINK.format(flask.url_for("peak.page"))
-        response.set_data(response.get_data(as_text=True).replace("</body>", link + "</body>"))
+    """Locust's own page, which looks for its parts beside the root, with a way to ours."""
+    if response.mimetype == "text/html":
+        root, link = flask.url_for(LOCUST), LINK.format(flask.url_for("peak.page"))
+        text = response.get_data(as_text=True).replace("</body>", link + "</body>")
+        response.set_data(text.replace("<head>", f'<head><base href="{escape(root)}">', 1))
     return response
+
+
+def _json(content: object) -> flask.Response:
+    answer = flask.Response(msgspec.json.encode(content), mimetype="application/json")
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
 
 
 def _without_cors(response: flask.Response) -> flask.Response:
@@ -190,18 +254,6 @@ def _guarded(response: flask.Response) -> flask.Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Cache-Control"] = "no-store"
     return response
-
-
-@cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("loadtest.publish"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("peak.html.j2")
 
 
 @cache

@@ -209,7 +209,9 @@ def test_a_day_with_fifty_endpoints_is_painted_within_a_second(
 ) -> None:
     html.write(long_run(), tmp_path / "day.html")
     page = opened(browser, tmp_path / "day.html", DESK).page
-    painted_ms = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    paint = "performance.getEntriesByName('first-contentful-paint')[0]"
+    page.wait_for_function(paint)  # it may be told a little after the page has loaded
+    painted_ms = page.evaluate(f"{paint}.startTime")
     with timing:
         assert painted_ms < 1000
 
@@ -218,7 +220,7 @@ def test_the_page_is_complete_without_scripts(browser: "Browser", failed_report:
     page = opened(browser, failed_report, DESK, scripts=False).page
     assert page.locator(".verdict .word").inner_text() == "FAIL"
     assert page.locator("noscript").inner_text().startswith("The charts need scripts")
-    assert page.locator(".cards tr").count() == 11
+    assert page.locator(".cards").count() == 3
 
 
 def test_the_policy_stops_a_script_that_got_into_the_page(browser: "Browser", tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def test_the_whole_of_compose_runs_as_processes_and_prometheus_sees_it(topology:
     assert ask(topology.url("9646"), "GET", "/metrics").status == 401
     password = f"any:{topology.secrets['LOADTEST_WEB_TOKEN']}".encode()
     authorized = {"Authorization": f"Basic {base64.b64encode(password).decode()}"}
-    wait_until(lambda: b'"worker_count": 1' in ask(web, "GET", "/", headers=authorized).body)
+    wait_until(lambda: b'"worker_count": 1' in ask(web, "GET", "/peak/locust", headers=authorized).body)
     form = {**authorized, "Content-Type": "application/x-www-form-urlencoded"}
     started = ask(web, "POST", "/swarm", "plan=smoke&peak_tps=20&duration=4s", form).json
     assert started["success"], started

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from loadtest.measure.run_result import Arrivals, Quantiles, RunResult, SloResult, TimelinePoint, Validity
 from loadtest.publish import live
+from loadtest.publish.live_charts import sheet_of
 from tests.publish.sample_result import a_failed_run
 
 
@@ -106,3 +107,72 @@ def test_an_endpoint_that_is_never_requested_is_told_early_whatever_else_is_wron
     result.validity.verdict = validity
     assert live.verdict(result, over=False, played_s=4.9).reasons == []
     assert live.verdict(result, over=False, played_s=5.0).reasons == [f"p99(POST /order) < 1s: {note} so far"]
+
+
+def said(word: str, *reasons: str, final: bool = False) -> live.Verdict:
+    return live.Verdict(word=word, sentence=word, reasons=list(reasons), final=final)
+
+
+def test_a_verdict_gets_worse_after_three_seconds_and_better_after_ten() -> None:
+    steady = live.SteadyVerdict()
+    shown = []
+    for at_s in range(30):
+        word = "FAIL" if 5 <= at_s < 12 or at_s == 2 else "PASS"
+        shown.append(steady.say(said(word), float(at_s)).word)
+    assert shown == ["PASS"] * 8 + ["FAIL"] * 14 + ["PASS"] * 8
+
+
+def test_a_verdict_that_is_final_or_the_first_is_said_at_once() -> None:
+    steady = live.SteadyVerdict()
+    assert steady.say(said("WAITING"), 0).word == "WAITING"
+    assert steady.say(said("PASS"), 1).word == "PASS"
+    assert steady.say(said("PASS", "a new reason"), 2).reasons == ["a new reason"]
+    assert steady.say(said("INVALID"), 3).word == "PASS"
+    assert steady.say(said("INVALID", final=True), 3.5).word == "INVALID"
+
+
+def worker(name: str, state: str) -> live.WorkerRow:
+    return live.WorkerRow(
+        name=name, state=state, cpu=0.1, started=1, in_flight=0, backlog=0, lag_p99_ms=0.1, report_gaps=0
+    )
+
+
+def test_a_lost_worker_and_a_rate_that_is_not_reached_put_a_run_at_risk() -> None:
+    slow = [TimelinePoint(t_s=t_s, planned_tps=1000, completed_tps=870) for t_s in range(live.RATE_S)]
+    dangers = live.dangers([worker("worker 1", "serving"), worker("worker 2", "lost")], slow, "order")
+    assert dangers == [
+        "worker 2 is lost; the others have taken over its arrivals.",
+        "The target completes less than is planned: 870 of 1,000 orders/s over the last 5 s.",
+    ]
+    verdict = live.verdict(going(), over=False, dangers=dangers)
+    assert (verdict.word, verdict.reasons[:2]) == ("AT RISK", dangers)
+
+
+def test_chance_at_a_low_rate_is_no_danger() -> None:
+    few = [TimelinePoint(t_s=t_s, planned_tps=2, completed_tps=1) for t_s in range(live.RATE_S)]
+    assert live.dangers([worker("worker 1", "serving")], few, "order") == []
+    assert live.dangers([], [TimelinePoint(t_s=0, planned_tps=1000)], "order") == [], "too short a time"
+
+
+def test_endpoints_have_their_share_and_their_rate_of_late() -> None:
+    rows = live.endpoint_rows(a_failed_run(), {"POST /orders": 120.0})
+    assert rows[0].name == "POST /orders"
+    assert rows[0].rate == 120
+    assert sum(row.share for row in rows) == pytest.approx(1)
+
+
+def test_a_page_that_knows_nothing_gets_the_whole_plan_and_later_only_what_is_new() -> None:
+    result = a_failed_run()
+    points = result.timeline[:10]
+
+    def ahead(from_s: float, to_s: float) -> float:
+        return 7.0 * (to_s - from_s)
+
+    whole = sheet_of(result.run, points, 1, result=result, now_s=10.0, ahead=ahead)
+    assert whole.t == [float(t_s) for t_s in range(60)]
+    rates = {line.key: line.values for line in whole.charts[0].lines}
+    assert len(rates["planned"]) == 60
+    assert rates["planned"][-1] == 7
+    assert len(rates["completed"]) == 10
+    news = sheet_of(result.run, points[8:], 1, result=result, now_s=10.0, ahead=None)
+    assert news.t == [8, 9]

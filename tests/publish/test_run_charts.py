@@ -58,11 +58,14 @@ def test_the_curves_of_response_and_service_time_part_where_requests_queued() ->
 def test_errors_are_drawn_by_class_a_second() -> None:
     result = a_failed_run()
     endpoint = result.endpoints["POST /orders"]
-    chart = run_charts.errors_by_class(sorted(endpoint.evidence.items()), 2.0, 60.0)
+    result.endpoints = {"POST /orders": endpoint}
+    chart = run_charts.errors_by_class(result, 240.0)
     assert chart is not None
-    drawn = sum(value or 0 for line in chart.lines for value in line.values) * 2
+    drawn = sum(value or 0 for line in chart.lines for value in line.values) * chart.bin_s
+    assert chart.bin_s == 2
     assert drawn == pytest.approx(endpoint.failures)
-    assert run_charts.errors_by_class([], 1.0, 60.0) is None
+    result.endpoints = {}
+    assert run_charts.errors_by_class(result, 60.0) is None
 
 
 def test_many_instants_of_an_endpoint_are_folded_to_means_and_the_worst() -> None:

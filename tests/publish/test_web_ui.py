@@ -11,7 +11,10 @@ from flask_cors import CORS
 
 from loadtest.publish import web_ui
 from loadtest.publish.live import Live
+from loadtest.publish.series import Sheet
+from loadtest.publish.start_page import PlanChoice, Preview, StartPage
 
+HOSTILE = "<script>alert('x')</script>"
 SITE = "http://localhost"
 BAD = {"message": "the peak is odd", "field": "peak_tps", "expected": "", "nearest": ""}
 
@@ -22,20 +25,29 @@ class Locust:
     def __init__(self, folder: Path, token: str = "", login: web_ui.Login = lambda view: view) -> None:
         self.started: list[dict[str, str]] = []
         self.asked: list[tuple[str, float]] = []
+        self.previewed: list[dict[str, str]] = []
         self.app = flask.Flask(__name__)
         CORS(self.app)
         locust = flask.Blueprint("locust", __name__)
-        locust.add_url_rule("/", "index", lambda: "<html><body>form</body></html>")
+        locust.add_url_rule("/", "index", lambda: "<html><head></head><body>form</body></html>")
         locust.add_url_rule("/swarm", "swarm", self.swarm, methods=["POST"])
         locust.add_url_rule("/stop", "stop", lambda: "stopped", methods=["POST"])
         self.app.register_blueprint(locust)
         web_ui.install(
             self.app,
             prefix="",
-            view=self.view,
+            views=web_ui.Views(
+                live=self.view,
+                state=lambda: "idle",
+                endpoint=lambda name: Sheet(end_s=1) if name == "GET /" else None,
+                reports=lambda: {"run-1": folder},
+                start=lambda: StartPage(
+                    plans=[PlanChoice(name="smoke", description=HOSTILE)], values={"host": HOSTILE}
+                ),
+                preview=self.preview,
+            ),
             check_start=lambda form: BAD if form.get("peak_tps") == "odd" else None,
             own_fields=["basket_size"],
-            reports=lambda: {"run-1": folder},
             login=login,
             token=token,
         )
@@ -43,6 +55,10 @@ class Locust:
     def swarm(self) -> flask.Response:
         self.started.append(dict(flask.request.form))
         return flask.jsonify({"success": True})
+
+    def preview(self, form: Mapping[str, str]) -> Preview:
+        self.previewed.append(dict(form))
+        return Preview(effects={"seed": "none"})
 
     def view(self, run_id: str, since_s: float) -> Live:
         self.asked.append((run_id, since_s))
@@ -126,12 +142,36 @@ def test_no_answer_is_offered_to_other_origins(client: FlaskClient) -> None:
     assert not [name for name, _ in answer.headers if name.startswith("Access-Control-")]
 
 
-def test_locusts_page_leads_to_ours(client: FlaskClient) -> None:
-    assert 'href="/peak/"' in client.get("/").get_data(as_text=True)
+def test_the_root_is_our_start_page_and_locusts_own_is_a_click_away_and_leads_back(
+    client: FlaskClient,
+) -> None:
+    text = client.get("/").get_data(as_text=True)
+    assert 'id="start"' in text
+    assert 'href="/peak/locust"' in text
+    assert HOSTILE not in text
+    locust = client.get("/peak/locust").get_data(as_text=True)
+    assert locust.startswith('<html><head><base href="/">')
+    assert "form" in locust
+    assert 'href="/peak/"' in locust
 
 
-def test_our_page_runs_no_script_but_its_own(client: FlaskClient) -> None:
-    answer = client.get("/peak")
+def test_a_preview_is_made_of_the_forms_fields_and_starts_nothing(
+    client: FlaskClient, locust: Locust
+) -> None:
+    answer = client.post("/peak/preview", data={"plan": "smoke"})
+    assert answer.get_json()["effects"] == {"seed": "none"}
+    assert (locust.previewed, locust.started) == ([{"plan": "smoke"}], [])
+    assert client.post("/peak/preview", headers={"Origin": "http://evil.example"}).status_code == 403
+
+
+def test_an_endpoint_has_charts_or_is_unknown(client: FlaskClient) -> None:
+    assert client.get("/peak/endpoint?name=GET /").get_json()["end_s"] == 1
+    assert client.get("/peak/endpoint?name=GET /other").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/", "/peak"])
+def test_our_pages_run_no_script_but_their_own(client: FlaskClient, path: str) -> None:
+    answer = client.get(path)
     assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
     text = answer.get_data(as_text=True)
     assert "<script>" not in text
@@ -166,7 +206,8 @@ def test_with_locusts_own_login_our_pages_are_behind_it_too(tmp_path: Path) -> N
         return lambda: flask.Response("log in first", 302)
 
     client = Locust(tmp_path, login=login).app.test_client()
-    assert {client.get(path).status_code for path in ("/peak/", "/peak/live", "/peak/assets/peak.js")} == {
-        302
-    }
+    assert {
+        client.get(path).status_code
+        for path in ("/", "/peak/", "/peak/live", "/peak/assets/live.js", "/peak/locust")
+    } == {302}
     assert client.get("/peak/health").status_code == 200

@@ -92,4 +92,4 @@ def fleet(
 
 
 def _index(url: str) -> str:
-    return ask(url, "GET", "/").body.decode()
+    return ask(url, "GET", "/peak/locust").body.decode()

@@ -20,7 +20,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 def workers_at(url: str) -> int:
     """How many workers the master knows."""
-    [count] = re.findall(r'"worker_count": (\d+)', ask(url, "GET", "/").body.decode())
+    [count] = re.findall(r'"worker_count": (\d+)', ask(url, "GET", "/peak/locust").body.decode())
     return int(count)
 
 

@@ -10,7 +10,6 @@ const charts = (() => {
   const DAY_S = 86400;
 
   // ---- scales and ticks ----------------------------------------------------------------------------------------
-
   const linear = (low, high, from, to) => (value) => from + ((value - low) / (high - low)) * (to - from);
   const logarithmic = (low, high, from, to) => {
     const scale = linear(Math.log10(low), Math.log10(high), from, to);
@@ -31,28 +30,18 @@ const charts = (() => {
     return high - low < 2 ? roundTicks(low, high, about) : multiples(low, high, step);
   };
   const decadeTicks = (low, high) => {
-    const decades = Array.from({ length: 14 }, (_, i) => 10 ** (i - 4));
     const factors = Math.log10(high / low) > 2.5 ? [1] : [1, 2, 5];
-    return decades.flatMap((decade) => factors.map((f) => decade * f)).filter((tick) => tick >= low && tick <= high);
+    return Array.from({ length: 14 }, (_, i) => factors.map((f) => f * 10 ** (i - 4))).flat().filter((tick) => tick >= low && tick <= high);
   };
 
   // ---- elements; text goes in as text, never as markup ---------------------------------------------------------
-
   const svg = (name, attributes, text) => {
     const made = document.createElementNS("http://www.w3.org/2000/svg", name);
     for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
     if (text !== undefined) made.textContent = text;
     return made;
   };
-  const element = (name, css, text) => {
-    const made = document.createElement(name);
-    if (css) made.className = css;
-    if (text !== undefined) made.textContent = text;
-    return made;
-  };
-
-  /** (row, binary logarithm of the number of requests) of each cell of a heat map's column. */
-  const cells = (column = "") => [...column].flatMap((digit, row) => (digit === "." ? [] : [[row, parseInt(digit, 36)]]));
+  const element = (name, css = "", text = "") => Object.assign(document.createElement(name), { className: css, textContent: text });
 
   /** Index of the first of ascending `values` that is above `value`. */
   const above = (values, value) => {
@@ -66,7 +55,6 @@ const charts = (() => {
   };
 
   // ---- one chart -----------------------------------------------------------------------------------------------
-
   class Picture {
     constructor(board, figure) {
       this.board = board;
@@ -77,6 +65,8 @@ const charts = (() => {
       this.box.setAttribute("role", "group");
       this.box.setAttribute("aria-roledescription", "chart");
       figure.append(this.legend, this.box);
+      this.near = true;
+      new IntersectionObserver(([seen]) => this.come(seen.isIntersecting), { rootMargin: "300px" }).observe(figure);
       this.listen();
     }
 
@@ -89,12 +79,11 @@ const charts = (() => {
     }
 
     show(chart) {
-      const renew = this.chart?.lines.map((line) => line.label).join() !== chart.lines.map((line) => line.label).join();
-      this.chart = chart;
+      const [before, key] = [this.legendKey, [chart.counts, ...chart.lines.map((line) => line.label)].join()];
+      [this.chart, this.legendKey] = [chart, key];
       this.box.setAttribute("aria-label", chart.says);
-      const heading = this.figure.querySelector("h3");
-      if (heading) heading.textContent = chart.title;
-      if (renew || !this.legend.childElementCount) this.drawLegend();
+      for (const heading of this.figure.querySelectorAll("h3")) heading.textContent = chart.title;
+      if (before !== key) this.drawLegend();
       this.draw();
     }
 
@@ -118,7 +107,15 @@ const charts = (() => {
       this.legend.replaceChildren(...items, this.moment);
     }
 
-    draw() {
+    /** Charts that are far off the screen are drawn anew when they come near: zooming stays smooth. */
+    come(near) {
+      this.near = near;
+      if (near && this.stale) this.draw();
+    }
+
+    draw(always = false) {
+      this.stale = !this.near && !always && Boolean(this.root);
+      if (this.stale) return;
       this.width = Math.max(this.box.clientWidth, 260);
       this.height = this.chart.ranges.length
         ? MARGIN.top + MARGIN.bottom + ROW_PX * this.chart.ranges.length
@@ -166,7 +163,7 @@ const charts = (() => {
       };
       for (const { values } of this.chart.lines) for (let i = this.seen[0]; i < this.seen[1]; i += 1) take(values[i]);
       const { heat, limit } = this.chart;
-      if (heat) for (let i = this.seen[0]; i < this.seen[1]; i += 1) for (const [row] of cells(heat.columns[i])) take(heat.upper_ms[row]);
+      if (heat) for (const [, row] of this.seenCells()) take(heat.upper_ms[row]);
       if (limit) take(limit.value * 1.5);
       if (!this.chart.log) {
         high = Math.max(high * 1.08, this.chart.unit === "share" ? 0.001 : 1);
@@ -216,8 +213,10 @@ const charts = (() => {
 
     drawLimit() {
       const y = this.y(this.chart.limit.value);
-      this.inside.append(svg("path", { class: "limit", d: `M${MARGIN.left} ${y.toFixed(1)}H${this.right}` }));
-      this.inside.append(svg("text", { class: "tick end", x: this.right - 6, y: y - 6 }, this.chart.limit.label));
+      this.inside.append(
+        svg("path", { class: "limit", d: `M${MARGIN.left} ${y.toFixed(1)}H${this.right}` }),
+        svg("text", { class: "tick end", x: this.right - 6, y: y - 6 }, this.chart.limit.label),
+      );
     }
 
     drawLine({ key, values, area }) {
@@ -252,20 +251,27 @@ const charts = (() => {
       return found;
     }
 
-    drawHeat() {
-      const { upper_ms: upper, columns } = this.chart.heat;
-      let most = 0;
-      for (let i = this.seen[0]; i < this.seen[1]; i += 1) for (const [, level] of cells(columns[i])) most = Math.max(most, level);
-      const paths = Array.from({ length: SHADES }, () => []);
+    /** (instant, row, binary logarithm of the number of requests) of each cell in sight. */
+    seenCells() {
+      const found = [];
       for (let i = this.seen[0]; i < this.seen[1]; i += 1) {
+        const column = this.chart.heat.columns[i] ?? "";
+        for (let row = 0; row < column.length; row += 1) if (column[row] !== ".") found.push([i, row, parseInt(column[row], 36)]);
+      }
+      return found;
+    }
+
+    drawHeat() {
+      const upper = this.chart.heat.upper_ms;
+      // A gap stays a gap: a cell reaches down to the next bound, four to an octave, and no further.
+      const edges = upper.map((ms, row) => [ms, Math.max(upper[row - 1] ?? 0, ms / 1.4)].map((edge) => Math.round(this.y(edge))));
+      const seen = this.seenCells();
+      const most = seen.reduce((high, [, , level]) => Math.max(high, level), 0);
+      const paths = Array.from({ length: SHADES }, () => []);
+      for (const [i, row, level] of seen) {
         const left = Math.round(this.x(this.t[i]));
         const right = Math.max(Math.round(this.x(this.t[i] + this.step)), left + 1);
-        for (const [row, level] of cells(columns[i])) {
-          // A gap stays a gap: a cell reaches down to the next bound, four to an octave, and no further.
-          const [top, bottom] = [upper[row], Math.max(upper[row - 1] ?? 0, upper[row] / 1.4)].map((ms) => Math.round(this.y(ms)));
-          const shade = Math.floor((level / (most + 1)) * SHADES);
-          paths[shade].push(`M${left} ${top}H${right}V${bottom}H${left}z`);
-        }
+        paths[Math.floor((level / (most + 1)) * SHADES)].push(`M${left} ${edges[row][0]}H${right}V${edges[row][1]}H${left}z`);
       }
       paths.forEach((cells, shade) => this.inside.append(svg("path", { class: `heat-${shade + 1}`, d: cells.join("") })));
     }
@@ -287,7 +293,6 @@ const charts = (() => {
     }
 
     // ---- reading and zooming -----------------------------------------------------------------------------------
-
     /** The point nearest to the cursor, or -1. */
     index() {
       const at = this.overTime ? this.board.cursor : this.cursor ?? null;
@@ -300,7 +305,8 @@ const charts = (() => {
       this.cross?.remove();
       if (this.chart.ranges.length) return;
       const at = this.index();
-      const shown = at < 0 && this.board.live ? this.t.length - 1 : at;
+      const measured = this.chart.lines.filter(({ key }) => key !== "planned").map(({ values }) => values.length);
+      const shown = at < 0 && this.board.live ? Math.max(...measured) - 1 : at; // the plan's own line goes on
       this.chart.lines.forEach(({ values }, i) => {
         this.outputs[i].textContent = shown < 0 ? "" : words.of[this.chart.unit](values[shown]);
       });
@@ -339,17 +345,12 @@ const charts = (() => {
 
     listen() {
       let drag = null;
-      const select = (event) => {
-        const [a, b] = [drag.px, event.clientX - this.box.getBoundingClientRect().left].sort((one, two) => one - two);
-        drag.shade.setAttribute("x", a);
-        drag.shade.setAttribute("width", Math.max(0, b - a));
-      };
+      const pixel = (event) => event.clientX - this.box.getBoundingClientRect().left;
       this.box.addEventListener("pointerdown", (event) => {
         if (this.chart.ranges.length) return;
         this.readAt(this.under(event));
         if (event.pointerType === "touch" || event.button || !this.overTime) return;
-        const px = event.clientX - this.box.getBoundingClientRect().left;
-        drag = { t: this.under(event), px, shade: svg("rect", { class: "chosen", y: MARGIN.top, height: this.bottom - MARGIN.top }) };
+        drag = { t: this.under(event), px: pixel(event), shade: svg("rect", { class: "chosen", y: MARGIN.top, height: this.bottom - MARGIN.top }) };
         this.root.append(drag.shade);
         this.box.setPointerCapture(event.pointerId);
       });
@@ -358,12 +359,13 @@ const charts = (() => {
         this.readAt(this.under(event));
         if (!drag) return;
         if (!drag.shade.isConnected) this.root.append(drag.shade); // drawn anew meanwhile
-        select(event);
+        drag.shade.setAttribute("x", Math.min(drag.px, pixel(event)));
+        drag.shade.setAttribute("width", Math.abs(drag.px - pixel(event)));
       });
       const end = (event) => {
         if (!drag) return;
         const [from, to] = [drag.t, this.under(event)].sort((a, b) => a - b);
-        const far = Math.abs(drag.px - (event.clientX - this.box.getBoundingClientRect().left)) >= LEAST_DRAG_PX;
+        const far = Math.abs(drag.px - pixel(event)) >= LEAST_DRAG_PX;
         drag.shade.remove();
         drag = null;
         if (far && event.type === "pointerup") this.board.zoom(from, to);
@@ -402,7 +404,6 @@ const charts = (() => {
   }
 
   // ---- the charts of one page that share a time axis -------------------------------------------------------------
-
   class Board {
     /** Charts go into the figures with `data-chart` below `root`; `live`: legends show the newest values. */
     constructor(root, { live = false } = {}) {
@@ -413,9 +414,8 @@ const charts = (() => {
       this.voice.setAttribute("aria-live", "polite");
       root.append(this.voice);
       this.tools = root.querySelector(".zoom");
-      let wide = window.innerWidth;
-      window.addEventListener("resize", () => { if (window.innerWidth !== wide) { wide = window.innerWidth; this.redraw(); } });
-      window.addEventListener("beforeprint", () => this.redraw());
+      window.addEventListener("resize", () => this.redraw());
+      window.addEventListener("beforeprint", () => this.redraw(true));
     }
 
     show(sheet) {
@@ -431,7 +431,7 @@ const charts = (() => {
       this.drawTools();
     }
 
-    redraw() { for (const [figure, picture] of this.pictures) if (!figure.hidden) picture.draw(); }
+    redraw(always = false) { for (const [figure, picture] of this.pictures) if (!figure.hidden) picture.draw(always); }
 
     read(t) {
       this.cursor = t;
@@ -471,29 +471,29 @@ const charts = (() => {
     }
   }
 
-  /** A sheet and what has become known since: points from the newer one's first on take the place of the known. */
+  /** A sheet and what has become known since: newer points take the place of those of the same time. */
   const merged = (known, newer) => {
     if (!known) return newer;
-    const kept = newer.t.length ? Math.max(0, above(known.t, newer.t[0] - 1e-9)) : known.t.length;
-    const join = (a, b) => [...a.slice(0, kept), ...b];
+    const [from, to] = newer.t.length ? [above(known.t, newer.t[0] - 1e-9), above(known.t, newer.t.at(-1))] : [0, 0];
+    const join = (a, b, none = null) => [...a.slice(0, from), ...Array(Math.max(0, from - a.length)).fill(none), ...b, ...a.slice(to)];
     const before = new Map(known.charts.map((chart) => [chart.id, chart]));
     const newest = newer.charts.map((chart) => {
       const old = before.get(chart.id);
       if (!old || chart.t || chart.ranges) return chart;
-      const lines = chart.lines?.map((line, i) => ({ ...line, values: join(old.lines[i].values, line.values) }));
-      return { ...chart, lines, heat: chart.heat && joinedHeat(old.heat, chart.heat, kept) };
+      const lines = chart.lines?.map((line, i) => ({ ...line, values: join(old.lines[i].values, line.values) })) ?? [];
+      return { ...chart, lines, heat: chart.heat && joinedHeat(old.heat, chart.heat, (a, b) => join(a, b, "")) };
     });
     return { ...newer, t: join(known.t, newer.t), charts: newest };
   };
 
   /** Heat maps whose rows may differ: rows are renumbered by their bounds. */
-  const joinedHeat = (a, b, kept) => {
+  const joinedHeat = (a, b, join) => {
     const upper = [...new Set([...a.upper_ms, ...b.upper_ms])].sort((one, two) => one - two);
     const renumbered = (heat, columns) => {
       const place = new Map(heat.upper_ms.map((ms, row) => [ms, row]));
       return columns.map((column) => upper.map((ms) => column[place.get(ms)] ?? ".").join(""));
     };
-    return { upper_ms: upper, columns: [...renumbered(a, a.columns.slice(0, kept)), ...renumbered(b, b.columns)] };
+    return { upper_ms: upper, columns: join(renumbered(a, a.columns), renumbered(b, b.columns)) };
   };
 
   return { Board, merged, element };

@@ -1,0 +1,108 @@
+"""The start page's content: the plans on offer, and a plan as it would be played with the fields as they stand."""
+
+from argparse import Action
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+
+from loadtest.configuration.run_config import TOML, RunConfig
+from loadtest.judge.slo_syntax import IMPLICIT
+from loadtest.plan.plan_file import Plan
+from loadtest.publish import wording
+from loadtest.publish.start_page import OwnField, PlanChoice, Preview, Share, curve, facts
+
+_NOUNS = {"loadtest.scenarios.shop": "order", "loadtest.scenarios.logistics": "parcel"}
+"""What a transaction of the shipped scenarios is, by module."""
+_SEED = "The same seed plays the same arrivals and makes the same random choices."
+_SCALE = "0.1 plays the same curve ten times as fast, with a tenth of the arrivals."
+
+
+def choice(name: str) -> PlanChoice:
+    """A plan with what its file says of it: the comment that it begins with."""
+    path = Path(name) if name.endswith(TOML) else files("loadtest.plan").joinpath("plans", f"{name}{TOML}")
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    comment = []
+    for line in lines:
+        if not line.startswith("#"):
+            break
+        comment.append(line.lstrip("# "))
+    return PlanChoice(name=name, description=" ".join(comment).replace("`", ""))
+
+
+def own_field(name: str, action: Action, value: object) -> OwnField:
+    """An argument of the script's own, as it stands."""
+    return OwnField(
+        name=name,
+        help=action.help or "",
+        value="" if value is None else str(value),
+        choices=[str(each) for each in action.choices or ()],
+    )
+
+
+def preview(config: RunConfig, form: Mapping[str, str]) -> Preview:
+    """A plan that can be played, as `config` asks for it."""
+    plan, profile = config.plan, config.plan.profile()
+    per_transaction = sum(scenario.per_transaction for scenario in plan.scenarios)
+    noun, shares = _noun(plan), _shares(plan)
+    return Preview(
+        effects=_effects(plan, Plan.load(config.plan_name), form, noun),
+        facts=facts(_Named(plan), shares, per_transaction, noun),
+        shares=shares,
+        objectives=[*plan.slos, *config.objectives] or [f"only the {IMPLICIT} ones that every run has"],
+        sheet=curve(_Named(plan), per_transaction, noun) if profile.duration_s else None,
+    )
+
+
+class _Named:
+    """A plan's profile, its phases as plain tuples."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._profile = plan.profile()
+        self.duration_s = self._profile.duration_s
+        self.phases = [(phase.from_s, phase.to_s, phase.name) for phase in self._profile.phases]
+        self.peak = self._profile.peak
+
+    def outline(self) -> list[tuple[float, float]]:
+        return self._profile.outline()
+
+    def rate(self, t_s: float) -> float:
+        return self._profile.rate(t_s)
+
+    def cumulative(self, t_s: float) -> float:
+        return self._profile.cumulative(t_s)
+
+
+def _noun(plan: Plan) -> str:
+    modules = {s.user.partition(":")[0] for s in plan.scenarios if s.transaction}
+    return _NOUNS.get(modules.pop(), "transaction") if len(modules) == 1 else "transaction"
+
+
+def _shares(plan: Plan) -> list[Share]:
+    total = plan.profile().total
+    everything = sum(scenario.per_transaction for scenario in plan.scenarios)
+    return [
+        Share(
+            scenario=scenario.user.partition(":")[2],
+            arrivals=round(total * scenario.per_transaction),
+            share=scenario.per_transaction / everything,
+        )
+        for scenario in plan.scenarios
+    ]
+
+
+def _effects(plan: Plan, own: Plan, form: Mapping[str, str], noun: str) -> dict[str, str]:
+    """What each field does as it stands; `own` is the plan with its own figures."""
+    peak, length = f"{wording.rate(own.peak_tps)} {noun}s/s", wording.duration(own.duration_s)
+    return {
+        "peak_tps": f"{wording.percent(plan.peak_tps / own.peak_tps)} of the plan's {peak}."
+        if form.get("peak_tps")
+        else f"The plan's own: {peak}.",
+        "duration": f"The plan's own is {length}; this plays {wording.duration(plan.duration_s)}."
+        if form.get("duration")
+        else f"The plan's own: {length}. Less cuts its end off.",
+        "time_scale": f"The plan's own: {own.time_scale:g}. {_SCALE}",
+        "seed": f"The plan's own: {own.seed}. {_SEED}",
+    }

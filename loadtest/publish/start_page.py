@@ -1,0 +1,124 @@
+"""What the start page shows of a plan before it is played: its curve, what it comes to, and what each field does."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import msgspec
+
+from loadtest.publish import wording
+from loadtest.publish.curve import Drawable
+from loadtest.publish.series import Chart, Line, Sheet, short
+
+POINTS = 600
+
+
+class PlanChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan that can be chosen."""
+
+    name: str
+    description: str
+
+
+class OwnField(msgspec.Struct, frozen=True, kw_only=True):
+    """An argument of the script's own."""
+
+    name: str
+    help: str
+    value: str
+    choices: list[str] = []
+
+
+class StartPage(msgspec.Struct, frozen=True, kw_only=True):
+    """What the page begins with."""
+
+    plans: list[PlanChoice]
+    values: dict[str, str]
+    """What was asked for on the command line, by field."""
+    fixed_target: str = ""
+    """The target, where it cannot be chosen; empty: it can."""
+    own: list[OwnField] = []
+
+
+class Share(msgspec.Struct, frozen=True, kw_only=True):
+    """One scenario's part in the arrivals."""
+
+    scenario: str
+    arrivals: int
+    share: float
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a run cannot be started as asked."""
+
+    field: str
+    message: str
+    nearest: str = ""
+
+
+class Preview(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan as it would be played, or the first reason why it cannot be."""
+
+    error: Refusal | None = None
+    effects: dict[str, str] = {}
+    """What each field means as it stands, by field."""
+    facts: list[tuple[str, str, str]] = []
+    """(name, value, meaning)."""
+    shares: list[Share] = []
+    objectives: list[str] = []
+    sheet: Sheet | None = None
+
+
+def curve(profile: Drawable, arrivals_a_transaction: float, noun: str) -> Sheet:
+    """The planned rates: transactions, and arrivals of all scenarios, a second."""
+    bin_s = profile.duration_s / POINTS
+    t = [number * bin_s for number in range(POINTS)]
+    sums = [profile.cumulative(t_s) for t_s in [*t, profile.duration_s]]
+    rates = [(after - before) / bin_s for before, after in pairwise(sums)]
+    at_s, peak_tps = profile.peak
+    return Sheet(
+        end_s=profile.duration_s,
+        t=[round(t_s, 4) for t_s in t],
+        bin_s=bin_s,
+        phases=list(profile.phases),
+        charts=[
+            Chart(
+                id="plan",
+                title="The plan",
+                unit="per_s",
+                counts="a second",
+                says=f"Planned rate over {wording.duration(profile.duration_s)}: at most {wording.rate(peak_tps)} "
+                f"{noun}s/s, at {wording.duration(round(at_s, 1))}.",
+                lines=[
+                    Line(
+                        key="planned", label=f"{noun}s/s", values=[short(rate) for rate in rates], area=True
+                    ),
+                    Line(
+                        key="started",
+                        label="requests/s of all scenarios, at one each",
+                        values=[short(rate * arrivals_a_transaction) for rate in rates],
+                    ),
+                ],
+            )
+        ],
+    )
+
+
+def facts(
+    profile: Drawable, shares: Sequence[Share], arrivals_a_transaction: float, noun: str
+) -> list[tuple[str, str, str]]:
+    """The plan in figures."""
+    at_s, peak_tps = profile.peak
+    return [
+        ("Peak", f"{wording.rate(peak_tps)} {noun}s/s", f"at {wording.duration(round(at_s, 1))}"),
+        (
+            "With all scenarios",
+            f"{wording.rate(peak_tps * arrivals_a_transaction)} requests/s",
+            "at the peak, if each arrival makes one request",
+        ),
+        ("Duration", wording.duration(round(profile.duration_s, 3)), f"{len(profile.phases)} phases"),
+        (
+            "Arrivals",
+            f"{sum(share.arrivals for share in shares):,}",
+            f"{profile.cumulative(profile.duration_s):,.0f} of them {noun}s",
+        ),
+    ]
