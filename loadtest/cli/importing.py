@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from loadtest.cli.flags import example
 from loadtest.importing.import_error import ImportingError
 from loadtest.importing.log_format import FORMATS
 from loadtest.importing.log_plan import Written
@@ -41,7 +42,7 @@ Assets = Annotated[
 ]
 
 
-@app.command()
+@app.command(epilog=example("singlesday import log access.log.gz --out last-year"))
 def log(
     files: Annotated[list[Path], typer.Argument(help="Access logs, also .gz and .zst.", metavar="FILE…")],
     log_format: Annotated[
@@ -73,7 +74,7 @@ def log(
     print_written(out, named, written)
 
 
-@app.command()
+@app.command(epilog=example("singlesday import har session.har --out session"))
 def har(
     file: Annotated[Path, typer.Argument(help="What a browser's developer tools saved.", metavar="FILE")],
     out: OutFolder = Path(),
@@ -89,7 +90,7 @@ def har(
     _import(read, out, lambda: plan_name(name, file))
 
 
-@app.command()
+@app.command(epilog=example("singlesday import curl requests.txt --out requests"))
 def curl(
     file: Annotated[
         Path, typer.Argument(help="A file of curl commands; - is standard input.", metavar="FILE")
@@ -106,7 +107,7 @@ def curl(
     _import(read, out, lambda: plan_name(name, Path("commands") if str(file) == "-" else file))
 
 
-@app.command()
+@app.command(epilog=example("singlesday import postman collection.json --out shop"))
 def postman(
     file: Annotated[Path, typer.Argument(help="An exported collection, format 2.1.", metavar="FILE")],
     out: OutFolder = Path(),
@@ -122,7 +123,7 @@ def postman(
     _import(read, out, lambda: plan_name(name, file))
 
 
-@app.command()
+@app.command(epilog=example("singlesday import openapi http://127.0.0.1:8080/openapi.json --out orders"))
 def openapi(
     document: Annotated[str, typer.Argument(help="An OpenAPI document, version 3.", metavar="FILE|URL")],
     out: OutFolder = Path(),
@@ -147,7 +148,9 @@ def openapi(
     _import(read, out, lambda: plan_name(name, Path(document.rpartition("/")[2] or "api")))
 
 
-@app.command()
+@app.command(
+    epilog=example("singlesday import prometheus http://127.0.0.1:9090 'sum(rate(http_requests_total[1m]))'")
+)
 def prometheus(
     url: Annotated[str, typer.Argument(help="The address of a Prometheus.", metavar="URL")],
     query: Annotated[
