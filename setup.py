@@ -28,16 +28,16 @@ class WithDashboards(build_py):
             shutil.copytree("dashboards", target, ignore=shutil.ignore_patterns("__pycache__"))
 
 
-setup(
-    cmdclass={"build_py": WithDashboards},
-    ext_modules=cythonize(
-        Extension(
-            "loadtest.drive._core.native",
-            [str(CORE / "native.pyx")],
-            depends=[str(path) for path in sorted(CORE.glob("*.pxi"))],
-            include_dirs=[str(Path(greenlet.__file__).parents[1])],  # for greenlet/greenlet.h
-            define_macros=[("CORE_SOURCES", f'"{SOURCES}"')],
-            optional=True,
-        )
-    ),
+core = cythonize(
+    Extension(
+        "loadtest.drive._core.native",
+        [str(CORE / "native.pyx")],
+        depends=[str(path) for path in sorted(CORE.glob("*.pxi"))],
+        include_dirs=[str(Path(greenlet.__file__).parents[1])],  # for greenlet/greenlet.h
+        define_macros=[("CORE_SOURCES", f'"{SOURCES}"')],
+    )
 )
+for extension in core:
+    extension.optional = True  # of what is given to `cythonize` it is lost
+
+setup(cmdclass={"build_py": WithDashboards}, ext_modules=core)

@@ -16,7 +16,7 @@ import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +44,8 @@ def play(url: str, rate: float, seconds: int) -> dict[str, Any]:
     from loadtest import FastHttpUser, open_loop  # noqa: PLC0415
     from loadtest.clock import SystemClock  # noqa: PLC0415
     from loadtest.drive.open_loop import OpenLoop  # noqa: PLC0415
-    from loadtest.drive.recorder import recorder_for  # noqa: PLC0415
-    from loadtest.drive.served_users import served_users  # noqa: PLC0415
-    from loadtest.drive.serving import Sinks, serving_of  # noqa: PLC0415
-    from loadtest.drive.start import ArrivalStream, Assignment  # noqa: PLC0415
+    from loadtest.drive.served_users import count_in, served_users  # noqa: PLC0415
     from loadtest.drive.timer import system_timer  # noqa: PLC0415
-    from loadtest.measure.histogram import Histogram  # noqa: PLC0415
     from loadtest.measure.window import Window  # noqa: PLC0415
 
     def order(user: Any) -> None:
@@ -62,27 +58,38 @@ def play(url: str, rate: float, seconds: int) -> dict[str, Any]:
         while loop.idle < USERS:
             gevent.sleep(0.01)
         window = Window(SystemClock().now_ns())
-        serving = serving_of(environment)
-        assert serving is not None
-        serving.begin(Sinks(window.record))
-        recorder_for(environment).count_in(window, serving.record)
-        stream = ArrivalStream(lambda *_: poisson(rate), (seconds + 1) * NS_PER_S)
-        stream.assign(Assignment(0, 1, 0, 0))
-        stream.extend((seconds + 1) * NS_PER_S)
-        loop.begin(stream, window)
+        count_in(environment, window)
+        loop.begin(stream_of(rate, seconds + 1), window)
         gevent.sleep(1)
         before = resource.getrusage(resource.RUSAGE_SELF)
         gevent.sleep(seconds)
         after = resource.getrusage(resource.RUSAGE_SELF)
         loop.close()
-        lag, service, ok = Histogram(), Histogram(), 0
-        for second in window.take():
-            for endpoint in second.endpoints.values():
-                service.merge(endpoint.service)
-            if 1 <= second.index <= seconds:
-                lag.merge(second.dispatch_lag)
-                ok += second.ok
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return row_of(window.take(), seconds, cpu_s)
+
+
+def stream_of(rate: float, seconds: int) -> Any:
+    """Arrivals at `rate` for so long."""
+    from loadtest.drive.start import ArrivalStream, Assignment  # noqa: PLC0415 - after Locust
+
+    stream = ArrivalStream(lambda *_: poisson(rate), seconds * NS_PER_S)
+    stream.assign(Assignment(0, 1, 0, 0))
+    stream.extend(seconds * NS_PER_S)
+    return stream
+
+
+def row_of(played: Sequence[Any], seconds: int, cpu_s: float) -> dict[str, Any]:
+    """What the seconds of a window say, without the first and what came after the last."""
+    from loadtest.measure.histogram import Histogram  # noqa: PLC0415 - after Locust
+
+    lag, service, ok = Histogram(), Histogram(), 0
+    for second in played:
+        for endpoint in second.endpoints.values():
+            service.merge(endpoint.service)
+        if 1 <= second.index <= seconds:
+            lag.merge(second.dispatch_lag)
+            ok += second.ok
     return {
         "served_per_s": ok / seconds,
         "cost_us": cpu_s / max(ok, 1) * 1e6,
@@ -90,6 +97,20 @@ def play(url: str, rate: float, seconds: int) -> dict[str, Any]:
         "lag_p99_ms": lag.quantile(0.99) / 1000,
         "service_p50_ms": service.quantile(0.5) / 1000,
     }
+
+
+def played_apart(url: str, rate: float, seconds: int, pure: str) -> dict[str, Any]:
+    """`play`, in a process of its own. Raises `CalledProcessError`."""
+    command = [sys.executable, "-m", "benchmarks.open_loop", "--play", url, "--rate", str(rate)]
+    told = subprocess.run(
+        [*command, "--seconds", str(seconds)],
+        env={**os.environ, "LOADTEST_PURE": pure},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    row: dict[str, Any] = json.loads(told.stdout.splitlines()[-1])
+    return row
 
 
 def main() -> None:
@@ -111,23 +132,7 @@ def main() -> None:
         )
         for rate in options.rate or [15_000.0, 50_000.0, 120_000.0]:
             for core, pure in (("native", "0"), ("pure", "1")):
-                command = [
-                    sys.executable,
-                    "-m",
-                    "benchmarks.open_loop",
-                    "--play",
-                    sink.url,
-                    "--rate",
-                    str(rate),
-                ]
-                told = subprocess.run(
-                    [*command, "--seconds", str(options.seconds)],
-                    env={**os.environ, "LOADTEST_PURE": pure},
-                    capture_output=True,
-                    text=True,
-                    check=True,
-                )
-                row = json.loads(told.stdout.splitlines()[-1])
+                row = played_apart(sink.url, rate, options.seconds, pure)
                 print(
                     f"{core:8}{rate:>10,.0f}{row['served_per_s']:>10,.0f}{row['cost_us']:>7.1f} us"
                     f"{row['cpu_share']:>7.0%}{row['lag_p99_ms']:>9.2f} ms{row['service_p50_ms']:>10.2f} ms",

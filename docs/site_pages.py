@@ -5,6 +5,7 @@
 
 import inspect
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from mkdocs.structure.files import File, Files
@@ -66,7 +67,7 @@ def commands() -> str:
     """Every command of `singlesday`, with its flags."""
     group: Any = get_command(app)
     lines = ["# Commands", ""]
-    for name, command in sorted(group.commands.items()):
+    for name, command in sorted(_each(group)):
         lines += [f"## `singlesday {name}`", "", _plain(command.help or ""), ""]
         options = [parameter for parameter in command.params if getattr(parameter, "help", None)]
         if options:
@@ -74,6 +75,14 @@ def commands() -> str:
             lines += [f"| `{' '.join(option.opts)}` | {_cell(option.help)} |" for option in options]
             lines.append("")
     return "\n".join(lines)
+
+
+def _each(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command by its name, those below `import` too."""
+    for name, command in group.commands.items():
+        yield f"{before}{name}", command
+        if hasattr(command, "commands"):
+            yield from _each(command, f"{before}{name} ")
 
 
 def _plain(text: str) -> str:

@@ -8,6 +8,7 @@ before any test starts a process of its own: those are patched, as they are for 
 import os
 from collections.abc import Generator
 
+import hypothesis
 import pytest
 
 os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
@@ -16,6 +17,12 @@ import locust  # noqa: F401 - for the effect
 del os.environ["LOCUST_SKIP_MONKEY_PATCH"]
 
 from tests.timing import arrange, place, skipped_at_last, timing  # noqa: F401 - `timing` is a fixture
+
+# How long an example takes to draw or to play says how busy the machine is.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist, which reads the groups

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from loadtest.cli import flags
+from loadtest.cli import flags, importing
 from loadtest.cli.bench import HelpWithBenchmarks
 from loadtest.configuration.config_error import ConfigError
 from loadtest.configuration.run_config import RunConfig
@@ -39,6 +39,7 @@ app = typer.Typer(
 )
 shadow = typer.Typer(help="The order service's tables for load tests.", no_args_is_help=True)
 app.add_typer(shadow, name="shadow", rich_help_panel=SERVICE)
+app.add_typer(importing.app, name=importing.NAME, rich_help_panel=PLANS)
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 BAD_INPUT = (ConfigError, PlanError)

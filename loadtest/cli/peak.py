@@ -3,31 +3,52 @@
 Full speed is found in a closed loop, which waits politely whenever something is slow. So it says how fast the
 machine is on average and nothing of its pauses: a neighbour that slows both cores tenfold for a tenth of a second
 every second takes 10 % off full speed, but makes every arrival of that tenth late. A trial plays the proposed peak
-in an open loop and looks at dispatch lag; while that is too high, the next trial plays less.
+in an open loop and looks at dispatch lag, and whether the target keeps up; if not, the next trial plays less.
 """
 
 from collections.abc import Callable
 
 from msgspec import Struct
 
-FRACTIONS = (0.7, 0.5, 0.35, 0.2, 0.1)
-"""Shares of full speed, in the order in which they are tried. An open loop at more than about 0.7 queues without end,
-and a disk or a neighbour that pauses needs room to catch up."""
+FRACTIONS = (0.75, 0.6, 0.45, 0.3, 0.2, 0.1)
+"""Shares of full speed, in the order in which they are tried. An open loop near full speed queues without end, and a
+disk or a neighbour that pauses needs room to catch up."""
 MAX_LAG_MS = 5.0
 """Dispatch lag at p99 above which a peak is too much: half of what makes a run INVALID, since a run has a master
 and its ledgers besides, and lasts longer than a trial."""
+MAX_QUEUEING_MS = 100.0
+"""Wait for a free user at p99 above which a peak is too much for the target: it only grows from there."""
+MAX_FAILED = 0.001
+"""Share of failed arrivals above which a peak is too much for the target: what the shipped plans allow."""
 
 
 class Trial(Struct, frozen=True):
-    """How late the generator was at a peak."""
+    """How a peak went: how late the generator was, and how the target kept up."""
 
     peak_tps: int
     lag_p99_ms: float
+    queueing_p99_ms: float = 0.0
+    failed: float = 0.0
+    """The share of arrivals that failed or were dropped."""
 
     @property
     def on_time(self) -> bool:
         """Whether the generator kept time well enough for a run at this peak."""
         return self.lag_p99_ms <= MAX_LAG_MS
+
+    @property
+    def fits(self) -> bool:
+        """Whether a run may peak there."""
+        return self.on_time and self.queueing_p99_ms <= MAX_QUEUEING_MS and self.failed <= MAX_FAILED
+
+    def complaint(self) -> str:
+        """What was too much, in words."""
+        at = f"at {self.peak_tps:,} in an open loop"
+        if not self.on_time:
+            return f"{at} this machine was {self.lag_p99_ms:.0f} ms late at p99"
+        if self.failed > MAX_FAILED:
+            return f"{at} {self.failed:.1%} failed"
+        return f"{at} arrivals waited {self.queueing_p99_ms:.0f} ms for a user at p99"
 
 
 class Sizing(Struct, frozen=True):
@@ -50,26 +71,20 @@ class Sizing(Struct, frozen=True):
             return "Nothing was completed at full speed in a closed loop: the plan keeps its own peak."
         peak, share = f"{self.peak_tps:,}", self.peak_tps / self.full_speed_tps
         said = [f"At full speed {self.full_speed_tps:,.0f} TPS in a closed loop"]
-        late = [trial for trial in self.trials if not trial.on_time]
-        said += [
-            f"at {trial.peak_tps:,} in an open loop this machine was {trial.lag_p99_ms:.0f} ms late at p99"
-            for trial in late
-        ]
+        said += [trial.complaint() for trial in self.trials if not trial.fits]
         words = f"{'; '.join(said)}; the plan will peak at {peak} ({share:.0%})."
-        if self.trials[-1].on_time:
+        if self.trials[-1].fits:
             return words
+        if self.trials[-1].on_time:
+            return f"{words} The target does not keep up with even that: expect missed objectives."
         return f"{words} Something else slows this machine: stop it, or expect an INVALID run."
 
 
-def find_peak(full_speed_tps: float, lag_p99_ms: Callable[[int], float]) -> Sizing:
-    """Try `FRACTIONS` of `full_speed_tps` until the generator keeps time.
-
-    `lag_p99_ms` plays a peak and tells the 99th percentile of its dispatch lag.
-    """
+def find_peak(full_speed_tps: float, play: Callable[[int], Trial]) -> Sizing:
+    """Try `FRACTIONS` of `full_speed_tps` with `play` until one fits."""
     trials: list[Trial] = []
     for fraction in FRACTIONS if full_speed_tps else ():
-        peak_tps = max(1, round(full_speed_tps * fraction))
-        trials.append(Trial(peak_tps, lag_p99_ms(peak_tps)))
-        if trials[-1].on_time:
+        trials.append(play(max(1, round(full_speed_tps * fraction))))
+        if trials[-1].fits:
             break
     return Sizing(full_speed_tps, trials)

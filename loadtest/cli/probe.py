@@ -20,7 +20,9 @@ from loadtest.clock import SystemClock
 from loadtest.configuration.run_config import RunConfig
 from loadtest.configuration.scenario_classes import scenario_classes
 from loadtest.drive.closed_loop import ClosedLoop
-from loadtest.drive.served_users import served_users
+from loadtest.drive.served_users import count_in, served_users
+from loadtest.measure.window import Window
+from loadtest.plugin.time_slice import ask_for_short_slices
 
 USERS = 64
 WARM_UP_S = 1.0
@@ -43,12 +45,13 @@ class Probe:
     def sizing(self) -> Sizing:
         """Full speed, and the peak the plan should play. Raises `RuntimeError` when most requests fail."""
         trial = OpenTrial(self._environment, self._plan, self._classes)
-        return find_peak(self.transactions_per_s(), trial.lag_p99_ms)
+        return find_peak(self.transactions_per_s(), trial.play)
 
     def transactions_per_s(self) -> float:
         """Transactions a second at full speed. Raises `RuntimeError` when most arrivals fail."""
         loop = ClosedLoop(cycle(self._order), len(self._classes), USERS, SystemClock())
         with served_users(self._environment, loop, self._classes, USERS):
+            count_in(self._environment, Window(time.monotonic_ns()))
             loop.start()
             gevent.sleep(WARM_UP_S)
             before, failed, started_s = self._transactions(loop), loop.failed, time.monotonic()
@@ -80,6 +83,7 @@ def main() -> None:
     host = sys.argv[1] if sys.argv[1:] else None
     # Locust tells of every task that raises; at full speed that is a log of gigabytes.
     logging.getLogger("locust.user.task").setLevel(logging.CRITICAL)
+    ask_for_short_slices()  # as a run's worker
     with redirect_stdout(sys.stderr):  # for what a script prints
         sizing = Probe(config, host).sizing()
     print(msgspec.json.encode(sizing).decode())  # noqa: T201 - its result

@@ -13,7 +13,7 @@ from loadtest.cli.peak import Sizing
 from loadtest.cli.run_session import RunError, Session
 from loadtest.cli.service import Service
 
-PROBE_TIMEOUT_S = 60
+PROBE_TIMEOUT_S = 90
 
 
 def sized(session: Session) -> None:
@@ -23,7 +23,7 @@ def sized(session: Session) -> None:
         return
     say = session.console.print if config.console != "quiet" else Console(quiet=True).print
     say("Measuring what this machine can do …", style="dim")
-    sizing = _probe_service(session) if config.needs_service else _probe_target(session, config.host)
+    sizing = probe_service(session) if config.needs_service else _probe_target(session, config.host)
     if sizing is None:  # interrupted
         return
     say(sizing.in_words(), soft_wrap=True)
@@ -33,7 +33,7 @@ def sized(session: Session) -> None:
         session.config = session.config.but(plan=plan, overrides=config.overrides | found)
 
 
-def _probe_service(session: Session) -> Sizing | None:
+def probe_service(session: Session) -> Sizing | None:
     """Probe a service of its own, so that the run starts with empty books."""
     folder = session.folder
     database = folder / "probe.db"

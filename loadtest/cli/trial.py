@@ -1,21 +1,23 @@
-"""Whether a generator keeps time at a peak: some seconds of an open loop, judged by its dispatch lag.
+"""Whether a generator keeps time at a peak, and the target keeps up: some seconds of an open loop.
 
 The dispatcher, the users, their task sets and clients are those of a run. The master, the reports and the ledgers are
 left out: a trial is kinder to the machine than a run by that much.
 """
+
+from collections.abc import Sequence
 
 import gevent
 from locust import User
 from locust.env import Environment
 from msgspec.structs import replace
 
+from loadtest.cli.peak import Trial
 from loadtest.clock import SystemClock
 from loadtest.drive.open_loop import OpenLoop
-from loadtest.drive.served_users import served_users
+from loadtest.drive.served_users import count_in, served_users
 from loadtest.drive.start import ArrivalStream, Assignment
 from loadtest.drive.timer import system_timer
-from loadtest.measure.histogram import Histogram
-from loadtest.measure.window import Window
+from loadtest.measure.window import Second, Window
 from loadtest.plan.plan_file import Curve, Plan
 
 USERS = 256
@@ -37,8 +39,8 @@ class OpenTrial:
         self._plan = plan
         self._classes = classes
 
-    def lag_p99_ms(self, peak_tps: int) -> float:
-        """The 99th percentile of dispatch lag at a constant `peak_tps`, over `MEASURE_S` after a warm-up.
+    def play(self, peak_tps: int) -> Trial:
+        """Play a constant `peak_tps`, measured over `MEASURE_S` after a warm-up.
 
         Raises `RuntimeError` when the users' `on_start` does not end.
         """
@@ -50,9 +52,9 @@ class OpenTrial:
         )
         with served_users(self._environment, loop, self._classes, USERS):
             _wait_until_idle(loop, USERS * len(self._classes))
-            return self._play(loop, peak_tps).quantile(0.99) / US_PER_MS
+            return trial_of(peak_tps, self._seconds(loop, peak_tps))
 
-    def _play(self, loop: OpenLoop, peak_tps: int) -> Histogram:
+    def _seconds(self, loop: OpenLoop, peak_tps: int) -> list[Second]:
         duration_s = WARM_UP_S + MEASURE_S
         plan = replace(
             self._plan,
@@ -65,14 +67,24 @@ class OpenTrial:
         stream.assign(Assignment(0, 1, 0, 0))
         stream.extend(duration_s * NS_PER_S)
         window = Window(SystemClock().now_ns())
+        count_in(self._environment, window)
         loop.begin(stream, window)
         gevent.sleep(duration_s)
         loop.close()
-        lag = Histogram()
-        for second in window.take():
-            if second.index >= WARM_UP_S:
-                lag.merge(second.dispatch_lag)
-        return lag
+        return [second for second in window.take() if second.index >= WARM_UP_S]
+
+
+def trial_of(peak_tps: int, seconds: Sequence[Second]) -> Trial:
+    """What the seconds of a trial say of it."""
+    total = Second(0)
+    for second in seconds:
+        total.add(second)
+    return Trial(
+        peak_tps,
+        total.dispatch_lag.quantile(0.99) / US_PER_MS,
+        total.queueing.quantile(0.99) / US_PER_MS,
+        (total.failed + total.dropped) / max(total.scheduled, 1),
+    )
 
 
 def _wait_until_idle(loop: OpenLoop, users: int) -> None:

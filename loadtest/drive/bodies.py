@@ -14,7 +14,7 @@ from geventhttpclient.useragent import UserAgent
 from loadtest.drive.heads import FORM_BODY, JSON_BODY, NO_BODY, OCTETS_BODY, TEXT_BODY, BodyHeaders
 
 _encoded = msgspec.json.Encoder().encode
-_as_builtins = msgspec.to_builtins
+_decoded = msgspec.json.Decoder().decode
 _agent = UserAgent()
 """Encodes `files`, as it does for Locust's class; it never sends anything."""
 
@@ -41,14 +41,13 @@ def json_bytes(value: Any) -> bytes:
     """Compact JSON; whatever msgspec would write in a way of its own is left to the standard library.
 
     msgspec writes dates, sets, bytes, dataclasses and more, where `json.dumps` raises, and null for NaN: a
-    script must not seem right here that fails with Locust's class. What is plain is equal to what msgspec
-    makes of it. Raises `TypeError` or `ValueError`, as `json.dumps` does.
+    script must not seem right here that fails with Locust's class. What is plain reads back as what it was.
+    Raises `TypeError` or `ValueError`, as `json.dumps` does.
     """
     try:
-        if _as_builtins(value) == value:
-            encoded = _encoded(value)
-            if b"null" not in encoded or msgspec.json.decode(encoded) == value:
-                return encoded
+        encoded = _encoded(value)
+        if _decoded(encoded) == value:
+            return encoded
     except (TypeError, ValueError, ArithmeticError, RecursionError):
         pass  # keys such as None, integers beyond 64 bits, lone surrogates: the standard library decides
     return json_format.dumps(value, separators=(",", ":")).encode()

@@ -106,12 +106,15 @@ class Connection(Line):
                 sent_bytes = 0
             if sent_bytes == len(request) or self._send_rest(request, sent_bytes):
                 self.wait()
-                self._receive_on(until_head)
+                if not self._receive(self.reader):
+                    self._receive_rest(until_head)
         except BaseException as error:
             self._fail(error)
             raise
         if not self.paused:
-            self._end_exchange()
+            self.deadline_ns = NEVER_NS
+            self.end_turn()
+            self.reused = True
 
     def go_on(self, request: bytes, raised: BaseException | None) -> None:
         """Finish an exchange that the core began and could not: its answer is not plain, or something was raised."""
@@ -128,31 +131,31 @@ class Connection(Line):
             elif not complete and end is not None:
                 raise end
             if not complete and (sent_bytes == len(request) or self._send_rest(request, sent_bytes)):
-                self._receive_on(until_head=False)
+                complete = self._receive(reader) or self._receive_rest(until_head=False)
         except BaseException as error:
             self._fail(error)
             raise
-        self._end_exchange()
+        self.deadline_ns = NEVER_NS
+        self.end_turn()
+        self.reused = True
 
-    def _receive_on(self, until_head: bool) -> None:
-        """Receive until the response is complete, or with `until_head` pause once its head is."""
+    def _receive_rest(self, until_head: bool) -> bool:
+        """Wait and receive until the response is complete, or with `until_head` pause once its head is."""
         reader = self.reader
-        while not self._receive(reader):
+        complete = False
+        while not complete:
             if until_head and reader.head_complete:
                 self._pause()
-                return
+                break
             self._extend_deadline()
             self.wait()
+            complete = self._receive(reader)
+        return complete
 
     def _fail(self, error: BaseException) -> None:
         """Close after an exchange that ended in an error."""
         self.found_dead = self.reused and not self.reader.raw and isinstance(error, ConnectionError)
         self.close()
-
-    def _end_exchange(self) -> None:
-        self.deadline_ns = NEVER_NS
-        self.end_turn()
-        self.reused = True
 
     def read_more(self) -> bytes:
         """The next piece of a body after `exchange(..., until_head=True)`; b"" at its end. May raise, too."""
@@ -188,7 +191,10 @@ class Connection(Line):
             data = self.recv(_RECV_BYTES)
         except BlockingIOError:
             return False
-        return self._take(reader, data)
+        if data:  # `_take`, without the call
+            return reader.feed(data)
+        reader.feed_eof()
+        return True
 
     def _take(self, reader: ResponseReader, data: bytes) -> bool:
         """Feed `data`, which is b"" at the end, to the reader. True when the response is complete."""

@@ -1,6 +1,7 @@
 """Users that serve the arrivals of a dispatcher, without a run around them: for a probe of the machine and trials.
 
 Users, task sets, clients and their counting are those of a run; what a run adds is the fleet, reports and ledgers.
+What they do is counted only from `count_in` on; before, outcomes go one by one to nowhere, slower than in a run.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,8 +14,9 @@ from locust.env import Environment
 from loadtest.clock import SystemClock
 from loadtest.drive.recorder import recorder_for
 from loadtest.drive.request_events import RequestEvents
-from loadtest.drive.serving import Dispatcher, Serving, attach
+from loadtest.drive.serving import Dispatcher, Serving, Sinks, attach, serving_of
 from loadtest.drive.task_runner import install_task_set
+from loadtest.measure.window import Window
 
 
 @contextmanager
@@ -42,5 +44,14 @@ def served_users(
     finally:
         users.kill()
         events.close()
-        recorder.sink = None
+        recorder.count_in(None, None)
         attach(environment, None)
+
+
+def count_in(environment: Environment, window: Window) -> None:
+    """Count in `window` from now on what the served users of an environment do, as a run does."""
+    serving = serving_of(environment)
+    if serving is None:
+        raise RuntimeError("no users are served in this environment")
+    serving.begin(Sinks(window.record))
+    recorder_for(environment).count_in(window, serving.record)

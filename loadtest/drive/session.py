@@ -26,7 +26,7 @@ from loadtest.drive.bodies import encode_body
 from loadtest.drive.connection import Connection
 from loadtest.drive.cookies import store_cookies
 from loadtest.drive.errors import ReadTimeoutError, RedirectError, UnansweredError
-from loadtest.drive.heads import NO_BODY, Heads
+from loadtest.drive.heads import ANNOUNCE_EMPTY_BODY, NO_BODY, Heads
 from loadtest.drive.http1 import final_head
 from loadtest.drive.pool import Pool
 from loadtest.drive.recorder import Recorder
@@ -245,7 +245,8 @@ class Session(Agent):
         """
         method, target, headers, body, body_headers, kind = call
         pool, heads = self._routes.get(target.origin) or self._route_to(target.origin)
-        sent = heads.sent(method, target.path, body_headers, headers, body)
+        length = len(body) if body or method in ANNOUNCE_EMPTY_BODY else None
+        sent = heads.compose(method, target.path, body_headers, headers, length) + body  # `heads.sent`
         failures = 0
         while True:
             connection, raised = begun or (None, None)

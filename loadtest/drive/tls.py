@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Callable
 from functools import lru_cache
 
+from loadtest.drive._core import Secured
 from loadtest.drive.connection import Connection
 from loadtest.drive.errors import ProtocolError
 from loadtest.drive.http1 import ResponseReader
@@ -77,7 +78,7 @@ def _usual_client(insecure: bool) -> TlsClient:
     return TlsClient(context)
 
 
-class TlsStream:
+class TlsStream(Secured):
     """The client's end of a TLS connection. `send` and `recv` behave like a non-blocking socket's."""
 
     def __init__(self, sock: socket.socket, client: TlsClient, host: str) -> None:
@@ -89,11 +90,7 @@ class TlsStream:
         self._tls = client.context.wrap_bio(
             self._incoming, self._outgoing, server_hostname=host, session=client.sessions.get(host)
         )
-        self._unsent = b""
-        self._accepted_bytes = 0
-        self._session_kept = False
-        self.ended = False
-        """Whether the server has announced that it sends nothing more (close_notify)."""
+        super().__init__(self._tls, self._incoming, self._outgoing)
 
     @property
     def resumed(self) -> bool:
@@ -120,10 +117,10 @@ class TlsStream:
 
         Raises `BlockingIOError` when the socket is full; then call it again with the same data.
         """
-        if not self._accepted_bytes:
-            self._accepted_bytes = self._tls.write(data[:_RECORD_BYTES])
+        if not self.accepted_bytes:
+            self.accepted_bytes = self._tls.write(data[:_RECORD_BYTES])
         self._push()
-        accepted_bytes, self._accepted_bytes = self._accepted_bytes, 0
+        accepted_bytes, self.accepted_bytes = self.accepted_bytes, 0
         return accepted_bytes
 
     def recv(self, _most_bytes: int) -> bytes:
@@ -137,11 +134,18 @@ class TlsStream:
             if not self._pull():
                 return b""
             pieces = self._decrypted()
+        return self._whole(pieces)
+
+    def go_on(self, first: bytes) -> bytes:
+        """As `recv`, after what the core has decrypted, which may be nothing; it has fed what was received."""
+        return self._whole([first, *self._decrypted()] if first else self._decrypted())
+
+    def _whole(self, pieces: list[bytes]) -> bytes:
         if not pieces:
             if self.ended:
                 return b""
             raise BlockingIOError
-        if not self._session_kept:
+        if not self.session_kept:
             self._keep_session()
         return b"".join(pieces) if len(pieces) > 1 else pieces[0]
 
@@ -174,13 +178,13 @@ class TlsStream:
 
     def _push(self) -> None:
         """Send what has been encrypted. Raises `BlockingIOError` if the socket does not take all of it."""
-        self._unsent += self._outgoing.read()
-        while self._unsent:
-            self._unsent = self._unsent[self._sock.send(self._unsent) :]
+        self.unsent += self._outgoing.read()
+        while self.unsent:
+            self.unsent = self.unsent[self._sock.send(self.unsent) :]
 
     def _keep_session(self) -> None:
         """Keep the session for the next connection: with TLS 1.3 the server sends it after the handshake."""
-        self._session_kept = True
+        self.session_kept = True
         if self._tls.session is not None:
             self._client.sessions[self._host] = self._tls.session
 
@@ -210,6 +214,13 @@ class TlsConnection(Connection):
             except BlockingIOError:
                 self.wait()
         self.speak_with(self.stream.send, self.stream.recv, self.stream)
+
+    def _receive(self, reader: ResponseReader) -> bool:
+        try:
+            data = self.recv(_RECV_BYTES)
+        except BlockingIOError:
+            return False
+        return self._take(reader, data)
 
     def _take(self, reader: ResponseReader, data: bytes) -> bool:
         """As without TLS. An end that came together with data is heeded at once: it would wake nobody later."""

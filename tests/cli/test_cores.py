@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.cli.children import Child
-from loadtest.cli.cores import Cores, divide
+from loadtest.cli.cores import Cores, divide, divide_machine
 
 
 def test_on_two_cores_each_side_has_one() -> None:
@@ -18,6 +18,28 @@ def test_on_two_cores_each_side_has_one() -> None:
 
 def test_cores_that_the_process_may_not_use_are_nobodys() -> None:
     assert divide({3, 5, 7}, 1) == Cores(generator=frozenset({7}), service=frozenset({3, 5}))
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system cannot bind a process to cores")
+@pytest.mark.parametrize(
+    ("release", "cores", "shared"),
+    [
+        ("6.12.0-generic", 2, True),
+        ("6.18.44-fc-v657", 3, True),
+        ("7.0", 2, True),
+        ("6.11.9", 2, False),
+        ("5.10.0-21-amd64", 2, False),
+        ("unheard of", 2, False),
+        ("6.12.0", 4, False),
+    ],
+)
+def test_few_cores_are_shared_where_the_generator_may_preempt_the_service(
+    monkeypatch: pytest.MonkeyPatch, release: str, cores: int, shared: bool
+) -> None:
+    monkeypatch.setattr("platform.release", lambda: release)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: set(range(cores)))
+    monkeypatch.setattr("sys.platform", "linux")
+    assert (divide_machine(1) == Cores()) is shared
 
 
 @given(st.sets(st.integers(0, 255)), st.integers(0, 300))

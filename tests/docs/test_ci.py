@@ -32,8 +32,11 @@ def commands(path: Path) -> list[tuple[str, set[str]]]:
 
 
 def flags_of(command: str) -> set[str]:
+    """A command's flags; of a command that has commands of its own, theirs."""
     group: Any = get_command(app)
-    return {flag for parameter in group.commands[command].params for flag in parameter.opts}
+    found = group.commands[command]
+    below = getattr(found, "commands", {}).values()
+    return {flag for one in (found, *below) for parameter in one.params for flag in parameter.opts}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

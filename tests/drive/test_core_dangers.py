@@ -1,9 +1,15 @@
 """The dangers of the native core, each held off by a test: see ARCHITECTURE.md."""
 
+import contextlib
 import gc
 import os
+import re
+import socket
+import subprocess
+import sys
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -11,6 +17,7 @@ import pytest
 from locust.env import Environment
 
 from benchmarks.client.stress import stress
+from loadtest.drive import _core
 from loadtest.drive.session import Session
 from loadtest.records import Outcome
 from loadtest.testing import ScriptedServer, ServedConnection, always, response_bytes
@@ -47,6 +54,56 @@ def test_who_closes_anothers_connection_in_the_same_batch_crashes_nothing(sessio
     assert any(greenlet.value is not None and greenlet.value.ok for greenlet in asked)
 
 
+DROPS_ANOTHERS_CONNECTION = """
+import time
+from threading import Event
+
+import gevent
+from locust.env import Environment
+
+from loadtest.drive.recorder import recorder_for
+from loadtest.drive.session import Session
+from loadtest.testing import ScriptedServer, response_bytes
+
+answered = Event()
+
+def serve(connection):
+    if connection.read_request().startswith(b"GET /asks"):
+        connection.send(response_bytes(b"ok"))
+        answered.set()
+        connection.read_request()
+    else:
+        connection.send(response_bytes(b"ok"))
+        answered.wait(10)
+    connection.close()
+
+def ask_and_drop():
+    asks.get("/asks")
+    dropped.clear()
+
+recorder = recorder_for(Environment())
+with ScriptedServer(serve) as server:
+    dropped = [Session(server.url, recorder)]
+    dropped[0].get("/idles")
+    asks = Session(server.url, recorder)
+    asking = gevent.spawn(ask_and_drop)
+    gevent.sleep(0)  # it has asked
+    while not answered.is_set() or time.sleep(0.2):
+        time.sleep(0.01)  # the loop hears nothing meanwhile: an answer and an end come in one batch
+    asking.get(timeout=10)
+    assert not dropped
+    asks.close()
+"""
+
+
+def test_a_line_that_a_script_drops_is_not_freed_before_its_batch_is_through() -> None:
+    """The freed is overwritten here, so that a look at it is no lucky hit."""
+    environment = {**os.environ, "PYTHONMALLOC": "debug"}
+    command = [sys.executable, "-c", DROPS_ANOTHERS_CONNECTION]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_a_connection_that_is_dropped_leaves_the_set_before_it_is_freed(session_to: MakeSession) -> None:
     with ScriptedServer(always(OK)) as server:
         for _ in range(50):
@@ -59,6 +116,61 @@ def test_a_connection_that_is_dropped_leaves_the_set_before_it_is_freed(session_
         gc.collect()
         assert session_to(server.url).get("/").content == b"ok"
         assert gone is not None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+def test_a_line_that_nobody_closed_leaves_the_set_when_it_is_freed() -> None:
+    """Its socket may live on: the set would hold the address of what was freed."""
+    near, far = socket.socketpair()
+    with near, far:
+        line = core.Line()
+        line.listen(near.fileno())
+        assert near.fileno() in polled_files()
+        del line
+        assert near.fileno() not in polled_files()
+
+
+def polled_files() -> set[int]:
+    """The files in any of this process's epoll sets, as the kernel tells (proc(5), /proc/pid/fdinfo)."""
+    told = []
+    for info in Path("/proc/self/fdinfo").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            told.append(info.read_text())
+    return {int(number) for number in re.findall(r"^tfd:\s+(\d+)", "\n".join(told), re.MULTILINE)}
+
+
+def test_no_function_of_the_core_keeps_a_large_array_on_the_stack() -> None:
+    """greenlet copies the stack at each switch, and what points into it is wrong meanwhile."""
+    sources = {path.name: path.read_text() for path in Path(_core.__file__).parent.glob("*.p[xy][xi]")}
+    assert "poller.pxi" in sources
+    sizes = dict(re.findall(r"^ {4}([A-Z_]+) = (\d+)", "\n".join(sources.values()), re.MULTILINE))
+    large = [
+        (name, line.strip())
+        for name, text in sources.items()
+        for line in locals_of(text)
+        for bound in re.findall(r"cdef [\w ]+\[(\w+)\]", line)
+        if int(sizes.get(bound, bound)) > MOST_ON_STACK
+    ]
+    assert large == []
+
+
+MOST_ON_STACK = 64
+"""Elements of an array in a function."""
+
+
+def locals_of(source: str) -> list[str]:
+    """The lines of Cython source that stand in a function, not in a class or at the top."""
+    found: list[str] = []
+    function_indent: int | None = None
+    for line in source.splitlines():
+        indent = len(line) - len(line.lstrip())
+        if function_indent is not None and line.strip() and indent <= function_indent:
+            function_indent = None
+        if function_indent is not None:
+            found.append(line)
+        elif re.match(r" *(def|cdef|cpdef)\b.*\(.*(:|,)$", line):
+            function_indent = indent
+    return found
 
 
 def test_a_request_composed_while_another_connects_is_sent_as_it_was(

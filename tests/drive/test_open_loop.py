@@ -120,6 +120,17 @@ def test_arrivals_start_at_their_intended_instants(make: Callable[..., Loop]) ->
     assert loop.loop.drained()
 
 
+def test_who_begins_a_run_runs_no_user_himself(make: Callable[..., Loop]) -> None:
+    """Users are resumed from the hub only: from elsewhere they would go on inside the greenlet that began."""
+    loop = make([(0, 0)])
+    loop.add_user(lambda _: True)
+    loop.clock.jump(2 * S)
+    loop.begin()
+    assert loop.served == []
+    loop.advance_to(2 * S)
+    assert len(loop.served) == 1
+
+
 def test_late_arrival_keeps_its_intended_instant(make: Callable[..., Loop]) -> None:
     loop = make([(n * 10 * MS, 0) for n in range(5)])
     loop.add_user(lambda _: True)

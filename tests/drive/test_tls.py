@@ -70,7 +70,11 @@ class TlsServer:
                         if header.lower().startswith(b"content-length:"):
                             length = int(header.split(b":")[1])
                     closing = ["Connection: close"] if b"close" in line else []
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
                     sock.sendall(response_bytes(stream.read(length) or b"hello", headers=closing))
+                    if b"unasked" in line:
+                        sock.sendall(response_bytes(b"unasked"))  # another record, in the same segment
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
                     if closing:
                         return
                     if b"end-of-tls" in line:
@@ -142,6 +146,17 @@ def test_bodies_of_many_records_pass_both_ways(session_to: MakeSession, server: 
     session = session_to(f"https://localhost:{server.port}", insecure=True)
     for _ in range(2):
         assert session.post("/", data=BIG).content == BIG
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_CORK"), reason="TCP_CORK")
+def test_what_nobody_asked_for_is_nobodys_answer_though_it_is_in_a_record_of_its_own(
+    session_to: MakeSession, server: TlsServer
+) -> None:
+    session = session_to(f"https://localhost:{server.port}", insecure=True)
+    session.get("/")
+    for _ in range(3):
+        assert session.get("/unasked").text == "hello"
+        assert session.get("/").text == "hello"
 
 
 def test_the_next_connection_resumes_the_session(

@@ -7,6 +7,7 @@ classes derived from them.
 
 import logging
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING, Final, Literal
 
 from loadtest.drive._core.sources import fingerprint
@@ -20,7 +21,7 @@ def _reason() -> str:
     if os.environ.get(PURE_VARIABLE, "0") not in ("", "0"):
         return f"{PURE_VARIABLE} is set"
     try:
-        from loadtest.drive._core import native  # noqa: PLC0415 - whether there is one
+        native = import_module(f"{__name__}.native")
     except ImportError as error:
         return f"it is not built ({error})"
     if fingerprint() not in ("", getattr(native, "SOURCES", None)):
@@ -35,39 +36,6 @@ def _reason() -> str:
 WHY_PURE = _reason()
 CORE: Final[Literal["native", "pure"]] = "pure" if WHY_PURE else "native"
 
-if TYPE_CHECKING or WHY_PURE:
-    from loadtest.drive._core.pure import (
-        Ahead,
-        Counts,
-        Dispatch,
-        Line,
-        Messenger,
-        Received,
-        Route,
-        Seat,
-        Seats,
-        Template,
-        TimerFd,
-        equip,
-        equip_dispatch,
-    )
-else:
-    from loadtest.drive._core.native import (
-        Ahead,
-        Counts,
-        Dispatch,
-        Line,
-        Messenger,
-        Received,
-        Route,
-        Seat,
-        Seats,
-        Template,
-        TimerFd,
-        equip,
-        equip_dispatch,
-    )
-
 __all__ = [
     "CORE",
     "PURE_VARIABLE",
@@ -81,8 +49,31 @@ __all__ = [
     "Route",
     "Seat",
     "Seats",
+    "Secured",
     "Template",
     "TimerFd",
     "equip",
     "equip_dispatch",
 ]
+
+if TYPE_CHECKING or WHY_PURE:
+    from loadtest.drive._core.pure import (
+        Ahead,
+        Counts,
+        Dispatch,
+        Line,
+        Messenger,
+        Received,
+        Route,
+        Seat,
+        Seats,
+        Secured,
+        Template,
+        TimerFd,
+        equip,
+        equip_dispatch,
+    )
+else:
+    from loadtest.drive._core import native
+
+    globals().update({name: getattr(native, name) for name in __all__ if name not in globals()})

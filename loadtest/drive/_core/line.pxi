@@ -16,7 +16,7 @@ cdef class Line:
     cdef public bint closed, paused, reused, found_dead
     cdef public long long deadline_ns, sent_ns
     cdef readonly object recv, send  # of Python; the core uses them where there is TLS
-    cdef object tls  # the stream; None without
+    cdef Secured tls  # None without
     cdef readonly long long first_timeout_ns, read_timeout_ns, total_timeout_ns
     # The answer to the latest exchange:
     cdef Scan found
@@ -214,17 +214,40 @@ cdef class Line:
 
     @cython.final
     cdef Py_ssize_t send_secured(self, const char *request, Py_ssize_t size) except -2:
+        """As `send`. What is encrypted and not sent is kept by the stream, which sends it first."""
+        cdef Secured stream = self.tls
+        cdef bytes encrypted
+        cdef ssize_t sent
+        if size > MOST_RECORD_BYTES or stream.accepted_bytes or stream.unsent:
+            return -1  # for Python
         try:
-            return self.send(PyBytes_FromStringAndSize(request, size))
+            stream.tls_write(PyBytes_FromStringAndSize(request, size))
+            encrypted = stream.outgoing_read()
         except OSError:
             return -1
+        sent = max(send(self.fd, PyBytes_AS_STRING(encrypted), len(encrypted), MSG_NOSIGNAL), 0)
+        if sent == len(encrypted):
+            return size
+        stream.unsent, stream.accepted_bytes = encrypted[sent:], size
+        return 0
 
     @cython.final
     cdef bint receive_secured(self) noexcept:
-        """As `receive`, through TLS: the bytes come from Python code, which runs in the hub and never waits."""
+        """As `receive`, through TLS: Python's `ssl` decrypts, in the hub, and never waits."""
+        cdef Secured stream = self.tls
+        cdef ssize_t size = recv(self.fd, self.poller.buffer, RECV_BYTES, 0)
         cdef bytes data
+        if size < 0:
+            return self.cannot(size)
         try:
-            data = self.recv(RECV_BYTES)
+            if size == 0:
+                data = self.recv(RECV_BYTES)  # whether TLS announced the end is not for here
+            else:
+                stream.incoming_write(PyBytes_FromStringAndSize(self.poller.buffer, size))
+                size = stream.decrypt()
+                if size and stream.session_kept and not stream.incoming.pending:
+                    return self.take_in(PyByteArray_AS_STRING(plain_bytes), size)
+                data = stream.go_on(PyBytes_FromStringAndSize(PyByteArray_AS_STRING(plain_bytes), size))
         except BlockingIOError:
             return False
         except Exception as error:
@@ -234,7 +257,7 @@ cdef class Line:
         if not data:
             return self.cannot(0)
         self.take_in(PyBytes_AS_STRING(data), len(data))
-        if self.tls.ended:
+        if stream.ended:
             self.found.body_at = 0  # the reader sees to it that nothing else is sent on it
         return True
 

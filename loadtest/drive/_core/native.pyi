@@ -11,6 +11,7 @@ from loadtest.drive._core.pure import Received as Received
 from loadtest.drive._core.pure import Route as Route
 from loadtest.drive._core.pure import Seat as Seat
 from loadtest.drive._core.pure import Seats as Seats
+from loadtest.drive._core.pure import Secured as Secured
 from loadtest.drive._core.pure import Template as Template
 from loadtest.drive._core.pure import TimerFd as TimerFd
 from loadtest.drive._core.pure import equip as equip

@@ -7,11 +7,13 @@ ARCHITECTURE.md says who owns which memory, and which dangers tests hold off.
 
 import os
 import sys
+from ssl import SSLWantReadError
 from time import monotonic_ns as python_monotonic_ns
 
 from gevent import get_hub
 
 cimport cython
+from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.exc cimport PyErr_SetFromErrno
 from cpython.object cimport PyObject, PyTypeObject
@@ -36,6 +38,7 @@ cdef tuple EMPTY = ()
 include "system.pxi"
 include "scan.pxi"
 include "poller.pxi"
+include "secured.pxi"
 include "line.pxi"
 include "times.pxi"
 include "tally.pxi"

@@ -1,0 +1,316 @@
+"""`singlesday import`: a plan, a script and its data, made of somebody's traffic, and what was dropped or guessed."""
+
+import csv
+import io
+import re
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from loadtest.importing.import_error import ImportingError
+from loadtest.importing.log_format import FORMATS
+from loadtest.importing.log_plan import Written
+from loadtest.plan.plan_error import PlanError
+from loadtest.plan.plan_file import Plan
+
+if TYPE_CHECKING:
+    from loadtest.importing.recorded import Recorded
+    from loadtest.importing.traffic import Traffic
+
+NAME = "import"
+app = typer.Typer(
+    help="Make a plan, a script and its data of somebody's traffic.",
+    epilog="Example: singlesday import log access.log",
+    no_args_is_help=True,
+)
+console = Console(highlight=False)
+
+OutFolder = Annotated[Path, typer.Option("--out", help="Where to; made if it is not there.", metavar="DIR")]
+PlanName = Annotated[
+    str | None, typer.Option("--name", help="What plan and script are called; default: as the file.")
+]
+Transaction = Annotated[
+    str | None,
+    typer.Option(help='The endpoint that is one transaction, for example "POST /orders"; default: guessed.'),
+]
+
+
+Assets = Annotated[
+    bool, typer.Option("--assets", help="Keep pictures, styles and scripts too, which a cache mostly has.")
+]
+
+
+@app.command(epilog="Example: singlesday import log access.log.1.gz access.log")
+def log(
+    files: Annotated[list[Path], typer.Argument(help="Access logs, also .gz and .zst.", metavar="FILE…")],
+    log_format: Annotated[
+        str | None,
+        typer.Option("--format", help=f"One of {', '.join(FORMATS)}; default: told from the lines."),
+    ] = None,
+    out: OutFolder = Path(),
+    name: PlanName = None,
+    transaction: Transaction = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Replay each second as it was, instead of a fitted curve.")
+    ] = False,
+) -> None:
+    """Make a plan of access logs: their curve, their mix, and the skew of their keys."""
+    from loadtest.importing.log_plan import plan_of  # noqa: PLC0415 - what only this command needs
+    from loadtest.importing.log_reader import read_logs  # noqa: PLC0415
+
+    try:
+        if log_format is not None and log_format not in FORMATS:
+            raise ImportingError(f'--format: expected one of {", ".join(FORMATS)}, got "{log_format}"')
+        named = plan_name(name, files[0])
+        check_free(out, named)
+        traffic = read_logs(files, log_format)
+        written = plan_of(traffic, named, transaction=transaction, exact=exact)
+        write(out, named, written)
+    except ImportingError as error:
+        refuse(error)
+    _print_traffic(traffic)
+    print_written(out, named, written)
+
+
+@app.command(epilog="Example: singlesday import har shop.har")
+def har(
+    file: Annotated[Path, typer.Argument(help="What a browser's developer tools saved.", metavar="FILE")],
+    out: OutFolder = Path(),
+    name: PlanName = None,
+    assets: Assets = False,
+) -> None:
+    """Make a script of a browser's session: one arrival is the whole session."""
+    from loadtest.importing.har import read_har  # noqa: PLC0415 - what only this command needs
+
+    def read(named: str) -> Written:
+        return _session(read_har(_bytes_of(file), str(file)), str(file), named, assets=assets)
+
+    _import(read, out, lambda: plan_name(name, file))
+
+
+@app.command(epilog="Example: singlesday import curl commands.txt")
+def curl(
+    file: Annotated[
+        Path, typer.Argument(help="A file of curl commands; - is standard input.", metavar="FILE")
+    ],
+    out: OutFolder = Path(),
+    name: PlanName = None,
+) -> None:
+    """Make a script of curl commands, as browsers copy them: one arrival sends all of them."""
+    from loadtest.importing.curl_command import read_curl  # noqa: PLC0415
+
+    def read(named: str) -> Written:
+        return _session(read_curl(_text_of(file), str(file)), str(file), named, assets=True)
+
+    _import(read, out, lambda: plan_name(name, Path("commands") if str(file) == "-" else file))
+
+
+@app.command(epilog="Example: singlesday import postman shop.postman_collection.json")
+def postman(
+    file: Annotated[Path, typer.Argument(help="An exported collection, format 2.1.", metavar="FILE")],
+    out: OutFolder = Path(),
+    name: PlanName = None,
+) -> None:
+    """Make a script of a Postman collection: one arrival sends its requests in their order."""
+    from loadtest.importing.postman import read_postman  # noqa: PLC0415
+
+    def read(named: str) -> Written:
+        recorded, notes = read_postman(_bytes_of(file), str(file))
+        return _session(recorded, str(file), named, assets=True, notes=notes)
+
+    _import(read, out, lambda: plan_name(name, file))
+
+
+@app.command(epilog="Example: singlesday import openapi http://127.0.0.1:8080/openapi.json")
+def openapi(
+    document: Annotated[str, typer.Argument(help="An OpenAPI document, version 3.", metavar="FILE|URL")],
+    out: OutFolder = Path(),
+    name: PlanName = None,
+) -> None:
+    """Make a script of an API's description: what creates something is followed by what is asked of it."""
+    from loadtest.importing.document import document_text  # noqa: PLC0415
+    from loadtest.importing.openapi import read_openapi  # noqa: PLC0415
+    from loadtest.importing.openapi_script import chain_class, chains  # noqa: PLC0415
+    from loadtest.importing.short_plan import plan_of_classes  # noqa: PLC0415
+
+    def read(named: str) -> Written:
+        operations = read_openapi(document_text(document), document)
+        taken: set[str] = set()
+        classes = [chain_class(chain, f"{named}-data", taken) for chain in chains(operations)]
+        notes = ["bodies and keys are made up by their schemas; rules that no schema tells may refuse them"]
+        if any(one.needs_login for one in operations):
+            notes.append(f"logins are made up: put real ones into {named}-data/logins.csv")
+        made_of = f"Made by `singlesday import openapi` of {document}: {len(operations)} operations."
+        return plan_of_classes(classes, named, made_of, notes)
+
+    _import(read, out, lambda: plan_name(name, Path(document.rpartition("/")[2] or "api")))
+
+
+@app.command(
+    epilog="Example: singlesday import prometheus http://127.0.0.1:9090 'sum(rate(http_requests_total[1m]))'"
+)
+def prometheus(
+    url: Annotated[str, typer.Argument(help="The address of a Prometheus.", metavar="URL")],
+    query: Annotated[
+        str, typer.Argument(help="What is the rate: sum(rate(http_requests_total[1m])).", metavar="QUERY")
+    ],
+    begin: Annotated[
+        str | None,
+        typer.Option("--from", help="From when, such as 2025-11-10T23:50:00Z; default: an hour ago."),
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Until when; default: now.")] = None,
+    step: Annotated[str, typer.Option("--step", help="How far apart the rates are.")] = "15s",
+    user: Annotated[
+        str, typer.Option(help="The class that serves the arrivals, module:Class; a query has no requests.")
+    ] = "loadtest.scenarios.shop:OrderOnly",
+    out: OutFolder = Path(),
+    name: PlanName = None,
+) -> None:
+    """Make a plan of a rate that a Prometheus has recorded: its curve, for a script of yours."""
+    from loadtest.importing.prometheus_query import fetched, query_url, rates_of, time_range  # noqa: PLC0415
+    from loadtest.importing.short_plan import plan_of_rates  # noqa: PLC0415
+
+    def read(named: str) -> Written:
+        from_s, to_s, step_s = time_range(begin, end, step, time.time())
+        asked = query_url(url, query, from_s, to_s, step_s)
+        return plan_of_rates(rates_of(fetched(asked), url, step_s), query, user, named)
+
+    _import(read, out, lambda: plan_name(name, Path("recorded")))
+
+
+def _import(read: Callable[[str], Written], out: Path, name: Callable[[], str]) -> None:
+    """Read, write, and say what was dropped or guessed; or end with why that cannot be."""
+    try:
+        named = name()
+        check_free(out, named)
+        written = read(named)
+        write(out, named, written)
+    except ImportingError as error:
+        refuse(error)
+    print_written(out, named, written)
+
+
+def _session(
+    recorded: list["Recorded"], source: str, name: str, *, assets: bool, notes: Sequence[str] = ()
+) -> Written:
+    from loadtest.importing.recorded import of_one_host  # noqa: PLC0415
+    from loadtest.importing.session_script import session_script  # noqa: PLC0415
+    from loadtest.importing.short_plan import plan_of_session  # noqa: PLC0415
+
+    kept, host, left_out = of_one_host(recorded, source, assets=assets)
+    script = session_script(kept, "Session", f"{name}-data")
+    made_of = f"Made by `singlesday import` of {source}: {len(kept)} requests to {host}."
+    return plan_of_session(script, name, made_of, [*notes, *left_out])
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ImportingError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _text_of(path: Path) -> str:
+    if str(path) == "-":
+        return sys.stdin.read()
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ImportingError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ImportingError(f"{path}: expected UTF-8") from error
+
+
+def refuse(error: Exception) -> None:
+    """End because of bad input."""
+    from loadtest.cli.main import refuse as end  # noqa: PLC0415 - which imports this module
+
+    end(error)
+
+
+def plan_name(asked: str | None, file: Path) -> str:
+    """What the plan is called: a name that a Python module can have too. Raises `ImportingError`."""
+    if asked is not None:
+        if not re.fullmatch(r"[A-Za-z]\w{0,60}", asked, re.ASCII):
+            raise ImportingError(
+                f'--name: expected letters, digits and _, as a Python module has, got "{asked}"'
+            )
+        return asked
+    stem = re.sub(r"\W+", "_", file.name.split(".")[0], flags=re.ASCII).strip("_").lower()[:60]
+    named = stem if re.match("[a-z]", stem) else f"traffic_{stem}".rstrip("_")
+    taken = named in sys.stdlib_module_names or named in {"locust", "loadtest", "gevent", "target_service"}
+    return f"{named}_traffic" if taken else named
+
+
+def check_free(out: Path, name: str) -> None:
+    """Refuse to overwrite. Raises `ImportingError`."""
+    for path in (out / f"{name}.toml", out / f"{name}.py", out / f"{name}-data"):
+        if path.exists():
+            raise ImportingError(
+                f"{path}: is there already, and is not overwritten; choose another --name or --out"
+            )
+
+
+def write(out: Path, name: str, written: Written) -> None:
+    """Write plan, script and data. Raises `ImportingError`."""
+    files = {
+        **({} if written.script is None else {f"{name}.py": written.script}),
+        **{each.path: _rows(each.columns, each.rows, each.is_json) for each in written.files},
+        f"{name}.toml": written.plan,
+    }
+    if written.curve_csv is not None:
+        files = {f"{name}-data/curve.csv": written.curve_csv, **files}
+    for place, text in files.items():
+        path = out / place
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise ImportingError(f"{error.filename or path}: cannot be written ({error.strerror})") from error
+    try:
+        Plan.load(out / f"{name}.toml")
+    except PlanError as error:
+        raise ImportingError(f"too little traffic for a plan: {error}") from error
+
+
+def _rows(columns: tuple[str, ...], rows: tuple[tuple[str, ...], ...], is_json: bool) -> str:
+    if is_json:
+        return "".join(f"{line}\n" for (line,) in rows)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _print_traffic(traffic: "Traffic") -> None:
+    from loadtest.importing.script_text import keys_told  # noqa: PLC0415
+
+    total = sum(traffic.counts)
+    console.print(
+        f"{total:,} requests in {len(traffic.counts):,} s, at most {max(traffic.counts):,} in one",
+        markup=False,
+    )
+    for each in traffic.endpoints:
+        keys = f"  {keys_told(each.keys)}" if each.keys else ""
+        console.print(
+            f"  {each.requests / total:7.2%}  {each.method} {each.called}{keys}", markup=False, soft_wrap=True
+        )
+
+
+def print_written(out: Path, name: str, written: Written) -> None:
+    """Say what was dropped or guessed, what there is now, and what to do with it."""
+    if written.notes:
+        console.print("dropped or guessed:", markup=False)
+    for note in written.notes:
+        console.print(f"  - {note}", markup=False, soft_wrap=True)
+    plan = out / f"{name}.toml"
+    data = f", {out / f'{name}-data'}" if written.files or written.curve_csv else ""
+    script = f", {out / f'{name}.py'}" if written.script is not None else ""
+    console.print(f"wrote {plan}{script}{data}", markup=False, soft_wrap=True)
+    console.print(f"  singlesday run {plan} --target http://127.0.0.1:8080", markup=False, soft_wrap=True)

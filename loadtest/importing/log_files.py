@@ -1,0 +1,65 @@
+"""Logs as pieces of whole lines, from plain files, `.gz` and `.zst`, a few megabytes in memory at a time."""
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from loadtest.importing.import_error import ImportingError
+
+PIECE_BYTES = 16 << 20
+_GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+
+
+def pieces_of(path: Path, piece_bytes: int = PIECE_BYTES) -> Iterator[bytes]:
+    """The lines of a file, many at a time; a line longer than a piece comes in several. Raises `ImportingError`."""
+    try:
+        with path.open("rb") as raw:
+            start = raw.peek(4)[:4]
+            yield from _whole_lines(_plain(path, raw, start), piece_bytes)
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ImportingError(f"{path}: cannot be read: {reason}") from error
+
+
+def _plain(path: Path, raw: IO[bytes], start: bytes) -> Any:
+    if start.startswith(_GZIP):
+        return gzip.GzipFile(fileobj=raw)
+    if start == _ZSTD:
+        try:
+            import zstandard  # noqa: PLC0415 - the extra `import`
+        except ImportError as error:
+            raise ImportingError(
+                f"{path}: expected the package zstandard for a .zst: pip install 'singlesday[import]'"
+            ) from error
+        return _Zstd(zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True))
+    return raw
+
+
+class _Zstd:
+    """A stream whose errors are those of files."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def read(self, size: int) -> bytes:
+        import zstandard  # noqa: PLC0415
+
+        try:
+            return bytes(self._stream.read(size))
+        except zstandard.ZstdError as error:
+            raise OSError(0, str(error)) from error
+
+
+def _whole_lines(stream: Any, piece_bytes: int) -> Iterator[bytes]:
+    kept = b""
+    while block := stream.read(piece_bytes):
+        data = kept + block
+        end = data.rfind(b"\n") + 1 or (len(data) if len(data) > 2 * piece_bytes else 0)
+        kept = data[end:]
+        if end:
+            yield data[:end]
+    if kept:
+        yield kept

@@ -1,0 +1,173 @@
+"""`import log`: files of access logs to `Traffic`."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from loadtest.importing.import_error import ImportingError
+from loadtest.importing.keys import MOST_KEYS, path_keys, query_keys, values_in
+from loadtest.importing.log_files import pieces_of
+from loadtest.importing.log_format import FORMATS, LogFormat
+from loadtest.importing.log_tally import LogTally, steps_of
+from loadtest.importing.path_tree import PARAMETER
+from loadtest.importing.traffic import Endpoint, Traffic
+
+MOST_ENDPOINTS = 60
+SMALLEST_SHARE = 0.001
+"""Endpoints with a smaller share of the requests are dropped, and named as dropped."""
+_LINES_TO_TELL = 200
+_LEAST_GOOD = 0.5
+
+
+class _Broken(NamedTuple):
+    path: Path
+    line: int
+
+
+def read_logs(paths: Sequence[Path], format_name: str | None = None) -> Traffic:
+    """Read logs of one format, which is told from the first lines if it is not given. Raises `ImportingError`."""
+    if importlib.util.find_spec("polars") is None:
+        raise ImportingError("import log: expected the package polars: pip install 'singlesday[import]'")
+    tally = LogTally()
+    log_format = FORMATS[format_name] if format_name else None
+    first_broken: _Broken | None = None
+    for path in paths:
+        lines = 0
+        for piece in pieces_of(path):
+            log_format = log_format or _format_of(path, piece)
+            broken = tally.add(log_format.rows(piece))
+            if broken is not None and first_broken is None:
+                first_broken = _Broken(path, lines + _line_of(piece, broken))
+            lines += piece.count(b"\n")
+    if log_format is None:
+        raise ImportingError(f"{paths[0]}: expected lines of an access log, got none")
+    if tally.requests == 0 or tally.broken > _LEAST_GOOD * (tally.broken + tally.requests + tally.not_found):
+        raise ImportingError(_unreadable(paths, log_format, first_broken))
+    return _traffic(paths, log_format, tally, first_broken)
+
+
+def _format_of(path: Path, piece: bytes) -> LogFormat:
+    """The format that most of the first lines have."""
+    start = b"\n".join(piece.split(b"\n", _LINES_TO_TELL)[:_LINES_TO_TELL]) + b"\n"
+
+    def readable(log_format: LogFormat) -> int:
+        tally = LogTally()
+        tally.add(log_format.rows(start))
+        return tally.requests + tally.not_found
+
+    best = max(FORMATS.values(), key=readable)
+    if readable(best) == 0:
+        known = ", ".join(FORMATS)
+        shown = piece.split(b"\n", 1)[0][:80].decode("utf-8", "replace")
+        raise ImportingError(f'{path}:1: expected lines of an access log ({known}), got "{shown}"')
+    return best
+
+
+def _line_of(piece: bytes, row: int) -> int:
+    """The number of the line that became a row, from 1: rows are the lines that are not blank."""
+    for number, line in enumerate(piece.split(b"\n"), start=1):
+        if line.strip():
+            row -= 1
+            if row < 0:
+                return number
+    return 1
+
+
+def _unreadable(paths: Sequence[Path], log_format: LogFormat, first: _Broken | None) -> str:
+    where = f"{first.path}:{first.line}" if first else str(paths[0])
+    return f"{where}: expected most lines to be {log_format.name}, such as {log_format.example}"
+
+
+def _traffic(
+    paths: Sequence[Path], log_format: LogFormat, tally: LogTally, first_broken: _Broken | None
+) -> Traffic:
+    templates = list(tally.tree.templates())
+    kept = [each for each in templates if each[2] >= SMALLEST_SHARE * tally.requests][:MOST_ENDPOINTS]
+    endpoints = _endpoints(tally, kept)
+    names = {
+        (method, template): f"{method} {endpoint.called}"
+        for (method, template, _), endpoint in zip(kept, endpoints, strict=True)
+    }
+    first = min(tally.seconds)
+    counts = [0] * (max(tally.seconds) - first + 1)
+    for second, requests in tally.seconds.items():
+        counts[second - first] = requests
+    steps = tuple(steps_of(tally, names))
+    notes = [
+        *_dropped(tally, first_broken),
+        *_small(templates[len(kept) :] if len(kept) < len(templates) else [], tally.requests),
+        *_held_back(endpoints),
+    ]
+    if not steps:
+        notes.append("the order in which customers ask for things is not told: the log has too few clients")
+    return Traffic(
+        source=f"{', '.join(str(path) for path in paths)} ({log_format.name})",
+        first_second=first,
+        counts=tuple(counts),
+        endpoints=tuple(endpoints),
+        steps=steps,
+        notes=tuple(notes),
+    )
+
+
+def _endpoints(tally: LogTally, kept: Sequence[tuple[str, str, int]]) -> list[Endpoint]:
+    counted: dict[tuple[str, str], list[tuple[tuple[str, ...], int]]] = defaultdict(list)
+    templates: dict[tuple[str, str], str] = {}
+    for method, shape, path, requests in tally.keyed_paths(MOST_KEYS):
+        template = templates.get((method, shape))
+        if template is None:
+            template = templates[method, shape] = tally.tree.template_of(method, shape)
+        if PARAMETER in template:
+            counted[method, template].append((values_in(template, path), requests))
+    queries: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for method, path, query in tally.queries:
+        queries[method, tally.tree.template_of(method, path)].append(query)
+    with_query: dict[tuple[str, str], int] = defaultdict(int)
+    for (method, path), requests in tally.with_query.items():
+        with_query[method, tally.tree.template_of(method, path)] += requests
+    found = []
+    for method, template, requests in kept:
+        keys = path_keys(template, counted[method, template])
+        named = template
+        for name in keys.names if keys else ():
+            named = named.replace(PARAMETER, f"{{{name}}}", 1)
+        asked = query_keys(queries[method, template], with_query[method, template], requests)
+        found.append(Endpoint(method, named, requests, keys, asked))
+    return found
+
+
+def _dropped(tally: LogTally, first_broken: _Broken | None) -> list[str]:
+    notes = []
+    if tally.broken:
+        where = f"; the first is {first_broken.path}:{first_broken.line}" if first_broken else ""
+        notes.append(f"{tally.broken:,} broken {'line' if tally.broken == 1 else 'lines'} left out{where}")
+    if tally.not_found:
+        notes.append(f"{tally.not_found:,} requests left out that were answered 404")
+    if tally.forgotten:
+        notes.append(
+            f"{tally.forgotten:,} requests of rarely asked paths count, but their keys were not kept"
+        )
+    return notes
+
+
+def _small(dropped: Sequence[tuple[str, str, int]], requests: int) -> list[str]:
+    if not dropped:
+        return []
+    share = sum(each[2] for each in dropped) / requests
+    some = ", ".join(f"{method} {template}" for method, template, _ in dropped[:3])
+    more = ", …" if len(dropped) > 3 else ""
+    return [f"{len(dropped):,} endpoints left out that are {share:.2%} of the requests: {some}{more}"]
+
+
+def _held_back(endpoints: Sequence[Endpoint]) -> list[str]:
+    return [
+        f"{name} of {endpoint.method} {endpoint.called} was not copied, since it looks like a secret: made up instead"
+        for endpoint in endpoints
+        for keys in (endpoint.keys, endpoint.query)
+        if keys is not None
+        for name in keys.held_back
+    ]

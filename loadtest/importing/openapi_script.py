@@ -1,0 +1,144 @@
+"""Operations of an OpenAPI document as user classes: what creates something is followed by what is asked of it."""
+
+import json
+import keyword
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from loadtest.importing.openapi import Operation
+from loadtest.importing.script_text import (
+    FeederFile,
+    ScriptClass,
+    call_text,
+    class_name,
+    escaped,
+    file_stem,
+    method_text,
+)
+
+_ORDER = {"GET": 0, "HEAD": 0, "POST": 1, "PUT": 2, "PATCH": 2, "OPTIONS": 3, "DELETE": 4}
+
+
+class Chain(NamedTuple):
+    """An operation, and those whose path takes what it answers, in the order in which they can be asked."""
+
+    first: Operation
+    variable: str
+    """The parameter of the others; empty without any."""
+    key: str
+    """The name that it has in the answer."""
+    others: tuple[Operation, ...]
+
+
+def chains(operations: Sequence[Operation]) -> list[Chain]:
+    """Every operation in one chain; those that create what others need come first, the longest before the others."""
+    used: set[int] = set()
+    found = []
+    for first in operations:
+        if first.method != "POST" or first.parameters:
+            continue
+        variable, key, numbers = _needed(first, operations, used)
+        if numbers:
+            used |= {*numbers, operations.index(first)}
+            others = sorted((operations[n] for n in numbers), key=lambda one: _ORDER.get(one.method, 3))
+            found.append(Chain(first, variable, key, tuple(others)))
+    found.sort(key=lambda chain: -len(chain.others))
+    rest = [Chain(one, "", "", ()) for number, one in enumerate(operations) if number not in used]
+    return [*found, *sorted(rest, key=lambda chain: chain.first.method != "POST")]
+
+
+def _needed(first: Operation, operations: Sequence[Operation], used: set[int]) -> tuple[str, str, list[int]]:
+    """The parameter that others need of an operation's answer, its name there, and their numbers.
+
+    `/orders` creates what `/orders/{order_id}` asks for if its answer has an `order_id`, or an `id`.
+    """
+    below = first.path.rstrip("/") + "/{"
+    for one in operations:
+        if len(one.parameters) != 1 or not one.path.startswith(below):
+            continue
+        (name,) = one.parameters
+        key = next((each for each in (name, "id") if each in first.answers), "")
+        start = f"{below}{name}}}"
+        numbers = [
+            number
+            for number, other in enumerate(operations)
+            if number not in used and other.path.startswith(start) and other.parameters == (name,)
+        ]
+        if key and numbers:
+            return name, key, numbers
+    return "", "", []
+
+
+def python_name(name: str) -> str:
+    """A parameter's name as a variable."""
+    plain = re.sub(r"\W", "_", name, flags=re.ASCII)
+    plain = f"_{plain}" if plain[:1].isdigit() else plain
+    return f"{plain}_" if keyword.iskeyword(plain) or plain in {"self", "answer", "login", "row"} else plain
+
+
+def chain_class(chain: Chain, folder: str, taken: set[str]) -> ScriptClass:
+    """The class of a chain; its feeders' files lie in `folder`."""
+    name = class_name(chain.first.method, chain.first.path, taken)
+    stem = file_stem(name)
+    constants: list[str] = []
+    files: list[FeederFile] = []
+    body: list[str] = []
+    login = any(one.needs_login for one in (chain.first, *chain.others))
+    if login:
+        files.append(FeederFile(f"{folder}/logins.csv", ("authorization",), (("Bearer made-up-000001",),)))
+        constants.append(f'LOGINS = feeders.csv("{folder}/logins.csv")')
+        body.append("login = LOGINS.next()")
+    *before, call = _request(chain.first, stem, folder, constants, files, variable="")
+    body += before
+    if chain.others:
+        body += [f"answer = {call}", "if not answer.ok:", "    return  # what follows needs what it says"]
+        body.append(f'{python_name(chain.variable)} = answer.json()["{escaped(chain.key)}"]')
+    else:
+        body.append(call)
+    for number, other in enumerate(chain.others, start=2):
+        body += _request(other, f"{stem}_{number}", folder, constants, files, variable=chain.variable)
+    told = f"{chain.first.method} {chain.first.called}"
+    then = ", and then what is asked of its answer" if chain.others else ""
+    text = [
+        f"class {name}(FastHttpUser):",
+        f'    """{escaped(told)}{then}."""',
+        "",
+        *method_text("send", body),
+    ]
+    return ScriptClass(name, "\n".join(text), tuple(constants), tuple(files))
+
+
+def _request(
+    one: Operation, stem: str, folder: str, constants: list[str], files: list[FeederFile], *, variable: str
+) -> list[str]:
+    """The lines that send an operation's request; the last one is the call."""
+    lines = []
+    url = escaped(one.path)
+    if one.parameters and variable:
+        url = url.replace(f"{{{variable}}}", f"{{{python_name(variable)}}}")
+    elif one.parameters:
+        constant, file = f"{stem}_keys".upper(), f"{folder}/{stem}.csv"
+        constants.append(f'{constant} = feeders.csv("{file}", order="random")')
+        files.append(FeederFile(file, one.parameters, one.rows))
+        lines.append(f"row = {constant}.next()")
+        for name in one.parameters:
+            url = url.replace(f"{{{name}}}", f"{{row['{escaped(name)}']}}", 1)
+    if one.query:
+        url += "?" + "&".join(f"{escaped(name)}={escaped(value)}" for name, value in one.query)
+    arguments = [f'{"f" if one.parameters else ""}"{url}"']
+    if one.bodies:
+        constant, file = f"{stem}_bodies".upper(), f"{folder}/{stem}_body.jsonl"
+        constants.append(f'{constant} = feeders.json_lines("{file}")')
+        files.append(FeederFile(file, (), tuple((json.dumps(body),) for body in one.bodies), is_json=True))
+        arguments.append(f"json={constant}.next()")
+    headers = [f'"{escaped(name)}": "made-up"' for name in one.headers]
+    if one.takes_key:
+        headers.append('"Idempotency-Key": str(uuid.uuid4())')
+    if one.needs_login:
+        headers.append('"Authorization": login["authorization"]')
+    if headers:
+        arguments.append("headers={" + ", ".join(headers) + "}")
+    if one.parameters or one.query:
+        arguments.append(f'name="{escaped(one.called)}"')
+    return [*lines, call_text(one.method, arguments)]

@@ -1,0 +1,75 @@
+"""A plan as TOML, with what it was made of and what was dropped or guessed at its head."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from loadtest.importing.curve_fit import Knot
+
+_LINE = 110
+
+
+class PlannedScenario(NamedTuple):
+    """A scenario: its class in the script, and its arrivals for each transaction."""
+
+    class_name: str
+    per_transaction: float
+
+
+class PlanText(NamedTuple):
+    """What goes into the file. `knots` are in transactions a second; `curve_csv` is a file that has them instead."""
+
+    name: str
+    module: str
+    made_of: str
+    notes: Sequence[str]
+    knots: Sequence[Knot]
+    scenarios: Sequence[PlannedScenario]
+    """The first is the transaction."""
+    virtual_users: int
+    slos: Sequence[str] = ()
+    curve_csv: str | None = None
+    peak_tps: float = 0.0
+    """With `curve_csv`."""
+
+
+def plan_toml(plan: PlanText) -> str:
+    """The file's text."""
+    lines = [f"# {plan.made_of}", "#", "# Dropped or guessed:"]
+    for note in plan.notes or ("nothing",):
+        lines += _comment(note)
+    lines += ["", f"name = {json.dumps(plan.name)}"]
+    if plan.curve_csv:
+        lines.append(f"peak_tps = {plan.peak_tps:.9g}")
+    lines += [f"virtual_users = {plan.virtual_users}", "", "[profile]"]
+    if plan.curve_csv:
+        lines.append(f"csv = {json.dumps(plan.curve_csv)}")
+    else:
+        lines += ["knots_tps = [  # seconds, transactions a second"]
+        lines += [f"  [{at_s:.9g}, {rate:.9g}]," for at_s, rate in plan.knots]
+        lines.append("]")
+    for number, scenario in enumerate(plan.scenarios):
+        lines += ["", "[[scenario]]", f'user = "{plan.module}:{scenario.class_name}"']
+        if number:
+            lines.append(f"per_transaction = {scenario.per_transaction:.9g}")
+        else:
+            lines.append("transaction = true")
+    for slo in plan.slos:
+        lines += ["", "[[slo]]", f"expr = {json.dumps(slo, ensure_ascii=False)}"]
+    return "\n".join([*lines, ""])
+
+
+def when(second: int) -> str:
+    """An instant as people and programs read it."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _comment(note: str) -> list[str]:
+    words, lines, line = note.split(" "), [], "#  -"
+    for word in words:
+        if len(line) + len(word) >= _LINE:
+            lines.append(line)
+            line = "#   "
+        line += f" {word}"
+    return [*lines, line]

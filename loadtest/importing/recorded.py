@@ -1,0 +1,81 @@
+"""Requests as somebody's browser, `curl` or collection sent them: what a script of a session is made of."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+
+from loadtest.importing.import_error import ImportingError
+
+ASSETS = tuple(
+    f".{end}"
+    for end in "css js mjs map png jpg jpeg gif svg ico webp avif woff woff2 ttf mp4 webm".split()  # noqa: SIM905
+)
+"""What a browser fetches once and keeps; a load test mostly leaves it to the cache before the service."""
+
+
+class Recorded(NamedTuple):
+    """One request, and what is known of its answer."""
+
+    method: str
+    url: str
+    """Whole, with scheme and host."""
+    headers: tuple[tuple[str, str], ...] = ()
+    json_body: Any = None
+    form: tuple[tuple[str, str], ...] = ()
+    text: str | None = None
+    """A body that is neither JSON nor a form."""
+    at_s: float = 0.0
+    """Since the first."""
+    status: int = 0
+    """0 is not known."""
+    answer: Any = None
+    """The answer's JSON, if it had one."""
+
+    @property
+    def has_body(self) -> bool:
+        """Whether it sent one."""
+        return self.json_body is not None or bool(self.form) or self.text is not None
+
+
+def of_one_host(
+    recorded: Sequence[Recorded], source: str, *, assets: bool
+) -> tuple[list[Recorded], str, list[str]]:
+    """The requests to the host that got most of them, that host's address, and notes on what was left out.
+
+    Raises `ImportingError` if none is left.
+    """
+    notes = []
+    plain = [one for one in recorded if assets or not urlsplit(one.url).path.lower().endswith(ASSETS)]
+    if len(plain) < len(recorded):
+        notes.append(
+            f"{len(recorded) - len(plain):,} pictures, styles and scripts left out; --assets keeps them"
+        )
+    hosts = Counter(_host(one.url) for one in plain)
+    if not hosts:
+        raise ImportingError(f"{source}: expected at least one request over HTTP, got none")
+    host = hosts.most_common(1)[0][0]
+    others = {name: requests for name, requests in hosts.items() if name != host}
+    if others:
+        notes.append(
+            f"{sum(others.values()):,} requests to other hosts left out: {', '.join(sorted(others)[:5])}"
+        )
+    return [one for one in plain if _host(one.url) == host], host, notes
+
+
+def _host(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def body_of(text: str, media_type: str) -> dict[str, Any]:
+    """A body as the fields of `Recorded` that hold it."""
+    if "json" in media_type or (not media_type and text.lstrip()[:1] in {"{", "["}):
+        try:
+            return {"json_body": json.loads(text)}
+        except ValueError:
+            return {"text": text}
+    if "x-www-form-urlencoded" in media_type:
+        return {"form": tuple(parse_qsl(text, keep_blank_values=True))}
+    return {"text": text}

@@ -1,0 +1,237 @@
+"""A recorded session as a Locust script: one arrival is the session, its requests in their order.
+
+What a request sent that an earlier answer had said first is taken from the new answer (`correlation`). Secrets are
+columns of a feeder with a made-up row. Whatever was recorded is written as Python literals, so that nothing of it
+becomes code.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from loadtest.importing.correlation import Taken, correlated
+from loadtest.importing.keys import made_up
+from loadtest.importing.path_tree import is_data, parameter_names
+from loadtest.importing.recorded import Recorded
+from loadtest.importing.script_text import FeederFile, call_text, escaped, method_text
+from loadtest.importing.secrets import is_secret_name, is_secret_value
+
+KEPT_HEADERS = {"content-type", "x-requested-with"}
+_PAUSE_TOLD_S = 0.5
+_MOST_REQUESTS = 500
+
+
+class SessionScript(NamedTuple):
+    """The class's text, and what goes with it."""
+
+    text: str
+    constants: tuple[str, ...]
+    imports: tuple[str, ...]
+    files: tuple[FeederFile, ...]
+    notes: tuple[str, ...]
+
+
+class _Pieces(NamedTuple):
+    """Text of an f-string: literal pieces and names in turn."""
+
+    parts: tuple[tuple[bool, str], ...]
+    """(whether it is an expression, text)."""
+
+    def python(self) -> str:
+        """A literal, an f-string only if it needs to be one."""
+        if not any(is_name for is_name, _ in self.parts):
+            return repr("".join(text for _, text in self.parts)) if self.parts else "''"
+        inner = "".join(f"{{{text}}}" if is_name else _for_f_string(text) for is_name, text in self.parts)
+        return f'f"{inner}"'
+
+
+def _for_f_string(text: str) -> str:
+    return escaped(text).replace("{", "{{").replace("}", "}}")
+
+
+class _Writer:
+    """Writes one session; knows which values are taken from answers, and collects secrets."""
+
+    def __init__(self, session: Sequence[Recorded]) -> None:
+        self.session = session
+        self.taken = correlated(session)
+        self.secrets: dict[str, str] = {}
+        """Columns of the feeder, by their secret's name."""
+        self.needs_uuid = False
+        self.notes: dict[str, None] = {}
+
+    def secret(self, name: str) -> str:
+        """The expression that reads a secret from the feeder's row."""
+        column = (
+            "".join(c if c.isalnum() and c.isascii() else "_" for c in name.lower()).strip("_") or "secret"
+        )
+        if column not in self.secrets:
+            self.secrets[column] = name
+            self.notes[f"{name} was not copied, since it looks like a secret: made up instead"] = None
+        return f"secret['{column}']"
+
+    def known(self, value: str, request: int) -> str | None:
+        """The variable that has a value by the time of a request."""
+        found = self.taken.get(value)
+        return found.variable if found is not None and found.request < request else None
+
+    def value(self, value: Any, name: str, request: int) -> str:
+        """A JSON value as a Python expression."""
+        if isinstance(value, dict):
+            inner = (f"{key!r}: {self.value(one, key, request)}" for key, one in value.items())
+            return "{" + ", ".join(inner) + "}"
+        if isinstance(value, list):
+            return "[" + ", ".join(self.value(one, name, request) for one in value) + "]"
+        if isinstance(value, str | int) and not isinstance(value, bool):
+            known = self.known(str(value), request)
+            if known:
+                return known
+            if value != "" and (is_secret_name(name) or is_secret_value(str(value))):
+                return self.secret(name or "secret")
+        return repr(value)
+
+    def url(self, url: str, request: int) -> tuple[_Pieces, str]:
+        """What is asked for, and the name it is measured by."""
+        parts = urlsplit(url)
+        pieces: list[tuple[bool, str]] = []
+        segments = (parts.path or "/").removeprefix("/").split("/")
+        is_key = [self.known(unquote(one), request) is not None or is_data(unquote(one)) for one in segments]
+        template = "/" + "/".join("{}" if key else one for key, one in zip(is_key, segments, strict=True))
+        values = [[one] for key, one in zip(is_key, segments, strict=True) if key]
+        names = iter(parameter_names(template, values))
+        called = []
+        for segment, key in zip(segments, is_key, strict=True):
+            pieces.append((False, "/"))
+            name = next(names) if key else ""
+            known = self.known(unquote(segment), request)
+            if known:
+                pieces.append((True, known))
+                name = known
+            elif is_secret_value(unquote(segment)):
+                pieces.append((True, self.secret(name or "path")))
+            else:
+                pieces.append((False, segment))
+            called.append(f"[{name}]" if name else segment)
+        pieces += self.query(parts.query, request)
+        return _Pieces(tuple(pieces)), "/" + "/".join(called)
+
+    def query(self, query: str, request: int) -> list[tuple[bool, str]]:
+        pieces: list[tuple[bool, str]] = []
+        for number, (name, value) in enumerate(parse_qsl(query, keep_blank_values=True)):
+            shown = made_up("", 1) if is_secret_value(name) else name
+            pieces.append((False, ("&" if number else "?") + quote(shown, safe="") + "="))
+            known = self.known(value, request)
+            if known:
+                pieces.append((True, known))
+            elif value and (is_secret_name(name) or is_secret_value(value)):
+                pieces.append((True, self.secret(shown)))
+            else:
+                pieces.append((False, quote(value, safe="")))
+        return pieces
+
+    def headers(self, one: Recorded, request: int) -> dict[str, str]:
+        """Headers that are sent again, as expressions."""
+        found: dict[str, str] = {}
+        for name, value in one.headers:
+            low = name.lower()
+            if low == "cookie":
+                self.notes["cookies left out: the client keeps those that the service sets"] = None
+            elif low == "idempotency-key":
+                self.needs_uuid = True
+                found[name] = "str(uuid.uuid4())"
+            elif low == "authorization":
+                scheme, space, last = value.rpartition(" ")
+                known = self.known(last, request)
+                told = _Pieces(((False, scheme + space), (True, known or ""))).python()
+                found[name] = told if known else self.secret(name)
+            elif low in {"x-forwarded-for", "x-real-ip", "forwarded"} or low.startswith(("sec-", "proxy-")):
+                continue
+            elif is_secret_name(name) or (low.startswith("x-") and is_secret_value(value)):
+                found[name] = self.secret(name)
+            elif (low in KEPT_HEADERS or low.startswith("x-")) and not (
+                low == "content-type" and one.text is None
+            ):
+                found[name] = repr(value)
+        return found
+
+    def request(self, number: int) -> list[str]:
+        """The lines that send one request and take what later ones need."""
+        one = self.session[number]
+        pieces, called = self.url(one.url, number)
+        arguments = [pieces.python()]
+        if one.json_body is not None:
+            arguments.append(f"json={self.value(one.json_body, '', number)}")
+        elif one.form:
+            pairs = (f"{name!r}: {self.value(value, name, number)}" for name, value in one.form)
+            arguments.append("data={" + ", ".join(pairs) + "}")
+        elif one.text is not None:
+            arguments.append(f"data={self.value(one.text, 'body', number)}")
+        headers = self.headers(one, number)
+        if headers:
+            arguments.append(
+                "headers={" + ", ".join(f"{name!r}: {value}" for name, value in headers.items()) + "}"
+            )
+        if pieces.python() != repr(called):
+            arguments.append(f"name={called!r}")
+        call = call_text(one.method, arguments)
+        taken = [found for found in self.taken.values() if found.request == number]
+        if not taken:
+            return [call]
+        lines = [
+            f"answer = {call}",
+            "if not answer.ok:",
+            "    return  # what follows needs what it says",
+            "said = answer.json()",
+        ]
+        return [*lines, *(f"{found.variable} = said{_place(found)}" for found in taken)]
+
+
+def _is_kept(name: str, value: str, one: Recorded) -> bool:
+    """Whether a header means something to a service; what browsers send with everything does not."""
+    if name == "content-type":
+        return one.text is not None
+    if name == "accept":
+        return not value.startswith(("text/html", "*/*", "image/"))
+    return name in KEPT_HEADERS or name.startswith("x-")
+
+
+def _place(found: Taken) -> str:
+    return "".join(f"[{part!r}]" for part in found.place)
+
+
+def session_script(session: Sequence[Recorded], name: str, folder: str) -> SessionScript:
+    """The class of a session; `folder` is where its feeder lies."""
+    writer = _Writer(session[:_MOST_REQUESTS])
+    body: list[str] = []
+    at_s = 0.0
+    for number, one in enumerate(writer.session):
+        if one.at_s - at_s > _PAUSE_TOLD_S:
+            body.append(f"# {one.at_s - at_s:.1f} s later")
+        at_s = one.at_s
+        body += writer.request(number)
+    notes = dict(writer.notes)
+    if len(session) > _MOST_REQUESTS:
+        notes[f"the requests after the first {_MOST_REQUESTS} left out"] = None
+    failed = sum(one.status >= 400 for one in writer.session)
+    if failed:
+        notes[f"{failed} of the requests were answered with an error when they were recorded"] = None
+    if at_s > _PAUSE_TOLD_S:
+        notes[f"pauses between requests ({at_s:.1f} s in all) left out: the script says where they were"] = (
+            None
+        )
+    constants, files = [], []
+    if writer.secrets:
+        file = f"{folder}/secrets.csv"
+        row = tuple(made_up(secret, 1) for secret in writer.secrets.values())
+        files.append(FeederFile(file, tuple(writer.secrets), (row,)))
+        constants.append(f'SECRETS = feeders.csv("{file}")')
+        body.insert(0, "secret = SECRETS.next()")
+    requests = f"{len(writer.session)} request{'s' if len(writer.session) > 1 else ''}"
+    text = [
+        f"class {name}(FastHttpUser):",
+        f'    """One arrival is the whole session: {requests}."""',
+        "",
+        *method_text("session", body),
+    ]
+    imports = ("import uuid",) if writer.needs_uuid else ()
+    return SessionScript("\n".join(text), tuple(constants), imports, tuple(files), tuple(notes))

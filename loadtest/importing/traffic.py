@@ -1,0 +1,58 @@
+"""What somebody's traffic turned out to be: how much of it when, what was asked for, and by which keys."""
+
+from typing import NamedTuple
+
+from loadtest.importing.zipf_fit import Skew
+
+
+class Keys(NamedTuple):
+    """What stood in the parameters of a template, or in its query, the most wanted first."""
+
+    names: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    """Values by `names`; made up where they are held back."""
+    distinct: int
+    skew: Skew | None
+    held_back: tuple[str, ...] = ()
+    """The names whose values were not copied."""
+
+
+class Endpoint(NamedTuple):
+    """Requests of one method and template."""
+
+    method: str
+    template: str
+    """A path with `{name}` for each parameter."""
+    requests: int
+    keys: Keys | None = None
+    query: Keys | None = None
+
+    @property
+    def called(self) -> str:
+        """What it is called in a plan's objectives: `/products/[sku]`."""
+        return self.template.replace("{", "[").replace("}", "]")
+
+
+class Step(NamedTuple):
+    """How often customers went from one endpoint to another, and how long that took them."""
+
+    before: str
+    after: str
+    share: float
+    """Of all that followed `before`."""
+    median_s: float
+
+
+class Traffic(NamedTuple):
+    """Requests by the second and by endpoint."""
+
+    source: str
+    first_second: int
+    """Since 1970."""
+    counts: tuple[int, ...]
+    """Requests in each second from the first."""
+    endpoints: tuple[Endpoint, ...]
+    """The most requested first."""
+    steps: tuple[Step, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What was dropped or guessed, a sentence each."""

@@ -1,0 +1,77 @@
+"""`curl` commands as browsers copy them."""
+
+import shlex
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadtest.importing.curl_command import read_curl
+from loadtest.importing.import_error import ImportingError
+
+CHROME = """curl 'http://127.0.0.1:8080/orders' \\
+  -H 'Accept: */*' \\
+  -H 'Content-Type: application/json' \\
+  -b 'sid=12345' \\
+  --data-raw '{"buyer_id":1,"lines":[{"sku":"sku-000001","quantity":1}]}' \\
+  --compressed ;
+# and then
+curl -s http://127.0.0.1:8080/products/sku-000001 -o /dev/null
+"""
+
+
+def test_what_chrome_copies_is_read() -> None:
+    order, page = read_curl(CHROME, "commands")
+    assert (order.method, order.url) == ("POST", "http://127.0.0.1:8080/orders")
+    assert order.json_body == {"buyer_id": 1, "lines": [{"sku": "sku-000001", "quantity": 1}]}
+    assert ("Cookie", "sid=12345") in order.headers
+    assert (page.method, page.url) == ("GET", "http://127.0.0.1:8080/products/sku-000001")
+
+
+@pytest.mark.parametrize(
+    ("command", "method", "url", "form"),
+    [
+        ("curl shop.test/a", "GET", "http://shop.test/a", ()),
+        ("curl -X DELETE http://shop.test/a", "DELETE", "http://shop.test/a", ()),
+        (
+            "curl -XPUT http://shop.test/a -d x=1 -d y=2",
+            "PUT",
+            "http://shop.test/a",
+            (("x", "1"), ("y", "2")),
+        ),
+        ("curl -G http://shop.test/a -d q=shoes", "GET", "http://shop.test/a?q=shoes", ()),
+        ("curl -I http://shop.test/a", "HEAD", "http://shop.test/a", ()),
+        ("curl --data-urlencode 'q=a b' http://shop.test/a", "POST", "http://shop.test/a", (("q", "a b"),)),
+    ],
+)
+def test_options_that_make_a_request_are_heeded(
+    command: str, method: str, url: str, form: tuple[tuple[str, str], ...]
+) -> None:
+    (one,) = read_curl(command, "commands")
+    assert (one.method, one.url, one.form) == (method, url, form)
+
+
+@given(st.dictionaries(st.text(max_size=8), st.text(max_size=20), max_size=4))
+def test_a_body_is_read_as_a_shell_would_pass_it(body: dict[str, str]) -> None:
+    import json  # noqa: PLC0415 - beside the option of that name
+
+    (one,) = read_curl(f"curl http://shop.test/ --json {shlex.quote(json.dumps(body))}", "commands")
+    assert one.json_body == body
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "expected a curl command"),
+        ("wget http://shop.test", 'begin with curl, got "wget"'),
+        ("curl", "command 1: expected an address"),
+        ("curl 'http://shop.test", "as a shell reads them"),
+        ("curl ftp://shop.test", "http:// or https://"),
+        ("curl http://shop.test\ncurl --frobnicate x", "command 2: expected options"),
+        ("curl http://shop.test -H nothing", 'expected a header as "Name: value"'),
+        ("curl http://shop.test -d @body.json", "expected the body itself, got the file @body.json"),
+    ],
+)
+def test_what_is_no_command_is_refused_in_a_sentence(text: str, said: str) -> None:
+    with pytest.raises(ImportingError, match=said):
+        read_curl(text, "commands")

@@ -1,0 +1,182 @@
+"""A browser's session becomes a script that runs unchanged; what answers said first is taken from new ones."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadtest.importing.correlation import correlated
+from loadtest.importing.har import read_har
+from loadtest.importing.import_error import ImportingError
+from loadtest.importing.recorded import Recorded, of_one_host
+from loadtest.importing.session_script import session_script
+from tests.importing.played_session import played
+
+RECORDED = Path(__file__).parent / "recorded" / "shop.har"
+"""A session of Chromium at the sample shop: a product, an order, its state, its payment."""
+HOST = "http://shop.test"
+
+
+def har_of(*requests: tuple[str, str, dict[str, Any], Any]) -> bytes:
+    entries = [
+        {
+            "startedDateTime": f"2026-11-11T00:00:{second:02d}.000Z",
+            "request": {"method": method, "url": url, "headers": [], **rest},
+            "response": {
+                "status": 200,
+                "content": {"mimeType": "application/json", "text": json.dumps(answer)},
+            },
+        }
+        for second, (method, url, rest, answer) in enumerate(requests)
+    ]
+    return json.dumps({"log": {"entries": entries}}).encode()
+
+
+def test_a_recorded_session_sends_what_was_recorded_with_what_it_is_told_anew() -> None:
+    session = read_har(RECORDED.read_bytes(), "shop.har")
+    answers = {
+        "GET /products/sku-000017": {"sku": "sku-000017", "price_cents": 500},
+        "POST /orders": {"order_id": "0000000000000abc", "total_cents": 500},
+        "GET /orders/0000000000000abc": {"order_id": "0000000000000abc"},
+        "POST /orders/0000000000000abc/payment": {},
+    }
+    sent = played(session_script(session, "Session", "data"), answers)
+    assert [request.asked for request in sent] == list(answers)
+    assert sent[1].json == {"buyer_id": 4711, "lines": [{"sku": "sku-000017", "quantity": 1}]}
+    assert sent[3].json == {"amount_cents": 500}
+    assert [request.name for request in sent] == [
+        "/products/[sku]",
+        None,
+        "/orders/[order_id]",
+        "/orders/[order_id]/payment",
+    ]
+    assert (
+        len({request.headers["Idempotency-Key"] for request in sent if "Idempotency-Key" in request.headers})
+        == 2
+    )
+
+
+def test_a_login_is_taken_from_the_answer_and_never_copied() -> None:
+    said_once = "eyJhbGciOi.J9xYz123456"
+    session = read_har(
+        har_of(
+            (
+                "POST",
+                f"{HOST}/login",
+                {
+                    "postData": {
+                        "mimeType": "application/json",
+                        "text": '{"email": "jane@shop.test", "password": "hunter2"}',
+                    }
+                },
+                {"token": said_once},
+            ),
+            (
+                "GET",
+                f"{HOST}/account",
+                {
+                    "headers": [
+                        {"name": "Authorization", "value": f"Bearer {said_once}"},
+                        {"name": "Cookie", "value": "sid=12345"},
+                    ]
+                },
+                {},
+            ),
+        ),
+        "x.har",
+    )
+    script = session_script(session, "Session", "data")
+    everything = repr(script)
+    for private in (said_once, "jane@shop.test", "hunter2", "sid=12345"):
+        assert private not in everything
+    sent = played(script, {"POST /login": {"token": "new-token"}, "GET /account": {}})
+    assert sent[0].json == {"email": "made-up-000001@example.com", "password": "made-up-000001"}
+    assert sent[1].headers == {"Authorization": "Bearer new-token"}
+    assert any("cookies left out" in note for note in script.notes)
+
+
+def test_a_login_that_no_answer_said_is_a_feeders() -> None:
+    session = [Recorded("GET", f"{HOST}/account?api_key=abc", (("Authorization", "Basic amFuZTpodW50ZXIy"),))]
+    script = session_script(session, "Session", "data")
+    assert "amFuZTpodW50ZXIy" not in repr(script)
+    (request,) = played(script, {"GET /account?api_key=made-up-000001": {}})
+    assert request.headers == {"Authorization": "made-up-000001"}
+
+
+def test_pauses_are_told_and_assets_and_other_hosts_left_out() -> None:
+    session = read_har(
+        har_of(
+            ("GET", f"{HOST}/", {}, {}),
+            ("GET", f"{HOST}/app.js", {}, {}),
+            ("GET", "https://ads.test/track", {}, {}),
+            ("GET", f"{HOST}/next", {}, {}),
+        ),
+        "x.har",
+    )
+    kept, host, notes = of_one_host(session, "x.har", assets=False)
+    assert (host, [one.url for one in kept]) == (HOST, [f"{HOST}/", f"{HOST}/next"])
+    assert notes == [
+        "1 pictures, styles and scripts left out; --assets keeps them",
+        "1 requests to other hosts left out: https://ads.test",
+    ]
+    assert "# 3.0 s later" in session_script(kept, "Session", "data").text
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**12), 10**12)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=12),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.text(max_size=8).filter(lambda key: key not in {"pin", "sig", "card"}), inner, max_size=3
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(
+    json_values,
+    st.text(st.characters(exclude_characters="?#/ \t\r\n[]\\", exclude_categories=["Cs", "Cc"]), max_size=12),
+)
+def test_whatever_was_recorded_is_sent_and_nothing_of_it_becomes_code(body: Any, word: str) -> None:
+    session = [Recorded("POST", f"{HOST}/a/{word}", json_body=body)]
+    script = session_script(session, "Session", "data")
+    (request,) = played(script, {})
+    if "secret" not in script.text:
+        assert request.json == body
+        assert request.asked == f"POST /a/{word}"
+
+
+def test_equal_by_chance_is_not_taken_for_said_before() -> None:
+    session = [
+        Recorded("GET", f"{HOST}/a", answer={"page": 2, "state": "new", "known": "sku-000017"}),
+        Recorded("GET", f"{HOST}/list?page=2&state=new"),
+    ]
+    assert correlated(session) == {}
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "expected a HAR file"),
+        (b"[]", "expected a HAR file"),
+        (b'{"log": {}}', "entries"),
+        (b'{"log": {"entries": [{"request": {"method": 3}}]}}', r"entries\[0\]\.request\.method"),
+        (b"\xff\xfe{", "expected a HAR file"),
+    ],
+)
+def test_what_is_no_har_is_refused_in_a_sentence(data: bytes, said: str) -> None:
+    with pytest.raises(ImportingError, match=said):
+        read_har(data, "x.har")
+
+
+def test_a_har_without_requests_is_refused() -> None:
+    with pytest.raises(ImportingError, match="at least one request"):
+        of_one_host(read_har(har_of(("GET", "data:text/plain,x", {}, {})), "x.har"), "x.har", assets=False)

@@ -1,0 +1,46 @@
+"""Scripts that `singlesday import` makes, played at the sample shop as they come out."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from loadtest.measure.run_result import RunResult
+from tests.target_service.service_process import running
+
+RECORDED = Path(__file__).parents[1] / "importing" / "recorded" / "shop.har"
+SINGLESDAY = [sys.executable, "-m", "loadtest.cli.main"]
+
+
+def singlesday(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [*SINGLESDAY, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=100)
+
+
+def played(folder: Path, plan: str, url: str) -> RunResult:
+    out = folder / "runs"
+    done = singlesday("run", folder / plan, "--target", url, "--duration", "3s", "--out", out, "--quiet")
+    (run,) = out.glob(f"*-{Path(plan).stem}")
+    assert (run / "result.json").exists(), done.stderr
+    return RunResult.read(run / "result.json")
+
+
+def test_a_browsers_session_and_an_apis_description_run_as_they_come_out(tmp_path: Path) -> None:
+    with running(tmp_path) as service:
+        assert singlesday("import", "har", RECORDED, "--out", tmp_path).returncode == 0
+        session = played(tmp_path, "shop.toml", service.url)
+        document = f"{service.url}/openapi.json"
+        assert singlesday("import", "openapi", document, "--out", tmp_path, "--name", "api").returncode == 0
+        described = played(tmp_path, "api.toml", service.url)
+    asked = {
+        "GET /products/[sku]",
+        "POST /orders",
+        "GET /orders/[order_id]",
+        "POST /orders/[order_id]/payment",
+    }
+    assert asked < set(session.endpoints), json.dumps(sorted(session.endpoints))
+    assert all(endpoint.failures == 0 for endpoint in session.endpoints.values())
+    created = described.endpoints["POST /orders"]
+    assert created.requests > 0
+    assert created.failures == 0
+    assert described.endpoints["GET /orders/[order_id]"].failures == 0
