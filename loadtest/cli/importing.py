@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from loadtest.cli.flags import example
 from loadtest.importing.import_error import ImportingError
 from loadtest.importing.log_format import FORMATS
 from loadtest.importing.log_plan import Written
@@ -24,7 +23,11 @@ if TYPE_CHECKING:
     from loadtest.importing.traffic import Traffic
 
 NAME = "import"
-app = typer.Typer(help="Make a plan, a script and its data of somebody's traffic.", no_args_is_help=True)
+app = typer.Typer(
+    help="Make a plan, a script and its data of somebody's traffic.",
+    epilog="Example: singlesday import log access.log",
+    no_args_is_help=True,
+)
 console = Console(highlight=False)
 
 OutFolder = Annotated[Path, typer.Option("--out", help="Where to; made if it is not there.", metavar="DIR")]
@@ -42,7 +45,7 @@ Assets = Annotated[
 ]
 
 
-@app.command(epilog=example("singlesday import log access.log.gz --out last-year"))
+@app.command(epilog="Example: singlesday import log access.log.1.gz access.log")
 def log(
     files: Annotated[list[Path], typer.Argument(help="Access logs, also .gz and .zst.", metavar="FILE…")],
     log_format: Annotated[
@@ -74,7 +77,7 @@ def log(
     print_written(out, named, written)
 
 
-@app.command(epilog=example("singlesday import har session.har --out session"))
+@app.command(epilog="Example: singlesday import har shop.har")
 def har(
     file: Annotated[Path, typer.Argument(help="What a browser's developer tools saved.", metavar="FILE")],
     out: OutFolder = Path(),
@@ -90,7 +93,7 @@ def har(
     _import(read, out, lambda: plan_name(name, file))
 
 
-@app.command(epilog=example("singlesday import curl requests.txt --out requests"))
+@app.command(epilog="Example: singlesday import curl commands.txt")
 def curl(
     file: Annotated[
         Path, typer.Argument(help="A file of curl commands; - is standard input.", metavar="FILE")
@@ -107,7 +110,7 @@ def curl(
     _import(read, out, lambda: plan_name(name, Path("commands") if str(file) == "-" else file))
 
 
-@app.command(epilog=example("singlesday import postman collection.json --out shop"))
+@app.command(epilog="Example: singlesday import postman shop.postman_collection.json")
 def postman(
     file: Annotated[Path, typer.Argument(help="An exported collection, format 2.1.", metavar="FILE")],
     out: OutFolder = Path(),
@@ -123,7 +126,7 @@ def postman(
     _import(read, out, lambda: plan_name(name, file))
 
 
-@app.command(epilog=example("singlesday import openapi http://127.0.0.1:8080/openapi.json --out orders"))
+@app.command(epilog="Example: singlesday import openapi http://127.0.0.1:8080/openapi.json")
 def openapi(
     document: Annotated[str, typer.Argument(help="An OpenAPI document, version 3.", metavar="FILE|URL")],
     out: OutFolder = Path(),
@@ -149,7 +152,7 @@ def openapi(
 
 
 @app.command(
-    epilog=example("singlesday import prometheus http://127.0.0.1:9090 'sum(rate(http_requests_total[1m]))'")
+    epilog="Example: singlesday import prometheus http://127.0.0.1:9090 'sum(rate(http_requests_total[1m]))'"
 )
 def prometheus(
     url: Annotated[str, typer.Argument(help="The address of a Prometheus.", metavar="URL")],
