@@ -40,8 +40,8 @@ watch: $(INSTALLED) ## The web UI, the order service and, if it is installed, Pr
 test: $(READY) ## All tests but the campaigns: about ten minutes on two cores
 	$(PYTEST) -m "not campaign"
 
-test-pure: $(READY) ## The tests of the client and of whole runs on the pure Python core
-	LOADTEST_PURE=1 $(PYTEST) tests/drive tests/plugin tests/system/test_run.py tests/system/test_truth.py
+test-pure: $(READY) ## The tests of the client, of whole runs and of the truth on the pure Python core
+	LOADTEST_PURE=1 $(PYTEST) -m "not campaign" tests/drive tests/plugin tests/system
 
 test-fast: $(READY) ## Tests without the slow ones
 	$(PYTEST) -m "not slow and not campaign"

@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: the native core, and the dashboards that `singlesday watch` shows.
+"""What pyproject.toml cannot say: the native core, and what `singlesday watch` gives Prometheus.
 
 The core is optional: without a compiler everything runs on pure Python, slower. The dashboards are a package of this
 repository, not one that users import, so a wheel carries them inside the package (`loadtest/_shipped`).

@@ -22,8 +22,8 @@ from target_service.api.body import BODY_DEADLINE_S, CUT_OFFS, MAX_BODY_BYTES
 from target_service.api.door import Door
 from target_service.api.operation import Service
 from target_service.config import Config
+from target_service.connection import Connection
 from target_service.cut_offs import CutOffs
-from target_service.doorkeeper import Doorkeeper
 from target_service.faults import Drill, Faults
 from target_service.housekeeping import Housekeeper, Terms
 from target_service.inventory import Catalogue
@@ -144,9 +144,9 @@ class Server:
         for connection in self._connections():
             connection.abort()
 
-    def _connection(self) -> Doorkeeper:
+    def _connection(self) -> Connection:
         """The protocol of a connection that has just come."""
-        return Doorkeeper(
+        return Connection(
             cast("web.Server", self._runner.server),  # there is one from `setup` on
             lambda kind: self._metrics.rejected[kind.slug, "live"].add(),
             self._door,
@@ -191,9 +191,9 @@ class Server:
             log.error("%s has ended; the worker is replaced", task.get_coro(), exc_info=task.exception())
             self.stop()
 
-    def _connections(self) -> list[Doorkeeper]:
+    def _connections(self) -> list[Connection]:
         server = self._runner.server
-        return [each for each in server.connections if isinstance(each, Doorkeeper)] if server else []
+        return [each for each in server.connections if isinstance(each, Connection)] if server else []
 
     async def _beat(self) -> None:
         while True:

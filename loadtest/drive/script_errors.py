@@ -54,11 +54,16 @@ def raised_at(error: BaseException) -> str:
     Where all lines belong to libraries, the innermost of those.
     """
     lines = list(_lines(error.__traceback__))
-    scripts = [line for line in lines if not line[0].startswith(_NOT_THE_SCRIPTS)]
+    scripts = [line for line in lines if not _is_anothers(line[0])]
     if not lines:
         return ""
     path, number, function = (scripts or lines)[-1]
     return f"{Path(path).name}:{number} in {function}"[:LONGEST]
+
+
+def _is_anothers(path: str) -> bool:
+    """Whether a line is of a library or the native core, whose lines are told without a folder."""
+    return path.startswith(_NOT_THE_SCRIPTS) or path.endswith((".pxi", ".pyx"))
 
 
 def _lines(at: TracebackType | None) -> list[tuple[str, int, str]]:

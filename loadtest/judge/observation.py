@@ -26,7 +26,7 @@ OVERFLOW_NAME = " ".join(OVERFLOW_ENDPOINT)
 NAMED_QUANTILES = {0.5: "p50", 0.9: "p90", 0.95: "p95", 0.99: "p99", 0.999: "p99_9", 0.9999: "p99_99"}
 
 
-class Part(NamedTuple):
+class Scope(NamedTuple):
     """What is judged by itself: one stretch of time, of one region or of all."""
 
     span: tuple[float, float]
@@ -41,13 +41,13 @@ class Observations:
     """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, Part], tuple[Stretch | None, float | None]] = {}
+        self._known: dict[tuple[str, Scope], tuple[Stretch | None, float | None]] = {}
 
-    def of(self, slo: Slo, part: Part, stretch: Stretch | None) -> float | None:
-        """The metric's value over one part, in the base unit of its kind; None without data."""
-        known = self._known.get((slo.expr, part))
+    def of(self, slo: Slo, scope: Scope, stretch: Stretch | None) -> float | None:
+        """The metric's value in one scope, in the base unit of its kind; None without data."""
+        known = self._known.get((slo.expr, scope))
         if known is None or known[0] is not stretch:
-            known = self._known[slo.expr, part] = (stretch, _observe(slo, part.endpoint, stretch))
+            known = self._known[slo.expr, scope] = (stretch, _observe(slo, scope.endpoint, stretch))
         return known[1]
 
 
@@ -133,11 +133,11 @@ def _ok_alone(endpoint: Endpoint) -> Endpoint:
     )
 
 
-def of_ok_alone(slo: Slo, part: Part, stretch: Stretch | None) -> str:
+def of_ok_alone(slo: Slo, scope: Scope, stretch: Stretch | None) -> str:
     """Says so where faster failures were left out of a time."""
-    if stretch is None or part.endpoint is None or slo.kind is not Kind.LATENCY or slo.ok_only:
+    if stretch is None or scope.endpoint is None or slo.kind is not Kind.LATENCY or slo.ok_only:
         return ""
-    chosen = chosen_endpoints(part.endpoint, stretch) or []
+    chosen = chosen_endpoints(scope.endpoint, stretch) or []
     ok, everything = _ok_latency(slo, chosen), _latency(slo, chosen)
     faster = ok is not None and everything is not None and ok > everything and slo.operator.startswith("<")
     return "without the failed responses, which were faster" if faster else ""

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from loadtest.judge.bound import holds
 from loadtest.judge.drift import LEAST_DURATION_S, find_drift
 from loadtest.judge.never_requested import nearest
-from loadtest.judge.observation import Observations, Part, chosen_endpoints, of_ok_alone
+from loadtest.judge.observation import Observations, Scope, chosen_endpoints, of_ok_alone
 from loadtest.judge.slo_syntax import DRIFT, IMPLICIT, SCENARIOS_WITHOUT_REQUESTS, Slo
 from loadtest.judge.stretches import Find, Span, spans_of, stretches_of
 from loadtest.measure.endpoint_pattern import matches
@@ -33,17 +33,17 @@ def evaluate(slo: Slo, result: RunResult, observations: Observations | None = No
     regions = _regions(slo, result)
     if not regions:
         return _no_data(slo, f"no request to {slo.endpoint} belongs to a region")
-    parts = [Part(span, endpoint, region) for endpoint, region in regions for span in spans]
+    scopes = [Scope(span, endpoint, region) for endpoint, region in regions for span in spans]
     seen, find = observations or Observations(), stretches_of(slo, result)
-    values = [(seen.of(slo, part, find(part.span)), part) for part in parts]
-    empty = [part for value, part in values if value is None]
+    values = [(seen.of(slo, scope, find(scope.span)), scope) for scope in scopes]
+    empty = [scope for value, scope in values if value is None]
     if empty:
-        return _no_data(slo, _why_no_data(slo, empty, len(parts), result, find))
-    known = [(round(value / slo.unit_size, 9), part) for value, part in values if value is not None]
-    observed, part = max(known, key=lambda pair: _badness(slo, pair[0]))
-    notes = [_worst(slo, part, len(spans), len(regions)), of_ok_alone(slo, part, find(part.span))]
+        return _no_data(slo, _why_no_data(slo, empty, len(scopes), result, find))
+    known = [(round(value / slo.unit_size, 9), scope) for value, scope in values if value is not None]
+    observed, scope = max(known, key=lambda pair: _badness(slo, pair[0]))
+    notes = [_worst(slo, scope, len(spans), len(regions)), of_ok_alone(slo, scope, find(scope.span))]
     if slo.metric == "requests" and observed == 0 and not holds(slo, observed):
-        notes.append(_no_requests(part.endpoint or "*", result))
+        notes.append(_no_requests(scope.endpoint or "*", result))
     return _judged(slo, observed, "; ".join(filter(None, notes)))
 
 
@@ -61,10 +61,10 @@ def _regions(slo: Slo, result: RunResult) -> list[tuple[str | None, str]]:
     return [(in_region(slo.endpoint, region), region) for region in sorted({r for _, r in names if r})]
 
 
-def _worst(slo: Slo, part: Part, spans: int, regions: int) -> str:
+def _worst(slo: Slo, scope: Scope, spans: int, regions: int) -> str:
     """Where the worst value was seen, where there was more than one to choose from."""
     many = [f"{spans} windows"] * (slo.window_s is not None) + [f"{regions} regions"] * slo.per_region
-    where = [part.region] * slo.per_region + [f"at {_seconds(part.span)}"] * (slo.window_s is not None)
+    where = [scope.region] * slo.per_region + [f"at {_seconds(scope.span)}"] * (slo.window_s is not None)
     return f"worst of {' in '.join(many)}, {' '.join(where)}" if many else ""
 
 
@@ -117,7 +117,7 @@ def _no_data(slo: Slo, why: str) -> SloResult:
 
 def _why_no_data(
     slo: Slo,
-    empty: list[Part],
+    empty: list[Scope],
     parts: int,
     result: RunResult,
     find: Find,
@@ -129,9 +129,9 @@ def _why_no_data(
     return f"{what} during {slo.phase}" if slo.phase else what
 
 
-def _what_is_missing(part: Part, result: RunResult, stretch: Stretch | None) -> str:
+def _what_is_missing(scope: Scope, result: RunResult, stretch: Stretch | None) -> str:
     """Why an endpoint has no data: its names were too many, it was not requested, or every request failed."""
-    pattern = part.endpoint or "*"
+    pattern = scope.endpoint or "*"
     chosen = chosen_endpoints(pattern, stretch) if stretch is not None else []
     if chosen is None:
         return f"the run has too many endpoint names to tell those of {pattern} apart; use fewer names"

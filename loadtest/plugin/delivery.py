@@ -10,7 +10,7 @@ from loadtest.exit_codes import ExitCode
 from loadtest.fleet.checkpoint import CHECKPOINT
 from loadtest.judge.verdict import settle
 from loadtest.measure.run_result import Audit, RunResult
-from loadtest.plugin.states import DELIVERY, Parcel, ParcelEvent, States
+from loadtest.plugin.states import DELIVERY, DeliveryEvent, DeliveryState, States
 from loadtest.publish.console_verdict import print_verdict
 from loadtest.publish.run_folder import REPORT, deliver, rescue
 from loadtest.publish.step_summary import append_step_summary
@@ -23,7 +23,7 @@ class Delivery:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.states = States("delivery", Parcel.PENDING, DELIVERY)
+        self.states = States("delivery", DeliveryState.PENDING, DELIVERY)
         self.result: RunResult | None = None
         """The final result; there is none while the delivery is pending."""
         self._announced = False
@@ -35,7 +35,7 @@ class Delivery:
 
     def give_up(self) -> None:
         """There will be no result: a defect stands in its way."""
-        self.states.on(ParcelEvent.FAIL)
+        self.states.on(DeliveryEvent.FAIL)
 
     def note(self, text: str) -> None:
         """Add to a delivered result what a reader should know besides."""
@@ -64,7 +64,7 @@ class Delivery:
     @property
     def exit_code(self) -> ExitCode:
         """What the process should end with."""
-        if self.states.now is Parcel.RESCUED:
+        if self.states.now is DeliveryState.RESCUED:
             return ExitCode.INTERNAL_ERROR
         return ExitCode(self.result.exit_code) if self.result else ExitCode.ABORTED
 
@@ -72,8 +72,8 @@ class Delivery:
         try:
             deliver(result, self.folder)
         except OSError as error:
-            self.states.on(ParcelEvent.FAIL)
+            self.states.on(DeliveryEvent.FAIL)
             logger.error("could not write the result: %s", error)
             rescue(result, sys.stderr)
         else:
-            self.states.on(ParcelEvent.WRITE)
+            self.states.on(DeliveryEvent.WRITE)

@@ -36,7 +36,7 @@ from loadtest.plugin.checkpoints import Checkpointer
 from loadtest.plugin.delivery import Delivery
 from loadtest.plugin.gauges import Gauges
 from loadtest.plugin.habits import LISTENER_RAISED, listener_raised
-from loadtest.plugin.states import Lead, LeadEvent, Parcel, States
+from loadtest.plugin.states import DeliveryState, Lead, LeadEvent, States
 from loadtest.run_info import run_info
 
 PRUNE_S = 10.0
@@ -125,7 +125,7 @@ class LedRun:
     @property
     def over(self) -> bool:
         """True once the result is delivered."""
-        return self.delivery.states.now is not Parcel.PENDING
+        return self.delivery.states.now is not DeliveryState.PENDING
 
     @property
     def result(self) -> RunResult | None:
@@ -270,5 +270,5 @@ class LedRun:
         """Keep the books of a run that can be gone on with; remove those of one that has ended."""
         if self.coordinator.aborted is not None and not self._abort.pointless:
             self._checkpointer.save_end(self.coordinator.aborted)
-        elif self.delivery.states.now is Parcel.WRITTEN:
+        elif self.delivery.states.now is DeliveryState.WRITTEN:
             self._checkpointer.forget()

@@ -122,7 +122,7 @@ WORKER |= {
 }
 
 
-class Parcel(Enum):
+class DeliveryState(Enum):
     """Where the delivery of a result stands."""
 
     PENDING = "pending"
@@ -130,7 +130,7 @@ class Parcel(Enum):
     RESCUED = "rescued"
 
 
-class ParcelEvent(Enum):
+class DeliveryEvent(Enum):
     """What happens to a delivery."""
 
     WRITE = "the result was written"
@@ -138,10 +138,10 @@ class ParcelEvent(Enum):
 
 
 DELIVERY = {
-    (Parcel.PENDING, ParcelEvent.WRITE): Parcel.WRITTEN,
-    (Parcel.PENDING, ParcelEvent.FAIL): Parcel.RESCUED,
-    (Parcel.WRITTEN, ParcelEvent.WRITE): Parcel.WRITTEN,
-    (Parcel.WRITTEN, ParcelEvent.FAIL): Parcel.RESCUED,
-    (Parcel.RESCUED, ParcelEvent.WRITE): Parcel.RESCUED,
-    (Parcel.RESCUED, ParcelEvent.FAIL): Parcel.RESCUED,
+    (DeliveryState.PENDING, DeliveryEvent.WRITE): DeliveryState.WRITTEN,
+    (DeliveryState.PENDING, DeliveryEvent.FAIL): DeliveryState.RESCUED,
+    (DeliveryState.WRITTEN, DeliveryEvent.WRITE): DeliveryState.WRITTEN,
+    (DeliveryState.WRITTEN, DeliveryEvent.FAIL): DeliveryState.RESCUED,
+    (DeliveryState.RESCUED, DeliveryEvent.WRITE): DeliveryState.RESCUED,
+    (DeliveryState.RESCUED, DeliveryEvent.FAIL): DeliveryState.RESCUED,
 }

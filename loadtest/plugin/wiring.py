@@ -41,7 +41,6 @@ from loadtest.plugin.habits import (
 from loadtest.plugin.imports import import_early
 from loadtest.plugin.leader import Leader, console_of, wait_while
 from loadtest.plugin.led_run import LedRun
-from loadtest.plugin.onlookers import DoorError, Onlookers
 from loadtest.plugin.options import (
     add_options,
     check_own_fields,
@@ -52,6 +51,7 @@ from loadtest.plugin.options import (
     sources_of,
 )
 from loadtest.plugin.progress import LOCUSTS_OWN, show_progress
+from loadtest.plugin.publishers import DoorError, Publishers
 from loadtest.plugin.work import Worker
 from loadtest.publish.metrics_server import is_loopback
 
@@ -78,7 +78,7 @@ class Plugin:
         self._leads = False
         self._ready = Event()
         self._auditor = Auditor()
-        self._onlookers = Onlookers(lambda: self.leader.run, self._auditor.busy_with)
+        self._publishers = Publishers(lambda: self.leader.run, self._auditor.busy_with)
         self._signal = ""
         self._json = False
         """Whether standard output is for Locust's figures as JSON."""
@@ -164,11 +164,11 @@ class Plugin:
         self.worker.end(environment)
         run, options = self.leader.run, environment.parsed_options
         if run is None or options is None or isinstance(environment.runner, WorkerRunner):
-            self._onlookers.close()
+            self._publishers.close()
             return
         self.leader.stop(self._signal or who_stops())
         self._auditor.wait()
-        self._onlookers.close()  # before the verdict is shown: what could not be pushed is noted in it
+        self._publishers.close()  # before the verdict is shown: what could not be pushed is noted in it
         self._set_exit_code(environment, run.delivery.exit_code)
         if self._by_hand or not run.config.conducted:  # else `singlesday` says it, with its audit
             run.delivery.announce(console_of(options))
@@ -244,10 +244,10 @@ class Plugin:
             guard(runner)
         listen(runner, TO_MASTER, self._on_master_message)
         try:
-            self._onlookers.open_metrics(options)
-            self._onlookers.open_remote_write(options)
+            self._publishers.open_metrics(options)
+            self._publishers.open_remote_write(options)
             fields = own_fields(self._parser_of_options())
-            self._onlookers.open_web(
+            self._publishers.open_web(
                 environment, options, lambda form: self.why_not(environment, options, form), fields
             )
         except DoorError as error:
@@ -261,7 +261,7 @@ class Plugin:
         """Show a run that begins, and audit it when it is over."""
         show_progress(run, Console(stderr=self._json))
         self._auditor.follow(run)
-        self._onlookers.follow(run)
+        self._publishers.follow(run)
         if self._by_hand:
             gevent.spawn(self._announce_when_over, run)
 

@@ -52,7 +52,7 @@ def patterns_of(slos: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(pattern for pattern in named if pattern and pattern != "*"))[:MAX_PATTERNS]
 
 
-class Part(NamedTuple):
+class Share(NamedTuple):
     """What a worker has once it is assigned: which arrivals are its own, and where it counts them."""
 
     stream: ArrivalStream
@@ -84,7 +84,7 @@ class WorkerRun:
             timer=system_timer,
         )
         self._serving = Serving(self._loop, names, self._clock)
-        self._part: Part | None = None
+        self._share: Share | None = None
         self._reporter = Reporter(run_id)
         self._cpu = CpuMeter()
         self._report_due_ns = 0
@@ -113,19 +113,19 @@ class WorkerRun:
         match message:
             case Assign():
                 if self.states.on(WorkEvent.ASSIGN) is Work.SERVING:
-                    part = self._part or self._begin(message.zero_wall_ns)
-                    part.stream.assign(
+                    share = self._share or self._begin(message.zero_wall_ns)
+                    share.stream.assign(
                         Assignment(message.slot, message.slots, message.from_ns, message.before_ns)
                     )
             case Lease(until_ns=until_ns):
                 self.states.on(WorkEvent.LEASE)
-                if self._part is not None:
-                    self._part.stream.extend(until_ns)
+                if self._share is not None:
+                    self._share.stream.extend(until_ns)
             case Halt():
-                if self.states.on(WorkEvent.HALT) is Work.DRAINING and self._part is not None:
-                    self._part.stream.halt(message.at_ns)
+                if self.states.on(WorkEvent.HALT) is Work.DRAINING and self._share is not None:
+                    self._share.stream.halt(message.at_ns)
                     drain_ns = round(message.drain_s * NS_PER_S)
-                    self._drain_by_ns = self._part.window.zero_ns + self._part.stream.end_ns + drain_ns
+                    self._drain_by_ns = self._share.window.zero_ns + self._share.stream.end_ns + drain_ns
             case Clock():
                 self._clock_check.answered(message, self._clock.now_ns(), self._clock.wall_ns())
             case Ack(number=number):
@@ -142,11 +142,11 @@ class WorkerRun:
         self.states.on(WorkEvent.FINISH)
         self._loop.close()
         self._serving.end()
-        if self._part is not None:
-            stream = self._part.stream
+        if self._share is not None:
+            stream = self._share.stream
             if before is not Work.DRAINING:  # stopped by Locust, not by our master: the schedule ends here
                 stream.halt(stream.position_ns)
-            self._send_report(self._part, final=True)
+            self._send_report(self._share, final=True)
 
     def close(self) -> None:
         """Finish, let go of Locust, and forget the run."""
@@ -158,13 +158,13 @@ class WorkerRun:
         recorder.samples = recorder.on_listener_error = None
         attach(self._environment, None)
 
-    def _begin(self, zero_wall_ns: int) -> Part:
+    def _begin(self, zero_wall_ns: int) -> Share:
         now_ns = self._clock.now_ns()
         # Where the clocks differ by no more than is certain of them, ours is taken for right.
         zero_ns = now_ns + (zero_wall_ns - self._clock.wall_ns()) + self._clock_check.correction_ns
         stream = ArrivalStream(self._plan.mix().arrivals, round(self._plan.duration_s * NS_PER_S))
         window = Window(zero_ns, self._patterns, matches)
-        self._part = Part(stream, window)
+        self._share = Share(stream, window)
         self._cpu.sample()
         recorder_for(self._environment).count_in(window, self._serving.record)
         self._serving.begin(
@@ -174,8 +174,8 @@ class WorkerRun:
                 lambda error: window.second(self._clock.now_ns()).add_script_error(error),
             )
         )
-        self._loop.begin(*self._part)
-        return self._part
+        self._loop.begin(*self._share)
+        return self._share
 
     def _beat_forever(self) -> None:
         while self.states.now is not Work.GONE:
@@ -189,18 +189,18 @@ class WorkerRun:
 
     def _beat_once(self) -> None:
         now_ns = self._clock.now_ns()
-        part = self._part
-        forgotten = part is None or part.offset_ns(now_ns) > part.stream.lease_ns + NS_PER_S
+        share = self._share
+        forgotten = share is None or share.offset_ns(now_ns) > share.stream.lease_ns + NS_PER_S
         draining = self.states.now is Work.DRAINING
         if forgotten and not draining:  # leases end with the schedule
             self._say_hello()
-        if part is None:
+        if share is None:
             return
         if not draining and (trouble := run_context(self._environment).why_no_books):
             send_to_master(self._runner, Trouble(self.run_id, trouble))
         if now_ns >= self._report_due_ns:
             self._report_due_ns = now_ns + REPORT_NS
-            self._send_report(part, final=False)
+            self._send_report(share, final=False)
         for report in self._reporter.due(now_ns):
             send_to_master(self._runner, report)
         if draining and (now_ns >= self._drain_by_ns or self._loop.drained()):
@@ -208,7 +208,7 @@ class WorkerRun:
 
     def _say_hello(self) -> None:
         """Tell how the users are coming; ready once all wait for an arrival and the master's clock is known."""
-        if self._part is None and listener_raised():
+        if self._share is None and listener_raised():
             send_to_master(self._runner, Trouble(self.run_id, LISTENER_RAISED))
             return
         counts = self._user_counts()
@@ -244,18 +244,18 @@ class WorkerRun:
             if name in wanted
         ]
 
-    def _send_report(self, part: Part, *, final: bool) -> None:
+    def _send_report(self, share: Share, *, final: bool) -> None:
         now_ns = self._clock.now_ns()
         cpu, cpu_wait = self._cpu.sample()
         tracer = run_context(self._environment).tracer
         crowd = self._serving.crowd
         report = self._reporter.report(
-            part.window.take(None if final else now_ns),
+            share.window.take(None if final else now_ns),
             now_ns,
             load=Load(self._loop.in_flight, self._loop.backlog, cpu, cpu_wait),
             users=Users(crowd.left, crowd.asked, crowd.silent),
             exemplars=tracer.exemplars.take() if tracer is not None else (),
             samples=self._samples.take(),
-            ended_ns=part.stream.end_ns if final else None,
+            ended_ns=share.stream.end_ns if final else None,
         )
         send_to_master(self._runner, report)

@@ -11,6 +11,7 @@ from locust import User, task
 from locust.exception import RescheduleTask, StopUser
 
 from loadtest import nothing_to_do
+from loadtest.drive.script_errors import raised_at
 from loadtest.records import ARRIVAL
 from tests.drive.arrival_runs import MS, S, Serves, Start, fire, play
 
@@ -150,6 +151,12 @@ def test_a_script_that_raises_because_a_request_failed_is_not_to_blame(run: Star
     one, total = play(run, Strict, 1)
     assert (total.failed, total.failed_in_script) == (1, 0)
     assert one.script_errors[0][1] == "KeyError: 'id'", "the line is told all the same"
+
+
+def test_a_mistake_that_the_native_core_finds_is_told_by_the_scripts_line() -> None:
+    with pytest.raises(TypeError) as caught:
+        exec(compile("raise TypeError('no timeout=')", "loadtest/drive/_core/messenger.pxi", "exec"))  # noqa: S102
+    assert raised_at(caught.value).startswith("test_arrival_outcomes.py:")
 
 
 @pytest.mark.parametrize("raised", [SystemExit(3), gevent.Timeout(0.05)], ids=["sys.exit", "a timeout"])

@@ -275,3 +275,19 @@ def test_a_burst_is_served_in_batches_that_let_the_loop_read_between(make: Calla
         in_hub(lambda: loop.clock.advance(100_000))
         wakes += 1
     assert wakes >= 200 // 64
+
+
+def test_a_script_that_computes_leaves_others_their_turns(make: Callable[..., Loop]) -> None:
+    def compute(_: Arrival) -> bool:
+        loop.clock.jump(60 * MS)
+        return True
+
+    loop = make([(n, 0) for n in range(10)])
+    loop.add_user(compute)
+    loop.begin()
+    loop.clock.jump(S + MS)
+    wakes = 0
+    while not loop.loop.drained():
+        in_hub(lambda: loop.clock.advance(100_000))
+        wakes += 1
+    assert wakes >= 5, "one turn when the timer is due, and one when it is armed for what is due already"

@@ -224,3 +224,9 @@ def test_any_text_is_parsed_or_refused_within_itself(text: str) -> None:
     except SloError as error:
         problem = error
     assert problem is None or 1 <= problem.column <= len(text) + 1
+
+
+@pytest.mark.parametrize("name", ["GET a\nb", "GET /\r\n", "SQL SELECT *\n  FROM orders"])
+def test_a_wildcard_covers_names_of_several_lines(name: str) -> None:
+    assert matches("*", name)
+    assert matches(f"{name.split(maxsplit=1)[0]} *", name)

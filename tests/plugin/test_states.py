@@ -10,10 +10,10 @@ from loadtest.plugin.states import (
     GOING,
     LEADER,
     WORKER,
+    DeliveryEvent,
+    DeliveryState,
     Lead,
     LeadEvent,
-    Parcel,
-    ParcelEvent,
     States,
     UnexpectedEventError,
     Work,
@@ -23,7 +23,7 @@ from loadtest.plugin.states import (
 TABLES: dict[str, tuple[Any, type[Enum], type[Enum], Enum]] = {
     "leader": (LEADER, Lead, LeadEvent, Lead.IDLE),
     "worker": (WORKER, Work, WorkEvent, Work.JOINED),
-    "delivery": (DELIVERY, Parcel, ParcelEvent, Parcel.PENDING),
+    "delivery": (DELIVERY, DeliveryState, DeliveryEvent, DeliveryState.PENDING),
 }
 
 

@@ -95,7 +95,7 @@ cdef class Dispatch:
     cdef object now_ns
     cdef bint on_monotonic_clock
     cdef int most_at_once
-    cdef int64_t patience_ns
+    cdef int64_t patience_ns, longest_turn_ns
     cdef greenlet hub
     # What has been counted and not handed in, of the second it happened in:
     cdef int64_t from_ns, to_ns
@@ -105,9 +105,9 @@ cdef class Dispatch:
     cdef int64_t due_from_ns, due_to_ns
     cdef Py_ssize_t scheduled
 
-    def __init__(self, transactions, patience_ns, now_ns, int most_at_once):
+    def __init__(self, transactions, patience_ns, now_ns, int most_at_once, int64_t longest_turn_ns):
         self._transactions, self.now_ns, self.most_at_once = tuple(transactions), now_ns, most_at_once
-        self.patience_ns = min(patience_ns, NEVER)
+        self.patience_ns, self.longest_turn_ns = min(patience_ns, NEVER), longest_turn_ns
         self.on_monotonic_clock = now_ns is python_monotonic_ns
         self._idle = [[] for _ in transactions]
         self.backlogs = [Backlog() for _ in transactions]
@@ -183,6 +183,8 @@ cdef class Dispatch:
                 break
             if self.dispatch(self._zero_ns + <int64_t>due[0], due[1], now_ns):
                 now_ns = self.now()  # a user has run
+                if now_ns - woke_ns > self.longest_turn_ns:
+                    break
         self.drop_impatient(now_ns)
         if not self._closed:
             self._timer.arm(self._next_wake_ns(woke_ns, now_ns))

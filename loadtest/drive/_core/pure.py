@@ -328,7 +328,8 @@ class Dispatch:
     """Who waits for an arrival, which arrivals wait for a user, and what has become of both.
 
     `transactions[i]` tells whether the arrivals of scenario `i` are transactions; a wake-up hands out at most
-    `most_at_once`. An arrival waits for `patience_ns` at most. When to wake is `OpenLoop`'s.
+    `most_at_once`, and no more once it has taken `longest_turn_ns`. An arrival waits for `patience_ns` at most. When
+    to wake is `OpenLoop`'s.
     """
 
     window: Any
@@ -336,13 +337,19 @@ class Dispatch:
     _timer: Any
 
     def __init__(
-        self, transactions: Sequence[bool], patience_ns: int, now_ns: Callable[[], int], most_at_once: int
+        self,
+        transactions: Sequence[bool],
+        patience_ns: int,
+        now_ns: Callable[[], int],
+        most_at_once: int,
+        longest_turn_ns: int,
     ) -> None:
         self.in_flight = 0
         self._patience_ns = patience_ns
         self._transactions = tuple(transactions)
         self._now_ns = now_ns
         self._most_at_once = most_at_once
+        self._longest_turn_ns = longest_turn_ns
         self._idle: list[list[Any]] = [[] for _ in transactions]
         self._backlog: list[deque[tuple[Arrival, int]]] = [deque() for _ in transactions]
         self._hub = gevent.get_hub()
@@ -409,6 +416,8 @@ class Dispatch:
             offset_ns, scenario = due
             self._dispatch(Arrival(zero_ns + offset_ns, scenario), now_ns)
             now_ns = self._now_ns()
+            if now_ns - woke_ns > self._longest_turn_ns:
+                break
         self._drop_impatient(now_ns)
         if not self._closed:
             self._timer.arm(self._next_wake_ns(woke_ns, now_ns))

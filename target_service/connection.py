@@ -1,11 +1,11 @@
-"""One connection with a keeper at its door: a change may be refused from its raw bytes (`api.door`), unparsed.
+"""One connection; a change on it may be refused from its raw bytes (`api.door`), before it is parsed.
 
-For that the keeper must know for certain where a request begins. It does as long as each one came whole and alone,
+For that it must know for certain where a request begins. It does as long as each one came whole and alone,
 after the answer to the one before; a connection that ever did otherwise (two pieces, a pipeline) is the parser's
 alone from then on. aiohttp does not see what is answered at the door and would in the end take a connection for
 idle, so that from time to time it is shown one.
 
-The keeper also knows whether a request has begun, which a drain must finish, and whether an answer is being read.
+It also knows whether a request has begun, which a drain must finish, and whether an answer is being read.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from target_service.protocol import ProblemProtocol
 _FOREIGN = re.compile(rb" (?:RTSP|ICE)/[0-9]\.[0-9]\r?\n")
 
 
-class Doorkeeper(ProblemProtocol):
+class Connection(ProblemProtocol):
     """The server's side of one connection; refuses at the door what the door will not let in."""
 
     __slots__ = (

@@ -25,8 +25,8 @@ class DoorError(Exception):
     """A port cannot be opened as asked: it is in use, or would be reachable from outside without a token."""
 
 
-class Onlookers:
-    """Whoever watches the runs of this process."""
+class Publishers:
+    """Where the runs of this process are shown while they go on."""
 
     def __init__(self, current: Callable[[], LedRun | None], auditing: Callable[[LedRun], bool]) -> None:
         self.observer = Observer(current, auditing)

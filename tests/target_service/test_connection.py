@@ -12,7 +12,7 @@ from aiohttp import web
 from target_service.api.body import BODY_DEADLINE_S
 from target_service.api.door import Door
 from target_service.api.operation import Service
-from target_service.doorkeeper import Doorkeeper
+from target_service.connection import Connection
 from target_service.faults import Drill, Fault, Faults
 from target_service.inventory import Catalogue
 from target_service.metrics import REJECTED, REQUEST_SECONDS, SHED, SharedMetrics, WorkerMetrics
@@ -87,7 +87,7 @@ class Full:
         await runner.cleanup()
 
 
-class _Watched(Doorkeeper):
+class _Watched(Connection):
     __slots__ = ("_full",)
 
     def __init__(self, full: Full, server: Any, door: Door, idle_s: float) -> None:
