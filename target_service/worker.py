@@ -32,10 +32,10 @@ EXIT_USAGE = 2
 SWITCH_INTERVAL_S = 0.0005
 """How long the event loop may keep the interpreter lock from the store's thread (5 ms by default: as long as
 several commits)."""
-GARBAGE = (5000, 4, 500)
+GARBAGE = (10_000, 3, 1000)
 """New objects before garbage is looked for among them, and how often before it is among older ones, (700, 10, 10) by
 default: thousands of requests under way are none, and looking through them again and again was a quarter of a crowded
-worker's time. With four times these numbers one look held the loop for 60 ms."""
+worker's time. With (20_000, 20, 50) one look held the loop for 60 ms."""
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 

@@ -9,6 +9,11 @@ from typing import Annotated, Any
 import typer
 
 
+def example(command: str) -> str:
+    """How `--help` ends: what to type."""
+    return f"Example: {command}"
+
+
 class Schemas(StrEnum):
     """The files that have a JSON Schema."""
 

@@ -45,11 +45,6 @@ errors = Console(stderr=True, highlight=False)
 BAD_INPUT = (ConfigError, PlanError)
 
 
-def example(command: str) -> str:
-    """How `--help` ends: what to type."""
-    return f"Example: {command}"
-
-
 def refuse(message: object) -> NoReturn:
     """End because of bad input, before any traffic."""
     errors.print(f"[bold red]error:[/] {escape(str(message))}", soft_wrap=True)
@@ -83,7 +78,9 @@ def singlesday(
 
 @app.command(
     rich_help_panel=RUNS,
-    epilog=example('singlesday run smoke --target http://127.0.0.1:8080 --slo "p99(POST /orders) < 250ms"'),
+    epilog=flags.example(
+        'singlesday run smoke --target http://127.0.0.1:8080 --slo "p99(POST /orders) < 250ms"'
+    ),
 )
 @flags.takes(flags.RunFlags)
 def run(context: typer.Context) -> None:
@@ -99,7 +96,7 @@ def run(context: typer.Context) -> None:
     raise typer.Exit(_play(config, errors if config.console == "json" else console))
 
 
-@app.command(rich_help_panel=RUNS, epilog=example("singlesday resume runs/20261111T155950Z-soak"))
+@app.command(rich_help_panel=RUNS, epilog=flags.example("singlesday resume runs/20261111T155950Z-soak"))
 def resume(
     run_folder: Annotated[
         Path, typer.Argument(help="The folder of a run that was killed or stopped.", metavar="RUN")
@@ -137,7 +134,7 @@ def serve(context: typer.Context) -> None:
     os.execv(sys.executable, [sys.executable, "-m", "target_service", *context.args])  # noqa: S606
 
 
-@app.command(rich_help_panel=RUNS, epilog=example("singlesday watch --workers 2"))
+@app.command(rich_help_panel=RUNS, epilog=flags.example("singlesday watch --workers 2"))
 @flags.takes(flags.WatchFlags)
 def watch(context: typer.Context) -> None:
     """Start the order service, the web UI and, if it is installed, Prometheus, and print their addresses."""
@@ -157,7 +154,7 @@ def watch(context: typer.Context) -> None:
 
 @shadow.command(
     "purge",
-    epilog=example("singlesday shadow purge 20261111T155950Z-smoke --store sqlite:///orders.db"),
+    epilog=flags.example("singlesday shadow purge 20261111T155950Z-smoke --store sqlite:///orders.db"),
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )
 def purge(
@@ -169,7 +166,7 @@ def purge(
     os.execv(sys.executable, command)  # noqa: S606 - our own program
 
 
-@app.command(rich_help_panel=PLANS, epilog=example("singlesday show singles-day --peak-tps 5000"))
+@app.command(rich_help_panel=PLANS, epilog=flags.example("singlesday show singles-day --peak-tps 5000"))
 def show(
     plan: flags.PlanName = "singles-day",
     peak_tps: Annotated[float | None, typer.Option(help="Orders a second at the peak.", metavar="N")] = None,
@@ -200,7 +197,7 @@ def show(
         print_plan(chosen, console)
 
 
-@app.command(rich_help_panel=RESULTS, epilog=example("singlesday audit runs/20261111T155950Z-smoke"))
+@app.command(rich_help_panel=RESULTS, epilog=flags.example("singlesday audit runs/20261111T155950Z-smoke"))
 def audit(
     run_folder: flags.RunFolder,
     store: Annotated[
@@ -227,7 +224,7 @@ def audit(
     raise typer.Exit(result.exit_code)
 
 
-@app.command(rich_help_panel=RESULTS, epilog=example("singlesday report runs/20261111T155950Z-smoke"))
+@app.command(rich_help_panel=RESULTS, epilog=flags.example("singlesday report runs/20261111T155950Z-smoke"))
 def report(run_folder: flags.RunFolder) -> None:
     """Write report.html and the other files of a run again, from its result.json."""
     from loadtest.cli.audit import settle_folder  # noqa: PLC0415
@@ -242,7 +239,7 @@ def report(run_folder: flags.RunFolder) -> None:
 
 
 @app.command(
-    rich_help_panel=RESULTS, epilog=example("singlesday compare baselines/ runs/20261111T155950Z-smoke")
+    rich_help_panel=RESULTS, epilog=flags.example("singlesday compare baselines/ runs/20261111T155950Z-smoke")
 )
 def compare(
     base: Annotated[
@@ -285,7 +282,9 @@ def compare(
     raise typer.Exit(int(code))
 
 
-@app.command(rich_help_panel=RUNS, epilog=example('singlesday capacity --slo "p99(POST /orders) < 100ms"'))
+@app.command(
+    rich_help_panel=RUNS, epilog=flags.example('singlesday capacity --slo "p99(POST /orders) < 100ms"')
+)
 @flags.takes(flags.CapacityFlags)
 def capacity(context: typer.Context) -> None:
     """Find the highest rate that meets the objectives, and how many machines a higher one takes."""
@@ -318,7 +317,7 @@ def capacity(context: typer.Context) -> None:
 @app.command(
     cls=HelpWithBenchmarks,
     rich_help_panel=PROJECT,
-    epilog=example("singlesday bench client --rounds 3"),
+    epilog=flags.example("singlesday bench client --rounds 3"),
     context_settings={
         "allow_extra_args": True,
         "ignore_unknown_options": True,
@@ -344,7 +343,7 @@ def bench(
     os.execv(command[0], command)  # noqa: S606 - our own program
 
 
-@app.command(rich_help_panel=PLANS, epilog=example("singlesday schema plan > plan.schema.json"))
+@app.command(rich_help_panel=PLANS, epilog=flags.example("singlesday schema plan > plan.schema.json"))
 def schema(of: flags.SchemaOf = flags.Schemas.RESULT) -> None:
     """Print the JSON Schema of result.json or, with `plan`, of plan files: editors check and complete by it."""
     from loadtest.plan.plan_schema import plan_schema  # noqa: PLC0415
@@ -354,7 +353,7 @@ def schema(of: flags.SchemaOf = flags.Schemas.RESULT) -> None:
     typer.echo(json.dumps(wanted(), indent=1))
 
 
-@app.command(rich_help_panel=PLANS, epilog=example("singlesday init my-load-test"))
+@app.command(rich_help_panel=PLANS, epilog=flags.example("singlesday init my-load-test"))
 def init(
     folder: Annotated[
         Path, typer.Argument(help="The folder to write into; it is made if it is not there.", metavar="DIR")
