@@ -157,17 +157,29 @@ def test_wrong(timing):
 def test_judges_no_time_but_a_run():
     if count("plain") == 1:
         raise module.CoreTakenError("other programs used its CPU")
+
+@pytest.fixture(scope="module")
+def service():
+    count("services")
+
+@pytest.mark.parametrize("number", range(6))
+def test_shares_a_service(service, number):
+    pass
 """
 
 
 def played(folder: Path, *options: str) -> tuple[str, list[int]]:
-    """A session of pytest over `PLAYED`: what it printed, and how often each of its four tests was played."""
+    """A session of pytest over `PLAYED`: what it printed, and how often each of its first four tests was played.
+
+    The others share a service, which starts once however many workers there are.
+    """
     (folder / "test_played.py").write_text(PLAYED)
     (folder / "conftest.py").write_text(CONFTEST)
     root = Path(__file__).parents[1]
     ini = ["-c", str(root / "pyproject.toml"), f"--rootdir={folder}", "-p", "no:cacheprovider"]
     command = [sys.executable, "-m", "pytest", *ini, *options, str(folder)]
     ended = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=100)
+    assert (folder / "services").read_text() == "x"
     plays = [len((folder / name).read_text()) for name in ("once", "always", "wrong", "plain")]
     return ended.stdout + ended.stderr, plays
 
@@ -175,7 +187,7 @@ def played(folder: Path, *options: str) -> tuple[str, list[int]]:
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_a_whole_session_tries_late_tests_twice_and_wrong_ones_once(tmp_path: Path, workers: str) -> None:
     printed, plays = played(tmp_path, "-n", workers)
-    assert "1 failed, 2 passed, 1 skipped, 3 rerun" in printed, printed
+    assert "1 failed, 8 passed, 1 skipped, 3 rerun" in printed, printed
     assert "no time can be judged: others used 80% (31 ms" in printed
     assert plays == [2, 2, 1, 2]
 
@@ -184,5 +196,5 @@ def test_a_session_that_plays_failed_tests_again_plays_those_that_judge_times_ag
     tmp_path: Path,
 ) -> None:
     printed, plays = played(tmp_path, "-n", "0", "--reruns", "2")
-    assert "1 failed, 2 passed, 1 skipped, 5 rerun" in printed, printed
+    assert "1 failed, 8 passed, 1 skipped, 5 rerun" in printed, printed
     assert plays == [2, 2, 3, 2]
