@@ -70,7 +70,9 @@ class WriteRequests:
         return body
 
     def _series(self, name: str, labels: dict[str, str]) -> Series:
-        return tuple(sorted((self._labels | labels | {"__name__": name}).items()))
+        # An empty label is none (Prometheus' data model), and the protocol wants none sent.
+        present = {key: value for key, value in labels.items() if value}
+        return tuple(sorted((self._labels | present | {"__name__": name}).items()))
 
 
 def _compressor() -> Any:

@@ -45,6 +45,12 @@ def test_a_body_holds_every_sample_once_with_the_names_a_scrape_gives_them() -> 
     }
 
 
+def test_a_label_without_a_value_is_not_sent() -> None:
+    nobody = GaugeMetricFamily("up", "Some gauge.", labels=["who"])
+    nobody.add_metric([""], 1)
+    assert set(read(WriteRequests().body([nobody], 1000))) == {"__name__=up"}
+
+
 def test_a_series_that_is_gone_is_ended_once_with_prometheus_stale_marker() -> None:
     writes = WriteRequests()
     writes.body([gauge("up", a=1, b=1)], 1000)

@@ -22,10 +22,12 @@ Values = dict[tuple[tuple[str, str], ...], float]
 
 
 def shown(metrics_url: str) -> Values:
-    """Every series of the master's page with its value."""
+    """Every series of the master's page with its value; an empty label is none, as Prometheus has it."""
     text = ask(metrics_url, "GET", "/metrics").body.decode()
     return {
-        tuple(sorted((sample.labels | {"__name__": sample.name}).items())): sample.value
+        tuple(
+            sorted((k, v) for k, v in (sample.labels | {"__name__": sample.name}).items() if v)
+        ): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
