@@ -10,7 +10,7 @@ import pytest
 from loadtest.measure.run_result import RunResult, Validity
 from tests import timing
 from tests.publish.sample_result import an_empty_run
-from tests.timing import CoreTakenError, Others, Timing, taken_by_others, undisturbed, unless_taken
+from tests.timing import CoreTakenError, Others, Timing, taken_by_others, unless_taken
 
 TAKEN = "worker 1 sent requests 31 ms late (p99): other programs used its CPU 40% of the time"
 OWN_FAULT = "worker 1 used 97% of its core for five seconds, more than 90%"
@@ -93,21 +93,15 @@ def test_a_run_is_used_unless_others_made_it_invalid() -> None:
         unless_taken(a_run("INVALID", OWN_FAULT, TAKEN))
 
 
-def test_a_run_that_others_made_invalid_is_played_again(used: dict[str, float]) -> None:
-    runs = [a_run("INVALID", TAKEN), a_run("PASS")]
-    assert undisturbed(lambda number: runs[number], lambda run: run) is runs[1]
-
-
-def test_a_run_that_others_made_invalid_twice_skips_and_says_why(used: dict[str, float]) -> None:
-    with pytest.raises(pytest.skip.Exception, match="other programs used its CPU"):
-        undisturbed(lambda _: a_run("INVALID", TAKEN), lambda run: run)
-
-
-def test_a_run_that_is_invalid_by_its_own_fault_is_handed_back_to_fail_its_test(
+def test_a_run_that_is_invalid_by_its_own_fault_is_used_unless_others_took_the_cores(
     used: dict[str, float],
 ) -> None:
-    runs = [a_run("INVALID", OWN_FAULT)]
-    assert undisturbed(lambda number: runs[number], lambda run: run) is runs[0]
+    unless_taken(a_run("INVALID", OWN_FAULT), Others())
+    others = Others()
+    used.update(all=10.0, us=2.0, now=5.0)
+    unless_taken(a_run("PASS"), others)
+    with pytest.raises(CoreTakenError, match="others used 80%"):
+        unless_taken(a_run("INVALID", OWN_FAULT), others)
 
 
 def test_what_a_child_uses_is_ours() -> None:
@@ -158,6 +152,10 @@ def test_judges_no_time_but_a_run():
     if count("plain") == 1:
         raise module.CoreTakenError("other programs used its CPU")
 
+def test_judges_a_run_that_is_always_taken():
+    count("taken")
+    raise module.CoreTakenError("other programs used its CPU")
+
 @pytest.fixture(scope="module")
 def service():
     count("services")
@@ -169,7 +167,7 @@ def test_shares_a_service(service, number):
 
 
 def played(folder: Path, *options: str) -> tuple[str, list[int]]:
-    """A session of pytest over `PLAYED`: what it printed, and how often each of its first four tests was played.
+    """A session of pytest over `PLAYED`: what it printed, and how often each of its first five tests was played.
 
     The others share a service, which starts once however many workers there are.
     """
@@ -180,21 +178,22 @@ def played(folder: Path, *options: str) -> tuple[str, list[int]]:
     command = [sys.executable, "-m", "pytest", *ini, *options, str(folder)]
     ended = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=100)
     assert (folder / "services").read_text() == "x"
-    plays = [len((folder / name).read_text()) for name in ("once", "always", "wrong", "plain")]
+    plays = [len((folder / name).read_text()) for name in ("once", "always", "wrong", "plain", "taken")]
     return ended.stdout + ended.stderr, plays
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_a_whole_session_tries_late_tests_twice_and_wrong_ones_once(tmp_path: Path, workers: str) -> None:
     printed, plays = played(tmp_path, "-n", workers)
-    assert "1 failed, 8 passed, 1 skipped, 3 rerun" in printed, printed
+    assert "1 failed, 8 passed, 2 skipped, 4 rerun" in printed, printed
     assert "no time can be judged: others used 80% (31 ms" in printed
-    assert plays == [2, 2, 1, 2]
+    assert "no time can be judged: other programs used its CPU" in printed
+    assert plays == [2, 2, 1, 2, 2]
 
 
 def test_a_session_that_plays_failed_tests_again_plays_those_that_judge_times_again_too(
     tmp_path: Path,
 ) -> None:
     printed, plays = played(tmp_path, "-n", "0", "--reruns", "2")
-    assert "1 failed, 8 passed, 1 skipped, 5 rerun" in printed, printed
-    assert plays == [2, 2, 3, 2]
+    assert "1 failed, 8 passed, 2 skipped, 6 rerun" in printed, printed
+    assert plays == [2, 2, 3, 2, 2]

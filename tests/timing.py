@@ -22,18 +22,15 @@ import os
 import re
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
 
 import psutil
 import pytest
 
 from loadtest.judge.validity import INVALID
 from loadtest.measure.run_result import RunResult
-
-Played = TypeVar("Played")
 
 TAKEN = 0.15
 """Share of all cores used by others from which on they explain a time that was missed: a third of one of two."""
@@ -86,10 +83,15 @@ def _used_by_us_s() -> float:
     return used_s
 
 
-def unless_taken(result: RunResult) -> None:
-    """Raise `CoreTakenError` for a run that is INVALID because others used its cores: it proves nothing."""
-    reason = taken_by_others(result)
-    if result.verdict == INVALID and reason is not None:
+def unless_taken(result: RunResult, others: Others | None = None) -> None:
+    """Raise `CoreTakenError` for a run that is INVALID because others used its cores: it proves nothing.
+
+    The run says so itself, or `others`, which were watched since it began, used enough to explain any other reason.
+    """
+    if result.verdict != INVALID:
+        return
+    reason = taken_by_others(result) or (others.taken() if others is not None else None)
+    if reason is not None:
         raise CoreTakenError(reason)
 
 
@@ -107,24 +109,6 @@ def skipped_at_last(item: pytest.Item) -> Iterator[None]:
         if plays_again(item):
             pytest.skip(f"no time can be judged: {taken}")
         raise
-
-
-def undisturbed(play: Callable[[int], Played], result: Callable[[Played], RunResult]) -> Played:
-    """What a run came to where others did not make it INVALID: it is played a second time, then the test skips.
-
-    A run that is INVALID for any other reason is the harness's own doing, and is handed back at once.
-    """
-    reason = None
-    for attempt in range(2):
-        others = Others()
-        played = play(attempt)
-        books = result(played)
-        if books.verdict != INVALID:
-            return played
-        reason = taken_by_others(books) or others.taken()
-        if reason is None:
-            return played
-    pytest.skip(f"both runs were INVALID: {reason}")
 
 
 class Timing:

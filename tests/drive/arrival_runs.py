@@ -17,7 +17,7 @@ from loadtest.drive.start import ArrivalStream, Assignment
 from loadtest.measure.window import Second, Window
 from loadtest.records import Outcome
 from loadtest.virtual_time import VirtualClock
-from tests.drive.test_open_loop import in_hub
+from tests.drive.test_open_loop import in_hub, total_of
 
 MS = 1_000_000
 S = 1_000 * MS
@@ -70,10 +70,7 @@ class Run:
 
     def total(self) -> Second:
         """Everything that was counted."""
-        total = Second(0)
-        for second in self.window.take():
-            total.add(second)
-        return total
+        return total_of(self.window)
 
     def close(self) -> None:
         """End it."""

@@ -30,6 +30,14 @@ def in_hub(action: Callable[[], None]) -> None:
     assert done.wait(5)
 
 
+def total_of(window: Window) -> Second:
+    """Everything that a window has counted."""
+    total = Second(0)
+    for second in window.take():
+        total.add(second)
+    return total
+
+
 class Loop:
     """An `OpenLoop` over a list of (offset, scenario), with users that serve until told to stop."""
 
@@ -85,10 +93,7 @@ class Loop:
         in_hub(lambda: self.clock.advance_to(self.window.zero_ns + offset_ns))
 
     def total(self) -> Second:
-        total = Second(0)
-        for second in self.window.take():
-            total.add(second)
-        return total
+        return total_of(self.window)
 
     def close(self) -> None:
         self.loop.close()

@@ -17,7 +17,7 @@ from loadtest.cli.children import wait_until
 from loadtest.exit_codes import ExitCode
 from loadtest.measure.run_result import RunResult
 from loadtest.publish.schema import result_schema
-from tests.timing import undisturbed
+from tests.timing import Others, unless_taken
 
 PLAN = """
 name = "matrix"
@@ -124,8 +124,11 @@ def assert_artefacts(ended: Ended) -> None:
 
 
 def calm(attempt: Callable[[Path], Ended], folder: Path) -> Ended:
-    """A run that others did not make INVALID by using its cores: the first, the second, or the test skips."""
-    return undisturbed(lambda number: attempt(folder / str(number)), lambda ended: ended.result)
+    """A run that others did not make INVALID by using its cores: else the test is played once more, then skips."""
+    others = Others()
+    ended = attempt(folder / "calm")
+    unless_taken(ended.result, others)
+    return ended
 
 
 def signalled(run: Run, at: Callable[[], object]) -> Ended:

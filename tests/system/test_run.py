@@ -23,7 +23,7 @@ from loadtest.cli.run import free_port
 from loadtest.cli.service import Service
 from loadtest.exit_codes import ExitCode
 from loadtest.measure.run_result import RunResult
-from tests.timing import Timing, undisturbed
+from tests.timing import Others, Timing, unless_taken
 
 LOCUSTFILE = Path(__file__).parents[2] / "loadtest" / "locustfile.py"
 
@@ -60,13 +60,13 @@ def test_run_starts_the_service_drives_the_plan_and_balances_the_books(
     summary = tmp_path / "job.md"
     plan = ("smoke", "--peak-tps", "100", "--duration", "6s")
 
-    def play(attempt: int) -> tuple[subprocess.CompletedProcess[str], Path]:
-        out = tmp_path / f"runs-{attempt}"
-        ended = singlesday("run", *plan, "--csv", "--out", str(out), GITHUB_STEP_SUMMARY=str(summary))
-        return ended, only_run(out)
-
-    done, folder = undisturbed(play, lambda played: result_of(played[1]))
+    others = Others()
+    done = singlesday(
+        "run", *plan, "--csv", "--out", str(tmp_path / "runs"), GITHUB_STEP_SUMMARY=str(summary)
+    )
+    folder = only_run(tmp_path / "runs")
     result = result_of(folder)
+    unless_taken(result, others)
     assert done.returncode == ExitCode.PASS, done.stdout + done.stderr
     assert "PASS" in done.stdout
     assert "report.html" in done.stdout
