@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import gevent
 from locust.env import Environment
@@ -74,11 +74,16 @@ class Publishers:
         self,
         environment: Environment,
         options: Namespace,
+        *,
         check_start: web_ui.CheckStart,
         start: Callable[[], StartPage],
         preview: Callable[[Mapping[str, str]], Preview],
+        own_fields: Collection[str],
     ) -> None:
-        """Put our page and our guard into Locust's web UI, if it has one. Raises `DoorError`."""
+        """Put our page and our guard into Locust's web UI, if it has one. Raises `DoorError`.
+
+        `own_fields` are the arguments that the script has added to the form.
+        """
         web = environment.web_ui
         if web is None or web.app is None:
             return
@@ -99,7 +104,7 @@ class Publishers:
                 preview=preview,
             ),
             check_start=check_start,
-            own_fields=[field.name for field in start().own],
+            own_fields=own_fields,
             login=web.auth_required_if_enabled,
             token=options.web_token,
         )

@@ -285,6 +285,7 @@ class Plugin:
                 check_start=lambda form: self.why_not(environment, options, form),
                 start=lambda: self.start_page(options),
                 preview=lambda form: self.preview(environment, options, form),
+                own_fields=own_fields(self._parser_of_options()),
             )
         except DoorError as error:
             refuse(error)
