@@ -94,9 +94,8 @@ def asked_search(config: RunConfig, asked: Mapping[str, Any]) -> tuple[RunConfig
         slos=kept,
         abort=Abort(),
     )
-    folder = new_run_folder(Path(config.out), f"{plan.name}-capacity")
     settings = SearchSettings(asked["start_tps"], measure_s, asked["tolerance"], asked["for_tps"], left_out)
-    return config.but(plan=plan, auto_peak=False, folder=str(folder)), settings
+    return config.but(plan=plan, auto_peak=False), settings
 
 
 def _steady_objectives(plan: Plan) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -112,7 +111,8 @@ def _steady_objectives(plan: Plan) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def search(config: RunConfig, settings: SearchSettings, console: Console) -> ExitCode:
     """Find the capacity, print it and leave its files. Raises `RunError`, `ServiceError`."""
-    session = Session(config, console)
+    folder = new_run_folder(Path(config.out), f"{config.plan.name}-capacity")
+    session = Session(config.but(folder=str(folder)), console)
     try:
         session.folder.mkdir(parents=True)
     except OSError as error:
