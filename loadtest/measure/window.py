@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from loadtest.measure.histogram import Histogram
-from loadtest.records import UNANSWERED, Outcome
+from loadtest.records import UNANSWERED, Exchange, Outcome
 
 SECOND_NS = 1_000_000_000
 MAX_ENDPOINTS = 500
@@ -56,16 +56,41 @@ class EndpointSecond:
     service: Histogram = field(default_factory=Histogram)
     failed: Histogram | None = None
     """Of the values in `response`, those of failures and of arrivals that were given up; None: there are none."""
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    """Heads and bodies, as in `records.Exchange`."""
+    first_byte: Histogram | None = None
+    """From the first byte sent to the first received; None: as `service`, since every response came whole."""
+    connect: Histogram | None = None
+    """How long connecting took, of requests that opened a connection; None: none did."""
+    tls: Histogram | None = None
+    """How long their TLS handshakes took."""
 
     def add(self, outcome: Outcome) -> None:
         """Count one request."""
         self.requests += 1
         self.response_bytes += outcome.response_bytes
+        if outcome.exchange is not None:
+            self.add_exchange(outcome.exchange, outcome.sent_ns, outcome.done_ns)
         self.response.record_ns(outcome.response_ns)
         self.service.record_ns(outcome.service_ns)
         if outcome.error is not None:
             self.add_error(outcome.error)
             self.failures_only().record_ns(outcome.response_ns)
+
+    def add_exchange(self, exchange: Exchange, sent_ns: int, done_ns: int) -> None:
+        """Count what crossed the network; before the request's service time is recorded."""
+        self.sent_bytes += exchange.sent_bytes
+        self.received_bytes += exchange.received_bytes
+        first_ns = exchange.first_ns or done_ns
+        if self.first_byte is not None or first_ns != done_ns:
+            self.first_bytes().record_ns(first_ns - sent_ns)
+        if exchange.connect_ns:
+            self.connect = self.connect or Histogram()
+            self.connect.record_ns(exchange.connect_ns)
+        if exchange.tls_ns:
+            self.tls = self.tls or Histogram()
+            self.tls.record_ns(exchange.tls_ns)
 
     def add_error(self, error: str, count: int = 1) -> None:
         """Count a failure under its class, or under `OVERFLOW` once there are `MAX_ERRORS` classes."""
@@ -83,8 +108,13 @@ class EndpointSecond:
         """Add another worker's, or another second's, counts to these."""
         self.requests += other.requests
         self.response_bytes += other.response_bytes
+        self.sent_bytes += other.sent_bytes
+        self.received_bytes += other.received_bytes
         for error, count in other.errors.items():
             self.add_error(error, count)
+        if self.first_byte is not None or other.first_byte is not None:
+            self.first_bytes().merge(other.service if other.first_byte is None else other.first_byte)
+        self.connect, self.tls = _merged(self.connect, other.connect), _merged(self.tls, other.tls)
         self.response.merge(other.response)
         self.service.merge(other.service)
         if other.failed is not None:
@@ -96,10 +126,25 @@ class EndpointSecond:
             self.failed = Histogram()
         return self.failed
 
+    def first_bytes(self) -> Histogram:
+        """`first_byte`, made of `service` on first use."""
+        if self.first_byte is None:
+            self.first_byte = Histogram()
+            self.first_byte.merge(self.service)
+        return self.first_byte
+
     def give_up(self, waited_ns: int) -> None:
         """Count an arrival that never got to its request here, as one that took at least so long."""
         self.response.record_ns(waited_ns)
         self.failures_only().record_ns(waited_ns)
+
+
+def _merged(one: Histogram | None, other: Histogram | None) -> Histogram | None:
+    if other is None:
+        return one
+    merged = Histogram() if one is None else one
+    merged.merge(other)
+    return merged
 
 
 @dataclass(slots=True)
@@ -225,13 +270,15 @@ class Window:
 
     def record(self, outcome: Outcome) -> None:
         """Count one request in the second it was intended."""
-        method, name, intended_ns, sent_ns, done_ns, response_bytes, error = outcome
+        method, name, intended_ns, sent_ns, done_ns, response_bytes, error, exchange = outcome
         second = self.second(intended_ns)
         endpoint = second.endpoints.get((method, name))
         if endpoint is None:
             endpoint = second.endpoint(self._bounded((method, name), second, outcome))
         endpoint.requests += 1  # `EndpointSecond.add`, without the call
         endpoint.response_bytes += response_bytes
+        if exchange is not None:
+            endpoint.add_exchange(exchange, sent_ns, done_ns)
         endpoint.response.record_ns(done_ns - intended_ns)
         endpoint.service.record_ns(done_ns - sent_ns)
         if error is not None:

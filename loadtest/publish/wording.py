@@ -72,6 +72,13 @@ def duration(seconds: float) -> str:
     return " ".join(f"{value} {unit}" for value, unit in parts if value)
 
 
+def size(count: float) -> str:
+    """Bytes in the unit that suits them: `80 B`, `1.2 kB`, `3.05 GB`."""
+    scales = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+    scale, unit = next((pair for pair in scales if count >= pair[0] * 0.9995), (1, "B"))
+    return f"{count / scale:,.3g} {unit}"
+
+
 def things(count: int, noun: str) -> str:
     """`1 worker`, `2,000 workers`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
