@@ -24,7 +24,7 @@ from loadtest.drive.locust_stats import LocustBatch, prune
 from loadtest.drive.sampling import sample_of
 from loadtest.measure.evidence import Samples
 from loadtest.measure.histogram import Histogram
-from loadtest.measure.window import MAX_NAME, EndpointSecond, Window
+from loadtest.measure.window import EndpointSecond, Window, shown
 from loadtest.records import UNANSWERED, Outcome
 
 _FLOW_CONTROL = (StopUser, StopTest, RescheduleTask, RescheduleTaskImmediately, InterruptTaskSet)
@@ -163,7 +163,7 @@ class Recorder(Counts):
         """Keep a failure as a sample if it is the first of its class."""
         samples = self.samples
         if samples is not None and outcome.error is not None:
-            key = (outcome.method[:MAX_NAME], outcome.name[:MAX_NAME], outcome.error[:MAX_NAME])
+            key = (shown(outcome.method), shown(outcome.name), shown(outcome.error))
             if samples.wants(*key):
                 samples.add(sample_of(key, error, response, url))
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from loadtest.measure.histogram import Histogram
+from loadtest.measure.printable import printable
 from loadtest.records import UNANSWERED, Exchange, Outcome
 
 SECOND_NS = 1_000_000_000
@@ -40,6 +41,13 @@ OVERFLOW_ENDPOINT: EndpointKey = ("*", OVERFLOW)
 ScriptErrorKey = tuple[str, str, str]
 """(scenario, class and text, where): see `run_result.ScriptError`."""
 OVERFLOW_SCRIPT_ERROR: ScriptErrorKey = ("", OVERFLOW, "")
+
+
+def shown(name: str) -> str:
+    """A method, a name or an error class as it is counted: printable, and no longer than `MAX_NAME`."""
+    return printable(name)[:MAX_NAME]
+
+
 Matches = Callable[[str, str], bool]
 """(pattern, `METHOD name`) -> whether the pattern covers the endpoint."""
 
@@ -95,7 +103,7 @@ class EndpointSecond:
     def add_error(self, error: str, count: int = 1) -> None:
         """Count a failure under its class, or under `OVERFLOW` once there are `MAX_ERRORS` classes."""
         self.failures += count
-        label = error[:MAX_NAME]
+        label = shown(error)
         if (
             label not in self.errors
             and len(self.errors) - (OVERFLOW in self.errors) >= MAX_ERRORS
@@ -288,7 +296,7 @@ class Window:
     def add(self, index: int, key: EndpointKey, noted: EndpointSecond) -> None:
         """Count what was noted of an endpoint in the second of this index."""
         second = self.second(self.zero_ns + index * SECOND_NS)
-        key = (key[0][:MAX_NAME], key[1][:MAX_NAME])
+        key = (shown(key[0]), shown(key[1]))
         if key not in self._known and len(self._known) >= MAX_ENDPOINTS:
             for pattern in self._patterns_of(key):
                 second.pattern(pattern).merge(noted)
@@ -299,7 +307,7 @@ class Window:
 
     def give_up(self, key: EndpointKey, intended_ns: int, at_ns: int) -> None:
         """Count an arrival that was given up before its request to an endpoint: it waited at least so long."""
-        key = (key[0][:MAX_NAME], key[1][:MAX_NAME])
+        key = (shown(key[0]), shown(key[1]))
         known = key if key in self._known else OVERFLOW_ENDPOINT
         self.second(intended_ns).endpoint(known).give_up(at_ns - intended_ns)
 
@@ -335,7 +343,7 @@ class Window:
 
     def _bounded(self, key: EndpointKey, second: Second, outcome: Outcome) -> EndpointKey:
         """The key under which an outcome is counted; beyond the bound also counts it under its patterns, here."""
-        key = (key[0][:MAX_NAME], key[1][:MAX_NAME])
+        key = (shown(key[0]), shown(key[1]))
         if key not in self._known and len(self._known) >= MAX_ENDPOINTS:
             for pattern in self._patterns_of(key):
                 second.pattern(pattern).add(outcome)

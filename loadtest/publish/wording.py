@@ -11,6 +11,7 @@ from typing import NamedTuple
 from loadtest.judge.bound import with_unit
 from loadtest.judge.drift import Trend
 from loadtest.judge.slo_syntax import IMPLICIT, SloError, parse
+from loadtest.measure.printable import printable
 from loadtest.measure.regions import together
 from loadtest.measure.run_result import Audit, Endpoint, Evidence, RunResult, SloResult
 from loadtest.records import ORDER_ENDPOINT, TRANSACTION, endpoint_and_region, is_request, transaction_noun
@@ -367,4 +368,4 @@ def _sample(seen: Evidence) -> str:
     )
     text = "" if seen.text and seen.text in seen.body else seen.text
     parts = [asked, text, seen.where and f"({seen.where})", seen.body and f"body: {seen.body}"]
-    return " ".join(" ".join(part.split()) for part in parts if part)
+    return printable(" ".join(" ".join(part.split()) for part in parts if part))
