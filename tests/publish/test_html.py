@@ -79,7 +79,7 @@ def test_the_page_says_what_a_reader_looks_for_first() -> None:
         "Can these numbers be trusted? Yes",
         "Audit passed: 67,469 orders acknowledged, 67,469 stored.",
         "p99 response time",
-        "Received 46.4 MB",
+        "Received 46.3 MB",
         "planned 115,296 = scheduled 115,296 + lost 0",
         "dispatch lag (ours: an idle user was there)",
         "30 s: service stalled for 1.2 s",
