@@ -9,7 +9,8 @@ from loadtest.plan.target_address import target_address
 def check_target_rate(plan: Plan, url: str) -> None:
     """Raise `PlanError` if the plan would send its target more requests a second than `[targets]` allows.
 
-    `url` is one that `target_address` reads. A scenario counts as one request an arrival: journeys of several send more, and a limit should allow for them.
+    `url` is one that `target_address` reads. A scenario counts as one request an arrival: journeys of several send
+    more, and a limit should allow for them.
     """
     _, host, port = target_address(url)
     listed = [(allowed_host(name), rate) for name, rate in plan.targets.items()]
