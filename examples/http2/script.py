@@ -14,5 +14,5 @@ class Visitor(Http2User):
 
     @task
     def look(self) -> None:
-        """Read the page of a product."""
-        self.client.get(f"/products/{randrange(1000)}", name="/products/[sku]")
+        """Read a page."""
+        self.client.get(f"/pages/{randrange(1000)}", name="/pages/[number]")

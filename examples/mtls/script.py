@@ -25,4 +25,4 @@ class Partner(FastHttpUser):
     @task
     def order(self) -> None:
         """Send an order."""
-        self.client.post("/orders", json={"sku": "sku-000001"})
+        self.client.post("/partners/orders", json={"sku": "sku-000001"})

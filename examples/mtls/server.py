@@ -36,6 +36,6 @@ def demanding_certificates(folder: Path) -> ssl.SSLContext:
 
 if __name__ == "__main__":
     app = web.Application()
-    app.router.add_post("/orders", order)
+    app.router.add_post("/partners/orders", order)
     context = demanding_certificates(Path(sys.argv[2]))
     web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), ssl_context=context, print=None)
