@@ -23,7 +23,9 @@ def test_an_answer_by_http1_is_a_failure_and_raises_nothing() -> None:
     environment.events.request.add_listener(lambda **event: told.append(event))
     with ScriptedServer(in_http1) as server:
         Visitor.host = server.url
-        response = Visitor(environment).client.get("/page?1", name="/page")
+        client = Visitor(environment).client
+        response = client.get("/page?1", name="/page")
+        client.close()
     assert response.status_code == 0
     assert [(event["request_type"], event["name"]) for event in told] == [("GET", "/page")]
     assert told[0]["exception"] is not None
