@@ -9,7 +9,7 @@ from aiohttp.http import HttpRequestParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_service.api.door import whole_request
+from target_service.api.fast_path import whole_request
 
 PLAIN = b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
