@@ -129,7 +129,27 @@ class Frame:
         wanted = None
         if self._decoder is not None:
             wanted = decode(self._decoder, incoming.body if parsed is None else await read_json(parsed))
-        return await operation.handler(ApiRequest(run_id, incoming.names, wanted, key, deadline_ns, parsed))
+        request = ApiRequest(run_id, incoming.names, wanted, key, deadline_ns, parsed)
+        return await (self._change(request) if operation.sheds else operation.handler(request))
+
+    async def _change(self, request: ApiRequest) -> ApiResponse:
+        """Make a change, if there is a place for one more and nobody else works under its key."""
+        service = self._service
+        service.keys.hold(request.run_id, request.key)
+        began_ns = None
+        try:
+            began_ns = service.limit.admit()
+            if began_ns is None:
+                raise OverloadedError(TOO_MUCH)
+            response = await self.operation.handler(request)
+        except BaseException:
+            if began_ns is not None:
+                service.limit.gave_up()
+            raise
+        finally:
+            service.keys.let_go(request.run_id, request.key)
+        service.limit.done(began_ns)
+        return response
 
     async def _admit(self, request: web.Request) -> ApiResponse | None:
         """Let the request meet a drill's fault, and refuse it under overload. The response a fault spoilt, if any."""

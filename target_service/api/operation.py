@@ -87,7 +87,7 @@ class Operation(NamedTuple):
     keyed: bool = False
     """Whether it takes an `Idempotency-Key`."""
     sheds: bool = False
-    """Whether it is refused under overload, and takes a deadline."""
+    """Whether it makes a change: it takes a place, is refused under overload, and may have a deadline."""
     for_operators: bool = False
     """Whether it needs the operator's token."""
     media_type: str = JSON

@@ -1,6 +1,7 @@
 """Orders: create one, check a basket out, look at one, pay for one."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -85,16 +86,24 @@ class OrderHandlers:
 
     async def create(self, request: ApiRequest) -> ApiResponse:
         """`POST /orders`: 201 when the order is durable."""
-        receipt = await self._place(self._purchase(request, [request.wanted.lines], 0), request.deadline_ns)
+        order, units = self._draft(self._service.ids.next(), request.wanted, request.wanted.lines)
+        receipt = await self._buy(request, (order,), units)
         created = _created(receipt.orders[0])
         return json_response(created, 201, _headers(receipt, {"Location": f"/orders/{created.order_id}"}))
 
     async def check_out(self, request: ApiRequest) -> ApiResponse:
         """`POST /checkouts`: one order for each seller, all of them or none."""
         baskets = self._by_seller(request.wanted.lines)
-        receipt = await self._place(self._purchase(request, baskets, 1), request.deadline_ns)
-        orders = tuple(_created(order) for order in receipt.orders)
-        body = CheckoutCreated(orders, sum(order.total_cents for order in orders))
+        numbers = self._service.ids.several(len(baskets))
+        orders: list[Order] = []
+        quantities: Counter[int] = Counter()
+        for part, (number, basket) in enumerate(zip(numbers, baskets, strict=True), 1):
+            order, units = self._draft(number, request.wanted, basket, part)
+            orders.append(order)
+            quantities.update(units)
+        receipt = await self._buy(request, tuple(orders), quantities)
+        created = tuple(map(_created, receipt.orders))
+        body = CheckoutCreated(created, sum(order.total_cents for order in created))
         return json_response(body, 201, _headers(receipt, {}))
 
     async def show(self, request: ApiRequest) -> ApiResponse:
@@ -107,34 +116,22 @@ class OrderHandlers:
     async def pay(self, request: ApiRequest) -> ApiResponse:
         """`POST /orders/{order_id}/payment`: 200 when it is known to be paid."""
         payment = Payment(request.run_id, _number(request), request.wanted.amount_cents)
-        with self._service.limit.place():
-            order = await self._service.store.write(payment, request.deadline_ns)
+        order = await self._service.store.write(payment, request.deadline_ns)
         return json_response(_view(order))
 
-    async def _place(self, purchase: Purchase, deadline_ns: int | None) -> Receipt:
-        service = self._service
-        with service.keys.hold(purchase.run_id, purchase.key), service.limit.place():
-            receipt = await service.store.write(purchase, deadline_ns)
-        counters = service.metrics.replayed if receipt.replayed else service.metrics.created
-        counters[traffic_of(purchase.run_id)].add(len(receipt.orders))
+    async def _buy(self, request: ApiRequest, orders: tuple[Order, ...], units: Mapping[int, int]) -> Receipt:
+        purchase = Purchase(request.run_id, request.key, orders, units)
+        receipt = await self._service.store.write(purchase, request.deadline_ns)
+        metrics = self._service.metrics
+        counters = metrics.replayed if receipt.replayed else metrics.created
+        counters[traffic_of(request.run_id)].add(len(receipt.orders))
         return receipt
 
-    def _purchase(self, request: ApiRequest, baskets: Sequence[Iterable[Line]], first_part: int) -> Purchase:
-        service, wanted = self._service, request.wanted
-        orders: list[Order] = []
-        quantities: dict[int, int] = {}
-        numbers = service.ids.several(len(baskets))
-        for part, (order_id, basket) in enumerate(zip(numbers, baskets, strict=True), first_part):
-            order, units = draft_order(
-                order_id,
-                wanted.buyer_id,
-                [(self._sku_no(line.sku, wanted), line.quantity) for line in basket],
-                part,
-            )
-            orders.append(order)
-            for sku_no, quantity in units.items():
-                quantities[sku_no] = quantities.get(sku_no, 0) + quantity
-        return Purchase(request.run_id, request.key, tuple(orders), quantities)
+    def _draft(
+        self, number: int, wanted: OrderRequest, lines: Iterable[Line], part: int = 0
+    ) -> tuple[Order, dict[int, int]]:
+        priced = [(self._sku_no(line.sku, wanted), line.quantity) for line in lines]
+        return draft_order(number, wanted.buyer_id, priced, part)
 
     def _by_seller(self, lines: Iterable[Line]) -> list[list[Line]]:
         sellers: dict[int, list[Line]] = {}

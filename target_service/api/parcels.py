@@ -92,11 +92,10 @@ class ParcelHandlers:
         self, change: Parcel | Scan, request: ApiRequest, asked: str
     ) -> tuple[Parcel, dict[str, str]]:
         """Make a change, under its key if it has one; the parcel then, and headers that say if it was made before."""
-        service, key, deadline_ns = self._service, request.key, request.deadline_ns
-        with service.keys.hold(change.run_id, key), service.limit.place():
-            if key is None:
-                return await service.store.write(change, deadline_ns), {}
-            receipt = await service.store.write(KeyedParcel(key, asked, change), deadline_ns)
+        store, deadline_ns = self._service.store, request.deadline_ns
+        if request.key is None:
+            return await store.write(change, deadline_ns), {}
+        receipt = await store.write(KeyedParcel(request.key, asked, change), deadline_ns)
         return receipt.parcel, {"Idempotent-Replayed": "true"} if receipt.replayed else {}
 
     async def show(self, request: ApiRequest) -> ApiResponse:

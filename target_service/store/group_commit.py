@@ -102,9 +102,9 @@ class Line:
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
-    def join(self, waiting: Waiting) -> None:
-        """Add one at the end."""
-        self._waiting.append(waiting)
+    def join(self, handed: Sequence[Waiting]) -> None:
+        """Add some at the end."""
+        self._waiting += handed
 
     def put_first(self, batch: Sequence[Waiting], *, singly: bool = False) -> None:
         """Add some at the front again; `singly`: one by one, to find the one that failed all of them."""
