@@ -10,6 +10,7 @@ that ends its side after a whole request still gets the answer.
 
 import asyncio
 import re
+import socket
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -19,6 +20,8 @@ from target_service.api.fast_path import HEALTH, FastPath, Planned, whole_reques
 from target_service.problem import Kind
 from target_service.protocol import ProblemProtocol
 
+RESET_COMES_S = 0.02
+"""How long after its end a client that is gone is asked for; who hangs up buys nothing that has not begun."""
 _FOREIGN = re.compile(rb" (?:RTSP|ICE)/[0-9]\.[0-9]\r?\n")
 
 
@@ -97,8 +100,17 @@ class Connection(ProblemProtocol):
     def eof_received(self) -> bool:  # type: ignore[override]  # aiohttp's never keeps the connection
         """The client sends no more, but may wait for the answer to a whole request; a drill's may take for ever."""
         self._has_ended = True
+        if self._task is not None and self.transport is not None:
+            # Who waits passes it over (RFC 9110, section 15.2); who is gone altogether meets it with a reset.
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._loop.call_later(RESET_COMES_S, self._end_if_reset)
         is_whole = self._task is not None or self._last_body.is_eof()
         return self._begun and is_whole and not self._fast_path.has_faults
+
+    def _end_if_reset(self) -> None:
+        wire = self._wire
+        if wire is not None and wire.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self.abort()
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come: a request that takes the fast path, or something for the parser."""

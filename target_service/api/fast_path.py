@@ -72,13 +72,13 @@ def whole_request(data: bytes) -> "re.Match[bytes] | None":
     return request
 
 
-def health_check(data: bytes) -> str | None:
+def health_check(data: bytes) -> bytes | None:
     """Which health check `data` is: its path, if it is one well-formed request and nothing else."""
     check = _CHECK.fullmatch(data)
     if check is None:
         return None
     hosts = _HOST.findall(check["fields"])
-    return check["target"].decode() if len(hosts) == 1 and is_host(hosts[0].decode()) else None
+    return check["target"] if len(hosts) == 1 and is_host(hosts[0].decode()) else None
 
 
 def headers_of(request: "re.Match[bytes]") -> CIMultiDict[str] | None:
@@ -125,8 +125,8 @@ class FastPath:
         ).response()
         self._farewell = ProblemError(problem.UNAVAILABLE, STOPPING, close=True).response()
         self._healthy = {
-            "/healthz": json_response(Health("alive")),
-            "/readyz": json_response(Health("ready")),
+            b"/healthz": json_response(Health("alive")),
+            b"/readyz": json_response(Health("ready")),
         }
         self.crowd = service.crowd
         self.look = service.look
@@ -150,8 +150,7 @@ class FastPath:
         if service.draining or service.faults.await_requests:
             return None
         if request["target"] in HEALTH:
-            path = health_check(request[0])
-            return None if path is None else self._health(path, close=False)
+            return None if headers_of(request) is None else self._health(request["target"], close=False)
         frame, names = self._find(request["method"] + b" " + request["target"])
         if frame is None:
             return None
@@ -219,10 +218,10 @@ class FastPath:
         self._rejected[traffic].add()
         self._service.metrics.shed.add()
 
-    def _health(self, path: str, *, close: bool) -> bytes | None:
+    def _health(self, path: bytes, *, close: bool) -> bytes | None:
         """Readiness only if that is proved already: else the store is asked, which takes its time."""
         service = self._service
-        if path == "/readyz" and (service.draining or not is_proved(service)):
+        if path == b"/readyz" and (service.draining or not is_proved(service)):
             return None
         return self._healthy[path]._replace(closes=close).to_bytes()
 
