@@ -32,7 +32,7 @@ from target_service.orders import OrderIds
 from target_service.protocol import LONGEST_LINE, protocol_log
 from target_service.routes import add_routes
 from target_service.shedding import AdaptiveLimit
-from target_service.store.base import ObserverPair, Store, StoreSettings, StoreUnavailableError
+from target_service.store.base import Observers, Store, StoreSettings, StoreUnavailableError
 from target_service.store.open import make_store
 
 IDLE_LINGER_S = 0.5
@@ -78,7 +78,7 @@ class Server:
                 stock_buckets=config.stock_buckets,
                 stall_s=self._faults.store_stall_s,
             ),
-            ObserverPair(metrics, self._limit),
+            Observers((metrics, self._limit)),
         )
         self._stopped = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []

@@ -232,7 +232,12 @@ class Connection(ProblemProtocol):
             return
         self._fast_path.look()
         self._note_use()
-        closes = response.closes or self._fast_path.is_draining or (self._has_ended and not self._later)
+        closes = (
+            planned.closes
+            or response.closes
+            or self._fast_path.is_draining
+            or (self._has_ended and not self._later)
+        )
         transport.write(response._replace(closes=closes).to_bytes() if closes else response.to_bytes())
         if closes:
             self.force_close()

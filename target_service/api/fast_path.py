@@ -48,19 +48,17 @@ _FRAMING = (
     rb"content-length|transfer-encoding|connection|proxy-connection|expect|upgrade"
     rb"|content-encoding|sec-websocket-key1"
 )
-_FIELD = rb"(?!(?i:%b):)%b:[\t\x20-\x7e\x80-\xff]*+|(?i:connection): ?(?i:keep-alive)" % (_FRAMING, _NAME)
+_FIELD = rb"(?!(?i:%b):)%b:[\t\x20-\x7e\x80-\xff]*+|(?i:connection): ?(?i:keep-alive|close)" % (
+    _FRAMING,
+    _NAME,
+)
 _FIELDS = rb"(?:(?:%b)\r\n)*+" % _FIELD
 _LENGTH = rb"(?i:content-length): ?(?P<length>[0-9]{1,6}+)\r\n"
 _WHOLE = re.compile(
     rb"(?P<method>GET|POST) (?P<target>/[!-~]*+) HTTP/1\.1\r\n"
     rb"(?P<fields>%b(?:%b%b)?+)\r\n" % (_FIELDS, _LENGTH, _FIELDS)
 )
-_CHECK = re.compile(
-    rb"GET (?P<target>/healthz|/readyz) HTTP/1\.1\r\n"
-    rb"(?P<fields>(?:(?!(?i:%b):)%b:[\t\x20-\x7e\x80-\xff]*+\r\n)*+)\r\n"
-    % (rb"content-length|transfer-encoding|expect|upgrade", _NAME)
-)
-_HOST = re.compile(rb"(?:^|\n)host:[\t ]*+([!-~]*)[\t ]*+\r", re.IGNORECASE)
+_CLOSE = re.compile(rb"(?:^|\n)connection: ?close\r", re.IGNORECASE)
 _TAG = re.compile(rb"(?:^|\n)" + re.escape(HEADER.encode()) + rb":", re.IGNORECASE)
 
 
@@ -70,15 +68,6 @@ def whole_request(data: bytes) -> "re.Match[bytes] | None":
     if request is None or len(data) - request.end() != int(request["length"] or 0):
         return None
     return request
-
-
-def health_check(data: bytes) -> bytes | None:
-    """Which health check `data` is: its path, if it is one well-formed request and nothing else."""
-    check = _CHECK.fullmatch(data)
-    if check is None:
-        return None
-    hosts = _HOST.findall(check["fields"])
-    return check["target"] if len(hosts) == 1 and is_host(hosts[0].decode()) else None
 
 
 def headers_of(request: "re.Match[bytes]") -> CIMultiDict[str] | None:
@@ -102,6 +91,8 @@ class Planned(NamedTuple):
 
     frame: Frame
     incoming: Incoming
+    closes: bool
+    """Whether the connection is to end with its answer."""
 
 
 class FastPath:
@@ -112,7 +103,7 @@ class FastPath:
             each for each in frames if each.operation.route != "other" and each.operation.media_type == JSON
         ]
         self._service = service
-        self._fixed = {_start_of(each): each for each in known if "{" not in each.operation.path}
+        self._fixed = {_start_for(each): each for each in known if "{" not in each.operation.path}
         self._varied = [(_pattern_of(each), each) for each in known if "{" in each.operation.path]
         self._rejected = {
             traffic: service.metrics.rejected[problem.OVERLOADED.slug, traffic]
@@ -125,8 +116,8 @@ class FastPath:
         ).response()
         self._farewell = ProblemError(problem.UNAVAILABLE, STOPPING, close=True).response()
         self._healthy = {
-            b"/healthz": json_response(Health("alive")),
-            b"/readyz": json_response(Health("ready")),
+            b"GET /healthz": json_response(Health("alive")),
+            b"GET /readyz": json_response(Health("ready")),
         }
         self.crowd = service.crowd
         self.look = service.look
@@ -149,16 +140,20 @@ class FastPath:
         service = self._service
         if service.draining or service.faults.await_requests:
             return None
-        if request["target"] in HEALTH:
-            return None if headers_of(request) is None else self._health(request["target"], close=False)
-        frame, names = self._find(request["method"] + b" " + request["target"])
+        start = _start_of(request)
+        asks_to_close = _CLOSE.search(request["fields"]) is not None
+        if start in self._healthy and not asks_to_close:
+            return None if headers_of(request) is None else self._health(start, closes=False)
+        frame, names = self._find(start)
         if frame is None:
             return None
-        if service.is_overloaded(frame.operation):
-            return self._refuse(request, frame)
-        return self._plan(request, frame, names)
+        if not service.is_overloaded(frame.operation):
+            return self._plan(request, frame, names, closes=asks_to_close)
+        return None if asks_to_close else self._refuse(request, frame)
 
-    def _plan(self, request: "re.Match[bytes]", frame: Frame, names: Mapping[str, str]) -> "Planned | None":
+    def _plan(
+        self, request: "re.Match[bytes]", frame: Frame, names: Mapping[str, str], *, closes: bool
+    ) -> "Planned | None":
         headers = headers_of(request)
         if headers is None:
             return None
@@ -167,12 +162,14 @@ class FastPath:
             len(body) <= MAX_BODY_BYTES and is_json(headers.get(hdrs.CONTENT_TYPE, ""))
         ):
             return None
-        return Planned(frame, Incoming(headers, names, None, body))
+        return Planned(frame, Incoming(headers, names, None, body), closes)
 
     def answer_to_first(self, data: bytes) -> bytes | None:
         """The whole answer to a health check that came with its connection, which is closed; None if it is none."""
-        path = health_check(data)
-        return None if path is None else self._health(path, close=True)
+        request = whole_request(data)
+        if request is None or _start_of(request) not in self._healthy or headers_of(request) is None:
+            return None
+        return self._health(_start_of(request), closes=True)
 
     def one_too_many(self) -> bytes:
         """What a connection is told that cannot be kept."""
@@ -218,12 +215,12 @@ class FastPath:
         self._rejected[traffic].add()
         self._service.metrics.shed.add()
 
-    def _health(self, path: bytes, *, close: bool) -> bytes | None:
+    def _health(self, start: bytes, *, closes: bool) -> bytes | None:
         """Readiness only if that is proved already: else the store is asked, which takes its time."""
         service = self._service
-        if path == b"/readyz" and (service.draining or not is_proved(service)):
+        if start == b"GET /readyz" and (service.draining or not is_proved(service)):
             return None
-        return self._healthy[path]._replace(closes=close).to_bytes()
+        return self._healthy[start]._replace(closes=closes).to_bytes()
 
     def _find(self, start: bytes) -> tuple[Frame | None, Mapping[str, str]]:
         """The operation of a request line, and the variable parts of its path."""
@@ -236,10 +233,14 @@ class FastPath:
         return frame, {}
 
 
-def _start_of(frame: Frame) -> bytes:
+def _start_of(request: "re.Match[bytes]") -> bytes:
+    return b"%b %b" % (request["method"], request["target"])
+
+
+def _start_for(frame: Frame) -> bytes:
     return f"{frame.operation.method} {frame.operation.path}".encode()
 
 
 def _pattern_of(frame: Frame) -> "re.Pattern[bytes]":
     """What a request line for this operation begins with."""
-    return re.compile(re.sub(rb"\\\{(\w+)\\\}", rb"(?P<\1>[0-9a-z-]+)", re.escape(_start_of(frame))))
+    return re.compile(re.sub(rb"\\\{(\w+)\\\}", rb"(?P<\1>[0-9a-z-]+)", re.escape(_start_for(frame))))
