@@ -232,13 +232,9 @@ class Connection(ProblemProtocol):
             return
         self._fast_path.look()
         self._note_use()
-        closes = (
-            planned.closes
-            or response.closes
-            or self._fast_path.is_draining
-            or (self._has_ended and not self._later)
-        )
-        transport.write(response._replace(closes=closes).to_bytes() if closes else response.to_bytes())
+        is_last = planned.closes or (self._has_ended and not self._later)
+        closes = is_last or response.closes or self._fast_path.is_draining
+        transport.write(response._replace(closes=closes).to_bytes())
         if closes:
             self.force_close()
         elif self._later:
