@@ -84,12 +84,12 @@ class ProfileTable(Struct, frozen=True, forbid_unknown_fields=True):
     ] = ()
 
 
-def read_curve(table: ProfileTable, path: Path) -> tuple[Curve, float | None]:
-    """The curve of a plan file at `path`, and the highest rate in `knots_tps`, if it has those.
+def read_curve(table: ProfileTable, path: Path, table_name: str = "profile") -> tuple[Curve, float | None]:
+    """The curve in a table of the plan file at `path`, and the highest rate in `knots_tps`, if it has those.
 
     Raises `PlanError`, which names the file and the key.
     """
-    where = f"{path}: profile"
+    where = f"{path}: {table_name}"
     sources = ("curve", "knots", "knots_tps", "csv")
     given = [key for key in sources if getattr(table, key) is not None]
     if len(given) != 1:
@@ -150,15 +150,15 @@ def read_text(path: Path, where: str) -> str:
         raise PlanError(f"{where}: cannot be read: {reason}") from error
 
 
-def check_curve(curve: Curve, source: str) -> None:
-    """Whatever the types cannot say, of a curve from anywhere. Raises `PlanError`."""
+def check_curve(curve: Curve, where: str) -> None:
+    """Whatever the types cannot say, of a curve from anywhere. Raises `PlanError` beginning with `where`."""
     for phase in curve.phases:
         if phase.to_s <= phase.from_s:
-            raise PlanError(f"{source}: profile.phases: expected {phase.name} to end after it starts")
+            raise PlanError(f"{where}.phases: expected {phase.name} to end after it starts")
     if curve.name is not None:
-        _named(curve.name, f"{source}: profile.curve")
+        _named(curve.name, f"{where}.curve")
     else:
-        _check_knots(curve.knots, f"{source}: profile.knots")
+        _check_knots(curve.knots, f"{where}.knots")
 
 
 def _named(name: str, where: str) -> Curve:
