@@ -4,19 +4,31 @@ Rates are fractions of the peak, or, as `knots_tps`, transactions per second; ti
 numbers of seconds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Annotated
 
 from msgspec import Struct
 
+from loadtest.plan import singles_day, whole_day
 from loadtest.plan.duration import parse_duration
 from loadtest.plan.plan_error import PlanError, suggestion
 from loadtest.plan.plan_key import key
 from loadtest.plan.profile import Phase, Piecewise, constant, knots
-from loadtest.plan.singles_day import CURVES
 
+CURVES: dict[str, Callable[[], Piecewise]] = {
+    "singles-day": singles_day.midnight_orders,
+    "singles-day-payments": singles_day.midnight_payments,
+    "rehearsal": singles_day.rehearsal,
+    "day": singles_day.day,
+    "whole-day": whole_day.orders,
+    "whole-day-pages": whole_day.pages,
+    "whole-day-resubmits": whole_day.resubmits,
+    "whole-day-payments": whole_day.payments,
+    "parcels": whole_day.parcels,
+}
+"""The curves a plan file can name."""
 NAMED_CURVES = (*CURVES, "constant")
 LONGEST_S = 366 * 86400.0
 """The longest that a plan may play, in seconds: beyond it a number is a slip."""

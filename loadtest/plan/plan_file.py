@@ -17,6 +17,7 @@ is said of the time axis holds for both.
 
 import re
 import tomllib
+from collections.abc import Callable
 from importlib.resources import files
 from math import isfinite
 from pathlib import Path
@@ -174,6 +175,12 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Arrivals of one scenario per second over the seconds as played."""
         scenario = self.scenarios[scenario_index]
         return self.played(scenario.curve or self.curve).scale(scenario.per_transaction)
+
+    def share_of_peak(self) -> Callable[[float], float]:
+        """A function of seconds as played: the rate of transactions then, as a share of their peak."""
+        profile = self.profile()
+        _, peak_tps = profile.peak
+        return lambda t_s: profile.rate(t_s) / peak_tps
 
     def arrivals_profile(self) -> Piecewise:
         """Arrivals of all scenarios per second over the seconds as played."""
