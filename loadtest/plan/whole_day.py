@@ -76,8 +76,8 @@ def _more_pages(progress: float) -> float:
 def resubmits() -> Piecewise:
     """Checkouts submitted again; their peak is `RESUBMITS_PER_ORDER_AT_PEAK` times that of orders."""
     until_settled = midnight_orders(0).cut(SETTLED_S)
-    minutes = [TAIL_S * k / 60 for k in range(61)]  # as straight lines: `sampled` cannot follow a rate to 0
-    fading = knots([(t_s, (1 - t_s / TAIL_S) * orders_tail_rate(t_s)) for t_s in minutes])
+    # A. Not to 0: near it an instant is less certain than a nanosecond (`loadtest.plan.segment`).
+    fading = sampled(lambda t_s: (1 - 0.98 * t_s / TAIL_S) * orders_tail_rate(t_s), TAIL_S)
     hour = until_settled.then(fading).named("midnight")
     return _through_the_day(constant(0, LEAD_IN_S).named("before").then(hour), lambda _level: 0.0)
 

@@ -11,7 +11,11 @@ from loadtest.plan.plan_file import Plan
 from loadtest.publish import wording
 from loadtest.publish.start_page import OwnField, PlanChoice, Preview, Share, curve, facts
 
-_NOUNS = {"loadtest.scenarios.shop": "order", "loadtest.scenarios.logistics": "parcel"}
+_NOUNS = {
+    "loadtest.scenarios.shop": "order",
+    "loadtest.scenarios.day": "checkout",
+    "loadtest.scenarios.logistics": "parcel",
+}
 """What a transaction of the shipped scenarios is, by module."""
 _SEED = "The same seed plays the same arrivals and makes the same random choices."
 _SCALE = "0.1 plays the same curve ten times as fast, with a tenth of the arrivals."

@@ -75,7 +75,7 @@ def test_pages_climb_before_midnight() -> None:
     assert (curve.rate(0), curve.rate(MIDNIGHT_S - 1e-9)) == pytest.approx((0.25, 0.8))
     rates = [curve.rate(t_s) for t_s in range(0, 601, 60)]
     assert all(a < b for a, b in pairwise(rates))
-    assert curve.peak == (pytest.approx(MIDNIGHT_S + 26), 1.0)
+    assert curve.peak == pytest.approx((MIDNIGHT_S + 26, 1.0))
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_payments_have_a_second_wave_half_an_hour_after_midnight() -> None:
     ("stretch", "funnel"),
     [
         (SPIKE, {"Browse": 6.0, "SubmitAgain": 0.3, "Cart": 6 * 2.74 / 44.5}),
-        (NORMAL, {"Browse": 44.5, "Cart": 2.74, "Payment": 0.92}),
+        (NORMAL, {"Browse": 44.5, "SubmitAgain": 0.0, "Cart": 2.74, "Payment": 0.92}),
     ],
     ids=["midnight", "normal"],
 )
@@ -111,12 +111,6 @@ def test_the_funnel_differs_by_time(
     counted = arrivals(plan, *stretch)
     for scenario, ratio in funnel.items():
         assert counted[scenario] / counted["Checkout"] == pytest.approx(ratio, rel=0.02), scenario
-    if stretch == NORMAL:
-        assert counted["SubmitAgain"] == 0
-    else:
-        assert (counted["SubmitAgain"] + counted["Checkout"]) / counted["Checkout"] == pytest.approx(
-            1.3, rel=0.02
-        )
 
 
 def test_the_payment_peak_is_that_of_2017() -> None:
@@ -132,7 +126,7 @@ def test_the_shipped_day_has_the_ratios_of_its_curves() -> None:
 
 
 def test_a_day_of_parcels_is_a_billion() -> None:
-    plan = Plan.load("logistics-day")
+    plan = Plan.load("parcels")
     assert plan.profile().total == pytest.approx(1e9, rel=1e-6)
     assert plan.peak_tps == pytest.approx(3 * 1e9 / 86_400, rel=1e-4)
     curve = whole_day.parcels()
