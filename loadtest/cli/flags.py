@@ -66,6 +66,18 @@ Targets = Annotated[
     list[str] | None,
     option(TARGET, "URL", "Load this address instead of the order service. Repeat it to spread the load."),
 ]
+AllowHosts = Annotated[
+    list[str] | None,
+    option(TARGET, "HOST", "Allow load on this host beyond 127.0.0.1. Repeatable."),
+]
+Store = Annotated[
+    str | None,
+    option(
+        TARGET,
+        "DSN",
+        "The order service's database: sqlite:///FILE or postgresql://... Default: a new file.",
+    ),
+]
 Slos = Annotated[
     list[str] | None,
     option(JUDGE, "EXPR", 'An objective besides the plan\'s: "p99(POST /orders) < 250ms". Repeatable.'),
@@ -154,19 +166,9 @@ class RunFlags:
         int, option(FLEET, "N", "End the run when fewer workers than this are left.", min=1)
     ] = 1
     target: Targets = None
-    allow_host: Annotated[
-        list[str] | None,
-        option(TARGET, "HOST", "Allow load on this host beyond 127.0.0.1. Repeatable."),
-    ] = None
+    allow_host: AllowHosts = None
     service_workers: ServiceWorkers = 1
-    store: Annotated[
-        str | None,
-        option(
-            TARGET,
-            "DSN",
-            "The order service's database: sqlite:///FILE or postgresql://... Default: a new file.",
-        ),
-    ] = None
+    store: Store = None
     slo: Slos = None
     out: Out = Path("runs")
     quiet: Quiet = False
@@ -200,16 +202,32 @@ class WatchFlags:
 class CapacityFlags:
     """Of `singlesday capacity`."""
 
+    plan: PlanName = "steady"
     start_tps: Annotated[
-        float, option("Search", "N", "The first rate to try, in orders a second.", min=1)
-    ] = 500
-    duration: Annotated[str, option("Search", "TIME", "How long each rate is held.")] = "10s"
+        float | None,
+        option(
+            "Search",
+            "N",
+            "The first rate to try, in orders a second. Default: most of what a closed loop completes.",
+            min=1,
+        ),
+    ] = None
+    duration: Annotated[
+        str | None,
+        option(
+            "Search",
+            "TIME",
+            "How long each rate is measured. Default: 3 s to 10 s, as the objectives need (docs/capacity.md).",
+        ),
+    ] = None
     tolerance: Annotated[
-        float, option("Search", "SHARE", "How close to come to the limit: 0.1 is within 10 %.")
-    ] = 0.1
+        float, option("Search", "SHARE", "How close to come to the limit: 0.05 is within 5 %.")
+    ] = 0.03
     workers: Workers = None
     target: Targets = None
+    allow_host: AllowHosts = None
     service_workers: ServiceWorkers = 1
+    store: Store = None
     slo: Slos = None
     measured: Annotated[
         list[str] | None,
@@ -221,3 +239,5 @@ class CapacityFlags:
         float, option("Machines", "N", "The rate to say how many machines it takes.", "--for", min=1)
     ] = 583_000
     out: Out = Path("runs")
+    quiet: Quiet = False
+    json_lines: JsonLines = False

@@ -321,35 +321,37 @@ def compare(
 
 
 @app.command(
-    rich_help_panel=RUNS, epilog=flags.example('singlesday capacity --slo "p99(POST /orders) < 100ms"')
+    rich_help_panel=RUNS,
+    epilog=flags.example(
+        'singlesday capacity --target http://127.0.0.1:8080 --slo "p99(POST /orders) < 100ms"'
+    ),
 )
 @flags.takes(flags.CapacityFlags)
 def capacity(context: typer.Context) -> None:
-    """Find the highest rate that meets the objectives, and how many machines a higher one takes."""
+    """Find the highest rate that meets the objectives, and how many machines a higher one takes.
+
+    One service, or --target, is offered one rate after another by the same users; capacity.html shows them.
+    """
     from loadtest.cli import capacity as finding  # noqa: PLC0415 - gevent takes a second to import
     from loadtest.cli.asked import asked_run  # noqa: PLC0415
     from loadtest.cli.run_session import RunError  # noqa: PLC0415
     from loadtest.cli.service import ServiceError  # noqa: PLC0415
 
     asked = context.params
-    for_tps = asked["for_tps"]
     if asked["measured"]:
-        finding.print_bill(finding.fitted(asked["measured"], refuse), for_tps, console)
+        finding.print_bill(finding.fitted(asked["measured"], refuse), asked["for_tps"], console)
         return
     try:
-        config = _checked(asked_run(context, finding.PLAN, peak_tps=None, quiet=True).but(auto_peak=False))
-        found = finding.search(config, asked["start_tps"], asked["tolerance"], console)
+        config, settings = finding.asked_search(
+            asked_run(context, asked["plan"], **finding.NOT_OF_A_RUN), asked
+        )
+        found = finding.search(_checked(config), settings, errors if asked["json_lines"] else console)
     except BAD_INPUT as error:
         refuse(error)
-    except (finding.CapacityError, RunError, ServiceError) as error:
+    except (RunError, ServiceError) as error:
         errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(int(ExitCode.INTERNAL_ERROR)) from error
-    finding.print_capacity(found, console)
-    if found.sustained_tps:
-        share = for_tps / found.sustained_tps
-        console.print(
-            f"{for_tps:,.0f} TPS is {share:,.0f} times that; --measured says how many machines it takes"
-        )
+    raise typer.Exit(int(found))
 
 
 @app.command(

@@ -133,12 +133,12 @@ def run_folder(config: RunConfig) -> Path:
 
 
 def pool_of(plan: Plan, workers: int) -> dict[str, int]:
-    """How many users of each scenario a worker holds: by share of the arrivals, and never none."""
-    total = sum(scenario.per_transaction for scenario in plan.scenarios)
+    """How many users of each scenario a worker holds: by its share of the peaks, and never none."""
+    peaks = [plan.scenario_profile(i).peak[1] for i in range(len(plan.scenarios))]
     each = plan.virtual_users / workers
     return {
-        scenario.user.partition(":")[2]: max(1, round(each * scenario.per_transaction / total))
-        for scenario in plan.scenarios
+        scenario.user.partition(":")[2]: max(1, round(each * peak / (sum(peaks) or 1.0)))
+        for scenario, peak in zip(plan.scenarios, peaks, strict=True)
     }
 
 

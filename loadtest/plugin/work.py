@@ -54,7 +54,16 @@ class Worker:
         worker = max(getattr(runner, "worker_index", 0), 0)
         tracer = Tracer(plan.trace_fraction) if plan.trace_fraction else None
         book = book_name(runner)
-        context = RunContext(run_id, plan.seed, worker, book, Path(folder), tracer, workers=config.workers)
+        context = RunContext(
+            run_id,
+            plan.seed,
+            worker,
+            book,
+            Path(folder),
+            tracer,
+            workers=config.workers,
+            share_of_peak=plan.share_of_peak(),
+        )
         enter_run(environment, context)
         ask_for_short_slices()
         self._runs = [WorkerRun(environment, runner, config, run_id)]

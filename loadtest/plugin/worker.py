@@ -183,6 +183,9 @@ class WorkerRun:
         window = Window(zero_ns, self._patterns, matches)
         self._share = Share(stream, window)
         self._cpu.sample()
+        context = run_context(self._environment)
+        if context.run_id == self.run_id:
+            context.zero_ns = zero_ns
         recorder_for(self._environment).count_in(window, self._serving.record)
         self._serving.begin(
             Sinks(

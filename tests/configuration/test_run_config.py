@@ -86,8 +86,8 @@ FURTHER_DOORS: dict[str, tuple[list[str], dict[str, Any]]] = {
     "capacity": (
         ["capacity", *PROCESSES, "--duration", "7s", "--target", "http://127.0.0.1:1", "--slo", "requests(*) > 1"],
         {
-            "plan_name": "steady", "overrides": {"duration": "7s"}, "objectives": ["requests(*) > 1"], "workers": 3,
-            "targets": ["http://127.0.0.1:1"], "service_workers": 2, "console": "quiet", "conducted": True,
+            "plan_name": "steady", "objectives": ["requests(*) > 1"], "workers": 3,
+            "targets": ["http://127.0.0.1:1"], "service_workers": 2, "conducted": True,
         },
     ),
     "watch": (
