@@ -56,6 +56,7 @@ def test_a_constant_curve_lasts_as_long_as_the_plan_says(tmp_path: Path) -> None
 
 def test_the_plans_of_the_contract_are_shipped() -> None:
     assert shipped_plans() == [
+        "assistant",
         "day",
         "logistics",
         "parcels",
