@@ -32,6 +32,7 @@ PLAN, LOAD, TARGET, JUDGE, OUTPUT, METRICS, WEB = (
     "Metrics",
     "Web UI",
 )
+FLEET = "Other machines"
 """The groups of options that `--help` shows, in the order in which they come."""
 
 
@@ -51,6 +52,14 @@ TimeScale = Annotated[
 ]
 Workers = Annotated[
     int | None, option(LOAD, "N", "Processes that send requests. Default: one for every two cores.", min=1)
+]
+TokenFile = Annotated[
+    Path | None,
+    option(
+        FLEET,
+        "FILE",
+        "The secret that master and workers share, at least 16 characters; or in LOADTEST_TOKEN.",
+    ),
 ]
 ServiceWorkers = Annotated[int, option(TARGET, "N", "Worker processes of the order service.", min=1)]
 Targets = Annotated[
@@ -139,6 +148,23 @@ class RunFlags:
     time_scale: TimeScale = None
     seed: Annotated[int | None, option(PLAN, "N", "Seed of everything random, to repeat a run.")] = None
     workers: Workers = None
+    expect_workers: Annotated[
+        int | None,
+        option(
+            FLEET,
+            "N",
+            "Wait for N workers that `singlesday worker` starts elsewhere; none is started here but by --workers.",
+            min=1,
+        ),
+    ] = None
+    bind: Annotated[
+        str,
+        option(FLEET, "HOST:PORT", "Where they reach this machine: one of its addresses, and a port."),
+    ] = "127.0.0.1:5557"
+    token_file: TokenFile = None
+    min_workers: Annotated[
+        int, option(FLEET, "N", "End the run when fewer workers than this are left.", min=1)
+    ] = 1
     target: Targets = None
     allow_host: AllowHosts = None
     service_workers: ServiceWorkers = 1
