@@ -258,7 +258,8 @@ def test_an_unknown_curve_is_refused_with_the_nearest(tmp_path: Path) -> None:
 
 def test_an_unknown_plan_is_refused_with_the_nearest() -> None:
     with pytest.raises(
-        PlanError, match=r'unknown plan "singelsday" \(did you mean singles-day\?\); expected one of assistant, day'
+        PlanError,
+        match=r'unknown plan "singelsday" \(did you mean singles-day\?\); expected one of assistant, day',
     ):
         Plan.load("singelsday")
 
