@@ -5,12 +5,15 @@ from typing import Any
 
 import typer
 
+from loadtest.cli.cores import divide_machine, usable_cores
 from loadtest.configuration.asked_plan import OVERRIDES, asked_plan
 from loadtest.configuration.run_config import RunConfig, Source
 from loadtest.plan.overrides import above_0_s
 from loadtest.plan.plan_file import shipped_plans
 
 AUTO = "auto"
+MOST_SERVICE_WORKERS = 4
+"""Unless more are asked for: they share a database that one of them writes at a time."""
 FIELDS = {
     "plan": "plan",
     **{name: name for name in OVERRIDES},
@@ -34,7 +37,6 @@ FIELDS = {
 """Parameters of the commands, and the fields of `RunConfig` that they become."""
 _AS_GIVEN = (
     "store",
-    "service_workers",
     "metrics_port",
     "remote_write",
     "service_metrics",
@@ -52,6 +54,7 @@ def asked_run(context: typer.Context, plan_name: str, **given: Any) -> RunConfig
         name: str(given[name]) for name in OVERRIDES if given.get(name) is not None and given[name] != AUTO
     }
     targets = list(given.get("target") or [])
+    workers = given.get("workers") or default_workers()
     config = RunConfig(
         plan=asked_plan(plan_name, overrides),
         plan_name=plan_name,
@@ -61,7 +64,8 @@ def asked_run(context: typer.Context, plan_name: str, **given: Any) -> RunConfig
         objectives=list(given.get("slo") or []),
         targets=targets,
         allow_hosts=list(given.get("allow_host") or []),
-        workers=given.get("workers") or default_workers(),
+        workers=workers,
+        service_workers=given.get("service_workers") or default_service_workers(workers),
         out=str(given["out"]),
         checkpoint_s=above_0_s(given.get("checkpoint", "60s"), "--checkpoint"),
         console="quiet" if given.get("quiet") else "json" if given.get("json_lines") else "auto",
@@ -90,3 +94,9 @@ def sources_of(context: typer.Context) -> dict[str, Source]:
 def default_workers() -> int:
     """One generator for every two cores: the service needs the others."""
     return max(1, (os.cpu_count() or 1) // 2)
+
+
+def default_service_workers(generators: int) -> int:
+    """One for each core that the service runs on beside so many generators; each keeps a core busy at most."""
+    cores = len(divide_machine(generators).service) or usable_cores()
+    return min(cores, MOST_SERVICE_WORKERS)

@@ -52,7 +52,15 @@ TimeScale = Annotated[
 Workers = Annotated[
     int | None, option(LOAD, "N", "Processes that send requests. Default: one for every two cores.", min=1)
 ]
-ServiceWorkers = Annotated[int, option(TARGET, "N", "Worker processes of the order service.", min=1)]
+ServiceWorkers = Annotated[
+    int | None,
+    option(
+        TARGET,
+        "N",
+        "Worker processes of the order service. Default: one for each of its cores, up to 4.",
+        min=1,
+    ),
+]
 Targets = Annotated[
     list[str] | None,
     option(TARGET, "URL", "Load this address instead of the order service. Repeat it to spread the load."),
@@ -132,7 +140,7 @@ class RunFlags:
         list[str] | None,
         option(TARGET, "HOST", "Allow load on this host beyond 127.0.0.1. Repeatable."),
     ] = None
-    service_workers: ServiceWorkers = 1
+    service_workers: ServiceWorkers = None
     store: Annotated[
         str | None,
         option(
@@ -165,7 +173,7 @@ class WatchFlags:
     """Of `singlesday watch`."""
 
     workers: Workers = None
-    service_workers: ServiceWorkers = 1
+    service_workers: ServiceWorkers = None
     out: Out = Path("runs")
     web_port: WebPort = 8089
     prometheus_port: Annotated[int, option(METRICS, "PORT", "Port of Prometheus.")] = 9090
@@ -183,7 +191,7 @@ class CapacityFlags:
     ] = 0.1
     workers: Workers = None
     target: Targets = None
-    service_workers: ServiceWorkers = 1
+    service_workers: ServiceWorkers = None
     slo: Slos = None
     measured: Annotated[
         list[str] | None,
