@@ -43,19 +43,22 @@ def endpoint_and_region(name: str) -> tuple[str, str | None]:
 
 
 ORDER_ENDPOINT = "POST /orders"
+CHECKOUT_ENDPOINT = "POST /checkouts"
 PARCEL_ENDPOINT = "POST /parcels"
 TRANSACTION = "transaction"
 """What one is called where a script's service is not ours."""
 
 
 def transaction_noun(endpoints: Iterable[str]) -> str:
-    """What one transaction of a run is called: an order or a parcel where it asked for one, else a transaction.
+    """What one transaction of a run is called: order, checkout or parcel where it asked for one, else transaction.
 
     `endpoints` are those it has asked so far, each `METHOD name`.
     """
     asked = {endpoint_and_region(name)[0] for name in endpoints}
     if ORDER_ENDPOINT in asked:
         return "order"
+    if CHECKOUT_ENDPOINT in asked:
+        return "checkout"
     return "parcel" if PARCEL_ENDPOINT in asked else TRANSACTION
 
 
@@ -76,6 +79,21 @@ class Arrival(NamedTuple):
     """Index of the scenario in the plan's list."""
 
 
+class Exchange(NamedTuple):
+    """What crossed the network for one request, and when."""
+
+    first_ns: int
+    """When the first byte of the response was read; 0 if it came together with the last, or none came."""
+    sent_bytes: int
+    """Of the request, head and body, before encryption."""
+    received_bytes: int
+    """Of the response, head and body, as sent: before a content coding was undone, after decryption."""
+    connect_ns: int = 0
+    """How long connecting took, where the request opened a connection; names were resolved before. 0: it did not."""
+    tls_ns: int = 0
+    """How long the TLS handshake took, which followed."""
+
+
 class Outcome(NamedTuple):
     """What became of one request."""
 
@@ -91,6 +109,8 @@ class Outcome(NamedTuple):
     response_bytes: int
     error: str | None
     """None for a success, else a class of error such as `refused`, `timeout-read`, `status-503`: few and bounded."""
+    exchange: Exchange | None = None
+    """None where another client than ours made the request, or it is none."""
 
     @property
     def response_ns(self) -> int:

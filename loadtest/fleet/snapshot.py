@@ -102,6 +102,25 @@ def progress(
     return result
 
 
+def of_total(total: Second, info: RunInfo) -> RunResult:
+    """The result of a stretch whose arrivals were all served and reported, from its sums: a step of `capacity`.
+
+    Transactions that an earlier stretch began count where they ended, so `ok` is what is left of those started.
+    """
+    counted = arrivals(total, total.scheduled)
+    counted.started = counted.scheduled - counted.dropped
+    counted.ok = max(0, counted.started - counted.failed - counted.empty - counted.cancelled)
+    return RunResult(
+        run=info,
+        arrivals=counted,
+        transactions=Transactions(
+            count=total.transactions_ok, mean_tps=total.transactions_ok / max(info.duration_s, 1e-9)
+        ),
+        endpoints=_endpoints(total, no_pause),
+        patterns=_patterns(total, no_pause),
+    )
+
+
 def broken_off(books: Arrivals) -> Arrivals:
     """The books of a run that ended while arrivals were under way, so that the identity holds.
 
@@ -138,6 +157,8 @@ def _endpoints(total: Second, pause: Pause, failures: FailureLog | None = None) 
     drawn = {}
     for key, entry in ordered:
         endpoint = drawn[f"{key[0]} {key[1]}"] = _endpoint(entry, pause)
+        if failures is not None:
+            _add_exchanges(endpoint, entry)
         if failures is not None and entry.failures:
             endpoint.evidence = failures.of(key)
         pause()
@@ -167,6 +188,8 @@ def _endpoint(entry: EndpointSecond, pause: Pause) -> Endpoint:
         unanswered=entry.errors.get(UNANSWERED, 0),
         errors=dict(entry.errors),
         response_bytes=entry.response_bytes,
+        sent_bytes=entry.sent_bytes,
+        received_bytes=entry.received_bytes,
         response_ms=response_ms,
         service_ms=entry.service.quantiles(),
         response_buckets=response_buckets,
@@ -174,6 +197,15 @@ def _endpoint(entry: EndpointSecond, pause: Pause) -> Endpoint:
         ok_response_ms=ok_response_ms,
         ok_response_buckets=ok_response_buckets,
     )
+
+
+def _add_exchanges(endpoint: Endpoint, entry: EndpointSecond) -> None:
+    """What is known of the run as a whole alone: it is one more histogram each."""
+    if entry.sent_bytes:
+        same = entry.first_byte is None
+        endpoint.first_byte_ms = endpoint.service_ms if same else entry.first_bytes().quantiles()
+    endpoint.connect_ms = None if entry.connect is None else entry.connect.quantiles()
+    endpoint.tls_ms = None if entry.tls is None else entry.tls.quantiles()
 
 
 def _generator(coordinator: Coordinator) -> Generator:
