@@ -47,6 +47,7 @@ _UNITS: dict[Unit, Measure] = {
     Unit.PER_S: "per_s",
     Unit.SHARE: "share",
     Unit.BYTES: "bytes",
+    Unit.BYTES_PER_S: "bytes",
     Unit.COUNT: "count",
     Unit.INSTANT: "count",
 }

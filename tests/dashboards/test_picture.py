@@ -1,5 +1,6 @@
 """The documentation's pictures: every panel of every dashboard, drawn from a real Prometheus' answers."""
 
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ def test_a_dashboard_is_drawn_with_all_its_panels_and_their_data(
     watched: Watched, dashboard: Dashboard
 ) -> None:
     page = document(dashboard, watched.source)
-    assert all(f"<h3>{panel.title}</h3>" in page for panel in dashboard.panels)
+    assert all(f"<h3>{escape(panel.title)}</h3>" in page for panel in dashboard.panels)
     assert "no data" not in page
     assert page.count("<figure") == page.count('"id":"panel-')
 
