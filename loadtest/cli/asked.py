@@ -5,6 +5,7 @@ from typing import Any
 
 import typer
 
+from loadtest.cli.place import place_of
 from loadtest.configuration.asked_plan import OVERRIDES, asked_plan
 from loadtest.configuration.run_config import RunConfig, Source
 from loadtest.plan.overrides import above_0_s
@@ -15,6 +16,9 @@ FIELDS = {
     "plan": "plan",
     **{name: name for name in OVERRIDES},
     "workers": "workers",
+    "expect_workers": "workers_elsewhere",
+    "min_workers": "min_workers",
+    "bind": "bind",
     "service_workers": "service_workers",
     "store": "store",
     "target": "targets",
@@ -38,6 +42,7 @@ _AS_GIVEN = (
     "metrics_port",
     "remote_write",
     "service_metrics",
+    "min_workers",
     "csv",
     "web",
     "web_port",
@@ -52,6 +57,8 @@ def asked_run(context: typer.Context, plan_name: str, **given: Any) -> RunConfig
         name: str(given[name]) for name in OVERRIDES if given.get(name) is not None and given[name] != AUTO
     }
     targets = list(given.get("target") or [])
+    elsewhere = given.get("expect_workers") or 0
+    place = place_of(given.get("bind") or "127.0.0.1", "--bind")
     config = RunConfig(
         plan=asked_plan(plan_name, overrides),
         plan_name=plan_name,
@@ -61,7 +68,10 @@ def asked_run(context: typer.Context, plan_name: str, **given: Any) -> RunConfig
         objectives=list(given.get("slo") or []),
         targets=targets,
         allow_hosts=list(given.get("allow_host") or []),
-        workers=given.get("workers") or default_workers(),
+        workers=(given.get("workers") or (0 if elsewhere else default_workers())) + elsewhere,
+        workers_elsewhere=elsewhere,
+        bind=place.host,
+        control_port=place.port if elsewhere else 0,
         out=str(given["out"]),
         checkpoint_s=above_0_s(given.get("checkpoint", "60s"), "--checkpoint"),
         console="quiet" if given.get("quiet") else "json" if given.get("json_lines") else "auto",

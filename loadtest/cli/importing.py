@@ -28,7 +28,7 @@ app = typer.Typer(
     epilog="Example: singlesday import log access.log",
     no_args_is_help=True,
 )
-console = Console(highlight=False)
+console = Console(highlight=False, emoji=False)
 
 OutFolder = Annotated[Path, typer.Option("--out", help="Where to; made if it is not there.", metavar="DIR")]
 PlanName = Annotated[
