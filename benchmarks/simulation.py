@@ -2,10 +2,10 @@
 
     python -m benchmarks.simulation [--seconds 6] [--json FILE] [--folder DIR]
 
-Finds one worker's capacity, as `singlesday capacity` does, takes the simulated replica from that alone, and then offers
-the real one several shares of its capacity, ten times of it included. Prints what was completed and p99, real and
-simulated. Ten times of a fast service is more than one machine can offer, so there the generator's own verdict stands
-beside it: INVALID says that the machine, not the service, was measured.
+Finds one worker's capacity, as `singlesday capacity` does, takes the simulated replica from that alone, and then
+offers the real one several shares of its capacity, ten times of it included. Prints what was completed and p99, real
+and simulated. Ten times of a fast service is more than one machine can offer, so there the generator's own verdict
+stands beside it: INVALID says that the machine, not the service, was measured.
 """
 
 import argparse
@@ -49,9 +49,8 @@ def main() -> None:
         search(config, SearchSettings(None, None, 0.05, 583_000.0), Console())
         (found,) = Path(folder).iterdir()
         replica = replica_from(found, None, 0, 1)
-        print(
-            f"replica: {replica.tps:,.0f} a second, commits {replica.times.quantile(0.5) * replica.scale * 1e3:.2f} ms"
-        )
+        commit_ms = replica.times.quantile(0.5) * replica.scale * 1e3
+        print(f"replica: {replica.tps:,.0f} a second, commits {commit_ms:.2f} ms")
         rows = [
             _row(share, real, replica, asked.seconds)
             for share, real in _played(config, replica, asked.seconds)

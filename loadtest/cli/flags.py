@@ -32,6 +32,7 @@ PLAN, LOAD, TARGET, JUDGE, OUTPUT, METRICS, WEB = (
     "Metrics",
     "Web UI",
 )
+FLEET = "Other machines"
 """The groups of options that `--help` shows, in the order in which they come."""
 
 
@@ -52,7 +53,23 @@ TimeScale = Annotated[
 Workers = Annotated[
     int | None, option(LOAD, "N", "Processes that send requests. Default: one for every two cores.", min=1)
 ]
-ServiceWorkers = Annotated[int, option(TARGET, "N", "Worker processes of the order service.", min=1)]
+TokenFile = Annotated[
+    Path | None,
+    option(
+        FLEET,
+        "FILE",
+        "The secret that master and workers share, at least 16 characters; or in LOADTEST_TOKEN.",
+    ),
+]
+ServiceWorkers = Annotated[
+    int | None,
+    option(
+        TARGET,
+        "N",
+        "Worker processes of the order service. Default: one for each of its cores, up to 4.",
+        min=1,
+    ),
+]
 Targets = Annotated[
     list[str] | None,
     option(TARGET, "URL", "Load this address instead of the order service. Repeat it to spread the load."),
@@ -139,9 +156,26 @@ class RunFlags:
     time_scale: TimeScale = None
     seed: Annotated[int | None, option(PLAN, "N", "Seed of everything random, to repeat a run.")] = None
     workers: Workers = None
+    expect_workers: Annotated[
+        int | None,
+        option(
+            FLEET,
+            "N",
+            "Wait for N workers that `singlesday worker` starts elsewhere; none is started here but by --workers.",
+            min=1,
+        ),
+    ] = None
+    bind: Annotated[
+        str,
+        option(FLEET, "HOST:PORT", "Where they reach this machine: one of its addresses, and a port."),
+    ] = "127.0.0.1:5557"
+    token_file: TokenFile = None
+    min_workers: Annotated[
+        int, option(FLEET, "N", "End the run when fewer workers than this are left.", min=1)
+    ] = 1
     target: Targets = None
     allow_host: AllowHosts = None
-    service_workers: ServiceWorkers = 1
+    service_workers: ServiceWorkers = None
     store: Store = None
     slo: Slos = None
     out: Out = Path("runs")
@@ -167,7 +201,7 @@ class WatchFlags:
     """Of `singlesday watch`."""
 
     workers: Workers = None
-    service_workers: ServiceWorkers = 1
+    service_workers: ServiceWorkers = None
     out: Out = Path("runs")
     web_port: WebPort = 8089
     prometheus_port: Annotated[int, option(METRICS, "PORT", "Port of Prometheus.")] = 9090
@@ -200,7 +234,7 @@ class CapacityFlags:
     workers: Workers = None
     target: Targets = None
     allow_host: AllowHosts = None
-    service_workers: ServiceWorkers = 1
+    service_workers: ServiceWorkers = None
     store: Store = None
     slo: Slos = None
     measured: Annotated[
