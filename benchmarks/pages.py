@@ -2,10 +2,10 @@
 
     python -m benchmarks.pages
 
-The report is rendered, opened from disk and zoomed by keyboard a hundred times; each zoom is timed from the key to the
-frame after it. The live page's cost is the CPU time that one look takes, in a process that does nothing else: a page
-looks once a second, so 20 ms are 2 % of a core. Wanted: less than 400 KB, the first paint within a second, a frame
-within 50 ms (so that zooming is smooth), and less than 2 % of a core.
+The report is rendered, opened from disk and zoomed by keyboard a hundred times; each zoom is timed from the key to
+the frame after it. The live page's cost is the CPU time that one look takes, in a process that does nothing else: a
+page looks once a second, so 20 ms are 2 % of a core. Wanted: less than 400 KB, the first paint within a second, a
+frame within 50 ms (so that zooming is smooth), and less than 2 % of a core.
 """
 
 import json
