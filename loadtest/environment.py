@@ -10,5 +10,9 @@ ALLOW_HOSTS_VARIABLE = "LOADTEST_ALLOW_HOSTS"
 """Hosts beyond loopback that may be loaded, separated by commas: see `drive.targets`."""
 TOKEN_VARIABLE = "LOADTEST_TOKEN"  # noqa: S105 - its name
 """The secret that master and workers share: see `fleet.run_token`."""
+PLAN_FOLDER_VARIABLE = "LOADTEST_PLAN_FOLDER"
+"""Where `singlesday worker` has put the plan's files on this machine."""
+RUNS_FOLDER_VARIABLE = "LOADTEST_RUNS_FOLDER"
+"""Where it has its workers keep what they write of a run."""
 CTRL_C = signal.SIGUSR1
 """How `singlesday` tells its master of Ctrl-C. SIGINT would end a master that is still starting with a traceback."""

@@ -43,19 +43,22 @@ def endpoint_and_region(name: str) -> tuple[str, str | None]:
 
 
 ORDER_ENDPOINT = "POST /orders"
+CHECKOUT_ENDPOINT = "POST /checkouts"
 PARCEL_ENDPOINT = "POST /parcels"
 TRANSACTION = "transaction"
 """What one is called where a script's service is not ours."""
 
 
 def transaction_noun(endpoints: Iterable[str]) -> str:
-    """What one transaction of a run is called: an order or a parcel where it asked for one, else a transaction.
+    """What one transaction of a run is called: order, checkout or parcel where it asked for one, else transaction.
 
     `endpoints` are those it has asked so far, each `METHOD name`.
     """
     asked = {endpoint_and_region(name)[0] for name in endpoints}
     if ORDER_ENDPOINT in asked:
         return "order"
+    if CHECKOUT_ENDPOINT in asked:
+        return "checkout"
     return "parcel" if PARCEL_ENDPOINT in asked else TRANSACTION
 
 

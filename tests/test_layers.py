@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "stored_books": {"judge"},
     "run_audit": {"measure", "judge", "stored_books"},
     "configuration": WIRED - {"run_info", "run_audit"},
-    "plugin": WIRED | {"configuration"},
+    "plugin": WIRED | {"configuration", "feeders"},
     "cli": WIRED | {"configuration", "plugin", "importing"},
     "locustfile": {"plugin", "scenarios"},
     "starter": {"FastHttpUser", "open_loop", "feeders"},

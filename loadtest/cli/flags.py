@@ -32,6 +32,7 @@ PLAN, LOAD, TARGET, JUDGE, OUTPUT, METRICS, WEB = (
     "Metrics",
     "Web UI",
 )
+FLEET = "Other machines"
 """The groups of options that `--help` shows, in the order in which they come."""
 
 
@@ -52,10 +53,38 @@ TimeScale = Annotated[
 Workers = Annotated[
     int | None, option(LOAD, "N", "Processes that send requests. Default: one for every two cores.", min=1)
 ]
-ServiceWorkers = Annotated[int, option(TARGET, "N", "Worker processes of the order service.", min=1)]
+TokenFile = Annotated[
+    Path | None,
+    option(
+        FLEET,
+        "FILE",
+        "The secret that master and workers share, at least 16 characters; or in LOADTEST_TOKEN.",
+    ),
+]
+ServiceWorkers = Annotated[
+    int | None,
+    option(
+        TARGET,
+        "N",
+        "Worker processes of the order service. Default: one for each of its cores, up to 4.",
+        min=1,
+    ),
+]
 Targets = Annotated[
     list[str] | None,
     option(TARGET, "URL", "Load this address instead of the order service. Repeat it to spread the load."),
+]
+AllowHosts = Annotated[
+    list[str] | None,
+    option(TARGET, "HOST", "Allow load on this host beyond 127.0.0.1. Repeatable."),
+]
+Store = Annotated[
+    str | None,
+    option(
+        TARGET,
+        "DSN",
+        "The order service's database: sqlite:///FILE or postgresql://... Default: a new file.",
+    ),
 ]
 Slos = Annotated[
     list[str] | None,
@@ -127,20 +156,27 @@ class RunFlags:
     time_scale: TimeScale = None
     seed: Annotated[int | None, option(PLAN, "N", "Seed of everything random, to repeat a run.")] = None
     workers: Workers = None
-    target: Targets = None
-    allow_host: Annotated[
-        list[str] | None,
-        option(TARGET, "HOST", "Allow load on this host beyond 127.0.0.1. Repeatable."),
-    ] = None
-    service_workers: ServiceWorkers = 1
-    store: Annotated[
-        str | None,
+    expect_workers: Annotated[
+        int | None,
         option(
-            TARGET,
-            "DSN",
-            "The order service's database: sqlite:///FILE or postgresql://... Default: a new file.",
+            FLEET,
+            "N",
+            "Wait for N workers that `singlesday worker` starts elsewhere; none is started here but by --workers.",
+            min=1,
         ),
     ] = None
+    bind: Annotated[
+        str,
+        option(FLEET, "HOST:PORT", "Where they reach this machine: one of its addresses, and a port."),
+    ] = "127.0.0.1:5557"
+    token_file: TokenFile = None
+    min_workers: Annotated[
+        int, option(FLEET, "N", "End the run when fewer workers than this are left.", min=1)
+    ] = 1
+    target: Targets = None
+    allow_host: AllowHosts = None
+    service_workers: ServiceWorkers = None
+    store: Store = None
     slo: Slos = None
     out: Out = Path("runs")
     quiet: Quiet = False
@@ -165,7 +201,7 @@ class WatchFlags:
     """Of `singlesday watch`."""
 
     workers: Workers = None
-    service_workers: ServiceWorkers = 1
+    service_workers: ServiceWorkers = None
     out: Out = Path("runs")
     web_port: WebPort = 8089
     prometheus_port: Annotated[int, option(METRICS, "PORT", "Port of Prometheus.")] = 9090
@@ -174,16 +210,32 @@ class WatchFlags:
 class CapacityFlags:
     """Of `singlesday capacity`."""
 
+    plan: PlanName = "steady"
     start_tps: Annotated[
-        float, option("Search", "N", "The first rate to try, in orders a second.", min=1)
-    ] = 500
-    duration: Annotated[str, option("Search", "TIME", "How long each rate is held.")] = "10s"
+        float | None,
+        option(
+            "Search",
+            "N",
+            "The first rate to try, in orders a second. Default: most of what a closed loop completes.",
+            min=1,
+        ),
+    ] = None
+    duration: Annotated[
+        str | None,
+        option(
+            "Search",
+            "TIME",
+            "How long each rate is measured. Default: 3 s to 10 s, as the objectives need (docs/capacity.md).",
+        ),
+    ] = None
     tolerance: Annotated[
-        float, option("Search", "SHARE", "How close to come to the limit: 0.1 is within 10 %.")
-    ] = 0.1
+        float, option("Search", "SHARE", "How close to come to the limit: 0.05 is within 5 %.")
+    ] = 0.03
     workers: Workers = None
     target: Targets = None
-    service_workers: ServiceWorkers = 1
+    allow_host: AllowHosts = None
+    service_workers: ServiceWorkers = None
+    store: Store = None
     slo: Slos = None
     measured: Annotated[
         list[str] | None,
@@ -195,3 +247,5 @@ class CapacityFlags:
         float, option("Machines", "N", "The rate to say how many machines it takes.", "--for", min=1)
     ] = 583_000
     out: Out = Path("runs")
+    quiet: Quiet = False
+    json_lines: JsonLines = False

@@ -9,13 +9,14 @@ import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from loadtest.configuration.config_error import ConfigError, explained_by
 from loadtest.configuration.run_config import RunConfig
 from loadtest.drive.errors import HostNotAllowed
-from loadtest.drive.preflight import UnreachableError, check_target
+from loadtest.drive.preflight import UnreachableError, check_http, check_target
 from loadtest.drive.targets import AllowedTargets
+from loadtest.environment import TOKEN_VARIABLE
+from loadtest.fleet.token import TokenError, check_door
 from loadtest.judge.abort import AbortCondition, unless
 from loadtest.judge.slo import judgeable
 from loadtest.judge.slo_syntax import Slo, SloError, parse
@@ -24,7 +25,9 @@ from loadtest.measure.ledger import GROWTH_BYTES
 from loadtest.plan.allowed_host import allowed_host, allowed_rate
 from loadtest.plan.plan_error import PlanError
 from loadtest.plan.plan_file import Plan
+from loadtest.plan.target_address import target_address
 from loadtest.plan.target_rate import check_target_rate
+from loadtest.publish.metrics_server import is_loopback
 from loadtest.publish.remote_write import MissingExtraError, WriteRequests
 from loadtest.publish.remote_writer import BadReceiverError, Receiver
 from loadtest.stored_books import StoreError, check_store
@@ -37,6 +40,7 @@ OF_PARTS = (
     StoreError,
     BadReceiverError,
     MissingExtraError,
+    TokenError,
 )
 """What the parts of the harness raise for what they cannot use; `explained_by` makes a `ConfigError` of each."""
 
@@ -65,6 +69,7 @@ def check(config: RunConfig, inspect: Inspect = inspect_here) -> RunConfig:
     _check_addresses(config)
     _check_books(config)
     _check_publishing(config)
+    _check_fleet(config)
     check_out(config)
     return config
 
@@ -162,6 +167,7 @@ def _check_service_metrics(config: RunConfig, allowed: list[str]) -> None:
             "its own",
         )
     try:
+        check_http(config.service_metrics or "")
         check_target(config.service_metrics, allowed)
     except OF_PARTS as error:
         raise explained_by(error, "service_metrics", f"{config.named('service_metrics')}: ") from error
@@ -169,7 +175,7 @@ def _check_service_metrics(config: RunConfig, allowed: list[str]) -> None:
 
 def _check_may_probe(config: RunConfig, url: str) -> None:
     """A host whose owner agreed to a rate is not probed, since a probe sends as fast as it can."""
-    host = urlsplit(url).hostname or url
+    host = target_address(url).host
     agreed = allowed_rate(
         [(allowed_host(name), rate) for name, rate in config.plan.targets.items()], host, None
     )
@@ -196,6 +202,33 @@ def _check_publishing(config: RunConfig) -> None:
             WriteRequests()
         except OF_PARTS as error:
             raise explained_by(error, "remote_write", f"{config.named('remote_write')}: ") from error
+
+
+def _check_fleet(config: RunConfig) -> None:
+    """Whether workers of other machines can come, and those alone who may."""
+    try:
+        token = os.environ.get(TOKEN_VARIABLE, "")
+        check_door(config.bind, token, is_loopback, config.named("bind"))
+    except OF_PARTS as error:
+        raise explained_by(error, "bind") from error
+    if config.min_workers < 1 or (config.conducted and config.min_workers > config.workers):
+        raise ConfigError(
+            "min_workers",
+            f"{config.named('min_workers')} {config.min_workers}: expected at least 1 and at most the "
+            f"{config.workers} workers of this run",
+            value=str(config.min_workers),
+        )
+    if config.workers_elsewhere and config.conducted and config.needs_service:
+        raise ConfigError(
+            "workers_elsewhere",
+            f"{config.named('workers_elsewhere')}: expected together with {config.named('targets')}: the order "
+            "service that would be started here answers this machine alone",
+        )
+    if config.workers_elsewhere and config.auto_peak:
+        raise ConfigError(
+            "auto_peak",
+            "--peak-tps auto: measures what this machine can do, and workers on others are expected; give a number",
+        )
 
 
 def check_out(config: RunConfig) -> None:

@@ -23,7 +23,7 @@ class Member:
     """How its users are coming, by its last hello."""
     clock_noted: bool = False
     refused: bool = False
-    """Whether it gets nothing to do, since its clock is of no use."""
+    """Whether it gets nothing to do, since its clock is of no use or it is made of something else."""
 
 
 class Roster:

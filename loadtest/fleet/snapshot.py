@@ -102,6 +102,25 @@ def progress(
     return result
 
 
+def of_total(total: Second, info: RunInfo) -> RunResult:
+    """The result of a stretch whose arrivals were all served and reported, from its sums: a step of `capacity`.
+
+    Transactions that an earlier stretch began count where they ended, so `ok` is what is left of those started.
+    """
+    counted = arrivals(total, total.scheduled)
+    counted.started = counted.scheduled - counted.dropped
+    counted.ok = max(0, counted.started - counted.failed - counted.empty - counted.cancelled)
+    return RunResult(
+        run=info,
+        arrivals=counted,
+        transactions=Transactions(
+            count=total.transactions_ok, mean_tps=total.transactions_ok / max(info.duration_s, 1e-9)
+        ),
+        endpoints=_endpoints(total, no_pause),
+        patterns=_patterns(total, no_pause),
+    )
+
+
 def broken_off(books: Arrivals) -> Arrivals:
     """The books of a run that ended while arrivals were under way, so that the identity holds.
 

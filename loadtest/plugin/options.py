@@ -130,6 +130,12 @@ _COMMAND_LINE_ONLY: dict[str, dict[str, Any]] = {
         "metavar": "60s",
         "help": "How often result.json is written while a run goes on, in case the master is killed (default: 60s)",
     },
+    "--min-workers": {
+        "type": int,
+        "default": 1,
+        "metavar": "N",
+        "help": "End the run when fewer workers than this are left (default: 1)",
+    },
     "--resume": {
         "action": "store_true",
         "help": "Go on with the run in --run-dir where its last checkpoint ends; its plan and objectives count",
@@ -311,6 +317,7 @@ _FIELDS = {
     "resume": "resume",
     "checkpoint": "checkpoint_s",
     "console": "console",
+    "min_workers": "min_workers",
     "csv_prefix": "csv",
     "metrics_port": "metrics_port",
     "remote_write": "remote_write",
@@ -330,6 +337,7 @@ def _from_options(options: Namespace, plan: Plan) -> RunConfig:
         audit_store=options.audit_store or None,
         service_metrics=options.service_metrics,
         workers=max(1, options.expect_workers if options.master else 1),
+        min_workers=options.min_workers,
         out=options.out,
         folder=options.run_dir,
         resume=options.resume,

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.fleet.coordinator import Phase
-from loadtest.fleet.messages import Clock, Hello, UserCount
+from loadtest.fleet.messages import Clock, Hello, Refuse, UserCount
 from loadtest.fleet.snapshot import arrivals
 from tests.fleet.simulated_fleet import NS, RATE, SimulatedFleet, SimulatedWorker, slice_of
 
@@ -109,6 +109,49 @@ def test_last_worker_lost_aborts_the_run() -> None:
     fleet.workers["w0"].stopped = True
     fleet.run_to_end()
     assert fleet.coordinator.aborted == "the last worker was lost"
+
+
+def test_a_run_ends_when_fewer_workers_are_left_than_it_needs_at_least() -> None:
+    fleet = SimulatedFleet(workers=3, duration_s=60, least=2)
+    fleet.run_until(3)
+    fleet.workers["w0"].stopped = True
+    fleet.run_until(9)
+    assert fleet.coordinator.phase is Phase.RUNNING, "two are enough"
+    fleet.workers["w1"].stopped = True
+    fleet.run_to_end()
+    assert fleet.coordinator.aborted == "1 worker left, fewer than --min-workers 2"
+    result = arrivals(fleet.coordinator.merge.total, fleet.coordinator.planned())
+    assert result.planned == result.scheduled + result.lost
+
+
+def test_a_run_does_not_begin_with_fewer_workers_than_it_needs_at_least() -> None:
+    fleet = SimulatedFleet(workers=2, duration_s=5, least=2)
+    del fleet.workers["w1"]
+    fleet.run_to_end()
+    assert fleet.coordinator.aborted == "1 worker became ready in time, fewer than --min-workers 2"
+
+
+def test_a_worker_that_is_made_of_something_else_ends_a_run_that_has_not_begun() -> None:
+    fleet = waiting(2)
+    fleet.coordinator._build = {"singlesday": "0.2.0"}
+    fleet.coordinator.on_hello("w0", hello())
+    assert fleet.coordinator.phase is Phase.DONE
+    assert fleet.coordinator.aborted is not None
+    assert "worker 1 has an older singlesday instead of the master's 0.2.0" in fleet.coordinator.aborted
+    assert any(isinstance(message, Refuse) for message in fleet.workers["w0"].inbox)
+
+
+def test_a_worker_that_is_made_of_something_else_gets_nothing_of_a_run_that_goes_on() -> None:
+    fleet = SimulatedFleet(workers=1, duration_s=8)
+    fleet.run_until(1)
+    fleet.coordinator._build = {"singlesday": "0.2.0"}
+    stranger = fleet.add()
+    fleet.run_to_end()
+    assert not stranger.served
+    assert fleet.coordinator.aborted is None
+    assert (
+        len([note for _, note in fleet.coordinator.notes if "worker 2 has an older singlesday" in note]) == 1
+    )
 
 
 @pytest.mark.parametrize("phase", ["before the start", "running"])

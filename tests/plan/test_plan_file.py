@@ -58,6 +58,7 @@ def test_the_plans_of_the_contract_are_shipped() -> None:
     assert shipped_plans() == [
         "day",
         "logistics",
+        "parcels",
         "rehearsal",
         "singles-day",
         "smoke",
