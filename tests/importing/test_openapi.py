@@ -86,7 +86,7 @@ def test_the_script_is_python_and_takes_the_identifier_from_the_answer() -> None
     chain = chains(read_openapi(json.dumps(DOCUMENT), "api.json"))[0]
     one = chain_class(chain, "api-data", set())
     compile(one.text, "script", "exec")
-    assert 'told = answer.json()' in one.text
+    assert "told = answer.json()" in one.text
     assert 'order_id = told["id"]' in one.text
     assert 'f"/orders/{order_id}"' in one.text
     assert '"Authorization": login["authorization"]' in one.text
