@@ -55,21 +55,42 @@ def log(
     out: OutFolder = Path(),
     name: PlanName = None,
     transaction: Transaction = None,
+    visits: Annotated[
+        bool,
+        typer.Option(
+            "--visits", help="One arrival is a visit: what a client asked for, in its order, with its pauses."
+        ),
+    ] = False,
+    visitor: Annotated[
+        str | None,
+        typer.Option(
+            help="The field of JSON lines that tells visitors apart; default: address and browser. With --visits.",
+            metavar="FIELD",
+        ),
+    ] = None,
     exact: Annotated[
         bool, typer.Option("--exact", help="Replay each second as it was, instead of a fitted curve.")
     ] = False,
 ) -> None:
     """Make a plan of access logs: their curve, their mix, and the skew of their keys."""
-    from loadtest.importing.log_plan import plan_of  # noqa: PLC0415 - what only this command needs
+    from loadtest.importing.log_plan import plan_of, plan_of_visits  # noqa: PLC0415 - what only this command needs
     from loadtest.importing.log_reader import read_logs  # noqa: PLC0415
 
     try:
         if log_format is not None and log_format not in FORMATS:
             raise ImportingError(f'--format: expected one of {", ".join(FORMATS)}, got "{log_format}"')
+        if visitor is not None and not visits:
+            raise ImportingError("--visitor: expected together with --visits")
+        if visits and (exact or transaction is not None):
+            flag = "--exact" if exact else "--transaction"
+            raise ImportingError(f"{flag}: expected without --visits, whose transaction is a visit")
         named = plan_name(name, files[0])
         check_free(out, named)
-        traffic = read_logs(files, log_format)
-        written = plan_of(traffic, named, transaction=transaction, exact=exact)
+        traffic = read_logs(files, log_format, visits=visits, field=visitor)
+        if traffic.visits is not None:
+            written = plan_of_visits(traffic, traffic.visits, named)
+        else:
+            written = plan_of(traffic, named, transaction=transaction, exact=exact)
         write(out, named, written)
     except ImportingError as error:
         refuse(error)
