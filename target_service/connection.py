@@ -82,13 +82,13 @@ class Connection(ProblemProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is there."""
-        self._fast_path.look()
+        self._fast_path.accept_waiting()
         self._wire = cast("asyncio.Transport", transport)
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The connection is gone."""
-        self._fast_path.look()
+        self._fast_path.accept_waiting()
         if self._task is not None:
             self._task.cancel()
         if self._wire is not None:
@@ -115,7 +115,7 @@ class Connection(ProblemProtocol):
     def data_received(self, data: bytes) -> None:
         """Bytes have come: a request that takes the fast path, or something for the parser."""
         if data:
-            self._fast_path.look()
+            self._fast_path.accept_waiting()
             if self._held_back:
                 self._send_held_back()
             if self._task is not None:
@@ -164,7 +164,7 @@ class Connection(ProblemProtocol):
     ) -> tuple[web.StreamResponse, bool]:
         """Send an answer of aiohttp's; the next request may come."""
         self._count(is_waiting=False)
-        self._fast_path.look()
+        self._fast_path.accept_waiting()
         if self._has_ended and not self._messages:
             resp.force_close()
         sent = await super().finish_response(request, resp, start_time)
@@ -230,7 +230,7 @@ class Connection(ProblemProtocol):
         transport = self.transport
         if transport is None:
             return
-        self._fast_path.look()
+        self._fast_path.accept_waiting()
         self._note_use()
         is_last = planned.closes or (self._has_ended and not self._later)
         closes = is_last or response.closes or self._fast_path.is_draining

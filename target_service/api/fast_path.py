@@ -120,7 +120,7 @@ class FastPath:
             b"GET /readyz": json_response(Health("ready")),
         }
         self.crowd = service.crowd
-        self.look = service.look
+        self.accept_waiting = service.accept_waiting
         self._pace = Pace(time.thread_time)
         self._held_back: deque[Callable[[], None]] = deque()
 
