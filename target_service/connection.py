@@ -16,7 +16,8 @@ from typing import Any, cast
 
 from aiohttp import EMPTY_PAYLOAD, StreamReader, web
 
-from target_service.api.fast_path import HEALTH, FastPath, Planned, whole_request
+from target_service.api.fast_path import HEALTH, FastPath, whole_request
+from target_service.api.frame import Frame, Incoming
 from target_service.problem import Kind
 from target_service.protocol import ProblemProtocol
 
@@ -208,21 +209,25 @@ class Connection(ProblemProtocol):
         if answer is None:
             return False
         self._note_use()
-        if isinstance(answer, Planned):
+        if isinstance(answer, bytes):
+            self._send(answer, is_refusal=request["target"] not in HEALTH)
+        else:
             self._begun = True
             self._count(is_waiting=True)
-            self._task = self._loop.create_task(self._answer(answer))
-        elif request["target"] not in HEALTH and not self._fast_path.may_refuse_now():
-            self._held_back = answer
-            self._fast_path.hold_back(self._send_held_back)
-        else:
-            transport.write(answer)
+            self._task = self._loop.create_task(self._answer(*answer))
         return True
 
-    async def _answer(self, planned: Planned) -> None:
+    def _send(self, answer: bytes, *, is_refusal: bool) -> None:
+        if is_refusal and not self._fast_path.may_refuse_now():
+            self._held_back = answer
+            self._fast_path.hold_back(self._send_held_back)
+        elif self.transport is not None:
+            self.transport.write(answer)
+
+    async def _answer(self, frame: Frame, incoming: Incoming) -> None:
         """Answer a request on the fast path, then take up what came meanwhile."""
         try:
-            response = await planned.frame.answer(planned.incoming)
+            response = await frame.answer(incoming)
         finally:
             self._task = None
             self._begun = False
@@ -232,7 +237,7 @@ class Connection(ProblemProtocol):
             return
         self._fast_path.accept_waiting()
         self._note_use()
-        is_last = planned.closes or (self._has_ended and not self._later)
+        is_last = incoming.closes or (self._has_ended and not self._later)
         closes = is_last or response.closes or self._fast_path.is_draining
         transport.write(response._replace(closes=closes).to_bytes())
         if closes:

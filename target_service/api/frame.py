@@ -74,6 +74,8 @@ class Incoming(NamedTuple):
     """The variable parts of its path."""
     parsed: web.Request | None = None
     body: bytes = b""
+    closes: bool = False
+    """Whether it asks for the connection to end with its answer."""
 
 
 class Frame:
