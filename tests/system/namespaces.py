@@ -83,7 +83,12 @@ class Network:
         """Start a program on a host; it gets the process's number, since `ip netns exec` makes way for it."""
         words = ["ip", "netns", "exec", f"{self._tag}-{host}", *command]
         process = subprocess.Popen(
-            words, cwd=folder, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=os.environ | environment
+            words,
+            cwd=folder,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=os.environ | environment,
         )
         self.processes.append(process)
         return process
