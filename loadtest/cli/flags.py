@@ -61,7 +61,15 @@ TokenFile = Annotated[
         "The secret that master and workers share, at least 16 characters; or in LOADTEST_TOKEN.",
     ),
 ]
-ServiceWorkers = Annotated[int, option(TARGET, "N", "Worker processes of the order service.", min=1)]
+ServiceWorkers = Annotated[
+    int | None,
+    option(
+        TARGET,
+        "N",
+        "Worker processes of the order service. Default: one for each of its cores, up to 4.",
+        min=1,
+    ),
+]
 Targets = Annotated[
     list[str] | None,
     option(TARGET, "URL", "Load this address instead of the order service. Repeat it to spread the load."),
@@ -167,7 +175,7 @@ class RunFlags:
     ] = 1
     target: Targets = None
     allow_host: AllowHosts = None
-    service_workers: ServiceWorkers = 1
+    service_workers: ServiceWorkers = None
     store: Store = None
     slo: Slos = None
     out: Out = Path("runs")
@@ -193,7 +201,7 @@ class WatchFlags:
     """Of `singlesday watch`."""
 
     workers: Workers = None
-    service_workers: ServiceWorkers = 1
+    service_workers: ServiceWorkers = None
     out: Out = Path("runs")
     web_port: WebPort = 8089
     prometheus_port: Annotated[int, option(METRICS, "PORT", "Port of Prometheus.")] = 9090
@@ -226,7 +234,7 @@ class CapacityFlags:
     workers: Workers = None
     target: Targets = None
     allow_host: AllowHosts = None
-    service_workers: ServiceWorkers = 1
+    service_workers: ServiceWorkers = None
     store: Store = None
     slo: Slos = None
     measured: Annotated[

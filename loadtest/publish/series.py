@@ -12,8 +12,8 @@ import msgspec
 
 _DIGITS = digits + ascii_lowercase
 
-Unit = Literal["ms", "per_s", "count", "share", "shift"]
-"""How a value is written: a latency, a rate, a number of things, a share of 1, a share of 1 with its sign."""
+Unit = Literal["ms", "per_s", "count", "share", "shift", "bytes"]
+"""How a value is written: a latency, a rate, a number of things, a share of 1, such a share with its sign, bytes."""
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

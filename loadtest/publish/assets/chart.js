@@ -88,7 +88,7 @@ const charts = (() => {
     }
 
     drawLegend() {
-      const items = [element("li", "unit", this.chart.counts)];
+      const items = this.chart.counts ? [element("li", "unit", this.chart.counts)] : [];
       this.outputs = this.chart.lines.map((line) => {
         const item = element("li");
         const output = element("output");
@@ -168,7 +168,7 @@ const charts = (() => {
       if (!this.chart.log) {
         high = Math.max(high * 1.08, this.chart.unit === "share" ? 0.001 : 1);
         this.y = linear(0, high, this.bottom, MARGIN.top);
-        return roundTicks(0, high, 5);
+        return roundTicks(0, high, 5).filter((tick) => this.chart.unit !== "count" || Number.isInteger(tick));
       }
       if (low > high) [low, high] = [1, 10];
       low = 10 ** (Math.floor(Math.log10(low * 0.8) * 3) / 3);
