@@ -184,7 +184,7 @@ class RunFlags:
     csv: Annotated[bool, option(OUTPUT, None, "Also write Locust's own CSV files.", "--csv")] = False
     checkpoint: Annotated[
         str, option(OUTPUT, "TIME", "How often to save the run, so that `resume` can go on with it.")
-    ] = "60s"
+    ] = "10s"
     metrics_port: MetricsPort = None
     remote_write: RemoteWrite = None
     trace_fraction: TraceFraction = None
