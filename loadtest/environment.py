@@ -10,5 +10,7 @@ ALLOW_HOSTS_VARIABLE = "LOADTEST_ALLOW_HOSTS"
 """Hosts beyond loopback that may be loaded, separated by commas: see `drive.targets`."""
 TOKEN_VARIABLE = "LOADTEST_TOKEN"  # noqa: S105 - its name
 """The secret that master and workers share: see `fleet.run_token`."""
+SERVICE_TOKEN_VARIABLE = "LOADTEST_SERVICE_TOKEN"  # noqa: S105 - its name
+"""The token of the admin port of the order service that `singlesday` started: faults are told there."""
 CTRL_C = signal.SIGUSR1
 """How `singlesday` tells its master of Ctrl-C. SIGINT would end a master that is still starting with a traceback."""

@@ -24,6 +24,7 @@ from msgspec import Struct
 from loadtest.plan.allowed_host import allowed_host
 from loadtest.plan.curve import LONGEST_S, Curve, check_curve, read_curve, read_text, seconds
 from loadtest.plan.duration import format_duration
+from loadtest.plan.fault import Fault, check_faults, faults_of
 from loadtest.plan.mix import Mix
 from loadtest.plan.plan_error import PlanError, converted, explained, suggestion
 from loadtest.plan.plan_tables import (
@@ -37,7 +38,7 @@ from loadtest.plan.plan_tables import (
     Share,
     SloTable,
 )
-from loadtest.plan.profile import Piecewise
+from loadtest.plan.profile import Phase, Piecewise
 from loadtest.plan.schedule import Poisson, Schedule, Uniform
 
 __all__ = ["Abort", "Curve", "Plan", "PlanError", "Scenario", "shipped_plans"]
@@ -81,6 +82,8 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """At least one; at least one of them is the transaction."""
     slos: tuple[str, ...] = ()
     abort: Abort = Abort()
+    faults: tuple[Fault, ...] = ()
+    """What goes wrong on purpose; each is a phase of its name."""
     targets: dict[str, float] = {}
     """Hosts beyond loopback that may be loaded, each with its highest rate in requests per second."""
 
@@ -144,12 +147,25 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         values = msgspec.to_builtins(self) | {
             key: value for key, value in changes.items() if value is not None
         }
+        for fault in values["faults"]:
+            fault["at_s"] *= values["time_scale"] / self.time_scale
         plan = converted(values, Plan, f"plan {self.name}")
         _check(plan, f"plan {self.name}")
         return plan
 
     def profile(self) -> Piecewise:
-        """Transactions per second over the seconds as played: scaled to `peak_tps`, stretched, and cut."""
+        """Transactions per second over the seconds as played: scaled to `peak_tps`, stretched, cut, overloaded."""
+        normal = self.normal_profile()
+        profile = normal
+        for fault in self.faults:
+            if fault.times > 1:
+                more = normal.cut(fault.for_s, from_s=fault.at_s).scale(fault.times - 1)
+                profile = profile.add(Piecewise(more.segments), at_s=fault.at_s)
+        windows = [Phase(*fault.window, fault.name) for fault in self.faults]
+        return Piecewise(profile.segments, sorted([*profile.phases, *windows])) if windows else profile
+
+    def normal_profile(self) -> Piecewise:
+        """The same without what faults add to it."""
         whole = self.curve.profile(at_least_s=self.duration_s / self.time_scale)
         return whole.scale(self.peak_tps).stretch(self.time_scale).cut(self.duration_s)
 
@@ -201,6 +217,7 @@ def _read(path: Path) -> Plan:
         curve=curve,
         scenarios=_with_transaction(table.scenario),
         slos=tuple(_slo(slo) for slo in table.slo),
+        faults=faults_of(table.fault, table.time_scale, str(path)),
         abort=Abort(table.abort.unless, _above_0_s(table.abort.after, f"{path}: abort.after")),
         targets=table.targets,
     )
@@ -260,6 +277,7 @@ def _check(plan: Plan, source: str) -> None:
                 f"of curve {plan.curve.name} at time scale {plan.time_scale:g}, "
                 f"got {format_duration(plan.duration_s)}"
             )
+        check_faults(plan.faults, plan.duration_s, {p.name for p in plan.normal_profile().phases}, source)
         total = plan.profile().total
     except PlanError:
         raise

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from loadtest.judge.recovery import FAULT
 from loadtest.judge.slo_syntax import IMPLICIT
 from loadtest.measure.run_result import Endpoint, RunResult
 from loadtest.publish import wording
@@ -27,7 +28,7 @@ from loadtest.publish.summary import (
 )
 
 _COLOURS = {"PASS": "green", "FAIL": "red", "AUDIT": "red", "INVALID": "yellow", "ABORTED": "yellow"}
-_SOURCES = {"plan": "the plan", "flag": "--slo", IMPLICIT: "every run"}
+_SOURCES = {"plan": "the plan", "flag": "--slo", FAULT: "a fault", IMPLICIT: "every run"}
 MOST_OBJECTIVES = 30
 
 
