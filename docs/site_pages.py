@@ -48,7 +48,11 @@ def plan_files() -> str:
     ]
     for table, kind in TABLES.items():
         heading = (
-            f"`[[{table}]]`" if table in {"scenario", "slo"} else f"`[{table}]`" if table else "Top level"
+            f"`[[{table}]]`"
+            if table in {"scenario", "slo", "fault"}
+            else f"`[{table}]`"
+            if table
+            else "Top level"
         )
         lines += [f"## {heading}", "", inspect.cleandoc(kind.__doc__ or ""), ""]
         lines += ["| key | unit | default | example | meaning |", "|---|---|---|---|---|"]

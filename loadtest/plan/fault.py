@@ -87,17 +87,27 @@ class FaultTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = None
     process: Annotated[
         Process | None,
-        key("Of kill, stop, restart: worker or supervisor of the order service.", default="worker"),
+        key(
+            "Of kill, stop, restart: worker or supervisor of the order service.",
+            example="supervisor",
+            default="worker",
+        ),
     ] = None
     share: Annotated[
         Annotated[float, Meta(gt=0, le=1)] | None,
-        key("Share of the requests, or of the connections, that meet it.", unit="share", default="1"),
+        key(
+            "Share of the requests, or of the connections, that meet it.",
+            unit="share",
+            example=0.3,
+            default="1",
+        ),
     ] = None
     delay: Annotated[
         str | float | None,
         key(
             "Of delay, stall, slow-body, latency: how much longer something takes.",
             unit="duration",
+            example="500ms",
             default="200ms",
         ),
     ] = None
@@ -111,11 +121,11 @@ class FaultTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = None
     times: Annotated[
         Annotated[float, Meta(gt=1, le=1000)] | None,
-        key("Of overload: how many times the curve's own rate is sent.", default="10"),
+        key("Of overload: how many times the curve's own rate is sent.", example=5, default="10"),
     ] = None
     cores: Annotated[
         Annotated[int, Meta(ge=1, le=1024)] | None,
-        key("Of cpu: how many processes compute, on the cores that the service has.", default="1"),
+        key("Of cpu: how many processes compute, on the cores that the service has.", example=2, default="1"),
     ] = None
     folder: Annotated[
         str | None,

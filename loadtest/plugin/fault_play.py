@@ -72,7 +72,7 @@ class FaultPlay:
             self._listener = gevent.spawn(self._listen)
 
     def shown(self, played_s: float) -> list[str]:
-        """The names of the faults that go on now; one that was over at once is shown until a scrape can have seen it."""
+        """The names of the faults that go on now; one over at once is shown until a scrape saw it."""
         return [
             fault.name
             for fault in self.results
