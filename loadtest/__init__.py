@@ -8,12 +8,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from loadtest.drive.http2_user import Http2User as Http2User
     from loadtest.drive.serving import nothing_to_do as nothing_to_do
     from loadtest.drive.serving import open_loop as open_loop
     from loadtest.drive.user import FastHttpUser as FastHttpUser
 
 _LAZY = {
     "FastHttpUser": "loadtest.drive.user",
+    "Http2User": "loadtest.drive.http2_user",
     "nothing_to_do": "loadtest.drive.serving",
     "open_loop": "loadtest.drive.serving",
 }

@@ -76,6 +76,21 @@ class Arrival(NamedTuple):
     """Index of the scenario in the plan's list."""
 
 
+class Exchange(NamedTuple):
+    """What crossed the network for one request, and when."""
+
+    first_ns: int
+    """When the first byte of the response was read; 0 if it came together with the last, or none came."""
+    sent_bytes: int
+    """Of the request, head and body, before encryption."""
+    received_bytes: int
+    """Of the response, head and body, as sent: before a content coding was undone, after decryption."""
+    connect_ns: int = 0
+    """How long connecting took, where the request opened a connection; names were resolved before. 0: it did not."""
+    tls_ns: int = 0
+    """How long the TLS handshake took, which followed."""
+
+
 class Outcome(NamedTuple):
     """What became of one request."""
 
@@ -91,6 +106,8 @@ class Outcome(NamedTuple):
     response_bytes: int
     error: str | None
     """None for a success, else a class of error such as `refused`, `timeout-read`, `status-503`: few and bounded."""
+    exchange: Exchange | None = None
+    """None where another client than ours made the request, or it is none."""
 
     @property
     def response_ns(self) -> int:

@@ -9,12 +9,11 @@ import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from loadtest.configuration.config_error import ConfigError, explained_by
 from loadtest.configuration.run_config import RunConfig
 from loadtest.drive.errors import HostNotAllowed
-from loadtest.drive.preflight import UnreachableError, check_target
+from loadtest.drive.preflight import UnreachableError, check_http, check_target
 from loadtest.drive.targets import AllowedTargets
 from loadtest.judge.abort import AbortCondition, unless
 from loadtest.judge.recovery import FAULT
@@ -26,6 +25,7 @@ from loadtest.plan.allowed_host import allowed_host, allowed_rate
 from loadtest.plan.fault import PROCESS, SERVICE
 from loadtest.plan.plan_error import PlanError
 from loadtest.plan.plan_file import Plan
+from loadtest.plan.target_address import target_address
 from loadtest.plan.target_rate import check_target_rate
 from loadtest.publish.remote_write import MissingExtraError, WriteRequests
 from loadtest.publish.remote_writer import BadReceiverError, Receiver
@@ -179,6 +179,7 @@ def _check_service_metrics(config: RunConfig, allowed: list[str]) -> None:
             "its own",
         )
     try:
+        check_http(config.service_metrics or "")
         check_target(config.service_metrics, allowed)
     except OF_PARTS as error:
         raise explained_by(error, "service_metrics", f"{config.named('service_metrics')}: ") from error
@@ -186,7 +187,7 @@ def _check_service_metrics(config: RunConfig, allowed: list[str]) -> None:
 
 def _check_may_probe(config: RunConfig, url: str) -> None:
     """A host whose owner agreed to a rate is not probed, since a probe sends as fast as it can."""
-    host = urlsplit(url).hostname or url
+    host = target_address(url).host
     agreed = allowed_rate(
         [(allowed_host(name), rate) for name, rate in config.plan.targets.items()], host, None
     )

@@ -7,6 +7,7 @@ file of that name beside the plan file, else whatever Python finds. A file whose
 
 import importlib
 import importlib.util
+import logging
 import sys
 from collections.abc import Iterable, Sequence
 from importlib.machinery import ModuleSpec
@@ -15,14 +16,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from locust import User
+from locust import FastHttpUser as LocustsFastHttpUser
+from locust import HttpUser, User
 
-from loadtest.configuration.config_error import ConfigError
+from loadtest.configuration.config_error import ConfigError, explained_by
 from loadtest.configuration.run_config import RunConfig
-from loadtest.drive.serving import serves_arrivals
+from loadtest.drive.preflight import UnreachableError, check_http
+from loadtest.drive.serving import open_loop, serves_arrivals
+from loadtest.drive.user import FastHttpUser
 from loadtest.plan.plan_error import suggestion
 from loadtest.plan.plan_file import Plan
 
+_logger = logging.getLogger(__name__)
 _loaded: dict[tuple[str, Path | None], ModuleType] = {}
 
 
@@ -45,6 +50,7 @@ def check_scenarios(config: RunConfig) -> dict[str, str]:
     for number, user_class in enumerate(classes):
         spec = config.plan.scenarios[number].user
         _check_class(user_class, config, f"{where}: scenario[{number}].user: {spec}")
+        _check_addresses(user_class, config)
     _check_picked(config, [user_class.__name__ for user_class in classes])
     users = [scenario.user for scenario in config.plan.scenarios]
     return {user: user_class.host for user, user_class in zip(users, classes, strict=True) if user_class.host}
@@ -71,6 +77,7 @@ def _class_of(user: str, plan_file: Path | None, where: str) -> type[User]:
     module = _module(name, class_name, plan_file, where)
     found = getattr(module, class_name, None)
     if isclass(found) and issubclass(found, User):
+        _serve_arrivals(found)
         return found
     there = [
         name for name, value in vars(module).items() if isclass(value) and issubclass(value, User) and name
@@ -82,6 +89,13 @@ def _class_of(user: str, plan_file: Path | None, where: str) -> type[User]:
         value=user,
         expected="a Locust user class",
     )
+
+
+def _serve_arrivals(user_class: type[User]) -> None:
+    """A class that a plan names serves the plan's arrivals, whatever its own `wait_time`: it sets no pace."""
+    if not serves_arrivals(user_class):
+        _logger.info("%s serves the plan's arrivals; its own wait_time is not used", user_class.__name__)
+        user_class.wait_time = open_loop()
 
 
 def _module(name: str, class_name: str, plan_file: Path | None, where: str) -> ModuleType:
@@ -188,14 +202,6 @@ def _broken(name: str, where: str, error: BaseException) -> ConfigError:
 
 
 def _check_class(user_class: type[User], config: RunConfig, where: str) -> None:
-    if not serves_arrivals(user_class):
-        raise ConfigError(
-            "plan",
-            f"{where}: expected wait_time = open_loop() in the class, by which it serves the plan's arrivals; "
-            "with any other wait_time it would send requests of its own accord",
-            value=user_class.__name__,
-            expected="wait_time = open_loop()",
-        )
     if user_class.abstract:
         raise ConfigError(
             "plan",
@@ -214,6 +220,17 @@ def _check_class(user_class: type[User], config: RunConfig, where: str) -> None:
             f"{where}: expected at least one task of the class to be left by {flags}, got none",
             value=user_class.__name__,
         )
+
+
+def _check_addresses(user_class: type[User], config: RunConfig) -> None:
+    """An HTTP client needs an HTTP address; what other clients need is theirs to say."""
+    if not issubclass(user_class, HttpUser | LocustsFastHttpUser | FastHttpUser):
+        return
+    for address in config.targets or ([user_class.host] if user_class.host else []):
+        try:
+            check_http(address)
+        except UnreachableError as error:
+            raise explained_by(error, "targets", f"{config.named('targets')}: ") from error
 
 
 def _check_picked(config: RunConfig, needed: Sequence[str]) -> None:

@@ -44,7 +44,7 @@ class ConnectionSettings(NamedTuple):
 class Connection(Line):
     """A TCP connection, used by one request at a time."""
 
-    __slots__ = ("_deadlines", "_now_ns", "_sock", "_timeout_error", "on_lost", "reader")
+    __slots__ = ("_deadlines", "_now_ns", "_sock", "_timeout_error", "on_lost", "reader", "tls_ns")
 
     def __init__(
         self, settings: ConnectionSettings, deadlines: Deadlines, on_lost: Callable[["Connection"], None]
@@ -69,11 +69,18 @@ class Connection(Line):
         """Whether the server had closed it, kept alive here, when the last request came."""
         self.sent_ns = 0
         """The instant just before the first byte of the latest request was sent; 0 if none was."""
+        self.first_ns = 0
+        """The instant at which the first byte of its response was read, if more came later; else 0."""
+        self.tls_ns = 0
+        """How long the TLS handshake took."""
+        self.opening: tuple[int, int] | None = None
+        """How long connecting and the TLS handshake took, until the request that waited for them takes it."""
 
     def open(self, addresses: Iterable[Address], timeout_ns: int) -> None:
         """Connect to one of `addresses`. Raises `ConnectTimeoutError` or another `OSError`."""
         self.begin_turn()
-        self.deadline_ns = self._now_ns() + timeout_ns
+        began_ns = self._now_ns()
+        self.deadline_ns = began_ns + timeout_ns
         self._deadlines.add(self, min(timeout_ns, self.first_timeout_ns) / 1e9)
         try:
             dialing = Dialing(gevent.get_hub().loop, getcurrent().switch, self.wait)
@@ -83,6 +90,7 @@ class Connection(Line):
         except BaseException:
             self.close()
             raise
+        self.opening = (self._now_ns() - began_ns - self.tls_ns, self.tls_ns)
         self._timeout_error = ReadTimeoutError
         self._rest()
 
@@ -97,6 +105,7 @@ class Connection(Line):
         """
         self.reader.begin(head_only)
         self.begin_turn()
+        self.first_ns = 0
         self.sent_ns = sent_ns = self._now_ns()
         self.deadline_ns = sent_ns + self.first_timeout_ns
         try:
@@ -126,6 +135,8 @@ class Connection(Line):
             sent_bytes, received, end = self.begun()
             self.begin_turn()
             complete = bool(received) and self._take(reader, received)
+            if complete:
+                self.first_ns = 0
             if not complete and isinstance(end, EOFError):
                 complete = self._take(reader, b"")
             elif not complete and end is not None:
@@ -144,6 +155,8 @@ class Connection(Line):
         reader = self.reader
         complete = False
         while not complete:
+            if not self.first_ns and reader.raw:
+                self.first_ns = self._now_ns()
             if until_head and reader.head_complete:
                 self._pause()
                 break

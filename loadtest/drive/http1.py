@@ -47,6 +47,7 @@ class ResponseReader:
 
     __slots__ = (
         "_chunks",
+        "_fed_bytes",
         "_feed_parser",
         "_growing_head",
         "_head_only",
@@ -93,6 +94,12 @@ class ResponseReader:
         self._head_only = head_only
         self._growing_head: bytearray | None = None
         self._received_bytes = 0
+        self._fed_bytes = 0
+
+    @property
+    def received_bytes(self) -> int:
+        """How much has been fed of this response."""
+        return self._fed_bytes or len(self.raw)
 
     def feed(self, data: bytes) -> bool:
         """Take bytes in and return True once the response is complete. Raises `ProtocolError`."""
@@ -177,6 +184,7 @@ class ResponseReader:
         """Keep the head of a response that takes several feeds, and hold it against the limits."""
         self._in_one_feed = False
         self._received_bytes += len(data)
+        self._fed_bytes += len(data)
         if not self.head_complete:
             self._extend_head(data)
         if not self.head_complete:

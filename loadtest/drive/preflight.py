@@ -2,12 +2,12 @@
 
 import socket
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
 from loadtest.drive.targets import AllowedTargets
+from loadtest.plan.target_address import target_address
 
 CONNECT_TIMEOUT_S = 3.0
-DEFAULT_PORTS = {"http": 80, "https": 443}
+HTTP = {"http", "https"}
 
 
 class UnreachableError(Exception):
@@ -15,16 +15,26 @@ class UnreachableError(Exception):
 
 
 def check_target(url: str | None, allowed: Iterable[str] = ()) -> None:
-    """Connect once to the target. Raises `UnreachableError`, or `HostNotAllowed` without connecting."""
-    parts = urlsplit(url or "")
-    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-        raise UnreachableError(f"target {url!r}: expected an address such as http://127.0.0.1:8080")
+    """Connect once to a target of any protocol that has a port.
+
+    Raises `UnreachableError`, or `HostNotAllowed` without connecting.
+    """
     try:
-        port = parts.port or DEFAULT_PORTS[parts.scheme]
+        _, host, port = target_address(url or "")
     except ValueError as error:
         raise UnreachableError(f"target {url!r}: {error}") from error
-    AllowedTargets(dict.fromkeys(allowed, float("inf"))).check(parts.hostname, port)
+    AllowedTargets(dict.fromkeys(allowed, float("inf"))).check(host, port)
     try:
-        socket.create_connection((parts.hostname, port), CONNECT_TIMEOUT_S).close()
+        socket.create_connection((host, port), CONNECT_TIMEOUT_S).close()
     except OSError as error:
         raise UnreachableError(f"target {url}: nothing answers there ({error})") from error
+
+
+def check_http(url: str) -> None:
+    """Raise `UnreachableError` for an address that no HTTP client can use. No connection."""
+    try:
+        scheme = target_address(url).scheme
+    except ValueError as error:
+        raise UnreachableError(f"target {url!r}: {error}") from error
+    if scheme not in HTTP:
+        raise UnreachableError(f"target {url!r}: expected an address such as http://127.0.0.1:8080")

@@ -24,10 +24,12 @@ from loadtest.drive.locust_stats import LocustBatch, prune
 from loadtest.drive.sampling import sample_of
 from loadtest.measure.evidence import Samples
 from loadtest.measure.histogram import Histogram
-from loadtest.measure.window import MAX_NAME, EndpointSecond, Window
+from loadtest.measure.window import EndpointSecond, Window, shown
 from loadtest.records import UNANSWERED, Outcome
 
 _FLOW_CONTROL = (StopUser, StopTest, RescheduleTask, RescheduleTaskImmediately, InterruptTaskSet)
+_NOTED = ("requests", "response_bytes", "sent_bytes", "received_bytes")
+"""What the core's tallies count, in their order."""
 _logger = logging.getLogger(__name__)
 
 
@@ -125,10 +127,12 @@ class Recorder(Counts):
         if len(tally):
             window = self.window
             if window is not None:
-                for index, requests, size, response, service in tally.seconds(window.zero_ns):
-                    noted = EndpointSecond(requests=requests, response_bytes=size)
+                for index, counts, response, service, first_byte in tally.seconds(window.zero_ns):
+                    noted = EndpointSecond(**dict(zip(_NOTED, counts, strict=True)))
                     noted.response = Histogram.from_parts(*response)
                     noted.service = Histogram.from_parts(*service)
+                    if first_byte is not None:
+                        noted.first_byte = Histogram.from_parts(*first_byte)
                     window.add(index, (tally.method, tally.name), noted)
             self._batch.add_successes(tally.method, tally.name, *tally.sums())
             tally.clear()
@@ -159,7 +163,7 @@ class Recorder(Counts):
         """Keep a failure as a sample if it is the first of its class."""
         samples = self.samples
         if samples is not None and outcome.error is not None:
-            key = (outcome.method[:MAX_NAME], outcome.name[:MAX_NAME], outcome.error[:MAX_NAME])
+            key = (shown(outcome.method), shown(outcome.name), shown(outcome.error))
             if samples.wants(*key):
                 samples.add(sample_of(key, error, response, url))
 

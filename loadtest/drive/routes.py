@@ -12,7 +12,7 @@ from loadtest.drive.pool import Pool
 from loadtest.drive.recorder import Recorder
 from loadtest.drive.response import Call, CaughtResponse, Response
 from loadtest.drive.urls import BaseUrl, Origin, Target
-from loadtest.records import Outcome
+from loadtest.records import Exchange, Outcome
 
 
 def core_route(
@@ -42,6 +42,7 @@ equip(
     make_call=_make_call,
     make_sent=_make_sent,
     make_outcome=partial(tuple.__new__, Outcome),
+    make_exchange=Exchange,
     encode_body=encode_body,
     encode_plain_json=msgspec.json.encode,
     json_bytes=json_bytes,

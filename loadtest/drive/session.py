@@ -36,7 +36,7 @@ from loadtest.drive.routes import core_route
 from loadtest.drive.streamed_response import StreamedResponse, response_type
 from loadtest.drive.streams import EventParser, ServerSentEvent, iter_lines
 from loadtest.drive.urls import Origin, Target, target_of
-from loadtest.records import FIRST_EVENT, NEXT_EVENT, Outcome
+from loadtest.records import FIRST_EVENT, NEXT_EVENT, Exchange, Outcome
 
 _SAFE_TO_REPEAT = frozenset(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"])  # RFC 9110, section 9.2.2
 _SMALL_BYTES = 4096  # up to here, searching head and body costs less than cutting the head off
@@ -170,6 +170,9 @@ class Session(Agent):
     ) -> Response:
         """Hand over the outcome of a request, and return its response."""
         error = response.error
+        exchange = Exchange(
+            response.first_ns, response.sent_bytes, response.received_bytes, *(response.opening or ())
+        )
         outcome = _new_outcome(
             (
                 method,
@@ -179,6 +182,7 @@ class Session(Agent):
                 response.done_ns,
                 response.length,
                 None if error is None else outcome_error(error),
+                exchange,
             )
         )
         recorder = self._recorder
@@ -282,6 +286,9 @@ class Session(Agent):
         response = call.response_type(
             call, sent, reader.status, raw, reader.take_body(), connection.sent_ns, self._now_ns()
         )
+        response.first_ns, response.sent_bytes = connection.first_ns, len(sent)
+        response.received_bytes = max(reader.received_bytes, response.length)
+        response.opening, connection.opening = connection.opening, None
         if reader.status not in self._plain_successes or careful_header(
             raw if len(raw) < _SMALL_BYTES else reader.head
         ):
@@ -294,6 +301,9 @@ class Session(Agent):
         sent_ns = 0 if connection is None else connection.sent_ns
         response = call.response_type(call, sent, 0, b"", None, sent_ns, self._now_ns())
         response.error = error
+        if connection is not None:
+            response.sent_bytes, response.received_bytes = len(sent), connection.reader.received_bytes
+            response.opening, connection.opening = connection.opening, None
         return response
 
     def _care_for(self, response: Response, most_redirects: int | None) -> Response:
@@ -314,6 +324,10 @@ class Session(Agent):
             response = self._follow(response, location, len(history) > most_redirects)
         response.history = history
         response.sent_ns = first.sent_ns
+        for hop in history:
+            response.sent_bytes += hop.sent_bytes
+            response.received_bytes += hop.received_bytes
+            response.opening = response.opening or hop.opening
         _judge(response, self._valid_response_codes)
         return response
 

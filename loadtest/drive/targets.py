@@ -17,11 +17,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from loadtest.drive.errors import HostNotAllowed
 from loadtest.environment import ALLOW_HOSTS_VARIABLE
 from loadtest.plan.allowed_host import allowed_host, allowed_rate
+from loadtest.plan.target_address import target_address
 
 
 class Address(NamedTuple):
@@ -132,10 +132,8 @@ class AllowedTargets:
 
 
 def _host_and_port(url: str) -> tuple[str, int]:
-    parts = urlsplit(url)
-    if not parts.hostname:
-        raise ValueError(f"not a URL with a host: {url!r}")
-    return parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+    _, host, port = target_address(url)
+    return host, port
 
 
 def _rotations(addresses: Sequence[Address]) -> list[Sequence[Address]]:

@@ -206,6 +206,7 @@ class TlsConnection(Connection):
     def _begin(self) -> None:
         if self._tunnel_to:
             self._dig_tunnel()
+        began_ns = self._now_ns()
         self.stream = TlsStream(self._sock, self._client, self._host)
         while True:
             try:
@@ -213,6 +214,7 @@ class TlsConnection(Connection):
                 break
             except BlockingIOError:
                 self.wait()
+        self.tls_ns = self._now_ns() - began_ns
         self.speak_with(self.stream.send, self.stream.recv, self.stream)
 
     def _receive(self, reader: ResponseReader) -> bool:

@@ -15,6 +15,7 @@ from loadtest.measure import codec
 from loadtest.measure.evidence import MOST_REPORTED as MOST_SAMPLES
 from loadtest.measure.evidence import Sample
 from loadtest.measure.exemplar import MOST_REPORTED, Exemplar
+from loadtest.measure.histogram import Histogram
 from loadtest.measure.window import COUNTERS, MAX_PATTERNS, MAX_SCRIPT_ERRORS, EndpointSecond, Second
 
 MAX_MESSAGE_BYTES = 16 << 20
@@ -118,7 +119,12 @@ class PackedEndpoint(msgspec.Struct, frozen=True, array_like=True):
     response: bytes
     service: bytes
     failed: bytes = b""
-    """Empty where there is none."""
+    """Empty where there is none, as the others."""
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    first_byte: bytes = b""
+    connect: bytes = b""
+    tls: bytes = b""
 
 
 class PackedSecond(msgspec.Struct, frozen=True, array_like=True):
@@ -207,8 +213,17 @@ def _pack_endpoint(method: str, name: str, entry: EndpointSecond) -> PackedEndpo
         entry.errors,
         codec.encode(entry.response),
         codec.encode(entry.service),
-        codec.encode(entry.failed) if entry.failed is not None else b"",
+        _encoded(entry.failed),
+        entry.sent_bytes,
+        entry.received_bytes,
+        _encoded(entry.first_byte),
+        _encoded(entry.connect),
+        _encoded(entry.tls),
     )
+
+
+def _encoded(histogram: Histogram | None) -> bytes:
+    return b"" if histogram is None else codec.encode(histogram)
 
 
 class ParsedEndpoint(NamedTuple):
@@ -218,14 +233,27 @@ class ParsedEndpoint(NamedTuple):
     response: codec.Parsed
     service: codec.Parsed
     failed: codec.Parsed | None
+    first_byte: codec.Parsed | None
+    connect: codec.Parsed | None
+    tls: codec.Parsed | None
 
     def add_to(self, endpoint: EndpointSecond) -> None:
         """Add what was packed to an endpoint's entry."""
         packed = self.packed
         endpoint.requests += packed.requests
         endpoint.response_bytes += packed.response_bytes
+        endpoint.sent_bytes += packed.sent_bytes
+        endpoint.received_bytes += packed.received_bytes
         for error, count in packed.errors.items():
             endpoint.add_error(error, count)
+        if self.first_byte is not None or endpoint.first_byte is not None:
+            codec.add(endpoint.first_bytes(), self.first_byte or self.service)
+        if self.connect is not None:
+            endpoint.connect = endpoint.connect or Histogram()
+            codec.add(endpoint.connect, self.connect)
+        if self.tls is not None:
+            endpoint.tls = endpoint.tls or Histogram()
+            codec.add(endpoint.tls, self.tls)
         codec.add(endpoint.response, self.response)
         codec.add(endpoint.service, self.service)
         if self.failed is not None:
@@ -260,8 +288,10 @@ def parse_second(packed: PackedSecond) -> ParsedSecond:
 
 def _parse_endpoint(entry: PackedEndpoint) -> ParsedEndpoint:
     parse = codec.parse
-    failed = parse(entry.failed) if entry.failed else None
-    return ParsedEndpoint(entry, parse(entry.response), parse(entry.service), failed)
+    rarer = (entry.failed, entry.first_byte, entry.connect, entry.tls)
+    return ParsedEndpoint(
+        entry, parse(entry.response), parse(entry.service), *(parse(data) if data else None for data in rarer)
+    )
 
 
 def add_parsed(second: Second, parsed: ParsedSecond) -> None:
@@ -293,7 +323,8 @@ def _check_counts(packed: PackedSecond) -> None:
         raise MessageError(f"a counter of second {packed.index} is negative")
     for entry in (*packed.endpoints, *packed.patterns):
         failures = sum(entry.errors.values())
-        if min(entry.errors.values(), default=0) < 0 or min(entry.requests, entry.response_bytes) < 0:
+        counts = (entry.requests, entry.response_bytes, entry.sent_bytes, entry.received_bytes)
+        if min(entry.errors.values(), default=0) < 0 or min(counts) < 0:
             raise MessageError(f"a count of {entry.method} {entry.name} is negative")
         if failures > entry.requests:
             raise MessageError(

@@ -138,6 +138,8 @@ def _endpoints(total: Second, pause: Pause, failures: FailureLog | None = None) 
     drawn = {}
     for key, entry in ordered:
         endpoint = drawn[f"{key[0]} {key[1]}"] = _endpoint(entry, pause)
+        if failures is not None:
+            _add_exchanges(endpoint, entry)
         if failures is not None and entry.failures:
             endpoint.evidence = failures.of(key)
         pause()
@@ -167,6 +169,8 @@ def _endpoint(entry: EndpointSecond, pause: Pause) -> Endpoint:
         unanswered=entry.errors.get(UNANSWERED, 0),
         errors=dict(entry.errors),
         response_bytes=entry.response_bytes,
+        sent_bytes=entry.sent_bytes,
+        received_bytes=entry.received_bytes,
         response_ms=response_ms,
         service_ms=entry.service.quantiles(),
         response_buckets=response_buckets,
@@ -174,6 +178,15 @@ def _endpoint(entry: EndpointSecond, pause: Pause) -> Endpoint:
         ok_response_ms=ok_response_ms,
         ok_response_buckets=ok_response_buckets,
     )
+
+
+def _add_exchanges(endpoint: Endpoint, entry: EndpointSecond) -> None:
+    """What is known of the run as a whole alone: it is one more histogram each."""
+    if entry.sent_bytes:
+        same = entry.first_byte is None
+        endpoint.first_byte_ms = endpoint.service_ms if same else entry.first_bytes().quantiles()
+    endpoint.connect_ms = None if entry.connect is None else entry.connect.quantiles()
+    endpoint.tls_ms = None if entry.tls is None else entry.tls.quantiles()
 
 
 def _generator(coordinator: Coordinator) -> Generator:

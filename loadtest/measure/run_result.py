@@ -167,6 +167,16 @@ class Endpoint(msgspec.Struct, kw_only=True):
     ok_response_ms: Quantiles = Quantiles()
     """Of the requests without an error alone."""
     ok_response_buckets: Buckets = Buckets()
+    sent_bytes: int = 0
+    """Heads and bodies of the requests, before encryption; 0 where another client than ours made them."""
+    received_bytes: int = 0
+    """Heads and bodies of the responses, as sent; `response_bytes` are the bodies, without their content coding."""
+    first_byte_ms: Quantiles | None = None
+    """From the first byte of the request sent to the first byte of the response. None in stretches and patterns."""
+    connect_ms: Quantiles | None = None
+    """How long it took to open a connection, of the requests that opened one; `count` says how many did."""
+    tls_ms: Quantiles | None = None
+    """How long their TLS handshakes took, which `connect_ms` leaves out."""
     over_time: EndpointOverTime | None = None
     """None for the endpoints of a phase, and beyond the first sixty of a run."""
 

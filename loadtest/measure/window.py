@@ -18,7 +18,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from loadtest.measure.histogram import Histogram
-from loadtest.records import UNANSWERED, Outcome
+from loadtest.measure.printable import printable
+from loadtest.records import UNANSWERED, Exchange, Outcome
 
 SECOND_NS = 1_000_000_000
 MAX_ENDPOINTS = 500
@@ -40,6 +41,13 @@ OVERFLOW_ENDPOINT: EndpointKey = ("*", OVERFLOW)
 ScriptErrorKey = tuple[str, str, str]
 """(scenario, class and text, where): see `run_result.ScriptError`."""
 OVERFLOW_SCRIPT_ERROR: ScriptErrorKey = ("", OVERFLOW, "")
+
+
+def shown(name: str) -> str:
+    """A method, a name or an error class as it is counted: printable, and no longer than `MAX_NAME`."""
+    return printable(name)[:MAX_NAME]
+
+
 Matches = Callable[[str, str], bool]
 """(pattern, `METHOD name`) -> whether the pattern covers the endpoint."""
 
@@ -56,21 +64,46 @@ class EndpointSecond:
     service: Histogram = field(default_factory=Histogram)
     failed: Histogram | None = None
     """Of the values in `response`, those of failures and of arrivals that were given up; None: there are none."""
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    """Heads and bodies, as in `records.Exchange`."""
+    first_byte: Histogram | None = None
+    """From the first byte sent to the first received; None: as `service`, since every response came whole."""
+    connect: Histogram | None = None
+    """How long connecting took, of requests that opened a connection; None: none did."""
+    tls: Histogram | None = None
+    """How long their TLS handshakes took."""
 
     def add(self, outcome: Outcome) -> None:
         """Count one request."""
         self.requests += 1
         self.response_bytes += outcome.response_bytes
+        if outcome.exchange is not None:
+            self.add_exchange(outcome.exchange, outcome.sent_ns, outcome.done_ns)
         self.response.record_ns(outcome.response_ns)
         self.service.record_ns(outcome.service_ns)
         if outcome.error is not None:
             self.add_error(outcome.error)
             self.failures_only().record_ns(outcome.response_ns)
 
+    def add_exchange(self, exchange: Exchange, sent_ns: int, done_ns: int) -> None:
+        """Count what crossed the network; before the request's service time is recorded."""
+        self.sent_bytes += exchange.sent_bytes
+        self.received_bytes += exchange.received_bytes
+        first_ns = exchange.first_ns or done_ns
+        if self.first_byte is not None or first_ns != done_ns:
+            self.first_bytes().record_ns(first_ns - sent_ns)
+        if exchange.connect_ns:
+            self.connect = self.connect or Histogram()
+            self.connect.record_ns(exchange.connect_ns)
+        if exchange.tls_ns:
+            self.tls = self.tls or Histogram()
+            self.tls.record_ns(exchange.tls_ns)
+
     def add_error(self, error: str, count: int = 1) -> None:
         """Count a failure under its class, or under `OVERFLOW` once there are `MAX_ERRORS` classes."""
         self.failures += count
-        label = error[:MAX_NAME]
+        label = shown(error)
         if (
             label not in self.errors
             and len(self.errors) - (OVERFLOW in self.errors) >= MAX_ERRORS
@@ -83,8 +116,13 @@ class EndpointSecond:
         """Add another worker's, or another second's, counts to these."""
         self.requests += other.requests
         self.response_bytes += other.response_bytes
+        self.sent_bytes += other.sent_bytes
+        self.received_bytes += other.received_bytes
         for error, count in other.errors.items():
             self.add_error(error, count)
+        if self.first_byte is not None or other.first_byte is not None:
+            self.first_bytes().merge(other.service if other.first_byte is None else other.first_byte)
+        self.connect, self.tls = _merged(self.connect, other.connect), _merged(self.tls, other.tls)
         self.response.merge(other.response)
         self.service.merge(other.service)
         if other.failed is not None:
@@ -96,10 +134,25 @@ class EndpointSecond:
             self.failed = Histogram()
         return self.failed
 
+    def first_bytes(self) -> Histogram:
+        """`first_byte`, made of `service` on first use."""
+        if self.first_byte is None:
+            self.first_byte = Histogram()
+            self.first_byte.merge(self.service)
+        return self.first_byte
+
     def give_up(self, waited_ns: int) -> None:
         """Count an arrival that never got to its request here, as one that took at least so long."""
         self.response.record_ns(waited_ns)
         self.failures_only().record_ns(waited_ns)
+
+
+def _merged(one: Histogram | None, other: Histogram | None) -> Histogram | None:
+    if other is None:
+        return one
+    merged = Histogram() if one is None else one
+    merged.merge(other)
+    return merged
 
 
 @dataclass(slots=True)
@@ -225,13 +278,15 @@ class Window:
 
     def record(self, outcome: Outcome) -> None:
         """Count one request in the second it was intended."""
-        method, name, intended_ns, sent_ns, done_ns, response_bytes, error = outcome
+        method, name, intended_ns, sent_ns, done_ns, response_bytes, error, exchange = outcome
         second = self.second(intended_ns)
         endpoint = second.endpoints.get((method, name))
         if endpoint is None:
             endpoint = second.endpoint(self._bounded((method, name), second, outcome))
         endpoint.requests += 1  # `EndpointSecond.add`, without the call
         endpoint.response_bytes += response_bytes
+        if exchange is not None:
+            endpoint.add_exchange(exchange, sent_ns, done_ns)
         endpoint.response.record_ns(done_ns - intended_ns)
         endpoint.service.record_ns(done_ns - sent_ns)
         if error is not None:
@@ -241,7 +296,7 @@ class Window:
     def add(self, index: int, key: EndpointKey, noted: EndpointSecond) -> None:
         """Count what was noted of an endpoint in the second of this index."""
         second = self.second(self.zero_ns + index * SECOND_NS)
-        key = (key[0][:MAX_NAME], key[1][:MAX_NAME])
+        key = (shown(key[0]), shown(key[1]))
         if key not in self._known and len(self._known) >= MAX_ENDPOINTS:
             for pattern in self._patterns_of(key):
                 second.pattern(pattern).merge(noted)
@@ -252,7 +307,7 @@ class Window:
 
     def give_up(self, key: EndpointKey, intended_ns: int, at_ns: int) -> None:
         """Count an arrival that was given up before its request to an endpoint: it waited at least so long."""
-        key = (key[0][:MAX_NAME], key[1][:MAX_NAME])
+        key = (shown(key[0]), shown(key[1]))
         known = key if key in self._known else OVERFLOW_ENDPOINT
         self.second(intended_ns).endpoint(known).give_up(at_ns - intended_ns)
 
@@ -288,7 +343,7 @@ class Window:
 
     def _bounded(self, key: EndpointKey, second: Second, outcome: Outcome) -> EndpointKey:
         """The key under which an outcome is counted; beyond the bound also counts it under its patterns, here."""
-        key = (key[0][:MAX_NAME], key[1][:MAX_NAME])
+        key = (shown(key[0]), shown(key[1]))
         if key not in self._known and len(self._known) >= MAX_ENDPOINTS:
             for pattern in self._patterns_of(key):
                 second.pattern(pattern).add(outcome)

@@ -1,22 +1,18 @@
 """The highest rate that a host's owner agreed to, held before any traffic."""
 
-from urllib.parse import urlsplit
-
 from loadtest.plan.allowed_host import allowed_host, allowed_rate
 from loadtest.plan.plan_error import PlanError
 from loadtest.plan.plan_file import Plan
-
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+from loadtest.plan.target_address import target_address
 
 
 def check_target_rate(plan: Plan, url: str) -> None:
     """Raise `PlanError` if the plan would send its target more requests a second than `[targets]` allows.
 
-    A scenario counts as one request an arrival: journeys of several send more, and a limit should allow for them.
+    `url` is one that `target_address` reads. A scenario counts as one request an arrival: journeys of several send
+    more, and a limit should allow for them.
     """
-    parts = urlsplit(url)
-    host = parts.hostname or url
-    port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
+    _, host, port = target_address(url)
     listed = [(allowed_host(name), rate) for name, rate in plan.targets.items()]
     allowed = allowed_rate(listed, host, port)
     _, peak_tps = plan.profile().peak

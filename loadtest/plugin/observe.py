@@ -18,6 +18,7 @@ from loadtest.measure.run_result import RunResult
 from loadtest.pauses import Pauses
 from loadtest.plugin.led_run import LedRun
 from loadtest.publish import endpoint_charts, live, live_charts, prometheus, wording
+from loadtest.publish.network import network
 from loadtest.publish.series import Sheet
 
 JUDGED_EVERY_S = 1.0
@@ -73,6 +74,7 @@ class Observer:
             workers=workers,
             slo=live.objectives(result.slo, over=run.over),
             endpoints=live.endpoint_rows(result, _rates(run)),
+            network=network(result)[: live.MOST_ENDPOINTS],
             more_endpoints=max(0, len(result.endpoints) - live.MOST_ENDPOINTS),
             errors=live.errors(result),
             events=result.events,

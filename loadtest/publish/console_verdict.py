@@ -5,18 +5,20 @@ one line, so that it can be searched. Paths and commands are never wrapped, so t
 """
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
 from loadtest.judge.recovery import FAULT
 from loadtest.judge.slo_syntax import IMPLICIT
-from loadtest.measure.run_result import Endpoint, RunResult
+from loadtest.measure.printable import printable
+from loadtest.measure.run_result import Endpoint, RunResult, SloResult
 from loadtest.publish import wording
 from loadtest.publish.summary import (
+    MOST_CHARACTERS,
     MOST_ENDPOINTS,
     MOST_ERRORS,
     MOST_REASONS,
@@ -28,6 +30,9 @@ from loadtest.publish.summary import (
 )
 
 _COLOURS = {"PASS": "green", "FAIL": "red", "AUDIT": "red", "INVALID": "yellow", "ABORTED": "yellow"}
+_COLUMNS = ("observed", "result", "set by")
+_SEAMS = "/?&=,;:)"
+"""After these a word that is longer than a line may be broken."""
 _SOURCES = {"plan": "the plan", "flag": "--slo", FAULT: "a fault", IMPLICIT: "every run"}
 MOST_OBJECTIVES = 30
 
@@ -56,20 +61,31 @@ def print_outcome(result: RunResult, report_path: Path, console: Console) -> Non
 
 def _say(console: Console, text: Text, *, hang: int) -> None:
     """Print a sentence; on a terminal in as many lines as it needs, those after the first indented by `hang`."""
-    if not console.is_terminal:
-        console.print(text, soft_wrap=True)
-        return
-    lines = text.wrap(console, max(console.width - hang, 20))
+    lines = wrapped(text, max(console.width - hang, 20)) if console.is_terminal else [text]
     for number, line in enumerate(lines):
-        line.rstrip()
         console.print(Text(" " * hang if number else "").append_text(line), soft_wrap=True)
+
+
+def wrapped(text: Text, width: int) -> list[Text]:
+    """A text in lines of at most `width` characters, broken between words; a longer word after one of `_SEAMS`."""
+    begins, ends = 0, []
+    while len(text) - begins > width:
+        part = text.plain[begins : begins + width + 1]
+        seam = max(part.rfind(sign, 1, width) + 1 for sign in _SEAMS)
+        space = part.rfind(" ", len(part) - len(part.lstrip()), width + 1)
+        begins += space + 1 if space > 0 else seam or width
+        ends.append(begins)
+    lines = list(text.divide(ends))
+    for line in lines:
+        line.rstrip()
+    return lines
 
 
 def _print_headline(result: RunResult, console: Console) -> None:
     head = wording.headline(result)
     console.print()
     verdict = Text(f" {head.word} ", style=f"bold reverse {_COLOURS[head.word]}")
-    _say(console, Text.assemble(verdict, " ", (head.sentence, "bold")), hang=2)
+    _say(console, Text.assemble(verdict, " ", (printable(head.sentence), "bold")), hang=2)
     for reason in first(head.reasons, MOST_REASONS, "reasons"):
         _say(console, Text(f"  - {short(reason)}"), hang=4)
 
@@ -80,7 +96,7 @@ def _print_figures(result: RunResult, console: Console) -> None:
     every = facts(result)
     width = max(len(name) for name, _ in every)
     for name, fact in every:
-        _say(console, Text(f"  {name:<{width}}  {fact}"), hang=width + 4)
+        _say(console, Text(f"  {name:<{width}}  {printable(fact)}"), hang=width + 4)
     _print_errors(result, console)
     _print_times(result, console)
     _print_objectives(result, console)
@@ -109,7 +125,7 @@ def _print_times(result: RunResult, console: Console) -> None:
         return
     console.print()
     names = [name.replace("_", ".") for name in QUANTILES]
-    console.print(Text(_row("", names), style="dim"))
+    console.print(Text(_row("", names), style="dim"), soft_wrap=True)
     for name, endpoint in list(result.endpoints.items())[:MOST_ENDPOINTS]:
         _say(console, Text.assemble(f"  {short(name)}", (_counts(endpoint, result), "dim")), hang=4)
         console.print(Text(_row("response", cells(endpoint.response_ms))))
@@ -134,20 +150,34 @@ def _print_objectives(result: RunResult, console: Console) -> None:
     if not result.slo:
         return
     void = result.verdict == "INVALID"
-    table = Table(box=None, padding=(0, 1), header_style="dim", style="dim" if void else "")
-    table.add_column(" objective" + (" (not to be trusted)" if void else ""), overflow="fold")
-    table.add_column("observed", justify="right", no_wrap=True)
-    table.add_column("result", no_wrap=True)
-    table.add_column("set by", no_wrap=True, style="dim")
-    for slo in result.slo[:MOST_OBJECTIVES]:
-        met = Text("met", style="green") if slo.passed else Text("missed", style="bold red")
-        table.add_row(
-            Text(f" {short(slo.expr)}"),
-            wording.observed(slo),
-            Text(met.plain) if void else met,
-            _SOURCES.get(slo.source, slo.source),
-        )
+    heading = "objective" + (" (not to be trusted)" if void else "")
+    shown = result.slo[:MOST_OBJECTIVES]
+    figures = [(wording.observed(slo), "met" if slo.passed else "missed", _set_by(slo)) for slo in shown]
+    widths = [max(map(len, column)) for column in zip(_COLUMNS, *figures, strict=True)]
+    room = console.width - sum(widths) - 2 * len(widths) - 3 if console.is_terminal else MOST_CHARACTERS
+    longest = max(len(each) for each in (heading, *(short(slo.expr) for slo in shown)))
+    width = min(longest, max(room, len(heading)))
     console.print()
-    console.print(table)
+    console.print(Text(f"  {heading:<{width}}{_figures(_COLUMNS, widths)}", style="dim"), soft_wrap=True)
+    for slo, seen in zip(shown, figures, strict=True):
+        line = Text(f"  {short(slo.expr):<{width}}", style="dim" if void else "")
+        if line.cell_len > width + 2:
+            _say(console, line, hang=4)
+            line = Text(" " * (width + 2), style=line.style)
+        line.append(_figures(seen, widths), style="dim" if void else "green" if slo.passed else "bold red")
+        console.print(line, soft_wrap=True)
     if len(result.slo) > MOST_OBJECTIVES:
         console.print(f"  and {len(result.slo) - MOST_OBJECTIVES:,} more objectives, in the report")
+
+
+def _figures(cells: Sequence[str], widths: Sequence[int]) -> str:
+    """The first to the right, the others to the left, two spaces before each."""
+    first, *others = (
+        f"{cell:>{width}}" if not number else f"{cell:<{width}}"
+        for number, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    )
+    return "  " + "  ".join([first, *others]).rstrip()
+
+
+def _set_by(slo: SloResult) -> str:
+    return _SOURCES.get(slo.source, slo.source)

@@ -16,6 +16,7 @@ from loadtest.measure.run_result import Endpoint, RunResult, Stretch, TimelinePo
 from loadtest.measure.whole_file import write_whole
 from loadtest.publish import endpoint_charts, run_charts, wording
 from loadtest.publish.answers import answers
+from loadtest.publish.network import HEADINGS, network
 from loadtest.publish.page import asset, policy, template
 from loadtest.publish.series import Sheet
 from loadtest.publish.timeline import end_s, ends_s, shown, thin
@@ -67,6 +68,8 @@ def render(result: RunResult) -> str:
         table=_time_table(result),
         quantile_columns=QUANTILE_COLUMNS,
         requests=wording.total_requests(result)[0],
+        network=network(result),
+        network_headings=HEADINGS,
         charted=[name for name, endpoint in result.endpoints.items() if endpoint.over_time],
         identities=wording.identities(result),
         errors=wording.error_rows(result)[:ERROR_ROWS],
@@ -121,7 +124,9 @@ def _tiles(result: RunResult) -> list[tuple[str, str, str]]:
     requests, failures = wording.total_requests(result)
     played_s = result.run.duration_s
     tps, noun = result.transactions, wording.transaction(result)
-    bytes_ = sum(e.response_bytes for name, e in result.endpoints.items() if is_request(name))
+    received = sum(
+        e.received_bytes or e.response_bytes for name, e in result.endpoints.items() if is_request(name)
+    )
     return [
         (
             f"{noun.capitalize()}s",
@@ -141,7 +146,11 @@ def _tiles(result: RunResult) -> list[tuple[str, str, str]]:
             wording.percent(failures / requests) if requests else "no data",
             f"{failures:,} of the requests; {result.arrivals.dropped:,} arrivals dropped",
         ),
-        ("Received", _bytes(bytes_), f"{_bytes(bytes_ / played_s)}/s on average" if played_s else ""),
+        (
+            "Received",
+            wording.size(received),
+            f"{wording.size(received / played_s)}/s on average" if played_s else "",
+        ),
     ]
 
 
@@ -158,11 +167,6 @@ def _tail_tiles(result: RunResult) -> list[tuple[str, str, str]]:
         )
         for label, field in (("p50", "p50"), ("p99", "p99"))
     ]
-
-
-def _bytes(count: float) -> str:
-    size, unit = next(((s, u) for s, u in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if count >= s), (1, "B"))
-    return f"{count / size:,.3g} {unit}"
 
 
 def _phases(result: RunResult) -> list[PhaseRow]:

@@ -4,18 +4,19 @@ Three suites: the run itself (valid, finished), its objectives, and the audit. A
 ABORTED is an *error* (nothing was found out), a missed objective or unbalanced books are a *failure*.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from loadtest.judge.slo_syntax import SloError, parse
 from loadtest.measure.endpoint_pattern import matches
+from loadtest.measure.printable import printable
 from loadtest.measure.run_result import RunResult, SloResult
 from loadtest.measure.whole_file import write_whole
 from loadtest.publish import wording
 
 MOST_LINES = 20
 """Of reasons or errors under one test: what explains, not what fills a CI system's page."""
-_XML_FORBIDS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF), "\ufffd")
 
 
 def write(result: RunResult, path: Path) -> None:
@@ -25,7 +26,7 @@ def write(result: RunResult, path: Path) -> None:
 
 def render(result: RunResult) -> str:
     """The XML document as text."""
-    root = ET.Element("testsuites", name=_clean(f"singlesday {result.run.plan}"))
+    root = ET.Element("testsuites", name=printable(f"singlesday {result.run.plan}"))
     _run_suite(root, result)
     _slo_suite(root, result)
     _audit_suite(root, result)
@@ -43,9 +44,7 @@ def _run_suite(root: ET.Element, result: RunResult) -> None:
     if result.verdict in ("INVALID", "ABORTED"):
         _problem(suite, case, "error", head.sentence, head.reasons[:MOST_LINES])
     case.set("time", _seconds(result))
-    ET.SubElement(suite, "system-out").text = _clean(
-        "\n".join(line for line, _ in wording.identities(result))
-    )
+    ET.SubElement(suite, "system-out").text = _lines(line for line, _ in wording.identities(result))
 
 
 def _slo_suite(root: ET.Element, result: RunResult) -> None:
@@ -75,17 +74,17 @@ def _audit_suite(root: ET.Element, result: RunResult) -> None:
 def _suite(root: ET.Element, name: str, result: RunResult) -> ET.Element:
     counts = {"tests": "0", "failures": "0", "errors": "0", "skipped": "0"}
     started = result.run.started_at.removesuffix("Z")
-    return ET.SubElement(root, "testsuite", counts, name=name, timestamp=_clean(started))
+    return ET.SubElement(root, "testsuite", counts, name=name, timestamp=printable(started))
 
 
 def _case(suite: ET.Element, name: str) -> ET.Element:
     _add(suite, "tests")
-    return ET.SubElement(suite, "testcase", name=_clean(name), classname=f"singlesday.{suite.get('name')}")
+    return ET.SubElement(suite, "testcase", name=printable(name), classname=f"singlesday.{suite.get('name')}")
 
 
 def _problem(suite: ET.Element, case: ET.Element, kind: str, message: str, details: list[str]) -> None:
     _add(suite, kind + "s")
-    ET.SubElement(case, kind, message=_clean(message)).text = _clean("\n".join(details))
+    ET.SubElement(case, kind, message=printable(message)).text = _lines(details)
 
 
 def _add(suite: ET.Element, counter: str) -> None:
@@ -116,6 +115,6 @@ def _seconds(result: RunResult) -> str:
     return f"{result.run.duration_s:.3f}"
 
 
-def _clean(text: str) -> str:
-    """Without the control characters that XML 1.0 cannot hold even when escaped."""
-    return text.translate(_XML_FORBIDS).encode("utf-8", "replace").decode()
+def _lines(said: Iterable[str]) -> str:
+    """A line each. XML 1.0 cannot hold most control characters, and nobody could read the others."""
+    return "\n".join(map(printable, said))

@@ -14,6 +14,7 @@ from loadtest.judge.never_requested import SURE_AFTER_S
 from loadtest.judge.validity import MAX_LAG_P99_MS
 from loadtest.measure.run_result import RunInfo, RunResult, SloResult, TimelinePoint
 from loadtest.publish import wording
+from loadtest.publish.network import NetworkRow
 from loadtest.publish.series import Sheet
 from loadtest.publish.timeline import thin
 from loadtest.records import TRANSACTION
@@ -144,6 +145,7 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     slo: list[Objective] = []
     endpoints: list[EndpointRow] = []
     more_endpoints: int = 0
+    network: list[NetworkRow] = []
     errors: list[Error] = []
     events: list[tuple[float, str]] = []
     finished: list[Finished] = []

@@ -13,6 +13,8 @@ from importlib.resources import files
 import jinja2
 from markupsafe import Markup
 
+from loadtest.measure.printable import printable
+
 
 @cache
 def template(name: str) -> jinja2.Template:
@@ -23,8 +25,13 @@ def template(name: str) -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_shown,
     )
     return environment.get_template(name)
+
+
+def _shown(value: object) -> object:
+    return printable(value) if type(value) is str else value
 
 
 @cache

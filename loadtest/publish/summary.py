@@ -4,6 +4,7 @@ It is bounded, however many endpoints a run has and however long their names are
 """
 
 from loadtest.judge.slo_syntax import IMPLICIT
+from loadtest.measure.printable import printable
 from loadtest.measure.run_result import Endpoint, Quantiles, RunResult
 from loadtest.publish import wording
 
@@ -79,12 +80,16 @@ def _planned_peak(result: RunResult) -> str:
 
 
 def short(text: str) -> str:
-    """A name or a sentence, cut off at `MOST_CHARACTERS`."""
+    """A name or a sentence, printable, cut off at `MOST_CHARACTERS`."""
+    return _cut(printable(text))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…"
 
 
 def _plain(text: str) -> str:
-    return " ".join(short(text).translate(_MARKDOWN_SPECIAL).split())
+    return " ".join(printable(_cut(text).translate(_MARKDOWN_SPECIAL)).split())
 
 
 def _code(text: str) -> str:

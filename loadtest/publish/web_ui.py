@@ -28,6 +28,7 @@ from werkzeug.exceptions import NotFound
 
 from loadtest.publish.live import Live
 from loadtest.publish.metrics_server import is_loopback
+from loadtest.publish.network import HEADINGS
 from loadtest.publish.page import template
 from loadtest.publish.run_folder import REPORT
 from loadtest.publish.series import Sheet
@@ -126,7 +127,7 @@ def _pages(views: Views, locusts_own: Callable[[], Any], login: Login) -> flask.
 
     @pages.get("/", strict_slashes=False)
     def page() -> flask.Response:
-        return _drawn("live.html.j2")
+        return _drawn("live.html.j2", network_headings=HEADINGS)
 
     @pages.get("/locust")
     def locust() -> flask.Response:

@@ -12,6 +12,7 @@ from loadtest.judge.bound import with_unit
 from loadtest.judge.drift import Trend
 from loadtest.judge.recovery import FAULT
 from loadtest.judge.slo_syntax import IMPLICIT, SloError, parse
+from loadtest.measure.printable import printable
 from loadtest.measure.regions import together
 from loadtest.measure.run_result import Audit, Endpoint, Evidence, RunResult, SloResult
 from loadtest.records import ORDER_ENDPOINT, TRANSACTION, endpoint_and_region, is_request, transaction_noun
@@ -71,6 +72,13 @@ def duration(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     parts = [(hours, "h"), (minutes, "min"), (rest_s, "s")]
     return " ".join(f"{value} {unit}" for value, unit in parts if value)
+
+
+def size(count: float) -> str:
+    """Bytes in the unit that suits them: `80 B`, `1.2 kB`, `3.05 GB`."""
+    scales = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+    scale, unit = next((pair for pair in scales if count >= pair[0] * 0.9995), (1, "B"))
+    return f"{count / scale:,.3g} {unit}"
 
 
 def things(count: int, noun: str) -> str:
@@ -364,4 +372,4 @@ def _sample(seen: Evidence) -> str:
     )
     text = "" if seen.text and seen.text in seen.body else seen.text
     parts = [asked, text, seen.where and f"({seen.where})", seen.body and f"body: {seen.body}"]
-    return " ".join(" ".join(part.split()) for part in parts if part)
+    return printable(" ".join(" ".join(part.split()) for part in parts if part))

@@ -66,9 +66,6 @@ MISTAKES: dict[str, Mistake] = {
     "a class that is no user": Mistake(
         "expected a Locust user class", script="class Shopper: pass", doors=RESUMED
     ),
-    "open_loop forgotten": Mistake(
-        r"open_loop\(\)", script=script("open_loop()\n", "between(1, 2)\n"), doors=RESUMED
-    ),
     "a class that is abstract": Mistake(
         "is abstract", script=script("    wait_time", "    abstract = True\n    wait_time"), doors=RESUMED
     ),
@@ -86,6 +83,9 @@ MISTAKES: dict[str, Mistake] = {
     "an address that is none": Mistake("expected an address", options={"host": "shop"}, doors=WITH_A_TARGET),
     "an address of another kind": Mistake(
         "expected an address", options={"host": "ftp://127.0.0.1"}, doors=WITH_A_TARGET
+    ),
+    "an address without a scheme for HTTP": Mistake(
+        "expected an address", options={"host": "127.0.0.1:80"}, doors=WITH_A_TARGET
     ),
     "a port that is none": Mistake(
         "[Pp]ort", options={"host": "http://127.0.0.1:99999"}, doors=WITH_A_TARGET

@@ -9,26 +9,41 @@ from locust.stats import RequestStats
 from loadtest.drive.locust_stats import LocustBatch
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.window import Window
-from loadtest.records import Outcome
+from loadtest.records import Exchange, Outcome
 from tests.required import native_core
 
 core = native_core()
 
 INSTANT_NS = st.integers(-3_000_000_000, 5_000_000_000)
 REQUESTS = st.lists(
-    st.tuples(INSTANT_NS, st.integers(0, 10**9), st.integers(0, 4_000_000_000_000), st.integers(0, 10**6)),
+    st.tuples(
+        INSTANT_NS,
+        st.integers(0, 10**9),
+        st.integers(1, 4_000_000_000_000),
+        st.integers(0, 10**6),
+        st.sampled_from([0, 0, 1, 2]),
+    ),
     max_size=200,
 )
-Requests = list[tuple[int, int, int, int]]
+Requests = list[tuple[int, int, int, int, int]]
 
 
 def tally_of(requests: Requests) -> Any:
-    """A tally of requests given as (intended instant, until sent, until done, bytes)."""
+    """A tally of requests given as (intended instant, until sent, until done, bytes, pieces the response came in)."""
     tally = core.Tally("GET", "/")
-    for intended_ns, until_sent_ns, until_done_ns, response_bytes in requests:
-        sent_ns = intended_ns + until_sent_ns
-        tally.add(intended_ns, sent_ns, sent_ns + until_done_ns, response_bytes)
+    for request in requests:
+        outcome = outcome_of(*request)
+        assert outcome.exchange is not None
+        tally.add(*outcome[2:6], *outcome.exchange[:3])
     return tally
+
+
+def outcome_of(intended_ns: int, until_sent_ns: int, until_done_ns: int, size: int, pieces: int) -> Outcome:
+    """A success, as Python counts it."""
+    sent_ns = intended_ns + until_sent_ns
+    first_ns = sent_ns + until_done_ns // pieces if pieces else 0
+    exchange = Exchange(first_ns, 80, size + 40)
+    return Outcome("GET", "/", intended_ns, sent_ns, sent_ns + until_done_ns, size, None, exchange)
 
 
 def flushed(batch: LocustBatch) -> dict[str, object]:
@@ -43,17 +58,16 @@ def flushed(batch: LocustBatch) -> dict[str, object]:
 @given(REQUESTS, INSTANT_NS)
 def test_seconds_are_those_of_a_window(requests: Requests, zero_ns: int) -> None:
     window = Window(zero_ns)
-    for intended_ns, until_sent_ns, until_done_ns, response_bytes in requests:
-        sent_ns = intended_ns + until_sent_ns
-        window.record(
-            Outcome("GET", "/", intended_ns, sent_ns, sent_ns + until_done_ns, response_bytes, None)
-        )
+    for request in requests:
+        window.record(outcome_of(*request))
     noted = tally_of(requests).seconds(zero_ns)
     seconds = window.take()
     assert [index for index, *_ in noted] == [second.index for second in seconds]
-    for (_, count, size, response, service), second in zip(noted, seconds, strict=True):
+    for (_, counts, response, service, first_byte), second in zip(noted, seconds, strict=True):
         endpoint = second.endpoints["GET", "/"]
-        assert (count, size) == (endpoint.requests, endpoint.response_bytes)
+        seen = (endpoint.requests, endpoint.response_bytes, endpoint.sent_bytes, endpoint.received_bytes)
+        assert counts == seen
+        assert (None if first_byte is None else Histogram.from_parts(*first_byte)) == endpoint.first_byte
         assert Histogram.from_parts(*response) == endpoint.response
         assert Histogram.from_parts(*service) == endpoint.service
 
@@ -61,11 +75,8 @@ def test_seconds_are_those_of_a_window(requests: Requests, zero_ns: int) -> None
 @given(REQUESTS)
 def test_sums_are_those_of_locusts_batch(requests: Requests) -> None:
     one_by_one, summed = LocustBatch(), LocustBatch()
-    for intended_ns, until_sent_ns, until_done_ns, response_bytes in requests:
-        sent_ns = intended_ns + until_sent_ns
-        one_by_one.add(
-            Outcome("GET", "/", intended_ns, sent_ns, sent_ns + until_done_ns, response_bytes, None)
-        )
+    for request in requests:
+        one_by_one.add(outcome_of(*request))
     tally = tally_of(requests)
     if len(tally):
         summed.add_successes("GET", "/", *tally.sums())
@@ -73,6 +84,6 @@ def test_sums_are_those_of_locusts_batch(requests: Requests) -> None:
 
 
 def test_a_cleared_tally_is_empty() -> None:
-    tally = tally_of([(0, 0, 0, 1)])
+    tally = tally_of([(0, 0, 1, 1, 0)])
     tally.clear()
     assert (len(tally), tally.seconds(0), tally.sums()[0]) == (0, [], 0)

@@ -60,6 +60,46 @@ def test_each_request_is_one_outcome(session_to: MakeSession, outcomes: list[Out
     assert all(earlier.done_ns <= later.intended_ns for earlier, later in pairwise(outcomes))
 
 
+def test_an_outcome_says_what_crossed_the_network(session_to: MakeSession, outcomes: list[Outcome]) -> None:
+    with ScriptedServer(always(OK_JSON)) as server:
+        session = session_to(server.url)
+        session.get("/opens")
+        session.post("/goes/on", json=1)
+        with session.get("/caught", catch_response=True):
+            pass
+    opened, kept, caught = (outcome.exchange for outcome in outcomes)
+    assert opened is not None
+    assert kept is not None
+    assert caught is not None
+    assert opened.connect_ns > 0
+    assert (kept.connect_ns, opened.tls_ns) == (0, 0)
+    assert [seen.sent_bytes for seen in (opened, kept, caught)] == [len(each) for each in server.requests]
+    assert {seen.received_bytes for seen in (opened, kept, caught)} == {len(OK_JSON)}
+    assert all(seen.first_ns in {0, outcomes[number].done_ns} for number, seen in enumerate([opened, kept]))
+
+
+@pytest.mark.parametrize("status", ["200 OK", "404 Not Found"])
+@pytest.mark.parametrize("cut_at", [10, 60], ids=["in the head", "in the body"])
+def test_a_response_in_two_pieces_has_an_earlier_first_byte(
+    session_to: MakeSession, outcomes: list[Outcome], status: str, cut_at: int
+) -> None:
+    whole = response_bytes(b"x" * 40, status)
+
+    def serve(connection: ServedConnection) -> None:
+        connection.read_request()
+        connection.send(whole[:cut_at])
+        gevent.sleep(0.02)
+        connection.send(whole[cut_at:])
+        connection.wait_for_close()
+
+    with ScriptedServer(serve) as server:
+        session_to(server.url).get("/")
+    (outcome,) = outcomes
+    assert outcome.exchange is not None
+    assert outcome.sent_ns < outcome.exchange.first_ns < outcome.done_ns
+    assert outcome.exchange.received_bytes == len(whole)
+
+
 def test_the_first_request_after_an_arrival_takes_its_intended_instant(
     session_to: MakeSession, outcomes: list[Outcome]
 ) -> None:

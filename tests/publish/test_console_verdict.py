@@ -4,7 +4,10 @@ import io
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
+from rich.text import Text
 
 from loadtest.measure.run_result import RunResult, SloResult
 from loadtest.publish import console_verdict, summary
@@ -74,6 +77,24 @@ def test_a_terminal_gets_no_line_wider_than_it_is_and_no_word_is_broken(width: i
     words = set(text.split())
     assert {"processor", "requests"} <= words
     assert words <= set(printed(result, width=1000).split()), "a word was broken"
+
+
+def test_a_word_longer_than_the_line_breaks_where_an_address_has_a_seam() -> None:
+    result = a_failed_run()
+    long = "p99(GET /catalogue/categories/electronics/products/{sku}/reviews/summary) < 250ms"
+    result.slo = [SloResult(expr=long, observed=12.0, passed=True)]
+    text = printed(result, width=80, terminal=True)
+    assert max(map(len, text.splitlines())) <= 80
+    begin = text.index("p99(GET /cat")
+    assert "".join(text[begin:].split()).startswith("".join(long.split()) + "12msmettheplan")
+    assert [line.strip() for line in text[begin:].splitlines()][:2] == [long[:-8], "< 250ms"]
+
+
+@given(st.text(st.sampled_from("ab /?&"), max_size=200), st.integers(1, 40))
+def test_a_wrapped_text_says_the_same(text: str, width: int) -> None:
+    lines = [line.plain for line in console_verdict.wrapped(Text(text), width)]
+    assert "".join("".join(lines).split()) == "".join(text.split())
+    assert all(len(line) <= width for line in lines)
 
 
 def test_in_a_log_every_sentence_is_one_line() -> None:

@@ -57,4 +57,4 @@ def test_an_audit_that_was_not_made_is_skipped_not_passed(tmp_path: Path) -> Non
 def test_characters_that_xml_cannot_hold_do_not_break_the_file(tmp_path: Path) -> None:
     result = a_failed_run()
     result.run.plan = "a\x00b\x1b]0;c\ud800<&\"'>"
-    assert written(result, tmp_path).get("name") == "singlesday a\ufffdb\ufffd]0;c?<&\"'>"
+    assert written(result, tmp_path).get("name") == "singlesday a\\x00b\\x1b]0;c\\ud800<&\"'>"

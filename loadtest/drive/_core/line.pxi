@@ -14,7 +14,8 @@ cdef class Line:
     cdef bint polled
     cdef bint expects  # `receive` takes in what arrives; else who waits reads it himself
     cdef public bint closed, paused, reused, found_dead
-    cdef public long long deadline_ns, sent_ns
+    cdef public long long deadline_ns, sent_ns, first_ns
+    cdef public object opening  # (connect, TLS) in nanoseconds, until a request takes it
     cdef readonly object recv, send  # of Python; the core uses them where there is TLS
     cdef Secured tls  # None without
     cdef readonly long long first_timeout_ns, read_timeout_ns, total_timeout_ns
@@ -138,6 +139,7 @@ cdef class Line:
         self.waiting = PyGreenlet_GetCurrent()
         self.received = None
         self.found.body_at = self.error = self.ended = 0
+        self.first_ns = 0
         self.sent_ns = monotonic_ns()
         self.deadline_ns = later_ns(self.sent_ns, self.first_timeout_ns)
         return 0
@@ -164,7 +166,7 @@ cdef class Line:
     cdef bint take_in(self, const char *data, Py_ssize_t size) noexcept:
         """Scan what came first. True: whoever waits is to be woken."""
         cdef Answer answer = scan_response(data, size, &self.found)
-        self.done_ns = monotonic_ns()
+        self.done_ns = self.first_ns = monotonic_ns()
         if answer == UNFINISHED and self.found.total_bytes <= MOST_NATIVE_BYTES and self.tls is None:
             self.received = PyBytes_FromStringAndSize(NULL, self.found.total_bytes)
             memcpy(PyBytes_AS_STRING(self.received), data, size)

@@ -33,15 +33,16 @@ cdef class Counts:
         self.tally_count = 0
 
 
-cdef object make_call, make_sent, make_outcome, encode_body, encode_plain_json, json_bytes, json_headers, no_headers
+cdef object make_call, make_sent, make_outcome, make_exchange, encode_body, encode_plain_json, json_bytes, json_headers, no_headers
 cdef type response_class, caught_class
 
 
 def equip(**tools):
     """Tell the core what of Python it calls, and makes."""
-    global make_call, make_sent, make_outcome, encode_body, encode_plain_json, json_bytes, json_headers, no_headers
+    global make_call, make_sent, make_outcome, make_exchange, encode_body, encode_plain_json, json_bytes, json_headers, no_headers
     global response_class, caught_class
-    make_call, make_sent, make_outcome = tools["make_call"], tools["make_sent"], tools["make_outcome"]
+    make_call, make_sent = tools["make_call"], tools["make_sent"]
+    make_outcome, make_exchange = tools["make_outcome"], tools["make_exchange"]
     encode_body, encode_plain_json, json_bytes = tools["encode_body"], tools["encode_plain_json"], tools["json_bytes"]
     json_headers, no_headers = tools["json_headers"], tools["no_headers"]
     response_class, caught_class = tools["response_class"], tools["caught_class"]
@@ -212,6 +213,9 @@ cdef class Messenger:
         response.status_code, response.body_at = line.found.status, line.found.body_at
         response.length = line.found.total_bytes - line.found.body_at
         response.sent_ns, response.done_ns, response.intended_ns = line.sent_ns, line.done_ns, intended_ns
+        response.first_ns, response.sent_bytes, response.received_bytes = line.first_ns, size, line.found.total_bytes
+        if line.opening is not None:
+            response.opening, line.opening = line.opening, None
         response.name = name
         route.idle.append(line)
         if route.waiting:
@@ -231,18 +235,20 @@ cdef class Messenger:
         cdef str method = response.template.method
         cdef Seat seat = self.seat
         cdef Tally tally
-        if recorder.sink is not None and not recorder.direct:
-            if (seat is None or recorder.window is None or seat.arrival is None
+        if recorder.sink is not None and (response.opening is not None or not recorder.direct):
+            if (response.opening is not None or seat is None or recorder.window is None or seat.arrival is None
                     or seat.greenlet is not PyGreenlet_GetCurrent()):
                 recorder.record(make_outcome((  # of Recorder: whose arrival it was, Python finds out
-                    method, response.name, response.intended_ns, response.sent_ns, response.done_ns, response.length, None
+                    method, response.name, response.intended_ns, response.sent_ns, response.done_ns, response.length, None,
+                    make_exchange(response.first_ns, response.sent_bytes, response.received_bytes, *(response.opening or ()))
                 )), None, response)
                 return 0
             seat.requests += 1
             if seat.outcome is empty_outcome:
                 seat.outcome = ok_outcome
         tally = recorder.tally_of(method, response.name)
-        if tally.note(response.intended_ns, response.sent_ns, response.done_ns, response.length):
+        if tally.note(response.intended_ns, response.sent_ns, response.done_ns, response.length, response.first_ns,
+                      response.sent_bytes, response.received_bytes):
             recorder.empty(tally)  # of Recorder
         return 0
 

@@ -39,8 +39,10 @@ class Line:
         "_watcher",
         "closed",
         "deadline_ns",
+        "first_ns",
         "first_timeout_ns",
         "found_dead",
+        "opening",
         "paused",
         "read_timeout_ns",
         "recv",
@@ -66,7 +68,8 @@ class Line:
         self.waiter: Any = None
         """The greenlet that waits, or None."""
         self.closed = self.paused = self.reused = self.found_dead = False
-        self.deadline_ns = self.sent_ns = 0
+        self.deadline_ns = self.sent_ns = self.first_ns = 0
+        self.opening: tuple[int, int] | None = None
 
     def heard(self) -> None:
         """Something arrived while nobody waits."""
@@ -169,6 +172,9 @@ class Received:
         """Just before the first byte of the request was sent, on the session's clock; 0 if none was."""
         self.done_ns = done_ns
         """When the last byte was read, or the request was given up."""
+        self.first_ns = self.sent_bytes = self.received_bytes = 0
+        self.opening: tuple[int, int] | None = None
+        """As in `records.Exchange`; `opening` is (connect, TLS) if it opened a connection."""
 
     def settle(self) -> bool:
         """Record a success that its with-block left as it was. False: Python has to."""

@@ -8,7 +8,9 @@ cdef class Received:
     cdef public int status_code
     cdef public bytes raw
     cdef public Py_ssize_t length
-    cdef public long long sent_ns, done_ns
+    cdef public long long sent_ns, done_ns, first_ns
+    cdef public Py_ssize_t sent_bytes, received_bytes
+    cdef public object opening  # (connect, TLS) in nanoseconds of the connection that it opened; None: it opened none
     # Of one that the core made:
     cdef Route route
     cdef Template template

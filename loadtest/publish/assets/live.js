@@ -101,6 +101,12 @@
     byId("more-endpoints").textContent = live.more_endpoints ? `And ${words.things(live.more_endpoints, "more endpoint")}, in the report.` : "";
   };
 
+  const networkHeadings = ["", ...[...byId("network").closest("table").querySelectorAll("th")].slice(1).map((th) => th.textContent)];
+  const network = (live) => {
+    byId("network-seen").hidden = !live.network.length;
+    if (byId("network-seen").open) fill("network", live.network.map(([name, cells]) => row([["wrap", name], ...cells], networkHeadings)));
+  };
+
   const errors = (live) => {
     byId("errors-seen").hidden = !live.errors.length;
     fill("errors", live.errors.flatMap((error) => {
@@ -190,7 +196,7 @@
     heading(live);
     finished(live);
     if (live.state === "idle") return;
-    for (const part of [verdict, tiles, objectives, endpoints, errors, generator]) part(live);
+    for (const part of [verdict, tiles, objectives, endpoints, network, errors, generator]) part(live);
     if (run.sheet) board.show(run.sheet);
     if (endpoint.name && live.state !== "done") askEndpoint().catch(() => {});
   };
