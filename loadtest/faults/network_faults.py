@@ -34,6 +34,13 @@ class Network:
             through.append(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
         return through
 
+    def close(self) -> None:
+        """Listen no more, and reset what stands."""
+        for server in self._servers:
+            server.close()
+        for link in list(self.impairment.links):
+            link.abort()
+
     def begin(self, fault: Fault) -> str:
         """Add a fault; what was done."""
         self._active.append(fault)

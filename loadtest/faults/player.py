@@ -80,6 +80,7 @@ class Player:
     async def close(self) -> None:
         """Undo what is still going on, and end what was started."""
         await self._undo_all()
+        self._network.close()
         if self._service is not None:
             await asyncio.to_thread(self._service.close)
 

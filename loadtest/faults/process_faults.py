@@ -58,7 +58,7 @@ class RunningService:
         """Start the supervisor again unless one of ours lives; returns when it answers. Raises `FaultError`."""
         if self._started is not None and self._started.poll() is None:
             return
-        if self.supervisor.is_running() and self.supervisor.status() != psutil.STATUS_ZOMBIE:
+        if _runs(self.supervisor):
             return
         await asyncio.to_thread(self._start, command, environment)
 
@@ -111,7 +111,7 @@ class ProcessFault:
         workers = self._service.supervisor.children() if supervisor else []
         _send(process, _SIGNALS[self._fault.kind])
         if supervisor and self._fault.kind != "stop":
-            await asyncio.to_thread(psutil.wait_procs, [process, *workers], GONE_WITHIN_S)
+            await _ended([process, *workers])
         return f"{self._fault.process} {process.pid} was {_DONE[self._fault.kind]}", token
 
     async def undo(self, token: Token) -> None:
@@ -122,6 +122,22 @@ class ProcessFault:
         elif self._fault.process == "supervisor":
             command = token.get("command")
             await self._service.start_again(command if isinstance(command, list) else [], self._environment)
+
+
+async def _ended(processes: list[psutil.Process]) -> None:
+    """Wait until none of them runs; who has ended and was not yet waited for by its parent does not."""
+    deadline_s = asyncio.get_running_loop().time() + GONE_WITHIN_S
+    while asyncio.get_running_loop().time() < deadline_s:
+        if not any(_runs(process) for process in processes):
+            return
+        await asyncio.sleep(0.02)
+    raise FaultError("the order service did not end when it was told to")
+
+
+def _runs(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def _known(pid: int, created_s: float) -> psutil.Process:

@@ -12,6 +12,7 @@ the fault alone. What it does to bytes is `Impairment`, which all proxies of a r
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -91,11 +92,15 @@ class Side(asyncio.Protocol):
         self._last_s = 0.0
         self.transport: asyncio.Transport | None = None
         self.other: Side | None = None
+        self.when_made: Callable[[], None] | None = None
+        """Called as soon as it is connected: nobody can reset it before."""
         link.sides.append(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(high=MOST_BUFFERED_BYTES)
+        if self.when_made is not None:
+            self.when_made()
 
     def data_received(self, data: bytes) -> None:
         if not self._link.silent:
@@ -164,19 +169,21 @@ class Side(asyncio.Protocol):
 
 async def start_proxy(host: str, port: int, impairment: Impairment) -> asyncio.Server:
     """Listen on a free port of loopback for connections to `host` and `port`."""
+    connecting: set[asyncio.Task[None]] = set()
 
     def accepted() -> Side:
         link = Link(impairment)
         side = Side(link, to_service=True)
-        task = asyncio.get_running_loop().create_task(_connect(link, side, host, port))
-        _connecting.add(task)
-        task.add_done_callback(_connecting.discard)
+
+        def connect() -> None:
+            task = asyncio.get_running_loop().create_task(_connect(link, side, host, port))
+            connecting.add(task)
+            task.add_done_callback(connecting.discard)
+
+        side.when_made = connect
         return side
 
     return await asyncio.get_running_loop().create_server(accepted, "127.0.0.1", 0, backlog=4096)
-
-
-_connecting: set[asyncio.Task[None]] = set()
 
 
 async def _connect(link: Link, side: Side, host: str, port: int) -> None:

@@ -41,9 +41,10 @@ from loadtest.plan.plan_tables import (
 from loadtest.plan.profile import Phase, Piecewise
 from loadtest.plan.schedule import Poisson, Schedule, Uniform
 
-__all__ = ["Abort", "Curve", "Plan", "PlanError", "Scenario", "shipped_plans"]
+__all__ = ["Abort", "Curve", "Plan", "PlanError", "Scenario", "shipped_drills", "shipped_plans"]
 
 _SHIPPED = files("loadtest.plan") / "plans"
+_DRILLS = files("loadtest.plan") / "drills"
 _TRANSACTIONS_TOLERANCE = 1e-9
 _MOST_TRANSACTIONS = 2.0**53  # beyond it they cannot be told apart by a float
 _USER = re.compile(r"[^\W\d][\w-]*(\.[^\W\d][\w-]*)*:[^\W\d]\w*")
@@ -186,6 +187,12 @@ def shipped_plans() -> list[str]:
     return sorted(
         entry.name.removesuffix(".toml") for entry in _SHIPPED.iterdir() if entry.name.endswith(".toml")
     )
+
+
+def shipped_drills() -> dict[str, Path]:
+    """The drills that come with the package: the file of each, by name."""
+    entries = (Path(str(entry)) for entry in _DRILLS.iterdir())
+    return {path.stem: path for path in sorted(entries) if path.suffix == ".toml"}
 
 
 def _read(path: Path) -> Plan:

@@ -29,7 +29,7 @@ from loadtest.publish.summary import (
     short,
 )
 
-_COLOURS = {"PASS": "green", "FAIL": "red", "AUDIT": "red", "INVALID": "yellow", "ABORTED": "yellow"}
+COLOURS = {"PASS": "green", "FAIL": "red", "AUDIT": "red", "INVALID": "yellow", "ABORTED": "yellow"}
 _COLUMNS = ("observed", "result", "set by")
 _SEAMS = "/?&=,;:)"
 """After these a word that is longer than a line may be broken."""
@@ -84,7 +84,7 @@ def wrapped(text: Text, width: int) -> list[Text]:
 def _print_headline(result: RunResult, console: Console) -> None:
     head = wording.headline(result)
     console.print()
-    verdict = Text(f" {head.word} ", style=f"bold reverse {_COLOURS[head.word]}")
+    verdict = Text(f" {head.word} ", style=f"bold reverse {COLOURS[head.word]}")
     _say(console, Text.assemble(verdict, " ", (printable(head.sentence), "bold")), hang=2)
     for reason in first(head.reasons, MOST_REASONS, "reasons"):
         _say(console, Text(f"  - {short(reason)}"), hang=4)
