@@ -137,17 +137,6 @@ def test_half_open_connections_say_nothing_and_are_reset_at_the_end() -> None:
     assert asyncio.run(scene()) == b""
 
 
-def test_a_service_that_refuses_is_a_connection_that_is_reset() -> None:
-    async def scene() -> bytes:
-        made = Network(["http://127.0.0.1:1"])
-        (address,) = await made.start()
-        return await said_back(
-            await asyncio.open_connection("127.0.0.1", int(address.rpartition(":")[2])), b"a"
-        )
-
-    assert asyncio.run(scene()) == b""
-
-
 def test_faults_of_the_network_say_what_they_did() -> None:
     async def scene() -> tuple[str, Token]:
         async with network() as (made, connect):
