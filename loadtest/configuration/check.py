@@ -15,6 +15,9 @@ from loadtest.configuration.run_config import RunConfig
 from loadtest.drive.errors import HostNotAllowed
 from loadtest.drive.preflight import UnreachableError, check_http, check_target
 from loadtest.drive.targets import AllowedTargets
+from loadtest.faults.hook import HookFault
+from loadtest.faults.machine_faults import DiskFault
+from loadtest.faults.maker import FaultError
 from loadtest.judge.abort import AbortCondition, unless
 from loadtest.judge.recovery import FAULT
 from loadtest.judge.slo import judgeable
@@ -22,7 +25,7 @@ from loadtest.judge.slo_syntax import Slo, SloError, parse
 from loadtest.judge.slo_syntax import check as check_objective
 from loadtest.measure.ledger import GROWTH_BYTES
 from loadtest.plan.allowed_host import allowed_host, allowed_rate
-from loadtest.plan.fault import PROCESS, SERVICE
+from loadtest.plan.fault import HOOK, PROCESS, SERVICE
 from loadtest.plan.plan_error import PlanError
 from loadtest.plan.plan_file import Plan
 from loadtest.plan.target_address import target_address
@@ -213,6 +216,13 @@ def _check_faults(config: RunConfig) -> None:
             raise ConfigError(
                 "plan", f"{where}the web UI needs its supervisor for further runs; use `singlesday run`"
             )
+        try:
+            if fault.kind == HOOK:
+                HookFault(fault).check()
+            if fault.kind == "disk-full":
+                DiskFault(fault).check()
+        except FaultError as error:
+            raise ConfigError("plan", f"{where}{error}") from error
         for url in filter(None, (fault.url, fault.undo_url)):
             try:
                 check_target(url, config.allowed)

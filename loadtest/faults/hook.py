@@ -22,7 +22,7 @@ class HookFault:
     def __init__(self, fault: Fault) -> None:
         self._fault = fault
 
-    async def check(self) -> None:
+    def check(self) -> None:
         """Raises `FaultError` where a command is not there."""
         for command in filter(None, (self._fault.command, self._fault.undo)):
             if shutil.which(command[0]) is None:

@@ -31,7 +31,7 @@ class CpuFault:
         self._service_pid = service_pid
         self._hogs: list[subprocess.Popen[bytes]] = []
 
-    async def check(self) -> None:
+    def check(self) -> None:
         """Any machine can be kept busy."""
 
     async def begin(self) -> tuple[str, Token]:
@@ -69,7 +69,7 @@ class DiskFault:
     def __init__(self, fault: Fault) -> None:
         self._folder = Path(fault.folder).absolute()
 
-    async def check(self) -> None:
+    def check(self) -> None:
         """Raises `FaultError` unless the folder is of a small tmpfs that can be written."""
         if not self._folder.is_dir():
             raise FaultError(f"{self._folder}: expected a folder")

@@ -16,7 +16,7 @@ class FaultError(Exception):
 class Maker(Protocol):
     """Makes one fault happen."""
 
-    async def check(self) -> None:
+    def check(self) -> None:
         """Before any traffic. Raises `FaultError` where it could not be begun or undone."""
         ...
 

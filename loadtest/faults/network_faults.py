@@ -80,7 +80,7 @@ class NetworkFault:
         self._fault = fault
         self._network = network
 
-    async def check(self) -> None:
+    def check(self) -> None:
         """Nothing more to know: the proxies listen."""
 
     async def begin(self) -> tuple[str, Token]:

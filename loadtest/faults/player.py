@@ -36,7 +36,7 @@ class Traffic:
     def __init__(self, fault: Fault) -> None:
         self._fault = fault
 
-    async def check(self) -> None:
+    def check(self) -> None:
         """Anything can be done by nobody."""
 
     async def begin(self) -> tuple[str, Token]:
@@ -92,7 +92,7 @@ class Player:
             for fault in self._order.faults:
                 name = fault.name
                 maker = self._maker(fault)
-                await maker.check()
+                maker.check()
                 self._makers.append(maker)
             if any(fault.kind in NETWORK for fault in self._order.faults):
                 through = await self._network.start()

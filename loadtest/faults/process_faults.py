@@ -95,7 +95,7 @@ class ProcessFault:
         self._service = service
         self._environment: dict[str, str] | None = None
 
-    async def check(self) -> None:
+    def check(self) -> None:
         """Raises `FaultError` unless the processes can be seen."""
         self._service.command()
         self._service.worker()

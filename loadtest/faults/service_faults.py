@@ -84,7 +84,7 @@ class ServiceFault:
         self._fault = fault
         self._faults = faults
 
-    async def check(self) -> None:
+    def check(self) -> None:
         """Nothing more to know: the admin port answered when the service was started."""
 
     async def begin(self) -> tuple[str, Token]:

@@ -292,8 +292,10 @@ def check_faults(faults: Sequence[Fault], duration_s: float, phases: Iterable[st
             )
         taken.add(fault.name)
         _check_times(fault, duration_s, place)
-        _check_apart(fault, [other for other in faults if other is not fault], place)
         _check_what_it_needs(fault, place)
+    for number, fault in enumerate(faults):
+        others = [other for other in faults if other is not fault]
+        _check_apart(fault, others, f"{where}: fault[{number}]")
 
 
 def _check_times(fault: Fault, duration_s: float, place: str) -> None:
