@@ -170,6 +170,30 @@ TROUBLE = (
           Unit.COUNT, Kind.STATES, width=8),
 )  # fmt: skip
 
+
+def _mean(step: str, of: str) -> str:
+    """Seconds that a step took on average; absent while nothing took it."""
+    spent = (
+        f'loadtest_network_seconds_total{{run="$run",endpoint=~"$endpoint",step="{step}"}}[$__rate_interval]'
+    )
+    return f"(sum(rate({spent})) / {of}) >= 0"
+
+
+OPENED = 'sum(rate(loadtest_connections_total{run="$run",endpoint=~"$endpoint"}[$__rate_interval]))'
+ASKED = 'sum(rate(loadtest_requests_total{run="$run",endpoint=~"$endpoint"}[$__rate_interval]))'
+NETWORK = (
+    Panel("Sent and received", "Bytes a second, heads and bodies, without TLS.",
+          (Query('sum by (direction) (rate(loadtest_bytes_total{run="$run",endpoint=~"$endpoint"}'
+                 "[$__rate_interval]))", "{{direction}}"),),
+          Unit.BYTES_PER_S, width=8),
+    Panel("New connections", "Requests a second that opened a connection; few while the target keeps them open.",
+          (Query(OPENED, "opened"),), Unit.PER_S, width=8),
+    Panel("First byte, connect, TLS", "On average: until the first byte of a response; to open a connection.",
+          (Query(_mean("first_byte", ASKED), "first byte"), Query(_mean("connect", f"({OPENED} > 0)"), "connect"),
+           Query(_mean("tls", f"({OPENED} > 0)"), "TLS handshake")),
+          Unit.SECONDS, width=8),
+)  # fmt: skip
+
 DASHBOARD = Dashboard(
     uid="singlesday-peak-run",
     title="Peak run",
@@ -177,5 +201,11 @@ DASHBOARD = Dashboard(
     variables=(RUN, ENDPOINT, WEB),
     annotations=OF_A_RUN,
     links=(LIVE_PAGE, REPORT),
-    rows=(("Now", FIGURES), ("The run", THE_RUN), ("Endpoints and errors", ENDPOINTS), ("Trouble", TROUBLE)),
+    rows=(
+        ("Now", FIGURES),
+        ("The run", THE_RUN),
+        ("Endpoints and errors", ENDPOINTS),
+        ("Trouble", TROUBLE),
+        ("Network", NETWORK),
+    ),
 )

@@ -1,144 +1,206 @@
-"""`python -m dashboards.picture URL`: draws a dashboard's panels from a Prometheus' answers, for the documentation.
+"""`python -m dashboards.picture URL`: draws dashboards from a Prometheus' answers, for the documentation.
 
-Every query is the dashboard's own, asked of a real Prometheus; how it looks is Matplotlib's, not Grafana's.
+Every query is the dashboard's own, asked of a real Prometheus; our own charts show the answers, not Grafana. Needs
+Chromium.
 """
 
 import argparse
-import math
+import shutil
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from html import escape
 from pathlib import Path
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+import msgspec
 
 from dashboards.catalogue import DASHBOARDS
 from dashboards.query import QueryError, Series, Source
 from dashboards.spec import Dashboard, Kind, Panel, Query, Unit
+from loadtest.publish import wording
+from loadtest.publish.page import asset
+from loadtest.publish.series import Chart, Heat, Limit, Line, Sheet, heat_of, short
+from loadtest.publish.series import Unit as Measure
 
-COLUMN_IN, ROW_IN = 0.5, 0.3
-"""Of Grafana's grid, in inches."""
-GRID_COLUMNS = 24
+WIDTH_PX = 1500
+COLOURS = ("started", "completed", "service", "error-3", "p99-9", "error-1", "error-6", "p50")
+"""Keys of the report's style sheet, for lines in their order, unless the name of each is a key of its own."""
+KNOWN = (
+    "planned",
+    "started",
+    "completed",
+    "failed",
+    "p50",
+    "p90",
+    "p99",
+    "p99-9",
+    "max",
+    "service",
+    "response",
+    "lag",
+)
+_UNITS: dict[Unit, Measure] = {
+    Unit.SECONDS: "ms",
+    Unit.ORDERS_PER_S: "per_s",
+    Unit.PER_S: "per_s",
+    Unit.SHARE: "share",
+    Unit.BYTES: "bytes",
+    Unit.BYTES_PER_S: "bytes",
+    Unit.COUNT: "count",
+    Unit.INSTANT: "count",
+}
+_STYLE = """
+body { max-width: none; } main { display: grid; grid-template-columns: repeat(24, 1fr); gap: 10px; }
+h1 { font-size: 24px; } header p { margin-left: auto; }
+main > h2 { grid-column: 1 / -1; margin: 18px 0 0; }
+section { border: 1px solid var(--rule); border-radius: 6px; padding: 10px 12px; min-width: 0; overflow: hidden; }
+main h3, main figure { margin: 0; } .figure { font-size: 30px; font-weight: 650; letter-spacing: -0.02em; }
+td:first-child { max-width: 420px; white-space: normal; overflow-wrap: anywhere; }
+"""
 
 
-def draw(dashboard: Dashboard, source: Source) -> Figure:
-    """The dashboard's panels in their places. Raises `QueryError`, `OSError`."""
-    placed, rows = _placed(dashboard)
-    width, height = GRID_COLUMNS * COLUMN_IN, rows * ROW_IN
-    figure = Figure(figsize=(width, height), layout=None)
+def document(dashboard: Dashboard, source: Source) -> str:
+    """The dashboard as an HTML page, its panels in their order and widths. Raises `QueryError`, `OSError`."""
     began = f"{datetime.fromtimestamp(source.from_s, UTC):%d %b %Y %H:%M:%S} UTC"
-    title = f"{dashboard.title}, run {source.variables['run']}, seconds since {began}"
-    figure.text(0.5, 1 - 0.25 / height, title, ha="center", weight="bold")
-    for panel, x, y in placed:
-        axes = figure.add_axes(
-            (
-                (x * COLUMN_IN + 0.6) / width,
-                1 - ((y + panel.height) * ROW_IN - 0.45) / height,
-                (panel.width * COLUMN_IN - 0.8) / width,
-                (panel.height * ROW_IN - 0.85) / height,
-            )
-        )
-        axes.set_title(panel.title, loc="left", fontsize=9, weight="bold")
-        axes.tick_params(labelsize=7)
-        _draw_panel(axes, panel, source)
-    return figure
-
-
-def _placed(dashboard: Dashboard) -> tuple[list[tuple[Panel, int, int]], int]:
-    """Each panel with its column and row in the grid, and how many rows there are."""
-    placed, x, y, tallest = [], 0, 2, 0
-    for _, panels in dashboard.rows:
-        for panel in panels:
-            if x + panel.width > GRID_COLUMNS:
-                x, y, tallest = 0, y + tallest, 0
-            placed.append((panel, x, y))
-            x, tallest = x + panel.width, max(tallest, panel.height)
-        x, y, tallest = 0, y + tallest, 0
-    return placed, y
-
-
-def _draw_panel(axes: Axes, panel: Panel, source: Source) -> None:
-    lines = source.panel(panel)
-    if not lines:
-        axes.text(0.5, 0.5, "no data", ha="center")
-        axes.axis("off")
-    elif panel.kind is Kind.FIGURE:
-        words = lines[-1].legend if panel.named else written(lines[0].points[-1][1], panel.unit)
-        axes.text(0.5, 0.4, words, ha="center", fontsize=16, weight="bold")
-        axes.axis("off")
-    elif panel.kind is Kind.TABLE:
-        _draw_table(axes, panel, source)
-    elif panel.kind is Kind.HEATMAP:
-        _draw_heatmap(axes, panel, lines, source)
-    else:
-        _draw_lines(axes, panel, lines, source)
-
-
-def _draw_lines(axes: Axes, panel: Panel, lines: Sequence[Series], source: Source) -> None:
-    for line in lines:
-        limit = line.legend.startswith("limit of")
-        seconds = [at_s - source.from_s for at_s, _ in line.points]
-        values = [value for _, value in line.points]
-        axes.plot(seconds, values, "r--" if limit else "-", label=line.legend, linewidth=1.2)
-    if panel.limit is not None:
-        axes.axhline(panel.limit, color="red", linestyle="--", linewidth=1)
-    axes.set_yscale("log" if panel.logarithmic else "linear")
-    if panel.kind is Kind.STATES:
-        axes.set_ylim(-0.1, 1.1)
-    elif not panel.logarithmic:
-        axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: written(value, panel.unit)))
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=6, loc="best", framealpha=0.6)
-
-
-def _draw_heatmap(axes: Axes, panel: Panel, lines: Sequence[Series], source: Source) -> None:
-    """Rows are buckets; Prometheus counts them cumulatively, a cell is the difference to the row below."""
-    rows = sorted(lines, key=lambda line: float(line.legend))
-    instants = sorted({at_s for row in rows for at_s, _ in row.points})
-    counts = [[dict(row.points).get(at_s, 0.0) for at_s in instants] for row in rows]
-    own = [
-        [max(value - below, 0) for value, below in zip(row, under, strict=True)]
-        for row, under in zip(counts, [[0.0] * len(instants), *counts], strict=False)
+    charts: list[Chart] = []
+    parts = [
+        f"<header><h1>{dashboard.title}</h1><p>run {source.variables['run']}, from {began}</p></header><main>"
     ]
-    seconds = [at_s - source.from_s for at_s in instants]
-    axes.pcolormesh(seconds, range(len(rows)), own, cmap="Blues", shading="nearest")
-    shown = range(0, len(rows), 3)
-    axes.set_yticks(list(shown), [f"≤ {written(float(rows[row].legend), panel.unit)}" for row in shown])
+    for heading, panels in dashboard.rows:
+        parts += [f"<h2>{escape(heading)}</h2>", *(_panel(panel, source, charts) for panel in panels)]
+    sheet = Sheet(end_s=source.to_s - source.from_s, bin_s=source.step_s, charts=charts)
+    data = msgspec.json.encode(sheet).decode().replace("<", "\\u003c")
+    scripts = "\n".join(asset(name) for name in ("words.js", "chart.js", "comparison.js"))
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><style>{asset("report.css")}{_STYLE}</style>'
+        f'{"".join(parts)}</main><script type="application/json" id="data">{data}</script><script>{scripts}</script>'
+    )
 
 
-def _draw_table(axes: Axes, panel: Panel, source: Source) -> None:
-    """A row for each series' name, a column for each query that has a heading."""
+def _panel(panel: Panel, source: Source, charts: list[Chart]) -> str:
+    """A panel's HTML; a chart is added to `charts` and drawn into its figure."""
+    lines = source.panel(panel)
+    inside = '<p class="note">no data</p>'
+    if lines and panel.kind is Kind.FIGURE:
+        value = lines[0].points[-1][1]
+        over = any(value > limit for limit in _limits(panel, source))
+        said = lines[-1].legend if panel.named else written(value, panel.unit)
+        inside = f'<p class="figure{" over" * over}">{escape(said)}</p>'
+    elif lines and panel.kind in {Kind.TABLE, Kind.STATES}:
+        inside = _table(panel, source)
+    elif lines:
+        charts.append(_chart(f"panel-{len(charts)}", panel, lines, source))
+        inside = f'<figure data-chart="{charts[-1].id}"></figure>'
+    return (
+        f'<section style="grid-column: span {panel.width}"><h3>{escape(panel.title)}</h3>{inside}</section>'
+    )
+
+
+def _limits(panel: Panel, source: Source) -> list[float]:
+    """What a figure must not exceed, by the panel or by the plan's objectives."""
+    asked = source.query(Query(panel.limit_from, "limit")) if panel.limit_from else []
+    return _own_limit(panel) + [line.points[-1][1] for line in asked]
+
+
+def _own_limit(panel: Panel) -> list[float]:
+    return [] if panel.limit is None else [panel.limit]
+
+
+def _table(panel: Panel, source: Source) -> str:
+    """A row for each series' name, a column for each query."""
     cells: dict[str, dict[str, str]] = {}
-    shown = [query for query in panel.queries if query.column and query.column not in panel.hidden]
+    shown = [query for query in panel.queries if query.column not in panel.hidden]
     for query in shown:
         for line in source.query(query):
-            said = written(line.points[-1][1], query.unit or panel.unit)
+            value = line.points[-1][1]
+            state = "met" if value else "missed"
+            said = state if panel.kind is Kind.STATES else written(value, query.unit or panel.unit)
             cells.setdefault(line.legend, {})[query.column] = said
-    headings = [query.column for query in shown]
-    text = [[name[:40], *(row.get(heading, "") for heading in headings)] for name, row in cells.items()]
-    axes.axis("off")
-    axes.table(text, colLabels=["", *headings], loc="upper left", cellLoc="right").auto_set_font_size(True)
+    head = "".join(f"<th>{query.column}</th>" for query in shown)
+    rows = (
+        f"<tr><td>{escape(name)}" + "".join(f"<td>{row.get(query.column, '')}" for query in shown)
+        for name, row in cells.items()
+    )
+    return f"<table><tr><th></th>{head}</tr>{''.join(rows)}</table>"
+
+
+def _chart(name: str, panel: Panel, lines: Sequence[Series], source: Source) -> Chart:
+    instants = sorted({at_s for line in lines for at_s, _ in line.points})
+    scale = 1000.0 if panel.unit is Unit.SECONDS else 1.0
+    heat = panel.kind is Kind.HEATMAP
+    limits = [line.points[-1][1] for line in lines if line.legend.startswith("limit of")] + _own_limit(panel)
+    lines = [line for line in lines if not line.legend.startswith("limit of")]
+    named = all(line.legend.replace(".", "-") in KNOWN for line in lines)
+    return Chart(
+        id=name,
+        title=panel.title,
+        says=panel.description,
+        unit=_UNITS[panel.unit],
+        counts="",
+        log=panel.logarithmic or heat,
+        t=[at_s - source.from_s for at_s in instants],
+        bin_s=source.step_s,
+        lines=[] if heat else [_line(i, line, instants, scale, named) for i, line in enumerate(lines)],
+        heat=_heat(lines, instants) if heat else None,
+        limit=Limit(value=limits[0] * scale, label="limit") if limits else None,
+    )
+
+
+def _line(number: int, line: Series, instants: Sequence[float], scale: float, named: bool) -> Line:
+    key, values = line.legend.replace(".", "-"), dict(line.points)
+    colour = key if named else COLOURS[number % len(COLOURS)]
+    return Line(
+        key=colour,
+        label=line.legend,
+        values=[short(values[at_s] * scale) if at_s in values else None for at_s in instants],
+        area=colour == "planned",
+    )
+
+
+def _heat(lines: Sequence[Series], instants: Sequence[float]) -> Heat:
+    """Rows are buckets; Prometheus counts them cumulatively, a cell is the difference to the row below."""
+    rows = sorted((float(line.legend), dict(line.points)) for line in lines if line.legend != "+Inf")
+    columns = []
+    for at_s in instants:
+        counts = [round(values.get(at_s, 0.0)) for _, values in rows]
+        own = [max(0, count - below) for count, below in zip(counts, [0, *counts], strict=False)]
+        columns.append([(round(upper_s * 1e6), n) for (upper_s, _), n in zip(rows, own, strict=True)])
+    return heat_of(columns)
 
 
 def written(value: float, unit: Unit) -> str:
-    """A value with its unit, as short as it can be read: `1.2 ms`, `45 %`, `2,000`."""
-    if unit is Unit.SECONDS and math.isfinite(value):
-        for size, name in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
-            if value >= size:
-                return f"{value / size:.3g} {name}"
-        return "0 s"
-    if unit is Unit.BYTES:
-        return f"{value / 2**20:,.3g} MiB"
-    if unit is Unit.SHARE:
-        return f"{value * 100:.3g} %"
+    """A value with its unit, as the report writes it; an instant as its time of day."""
     if unit is Unit.INSTANT:
         return f"{datetime.fromtimestamp(value / 1000, UTC):%H:%M:%S}"
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+    match _UNITS[unit]:
+        case "ms":
+            return wording.latency(value * 1000)
+        case "share":
+            return wording.percent(value)
+        case "bytes":
+            return wording.size(value)
+    return wording.rate(value)
+
+
+def take(pages: dict[str, str], folder: Path) -> None:
+    """A picture of each page, `NAME.png`. Raises `OSError` where there is no Chromium."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415  # optional, hence not at the top
+
+    browsers = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
+    path = next(browsers, None)
+    if path is None:
+        raise OSError("no Chromium is on the path; install the package chromium")
+    folder.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        # No sandbox: containers run as root, where Chromium refuses to start with one.
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        for name, text in pages.items():
+            page = browser.new_page(viewport={"width": WIDTH_PX, "height": 400})
+            page.set_content(text)
+            page.screenshot(path=folder / f"{name}.png", full_page=True)
+        browser.close()
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -154,9 +216,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         source = source_of(options.url, minutes=options.minutes, scrape_s=options.scrape, run=options.run)
-        options.out.mkdir(parents=True, exist_ok=True)
-        for dashboard in DASHBOARDS:
-            draw(dashboard, source).savefig(options.out / f"{dashboard.uid}.png", dpi=80)
+        take({dashboard.uid: document(dashboard, source) for dashboard in DASHBOARDS}, options.out)
     except (QueryError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

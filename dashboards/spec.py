@@ -32,6 +32,7 @@ class Unit(StrEnum):
     SHARE = "percentunit"
     COUNT = "short"
     BYTES = "bytes"
+    BYTES_PER_S = "Bps"
     INSTANT = "dateTimeAsLocal"
     """Milliseconds since 1970."""
 

@@ -12,5 +12,9 @@ TOKEN_VARIABLE = "LOADTEST_TOKEN"  # noqa: S105 - its name
 """The secret that master and workers share: see `fleet.run_token`."""
 SERVICE_TOKEN_VARIABLE = "LOADTEST_SERVICE_TOKEN"  # noqa: S105 - its name
 """The token of the admin port of the order service that `singlesday` started: faults are told there."""
+PLAN_FOLDER_VARIABLE = "LOADTEST_PLAN_FOLDER"
+"""Where `singlesday worker` has put the plan's files on this machine."""
+RUNS_FOLDER_VARIABLE = "LOADTEST_RUNS_FOLDER"
+"""Where it has its workers keep what they write of a run."""
 CTRL_C = signal.SIGUSR1
 """How `singlesday` tells its master of Ctrl-C. SIGINT would end a master that is still starting with a traceback."""

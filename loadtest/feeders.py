@@ -39,6 +39,7 @@ Share = Literal["split", "whole"]
 AtEnd = Literal["recycle", "refuse"]
 _BLOCK_BYTES = 8192
 _MOST_ROW_BYTES = 1 << 20
+_files: dict[Path, None] = {}
 
 
 class FeederError(ValueError):
@@ -220,6 +221,11 @@ def sqlite(path: str | Path, table: str, **options: Any) -> Feeder:
     return Feeder(_Parsed(count, row), f"{path}:{table}", **options)
 
 
+def files_in_use() -> list[Path]:
+    """The files that the feeders of this process read, in the order in which they were named."""
+    return list(_files)
+
+
 def generator(make: Callable[[int, int], Iterator[T]]) -> Generator[T]:
     """Rows that `make(worker, workers)` yields; a worker that yields worker, worker + workers, … shares none."""
     return Generator(make)
@@ -307,4 +313,6 @@ def _beside_the_script(path: str | Path) -> Path:
     caller = next(
         (frame.filename for frame in islice(inspect.stack(0), 1, None) if frame.filename != __file__), "."
     )
-    return Path(caller).absolute().parent / path
+    found = Path(caller).absolute().parent / path
+    _files[found] = None
+    return found

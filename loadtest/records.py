@@ -14,7 +14,9 @@ FIRST_EVENT, NEXT_EVENT = "first event", "next event"
 """The methods of what is timed within a stream: until its first event, and from one event to the next."""
 FIGURE = "figure"
 """The method of a script's own figure, whose name is the event's type and name: `figure BASKET items`."""
-TIMED_BESIDES = frozenset([ARRIVAL, FIRST_EVENT, NEXT_EVENT, FIGURE])
+FIRST_TOKEN, NEXT_TOKEN = "first token", "next token"
+"""The same of the tokens of an answer: the time to its first token, and the time per token after it."""
+TIMED_BESIDES = frozenset([ARRIVAL, FIRST_EVENT, NEXT_EVENT, FIRST_TOKEN, NEXT_TOKEN, FIGURE])
 """What is timed like a request and is none itself: sums over requests leave it out, or would count twice."""
 _BESIDES = tuple(f"{method} " for method in TIMED_BESIDES)
 
@@ -43,19 +45,22 @@ def endpoint_and_region(name: str) -> tuple[str, str | None]:
 
 
 ORDER_ENDPOINT = "POST /orders"
+CHECKOUT_ENDPOINT = "POST /checkouts"
 PARCEL_ENDPOINT = "POST /parcels"
 TRANSACTION = "transaction"
 """What one is called where a script's service is not ours."""
 
 
 def transaction_noun(endpoints: Iterable[str]) -> str:
-    """What one transaction of a run is called: an order or a parcel where it asked for one, else a transaction.
+    """What one transaction of a run is called: order, checkout or parcel where it asked for one, else transaction.
 
     `endpoints` are those it has asked so far, each `METHOD name`.
     """
     asked = {endpoint_and_region(name)[0] for name in endpoints}
     if ORDER_ENDPOINT in asked:
         return "order"
+    if CHECKOUT_ENDPOINT in asked:
+        return "checkout"
     return "parcel" if PARCEL_ENDPOINT in asked else TRANSACTION
 
 

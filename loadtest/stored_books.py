@@ -109,7 +109,7 @@ def _books(rows: _Rows) -> StoredBooks:
     keys: list[str] = []
     sold: Counter[int] = Counter()
     for key, part, lines, status in rows.orders:
-        if key is not None and part == 0:  # a checkout is several orders under one key, told apart by `part`
+        if key is not None and part <= 1:  # a checkout is several orders under one key, from part 1 on
             keys.append(key)
         if status != "cancelled":
             sold.update(_units(json.loads(lines)))

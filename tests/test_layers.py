@@ -27,7 +27,8 @@ MAY_IMPORT = {
     "fleet": {"measure"},
     "judge": {"measure"},
     "faults": {"plan"},
-    "publish": {"measure", "judge"},
+    "publish": {"measure", "judge", "simulate"},
+    "simulate": {"plan", "measure", "judge"},
     "scenarios": {"drive", "measure", "zipf"},
     "zipf": set[str](),
     "feeders": {"drive", "zipf"},
@@ -38,8 +39,8 @@ MAY_IMPORT = {
     "stored_books": {"judge"},
     "run_audit": {"measure", "judge", "stored_books"},
     "configuration": WIRED - {"run_info", "run_audit"},
-    "plugin": WIRED | {"configuration"},
-    "cli": WIRED | {"configuration", "plugin", "importing"},
+    "plugin": WIRED | {"configuration", "feeders"},
+    "cli": WIRED | {"configuration", "plugin", "importing", "simulate"},
     "locustfile": {"plugin", "scenarios"},
     "starter": {"FastHttpUser", "open_loop", "feeders"},
 }
@@ -47,7 +48,7 @@ MAY_IMPORT = {
 with, so it has nothing but what they are offered."""
 
 NEVER_IN_PURE = {"gevent", "greenlet", "locust", "flask", "socket", "asyncio", "aiohttp", "zmq", "threading"}
-PURE = ["plan", "measure", "judge", "drive/http1.py"]
+PURE = ["plan", "measure", "judge", "simulate", "drive/http1.py"]
 
 
 def imports(path: Path) -> Iterator[str]:

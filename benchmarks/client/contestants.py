@@ -43,7 +43,7 @@ class Contestant(NamedTuple):
 
     name: str
     journeys: frozenset[str]
-    """The journeys it can do: `get`, `mix`, `tls`."""
+    """The journeys it can do: `get`, `post`, `mix`, `tls`."""
     measure: Callable[[str, str, float, Path], Measurement]
     """(url of the sink, journey, seconds, scratch folder) -> what it did."""
 
@@ -54,11 +54,11 @@ def installed() -> list[Contestant]:
         Contestant(label, _ALL, _locust(client, pure=label == PURE)) for label, client in _LOCUST_CLIENTS
     ]
     if shutil.which("hey"):
-        found.append(Contestant("hey", frozenset({"get", "tls"}), _hey))
+        found.append(Contestant("hey", _ONE_REQUEST, _hey))
     if shutil.which("wrk"):
         found.append(Contestant("wrk", _ALL, _wrk))
     if shutil.which("autocannon"):
-        found.append(Contestant("autocannon", frozenset({"get", "tls"}), _autocannon))
+        found.append(Contestant("autocannon", _ONE_REQUEST, _autocannon))
     if k6 := k6_program():
         found.append(Contestant("k6", _ALL, partial(_k6, k6)))
     return found
@@ -72,7 +72,10 @@ _LOCUST_CLIENTS = (
     ("Locust FastHttpUser", "fast"),
     ("Locust HttpUser", "http"),
 )
-_ALL = frozenset({"get", "mix", "tls"})
+_ONE_REQUEST = frozenset({"get", "post", "tls"})
+_ALL = _ONE_REQUEST | {"mix"}
+_ORDER = '{"buyer_id":123,"lines":[{"sku":"sku-000001","quantity":1}]}'
+_KEY = "0123456789abcdef"
 
 
 def k6_program() -> str | None:
@@ -112,7 +115,7 @@ def _locust(client: str, *, pure: bool = False) -> Callable[[str, str, float, Pa
             {
                 "BENCH_CLIENT": client,
                 "LOADTEST_PURE": "1" if pure else "0",
-                "BENCH_JOURNEY": "mix" if journey == "mix" else "get",
+                "BENCH_JOURNEY": _script(journey),
                 "BENCH_RESULT": str(result),
                 "BENCH_WARMUP_S": str(_WARMUP_S),
                 "BENCH_SECONDS": str(seconds),
@@ -128,8 +131,16 @@ def _locust(client: str, *, pure: bool = False) -> Callable[[str, str, float, Pa
     return measure
 
 
-def _hey(url: str, _journey: str, seconds: float, scratch: Path) -> Measurement:
-    finished = _run(["hey", "-z", f"{seconds:.0f}s", "-c", str(CONNECTIONS), f"{url}/order"], scratch)
+def _script(journey: str) -> str:
+    """What a script does: over TLS the same as without."""
+    return "get" if journey == "tls" else journey
+
+
+def _hey(url: str, journey: str, seconds: float, scratch: Path) -> Measurement:
+    command = ["hey", "-z", f"{seconds:.0f}s", "-c", str(CONNECTIONS)]
+    if journey == "post":
+        command += ["-m", "POST", "-T", "application/json", "-H", f"Idempotency-Key: {_KEY}", "-d", _ORDER]
+    finished = _run([*command, f"{url}/order"], scratch)
     answers = {
         int(status): int(count)
         for status, count in re.findall(r"\[(\d+)\]\s+(\d+) responses", finished.output)
@@ -138,20 +149,24 @@ def _hey(url: str, _journey: str, seconds: float, scratch: Path) -> Measurement:
     return Measurement(good, sum(answers.values()), finished.cpu_s, seconds, finished.peak_memory_mb)
 
 
-def _autocannon(url: str, _journey: str, seconds: float, scratch: Path) -> Measurement:
-    command = ["autocannon", "--json", "-c", str(CONNECTIONS), "-d", f"{seconds:.0f}", f"{url}/order"]
+def _autocannon(url: str, journey: str, seconds: float, scratch: Path) -> Measurement:
+    command = ["autocannon", "--json", "-c", str(CONNECTIONS), "-d", f"{seconds:.0f}"]
+    if journey == "post":
+        headers = ["content-type=application/json", f"idempotency-key={_KEY}"]
+        command += ["-m", "POST", "-b", _ORDER, *(part for header in headers for part in ("-H", header))]
     # The sink's certificate is its own; node says so on standard error, which is not part of the JSON line.
-    finished = _run(command, scratch, {"NODE_TLS_REJECT_UNAUTHORIZED": "0"})
+    finished = _run([*command, f"{url}/order"], scratch, {"NODE_TLS_REJECT_UNAUTHORIZED": "0"})
     told = json.loads(next(line for line in finished.output.splitlines() if line.startswith("{")))
     failures = told["non2xx"] + told["errors"]
     return Measurement(told["2xx"], failures, finished.cpu_s, seconds, finished.peak_memory_mb)
 
 
 def _wrk(url: str, journey: str, seconds: float, scratch: Path) -> Measurement:
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:.0f}s"]
-    if journey == "mix":
-        command += ["-s", str(_HERE / "mix.lua")]
-    finished = _run([*command, f"{url}/order"], scratch)
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:.0f}s", f"{url}/order"]
+    if journey in {"post", "mix"}:
+        command[1:1] = ["-s", str(_HERE / "journeys.lua")]
+        command += ["--", journey]
+    finished = _run(command, scratch)
     counted = re.search(r"(\d+) requests in", finished.output)
     failed = re.search(r"Non-2xx or 3xx responses: (\d+)", finished.output)
     requests = int(counted[1]) if counted else 0
@@ -168,7 +183,7 @@ def _k6(program: str, url: str, journey: str, seconds: float, scratch: Path) -> 
         scratch,
         {
             "BENCH_URL": url,
-            "BENCH_JOURNEY": "mix" if journey == "mix" else "get",
+            "BENCH_JOURNEY": _script(journey),
             "BENCH_USERS": str(CONNECTIONS),
             "BENCH_SECONDS": str(seconds),
             "BENCH_RESULT": str(result),

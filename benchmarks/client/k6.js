@@ -1,4 +1,4 @@
-// The script k6 runs in the benchmark, as locustfile.py is Locust's: BENCH_JOURNEY is `get` or `mix`, BENCH_URL
+// The script k6 runs in the benchmark, as locustfile.py is Locust's: BENCH_JOURNEY is `get`, `post` or `mix`, BENCH_URL
 // the sink. Bodies are discarded, as k6 advises for much load, and connections are kept (its default).
 import http from 'k6/http';
 
@@ -19,6 +19,10 @@ function get() {
   http.get(`${url}/order`);
 }
 
+function post() {
+  http.post(`${url}/order`, order, json);
+}
+
 function mix() {
   for (let turn = 0; turn < 2; turn++) {
     http.get(`${url}/order`);
@@ -29,7 +33,7 @@ function mix() {
   }
 }
 
-export default __ENV.BENCH_JOURNEY === 'mix' ? mix : get;
+export default { get, post, mix }[__ENV.BENCH_JOURNEY];
 
 export function handleSummary(data) {
   return { [__ENV.BENCH_RESULT]: JSON.stringify(data, null, 1) };

@@ -2,8 +2,9 @@
 journey.
 
 BENCH_CLIENT is `loadtest`, `fast` (Locust's FastHttpUser) or `http` (HttpUser); BENCH_JOURNEY is `get` (one
-GET a task) or `mix` (ten requests a task, two of them posting 4 KB and two fetching 4 KB). Statistics are
-on. Our client also counts each outcome in the histograms of a window, as a run does, so that it is not flattered.
+GET a task), `post` (one POST of JSON) or `mix` (ten requests a task, two of them posting 4 KB and two fetching
+4 KB). Statistics are on. Our client also counts each outcome in the histograms of a window, as a run does, so
+that it is not flattered.
 
 After `BENCH_WARMUP_S` seconds of load it measures for `BENCH_SECONDS`, writes requests, failures and CPU
 seconds of that stretch to `BENCH_RESULT`, and ends the run: starting Python and Locust is left out.
@@ -26,6 +27,7 @@ from loadtest.measure.window import Window
 
 CLIENTS: dict[str, type[Any]] = {"loadtest": FastHttpUser, "fast": LocustFastHttpUser, "http": HttpUser}
 ORDER = {"buyer_id": 123, "lines": [{"sku": "sku-000001", "quantity": 1}]}
+KEY = {"Idempotency-Key": "0123456789abcdef"}
 PAGE = b"x" * 4096
 WARMUP_S = float(os.environ["BENCH_WARMUP_S"])
 
@@ -35,13 +37,18 @@ def get(user: Any) -> None:
     user.client.get("/order")
 
 
+def post(user: Any) -> None:
+    """One order a task."""
+    user.client.post("/order", json=ORDER, headers=KEY)
+
+
 def mix(user: Any) -> None:
     """Ten requests a task."""
     client = user.client
     for _ in range(2):
         client.get("/order")
         client.get("/page")
-        client.post("/order", json=ORDER, headers={"Idempotency-Key": "0123456789abcdef"})
+        client.post("/order", json=ORDER, headers=KEY)
         client.post("/order", data=PAGE)
         client.get("/order", name="/order again")
 
@@ -54,7 +61,7 @@ class BenchUser(Client):  # type: ignore[misc] # chosen at run time
 
     wait_time = constant(0)
     insecure = True
-    tasks = [{"get": get, "mix": mix}[os.environ["BENCH_JOURNEY"]]]  # noqa: RUF012 - as Locust has it
+    tasks = [{"get": get, "post": post, "mix": mix}[os.environ["BENCH_JOURNEY"]]]  # noqa: RUF012 - as Locust has it
 
     def on_start(self) -> None:
         """HttpUser's way of not verifying the sink's own certificate."""

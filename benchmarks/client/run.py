@@ -9,6 +9,8 @@ import json
 import platform
 import statistics
 import tempfile
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +21,34 @@ from loadtest.drive._core import CORE
 
 JOURNEYS = {
     "get": "one GET a task, 63-byte answer",
+    "post": "one POST of JSON a task",
     "mix": "ten requests a task, 4 KB bodies among them",
     "tls": "one GET a task, over TLS",
 }
 
 
 def run(
-    out_dir: Path, rounds: int = 5, seconds: float = 5.0, journeys: tuple[str, ...] = tuple(JOURNEYS)
+    out_dir: Path,
+    rounds: int = 5,
+    seconds: float = 5.0,
+    journeys: tuple[str, ...] = tuple(JOURNEYS),
+    tell: Callable[[str, dict[str, Any]], None] = lambda _journey, _medians: None,
 ) -> dict[str, Any]:
     """Measure every installed contestant; write `client.json` and `client.svg` into `out_dir`.
 
-    Returns what `client.json` holds: for each journey and contestant the medians of requests per second,
-    requests per CPU-second and peak memory (MB), and how many times as many per CPU-second ours does.
+    Calls `tell` after each round with the journey and its medians so far. Returns what `client.json` holds: for
+    each journey and contestant the medians of requests per second, requests per CPU-second and peak memory (MB), and
+    how many times as many per CPU-second ours does.
     Raises `FileNotFoundError` if there is no nginx to be the sink.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch, Sink(Path(scratch) / "sink") as sink:
-        results = {
-            journey: _journey(sink.url_for(journey), journey, rounds, seconds, Path(scratch))
-            for journey in journeys
-        }
+        results: dict[str, Any] = {}
+        for journey in journeys:
+            measure = partial(_round, sink.url_for(journey), journey, seconds, Path(scratch))
+            for medians in _medians(journey, rounds, measure):
+                results[journey] = medians
+                tell(journey, medians)
     report = {
         "benchmark": "client",
         "machine": {"processor": platform.machine(), "python": platform.python_version(), "core": CORE},
@@ -51,19 +61,22 @@ def run(
     return report
 
 
-def _journey(url: str, journey: str, rounds: int, seconds: float, scratch: Path) -> dict[str, Any]:
+def _medians(
+    journey: str, rounds: int, measure: Callable[[Contestant], Measurement]
+) -> Iterator[dict[str, Any]]:
+    """The medians of each contestant after every round."""
     contestants = [contestant for contestant in installed() if journey in contestant.journeys]
     measured: dict[str, list[Measurement]] = {contestant.name: [] for contestant in contestants}
     for _ in range(rounds):
         for contestant in contestants:
-            measured[contestant.name].append(_measure(contestant, url, journey, seconds, scratch))
-    medians = {name: _median(measurements) for name, measurements in measured.items()}
-    for median in medians.values():
-        median["ours_is_times"] = round(medians[OURS]["per_cpu_s"] / median["per_cpu_s"], 2)
-    return medians
+            measured[contestant.name].append(measure(contestant))
+        medians = {name: _median(measurements) for name, measurements in measured.items()}
+        for median in medians.values():
+            median["ours_is_times"] = round(medians[OURS]["per_cpu_s"] / median["per_cpu_s"], 2)
+        yield medians
 
 
-def _measure(contestant: Contestant, url: str, journey: str, seconds: float, scratch: Path) -> Measurement:
+def _round(url: str, journey: str, seconds: float, scratch: Path, contestant: Contestant) -> Measurement:
     """One round. Raises `RuntimeError` if requests failed: a sink that refuses is fast."""
     measurement = contestant.measure(url, journey, seconds, scratch)
     if measurement.failures or not measurement.requests:

@@ -5,16 +5,23 @@ from typing import Any
 
 import typer
 
+from loadtest.cli.cores import divide_machine, usable_cores
+from loadtest.cli.place import place_of
 from loadtest.configuration.asked_plan import OVERRIDES, asked_plan
 from loadtest.configuration.run_config import RunConfig, Source
 from loadtest.plan.overrides import above_0_s
 from loadtest.plan.plan_file import shipped_plans
 
 AUTO = "auto"
+MOST_SERVICE_WORKERS = 4
+"""Unless more are asked for: they share a database that one of them writes at a time."""
 FIELDS = {
     "plan": "plan",
     **{name: name for name in OVERRIDES},
     "workers": "workers",
+    "expect_workers": "workers_elsewhere",
+    "min_workers": "min_workers",
+    "bind": "bind",
     "service_workers": "service_workers",
     "store": "store",
     "target": "targets",
@@ -34,10 +41,10 @@ FIELDS = {
 """Parameters of the commands, and the fields of `RunConfig` that they become."""
 _AS_GIVEN = (
     "store",
-    "service_workers",
     "metrics_port",
     "remote_write",
     "service_metrics",
+    "min_workers",
     "csv",
     "web",
     "web_port",
@@ -52,6 +59,9 @@ def asked_run(context: typer.Context, plan_name: str, **given: Any) -> RunConfig
         name: str(given[name]) for name in OVERRIDES if given.get(name) is not None and given[name] != AUTO
     }
     targets = list(given.get("target") or [])
+    elsewhere = given.get("expect_workers") or 0
+    here = given.get("workers") or (0 if elsewhere else default_workers())
+    place = place_of(given.get("bind") or "127.0.0.1", "--bind")
     config = RunConfig(
         plan=asked_plan(plan_name, overrides),
         plan_name=plan_name,
@@ -61,9 +71,13 @@ def asked_run(context: typer.Context, plan_name: str, **given: Any) -> RunConfig
         objectives=list(given.get("slo") or []),
         targets=targets,
         allow_hosts=list(given.get("allow_host") or []),
-        workers=given.get("workers") or default_workers(),
+        workers=here + elsewhere,
+        workers_elsewhere=elsewhere,
+        service_workers=given.get("service_workers") or default_service_workers(here),
+        bind=place.host,
+        control_port=place.port if elsewhere else 0,
         out=str(given["out"]),
-        checkpoint_s=above_0_s(given.get("checkpoint", "60s"), "--checkpoint"),
+        checkpoint_s=above_0_s(given.get("checkpoint", "10s"), "--checkpoint"),
         console="quiet" if given.get("quiet") else "json" if given.get("json_lines") else "auto",
         conducted=True,
         sources=sources_of(context),
@@ -90,3 +104,9 @@ def sources_of(context: typer.Context) -> dict[str, Source]:
 def default_workers() -> int:
     """One generator for every two cores: the service needs the others."""
     return max(1, (os.cpu_count() or 1) // 2)
+
+
+def default_service_workers(generators: int) -> int:
+    """One for each core that the service runs on beside so many generators; each keeps a core busy at most."""
+    cores = len(divide_machine(generators).service) or usable_cores()
+    return min(cores, MOST_SERVICE_WORKERS)

@@ -1,61 +1,336 @@
 """`singlesday capacity`: the highest rate that is sustained, and what a much higher one would take.
 
-Each trial is a run of its own, on a fresh database, at one constant rate. Where measurements at several sizes
-are given, the Universal Scalability Law is fitted to them (`judge.usl`) and says how many machines a rate takes.
+One service, or somebody's `--target`, is offered one rate after another by the same users (`cli.step`);
+`judge.capacity` says which is next. Where measurements at several sizes are given, the Universal Scalability Law is
+fitted to them (`judge.usl`) and says how many machines a rate takes.
 """
 
-from collections.abc import Callable
+import contextlib
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
+from types import FrameType
+from typing import Any
+from urllib.parse import urlsplit
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from loadtest.cli.run import run
-from loadtest.configuration.run_config import RunConfig
+from loadtest.cli.cores import divide_machine
+from loadtest.cli.run_session import RunError, Session
+from loadtest.cli.service import Service
+from loadtest.cli.step import Order
+from loadtest.cli.step_workers import Seen, StepWorkers
+from loadtest.configuration.check import objectives_of
+from loadtest.configuration.config_error import ConfigError, explained_by
+from loadtest.configuration.run_config import RunConfig, ServiceAddress
 from loadtest.exit_codes import ExitCode
-from loadtest.judge.capacity import Capacity, CapacitySearch, Limit, Outcome
+from loadtest.judge.capacity import CapacitySearch, Outcome
+from loadtest.judge.capacity_result import CapacityResult, Step
+from loadtest.judge.slo_syntax import DRIFT, Kind, Slo, SloError, parse
+from loadtest.judge.step_length import bound_s, measured_s
 from loadtest.judge.usl import Measurement, UslFit, fit
+from loadtest.plan.allowed_host import allowed_host, allowed_rate
+from loadtest.plan.overrides import above_0_s
+from loadtest.plan.plan_error import PlanError
+from loadtest.plan.plan_file import Abort, Curve, Plan
+from loadtest.publish import capacity_page
 from loadtest.publish.run_folder import new_run_folder
+from loadtest.run_info import run_info
 
-PLAN = "steady"
+NOT_OF_A_RUN: dict[str, Any] = {"peak_tps": None, "duration": None}
+"""Parameters that mean something else here than for a run."""
 OUTCOMES: dict[int, Outcome] = {
     ExitCode.PASS: Outcome.PASS,
     ExitCode.SLO_FAIL: Outcome.FAIL,
     ExitCode.INVALID: Outcome.INVALID,
 }
-LIMITS = {
-    Limit.TARGET: "above that rate the service missed an objective",
-    Limit.GENERATOR: "above that rate the load generator fell behind; the service may be capable of more",
-    Limit.CEILING: "that is the highest rate that was allowed",
-    Limit.FLOOR: "not even the lowest rate passed",
-    Limit.TRIALS: "the search used up its runs",
-}
+FIRST_SHARE = 0.7
+"""The first rate tried, as a share of what a closed loop completes."""
+MOST_STEPS = 12
+WARM_UP_S = 1
+LEAST_WAITING_S = 1.0
+"""A step is broken off when arrivals wait this long for a user, or twice the loosest bound on a latency."""
 
 
-class CapacityError(Exception):
-    """The search cannot go on: a run ended neither in a pass nor in a failure."""
+@dataclass(frozen=True)
+class SearchSettings:
+    """How a search goes about it."""
+
+    start_tps: float | None
+    """None: found by a closed loop."""
+    measure_s: int | None
+    """None: as long as the objectives need."""
+    tolerance: float
+    for_tps: float
+    left_out: tuple[str, ...] = ()
+    """The plan's objectives that a steady rate cannot be judged by."""
 
 
-def search(config: RunConfig, start_tps: float, tolerance: float, console: Console) -> Capacity:
-    """Run at one rate after another until the highest that passes is known. Raises `CapacityError`, `RunError`."""
-    quiet = Console(quiet=True)
-    seeking = CapacitySearch(start_tps=start_tps, tolerance=tolerance)
-    while (tps := seeking.next_tps) is not None:
-        plan = config.plan.with_overrides(peak_tps=tps)
-        folder = new_run_folder(Path(config.out), plan.name)
-        overrides = config.overrides | {"peak_tps": str(tps)}
-        code = run(config.but(plan=plan, overrides=overrides, folder=str(folder)), quiet)
-        outcome = OUTCOMES.get(code)
-        if outcome is None:
-            raise CapacityError(f"the run at {tps:,.0f} TPS ended with exit code {code}; see {folder}")
-        seeking.record(outcome)
-        console.print(f"  {tps:>9,.0f} TPS  {outcome.value:<8} {folder}", soft_wrap=True)
-    return seeking.result
+def asked_search(config: RunConfig, asked: Mapping[str, Any]) -> tuple[RunConfig, SearchSettings]:
+    """The run whose rate is varied, and how. Raises `ConfigError`."""
+    if not 0 < asked["tolerance"] <= 1:
+        raise ConfigError(
+            "tolerance", f"--tolerance: expected a share above 0, at most 1, got {asked['tolerance']:g}"
+        )
+    try:
+        measure_s = max(1, round(above_0_s(asked["duration"], "--duration"))) if asked["duration"] else None
+        kept, left_out = _steady_objectives(config.plan)
+    except (PlanError, SloError) as error:
+        raise explained_by(error, "duration" if isinstance(error, PlanError) else "plan") from error
+    settings = SearchSettings(asked["start_tps"], measure_s, asked["tolerance"], asked["for_tps"], left_out)
+    return config.but(plan=steady(config.plan, kept), auto_peak=False), settings
 
 
-def print_capacity(found: Capacity, console: Console) -> None:
-    """Print what the search found and what limited it."""
-    console.print(f"sustained {found.sustained_tps:,.0f} TPS: {LIMITS[found.limit]} ({found.trials} runs)")
+def steady(plan: Plan, slos: tuple[str, ...]) -> Plan:
+    """The plan's scenarios at one rate, judged by `slos`."""
+    return msgspec.structs.replace(
+        plan, curve=Curve("constant"), duration_s=10.0, time_scale=1.0, peak_tps=1.0, slos=slos, abort=Abort()
+    )
+
+
+def _steady_objectives(plan: Plan) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The plan's objectives that one rate can be judged by, and the others: of a phase, a window, or drift."""
+    kept: list[str] = []
+    left_out: list[str] = []
+    for expr in plan.slos:
+        slo = parse(expr)
+        whole = slo.phase is None and slo.window_s is None and slo.metric != DRIFT
+        (kept if whole else left_out).append(expr)
+    return tuple(kept), tuple(left_out)
+
+
+def search(config: RunConfig, settings: SearchSettings, console: Console) -> ExitCode:
+    """Find the capacity, print it and leave its files. Raises `RunError`, `ServiceError`."""
+    folder = new_run_folder(Path(config.out), f"{config.plan.name}-capacity")
+    session = Session(config.but(folder=str(folder)), console)
+    try:
+        session.folder.mkdir(parents=True)
+    except OSError as error:
+        raise RunError(f"{session.folder}: cannot be written ({error.strerror})") from error
+    with _stopped_by_signals(session):
+        try:
+            if config.needs_service:
+                session.cores = divide_machine(config.workers)
+                _start_service(session)
+            return _Search(session, settings).run()
+        finally:
+            session.close()
+
+
+def _start_service(session: Session) -> None:
+    config, folder = session.config, session.folder
+    session.service = Service(
+        config.store or f"sqlite:///{(folder / 'orders.db').resolve()}",
+        folder / "service.log",
+        workers=config.service_workers,
+        cores=session.cores.service,
+    )
+    session.config = config.but(service=ServiceAddress(session.service.url, session.service.metrics_url))
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(session: Session) -> Iterator[None]:
+    """Turn SIGINT and SIGTERM into `_Stopped`, so that what is known is still written."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        session.interrupt(number, frame)
+        raise _Stopped
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Stopped(Exception):  # noqa: N818 - not an error
+    """Somebody asked the search to stop."""
+
+
+class _Search:
+    """One search as it goes on."""
+
+    def __init__(self, session: Session, settings: SearchSettings) -> None:
+        self._session, self._settings = session, settings
+        self._config = session.config
+        self._objectives = objectives_of(session.config)
+        self._workers = StepWorkers(session, self._objectives)
+        self._json = session.config.console == "json"
+        self._console = Console(quiet=True) if session.config.console == "quiet" else session.console
+        self._steps: list[Step] = []
+        self._began = datetime.now(UTC), time.monotonic()
+        self._full_speed_tps: float | None = None
+        self._seeking: CapacitySearch | None = None
+
+    def run(self) -> ExitCode:
+        """Search; the files are written also when somebody stops it."""
+        code = ExitCode.PASS
+        try:
+            for expr in self._settings.left_out:
+                self._console.print(f"left out, since a steady rate has no such thing: {expr}", markup=False)
+            self._seek()
+        except _Stopped:
+            code = ExitCode.ABORTED
+        finally:
+            self._workers.close()
+        if self._seeking is None or not self._steps:
+            return code
+        result = self._result(self._seeking)
+        if not result.sustained_tps and code is ExitCode.PASS:
+            code = ExitCode.SLO_FAIL if result.limit != "generator" else ExitCode.INVALID
+        self._deliver(result, code)
+        return code
+
+    def _seek(self) -> None:
+        self._seeking = seeking = self._begun()
+        while (tps := seeking.next_tps) is not None:
+            order = self._order(tps)
+            number = len(self._steps) + 1
+            with self._console.status(
+                f"step {number}: {tps:,.0f} TPS for {order.warm_up_s} + {order.measure_s} s …"
+            ):
+                seen = self._workers.play(order)
+            outcome = OUTCOMES[seen.result.exit_code]
+            headroom = _told(outcome, seen)
+            seeking.record(outcome, seen.completed_tps, headroom)
+            self._note(_step_of(tps, outcome, seen, headroom))
+
+    def _begun(self) -> CapacitySearch:
+        settings, ceiling_tps = self._settings, self._ceiling_tps()
+        start_tps = settings.start_tps or (1.0 if ceiling_tps < inf else self._first_guess())
+        if ceiling_tps < inf and settings.start_tps is None:
+            start_tps = ceiling_tps / 4
+        start_tps = max(1.0, min(start_tps, ceiling_tps))
+        return CapacitySearch(
+            start_tps=start_tps,
+            ceiling_tps=max(ceiling_tps, start_tps),
+            tolerance=settings.tolerance,
+            most_trials=MOST_STEPS,
+        )
+
+    def _first_guess(self) -> float:
+        with self._console.status("full speed in a closed loop, for a first guess …"):
+            self._full_speed_tps = self._workers.full_speed()
+        if not self._full_speed_tps:
+            raise RunError("nothing was completed at full speed in a closed loop: is that the right address?")
+        self._console.print(f"full speed in a closed loop: {self._full_speed_tps:,.0f} TPS", style="dim")
+        return max(1.0, FIRST_SHARE * self._full_speed_tps)
+
+    def _ceiling_tps(self) -> float:
+        """The highest rate that the owners of all targets agreed to; infinite without an agreement."""
+        plan = self._config.plan
+        listed = [(allowed_host(name), rate) for name, rate in plan.targets.items()]
+        a_transaction = sum(scenario.per_transaction for scenario in plan.scenarios)
+        hosts = [urlsplit(address) for address in self._config.addresses]
+        agreed = [allowed_rate(listed, host.hostname or "", host.port) for host in hosts]
+        return min((rate / a_transaction for rate in agreed if rate is not None), default=inf)
+
+    def _order(self, tps: float) -> Order:
+        bounds_s = [bound_s(slo) for slo in self._objectives if slo.kind is Kind.LATENCY]
+        return Order(
+            tps=tps,
+            warm_up_s=WARM_UP_S,
+            measure_s=self._settings.measure_s or measured_s(self._objectives, tps, self._settings.tolerance),
+            most_waiting_s=max([LEAST_WAITING_S, *(2 * bound for bound in bounds_s)]),
+        )
+
+    def _note(self, step: Step) -> None:
+        self._steps.append(step)
+        if self._json:
+            sys.stdout.write(json.dumps({"step": _shown(step)}) + "\n")
+            sys.stdout.flush()
+        else:
+            self._console.print(capacity_page.line(step), markup=False, soft_wrap=True)
+
+    def _result(self, seeking: CapacitySearch) -> CapacityResult:
+        info = run_info(self._config, self._session.folder)
+        began, began_s = self._began
+        return CapacityResult.of(
+            seeking.result,
+            plan=self._config.plan.name,
+            targets=self._config.addresses,
+            started_at=began.isoformat(timespec="seconds"),
+            took_s=round(time.monotonic() - began_s, 1),
+            objectives=[slo.expr for slo in self._objectives],
+            tolerance=self._settings.tolerance,
+            full_speed_tps=self._full_speed_tps,
+            steps=self._steps,
+            left_out=list(self._settings.left_out),
+            versions=info.versions,
+            machine=info.machine,
+        )
+
+    def _deliver(self, result: CapacityResult, code: ExitCode) -> None:
+        folder = self._session.folder
+        try:
+            result.write(folder)
+            page = capacity_page.write(result, folder)
+        except OSError as error:
+            raise RunError(f"{folder}: cannot be written ({error.strerror})") from error
+        if self._json:
+            shown = msgspec.structs.replace(result, steps=[])
+            last = {"capacity": msgspec.to_builtins(shown), "exit_code": int(code), "folder": str(folder)}
+            sys.stdout.write(json.dumps(last) + "\n")
+            return
+        print_capacity(result, self._settings.for_tps, self._session.console)
+        self._session.console.print(f"report: {page}", soft_wrap=True, markup=False)
+
+
+def _shown(step: Step) -> Any:
+    """A step as a line of JSON: without its histogram, which `capacity.json` has."""
+    return {name: value for name, value in msgspec.to_builtins(step).items() if name != "response_buckets"}
+
+
+def _told(outcome: Outcome, seen: Seen) -> float | None:
+    """The headroom of a step, where it says something of the outcome."""
+    missed_otherwise = outcome is Outcome.FAIL and (seen.headroom or 0) >= 0
+    return None if outcome is Outcome.INVALID or missed_otherwise else seen.headroom
+
+
+def _step_of(tps: float, outcome: Outcome, seen: Seen, headroom: float | None) -> Step:
+    result = seen.result
+    missed = [
+        f"{slo.expr}: {_observed(slo.observed, parse(slo.expr))}" for slo in result.slo if not slo.passed
+    ]
+    return Step(
+        tps=tps,
+        outcome=outcome.value,
+        why=result.validity.reasons if outcome is Outcome.INVALID else missed,
+        measured_s=round(seen.measured_s, 3),
+        completed_tps=seen.completed_tps,
+        response_ms=seen.response_ms,
+        response_buckets=seen.response_buckets,
+        dispatch_lag_p99_ms=result.generator.dispatch_lag_ms.p99,
+        cpu_max=result.generator.cpu_max,
+        headroom=headroom,
+    )
+
+
+def _observed(value: float | None, slo: Slo) -> str:
+    return "no data" if value is None else f"{value:.4g}{slo.unit}"
+
+
+def print_capacity(found: CapacityResult, for_tps: float, console: Console) -> None:
+    """Print what the search found, what limited it, and how far that is from the rate that is wanted."""
+    console.print(
+        f"{found.sentence} ({len(found.steps)} steps in {found.took_s:.0f} s)", style="bold", soft_wrap=True
+    )
+    if found.sustained_tps:
+        share = for_tps / found.sustained_tps
+        console.print(
+            f"{for_tps:,.0f} TPS is {share:,.0f} times that; `singlesday simulate` projects it, and --measured says "
+            "how many machines it takes",
+            soft_wrap=True,
+        )
 
 
 def fitted(measured: list[str], refuse: Callable[[str], object]) -> UslFit:

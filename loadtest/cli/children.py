@@ -38,6 +38,7 @@ class Child:
         *,
         log: Path | None = None,
         environment: Mapping[str, str] | None = None,
+        stdin: int = subprocess.DEVNULL,
         stdout: int | None = None,
         inherits: Sequence[int] = (),
         cores: Collection[int] = (),
@@ -52,7 +53,7 @@ class Child:
         self._log_begins = output.seek(0, os.SEEK_END) if output is not None else 0
         self.process = subprocess.Popen(  # noqa: S603 - our own programs, no shell
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=stdout if stdout is not None else output,
             stderr=output,
             env={**os.environ, **(environment or {})},

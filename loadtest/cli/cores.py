@@ -47,6 +47,13 @@ def divide_machine(workers: int) -> Cores:
     return Cores() if shared else divide(available, workers)
 
 
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    if not hasattr(os, "sched_getaffinity"):
+        return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0))
+
+
 def grants_short_slices() -> bool:
     """Whether this kernel lets a process ask for a time slice of its own, as a run's workers do."""
     numbers = re.match(r"(\d+)\.(\d+)", platform.release())

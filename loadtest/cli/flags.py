@@ -32,6 +32,7 @@ PLAN, LOAD, TARGET, JUDGE, OUTPUT, METRICS, WEB = (
     "Metrics",
     "Web UI",
 )
+FLEET = "Other machines"
 """The groups of options that `--help` shows, in the order in which they come."""
 
 
@@ -52,10 +53,38 @@ TimeScale = Annotated[
 Workers = Annotated[
     int | None, option(LOAD, "N", "Processes that send requests. Default: one for every two cores.", min=1)
 ]
-ServiceWorkers = Annotated[int, option(TARGET, "N", "Worker processes of the order service.", min=1)]
+TokenFile = Annotated[
+    Path | None,
+    option(
+        FLEET,
+        "FILE",
+        "The secret that master and workers share, at least 16 characters; or in LOADTEST_TOKEN.",
+    ),
+]
+ServiceWorkers = Annotated[
+    int | None,
+    option(
+        TARGET,
+        "N",
+        "Worker processes of the order service. Default: one for each of its cores, up to 4.",
+        min=1,
+    ),
+]
 Targets = Annotated[
     list[str] | None,
     option(TARGET, "URL", "Load this address instead of the order service. Repeat it to spread the load."),
+]
+AllowHosts = Annotated[
+    list[str] | None,
+    option(TARGET, "HOST", "Allow load on this host beyond 127.0.0.1. Repeatable."),
+]
+Store = Annotated[
+    str | None,
+    option(
+        TARGET,
+        "DSN",
+        "The order service's database: sqlite:///FILE or postgresql://... Default: a new file.",
+    ),
 ]
 Slos = Annotated[
     list[str] | None,
@@ -127,20 +156,27 @@ class RunFlags:
     time_scale: TimeScale = None
     seed: Annotated[int | None, option(PLAN, "N", "Seed of everything random, to repeat a run.")] = None
     workers: Workers = None
-    target: Targets = None
-    allow_host: Annotated[
-        list[str] | None,
-        option(TARGET, "HOST", "Allow load on this host beyond 127.0.0.1. Repeatable."),
-    ] = None
-    service_workers: ServiceWorkers = 1
-    store: Annotated[
-        str | None,
+    expect_workers: Annotated[
+        int | None,
         option(
-            TARGET,
-            "DSN",
-            "The order service's database: sqlite:///FILE or postgresql://... Default: a new file.",
+            FLEET,
+            "N",
+            "Wait for N workers that `singlesday worker` starts elsewhere; none is started here but by --workers.",
+            min=1,
         ),
     ] = None
+    bind: Annotated[
+        str,
+        option(FLEET, "HOST:PORT", "Where they reach this machine: one of its addresses, and a port."),
+    ] = "127.0.0.1:5557"
+    token_file: TokenFile = None
+    min_workers: Annotated[
+        int, option(FLEET, "N", "End the run when fewer workers than this are left.", min=1)
+    ] = 1
+    target: Targets = None
+    allow_host: AllowHosts = None
+    service_workers: ServiceWorkers = None
+    store: Store = None
     slo: Slos = None
     out: Out = Path("runs")
     quiet: Quiet = False
@@ -148,7 +184,7 @@ class RunFlags:
     csv: Annotated[bool, option(OUTPUT, None, "Also write Locust's own CSV files.", "--csv")] = False
     checkpoint: Annotated[
         str, option(OUTPUT, "TIME", "How often to save the run, so that `resume` can go on with it.")
-    ] = "60s"
+    ] = "10s"
     metrics_port: MetricsPort = None
     remote_write: RemoteWrite = None
     trace_fraction: TraceFraction = None
@@ -165,7 +201,7 @@ class WatchFlags:
     """Of `singlesday watch`."""
 
     workers: Workers = None
-    service_workers: ServiceWorkers = 1
+    service_workers: ServiceWorkers = None
     out: Out = Path("runs")
     web_port: WebPort = 8089
     prometheus_port: Annotated[int, option(METRICS, "PORT", "Port of Prometheus.")] = 9090
@@ -187,16 +223,32 @@ class DrillFlags:
 class CapacityFlags:
     """Of `singlesday capacity`."""
 
+    plan: PlanName = "steady"
     start_tps: Annotated[
-        float, option("Search", "N", "The first rate to try, in orders a second.", min=1)
-    ] = 500
-    duration: Annotated[str, option("Search", "TIME", "How long each rate is held.")] = "10s"
+        float | None,
+        option(
+            "Search",
+            "N",
+            "The first rate to try, in orders a second. Default: most of what a closed loop completes.",
+            min=1,
+        ),
+    ] = None
+    duration: Annotated[
+        str | None,
+        option(
+            "Search",
+            "TIME",
+            "How long each rate is measured. Default: 3 s to 10 s, as the objectives need (docs/capacity.md).",
+        ),
+    ] = None
     tolerance: Annotated[
-        float, option("Search", "SHARE", "How close to come to the limit: 0.1 is within 10 %.")
-    ] = 0.1
+        float, option("Search", "SHARE", "How close to come to the limit: 0.05 is within 5 %.")
+    ] = 0.03
     workers: Workers = None
     target: Targets = None
-    service_workers: ServiceWorkers = 1
+    allow_host: AllowHosts = None
+    service_workers: ServiceWorkers = None
+    store: Store = None
     slo: Slos = None
     measured: Annotated[
         list[str] | None,
@@ -208,3 +260,56 @@ class CapacityFlags:
         float, option("Machines", "N", "The rate to say how many machines it takes.", "--for", min=1)
     ] = 583_000
     out: Out = Path("runs")
+    quiet: Quiet = False
+    json_lines: JsonLines = False
+
+
+class SimulateFlags:
+    """Of `singlesday simulate`."""
+
+    plan: PlanName = "singles-day"
+    replicas: Annotated[
+        list[int] | None,
+        option(
+            "What if", "N", "So many replicas of what was measured. Repeat it to compare. Default: 1.", min=1
+        ),
+    ] = None
+    source: Annotated[
+        Path | None,
+        option(
+            "Measured",
+            "FOLDER",
+            "What one replica does: the folder of `singlesday capacity`, or of a run.",
+            "--from",
+        ),
+    ] = None
+    replica_tps: Annotated[
+        float | None,
+        option("Measured", "N", "What a replica does at most, where --from does not tell.", min=1),
+    ] = None
+    at_once: Annotated[
+        int,
+        option(
+            "Measured",
+            "N",
+            "A replica works on so many at once, others wait in line. Default: 0, it commits in groups.",
+            min=0,
+        ),
+    ] = 0
+    slower: Annotated[float, option("What if", "FACTOR", "Commits, or work, take so many times as long.")] = (
+        1.0
+    )
+    zone_lost: Annotated[
+        str | None, option("What if", "TIME", "A zone is lost so long after the plan's beginning: 30s.")
+    ] = None
+    zones: Annotated[int, option("What if", "N", "How many zones there are, one of which may be lost.")] = 3
+    peak_tps: Annotated[float | None, option(PLAN, "N", "Orders a second at the peak.")] = None
+    duration: Duration = None
+    time_scale: TimeScale = None
+    seed: Annotated[int | None, option(PLAN, "N", "Seed of everything random.")] = None
+    page: Annotated[Path | None, option(OUTPUT, "FILE", "Also write a page with charts here.", "--html")] = (
+        None
+    )
+    json_lines: Annotated[
+        bool, option(OUTPUT, None, "Print one document of JSON, for programs.", "--json")
+    ] = False

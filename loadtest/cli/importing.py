@@ -28,7 +28,7 @@ app = typer.Typer(
     epilog="Example: singlesday import log access.log",
     no_args_is_help=True,
 )
-console = Console(highlight=False)
+console = Console(highlight=False, emoji=False)
 
 OutFolder = Annotated[Path, typer.Option("--out", help="Where to; made if it is not there.", metavar="DIR")]
 PlanName = Annotated[
@@ -55,21 +55,42 @@ def log(
     out: OutFolder = Path(),
     name: PlanName = None,
     transaction: Transaction = None,
+    visits: Annotated[
+        bool,
+        typer.Option(
+            "--visits", help="One arrival is a visit: what a client asked for, in its order, with its pauses."
+        ),
+    ] = False,
+    visitor: Annotated[
+        str | None,
+        typer.Option(
+            help="The field of JSON lines that tells visitors apart; default: address and browser. With --visits.",
+            metavar="FIELD",
+        ),
+    ] = None,
     exact: Annotated[
         bool, typer.Option("--exact", help="Replay each second as it was, instead of a fitted curve.")
     ] = False,
 ) -> None:
     """Make a plan of access logs: their curve, their mix, and the skew of their keys."""
-    from loadtest.importing.log_plan import plan_of  # noqa: PLC0415 - what only this command needs
+    from loadtest.importing.log_plan import plan_of, plan_of_visits  # noqa: PLC0415 - what only this command needs
     from loadtest.importing.log_reader import read_logs  # noqa: PLC0415
 
     try:
         if log_format is not None and log_format not in FORMATS:
             raise ImportingError(f'--format: expected one of {", ".join(FORMATS)}, got "{log_format}"')
+        if visitor is not None and not visits:
+            raise ImportingError("--visitor: expected together with --visits")
+        if visits and (exact or transaction is not None):
+            flag = "--exact" if exact else "--transaction"
+            raise ImportingError(f"{flag}: expected without --visits, whose transaction is a visit")
         named = plan_name(name, files[0])
         check_free(out, named)
-        traffic = read_logs(files, log_format)
-        written = plan_of(traffic, named, transaction=transaction, exact=exact)
+        traffic = read_logs(files, log_format, visits=visits, field=visitor)
+        if traffic.visits is not None:
+            written = plan_of_visits(traffic, traffic.visits, named)
+        else:
+            written = plan_of(traffic, named, transaction=transaction, exact=exact)
         write(out, named, written)
     except ImportingError as error:
         refuse(error)
@@ -141,12 +162,20 @@ def openapi(
     def read(named: str) -> Written:
         operations = read_openapi(document_text(document), document)
         taken: set[str] = set()
-        classes = [chain_class(chain, f"{named}-data", taken) for chain in chains(operations)]
+        found = chains(operations)
+        classes = [chain_class(chain, f"{named}-data", taken) for chain in found]
+        waiting = [one.name for one, chain in zip(classes, found, strict=True) if chain.needs_login]
+        waiting = waiting if len(waiting) < len(classes) else []
         notes = ["bodies and keys are made up by their schemas; rules that no schema tells may refuse them"]
         if any(one.needs_login for one in operations):
             notes.append(f"logins are made up: put real ones into {named}-data/logins.csv")
+        if waiting:
+            notes.append(
+                f"in the script and not in the plan, since they need a login: {', '.join(waiting)}; with real logins "
+                f'give each a [[scenario]] with user = "{named}:{waiting[0]}"'
+            )
         made_of = f"Made by `singlesday import openapi` of {document}: {len(operations)} operations."
-        return plan_of_classes(classes, named, made_of, notes)
+        return plan_of_classes(classes, named, made_of, notes, waiting)
 
     _import(read, out, lambda: plan_name(name, Path(document.rpartition("/")[2] or "api")))
 

@@ -41,8 +41,8 @@ app = typer.Typer(
 shadow = typer.Typer(help="The order service's tables for load tests.", no_args_is_help=True)
 app.add_typer(shadow, name="shadow", rich_help_panel=SERVICE)
 app.add_typer(importing.app, name=importing.NAME, rich_help_panel=PLANS)
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+console = Console(highlight=False, emoji=False)
+errors = Console(stderr=True, highlight=False, emoji=False)
 BAD_INPUT = (ConfigError, PlanError)
 
 
@@ -88,6 +88,7 @@ def run(context: typer.Context) -> None:
     """Play a plan against the order service, or against --target, and give a verdict."""
     from loadtest.cli.asked import asked_run  # noqa: PLC0415 - gevent takes a second to import
 
+    _take_token(context.params["token_file"])
     try:
         config = asked_run(context, context.params["plan"])
         name = "web" if config.web else config.plan.name
@@ -109,10 +110,12 @@ def resume(
     quiet: flags.Quiet = False,
     json_lines: flags.JsonLines = False,
     metrics_port: flags.MetricsPort = None,
+    token_file: flags.TokenFile = None,
 ) -> None:
     """Go on with a run that was killed or stopped, from its last checkpoint."""
     from loadtest.cli import resume as resuming  # noqa: PLC0415 - gevent takes a second to import
 
+    _take_token(token_file)
     mode = "quiet" if quiet else "json" if json_lines else "auto"
     try:
         with resuming.resumable(run_folder, store=store, console=mode, metrics_port=metrics_port) as run:
@@ -124,6 +127,41 @@ def resume(
     except (*BAD_INPUT, resuming.ResumeError) as error:
         refuse(error)
     raise typer.Exit(code)
+
+
+@app.command(
+    rich_help_panel=RUNS,
+    epilog=flags.example("singlesday worker --master 10.0.0.1:5557 --token-file token --workers 4"),
+)
+def worker(
+    master: Annotated[
+        str,
+        flags.option(
+            flags.FLEET, "HOST:PORT", "Where the master listens: the --bind of its `singlesday run`."
+        ),
+    ],
+    token_file: flags.TokenFile = None,
+    workers: Annotated[
+        int | None,
+        flags.option(flags.LOAD, "N", "Processes that send requests. Default: one for every core.", min=1),
+    ] = None,
+    wait: Annotated[str, flags.option(flags.FLEET, "TIME", "How long to wait for the master.")] = "5m",
+    out: flags.Out = Path("runs"),
+) -> None:
+    """Send requests for a `singlesday run` on another machine, which sends the plan, its scripts and its data."""
+    from loadtest.cli import worker as working  # noqa: PLC0415 - what only this command needs
+    from loadtest.fleet.token import TokenError  # noqa: PLC0415
+    from loadtest.fleet.visit import VisitError  # noqa: PLC0415
+    from loadtest.plan.overrides import above_0_s  # noqa: PLC0415
+
+    try:
+        met = working.master_of(master, token_file, os.environ)
+        code = working.work(met, workers or os.cpu_count() or 1, out, above_0_s(wait, "--wait"), errors)
+    except (*BAD_INPUT, TokenError, VisitError) as error:
+        refuse(error)
+    except OSError as error:
+        refuse(f"{error.filename}: cannot be written ({error.strerror})")
+    raise typer.Exit(int(code))
 
 
 @app.command(
@@ -284,35 +322,67 @@ def compare(
 
 
 @app.command(
-    rich_help_panel=RUNS, epilog=flags.example('singlesday capacity --slo "p99(POST /orders) < 100ms"')
+    rich_help_panel=RUNS,
+    epilog=flags.example(
+        'singlesday capacity --target http://127.0.0.1:8080 --slo "p99(POST /orders) < 100ms"'
+    ),
 )
 @flags.takes(flags.CapacityFlags)
 def capacity(context: typer.Context) -> None:
-    """Find the highest rate that meets the objectives, and how many machines a higher one takes."""
+    """Find the highest rate that meets the objectives, and how many machines a higher one takes.
+
+    One service, or --target, is offered one rate after another by the same users; capacity.html shows them.
+    """
     from loadtest.cli import capacity as finding  # noqa: PLC0415 - gevent takes a second to import
     from loadtest.cli.asked import asked_run  # noqa: PLC0415
     from loadtest.cli.run_session import RunError  # noqa: PLC0415
     from loadtest.cli.service import ServiceError  # noqa: PLC0415
 
     asked = context.params
-    for_tps = asked["for_tps"]
     if asked["measured"]:
-        finding.print_bill(finding.fitted(asked["measured"], refuse), for_tps, console)
+        finding.print_bill(finding.fitted(asked["measured"], refuse), asked["for_tps"], console)
         return
     try:
-        config = _checked(asked_run(context, finding.PLAN, peak_tps=None, quiet=True).but(auto_peak=False))
-        found = finding.search(config, asked["start_tps"], asked["tolerance"], console)
+        config, settings = finding.asked_search(
+            asked_run(context, asked["plan"], **finding.NOT_OF_A_RUN), asked
+        )
+        found = finding.search(_checked(config), settings, errors if asked["json_lines"] else console)
     except BAD_INPUT as error:
         refuse(error)
-    except (finding.CapacityError, RunError, ServiceError) as error:
+    except (RunError, ServiceError) as error:
         errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(int(ExitCode.INTERNAL_ERROR)) from error
-    finding.print_capacity(found, console)
-    if found.sustained_tps:
-        share = for_tps / found.sustained_tps
-        console.print(
-            f"{for_tps:,.0f} TPS is {share:,.0f} times that; --measured says how many machines it takes"
+    raise typer.Exit(int(found))
+
+
+@app.command(
+    rich_help_panel=RUNS,
+    epilog=flags.example(
+        "singlesday simulate singles-day --peak-tps 583000 --replicas 60 --from runs/FOLDER"
+    ),
+)
+@flags.takes(flags.SimulateFlags)
+def simulate(context: typer.Context) -> None:
+    """Project what a plan would do to more replicas than there are, from one that was measured. Sends nothing."""
+    from loadtest.cli import simulate as simulating  # noqa: PLC0415 - what only this command needs
+
+    asked = context.params
+    try:
+        plan = Plan.load(asked["plan"]).with_overrides(
+            peak_tps=asked["peak_tps"],
+            duration_s=duration_s(asked["duration"]),
+            time_scale=asked["time_scale"],
+            seed=asked["seed"],
         )
+        named = ("source", "replica_tps", "at_once", "slower", "zone_lost", "zones", "page", "json_lines")
+        wanted = simulating.Asked(
+            plan=plan, replicas=asked["replicas"] or [1], **{name: asked[name] for name in named}
+        )
+        simulating.simulate_plan(wanted, errors if asked["json_lines"] else console)
+    except (PlanError, simulating.SimulationError) as error:
+        refuse(error)
+    except OSError as error:
+        refuse(f"{error.filename}: cannot be written ({error.strerror})")
 
 
 @app.command(rich_help_panel=RUNS, epilog=flags.example("singlesday drill worker-kill network-cut"))
@@ -401,6 +471,18 @@ def init(
     except beginning.InitError as error:
         refuse(error)
     beginning.print_written(folder, written, console)
+
+
+def _take_token(path: Path | None) -> None:
+    """Have the processes that are started know the token in a file."""
+    from loadtest.environment import TOKEN_VARIABLE  # noqa: PLC0415 - rarely needed
+    from loadtest.fleet.token import TokenError, read_token  # noqa: PLC0415
+
+    try:
+        if path is not None:
+            os.environ[TOKEN_VARIABLE] = read_token(path)
+    except TokenError as error:
+        refuse(error)
 
 
 def _checked(config: RunConfig) -> RunConfig:

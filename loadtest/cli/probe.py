@@ -34,7 +34,7 @@ class Probe:
 
     def __init__(self, config: RunConfig, host: str | None) -> None:
         """Without a `host` each class has its own. Raises `ConfigError`."""
-        self._plan = plan = config.plan
+        self._plan = plan = config.plan.as_at_its_peak()
         self._classes = scenario_classes(plan, config.plan_file)
         for user_class in self._classes:
             user_class.host = host or user_class.host

@@ -20,6 +20,7 @@ from rich.console import Console
 
 from loadtest.cli.children import Child, wait_until
 from loadtest.cli.cores import divide_machine
+from loadtest.cli.crew import Crew
 from loadtest.cli.run_session import RunError, Session
 from loadtest.cli.service import Service
 from loadtest.cli.sizing import sized
@@ -32,11 +33,14 @@ from loadtest.fleet.checkpoint import CHECKPOINT, Checkpoint
 from loadtest.judge.verdict import judge, settle
 from loadtest.measure.run_result import Arrivals, RunResult, Transactions
 from loadtest.publish.console_verdict import print_outcome, print_verdict
+from loadtest.publish.metrics_server import is_loopback
 from loadtest.publish.run_folder import REPORT, RESULT, deliver, draw, rescue
 from loadtest.publish.step_summary import append_step_summary
 from loadtest.run_audit import IncompleteBooksError, audit_folder
 from loadtest.run_info import run_info
 
+TEND_S = 1.0
+"""How often to look whether a worker has crashed."""
 LOCUSTFILE = Path(__file__).parent.parent / "locustfile.py"
 
 
@@ -126,33 +130,65 @@ def _lead(session: Session) -> None:
     write_document(config, folder)  # with the peak that was found, and where the service answers
     master_flags, worker_flags = locust_flags(config, folder)
     environment, inherits = session.environment | new_token(), session.inherited
+    if config.workers_elsewhere:
+        session.console.print(how_to_join(config), soft_wrap=True, markup=False)
     cores = session.cores.generator
     master = Child("master", master_flags, environment=environment, inherits=inherits, cores=cores)
     session.master = master
     if session.interrupts:  # while there was no master yet to pass it on to
         master.send(session.asked_by)
-    for name in (f"worker-{number + 1}" for number in range(config.workers)):
+
+    def start_worker(name: str) -> Child:
         log = folder / f"{name}.log"
-        session.workers.append(
-            Child(name, worker_flags, log=log, environment=environment, inherits=inherits, cores=cores)
-        )
+        return Child(name, worker_flags, log=log, environment=environment, inherits=inherits, cores=cores)
+
+    def tell(text: str) -> None:
+        if config.console != "quiet":
+            session.console.print(text, soft_wrap=True, markup=False)
+
+    crew = session.crew = Crew(config.workers_here, start_worker, tell)
     if config.web:
         address = f"http://127.0.0.1:{config.web_port}"
         session.console.print(
             f"The web UI is at {address}; Ctrl-C ends it and audits its runs.", soft_wrap=True
         )
     while master.running:
-        wait_until(lambda: not master.running, timeout_s=3600)
+        wait_until(lambda: not master.running, timeout_s=TEND_S)
+        if master.running and not session.interrupts:
+            crew.tend()
 
 
 def locust_flags(config: RunConfig, folder: Path) -> tuple[list[str], list[str]]:
     """The command lines of a master and of each worker: what they are for Locust. The rest is in the document."""
-    port = str(free_port())
+    port = str(config.control_port or free_port())
     locust = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE)]
-    master = [*locust, "--master", "--master-bind-port", port, "--logfile", f"{folder}/master.log"]
+    master = [
+        *locust,
+        "--master",
+        "--master-bind-host",
+        config.bind,
+        "--master-bind-port",
+        port,
+        "--logfile",
+        f"{folder}/master.log",
+    ]
     master += ["--csv", f"{folder}/{_csv_prefix(config, folder)}"] if config.csv else []
     master += ["--web-port", str(config.web_port)] if config.web else ["--headless"]
-    return master, [*locust, "--worker", "--master-port", port]
+    here = "127.0.0.1" if config.bind in {"0.0.0.0", "*"} else config.bind  # noqa: S104 - compared, not bound
+    return master, [*locust, "--worker", "--master-host", here, "--master-port", port]
+
+
+def how_to_join(config: RunConfig) -> str:
+    """What to type on the machines whose workers are waited for."""
+    count, address = config.workers_elsewhere, f"{config.bind}:{config.control_port}"
+    waits = f"waiting for {count} worker{'s' * (count != 1)} at {address}"
+    if is_loopback(config.bind):
+        return (
+            f"{waits}, which only this machine reaches: --bind ADDRESS:PORT of this machine opens it to others, "
+            f"with --token-file; here: singlesday worker --master {address}"
+        )
+    named = "ADDRESS-OF-THIS-MACHINE" if config.bind in {"0.0.0.0", "*", "::"} else config.bind  # noqa: S104 - compared
+    return f"{waits}: on each machine: singlesday worker --master {named}:{config.control_port} --token-file FILE"
 
 
 def _csv_prefix(config: RunConfig, folder: Path) -> str:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from loadtest.cli.children import Child
 from loadtest.cli.cores import Cores
+from loadtest.cli.crew import Crew
 from loadtest.cli.service import Service
 from loadtest.configuration.run_config import RunConfig
 from loadtest.configuration.run_document import as_environment
@@ -38,7 +39,7 @@ class Session:
     service: Service | None = None
     probe: "subprocess.Popen[bytes] | None" = None
     master: Child | None = None
-    workers: list[Child] = field(default_factory=list)
+    crew: Crew | None = None
     interrupts: int = 0
     asked_by: signal.Signals = signal.SIGTERM
     """The first signal that asked to stop, as the master understands it."""
@@ -87,9 +88,7 @@ class Session:
         """End every child that is left."""
         if self.master is not None:
             self.master.stop(STOP_GRACE_S)
-        for worker in self.workers:
-            worker.send(signal.SIGTERM)
-        for worker in self.workers:
-            worker.stop(timeout_s=3)
+        if self.crew is not None:
+            self.crew.stop(timeout_s=3)
         if self.service is not None:
             self.service.stop()

@@ -40,20 +40,18 @@ def write_plan(plan: Plan, svg: Path | None, csv: Path | None) -> list[Path]:
 
 def _mix(plan: Plan) -> Table:
     """Each scenario's share of the arrivals, and how many of it arrive."""
-    profile = plan.profile()
-    peak_tps, count = profile.peak[1], profile.cumulative(profile.duration_s)
-    each = sum(scenario.per_transaction for scenario in plan.scenarios)
+    arrivals, everything = plan.scenario_arrivals(), plan.arrivals_profile()
     table = Table(box=None, padding=(0, 1), header_style="dim", show_footer=len(plan.scenarios) > 1)
     table.add_column(" scenario", " all", overflow="fold")
     table.add_column("share", justify="right", no_wrap=True)
-    table.add_column("at the peak", f"{wording.rate(peak_tps * each)}/s", justify="right", no_wrap=True)
-    table.add_column("arrivals", f"{count * each:,.0f}", justify="right", no_wrap=True)
-    for scenario in plan.scenarios:
+    table.add_column("at its peak", f"{wording.rate(everything.peak[1])}/s", justify="right", no_wrap=True)
+    table.add_column("arrivals", f"{everything.total:,.0f}", justify="right", no_wrap=True)
+    for i, scenario in enumerate(plan.scenarios):
         table.add_row(
-            Text(f" {_name(scenario)}"),
-            wording.percent(scenario.per_transaction / each),
-            f"{wording.rate(peak_tps * scenario.per_transaction)}/s",
-            f"{count * scenario.per_transaction:,.0f}",
+            Text(f" {_name(scenario)}{' (own curve)' if scenario.curve else ''}"),
+            wording.percent(arrivals[i] / everything.total),
+            f"{wording.rate(plan.scenario_profile(i).peak[1])}/s",
+            f"{arrivals[i]:,.0f}",
         )
     return table
 
@@ -63,8 +61,7 @@ def _name(scenario: Scenario) -> str:
 
 
 def _settings(plan: Plan) -> list[tuple[str, str]]:
-    each = sum(scenario.per_transaction for scenario in plan.scenarios)
-    at_peak = wording.rate(plan.profile().peak[1] * each)
+    at_peak = wording.rate(plan.arrivals_profile().peak[1])
     spacing = "evenly spaced" if plan.arrivals == "uniform" else f"random (Poisson, seed {plan.seed})"
     targets = [f"{host} (at most {wording.rate(rate)} requests/s)" for host, rate in plan.targets.items()]
     return [

@@ -15,9 +15,11 @@ from loadtest.configuration.run_config import RunConfig
 from loadtest.drive.errors import HostNotAllowed
 from loadtest.drive.preflight import UnreachableError, check_http, check_target
 from loadtest.drive.targets import AllowedTargets
+from loadtest.environment import TOKEN_VARIABLE
 from loadtest.faults.hook import HookFault
 from loadtest.faults.machine_faults import DiskFault
 from loadtest.faults.maker import FaultError
+from loadtest.fleet.token import TokenError, check_door
 from loadtest.judge.abort import AbortCondition, unless
 from loadtest.judge.recovery import FAULT
 from loadtest.judge.slo import judgeable
@@ -30,6 +32,7 @@ from loadtest.plan.plan_error import PlanError
 from loadtest.plan.plan_file import Plan
 from loadtest.plan.target_address import target_address
 from loadtest.plan.target_rate import check_target_rate
+from loadtest.publish.metrics_server import is_loopback
 from loadtest.publish.remote_write import MissingExtraError, WriteRequests
 from loadtest.publish.remote_writer import BadReceiverError, Receiver
 from loadtest.stored_books import StoreError, check_store
@@ -42,6 +45,7 @@ OF_PARTS = (
     StoreError,
     BadReceiverError,
     MissingExtraError,
+    TokenError,
 )
 """What the parts of the harness raise for what they cannot use; `explained_by` makes a `ConfigError` of each."""
 
@@ -71,6 +75,7 @@ def check(config: RunConfig, inspect: Inspect = inspect_here) -> RunConfig:
     _check_addresses(config)
     _check_books(config)
     _check_publishing(config)
+    _check_fleet(config)
     check_out(config)
     return config
 
@@ -245,6 +250,33 @@ def _check_publishing(config: RunConfig) -> None:
             WriteRequests()
         except OF_PARTS as error:
             raise explained_by(error, "remote_write", f"{config.named('remote_write')}: ") from error
+
+
+def _check_fleet(config: RunConfig) -> None:
+    """Whether workers of other machines can come, and those alone who may."""
+    try:
+        token = os.environ.get(TOKEN_VARIABLE, "")
+        check_door(config.bind, token, is_loopback, config.named("bind"))
+    except OF_PARTS as error:
+        raise explained_by(error, "bind") from error
+    if config.min_workers < 1 or (config.conducted and config.min_workers > config.workers):
+        raise ConfigError(
+            "min_workers",
+            f"{config.named('min_workers')} {config.min_workers}: expected at least 1 and at most the "
+            f"{config.workers} workers of this run",
+            value=str(config.min_workers),
+        )
+    if config.workers_elsewhere and config.conducted and config.needs_service:
+        raise ConfigError(
+            "workers_elsewhere",
+            f"{config.named('workers_elsewhere')}: expected together with {config.named('targets')}: the order "
+            "service that would be started here answers this machine alone",
+        )
+    if config.workers_elsewhere and config.auto_peak:
+        raise ConfigError(
+            "auto_peak",
+            "--peak-tps auto: measures what this machine can do, and workers on others are expected; give a number",
+        )
 
 
 def check_out(config: RunConfig) -> None:

@@ -19,8 +19,8 @@ from loadtest.plan.plan_file import Plan
 from loadtest.stored_books import SQLITE
 
 VERSION = 2
-CHECKPOINT_S = 60.0
-"""How often a run is saved, unless somebody asks for something else."""
+CHECKPOINT_S = 10.0
+"""How often a run is saved, unless it is asked for otherwise or would cost too much (`plugin.checkpoints`)."""
 TOML = ".toml"
 _PASSWORD = re.compile(
     r"(?<=://)([^:/?#@]*):[^/?#]*@|(?<=[?&])(?:[a-z]*password|passfile)=[^&#]*", re.IGNORECASE
@@ -85,6 +85,15 @@ class RunConfig(Struct, frozen=True, kw_only=True):
     service_metrics: str | None = None
     """The Prometheus page of a target that is not our own service."""
     workers: AtLeastOne = 1
+    """How many are expected, wherever they run."""
+    workers_elsewhere: Annotated[int, Meta(ge=0)] = 0
+    """How many of them other hands start, on other machines."""
+    min_workers: AtLeastOne = 1
+    """With fewer left, the run ends."""
+    bind: str = "127.0.0.1"
+    """The address of this machine at which workers reach the master."""
+    control_port: Port = 0
+    """The port there; 0 takes any free one."""
     service_workers: AtLeastOne = 1
     out: str = "runs"
     """Where run folders are made."""
@@ -113,6 +122,11 @@ class RunConfig(Struct, frozen=True, kw_only=True):
     def plan_file(self) -> Path | None:
         """The file that the plan was read from; None for a shipped one. Scenario modules are looked for beside it."""
         return Path(self.plan_name) if self.plan_name.endswith(TOML) else None
+
+    @property
+    def workers_here(self) -> int:
+        """How many workers are started on this machine."""
+        return self.workers - self.workers_elsewhere
 
     @property
     def addresses(self) -> list[str]:
@@ -165,6 +179,7 @@ _FLAGS = {
     "allow_hosts": "--allow-host",
     "checkpoint_s": "--checkpoint",
     "folder": "--run-dir",
+    "workers_elsewhere": "--expect-workers",
     "left_out": "the classes picked by name",
 }
 """Flags that are called other than their field."""

@@ -1,7 +1,8 @@
-"""What a script may want to know of the run it is part of: its id, its seed and its books."""
+"""What a script may want to know of the run it is part of: its id, its seed, its books, and how near the peak is."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -33,6 +34,10 @@ class RunContext:
     """How many workers were expected as the run began; one with a higher number joined for another."""
     trouble: OSError | None = None
     """Why no books could be opened, if so."""
+    share_of_peak: Callable[[float], float] | None = None
+    """The plan's rate of transactions, as a share of its peak, at a second of the plan; None without a plan."""
+    zero_ns: int | None = None
+    """The plan's time zero on this process's run clock, once it is known."""
     _ledger: Ledger | None = None
 
     @property
@@ -51,6 +56,12 @@ class RunContext:
         """Why orders can no longer be noted, in words; empty while they can."""
         trouble = self.trouble or (self._ledger.trouble if self._ledger is not None else None)
         return f"its ledger of orders cannot be written: {trouble.strerror}" if trouble is not None else ""
+
+    def level(self, instant_ns: int) -> float:
+        """How high the plan is at an instant of the run clock, from 0 to 1, its peak; 0 without a plan."""
+        if self.share_of_peak is None or self.zero_ns is None:
+            return 0.0
+        return self.share_of_peak((instant_ns - self.zero_ns) / 1e9)
 
     def random(self, purpose: str) -> Random:
         """Random numbers for one purpose: the same in every run with the same seed and number of workers."""

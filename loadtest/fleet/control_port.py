@@ -6,24 +6,35 @@ that no worker is heard again. Here whatever cannot be understood is logged and 
 """
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from locust.exception import RPCError, RPCReceiveError
+from locust.rpc.protocol import Message
 from locust.rpc.zmqrpc import Server
 from locust.runners import MasterRunner
+
+from loadtest.fleet.greeting import GREETING, Answered, encode
 
 logger = logging.getLogger(__name__)
 _receive = Server.recv_from_client
 
 
-def guard(runner: MasterRunner) -> None:
-    """Let `runner` survive malformed frames and malformed messages."""
+def guard(runner: MasterRunner, answer: Callable[[object], Answered | None]) -> None:
+    """Let `runner` survive malformed frames and malformed messages, and `answer` those who greet (`fleet.greeting`).
+
+    A greeting does not reach Locust, which would take whoever sent it for a worker and number it.
+    """
     Server.recv_from_client = _recv_from_client  # type: ignore[method-assign, assignment]  # on the class: the runner may make another
     handle = runner.handle_message
 
     def handle_message(client_id: str, message: Any) -> None:
         try:
-            handle(client_id, message)
+            if message.type != GREETING:
+                handle(client_id, message)
+            elif (answered := answer(message.data)) is not None:
+                reply = Message(GREETING, encode(answered), client_id)
+                runner.server.send_to_client(reply)
         except Exception:
             logger.warning(
                 "ignored a malformed %r of %s", getattr(message, "type", None), client_id, exc_info=True

@@ -26,9 +26,10 @@ from dataclasses import replace
 from enum import Enum
 
 from loadtest.clock import Clock
+from loadtest.fleet.build import Build, differences
 from loadtest.fleet.course import Course, Slice
 from loadtest.fleet.merge import Merge
-from loadtest.fleet.messages import Ack, Assign, Halt, Hello, Lease, Message, Report
+from loadtest.fleet.messages import Ack, Assign, Halt, Hello, Lease, Message, Refuse, Report
 from loadtest.fleet.messages import Clock as MasterClock
 from loadtest.fleet.roster import Member, Roster
 
@@ -81,7 +82,13 @@ class Coordinator:
         clock: Clock,
         merge: Merge,
         expected: int = 1,
+        least: int = 1,
+        build: Build | None = None,
     ) -> None:
+        """`expected` workers are waited for; the run ends when fewer than `least` are left.
+
+        `build` is what the master is made of; without it, workers may be made of anything.
+        """
         self.run_id = run_id
         self.phase = Phase.WAITING
         self.merge = merge
@@ -96,6 +103,8 @@ class Coordinator:
         self._send = send
         self._clock = clock
         self._expected = expected
+        self._least = least
+        self._build = build or {}
         self._ready_by_ns = clock.now_ns() + READY_TIMEOUT_NS
         self._from_ns = 0
         self._zero_ns: int | None = None
@@ -169,6 +178,7 @@ class Coordinator:
             member.heard_ns = now_ns
             return  # a worker that says that its users are busy is still one whose final report is awaited
         self._send(worker, MasterClock(self.run_id, hello.sent_ns, self._clock.wall_ns()))
+        self._check_build(worker, member, hello)
         self._check_clock(worker, member, hello)
         if member.refused:
             return
@@ -191,15 +201,25 @@ class Coordinator:
         direction = "ahead of" if offset_ns > 0 else "behind"
         off = f"the clock of {self.roster.name(worker)} is {_told(abs(offset_ns))} {direction} the master's"
         if certain_ns > CLOCK_REFUSED_NS and not member.refused:
-            member.refused, member.ready = True, False
-            reason = f"{off}, more than {CLOCK_REFUSED_NS // NS_PER_S} s: set it right (NTP) and start again"
-            if self.phase is Phase.WAITING:
-                self.abort(reason)
-            else:
-                self._note(reason)
+            limit_s = CLOCK_REFUSED_NS // NS_PER_S
+            self._refuse(worker, member, f"{off}, more than {limit_s} s: set it right (NTP) and start again")
         elif certain_ns > CLOCK_NOTED_NS and not member.clock_noted:
             member.clock_noted = True
             self._note(f"{off}; its arrivals are corrected by that")
+
+    def _check_build(self, worker: str, member: Member, hello: Hello) -> None:
+        """Refuse a worker that would send something else than the others, or understand a message differently."""
+        if not member.refused and (differing := differences(self._build, hello.build)):
+            self._refuse(worker, member, f"{self.roster.name(worker)} has {differing}")
+
+    def _refuse(self, worker: str, member: Member, reason: str) -> None:
+        """Give a worker nothing to do; a run that has not begun ends, since it is one of those that were awaited."""
+        member.refused, member.ready = True, False
+        self._send(worker, Refuse(self.run_id, reason))
+        if self.phase is Phase.WAITING:
+            self.abort(reason)
+        else:
+            self._note(reason)
 
     def on_report(self, worker: str, report: Report) -> None:
         """Fold a report once and acknowledge it always. Raises `MessageError` for a malformed one."""
@@ -209,6 +229,12 @@ class Coordinator:
         member = self.roster.members.get(worker)
         if member is not None:
             member.heard_ns = self._clock.now_ns()
+            if (missed := report.missed - member.missed) > 0:
+                name, member.missed = self.roster.name(worker), report.missed
+                self._note(
+                    f"{name} stood still, or heard too late of its share: {missed:,} arrivals that were due by then "
+                    "were dropped, not sent as a burst"
+                )
 
     def tick(self) -> None:
         """Do whatever time has made due."""
@@ -252,7 +278,7 @@ class Coordinator:
     def _start_if_ready(self) -> None:
         now_ns = self._clock.now_ns()
         enough = len(self.roster.members) >= self._expected and not self.roster.awaited
-        if enough or (now_ns >= self._ready_by_ns and self.roster.live):
+        if enough or (now_ns >= self._ready_by_ns and len(self.roster.live) >= self._least):
             if not enough:
                 missing = max(self._expected, len(self.roster.members)) - len(self.roster.live)
                 self._note(f"started without {missing} worker(s) that were not ready in time")
@@ -263,7 +289,15 @@ class Coordinator:
             self._assign(self._from_ns)
             self._beat()
         elif now_ns >= self._ready_by_ns:
-            self.aborted, self.phase = self.roster.why_nobody_is_ready(), Phase.DONE
+            self.aborted, self.phase = self._why_too_few(), Phase.DONE
+
+    def _why_too_few(self) -> str:
+        ready = len(self.roster.live)
+        if not ready:
+            return self.roster.why_nobody_is_ready()
+        return (
+            f"{ready} worker{'s' * (ready != 1)} became ready in time, fewer than --min-workers {self._least}"
+        )
 
     def _assign(self, from_ns: int) -> None:
         for slice_ in self.slices:
@@ -294,8 +328,11 @@ class Coordinator:
         for name in silent:
             self.roster.members[name].lost = True
             self._note(f"{self.roster.name(name)} was lost: no report for {SILENCE_NS // NS_PER_S} s")
-        if silent and self.roster.live:
+        left = len(self.roster.live)
+        if silent and left >= self._least:
             self._reslice()
+        elif silent and left:
+            self.abort(f"{left} worker{'s' * (left != 1)} left, fewer than --min-workers {self._least}")
         elif silent:
             self.abort("the last worker was lost")
 

@@ -57,6 +57,8 @@ class Hello(msgspec.Struct, frozen=True, tag=True):
     """How far its wall clock is ahead of the master's, once it knows."""
     clock_error_ns: _Count = 0
     """By how much that may be wrong: half of the round trip."""
+    build: Annotated[dict[_Text, _Text], Meta(max_length=MAX_SCENARIOS + 10)] = {}
+    """What the worker is made of: see `fleet.build`."""
 
 
 class Clock(msgspec.Struct, frozen=True, tag=True):
@@ -99,6 +101,13 @@ class Ack(msgspec.Struct, frozen=True, tag=True):
 
     run_id: str
     number: int
+
+
+class Refuse(msgspec.Struct, frozen=True, tag=True):
+    """Master to worker: you get nothing to do, and why."""
+
+    run_id: str
+    reason: str
 
 
 class Trouble(msgspec.Struct, frozen=True, tag=True):
@@ -167,9 +176,11 @@ class Report(msgspec.Struct, frozen=True, tag=True):
     """Scenarios that have made a request, so far."""
     silent: Annotated[list[_Text], Meta(max_length=MAX_SCENARIOS)] = []
     """Scenarios of which an arrival ended without a request that it needed, so far."""
+    missed: _Count = 0
+    """Arrivals that were dropped because the worker stood still when they were due, so far."""
 
 
-Message = Hello | Clock | Assign | Lease | Halt | Ack | Trouble | Report
+Message = Hello | Clock | Assign | Lease | Halt | Ack | Refuse | Trouble | Report
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 _encoder = msgspec.msgpack.Encoder()
 

@@ -102,6 +102,25 @@ def progress(
     return result
 
 
+def of_total(total: Second, info: RunInfo) -> RunResult:
+    """The result of a stretch whose arrivals were all served and reported, from its sums: a step of `capacity`.
+
+    Transactions that an earlier stretch began count where they ended, so `ok` is what is left of those started.
+    """
+    counted = arrivals(total, total.scheduled)
+    counted.started = counted.scheduled - counted.dropped
+    counted.ok = max(0, counted.started - counted.failed - counted.empty - counted.cancelled)
+    return RunResult(
+        run=info,
+        arrivals=counted,
+        transactions=Transactions(
+            count=total.transactions_ok, mean_tps=total.transactions_ok / max(info.duration_s, 1e-9)
+        ),
+        endpoints=_endpoints(total, no_pause),
+        patterns=_patterns(total, no_pause),
+    )
+
+
 def broken_off(books: Arrivals) -> Arrivals:
     """The books of a run that ended while arrivals were under way, so that the identity holds.
 
@@ -157,12 +176,13 @@ def _patterns(total: Second, pause: Pause, failures: FailureLog | None = None) -
 
 
 def _endpoint(entry: EndpointSecond, pause: Pause) -> Endpoint:
-    response_ms, response_buckets = entry.response.quantiles(), entry.response.buckets()
+    response_ms, response_buckets = entry.response.drawn()
     pause()
+    service_ms, service_buckets = entry.service.drawn()
     ok_response_ms, ok_response_buckets = response_ms, response_buckets
     if entry.failed is not None:
         ok = entry.response.without(entry.failed)
-        ok_response_ms, ok_response_buckets = ok.quantiles(), ok.buckets()
+        ok_response_ms, ok_response_buckets = ok.drawn()
     return Endpoint(
         requests=entry.requests,
         failures=entry.failures,
@@ -172,9 +192,9 @@ def _endpoint(entry: EndpointSecond, pause: Pause) -> Endpoint:
         sent_bytes=entry.sent_bytes,
         received_bytes=entry.received_bytes,
         response_ms=response_ms,
-        service_ms=entry.service.quantiles(),
+        service_ms=service_ms,
         response_buckets=response_buckets,
-        service_buckets=entry.service.buckets(),
+        service_buckets=service_buckets,
         ok_response_ms=ok_response_ms,
         ok_response_buckets=ok_response_buckets,
     )

@@ -8,10 +8,19 @@ from loadtest.importing.import_error import ImportingError
 from loadtest.importing.plan_text import PlannedScenario, PlanText, plan_toml, when
 from loadtest.importing.script_text import WITH_BODY, FeederFile, endpoint_class, script_py
 from loadtest.importing.traffic import Endpoint, Traffic
+from loadtest.importing.visit_script import IMPORTS, visit_classes
+from loadtest.importing.visits import Visits
 
 BIN_S = 5
 TOLERANCE = 0.025
 """Of the 3 % that a bin of five seconds may be off, what the fit uses."""
+_ROOM_FOR_VISITS = 1.5
+"""Users for each visit under way on average (Little's law, and half as many again for the uneven) (A)."""
+_VISITS_A_BIN = 100
+"""With as many a bin's count is off by a tenth by chance alone (Poisson)."""
+_VISIT_TOLERANCE = 0.1
+_PATIENCE_S = 10
+"""Besides the length of a visit, for which a run's end waits: what is cut off counts against availability."""
 _USERS_PER_RATE = 1.0
 """Users for each request a second at the peak: enough while responses take under a second (A)."""
 
@@ -68,6 +77,77 @@ def plan_of(traffic: Traffic, name: str, *, transaction: str | None, exact: bool
     curve = "".join(f"{at_s:g},{rate / peak:.12g}\n" for at_s, rate in knots) if exact else None
     files = [file for one in classes for file in one.files]
     return Written(plan_toml(plan), script_py(plan.made_of, traffic.steps, classes), files, notes, curve)
+
+
+def plan_of_visits(traffic: Traffic, visits: Visits, name: str) -> Written:
+    """The plan whose arrivals are the visits of a log: a transaction is one visit."""
+    folder = f"{name}-data"
+    visitor, *classes = visit_classes(visits, traffic.endpoints, folder)
+    of_each = [journey.visits for journey in visits.journeys] + ([visits.walk.visits] if visits.walk else [])
+    total = sum(of_each)
+    shares = [round(many / total, 9) for many in of_each]
+    shares[0] += 1 - sum(shares)
+    knots, bin_s = _visit_knots(visits)
+    peak = max(rate for _, rate in knots)
+    first = visits.begun[0][0]
+    made_of = (
+        f"Made by `singlesday import log --visits` of {total * visits.one_client_in:,} visits of "
+        f"{visits.requests / total:.1f} requests and {visits.mean_s:,.0f} s, from {when(first)}: {traffic.source}."
+    )
+    notes = [*traffic.notes, *_guessed(visits, total, bin_s)]
+    notes += [
+        f"a request of the visits has no body, which a log has not: put some into {file.path}, one a line"
+        for file in visitor.files
+        if file.is_json
+    ]
+    plan = PlanText(
+        name=name,
+        module=name,
+        made_of=made_of,
+        notes=notes,
+        knots=knots,
+        scenarios=[
+            PlannedScenario(one.name, share, transaction=True)
+            for one, share in zip(classes, shares, strict=True)
+        ],
+        virtual_users=min(max(round(peak * (visits.mean_s + 1) * _ROOM_FOR_VISITS), 50), 100_000),
+        slos=["errors(*) < 1%"],
+        patience_s=visits.long_s + _PATIENCE_S,
+    )
+    script = script_py(made_of, traffic.steps, [visitor, *classes], IMPORTS)
+    return Written(plan_toml(plan), script, visitor.files, notes)
+
+
+def _visit_knots(visits: Visits) -> tuple[list[Knot], int]:
+    """How many visits began, in bins that hold enough of them to tell a rate, and the bins' length in seconds."""
+    first, last = visits.begun[0][0], visits.begun[-1][0]
+    counted = sum(many for _, many in visits.begun)
+    span_s = last - first + 1
+    wanted_s = _VISITS_A_BIN * span_s / counted
+    bin_s = min(max(BIN_S, BIN_S * round(wanted_s / BIN_S)), max(BIN_S, span_s))
+    bins = [0] * -(-span_s // bin_s)
+    for second, many in visits.begun:
+        bins[(second - first) // bin_s] += many * visits.one_client_in
+    return fitted_knots(bins, bin_s, _VISIT_TOLERANCE), bin_s
+
+
+def _guessed(visits: Visits, total: int, bin_s: int) -> list[str]:
+    notes = [
+        "a visitor is an address with its browser, or the field named; whoever was away for half an hour comes anew",
+        f"the curve is that of visits, by bins of {bin_s} s; those under way as the log begins count as begun then",
+        "pauses are whole seconds, as the log has them, and drawn from nine quantiles of those seen",
+        "keys are drawn anew for each step: a log does not say which order was whose",
+    ]
+    if visits.one_client_in > 1:
+        notes.append(
+            f"of {visits.one_client_in:,} visitors one was looked at, which bounds the memory it takes"
+        )
+    if visits.walk is not None:
+        notes.append(
+            f"{visits.walk.visits / total:.1%} of the visits have orders that few share: together they are a walk, "
+            "each step as often as it followed the one before"
+        )
+    return notes
 
 
 def _knots(counts: Sequence[int], exact: bool) -> list[Knot]:

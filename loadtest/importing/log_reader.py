@@ -11,10 +11,11 @@ from typing import NamedTuple
 from loadtest.importing.import_error import ImportingError
 from loadtest.importing.keys import MOST_KEYS, path_keys, query_keys, values_in
 from loadtest.importing.log_files import pieces_of
-from loadtest.importing.log_format import FORMATS, LogFormat
+from loadtest.importing.log_format import BY_ADDRESS, FORMATS, LogFormat, Who
 from loadtest.importing.log_tally import LogTally, steps_of
 from loadtest.importing.path_tree import PARAMETER
 from loadtest.importing.traffic import Endpoint, Traffic
+from loadtest.importing.visits import Visits, visits_of
 
 MOST_ENDPOINTS = 60
 SMALLEST_SHARE = 0.001
@@ -28,8 +29,15 @@ class _Broken(NamedTuple):
     line: int
 
 
-def read_logs(paths: Sequence[Path], format_name: str | None = None) -> Traffic:
-    """Read logs of one format, which is told from the first lines if it is not given. Raises `ImportingError`."""
+def read_logs(
+    paths: Sequence[Path], format_name: str | None = None, *, visits: bool = False, field: str | None = None
+) -> Traffic:
+    """Read logs of one format, which is told from the first lines if it is not given. Raises `ImportingError`.
+
+    With `visits` it also tells what clients asked for one after another. A client is an address with its browser, or
+    what stands in `field` of JSON lines.
+    """
+    who = Who(agent=field is None, field=field) if visits else BY_ADDRESS
     if importlib.util.find_spec("polars") is None:
         raise ImportingError("import log: expected the package polars: pip install 'singlesday[import]'")
     tally = LogTally()
@@ -39,7 +47,8 @@ def read_logs(paths: Sequence[Path], format_name: str | None = None) -> Traffic:
         lines = 0
         for piece in pieces_of(path):
             log_format = log_format or _format_of(path, piece)
-            broken = tally.add(log_format.rows(piece))
+            _check_field(log_format, field)
+            broken = tally.add(log_format.rows(piece, who))
             if broken is not None and first_broken is None:
                 first_broken = _Broken(path, lines + _line_of(piece, broken))
             lines += piece.count(b"\n")
@@ -47,7 +56,15 @@ def read_logs(paths: Sequence[Path], format_name: str | None = None) -> Traffic:
         raise ImportingError(f"{paths[0]}: expected lines of an access log, got none")
     if tally.requests == 0 or tally.broken > _LEAST_GOOD * (tally.broken + tally.requests + tally.not_found):
         raise ImportingError(_unreadable(paths, log_format, first_broken))
-    return _traffic(paths, log_format, tally, first_broken)
+    return _traffic(paths, log_format, tally, first_broken, visits=visits)
+
+
+def _check_field(log_format: LogFormat, field: str | None) -> None:
+    if field is not None and not log_format.has_fields:
+        raise ImportingError(
+            f"--visitor: expected with lines of JSON, whose fields have names, and these are {log_format.name}; "
+            "without it, visitors are told by address and browser"
+        )
 
 
 def _format_of(path: Path, piece: bytes) -> LogFormat:
@@ -56,7 +73,7 @@ def _format_of(path: Path, piece: bytes) -> LogFormat:
 
     def readable(log_format: LogFormat) -> int:
         tally = LogTally()
-        tally.add(log_format.rows(start))
+        tally.add(log_format.rows(start, BY_ADDRESS))
         return tally.requests + tally.not_found
 
     best = max(FORMATS.values(), key=readable)
@@ -83,7 +100,12 @@ def _unreadable(paths: Sequence[Path], log_format: LogFormat, first: _Broken | N
 
 
 def _traffic(
-    paths: Sequence[Path], log_format: LogFormat, tally: LogTally, first_broken: _Broken | None
+    paths: Sequence[Path],
+    log_format: LogFormat,
+    tally: LogTally,
+    first_broken: _Broken | None,
+    *,
+    visits: bool,
 ) -> Traffic:
     templates = list(tally.tree.templates())
     kept = [each for each in templates if each[2] >= SMALLEST_SHARE * tally.requests][:MOST_ENDPOINTS]
@@ -96,7 +118,8 @@ def _traffic(
     counts = [0] * (max(tally.seconds) - first + 1)
     for second, requests in tally.seconds.items():
         counts[second - first] = requests
-    steps = tuple(steps_of(tally, names))
+    steps = tuple(steps_of(tally.seen(names)))
+    found = _visits(tally, names) if visits else None
     notes = [
         *_dropped(tally, first_broken),
         *_small(templates[len(kept) :] if len(kept) < len(templates) else [], tally.requests),
@@ -111,7 +134,17 @@ def _traffic(
         endpoints=tuple(endpoints),
         steps=steps,
         notes=tuple(notes),
+        visits=found,
     )
+
+
+def _visits(tally: LogTally, names: dict[tuple[str, str], str]) -> Visits:
+    found = visits_of(tally.seen(names), tally.one_client_in)
+    if found is None:
+        raise ImportingError(
+            "--visits: expected lines that say whose request each is (an address, or the field --visitor names)"
+        )
+    return found
 
 
 def _endpoints(tally: LogTally, kept: Sequence[tuple[str, str, int]]) -> list[Endpoint]:

@@ -7,15 +7,16 @@ wanted keys, a sample of queries and a sample of clients.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Iterable, Iterator
+from itertools import groupby, pairwise
 from statistics import median
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from loadtest.importing.import_error import ImportingError
 from loadtest.importing.log_time import second_of
 from loadtest.importing.path_tree import DATA_SEGMENT, PARAMETER, PathTree
 from loadtest.importing.traffic import Step
+from loadtest.importing.visits import LONGEST_PAUSE_S
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,22 +25,11 @@ MOST_PATHS = 500_000
 """Different paths that are counted one by one; of more, the least requested are forgotten."""
 MOST_QUERIES = 50_000
 MOST_STEPS = 200_000
+"""Requests that are kept with their clients: of all clients, or of an even part of them."""
 LONGEST_S = 31 * 86_400
-ONE_CLIENT_IN = 32
 FEWEST_CLIENTS = 20
-LONGEST_VISIT_S = 1800
-"""A client that was away for longer comes anew (half an hour, as web analytics count visits)."""
 _QUERIES_A_BATCH = 2_000
 _METHOD = r"^[A-Z]{3,10}$"
-
-
-class Seen(NamedTuple):
-    """One request of a client whose steps are kept."""
-
-    client: int
-    second: int
-    method: str
-    path: str
 
 
 class LogTally:
@@ -56,7 +46,9 @@ class LogTally:
         self.queries: list[tuple[str, str, str]] = []
         """Method, path and query of some requests."""
         self.with_query: Counter[tuple[str, str]] = Counter()
-        self.seen: list[Seen] = []
+        self.one_client_in = 1
+        """Of how many clients one has its steps kept; it doubles whenever they become too many."""
+        self._seen: list[pl.DataFrame] = []
         self._paths: list[pl.DataFrame] = []
 
     def add(self, rows: pl.DataFrame) -> int | None:
@@ -124,10 +116,31 @@ class LogTally:
         if len(asked) and len(self.queries) < MOST_QUERIES:
             some = asked.gather_every(max(len(asked) // _QUERIES_A_BATCH, 1)).head(_QUERIES_A_BATCH)
             self.queries += some.select("method", "path", "query").iter_rows()
-        if len(self.seen) < MOST_STEPS:
-            client = pl.col("client").hash(seed=0)
-            kept = found.with_columns(client.alias("who")).filter(pl.col("who") % ONE_CLIENT_IN == 0)
-            self.seen += map(Seen._make, kept.select("who", "at", "method", "path").iter_rows())
+        known = found.filter(pl.col("client").is_not_null())
+        who = pl.col("client").hash(seed=0).alias("who")
+        kept = known.select(who, "at", "method", "path").filter(pl.col("who") % self.one_client_in == 0)
+        self._seen.append(kept)
+        while sum(map(len, self._seen)) > MOST_STEPS and self.one_client_in < 1 << 32:
+            self.one_client_in *= 2
+            self._seen = [pl.concat(self._seen).filter(pl.col("who") % self.one_client_in == 0)]
+
+    def seen(self, names: dict[tuple[str, str], str]) -> Iterator[tuple[int, int, str]]:
+        """Requests as (client, second, endpoint), by client and then as they came.
+
+        `names` are what endpoints are called, by method and template; other requests are left out.
+        """
+        import polars as pl  # noqa: PLC0415
+
+        rows = pl.concat(self._seen) if self._seen else pl.DataFrame(schema=["who", "at", "method", "path"])
+        paths = rows.select("method", "path").unique()
+        known = [
+            (method, path, name)
+            for method, path in paths.iter_rows()
+            if (name := names.get((method, self.tree.template_of(method, path))))
+        ]
+        named = pl.DataFrame(known, schema=dict.fromkeys(("method", "path", "name"), pl.String), orient="row")
+        joined = rows.join(named, on=["method", "path"], how="inner", maintain_order="left")
+        yield from joined.sort("who", "at", maintain_order=True).select("who", "at", "name").iter_rows()
 
     def keyed_paths(self, most: int) -> Iterator[tuple[str, str, str, int]]:
         """Method, shape, path and requests, the most requested first; at most so many of one shape.
@@ -154,26 +167,20 @@ class LogTally:
         self._paths = [paths.head(MOST_PATHS)]
 
 
-def steps_of(tally: LogTally, names: dict[tuple[str, str], str]) -> list[Step]:
+def steps_of(seen: Iterable[tuple[int, int, str]]) -> list[Step]:
     """What customers did after what, the most usual first; empty for too few clients.
 
-    `names` are what endpoints are called, by method and template.
+    `seen` are requests as `LogTally.seen` gives them.
     """
-    visits: dict[int, list[Seen]] = defaultdict(list)
-    for seen in tally.seen:
-        visits[seen.client].append(seen)
-    if len(visits) < FEWEST_CLIENTS:
-        return []
     gaps: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for visit in visits.values():
-        visit.sort(key=lambda each: each.second)
-        for before, after in pairwise(visit):
-            pair = [
-                names.get((each.method, tally.tree.template_of(each.method, each.path)))
-                for each in (before, after)
-            ]
-            if pair[0] and pair[1] and after.second - before.second <= LONGEST_VISIT_S:
-                gaps[pair[0], pair[1]].append(after.second - before.second)
+    clients = 0
+    for _, requests in groupby(seen, key=lambda each: each[0]):
+        clients += 1
+        for (_, second, before), (_, at, after) in pairwise(requests):
+            if at - second <= LONGEST_PAUSE_S:
+                gaps[before, after].append(at - second)
+    if clients < FEWEST_CLIENTS:
+        return []
     followed: Counter[str] = Counter()
     for (name, _), some in gaps.items():
         followed[name] += len(some)

@@ -15,6 +15,8 @@ class PlannedScenario(NamedTuple):
 
     class_name: str
     per_transaction: float
+    transaction: bool = False
+    """Whether each of its arrivals is a transaction; the first of a plan is one anyway."""
 
 
 class PlanText(NamedTuple):
@@ -32,6 +34,8 @@ class PlanText(NamedTuple):
     curve_csv: str | None = None
     peak_tps: float = 0.0
     """With `curve_csv`."""
+    patience_s: int | None = None
+    """The plan's own where None."""
 
 
 def plan_toml(plan: PlanText) -> str:
@@ -42,7 +46,10 @@ def plan_toml(plan: PlanText) -> str:
     lines += ["", f"name = {json.dumps(plan.name)}"]
     if plan.curve_csv:
         lines.append(f"peak_tps = {plan.peak_tps:.9g}")
-    lines += [f"virtual_users = {plan.virtual_users}", "", "[profile]"]
+    lines.append(f"virtual_users = {plan.virtual_users}")
+    if plan.patience_s is not None:
+        lines.append(f"patience_s = {plan.patience_s}")
+    lines += ["", "[profile]"]
     if plan.curve_csv:
         lines.append(f"csv = {json.dumps(plan.curve_csv)}")
     else:
@@ -51,9 +58,9 @@ def plan_toml(plan: PlanText) -> str:
         lines.append("]")
     for number, scenario in enumerate(plan.scenarios):
         lines += ["", "[[scenario]]", f'user = "{plan.module}:{scenario.class_name}"']
-        if number:
-            lines.append(f"per_transaction = {scenario.per_transaction:.9g}")
-        else:
+        if number or scenario.transaction:
+            lines.append(f"per_transaction = {scenario.per_transaction:.12g}")
+        if scenario.transaction or not number:
             lines.append("transaction = true")
     for slo in plan.slos:
         lines += ["", "[[slo]]", f"expr = {json.dumps(slo, ensure_ascii=False)}"]

@@ -48,7 +48,7 @@ def script_py(
     constants = list(dict.fromkeys(constant for one in classes for constant in one.constants))
     uses_feeders = any("feeders." in constant for constant in constants)
     imported = "FastHttpUser, feeders, open_loop" if uses_feeders else "FastHttpUser, open_loop"
-    opening = [f'"""{_prose(made_of)}', *map(_prose, order), '"""'] if order else [f'"""{_prose(made_of)}"""']
+    opening = [f'"""{prose(made_of)}', *map(prose, order), '"""'] if order else [f'"""{prose(made_of)}"""']
     head = [*opening, "", *imports, *([""] if imports else [])]
     head += ["from locust import task", ""]
     head += [f"from loadtest import {imported}", ""]
@@ -59,7 +59,26 @@ def script_py(
 def endpoint_class(endpoint: Endpoint, share: float, folder: str, taken: set[str]) -> ScriptClass:
     """The class that sends one endpoint's requests; files of feeders lie in `folder`, `taken` names are added to."""
     name = class_name(endpoint.method, endpoint.template, taken)
-    stem = file_stem(name)
+    call = endpoint_call(endpoint, file_stem(name), folder)
+    text = [
+        f"class {name}(FastHttpUser):",
+        f'    """{prose(f"{endpoint.method} {endpoint.called}: {share:.2%} of the requests.")}"""',
+        "",
+        *method_text("send", call.body),
+    ]
+    return ScriptClass(name, "\n".join(text), call.constants, call.files)
+
+
+class EndpointCall(NamedTuple):
+    """What sends one request of an endpoint: the lines of a method, the constants they need and their files."""
+
+    body: tuple[str, ...]
+    constants: tuple[str, ...]
+    files: tuple[FeederFile, ...]
+
+
+def endpoint_call(endpoint: Endpoint, stem: str, folder: str) -> EndpointCall:
+    """The call for one endpoint, with feeders whose files are called by `stem` and lie in `folder`."""
     constants, files, arguments = [], [], []
     url, called = _literal_path(endpoint.template), endpoint.called
     dynamic = False
@@ -93,13 +112,7 @@ def endpoint_class(endpoint: Endpoint, share: float, folder: str, taken: set[str
     if dynamic:
         arguments.append(f'name="{escaped(called)}"')
     body.append(call_text(endpoint.method, [literal, *arguments]))
-    text = [
-        f"class {name}(FastHttpUser):",
-        f'    """{_prose(f"{endpoint.method} {endpoint.called}: {share:.2%} of the requests.")}"""',
-        "",
-        *method_text("send", body),
-    ]
-    return ScriptClass(name, "\n".join(text), tuple(constants), tuple(files))
+    return EndpointCall(tuple(body), tuple(constants), tuple(files))
 
 
 def call_text(method: str, arguments: Sequence[str]) -> str:
@@ -161,7 +174,7 @@ def escaped(text: str) -> str:
     )
 
 
-def _prose(text: str) -> str:
+def prose(text: str) -> str:
     """Text for a docstring."""
     return escaped(text).replace('\\"', "'")
 

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from loadtest.importing.visits import Visits
 from loadtest.importing.zipf_fit import Skew
 
 
@@ -56,3 +57,5 @@ class Traffic(NamedTuple):
     steps: tuple[Step, ...] = ()
     notes: tuple[str, ...] = ()
     """What was dropped or guessed, a sentence each."""
+    visits: Visits | None = None
+    """What clients asked for one after another."""

@@ -4,19 +4,31 @@ Rates are fractions of the peak, or, as `knots_tps`, transactions per second; ti
 numbers of seconds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Annotated
 
 from msgspec import Struct
 
+from loadtest.plan import singles_day, whole_day
 from loadtest.plan.duration import parse_duration
 from loadtest.plan.plan_error import PlanError, suggestion
 from loadtest.plan.plan_key import key
 from loadtest.plan.profile import Phase, Piecewise, constant, knots
-from loadtest.plan.singles_day import CURVES
 
+CURVES: dict[str, Callable[[], Piecewise]] = {
+    "singles-day": singles_day.midnight_orders,
+    "singles-day-payments": singles_day.midnight_payments,
+    "rehearsal": singles_day.rehearsal,
+    "day": singles_day.day,
+    "whole-day": whole_day.orders,
+    "whole-day-pages": whole_day.pages,
+    "whole-day-resubmits": whole_day.resubmits,
+    "whole-day-payments": whole_day.payments,
+    "parcels": whole_day.parcels,
+}
+"""The curves a plan file can name."""
 NAMED_CURVES = (*CURVES, "constant")
 LONGEST_S = 366 * 86400.0
 """The longest that a plan may play, in seconds: beyond it a number is a slip."""
@@ -84,12 +96,12 @@ class ProfileTable(Struct, frozen=True, forbid_unknown_fields=True):
     ] = ()
 
 
-def read_curve(table: ProfileTable, path: Path) -> tuple[Curve, float | None]:
-    """The curve of a plan file at `path`, and the highest rate in `knots_tps`, if it has those.
+def read_curve(table: ProfileTable, path: Path, table_name: str = "profile") -> tuple[Curve, float | None]:
+    """The curve in a table of the plan file at `path`, and the highest rate in `knots_tps`, if it has those.
 
     Raises `PlanError`, which names the file and the key.
     """
-    where = f"{path}: profile"
+    where = f"{path}: {table_name}"
     sources = ("curve", "knots", "knots_tps", "csv")
     given = [key for key in sources if getattr(table, key) is not None]
     if len(given) != 1:
@@ -150,15 +162,15 @@ def read_text(path: Path, where: str) -> str:
         raise PlanError(f"{where}: cannot be read: {reason}") from error
 
 
-def check_curve(curve: Curve, source: str) -> None:
-    """Whatever the types cannot say, of a curve from anywhere. Raises `PlanError`."""
+def check_curve(curve: Curve, where: str) -> None:
+    """Whatever the types cannot say, of a curve from anywhere. Raises `PlanError` beginning with `where`."""
     for phase in curve.phases:
         if phase.to_s <= phase.from_s:
-            raise PlanError(f"{source}: profile.phases: expected {phase.name} to end after it starts")
+            raise PlanError(f"{where}.phases: expected {phase.name} to end after it starts")
     if curve.name is not None:
-        _named(curve.name, f"{source}: profile.curve")
+        _named(curve.name, f"{where}.curve")
     else:
-        _check_knots(curve.knots, f"{source}: profile.knots")
+        _check_knots(curve.knots, f"{where}.knots")
 
 
 def _named(name: str, where: str) -> Curve:

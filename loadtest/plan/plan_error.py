@@ -100,7 +100,7 @@ def _shown(value: str | float) -> str:
 
 def _meant(word: str, place: str, keys: Mapping[str, Iterable[str]]) -> str:
     """The nearest key of the table at `place`, else the table that has such a key."""
-    table = re.sub(r"\[.*", "", place)
+    table = re.sub(r"\[.*?\]", "", place).rpartition(".")[2]
     close = suggestion(word, keys.get(table, ()))
     if close:
         return close

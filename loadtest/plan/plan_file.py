@@ -9,10 +9,15 @@ How the numbers relate. A curve is in fractions of the peak: `peak_tps` is the r
 The time axis of the curve is multiplied by `time_scale`, so a plan of 30 minutes plays in 3 at a scale of
 0.1: as high, ten times as steep, and with a tenth of the arrivals. Then the plan is cut to `duration_s`,
 which is in seconds as played.
+
+A scenario follows the plan's curve, `per_transaction` times as high, or a curve of its own: then
+`per_transaction * peak_tps` is its rate where that is at 1.0. Both curves begin at the plan's time zero, and all that
+is said of the time axis holds for both.
 """
 
 import re
 import tomllib
+from collections.abc import Callable
 from importlib.resources import files
 from math import isfinite
 from pathlib import Path
@@ -33,7 +38,7 @@ from loadtest.plan.plan_tables import (
     AtLeastOne,
     PlanTable,
     Positive,
-    Scenario,
+    ScenarioTable,
     Seed,
     Share,
     SloTable,
@@ -46,10 +51,24 @@ __all__ = ["Abort", "Curve", "Plan", "PlanError", "Scenario", "shipped_drills", 
 _SHIPPED = files("loadtest.plan") / "plans"
 _DRILLS = files("loadtest.plan") / "drills"
 _TRANSACTIONS_TOLERANCE = 1e-9
+_LEAST = 1e-9  # of arrivals for each transaction, which must be above 0
 _MOST_TRANSACTIONS = 2.0**53  # beyond it they cannot be told apart by a float
 _USER = re.compile(r"[^\W\d][\w-]*(\.[^\W\d][\w-]*)*:[^\W\d]\w*")
 """Names of modules and classes, in any alphabet, as Python has them; a file loaded by its path may have hyphens."""
 _NAME = re.compile(r"[^/\\\x00-\x1f]{1,100}")
+
+
+class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
+    """What some of the arrivals do."""
+
+    user: str
+    """A Locust user class, `module:Class`."""
+    per_transaction: Positive = 1.0
+    """Arrivals for each transaction; with a curve of its own, where that is at 1.0, in multiples of `peak_tps`."""
+    transaction: bool = False
+    """Whether each of its arrivals is a transaction."""
+    curve: Curve | None = None
+    """Its own; None follows the plan's."""
 
 
 class Abort(Struct, frozen=True, forbid_unknown_fields=True):
@@ -155,8 +174,48 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return plan
 
     def profile(self) -> Piecewise:
-        """Transactions per second over the seconds as played: scaled to `peak_tps`, stretched, cut, overloaded."""
-        normal = self.normal_profile()
+        """Transactions per second over the seconds as played: scaled to `peak_tps`, stretched, and cut."""
+        return self.played(self.curve)
+
+    def scenario_profile(self, scenario_index: int) -> Piecewise:
+        """Arrivals of one scenario per second over the seconds as played."""
+        scenario = self.scenarios[scenario_index]
+        return self.played(scenario.curve or self.curve).scale(scenario.per_transaction)
+
+    def share_of_peak(self) -> Callable[[float], float]:
+        """A function of seconds as played: the rate of transactions then, as a share of their peak."""
+        profile = self.profile()
+        _, peak_tps = profile.peak
+        return lambda t_s: profile.rate(t_s) / peak_tps
+
+    def arrivals_profile(self) -> Piecewise:
+        """Arrivals of all scenarios per second over the seconds as played."""
+        shared = sum(scenario.per_transaction for scenario in self.scenarios if scenario.curve is None)
+        whole = self.profile().scale(shared)
+        for i, scenario in enumerate(self.scenarios):
+            if scenario.curve is not None:
+                whole = whole.add(self.scenario_profile(i))
+        return whole
+
+    def scenario_arrivals(self) -> list[float]:
+        """How many arrivals each scenario has in all; counts may be fractional."""
+        return [self.scenario_profile(i).total for i in range(len(self.scenarios))]
+
+    def as_at_its_peak(self) -> "Plan":
+        """The same plan with every scenario on the plan's curve, in the proportions of its peak second."""
+        at_s, peak_tps = self.profile().peak
+        rates = [self.scenario_profile(i).rate(at_s) for i in range(len(self.scenarios))]
+        scenarios = tuple(
+            scenario
+            if scenario.curve is None
+            else msgspec.structs.replace(scenario, curve=None, per_transaction=max(rate / peak_tps, _LEAST))
+            for scenario, rate in zip(self.scenarios, rates, strict=True)
+        )
+        return msgspec.structs.replace(self, scenarios=scenarios)
+
+    def played(self, curve: Curve) -> Piecewise:
+        """A curve over the seconds as played: scaled to `peak_tps`, stretched, cut, and overloaded by faults."""
+        normal = self.normally_played(curve)
         profile = normal
         for fault in self.faults:
             if fault.times > 1:
@@ -165,14 +224,14 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         windows = [Phase(*fault.window, fault.name) for fault in self.faults]
         return Piecewise(profile.segments, sorted([*profile.phases, *windows])) if windows else profile
 
-    def normal_profile(self) -> Piecewise:
+    def normally_played(self, curve: Curve) -> Piecewise:
         """The same without what faults add to it."""
-        whole = self.curve.profile(at_least_s=self.duration_s / self.time_scale)
+        whole = curve.profile(at_least_s=self.duration_s / self.time_scale)
         return whole.scale(self.peak_tps).stretch(self.time_scale).cut(self.duration_s)
 
     def schedule(self, scenario_index: int) -> Schedule:
         """When the arrivals of one scenario are due."""
-        rate = self.profile().scale(self.scenarios[scenario_index].per_transaction)
+        rate = self.scenario_profile(scenario_index)
         if self.arrivals == "uniform":
             return Uniform(rate)
         return Poisson(rate, seed=f"{self.seed}/{scenario_index}")
@@ -222,7 +281,7 @@ def _read(path: Path) -> Plan:
         patience_s=_above_0_s(table.patience_s, f"{path}: patience_s"),
         trace_fraction=table.trace_fraction,
         curve=curve,
-        scenarios=_with_transaction(table.scenario),
+        scenarios=_with_transaction(_scenarios(table.scenario, peak_tps, path)),
         slos=tuple(_slo(slo) for slo in table.slo),
         faults=faults_of(table.fault, table.time_scale, str(path)),
         abort=Abort(table.abort.unless, _above_0_s(table.abort.after, f"{path}: abort.after")),
@@ -246,6 +305,22 @@ def _above_0_s(written: str | float, where: str) -> float:
     if played_s == 0:
         raise PlanError(f"{where}: expected more than 0 s")
     return played_s
+
+
+def _scenarios(tables: tuple[ScenarioTable, ...], peak_tps: float, path: Path) -> tuple[Scenario, ...]:
+    """The scenarios as the file has them, each with its own curve if it has one."""
+    scenarios = []
+    for i, table in enumerate(tables):
+        curve, highest_tps = None, None
+        if table.profile is not None:
+            if table.profile.phases:
+                raise PlanError(
+                    f"{path}: scenario[{i}].profile.phases: expected in [profile], which names the phases of all"
+                )
+            curve, highest_tps = read_curve(table.profile, path, f"scenario[{i}].profile")
+        each = table.per_transaction or (highest_tps / peak_tps if highest_tps else 1.0)
+        scenarios.append(Scenario(table.user, each, table.transaction, curve))
+    return tuple(scenarios)
 
 
 def _with_transaction(scenarios: tuple[Scenario, ...]) -> tuple[Scenario, ...]:
@@ -275,31 +350,47 @@ def _check(plan: Plan, source: str) -> None:
     for target in plan.targets:
         allowed_host(target, f"{source}: targets")
     _check_scenarios(plan, source)
-    check_curve(plan.curve, source)
+    total = _checked_total(plan, plan.curve, f"{source}: profile", source)
+    if total < 1:
+        raise PlanError(f"{source}: profile: expected at least one transaction, got {total:g}")
+    for i, scenario in enumerate(plan.scenarios):
+        if scenario.curve is not None:
+            _checked_total(plan, scenario.curve, f"{source}: scenario[{i}].profile", source)
+
+
+def _checked_total(plan: Plan, curve: Curve, where: str, source: str) -> float:
+    """How many arrivals a curve has as played, at `peak_tps`. Raises PlanError for one that cannot be played."""
+    check_curve(curve, where)
     try:
-        longest_s = plan.curve.profile(plan.duration_s / plan.time_scale).duration_s * plan.time_scale
+        longest_s = curve.profile(plan.duration_s / plan.time_scale).duration_s * plan.time_scale
         if plan.duration_s > longest_s * (1 + 1e-9):
             raise PlanError(
                 f"{source}: duration: expected at most {format_duration(longest_s)}, which is all there is "
-                f"of curve {plan.curve.name} at time scale {plan.time_scale:g}, "
+                f"of curve {curve.name} at time scale {plan.time_scale:g}, "
                 f"got {format_duration(plan.duration_s)}"
             )
-        check_faults(plan.faults, plan.duration_s, {p.name for p in plan.normal_profile().phases}, source)
-        total = plan.profile().total
+        check_faults(
+            plan.faults, plan.duration_s, {p.name for p in plan.normally_played(curve).phases}, source
+        )
+        total = plan.played(curve).total
     except PlanError:
         raise
     except (ValueError, OverflowError) as error:
-        raise PlanError(f"{source}: profile: {error}") from error
+        raise PlanError(f"{where}: {error}") from error
     if not total <= _MOST_TRANSACTIONS:
         raise PlanError(f"{source}: peak_tps: expected fewer than {_MOST_TRANSACTIONS:g} transactions in all")
-    if total < 1:
-        raise PlanError(f"{source}: profile: expected at least one transaction, got {total:g}")
+    return total
 
 
 def _check_scenarios(plan: Plan, source: str) -> None:
     for i, scenario in enumerate(plan.scenarios):
         if not _USER.fullmatch(scenario.user):
             raise PlanError(f'{source}: scenario[{i}].user: expected "module:Class", got "{scenario.user}"')
+        if scenario.transaction and scenario.curve is not None:
+            raise PlanError(
+                f"{source}: scenario[{i}].profile: expected none where the scenario is the transaction, whose shape "
+                "[profile] is"
+            )
     _check_class_names(plan.scenarios, source)
     transactions = [s.per_transaction for s in plan.scenarios if s.transaction]
     if not transactions:

@@ -19,7 +19,7 @@ AtLeastOne = Annotated[int, Meta(ge=1, le=10_000_000)]
 Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
-class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
+class ScenarioTable(Struct, frozen=True, forbid_unknown_fields=True):
     """What some of the arrivals do; once for each."""
 
     user: Annotated[
@@ -31,8 +31,15 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ]
     per_transaction: Annotated[
-        Positive, key("Arrivals of it for each transaction.", unit="arrivals", example=0.5)
-    ] = 1.0
+        Positive | None,
+        key(
+            "Arrivals of it for each transaction; with a `profile` of its own, its rate where that is at 1.0, as a "
+            "multiple of `peak_tps`.",
+            unit="arrivals",
+            example=0.5,
+            default="1, or the highest of its own `knots_tps` over `peak_tps`",
+        ),
+    ] = None
     transaction: Annotated[
         bool,
         key(
@@ -41,6 +48,14 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
             default="true for the first scenario if no other says so",
         ),
     ] = False
+    profile: Annotated[
+        ProfileTable | None,
+        key(
+            "A shape of its own, written as `[profile]` is, without `phases`; not for a transaction, whose shape "
+            "`[profile]` is.",
+            default="the plan's",
+        ),
+    ] = None
 
 
 class SloTable(Struct, frozen=True, forbid_unknown_fields=True):
@@ -122,7 +137,7 @@ class PlanTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = 0.0
     profile: Annotated[ProfileTable | None, key("The shape of the traffic.", default="required")] = None
     scenario: Annotated[
-        tuple[Scenario, ...], key("What the arrivals do; at least one.", default="required")
+        tuple[ScenarioTable, ...], key("What the arrivals do; at least one.", default="required")
     ] = ()
     slo: Annotated[tuple[SloTable, ...], key("What has to hold.")] = ()
     abort: Annotated[AbortTable, key("When to stop a run that has gone wrong.")] = AbortTable()
@@ -140,7 +155,7 @@ class PlanTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 TABLES: dict[str, type[Struct]] = {
     "": PlanTable,
     "profile": ProfileTable,
-    "scenario": Scenario,
+    "scenario": ScenarioTable,
     "slo": SloTable,
     "abort": AbortTable,
     "fault": FaultTable,

@@ -6,7 +6,6 @@ arithmetic from sourced figures, A is an assumption. Time of day is China Standa
 start of November 11.
 """
 
-from collections.abc import Callable
 from math import exp
 
 from loadtest.plan.profile import Phase, Piecewise, constant, decay, knots, ramp, sampled, steps
@@ -76,10 +75,12 @@ def _settling() -> Piecewise:
 def _orders_tail() -> Piecewise:
     """From 96 s to one hour: 0.05 + 0.85 exp(-(t / 550 s)^0.9), D, fitted to the milestones of 2019."""
 
-    def rate(t_s: float) -> float:
-        return 0.05 + 0.85 * exp(-((t_s / 550) ** 0.9))
+    return sampled(orders_tail_rate, 3600 - 96).named("tail")
 
-    return sampled(rate, 3600 - 96).named("tail")
+
+def orders_tail_rate(t_s: float) -> float:
+    """The orders `t_s` after the 96th second, as a fraction of the peak, up to an hour after midnight."""
+    return 0.05 + 0.85 * exp(-((t_s / 550) ** 0.9))
 
 
 def midnight_payments(lead_in_s: float = DEFAULT_LEAD_IN_S) -> Piecewise:
@@ -139,12 +140,3 @@ def _plateau() -> Piecewise:
     level = ramp(1.0, 0.92, 214)
     overload = constant(OVERLOAD, 60).named("overload")
     return level.cut(94).named("plateau").then(overload).then(level.cut(60, from_s=154).named("plateau"))
-
-
-CURVES: dict[str, Callable[[], Piecewise]] = {
-    "singles-day": midnight_orders,
-    "singles-day-payments": midnight_payments,
-    "rehearsal": rehearsal,
-    "day": day,
-}
-"""The curves a plan file can name."""

@@ -15,8 +15,7 @@ def check_target_rate(plan: Plan, url: str) -> None:
     _, host, port = target_address(url)
     listed = [(allowed_host(name), rate) for name, rate in plan.targets.items()]
     allowed = allowed_rate(listed, host, port)
-    _, peak_tps = plan.profile().peak
-    peak_rps = peak_tps * sum(scenario.per_transaction for scenario in plan.scenarios)
+    _, peak_rps = plan.arrivals_profile().peak
     if allowed is not None and peak_rps > allowed:
         raise PlanError(
             f'plan {plan.name}: targets."{host}": at most {allowed:,.0f} requests a second are allowed there, '

@@ -194,7 +194,7 @@ class FaultPlay:
 def _expected(fault: Fault, plan: Plan) -> FaultResult:
     """What is known of a fault beforehand."""
     from_s, to_s = fault.window
-    normal = plan.normal_profile()
+    normal = plan.normally_played(plan.curve)
     share = sum(s.per_transaction for s in plan.scenarios if s.transaction)
     return FaultResult(
         name=fault.name,

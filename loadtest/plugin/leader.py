@@ -19,13 +19,16 @@ from loadtest.configuration.run_document import write_document
 from loadtest.drive.shape import PoolDispatcher
 from loadtest.exit_codes import ExitCode
 from loadtest.fleet import checkpoint as checkpoints
+from loadtest.fleet.build import build_of
 from loadtest.fleet.checkpoint import Checkpoint, CheckpointError
+from loadtest.fleet.greeting import Doorman
 from loadtest.judge.slo_syntax import parse
 from loadtest.plan.plan_file import Plan
 from loadtest.plugin.fault_play import FaultPlay
 from loadtest.plugin.habits import what_is_overridden
 from loadtest.plugin.imports import add_user_classes, told_of_init
 from loadtest.plugin.led_run import LedRun
+from loadtest.plugin.plan_files import plan_files
 from loadtest.plugin.states import GOING, LEADER, Lead, LeadEvent, States
 from loadtest.publish.run_folder import RESULT, new_run_folder
 
@@ -39,6 +42,8 @@ class Leader:
         self.states = States("leader", Lead.IDLE, LEADER)
         self.run: LedRun | None = None
         """The run that goes on, or else the last one."""
+        self.doorman = Doorman(build_of())
+        """Tells workers of other machines whether they may come, and what the plan needs there."""
         self._follow = follow
         self._config: RunConfig | None = None
 
@@ -58,6 +63,7 @@ class Leader:
             config = config.but(plan=_plan_of(checkpoint_of(config)))
         with told_of_init(environment):
             self._config = check(config)
+        self.doorman.parcel = plan_files(self._config)
         self.states.on(LeadEvent.CHECK)
         add_user_classes(environment, self._config)
 
@@ -130,19 +136,19 @@ def run_folder(config: RunConfig) -> Path:
 
 
 def pool_of(plan: Plan, workers: int) -> dict[str, int]:
-    """How many users of each scenario a worker holds: by share of the arrivals, and never none."""
-    total = sum(scenario.per_transaction for scenario in plan.scenarios)
+    """How many users of each scenario a worker holds: by its share of the peaks, and never none."""
+    peaks = [plan.scenario_profile(i).peak[1] for i in range(len(plan.scenarios))]
     each = plan.virtual_users / workers
     return {
-        scenario.user.partition(":")[2]: max(1, round(each * scenario.per_transaction / total))
-        for scenario in plan.scenarios
+        scenario.user.partition(":")[2]: max(1, round(each * peak / (sum(peaks) or 1.0)))
+        for scenario, peak in zip(plan.scenarios, peaks, strict=True)
     }
 
 
 def console_of(options: Namespace) -> Console:
     """Where people read: not where programs read Locust's figures, or ours, as JSON."""
     programs_read = bool(options.json) or options.console == "json"
-    return Console(highlight=False, file=sys.stderr if programs_read else sys.stdout)
+    return Console(highlight=False, file=sys.stderr if programs_read else sys.stdout, emoji=False)
 
 
 def wait_while(condition: Callable[[], object], seconds: float, step_s: float = 0.02) -> bool:

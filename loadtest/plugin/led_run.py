@@ -18,6 +18,7 @@ from loadtest.clock import SystemClock
 from loadtest.configuration.check import abort_conditions_of
 from loadtest.configuration.run_config import RunConfig
 from loadtest.drive.locust_stats import prune
+from loadtest.fleet.build import build_of
 from loadtest.fleet.checkpoint import Checkpoint, differences, interruption, restore
 from loadtest.fleet.coordinator import Coordinator, Phase
 from loadtest.fleet.merge import Merge
@@ -37,6 +38,7 @@ from loadtest.plugin.delivery import Delivery
 from loadtest.plugin.fault_play import FaultPlay
 from loadtest.plugin.gauges import Gauges
 from loadtest.plugin.habits import LISTENER_RAISED, listener_raised
+from loadtest.plugin.plan_files import modules_of
 from loadtest.plugin.states import DeliveryState, Lead, LeadEvent, States
 from loadtest.run_info import run_info
 
@@ -110,6 +112,8 @@ class LedRun:
             clock=SystemClock(),
             merge=Merge([(from_s, to_s) for from_s, to_s, _ in self.stretches]),
             expected=workers,
+            least=min(self.config.min_workers, workers),
+            build=build_of(modules_of(self.config)),
         )
 
     def _spawn(self) -> None:

@@ -11,7 +11,11 @@ from loadtest.plan.plan_file import Plan
 from loadtest.publish import wording
 from loadtest.publish.start_page import OwnField, PlanChoice, Preview, Share, curve, facts
 
-_NOUNS = {"loadtest.scenarios.shop": "order", "loadtest.scenarios.logistics": "parcel"}
+_NOUNS = {
+    "loadtest.scenarios.shop": "order",
+    "loadtest.scenarios.day": "checkout",
+    "loadtest.scenarios.logistics": "parcel",
+}
 """What a transaction of the shipped scenarios is, by module."""
 _SEED = "The same seed plays the same arrivals and makes the same random choices."
 _SCALE = "0.1 plays the same curve ten times as fast, with a tenth of the arrivals."
@@ -45,14 +49,14 @@ def own_field(name: str, action: Action, value: object) -> OwnField:
 def preview(config: RunConfig, form: Mapping[str, str]) -> Preview:
     """A plan that can be played, as `config` asks for it."""
     plan, profile = config.plan, config.plan.profile()
-    per_transaction = sum(scenario.per_transaction for scenario in plan.scenarios)
+    arrivals = plan.arrivals_profile()
     noun, shares = _noun(plan), _shares(plan)
     return Preview(
         effects=_effects(plan, Plan.load(config.plan_name), form, noun),
-        facts=facts(_Named(plan), shares, per_transaction, noun),
+        facts=facts(_Named(plan), shares, arrivals.peak, noun),
         shares=shares,
         objectives=[*plan.slos, *config.objectives] or [f"only the {IMPLICIT} ones that every run has"],
-        sheet=curve(_Named(plan), per_transaction, noun) if profile.duration_s else None,
+        sheet=curve(_Named(plan), arrivals, noun) if profile.duration_s else None,
     )
 
 
@@ -81,15 +85,14 @@ def _noun(plan: Plan) -> str:
 
 
 def _shares(plan: Plan) -> list[Share]:
-    total = plan.profile().total
-    everything = sum(scenario.per_transaction for scenario in plan.scenarios)
+    arrivals = plan.scenario_arrivals()
     return [
         Share(
             scenario=scenario.user.partition(":")[2],
-            arrivals=round(total * scenario.per_transaction),
-            share=scenario.per_transaction / everything,
+            arrivals=round(count),
+            share=count / sum(arrivals),
         )
-        for scenario in plan.scenarios
+        for scenario, count in zip(plan.scenarios, arrivals, strict=True)
     ]
 
 

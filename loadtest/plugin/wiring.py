@@ -26,6 +26,7 @@ from loadtest.drive.shape import PlanShape, PoolDispatcher
 from loadtest.environment import CTRL_C, TOKEN_VARIABLE
 from loadtest.exit_codes import ExitCode
 from loadtest.fleet.control_port import guard
+from loadtest.fleet.greeting import Parcel
 from loadtest.fleet.messages import Trouble
 from loadtest.fleet.run_token import secure
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER, listen, send_to_master
@@ -274,7 +275,9 @@ class Plugin:
         if options.console != LOCUSTS_OWN:
             logging.getLogger("locust.stats_logger").setLevel(logging.WARNING)
         if isinstance(runner, MasterRunner):
-            guard(runner)
+            if self._by_hand:
+                self.leader.doorman.parcel = Parcel()  # until somebody chooses a plan
+            guard(runner, self.leader.doorman.answer)
         listen(runner, TO_MASTER, self._on_master_message)
         try:
             self._publishers.open_metrics(options)
@@ -296,7 +299,7 @@ class Plugin:
 
     def _follow(self, run: LedRun) -> None:
         """Show a run that begins, and audit it when it is over."""
-        show_progress(run, Console(stderr=self._json))
+        show_progress(run, Console(stderr=self._json, emoji=False))
         self._auditor.follow(run)
         self._publishers.follow(run)
         if self._by_hand:
@@ -306,7 +309,7 @@ class Plugin:
         """Say how a run of the web UI ended: whoever started it may look at the terminal alone."""
         while not run.over or self._auditor.busy_with(run):
             gevent.sleep(ANNOUNCE_POLL_S)
-        run.delivery.announce(Console(highlight=False, stderr=self._json))
+        run.delivery.announce(Console(highlight=False, stderr=self._json, emoji=False))
 
     def _hear_signals(self, options: Namespace) -> None:
         """End a headless run on a signal, of which Locust would die before; elsewhere only remember which it was."""
@@ -360,6 +363,8 @@ def _take_over(base: RunConfig, options: Namespace, environment: Environment) ->
     """Let Locust and this process's own doors know what `singlesday` asks for."""
     environment.host = options.host = base.host
     options.expect_workers = base.workers
+    if base.workers_elsewhere:  # the log is a file: who was refused is for whoever waits too
+        logging.getLogger("loadtest.fleet").addHandler(logging.StreamHandler())
     for name in ("console", "metrics_port", "remote_write", "audit_store", "out"):
         setattr(options, name, getattr(base, name))
 

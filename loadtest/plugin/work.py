@@ -1,6 +1,7 @@
 """The worker's side of runs: one `WorkerRun` after another, each made from the document that the master sent."""
 
 import logging
+import os
 from pathlib import Path
 
 from locust.env import Environment
@@ -11,6 +12,7 @@ from loadtest.configuration.run_config import RunConfig
 from loadtest.drive.run_context import RunContext, enter_run
 from loadtest.drive.targets import AllowedTargets, set_allowed_targets
 from loadtest.drive.tracing import Tracer
+from loadtest.environment import PLAN_FOLDER_VARIABLE, RUNS_FOLDER_VARIABLE
 from loadtest.fleet.messages import Message, Trouble
 from loadtest.fleet.transport import send_to_master
 from loadtest.plugin.imports import add_user_classes, told, told_of_init
@@ -37,6 +39,7 @@ class Worker:
     ) -> None:
         """Serve a run; one that went on is let go of."""
         self.end(environment)
+        config, folder = as_found_here(config, run_id, folder)
         events = environment.events
         try:
             with told_of_init(environment), told(events.test_start, environment=environment):
@@ -51,7 +54,16 @@ class Worker:
         worker = max(getattr(runner, "worker_index", 0), 0)
         tracer = Tracer(plan.trace_fraction) if plan.trace_fraction else None
         book = book_name(runner)
-        context = RunContext(run_id, plan.seed, worker, book, Path(folder), tracer, workers=config.workers)
+        context = RunContext(
+            run_id,
+            plan.seed,
+            worker,
+            book,
+            Path(folder),
+            tracer,
+            workers=config.workers,
+            share_of_peak=plan.share_of_peak(),
+        )
         enter_run(environment, context)
         ask_for_short_slices()
         self._runs = [WorkerRun(environment, runner, config, run_id)]
@@ -67,6 +79,14 @@ class Worker:
             run.close()
             enter_run(environment, None)
         self._runs = []
+
+
+def as_found_here(config: RunConfig, run_id: str, folder: str) -> tuple[RunConfig, str]:
+    """A run's plan and folder as they are called on this machine, where `singlesday worker` has its own."""
+    plans, runs = os.environ.get(PLAN_FOLDER_VARIABLE), os.environ.get(RUNS_FOLDER_VARIABLE)
+    if plans and config.plan_file is not None:
+        config = config.but(plan_name=str(Path(plans) / config.plan_file.name))
+    return config, str(Path(runs) / run_id) if runs else folder
 
 
 def guard_targets(config: RunConfig) -> None:

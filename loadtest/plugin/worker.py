@@ -25,8 +25,20 @@ from loadtest.drive.run_context import run_context
 from loadtest.drive.serving import Serving, Sinks, attach
 from loadtest.drive.start import ArrivalStream, Assignment
 from loadtest.drive.timer import system_timer
+from loadtest.fleet.build import build_of
 from loadtest.fleet.clock_check import ClockCheck
-from loadtest.fleet.messages import Ack, Assign, Clock, Halt, Hello, Lease, Message, Trouble, UserCount
+from loadtest.fleet.messages import (
+    Ack,
+    Assign,
+    Clock,
+    Halt,
+    Hello,
+    Lease,
+    Message,
+    Refuse,
+    Trouble,
+    UserCount,
+)
 from loadtest.fleet.transport import send_to_master
 from loadtest.fleet.worker_report import Load, Reporter, Users
 from loadtest.judge.slo_syntax import parse
@@ -35,6 +47,7 @@ from loadtest.measure.evidence import Samples
 from loadtest.measure.window import MAX_NAME, MAX_PATTERNS, Window
 from loadtest.plugin.cpu import CpuMeter
 from loadtest.plugin.habits import LISTENER_RAISED, listener_raised
+from loadtest.plugin.plan_files import modules_of
 from loadtest.plugin.states import WORKER, States, UnexpectedEventError, Work, WorkEvent
 
 BEAT_S = 0.1
@@ -77,6 +90,7 @@ class WorkerRun:
         self._clock = SystemClock()
         self._plan = plan
         self._names = names = {s.user.partition(":")[2]: index for index, s in enumerate(plan.scenarios)}
+        self._build = build_of(modules_of(config))
         self._loop = OpenLoop(
             transactions=[scenario.transaction for scenario in plan.scenarios],
             patience_ns=round(plan.patience_s * NS_PER_S),
@@ -102,6 +116,9 @@ class WorkerRun:
     def on_message(self, message: Message) -> None:
         """Do what the master says; messages of another run are none of our business."""
         if message.run_id != self.run_id:
+            return
+        if isinstance(message, Refuse):
+            logger.error("the master refuses this worker: %s", message.reason)
             return
         try:
             self._take(message)
@@ -166,6 +183,9 @@ class WorkerRun:
         window = Window(zero_ns, self._patterns, matches)
         self._share = Share(stream, window)
         self._cpu.sample()
+        context = run_context(self._environment)
+        if context.run_id == self.run_id:
+            context.zero_ns = zero_ns
         recorder_for(self._environment).count_in(window, self._serving.record)
         self._serving.begin(
             Sinks(
@@ -225,6 +245,7 @@ class WorkerRun:
             now_ns,
             check.offset_ns,
             check.error_ns,
+            self._build,
         )
         send_to_master(self._runner, hello)
 
@@ -254,6 +275,7 @@ class WorkerRun:
             now_ns,
             load=Load(self._loop.in_flight, self._loop.backlog, cpu, cpu_wait),
             users=Users(crowd.left, crowd.asked, crowd.silent),
+            missed=self._loop.missed,
             exemplars=tracer.exemplars.take() if tracer is not None else (),
             samples=self._samples.take(),
             ended_ns=share.stream.end_ns if final else None,

@@ -11,12 +11,12 @@ HEADINGS = (
     "received",
     "a response",
     "first byte p50",
-    "p99",
+    "first byte p99",
     "connections",
     "connect p50",
-    "p99",
+    "connect p99",
     "TLS p50",
-    "p99",
+    "TLS p99",
 )
 
 _NONE = "\N{EN DASH}"

@@ -31,7 +31,7 @@ from loadtest.measure import exemplar
 from loadtest.measure.exemplar import Exemplars
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.run_result import RunInfo, SloResult
-from loadtest.measure.window import Second
+from loadtest.measure.window import EndpointSecond, Second
 from loadtest.pauses import Pause, no_pause
 from loadtest.publish.cumulative import cumulative, with_exemplars
 from loadtest.publish.shown_endpoints import endpoints, recent_responses, shown_errors
@@ -147,17 +147,39 @@ def _transactions(reading: Reading, add: Add) -> None:
 
 
 def _requests(reading: Reading, add: Add) -> None:
-    for name, endpoint in endpoints(reading.total).items():
-        if is_request(name):
-            add(endpoint.requests - endpoint.failures, name, "ok")
-            add(endpoint.failures, name, "failed")
+    for name, endpoint in _asked(reading):
+        add(endpoint.requests - endpoint.failures, name, "ok")
+        add(endpoint.failures, name, "failed")
 
 
 def _errors(reading: Reading, add: Add) -> None:
-    for name, endpoint in endpoints(reading.total).items():
-        if is_request(name):
-            for error, count in shown_errors(endpoint).items():
-                add(count, name, error)
+    for name, endpoint in _asked(reading):
+        for error, count in shown_errors(endpoint).items():
+            add(count, name, error)
+
+
+def _asked(reading: Reading) -> Iterator[tuple[str, EndpointSecond]]:
+    """The endpoints that count requests."""
+    return (each for each in endpoints(reading.total).items() if is_request(each[0]))
+
+
+def _bytes(reading: Reading, add: Add) -> None:
+    for name, endpoint in _asked(reading):
+        add(endpoint.sent_bytes, name, "sent")
+        add(endpoint.received_bytes, name, "received")
+
+
+def _connections(reading: Reading, add: Add) -> None:
+    for name, endpoint in _asked(reading):
+        add(0 if endpoint.connect is None else endpoint.connect.count, name)
+
+
+def _network(reading: Reading, add: Add) -> None:
+    for name, endpoint in _asked(reading):
+        first_byte = endpoint.service if endpoint.first_byte is None else endpoint.first_byte
+        spent = {"connect": endpoint.connect, "tls": endpoint.tls}
+        for step, times in (spent | {"first_byte": first_byte if endpoint.sent_bytes else None}).items():
+            add(0 if times is None else times.sum_us / 1e6, name, step)
 
 
 def _response(reading: Reading, add: Add) -> None:
@@ -312,6 +334,27 @@ FAMILIES = (
         ("endpoint", "error"),
         "Requests that failed, by class of error; classes beyond the first few of an endpoint are one.",
         _errors,
+    ),
+    Family(
+        "loadtest_bytes_total",
+        "counter",
+        ("endpoint", "direction"),
+        "Heads and bodies, sent or received, without TLS.",
+        _bytes,
+    ),
+    Family(
+        "loadtest_connections_total",
+        "counter",
+        ("endpoint",),
+        "Requests that opened a connection.",
+        _connections,
+    ),
+    Family(
+        "loadtest_network_seconds_total",
+        "counter",
+        ("endpoint", "step"),
+        "Time spent, summed up: connecting and in TLS handshakes, by connection; until the first byte, by request.",
+        _network,
     ),
     Family(
         "loadtest_response_seconds",

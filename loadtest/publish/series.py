@@ -12,8 +12,8 @@ import msgspec
 
 _DIGITS = digits + ascii_lowercase
 
-Unit = Literal["ms", "per_s", "count", "share", "shift"]
-"""How a value is written: a latency, a rate, a number of things, a share of 1, a share of 1 with its sign."""
+Unit = Literal["ms", "per_s", "count", "share", "shift", "bytes"]
+"""How a value is written: a latency, a rate, a number of things, a share of 1, such a share with its sign, bytes."""
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -68,6 +68,8 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     log: bool = False
     nines: bool = False
     """Whether `t` counts the nines of a quantile (2 is p99) instead of seconds."""
+    over_rate: bool = False
+    """Whether `t` is the rate that was offered, per second, instead of seconds."""
     t: list[float] = []
     """The instants at which its points begin, where they are not the sheet's."""
     bin_s: float = 1.0

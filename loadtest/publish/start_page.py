@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Protocol
 
 import msgspec
 
@@ -10,6 +11,12 @@ from loadtest.publish.curve import Drawable
 from loadtest.publish.series import Chart, Line, Sheet, short
 
 POINTS = 600
+
+
+class Cumulative(Protocol):
+    """Arrivals up to an instant, which is all that a chart of rates needs."""
+
+    def cumulative(self, t_s: float) -> float: ...
 
 
 class PlanChoice(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,12 +75,11 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     sheet: Sheet | None = None
 
 
-def curve(profile: Drawable, arrivals_a_transaction: float, noun: str) -> Sheet:
+def curve(profile: Drawable, arrivals: Cumulative, noun: str) -> Sheet:
     """The planned rates: transactions, and arrivals of all scenarios, a second."""
     bin_s = profile.duration_s / POINTS
     t = [number * bin_s for number in range(POINTS)]
-    sums = [profile.cumulative(t_s) for t_s in [*t, profile.duration_s]]
-    rates = [(after - before) / bin_s for before, after in pairwise(sums)]
+    edges_s = [*t, profile.duration_s]
     at_s, peak_tps = profile.peak
     return Sheet(
         end_s=profile.duration_s,
@@ -89,13 +95,11 @@ def curve(profile: Drawable, arrivals_a_transaction: float, noun: str) -> Sheet:
                 says=f"Planned rate over {wording.duration(profile.duration_s)}: at most {wording.rate(peak_tps)} "
                 f"{noun}s/s, at {wording.duration(round(at_s, 1))}.",
                 lines=[
-                    Line(
-                        key="planned", label=f"{noun}s/s", values=[short(rate) for rate in rates], area=True
-                    ),
+                    Line(key="planned", label=f"{noun}s/s", values=_rates(profile, edges_s), area=True),
                     Line(
                         key="started",
                         label="requests/s of all scenarios, at one each",
-                        values=[short(rate * arrivals_a_transaction) for rate in rates],
+                        values=_rates(arrivals, edges_s),
                     ),
                 ],
             )
@@ -103,17 +107,24 @@ def curve(profile: Drawable, arrivals_a_transaction: float, noun: str) -> Sheet:
     )
 
 
+def _rates(profile: Cumulative, edges_s: Sequence[float]) -> list[float | None]:
+    """The mean rate between each two instants, arrivals per second."""
+    sums = [profile.cumulative(t_s) for t_s in edges_s]
+    bin_s = edges_s[1] - edges_s[0]
+    return [short((after - before) / bin_s) for before, after in pairwise(sums)]
+
+
 def facts(
-    profile: Drawable, shares: Sequence[Share], arrivals_a_transaction: float, noun: str
+    profile: Drawable, shares: Sequence[Share], arrivals_peak: tuple[float, float], noun: str
 ) -> list[tuple[str, str, str]]:
-    """The plan in figures."""
+    """The plan in figures; `arrivals_peak` is when all scenarios together are highest, and their rate then."""
     at_s, peak_tps = profile.peak
     return [
         ("Peak", f"{wording.rate(peak_tps)} {noun}s/s", f"at {wording.duration(round(at_s, 1))}"),
         (
             "With all scenarios",
-            f"{wording.rate(peak_tps * arrivals_a_transaction)} requests/s",
-            "at the peak, if each arrival makes one request",
+            f"{wording.rate(arrivals_peak[1])} requests/s",
+            f"at {wording.duration(round(arrivals_peak[0], 1))}, if each arrival makes one request",
         ),
         ("Duration", wording.duration(round(profile.duration_s, 3)), f"{len(profile.phases)} phases"),
         (

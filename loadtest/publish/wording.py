@@ -103,6 +103,28 @@ def setting(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+_WORKER_HEADINGS = {
+    "name": "worker",
+    "cpu_max": "CPU, highest",
+    "cpu_wait_max": "waited for a CPU, highest",
+    "report_gaps": "reports missing",
+}
+
+
+def worker_heading(key: str) -> str:
+    """What stands above a figure of each worker, without its unit."""
+    return _WORKER_HEADINGS.get(key, key.removesuffix("_ms").replace("_", " "))
+
+
+def worker_figure(key: str, value: object) -> str:
+    """A figure of a worker, with the unit that its key says."""
+    if key.endswith("_ms") and isinstance(value, (int, float)):
+        return f"{'-' if value < 0 else ''}{latency(abs(value))}"
+    if key.startswith("cpu_") and isinstance(value, (int, float)):
+        return percent(value)
+    return f"{value:,}" if isinstance(value, int) else setting("-" if value is None else value)
+
+
 def transaction(result: RunResult) -> str:
     """What one transaction of the run is: an order, a parcel, or just a transaction."""
     return transaction_noun(result.endpoints)

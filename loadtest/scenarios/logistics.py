@@ -1,10 +1,13 @@
 """Parcels after the orders: one arrival is one parcel and its whole chain of events.
 
-A domestic parcel has twelve events (A, docs/traffic.md "Logistics"): it is accepted when it is sent, then packed,
-handed over, passed through stations, delivered and signed for. The events of one parcel follow each other; the
-arrival as a whole has an entry of its own, `arrival Parcel`. Where parcels go follows the order shares by region (A);
-their events are measured by that region.
+A domestic parcel has twelve events, a cross-border one twenty (A, docs/traffic.md "Logistics"): it is accepted when
+it is sent, then packed, handed over, passed through stations, delivered and signed for. A few meet with an error on
+their way, fail to be delivered at first, or go back. The events of one parcel follow each other; the arrival as a
+whole has an entry of its own, `arrival Parcel`. Where parcels go follows the order shares by region (A); their events
+are measured by that region.
 """
+
+from random import Random
 
 from locust import task
 
@@ -13,17 +16,15 @@ from loadtest.drive.serving import open_loop
 from loadtest.drive.user import FastHttpUser
 from loadtest.records import in_region
 
-STATIONS = (
-    "station_in",
-    "station_out",
-    "station_in",
-    "station_out",
-    "station_in",
-    "station_out",
-    "station_in",
-)
-EVENTS = ("packed", "handed_over", *STATIONS, "delivering", "signed")
+STATION = ("station_in", "station_out")
+BEGIN = ("packed", "handed_over")
+EVENTS = (*BEGIN, *STATION * 3, "station_in", "delivering", "signed")
 """What follows `accepted`, which the service notes itself: twelve in all."""
+CROSS_BORDER_EVENTS = (*BEGIN, *STATION * 7, "station_in", "delivering", "signed")
+"""The same across a border: twenty."""
+FAILED_AT_FIRST, SENT_BACK, MISROUTED = 0.02, 0.005, 0.005
+"""A: shares of the parcels that nobody was at home for, that went back, and that met with an error on the way."""
+CROSS_BORDER = ("singapore",)
 
 ORIGIN = "hangzhou"
 DESTINATIONS = ("shanghai", "shenzhen", "beijing", "chengdu", "singapore")
@@ -32,6 +33,20 @@ WEIGHTS = (45, 25, 18, 10, 2)
 
 EVENTS_OF = {place: in_region("/parcels/[id]/events", place) for place in DESTINATIONS}
 """What a parcel's events are measured as, by the region that reports them."""
+
+
+def chain_to(destination: str, random: Random) -> tuple[str, ...]:
+    """What happens to a parcel after it was accepted: its chain, for a few with an exception in it."""
+    chain = CROSS_BORDER_EVENTS if destination in CROSS_BORDER else EVENTS
+    fate = random.random()
+    if fate < FAILED_AT_FIRST:
+        return (*chain[:-1], "failed", *chain[-2:])
+    fate -= FAILED_AT_FIRST
+    if fate < SENT_BACK:
+        return (*chain[:-1], "failed", "returned")
+    if fate < SENT_BACK + MISROUTED:
+        return (*chain[:3], "error", *chain[2:])
+    return chain
 
 
 class Parcel(FastHttpUser):
@@ -52,7 +67,7 @@ class Parcel(FastHttpUser):
         if sent.status_code != 201:
             return
         path = f"/parcels/{sent.json()['parcel_id']}/events"
-        for number, kind in enumerate(EVENTS):
+        for number, kind in enumerate(chain_to(destination, self.random)):
             event = {"event_id": str(number), "kind": kind, "region": destination}
             if not self.client.post(path, json=event, name=EVENTS_OF[destination]).ok:
                 return

@@ -11,6 +11,7 @@ worker's buyers know of each other: the random stream and the ids of the latest 
 from collections import deque
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any, TypeVar
 
 from locust import task
 from locust.env import Environment
@@ -59,15 +60,16 @@ class Shop:
         return self.buyers
 
 
-_shops: dict[Environment, Shop] = {}
+AnyShop = TypeVar("AnyShop", bound=Shop)
+_shops: dict[tuple[Environment, type[Shop]], Any] = {}
 
 
-def shop_of(environment: Environment) -> Shop:
-    """The shop that an environment's buyers share; a new one for each run."""
+def shop_of(environment: Environment, kind: type[AnyShop]) -> AnyShop:
+    """The shop of a kind that an environment's buyers share; a new one for each run."""
     context = run_context(environment)
-    shop = _shops.get(environment)
+    shop: AnyShop | None = _shops.get((environment, kind))
     if shop is None or shop.context is not context:
-        shop = _shops[environment] = Shop(context)
+        shop = _shops[environment, kind] = kind(context)
     return shop
 
 
@@ -80,7 +82,7 @@ class ShopUser(FastHttpUser):
 
     def on_start(self) -> None:
         """Learn which shop this is."""
-        self.shop = shop_of(self.environment)
+        self.shop = shop_of(self.environment, Shop)
 
 
 class Ordering(ShopUser):

@@ -53,8 +53,8 @@ def test_cancelled_orders_are_stored_but_sell_nothing(tmp_path: Path) -> None:
 def test_the_orders_of_one_checkout_are_one_key(tmp_path: Path) -> None:
     dsn = database(
         tmp_path,
-        "INSERT INTO shadow_orders VALUES ('r1', 'r1:b:0', 0, '[[1, 2, 100]]', 'created')",
-        "INSERT INTO shadow_orders VALUES ('r1', 'r1:b:0', 1, '[[1, 1, 100]]', 'created')",
+        "INSERT INTO shadow_orders VALUES ('r1', 'r1:b:0', 1, '[[1, 2, 100]]', 'created')",
+        "INSERT INTO shadow_orders VALUES ('r1', 'r1:b:0', 2, '[[1, 1, 100]]', 'created')",
         "INSERT INTO shadow_stock VALUES ('r1', 1, 10, 7)",
     )
     books = read_stored_books(dsn, "r1")

@@ -53,5 +53,5 @@ def test_completion_can_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_show_lists_curve_scenarios_requests_and_objectives_within_the_width(plan: str, width: int) -> None:
     text = printed("show", plan, width=width)
     assert max(map(len, text.splitlines())) <= width
-    for words in ("scenario", "share", "at the peak", "requests/s", "objective", "every run"):
+    for words in ("scenario", "share", "at its peak", "requests/s", "objective", "every run"):
         assert words in text

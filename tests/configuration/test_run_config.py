@@ -21,7 +21,8 @@ from tests.cli.test_resume import checkpoint
 
 RUN = [
     "run", "smoke", "--peak-tps", "7", "--slo", "requests(*) > 1", "--target", "http://127.0.0.1:1", "--allow-host",
-    "shop.test", "--store", "sqlite:///x.db", "--service-metrics", "http://127.0.0.1:2/metrics", "--workers", "3",
+    "shop.test", "--store", "sqlite:///x.db", "--service-metrics", "http://127.0.0.1:2/metrics", "--workers", "2",
+    "--expect-workers", "1", "--bind", "127.0.0.2:7", "--min-workers", "2",
     "--service-workers", "2", "--out", "there", "--checkpoint", "9s", "--quiet", "--csv", "--metrics-port", "5",
     "--remote-write", "http://127.0.0.1:3/w", "--web", "--web-port", "6",
 ]  # fmt: skip
@@ -30,7 +31,7 @@ LOCUST = [
     "shop.test", "--audit-store", "sqlite:///x.db", "--service-metrics", "http://127.0.0.1:2/metrics", "--master",
     "--expect-workers", "3", "--out", "there", "--run-dir", "here", "--checkpoint", "9s", "--console", "quiet",
     "--csv", "x", "--metrics-port", "5", "--remote-write", "http://127.0.0.1:3/w", "--web-port", "6", "--tags", "t",
-    "--exclude-tags", "u", "--resume", "Picked",
+    "--exclude-tags", "u", "--min-workers", "2", "--resume", "Picked",
 ]  # fmt: skip
 
 NOT_HERE = object()
@@ -59,6 +60,10 @@ FIELDS: dict[str, dict[str, Any]] = {
     "audit_store": {"run": NOT_HERE, "locust": "sqlite:///x.db"},
     "service_metrics": {"run": "http://127.0.0.1:2/metrics", "locust": "http://127.0.0.1:2/metrics"},
     "workers": {"run": 3, "locust": 3},
+    "workers_elsewhere": {"run": 1, "locust": NOT_HERE},
+    "min_workers": {"run": 2, "locust": 2},
+    "bind": {"run": "127.0.0.2", "locust": NOT_HERE},
+    "control_port": {"run": 7, "locust": NOT_HERE},
     "service_workers": {"run": 2, "locust": NOT_HERE},
     "out": {"run": "there", "locust": "there"},
     "folder": {"run": "there/", "locust": "here"},
@@ -81,8 +86,8 @@ FURTHER_DOORS: dict[str, tuple[list[str], dict[str, Any]]] = {
     "capacity": (
         ["capacity", *PROCESSES, "--duration", "7s", "--target", "http://127.0.0.1:1", "--slo", "requests(*) > 1"],
         {
-            "plan_name": "steady", "overrides": {"duration": "7s"}, "objectives": ["requests(*) > 1"], "workers": 3,
-            "targets": ["http://127.0.0.1:1"], "service_workers": 2, "console": "quiet", "conducted": True,
+            "plan_name": "steady", "objectives": ["requests(*) > 1"], "workers": 3,
+            "targets": ["http://127.0.0.1:1"], "service_workers": 2, "conducted": True,
         },
     ),
     "watch": (

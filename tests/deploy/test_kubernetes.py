@@ -1,5 +1,7 @@
 """deploy/k8s: every resource valid by Kubernetes' own schema, and the references between them hold."""
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,9 +10,11 @@ import kubernetes_validate  # type: ignore[import-untyped]  # ships neither type
 import pytest
 import yaml
 
+from loadtest.plan.plan_file import Plan
 from tests.target_service.service_process import ROOT
 
 FOLDER = ROOT / "deploy" / "k8s"
+FLEET = FOLDER / "fleet"
 KUSTOMIZATION: dict[str, Any] = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
 KUBERNETES = "1.31"
 CUSTOM = {"ServiceMonitor", "PrometheusRule", "LocustTest"}
@@ -21,7 +25,8 @@ Resource = dict[str, Any]
 
 def resources() -> Iterator[Resource]:
     files = [FOLDER / name for name in KUSTOMIZATION["resources"]]
-    for path in [*files, *sorted((FOLDER / "examples").glob("*.yaml"))]:
+    others = [*(FOLDER / "examples").glob("*.yaml"), FLEET / "run.yaml", FLEET / "workers.yaml"]
+    for path in [*files, *sorted(others)]:
         yield from (found for found in yaml.safe_load_all(path.read_text()) if found)
 
 
@@ -73,7 +78,7 @@ def test_a_workload_selects_its_own_pods(resource: Resource) -> None:
 
 def test_a_service_leads_to_ports_that_its_pods_have() -> None:
     services = [found for found in ALL if found["kind"] == "Service"]
-    assert len(services) == 2
+    assert len(services) == 3
     for service in services:
         [target] = pods_with(service["spec"]["selector"])
         names = {port["name"] for port in container(target)["ports"]}
@@ -93,7 +98,8 @@ def test_a_service_monitor_finds_a_service_and_a_port_of_it() -> None:
 
 
 def test_the_control_port_is_open_to_workers_only() -> None:
-    [policy] = [found for found in ALL if found["kind"] == "NetworkPolicy"]
+    policies = {found["metadata"]["name"]: found for found in ALL if found["kind"] == "NetworkPolicy"}
+    policy = policies["master-control"]
     [master] = pods_with(policy["spec"]["podSelector"]["matchLabels"])
     guarded, opened = policy["spec"]["ingress"]
     assert [w["metadata"]["name"] for w in pods_with(guarded["from"][0]["podSelector"]["matchLabels"])] == [
@@ -101,6 +107,12 @@ def test_the_control_port_is_open_to_workers_only() -> None:
     ]
     served = {port["containerPort"] for port in container(master)["ports"]}
     assert {port["port"] for rule in (guarded, opened) for port in rule["ports"]} == served
+    [run] = pods_with(policies["run-control"]["spec"]["podSelector"]["matchLabels"])
+    [rule] = policies["run-control"]["spec"]["ingress"]
+    assert [w["metadata"]["name"] for w in pods_with(rule["from"][0]["podSelector"]["matchLabels"])] == [
+        "run-workers"
+    ]
+    assert [port["port"] for port in rule["ports"]] == [container(run)["ports"][0]["containerPort"]]
 
 
 @workload
@@ -126,10 +138,34 @@ def test_no_secret_is_written_into_a_manifest(resource: Resource) -> None:
 
 def test_generators_keep_their_cores_and_are_never_scaled_in_a_run() -> None:
     assert not [found for found in ALL if found["kind"] == "HorizontalPodAutoscaler"]
-    for name in ("workers", "master"):
+    for name in ("workers", "master", "run", "run-workers"):
         [found] = [w for w in WORKLOADS if w["metadata"]["name"] == name]
         limits, requests = (container(found)["resources"][kind]["cpu"] for kind in ("limits", "requests"))
         assert limits == requests
         assert (
             pod(found)["metadata"]["annotations"]["cluster-autoscaler.kubernetes.io/safe-to-evict"] == "false"
         )
+
+
+def test_the_fleet_waits_for_as_many_workers_as_there_are_pods_and_has_its_plan() -> None:
+    [run, workers] = [w for w in WORKLOADS if w["metadata"]["name"] in {"run", "run-workers"}]
+    args = container(run)["args"]
+    assert args[args.index("--expect-workers") + 1] == str(workers["spec"]["replicas"])
+    kustomization = yaml.safe_load((FLEET / "kustomization.yaml").read_text())
+    [plan] = kustomization["configMapGenerator"]
+    assert all((FLEET / name).is_file() for name in plan["files"])
+    assert Plan.load(FLEET / Path(args[1]).name).name == "checkout"
+    assert {path.name for path in FLEET.glob("*.yaml")} == {"kustomization.yaml", *kustomization["resources"]}
+
+
+@pytest.mark.parametrize("folder", [FOLDER, FLEET], ids=["all", "fleet"])
+def test_kustomize_builds_what_the_files_say(folder: Path) -> None:
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        pytest.skip("kubectl is not on the path")
+    built = subprocess.run([kubectl, "kustomize", str(folder)], capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    for found in yaml.safe_load_all(built.stdout):
+        assert found["metadata"]["namespace"] == "singlesday"
+        if found["kind"] not in CUSTOM:
+            kubernetes_validate.validate(found, KUBERNETES, strict=True)

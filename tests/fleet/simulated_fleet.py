@@ -126,7 +126,13 @@ class SimulatedFleet:
     """A coordinator and its workers on one virtual clock."""
 
     def __init__(
-        self, workers: int, duration_s: float, *, takes_s: float = 0.0, clock: VirtualClock | None = None
+        self,
+        workers: int,
+        duration_s: float,
+        *,
+        takes_s: float = 0.0,
+        clock: VirtualClock | None = None,
+        least: int = 1,
     ) -> None:
         self.clock = clock or VirtualClock()
         self.takes_ns = round(takes_s * NS)
@@ -141,6 +147,7 @@ class SimulatedFleet:
             clock=self.clock,
             merge=Merge(),
             expected=workers,
+            least=least,
         )
         for _ in range(workers):
             self.add()

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.fleet.coordinator import Phase
-from loadtest.fleet.messages import Clock, Hello, UserCount
+from loadtest.fleet.messages import Clock, Hello, Refuse, Report, UserCount
 from loadtest.fleet.snapshot import arrivals
 from tests.fleet.simulated_fleet import NS, RATE, SimulatedFleet, SimulatedWorker, slice_of
 
@@ -109,6 +109,49 @@ def test_last_worker_lost_aborts_the_run() -> None:
     fleet.workers["w0"].stopped = True
     fleet.run_to_end()
     assert fleet.coordinator.aborted == "the last worker was lost"
+
+
+def test_a_run_ends_when_fewer_workers_are_left_than_it_needs_at_least() -> None:
+    fleet = SimulatedFleet(workers=3, duration_s=60, least=2)
+    fleet.run_until(3)
+    fleet.workers["w0"].stopped = True
+    fleet.run_until(9)
+    assert fleet.coordinator.phase is Phase.RUNNING, "two are enough"
+    fleet.workers["w1"].stopped = True
+    fleet.run_to_end()
+    assert fleet.coordinator.aborted == "1 worker left, fewer than --min-workers 2"
+    result = arrivals(fleet.coordinator.merge.total, fleet.coordinator.planned())
+    assert result.planned == result.scheduled + result.lost
+
+
+def test_a_run_does_not_begin_with_fewer_workers_than_it_needs_at_least() -> None:
+    fleet = SimulatedFleet(workers=2, duration_s=5, least=2)
+    del fleet.workers["w1"]
+    fleet.run_to_end()
+    assert fleet.coordinator.aborted == "1 worker became ready in time, fewer than --min-workers 2"
+
+
+def test_a_worker_that_is_made_of_something_else_ends_a_run_that_has_not_begun() -> None:
+    fleet = waiting(2)
+    fleet.coordinator._build = {"singlesday": "0.2.0"}
+    fleet.coordinator.on_hello("w0", hello())
+    assert fleet.coordinator.phase is Phase.DONE
+    assert fleet.coordinator.aborted is not None
+    assert "worker 1 has an older singlesday instead of the master's 0.2.0" in fleet.coordinator.aborted
+    assert any(isinstance(message, Refuse) for message in fleet.workers["w0"].inbox)
+
+
+def test_a_worker_that_is_made_of_something_else_gets_nothing_of_a_run_that_goes_on() -> None:
+    fleet = SimulatedFleet(workers=1, duration_s=8)
+    fleet.run_until(1)
+    fleet.coordinator._build = {"singlesday": "0.2.0"}
+    stranger = fleet.add()
+    fleet.run_to_end()
+    assert not stranger.served
+    assert fleet.coordinator.aborted is None
+    assert (
+        len([note for _, note in fleet.coordinator.notes if "worker 2 has an older singlesday" in note]) == 1
+    )
 
 
 @pytest.mark.parametrize("phase", ["before the start", "running"])
@@ -235,3 +278,14 @@ def test_a_worker_that_joins_a_running_fleet_with_such_a_clock_gets_nothing_to_d
     fleet.run_to_end()
     assert fleet.served == [offset for offset, _ in slice_of(0, 1, 0, 10 * NS)]
     assert any("75.0 s behind the master's" in text for _, text in fleet.coordinator.notes)
+
+
+def test_a_worker_that_stood_still_is_named_with_what_it_dropped_and_each_time_only_once() -> None:
+    fleet = SimulatedFleet(workers=1, duration_s=5)
+    fleet.run_until(1)
+    for number, missed in enumerate((0, 600, 600, 700)):
+        fleet.coordinator.on_report("w0", Report("run", 1000 + number, [], 0, 0, 0.0, 0.0, missed=missed))
+    notes = [text for _, text in fleet.coordinator.notes]
+    assert [text.partition(": ")[2].split()[0] for text in notes] == ["600", "100"]
+    assert "worker 1 stood still" in notes[0]
+    assert "dropped, not sent as a burst" in notes[0]

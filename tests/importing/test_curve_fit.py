@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.importing.curve_fit import Knot, exact_knots, fitted_knots
+from loadtest.plan.curve import CURVES
 from loadtest.plan.profile import knots
-from loadtest.plan.singles_day import CURVES
 
 TOLERANCE = 0.03
 a_count = st.integers(0, 100_000)

@@ -134,3 +134,39 @@ def test_without_scipy_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "scipy.optimize", None)
     with pytest.raises(AnalysisMissingError, match=r"install \"singlesday\[analysis\]\""):
         usl.fit(measured(LAW, 0.01, seed=1))
+
+
+PUBLISHED: dict[str, tuple[dict[int, float], Scalability]] = {
+    # N. J. Gunther, Guerrilla Capacity Planning, Springer 2007, table 5.1: a ray tracer on an SGI Origin 2000.
+    "ray tracer": (
+        {1: 20, 4: 78, 8: 130, 12: 170, 16: 190, 20: 200, 24: 210, 28: 230, 32: 260, 48: 280, 64: 310},
+        Scalability(21.848843, 0.057771, 0.0),
+    ),
+    # SPEC SDM 91 on a Sun SPARCcenter 2000 (057.sdet), which the R package `usl` (S. Möding) ships as `specsdm91`.
+    "SPEC SDM 91": (
+        {1: 64.9, 18: 995.9, 36: 1652.4, 72: 1853.2, 108: 1828.9, 144: 1775.0, 216: 1702.2},
+        Scalability(89.9952330, 0.0277285, 0.0001044),
+    ),
+}
+"""Published measurements, and the law that version 3 of that package fits to them, which weighs errors by their size:
+with ordinary least squares on X(N) both laws come out to their last published digit. Ours weighs them by their
+share, as throughput's errors are, so one machine counts as much as 216."""
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_published_law_of_published_measurements_lies_within_our_intervals(name: str) -> None:
+    measurements, published = PUBLISHED[name]
+    found = fit([Measurement(machines, tps) for machines, tps in measurements.items()])
+    for machines, tps in measurements.items():
+        interval = found.throughput(machines)
+        assert interval.estimate == pytest.approx(tps, rel=0.1)
+        if machines > 1:  # where the published law is itself off by 39 % in one case
+            assert interval.low <= published.throughput(machines) <= interval.high
+
+
+def test_the_peak_of_a_published_benchmark_is_where_it_was_published() -> None:
+    """96.5 users in the package's own documentation."""
+    measurements, published = PUBLISHED["SPEC SDM 91"]
+    found = fit([Measurement(machines, tps) for machines, tps in measurements.items()])
+    assert published.best_size == pytest.approx(96.5, abs=0.1)
+    assert found.law.best_size == pytest.approx(96.5, rel=0.05)

@@ -51,7 +51,7 @@ def test_the_window_of_what_is_over_at_once_is_the_time_to_recover(tmp_path: Pat
 
 def test_an_overload_is_in_the_curve_and_nothing_else_is_changed(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, 'kind = "overload"\nat = 10\nfor = 2\ntimes = 10')
-    profile, normal = plan.profile(), plan.normal_profile()
+    profile, normal = plan.profile(), plan.normally_played(plan.curve)
     assert [profile.rate(t) for t in (9.9, 10, 11.9, 12)] == [100, 1000, 1000, 100]
     assert profile.total == pytest.approx(normal.total + 2 * 900)
 

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.plan import profile as ours
+from loadtest.plan.curve import CURVES
 from loadtest.plan.profile import Phase, Piecewise
 from loadtest.plan.segment import Decay, Linear, Sum
-from loadtest.plan.singles_day import CURVES, PEAK_ORDERS_TPS
+from loadtest.plan.singles_day import PEAK_ORDERS_TPS
 from tests.plan import oracle
 from tests.plan.cases import SPIKE, STAIRS, Case, add, cut, decay, knots, profiles, ramp, then
 from tests.plan.oracle import Oracle

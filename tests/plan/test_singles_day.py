@@ -4,10 +4,10 @@ from math import exp
 
 import pytest
 
+from loadtest.plan.curve import CURVES
 from loadtest.plan.profile import Piecewise
 from loadtest.plan.singles_day import (
     BEFORE,
-    CURVES,
     DAY_MEAN,
     FIRST_HOUR_MEAN,
     day,

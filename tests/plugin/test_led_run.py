@@ -10,6 +10,7 @@ from locust.env import Environment
 
 from loadtest.configuration.run_config import RunConfig
 from loadtest.exit_codes import ExitCode
+from loadtest.fleet.build import build_of
 from loadtest.fleet.checkpoint import CHECKPOINT
 from loadtest.fleet.messages import Hello, Trouble
 from loadtest.measure.run_result import RunResult
@@ -127,7 +128,7 @@ def test_a_run_that_ends_while_it_is_judged_for_an_onlooker_shows_its_end(tmp_pa
 def test_a_worker_without_a_last_report_is_shown_as_lost_when_the_run_is_over(tmp_path: Path) -> None:
     run = led_run(tmp_path / "run")
     for worker, final in (("w1", True), ("w2", False)):
-        run.on_message(worker, Hello(run.info.id, 1, True))
+        run.on_message(worker, Hello(run.info.id, 1, True, build=build_of()))
         message = report(0, second(0), final=final)
         run.on_message(worker, msgspec.structs.replace(message, run_id=run.info.id))
     run.coordinator.abort("enough")

@@ -120,7 +120,7 @@ cdef class Line:
         if self.tls is not None:
             self.sent_bytes = self.send_secured(request, size)
         else:
-            self.sent_bytes = send(self.fd, request, size, MSG_NOSIGNAL)
+            self.sent_bytes = core_send(self.fd, request, size)
         if self.sent_bytes != size:
             self.sent_bytes = max(self.sent_bytes, 0)  # sending the rest reports what is wrong
             return False
@@ -156,7 +156,7 @@ cdef class Line:
         if self.tls is not None:
             return self.receive_secured()
         if self.received is None:
-            size = recv(self.fd, buffer, RECV_BYTES, 0)
+            size = core_recv(self.fd, buffer, RECV_BYTES)
             if size <= 0:
                 return self.cannot(size)
             return self.take_in(buffer, size)
@@ -184,7 +184,7 @@ cdef class Line:
         cdef ssize_t size
         cdef char *data = PyBytes_AS_STRING(self.received)
         while self.received_bytes < self.found.total_bytes:
-            size = recv(self.fd, data + self.received_bytes, self.found.total_bytes - self.received_bytes, 0)
+            size = core_recv(self.fd, data + self.received_bytes, self.found.total_bytes - self.received_bytes)
             if size <= 0:
                 if not self.cannot(size):
                     self.extend_deadline()
@@ -227,7 +227,7 @@ cdef class Line:
             encrypted = stream.outgoing_read()
         except OSError:
             return -1
-        sent = max(send(self.fd, PyBytes_AS_STRING(encrypted), len(encrypted), MSG_NOSIGNAL), 0)
+        sent = max(core_send(self.fd, PyBytes_AS_STRING(encrypted), len(encrypted)), 0)
         if sent == len(encrypted):
             return size
         stream.unsent, stream.accepted_bytes = encrypted[sent:], size
@@ -237,7 +237,7 @@ cdef class Line:
     cdef bint receive_secured(self) noexcept:
         """As `receive`, through TLS: Python's `ssl` decrypts, in the hub, and never waits."""
         cdef Secured stream = self.tls
-        cdef ssize_t size = recv(self.fd, self.poller.buffer, RECV_BYTES, 0)
+        cdef ssize_t size = core_recv(self.fd, self.poller.buffer, RECV_BYTES)
         cdef bytes data
         if size < 0:
             return self.cannot(size)

@@ -199,7 +199,7 @@ cdef class Messenger:
         response.made_sent = sent
         try:
             if route.idle:
-                line = <Line>route.idle.pop()
+                line = take_last(route.idle)
             else:
                 line = <Line?>route.pool.acquire()  # meanwhile others may have composed
                 size = template.compose(target, <dict>headers, body, request_buffer, MOST_REQUEST_BYTES)
@@ -217,7 +217,7 @@ cdef class Messenger:
         if line.opening is not None:
             response.opening, line.opening = line.opening, None
         response.name = name
-        route.idle.append(line)
+        put_last(route.idle, line)
         if route.waiting:
             route.pool.wake_one()
         if line.found.careful or self.judges_all or not is_success(response.status_code):
@@ -251,6 +251,27 @@ cdef class Messenger:
                       response.sent_bytes, response.received_bytes):
             recorder.empty(tally)  # of Recorder
         return 0
+
+
+cdef inline Line take_last(list lines):
+    """`lines.pop()`, which would give back the memory of a list of one, for `put_last` to ask for it again."""
+    cdef Py_ssize_t last = PyList_GET_SIZE(lines) - 1
+    line = <Line>PyList_GET_ITEM(lines, last)
+    Py_SET_SIZE(lines, last)
+    Py_DECREF(line)  # the list's reference
+    return line
+
+
+cdef inline int put_last(list lines, Line line) except -1:
+    """`lines.append(line)`, which would first shrink what `take_last` has left."""
+    cdef Py_ssize_t size = PyList_GET_SIZE(lines)
+    if size == (<PyListObject *>lines).allocated:
+        lines.append(line)
+    else:
+        Py_INCREF(line)
+        PyList_SET_ITEM(lines, size, line)
+        Py_SET_SIZE(lines, size + 1)
+    return 0
 
 
 cdef inline bint has_of_its_own(Messenger session, str name) except -1:

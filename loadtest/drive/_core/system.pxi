@@ -1,9 +1,16 @@
 # What the core calls of the operating system, of CPython and of greenlet.
 
-cdef extern from "<sys/socket.h>" nogil:
-    int MSG_NOSIGNAL
-    ssize_t recv(int, void *, size_t, int)
-    ssize_t send(int, const void *, size_t, int)
+cdef extern from * nogil:
+    # The C library's own lets a thread be cancelled meanwhile, at a cost in each call of a process that has several.
+    """
+    #include <sys/socket.h>
+    #include <sys/syscall.h>
+    #include <unistd.h>
+    #define core_recv(fd, data, size) syscall(SYS_recvfrom, fd, data, size, 0, NULL, NULL)
+    #define core_send(fd, data, size) syscall(SYS_sendto, fd, data, size, MSG_NOSIGNAL, NULL, 0)
+    """
+    ssize_t core_recv(int, void *, size_t)
+    ssize_t core_send(int, const void *, size_t)
 
 cdef extern from "<sys/epoll.h>" nogil:
     unsigned int EPOLLIN, EPOLLRDHUP
@@ -33,6 +40,9 @@ cdef extern from *:
     long long PyLong_AsLongLongAndOverflow(object, int *) except? -1
     int PyDict_Contains(object, object) except -1
     object PyType_GenericAlloc(PyTypeObject *, Py_ssize_t)
+    void Py_SET_SIZE(object, Py_ssize_t)
+    ctypedef struct PyListObject:
+        Py_ssize_t allocated
 
 cdef extern from *:
     """

@@ -72,9 +72,9 @@ const charts = (() => {
 
     get t() { return this.chart.t.length ? this.chart.t : this.board.sheet.t; }
     get step() { return this.chart.t.length ? this.chart.bin_s ?? 1 : this.board.sheet.bin_s; }
-    get overTime() { return !this.chart.nines && !this.chart.ranges.length; }
+    get overTime() { return !this.chart.nines && !this.chart.over_rate && !this.chart.ranges.length; }
     get span() {
-      if (this.chart.nines) return [0, Math.max(1, this.t.at(-1) ?? 1)];
+      if (!this.overTime) return [0, Math.max(1, (this.t.at(-1) ?? 1) * (this.chart.over_rate ? 1.05 : 1))];
       return this.board.range ?? [0, Math.max(this.board.sheet.end_s, 1e-3)];
     }
 
@@ -88,7 +88,7 @@ const charts = (() => {
     }
 
     drawLegend() {
-      const items = [element("li", "unit", this.chart.counts)];
+      const items = this.chart.counts ? [element("li", "unit", this.chart.counts)] : [];
       this.outputs = this.chart.lines.map((line) => {
         const item = element("li");
         const output = element("output");
@@ -131,7 +131,7 @@ const charts = (() => {
     drawPlot() {
       const [from, to] = this.span;
       this.x = linear(from, to, MARGIN.left, this.right);
-      this.place = (i) => this.x(this.t[i] + (this.chart.nines ? 0 : this.step / 2));
+      this.place = (i) => this.x(this.t[i] + (this.overTime ? this.step / 2 : 0));
       const first = Math.max(0, above(this.t, from - this.step) - 1);
       this.seen = [first, Math.min(this.t.length, above(this.t, to) + 1)];
       const ticks = this.vertical();
@@ -168,7 +168,7 @@ const charts = (() => {
       if (!this.chart.log) {
         high = Math.max(high * 1.08, this.chart.unit === "share" ? 0.001 : 1);
         this.y = linear(0, high, this.bottom, MARGIN.top);
-        return roundTicks(0, high, 5);
+        return roundTicks(0, high, 5).filter((tick) => this.chart.unit !== "count" || Number.isInteger(tick));
       }
       if (low > high) [low, high] = [1, 10];
       low = 10 ** (Math.floor(Math.log10(low * 0.8) * 3) / 3);
@@ -179,13 +179,20 @@ const charts = (() => {
 
     drawTimeAxis(from, to) {
       this.add("path", { class: "base", d: `M${MARGIN.left} ${this.bottom}H${this.right}` });
-      const ticks = this.chart.nines ? multiples(0, to, 1) : timeTicks(from, to, this.width / 95);
+      const about = this.width / 95;
+      const ticks = this.chart.nines ? multiples(0, to, 1) : this.overTime ? timeTicks(from, to, about) : roundTicks(from, to, about);
       for (const tick of ticks) {
         const x = this.x(tick);
         this.add("path", { class: "base", d: `M${x.toFixed(1)} ${this.bottom}v4` });
-        const label = this.chart.nines ? (tick ? words.quantile(tick) : "min") : words.clock(tick);
+        const label = this.chart.nines && !tick ? "min" : this.horizontal(tick);
         this.add("text", { class: `tick ${x > this.right - 16 ? "end" : "mid"}`, x, y: this.bottom + 18 }, label);
       }
+    }
+
+    /** A value of the horizontal axis in words. */
+    horizontal(value) {
+      if (this.chart.nines) return words.quantile(value);
+      return this.overTime ? words.clock(value) : `${words.rate(value)}/s`;
     }
 
     drawPhases() {
@@ -239,7 +246,7 @@ const charts = (() => {
         const value = values[i];
         if (value === null || value === undefined) { run = null; continue; }
         const [x, y] = [this.place(i), this.y(value)];
-        if (run && !this.chart.nines && this.t[i] - previous > 1.5 * this.step) run = null;
+        if (run && this.overTime && this.t[i] - previous > 1.5 * this.step) run = null;
         previous = this.t[i];
         if (!run) found.push((run = []));
         const last = run.at(-1);
@@ -310,8 +317,8 @@ const charts = (() => {
       this.chart.lines.forEach(({ values }, i) => {
         this.outputs[i].textContent = shown < 0 ? "" : words.of[this.chart.unit](values[shown]);
       });
-      const label = this.chart.nines ? words.quantile : (t) => `at ${words.clock(t)}`;
-      this.moment.textContent = at < 0 ? "" : label(this.t[at]);
+      const moment = at < 0 ? "" : this.horizontal(this.t[at]);
+      this.moment.textContent = moment && !this.chart.nines ? `at ${moment}` : moment;
       if (at < 0) return;
       const x = this.place(at);
       if (x < MARGIN.left - 1 || x > this.right + 1) return;

@@ -1,10 +1,14 @@
--- The ten requests of the benchmark's `mix`, as locustfile.py sends them.
+-- What the benchmark's `post` and `mix` send, as locustfile.py does: the journey is the script's argument.
 local order = '{"buyer_id":123,"lines":[{"sku":"sku-000001","quantity":1}]}'
 local json = { ["Content-Type"] = "application/json", ["Idempotency-Key"] = "0123456789abcdef" }
 local octets = { ["Content-Type"] = "application/octet-stream" }
 local requests, turn = {}, 0
 
 function init(args)
+  if args[1] == "post" then
+    requests[1] = wrk.format("POST", "/order", json, order)
+    return
+  end
   requests[1] = wrk.format("GET", "/order")
   requests[2] = wrk.format("GET", "/page")
   requests[3] = wrk.format("POST", "/order", json, order)
@@ -13,6 +17,6 @@ function init(args)
 end
 
 function request()
-  turn = turn % 5 + 1
+  turn = turn % #requests + 1
   return requests[turn]
 end

@@ -3,7 +3,7 @@
 import pytest
 import zmq
 
-from loadtest.fleet.run_token import TokenError, check_door, check_token, server_keys
+from loadtest.fleet.token import TokenError, check_door, check_token, server_keys
 from loadtest.publish.metrics_server import is_loopback
 
 TOKEN = "sixteen letters!"  # noqa: S105 - of a test

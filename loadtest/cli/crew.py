@@ -1,0 +1,62 @@
+"""The worker processes on this machine: started together, and one that crashes is replaced while the run goes on.
+
+Its replacement joins as any late worker does, so what the crashed one had not reported stays lost and counted.
+Workers that crash again and again have a reason that another try does not mend: after `MOST_REPLACED` they are left
+alone.
+"""
+
+import signal
+from collections.abc import Callable
+
+from loadtest.cli.children import Child
+
+MOST_REPLACED = 3
+"""For each worker of the crew."""
+
+Start = Callable[[str], Child]
+"""Starts a worker of that name."""
+
+
+class Crew:
+    """As many workers as were asked for, as long as they can be had. `tell` is told of each that crashed."""
+
+    def __init__(self, size: int, start: Start, tell: Callable[[str], None]) -> None:
+        self.workers: list[Child] = []
+        self._start = start
+        self._tell = tell
+        self._left = MOST_REPLACED * size
+        self._begun = 0
+        for _ in range(size):
+            self._begin()
+
+    @property
+    def running(self) -> bool:
+        """Whether any is at work."""
+        return any(worker.running for worker in self.workers)
+
+    def tend(self) -> None:
+        """Replace whoever has crashed since the last look."""
+        for worker in list(self.workers):
+            if not worker.running and worker.process.returncode and self._left:
+                self._left -= 1
+                self.workers.remove(worker)
+                worker.close()
+                self._begin()
+                self._tell(
+                    f"{worker.name} crashed ({worker.ending()}; see {worker.log}); "
+                    f"{self.workers[-1].name} takes its place"
+                )
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to all."""
+        for worker in self.workers:
+            worker.send(number)
+
+    def stop(self, timeout_s: float) -> list[int]:
+        """End whoever is left, and return how each ended."""
+        self.send(signal.SIGTERM)
+        return [worker.stop(timeout_s) for worker in self.workers]
+
+    def _begin(self) -> None:
+        self._begun += 1
+        self.workers.append(self._start(f"worker-{self._begun}"))

@@ -1,0 +1,188 @@
+"""What a worker of another machine and its master say to each other before the worker starts Locust.
+
+The worker greets and tells what it is made of. The master refuses one that is made of something else, or welcomes it
+and says which files the plan needs; the worker asks for those part by part. A file that is not sent, because it lies
+elsewhere or is large, has to be on the worker's machine at the same path.
+
+All of it travels as Locust's messages of the type `GREETING`, on the control port and under the run token. The master
+answers each by itself and keeps nothing of it: whoever greets is no worker yet.
+"""
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from loadtest.fleet.build import Build, differences
+
+GREETING = "singlesday_greeting"
+"""The type of Locust's messages that carry these."""
+PART_BYTES = 1 << 20
+MOST_SENT_BYTES = 64 << 20
+"""A larger file is not sent: a hundred workers would wait minutes for it."""
+MOST_FILES = 1000
+logger = logging.getLogger(__name__)
+_Size = Annotated[int, Meta(ge=0, lt=1 << 50)]
+
+
+class GreetingError(ValueError):
+    """Something else than what the other side may say; the message says what."""
+
+
+class SentFile(msgspec.Struct, frozen=True):
+    """A file that the master sends."""
+
+    name: Annotated[str, Meta(max_length=500)]
+    """Relative to the plan's folder, with `/`."""
+    size_bytes: _Size
+    sha256: str
+
+
+class OwnFile(msgspec.Struct, frozen=True):
+    """A file that every machine must have itself."""
+
+    path: Annotated[str, Meta(max_length=4000)]
+    """The same everywhere."""
+    size_bytes: _Size
+    name: str = ""
+    """What it is called below the plan's folder, if it lies there."""
+
+
+class Greeting(msgspec.Struct, frozen=True, tag=True):
+    """Worker to master: may I come?"""
+
+    build: dict[str, str]
+    machine: Annotated[str, Meta(max_length=255)]
+
+
+class Want(msgspec.Struct, frozen=True, tag=True):
+    """Worker to master: the part of a file that begins at a byte."""
+
+    name: str
+    from_byte: _Size
+
+
+class Welcome(msgspec.Struct, frozen=True, tag=True):
+    """Master to worker: come, with these files."""
+
+    plan: str
+    """The plan file's name among them; empty where a plan is not known yet, or has no file."""
+    files: Annotated[list[SentFile], Meta(max_length=MOST_FILES)]
+    own: Annotated[list[OwnFile], Meta(max_length=MOST_FILES)]
+
+
+class Part(msgspec.Struct, frozen=True, tag=True):
+    """Master to worker: a part of a file."""
+
+    name: str
+    from_byte: int
+    data: bytes
+
+
+class Refusal(msgspec.Struct, frozen=True, tag=True):
+    """Master to worker: no, and why."""
+
+    reason: str
+
+
+Asked = Greeting | Want
+Answered = Welcome | Part | Refusal
+_asked = msgspec.msgpack.Decoder(Asked)
+_answered = msgspec.msgpack.Decoder(Answered)
+encode = msgspec.msgpack.encode
+
+
+def decode_answer(frame: bytes) -> Answered:
+    """What a master said. Raises `GreetingError`."""
+    try:
+        answered: Answered = _answered.decode(frame)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise GreetingError(f"not an answer of a master: {error}") from error
+    return answered
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What a plan needs on a worker's machine."""
+
+    plan: str = ""
+    paths: tuple[tuple[str, Path], ...] = ()
+    """(name below the plan's folder, where it is here) of each file that is sent."""
+    own: tuple[OwnFile, ...] = ()
+
+    def welcome(self) -> Welcome:
+        """How a worker is told of it. Raises `OSError` for a file that is no longer there."""
+        sent = [SentFile(name, path.stat().st_size, sha256_of(path)) for name, path in self.paths]
+        return Welcome(self.plan, sent, list(self.own))
+
+    def part(self, want: Want) -> Part | Refusal:
+        """A part of one of its files, and of nothing else that lies here."""
+        for name, path in self.paths:
+            if name == want.name:
+                with path.open("rb") as file:
+                    file.seek(want.from_byte)
+                    return Part(name, want.from_byte, file.read(PART_BYTES))
+        return Refusal(f"{want.name[:100]!r} is not a file of the plan")
+
+
+class Doorman:
+    """The master's side: answers whoever greets."""
+
+    def __init__(self, build: Build) -> None:
+        self.parcel: Parcel | None = None
+        """What the plan needs; None while it is being found out: whoever greets then asks again."""
+        self._build = build
+
+    def answer(self, frame: object) -> Answered | None:
+        """What to answer to a frame; None for nothing yet."""
+        try:
+            asked = _asked.decode(frame if isinstance(frame, bytes) else b"")
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            return Refusal(f"not a greeting: {error}")
+        try:
+            if isinstance(asked, Greeting) and (differing := differences(self._build, asked.build)):
+                return self._refuse(f"the worker on {asked.machine} has {differing}")
+            if self.parcel is None:
+                return None
+            return self.parcel.part(asked) if isinstance(asked, Want) else self.parcel.welcome()
+        except OSError as error:
+            return Refusal(f"{error.filename}: cannot be read on the master's machine ({error.strerror})")
+
+    def _refuse(self, reason: str) -> Refusal:
+        logger.warning("refused a worker: %s", reason)
+        return Refusal(reason)
+
+
+def parcel_of(plan: Path, wanted: Sequence[Path]) -> Parcel:
+    """A plan file and what is wanted besides, divided into what is sent and what every machine must have.
+
+    Raises `OSError` for a file that is not there.
+    """
+    folder = plan.resolve().parent
+    paths: dict[str, Path] = {}
+    own = []
+    for path in (plan, *wanted):
+        place, size = path.resolve(), path.stat().st_size
+        name = place.relative_to(folder).as_posix() if place.is_relative_to(folder) else ""
+        if name and size <= MOST_SENT_BYTES and len(paths) < MOST_FILES:
+            paths[name] = place
+        else:
+            own.append(OwnFile(str(path.absolute()), size, name))
+    return Parcel(plan.name, tuple(paths.items()), tuple(own))
+
+
+def sha256_of(path: Path) -> str:
+    """A file's digest, read in pieces. Raises `OSError`."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_safe(name: str) -> bool:
+    """Whether a file of that name stays in the folder that it is put into."""
+    path = PurePosixPath(name)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts

@@ -1,0 +1,86 @@
+"""The run token: who has it may be a worker of this master, and nobody else hears or says anything.
+
+Locust's control port is open to whoever reaches it: a stranger's worker joins, three bytes stop a run. ZeroMQ has an
+answer, CURVE (rfc.zeromq.org/spec/26): a server that only talks to clients who know its key, encrypted. Here master
+and workers derive that key from a token that both were given, in the environment or as a file, so it need not be
+distributed: who does not know the token does not know the key, and its handshake fails before a message is seen.
+"""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import zmq
+from zmq.utils import z85
+
+from loadtest.environment import TOKEN_VARIABLE
+
+SHORTEST_TOKEN = 16
+LONGEST_FILE_BYTES = 4096
+IsLoopback = Callable[[str], bool]
+
+
+class TokenError(ValueError):
+    """A control port that would stand open, or a token that closes none."""
+
+
+def check_token(token: str, named: str = TOKEN_VARIABLE) -> None:
+    """Raise `TokenError` for one that is too easily guessed; `named` is where it came from."""
+    if token and len(token) < SHORTEST_TOKEN:
+        raise TokenError(f"{named}: expected at least {SHORTEST_TOKEN} characters, got {len(token)}")
+    if token and not zmq.has("curve"):
+        raise TokenError(f"{named}: this ZeroMQ was built without CURVE; pip's pyzmq has it")
+
+
+def check_door(host: str, token: str, is_loopback: IsLoopback, named: str = "--master-bind-host") -> None:
+    """Raise `TokenError` for a control port that others could reach and no token closes.
+
+    `named` is the flag by which the address was given.
+    """
+    check_token(token)
+    if not token and not is_loopback(host):
+        raise TokenError(
+            f"{named} {host}: is reachable from outside and needs a token in {TOKEN_VARIABLE}, "
+            "the same for master and workers"
+        )
+
+
+def read_token(path: Path) -> str:
+    """The token in a file, without the white space around it. Raises `TokenError` naming the file."""
+    named = f"--token-file {path}"
+    try:
+        with path.open("rb") as file:
+            data = file.read(LONGEST_FILE_BYTES + 1)
+        token = data.decode().strip()
+    except OSError as error:
+        raise TokenError(f"{named}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise TokenError(f"{named}: expected text of at least {SHORTEST_TOKEN} characters") from error
+    if len(data) > LONGEST_FILE_BYTES:
+        raise TokenError(f"{named}: expected at most {LONGEST_FILE_BYTES} bytes")
+    if not token:
+        raise TokenError(f"{named}: expected at least {SHORTEST_TOKEN} characters, got none")
+    check_token(token, named)
+    return token
+
+
+def server_keys(token: str) -> tuple[bytes, bytes]:
+    """(public, secret) key of a master with this token, as ZeroMQ takes them.
+
+    Scrypt (RFC 7914) makes guessing a token from a recorded handshake cost 16 MB and some 50 ms a guess.
+    """
+    seed = hashlib.scrypt(token.encode(), salt=b"singlesday control port", n=1 << 14, r=8, p=1, dklen=32)
+    secret = z85.encode(seed)
+    return zmq.curve_public(secret), secret
+
+
+def encrypt(socket: Any, token: str, *, serves: bool) -> None:
+    """Have a socket, which is not yet bound or connected, speak with those alone who have the token."""
+    public, secret = server_keys(token)
+    if serves:
+        socket.curve_server = True
+        socket.curve_publickey, socket.curve_secretkey = public, secret
+    else:
+        socket.curve_serverkey = public
+        socket.curve_publickey, socket.curve_secretkey = zmq.curve_keypair()

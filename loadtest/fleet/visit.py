@@ -1,0 +1,190 @@
+"""The worker's side of a greeting: asks the master whether it may come, and brings home the plan's files.
+
+Whatever stands in the way is one sentence in a `VisitError`, before Locust is started. Nothing here knows gevent:
+this runs in the process of `singlesday worker`, which starts the workers proper afterwards.
+"""
+
+import socket as names
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import msgspec
+import zmq
+from zmq.utils.monitor import parse_monitor_message
+
+from loadtest.fleet.build import Build
+from loadtest.fleet.greeting import (
+    GREETING,
+    Answered,
+    Asked,
+    Greeting,
+    GreetingError,
+    OwnFile,
+    Part,
+    Refusal,
+    SentFile,
+    Want,
+    Welcome,
+    decode_answer,
+    encode,
+    is_safe,
+    sha256_of,
+)
+from loadtest.fleet.token import encrypt
+
+LOOK_MS = 200
+ASK_AGAIN_S = 5.0
+"""A question that came while a connection broke is lost."""
+ANSWER_S = 15.0
+"""A master that has shaken hands answers within that, or is none."""
+REFUSED = (
+    zmq.Event.HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.Event.HANDSHAKE_FAILED_PROTOCOL
+    | zmq.Event.HANDSHAKE_FAILED_AUTH
+)
+
+
+A = TypeVar("A", Welcome, Part)
+
+
+class VisitError(Exception):
+    """Why this machine's workers cannot come, in one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Master:
+    """Where a master listens, and what it asks for."""
+
+    host: str
+    port: int
+    token: str = ""
+    token_named: str = ""
+    """Where the token came from, for people."""
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Visit:
+    """One conversation with a master. `tell` is called once, with a sentence, when it has to be waited for."""
+
+    def __init__(self, master: Master, wait_s: float, tell: Callable[[str], None]) -> None:
+        self._master = master
+        self._wait_s = wait_s
+        self._tell = tell
+        self._context = zmq.Context()
+        self._socket: Any = self._context.socket(zmq.DEALER)
+        self._socket.linger = 0
+        self._socket.ipv6 = ":" in master.host
+        self._socket.identity = self._name = f"visitor_{uuid4().hex}".encode()
+        if master.token:
+            encrypt(self._socket, master.token, serves=False)
+        self._events: Any = self._socket.get_monitor_socket(REFUSED | zmq.Event.HANDSHAKE_SUCCEEDED)
+        self._met_s: float | None = None
+        """When hands were shaken."""
+
+    def __enter__(self) -> "Visit":
+        self._socket.connect(f"tcp://{self._master}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.disable_monitor()
+        self._events.close()
+        self._socket.close()
+        self._context.term()
+
+    def bring(self, build: Build, folder: Path) -> Welcome:
+        """Greet, and put the plan's files into a folder. Raises `VisitError`, `OSError`."""
+        welcome = self._ask(Greeting(dict(build), names.gethostname()), Welcome)
+        for own in welcome.own:
+            find_own(own, folder)
+        for file in welcome.files:
+            self._fetch(file, folder)
+        return welcome
+
+    def _fetch(self, file: SentFile, folder: Path) -> None:
+        if not is_safe(file.name):
+            raise VisitError(f"the master at {self._master} sends a file of an unusable name, {file.name!r}")
+        path = folder / file.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as out:
+            while out.tell() < file.size_bytes:
+                part = self._ask(Want(file.name, out.tell()), Part)
+                if (part.name, part.from_byte) == (
+                    file.name,
+                    out.tell(),
+                ):  # else a second answer to one before
+                    out.write(part.data)
+                if not part.data:
+                    break
+        if path.stat().st_size != file.size_bytes or sha256_of(path) != file.sha256:
+            raise VisitError(f"{file.name} was changed on the master's machine while it was sent: try again")
+
+    def _ask(self, asked: Asked, wanted: type[A]) -> A:
+        """What the master says to a question. Raises `VisitError`."""
+        frame = msgspec.msgpack.encode((GREETING, encode(asked), self._name.decode()))
+        began_s, again_s, told = time.monotonic(), 0.0, False
+        while True:
+            now_s = time.monotonic()
+            if now_s >= again_s:
+                again_s = now_s + ASK_AGAIN_S
+                self._socket.send(frame)
+            if self._socket.poll(LOOK_MS):
+                answer = self._read()
+                if isinstance(answer, Refusal):
+                    raise VisitError(f"the master at {self._master} refuses this worker: {answer.reason}")
+                if isinstance(answer, wanted):
+                    return answer
+            self._look_at_connection()
+            if self._met_s is not None and now_s - max(self._met_s, began_s) > ANSWER_S:
+                raise VisitError(
+                    f"what listens at {self._master} does not answer as a master does: expected the control port "
+                    "of a `singlesday run` of this release"
+                )
+            if now_s - began_s > self._wait_s:
+                raise VisitError(f"no master answered at {self._master} within {self._wait_s:g} s")
+            if not told and self._met_s is None and now_s - began_s > 1:
+                told = True
+                self._tell(f"waiting for the master at {self._master} …")
+
+    def _read(self) -> Answered:
+        try:
+            _, data, _ = msgspec.msgpack.decode(self._socket.recv(), type=tuple[str, bytes, str])
+            return decode_answer(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, GreetingError) as error:
+            raise VisitError(
+                f"what listens at {self._master} is no master of this release: {error}"
+            ) from error
+
+    def _look_at_connection(self) -> None:
+        while self._events.poll(0):
+            event = parse_monitor_message(self._events.recv_multipart())["event"]
+            if event == zmq.Event.HANDSHAKE_SUCCEEDED:
+                self._met_s = time.monotonic()
+            elif event & REFUSED:
+                named = self._master.token_named or "no token was given"
+                raise VisitError(
+                    f"the master at {self._master} refuses this worker: its token is another than ours ({named})"
+                )
+
+
+def find_own(own: OwnFile, folder: Path) -> None:
+    """Have a file that is not sent found where the script looks for it. Raises `VisitError`, `OSError`."""
+    path = Path(own.path)
+    if not path.is_file():
+        raise VisitError(
+            f"{path}: the plan needs this file, and it is not sent: copy it here from the master's machine"
+        )
+    if path.stat().st_size != own.size_bytes:
+        raise VisitError(
+            f"{path}: expected the same {own.size_bytes:,} bytes as on the master's machine, got "
+            f"{path.stat().st_size:,}: copy it here again"
+        )
+    if is_safe(own.name):
+        link = folder / own.name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path)

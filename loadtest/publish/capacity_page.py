@@ -1,0 +1,98 @@
+"""A search for capacity as one HTML page of the report's make, and its steps as lines for the terminal.
+
+The picture is throughput and latency against the rate that was offered: up to the knee the target completes what it
+is offered, beyond it what it can, and latency grows with every second that the rate is held.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from pathlib import Path
+from statistics import fmean
+
+import msgspec
+from markupsafe import Markup
+
+from loadtest.judge.capacity_result import CapacityResult, Step
+from loadtest.measure.whole_file import write_whole
+from loadtest.publish import wording
+from loadtest.publish.page import asset, policy, template
+from loadtest.publish.series import Chart, Line, Sheet, short
+
+PAGE = "capacity.html"
+SCRIPTS = ("words.js", "chart.js", "comparison.js")
+
+
+def line(step: Step) -> str:
+    """One step in a line: what was offered and completed, how long it took, and what was wrong."""
+    took = step.response_ms
+    said = (
+        f"  {step.tps:>9,.0f} TPS  {step.outcome:<7}  completed {step.completed_tps:>9,.0f}  "
+        f"p50 {wording.latency(took.p50):>7}  p99 {wording.latency(took.p99):>7}  "
+        f"lag {wording.latency(step.dispatch_lag_p99_ms):>7}  cpu {step.cpu_max:>4.0%}"
+    )
+    return f"{said}  {step.why[0]}" if step.why else said
+
+
+def render(result: CapacityResult) -> str:
+    """The search as one HTML document that opens offline."""
+    style, script = asset("report.css"), Markup("\n").join(asset(name) for name in SCRIPTS)
+    sheet = Sheet(end_s=0.0, charts=_charts(result.steps))
+    page = template("capacity.html.j2").render(
+        result=result,
+        steps=sorted(enumerate(result.steps, start=1), key=lambda pair: (pair[1].tps, pair[0])),
+        data=Markup(msgspec.json.encode(sheet).decode().replace("<", "\\u003c")),  # noqa: S704 - escaped
+        style=style,
+        script=script,
+        policy=policy(style, script),
+        words=wording,
+    )
+    return page + "\n"
+
+
+def write(result: CapacityResult, folder: Path) -> Path:
+    """Write `capacity.html` into a folder, whole or not at all; its path. Raises `OSError`."""
+    write_whole(render(result), folder / PAGE)
+    return folder / PAGE
+
+
+def _charts(steps: Sequence[Step]) -> list[Chart]:
+    """Throughput and latency over the offered rate; of a rate that was tried again the mean."""
+    ordered = sorted(steps, key=lambda step: step.tps)
+    at = [(tps, list(tried)) for tps, tried in groupby(ordered, key=lambda step: step.tps)]
+    rates = [tps for tps, _ in at]
+
+    def mean(value: Callable[[Step], float]) -> list[float | None]:
+        return [short(fmean(map(value, tried))) for _, tried in at]
+
+    best = max((step.completed_tps for step in steps), default=0.0)
+    worst = max((step.response_ms.p99 for step in steps), default=0.0)
+    return [
+        Chart(
+            id="throughput",
+            title="Completed against offered",
+            unit="per_s",
+            counts="transactions/s",
+            says=f"Transactions completed a second over those offered; at most {wording.rate(best)} a second.",
+            over_rate=True,
+            t=rates,
+            lines=[
+                Line(key="planned", label="offered", values=[short(tps) for tps in rates]),
+                Line(key="completed", label="completed", values=mean(lambda step: step.completed_tps)),
+            ],
+        ),
+        Chart(
+            id="latency",
+            title="Response time against offered",
+            unit="ms",
+            counts="response time",
+            says=f"Response times over the rate offered; p99 is {wording.latency(worst)} at worst.",
+            log=True,
+            over_rate=True,
+            t=rates,
+            lines=[
+                Line(key="p50", label="p50", values=mean(lambda step: step.response_ms.p50)),
+                Line(key="p99", label="p99", values=mean(lambda step: step.response_ms.p99)),
+                Line(key="p99-9", label="p99.9", values=mean(lambda step: step.response_ms.p99_9)),
+            ],
+        ),
+    ]

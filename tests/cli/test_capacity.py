@@ -1,0 +1,91 @@
+"""`singlesday capacity`, without its generators: what it asks them for, and what it makes of what they saw."""
+
+import pytest
+
+from loadtest.cli import capacity
+from loadtest.cli.capacity import asked_search
+from loadtest.cli.step import Report, at_rate
+from loadtest.cli.step_workers import seen
+from loadtest.configuration.config_error import ConfigError
+from loadtest.configuration.run_config import RunConfig
+from loadtest.fleet.messages import pack_second
+from loadtest.judge.capacity import Outcome
+from loadtest.judge.slo_syntax import parse
+from loadtest.measure.window import Second
+from loadtest.plan.plan_file import Plan
+from loadtest.records import Outcome as Request
+
+ASKED = {"tolerance": 0.03, "duration": None, "start_tps": None, "for_tps": 583_000.0}
+MS = 1_000_000
+
+
+def config(plan: str = "steady", **more: object) -> RunConfig:
+    return RunConfig(plan=Plan.load(plan), plan_name=plan, conducted=True, **more)  # type: ignore[arg-type]
+
+
+def report(count: int = 1000, took_ms: float = 5.0, error: str | None = None, **more: object) -> Report:
+    """What a worker saw that started `count` arrivals of one request each."""
+    second = Second(1, scheduled=count, started=count)
+    second.failed = count if error else 0
+    for _ in range(count):
+        second.endpoint(("POST", "/orders")).add(
+            Request("POST", "/orders", 0, 0, round(took_ms * MS), 10, error)
+        )
+        second.dispatch_lag.record_ns(100_000)
+    fields = {"measured_s": 2.0, "completed_tps": count / 2, "cpu": 0.3, "cpu_wait": 0.0, **more}
+    return Report(total=pack_second(second), **fields)  # type: ignore[arg-type]
+
+
+def test_objectives_of_phases_windows_and_drift_are_left_out_and_named() -> None:
+    whole, settings = asked_search(config("spike"), ASKED)
+    assert settings.left_out
+    assert all(parse(expr).phase is None and parse(expr).window_s is None for expr in whole.plan.slos)
+    assert set(settings.left_out) | set(whole.plan.slos) == set(config("spike").plan.slos)
+
+
+def test_a_rate_is_a_rate_whatever_the_plans_own_curve_peak_and_time_scale() -> None:
+    whole, _ = asked_search(config("singles-day"), ASKED)
+    profile = at_rate(whole.plan, 123.0, 6).profile()
+    assert profile.rate(0.0) == profile.rate(5.9) == 123.0
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"tolerance": 0.0}, "--tolerance: expected a share above 0, at most 1, got 0"),
+        ({"tolerance": 1.5}, "--tolerance"),
+        ({"duration": "soon"}, "--duration"),
+        ({"duration": "0s"}, "--duration: expected more than 0 s"),
+    ],
+)
+def test_settings_that_make_no_search_are_refused_before_anything_starts(
+    asked: dict[str, object], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        asked_search(config(), ASKED | asked)
+
+
+def test_workers_are_added_up_and_judged_as_a_run_is() -> None:
+    objectives = [parse("p99(POST /orders) < 20ms")]
+    found = seen([report(took_ms=5), report(took_ms=10)], config(), objectives)
+    assert found.completed_tps == 1000
+    assert found.result.arrivals.scheduled == 2000
+    assert found.result.verdict == "PASS"
+    assert found.headroom == pytest.approx(1.0, rel=0.02)
+    assert found.response_ms.count == 2000
+
+
+def test_a_missed_objective_fails_a_late_generator_is_invalid_and_so_is_a_saturated_one() -> None:
+    objectives = [parse("p99(POST /orders) < 20ms")]
+    assert seen([report(took_ms=30)], config(), objectives).result.verdict == "FAIL"
+    assert seen([report(error="status 500")], config(), objectives).result.verdict == "FAIL"
+    assert seen([report(took_ms=30, cpu=0.97)], config(), objectives).result.verdict == "INVALID"
+
+
+def test_headroom_is_told_only_where_it_says_something_of_the_outcome() -> None:
+    objectives = [parse("p99(POST /orders) < 20ms")]
+    failed_by_errors = seen([report(error="status 500")], config(), objectives)
+    assert capacity._told(Outcome.FAIL, failed_by_errors) is None
+    missed = seen([report(took_ms=40)], config(), objectives)
+    assert capacity._told(Outcome.FAIL, missed) == pytest.approx(-0.5, rel=0.02)
+    assert capacity._told(Outcome.INVALID, missed) is None

@@ -1,0 +1,138 @@
+"""Workers that `singlesday worker` starts, as the recipe for several machines has it; here all on loopback."""
+
+import contextlib
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from loadtest.cli.children import wait_until
+from loadtest.fleet.visit import Master, Visit, VisitError
+from loadtest.measure.run_result import RunResult
+from tests.system.locust_fleet import free_port
+from tests.system.locust_process import Target, target
+from tests.target_service.service_process import ROOT
+
+RECIPES = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+SECTION = RECIPES.partition("## Several machines")[2].partition("\n## ")[0]
+STEPS = [
+    line.strip()
+    for block in re.findall(r"```console\n(.*?)```", SECTION, re.DOTALL)
+    for line in block.splitlines()
+    if line.strip()
+]
+PLAN = """
+name = "checkout"
+peak_tps = 30
+duration = "4s"
+virtual_users = 20
+[profile]
+curve = "constant"
+[[scenario]]
+user = "checkout:Checkout"
+"""
+SCRIPT = """
+from locust import task
+from loadtest import FastHttpUser, feeders, open_loop
+from paths import path_of
+
+SKUS = feeders.csv("data/skus.csv", share="split")
+
+class Checkout(FastHttpUser):
+    wait_time = open_loop()
+
+    @task
+    def buy(self):
+        self.client.get(path_of(SKUS.next()["sku"]))
+"""
+
+
+@dataclass
+class Machines:
+    """The master's machine and others: a folder each."""
+
+    folder: Path
+    control: int
+    target: Target
+
+    def words(self, step: str) -> list[str]:
+        """A step of the recipe as it is typed here: with addresses of ours, and a worker for each four."""
+        step = step.replace("10.0.0.1:5557", f"127.0.0.1:{self.control}").replace(
+            "--workers 4", "--workers 1"
+        )
+        step = step.replace("http://shop.example.com", self.target.url).replace(
+            "--expect-workers 8", "--expect-workers 2"
+        )
+        command, *rest = shlex.split(step)
+        assert command == "singlesday"
+        return [sys.executable, "-m", "loadtest.cli.main", *rest]
+
+    def on(self, machine: str) -> Path:
+        place = self.folder / machine
+        place.mkdir(exist_ok=True)
+        return place
+
+
+@contextlib.contextmanager
+def started(words: list[str], place: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A command on a machine, its words in `said`; stopped afterwards if it has not ended."""
+    with (place / "said").open("wb") as said:
+        process = subprocess.Popen(words, cwd=place, stdout=said, stderr=said, stdin=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture
+def machines(tmp_path: Path) -> Iterator[Machines]:
+    with target() as aimed:
+        yield Machines(tmp_path, free_port(), aimed)
+
+
+def bring_plan(place: Path) -> None:
+    (place / "data").mkdir()
+    (place / "checkout.toml").write_text(PLAN)
+    (place / "checkout.py").write_text(SCRIPT)
+    (place / "paths.py").write_text("def path_of(sku):\n    return f'/products/{sku}'\n")
+    (place / "data" / "skus.csv").write_text("sku\n" + "".join(f"sku-{n}\n" for n in range(200)))
+
+
+@pytest.mark.slow
+def test_the_recipe_for_several_machines_step_by_step(machines: Machines) -> None:
+    draw, run, work = STEPS
+    subprocess.run(["sh", "-ec", draw], cwd=machines.on("master"), check=True)
+    bring_plan(machines.on("master"))
+    token = (machines.on("master") / "token").read_text()
+    for name in ("first", "second"):
+        (machines.on(name) / "token").write_text(token)
+    (machines.on("stranger") / "token").write_text("the-token-of-another-run")
+    with (
+        started(machines.words(work), machines.on("first")) as first,  # before there is a master
+        started(machines.words(run), machines.on("master")) as master,
+    ):
+        said = machines.on("master") / "said"
+        assert wait_until(lambda: "waiting for 2 workers" in said.read_text(), 30)
+        with started(machines.words(work), machines.on("stranger")) as stranger:
+            assert stranger.wait(60) == 2
+        assert "refuses this worker: its token is another" in (machines.on("stranger") / "said").read_text()
+        with (
+            Visit(Master("127.0.0.1", machines.control, token.strip()), 30, print) as older,
+            pytest.raises(VisitError, match=r"has singlesday 0\.0\.9 .*: pip install singlesday=="),
+        ):
+            older.bring({"singlesday": "0.0.9", "locust": "1.0"}, machines.on("older"))
+        with started(machines.words(work), machines.on("second")) as second:
+            assert master.wait(90) in {0, 11}, said.read_text()
+            assert (first.wait(30), second.wait(30)) == (0, 0)
+    assert "its token is another than ours" in said.read_text()
+    [result] = [RunResult.read(path) for path in machines.on("master").glob("runs/*/result.json")]
+    assert (result.arrivals.planned, result.arrivals.lost, result.arrivals.failed) == (120, 0, 0)
+    assert len(result.generator.per_worker) == 2
+    assert all(worker["started"] for worker in result.generator.per_worker)
+    assert {path.name for path in machines.on("first").iterdir()} == {"token", "said", "runs"}
