@@ -235,7 +235,7 @@ class Connection(ProblemProtocol):
             self._begun = False
             self._count(is_waiting=False)
         transport = self.transport
-        if transport is None:
+        if transport is None or transport.is_closing():
             return
         self._fast_path.accept_waiting()
         self._note_use()
@@ -249,9 +249,9 @@ class Connection(ProblemProtocol):
 
     def _take_up_later(self) -> None:
         data, self._later = self._later, b""
-        if self._wire is not None and not self._has_ended:
+        if self._wire is not None and not self._wire.is_closing():
             self._wire.resume_reading()
-        self.data_received(data)
+            self.data_received(data)
 
     def _send_held_back(self) -> None:
         """Send the refusal that had to wait, unless that has been done, or the client is gone."""
