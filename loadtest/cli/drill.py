@@ -27,7 +27,7 @@ GRAVEST_FIRST = (
     ExitCode.INVALID,
     ExitCode.ABORTED,
 )
-"""What several drills end with: what says most of the service, before what says that there is too little data to judge it."""
+"""What several drills end with: what says most of the service, before what has too little data to judge it."""
 
 
 class Played(NamedTuple):
