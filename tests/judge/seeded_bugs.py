@@ -362,9 +362,9 @@ def inserts_an_order_twice(patch: Patch) -> None:
     def spoil(connection: Any, _batch: Sequence[Any], answers: dict[int, Any]) -> dict[int, Any]:
         names = [row[1] for row in connection.execute("PRAGMA table_info(shadow_orders)")]
         # As another part of the purchase: the tables themselves let no order in twice.
-        others = [{"order_id": "order_id || 'b'", "part": "1 - part"}.get(name, name) for name in names]
+        others = [{"order_id": "-order_id", "part": "1 - part"}.get(name, name) for name in names]
         twice = f"INSERT INTO shadow_orders SELECT {', '.join(others)} FROM shadow_orders LIMIT 1"  # noqa: S608
-        if not connection.execute("SELECT 1 FROM shadow_orders WHERE order_id LIKE '%b'").fetchone():
+        if not connection.execute("SELECT 1 FROM shadow_orders WHERE order_id < 0").fetchone():
             connection.execute(twice)
         return answers
 
