@@ -23,7 +23,13 @@ POSTGRES = ("postgresql://", "postgres://")
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 300.0
 
-_ORDERS = "SELECT idempotency_key, part, lines, status FROM shadow_orders WHERE run_id = {}"
+_ORDERS = "SELECT idempotency_key, part, lines, status, {} FROM shadow_orders WHERE run_id = {}"
+_WITHOUT_REGIONS = "''"
+_REGION_COLUMN = "SELECT count(*) FROM pragma_table_info('shadow_orders') WHERE name = 'region'"
+_REGION_COLUMN_OF_POSTGRES = (
+    "SELECT count(*) FROM information_schema.columns"
+    " WHERE table_name = 'shadow_orders' AND column_name = 'region'"
+)"""Whether orders have a region; those of an earlier release have none."""
 _LEAKED = "SELECT count(*) FROM orders WHERE idempotency_key >= {} AND idempotency_key < {}"
 _STOCK = (
     "SELECT sku_no, CAST(sum(initial) AS bigint), CAST(sum(available) AS bigint) FROM shadow_stock"
@@ -71,7 +77,9 @@ def _read_sqlite(dsn: str, run_id: str) -> _Rows:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
             database.execute("BEGIN")
             (leaked,) = database.execute(_LEAKED.format("?", "?"), _leaks_of(run_id)).fetchone()
-            orders = database.execute(_ORDERS.format("?"), (run_id,)).fetchall()
+            (has_regions,) = database.execute(_REGION_COLUMN).fetchone()
+            region = "region" if has_regions else _WITHOUT_REGIONS
+            orders = database.execute(_ORDERS.format(region, "?"), (run_id,)).fetchall()
             stock = database.execute(_STOCK.format("?"), (run_id,)).fetchall()
     except sqlite3.Error as error:
         raise StoreError(f"--store {dsn}: not an order service's database ({error})") from error
@@ -95,7 +103,8 @@ async def _fetch(asyncpg: Any, dsn: str, run_id: str) -> _Rows:
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             leaked = await connection.fetchval(_LEAKED.format("$1", "$2"), *_leaks_of(run_id))
-            orders = await connection.fetch(_ORDERS.format("$1"), run_id)
+            region = "region" if await connection.fetchval(_REGION_COLUMN_OF_POSTGRES) else _WITHOUT_REGIONS
+            orders = await connection.fetch(_ORDERS.format(region, "$1"), run_id)
             return _Rows(orders, leaked, await connection.fetch(_STOCK.format("$1"), run_id))
     finally:
         await connection.close()
@@ -107,17 +116,21 @@ def _leaks_of(run_id: str) -> tuple[str, str]:
 
 def _books(rows: _Rows) -> StoredBooks:
     keys: list[str] = []
+    regions: dict[str, str] = {}
     sold: Counter[int] = Counter()
-    for key, part, lines, status in rows.orders:
+    for key, part, lines, status, region in rows.orders:
         if key is not None and part <= 1:  # a checkout is several orders under one key, from part 1 on
             keys.append(key)
+        if key is not None and region:
+            known = regions.setdefault(key, region)
+            regions[key] = region if region == known else f"{known}, {region}"
         if status != "cancelled":
             sold.update(_units(json.loads(lines)))
     stock = [
         StockLine(f"sku-{sku_no:06d}", initial, available, sold[sku_no])
         for sku_no, initial, available in rows.stock
     ]
-    return StoredBooks(keys, rows.leaked, stock)
+    return StoredBooks(keys, regions, rows.leaked, stock)
 
 
 def _units(lines: Iterable[Sequence[int]]) -> Counter[int]:

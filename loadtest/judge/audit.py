@@ -1,12 +1,14 @@
-"""The client's books against the service's: none lost, none twice, none oversold, none invented.
+"""The client's books against the service's: none lost, none twice, none oversold, none invented, none misplaced.
 
 The client wrote down every order before it sent it and again when it was answered (`measure.ledger`); the
 service stored what it acknowledged. After the run both are read and compared key by key. A request that was
-never answered may or may not have been stored; neither is wrong, so such orders are only counted.
+never answered may or may not have been stored; neither is wrong, so such orders are only counted. An order is
+*misplaced* if it was placed in one region and is stored for another (or for none): data that must stay in their
+region would then be looked for, and kept, elsewhere.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from loadtest.measure.ledger import LedgerEntry, OrderState
@@ -36,6 +38,8 @@ class StoredBooks:
 
     keys: Sequence[str]
     """The idempotency key of every stored order of the run, as often as it is stored."""
+    regions: Mapping[str, str] = field(default_factory=dict)
+    """Where the orders of a key are stored for; a key whose orders have none is not in it."""
     leaked: int = 0
     """Orders of the run that are among the live ones."""
     stock: Sequence[StockLine] = field(default_factory=tuple)
@@ -43,7 +47,8 @@ class StoredBooks:
 
 def reconcile(entries: Iterable[LedgerEntry], books: StoredBooks) -> Audit:
     """Compare both books; `audit.balanced` is the verdict."""
-    states = {entry.key: entry.state for entry in entries}
+    noted = list(entries)
+    states = {entry.key: entry.state for entry in noted}
     stored = Counter(books.keys)
     count = Counter(states.values())
     may_exist = (OrderState.INTENT, OrderState.ACKNOWLEDGED, OrderState.UNKNOWN)
@@ -55,5 +60,10 @@ def reconcile(entries: Iterable[LedgerEntry], books: StoredBooks) -> Audit:
         oversold=sum(line.oversold for line in books.stock),
         phantom=sum(states.get(key) not in may_exist for key in stored),
         shadow_leaks=books.leaked,
+        misplaced=sum(
+            entry.region != books.regions.get(entry.key, "")
+            for entry in noted
+            if entry.region and entry.key in stored
+        ),
         unknown=count[OrderState.INTENT] + count[OrderState.UNKNOWN],
     )

@@ -284,13 +284,16 @@ class Audit(msgspec.Struct, kw_only=True):
     oversold: int
     phantom: int
     shadow_leaks: int
+    misplaced: int = 0
+    """Placed in one region and stored for another."""
     unknown: int = 0
     """Sent, never answered: may or may not be stored, and neither is wrong."""
 
     @property
     def balanced(self) -> bool:
-        """True when nothing is lost, twice, oversold, invented or leaked."""
-        return not (self.lost or self.duplicated or self.oversold or self.phantom or self.shadow_leaks)
+        """True when nothing is lost, twice, oversold, invented, leaked or misplaced."""
+        wrong = (self.lost, self.duplicated, self.oversold, self.phantom, self.shadow_leaks, self.misplaced)
+        return not any(wrong)
 
 
 class RunResult(msgspec.Struct, kw_only=True):

@@ -227,6 +227,7 @@ def audit_findings(audit: Audit) -> list[str]:
         (audit.oversold, "sold beyond the stock"),
         (audit.phantom, "stored and never sent"),
         (audit.shadow_leaks, "leaked from the load test into live tables"),
+        (audit.misplaced, "stored for another region than they were placed in"),
     ]
     return [f"{things(count, 'order')} {what}." for count, what in kinds if count]
 

@@ -154,6 +154,7 @@ class OrderHandlers:
                 wanted.buyer_id,
                 [(self._sku_no(line.sku, wanted), line.quantity) for line in basket],
                 part,
+                wanted.region or "",
             )
             orders.append(order)
             for sku_no, quantity in units.items():
@@ -208,4 +209,5 @@ def _view(order: Order) -> OrderView:
             OrderLine(sku_name(sku_no), units, each_cents)
             for sku_no, units, each_cents in _lines_of(order.lines)
         ),
+        order.region,
     )

@@ -62,6 +62,21 @@ def test_the_orders_of_one_checkout_are_one_key(tmp_path: Path) -> None:
     assert books.stock[0].oversold == 0
 
 
+def test_where_orders_are_stored_for_is_read(tmp_path: Path) -> None:
+    dsn = database(
+        tmp_path,
+        "ALTER TABLE shadow_orders ADD COLUMN region TEXT NOT NULL DEFAULT ''",
+        "INSERT INTO shadow_orders VALUES ('r1', 'a', 0, '[]', 'created', 'frankfurt')",
+        "INSERT INTO shadow_orders VALUES ('r1', 'b', 0, '[]', 'created', '')",
+        "INSERT INTO shadow_orders VALUES ('r1', 'c', 1, '[]', 'created', 'dubai')",
+        "INSERT INTO shadow_orders VALUES ('r1', 'c', 2, '[]', 'created', 'dubai')",
+        "INSERT INTO shadow_orders VALUES ('r1', 'd', 1, '[]', 'created', 'dubai')",
+        "INSERT INTO shadow_orders VALUES ('r1', 'd', 2, '[]', 'created', 'tokyo')",
+    )
+    books = read_stored_books(dsn, "r1")
+    assert books.regions == {"a": "frankfurt", "c": "dubai", "d": "dubai, tokyo"}
+
+
 def test_an_order_of_the_run_among_the_live_ones_is_a_leak(tmp_path: Path) -> None:
     dsn = database(
         tmp_path,

@@ -89,3 +89,21 @@ def test_stored_orders_are_acknowledged_unknown_or_phantom_and_nothing_else(
     assert audit.stored + audit.duplicated == len(stored)
     assert audit.stored - audit.phantom == len(known & set(stored))
     assert audit.acknowledged - audit.lost == sum(states.get(key) is ACK for key in set(stored))
+
+
+@pytest.mark.parametrize(
+    ("stored_for", "misplaced"),
+    [({"a": "frankfurt"}, 0), ({"a": "dubai"}, 1), ({}, 1), ({"a": "frankfurt, dubai"}, 1)],
+)
+def test_an_order_stored_for_another_region_than_it_was_placed_in_is_misplaced(
+    stored_for: dict[str, str], misplaced: int
+) -> None:
+    entries = [LedgerEntry("a", ACK, "frankfurt"), LedgerEntry("b", ACK)]
+    audit = reconcile(entries, StoredBooks(["a", "b"], regions=stored_for))
+    assert audit.misplaced == misplaced
+    assert audit.balanced is not bool(misplaced)
+
+
+def test_an_order_that_was_never_stored_is_not_misplaced_besides() -> None:
+    audit = reconcile([LedgerEntry("a", ACK, "frankfurt")], StoredBooks([]))
+    assert (audit.lost, audit.misplaced) == (1, 0)
