@@ -29,7 +29,8 @@ _REGION_COLUMN = "SELECT count(*) FROM pragma_table_info('shadow_orders') WHERE 
 _REGION_COLUMN_OF_POSTGRES = (
     "SELECT count(*) FROM information_schema.columns"
     " WHERE table_name = 'shadow_orders' AND column_name = 'region'"
-)"""Whether orders have a region; those of an earlier release have none."""
+)
+"""Whether orders have a region; those of an earlier release have none."""
 _LEAKED = "SELECT count(*) FROM orders WHERE idempotency_key >= {} AND idempotency_key < {}"
 _STOCK = (
     "SELECT sku_no, CAST(sum(initial) AS bigint), CAST(sum(available) AS bigint) FROM shadow_stock"
