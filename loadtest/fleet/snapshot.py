@@ -176,12 +176,13 @@ def _patterns(total: Second, pause: Pause, failures: FailureLog | None = None) -
 
 
 def _endpoint(entry: EndpointSecond, pause: Pause) -> Endpoint:
-    response_ms, response_buckets = entry.response.quantiles(), entry.response.buckets()
+    response_ms, response_buckets = entry.response.drawn()
     pause()
+    service_ms, service_buckets = entry.service.drawn()
     ok_response_ms, ok_response_buckets = response_ms, response_buckets
     if entry.failed is not None:
         ok = entry.response.without(entry.failed)
-        ok_response_ms, ok_response_buckets = ok.quantiles(), ok.buckets()
+        ok_response_ms, ok_response_buckets = ok.drawn()
     return Endpoint(
         requests=entry.requests,
         failures=entry.failures,
@@ -191,9 +192,9 @@ def _endpoint(entry: EndpointSecond, pause: Pause) -> Endpoint:
         sent_bytes=entry.sent_bytes,
         received_bytes=entry.received_bytes,
         response_ms=response_ms,
-        service_ms=entry.service.quantiles(),
+        service_ms=service_ms,
         response_buckets=response_buckets,
-        service_buckets=entry.service.buckets(),
+        service_buckets=service_buckets,
         ok_response_ms=ok_response_ms,
         ok_response_buckets=ok_response_buckets,
     )

@@ -93,6 +93,8 @@ class Timeline:
         self._whole: dict[int, Second] = {}
         self._gauges: dict[int, tuple[int, int]] = {}
         self._endpoints = EndpointTimeline()
+        self._drawn: dict[int, TimelinePoint] = {}
+        """Points of whole seconds that have not changed since they were made."""
 
     def pack(self) -> PackedTimeline:
         """Everything; it shares the bins, so whoever wants them to stay as they are encodes it at once."""
@@ -119,6 +121,7 @@ class Timeline:
         if whole is None:
             whole = self._whole[second.index] = Second(second.index)
         whole.add(second)
+        self._drawn.pop(second.index, None)
         newest = max(self._whole)
         for index in [i for i in self._whole if i <= newest - WHOLE_SECONDS]:
             self._settle(index, self._whole.pop(index))
@@ -127,6 +130,7 @@ class Timeline:
         """Note how much the fleet had in flight and waiting in second `index`; the highest stays."""
         known = self._gauges.get(index, (0, 0))
         self._gauges[index] = (max(known[0], in_flight), max(known[1], backlog))
+        self._drawn.pop(index, None)
 
     def endpoint(self, key: EndpointKey) -> EndpointOverTime | None:
         """One endpoint over the run so far; None where there is nothing of it."""
@@ -139,8 +143,11 @@ class Timeline:
     def recent_points(self, seconds: int, planned: PlannedTransactions) -> Iterator[TimelinePoint]:
         """`recent` as points of one second each, oldest first."""
         for second in self.recent(seconds):
-            bin_ = _reduced(second, *self._gauges.get(second.index, (0, 0)))
-            yield _point(second.index, 1, bin_, planned)
+            point = self._drawn.get(second.index)
+            if point is None:
+                bin_ = _reduced(second, *self._gauges.get(second.index, (0, 0)))
+                point = self._drawn[second.index] = _point(second.index, 1, bin_, planned)
+            yield point
 
     def points(self, planned: PlannedTransactions) -> Iterator[TimelinePoint]:
         """The whole run, oldest first; `t_s` is where a bin begins."""
@@ -161,6 +168,7 @@ class Timeline:
         self._put(self._bins, index, second)
         self._endpoints.add(second)
         self._gauges.pop(index, None)
+        self._drawn.pop(index, None)
         if len(self._bins) > MAX_BINS:
             self._halve()
 

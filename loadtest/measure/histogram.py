@@ -12,8 +12,10 @@ sending cost only those. A value out of range is counted at the range's end and 
 nothing is dropped.
 """
 
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from math import ceil
 
 from loadtest.measure.run_result import Buckets, Quantiles
@@ -26,6 +28,7 @@ _SUB_BUCKET_BITS = 7
 _LINEAR_US = 1 << (_SUB_BUCKET_BITS + 1)
 """Below this every value has a bucket of its own."""
 
+_USUAL = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99_9": 0.999, "p99_99": 0.9999}
 HEAT_BITS = 2
 """The heat map's coarse buckets: 2^2 = 4 to an octave."""
 
@@ -185,26 +188,28 @@ class Histogram:
 
     def quantiles(self) -> Quantiles:
         """Count, mean, maximum and the usual quantiles, in milliseconds."""
-        p50, p90, p95, p99, p99_9, p99_99 = self._quantiles((0.5, 0.9, 0.95, 0.99, 0.999, 0.9999))
-        return Quantiles(
-            count=self.count,
-            p50=p50 / 1000,
-            p90=p90 / 1000,
-            p95=p95 / 1000,
-            p99=p99 / 1000,
-            p99_9=p99_9 / 1000,
-            p99_99=p99_99 / 1000,
-            max=self.max_us / 1000,
-            mean=self.mean_us / 1000,
-        )
+        return self.drawn()[0]
 
     def buckets(self) -> Buckets:
         """Every bucket that was hit, ascending."""
-        items = sorted(self.counts.items())
-        upper = [_UPPER_US[bucket] for bucket, _ in items]
+        return self.drawn()[1]
+
+    def drawn(self) -> tuple[Quantiles, Buckets]:
+        """`quantiles` and `buckets` for the price of one: sorting costs most."""
+        hit = sorted(self.counts)
+        counts = [self.counts[bucket] for bucket in hit]
+        upper = [_UPPER_US[bucket] for bucket in hit]
         if upper:
             upper[-1] = min(upper[-1], self.max_us)
-        return Buckets(upper_us=upper, counts=[n for _, n in items])
+        reached = list(accumulate(counts))
+        total = reached[-1] if reached else 0
+        quantiles = Quantiles(
+            count=total,
+            max=self.max_us / 1000,
+            mean=self.sum_us / total / 1000 if total else 0.0,
+            **{name: _at(q, upper, reached) / 1000 for name, q in _USUAL.items()},
+        )
+        return quantiles, Buckets(upper_us=upper, counts=counts)
 
     def heat(self) -> list[tuple[int, int]]:
         """(highest microsecond, count) of four coarse buckets to an octave, ascending, for a heat map."""
@@ -218,18 +223,10 @@ class Histogram:
     def _quantiles(self, ascending: tuple[float, ...]) -> list[int]:
         if not all(0 <= q <= 1 for q in ascending):
             raise ValueError(f"expected quantiles from 0 to 1, got {ascending}")
-        if not self.counts:
-            return [0] * len(ascending)
-        count = self.count
-        # 0.07 * 100 is 7.000000000000001 in binary, and means rank 7.
-        ranks = [max(1, ceil(round(q * count, 6))) for q in ascending]
-        found: list[int] = []
-        reached = 0
-        for bucket, n in sorted(self.counts.items()):
-            reached += n
-            while len(found) < len(ranks) and ranks[len(found)] <= reached:
-                found.append(min(upper_us(bucket), self.max_us))
-        return found
+        buckets = sorted(self.counts)
+        reached = list(accumulate(map(self.counts.__getitem__, buckets)))
+        upper = [min(_UPPER_US[bucket], self.max_us) for bucket in buckets]
+        return [_at(q, upper, reached) for q in ascending]
 
     def __eq__(self, other: object) -> bool:
         """Whether both counted the same."""
@@ -242,3 +239,11 @@ class Histogram:
     def __repr__(self) -> str:
         """What a failing test shows."""
         return f"Histogram(count={self.count}, min_us={self.min_us}, max_us={self.max_us})"
+
+
+def _at(quantile: float, upper_us: Sequence[int], reached: Sequence[int]) -> int:
+    """The bound of the bucket that a share of all values reaches; `reached` counts them up to each."""
+    if not reached:
+        return 0
+    # 0.07 * 100 is 7.000000000000001 in binary, and means rank 7.
+    return upper_us[bisect_left(reached, max(1, ceil(round(quantile * reached[-1], 6))))]
