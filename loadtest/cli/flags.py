@@ -86,6 +86,12 @@ Store = Annotated[
         "The order service's database: sqlite:///FILE or postgresql://... Default: a new file.",
     ),
 ]
+Auditor = Annotated[
+    str | None,
+    option(
+        TARGET, "MODULE:CLASS", "A class of yours that reads what your service stored, to audit the run by."
+    ),
+]
 Slos = Annotated[
     list[str] | None,
     option(JUDGE, "EXPR", 'An objective besides the plan\'s: "p99(POST /orders) < 250ms". Repeatable.'),
@@ -188,6 +194,7 @@ class RunFlags:
     metrics_port: MetricsPort = None
     remote_write: RemoteWrite = None
     trace_fraction: TraceFraction = None
+    auditor: Auditor = None
     service_metrics: Annotated[
         str | None, option(METRICS, "URL", "The target's own Prometheus page, to watch its memory.")
     ] = None
@@ -205,6 +212,19 @@ class WatchFlags:
     out: Out = Path("runs")
     web_port: WebPort = 8089
     prometheus_port: Annotated[int, option(METRICS, "PORT", "Port of Prometheus.")] = 9090
+
+
+class DrillFlags:
+    """Of `singlesday drill`."""
+
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Drills to run; all if none is named.", metavar="[NAME]...")
+    ] = None
+    listed: Annotated[bool, option(PLAN, None, "List the drills, and run none.", "--list")] = False
+    workers: Workers = None
+    service_workers: ServiceWorkers = 1
+    slo: Slos = None
+    out: Out = Path("runs")
 
 
 class CapacityFlags:

@@ -19,7 +19,8 @@ from loadtest.configuration.run_config import RunConfig
 from loadtest.exit_codes import ExitCode
 from loadtest.measure.run_result import RunResult
 from loadtest.plan.overrides import duration_s
-from loadtest.plan.plan_file import Plan, PlanError
+from loadtest.plan.plan_error import suggestion
+from loadtest.plan.plan_file import Plan, PlanError, shipped_drills
 from loadtest.publish.run_folder import RESULT, new_run_folder
 
 if TYPE_CHECKING:
@@ -241,20 +242,36 @@ def audit(
     store: Annotated[
         str | None, typer.Option(help="The service's database. Default: orders.db in RUN.", metavar="DSN")
     ] = None,
+    auditor: Annotated[
+        str | None,
+        typer.Option(help="A class of yours that reads what your service stored.", metavar="MODULE:CLASS"),
+    ] = None,
 ) -> None:
     """Compare the orders that a run was promised with those in the service's database, and update its verdict."""
     from loadtest.cli.audit import print_audit, settle_folder  # noqa: PLC0415
-    from loadtest.run_audit import IncompleteBooksError, audit_folder  # noqa: PLC0415
+    from loadtest.run_audit import (  # noqa: PLC0415
+        AuditorError,
+        IncompleteBooksError,
+        audit_apart,
+        audit_folder,
+    )
     from loadtest.stored_books import StoreError  # noqa: PLC0415
 
     result = _read_result(run_folder)
     try:
-        books = audit_folder(run_folder, result, store or f"sqlite:///{run_folder / 'orders.db'}")
+        if auditor is not None:
+            if store is not None:
+                refuse("--auditor: cannot be given together with --store")
+            books = audit_apart(run_folder, auditor)
+        else:
+            books = audit_folder(run_folder, result, store or f"sqlite:///{run_folder / 'orders.db'}")
         settle_folder(run_folder, result, books)
     except IncompleteBooksError as error:
         refuse(f"not checked: {error}")
     except StoreError as error:
         refuse(error)
+    except AuditorError as error:
+        refuse(f"--auditor: {error}")
     except OSError as error:
         refuse(f"{error.filename or run_folder}: cannot be written ({error.strerror})")
     print_audit(books, console)
@@ -384,6 +401,39 @@ def simulate(context: typer.Context) -> None:
         refuse(f"{error.filename}: cannot be written ({error.strerror})")
 
 
+@app.command(rich_help_panel=RUNS, epilog=flags.example("singlesday drill worker-kill network-cut"))
+@flags.takes(flags.DrillFlags)
+def drill(context: typer.Context) -> None:
+    """Let something go wrong on purpose, and judge how the order service takes it.
+
+    Each drill is a run of about 20 s: a worker is killed, the network is cut and so on. Without a name all are run.
+    """
+    from loadtest.cli import drill as drilling  # noqa: PLC0415 - gevent takes a second to import
+    from loadtest.cli.asked import asked_run  # noqa: PLC0415
+    from loadtest.cli.run_session import RunError  # noqa: PLC0415
+    from loadtest.cli.service import ServiceError  # noqa: PLC0415
+    from loadtest.stored_books import StoreError  # noqa: PLC0415
+
+    asked, shipped = context.params, shipped_drills()
+    if asked["listed"]:
+        drilling.print_list(console)
+        return
+    for name in asked["names"] or ():
+        if name not in shipped:
+            refuse(f'unknown drill "{name}"{suggestion(name, shipped)}; expected one of {", ".join(shipped)}')
+    try:
+        configs = [
+            _checked(asked_run(context, str(shipped[name]), quiet=True)) for name in asked["names"] or shipped
+        ]
+        code = drilling.play(configs, console)
+    except BAD_INPUT as error:
+        refuse(error)
+    except (RunError, ServiceError, StoreError) as error:
+        errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(int(ExitCode.INTERNAL_ERROR)) from error
+    raise typer.Exit(code)
+
+
 @app.command(
     cls=HelpWithBenchmarks,
     rich_help_panel=PROJECT,
@@ -458,7 +508,24 @@ def _checked(config: RunConfig) -> RunConfig:
 
     if config.web:
         check_port_free(config.web_port, "--web-port")
+    if config.auditor is not None:
+        _check_auditor(config)
     return check(config, inspect_apart)
+
+
+def _check_auditor(config: RunConfig) -> None:
+    """Raise `ConfigError` unless somebody's own class can audit a target of their own."""
+    from loadtest.run_audit import AuditorError, check_auditor  # noqa: PLC0415 - what few runs have
+
+    assert config.auditor is not None  # noqa: S101 - asked for
+    if not config.targets:
+        raise ConfigError(
+            "auditor", "--auditor: belongs to a --target; the order service's books are read without it"
+        )
+    try:
+        check_auditor(config.auditor, config.plan_file)
+    except AuditorError as error:
+        raise ConfigError("auditor", f"--auditor: {error}") from error
 
 
 def _play(

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 from rich.console import Console
 
 from loadtest.cli.children import Child, wait_until
@@ -35,7 +36,7 @@ from loadtest.publish.console_verdict import print_outcome, print_verdict
 from loadtest.publish.metrics_server import is_loopback
 from loadtest.publish.run_folder import REPORT, RESULT, deliver, draw, rescue
 from loadtest.publish.step_summary import append_step_summary
-from loadtest.run_audit import IncompleteBooksError, audit_folder
+from loadtest.run_audit import AuditorError, IncompleteBooksError, audit_apart, audit_folder
 from loadtest.run_info import run_info
 
 TEND_S = 1.0
@@ -107,10 +108,20 @@ def _start_service(session: Session) -> None:
         config.store or f"sqlite:///{(folder / 'orders.db').resolve()}",
         folder / "service.log",
         workers=config.service_workers,
+        fault_token=session.fault_token,
         inherits=session.inherited,
         cores=session.cores.service,
     )
-    session.config = config.but(service=ServiceAddress(session.service.url, session.service.metrics_url))
+    supervisor = psutil.Process(session.service.child.process.pid)
+    session.config = config.but(
+        service=ServiceAddress(
+            session.service.url,
+            session.service.metrics_url,
+            supervisor.pid,
+            supervisor.create_time(),
+            str((folder / "service.log").resolve()),
+        )
+    )
 
 
 def _lead(session: Session) -> None:
@@ -215,10 +226,14 @@ def _scripts_own_code(session: Session) -> int:
 
 def _conclude_one(session: Session, folder: Path) -> ExitCode:
     result = RunResult.read(folder / RESULT)
-    if session.service is not None:
+    auditor = session.config.auditor
+    if session.service is not None or auditor is not None:
         try:
-            result.audit = audit_folder(folder, result, session.service.store)
-        except IncompleteBooksError as error:
+            if auditor is not None:
+                result.audit = audit_apart(folder, auditor, session.config.plan_file)
+            elif session.service is not None:
+                result.audit = audit_folder(folder, result, session.service.store)
+        except (IncompleteBooksError, AuditorError) as error:
             result.unaudited = str(error)
         settle(result)
         _rewrite(result, folder)

@@ -7,9 +7,7 @@ kernel still owns the page and writes it back. (Losing power loses pages, but th
 
 The key of order `n` in book `b` of run `r` is `r:b:n`, so the file needs no keys at all: byte `n` is the state
 of order `n`. States only move forward: INTENT when the order is about to be sent, then ACKNOWLEDGED,
-REJECTED (the service said no), or UNKNOWN (no answer: it may or may not be stored). The state is in the lowest three
-bits of the byte; the others number the region that the order was placed in, 0 for none. What the numbers mean is in a
-file beside the book, a region a line.
+REJECTED (the service said no), or UNKNOWN (no answer: it may or may not be stored).
 
 The file's blocks are reserved before they are mapped. A store into a hole of a sparse file, on a disk that has
 become full, is a SIGBUS, which ends the worker without a word; reserving fails as an `OSError` instead, before
@@ -25,11 +23,9 @@ from itertools import count
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-SUFFIX, REGIONS_SUFFIX = ".ledger", ".regions"
-STATE_BITS = 3
-STATE_MASK = (1 << STATE_BITS) - 1
-MOST_REGIONS = (1 << (8 - STATE_BITS)) - 1
-"""Regions that one book can tell apart."""
+SUFFIX = ".ledger"
+OF_REGION = "@"
+"""Between a region and a book's name, in the name of the book of the orders that were placed there."""
 GROWTH_BYTES = 1 << 20
 """The file grows by a mebibyte, a million orders, at a time."""
 
@@ -56,7 +52,6 @@ class Ledger:
         self.path, self._file = _new_book(folder, book)
         self._prefix = f"{run_id}:{self.path.name.removesuffix(SUFFIX)}:"
         self._next = 0
-        self._regions: dict[str, int] = {"": 0}
         self._capacity = 0
         self.trouble: OSError | None = None
         """Why no further order can be noted, once that is so."""
@@ -67,25 +62,21 @@ class Ledger:
             self.path.unlink(missing_ok=True)
             raise
 
-    def intend(self, region: str = "") -> tuple[int, str]:
-        """Note that an order is about to be sent, from `region`; its number and its idempotency key.
+    def intend(self) -> tuple[int, str]:
+        """Note that an order is about to be sent; its number and its idempotency key.
 
-        Raises `OSError` where the disk has no room for more books: the order must not be sent then. Raises
-        `ValueError` for more than `MOST_REGIONS` regions.
+        Raises `OSError` where the disk has no room for more books: the order must not be sent then.
         """
-        placed_in = self._regions.get(region)
-        if placed_in is None:
-            placed_in = self._number(region)
         number = self._next
         if number == self._capacity:
             self._map = self._grow()
         self._next = number + 1
-        self._map[number] = placed_in << STATE_BITS | OrderState.INTENT
+        self._map[number] = OrderState.INTENT
         return number, f"{self._prefix}{number}"
 
     def settle(self, number: int, state: OrderState) -> None:
         """Note how order `number` ended."""
-        self._map[number] = self._map[number] & ~STATE_MASK | state
+        self._map[number] = state
 
     def close(self) -> None:
         """Write everything back and cut the file to the orders it holds."""
@@ -94,18 +85,6 @@ class Ledger:
             self._map.close()
             self._file.truncate(self._next)
             self._file.close()
-
-    def _number(self, region: str) -> int:
-        """A number for a region that comes for the first time."""
-        number = len(self._regions)
-        if number > MOST_REGIONS or "\n" in region:
-            raise ValueError(
-                f"expected at most {MOST_REGIONS} regions, each a line of text, got {region!r:.80}"
-            )
-        with self.path.with_suffix(REGIONS_SUFFIX).open("a", encoding="utf-8") as names:
-            names.write(f"{region}\n")
-        self._regions[region] = number
-        return number
 
     def _grow(self) -> mmap.mmap:
         """A longer map in place of the old one, which stays where it is when there is no room for that."""
@@ -129,29 +108,41 @@ def _new_book(folder: Path, book: str) -> tuple[Path, BinaryIO]:
     raise AssertionError("numbers do not end")
 
 
+class Book(NamedTuple):
+    """One worker's books, mapped into memory: order n has the key `prefix:n` and the state `states[n]`."""
+
+    prefix: str
+    states: bytes | memoryview
+
+
+def region_of(key: str) -> str:
+    """The region that the order of a key was placed in, by its book; empty where that was not noted."""
+    return key.rpartition(":")[0].rpartition(":")[2].rpartition(OF_REGION)[0]
+
+
+def open_books(folder: Path, run_id: str) -> list[Book]:
+    """The books below `folder`, also of workers that never closed them; they are not read yet. Raises `OSError`."""
+    books = []
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        states: bytes | memoryview = b""
+        with path.open("rb") as file:
+            if path.stat().st_size:  # nothing cannot be mapped
+                states = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        books.append(Book(f"{run_id}:{path.name.removesuffix(SUFFIX)}", states))
+    return books
+
+
 class LedgerEntry(NamedTuple):
     """One order as the client knows it."""
 
     key: str
     state: OrderState
-    region: str = ""
-    """Where it was placed, if that was noted."""
 
 
 def read_ledgers(folder: Path, run_id: str) -> Iterator[LedgerEntry]:
     """Every order in the books below `folder`, also of workers that never closed them. Raises `OSError`."""
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         prefix = f"{run_id}:{path.name.removesuffix(SUFFIX)}:"
-        regions = _region_names(path)
-        for number, noted in enumerate(path.read_bytes()):
-            state, placed_in = noted & STATE_MASK, noted >> STATE_BITS
-            if placed_in >= len(regions):
-                raise ValueError(f"{path}: order {number} is noted as {noted}, which no ledger writes")
+        for number, state in enumerate(path.read_bytes()):
             if state != OrderState.UNUSED:
-                yield LedgerEntry(f"{prefix}{number}", OrderState(state), regions[placed_in])
-
-
-def _region_names(book: Path) -> list[str]:
-    """What a book's numbers of regions mean; each was written before the first order that was placed there."""
-    names = book.with_suffix(REGIONS_SUFFIX)
-    return ["", *(names.read_text(encoding="utf-8").split("\n")[:-1] if names.exists() else ())]
+                yield LedgerEntry(f"{prefix}{number}", OrderState(state))

@@ -9,6 +9,8 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from loadtest.plan.curve import ProfileTable
+from loadtest.plan.fault import FaultTable
+from loadtest.plan.feeder_table import FeederTable
 from loadtest.plan.plan_key import key
 
 ArrivalKind = Annotated[str, Meta(pattern="^(uniform|poisson)$")]
@@ -53,6 +55,13 @@ class ScenarioTable(Struct, frozen=True, forbid_unknown_fields=True):
             "A shape of its own, written as `[profile]` is, without `phases`; not for a transaction, whose shape "
             "`[profile]` is.",
             default="the plan's",
+        ),
+    ] = None
+    feeder: Annotated[
+        FeederTable | None,
+        key(
+            "Rows for it: `self.feeder.next()` in the class gives the next one, and the workers share them out.",
+            default="none",
         ),
     ] = None
 
@@ -140,6 +149,7 @@ class PlanTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = ()
     slo: Annotated[tuple[SloTable, ...], key("What has to hold.")] = ()
     abort: Annotated[AbortTable, key("When to stop a run that has gone wrong.")] = AbortTable()
+    fault: Annotated[tuple[FaultTable, ...], key("What goes wrong on purpose.")] = ()
     targets: Annotated[
         dict[str, Positive],
         key(
@@ -154,8 +164,10 @@ TABLES: dict[str, type[Struct]] = {
     "": PlanTable,
     "profile": ProfileTable,
     "scenario": ScenarioTable,
+    "feeder": FeederTable,
     "slo": SloTable,
     "abort": AbortTable,
+    "fault": FaultTable,
 }
 """The tables by their names in the file; the document's own keys are under ""."""
-KEYS = {name: table.__struct_fields__ for name, table in TABLES.items()}
+KEYS = {name: table.__struct_encode_fields__ for name, table in TABLES.items()}

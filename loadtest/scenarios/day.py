@@ -191,8 +191,8 @@ class Checkout(DayUser):
 
     def _submit(self, body: bytes, region: Region) -> None:
         shop, name = self.shop, CHECKOUTS_OF[region.name]
-        ledger = shop.context.ledger
-        number, key = ledger.intend(region.name) if ledger is not None else (0, "")
+        ledger = shop.context.ledger_of(region.name)
+        number, key = ledger.intend() if ledger is not None else (0, "")
         response = self.client.post("/checkouts", data=body, headers=_headers(key), name=name)
         if ledger is not None:
             ledger.settle(number, order_state(response.status_code))

@@ -8,6 +8,7 @@ import jsonschema_rs
 import pytest
 
 from loadtest.plan import plan_file
+from loadtest.plan.feeder_table import SOURCES
 from loadtest.plan.plan_file import Plan
 from loadtest.plan.plan_schema import plan_keys, plan_schema
 from loadtest.plan.plan_tables import TABLES
@@ -20,7 +21,7 @@ SMALLEST: dict[str, Any] = {
     "profile": {"curve": "constant"},
     "scenario": [{"user": "checkout:Checkout"}],
 }
-REPEATED = {"scenario", "slo"}
+REPEATED = {"scenario", "slo", "fault"}
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def test_a_plan_without_a_needed_table_is_refused(
 @pytest.mark.parametrize("table", TABLES)
 def test_every_key_says_what_it_means_and_gives_an_example(table: str) -> None:
     keys = list(plan_keys(table))
-    assert [told.name for told in keys] == list(TABLES[table].__struct_fields__)
+    assert [told.name for told in keys] == list(TABLES[table].__struct_encode_fields__)
     for told in keys:
         assert told.meaning.endswith(".")
         assert told.example or told.name in TABLES, told.name
@@ -88,8 +89,17 @@ def test_every_example_is_one(
             plan["profile"] = example
         elif table == "profile":
             plan["profile"] = {"knots": [[0, 1], [3, 1]]} | example
+        elif table == "feeder":
+            alone = told.name in SOURCES and told.name != "sqlite"
+            needed = {"sqlite": "shop.db", "table": "buyers"} if told.name in {"sqlite", "table"} else {}
+            feeder = example if alone else needed or {"csv": "buyers.csv"}
+            plan["scenario"] = [SMALLEST["scenario"][0] | {"feeder": feeder | example}]
         elif table:
-            needed = {"scenario": SMALLEST["scenario"][0], "slo": {"expr": "p99 < 1s"}}.get(table, {})
+            needed = {
+                "scenario": SMALLEST["scenario"][0],
+                "slo": {"expr": "p99 < 1s"},
+                "fault": {"kind": "kill", "at": 5},
+            }.get(table, {})
             plan[table] = [needed | example] if table in REPEATED else needed | example
         validator.validate(plan)
 
