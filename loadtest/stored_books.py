@@ -18,13 +18,21 @@ from urllib.parse import urlsplit
 import msgspec
 
 from loadtest.judge.audit import StockLine, StoredBooks
+from loadtest.measure.ledger import OF_REGION, region_of
 
 SQLITE = "sqlite:///"
 POSTGRES = ("postgresql://", "postgres://")
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 300.0
 
-_ORDERS = "SELECT idempotency_key, part, lines, status FROM shadow_orders WHERE run_id = {}"
+_ORDERS = "SELECT idempotency_key, part, lines, status, {} FROM shadow_orders WHERE run_id = {}"
+_WITHOUT_REGIONS = "''"
+_REGION_COLUMN = "SELECT count(*) FROM pragma_table_info('shadow_orders') WHERE name = 'region'"
+_REGION_COLUMN_OF_POSTGRES = (
+    "SELECT count(*) FROM information_schema.columns"
+    " WHERE table_name = 'shadow_orders' AND column_name = 'region'"
+)
+"""Whether orders have a region; those of an earlier release have none."""
 _LEAKED = "SELECT count(*) FROM orders WHERE idempotency_key >= {} AND idempotency_key < {}"
 _STOCK = (
     "SELECT sku_no, CAST(sum(initial) AS bigint), CAST(sum(available) AS bigint) FROM shadow_stock"
@@ -63,12 +71,18 @@ class _Sold:
     def __init__(self, take_keys: TakeKeys) -> None:
         self._take_keys = take_keys
         self._units: Counter[int] = Counter()
+        self._misplaced = 0
         self._decode = msgspec.json.Decoder(_Lines).decode
 
     def add(self, orders: Sequence[Sequence[Any]]) -> None:
-        """Take (key, part, lines, status) of each."""
+        """Take (key, part, lines, status, region) of each."""
         # A checkout is several orders under one key, from part 1 on.
         self._take_keys([order[0] for order in orders if order[0] is not None and order[1] <= 1])
+        self._misplaced += sum(
+            region_of(order[0]) != order[4]
+            for order in orders
+            if order[0] is not None and OF_REGION in order[0]
+        )
         equal = Counter(order[2] for order in orders if order[3] != "cancelled")
         for lines, times in equal.items():
             for sku_no, units, _ in self._decode(lines):
@@ -82,6 +96,7 @@ class _Sold:
                 StockLine(f"sku-{sku_no:06d}", initial, available, self._units[sku_no])
                 for sku_no, initial, available in stock
             ],
+            self._misplaced,
         )
 
 
@@ -108,7 +123,9 @@ def _read_sqlite(dsn: str, run_id: str, sold: _Sold) -> StoredBooks:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
             database.execute("BEGIN")
             (leaked,) = database.execute(_LEAKED.format("?", "?"), _leaks_of(run_id)).fetchone()
-            orders = database.execute(_ORDERS.format("?"), (run_id,))
+            (has_regions,) = database.execute(_REGION_COLUMN).fetchone()
+            region = "region" if has_regions else _WITHOUT_REGIONS
+            orders = database.execute(_ORDERS.format(region, "?"), (run_id,))
             while some := orders.fetchmany(AT_ONCE):
                 sold.add(some)
             return sold.books(leaked, database.execute(_STOCK.format("?"), (run_id,)).fetchall())
@@ -133,7 +150,9 @@ async def _fetch(asyncpg: Any, dsn: str, run_id: str, sold: _Sold) -> StoredBook
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             leaked = await connection.fetchval(_LEAKED.format("$1", "$2"), *_leaks_of(run_id))
-            orders = await connection.cursor(_ORDERS.format("$1"), run_id)
+            has_regions = await connection.fetchval(_REGION_COLUMN_OF_POSTGRES)
+            region = "region" if has_regions else _WITHOUT_REGIONS
+            orders = await connection.cursor(_ORDERS.format(region, "$1"), run_id)
             while some := await orders.fetch(AT_ONCE):
                 sold.add(some)
             return sold.books(leaked, await connection.fetch(_STOCK.format("$1"), run_id))

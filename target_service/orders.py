@@ -83,6 +83,8 @@ class Order(NamedTuple):
     lines: str
     """JSON: `[[sku number, units, price in cents], …]`, in the buyer's order."""
     status: str = "created"
+    region: str = ""
+    """Where its buyer is; empty where that was not told."""
 
 
 class Purchase(NamedTuple):
@@ -116,7 +118,7 @@ _lines_encoder = msgspec.json.Encoder()
 
 
 def draft_order(
-    order_id: int, buyer_id: int, wanted: Iterable[tuple[int, int]], part: int = 0
+    order_id: int, buyer_id: int, wanted: Iterable[tuple[int, int]], part: int = 0, region: str = ""
 ) -> tuple[Order, dict[int, int]]:
     """Price an order of (product number, units): the order to store, and its units by product number."""
     total_cents = 0
@@ -128,7 +130,7 @@ def draft_order(
         lines.append((sku_no, units, each_cents))
         quantities[sku_no] = quantities.get(sku_no, 0) + units
     text = _lines_encoder.encode(lines).decode()
-    return Order(order_id, part, buyer_id, total_cents, text), quantities
+    return Order(order_id, part, buyer_id, total_cents, text, region=region), quantities
 
 
 def first_number_at(instant_ms: int) -> int:

@@ -64,8 +64,10 @@ Region = Literal[
     "london",
     "dubai",
     "riyadh",
+    "wuhan",
+    "mexico",
 ]
-"""The regions named in public documents (S[60] of docs/traffic.md)."""
+"""The 29 regions: those named in public documents (S[60] of docs/traffic.md), and two that are likely."""
 
 
 MOST_EVENTS = 100

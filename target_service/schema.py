@@ -37,6 +37,8 @@ class OrderRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     buyer_id: BuyerId
     lines: Annotated[tuple[Line, ...], Meta(min_length=1, max_length=100)]
+    region: Region | None = None
+    """Where the buyer is, and so where the order's data belong; it is stored with the order."""
 
 
 class OrderCreated(msgspec.Struct, frozen=True):
@@ -66,6 +68,8 @@ class OrderView(msgspec.Struct, frozen=True):
     total_cents: int
     created_at_ms: int
     lines: tuple[OrderLine, ...]
+    region: str = ""
+    """Where the buyer was; empty where that was not told."""
 
 
 class CheckoutCreated(msgspec.Struct, frozen=True):
@@ -169,6 +173,7 @@ def has_plain_keys(body: bytes, order: OrderRequest) -> bool:
     return (
         b"\\" not in body
         and body.count(b'"buyer_id"') == body.count(b'"lines"') == 1
+        and body.count(b'"region"') <= 1
         and body.count(b'"sku"') == body.count(b'"quantity"') == len(order.lines)
     )
 

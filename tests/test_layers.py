@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "testing": set[str](),
     "virtual_time": set[str](),
     "run_info": {"configuration", "measure", "judge", "drive"},
-    "stored_books": {"judge"},
+    "stored_books": {"judge", "measure"},
     "run_audit": {"measure", "judge", "stored_books"},
     "configuration": WIRED - {"run_info", "run_audit"} | {"feeders"},
     "plugin": WIRED | {"configuration", "feeders"},

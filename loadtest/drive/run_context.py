@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
 from locust.env import Environment
 
-from loadtest.measure.ledger import Ledger
+from loadtest.measure.ledger import OF_REGION, Ledger
 
 if TYPE_CHECKING:
     from loadtest.drive.tracing import Tracer
@@ -38,23 +38,33 @@ class RunContext:
     """The plan's rate of transactions, as a share of its peak, at a second of the plan; None without a plan."""
     zero_ns: int | None = None
     """The plan's time zero on this process's run clock, once it is known."""
-    _ledger: Ledger | None = None
+    _ledgers: dict[str, Ledger] = field(default_factory=dict)
 
     @property
     def ledger(self) -> Ledger | None:
         """This worker's books, or None where the run keeps none. Raises `OSError` where they cannot be kept."""
-        if self._ledger is None and self.folder is not None:
+        return self.ledger_of("")
+
+    def ledger_of(self, region: str) -> Ledger | None:
+        """The book of the orders that are placed in a region, so that the audit can tell where each belongs.
+
+        None where the run keeps no books. Raises `OSError` where they cannot be kept.
+        """
+        ledger = self._ledgers.get(region)
+        if ledger is None and self.folder is not None:
+            name = f"{region}{OF_REGION}{self.book}" if region else self.book
             try:
-                self._ledger = Ledger(self.folder / "ledger", self.run_id, self.book)
+                ledger = self._ledgers[region] = Ledger(self.folder / "ledger", self.run_id, name)
             except OSError as error:
                 self.trouble = error
                 raise
-        return self._ledger
+        return ledger
 
     @property
     def why_no_books(self) -> str:
         """Why orders can no longer be noted, in words; empty while they can."""
-        trouble = self.trouble or (self._ledger.trouble if self._ledger is not None else None)
+        troubles = [self.trouble, *(ledger.trouble for ledger in self._ledgers.values())]
+        trouble = next((trouble for trouble in troubles if trouble is not None), None)
         return f"its ledger of orders cannot be written: {trouble.strerror}" if trouble is not None else ""
 
     def level(self, instant_ns: int) -> float:
@@ -69,9 +79,9 @@ class RunContext:
 
     def close(self) -> None:
         """Close the books."""
-        if self._ledger is not None:
-            self._ledger.close()
-            self._ledger = None
+        for ledger in self._ledgers.values():
+            ledger.close()
+        self._ledgers = {}
 
 
 _contexts: dict[Environment, RunContext] = {}

@@ -61,6 +61,8 @@ class StoredBooks:
     leaked: int = 0
     """Orders of the run that are among the live ones."""
     stock: Sequence[StockLine] = ()
+    misplaced: int = 0
+    """Orders that were placed in one region, by their key, and are stored for another, or for none."""
 
 
 class Reconciliation:
@@ -104,6 +106,7 @@ class Reconciliation:
             oversold=sum(line.oversold for line in stored.stock),
             phantom=len(self._strange),
             shadow_leaks=stored.leaked,
+            misplaced=stored.misplaced,
             problems=list(problems),
         )
         for prefix, states in self._books.items():

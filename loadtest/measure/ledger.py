@@ -24,6 +24,8 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 SUFFIX = ".ledger"
+OF_REGION = "@"
+"""Between a region and a book's name, in the name of the book of the orders that were placed there."""
 GROWTH_BYTES = 1 << 20
 """The file grows by a mebibyte, a million orders, at a time."""
 
@@ -111,6 +113,11 @@ class Book(NamedTuple):
 
     prefix: str
     states: bytes | memoryview
+
+
+def region_of(key: str) -> str:
+    """The region that the order of a key was placed in, by its book; empty where that was not noted."""
+    return key.rpartition(":")[0].rpartition(":")[2].rpartition(OF_REGION)[0]
 
 
 def open_books(folder: Path, run_id: str) -> list[Book]:

@@ -324,6 +324,8 @@ class Audit(msgspec.Struct, kw_only=True):
     oversold: int
     phantom: int
     shadow_leaks: int
+    misplaced: int = 0
+    """Placed in one region and stored for another."""
     unknown: int = 0
     """Sent, never answered: may or may not be stored, and neither is wrong."""
     problems: list[str] = []
@@ -331,9 +333,9 @@ class Audit(msgspec.Struct, kw_only=True):
 
     @property
     def balanced(self) -> bool:
-        """True when nothing is lost, twice, oversold, invented or leaked."""
-        counted = self.lost or self.duplicated or self.oversold or self.phantom or self.shadow_leaks
-        return not (counted or self.problems)
+        """True when nothing is lost, twice, oversold, invented, leaked or misplaced."""
+        counted = (self.lost, self.duplicated, self.oversold, self.phantom, self.shadow_leaks, self.misplaced)
+        return not (any(counted) or self.problems)
 
 
 class RunResult(msgspec.Struct, kw_only=True):

@@ -231,6 +231,7 @@ def audit_findings(audit: Audit) -> list[str]:
         (audit.oversold, "sold beyond the stock"),
         (audit.phantom, "stored and never sent"),
         (audit.shadow_leaks, "leaked from the load test into live tables"),
+        (audit.misplaced, "stored for another region than they were placed in"),
     ]
     counted = [f"{things(count, 'order')} {what}." for count, what in kinds if count]
     return [*counted, *(f"{problem.rstrip('.')}." for problem in audit.problems)]

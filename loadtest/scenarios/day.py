@@ -183,6 +183,7 @@ class Checkout(DayUser):
             {
                 "buyer_id": shop.next_buyer(),
                 "lines": [{"sku": sku(number), "quantity": 1} for number in shop.basket(self.level())],
+                "region": region.name,
             }
         )
         travel(self, region)
@@ -190,7 +191,7 @@ class Checkout(DayUser):
 
     def _submit(self, body: bytes, region: Region) -> None:
         shop, name = self.shop, CHECKOUTS_OF[region.name]
-        ledger = shop.context.ledger
+        ledger = shop.context.ledger_of(region.name)
         number, key = ledger.intend() if ledger is not None else (0, "")
         response = self.client.post("/checkouts", data=body, headers=_headers(key), name=name)
         if ledger is not None:

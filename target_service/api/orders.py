@@ -131,7 +131,7 @@ class OrderHandlers:
         self, number: int, wanted: OrderRequest, lines: Iterable[Line], part: int = 0
     ) -> tuple[Order, dict[int, int]]:
         priced = [(self._sku_no(line.sku, wanted), line.quantity) for line in lines]
-        return draft_order(number, wanted.buyer_id, priced, part)
+        return draft_order(number, wanted.buyer_id, priced, part, wanted.region or "")
 
     def _by_seller(self, lines: Iterable[Line]) -> list[list[Line]]:
         sellers: dict[int, list[Line]] = {}
@@ -179,4 +179,5 @@ def _view(order: Order) -> OrderView:
             OrderLine(sku_name(sku_no), units, each_cents)
             for sku_no, units, each_cents in _lines_of(order.lines)
         ),
+        order.region,
     )

@@ -53,7 +53,7 @@ def lock_order(change: Change) -> tuple[int, int]:
 async def find_order(session: Session, run_id: str, order_id: int, lock: str = "") -> Order | None:
     """The order of that number in that run; `lock` is a locking clause."""
     rows = await session.fetch(
-        "SELECT order_id, part, buyer_id, total_cents, lines, status"
+        "SELECT order_id, part, buyer_id, total_cents, lines, status, region"
         f" FROM {tables_of(run_id).orders} WHERE order_id = $1 AND run_id = $2{lock}",
         order_id,
         run_id,

@@ -88,6 +88,7 @@ async def _insert_orders(connection: Any, tables: Tables, purchases: Sequence[Pu
             order.buyer_id,
             order.total_cents,
             order.lines,
+            order.region,
         )
         for purchase in purchases
         for order in purchase.orders
@@ -95,8 +96,8 @@ async def _insert_orders(connection: Any, tables: Tables, purchases: Sequence[Pu
     if rows:
         await connection.execute(
             f"INSERT INTO {tables.orders}"
-            " (order_id, run_id, idempotency_key, part, buyer_id, total_cents, lines, stored_ms)"
+            " (order_id, run_id, idempotency_key, part, buyer_id, total_cents, lines, region, stored_ms)"
             f" SELECT new.*, {STORED_MS} FROM unnest($1::bigint[], $2::text[], $3::text[], $4::int[], $5::bigint[],"
-            " $6::bigint[], $7::text[]) AS new",
+            " $6::bigint[], $7::text[], $8::text[]) AS new",
             *map(list, zip(*rows, strict=True)),
         )

@@ -11,7 +11,7 @@ program before schema 3 stores beside newer ones bears no time of the store's cl
 
 from typing import Any
 
-from target_service.store.tables import first_schema, sweeping_schema
+from target_service.store.tables import first_schema, region_schema, sweeping_schema
 
 MIGRATION_LOCK = 0x0_5EED
 """Any number will do, as long as no other program uses it in the same database."""
@@ -36,6 +36,7 @@ MIGRATIONS: tuple[str, ...] = (
     ),
     _stock_buckets("") + _stock_buckets("shadow_"),
     ";".join(sweeping_schema("bigint")),
+    ";".join(region_schema()),
 )
 """Each entry brings the schema one version further; entries are only ever added at the end."""
 

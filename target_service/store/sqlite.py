@@ -12,6 +12,7 @@ Tables (an auditor may read them with any SQLite client, also while the service 
         lines             TEXT, JSON: [[sku_no, units, price_cents], ...]
         status            TEXT: created, paid, cancelled ...
         key_live          INTEGER; 0 once the idempotency key has expired
+        region            TEXT; where its buyer is, '' where that was not told or an earlier program stored it
         stored_ms         INTEGER; when, on the store's clock (`store.clock`); 0 if an earlier program stored it
     stock, shadow_stock      one row a product that was ever sold, per run (in PostgreSQL one a bucket: sum them)
         run_id            TEXT, as above

@@ -23,7 +23,7 @@ from target_service.store.tables import STORED_MS, Tables, tables_of
 LARGEST_INSERT, INSERT_STEP = 256, 16
 """Rows in one INSERT: a multiple of the step, then the rest. So two do for most batches, and few stay prepared."""
 
-ORDER_COLUMNS = "order_id, run_id, idempotency_key, part, buyer_id, total_cents, lines, stored_ms"
+ORDER_COLUMNS = "order_id, run_id, idempotency_key, part, buyer_id, total_cents, lines, region, stored_ms"
 
 _to_json = msgspec.json.Encoder().encode
 
@@ -98,9 +98,10 @@ def _insert_orders(
                 order.buyer_id,
                 order.total_cents,
                 order.lines,
+                order.region,
                 stored_ms,
             )
-    insert_rows(connection, f"INSERT INTO {tables.orders} ({ORDER_COLUMNS})", 8, values)
+    insert_rows(connection, f"INSERT INTO {tables.orders} ({ORDER_COLUMNS})", 9, values)
 
 
 def _write_stock(

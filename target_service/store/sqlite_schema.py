@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-from target_service.store.tables import first_schema, sweeping_schema
+from target_service.store.tables import first_schema, region_schema, sweeping_schema
 
 T = TypeVar("T")
 
@@ -36,6 +36,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         *first_schema("INTEGER", " WITHOUT ROWID"),
     ),
     sweeping_schema("INTEGER", " WITHOUT ROWID"),
+    region_schema(),
 )
 """Each entry brings the schema one version further; entries are only ever added at the end."""
 

@@ -64,6 +64,14 @@ def first_schema(big: str, table_end: str) -> tuple[str, ...]:
     return tuple(statements)
 
 
+def region_schema() -> tuple[str, ...]:
+    """The migration that gives orders their region."""
+    return tuple(
+        f"ALTER TABLE {tables.orders} ADD COLUMN region text NOT NULL DEFAULT ''"
+        for tables in (LIVE_TABLES, SHADOW_TABLES)
+    )
+
+
 def sweeping_schema(big: str, table_end: str = "") -> tuple[str, ...]:
     """The migration that gives orders their time and parcels their keys; `big` is the store's 64-bit integer."""
     statements = [

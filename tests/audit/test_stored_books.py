@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.judge.audit import StockLine, StoredBooks
+from loadtest.drive.run_context import RunContext
+from loadtest.judge.audit import Reconciliation, StockLine, StoredBooks
+from loadtest.measure.ledger import Book, region_of
 from loadtest.stored_books import StoreError, read_stored_books
 
 SCHEMA = """
@@ -66,6 +68,45 @@ def test_the_orders_of_one_checkout_are_one_key(tmp_path: Path) -> None:
     books, keys = read(dsn)
     assert keys == ["r1:b:0"]
     assert books.stock[0].oversold == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "stored_for", "misplaced"),
+    [
+        ("r1:frankfurt@w1:0", "frankfurt", 0),
+        ("r1:hong-kong@w1-2:7", "hong-kong", 0),
+        ("r1:frankfurt@w1:0", "dubai", 1),
+        ("r1:frankfurt@w1:0", "", 1),
+        ("r1:w1:0", "dubai", 0),
+        ("r1:w1:0", "", 0),
+    ],
+)
+def test_an_order_stored_for_another_region_than_its_key_names_is_misplaced(
+    tmp_path: Path, key: str, stored_for: str, misplaced: int
+) -> None:
+    dsn = database(
+        tmp_path,
+        "ALTER TABLE shadow_orders ADD COLUMN region TEXT NOT NULL DEFAULT ''",
+        "INSERT INTO shadow_orders VALUES ('r1', 'KEY', 0, '[]', 'created', 'REGION')".replace(
+            "KEY", key
+        ).replace("REGION", stored_for),
+    )
+    books, _ = read(dsn)
+    assert books.misplaced == misplaced
+    audit = Reconciliation([Book("r1:any", b"")]).audit(books)
+    assert audit.misplaced == misplaced
+
+
+def test_a_run_keeps_a_book_for_each_region(tmp_path: Path) -> None:
+    context = RunContext("r1", 1, 0, "w1", tmp_path)
+    keys = []
+    for region in ("", "frankfurt", "", "frankfurt"):
+        ledger = context.ledger_of(region)
+        assert ledger is not None
+        keys.append(ledger.intend()[1])
+    assert keys == ["r1:w1:0", "r1:frankfurt@w1:0", "r1:w1:1", "r1:frankfurt@w1:1"]
+    assert [region_of(key) for key in keys] == ["", "frankfurt", "", "frankfurt"]
+    context.close()
 
 
 def test_an_order_of_the_run_among_the_live_ones_is_a_leak(tmp_path: Path) -> None:

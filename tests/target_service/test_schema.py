@@ -22,6 +22,7 @@ ORDERS = st.builds(
     lines=st.lists(st.builds(Line, sku=st.just("sku-000001"), quantity=st.integers(1, 9)), min_size=1).map(
         tuple
     ),
+    region=st.sampled_from([None, "tokyo"]),
 )
 
 
@@ -34,7 +35,7 @@ def test_an_honest_order_needs_no_second_reading(order: OrderRequest, spaced: bo
     refuse_duplicate_keys(body)
 
 
-@given(ORDERS, st.sampled_from(["buyer_id", "lines"]), st.booleans())
+@given(ORDERS, st.sampled_from(["buyer_id", "lines", "region"]), st.booleans())
 def test_a_repeated_key_is_found_however_it_is_spelt(order: OrderRequest, key: str, escaped: bool) -> None:
     body = msgspec.json.encode(order)
     value = json.dumps(json.loads(body)[key])
