@@ -94,6 +94,7 @@ def row_of(played: Sequence[Any], seconds: int, cpu_s: float) -> dict[str, Any]:
         "served_per_s": ok / seconds,
         "cost_us": cpu_s / max(ok, 1) * 1e6,
         "cpu_share": cpu_s / seconds,
+        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "lag_p99_ms": lag.quantile(0.99) / 1000,
         "service_p50_ms": service.quantile(0.5) / 1000,
     }

@@ -303,6 +303,14 @@ class SimulateFlags:
             min=0,
         ),
     ] = 0
+    bill: Annotated[
+        bool, option("Bill", None, "Simulate nothing: print what --for takes, machine by machine.", "--bill")
+    ] = False
+    for_tps: Annotated[float, option("Bill", "N", "The rate that the bill is for.", "--for", min=1)] = 583_000
+    inputs: Annotated[
+        Path | None,
+        option("Bill", "FILE", "Measurements of yours, as `python -m benchmarks.bill` writes them."),
+    ] = None
     slower: Annotated[float, option("What if", "FACTOR", "Commits, or work, take so many times as long.")] = (
         1.0
     )

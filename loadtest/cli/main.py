@@ -392,6 +392,9 @@ def simulate(context: typer.Context) -> None:
 
     asked = context.params
     try:
+        if asked["bill"]:
+            simulating.print_bill(asked["for_tps"], asked["inputs"], asked["json_lines"], console)
+            return
         plan = Plan.load(asked["plan"]).with_overrides(
             peak_tps=asked["peak_tps"],
             duration_s=duration_s(asked["duration"]),

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from rich.console import Console
+from rich.table import Table
 
 from loadtest.plan.overrides import duration_s
 from loadtest.plan.plan_file import Plan
+from loadtest.simulate.bill import bill, read_inputs, rows, shipped_inputs
 
 if TYPE_CHECKING:
     from loadtest.simulate.simulation import Simulated
@@ -130,3 +132,29 @@ def _sentences(asked: Asked, replica: dict[str, Any]) -> list[str]:
     if asked.zone_lost is not None:
         said.append(f"What if: one of {asked.zones} zones is lost at {asked.zone_lost}, noticed after 5 s.")
     return said
+
+
+def print_bill(tps: float, inputs: Path | None, json_lines: bool, console: Console) -> None:
+    """Print what a rate takes. Raises `SimulationError`."""
+    try:
+        measured = shipped_inputs() if inputs is None else read_inputs(inputs.read_bytes())
+    except OSError as error:
+        raise SimulationError(f"--inputs {inputs}: cannot be read ({error.strerror})") from error
+    except msgspec.MsgspecError as error:
+        raise SimulationError(f"--inputs {inputs}: {error}") from error
+    if json_lines:
+        lines = [line._asdict() for line in bill(tps, measured)]
+        sys.stdout.write(json.dumps({"tps": tps, "projected": True, "lines": lines}) + "\n")
+        return
+    console.print(
+        f"{tps:,.0f} orders a second, projected from what was measured on: {measured.machine}", soft_wrap=True
+    )
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
+    for name, side in (("", "left"), ("", "left"), ("estimate", "right"), ("interval", "right")):
+        table.add_column(name, justify=side, no_wrap=True)  # type: ignore[arg-type]  # one of its words
+    for row in rows(tps, measured):
+        table.add_row(*row[:4])
+    console.print(table)
+    console.print(
+        "What each line follows from, and what breaks first: docs/scale.md", style="dim", soft_wrap=True
+    )

@@ -9,6 +9,7 @@ one plain sentence: who, how much, and what to do. What the script or the target
 import re
 from typing import Any
 
+from loadtest.judge.consistency import contradictions
 from loadtest.judge.recovery import unplayed
 from loadtest.measure.run_result import LATE_MS, RunResult, Validity
 
@@ -46,6 +47,7 @@ def judge_validity(result: RunResult, *, objectives_met: bool = False) -> Validi
         *_off_schedule(result),
         *_wrong_clocks(result),
         *unplayed(result),
+        *contradictions(result),
     ]
     degraded = [*(_stall(result) if forgiven and late else []), *_healed(result)]
     if invalid:

@@ -12,6 +12,7 @@ A run that was stopped by hand is ABORTED even if its generator was late, becaus
 from collections.abc import Sequence
 
 from loadtest.exit_codes import ExitCode
+from loadtest.judge.consistency import unsupported_orders
 from loadtest.judge.findings import find
 from loadtest.judge.implicit import with_implicit
 from loadtest.judge.observation import Observations
@@ -19,7 +20,7 @@ from loadtest.judge.recovery import judge_faults, outside_faults
 from loadtest.judge.slo import can_be_judged, evaluate
 from loadtest.judge.slo_syntax import Slo
 from loadtest.judge.validity import INVALID, judge_validity
-from loadtest.measure.run_result import RunResult
+from loadtest.measure.run_result import RunResult, Validity
 
 VERDICTS = {
     ExitCode.PASS: "PASS",
@@ -66,6 +67,8 @@ def settle(result: RunResult) -> RunResult:
     """Draw verdict and exit code from what is in the record; again when an audit has been added to it."""
     if result.verdict == VERDICTS[ExitCode.ABORTED]:
         return result
+    if unsupported := [one for one in unsupported_orders(result) if one not in result.validity.reasons]:
+        result.validity = Validity(verdict=INVALID, reasons=[*unsupported, *result.validity.reasons])
     code = _exit_code(result)
     result.verdict, result.exit_code = VERDICTS[code], int(code)
     return result

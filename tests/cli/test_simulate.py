@@ -106,3 +106,23 @@ def test_a_run_folder_needs_the_replicas_rate(tmp_path: Path) -> None:
     code, said = simulate("singles-day", "--from", str(tmp_path))
     assert code == 2
     assert "--replica-tps: expected with --from a run" in " ".join(said.split())
+
+
+def test_the_bill_is_printed_within_the_width_and_as_json(tmp_path: Path) -> None:
+    code, said = simulate("--bill", "--for", "58300")
+    assert code == 0, said
+    assert "58,300 orders a second, projected" in said
+    code, said = simulate("--bill", "--json")
+    lines = json.loads(said)["lines"]
+    assert {line["part"] for line in lines} == {"generator", "network", "service"}
+
+
+def test_measurements_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "inputs.json").write_text("{}", encoding="utf-8")
+    for path, expected in (
+        (tmp_path / "inputs.json", "missing required field"),
+        (tmp_path / "no", "cannot be read"),
+    ):
+        code, said = simulate("--bill", "--inputs", str(path))
+        assert code == 2
+        assert expected in " ".join(said.split())

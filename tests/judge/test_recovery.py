@@ -86,6 +86,7 @@ def run_of(points: list[TimelinePoint], *faults: FaultResult, transactions: int 
             "POST /orders": Endpoint(
                 requests=started,
                 failures=failed,
+                errors={"reset": failed},
                 response_ms=Quantiles(count=started),
                 service_ms=Quantiles(),
             )
