@@ -3,14 +3,14 @@
 Formats of text have the request in the first quotes, so a line is cut at its quotes once, by polars, a batch at a
 time, and only the pieces that are needed are cut again. In quotes a quote is escaped (nginx: `\\x22`, Apache:
 `\\"`), and what comes after the request and its status is not looked at, so an escaped quote in a browser's name
-breaks nothing. Lines of JSON are read by msgspec, all of a batch at once; where a line is broken, that batch is read
-again a line at a time, so that one broken line counts for one.
+breaks nothing. Lines of JSON are read by polars too; where one of a batch is broken, or has other fields than the
+first, that batch is read again by msgspec, a line at a time, so that one broken line counts for one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -204,26 +204,86 @@ _FIELD = "chosen_field"
 _AGENTS = ("http_user_agent", "user_agent", "ClientRequestUserAgent")
 
 
-def _json_lines(kind: type[Any], row: Callable[[Any], _Row]) -> Callable[[bytes, Who | None], pl.DataFrame]:
+class _Fields(NamedTuple):
+    """What the fields of one kind of lines are called; of several names the first that a log has counts."""
+
+    time: tuple[str, ...]
+    method: tuple[str, ...]
+    target: tuple[str, ...]
+    status: tuple[str, ...]
+    address: tuple[str, ...]
+    request: str = ""
+    """The field with method, target and protocol in one."""
+
+
+def _json_lines(
+    kind: type[Any], row: Callable[[Any], _Row], fields: _Fields
+) -> Callable[[bytes, Who | None], pl.DataFrame]:
     def rows(data: bytes, who: Who | None) -> pl.DataFrame:
+        found = _all_at_once(data, fields, who)
+        if found is not None:
+            return found
         line_kind, attribute = _with_field(kind, who.field if who else None)
         told = _client_of(who, attribute) if who else None
 
         def read(line: Any) -> _Row:
             return row(line) if told is None else (*(whole := row(line))[:3], told(line, whole[3]))
 
-        return _frame(_all_at_once(data, line_kind, read) or _one_by_one(data, line_kind, read))
+        return _frame(_one_by_one(data, line_kind, read))
 
     return rows
 
 
-def _all_at_once(data: bytes, kind: type[Any], read: Callable[[Any], _Row]) -> list[_Row] | None:
-    """The rows of lines that are all whole; None if they are not."""
+def _all_at_once(data: bytes, fields: _Fields, who: Who | None) -> pl.DataFrame | None:
+    """The rows of lines that all are whole and have the fields of the first; None if they are or have not."""
+    import polars as pl  # noqa: PLC0415
+
     try:
-        found = list(map(read, msgspec.json.Decoder(kind).decode_lines(data)))
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+        first = msgspec.json.decode(data[: data.index(b"\n")], type=dict[str, Any])
+        wanted = {*fields.time, *fields.method, *fields.target, *fields.status, *fields.address, *_AGENTS}
+        wanted |= {fields.request, (who.field if who else None) or ""}
+        read = pl.read_ndjson(data, schema={name: pl.String for name in first if name in wanted})
+    except (ValueError, msgspec.MsgspecError, pl.exceptions.PolarsError):
         return None
-    return found if all(one[0] is not None and one[1] is not None for one in found) else None
+    request = _request_of(read.columns, fields)
+    time = [name for name in fields.time if name in read.columns]
+    client = _json_client(read.columns, fields, who)
+    if request is None or not time or client is None or len(read) != data.count(b"\n"):
+        return None
+    status = [pl.col(name) for name in fields.status if name in read.columns] or [pl.lit(None, pl.String)]
+    found = read.select(second=pl.coalesce(time), request=request, status=pl.coalesce(status), client=client)
+    return None if found["second"].null_count() or found["request"].null_count() else found
+
+
+def _request_of(columns: Sequence[str], fields: _Fields) -> pl.Expr | None:
+    import polars as pl  # noqa: PLC0415
+
+    method = [name for name in fields.method if name in columns]
+    target = [name for name in fields.target if name in columns]
+    if fields.request in columns and not method:
+        return pl.col(fields.request)
+    if not method or not target:
+        return None
+    return pl.concat_str(pl.coalesce(method), pl.coalesce(target), pl.lit("HTTP"), separator=" ")
+
+
+def _json_client(columns: Sequence[str], fields: _Fields, who: Who | None) -> pl.Expr | None:
+    """Who a line is of; None where no column tells."""
+    import polars as pl  # noqa: PLC0415
+
+    if who is None:
+        return pl.lit(None, pl.String)
+    if who.field is not None:
+        if who.field not in columns:
+            return None
+        return pl.when(~pl.col(who.field).is_in(ANONYMOUS)).then(pl.col(who.field))
+    address = [name for name in fields.address if name in columns]
+    if not address:
+        return None
+    if not who.agent:
+        return pl.coalesce(address)
+    agents = [pl.col(name) for name in _AGENTS if name in columns]
+    return pl.concat_str(pl.coalesce(address), pl.coalesce([*agents, pl.lit("")]), separator=" ")
 
 
 def _one_by_one(data: bytes, kind: type[Any], read: Callable[[Any], _Row]) -> list[_Row]:
@@ -289,21 +349,52 @@ FORMATS = {
         LogFormat(
             "nginx-json",
             '{"time_iso8601": …, "request": …, "status": …}',
-            _json_lines(_NginxLine, _nginx_row),
+            _json_lines(
+                _NginxLine,
+                _nginx_row,
+                _Fields(
+                    time=("time_iso8601", "time_local", "msec", "time", "timestamp"),
+                    method=("request_method", "method"),
+                    target=("request_uri", "uri"),
+                    status=("status",),
+                    address=("remote_addr", "remote_ip"),
+                    request="request",
+                ),
+            ),
             has_fields=True,
         ),
         LogFormat("envoy", '[2025-11-10T23:59:59.310Z] "GET / HTTP/1.1" 200', _envoy),
         LogFormat(
             "envoy-json",
             '{"start_time": …, "method": …, "path": …}',
-            _json_lines(_EnvoyLine, _envoy_row),
+            _json_lines(
+                _EnvoyLine,
+                _envoy_row,
+                _Fields(
+                    time=("start_time",),
+                    method=("method",),
+                    target=("path",),
+                    status=("response_code",),
+                    address=("x-forwarded-for", "downstream_remote_address"),
+                ),
+            ),
             has_fields=True,
         ),
         LogFormat("alb", "https 2025-11-10T23:59:59.186641Z app/shop/50dc 1.2.3.4:2817", _alb),
         LogFormat(
             "cloudflare",
             '{"EdgeStartTimestamp": …, "ClientRequestMethod": …}',
-            _json_lines(_CloudflareLine, _cloudflare_row),
+            _json_lines(
+                _CloudflareLine,
+                _cloudflare_row,
+                _Fields(
+                    time=("EdgeStartTimestamp",),
+                    method=("ClientRequestMethod",),
+                    target=("ClientRequestURI", "ClientRequestPath"),
+                    status=("EdgeResponseStatus",),
+                    address=("ClientIP",),
+                ),
+            ),
             has_fields=True,
         ),
     )

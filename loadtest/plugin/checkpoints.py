@@ -3,8 +3,9 @@
 Two files are written each time: `checkpoint.bin`, from which the run can be resumed (`fleet.checkpoint`), and
 `result.json`, the result that the run has if it is not. The books come first, so that they never know less.
 
-Saving shares a core with what is measured, so it may take `MOST_OF_A_CORE` of it and no more: where it takes longer
-(an hour's books and timeline take some 0.3 CPU-seconds), the next time comes later than was asked for.
+Saving shares a core with what is measured. The books cost 20 ms of it, also after an hour; drawing the result costs
+up to two seconds then, so it may take `MOST_OF_A_CORE` and no more: where it takes longer, the next one comes later.
+`singlesday report` makes one of the books, if the master does not live to.
 """
 
 import logging
@@ -49,21 +50,22 @@ class Checkpointer:
 
     def save_while_running(self) -> None:
         """Save until the run is over; runs in a greenlet of its own."""
-        due_s = self._run.coordinator.scheduled_to_ns / 1e9
+        due_s = result_due_s = self._run.coordinator.scheduled_to_ns / 1e9
         began = False
         while not self._run.over:
             running = self._run.coordinator.phase is Phase.RUNNING
             if running and not began:
                 began = True
                 due_s += self._every_s
-                self._try_saving(with_result=False)
+                self._try_saving(with_result=False, level=False)
             elif running and self._run.played_s >= due_s:
+                due_s = self._run.played_s + self._every_s
+                with_result = self._run.played_s >= result_due_s
                 began_s = time.thread_time()
-                self._try_saving(with_result=True)
-                spent_s = (
-                    time.thread_time() - began_s
-                )  # others' greenlets of this thread too: rather too much
-                due_s = self._run.played_s + max(self._every_s, spent_s / MOST_OF_A_CORE)
+                self._try_saving(with_result=with_result, level=True)
+                spent_s = time.thread_time() - began_s
+                if with_result:  # other greenlets of this thread are in it: rather too much than too little
+                    result_due_s = self._run.played_s + spent_s / MOST_OF_A_CORE
             gevent.sleep(min(self._every_s, 1.0) if running else LOOK_S)
 
     def save_end(self, stopped: str) -> None:
@@ -91,17 +93,17 @@ class Checkpointer:
         while not self._run.coordinator.level and time.monotonic() < deadline:
             gevent.sleep(LOOK_S)
 
-    def _try_saving(self, *, with_result: bool) -> None:
+    def _try_saving(self, *, with_result: bool, level: bool) -> None:
         try:
-            self._save(with_result=with_result)
+            self._save(with_result=with_result, level=level)
         except OSError as error:
             logger.error("could not write a checkpoint: %s", error)
 
-    def _save(self, *, with_result: bool) -> None:
+    def _save(self, *, with_result: bool, level: bool) -> None:
         """Write the books, and the result that this run has if this process is killed now. Raises `OSError`."""
         run = self._run
         result = self._result() if with_result else None
-        if with_result:
+        if level:
             self._await_level()  # last, since drawing the result takes many pauses
         if run.coordinator.phase is not Phase.RUNNING:
             return  # what is written at the end says more

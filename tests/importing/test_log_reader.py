@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from loadtest.importing.import_error import ImportingError
 from loadtest.importing.log_files import pieces_of
+from loadtest.importing.log_format import FORMATS, Who
 from loadtest.importing.log_reader import read_logs
 from loadtest.importing.log_time import second_of
 from loadtest.importing.traffic import Traffic
@@ -193,3 +194,24 @@ def test_the_needed_package_is_named_where_it_is_missing(
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(ImportingError, match=r"polars: pip install 'singlesday\[import\]'"):
         read(written(tmp_path, "access.log", ["x"]))
+
+
+@pytest.mark.parametrize("form", ["nginx-json", "envoy-json", "cloudflare"])
+@pytest.mark.parametrize("who", [None, Who(), Who(agent=True), Who(field="account")], ids=str)
+def test_lines_of_json_read_as_a_batch_are_what_they_are_one_by_one(form: str, who: Who | None) -> None:
+    """A broken line has its batch read the other way."""
+    lines = [
+        LINES[form](Logged(1_762_819_140 + n, "GET", f"/p/{n}?q={n}", f"10.0.0.{n}")).replace(
+            "{", f'{{"account": "{"-" if n == 2 else n}", ', 1
+        )
+        for n in range(5)
+    ]
+    whole = "".join(f"{line}\n" for line in lines).encode()
+    at_once = FORMATS[form].rows(whole, who)
+    one_by_one = FORMATS[form].rows(whole + b'{"broken\n', who)[:-1]
+    same = ["status"] + (["client"] if who else []) + (["request"] if form == "cloudflare" else [])
+    assert at_once.select(same).equals(one_by_one.select(same))
+    assert [*map(second_of, at_once["second"])] == [*map(second_of, one_by_one["second"])]
+    assert [text.split()[:2] for text in at_once["request"]] == [
+        text.split()[:2] for text in one_by_one["request"]
+    ]
