@@ -161,7 +161,7 @@ def test_a_run_is_started_watched_in_two_tabs_stopped_reported_and_started_again
     page.wait_for_selector("#runs tr")
 
     start(ours, plan="logistics", peak_tps="20", duration="4s")
-    state_is(other, "running")
+    other.locator("#plan", has_text="logistics").wait_for()
     state_is(other, "done")
     assert other.inner_text("figure[data-chart=rates] .unit") == "parcels/s"
     assert "583,000" not in other.inner_text("main")
@@ -169,6 +169,16 @@ def test_a_run_is_started_watched_in_two_tabs_stopped_reported_and_started_again
     assert other.inner_text("#word") in {"PASS", "INVALID", "FAIL"}
     assert other.locator("#equations li").count() == 3
     assert other.locator("#equations .missed").count() == 0
+    other.reload()
+    state_is(other, "done")
+    other.click("#network-seen summary")
+    other.wait_for_selector("#network tr")
+    page.goto(ours.web_url)  # as somebody who has never been here, and has no terminal
+    page.click("#over a")
+    state_is(page, "done")
+    page.click("#report")
+    page.wait_for_selector("#network td")
+    assert "logistics" in page.inner_text("h1")
     assert serious(problems) == []
 
 

@@ -78,8 +78,9 @@
     try {
       const { state } = await (await fetch(paths.state, { cache: "no-store" })).json();
       byId("going").hidden = ["idle", "done"].includes(state);
+      byId("over").hidden = state !== "done";
     } catch {
-      byId("going").hidden = true;
+      byId("going").hidden = byId("over").hidden = true;
     } finally {
       setTimeout(watch, 2000);
     }
