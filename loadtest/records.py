@@ -14,7 +14,9 @@ FIRST_EVENT, NEXT_EVENT = "first event", "next event"
 """The methods of what is timed within a stream: until its first event, and from one event to the next."""
 FIGURE = "figure"
 """The method of a script's own figure, whose name is the event's type and name: `figure BASKET items`."""
-TIMED_BESIDES = frozenset([ARRIVAL, FIRST_EVENT, NEXT_EVENT, FIGURE])
+FIRST_TOKEN, NEXT_TOKEN = "first token", "next token"
+"""The same of the tokens of an answer: the time to its first token, and the time per token after it."""
+TIMED_BESIDES = frozenset([ARRIVAL, FIRST_EVENT, NEXT_EVENT, FIRST_TOKEN, NEXT_TOKEN, FIGURE])
 """What is timed like a request and is none itself: sums over requests leave it out, or would count twice."""
 _BESIDES = tuple(f"{method} " for method in TIMED_BESIDES)
 

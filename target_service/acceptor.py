@@ -16,7 +16,7 @@ import socket
 from collections.abc import Callable
 from time import perf_counter
 
-from target_service.api.door import Door
+from target_service.api.fast_path import FastPath
 
 AT_ONCE = 256
 """Connections accepted at one look: about 5 ms of work."""
@@ -43,13 +43,17 @@ class Acceptor:
     """The listening socket of one worker."""
 
     def __init__(
-        self, listener: socket.socket, protocol: Callable[[], asyncio.Protocol], door: Door, most: int
+        self,
+        listener: socket.socket,
+        protocol: Callable[[], asyncio.Protocol],
+        fast_path: FastPath,
+        most: int,
     ) -> None:
-        """Keeps at most so many connections, each with a `protocol` of its own; `door` answers the others."""
+        """Keeps at most so many connections, each with a `protocol` of its own; `fast_path` answers the others."""
         self._loop = asyncio.get_running_loop()
         self._listener = listener
         self._protocol = protocol
-        self._door = door
+        self._fast_path = fast_path
         self._most = most
         self._silent: list[tuple[socket.socket, float]] = []
         """Accepted, had said nothing at the last look, and since when."""
@@ -94,7 +98,7 @@ class Acceptor:
         self._next_look = perf_counter() + LOOK_EVERY_S
         if self._silent and not self._will_look:
             self._will_look = True
-            is_calm = self.kept < self._most and not self._door.crowd.is_busy()
+            is_calm = self.kept < self._most and not self._fast_path.crowd.is_busy()
             self._loop.call_later(0 if is_calm else LOOK_EVERY_S, self._look_again)
 
     def _look_again(self) -> None:
@@ -128,7 +132,7 @@ class Acceptor:
         """Answer a connection that asks for something that needs no protocol, and forget it."""
         try:
             asked = young.recv(LONGEST_CHECK_BYTES, socket.MSG_PEEK)
-            answer = self._door.answer_to_first(asked) if asked else b""
+            answer = self._fast_path.answer_to_first(asked) if asked else b""
         except BlockingIOError:
             return SILENT
         except OSError:
@@ -140,7 +144,7 @@ class Acceptor:
 
     def _hand_over(self, young: socket.socket) -> None:
         if self.kept >= self._most:
-            self._say_and_close(young, self._door.one_too_many())
+            self._say_and_close(young, self._fast_path.one_too_many())
             return
         self.kept += 1
         task = self._loop.create_task(self._connect(young))

@@ -82,7 +82,7 @@ def _ready(metrics: SharedMetrics, supervision: Supervision) -> Handler:
         newest_s = max(block.pulse.proved_s for block in metrics.blocks)
         if supervision.is_stopping or time.monotonic() - newest_s > PROVED_WITHIN_S:
             why = "the service is stopping" if supervision.is_stopping else "no worker's store takes changes"
-            return ProblemError(problem.UNAVAILABLE, why).response()
+            return ProblemError(problem.UNAVAILABLE, why).response().to_aiohttp()
         return web.json_response({"status": "ready"})
 
     return ready
@@ -93,7 +93,7 @@ async def _well_formed(request: web.Request, handler: Handler) -> web.StreamResp
     try:
         check_head(request)
     except ProblemError as error:
-        return error.response()
+        return error.response().to_aiohttp()
     return await handler(request)
 
 

@@ -19,7 +19,7 @@ from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
 from target_service.acceptor import Acceptor
 from target_service.api.body import BODY_DEADLINE_S, CUT_OFFS, MAX_BODY_BYTES
-from target_service.api.door import Door
+from target_service.api.fast_path import FastPath
 from target_service.api.operation import Service
 from target_service.config import Config
 from target_service.connection import Connection
@@ -30,9 +30,9 @@ from target_service.inventory import Catalogue
 from target_service.metrics import WorkerMetrics
 from target_service.orders import OrderIds
 from target_service.protocol import LONGEST_LINE, protocol_log
-from target_service.routes import add_routes, operations
+from target_service.routes import add_routes
 from target_service.shedding import AdaptiveLimit
-from target_service.store.base import ObserverPair, Store, StoreSettings, StoreUnavailableError
+from target_service.store.base import Observers, Store, StoreSettings, StoreUnavailableError
 from target_service.store.open import make_store
 
 IDLE_LINGER_S = 0.5
@@ -78,7 +78,7 @@ class Server:
                 stock_buckets=config.stock_buckets,
                 stall_s=self._faults.store_stall_s,
             ),
-            ObserverPair(metrics, self._limit),
+            Observers((metrics, self._limit)),
         )
         self._stopped = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -91,13 +91,12 @@ class Server:
         app = web.Application(client_max_size=MAX_BODY_BYTES, logger=log)
         app[BODY_DEADLINE_S] = self._config.body_deadline_s
         app[CUT_OFFS] = CutOffs(asyncio.get_running_loop().time)
-        add_routes(app, self._service)
-        self._door = Door(self._service, operations(self._service))
+        self._fast_path = FastPath(self._service, add_routes(app, self._service))
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=ANSWER_S)
         await self._runner.setup()
         most = _most_connections(self._config.most_connections)
-        self._acceptor = Acceptor(listener, self._connection, self._door, most)
-        self._door.look = self._service.look = self._acceptor.look
+        self._acceptor = Acceptor(listener, self._connection, self._fast_path, most)
+        self._fast_path.look = self._service.look = self._acceptor.look
         self._start_tasks()
 
     def set_drill(self, drill: Drill) -> None:
@@ -149,7 +148,7 @@ class Server:
         return Connection(
             cast("web.Server", self._runner.server),  # there is one from `setup` on
             lambda kind: self._metrics.rejected[kind.slug, "live"].add(),
-            self._door,
+            self._fast_path,
             self._acceptor.let_go,
             access_log=None,
             logger=protocol_log,

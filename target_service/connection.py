@@ -1,40 +1,46 @@
-"""One connection; a change on it may be refused from its raw bytes (`api.door`), before it is parsed.
+"""One connection: a plain request on it takes the fast path (`api.fast_path`), all others are aiohttp's.
 
 For that it must know for certain where a request begins. It does as long as each one came whole and alone,
 after the answer to the one before; a connection that ever did otherwise (two pieces, a pipeline) is the parser's
-alone from then on. aiohttp does not see what is answered at the door and would in the end take a connection for
-idle, so that from time to time it is shown one.
+alone from then on.
 
-It also knows whether a request has begun, which a drain must finish, and whether an answer is being read.
+It also knows whether a request has begun, which a drain must finish, and whether an answer is being read. A client
+that ends its side after a whole request still gets the answer.
 """
 
 import asyncio
 import re
+import socket
 from collections.abc import Callable
 from typing import Any, cast
 
-from aiohttp import web
+from aiohttp import EMPTY_PAYLOAD, StreamReader, web
 
-from target_service.api.door import HEALTH, Door, whole_request
+from target_service.api.fast_path import HEALTH, FastPath, Planned, whole_request
 from target_service.problem import Kind
 from target_service.protocol import ProblemProtocol
 
+RESET_COMES_S = 0.02
+"""How long after its end a client that is gone is asked for; who hangs up buys nothing that has not begun."""
 _FOREIGN = re.compile(rb" (?:RTSP|ICE)/[0-9]\.[0-9]\r?\n")
 
 
 class Connection(ProblemProtocol):
-    """The server's side of one connection; refuses at the door what the door will not let in."""
+    """The server's side of one connection."""
 
     __slots__ = (
         "_begun",
-        "_door",
-        "_door_until_s",
-        "_ended",
-        "_held",
+        "_fast_path",
+        "_has_ended",
+        "_held_back",
         "_is_answered",
         "_is_counted",
         "_is_plain",
+        "_last_body",
+        "_later",
         "_line_end",
+        "_on_end",
+        "_task",
         "_unread",
         "_wire",
     )
@@ -43,54 +49,81 @@ class Connection(ProblemProtocol):
         self,
         server: web.Server,
         refused: Callable[[Kind], None],
-        door: Door,
-        ended: Callable[[], None] = lambda: None,
+        fast_path: FastPath,
+        on_end: Callable[[], None] = lambda: None,
         **settings: Any,
     ) -> None:
-        """`door` is shared by all connections; `ended` hears of the end; the rest as for `ProblemProtocol`."""
+        """`fast_path` is shared by all connections; `on_end` hears of the end; the rest as for `ProblemProtocol`."""
         super().__init__(server, refused, **settings)
-        self._door = door
-        self._ended = ended
+        self._fast_path = fast_path
+        self._on_end = on_end
         self._is_plain = True
         """Whether every request so far came whole and alone."""
         self._is_answered = True
+        self._task: asyncio.Task[None] | None = None
+        """A request on the fast path that is being answered."""
+        self._later = b""
+        """What came before its answer."""
         self._line_end = b""
         """The last bytes of a connection that is the parser's."""
-        self._held = b""
-        """A refusal that waits to be said."""
+        self._held_back = b""
+        """A refusal that waits to be sent."""
         self._is_counted = False
         self._begun = False
         """Whether bytes of a request have come that has no answer yet."""
+        self._last_body: StreamReader = EMPTY_PAYLOAD
+        """The body of the newest request that the parser has seen."""
+        self._has_ended = False
+        """Whether the client sends no more."""
         self._wire: asyncio.Transport | None = None
         """Its transport until the very end; aiohttp lets go of it when it begins to close."""
         self._unread = (0, 0.0)
         """Bytes of answers not taken yet, and since when it is that many."""
-        self._note_use()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is there."""
-        self._door.look()
+        self._fast_path.look()
         self._wire = cast("asyncio.Transport", transport)
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The connection is gone."""
-        self._door.look()
+        self._fast_path.look()
+        if self._task is not None:
+            self._task.cancel()
         if self._wire is not None:
             self._wire = None
             self._count(is_waiting=False)
-            self._ended()
+            self._on_end()
         super().connection_lost(exc)
 
+    def eof_received(self) -> bool:  # type: ignore[override]  # aiohttp's never keeps the connection
+        """The client sends no more, but may wait for the answer to a whole request; a drill's may take for ever."""
+        self._has_ended = True
+        if self._task is not None and self.transport is not None:
+            # Who waits passes it over (RFC 9110, section 15.2); who is gone altogether meets it with a reset.
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._loop.call_later(RESET_COMES_S, self._end_if_reset)
+        is_whole = self._task is not None or self._last_body.is_eof()
+        return self._begun and is_whole and not self._fast_path.has_faults
+
+    def _end_if_reset(self) -> None:
+        wire = self._wire
+        if wire is not None and wire.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self.abort()
+
     def data_received(self, data: bytes) -> None:
-        """Bytes have come: something that may be answered at once, or something for the parser."""
+        """Bytes have come: a request that takes the fast path, or something for the parser."""
         if data:
-            self._door.look()
-            if self._held:
-                self._say_held()
+            self._fast_path.look()
+            if self._held_back:
+                self._send_held_back()
+            if self._task is not None:
+                self._keep_for_later(data)
+                return
             if self._is_plain:
                 request = whole_request(data) if self._is_answered else None
-                if request is not None and self._door.is_watched() and self._turns_away(request):
+                if request is not None and self._takes_fast_path(request):
                     return
                 self._is_plain = request is not None
                 self._is_answered = False
@@ -99,6 +132,13 @@ class Connection(ProblemProtocol):
             if not self._is_plain and self._is_foreign(data):
                 return
         super().data_received(data)
+        if self._messages:
+            self._last_body = self._messages[-1][1]
+
+    def _keep_for_later(self, data: bytes) -> None:
+        self._later += data
+        if self._wire is not None:
+            self._wire.pause_reading()
 
     def _is_foreign(self, data: bytes) -> bool:
         """Whether a request line names another protocol, which llhttp would read as HTTP; the end, then."""
@@ -106,7 +146,7 @@ class Connection(ProblemProtocol):
         self._line_end = seen[-len(b" RTSP/1.0\r") :]
         if _FOREIGN.search(seen) is None or self.transport is None:
             return False
-        self.transport.write(self._door.foreign())
+        self.transport.write(self._fast_path.foreign())
         self.force_close()
         return True
 
@@ -115,33 +155,36 @@ class Connection(ProblemProtocol):
         if is_waiting != self._is_counted:
             self._is_counted = is_waiting
             if is_waiting:
-                self._door.crowd.joined()
+                self._fast_path.crowd.joined()
             else:
-                self._door.crowd.left()
+                self._fast_path.crowd.left()
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Send an answer; the next request may come."""
+        """Send an answer of aiohttp's; the next request may come."""
         self._count(is_waiting=False)
-        self._door.look()
+        self._fast_path.look()
+        if self._has_ended and not self._messages:
+            resp.force_close()
         sent = await super().finish_response(request, resp, start_time)
         self._is_answered = bool(resp.keep_alive)
         self._begun = bool(self._messages)
-        self._note_use()
         return sent
 
     def end_if_idle(self) -> None:
         """Close the connection unless a request has begun."""
-        if not self._begun and not self._held:
+        if not self._begun and not self._held_back:
             self.force_close()
 
     def give_up(self) -> None:
         """There is no more time: have a request that is being answered told so, or one that is still arriving."""
-        if self._current_request is not None and self._current_request.task is not None:
+        if self._task is not None:
+            self._task.cancel()
+        elif self._current_request is not None and self._current_request.task is not None:
             self._current_request.task.cancel()
         elif self.transport is not None:
-            self.transport.write(self._door.farewell())
+            self.transport.write(self._fast_path.farewell())
             self.force_close()
 
     def abort(self) -> None:
@@ -157,27 +200,63 @@ class Connection(ProblemProtocol):
         elif size and now_s - self._unread[1] >= longest_s:
             self.abort()
 
-    def _turns_away(self, request: "re.Match[bytes]") -> bool:
+    def _takes_fast_path(self, request: "re.Match[bytes]") -> bool:
         transport = self.transport
         if transport is None or transport.is_closing() or self.writing_paused:
             return False
-        if asyncio.get_running_loop().time() > self._door_until_s:
-            return False
-        answer = self._door.answer_to(request)
+        answer = self._fast_path.answer_to(request)
         if answer is None:
             return False
-        if request["target"] not in HEALTH and not self._door.may_refuse_now():
-            self._held = answer
-            self._door.hold(self._say_held)
+        self._note_use()
+        if isinstance(answer, Planned):
+            self._begun = True
+            self._count(is_waiting=True)
+            self._task = self._loop.create_task(self._answer(answer))
+        elif request["target"] not in HEALTH and not self._fast_path.may_refuse_now():
+            self._held_back = answer
+            self._fast_path.hold_back(self._send_held_back)
         else:
             transport.write(answer)
         return True
 
-    def _say_held(self) -> None:
-        """Say the refusal that had to wait, unless that has been done, or nobody is there any more."""
-        answer, self._held = self._held, b""
+    async def _answer(self, planned: Planned) -> None:
+        """Answer a request on the fast path, then take up what came meanwhile."""
+        try:
+            response = await planned.frame.answer(planned.incoming)
+        finally:
+            self._task = None
+            self._begun = False
+            self._count(is_waiting=False)
+        transport = self.transport
+        if transport is None:
+            return
+        self._fast_path.look()
+        self._note_use()
+        is_last = planned.closes or (self._has_ended and not self._later)
+        closes = is_last or response.closes or self._fast_path.is_draining
+        transport.write(response._replace(closes=closes).to_bytes())
+        if closes:
+            self.force_close()
+        elif self._later:
+            self._take_up_later()
+
+    def _take_up_later(self) -> None:
+        data, self._later = self._later, b""
+        if self._wire is not None and not self._has_ended:
+            self._wire.resume_reading()
+        self.data_received(data)
+
+    def _send_held_back(self) -> None:
+        """Send the refusal that had to wait, unless that has been done, or nobody is there any more."""
+        answer, self._held_back = self._held_back, b""
         if answer and self._wire is not None and not self._wire.is_closing():
             self._wire.write(answer)
 
     def _note_use(self) -> None:
-        self._door_until_s = asyncio.get_running_loop().time() + self.keepalive_timeout / 2
+        """Count the time to be idle from now: aiohttp does not see what takes the fast path."""
+        self._next_keepalive_close_time = self._loop.time() + self.keepalive_timeout
+
+    def _process_keepalive(self) -> None:
+        if self._task is not None:
+            self._note_use()
+        super()._process_keepalive()

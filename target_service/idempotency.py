@@ -10,7 +10,6 @@ same key may be tried again.
 """
 
 import re
-from types import TracebackType
 
 from multidict import istr
 
@@ -45,28 +44,15 @@ class KeysInFlight:
     def __init__(self) -> None:
         self._held: set[tuple[str, str]] = set()
 
-    def hold(self, run_id: str, key: str | None) -> "HeldKey":
-        """Hold a key for the length of a `with`. Raises KeyInFlightError if someone else does."""
-        if key is not None and (run_id, key) in self._held:
+    def hold(self, run_id: str, key: str | None) -> None:
+        """Hold a key, if there is one, until `let_go`. Raises KeyInFlightError if someone else does."""
+        if key is None:
+            return
+        if (run_id, key) in self._held:
             raise KeyInFlightError(f"a request with Idempotency-Key {key} is being worked on")
-        return HeldKey(self._held, None if key is None else (run_id, key))
+        self._held.add((run_id, key))
 
-
-class HeldKey:
-    """A key in someone's hands; let go at the end of the `with`. Holding no key is allowed."""
-
-    __slots__ = ("_entry", "_held")
-
-    def __init__(self, held: set[tuple[str, str]], entry: tuple[str, str] | None) -> None:
-        self._held = held
-        self._entry = entry
-
-    def __enter__(self) -> None:
-        if self._entry is not None:
-            self._held.add(self._entry)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._entry is not None:
-            self._held.discard(self._entry)
+    def let_go(self, run_id: str, key: str | None) -> None:
+        """The work under the key is done, or has failed."""
+        if key is not None:
+            self._held.discard((run_id, key))

@@ -2,14 +2,14 @@
 
 Products are not rows: `sku-000001` … `sku-<n>` exist by being numbered, and their price follows from the
 number, so a catalogue of a million costs nothing and is the same on every machine. Stock becomes a row when
-the first unit is sold. `allot` is the one place that decides who gets the last unit; it works in memory on
+the first unit is sold. `take_units` is the one place that decides who gets the last unit; it works in memory on
 what the store read inside its transaction, so that a hot product costs one read and one write a batch,
 however many want it (the merging that took hot rows from 500 to 31,000 updates/s, S[51][52] of docs/traffic.md).
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple, Protocol, TypeVar
+from collections.abc import Mapping
+from typing import NamedTuple
 
 SKU_PATTERN = r"^sku-[0-9]{6,9}$(?!\n)"
 """What a SKU looks like; numbers above 999,999 have more digits and no leading zero.
@@ -76,44 +76,14 @@ def seller_of(sku_no: int) -> int:
     return sku_no % SELLERS
 
 
-class Wanted(Protocol):
-    """What `allot` needs to know of a purchase."""
+def take_units(quantities: Mapping[int, int], left: dict[int, int]) -> SoldOutError | None:
+    """Take a purchase's units (by product number) from what is left, lowered in place: all or none.
 
-    @property
-    def quantities(self) -> Mapping[int, int]:
-        """Units wanted of each product number."""
-        ...
-
-
-W = TypeVar("W", bound=Wanted)
-
-
-def wanted_skus(purchases: Iterable[Wanted]) -> set[int]:
-    """Every product number that these purchases touch."""
-    return {sku_no for purchase in purchases for sku_no in purchase.quantities}
-
-
-def allot(purchases: Iterable[W], left: dict[int, int]) -> tuple[list[W], list[tuple[W, SoldOutError]]]:
-    """Serve purchases in order from `left` (units by product number, lowered in place), each wholly or not at
-    all.
-
-    Returns those that got everything and those that did not, each of the latter with the product it lacked.
+    The first product of which there is too little, if any.
     """
-    served: list[W] = []
-    refused: list[tuple[W, SoldOutError]] = []
-    for purchase in purchases:
-        short = _first_shortage(purchase.quantities, left)
-        if short is not None:
-            refused.append((purchase, short))
-            continue
-        for sku_no, units in purchase.quantities.items():
-            left[sku_no] -= units
-        served.append(purchase)
-    return served, refused
-
-
-def _first_shortage(quantities: Mapping[int, int], left: Mapping[int, int]) -> SoldOutError | None:
     for sku_no, units in quantities.items():
         if left[sku_no] < units:
             return SoldOutError(sku_no, units, left[sku_no])
+    for sku_no, units in quantities.items():
+        left[sku_no] -= units
     return None

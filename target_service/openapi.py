@@ -22,10 +22,19 @@ _WITH_BODY = (
     problem.DEADLINE,
 )
 
-_HEADERS = {
-    HEADER: "The load-test run this request belongs to; it then touches shadow data only.",
-    "Idempotency-Key": "Repeating a request with its key gives the first answer again.",
-    "X-Request-Deadline-Ms": "How long the caller waits; work is not begun after that.",
+_HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
+    HEADER: (
+        "The load-test run this request belongs to; it then touches shadow data only.",
+        {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$"},
+    ),
+    "Idempotency-Key": (
+        "Repeating a request with its key gives the first answer again.",
+        {"type": "string", "pattern": "^[!-~]{1,128}$"},
+    ),
+    "X-Request-Deadline-Ms": (
+        "How long the caller waits; work is not begun after that.",
+        {"type": "integer", "minimum": 1, "maximum": 3_600_000},
+    ),
 }
 
 
@@ -80,14 +89,8 @@ def _header_parameters(operation: Operation) -> Iterable[dict[str, Any]]:
     if operation.sheds:
         names.append("X-Request-Deadline-Ms")
     for name in names:
-        yield {"name": name, "in": "header", "description": _HEADERS[name], "schema": _HEADER_SCHEMAS[name]}
-
-
-_HEADER_SCHEMAS: dict[str, dict[str, Any]] = {
-    HEADER: {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$"},
-    "Idempotency-Key": {"type": "string", "pattern": "^[!-~]{1,128}$"},
-    "X-Request-Deadline-Ms": {"type": "integer", "minimum": 1, "maximum": 3_600_000},
-}
+        description, schema = _HEADERS[name]
+        yield {"name": name, "in": "header", "description": description, "schema": schema}
 
 
 def _refusals(operation: Operation, schema: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 import msgspec
-from aiohttp import web
+
+from target_service.response import ApiResponse
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -87,14 +88,9 @@ class ProblemError(Exception):
         self.close = close
         """Whether the connection cannot be used any further, since part of the request is unread."""
 
-    def response(self) -> web.Response:
-        """The HTTP response that tells it."""
+    def response(self) -> ApiResponse:
+        """The response that tells it."""
         kind = self.kind
         body = ProblemBody(f"/problems/{kind.slug}", kind.title, kind.status, str(self), self.errors)
         headers = {} if kind.retry_after_s is None else {"Retry-After": str(kind.retry_after_s)}
-        response = web.Response(
-            body=msgspec.json.encode(body), status=kind.status, content_type=MEDIA_TYPE, headers=headers
-        )
-        if self.close:
-            response.force_close()
-        return response
+        return ApiResponse(kind.status, msgspec.json.encode(body), headers, MEDIA_TYPE, self.close)

@@ -71,10 +71,10 @@ class ProblemProtocol(web.RequestHandler):
             resp.headers.update(kept)
         return super().finish_response(request, resp, start_time)
 
-    def _refusal(self, status: int, detail: str) -> web.Response:
+    def _refusal(self, status: int, detail: str) -> web.StreamResponse:
         kind = _KIND_OF.get(status, problem.INTERNAL)
         self._refused(kind)
-        return ProblemError(kind, detail, close=True).response()
+        return ProblemError(kind, detail, close=True).response().to_aiohttp()
 
 
 def check_head(request: web.BaseRequest) -> None:

@@ -11,22 +11,18 @@ import time
 
 from target_service.config import store_dsn
 from target_service.shadow import HEADER, BadRunIdError, run_id_of
-from target_service.store.base import PurgeRun, StoreOpenError, StoreSettings, StoreUnavailableError
+from target_service.store.base import (
+    Observers,
+    PurgeRun,
+    StoreOpenError,
+    StoreSettings,
+    StoreUnavailableError,
+)
 from target_service.store.open import make_store
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
 WAIT_S = 30.0
-
-
-class _Unobserved:
-    """Nobody watches a purge."""
-
-    def committed(self, changes: int, seconds: float) -> None:
-        """Nothing to count."""
-
-    def failed(self) -> None:
-        """Nothing to count."""
 
 
 async def purge(dsn: str, run_id: str) -> int:
@@ -36,7 +32,7 @@ async def purge(dsn: str, run_id: str) -> int:
 
     Raises StoreOpenError, StoreUnavailableError.
     """
-    store = make_store(StoreSettings(dsn, 0, WAIT_S, shared=True), _Unobserved())
+    store = make_store(StoreSettings(dsn, 0, WAIT_S, shared=True), Observers())
     await store.open()
     try:
         orders = 0

@@ -7,10 +7,11 @@ from aiohttp import HttpVersion11, hdrs, web
 
 from target_service import problem
 from target_service.api import assistant, health, orders, parcels, products
-from target_service.api.frame import framed
-from target_service.api.operation import Handler, Operation, Service
+from target_service.api.frame import Frame
+from target_service.api.operation import ApiRequest, Handler, Operation, Service
 from target_service.openapi import document
 from target_service.problem import ProblemError
+from target_service.response import ApiResponse
 
 
 def operations(service: Service) -> list[Operation]:
@@ -19,20 +20,17 @@ def operations(service: Service) -> list[Operation]:
     return [operation for area in areas for operation in area.operations(service)]
 
 
-def add_routes(app: web.Application, service: Service) -> None:
+def add_routes(app: web.Application, service: Service) -> list[Frame]:
     """Add every operation to the application, the document that describes them, and answers for the rest."""
     table = operations(service)
-    table.append(_description(table))
-    for operation in table:
-        _add(app, service, operation)
-    for path in dict.fromkeys(operation.path for operation in table):
-        _add(app, service, _refusal(path, _method_not_allowed))
-    _add(app, service, _refusal("/{path:.*}", _not_found))
-
-
-def _add(app: web.Application, service: Service, operation: Operation) -> None:
-    handler = framed(service, operation)
-    app.router.add_route(operation.method, operation.path, handler, expect_handler=_go_on)
+    frames = [Frame(service, operation) for operation in (*table, _description(table))]
+    paths = dict.fromkeys(frame.operation.path for frame in frames)
+    refusals = [_refusal(path, _method_not_allowed) for path in paths]
+    refusals.append(_refusal("/{path:.*}", _not_found))
+    for frame in (*frames, *(Frame(service, refusal) for refusal in refusals)):
+        operation = frame.operation
+        app.router.add_route(operation.method, operation.path, frame.serve, expect_handler=_go_on)
+    return frames
 
 
 async def _go_on(request: web.Request) -> None:
@@ -45,10 +43,10 @@ async def _go_on(request: web.Request) -> None:
 
 
 def _description(table: list[Operation]) -> Operation:
-    body = msgspec.json.encode(document(table))
+    described = ApiResponse(200, msgspec.json.encode(document(table)))
 
-    async def describe(_request: web.Request, _run_id: str) -> web.Response:
-        return web.Response(body=body, content_type="application/json")
+    async def describe(_request: ApiRequest) -> ApiResponse:
+        return described
 
     return Operation(
         "GET", "/openapi.json", "getOpenapi", "other", "This description", describe, dict[str, Any]
@@ -59,9 +57,15 @@ def _refusal(path: str, handler: Handler) -> Operation:
     return Operation("*", path, "refuse", "other", "Refuse", handler, None)
 
 
-async def _method_not_allowed(request: web.Request, _run_id: str) -> web.Response:
-    raise ProblemError(problem.METHOD_NOT_ALLOWED, f"{request.method} is not allowed on {request.path}")
+async def _method_not_allowed(request: ApiRequest) -> ApiResponse:
+    asked = _parsed(request)
+    raise ProblemError(problem.METHOD_NOT_ALLOWED, f"{asked.method} is not allowed on {asked.path}")
 
 
-async def _not_found(request: web.Request, _run_id: str) -> web.Response:
-    raise ProblemError(problem.NOT_FOUND, f"there is no {request.path}")
+async def _not_found(request: ApiRequest) -> ApiResponse:
+    raise ProblemError(problem.NOT_FOUND, f"there is no {_parsed(request).path}")
+
+
+def _parsed(request: ApiRequest) -> web.Request:
+    assert request.parsed is not None  # noqa: S101 - the fast path knows no such operation
+    return request.parsed

@@ -22,7 +22,6 @@ injected, in nanoseconds of the monotonic clock.
 
 from collections import deque
 from collections.abc import Callable
-from types import TracebackType
 from typing import NamedTuple
 
 SHORT_QUEUE_S = 0.5
@@ -88,13 +87,6 @@ class AdaptiveLimit:
     def is_full(self) -> bool:
         """Whether a change that came now would be refused."""
         return self._in_flight >= LEAST_LIMIT and self._is_too_much(self._now_ns())
-
-    def place(self) -> "Place":
-        """Take a place for the length of a `with`. Raises OverloadedError if there is none."""
-        began_ns = self.admit()
-        if began_ns is None:
-            raise OverloadedError(TOO_MUCH)
-        return Place(self, began_ns)
 
     def admit(self) -> int | None:
         """Let a change begin: the instant it began, to be given to `done`; None if it must be refused."""
@@ -212,24 +204,3 @@ class Pace:
                 return False
         self._free -= 1
         return True
-
-
-class Place:
-    """A change's place among those under way."""
-
-    __slots__ = ("_began_ns", "_limit")
-
-    def __init__(self, limit: AdaptiveLimit, began_ns: int) -> None:
-        self._limit = limit
-        self._began_ns = began_ns
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self._limit.done(self._began_ns)
-        else:
-            self._limit.gave_up()

@@ -21,8 +21,6 @@ import enum
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from target_service.inventory import Wanted
-
 TRUNK = 0
 """The bucket every product has."""
 
@@ -75,11 +73,11 @@ class Reach(enum.Enum):
     ALL = "all"
 
 
-def demands(purchases: Iterable[Wanted]) -> dict[int, Demand]:
-    """What these purchases want, by product number."""
+def demands(baskets: Iterable[Mapping[int, int]]) -> dict[int, Demand]:
+    """What these purchases, each its units by product number, want together."""
     wanted: dict[int, Demand] = {}
-    for purchase in purchases:
-        for sku_no, units in purchase.quantities.items():
+    for basket in baskets:
+        for sku_no, units in basket.items():
             so_far = wanted.get(sku_no, Demand(0, units, 0))
             wanted[sku_no] = Demand(so_far.units + units, min(so_far.least, units), so_far.purchases + 1)
     return wanted

@@ -43,6 +43,10 @@ class RedirectError(ConnectionError):
     """More redirects than allowed, or one that leads nowhere."""
 
 
+class AnswerError(ConnectionError):
+    """A streamed answer that tells of an error, has no token, or is none."""
+
+
 class HostNotAllowed(PermissionError):  # noqa: N818 - it is a refusal, not an error
     """The guard rail: this host is neither loopback nor on the list of allowed targets. Nothing was sent."""
 
@@ -51,6 +55,7 @@ class HostNotAllowed(PermissionError):  # noqa: N818 - it is a refusal, not an e
 _CLASSES: tuple[tuple[type[BaseException], str], ...] = (
     (ProtocolError, "protocol"),
     (RedirectError, "redirect"),
+    (AnswerError, "answer"),
     (ConnectionClosedError, "closed"),
     (UnansweredError, UNANSWERED),
     (ConnectTimeoutError, "timeout-connect"),

@@ -25,7 +25,7 @@ from loadtest.drive.agent import Agent, Pools, SessionSettings
 from loadtest.drive.bodies import encode_body
 from loadtest.drive.connection import Connection
 from loadtest.drive.cookies import store_cookies
-from loadtest.drive.errors import ReadTimeoutError, RedirectError, UnansweredError
+from loadtest.drive.errors import AnswerError, ReadTimeoutError, RedirectError, UnansweredError
 from loadtest.drive.heads import ANNOUNCE_EMPTY_BODY, NO_BODY, Heads
 from loadtest.drive.http1 import final_head
 from loadtest.drive.pool import Pool
@@ -34,9 +34,10 @@ from loadtest.drive.redirects import redirected_call, without_description
 from loadtest.drive.response import Call, CaughtResponse, Response, outcome_error
 from loadtest.drive.routes import core_route
 from loadtest.drive.streamed_response import StreamedResponse, response_type
-from loadtest.drive.streams import EventParser, ServerSentEvent, iter_lines
+from loadtest.drive.streams import EVENTS, EventParser, ServerSentEvent, T, Timed, iter_lines
+from loadtest.drive.tokens import TOKENS
 from loadtest.drive.urls import Origin, Target, target_of
-from loadtest.records import FIRST_EVENT, NEXT_EVENT, Exchange, Outcome
+from loadtest.records import Exchange, Outcome
 
 _SAFE_TO_REPEAT = frozenset(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"])  # RFC 9110, section 9.2.2
 _SMALL_BYTES = 4096  # up to here, searching head and body costs less than cutting the head off
@@ -215,21 +216,41 @@ class Session(Agent):
         `next event`, each timed from the event before it. Raises what made the request fail; a stream that
         breaks off is recorded as a failed `next event` and raised.
         """
+        for event, _ in self._timed_events(url, method, name, EVENTS, kwargs):
+            yield event
+
+    def tokens(self, url: str, name: str | None = None, **kwargs: Any) -> Iterator[str]:
+        """Send a POST and yield the tokens of its streamed answer as they arrive (`loadtest.drive.tokens`).
+
+        As `events` does, but two other endpoints are recorded under the request's name: `first token`, the time to
+        the first token, from the intent, and `next token`, the time per token after it. Raises what made the request
+        fail; an answer that tells of an error, breaks off or has no token is recorded as failed there, and raised.
+        """
+        for _, token in self._timed_events(url, "POST", name, TOKENS, kwargs):
+            yield token
+
+    def _timed_events(
+        self, url: str, method: str, name: str | None, timed: Timed[T], arguments: dict[str, Any]
+    ) -> Iterator[tuple[ServerSentEvent, T]]:
+        """The events of an answer that `timed` finds something in, each recorded when it arrives."""
         name = name or self.request_name or url
         intended_ns = self._now_ns() if self.intended_ns is None else self.intended_ns
-        headers = {"Accept": "text/event-stream", **(kwargs.pop("headers", None) or {})}
-        response = self.request(method, url, name=name, stream=True, headers=headers, **kwargs)
+        headers = {"Accept": "text/event-stream", **(arguments.pop("headers", None) or {})}
+        response = self.request(method, url, name=name, stream=True, headers=headers, **arguments)
         response.raise_for_status()
-        gap = Outcome(FIRST_EVENT, name, intended_ns, response.sent_ns, 0, 0, None)
+        gap = Outcome(timed.first, name, intended_ns, response.sent_ns, 0, 0, None)
         parser = EventParser()
         try:
             for line in iter_lines(response.iter_content(decode_content=False)):
                 event = parser.take_line(line)
-                if event is not None:
+                found = None if event is None else timed.find(event)
+                if event is not None and found is not None:
                     now_ns = self._now_ns()
                     self._recorder.record(gap._replace(done_ns=now_ns, response_bytes=len(event.data)))
-                    gap = Outcome(NEXT_EVENT, name, now_ns, now_ns, 0, 0, None)
-                    yield event._replace(received_ns=now_ns)
+                    gap = Outcome(timed.following, name, now_ns, now_ns, 0, 0, None)
+                    yield event._replace(received_ns=now_ns), found
+            if timed.needed and gap.method == timed.first:
+                raise AnswerError("the answer has none of what it was asked for")
         except OSError as error:
             self._recorder.record(gap._replace(done_ns=self._now_ns(), error=outcome_error(error)), error)
             raise

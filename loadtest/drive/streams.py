@@ -5,10 +5,14 @@ coming, not by when it ends. `Session.events` records both as endpoints of their
 itself.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
 
 from loadtest.drive.http1 import require_within_limit
+from loadtest.records import FIRST_EVENT, NEXT_EVENT
+
+T = TypeVar("T")
 
 
 class ServerSentEvent(NamedTuple):
@@ -19,6 +23,20 @@ class ServerSentEvent(NamedTuple):
     id: str = ""
     received_ns: int = 0
     """When the piece that completed it arrived, on the session's clock."""
+
+
+@dataclass(frozen=True)
+class Timed(Generic[T]):
+    """What is timed within a stream: under which names, and what an event must hold to count."""
+
+    first: str
+    following: str
+    find: Callable[[ServerSentEvent], T | None]
+    needed: bool = False
+    """Whether a stream without any has failed."""
+
+
+EVENTS = Timed(FIRST_EVENT, NEXT_EVENT, lambda event: event)
 
 
 def iter_lines(pieces: Iterable[str | bytes]) -> Iterator[str]:

@@ -9,34 +9,15 @@ import asyncio
 import msgspec
 from aiohttp import web
 
-from target_service.api.body import decode, read_json
-from target_service.api.operation import Operation, Service
+from target_service.api.operation import ApiRequest, Operation, Service
+from target_service.response import ApiResponse
 from target_service.schema import AssistantRequest, Token
 
 FIRST_TOKEN_S = 0.05
 TOKEN_S = 0.02
-WORDS = [
-    "the",
-    "parcel",
-    "you",
-    "ask",
-    "about",
-    "left",
-    "the",
-    "warehouse",
-    "and",
-    "will",
-    "be",
-    "with",
-    "you",
-    "before",
-    "the",
-    "lanterns",
-    "are",
-    "lit",
-]
+TEXT = "the parcel you ask about left the warehouse and will be with you before the lanterns are lit"
+WORDS = TEXT.split()
 
-_requests = msgspec.json.Decoder(AssistantRequest)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -56,17 +37,17 @@ def operations(_service: Service) -> list[Operation]:
     return [ask]
 
 
-async def answer(request: web.Request, _run_id: str) -> web.StreamResponse:
+async def answer(request: ApiRequest) -> ApiResponse:
     """`POST /assistant/messages`: `data: {"index": 0, "text": "the"}` …, then `event: done`."""
-    wanted = decode(_requests, await read_json(request))
+    assert request.parsed is not None  # noqa: S101 - no stream goes by the fast path
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
-    await response.prepare(request)
+    await response.prepare(request.parsed)
     loop = asyncio.get_running_loop()
     due = loop.time() + FIRST_TOKEN_S
-    for index in range(wanted.max_tokens):
+    for index in range(request.wanted.max_tokens):
         await asyncio.sleep(max(0.0, due - loop.time()))
         token = Token(index, WORDS[index % len(WORDS)])
         await response.write(b"data: " + _encode(token) + b"\n\n")
         due += TOKEN_S
     await response.write(b"event: done\ndata: {}\n\n")
-    return response
+    return ApiResponse(200, b"", sent=response)

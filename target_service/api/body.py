@@ -3,7 +3,7 @@
 import asyncio
 import random
 import re
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from aiohttp import hdrs, web
@@ -120,11 +120,3 @@ def decode(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, DuplicateKeyError) as error:
         raise ProblemError(problem.BAD_JSON, str(error)) from None
     return value
-
-
-_encode = msgspec.json.Encoder().encode
-
-
-def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    """A JSON response."""
-    return web.Response(body=_encode(value), status=status, content_type="application/json", headers=headers)

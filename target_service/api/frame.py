@@ -1,24 +1,30 @@
-"""The frame every operation runs in: run id, deadline, faults, timing, and errors as problems.
+"""The frame every operation runs in: run id, key, deadline, body, faults, timing, and errors as problems.
 
-It is put around the handlers when the routes are added rather than as a middleware, which would cost every
-request another layer of calls.
+The same for a request that aiohttp has parsed and for one that came by the fast path (`api.fast_path`).
 """
 
 import asyncio
+import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from time import monotonic_ns, perf_counter
+from typing import NamedTuple
 
+import msgspec
 from aiohttp import web
 from multidict import istr
 
 from target_service import problem
-from target_service.api.operation import Operation, Service
+from target_service.api.body import decode, read_json
+from target_service.api.operation import ApiRequest, Operation, Service
+from target_service.bearer import carries_token
 from target_service.exemplars import TRACEPARENT, sampled_trace
 from target_service.faults import HANG_S, Fault
-from target_service.idempotency import BadKeyError, KeyInFlightError, KeyReusedError
+from target_service.idempotency import HEADER as KEY_HEADER
+from target_service.idempotency import BadKeyError, KeyInFlightError, KeyReusedError, parse_key
 from target_service.inventory import SoldOutError
+from target_service.metrics import TRAFFIC
 from target_service.parcels import (
     OutOfOrderError,
     ParcelExistsError,
@@ -28,7 +34,8 @@ from target_service.parcels import (
 from target_service.payments import PaymentRefusedError, UnknownOrderError, WrongAmountError
 from target_service.problem import ProblemError
 from target_service.protocol import check_head
-from target_service.shadow import HEADER, LIVE, BadRunIdError, run_id_of, traffic_of
+from target_service.response import JSON, ApiResponse
+from target_service.shadow import LIVE, BadRunIdError, run_id_of, traffic_of
 from target_service.shedding import TOO_MUCH, OverloadedError
 from target_service.store.base import DeadlineError, StoreFullError, StoreUnavailableError
 
@@ -36,6 +43,8 @@ DEADLINE_HEADER = istr("X-Request-Deadline-Ms")
 LONGEST_DEADLINE_MS = 3_600_000
 SLOW_BODY_BYTES = 100
 STOPPING = "the service is stopping"
+
+log = logging.getLogger("orders")
 
 _KINDS: tuple[tuple[type[Exception], problem.Kind], ...] = (
     (SoldOutError, problem.SOLD_OUT),
@@ -57,58 +66,122 @@ _KINDS: tuple[tuple[type[Exception], problem.Kind], ...] = (
 )
 
 
-def framed(service: Service, operation: Operation) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """The operation's handler in its frame, as aiohttp wants it."""
-    metrics = service.metrics
-    route = operation.route
-    seconds = {traffic: metrics.request_seconds[route, traffic] for traffic in ("live", "shadow")}
-    handle = operation.handler
-    is_drilled = route != "other"
-    limit = service.limit if operation.sheds else None
-    crowd = service.crowd
-    is_whole = operation.media_type == "application/json"
+class Incoming(NamedTuple):
+    """A request before it is checked: as aiohttp parsed it, or plain and with its whole body."""
 
-    async def answer(request: web.Request) -> web.StreamResponse:
-        started = perf_counter()
+    headers: Mapping[str, str]
+    names: Mapping[str, str]
+    """The variable parts of its path."""
+    parsed: web.Request | None = None
+    body: bytes = b""
+
+
+class Frame:
+    """One operation in its frame."""
+
+    def __init__(self, service: Service, operation: Operation) -> None:
+        self.operation = operation
+        self._service = service
+        self._decoder = None if operation.body is None else msgspec.json.Decoder(operation.body)
+        self._is_drilled = operation.route != "other"
+        self.seconds = {
+            traffic: service.metrics.request_seconds[operation.route, traffic] for traffic in TRAFFIC
+        }
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Answer a request that aiohttp has parsed."""
+        response = await self.answer(Incoming(request.headers, request.match_info, request))
+        sent = response.to_aiohttp()
+        if self._service.draining:
+            sent.force_close()
+        return sent
+
+    async def answer(self, incoming: Incoming) -> ApiResponse:
+        """The response to a request, which is counted and timed; whatever goes wrong is told as a problem."""
+        started, service = perf_counter(), self._service
         service.look()
-        metrics.in_flight.add(1)
+        service.metrics.in_flight.add(1)
         run_id = LIVE
         try:
-            check_head(request)
-            if HEADER in request.headers:
-                run_id = run_id_of(request.headers)
-            fault = service.faults.of_request(route) if is_drilled else None
-            spoilt = None if fault is None else await _suffer(fault, request)
-            if is_drilled and (crowd.is_full() or (limit is not None and limit.is_full())):
-                # Before the body is read: aiohttp reads on, for a moment, and closes if it does not come.
-                raise OverloadedError(TOO_MUCH)
-            response = spoilt or await handle(request, run_id)
+            run_id = run_id_of(incoming.headers)
+            response = await self._respond(incoming, run_id)
         except (Exception, asyncio.CancelledError) as error:
+            is_whole = self.operation.media_type == JSON
             if isinstance(error, asyncio.CancelledError) and not (service.has_given_up and is_whole):
                 raise
-            refusal = problem_of(error, request)
-            metrics.rejected[refusal.kind.slug, traffic_of(run_id)].add()
-            if refusal.kind is problem.OVERLOADED:
-                metrics.shed.add()
-            response = refusal.response()
+            response = self._refuse(error, traffic_of(run_id))
         finally:
-            metrics.in_flight.add(-1)
-        taken_s, counted = perf_counter() - started, seconds[traffic_of(run_id)]
-        counted.observe(taken_s)
-        if TRACEPARENT in request.headers:
-            trace_id = sampled_trace(request.headers[TRACEPARENT])
-            if trace_id is not None:
-                counted.exemplify(taken_s, trace_id)
-        if service.draining:
-            response.force_close()
+            service.metrics.in_flight.add(-1)
+        self._count(perf_counter() - started, traffic_of(run_id), incoming.headers)
         return response
 
-    return answer
+    async def _respond(self, incoming: Incoming, run_id: str) -> ApiResponse:
+        operation, headers, parsed = self.operation, incoming.headers, incoming.parsed
+        if parsed is not None:
+            check_head(parsed)
+            spoilt = await self._admit(parsed)
+            if spoilt is not None:
+                return spoilt
+        if operation.for_operators and not carries_token(headers, self._service.admin_token):
+            raise ProblemError(problem.UNAUTHORIZED, "expected the operator's bearer token")
+        key = parse_key(headers.get(KEY_HEADER)) if operation.keyed else None
+        deadline_ns = deadline_ns_of(headers) if operation.sheds else None
+        wanted = None
+        if self._decoder is not None:
+            wanted = decode(self._decoder, incoming.body if parsed is None else await read_json(parsed))
+        request = ApiRequest(run_id, incoming.names, wanted, key, deadline_ns, parsed)
+        return await (self._change(request) if operation.sheds else operation.handler(request))
+
+    async def _change(self, request: ApiRequest) -> ApiResponse:
+        """Make a change, if there is a place for one more and nobody else works under its key."""
+        service = self._service
+        service.keys.hold(request.run_id, request.key)
+        began_ns = None
+        try:
+            began_ns = service.limit.admit()
+            if began_ns is None:
+                raise OverloadedError(TOO_MUCH)
+            response = await self.operation.handler(request)
+        except BaseException:
+            if began_ns is not None:
+                service.limit.gave_up()
+            raise
+        finally:
+            service.keys.let_go(request.run_id, request.key)
+        service.limit.done(began_ns)
+        return response
+
+    async def _admit(self, request: web.Request) -> ApiResponse | None:
+        """Let the request meet a drill's fault, and refuse it under overload. The response a fault spoilt, if any."""
+        if not self._is_drilled:
+            return None
+        service = self._service
+        fault = service.faults.of_request(self.operation.route)
+        spoilt = None if fault is None else await _suffer(fault, request)
+        if service.is_overloaded(self.operation):
+            # Before the body is read: aiohttp reads on, for a moment, and closes if it does not come.
+            raise OverloadedError(TOO_MUCH)
+        return spoilt
+
+    def _refuse(self, error: BaseException, traffic: str) -> ApiResponse:
+        refusal = problem_of(error, self.operation)
+        self._service.metrics.rejected[refusal.kind.slug, traffic].add()
+        if refusal.kind is problem.OVERLOADED:
+            self._service.metrics.shed.add()
+        return refusal.response()
+
+    def _count(self, taken_s: float, traffic: str, headers: Mapping[str, str]) -> None:
+        seconds = self.seconds[traffic]
+        seconds.observe(taken_s)
+        if TRACEPARENT in headers:
+            trace_id = sampled_trace(headers[TRACEPARENT])
+            if trace_id is not None:
+                seconds.exemplify(taken_s, trace_id)
 
 
-def deadline_ns_of(request: web.Request) -> int | None:
+def deadline_ns_of(headers: Mapping[str, str]) -> int | None:
     """The instant after which the caller no longer waits, on the monotonic clock. Raises ProblemError."""
-    text = request.headers.get(DEADLINE_HEADER)
+    text = headers.get(DEADLINE_HEADER)
     if text is None:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 10 and 0 < int(text) <= LONGEST_DEADLINE_MS):
@@ -118,7 +191,7 @@ def deadline_ns_of(request: web.Request) -> int | None:
     return monotonic_ns() + int(text) * 1_000_000
 
 
-def problem_of(error: BaseException, request: web.Request) -> ProblemError:
+def problem_of(error: BaseException, operation: Operation) -> ProblemError:
     """The problem that tells the caller of this error; what nobody expected is logged and told as 500."""
     if isinstance(error, ProblemError):
         return error
@@ -127,11 +200,11 @@ def problem_of(error: BaseException, request: web.Request) -> ProblemError:
     for raised, kind in _KINDS:
         if isinstance(error, raised):
             return ProblemError(kind, str(error))
-    request.app.logger.error("%s %s failed", request.method, request.path, exc_info=error)
+    log.error("%s %s failed", operation.method, operation.path, exc_info=error)
     return ProblemError(problem.INTERNAL, problem.DEFECT)
 
 
-async def _suffer(fault: Fault, request: web.Request) -> web.StreamResponse | None:
+async def _suffer(fault: Fault, request: web.Request) -> ApiResponse | None:
     """Do to a request what a drill wants done; the spoilt response, or None if the request goes on."""
     if fault.kind == "delay":
         await asyncio.sleep(fault.delay_ms / 1e3)
@@ -141,7 +214,7 @@ async def _suffer(fault: Fault, request: web.Request) -> web.StreamResponse | No
         await asyncio.sleep(HANG_S)
     elif fault.kind == "reset" and request.transport is not None:
         request.transport.abort()
-        return web.Response()
+        return ApiResponse(200, b"")
     elif fault.kind == "slow-body":
         return await _dribble(request, fault.delay_ms / 1e3)
     elif fault.kind == "kill-worker":
@@ -149,11 +222,11 @@ async def _suffer(fault: Fault, request: web.Request) -> web.StreamResponse | No
     return None
 
 
-async def _dribble(request: web.Request, pause_s: float) -> web.StreamResponse:
+async def _dribble(request: web.Request, pause_s: float) -> ApiResponse:
     """Answer with a body that comes byte by byte."""
     response = web.StreamResponse(status=200, headers={"Content-Length": str(SLOW_BODY_BYTES)})
     await response.prepare(request)
     for _ in range(SLOW_BODY_BYTES):
         await response.write(b" ")
         await asyncio.sleep(pause_s)
-    return response
+    return ApiResponse(200, b"", sent=response)

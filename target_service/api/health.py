@@ -2,12 +2,10 @@
 
 from time import monotonic
 
-from aiohttp import web
-
 from target_service import problem
-from target_service.api.body import json_response
-from target_service.api.operation import Operation, Service
+from target_service.api.operation import ApiRequest, Operation, Service
 from target_service.problem import ProblemError
+from target_service.response import ApiResponse, json_response
 from target_service.schema import Health
 
 FRESH_S = 1.0
@@ -34,11 +32,11 @@ class HealthHandlers:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    async def alive(self, _request: web.Request, _run_id: str) -> web.Response:
+    async def alive(self, _request: ApiRequest) -> ApiResponse:
         """`GET /healthz`: the process runs."""
         return json_response(Health("alive"))
 
-    async def ready(self, _request: web.Request, _run_id: str) -> web.Response:
+    async def ready(self, _request: ApiRequest) -> ApiResponse:
         """`GET /readyz`: the store has just made something durable, or does so now, and this is not about to stop."""
         if self._service.draining:
             raise ProblemError(problem.UNAVAILABLE, "the service is stopping")

@@ -3,7 +3,7 @@
 The same records route requests and write the OpenAPI document, so neither can name what the other lacks.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,11 +15,29 @@ from target_service.inventory import Catalogue
 from target_service.metrics import WorkerMetrics
 from target_service.orders import OrderIds
 from target_service.problem import Kind
+from target_service.response import JSON, ApiResponse
 from target_service.shedding import AdaptiveLimit, Crowd
 from target_service.store.base import Store
 
-Handler = Callable[[web.Request, str], Awaitable[web.StreamResponse]]
-"""Answers a request of a run (the empty run id is live traffic)."""
+
+class ApiRequest(NamedTuple):
+    """A request as its handler gets it: checked and decoded."""
+
+    run_id: str
+    """Empty for live traffic."""
+    names: Mapping[str, str]
+    """The variable parts of its path."""
+    wanted: Any
+    """The decoded body; None if the operation takes none."""
+    key: str | None
+    """Its idempotency key."""
+    deadline_ns: int | None
+    """The instant after which its caller no longer waits, on the monotonic clock."""
+    parsed: web.Request | None
+    """The same as aiohttp parsed it; None if it came by the fast path (`api.fast_path`)."""
+
+
+Handler = Callable[[ApiRequest], Awaitable[ApiResponse]]
 
 
 @dataclass(slots=True)
@@ -41,6 +59,10 @@ class Service:
     """Set when the process is about to stop: each connection is closed after its next answer."""
     has_given_up: bool = False
     """Set when it can wait no longer: who is cancelled from then on is told so."""
+
+    def is_overloaded(self, operation: "Operation") -> bool:
+        """Whether a request for this operation must be refused now."""
+        return self.crowd.is_full() or (operation.sheds and self.limit.is_full())
 
 
 class Operation(NamedTuple):
@@ -65,5 +87,7 @@ class Operation(NamedTuple):
     keyed: bool = False
     """Whether it takes an `Idempotency-Key`."""
     sheds: bool = False
-    """Whether it is refused under overload."""
-    media_type: str = "application/json"
+    """Whether it makes a change: it takes a place, is refused under overload, and may have a deadline."""
+    for_operators: bool = False
+    """Whether it needs the operator's token."""
+    media_type: str = JSON

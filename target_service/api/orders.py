@@ -1,16 +1,12 @@
 """Orders: create one, check a basket out, look at one, pay for one."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 import msgspec
-from aiohttp import web
 
 from target_service import problem
-from target_service.api.body import decode, json_response, read_json
-from target_service.api.frame import deadline_ns_of
-from target_service.api.operation import Operation, Service
-from target_service.idempotency import HEADER as KEY_HEADER
-from target_service.idempotency import parse_key
+from target_service.api.operation import ApiRequest, Operation, Service
 from target_service.inventory import UnknownSkuError, seller_of, sku_name
 from target_service.orders import (
     Order,
@@ -23,6 +19,7 @@ from target_service.orders import (
 )
 from target_service.payments import CREATED, Payment, UnknownOrderError
 from target_service.problem import FieldError, ProblemError
+from target_service.response import ApiResponse, json_response
 from target_service.schema import (
     CheckoutCreated,
     Line,
@@ -34,11 +31,7 @@ from target_service.schema import (
 )
 from target_service.shadow import traffic_of
 
-_orders = msgspec.json.Decoder(OrderRequest)
-_payments = msgspec.json.Decoder(PaymentRequest)
 _lines_of = msgspec.json.Decoder(tuple[tuple[int, int, int], ...]).decode
-
-
 _PURCHASE = (problem.SOLD_OUT, problem.KEY_IN_FLIGHT, problem.KEY_REUSED)
 
 
@@ -91,74 +84,54 @@ class OrderHandlers:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    async def create(self, request: web.Request, run_id: str) -> web.Response:
+    async def create(self, request: ApiRequest) -> ApiResponse:
         """`POST /orders`: 201 when the order is durable."""
-        key = parse_key(request.headers.get(KEY_HEADER))
-        deadline_ns = deadline_ns_of(request)
-        wanted = decode(_orders, await read_json(request))
-        receipt = await self._place(self._purchase(run_id, key, wanted, [wanted.lines], 0), deadline_ns)
+        order, units = self._draft(self._service.ids.next(), request.wanted, request.wanted.lines)
+        receipt = await self._buy(request, (order,), units)
         created = _created(receipt.orders[0])
-        headers = {"Location": f"/orders/{created.order_id}"}
-        return json_response(created, 201, _marked(headers, receipt))
+        return json_response(created, 201, _headers(receipt, {"Location": f"/orders/{created.order_id}"}))
 
-    async def check_out(self, request: web.Request, run_id: str) -> web.Response:
+    async def check_out(self, request: ApiRequest) -> ApiResponse:
         """`POST /checkouts`: one order for each seller, all of them or none."""
-        key = parse_key(request.headers.get(KEY_HEADER))
-        deadline_ns = deadline_ns_of(request)
-        wanted = decode(_orders, await read_json(request))
-        baskets = self._by_seller(wanted.lines)
-        receipt = await self._place(self._purchase(run_id, key, wanted, baskets, 1), deadline_ns)
-        orders = tuple(_created(order) for order in receipt.orders)
-        body = CheckoutCreated(orders, sum(order.total_cents for order in orders))
-        return json_response(body, 201, _marked({}, receipt))
+        baskets = self._by_seller(request.wanted.lines)
+        numbers = self._service.ids.several(len(baskets))
+        orders: list[Order] = []
+        quantities: Counter[int] = Counter()
+        for part, (number, basket) in enumerate(zip(numbers, baskets, strict=True), 1):
+            order, units = self._draft(number, request.wanted, basket, part)
+            orders.append(order)
+            quantities.update(units)
+        receipt = await self._buy(request, tuple(orders), quantities)
+        created = tuple(map(_created, receipt.orders))
+        body = CheckoutCreated(created, sum(order.total_cents for order in created))
+        return json_response(body, 201, _headers(receipt, {}))
 
-    async def show(self, request: web.Request, run_id: str) -> web.Response:
+    async def show(self, request: ApiRequest) -> ApiResponse:
         """`GET /orders/{order_id}`."""
-        order = await self._service.store.order(run_id, _number(request))
+        order = await self._service.store.order(request.run_id, _number(request))
         if order is None:
-            raise UnknownOrderError(f"there is no order {request.match_info['order_id']}")
+            raise UnknownOrderError(f"there is no order {request.names['order_id']}")
         return json_response(_view(order))
 
-    async def pay(self, request: web.Request, run_id: str) -> web.Response:
+    async def pay(self, request: ApiRequest) -> ApiResponse:
         """`POST /orders/{order_id}/payment`: 200 when it is known to be paid."""
-        deadline_ns = deadline_ns_of(request)
-        money = decode(_payments, await read_json(request))
-        payment = Payment(run_id, _number(request), money.amount_cents)
-        with self._service.limit.place():
-            order = await self._service.store.write(payment, deadline_ns)
+        payment = Payment(request.run_id, _number(request), request.wanted.amount_cents)
+        order = await self._service.store.write(payment, request.deadline_ns)
         return json_response(_view(order))
 
-    async def _place(self, purchase: Purchase, deadline_ns: int | None) -> Receipt:
-        service = self._service
-        with service.keys.hold(purchase.run_id, purchase.key), service.limit.place():
-            receipt = await service.store.write(purchase, deadline_ns)
-        counters = service.metrics.replayed if receipt.replayed else service.metrics.created
-        counters[traffic_of(purchase.run_id)].add(len(receipt.orders))
+    async def _buy(self, request: ApiRequest, orders: tuple[Order, ...], units: Mapping[int, int]) -> Receipt:
+        purchase = Purchase(request.run_id, request.key, orders, units)
+        receipt = await self._service.store.write(purchase, request.deadline_ns)
+        metrics = self._service.metrics
+        counters = metrics.replayed if receipt.replayed else metrics.created
+        counters[traffic_of(request.run_id)].add(len(receipt.orders))
         return receipt
 
-    def _purchase(
-        self,
-        run_id: str,
-        key: str | None,
-        wanted: OrderRequest,
-        baskets: Sequence[Iterable[Line]],
-        first_part: int,
-    ) -> Purchase:
-        service = self._service
-        orders: list[Order] = []
-        quantities: dict[int, int] = {}
-        numbers = service.ids.several(len(baskets))
-        for part, (order_id, basket) in enumerate(zip(numbers, baskets, strict=True), first_part):
-            order, units = draft_order(
-                order_id,
-                wanted.buyer_id,
-                [(self._sku_no(line.sku, wanted), line.quantity) for line in basket],
-                part,
-            )
-            orders.append(order)
-            for sku_no, quantity in units.items():
-                quantities[sku_no] = quantities.get(sku_no, 0) + quantity
-        return Purchase(run_id, key, tuple(orders), quantities)
+    def _draft(
+        self, number: int, wanted: OrderRequest, lines: Iterable[Line], part: int = 0
+    ) -> tuple[Order, dict[int, int]]:
+        priced = [(self._sku_no(line.sku, wanted), line.quantity) for line in lines]
+        return draft_order(number, wanted.buyer_id, priced, part)
 
     def _by_seller(self, lines: Iterable[Line]) -> list[list[Line]]:
         sellers: dict[int, list[Line]] = {}
@@ -176,18 +149,16 @@ class OrderHandlers:
             ) from None
 
 
-def _number(request: web.Request) -> int:
-    name = request.match_info["order_id"]
+def _number(request: ApiRequest) -> int:
+    name = request.names["order_id"]
     number = order_number(name)
     if number is None:
         raise UnknownOrderError(f"there is no order {name}")
     return number
 
 
-def _marked(headers: dict[str, str], receipt: Receipt) -> dict[str, str]:
-    if receipt.replayed:
-        headers["Idempotent-Replayed"] = "true"
-    return headers
+def _headers(receipt: Receipt, headers: dict[str, str]) -> dict[str, str]:
+    return headers | {"Idempotent-Replayed": "true"} if receipt.replayed else headers
 
 
 def _created(order: Order) -> OrderCreated:

@@ -5,15 +5,8 @@ An answer shows the newest events, a page of them.
 
 import time
 
-import msgspec
-from aiohttp import web
-
 from target_service import problem
-from target_service.api.body import decode, json_response, read_json
-from target_service.api.frame import deadline_ns_of
-from target_service.api.operation import Operation, Service
-from target_service.idempotency import HEADER as KEY_HEADER
-from target_service.idempotency import parse_key
+from target_service.api.operation import ApiRequest, Operation, Service
 from target_service.orders import order_name, order_number
 from target_service.parcels import (
     MOST_EVENTS,
@@ -24,13 +17,11 @@ from target_service.parcels import (
     UnknownParcelError,
 )
 from target_service.problem import FieldError, ProblemError
+from target_service.response import ApiResponse, json_response
 from target_service.schema import EventView, ParcelRequest, ParcelView, ScanRequest
 
 PAGE = 20
 """Events in one answer."""
-
-_parcels = msgspec.json.Decoder(ParcelRequest)
-_scans = msgspec.json.Decoder(ScanRequest)
 
 
 def operations(service: Service) -> list[Operation]:
@@ -76,53 +67,48 @@ class ParcelHandlers:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    async def create(self, request: web.Request, run_id: str) -> web.Response:
+    async def create(self, request: ApiRequest) -> ApiResponse:
         """`POST /parcels`: 201 when the parcel is known to the network."""
-        key = parse_key(request.headers.get(KEY_HEADER))
-        deadline_ns = deadline_ns_of(request)
-        wanted = decode(_parcels, await read_json(request))
-        order_id = await self._order_id(run_id, wanted.order_id)
+        wanted = request.wanted
+        order_id = await self._order_id(request.run_id, wanted.order_id)
         accepted = ParcelEvent("accepted", "accepted", wanted.origin, _now_ms())
-        parcel = Parcel(
-            order_id or self._service.ids.next(), run_id, order_id, wanted.destination, (accepted,)
-        )
+        number = order_id or self._service.ids.next()
+        parcel = Parcel(number, request.run_id, order_id, wanted.destination, (accepted,))
         asked = f"parcel {wanted.order_id} {wanted.origin} {wanted.destination}"
-        kept, headers = await self._write(parcel, key, asked, deadline_ns)
+        kept, headers = await self._write(parcel, request, asked)
         headers["Location"] = f"/parcels/{order_name(kept.parcel_id)}"
         return json_response(_view(kept), 201, headers)
 
-    async def scan(self, request: web.Request, run_id: str) -> web.Response:
+    async def scan(self, request: ApiRequest) -> ApiResponse:
         """`POST /parcels/{parcel_id}/events`."""
-        key = parse_key(request.headers.get(KEY_HEADER))
-        deadline_ns = deadline_ns_of(request)
-        wanted = decode(_scans, await read_json(request))
+        wanted = request.wanted
         event = ParcelEvent(wanted.event_id, wanted.kind, wanted.region, _now_ms())
-        scan = Scan(run_id, _number(request), event)
+        scan = Scan(request.run_id, _number(request), event)
         asked = f"event {scan.parcel_id} {event.event_id} {event.kind} {event.region}"
-        parcel, headers = await self._write(scan, key, asked, deadline_ns)
+        parcel, headers = await self._write(scan, request, asked)
         return json_response(_view(parcel), 200, headers)
 
     async def _write(
-        self, change: Parcel | Scan, key: str | None, asked: str, deadline_ns: int | None
+        self, change: Parcel | Scan, request: ApiRequest, asked: str
     ) -> tuple[Parcel, dict[str, str]]:
         """Make a change, under its key if it has one; the parcel then, and headers that say if it was made before."""
-        service = self._service
-        with service.keys.hold(change.run_id, key), service.limit.place():
-            if key is None:
-                return await service.store.write(change, deadline_ns), {}
-            receipt = await service.store.write(KeyedParcel(key, asked, change), deadline_ns)
+        store, deadline_ns = self._service.store, request.deadline_ns
+        if request.key is None:
+            return await store.write(change, deadline_ns), {}
+        receipt = await store.write(KeyedParcel(request.key, asked, change), deadline_ns)
         return receipt.parcel, {"Idempotent-Replayed": "true"} if receipt.replayed else {}
 
-    async def show(self, request: web.Request, run_id: str) -> web.Response:
+    async def show(self, request: ApiRequest) -> ApiResponse:
         """`GET /parcels/{parcel_id}`; `?before=20` shows the events before the 21st."""
-        before = request.query.get("before", str(MOST_EVENTS))
+        query = {} if request.parsed is None else request.parsed.query
+        before = query.get("before", str(MOST_EVENTS))
         if not (before.isascii() and before.isdigit() and len(before) <= 3):
             raise ProblemError(
                 problem.BAD_REQUEST, f"before: expected 0 to {MOST_EVENTS}, got {before[:40]!r}"
             )
-        parcel = await self._service.store.parcel(run_id, _number(request))
+        parcel = await self._service.store.parcel(request.run_id, _number(request))
         if parcel is None:
-            raise UnknownParcelError(f"there is no parcel {request.match_info['parcel_id']}")
+            raise UnknownParcelError(f"there is no parcel {request.names['parcel_id']}")
         return json_response(_view(parcel, int(before)))
 
     async def _order_id(self, run_id: str, name: str | None) -> int:
@@ -141,8 +127,8 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _number(request: web.Request) -> int:
-    name = request.match_info["parcel_id"]
+def _number(request: ApiRequest) -> int:
+    name = request.names["parcel_id"]
     number = order_number(name)
     if number is None:
         raise UnknownParcelError(f"there is no parcel {name}")

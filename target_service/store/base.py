@@ -131,21 +131,20 @@ class CommitObserver(Protocol):
         ...
 
 
-class ObserverPair(NamedTuple):
-    """Two observers that are told the same."""
+class Observers(tuple[CommitObserver, ...]):
+    """Any number of observers that are told the same."""
 
-    first: CommitObserver
-    second: CommitObserver
+    __slots__ = ()
 
     def committed(self, changes: int, seconds: float) -> None:
         """A batch was made durable."""
-        self.first.committed(changes, seconds)
-        self.second.committed(changes, seconds)
+        for observer in self:
+            observer.committed(changes, seconds)
 
     def failed(self) -> None:
         """A batch could not be made durable, or a read failed."""
-        self.first.failed()
-        self.second.failed()
+        for observer in self:
+            observer.failed()
 
 
 def no_stall() -> float:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from target_service.idempotency import KeyReusedError
-from target_service.inventory import allot
+from target_service.inventory import take_units
 from target_service.orders import Order, Purchase, Receipt
 from target_service.parcels import (
     OutOfOrderError,
@@ -102,9 +102,9 @@ class Line:
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
-    def join(self, waiting: Waiting) -> None:
-        """Add one at the end."""
-        self._waiting.append(waiting)
+    def join(self, handed: Sequence[Waiting]) -> None:
+        """Add some at the end."""
+        self._waiting += handed
 
     def put_first(self, batch: Sequence[Waiting], *, singly: bool = False) -> None:
         """Add some at the front again; `singly`: one by one, to find the one that failed all of them."""
@@ -176,18 +176,6 @@ class Pending:
                     answer.set_exception(StoreUnavailableError("the store does not answer"))
 
 
-class Delivery(NamedTuple):
-    """A purchase handed to the store, by its place in the caller's list."""
-
-    place: int
-    purchase: Purchase
-
-    @property
-    def quantities(self) -> Mapping[int, int]:
-        """Units wanted of each product number."""
-        return self.purchase.quantities
-
-
 class Plan(NamedTuple):
     """What to write for one run's share of a batch, and what to answer."""
 
@@ -197,9 +185,13 @@ class Plan(NamedTuple):
     answers: dict[int, Answer]
 
 
-def by_run(batch: Iterable[Change]) -> dict[str, list[Delivery]]:
+Placed = tuple[int, Purchase]
+"""A purchase, and its place in its batch."""
+
+
+def by_run(batch: Iterable[Change]) -> dict[str, list[Placed]]:
     """The purchases of a batch, split by run; the first of each key only (the rest is put off)."""
-    runs: dict[str, list[Delivery]] = {}
+    runs: dict[str, list[Placed]] = {}
     seen: set[tuple[str, str]] = set()
     for place, purchase in enumerate(batch):
         if not isinstance(purchase, Purchase):
@@ -208,8 +200,13 @@ def by_run(batch: Iterable[Change]) -> dict[str, list[Delivery]]:
             if (purchase.run_id, purchase.key) in seen:
                 continue
             seen.add((purchase.run_id, purchase.key))
-        runs.setdefault(purchase.run_id, []).append(Delivery(place, purchase))
+        runs.setdefault(purchase.run_id, []).append((place, purchase))
     return runs
+
+
+def keys_of(share: Iterable[Placed]) -> list[str]:
+    """The keys of these purchases."""
+    return [purchase.key for _, purchase in share if purchase.key is not None]
 
 
 def known_purchases(run_id: str, rows: Iterable[Sequence[Any]], others: Iterable[str]) -> dict[str, Purchase]:
@@ -224,31 +221,26 @@ def known_purchases(run_id: str, rows: Iterable[Sequence[Any]], others: Iterable
     return known | {key: Purchase(run_id, key, (), {}) for key in others}
 
 
-def plan(deliveries: Iterable[Delivery], known: Mapping[str, Purchase], left: dict[int, int]) -> Plan:
-    """Decide one run's share: replay `known` keys, allot `left` (units by product number) to the others."""
-    answers: dict[int, Answer] = {}
-    fresh: list[Delivery] = []
-    for delivery in deliveries:
-        stored = known.get(delivery.purchase.key or "")
-        if stored is None:
-            fresh.append(delivery)
-        else:
-            answers[delivery.place] = _replay(delivery.purchase, stored)
-    served, refused = allot(fresh, left)
-    answers.update((delivery.place, sold_out) for delivery, sold_out in refused)
-    answers.update((delivery.place, Receipt(delivery.purchase.orders, False)) for delivery in served)
-    return Plan([delivery.purchase for delivery in served], _units(served), answers)
+def plan(share: Iterable[Placed], known: Mapping[str, Purchase], left: dict[int, int]) -> Plan:
+    """Decide one run's share: replay `known` keys; the others take from `left` (units by product number) in turn."""
+    decided = Plan([], {}, {})
+    for place, purchase in share:
+        stored = known.get(purchase.key or "")
+        if stored is not None:
+            decided.answers[place] = _replay(purchase, stored)
+            continue
+        sold_out = take_units(purchase.quantities, left)
+        if sold_out is not None:
+            decided.answers[place] = sold_out
+            continue
+        decided.new.append(purchase)
+        decided.answers[place] = Receipt(purchase.orders, False)
+        for sku_no, units in purchase.quantities.items():
+            decided.taken[sku_no] = decided.taken.get(sku_no, 0) + units
+    return decided
 
 
 def _replay(purchase: Purchase, stored: Purchase) -> Receipt | KeyReusedError:
     if purchase.is_same_as(stored):
         return Receipt(stored.orders, True)
     return KeyReusedError(f"Idempotency-Key {purchase.key} belongs to another request")
-
-
-def _units(served: Iterable[Delivery]) -> dict[int, int]:
-    taken: dict[int, int] = {}
-    for delivery in served:
-        for sku_no, units in delivery.purchase.quantities.items():
-            taken[sku_no] = taken.get(sku_no, 0) + units
-    return taken

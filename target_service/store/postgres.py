@@ -117,7 +117,7 @@ class PostgresStore:
         return self._pending.hand_over(change, deadline_ns, self._hand_over)
 
     def _hand_over(self, waiting: Waiting) -> None:
-        self._line.join(waiting)
+        self._line.join([waiting])
         self._work.set()
 
     async def order(self, run_id: str, order_id: int) -> Order | None:

@@ -15,7 +15,7 @@ from target_service.orders import Purchase
 from target_service.parcels import KeyedParcel
 from target_service.stock_buckets import Buckets, demands
 from target_service.store.base import Change
-from target_service.store.group_commit import Answer, Delivery, by_run, known_purchases, plan
+from target_service.store.group_commit import Answer, Placed, by_run, keys_of, known_purchases, plan
 from target_service.store.postgres_stock import ClaimedStock
 from target_service.store.tables import STORED_MS, Tables, tables_of
 
@@ -28,19 +28,19 @@ async def apply_purchases(
     Raises StockMovedError.
     """
     answers: dict[int, Answer] = {}
-    for run_id, deliveries in sorted(by_run(batch).items()):
-        answers |= await _apply_run(connection, run_id, deliveries, initial_units, buckets)
+    for run_id, share in sorted(by_run(batch).items()):
+        answers |= await _apply_run(connection, run_id, share, initial_units, buckets)
     return answers
 
 
 async def _apply_run(
-    connection: Any, run_id: str, deliveries: list[Delivery], initial_units: int, buckets: Buckets
+    connection: Any, run_id: str, share: list[Placed], initial_units: int, buckets: Buckets
 ) -> dict[int, Answer]:
     tables = tables_of(run_id)
-    known = await _known_keys(connection, tables, run_id, deliveries)
-    fresh = [delivery for delivery in deliveries if delivery.purchase.key not in known]
+    known = await _known_keys(connection, tables, run_id, keys_of(share))
+    fresh = [purchase.quantities for _, purchase in share if purchase.key not in known]
     stock = ClaimedStock(connection, run_id, demands(fresh), buckets)
-    decided = plan(deliveries, known, await stock.lock(initial_units))
+    decided = plan(share, known, await stock.lock(initial_units))
     await _insert_orders(connection, tables, decided.new)
     await stock.sell(decided.taken)
     return decided.answers
@@ -63,10 +63,7 @@ async def lock_keys(connection: Any, batch: Iterable[Change]) -> None:
         )
 
 
-async def _known_keys(
-    connection: Any, tables: Tables, run_id: str, deliveries: Iterable[Delivery]
-) -> dict[str, Purchase]:
-    keys = [delivery.purchase.key for delivery in deliveries if delivery.purchase.key is not None]
+async def _known_keys(connection: Any, tables: Tables, run_id: str, keys: list[str]) -> dict[str, Purchase]:
     if not keys:
         return {}
     rows = await connection.fetch(

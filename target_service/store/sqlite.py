@@ -140,6 +140,7 @@ class SqliteStore:
     async def close(self) -> None:
         """Commit what was handed over, then let go of the file."""
         self._watch.cancel()
+        self._writer.flush()
         await asyncio.to_thread(self._writer.finish)
         # The writer's last answers were posted to this loop; let them be delivered.
         await asyncio.sleep(0)

@@ -15,10 +15,9 @@ from typing import Any
 
 import msgspec
 
-from target_service.inventory import wanted_skus
 from target_service.orders import Purchase
 from target_service.store.base import Change
-from target_service.store.group_commit import Answer, Delivery, by_run, known_purchases, plan
+from target_service.store.group_commit import Answer, Placed, by_run, keys_of, known_purchases, plan
 from target_service.store.tables import STORED_MS, Tables, tables_of
 
 LARGEST_INSERT, INSERT_STEP = 256, 16
@@ -34,18 +33,19 @@ def apply_purchases(
 ) -> dict[int, Answer]:
     """Write a batch's purchases inside the open transaction; answers by place, none for those put off."""
     answers: dict[int, Answer] = {}
-    for run_id, deliveries in by_run(batch).items():
-        answers |= _apply_run(connection, run_id, deliveries, initial_units)
+    for run_id, share in by_run(batch).items():
+        answers |= _apply_run(connection, run_id, share, initial_units)
     return answers
 
 
 def _apply_run(
-    connection: sqlite3.Connection, run_id: str, deliveries: list[Delivery], initial_units: int
+    connection: sqlite3.Connection, run_id: str, share: list[Placed], initial_units: int
 ) -> dict[int, Answer]:
     tables = tables_of(run_id)
-    known = _known_keys(connection, tables, run_id, deliveries)
-    left, stored_ms = _units_left(connection, tables, run_id, wanted_skus(deliveries), initial_units)
-    decided = plan(deliveries, known, left)
+    known = _known_keys(connection, tables, run_id, keys_of(share))
+    wanted = {sku_no for _, purchase in share for sku_no in purchase.quantities}
+    left, stored_ms = _units_left(connection, tables, run_id, wanted, initial_units)
+    decided = plan(share, known, left)
     _insert_orders(connection, tables, decided.new, stored_ms)
     _write_stock(
         connection, tables, run_id, {sku_no: left[sku_no] for sku_no in decided.taken}, initial_units
@@ -54,9 +54,8 @@ def _apply_run(
 
 
 def _known_keys(
-    connection: sqlite3.Connection, tables: Tables, run_id: str, deliveries: Iterable[Delivery]
+    connection: sqlite3.Connection, tables: Tables, run_id: str, keys: list[str]
 ) -> dict[str, Purchase]:
-    keys = [delivery.purchase.key for delivery in deliveries if delivery.purchase.key is not None]
     if not keys:
         return {}
     found, others = connection.execute(

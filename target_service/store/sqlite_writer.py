@@ -60,7 +60,9 @@ class Writer:
         self._settings = settings
         self._observer = observer
         self._loop = loop
-        self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
+        self._handed: list[Waiting] = []
+        """What came in this turn of the event loop."""
+        self._queue: queue.SimpleQueue[list[Waiting] | None] = queue.SimpleQueue()
         self._line = Line(settings.wait_s, self._answer)
         self._finishing = False
         self._is_broken = self._was_moved = False
@@ -78,11 +80,18 @@ class Writer:
         self._thread.start()
 
     def hand_over(self, waiting: Waiting) -> None:
-        """Add a change to the line; any thread may."""
-        self._queue.put(waiting)
+        """Add a change to the line, with all others of this turn of the loop: each wakes the thread, which costs."""
+        if not self._handed:
+            self._loop.call_soon(self.flush)
+        self._handed.append(waiting)
+
+    def flush(self) -> None:
+        """Give the thread what was handed over in this turn."""
+        handed, self._handed = self._handed, []
+        self._queue.put(handed)
 
     def finish(self) -> None:
-        """Commit everything handed over, then end the thread and close the connection."""
+        """Commit everything flushed, then end the thread and close the connection."""
         self._queue.put(None)
         self._thread.join()
         with contextlib.suppress(sqlite3.Error):
@@ -122,11 +131,11 @@ class Writer:
             self._take(self._queue.get())
         return True
 
-    def _take(self, waiting: Waiting | None) -> None:
-        if waiting is None:
+    def _take(self, handed: list[Waiting] | None) -> None:
+        if handed is None:
             self._finishing = True
         else:
-            self._line.join(waiting)
+            self._line.join(handed)
 
     def _take_all(self) -> None:
         while not self._queue.empty():

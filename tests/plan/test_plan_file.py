@@ -56,6 +56,7 @@ def test_a_constant_curve_lasts_as_long_as_the_plan_says(tmp_path: Path) -> None
 
 def test_the_plans_of_the_contract_are_shipped() -> None:
     assert shipped_plans() == [
+        "assistant",
         "day",
         "logistics",
         "parcels",
@@ -257,7 +258,8 @@ def test_an_unknown_curve_is_refused_with_the_nearest(tmp_path: Path) -> None:
 
 def test_an_unknown_plan_is_refused_with_the_nearest() -> None:
     with pytest.raises(
-        PlanError, match=r'unknown plan "singelsday" \(did you mean singles-day\?\); expected one of day'
+        PlanError,
+        match=r'unknown plan "singelsday" \(did you mean singles-day\?\); expected one of assistant, day',
     ):
         Plan.load("singelsday")
 

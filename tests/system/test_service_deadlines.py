@@ -1,6 +1,7 @@
 """Work whose caller does not wait any more is not done, on both stores, as seen from a socket."""
 
 import json
+import re
 import signal
 import socket
 import sqlite3
@@ -94,6 +95,17 @@ def test_who_hangs_up_in_the_line_for_a_batch_buys_nothing(stalling: Service) ->
         wait_until_at_work(stalling, 1)
         assert heard(before).status == 201
     assert not was_made(stalling, "gone")
+
+
+def test_who_sends_no_more_or_sends_too_early_is_answered_in_turn(stalling: Service) -> None:
+    head = b"GET /products/sku-000001 HTTP/1.1\r\nHost: x\r\n\r\n"
+    with sent(stalling, "half") as half:
+        wait_until_at_work(stalling, 1)
+        half.sendall(head + head)
+        half.shutdown(socket.SHUT_WR)
+        told = b"".join(iter(lambda: half.recv(65536), b""))
+    statuses = [int(status) for status in re.findall(rb"HTTP/1.1 (\d+) ", told)]
+    assert [status for status in statuses if status != 100] == [201, 200, 200]
 
 
 def test_what_has_begun_is_finished_and_told_even_after_its_deadline(stalling: Service) -> None:

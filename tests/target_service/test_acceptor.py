@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable
 from typing import cast
 
 from target_service.acceptor import Acceptor
-from target_service.api.door import Door
+from target_service.api.fast_path import FastPath
 from target_service.shedding import Crowd
 
 BACKLOG = 512
 
 
-class Doorman:
+class Answers:
     """Answers `health`, and refuses."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ def play(
 
     async def act() -> None:
         with socket.create_server(("127.0.0.1", 0), backlog=BACKLOG) as listener:
-            acceptor = Acceptor(listener, Echo, cast("Door", Doorman()), most)
+            acceptor = Acceptor(listener, Echo, cast("FastPath", Answers()), most)
             address = listener.getsockname()
 
             def connect(said: bytes) -> socket.socket:

@@ -1,8 +1,5 @@
 """The catalogue, and who gets the last unit."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,16 +7,10 @@ from hypothesis import strategies as st
 from target_service.inventory import (
     Catalogue,
     UnknownSkuError,
-    allot,
     price_cents,
     sku_name,
-    wanted_skus,
+    take_units,
 )
-
-
-class Basket(NamedTuple):
-    quantities: Mapping[int, int]
-
 
 BASKETS = st.lists(st.dictionaries(st.integers(1, 4), st.integers(1, 5), min_size=1), max_size=30)
 
@@ -28,25 +19,24 @@ BASKETS = st.lists(st.dictionaries(st.integers(1, 4), st.integers(1, 5), min_siz
 def test_units_are_neither_made_nor_lost_and_nobody_gets_half(
     wanted: list[dict[int, int]], initial: int
 ) -> None:
-    baskets = [Basket(quantities) for quantities in wanted]
-    left = dict.fromkeys(wanted_skus(baskets), initial)
-    served, refused = allot(baskets, left)
-    assert len(served) + len(refused) == len(baskets)
+    left = {sku_no: initial for basket in wanted for sku_no in basket}
+    served: list[dict[int, int]] = []
+    for basket in wanted:
+        short = take_units(basket, left)
+        if short is None:
+            served.append(basket)
+        else:
+            assert left[short.sku_no] < basket[short.sku_no]
     for sku_no, units in left.items():
         assert units >= 0
-        assert units + sum(basket.quantities.get(sku_no, 0) for basket in served) == initial
-    for basket, short in refused:
-        # What it lacked can only have become scarcer since.
-        assert left[short.sku_no] < basket.quantities[short.sku_no]
+        assert units + sum(basket.get(sku_no, 0) for basket in served) == initial
 
 
 def test_the_first_come_are_the_first_served() -> None:
-    baskets = [Basket({1: 2}), Basket({1: 2}), Basket({1: 1})]
-    served, refused = allot(baskets, {1: 3})
-    assert served == [baskets[0], baskets[2]]
-    assert [(basket, str(short)) for basket, short in refused] == [
-        (baskets[1], "sku-000001: 2 wanted, 1 left")
-    ]
+    left = {1: 3}
+    assert take_units({1: 2}, left) is None
+    assert str(take_units({1: 2}, left)) == "sku-000001: 2 wanted, 1 left"
+    assert take_units({1: 1}, left) is None
 
 
 @given(st.integers(1, 999_999_999))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from target_service.idempotency import KeyReusedError
 from target_service.inventory import SoldOutError
 from target_service.orders import Order, Purchase, Receipt
-from target_service.store.group_commit import Delivery, by_run, plan
+from target_service.store.group_commit import by_run, plan
 from target_service.store.sweeps import units_of
 
 
@@ -19,13 +19,13 @@ def purchase(
 
 def test_a_key_that_comes_twice_in_a_batch_is_put_off_to_the_next() -> None:
     batch = [purchase(1, key="k"), purchase(2, key="k"), purchase(3, key="k", run_id="a"), purchase(4)]
-    places = {run_id: [delivery.place for delivery in share] for run_id, share in by_run(batch).items()}
+    places = {run_id: [place for place, _ in share] for run_id, share in by_run(batch).items()}
     assert places == {"": [0, 3], "a": [2]}
 
 
 def test_known_keys_are_answered_without_touching_stock() -> None:
     stored = purchase(1, key="k")
-    batch = [Delivery(0, purchase(2, key="k")), Delivery(1, purchase(3, units=2, key="k"))]
+    batch = [(0, purchase(2, key="k")), (1, purchase(3, units=2, key="k"))]
     left = {1: 5}
     decided = plan(batch, {"k": stored}, left)
     assert decided.answers[0] == Receipt(stored.orders, replayed=True)
@@ -35,7 +35,7 @@ def test_known_keys_are_answered_without_touching_stock() -> None:
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 5)), max_size=40), st.integers(0, 20))
 def test_what_is_taken_is_what_the_new_orders_hold(wanted: list[tuple[int, int]], initial: int) -> None:
-    batch = [Delivery(n, purchase(n, sku_no, units)) for n, (sku_no, units) in enumerate(wanted)]
+    batch = [(n, purchase(n, sku_no, units)) for n, (sku_no, units) in enumerate(wanted)]
     left = {1: initial, 2: initial, 3: initial}
     decided = plan(batch, {}, left)
     assert set(decided.answers) == set(range(len(wanted)))
