@@ -1,4 +1,4 @@
-"""The audit of a finished run: the books its workers kept against those of the service's database.
+"""The audit of a finished run: the ledgers that its workers kept, against the orders in the service's database.
 
     LOADTEST_AUDIT_STORE=postgresql://... python -m loadtest.run_audit FOLDER
 
@@ -16,40 +16,40 @@ from loadtest.exit_codes import ExitCode
 from loadtest.judge.audit import reconcile
 from loadtest.measure.ledger import read_ledgers
 from loadtest.measure.run_result import Audit, RunResult
-from loadtest.stored_books import StoreError, read_stored_books
+from loadtest.stored_orders import StoreError, read_stored_orders
 
 STORE_VARIABLE = "LOADTEST_AUDIT_STORE"
 RESULT = "result.json"
 
 
-class IncompleteBooksError(Exception):
+class IncompleteLedgerError(Exception):
     """Ledgers are missing from the run folder, or list no order at all, so there is nothing to compare."""
 
 
 def audit_folder(folder: Path, result: RunResult, store: str) -> Audit:
-    """Reconcile the ledgers in a run folder with a store. Raises `IncompleteBooksError`, `StoreError`, `OSError`.
+    """Reconcile the ledgers in a run folder with a store. Raises `IncompleteLedgerError`, `StoreError`, `OSError`.
 
-    Books that are empty on both sides agree about nothing: what such a run sent (parcels, say) keeps no books.
+    Where both sides are empty nothing was checked: what such a run sent (parcels, say) is in no ledger.
     """
     run_id, ledger = result.run.id, folder / "ledger"
-    audit = reconcile(read_ledgers(ledger, run_id), read_stored_books(store, run_id))
+    audit = reconcile(read_ledgers(ledger, run_id), read_stored_orders(store, run_id))
     nothing_noted = next(iter(read_ledgers(ledger, run_id)), None) is None
     if nothing_noted and audit.balanced and not audit.stored and result.arrivals.started:
-        raise IncompleteBooksError("the run created no orders, and only orders can be checked")
+        raise IncompleteLedgerError("the run created no orders, and only orders can be checked")
     return audit
 
 
 def audit_run(folder: Path, store: str) -> Audit:
-    """The audit of the run in a folder. Raises `IncompleteBooksError`, `StoreError`, `OSError`.
+    """The audit of the run in a folder. Raises `IncompleteLedgerError`, `StoreError`, `OSError`.
 
-    A worker on another machine may have kept its books there; then the service seems to hold orders that nobody
-    sent, and the run has more transactions than its books have orders.
+    A worker on another machine may have kept its ledger there; then the service seems to hold orders that nobody
+    sent, and the run has more transactions than its ledgers have orders.
     """
     result = RunResult.read(folder / RESULT)
     audit = audit_folder(folder, result, store)
     noted = sum(1 for _ in read_ledgers(folder / "ledger", result.run.id))
     if noted < result.transactions.count:
-        raise IncompleteBooksError(
+        raise IncompleteLedgerError(
             f"the ledgers in {folder / 'ledger'} list {noted:,} orders of {result.transactions.count:,}; copy "
             "the ledgers of workers on other machines there (orders of scripts without one cannot be checked)"
         )
@@ -60,7 +60,7 @@ def main() -> None:
     """Audit the folder named on the command line."""
     try:
         audit = audit_run(Path(sys.argv[1]), os.environ[STORE_VARIABLE])
-    except (IncompleteBooksError, StoreError, OSError, msgspec.MsgspecError) as error:
+    except (IncompleteLedgerError, StoreError, OSError, msgspec.MsgspecError) as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(int(ExitCode.INTERNAL_ERROR))
     sys.stdout.write(msgspec.json.encode(audit).decode() + "\n")

@@ -244,14 +244,14 @@ def audit(
 ) -> None:
     """Compare the orders that a run was promised with those in the service's database, and update its verdict."""
     from loadtest.cli.audit import print_audit, settle_folder  # noqa: PLC0415
-    from loadtest.run_audit import IncompleteBooksError, audit_folder  # noqa: PLC0415
-    from loadtest.stored_books import StoreError  # noqa: PLC0415
+    from loadtest.run_audit import IncompleteLedgerError, audit_folder  # noqa: PLC0415
+    from loadtest.stored_orders import StoreError  # noqa: PLC0415
 
     result = _read_result(run_folder)
     try:
         books = audit_folder(run_folder, result, store or f"sqlite:///{run_folder / 'orders.db'}")
         settle_folder(run_folder, result, books)
-    except IncompleteBooksError as error:
+    except IncompleteLedgerError as error:
         refuse(f"not checked: {error}")
     except StoreError as error:
         refuse(error)
@@ -438,7 +438,7 @@ def _play(
     from loadtest.cli import run as runner  # noqa: PLC0415 - gevent takes a second to import
     from loadtest.cli.run_session import RunError  # noqa: PLC0415
     from loadtest.cli.service import ServiceError  # noqa: PLC0415
-    from loadtest.stored_books import StoreError  # noqa: PLC0415
+    from loadtest.stored_orders import StoreError  # noqa: PLC0415
 
     try:
         return int(runner.run(config, out, resumed, lock))

@@ -1,7 +1,7 @@
 """`singlesday run`: service, master and workers as processes, one run, one verdict.
 
 This process measures nothing. It checks the input before anything starts, starts the others in order, passes a
-Ctrl-C on as a request to stop, audits the books when the run is over, and prints the verdict. The master, a
+Ctrl-C on as a request to stop, audits the ledger when the run is over, and prints the verdict. The master, a
 plain Locust process with our plugin, leads the run and writes the run folder.
 """
 
@@ -35,7 +35,7 @@ from loadtest.publish.console_verdict import print_outcome, print_verdict
 from loadtest.publish.metrics_server import is_loopback
 from loadtest.publish.run_folder import REPORT, RESULT, deliver, draw, rescue
 from loadtest.publish.step_summary import append_step_summary
-from loadtest.run_audit import IncompleteBooksError, audit_folder
+from loadtest.run_audit import IncompleteLedgerError, audit_folder
 from loadtest.run_info import run_info
 
 TEND_S = 1.0
@@ -218,7 +218,7 @@ def _conclude_one(session: Session, folder: Path) -> ExitCode:
     if session.service is not None:
         try:
             result.audit = audit_folder(folder, result, session.service.store)
-        except IncompleteBooksError as error:
+        except IncompleteLedgerError as error:
             result.unaudited = str(error)
         settle(result)
         _rewrite(result, folder)

@@ -13,7 +13,7 @@ served (`Member.leased_ns`); the new epoch begins there or later. A master that 
 
 *Lost.* Arrivals a dead worker was to serve but never reported are `lost`: planned minus scheduled, exactly.
 
-*Parts.* A run whose master died is taken up again by another coordinator, which begins where the books of the
+*Parts.* A run whose master died is taken up again by another coordinator, which begins where the totals of the
 last checkpoint end (`known_to_ns`): it plays from there, on the plan's own time axis, with the slices, workers and
 notes of the parts before it.
 
@@ -27,7 +27,7 @@ from enum import Enum
 
 from loadtest.clock import Clock
 from loadtest.fleet.build import Build, differences
-from loadtest.fleet.course import Course, Slice
+from loadtest.fleet.history import History, Slice
 from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import Ack, Assign, Halt, Hello, Lease, Message, Refuse, Report
 from loadtest.fleet.messages import Clock as MasterClock
@@ -125,10 +125,10 @@ class Coordinator:
 
     @property
     def known_to_ns(self) -> int:
-        """The offset up to which the books reach: no arrival intended there or later is in them.
+        """The offset up to which the totals reach: no arrival intended there or later is in them.
 
         While a run goes on that is a whole second, since workers report seconds that are over; after an abort it is
-        where the schedule ended. Arrivals before it that nobody has reported yet are missing from the books.
+        where the schedule ended. Arrivals before it that nobody has reported yet are missing from the totals.
         """
         books = [self.merge.workers[name] for name in self.roster.members if name in self.merge.workers]
         if self._halt_ns is not None:
@@ -138,34 +138,34 @@ class Coordinator:
 
     @property
     def level(self) -> bool:
-        """True when the books of all live workers reach equally far: the moment at which least is missing."""
+        """True when the totals of all live workers reach equally far: the moment at which least is missing."""
         books = [self.merge.workers.get(name) for name in self.roster.live]
         reach = {book.newest if book else -1 for book in books}
         return len(reach) <= 1 and not any(book.gaps for book in books if book)
 
-    def course(self) -> Course:
+    def history(self) -> History:
         """How the run has gone up to `known_to_ns`."""
         known_to_ns = self.known_to_ns
         slices = [slice_.ended(known_to_ns) for slice_ in self.slices]
         workers = {slice_.worker for slice_ in slices} | set(self.merge.workers)
         names = {**self.roster.names, **{worker: self.roster.name(worker) for worker in workers}}
-        return Course(known_to_ns, slices, names, list(self.notes), dict(self.roster.clock_offsets_ns))
+        return History(known_to_ns, slices, names, list(self.notes), dict(self.roster.clock_offsets_ns))
 
-    def take_up(self, course: Course, note: str) -> dict[str, str]:
+    def take_up(self, history: History, note: str) -> dict[str, str]:
         """Go on, when workers are ready, where an interrupted part of this run ended; noted there as `note`.
 
-        Returns what its workers are called in the books from now on: a name that no worker to come can have.
+        Returns what its workers are called in the totals from now on: a name that no worker to come can have.
         """
-        renamed = {worker: f"#{number}" for number, worker in enumerate(course.names, start=1)}
-        self.roster.names = {renamed[worker]: name for worker, name in course.names.items()}
+        renamed = {worker: f"#{number}" for number, worker in enumerate(history.names, start=1)}
+        self.roster.names = {renamed[worker]: name for worker, name in history.names.items()}
         self.roster.clock_offsets_ns = {
             renamed[worker]: offset_ns
-            for worker, offset_ns in course.clock_offsets_ns.items()
+            for worker, offset_ns in history.clock_offsets_ns.items()
             if worker in renamed
         }
-        self.slices = [replace(slice_, worker=renamed[slice_.worker]) for slice_ in course.slices]
-        self._from_ns = course.known_to_ns
-        self.notes = list(course.notes)
+        self.slices = [replace(slice_, worker=renamed[slice_.worker]) for slice_ in history.slices]
+        self._from_ns = history.known_to_ns
+        self.notes = list(history.notes)
         self._note(note)
         return renamed
 
@@ -223,7 +223,7 @@ class Coordinator:
 
     def on_report(self, worker: str, report: Report) -> None:
         """Fold a report once and acknowledge it always. Raises `MessageError` for a malformed one."""
-        if self.phase is not Phase.DONE:  # by then the books are closed
+        if self.phase is not Phase.DONE:  # by then the totals are closed
             self.merge.fold(worker, report)
         self._send(worker, Ack(self.run_id, report.number))
         member = self.roster.members.get(worker)

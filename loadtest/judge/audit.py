@@ -1,4 +1,4 @@
-"""The client's books against the service's: none lost, none twice, none oversold, none invented.
+"""The client's ledger against the service's orders: none lost, none twice, none oversold, none invented.
 
 The client wrote down every order before it sent it and again when it was answered (`measure.ledger`); the
 service stored what it acknowledged. After the run both are read and compared key by key. A request that was
@@ -31,7 +31,7 @@ class StockLine:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredBooks:
+class StoredOrders:
     """What the service's database holds of one run."""
 
     keys: Sequence[str]
@@ -41,10 +41,10 @@ class StoredBooks:
     stock: Sequence[StockLine] = field(default_factory=tuple)
 
 
-def reconcile(entries: Iterable[LedgerEntry], books: StoredBooks) -> Audit:
-    """Compare both books; `audit.balanced` is the verdict."""
+def reconcile(entries: Iterable[LedgerEntry], orders: StoredOrders) -> Audit:
+    """Compare both; `audit.balanced` is the verdict."""
     states = {entry.key: entry.state for entry in entries}
-    stored = Counter(books.keys)
+    stored = Counter(orders.keys)
     count = Counter(states.values())
     may_exist = (OrderState.INTENT, OrderState.ACKNOWLEDGED, OrderState.UNKNOWN)
     return Audit(
@@ -52,8 +52,8 @@ def reconcile(entries: Iterable[LedgerEntry], books: StoredBooks) -> Audit:
         stored=len(stored),
         lost=sum(state is OrderState.ACKNOWLEDGED and key not in stored for key, state in states.items()),
         duplicated=sum(times - 1 for times in stored.values()),
-        oversold=sum(line.oversold for line in books.stock),
+        oversold=sum(line.oversold for line in orders.stock),
         phantom=sum(states.get(key) not in may_exist for key in stored),
-        shadow_leaks=books.leaked,
+        shadow_leaks=orders.leaked,
         unknown=count[OrderState.INTENT] + count[OrderState.UNKNOWN],
     )

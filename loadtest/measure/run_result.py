@@ -275,7 +275,7 @@ class Validity(msgspec.Struct, kw_only=True):
 
 
 class Audit(msgspec.Struct, kw_only=True):
-    """The client's books against the service's."""
+    """The client's ledger against the service's orders."""
 
     acknowledged: int
     stored: int

@@ -1,7 +1,7 @@
-"""Saves a run every minute, so that whatever kills its master leaves a result, and books to go on with.
+"""Saves a run every minute, so that whatever kills its master leaves a result, and totals to go on with.
 
 Two files are written each time: `checkpoint.bin`, from which the run can be resumed (`fleet.checkpoint`), and
-`result.json`, the result that the run has if it is not. The books come first, so that they never know less.
+`result.json`, the result that the run has if it is not. The totals come first, so that they never know less.
 """
 
 import logging
@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # the run has itself saved; importing it here for real would 
 
 LEVEL_WAIT_S = 2.0
 """How long to wait for a moment at which every worker has reported equally much. Four reports; if one is later than
-that, what it has not reported is missing from the books."""
+that, what it has not reported is missing from the totals."""
 LOOK_S = 0.02
 KILLED = "the master was killed, this is its last checkpoint"
 
@@ -58,7 +58,7 @@ class Checkpointer:
             gevent.sleep(min(self._every_s, 1.0) if running else LOOK_S)
 
     def save_end(self, stopped: str) -> None:
-        """Leave the books of a run that was stopped before its time, so that it can be resumed."""
+        """Leave the totals of a run that was stopped before its time, so that it can be resumed."""
         books = self._books(stopped)
         try:
             with self._writing:
@@ -68,7 +68,7 @@ class Checkpointer:
             logger.error("could not write the last checkpoint: %s", error)
 
     def forget(self) -> None:
-        """Remove the books of a run that has ended: there is nothing left to resume."""
+        """Remove the totals of a run that has ended: there is nothing left to resume."""
         try:
             with self._writing:
                 self._ended = True
@@ -88,7 +88,7 @@ class Checkpointer:
             logger.error("could not write a checkpoint: %s", error)
 
     def _save(self, *, with_result: bool) -> None:
-        """Write the books, and the result that this run has if this process is killed now. Raises `OSError`."""
+        """Write the totals, and the result that this run has if this process is killed now. Raises `OSError`."""
         run = self._run
         result = self._result() if with_result else None
         if with_result:
@@ -123,18 +123,18 @@ class Checkpointer:
                 checkpoints.write(books, self._run.folder)
 
     def _books(self, stopped: str | None) -> bytes:
-        """Everything up to where the books reach, also of what is sampled: the rest is to come again."""
+        """Everything up to where the totals reach, also of what is sampled: the rest is to come again."""
         run = self._run
-        course = run.coordinator.course()
-        known_to_s = course.known_to_ns / 1e9
+        history = run.coordinator.history()
+        known_to_s = history.known_to_ns / 1e9
         return checkpoints.encode(
             Checkpoint(
                 info=run.info,
                 plan=run.plan.to_json(),
                 slos=[slo.expr for slo in run.slos],
                 stretches=run.stretches,
-                course=course,
-                books=run.coordinator.merge.pack(),
+                history=history,
+                totals=run.coordinator.merge.pack(),
                 gauges={
                     name: [(t_s, value) for t_s, value in values if t_s < known_to_s]
                     for name, values in run.gauges().items()

@@ -67,7 +67,7 @@ class LedRun:
     ) -> None:
         """Lead a run of a checked configuration with a folder, or go on with one that is `resumed`.
 
-        Raises `CheckpointError` when its books are damaged.
+        Raises `CheckpointError` when its totals are damaged.
         """
         self.states = states
         self.config = config
@@ -244,7 +244,7 @@ class LedRun:
                 logger.warning("%s", text)
 
     def _end_by_defect(self, ticker: gevent.Greenlet) -> None:
-        """End a run whose ticking broke: without it the run would never end, and its books would be lost."""
+        """End a run whose ticking broke: without it the run would never end, and its totals would be lost."""
         logger.critical("a defect ended the run", exc_info=ticker.exc_info)
         self.coordinator.aborted = f"a defect of the harness: {ticker.exception!r}"
         try:
@@ -271,7 +271,7 @@ class LedRun:
         self._settle_books()
 
     def _settle_books(self) -> None:
-        """Keep the books of a run that can be gone on with; remove those of one that has ended."""
+        """Keep the totals of a run that can be gone on with; remove those of one that has ended."""
         if self.coordinator.aborted is not None and not self._abort.pointless:
             self._checkpointer.save_end(self.coordinator.aborted)
         elif self.delivery.states.now is DeliveryState.WRITTEN:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.judge.audit import StockLine, StoredBooks, reconcile
+from loadtest.judge.audit import StockLine, StoredOrders, reconcile
 from loadtest.measure.ledger import LedgerEntry, OrderState
 
 
@@ -24,40 +24,40 @@ ACK, INTENT, REJECTED, UNKNOWN = (
 def test_books_that_agree_balance() -> None:
     audit = reconcile(
         entries(a=ACK, b=ACK, c=REJECTED),
-        StoredBooks(["a", "b"], stock=[StockLine("sku-1", initial=10, available=8, sold=2)]),
+        StoredOrders(["a", "b"], stock=[StockLine("sku-1", initial=10, available=8, sold=2)]),
     )
     assert audit.balanced
     assert (audit.acknowledged, audit.stored) == (2, 2)
 
 
 def test_an_acknowledged_order_that_is_not_stored_is_lost() -> None:
-    audit = reconcile(entries(a=ACK, b=ACK), StoredBooks(["a"]))
+    audit = reconcile(entries(a=ACK, b=ACK), StoredOrders(["a"]))
     assert (audit.lost, audit.balanced) == (1, False)
 
 
 def test_an_order_stored_twice_is_duplicated_and_counted_once_as_stored() -> None:
-    audit = reconcile(entries(a=ACK), StoredBooks(["a", "a", "a"]))
+    audit = reconcile(entries(a=ACK), StoredOrders(["a", "a", "a"]))
     assert (audit.duplicated, audit.stored, audit.balanced) == (2, 1, False)
 
 
 @pytest.mark.parametrize("state", [INTENT, UNKNOWN])
 @pytest.mark.parametrize("stored", [[], ["a"]])
 def test_an_order_that_was_never_answered_may_be_stored_or_not(state: OrderState, stored: list[str]) -> None:
-    audit = reconcile(entries(a=state), StoredBooks(stored))
+    audit = reconcile(entries(a=state), StoredOrders(stored))
     assert audit.balanced
     assert audit.unknown == 1
 
 
 def test_an_order_that_was_refused_and_stored_all_the_same_is_a_phantom() -> None:
-    assert reconcile(entries(a=REJECTED), StoredBooks(["a"])).phantom == 1
+    assert reconcile(entries(a=REJECTED), StoredOrders(["a"])).phantom == 1
 
 
 def test_an_order_nobody_sent_is_a_phantom() -> None:
-    assert reconcile(entries(a=ACK), StoredBooks(["a", "z"])).phantom == 1
+    assert reconcile(entries(a=ACK), StoredOrders(["a", "z"])).phantom == 1
 
 
 def test_orders_of_the_run_among_the_live_ones_are_leaks() -> None:
-    audit = reconcile([], StoredBooks([], leaked=3))
+    audit = reconcile([], StoredOrders([], leaked=3))
     assert (audit.shadow_leaks, audit.balanced) == (3, False)
 
 
@@ -72,7 +72,7 @@ def test_orders_of_the_run_among_the_live_ones_are_leaks() -> None:
     ],
 )
 def test_stock_must_agree_with_what_was_sold(line: StockLine, oversold: int) -> None:
-    assert reconcile([], StoredBooks([], stock=[line])).oversold == oversold
+    assert reconcile([], StoredOrders([], stock=[line])).oversold == oversold
 
 
 @given(
@@ -84,7 +84,7 @@ def test_stock_must_agree_with_what_was_sold(line: StockLine, oversold: int) -> 
 def test_stored_orders_are_acknowledged_unknown_or_phantom_and_nothing_else(
     states: dict[str, OrderState], stored: list[str]
 ) -> None:
-    audit = reconcile([LedgerEntry(key, state) for key, state in states.items()], StoredBooks(stored))
+    audit = reconcile([LedgerEntry(key, state) for key, state in states.items()], StoredOrders(stored))
     known = {key for key, state in states.items() if state is not REJECTED}
     assert audit.stored + audit.duplicated == len(stored)
     assert audit.stored - audit.phantom == len(known & set(stored))

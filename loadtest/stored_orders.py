@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from loadtest.judge.audit import StockLine, StoredBooks
+from loadtest.judge.audit import StockLine, StoredOrders
 
 SQLITE = "sqlite:///"
 POSTGRES = ("postgresql://", "postgres://")
@@ -32,7 +32,7 @@ _STOCK = (
 
 
 class StoreError(Exception):
-    """The service's books cannot be read."""
+    """The service's orders cannot be read."""
 
 
 class _Rows(NamedTuple):
@@ -41,11 +41,11 @@ class _Rows(NamedTuple):
     stock: Sequence[Sequence[Any]]
 
 
-def read_stored_books(dsn: str, run_id: str) -> StoredBooks:
-    """The books of one run. Raises `StoreError` for a store that cannot be read or is not the service's."""
+def read_stored_orders(dsn: str, run_id: str) -> StoredOrders:
+    """The orders of one run. Raises `StoreError` for a store that cannot be read or is not the service's."""
     check_store(dsn)
     rows = _read_sqlite(dsn, run_id) if dsn.startswith(SQLITE) else _read_postgres(dsn, run_id)
-    return _books(rows)
+    return _orders(rows)
 
 
 def check_store(dsn: str) -> None:
@@ -105,7 +105,7 @@ def _leaks_of(run_id: str) -> tuple[str, str]:
     return f"{run_id}:", f"{run_id};"  # ';' is the character after ':'
 
 
-def _books(rows: _Rows) -> StoredBooks:
+def _orders(rows: _Rows) -> StoredOrders:
     keys: list[str] = []
     sold: Counter[int] = Counter()
     for key, part, lines, status in rows.orders:
@@ -117,7 +117,7 @@ def _books(rows: _Rows) -> StoredBooks:
         StockLine(f"sku-{sku_no:06d}", initial, available, sold[sku_no])
         for sku_no, initial, available in rows.stock
     ]
-    return StoredBooks(keys, rows.leaked, stock)
+    return StoredOrders(keys, rows.leaked, stock)
 
 
 def _units(lines: Iterable[Sequence[int]]) -> Counter[int]:

@@ -1,4 +1,4 @@
-"""Reading the order service's books, as the store itself writes them."""
+"""Reading the order service's orders, as the store itself writes them."""
 
 import sqlite3
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.judge.audit import StockLine
-from loadtest.stored_books import StoreError, read_stored_books
+from loadtest.stored_orders import StoreError, read_stored_orders
 
 SCHEMA = """
 CREATE TABLE orders (idempotency_key TEXT, lines TEXT, status TEXT);
@@ -33,10 +33,10 @@ def test_the_orders_and_stock_of_one_run_are_read(tmp_path: Path) -> None:
         "INSERT INTO shadow_stock VALUES ('r1', 1, 10, 7)",
         "INSERT INTO shadow_stock VALUES ('r1', 7, 10, 9)",
     )
-    books = read_stored_books(dsn, "r1")
-    assert list(books.keys) == ["r1:b:0", "r1:b:1"]
-    assert list(books.stock) == [StockLine("sku-000001", 10, 7, 3), StockLine("sku-000007", 10, 9, 1)]
-    assert books.leaked == 0
+    orders = read_stored_orders(dsn, "r1")
+    assert list(orders.keys) == ["r1:b:0", "r1:b:1"]
+    assert list(orders.stock) == [StockLine("sku-000001", 10, 7, 3), StockLine("sku-000007", 10, 9, 1)]
+    assert orders.leaked == 0
 
 
 def test_cancelled_orders_are_stored_but_sell_nothing(tmp_path: Path) -> None:
@@ -45,9 +45,9 @@ def test_cancelled_orders_are_stored_but_sell_nothing(tmp_path: Path) -> None:
         "INSERT INTO shadow_orders VALUES ('r1', 'r1:b:0', 0, '[[1, 2, 100]]', 'cancelled')",
         "INSERT INTO shadow_stock VALUES ('r1', 1, 10, 10)",
     )
-    books = read_stored_books(dsn, "r1")
-    assert list(books.keys) == ["r1:b:0"]
-    assert books.stock[0].sold == 0
+    orders = read_stored_orders(dsn, "r1")
+    assert list(orders.keys) == ["r1:b:0"]
+    assert orders.stock[0].sold == 0
 
 
 def test_the_orders_of_one_checkout_are_one_key(tmp_path: Path) -> None:
@@ -57,9 +57,9 @@ def test_the_orders_of_one_checkout_are_one_key(tmp_path: Path) -> None:
         "INSERT INTO shadow_orders VALUES ('r1', 'r1:b:0', 2, '[[1, 1, 100]]', 'created')",
         "INSERT INTO shadow_stock VALUES ('r1', 1, 10, 7)",
     )
-    books = read_stored_books(dsn, "r1")
-    assert list(books.keys) == ["r1:b:0"]
-    assert books.stock[0].oversold == 0
+    orders = read_stored_orders(dsn, "r1")
+    assert list(orders.keys) == ["r1:b:0"]
+    assert orders.stock[0].oversold == 0
 
 
 def test_an_order_of_the_run_among_the_live_ones_is_a_leak(tmp_path: Path) -> None:
@@ -69,17 +69,17 @@ def test_an_order_of_the_run_among_the_live_ones_is_a_leak(tmp_path: Path) -> No
         "INSERT INTO orders VALUES ('r1x:b:0', '[]', 'created')",
         "INSERT INTO orders VALUES (NULL, '[]', 'created')",
     )
-    assert read_stored_books(dsn, "r1").leaked == 1
+    assert read_stored_orders(dsn, "r1").leaked == 1
 
 
 @pytest.mark.parametrize("dsn", ["postgresql://nowhere/orders", "sqlite:////nowhere/orders.db"])
 def test_a_store_that_cannot_be_read_is_named(dsn: str) -> None:
     with pytest.raises(StoreError, match=dsn.replace("/", "/")):
-        read_stored_books(dsn, "r1")
+        read_stored_orders(dsn, "r1")
 
 
 def test_a_file_of_another_program_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("no database", encoding="utf-8")
     with pytest.raises(StoreError, match="not an order service's database"):
-        read_stored_books(f"sqlite:///{path}", "r1")
+        read_stored_orders(f"sqlite:///{path}", "r1")
