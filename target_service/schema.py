@@ -93,7 +93,7 @@ class ScanRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An event of a parcel; the same `event_id` again changes nothing."""
 
     event_id: Annotated[str, Meta(pattern=r"^[!-~]{1,64}$(?!\n)", description="Chosen by the sender.")]
-    kind: EventKind
+    kind: Annotated[EventKind, Meta(examples=["packed"], description="What may follow the last event.")]
     region: Region
 
 

@@ -162,12 +162,20 @@ def openapi(
     def read(named: str) -> Written:
         operations = read_openapi(document_text(document), document)
         taken: set[str] = set()
-        classes = [chain_class(chain, f"{named}-data", taken) for chain in chains(operations)]
+        found = chains(operations)
+        classes = [chain_class(chain, f"{named}-data", taken) for chain in found]
+        waiting = [one.name for one, chain in zip(classes, found, strict=True) if chain.needs_login]
+        waiting = waiting if len(waiting) < len(classes) else []
         notes = ["bodies and keys are made up by their schemas; rules that no schema tells may refuse them"]
         if any(one.needs_login for one in operations):
             notes.append(f"logins are made up: put real ones into {named}-data/logins.csv")
+        if waiting:
+            notes.append(
+                f"in the script and not in the plan, since they need a login: {', '.join(waiting)}; with real logins "
+                f'give each a [[scenario]] with user = "{named}:{waiting[0]}"'
+            )
         made_of = f"Made by `singlesday import openapi` of {document}: {len(operations)} operations."
-        return plan_of_classes(classes, named, made_of, notes)
+        return plan_of_classes(classes, named, made_of, notes, waiting)
 
     _import(read, out, lambda: plan_name(name, Path(document.rpartition("/")[2] or "api")))
 

@@ -29,9 +29,10 @@ class Operation(NamedTuple):
     """Names of headers that a request has to have."""
     bodies: tuple[Any, ...]
     """None if it takes none."""
-    answers: frozenset[str]
-    """Names in its answer, where that is an object."""
+    answers: Mapping[str, str]
+    """Names in its answer, where that is an object, with the types of their values; "" where none is told."""
     needs_login: bool
+    """Also where its answers tell of one alone: a 401 or 403."""
     takes_key: bool
     """Whether it takes an `Idempotency-Key`."""
 
@@ -142,8 +143,8 @@ def _operation(
         query=tuple(query),
         headers=tuple(headers),
         bodies=tuple(_bodies(examples, examples.resolved(operation.get("requestBody")))),
-        answers=frozenset(_answers(examples, operation.get("responses") or {})),
-        needs_login=bool(operation.get("security", document.get("security"))),
+        answers=dict(_answers(examples, operation.get("responses") or {})),
+        needs_login=bool(operation.get("security", document.get("security"))) or _may_refuse(operation),
         takes_key=any(str(name).lower() == "idempotency-key" for _, name in by_place),
     )
 
@@ -191,8 +192,18 @@ def _bodies(examples: Examples, body: Mapping[str, Any]) -> Iterator[Any]:
         return
 
 
-def _answers(examples: Examples, responses: Mapping[str, Any]) -> Iterator[str]:
+def _may_refuse(operation: Mapping[str, Any]) -> bool:
+    """Whether it may answer that a login is missing; many documents tell of logins in this way alone."""
+    return operation.get("security") != [] and any(
+        str(status) in {"401", "403"} for status in operation.get("responses") or ()
+    )
+
+
+def _answers(examples: Examples, responses: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for status, response in responses.items():
         for content in (examples.resolved(response).get("content") or {}).values():
             if str(status).startswith("2"):
-                yield from examples.resolved(content.get("schema")).get("properties") or ()
+                properties = examples.resolved(content.get("schema")).get("properties") or {}
+                for name, schema in properties.items():
+                    kind = examples.resolved(schema).get("type")
+                    yield str(name), kind if isinstance(kind, str) else ""

@@ -3,7 +3,8 @@
 import json
 import keyword
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from loadtest.importing.openapi import Operation
@@ -29,6 +30,11 @@ class Chain(NamedTuple):
     key: str
     """The name that it has in the answer."""
     others: tuple[Operation, ...]
+
+    @property
+    def needs_login(self) -> bool:
+        """Whether any of it does."""
+        return any(one.needs_login for one in (self.first, *self.others))
 
 
 def chains(operations: Sequence[Operation]) -> list[Chain]:
@@ -70,11 +76,14 @@ def _needed(first: Operation, operations: Sequence[Operation], used: set[int]) -
     return "", "", []
 
 
+_OWN_NAMES = {"self", "answer", "told", "login", "row"}
+
+
 def python_name(name: str) -> str:
     """A parameter's name as a variable."""
     plain = re.sub(r"\W", "_", name, flags=re.ASCII)
     plain = f"_{plain}" if plain[:1].isdigit() else plain
-    return f"{plain}_" if keyword.iskeyword(plain) or plain in {"self", "answer", "login", "row"} else plain
+    return f"{plain}_" if keyword.iskeyword(plain) or plain in _OWN_NAMES else plain
 
 
 def chain_class(chain: Chain, folder: str, taken: set[str]) -> ScriptClass:
@@ -84,8 +93,7 @@ def chain_class(chain: Chain, folder: str, taken: set[str]) -> ScriptClass:
     constants: list[str] = []
     files: list[FeederFile] = []
     body: list[str] = []
-    login = any(one.needs_login for one in (chain.first, *chain.others))
-    if login:
+    if chain.needs_login:
         files.append(FeederFile(f"{folder}/logins.csv", ("authorization",), (("Bearer made-up-000001",),)))
         constants.append(f'LOGINS = feeders.csv("{folder}/logins.csv")')
         body.append("login = LOGINS.next()")
@@ -93,11 +101,13 @@ def chain_class(chain: Chain, folder: str, taken: set[str]) -> ScriptClass:
     body += before
     if chain.others:
         body += [f"answer = {call}", "if not answer.ok:", "    return  # what follows needs what it says"]
-        body.append(f'{python_name(chain.variable)} = answer.json()["{escaped(chain.key)}"]')
+        body += ["told = answer.json()", f'{python_name(chain.variable)} = told["{escaped(chain.key)}"]']
     else:
         body.append(call)
     for number, other in enumerate(chain.others, start=2):
-        body += _request(other, f"{stem}_{number}", folder, constants, files, variable=chain.variable)
+        told_before = answered(other, chain.first.answers)
+        place = f"{stem}_{number}"
+        body += _request(other, place, folder, constants, files, variable=chain.variable, told=told_before)
     told = f"{chain.first.method} {chain.first.called}"
     then = ", and then what is asked of its answer" if chain.others else ""
     text = [
@@ -109,8 +119,43 @@ def chain_class(chain: Chain, folder: str, taken: set[str]) -> ScriptClass:
     return ScriptClass(name, "\n".join(text), tuple(constants), tuple(files))
 
 
+def answered(one: Operation, answers: Mapping[str, str]) -> dict[str, str]:
+    """Which fields of an operation's body an earlier answer has told, each with its name there.
+
+    That of the same name; for a number also the only one whose last word is the same and is none of an identifier,
+    as in `amount_cents` and `total_cents`: what is asked for is what was told.
+    """
+    body = one.bodies[0] if one.bodies and isinstance(one.bodies[0], dict) else {}
+    found = {}
+    for name, value in body.items():
+        unit = _last_word(name)
+        alike = [
+            other
+            for other, kind in answers.items()
+            if kind in {"integer", "number"} and _last_word(other) == unit != "id"
+        ]
+        if name in answers:
+            found[name] = name
+        elif isinstance(value, int | float) and not isinstance(value, bool) and len(alike) == 1:
+            found[name] = alike[0]
+    return found
+
+
+def _last_word(name: str) -> str:
+    """`cents` of `amount_cents` and `amountCents`; nothing of a name of one word."""
+    words = re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+", name)
+    return words[-1].lower() if len(words) > 1 else ""
+
+
 def _request(
-    one: Operation, stem: str, folder: str, constants: list[str], files: list[FeederFile], *, variable: str
+    one: Operation,
+    stem: str,
+    folder: str,
+    constants: list[str],
+    files: list[FeederFile],
+    *,
+    variable: str,
+    told: Mapping[str, str] = MappingProxyType({}),
 ) -> list[str]:
     """The lines that send an operation's request; the last one is the call."""
     lines = []
@@ -131,7 +176,9 @@ def _request(
         constant, file = f"{stem}_bodies".upper(), f"{folder}/{stem}_body.jsonl"
         constants.append(f'{constant} = feeders.json_lines("{file}")')
         files.append(FeederFile(file, (), tuple((json.dumps(body),) for body in one.bodies), is_json=True))
-        arguments.append(f"json={constant}.next()")
+        known = [f'"{escaped(name)}": told["{escaped(there)}"]' for name, there in told.items()]
+        row = f"{constant}.next()"
+        arguments.append(f"json={{**{row}, {', '.join(known)}}}" if known else f"json={row}")
     headers = [f'"{escaped(name)}": "made-up"' for name in one.headers]
     if one.takes_key:
         headers.append('"Idempotency-Key": str(uuid.uuid4())')

@@ -1,6 +1,6 @@
 """Plans of what has no curve or no requests of its own: a session, a document, a rate."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from loadtest.importing.curve_fit import Knot, fitted_knots
 from loadtest.importing.import_error import ImportingError
@@ -23,18 +23,30 @@ def plan_of_session(script: SessionScript, name: str, made_of: str, notes: Seque
     return _written([one], script.imports, name, made_of, [*notes, *script.notes])
 
 
-def plan_of_classes(classes: Sequence[ScriptClass], name: str, made_of: str, notes: Sequence[str]) -> Written:
-    """A plan that plays some classes, each as often."""
+def plan_of_classes(
+    classes: Sequence[ScriptClass],
+    name: str,
+    made_of: str,
+    notes: Sequence[str],
+    waiting: Collection[str] = (),
+) -> Written:
+    """A plan that plays some classes, each as often; those called `waiting` are in the script alone."""
     told = [
         *notes,
         *(["the mix is guessed: each scenario as often as the first"] if len(classes) > 1 else []),
     ]
     imports = ["import uuid"] if any("uuid.uuid4()" in one.text for one in classes) else []
-    return _written(classes, imports, name, made_of, told)
+    return _written(classes, imports, name, made_of, told, waiting=waiting)
 
 
 def _written(
-    classes: Sequence[ScriptClass], imports: Sequence[str], name: str, made_of: str, notes: Sequence[str]
+    classes: Sequence[ScriptClass],
+    imports: Sequence[str],
+    name: str,
+    made_of: str,
+    notes: Sequence[str],
+    *,
+    waiting: Collection[str] = (),
 ) -> Written:
     told = [*notes, f"the rate is guessed: it rises to {PEAK_TPS:g} transactions a second"]
     plan = PlanText(
@@ -43,7 +55,7 @@ def _written(
         made_of=made_of,
         notes=told,
         knots=KNOTS,
-        scenarios=[PlannedScenario(one.name, 1.0) for one in classes],
+        scenarios=[PlannedScenario(one.name, 1.0) for one in classes if one.name not in waiting],
         virtual_users=_VIRTUAL_USERS,
         slos=["errors(*) < 1%"],
     )

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.importing.import_error import ImportingError
-from loadtest.importing.openapi import read_openapi
-from loadtest.importing.openapi_script import chain_class, chains
+from loadtest.importing.openapi import Operation, read_openapi
+from loadtest.importing.openapi_script import answered, chain_class, chains
 from loadtest.importing.schema_example import Examples, text_matching
 
 DOCUMENT: dict[str, Any] = {
@@ -86,7 +86,8 @@ def test_the_script_is_python_and_takes_the_identifier_from_the_answer() -> None
     chain = chains(read_openapi(json.dumps(DOCUMENT), "api.json"))[0]
     one = chain_class(chain, "api-data", set())
     compile(one.text, "script", "exec")
-    assert 'order_id = answer.json()["id"]' in one.text
+    assert "told = answer.json()" in one.text
+    assert 'order_id = told["id"]' in one.text
     assert 'f"/orders/{order_id}"' in one.text
     assert '"Authorization": login["authorization"]' in one.text
     assert "uuid.uuid4()" in one.text
@@ -187,3 +188,27 @@ def test_a_text_matches_its_pattern(pattern: str) -> None:
 
 def test_a_pattern_that_is_none_gives_an_empty_text() -> None:
     assert text_matching("[", Random(1)) == ""
+
+
+def test_what_an_answer_told_is_what_the_next_request_asks_for() -> None:
+    """An order is paid with what it costs, and by who ordered it; an identifier is no amount."""
+    answers = {"order_id": "string", "buyer_id": "integer", "total_cents": "integer", "createdMs": "integer"}
+    payment = Operation(
+        "POST",
+        "/orders/{order_id}/payment",
+        ("order_id",),
+        (),
+        (),
+        (),
+        ({"amount_cents": 5, "buyer_id": 7, "card_id": 3, "note": "x", "afterMs": 2},),
+        {},
+        False,
+        False,
+    )
+    told = answered(payment, answers)
+    assert told == {"amount_cents": "total_cents", "buyer_id": "buyer_id", "afterMs": "createdMs"}
+
+
+def test_of_two_amounts_none_is_guessed() -> None:
+    payment = Operation("POST", "/a/{id}", ("id",), (), (), (), ({"amount_cents": 5},), {}, False, False)
+    assert answered(payment, {"net_cents": "integer", "gross_cents": "integer"}) == {}
