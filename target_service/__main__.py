@@ -7,7 +7,7 @@ import sys
 
 from target_service.config import parse
 from target_service.faults import BadDrillError
-from target_service.secrets import log_without, secrets_of
+from target_service.secrets import log_masked, secrets_of
 from target_service.sockets import AddressInUseError
 from target_service.supervisor import EXIT_USAGE, supervise
 
@@ -15,7 +15,7 @@ from target_service.supervisor import EXIT_USAGE, supervise
 def main() -> int:
     """Run the service; returns the exit code: 0 after a clean stop, 2 for a bad configuration."""
     config = parse(sys.argv[1:])
-    log_without(secrets_of(config.store, config.admin_token), logging.INFO)
+    log_masked(secrets_of(config.store, config.admin_token), logging.INFO)
     sys.stderr.write(f"configuration {json.dumps(config.without_secrets())}\n")
     try:
         return asyncio.run(supervise(config))

@@ -1,10 +1,10 @@
-"""Taking in new connections: many a turn of the event loop, and health checks without waiting for a turn at all.
+"""Accepting connections: many in one turn of the event loop, and health checks without waiting for a turn at all.
 
-uvloop accepts one connection a turn. With thousands of busy ones a turn takes a second, and who comes last would wait
-for minutes, health checks too. So whatever waits is accepted at once, and looked at before it is handed to the loop:
-a health check that came with its connection is answered there and then, from its raw bytes; who has said nothing yet
-is looked at once more. `look`, which requests call on their way, does all that also in the midst of a long turn, as
-often as `LOOK_EVERY_S`.
+uvloop accepts one connection a turn. With thousands of busy connections a turn takes a second, and the last of those
+that wait, health checks too, would wait for minutes. So all are accepted at once, and each is read before it
+is given to the loop. A health check that came with its connection is answered there and then, from its raw bytes; a
+connection without a request yet is read once more. Requests call `accept_waiting` on their way, which does all that
+also in the middle of a long turn, every `LOOK_EVERY_S`.
 
 No more than `most` connections are kept: one above that is told 503 and closed, unless it asks for health.
 """
@@ -31,12 +31,12 @@ QUIET_S = 0.1
 
 
 class _Found(enum.Enum):
-    SILENT = "it has not said anything yet"
+    SILENT = "it has sent nothing yet"
     ANSWERED = "it has its answer, or is gone"
-    SPEAKS = "what it says is for the loop"
+    ASKING = "it has sent something that the loop must answer"
 
 
-SILENT, ANSWERED, SPEAKS = _Found
+SILENT, ANSWERED, ASKING = _Found
 
 
 class Acceptor:
@@ -56,7 +56,7 @@ class Acceptor:
         self._fast_path = fast_path
         self._most = most
         self._silent: list[tuple[socket.socket, float]] = []
-        """Accepted, had said nothing at the last look, and since when."""
+        """Accepted, had sent nothing at the last look, and since when."""
         self._next_look = 0.0
         self._will_look = False
         self.kept = 0
@@ -68,7 +68,7 @@ class Acceptor:
         """A connection has ended."""
         self.kept -= 1
 
-    def look(self) -> None:
+    def accept_waiting(self) -> None:
         """Take in who waits, if it is a while since that was done; cheap, and meant to be called often."""
         if perf_counter() >= self._next_look:
             self._take()
@@ -86,13 +86,13 @@ class Acceptor:
     def _take(self) -> None:
         """Have the loop take on who was silent at the last look, and accept who has come since."""
         silent, self._silent = self._silent, []
-        for young, since_s in silent:
-            found = self._answer(young)
+        for client, since_s in silent:
+            found = self._answer(client)
             is_early = perf_counter() - since_s < PATIENCE_S and self._listener.fileno() >= 0
             if found is SILENT and is_early and self.kept >= self._most:
-                self._silent.append((young, since_s))
+                self._silent.append((client, since_s))
             elif found is not ANSWERED:
-                self._hand_over(young)
+                self._hand_over(client)
         if self._listener.fileno() >= 0:
             self._accept_some()
         self._next_look = perf_counter() + LOOK_EVERY_S
@@ -109,64 +109,64 @@ class Acceptor:
         """Accept at most `AT_ONCE`; how many it were."""
         for taken in range(AT_ONCE):
             try:
-                young, _ = self._listener.accept()
+                client, _ = self._listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return taken
             except OSError:  # no descriptor or no memory is left: wait for some, without spinning
                 self._loop.remove_reader(self._listener.fileno())
                 self._loop.call_later(QUIET_S, self._listen_again)
                 return taken
-            young.setblocking(False)
-            found = self._answer(young)
+            client.setblocking(False)
+            found = self._answer(client)
             if found is SILENT:
-                self._silent.append((young, perf_counter()))
+                self._silent.append((client, perf_counter()))
             elif found is not ANSWERED:
-                self._hand_over(young)
+                self._hand_over(client)
         return AT_ONCE
 
     def _listen_again(self) -> None:
         if self._listener.fileno() >= 0:
             self._loop.add_reader(self._listener.fileno(), self._take)
 
-    def _answer(self, young: socket.socket) -> "_Found":
+    def _answer(self, client: socket.socket) -> "_Found":
         """Answer a connection that asks for something that needs no protocol, and forget it."""
         try:
-            asked = young.recv(LONGEST_CHECK_BYTES, socket.MSG_PEEK)
+            asked = client.recv(LONGEST_CHECK_BYTES, socket.MSG_PEEK)
             answer = self._fast_path.answer_to_first(asked) if asked else b""
         except BlockingIOError:
             return SILENT
         except OSError:
             answer = b""
         if answer is None:
-            return SPEAKS
-        self._say_and_close(young, answer)
+            return ASKING
+        self._answer_and_close(client, answer)
         return ANSWERED
 
-    def _hand_over(self, young: socket.socket) -> None:
+    def _hand_over(self, client: socket.socket) -> None:
         if self.kept >= self._most:
-            self._say_and_close(young, self._fast_path.one_too_many())
+            self._answer_and_close(client, self._fast_path.one_too_many())
             return
         self.kept += 1
-        task = self._loop.create_task(self._connect(young))
+        task = self._loop.create_task(self._connect(client))
         _connecting.add(task)
         task.add_done_callback(_connecting.discard)
 
-    async def _connect(self, young: socket.socket) -> None:
-        self.look()
+    async def _connect(self, client: socket.socket) -> None:
+        self.accept_waiting()
         try:
-            await self._loop.connect_accepted_socket(self._protocol, young)
+            await self._loop.connect_accepted_socket(self._protocol, client)
         except OSError:
             self.let_go()
-            young.close()
+            client.close()
 
     @staticmethod
-    def _say_and_close(young: socket.socket, answer: bytes) -> None:
-        with contextlib.suppress(OSError), young:
+    def _answer_and_close(client: socket.socket, answer: bytes) -> None:
+        with contextlib.suppress(OSError), client:
             if answer:
                 with contextlib.suppress(BlockingIOError):
-                    young.recv(LONGEST_CHECK_BYTES)  # what is left unread would turn the end into a reset
-                young.send(answer)
-                young.shutdown(socket.SHUT_WR)
+                    client.recv(LONGEST_CHECK_BYTES)  # what is left unread would turn the end into a reset
+                client.send(answer)
+                client.shutdown(socket.SHUT_WR)
 
 
 _connecting: set[asyncio.Task[None]] = set()

@@ -96,7 +96,7 @@ class Server:
         await self._runner.setup()
         most = _most_connections(self._config.most_connections)
         self._acceptor = Acceptor(listener, self._connection, self._fast_path, most)
-        self._fast_path.look = self._service.look = self._acceptor.look
+        self._fast_path.accept_waiting = self._service.accept_waiting = self._acceptor.accept_waiting
         self._start_tasks()
 
     def set_drill(self, drill: Drill) -> None:
@@ -206,7 +206,7 @@ class Server:
             await asyncio.sleep(LAG_SAMPLE_S)
             lag_s = max(0.0, loop.time() - due)
             self._metrics.loop_lag.observe(lag_s)
-            self._service.crowd.felt(lag_s)
+            self._service.crowd.note_lag(lag_s)
 
     async def _end_unread(self) -> None:
         """Abort, now and then, the connections whose clients do not read."""

@@ -93,7 +93,7 @@ def store_dsn(text: str) -> str:
     """Check that a text names a store. Raises argparse.ArgumentTypeError."""
     try:
         parts = urlsplit(text)
-    except ValueError:  # a bracket without its fellow; the words of the error hold the text
+    except ValueError:  # an unmatched bracket; the error would repeat the text
         raise argparse.ArgumentTypeError(EXPECTED_STORE) from None
     if parts.scheme == "sqlite" and parts.path.strip("/") and not parts.netloc:
         return text

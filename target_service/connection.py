@@ -16,7 +16,8 @@ from typing import Any, cast
 
 from aiohttp import EMPTY_PAYLOAD, StreamReader, web
 
-from target_service.api.fast_path import HEALTH, FastPath, Planned, whole_request
+from target_service.api.fast_path import HEALTH, FastPath, whole_request
+from target_service.api.frame import Frame, Incoming
 from target_service.problem import Kind
 from target_service.protocol import ProblemProtocol
 
@@ -82,13 +83,13 @@ class Connection(ProblemProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is there."""
-        self._fast_path.look()
+        self._fast_path.accept_waiting()
         self._wire = cast("asyncio.Transport", transport)
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The connection is gone."""
-        self._fast_path.look()
+        self._fast_path.accept_waiting()
         if self._task is not None:
             self._task.cancel()
         if self._wire is not None:
@@ -115,7 +116,7 @@ class Connection(ProblemProtocol):
     def data_received(self, data: bytes) -> None:
         """Bytes have come: a request that takes the fast path, or something for the parser."""
         if data:
-            self._fast_path.look()
+            self._fast_path.accept_waiting()
             if self._held_back:
                 self._send_held_back()
             if self._task is not None:
@@ -164,7 +165,7 @@ class Connection(ProblemProtocol):
     ) -> tuple[web.StreamResponse, bool]:
         """Send an answer of aiohttp's; the next request may come."""
         self._count(is_waiting=False)
-        self._fast_path.look()
+        self._fast_path.accept_waiting()
         if self._has_ended and not self._messages:
             resp.force_close()
         sent = await super().finish_response(request, resp, start_time)
@@ -208,21 +209,25 @@ class Connection(ProblemProtocol):
         if answer is None:
             return False
         self._note_use()
-        if isinstance(answer, Planned):
+        if isinstance(answer, bytes):
+            self._send(answer, is_refusal=request["target"] not in HEALTH)
+        else:
             self._begun = True
             self._count(is_waiting=True)
-            self._task = self._loop.create_task(self._answer(answer))
-        elif request["target"] not in HEALTH and not self._fast_path.may_refuse_now():
-            self._held_back = answer
-            self._fast_path.hold_back(self._send_held_back)
-        else:
-            transport.write(answer)
+            self._task = self._loop.create_task(self._answer(*answer))
         return True
 
-    async def _answer(self, planned: Planned) -> None:
+    def _send(self, answer: bytes, *, is_refusal: bool) -> None:
+        if is_refusal and not self._fast_path.may_refuse_now():
+            self._held_back = answer
+            self._fast_path.hold_back(self._send_held_back)
+        elif self.transport is not None:
+            self.transport.write(answer)
+
+    async def _answer(self, frame: Frame, incoming: Incoming) -> None:
         """Answer a request on the fast path, then take up what came meanwhile."""
         try:
-            response = await planned.frame.answer(planned.incoming)
+            response = await frame.answer(incoming)
         finally:
             self._task = None
             self._begun = False
@@ -230,9 +235,9 @@ class Connection(ProblemProtocol):
         transport = self.transport
         if transport is None:
             return
-        self._fast_path.look()
+        self._fast_path.accept_waiting()
         self._note_use()
-        is_last = planned.closes or (self._has_ended and not self._later)
+        is_last = incoming.closes or (self._has_ended and not self._later)
         closes = is_last or response.closes or self._fast_path.is_draining
         transport.write(response._replace(closes=closes).to_bytes())
         if closes:

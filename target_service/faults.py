@@ -1,7 +1,7 @@
 """Faults for drills: what can be made to go wrong on purpose, how often, for how long, and reproducibly.
 
 A drill is a list of faults, given in a file (`--drill FILE`, JSON) or by `PUT /admin/faults`. Both work only
-when the service was started with `--enable-faults`. Each fault throws its own dice, seeded with the drill's
+when the service was started with `--enable-faults`. Each fault has random numbers of its own, seeded with the drill's
 seed, the fault's place in the list and the worker's slot, so a drill repeats itself.
 
 What is decided here is only *that* a request meets a fault; `api.frame` does what the fault says, and the
@@ -38,7 +38,7 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Drill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A list of faults and the seed of their dice."""
+    """A list of faults and the seed of its random numbers."""
 
     faults: Annotated[tuple[Fault, ...], Meta(max_length=32)] = ()
     seed: int = 0
@@ -57,16 +57,16 @@ def read_drill(path: str) -> Drill:
 
 
 class _Armed:
-    def __init__(self, fault: Fault, dice: random.Random, set_ns: int) -> None:
+    def __init__(self, fault: Fault, numbers: random.Random, set_ns: int) -> None:
         self.fault = fault
-        self._dice = dice
+        self._random = numbers
         self._from_ns = set_ns + int(fault.start_s * 1e9)
         self._until_ns = self._from_ns + int(fault.duration_s * 1e9)
 
     def strikes(self, now_ns: int) -> bool:
         if not self._from_ns <= now_ns < self._until_ns:
             return False
-        return self._dice.random() < self.fault.probability
+        return self._random.random() < self.fault.probability
 
 
 class Faults:
@@ -83,7 +83,7 @@ class Faults:
         """Replace the drill; an empty one ends it."""
         now_ns = self._now_ns()
         armed = [
-            _Armed(fault, random.Random(f"{drill.seed}:{place}:{self._slot}"), now_ns)  # noqa: S311 - dice
+            _Armed(fault, random.Random(f"{drill.seed}:{place}:{self._slot}"), now_ns)  # noqa: S311 - no secret
             for place, fault in enumerate(drill.faults)
         ]
         self._requests = [one for one in armed if one.fault.kind != "stall-store"]

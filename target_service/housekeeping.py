@@ -94,8 +94,8 @@ class Housekeeper:
         """What the store's clock shows, in milliseconds; None if another process keeps it."""
         now_ns = self._clocks.monotonic_ns()
         elapsed_ms = (now_ns - self._seen_ns) // 1_000_000
-        look = Tick(self._seen_ms, elapsed_ms, step_ms=int(2000 * self._terms.pause_s))
-        reading = await self._store.write(look)
+        tick = Tick(self._seen_ms, elapsed_ms, step_ms=int(2000 * self._terms.pause_s))
+        reading = await self._store.write(tick)
         self._seen_ms, self._seen_ns = reading.now_ms, now_ns
         return reading.now_ms if reading.is_kept else None
 

@@ -70,51 +70,45 @@ class Family(NamedTuple):
         return len(self.bounds) + 1 if self.is_traced else 0
 
 
-def _all(*labels: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    return tuple(product(*labels))
+def _family(
+    kind: str, name: str, what: str, bounds: tuple[float, ...] = (), /, **labels: Sequence[str]
+) -> Family:
+    """A family with every combination of its labels' values."""
+    return Family(name, what, kind, tuple(labels), tuple(product(*labels.values())), bounds)
 
 
-CREATED = Family("orders_created_total", "Orders made durable.", "counter", ("traffic",), _all(TRAFFIC))
-REPLAYED = Family(
-    "orders_replayed_total",
-    "Repeated requests given their first answer.",
-    "counter",
-    ("traffic",),
-    _all(TRAFFIC),
+CREATED = _family("counter", "orders_created_total", "Orders made durable.", traffic=TRAFFIC)
+REPLAYED = _family(
+    "counter", "orders_replayed_total", "Repeated requests given their first answer.", traffic=TRAFFIC
 )
-REJECTED = Family(
+REJECTED = _family(
+    "counter",
     "orders_rejected_total",
     "Requests answered with an error.",
-    "counter",
-    ("reason", "traffic"),
-    _all([kind.slug for kind in KINDS], TRAFFIC),
+    reason=[kind.slug for kind in KINDS],
+    traffic=TRAFFIC,
 )
-REQUEST_SECONDS = Family(
+REQUEST_SECONDS = _family(
+    "histogram",
     "orders_request_seconds",
     "Time from a request's head to its response, inside the service.",
-    "histogram",
-    ("route", "traffic"),
-    _all(ROUTES, TRAFFIC),
     SECONDS,
-    is_traced=True,
+    route=ROUTES,
+    traffic=TRAFFIC,
+)._replace(is_traced=True)
+COMMIT_SECONDS = _family("histogram", "orders_commit_seconds", "Time to make one batch durable.", SECONDS)
+COMMIT_BATCH_SIZE = _family(
+    "histogram", "orders_commit_batch_size", "Changes made durable together.", BATCH_SIZES
 )
-COMMIT_SECONDS = Family(
-    "orders_commit_seconds", "Time to make one batch durable.", "histogram", bounds=SECONDS
+IN_FLIGHT = _family("gauge", "orders_in_flight", "Requests being worked on.")
+SHED = _family("counter", "orders_shed_total", "Requests refused because too much was under way.")
+FAULTS = _family("counter", "orders_faults_total", "Faults met in drills.", kind=get_args(FaultKind))
+CANCELLED = _family(
+    "counter", "orders_cancelled_total", "Orders cancelled because they were not paid in time."
 )
-COMMIT_BATCH_SIZE = Family(
-    "orders_commit_batch_size", "Changes made durable together.", "histogram", bounds=BATCH_SIZES
-)
-IN_FLIGHT = Family("orders_in_flight", "Requests being worked on.", "gauge")
-SHED = Family("orders_shed_total", "Requests refused because too much was under way.", "counter")
-FAULTS = Family(
-    "orders_faults_total", "Faults met in drills.", "counter", ("kind",), _all(get_args(FaultKind))
-)
-CANCELLED = Family(
-    "orders_cancelled_total", "Orders cancelled because they were not paid in time.", "counter"
-)
-STORE_ERRORS = Family("orders_store_errors_total", "Times the store failed or did not answer.", "counter")
-LOOP_LAG = Family(
-    "orders_event_loop_lag_seconds", "How late a timer of the event loop is.", "histogram", bounds=SECONDS
+STORE_ERRORS = _family("counter", "orders_store_errors_total", "Times the store failed or did not answer.")
+LOOP_LAG = _family(
+    "histogram", "orders_event_loop_lag_seconds", "How late a timer of the event loop is.", SECONDS
 )
 
 FAMILIES = (
@@ -132,12 +126,15 @@ FAMILIES = (
     LOOP_LAG,
 )
 
+
+def _starts(sizes: Iterable[int]) -> dict[str, int]:
+    """Where each family begins, by its name, when they lie one after another."""
+    return dict(zip((family.name for family in FAMILIES), accumulate(sizes, initial=0), strict=False))
+
+
 _SIZES = [family.slots * len(family.values) for family in FAMILIES]
-_OFFSETS = dict(zip((family.name for family in FAMILIES), accumulate(_SIZES, initial=0), strict=False))
 _RECORDS = [family.records * len(family.values) for family in FAMILIES]
-_FIRST_RECORDS = dict(
-    zip((family.name for family in FAMILIES), accumulate(_RECORDS, initial=0), strict=False)
-)
+_OFFSETS, _FIRST_RECORDS = _starts(_SIZES), _starts(_RECORDS)
 COUNT_SLOTS = sum(_SIZES)
 PULSE_SLOTS = 2
 BLOCK_SLOTS = COUNT_SLOTS + sum(_RECORDS) * RECORD_SLOTS + PULSE_SLOTS

@@ -1,7 +1,7 @@
 """`/metrics` as text, drawn by prometheus-client, and kept for as long as it is fresh.
 
 Supervisor and workers share the cores that serve orders. A page takes 3 ms to draw, in OpenMetrics 5; whoever asks
-within `FRESH_S` of a drawing gets the same bytes, so a scraper gone wild, or a second one, costs a copy.
+within `FRESH_S` of a drawing gets the same bytes, so a second scraper, or one that asks too often, costs a copy.
 """
 
 import zlib

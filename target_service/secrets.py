@@ -52,7 +52,7 @@ def secrets_of(dsn: str, token: str) -> list[str]:
     return sorted((each for each in found if len(each) >= _SHORTEST), key=len, reverse=True)
 
 
-class Unspoken(logging.Formatter):
+class MaskingFormatter(logging.Formatter):
     """A log's format that writes none of these secrets."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
@@ -61,19 +61,19 @@ class Unspoken(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One record with its traceback."""
-        return self.without(super().format(record))
+        return self.mask(super().format(record))
 
-    def without(self, text: str) -> str:
+    def mask(self, text: str) -> str:
         """The text with a mask for each secret."""
         for secret in self._secrets:
             text = text.replace(secret, MASK)
         return text
 
 
-def log_without(secrets: Iterable[str], level: int) -> Unspoken:
+def log_masked(secrets: Iterable[str], level: int) -> MaskingFormatter:
     """Log to standard error, at this level and above, never one of the secrets."""
-    unspoken = Unspoken(secrets)
+    formatter = MaskingFormatter(secrets)
     handler = logging.StreamHandler()
-    handler.setFormatter(unspoken)
+    handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=[handler])
-    return unspoken
+    return formatter

@@ -2,11 +2,10 @@
 
 The limit follows Little's law, as Sentinel's adaptive protection does (S[49][50] of docs/traffic.md): what is
 under way is the rate times the time each change takes. Sentinel takes the highest rate and the shortest response
-time, both of the last seconds. A store that commits in groups obeys the law and mocks the rule: the more wait, the
-more it does, at the same response time. While one batch is being written the next one has to gather, so with room
-for one batch only, every other batch is a crumb, the rate halves, and the rule takes that for the store's nature:
-it stays shut long after the crowd has left. So the time is ours to give, and the store's rate and batches are
-learned:
+time of the last seconds. That fails with a store that commits in groups: the more changes wait, the more it commits,
+in the same time. While one batch is written the next one has to gather. With room for one batch only, every second
+batch is tiny, the rate halves, the rule takes that for all the store can do, and the limit stays low long after the
+crowd has left. So here the time is a constant, and the store's rate and batch size are measured:
 
 * `SHORT_QUEUE_S` of work may wait at any store: a fast one fills its batches, and nobody waits much longer.
 * A store that is slower than that gets room for `BATCHES` batches, so that they grow for as long as more changes a
@@ -175,7 +174,7 @@ class Crowd:
         """Whether refusals, too, had better be few: else each client gets its own at once."""
         return self._lag_s > SHORT_LAG_S or self.is_full()
 
-    def felt(self, lag_s: float) -> None:
+    def note_lag(self, lag_s: float) -> None:
         """A timer of the event loop was so late."""
         self._lag_s = lag_s
         if lag_s > LONG_LAG_S:

@@ -14,7 +14,8 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -201,9 +202,9 @@ async def supervise(config: Config) -> int:
     supervision = Supervision(lambda: [slot.pid for slot in slots if slot.pid])
     metrics = SharedMetrics.create(config.workers)
     slots = [Slot(n, listener, config, metrics, supervision) for n, listener in enumerate(listeners)]
+    set_drill = partial(_set_drill, slots)
     if config.drill:
-        for slot in slots:
-            slot.set_drill(read_drill(config.drill))
+        set_drill(read_drill(config.drill))
     stop = _stop_on_signals()
     running = [asyncio.create_task(slot.run()) for slot in slots]
     admin: web.AppRunner | None = None
@@ -211,7 +212,7 @@ async def supervise(config: Config) -> int:
         # Imported while the workers start: it takes as long as they do.
         from target_service.admin import start_admin  # noqa: PLC0415
 
-        admin = await start_admin(admin_socket, config, metrics, supervision, _set_drill(slots))
+        admin = await start_admin(admin_socket, config, metrics, supervision, set_drill)
         await _until(_all_ready(slots), running, stop)
         if not stop.is_set():
             _say(f"admin {url_of(config.admin_host, admin_socket)}")
@@ -232,12 +233,9 @@ async def supervise(config: Config) -> int:
         _ignore_signals()
 
 
-def _set_drill(slots: list[Slot]) -> Callable[[Drill], None]:
-    def set_drill(drill: Drill) -> None:
-        for slot in slots:
-            slot.set_drill(drill)
-
-    return set_drill
+def _set_drill(slots: list[Slot], drill: Drill) -> None:
+    for slot in slots:
+        slot.set_drill(drill)
 
 
 STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)

@@ -25,7 +25,8 @@ MAY_IMPORT = {
     "drive": {"plan", "measure"},
     "fleet": {"measure"},
     "judge": {"measure"},
-    "publish": {"measure", "judge"},
+    "publish": {"measure", "judge", "simulate"},
+    "simulate": {"plan", "measure", "judge"},
     "scenarios": {"drive", "measure", "zipf"},
     "zipf": set[str](),
     "feeders": {"drive", "zipf"},
@@ -37,7 +38,7 @@ MAY_IMPORT = {
     "run_audit": {"measure", "judge", "stored_orders"},
     "configuration": WIRED - {"run_info", "run_audit"},
     "plugin": WIRED | {"configuration", "feeders"},
-    "cli": WIRED | {"configuration", "plugin", "importing"},
+    "cli": WIRED | {"configuration", "plugin", "importing", "simulate"},
     "locustfile": {"plugin", "scenarios"},
     "starter": {"FastHttpUser", "open_loop", "feeders"},
 }
@@ -45,7 +46,7 @@ MAY_IMPORT = {
 with, so it has nothing but what they are offered."""
 
 NEVER_IN_PURE = {"gevent", "greenlet", "locust", "flask", "socket", "asyncio", "aiohttp", "zmq", "threading"}
-PURE = ["plan", "measure", "judge", "drive/http1.py"]
+PURE = ["plan", "measure", "judge", "simulate", "drive/http1.py"]
 
 
 def imports(path: Path) -> Iterator[str]:

@@ -77,7 +77,7 @@ def asked_run(context: typer.Context, plan_name: str, **given: Any) -> RunConfig
         bind=place.host,
         control_port=place.port if elsewhere else 0,
         out=str(given["out"]),
-        checkpoint_s=above_0_s(given.get("checkpoint", "60s"), "--checkpoint"),
+        checkpoint_s=above_0_s(given.get("checkpoint", "10s"), "--checkpoint"),
         console="quiet" if given.get("quiet") else "json" if given.get("json_lines") else "auto",
         conducted=True,
         sources=sources_of(context),

@@ -85,17 +85,15 @@ def asked_search(config: RunConfig, asked: Mapping[str, Any]) -> tuple[RunConfig
         kept, left_out = _steady_objectives(config.plan)
     except (PlanError, SloError) as error:
         raise explained_by(error, "duration" if isinstance(error, PlanError) else "plan") from error
-    plan = msgspec.structs.replace(
-        config.plan,
-        curve=Curve("constant"),
-        duration_s=10.0,
-        time_scale=1.0,
-        peak_tps=1.0,
-        slos=kept,
-        abort=Abort(),
-    )
     settings = SearchSettings(asked["start_tps"], measure_s, asked["tolerance"], asked["for_tps"], left_out)
-    return config.but(plan=plan, auto_peak=False), settings
+    return config.but(plan=steady(config.plan, kept), auto_peak=False), settings
+
+
+def steady(plan: Plan, slos: tuple[str, ...]) -> Plan:
+    """The plan's scenarios at one rate, judged by `slos`."""
+    return msgspec.structs.replace(
+        plan, curve=Curve("constant"), duration_s=10.0, time_scale=1.0, peak_tps=1.0, slos=slos, abort=Abort()
+    )
 
 
 def _steady_objectives(plan: Plan) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -248,7 +246,7 @@ class _Search:
     def _note(self, step: Step) -> None:
         self._steps.append(step)
         if self._json:
-            sys.stdout.write(json.dumps({"step": msgspec.to_builtins(step)}) + "\n")
+            sys.stdout.write(json.dumps({"step": _shown(step)}) + "\n")
             sys.stdout.flush()
         else:
             self._console.print(capacity_page.line(step), markup=False, soft_wrap=True)
@@ -279,11 +277,17 @@ class _Search:
         except OSError as error:
             raise RunError(f"{folder}: cannot be written ({error.strerror})") from error
         if self._json:
-            last = {"capacity": msgspec.to_builtins(result), "exit_code": int(code), "folder": str(folder)}
+            shown = msgspec.structs.replace(result, steps=[])
+            last = {"capacity": msgspec.to_builtins(shown), "exit_code": int(code), "folder": str(folder)}
             sys.stdout.write(json.dumps(last) + "\n")
             return
         print_capacity(result, self._settings.for_tps, self._session.console)
         self._session.console.print(f"report: {page}", soft_wrap=True, markup=False)
+
+
+def _shown(step: Step) -> Any:
+    """A step as a line of JSON: without its histogram, which `capacity.json` has."""
+    return {name: value for name, value in msgspec.to_builtins(step).items() if name != "response_buckets"}
 
 
 def _told(outcome: Outcome, seen: Seen) -> float | None:
@@ -304,6 +308,7 @@ def _step_of(tps: float, outcome: Outcome, seen: Seen, headroom: float | None) -
         measured_s=round(seen.measured_s, 3),
         completed_tps=seen.completed_tps,
         response_ms=seen.response_ms,
+        response_buckets=seen.response_buckets,
         dispatch_lag_p99_ms=result.generator.dispatch_lag_ms.p99,
         cpu_max=result.generator.cpu_max,
         headroom=headroom,
@@ -316,11 +321,15 @@ def _observed(value: float | None, slo: Slo) -> str:
 
 def print_capacity(found: CapacityResult, for_tps: float, console: Console) -> None:
     """Print what the search found, what limited it, and how far that is from the rate that is wanted."""
-    console.print(f"{found.sentence} ({len(found.steps)} steps in {found.took_s:.0f} s)", style="bold")
+    console.print(
+        f"{found.sentence} ({len(found.steps)} steps in {found.took_s:.0f} s)", style="bold", soft_wrap=True
+    )
     if found.sustained_tps:
         share = for_tps / found.sustained_tps
         console.print(
-            f"{for_tps:,.0f} TPS is {share:,.0f} times that; --measured says how many machines it takes"
+            f"{for_tps:,.0f} TPS is {share:,.0f} times that; `singlesday simulate` projects it, and --measured says "
+            "how many machines it takes",
+            soft_wrap=True,
         )
 
 

@@ -184,7 +184,7 @@ class RunFlags:
     csv: Annotated[bool, option(OUTPUT, None, "Also write Locust's own CSV files.", "--csv")] = False
     checkpoint: Annotated[
         str, option(OUTPUT, "TIME", "How often to save the run, so that `resume` can go on with it.")
-    ] = "60s"
+    ] = "10s"
     metrics_port: MetricsPort = None
     remote_write: RemoteWrite = None
     trace_fraction: TraceFraction = None
@@ -249,3 +249,54 @@ class CapacityFlags:
     out: Out = Path("runs")
     quiet: Quiet = False
     json_lines: JsonLines = False
+
+
+class SimulateFlags:
+    """Of `singlesday simulate`."""
+
+    plan: PlanName = "singles-day"
+    replicas: Annotated[
+        list[int] | None,
+        option(
+            "What if", "N", "So many replicas of what was measured. Repeat it to compare. Default: 1.", min=1
+        ),
+    ] = None
+    source: Annotated[
+        Path | None,
+        option(
+            "Measured",
+            "FOLDER",
+            "What one replica does: the folder of `singlesday capacity`, or of a run.",
+            "--from",
+        ),
+    ] = None
+    replica_tps: Annotated[
+        float | None,
+        option("Measured", "N", "What a replica does at most, where --from does not tell.", min=1),
+    ] = None
+    at_once: Annotated[
+        int,
+        option(
+            "Measured",
+            "N",
+            "A replica works on so many at once, others wait in line. Default: 0, it commits in groups.",
+            min=0,
+        ),
+    ] = 0
+    slower: Annotated[float, option("What if", "FACTOR", "Commits, or work, take so many times as long.")] = (
+        1.0
+    )
+    zone_lost: Annotated[
+        str | None, option("What if", "TIME", "A zone is lost so long after the plan's beginning: 30s.")
+    ] = None
+    zones: Annotated[int, option("What if", "N", "How many zones there are, one of which may be lost.")] = 3
+    peak_tps: Annotated[float | None, option(PLAN, "N", "Orders a second at the peak.")] = None
+    duration: Duration = None
+    time_scale: TimeScale = None
+    seed: Annotated[int | None, option(PLAN, "N", "Seed of everything random.")] = None
+    page: Annotated[Path | None, option(OUTPUT, "FILE", "Also write a page with charts here.", "--html")] = (
+        None
+    )
+    json_lines: Annotated[
+        bool, option(OUTPUT, None, "Print one document of JSON, for programs.", "--json")
+    ] = False

@@ -355,6 +355,36 @@ def capacity(context: typer.Context) -> None:
 
 
 @app.command(
+    rich_help_panel=RUNS,
+    epilog=flags.example(
+        "singlesday simulate singles-day --peak-tps 583000 --replicas 60 --from runs/FOLDER"
+    ),
+)
+@flags.takes(flags.SimulateFlags)
+def simulate(context: typer.Context) -> None:
+    """Project what a plan would do to more replicas than there are, from one that was measured. Sends nothing."""
+    from loadtest.cli import simulate as simulating  # noqa: PLC0415 - what only this command needs
+
+    asked = context.params
+    try:
+        plan = Plan.load(asked["plan"]).with_overrides(
+            peak_tps=asked["peak_tps"],
+            duration_s=duration_s(asked["duration"]),
+            time_scale=asked["time_scale"],
+            seed=asked["seed"],
+        )
+        named = ("source", "replica_tps", "at_once", "slower", "zone_lost", "zones", "page", "json_lines")
+        wanted = simulating.Asked(
+            plan=plan, replicas=asked["replicas"] or [1], **{name: asked[name] for name in named}
+        )
+        simulating.simulate_plan(wanted, errors if asked["json_lines"] else console)
+    except (PlanError, simulating.SimulationError) as error:
+        refuse(error)
+    except OSError as error:
+        refuse(f"{error.filename}: cannot be written ({error.strerror})")
+
+
+@app.command(
     cls=HelpWithBenchmarks,
     rich_help_panel=PROJECT,
     epilog=flags.example("singlesday bench client --rounds 3"),

@@ -17,7 +17,7 @@ from loadtest.fleet.snapshot import of_total
 from loadtest.judge.slo_syntax import Slo, parse
 from loadtest.judge.verdict import judge
 from loadtest.measure.histogram import Histogram
-from loadtest.measure.run_result import Generator, Quantiles, RunInfo, RunResult
+from loadtest.measure.run_result import Buckets, Generator, Quantiles, RunInfo, RunResult
 from loadtest.measure.window import Second
 from loadtest.records import is_request
 
@@ -32,6 +32,7 @@ class Seen(NamedTuple):
     completed_tps: float
     measured_s: float
     response_ms: Quantiles
+    response_buckets: Buckets
     headroom: float | None
 
 
@@ -119,11 +120,13 @@ def seen(reports: Sequence[Report], config: RunConfig, objectives: Sequence[Slo]
     result = of_total(total, _info(config, measured))
     result.generator = _generator(reports, total, lags)
     judge(result, objectives, aborted=None)
+    response = _response(total)
     return Seen(
         result,
         sum(report.completed_tps for report in reports),
         measured,
-        _response(total).quantiles(),
+        response.quantiles(),
+        response.buckets(),
         _headroom(result),
     )
 

@@ -19,8 +19,8 @@ from loadtest.plan.plan_file import Plan
 from loadtest.stored_orders import SQLITE
 
 VERSION = 2
-CHECKPOINT_S = 60.0
-"""How often a run is saved, unless somebody asks for something else."""
+CHECKPOINT_S = 10.0
+"""How often a run is saved, unless it is asked for otherwise or would cost too much (`plugin.checkpoints`)."""
 TOML = ".toml"
 _PASSWORD = re.compile(
     r"(?<=://)([^:/?#@]*):[^/?#]*@|(?<=[?&])(?:[a-z]*password|passfile)=[^&#]*", re.IGNORECASE

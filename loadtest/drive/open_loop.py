@@ -15,6 +15,10 @@ user's greenlet, which runs until it first blocks. Idle users are a stack, so th
 cache line serve next. At high rates wake-ups are spaced `QUANTUM_NS` apart and serve everything due, which
 costs at most that much lag; a wake-up serves at most `BATCH` arrivals, and about `TURN_NS`, before the loop reads
 its sockets.
+
+A process that was stopped and wakes finds everything due at once. Sent now, it would be a burst that no plan has: 600
+orders in an instant where 300 a second were planned. So an arrival that the dispatcher reaches over `STOOD_STILL_NS`
+late, or over the plan's patience, says that it stood still, and all that was due meanwhile is dropped and told.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,6 +39,8 @@ BATCH: Final = 64
 TURN_NS: Final = 50_000_000
 """How long a wake-up may go on: with a script that computes, others (reports above all) must have their turns."""
 PATIENCE_CHECK_NS: Final = 50_000_000
+STOOD_STILL_NS: Final = 1_000_000_000
+"""So late no dispatcher is that merely has much to do: its turns are `TURN_NS` long."""
 IDLE_CHECK_NS: Final = 50_000_000
 """With nothing ahead, how soon to look again for a new lease, a new slot, or the end."""
 
@@ -58,6 +64,9 @@ class OpenLoop(Dispatch):
         timer: Callable[[Callable[[], None]], Timer],
     ) -> None:
         super().__init__(transactions, patience_ns, clock.now_ns, BATCH, TURN_NS)
+        self.stood_still_ns = min(patience_ns, STOOD_STILL_NS)
+        self.missed = 0
+        """Arrivals that were dropped because this process stood still when they were due."""
         self.on_dropped: Callable[[Arrival, int], None] | None = None
         """Called with each arrival that is given up before a user was free, and the instant."""
         self._now_ns = clock.now_ns
@@ -117,6 +126,16 @@ class OpenLoop(Dispatch):
             return now_ns + IDLE_CHECK_NS
         at_ns = max(self._zero_ns + next_ns, woke_ns + QUANTUM_NS)
         return min(at_ns, now_ns + PATIENCE_CHECK_NS)
+
+    def _miss(self, now_ns: int) -> None:
+        """Drop all that was due while this process stood still."""
+        offset_ns = now_ns - self._zero_ns
+        while (due := self.stream.due(offset_ns)) is not None:
+            arrival = Arrival(self._zero_ns + due[0], due[1])
+            self.window.second(arrival.intended_ns).scheduled += 1
+            self.window.second(now_ns).dispatch_lag.record_ns(now_ns - arrival.intended_ns)
+            self.missed += 1
+            self._drop(arrival, now_ns)
 
     def _drop(self, arrival: Arrival, now_ns: int) -> None:
         self.window.second(now_ns).dropped += 1

@@ -229,6 +229,12 @@ class Coordinator:
         member = self.roster.members.get(worker)
         if member is not None:
             member.heard_ns = self._clock.now_ns()
+            if (missed := report.missed - member.missed) > 0:
+                name, member.missed = self.roster.name(worker), report.missed
+                self._note(
+                    f"{name} stood still, or heard too late of its share: {missed:,} arrivals that were due by then "
+                    "were dropped, not sent as a burst"
+                )
 
     def tick(self) -> None:
         """Do whatever time has made due."""

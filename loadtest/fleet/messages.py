@@ -176,6 +176,8 @@ class Report(msgspec.Struct, frozen=True, tag=True):
     """Scenarios that have made a request, so far."""
     silent: Annotated[list[_Text], Meta(max_length=MAX_SCENARIOS)] = []
     """Scenarios of which an arrival ended without a request that it needed, so far."""
+    missed: _Count = 0
+    """Arrivals that were dropped because the worker stood still when they were due, so far."""
 
 
 Message = Hello | Clock | Assign | Lease | Halt | Ack | Refuse | Trouble | Report

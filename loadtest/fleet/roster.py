@@ -22,6 +22,8 @@ class Member:
     counts: list[UserCount] = field(default_factory=list)
     """How its users are coming, by its last hello."""
     clock_noted: bool = False
+    missed: int = 0
+    """Arrivals that it dropped because it stood still, as far as has been noted."""
     refused: bool = False
     """Whether it gets nothing to do, since its clock is of no use or it is made of something else."""
 

@@ -58,6 +58,7 @@ class Reporter:
         *,
         load: Load = NO_LOAD,
         users: Users = NO_USERS,
+        missed: int = 0,
         exemplars: Sequence[Exemplar] = (),
         samples: Sequence[Sample] = (),
         ended_ns: int | None = None,
@@ -78,6 +79,7 @@ class Reporter:
             left=dict(users.left),
             asked=sorted(users.asked),
             silent=sorted(users.silent),
+            missed=missed,
         )
         self._unacknowledged[self._next] = (now_ns, report)
         self._next += 1

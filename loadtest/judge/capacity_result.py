@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from loadtest.judge.capacity import Capacity, Limit
-from loadtest.measure.run_result import Quantiles
+from loadtest.measure.run_result import Buckets, Quantiles
 from loadtest.measure.whole_file import write_whole
 
 SCHEMA_VERSION = 1
@@ -26,6 +26,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     completed_tps: float
     response_ms: Quantiles
     """Of all requests."""
+    response_buckets: Buckets = Buckets()
+    """The same as a histogram: `singlesday simulate` draws from it."""
     dispatch_lag_p99_ms: float
     cpu_max: float
     """Of the busiest worker, as a share of a core."""
@@ -66,6 +68,11 @@ class CapacityResult(msgspec.Struct, frozen=True, kw_only=True):
         if self.exceeded_tps is not None:
             said += f", not {self.exceeded_tps:,.0f}"
         return f"{said}: {LIMITS[Limit(self.limit)]}"
+
+    @classmethod
+    def read(cls, path: Path) -> "CapacityResult":
+        """Read a `capacity.json`. Raises `msgspec.ValidationError` naming the key that is wrong, `OSError`."""
+        return msgspec.json.decode(path.read_bytes(), type=cls)
 
     @classmethod
     def of(cls, found: Capacity, **more: Any) -> "CapacityResult":

@@ -126,9 +126,9 @@ _COMMAND_LINE_ONLY: dict[str, dict[str, Any]] = {
     },
     "--checkpoint": {
         "type": _checkpoint_s,
-        "default": "60s",
-        "metavar": "60s",
-        "help": "How often result.json is written while a run goes on, in case the master is killed (default: 60s)",
+        "default": "10s",
+        "metavar": "10s",
+        "help": "How often result.json is written while a run goes on, in case the master is killed (default: 10s)",
     },
     "--min-workers": {
         "type": int,

@@ -275,6 +275,7 @@ class WorkerRun:
             now_ns,
             load=Load(self._loop.in_flight, self._loop.backlog, cpu, cpu_wait),
             users=Users(crowd.left, crowd.asked, crowd.silent),
+            missed=self._loop.missed,
             exemplars=tracer.exemplars.take() if tracer is not None else (),
             samples=self._samples.take(),
             ended_ns=share.stream.end_ns if final else None,

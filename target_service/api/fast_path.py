@@ -17,7 +17,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from time import perf_counter
-from typing import NamedTuple
 
 from aiohttp import hdrs
 from multidict import CIMultiDict
@@ -86,13 +85,8 @@ def headers_of(request: "re.Match[bytes]") -> CIMultiDict[str] | None:
     return headers if len(hosts) == 1 and is_host(hosts[0]) else None
 
 
-class Planned(NamedTuple):
-    """A request that is about to be answered."""
-
-    frame: Frame
-    incoming: Incoming
-    closes: bool
-    """Whether the connection is to end with its answer."""
+Planned = tuple[Frame, Incoming]
+"""A request that is about to be answered, and by which operation."""
 
 
 class FastPath:
@@ -120,7 +114,7 @@ class FastPath:
             b"GET /readyz": json_response(Health("ready")),
         }
         self.crowd = service.crowd
-        self.look = service.look
+        self.accept_waiting = service.accept_waiting
         self._pace = Pace(time.thread_time)
         self._held_back: deque[Callable[[], None]] = deque()
 
@@ -141,19 +135,15 @@ class FastPath:
         if service.draining or service.faults.await_requests:
             return None
         start = _start_of(request)
-        asks_to_close = _CLOSE.search(request["fields"]) is not None
-        if start in self._healthy and not asks_to_close:
-            return None if headers_of(request) is None else self._health(start, closes=False)
         frame, names = self._find(start)
         if frame is None:
-            return None
+            is_open = self._is_health(request) and not _asks_to_close(request)
+            return self._health(start, closes=False) if is_open else None
         if not service.is_overloaded(frame.operation):
-            return self._plan(request, frame, names, closes=asks_to_close)
-        return None if asks_to_close else self._refuse(request, frame)
+            return self._plan(request, frame, names)
+        return None if _asks_to_close(request) else self._refuse(request, frame)
 
-    def _plan(
-        self, request: "re.Match[bytes]", frame: Frame, names: Mapping[str, str], *, closes: bool
-    ) -> "Planned | None":
+    def _plan(self, request: "re.Match[bytes]", frame: Frame, names: Mapping[str, str]) -> "Planned | None":
         headers = headers_of(request)
         if headers is None:
             return None
@@ -162,12 +152,16 @@ class FastPath:
             len(body) <= MAX_BODY_BYTES and is_json(headers.get(hdrs.CONTENT_TYPE, ""))
         ):
             return None
-        return Planned(frame, Incoming(headers, names, None, body), closes)
+        closes = hdrs.CONNECTION in headers and _asks_to_close(request)
+        return frame, Incoming(headers, names, None, body, closes)
+
+    def _is_health(self, request: "re.Match[bytes]") -> bool:
+        return _start_of(request) in self._healthy and headers_of(request) is not None
 
     def answer_to_first(self, data: bytes) -> bytes | None:
         """The whole answer to a health check that came with its connection, which is closed; None if it is none."""
         request = whole_request(data)
-        if request is None or _start_of(request) not in self._healthy or headers_of(request) is None:
+        if request is None or not self._is_health(request):
             return None
         return self._health(_start_of(request), closes=True)
 
@@ -235,6 +229,10 @@ class FastPath:
 
 def _start_of(request: "re.Match[bytes]") -> bytes:
     return b"%b %b" % (request["method"], request["target"])
+
+
+def _asks_to_close(request: "re.Match[bytes]") -> bool:
+    return _CLOSE.search(request["fields"]) is not None
 
 
 def _start_for(frame: Frame) -> bytes:

@@ -74,6 +74,8 @@ class Incoming(NamedTuple):
     """The variable parts of its path."""
     parsed: web.Request | None = None
     body: bytes = b""
+    closes: bool = False
+    """Whether it asks for the connection to end with its answer."""
 
 
 class Frame:
@@ -99,7 +101,7 @@ class Frame:
     async def answer(self, incoming: Incoming) -> ApiResponse:
         """The response to a request, which is counted and timed; whatever goes wrong is told as a problem."""
         started, service = perf_counter(), self._service
-        service.look()
+        service.accept_waiting()
         service.metrics.in_flight.add(1)
         run_id = LIVE
         try:
@@ -119,9 +121,9 @@ class Frame:
         operation, headers, parsed = self.operation, incoming.headers, incoming.parsed
         if parsed is not None:
             check_head(parsed)
-            spoilt = await self._admit(parsed)
-            if spoilt is not None:
-                return spoilt
+            faulty = await self._admit(parsed)
+            if faulty is not None:
+                return faulty
         if operation.for_operators and not carries_token(headers, self._service.admin_token):
             raise ProblemError(problem.UNAUTHORIZED, "expected the operator's bearer token")
         key = parse_key(headers.get(KEY_HEADER)) if operation.keyed else None
@@ -152,16 +154,16 @@ class Frame:
         return response
 
     async def _admit(self, request: web.Request) -> ApiResponse | None:
-        """Let the request meet a drill's fault, and refuse it under overload. The response a fault spoilt, if any."""
+        """Let the request meet a drill's fault, and refuse it under overload. The faulty response, if any."""
         if not self._is_drilled:
             return None
         service = self._service
         fault = service.faults.of_request(self.operation.route)
-        spoilt = None if fault is None else await _suffer(fault, request)
+        faulty = None if fault is None else await _meet(fault, request)
         if service.is_overloaded(self.operation):
             # Before the body is read: aiohttp reads on, for a moment, and closes if it does not come.
             raise OverloadedError(TOO_MUCH)
-        return spoilt
+        return faulty
 
     def _refuse(self, error: BaseException, traffic: str) -> ApiResponse:
         refusal = problem_of(error, self.operation)
@@ -204,25 +206,25 @@ def problem_of(error: BaseException, operation: Operation) -> ProblemError:
     return ProblemError(problem.INTERNAL, problem.DEFECT)
 
 
-async def _suffer(fault: Fault, request: web.Request) -> ApiResponse | None:
-    """Do to a request what a drill wants done; the spoilt response, or None if the request goes on."""
+async def _meet(fault: Fault, request: web.Request) -> ApiResponse | None:
+    """Let a request meet a fault; the faulty response, or None if the request goes on."""
     if fault.kind == "delay":
         await asyncio.sleep(fault.delay_ms / 1e3)
     elif fault.kind == "error":
-        raise ProblemError(problem.DRILL, "a drill wanted this request to fail")
+        raise ProblemError(problem.DRILL, "a drill makes this request fail")
     elif fault.kind == "hang":
         await asyncio.sleep(HANG_S)
     elif fault.kind == "reset" and request.transport is not None:
         request.transport.abort()
         return ApiResponse(200, b"")
     elif fault.kind == "slow-body":
-        return await _dribble(request, fault.delay_ms / 1e3)
+        return await _send_slowly(request, fault.delay_ms / 1e3)
     elif fault.kind == "kill-worker":
         os.kill(os.getpid(), signal.SIGKILL)
     return None
 
 
-async def _dribble(request: web.Request, pause_s: float) -> ApiResponse:
+async def _send_slowly(request: web.Request, pause_s: float) -> ApiResponse:
     """Answer with a body that comes byte by byte."""
     response = web.StreamResponse(status=200, headers={"Content-Length": str(SLOW_BODY_BYTES)})
     await response.prepare(request)

@@ -53,7 +53,7 @@ class Service:
     admin_token: str = ""
     keys: KeysInFlight = field(default_factory=KeysInFlight)
     crowd: Crowd = field(default_factory=Crowd)
-    look: Callable[[], None] = lambda: None
+    accept_waiting: Callable[[], None] = lambda: None
     """Called by each request on its way, so that new connections are seen in the midst of a long turn of the loop."""
     draining: bool = False
     """Set when the process is about to stop: each connection is closed after its next answer."""

@@ -296,3 +296,27 @@ def test_a_script_that_computes_leaves_others_their_turns(make: Callable[..., Lo
         in_hub(lambda: loop.clock.advance(100_000))
         wakes += 1
     assert wakes >= 5, "one turn when the timer is due, and one when it is armed for what is due already"
+
+
+@pytest.mark.parametrize(("patience_s", "still_s", "missed"), [(10, 0.9, 0), (10, 3.0, 30), (0.5, 0.9, 9)])
+def test_what_was_due_while_the_process_stood_still_is_dropped_and_not_sent_as_a_burst(
+    make: Callable[..., Loop], patience_s: float, still_s: float, missed: int
+) -> None:
+    loop = make([(n * 100 * MS, 0) for n in range(1, 60)], patience_ns=round(patience_s * S))
+    loop.add_user(lambda _: True)
+    loop.begin()
+    loop.advance_to(S + MS)
+
+    def stand_still() -> None:
+        loop.clock.jump(round(still_s * S))
+        loop.loop.wake()
+
+    in_hub(stand_still)
+    assert loop.loop.missed == missed
+    sent_at_once = [at for at, _ in loop.served if at == loop.clock.now_ns() - loop.window.zero_ns]
+    assert len(sent_at_once) == (0 if missed else 9)
+    loop.advance_to(6 * S)
+    total = loop.total()
+    assert (total.scheduled, total.started, total.dropped) == (59, 59 - missed, missed)
+    assert total.ok == total.started
+    assert total.dispatch_lag.max_us > (still_s - 0.2) * 1e6, "that it was late is in the books"

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.fleet.coordinator import Phase
-from loadtest.fleet.messages import Clock, Hello, Refuse, UserCount
+from loadtest.fleet.messages import Clock, Hello, Refuse, Report, UserCount
 from loadtest.fleet.snapshot import arrivals
 from tests.fleet.simulated_fleet import NS, RATE, SimulatedFleet, SimulatedWorker, slice_of
 
@@ -278,3 +278,14 @@ def test_a_worker_that_joins_a_running_fleet_with_such_a_clock_gets_nothing_to_d
     fleet.run_to_end()
     assert fleet.served == [offset for offset, _ in slice_of(0, 1, 0, 10 * NS)]
     assert any("75.0 s behind the master's" in text for _, text in fleet.coordinator.notes)
+
+
+def test_a_worker_that_stood_still_is_named_with_what_it_dropped_and_each_time_only_once() -> None:
+    fleet = SimulatedFleet(workers=1, duration_s=5)
+    fleet.run_until(1)
+    for number, missed in enumerate((0, 600, 600, 700)):
+        fleet.coordinator.on_report("w0", Report("run", 1000 + number, [], 0, 0, 0.0, 0.0, missed=missed))
+    notes = [text for _, text in fleet.coordinator.notes]
+    assert [text.partition(": ")[2].split()[0] for text in notes] == ["600", "100"]
+    assert "worker 1 stood still" in notes[0]
+    assert "dropped, not sent as a burst" in notes[0]

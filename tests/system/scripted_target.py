@@ -107,10 +107,11 @@ class Connection(asyncio.Protocol):
 
 async def serve(script: Script) -> None:
     """Serve until SIGTERM."""
+    options = script.options
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    server = await loop.create_server(lambda: Connection(script), "127.0.0.1", 0, backlog=1024)
+    server = await loop.create_server(lambda: Connection(script), options.host, options.port, backlog=1024)
     say(str(server.sockets[0].getsockname()[1]))
     await stop.wait()
 
@@ -121,6 +122,8 @@ def main() -> None:
     for flag in ("--delay-ms", "--stall-at", "--stall", "--error", "--reset"):
         parser.add_argument(flag, type=float, default=0.0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0)
     script = Script(parser.parse_args())
     asyncio.run(serve(script))
     say(script.summary())

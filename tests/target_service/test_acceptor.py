@@ -68,7 +68,7 @@ async def heard(client: socket.socket) -> bytes:
 def test_health_is_told_in_the_midst_of_a_turn() -> None:
     async def scene(acceptor: Acceptor, connect: Callable[[bytes], socket.socket]) -> None:
         with connect(b"health") as client:
-            acceptor.look()  # the loop has not turned since
+            acceptor.accept_waiting()  # the loop has not turned since
             assert client.recv(100) == b"well"
             assert client.recv(100) == b""
 

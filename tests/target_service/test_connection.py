@@ -7,6 +7,7 @@ from http.client import HTTPResponse
 from io import BytesIO
 from typing import Any, NamedTuple, cast
 
+import pytest
 from aiohttp import web
 
 from target_service.api.body import BODY_DEADLINE_S
@@ -240,3 +241,13 @@ def test_what_is_refused_at_the_door_is_counted_as_its_traffic() -> None:
     assert [block.series(REJECTED, "overloaded", traffic) for traffic in ("live", "shadow")] == [[2.0], [2.0]]
     assert block.series(SHED) == [4.0]
     assert sum(block.series(REQUEST_SECONDS, "create_order", "shadow")[:-1]) == 2
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(ORDER, 503), (ALIVE, 200)])
+def test_who_asks_to_close_is_answered_and_closed_whatever_is_asked(asked: bytes, expected: int) -> None:
+    async def scene(full: Full) -> None:
+        heard = await full.ask(asked.replace(b"Host: x\r\n", b"Host: x\r\nConnection: close\r\n"))
+        assert (heard.status, heard.headers["Connection"]) == (expected, "close")
+        assert await full.reader.read() == b""
+
+    play(scene)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_service.secrets import Unspoken, masked, secrets_of
+from target_service.secrets import MaskingFormatter, masked, secrets_of
 
 PASSWORDS = st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=4).map(
     lambda text: f"Qx9{text}Qx9"
@@ -43,12 +43,12 @@ def test_no_password_is_shown_wherever_it_stands_and_whatever_is_in_it(password:
 @given(PASSWORDS.filter(lambda text: not set(text) & set("@?#/&;+% [],")))
 def test_no_line_of_a_log_holds_a_secret(password: str) -> None:
     for dsn in (f"postgresql://u:{password}@h/d", f"postgresql://h/d?password={password}"):
-        unspoken = Unspoken(secrets_of(dsn, "the-token"))
+        formatter = MaskingFormatter(secrets_of(dsn, "the-token"))
         try:
             raise ValueError(f"cannot use {dsn}, nor {password}")
         except ValueError as error:
             record = logging.LogRecord("x", logging.ERROR, "x", 1, "%s, the-token", (error,), None)
             record.exc_info = (type(error), error, error.__traceback__)
-        said = unspoken.format(record)
+        said = formatter.format(record)
         assert password not in said
         assert "the-token" not in said

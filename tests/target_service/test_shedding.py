@@ -131,7 +131,7 @@ def test_fewer_may_wait_for_a_loop_that_is_late_and_more_again_when_it_is_on_tim
         crowd.joined()
     assert not crowd.is_full()
     for _ in range(20):
-        crowd.felt(2 * LONG_LAG_S)
+        crowd.note_lag(2 * LONG_LAG_S)
     while crowd.waiting >= LEAST_CROWD:
         assert crowd.is_full()
         crowd.left()
@@ -139,7 +139,7 @@ def test_fewer_may_wait_for_a_loop_that_is_late_and_more_again_when_it_is_on_tim
     crowd.joined()
     assert crowd.is_full()
     for _ in range(20):
-        crowd.felt(0.0)
+        crowd.note_lag(0.0)
     assert not crowd.is_full()
 
 
@@ -147,7 +147,7 @@ def test_a_loop_that_is_late_without_a_crowd_shuts_nobody_out() -> None:
     crowd = Crowd()
     for _ in range(100):
         crowd.joined()
-        crowd.felt(2 * LONG_LAG_S)
+        crowd.note_lag(2 * LONG_LAG_S)
     assert not crowd.is_full()
 
 

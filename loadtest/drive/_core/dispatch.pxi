@@ -95,6 +95,7 @@ cdef class Dispatch:
     cdef object now_ns
     cdef bint on_monotonic_clock
     cdef int most_at_once
+    cdef public long long stood_still_ns
     cdef int64_t patience_ns, longest_turn_ns
     cdef greenlet hub
     # What has been counted and not handed in, of the second it happened in:
@@ -177,6 +178,8 @@ cdef class Dispatch:
         cdef int64_t woke_ns = now_ns
         cdef tuple due
         cdef int i
+        if now_ns - self._zero_ns - self.stood_still_ns > stream.ahead_ns:
+            self._miss(now_ns)
         for i in range(self.most_at_once):
             due = stream.next_due(now_ns - self._zero_ns)
             if due is None:

@@ -335,11 +335,12 @@ class Dispatch:
 
     `transactions[i]` tells whether the arrivals of scenario `i` are transactions; a wake-up hands out at most
     `most_at_once`, and no more once it has taken `longest_turn_ns`. An arrival waits for `patience_ns` at most. When
-    to wake is `OpenLoop`'s.
+    to wake is `OpenLoop`'s, and what to do about arrivals that are reached over `stood_still_ns` late.
     """
 
     window: Any
     stream: Any
+    stood_still_ns: int
     _timer: Any
 
     def __init__(
@@ -363,6 +364,9 @@ class Dispatch:
         self._zero_ns = 0
 
     def _drop(self, arrival: Arrival, now_ns: int) -> None:
+        raise NotImplementedError
+
+    def _miss(self, now_ns: int) -> None:
         raise NotImplementedError
 
     def _next_wake_ns(self, woke_ns: int, now_ns: int) -> int:
@@ -415,6 +419,8 @@ class Dispatch:
         """Hand out what is due, then arm the timer for what comes next."""
         zero_ns, stream = self._zero_ns, self.stream
         woke_ns = now_ns = self._now_ns()
+        if now_ns - zero_ns - self.stood_still_ns > stream.ahead_ns:
+            self._miss(now_ns)
         for _ in range(self._most_at_once):
             due = stream.due(now_ns - zero_ns)
             if due is None:

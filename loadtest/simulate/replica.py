@@ -1,0 +1,133 @@
+"""One replica as measured: how much it can do, and how long its commits or its work take.
+
+Nothing is assumed that a run can tell. How long a commit takes is drawn from the service times that were measured,
+all of them multiplied by one factor: under load a service time is a commit's own and the wait for the one before it,
+so the factor is the one with which a simulated replica, offered the rate of the measured run, shows that run's own
+median. What each change adds to its commit is what is left of a replica's time when it does as much as it can.
+"""
+
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from loadtest.measure.run_result import Buckets
+from loadtest.simulate.arrivals import Floats
+from loadtest.simulate.queues import Commits, Served, commits, pool
+
+US = 1e-6
+QUEUE_S = 0.5
+"""Work that may wait at a replica before more is refused: the order service's own `SHORT_QUEUE_S`."""
+REFUSAL_S, REFUSAL_SHARE = 25e-6, 0.05
+"""What a refusal costs the order service, and the share of a worker spent on them: `target_service/shedding.py`."""
+LARGEST_BATCH, LEAST_WAITING = 1024, 64
+LEAST_EACH = 0.1
+DRAWN = 4096
+CALIBRATED_S = 20.0
+STEPS = 14
+
+
+class ServiceTimes(NamedTuple):
+    """Measured times, to be drawn from. `upper_s` ascends; `share` is how many of all are at or below each."""
+
+    upper_s: Floats
+    share: Floats
+
+    @classmethod
+    def of(cls, buckets: Buckets) -> "ServiceTimes":
+        """What a histogram of a run holds. Raises ValueError for an empty one."""
+        total = sum(buckets.counts)
+        if not total:
+            raise ValueError("expected service times, and none were measured")
+        return cls(np.array(buckets.upper_us) * US, np.array(list(accumulate(buckets.counts))) / total)
+
+    def quantile(self, q: float) -> float:
+        """The smallest time with at least the share `q` of all at or below it."""
+        return float(self.upper_s[int(np.searchsorted(self.share, q - 1e-12))])
+
+    @property
+    def mean_s(self) -> float:
+        """Their mean."""
+        return float((self.upper_s * np.diff(self.share, prepend=0.0)).sum())
+
+    def draw(self, count: int, noise: np.random.Generator) -> Floats:
+        """So many times, at random."""
+        return self.upper_s[np.searchsorted(self.share, noise.random(count))]
+
+
+class Replica(NamedTuple):
+    """One machine, or worker process, that a balancer deals arrivals to. Rates are transactions per second."""
+
+    tps: float
+    """What it does at most, with everything that a transaction brings along."""
+    times: ServiceTimes
+    scale: float = 1.0
+    """What measured service times are multiplied by to be a commit's, or a worker's, own."""
+    servers: int = 0
+    """0: it commits in groups; else how many arrivals it works on at once, the others waiting in line."""
+    queue_s: float = QUEUE_S
+    """Work that may wait; more is refused at once."""
+
+    @property
+    def most_waiting(self) -> int:
+        """Changes that may be under way."""
+        return max(LEAST_WAITING, round(self.queue_s * self.tps))
+
+    @property
+    def each_s(self) -> float:
+        """What a change adds to its commit: 1 / tps, less its part of what the fullest commits take besides.
+
+        When as many as may be are under way, one half is being written while the other half gathers.
+        """
+        fullest = min(LARGEST_BATCH, max(LEAST_WAITING, QUEUE_S * self.tps) / 2)
+        return max(1 / self.tps - self.times.mean_s * self.scale / fullest, LEAST_EACH / self.tps)
+
+    def serve(self, arrived_s: Floats, noise: np.random.Generator) -> Served:
+        """What becomes of the arrivals that it is dealt."""
+        if self.servers:
+            return pool(arrived_s, self.times.draw(len(arrived_s), noise) * self.scale, self.servers)
+        how = Commits(
+            self.each_s,
+            LARGEST_BATCH,
+            most_waiting=self.most_waiting,
+            refusal_s=REFUSAL_S,
+            refusal_share=REFUSAL_SHARE,
+        )
+        return commits(arrived_s, self._fixed(noise), how)
+
+    def _fixed(self, noise: np.random.Generator) -> Iterator[float]:
+        while True:
+            yield from (self.times.draw(DRAWN, noise) * self.scale).tolist()
+
+
+def calibrated(replica: Replica, offered_tps: float, p50_s: float, seed: int = 1) -> Replica:
+    """The replica whose median response time at `offered_tps` is the one measured there.
+
+    Bisection over the scale of its times. Raises ValueError where the rate is beyond what the replica does.
+    """
+    if not 0 < offered_tps < replica.tps:
+        raise ValueError(
+            f"expected a rate below {replica.tps:,.0f} a second to calibrate by, got {offered_tps:,.0f}"
+        )
+    arrived = np.cumsum(
+        np.random.default_rng(seed).exponential(1 / offered_tps, round(offered_tps * CALIBRATED_S))
+    )
+    low, high = 0.0, 1.0
+    for _ in range(STEPS):
+        scale = (low + high) / 2
+        served = replica._replace(scale=scale, queue_s=1e9).serve(arrived, np.random.default_rng(seed))
+        took = float(np.median(served.done_s - arrived[served.taken]))
+        low, high = (scale, high) if took < p50_s else (low, scale)
+    return replica._replace(scale=(low + high) / 2)
+
+
+def machine_words(replica: Replica) -> dict[str, Any]:
+    """What the replica was taken for, for the record."""
+    return {
+        "tps": replica.tps,
+        "kind": f"{replica.servers} at once" if replica.servers else "group commit",
+        "commit_p50_ms": replica.times.quantile(0.5) * replica.scale * 1000,
+        "commit_p99_ms": replica.times.quantile(0.99) * replica.scale * 1000,
+        "queue_s": replica.queue_s,
+    }

@@ -1,0 +1,66 @@
+"""The replica that a simulation is made of, as a folder of `singlesday capacity` or of a run knows it."""
+
+from pathlib import Path
+from statistics import median
+
+import msgspec
+
+from loadtest.judge.capacity import Outcome
+from loadtest.judge.capacity_result import CAPACITY, CapacityResult
+from loadtest.measure.regions import histogram_of
+from loadtest.measure.run_result import RunResult
+from loadtest.records import is_request
+from loadtest.simulate.replica import Replica, ServiceTimes, calibrated
+
+RESULT = "result.json"
+LOW_LOAD = 0.6
+"""A step at up to this share of what a replica does is what its times are taken from, if there is one."""
+
+
+class SourceError(Exception):
+    """A folder does not say what a replica does."""
+
+
+def replica_from(folder: Path, tps: float | None, servers: int, seed: int) -> Replica:
+    """The replica of a folder; `tps` takes the place of what it says it does at most. Raises `SourceError`."""
+    try:
+        if (folder / CAPACITY).is_file():
+            return _of_capacity(CapacityResult.read(folder / CAPACITY), tps, servers, seed)
+        return _of_run(RunResult.read(folder / RESULT), tps, servers, seed)
+    except OSError as error:
+        raise SourceError(
+            f"--from {folder}: expected the folder of `singlesday capacity` or of a run ({error.strerror})"
+        ) from error
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise SourceError(f"--from {folder}: {error}") from error
+
+
+def _of_capacity(found: CapacityResult, tps: float | None, servers: int, seed: int) -> Replica:
+    """What an overloaded step completed is what the replica does at most; the quietest step tells its times."""
+    overloaded = [step.completed_tps for step in found.steps if step.outcome != Outcome.PASS.value]
+    most = tps or (median(overloaded) if overloaded else found.sustained_tps)
+    steps = sorted((step for step in found.steps if step.response_ms.count), key=lambda step: step.tps)
+    if not steps or not most:
+        raise ValueError("expected a step that was answered")
+    # The busiest of the quiet ones has the most samples.
+    step = next((each for each in reversed(steps) if each.tps <= LOW_LOAD * most), steps[0])
+    replica = Replica(most, ServiceTimes.of(step.response_buckets), servers=servers)
+    return _fitted(replica, step.tps, step.response_ms.p50, seed)
+
+
+def _of_run(result: RunResult, tps: float | None, servers: int, seed: int) -> Replica:
+    if tps is None:
+        raise SourceError(
+            "--replica-tps: expected with --from a run, which does not tell what a replica does at most; "
+            "the folder of `singlesday capacity` does"
+        )
+    service = histogram_of(
+        endpoint.service_buckets for name, endpoint in result.endpoints.items() if is_request(name)
+    )
+    replica = Replica(tps, ServiceTimes.of(service.buckets()), servers=servers)
+    return _fitted(replica, result.transactions.mean_tps, service.quantile(0.5) / 1000, seed)
+
+
+def _fitted(replica: Replica, offered_tps: float, p50_ms: float, seed: int) -> Replica:
+    """Of a pool, measured times are its own; of commits, part of them is the wait for another."""
+    return replica if replica.servers else calibrated(replica, offered_tps, p50_ms / 1000, seed)

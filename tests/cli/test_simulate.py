@@ -1,0 +1,108 @@
+"""`singlesday simulate` as a user types it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from loadtest.cli.main import app
+from loadtest.judge.capacity import Capacity, Limit
+from loadtest.judge.capacity_result import CapacityResult, Step
+from loadtest.measure.histogram import Histogram
+
+
+def step(tps: float, outcome: str, took_ms: float, completed_tps: float) -> Step:
+    histogram = Histogram()
+    for number in range(2000):
+        histogram.record_us(round(took_ms * (800 + number % 400)))
+    return Step(
+        tps=tps, outcome=outcome, measured_s=5.0, completed_tps=completed_tps, response_ms=histogram.quantiles(),
+        response_buckets=histogram.buckets(), dispatch_lag_p99_ms=0.1, cpu_max=0.2,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def measured(tmp_path: Path) -> Path:
+    """The folder of a search for capacity that found 1,000 a second."""
+    result = CapacityResult.of(
+        Capacity(980.0, 1010.0, Limit.TARGET, 3), plan="steady", targets=[], started_at="2026-11-29T12:00:00+00:00",
+        took_s=30.0, objectives=[], tolerance=0.03,
+        steps=[step(500, "pass", 6, 500), step(980, "pass", 40, 980), step(1010, "fail", 300, 1000)],
+    )  # fmt: skip
+    result.write(tmp_path)
+    return tmp_path
+
+
+def simulate(*arguments: str) -> tuple[int, str]:
+    ended = CliRunner(env={"COLUMNS": "80"}).invoke(app, ["simulate", *arguments])
+    return ended.exit_code, ended.output
+
+
+def test_figures_are_printed_and_said_to_be_projected(measured: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    flags = (
+        "--from",
+        str(measured),
+        "--replicas",
+        "3",
+        "--replicas",
+        "4",
+        "--html",
+        str(page),
+        "--zone-lost",
+        "20s",
+    )
+    code, said = simulate("singles-day", "--peak-tps", "3000", *flags)
+    assert code == 0, said
+    assert "at most 1,000 transactions a second, group commit" in said
+    assert "projected; simulated in" in said
+    assert "…" not in said, "a figure was cut off"
+    drawn = page.read_text(encoding="utf-8")
+    assert 'data-chart="rates-3"' in drawn
+    assert 'data-chart="times-4"' in drawn
+    assert "a zone is lost" in drawn
+
+
+def test_json_is_one_document(measured: Path) -> None:
+    code, said = simulate(
+        "singles-day", "--peak-tps", "2000", "--from", str(measured), "--replicas", "3", "--json"
+    )
+    assert code == 0
+    document = json.loads(said)
+    assert document["projected"] is True
+    assert document["replica"]["tps"] == 1000
+    assert document["simulated"][0]["completed"] == document["simulated"][0]["offered"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ([], "--from: expected the folder"),
+        (["--from", "/nowhere"], "--from /nowhere: expected the folder"),
+        (["--from", "MEASURED", "--slower", "0"], "--slower: expected a factor above 0"),
+        (["--from", "MEASURED", "--zone-lost", "soon"], "--zone-lost"),
+        (["--from", "MEASURED", "--replicas", "9", "--zone-lost", "2h"], "within the plan's 60 s"),
+        (
+            ["--from", "MEASURED", "--replicas", "2", "--zone-lost", "5s"],
+            "at least as many replicas as zones",
+        ),
+        (["--from", "MEASURED", "--zones", "1"], "--zones: expected at least 2"),
+        (["--from", "MEASURED", "--replica-tps", "300"], "expected a rate below 300"),
+        (["--from", "MEASURED", "--peak-tps", "1e9"], "more than the 2,000,000,000"),
+        (["--from", "MEASURED", "--html", "/nowhere/page.html", "--peak-tps", "100"], "cannot be written"),
+    ],
+)
+def test_a_mistake_ends_with_code_2_and_says_which(flags: list[str], expected: str, measured: Path) -> None:
+    code, said = simulate("singles-day", *[str(measured) if flag == "MEASURED" else flag for flag in flags])
+    assert code == 2, said
+    assert expected in " ".join(said.split())
+
+
+def test_a_run_folder_needs_the_replicas_rate(tmp_path: Path) -> None:
+    from tests.publish.sample_result import sample_result  # noqa: PLC0415 - of one test
+
+    sample_result().write(tmp_path / "result.json")
+    code, said = simulate("singles-day", "--from", str(tmp_path))
+    assert code == 2
+    assert "--replica-tps: expected with --from a run" in " ".join(said.split())

@@ -1,0 +1,104 @@
+"""A plan played to many replicas, against what must be so."""
+
+import numpy as np
+import pytest
+
+from loadtest.measure.histogram import Histogram
+from loadtest.measure.run_result import Buckets
+from loadtest.plan.plan_file import Plan
+from loadtest.plan.profile import constant
+from loadtest.simulate.arrivals import Curve
+from loadtest.simulate.replica import Replica, ServiceTimes, calibrated
+from loadtest.simulate.simulation import Simulated, WhatIf, ZoneLoss, simulate
+
+TPS = 1000.0
+
+
+def times(median_us: float = 4000, spread: float = 0.3) -> ServiceTimes:
+    histogram = Histogram()
+    for value in np.random.default_rng(1).lognormal(np.log(median_us), spread, 2000):
+        histogram.record_us(int(value))
+    return ServiceTimes.of(histogram.buckets())
+
+
+REPLICA = Replica(TPS, times())
+
+
+def played(rate: float, what_if: WhatIf, duration_s: float = 20, replica: Replica = REPLICA) -> Simulated:
+    return simulate(constant(rate, duration_s), replica, what_if)
+
+
+def test_every_arrival_of_the_plan_is_completed_refused_or_failed() -> None:
+    profile = Plan.load("singles-day").with_overrides(peak_tps=5000).profile()
+    for what_if in (WhatIf(4), WhatIf(6, slower=2.0), WhatIf(6, zone_loss=ZoneLoss(20.0))):
+        found = simulate(profile, REPLICA, what_if)
+        assert found.offered == found.completed + found.refused + found.failed
+        assert found.offered == pytest.approx(profile.total, rel=0.01)
+        assert sum(moment.offered_tps for moment in found.moments) == found.offered
+
+
+def test_arrivals_follow_the_plans_curve() -> None:
+    curve = Curve(Plan.load("singles-day").with_overrides(peak_tps=20_000).profile())
+    instants = curve.arrivals(lambda t_s: np.full(len(t_s), 0.5), np.random.default_rng(3))
+    seen = np.histogram(instants, bins=np.arange(0, 61))[0]
+    expected = curve.per_second() / 2
+    busy = expected > 1000
+    assert seen[busy] == pytest.approx(expected[busy], rel=0.05)
+    assert (np.diff(instants) >= 0).all()
+
+
+def test_twice_the_replicas_do_twice_as_much_and_one_half_as_slow_does_half() -> None:
+    one, two = played(4 * TPS, WhatIf(1)), played(4 * TPS, WhatIf(2))
+    assert two.completed == pytest.approx(2 * one.completed, rel=0.03)
+    slow = played(4 * TPS, WhatIf(1, slower=2.0))
+    assert slow.completed == pytest.approx(one.completed / 2, rel=0.05)
+
+
+def test_a_replica_that_is_offered_too_much_does_what_it_was_measured_to_do_less_its_refusals() -> None:
+    found = played(3 * TPS, WhatIf(1))
+    rate = np.mean([moment.completed_tps for moment in found.moments[5:-2]])
+    assert 0.9 * TPS < rate < 1.03 * TPS
+    assert found.p99_ms < 2 * 1000 * (REPLICA.queue_s + 0.02)
+
+
+def test_below_its_capacity_nothing_is_refused() -> None:
+    found = played(0.7 * TPS, WhatIf(1))
+    assert found.goodput == 1.0
+    assert found.refused == found.failed == 0
+
+
+def test_a_lost_zone_fails_its_share_until_that_is_noticed_and_the_others_carry_on() -> None:
+    loss = ZoneLoss(at_s=8.0, zones=3, noticed_after_s=4.0)
+    found = played(3 * TPS, WhatIf(6, zone_loss=loss))
+    assert all(moment.failed_tps == 0 for moment in found.moments[:7])
+    assert found.moments[10].failed_tps == pytest.approx(TPS, rel=0.1)
+    assert all(moment.failed_tps == 0 for moment in found.moments[13:])
+    assert found.moments[15].completed_tps == pytest.approx(3 * TPS, rel=0.1)
+
+
+def test_calibration_finds_the_commit_time_that_a_measured_median_came_from() -> None:
+    """A replica of a known scale is measured; its own median has to give the scale back."""
+    truth = REPLICA._replace(scale=0.4)
+    arrived = np.cumsum(np.random.default_rng(9).exponential(1 / 300, 6000))
+    served = truth.serve(arrived, np.random.default_rng(9))
+    p50_s = float(np.median(served.done_s - arrived[served.taken]))
+    assert calibrated(REPLICA, 300.0, p50_s).scale == pytest.approx(0.4, rel=0.08)
+
+
+def test_a_rate_beyond_the_capacity_or_no_times_cannot_be_calibrated_by() -> None:
+    with pytest.raises(ValueError, match="expected a rate below 1,000"):
+        calibrated(REPLICA, 1000.0, 0.01)
+    with pytest.raises(ValueError, match="none were measured"):
+        ServiceTimes.of(Buckets())
+
+
+def test_a_pool_of_workers_takes_the_place_of_commits() -> None:
+    pool = Replica(1e9, times(), servers=8)
+    found = played(1500, WhatIf(1), replica=pool)  # 8 workers at some 4.2 ms: 75 % busy
+    assert found.goodput == 1.0
+    assert found.p50_ms == pytest.approx(4.6, rel=0.15)
+
+
+def test_the_same_seed_gives_the_same_figures() -> None:
+    one, two = (played(2 * TPS, WhatIf(2)) for _ in range(2))
+    assert one.moments == two.moments
