@@ -153,4 +153,5 @@ LOST_WORKERS = Annotation(
     "a worker was lost",
     "red",
 )
-OF_A_RUN = (PHASES, VERDICT, LOST_WORKERS)
+FAULTS = Annotation("Faults", 'loadtest_fault{run="$run"}', "fault: {{fault}}", "orange")
+OF_A_RUN = (PHASES, VERDICT, LOST_WORKERS, FAULTS)

@@ -47,7 +47,9 @@ def plan_files() -> str:
         "",
     ]
     for table, kind in TABLES.items():
-        named = {"scenario": "[[scenario]]", "slo": "[[slo]]", "feeder": "[scenario.feeder]"}
+        named = {name: f"[[{name}]]" for name in ("scenario", "slo", "fault")} | {
+            "feeder": "[scenario.feeder]"
+        }
         heading = f"`{named.get(table, f'[{table}]')}`" if table else "Top level"
         lines += [f"## {heading}", "", inspect.cleandoc(kind.__doc__ or ""), ""]
         lines += ["| key | unit | default | example | meaning |", "|---|---|---|---|---|"]

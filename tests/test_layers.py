@@ -18,6 +18,7 @@ WIRED = {
     "fleet",
     "judge",
     "publish",
+    "faults",
 }
 MAY_IMPORT = {
     "plan": set[str](),
@@ -25,6 +26,7 @@ MAY_IMPORT = {
     "drive": {"plan", "measure"},
     "fleet": {"measure"},
     "judge": {"measure"},
+    "faults": {"plan"},
     "publish": {"measure", "judge", "simulate"},
     "simulate": {"plan", "measure", "judge"},
     "scenarios": {"drive", "measure", "zipf"},

@@ -207,6 +207,19 @@ class WatchFlags:
     prometheus_port: Annotated[int, option(METRICS, "PORT", "Port of Prometheus.")] = 9090
 
 
+class DrillFlags:
+    """Of `singlesday drill`."""
+
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Drills to run; all if none is named.", metavar="[NAME]...")
+    ] = None
+    listed: Annotated[bool, option(PLAN, None, "List the drills, and run none.", "--list")] = False
+    workers: Workers = None
+    service_workers: ServiceWorkers = 1
+    slo: Slos = None
+    out: Out = Path("runs")
+
+
 class CapacityFlags:
     """Of `singlesday capacity`."""
 

@@ -19,7 +19,8 @@ from loadtest.configuration.run_config import RunConfig
 from loadtest.exit_codes import ExitCode
 from loadtest.measure.run_result import RunResult
 from loadtest.plan.overrides import duration_s
-from loadtest.plan.plan_file import Plan, PlanError
+from loadtest.plan.plan_error import suggestion
+from loadtest.plan.plan_file import Plan, PlanError, shipped_drills
 from loadtest.publish.run_folder import RESULT, new_run_folder
 
 if TYPE_CHECKING:
@@ -382,6 +383,39 @@ def simulate(context: typer.Context) -> None:
         refuse(error)
     except OSError as error:
         refuse(f"{error.filename}: cannot be written ({error.strerror})")
+
+
+@app.command(rich_help_panel=RUNS, epilog=flags.example("singlesday drill worker-kill network-cut"))
+@flags.takes(flags.DrillFlags)
+def drill(context: typer.Context) -> None:
+    """Let something go wrong on purpose, and judge how the order service takes it.
+
+    Each drill is a run of about 20 s: a worker is killed, the network is cut and so on. Without a name all are run.
+    """
+    from loadtest.cli import drill as drilling  # noqa: PLC0415 - gevent takes a second to import
+    from loadtest.cli.asked import asked_run  # noqa: PLC0415
+    from loadtest.cli.run_session import RunError  # noqa: PLC0415
+    from loadtest.cli.service import ServiceError  # noqa: PLC0415
+    from loadtest.stored_books import StoreError  # noqa: PLC0415
+
+    asked, shipped = context.params, shipped_drills()
+    if asked["listed"]:
+        drilling.print_list(console)
+        return
+    for name in asked["names"] or ():
+        if name not in shipped:
+            refuse(f'unknown drill "{name}"{suggestion(name, shipped)}; expected one of {", ".join(shipped)}')
+    try:
+        configs = [
+            _checked(asked_run(context, str(shipped[name]), quiet=True)) for name in asked["names"] or shipped
+        ]
+        code = drilling.play(configs, console)
+    except BAD_INPUT as error:
+        refuse(error)
+    except (RunError, ServiceError, StoreError) as error:
+        errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(int(ExitCode.INTERNAL_ERROR)) from error
+    raise typer.Exit(code)
 
 
 @app.command(

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 from rich.console import Console
 
 from loadtest.cli.children import Child, wait_until
@@ -107,10 +108,20 @@ def _start_service(session: Session) -> None:
         config.store or f"sqlite:///{(folder / 'orders.db').resolve()}",
         folder / "service.log",
         workers=config.service_workers,
+        fault_token=session.fault_token,
         inherits=session.inherited,
         cores=session.cores.service,
     )
-    session.config = config.but(service=ServiceAddress(session.service.url, session.service.metrics_url))
+    supervisor = psutil.Process(session.service.child.process.pid)
+    session.config = config.but(
+        service=ServiceAddress(
+            session.service.url,
+            session.service.metrics_url,
+            supervisor.pid,
+            supervisor.create_time(),
+            str((folder / "service.log").resolve()),
+        )
+    )
 
 
 def _lead(session: Session) -> None:

@@ -1,5 +1,6 @@
 """A run of `singlesday run` while it goes on: its configuration and the processes it consists of."""
 
+import secrets
 import signal
 import subprocess
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from loadtest.cli.crew import Crew
 from loadtest.cli.service import Service
 from loadtest.configuration.run_config import RunConfig
 from loadtest.configuration.run_document import as_environment
-from loadtest.environment import ALLOW_HOSTS_VARIABLE, CTRL_C
+from loadtest.environment import ALLOW_HOSTS_VARIABLE, CTRL_C, SERVICE_TOKEN_VARIABLE
 from loadtest.fleet.checkpoint import Checkpoint
 
 STOP_GRACE_S = 15
@@ -46,6 +47,12 @@ class Session:
     """What every child holds open too: the run's lock."""
     cores: Cores = field(default_factory=Cores)
     """What generator and service run on, where the run has both."""
+    fault_token: str = ""
+    """What it takes to have the order service make faults; empty where no plan can ask for any."""
+
+    def __post_init__(self) -> None:
+        if self.config.plan.faults or self.config.web:
+            self.fault_token = secrets.token_urlsafe(32)
 
     @property
     def folder(self) -> Path:
@@ -57,7 +64,8 @@ class Session:
         """The variables by which processes find the configuration and know which hosts may be loaded."""
         hosts = list(self.config.allowed)
         allowed = {ALLOW_HOSTS_VARIABLE: ",".join(hosts)} if hosts else {}
-        return as_environment(self.config, self.folder) | allowed
+        token = {SERVICE_TOKEN_VARIABLE: self.fault_token} if self.fault_token else {}
+        return as_environment(self.config, self.folder) | allowed | token
 
     @property
     def who_stopped(self) -> str:

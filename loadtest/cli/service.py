@@ -17,7 +17,10 @@ class ServiceError(Exception):
 
 
 class Service:
-    """A running order service; `url` is where it answers."""
+    """A running order service; `url` is where it answers.
+
+    With a `fault_token`, whoever has that can have it make faults.
+    """
 
     def __init__(
         self,
@@ -26,6 +29,7 @@ class Service:
         *,
         workers: int = 1,
         stock: int | None = None,
+        fault_token: str = "",
         inherits: Sequence[int] = (),
         cores: Collection[int] = (),
     ) -> None:
@@ -33,9 +37,17 @@ class Service:
         command += ["--admin-port", "0", "--workers", str(workers), "--store", store]
         if stock is not None:
             command += ["--stock", str(stock)]
+        if fault_token:
+            command += ["--enable-faults", "yes"]
         self.store = store
         self.child = Child(
-            "order service", command, log=log, stdout=subprocess.PIPE, inherits=inherits, cores=cores
+            "order service",
+            command,
+            log=log,
+            environment={"ORDERS_ADMIN_TOKEN": fault_token} if fault_token else None,
+            stdout=subprocess.PIPE,
+            inherits=inherits,
+            cores=cores,
         )
         """Its supervisor, which starts fallen workers again."""
         self.url, self.admin_url = self._wait_until_ready()

@@ -16,13 +16,18 @@ from loadtest.drive.errors import HostNotAllowed
 from loadtest.drive.preflight import UnreachableError, check_http, check_target
 from loadtest.drive.targets import AllowedTargets
 from loadtest.environment import TOKEN_VARIABLE
+from loadtest.faults.hook import HookFault
+from loadtest.faults.machine_faults import DiskFault
+from loadtest.faults.maker import FaultError
 from loadtest.fleet.token import TokenError, check_door
 from loadtest.judge.abort import AbortCondition, unless
+from loadtest.judge.recovery import FAULT
 from loadtest.judge.slo import judgeable
 from loadtest.judge.slo_syntax import Slo, SloError, parse
 from loadtest.judge.slo_syntax import check as check_objective
 from loadtest.measure.ledger import GROWTH_BYTES
 from loadtest.plan.allowed_host import allowed_host, allowed_rate
+from loadtest.plan.fault import HOOK, PROCESS, SERVICE
 from loadtest.plan.plan_error import PlanError
 from loadtest.plan.plan_file import Plan
 from loadtest.plan.target_address import target_address
@@ -66,6 +71,7 @@ def check(config: RunConfig, inspect: Inspect = inspect_here) -> RunConfig:
     abort_conditions_of(config.plan)
     _check_allowed_hosts(config)
     config = config.but(hosts=_own_hosts(inspect(config), config))
+    _check_faults(config)
     _check_addresses(config)
     _check_books(config)
     _check_publishing(config)
@@ -99,7 +105,21 @@ def objectives_of(config: RunConfig) -> list[Slo]:
             check_objective(asked[-1], (), phases)
         except OF_PARTS as error:
             raise explained_by(error, "objectives", f"{config.named('objectives')}: ") from error
-    return judgeable(objectives, config.plan.duration_s) + asked
+    return judgeable(objectives, config.plan.duration_s) + _of_faults(config, phases) + asked
+
+
+def _of_faults(config: RunConfig, phases: set[str]) -> list[Slo]:
+    """What the plan's faults expect, in the language of objectives. Raises `ConfigError`."""
+    found = []
+    for fault in config.plan.faults:
+        for expr in fault.objectives:
+            try:
+                found.append(parse(expr, FAULT))
+                check_objective(found[-1], (), phases)
+            except OF_PARTS as error:
+                where = f"{config.plan_file or config.plan.name}: fault {fault.name}: expect: "
+                raise explained_by(error, "plan", where) from error
+    return found
 
 
 def abort_conditions_of(plan: Plan) -> list[AbortCondition]:
@@ -185,6 +205,34 @@ def _check_may_probe(config: RunConfig, url: str) -> None:
             f"--peak-tps auto: would probe {host} at full speed, and at most {agreed:,.0f} requests a second "
             "are allowed there; give a number",
         )
+
+
+def _check_faults(config: RunConfig) -> None:
+    """Raise `ConfigError` for a fault that nobody here could make."""
+    for fault in config.plan.faults:
+        where = f"{config.plan_name}: fault {fault.name}: "
+        if fault.kind in (*SERVICE, *PROCESS) and not (config.needs_service and config.conducted):
+            raise ConfigError(
+                "plan",
+                f"{where}kind {fault.kind} needs the order service that `singlesday run` starts; for a service of "
+                "your own use kind hook with its command or url",
+            )
+        if fault.process == "supervisor" and fault.kind != "stop" and config.web:
+            raise ConfigError(
+                "plan", f"{where}the web UI needs its supervisor for further runs; use `singlesday run`"
+            )
+        try:
+            if fault.kind == HOOK:
+                HookFault(fault).check()
+            if fault.kind == "disk-full":
+                DiskFault(fault).check()
+        except FaultError as error:
+            raise ConfigError("plan", f"{where}{error}") from error
+        for url in filter(None, (fault.url, fault.undo_url)):
+            try:
+                check_target(url, config.allowed)
+            except OF_PARTS as error:
+                raise explained_by(error, "plan", where) from error
 
 
 def _check_books(config: RunConfig) -> None:

@@ -44,6 +44,11 @@ class ServiceAddress(Struct, frozen=True):
     url: str
     metrics_url: str
     """Its own Prometheus page."""
+    pid: int = 0
+    """Of its supervisor."""
+    created_s: float = 0.0
+    """When that process was created, so that no other with its number is taken for it."""
+    log: str = ""
 
 
 class RunConfig(Struct, frozen=True, kw_only=True):
@@ -70,6 +75,9 @@ class RunConfig(Struct, frozen=True, kw_only=True):
     allow_hosts: list[str] = []
     service: ServiceAddress | None = None
     """The order service, once it has been started to be the target."""
+    through: list[str] = []
+    """Addresses that connections are made to in the place of `addresses`, one for each: proxies of a plan that has
+    faults of the network."""
     store: str | None = None
     """Of the order service, where one is started; None for `orders.db` in the folder."""
     audit_store: str | None = None

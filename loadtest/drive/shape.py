@@ -38,11 +38,12 @@ class PlanShape(LoadTestShape):
         self._pool_size = None
 
     def tick(self) -> tuple[int, float] | None:
-        """The pool, spawned within one step; None once the run is over."""
+        """The pool, spawned within one step; None once the run is over, or if it cannot begin."""
         if self._pool_size is None:
-            self._pool_size = self.prepare()
+            self._pool_size = self.prepare() or None
         elif self.is_over():
             self._pool_size = None
+        if self._pool_size is None:
             return None
         return self._pool_size, float(min(self._pool_size, UNREMARKABLE_SPAWN_RATE))
 

@@ -9,6 +9,7 @@ one plain sentence: who, how much, and what to do. What the script or the target
 import re
 from typing import Any
 
+from loadtest.judge.recovery import unplayed
 from loadtest.measure.run_result import LATE_MS, RunResult, Validity
 
 VALID, DEGRADED, INVALID = "VALID", "DEGRADED", "INVALID"
@@ -44,6 +45,7 @@ def judge_validity(result: RunResult, *, objectives_met: bool = False) -> Validi
         *_unreported(result),
         *_off_schedule(result),
         *_wrong_clocks(result),
+        *unplayed(result),
     ]
     degraded = [*(_stall(result) if forgiven and late else []), *_healed(result)]
     if invalid:

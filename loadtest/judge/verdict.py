@@ -15,6 +15,7 @@ from loadtest.exit_codes import ExitCode
 from loadtest.judge.findings import find
 from loadtest.judge.implicit import with_implicit
 from loadtest.judge.observation import Observations
+from loadtest.judge.recovery import judge_faults, outside_faults
 from loadtest.judge.slo import can_be_judged, evaluate
 from loadtest.judge.slo_syntax import Slo
 from loadtest.judge.validity import INVALID, judge_validity
@@ -38,11 +39,17 @@ def judge(
 ) -> RunResult:
     """Fill in validity, objectives, findings, verdict and exit code; returns the same record.
 
-    `slos` are one's own; the implicit ones (`judge.implicit`) join them.
+    `slos` are one's own; the implicit ones (`judge.implicit`) and those of faults (`judge.recovery`) join them.
     `observations` remembers, for a run that is judged again and again, what was seen of stretches that are over.
     """
     every = with_implicit(slos, result.endpoints)
-    result.slo = [evaluate(slo, result, observations) for slo in every if can_be_judged(slo, result)]
+    of_faults = judge_faults(result)
+    result.slo = [
+        outside_faults(slo, result) or evaluate(slo, result, observations)
+        for slo in every
+        if can_be_judged(slo, result)
+    ]
+    result.slo += of_faults
     met = all(objective.passed for objective in result.slo)
     result.validity = judge_validity(result, objectives_met=met)
     result.findings = find(result)

@@ -264,7 +264,47 @@ class SloResult(msgspec.Struct, kw_only=True):
     passed: bool
     note: str = ""
     source: str = "plan"
-    """`plan`, `flag`, or `implicit`: one that every run has, unless one's own takes its place."""
+    """`plan`, `flag`, `fault`, or `implicit`: one that every run has, unless one's own takes its place."""
+
+
+class FaultResult(msgspec.Struct, kw_only=True):
+    """One fault of the plan, what was done, and how the target took it (`loadtest.judge.recovery`).
+
+    Instants are offsets from the plan's time zero; times to detect and to recover are whole seconds of the curve.
+    """
+
+    name: str
+    kind: str
+    from_s: float
+    """The window that its expectations are judged over, as planned: from its beginning …"""
+    to_s: float
+    """… to its end, or to when it has to be recovered from if it is over at once."""
+    planned: float = 0.0
+    """Transactions that the plan intends in the window, without what an overload adds."""
+    load_times: float = 1.0
+    """How many times the curve's own rate was sent: 1 unless it is an overload."""
+    recovers_within_s: float
+    detected_within_s: float | None = None
+    least_goodput: tuple[str, float] | None = None
+    """(operator, share of `planned`) that was asked for."""
+    began_s: float | None = None
+    """When it was made to happen; None: it never was."""
+    ended_s: float | None = None
+    """When it was over: undone, or done if nothing lasts."""
+    did: str = ""
+    """What was done, in words: `killed worker 4711`."""
+    problem: str = ""
+    """Why it could not be played or undone."""
+    detected_in_s: float | None = None
+    """From its beginning to the end of the first second that was out of the band; None: it never showed."""
+    recovered_in_s: float | None = None
+    """From its end until all stayed within the band; None: not before the next fault or the end."""
+    goodput: float | None = None
+    """Transactions in the window that went well, as a share of `planned`."""
+    least_share: float | None = None
+    """The band: the least share of the planned transactions that went well in a second …"""
+    most_p99_ms: float | None = None
+    """… and the highest p99 of response times in one."""
 
 
 class Validity(msgspec.Struct, kw_only=True):
@@ -314,6 +354,8 @@ class RunResult(msgspec.Struct, kw_only=True):
     """(t_s, value) of what was sampled beside the traffic, by name with unit: `service_memory_bytes` …"""
     stretches: list[Stretch] = []
     """Each phase, and each window that an SLO names (`loadtest.judge.stretches.wanted_stretches`)."""
+    faults: list[FaultResult] = []
+    """What went wrong on purpose, in the order of the plan."""
     slo: list[SloResult] = []
     validity: Validity = msgspec.field(default_factory=Validity)
     audit: Audit | None = None

@@ -29,6 +29,7 @@ from msgspec import Struct
 from loadtest.plan.allowed_host import allowed_host
 from loadtest.plan.curve import LONGEST_S, Curve, check_curve, read_curve, read_text, seconds
 from loadtest.plan.duration import format_duration
+from loadtest.plan.fault import Fault, check_faults, faults_of
 from loadtest.plan.feeder_table import FeederTable, check_feeder
 from loadtest.plan.mix import Mix
 from loadtest.plan.plan_error import PlanError, converted, explained, suggestion
@@ -43,12 +44,13 @@ from loadtest.plan.plan_tables import (
     Share,
     SloTable,
 )
-from loadtest.plan.profile import Piecewise
+from loadtest.plan.profile import Phase, Piecewise
 from loadtest.plan.schedule import Poisson, Schedule, Uniform
 
-__all__ = ["Abort", "Curve", "Plan", "PlanError", "Scenario", "shipped_plans"]
+__all__ = ["Abort", "Curve", "Plan", "PlanError", "Scenario", "shipped_drills", "shipped_plans"]
 
 _SHIPPED = files("loadtest.plan") / "plans"
+_DRILLS = files("loadtest.plan") / "drills"
 _TRANSACTIONS_TOLERANCE = 1e-9
 _LEAST = 1e-9  # of arrivals for each transaction, which must be above 0
 _MOST_TRANSACTIONS = 2.0**53  # beyond it they cannot be told apart by a float
@@ -103,6 +105,8 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """At least one; at least one of them is the transaction."""
     slos: tuple[str, ...] = ()
     abort: Abort = Abort()
+    faults: tuple[Fault, ...] = ()
+    """What goes wrong on purpose; each is a phase of its name."""
     targets: dict[str, float] = {}
     """Hosts beyond loopback that may be loaded, each with its highest rate in requests per second."""
 
@@ -166,6 +170,8 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         values = msgspec.to_builtins(self) | {
             key: value for key, value in changes.items() if value is not None
         }
+        for fault in values["faults"]:
+            fault["at_s"] *= values["time_scale"] / self.time_scale
         plan = converted(values, Plan, f"plan {self.name}")
         _check(plan, f"plan {self.name}")
         return plan
@@ -211,7 +217,18 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return msgspec.structs.replace(self, scenarios=scenarios)
 
     def played(self, curve: Curve) -> Piecewise:
-        """A curve over the seconds as played: scaled to `peak_tps`, stretched, and cut."""
+        """A curve over the seconds as played: scaled to `peak_tps`, stretched, cut, and overloaded by faults."""
+        normal = self.normally_played(curve)
+        profile = normal
+        for fault in self.faults:
+            if fault.times > 1:
+                more = normal.cut(fault.for_s, from_s=fault.at_s).scale(fault.times - 1)
+                profile = profile.add(Piecewise(more.segments), at_s=fault.at_s)
+        windows = [Phase(*fault.window, fault.name) for fault in self.faults]
+        return Piecewise(profile.segments, sorted([*profile.phases, *windows])) if windows else profile
+
+    def normally_played(self, curve: Curve) -> Piecewise:
+        """The same without what faults add to it."""
         whole = curve.profile(at_least_s=self.duration_s / self.time_scale)
         return whole.scale(self.peak_tps).stretch(self.time_scale).cut(self.duration_s)
 
@@ -232,6 +249,12 @@ def shipped_plans() -> list[str]:
     return sorted(
         entry.name.removesuffix(".toml") for entry in _SHIPPED.iterdir() if entry.name.endswith(".toml")
     )
+
+
+def shipped_drills() -> dict[str, Path]:
+    """The drills that come with the package: the file of each, by name."""
+    entries = (Path(str(entry)) for entry in _DRILLS.iterdir())
+    return {path.stem: path for path in sorted(entries) if path.suffix == ".toml"}
 
 
 def _read(path: Path) -> Plan:
@@ -263,6 +286,7 @@ def _read(path: Path) -> Plan:
         curve=curve,
         scenarios=_with_transaction(_scenarios(table.scenario, peak_tps, path)),
         slos=tuple(_slo(slo) for slo in table.slo),
+        faults=faults_of(table.fault, table.time_scale, str(path)),
         abort=Abort(table.abort.unless, _above_0_s(table.abort.after, f"{path}: abort.after")),
         targets=table.targets,
     )
@@ -348,6 +372,9 @@ def _checked_total(plan: Plan, curve: Curve, where: str, source: str) -> float:
                 f"of curve {curve.name} at time scale {plan.time_scale:g}, "
                 f"got {format_duration(plan.duration_s)}"
             )
+        check_faults(
+            plan.faults, plan.duration_s, {p.name for p in plan.normally_played(curve).phases}, source
+        )
         total = plan.played(curve).total
     except PlanError:
         raise

@@ -9,6 +9,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from loadtest.plan.curve import ProfileTable
+from loadtest.plan.fault import FaultTable
 from loadtest.plan.feeder_table import FeederTable
 from loadtest.plan.plan_key import key
 
@@ -148,6 +149,7 @@ class PlanTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = ()
     slo: Annotated[tuple[SloTable, ...], key("What has to hold.")] = ()
     abort: Annotated[AbortTable, key("When to stop a run that has gone wrong.")] = AbortTable()
+    fault: Annotated[tuple[FaultTable, ...], key("What goes wrong on purpose.")] = ()
     targets: Annotated[
         dict[str, Positive],
         key(
@@ -165,6 +167,7 @@ TABLES: dict[str, type[Struct]] = {
     "feeder": FeederTable,
     "slo": SloTable,
     "abort": AbortTable,
+    "fault": FaultTable,
 }
 """The tables by their names in the file; the document's own keys are under ""."""
-KEYS = {name: table.__struct_fields__ for name, table in TABLES.items()}
+KEYS = {name: table.__struct_encode_fields__ for name, table in TABLES.items()}

@@ -24,6 +24,7 @@ from loadtest.fleet.checkpoint import Checkpoint, CheckpointError
 from loadtest.fleet.greeting import Doorman
 from loadtest.judge.slo_syntax import parse
 from loadtest.plan.plan_file import Plan
+from loadtest.plugin.fault_play import FaultPlay
 from loadtest.plugin.habits import what_is_overridden
 from loadtest.plugin.imports import add_user_classes, told_of_init
 from loadtest.plugin.led_run import LedRun
@@ -74,7 +75,9 @@ class Leader:
             slos = [parse(expr) for expr in resumed.slos] if resumed is not None else objectives_of(config)
             if not (config.conducted and not config.web):
                 write_document(config.but(web=False), Path(config.folder or ""))
-            run = LedRun(environment, runner, self.states, config, slos, resumed=resumed)
+            faults = FaultPlay(config, resumed.known_to_s if resumed is not None else 0.0)
+            config = config.but(through=faults.through)
+            run = LedRun(environment, runner, self.states, config, slos, faults=faults, resumed=resumed)
         except (ConfigError, CheckpointError, OSError) as error:
             logger.error("%s", error)
             environment.process_exit_code = int(ExitCode.USAGE)

@@ -35,6 +35,7 @@ from loadtest.pauses import Pause
 from loadtest.plugin.abort_watch import AbortWatch
 from loadtest.plugin.checkpoints import Checkpointer
 from loadtest.plugin.delivery import Delivery
+from loadtest.plugin.fault_play import FaultPlay
 from loadtest.plugin.gauges import Gauges
 from loadtest.plugin.habits import LISTENER_RAISED, listener_raised
 from loadtest.plugin.plan_files import modules_of
@@ -63,6 +64,7 @@ class LedRun:
         config: RunConfig,
         slos: list[Slo],
         *,
+        faults: FaultPlay | None = None,
         resumed: Checkpoint | None = None,
     ) -> None:
         """Lead a run of a checked configuration with a folder, or go on with one that is `resumed`.
@@ -74,6 +76,7 @@ class LedRun:
         self.plan = plan = config.plan
         self.folder = Path(config.folder or "")
         self.delivery = Delivery(self.folder)
+        self.faults = faults or FaultPlay(config)
         self.info = here = run_info(config, self.folder)
         self.slos = slos
         self._early_word = EarlyWord(slos, plan.duration_s)
@@ -159,6 +162,13 @@ class LedRun:
             stretches=self._stretch_records,
         )
         result.gauges = self.gauges()
+        return self._with_faults(result)
+
+    def _with_faults(self, result: RunResult) -> RunResult:
+        """The same record, with what is known of the plan's faults."""
+        result.faults = self.faults.results
+        result.events = sorted([*result.events, *self.faults.events])
+        result.notes += [note for note in self.faults.notes if note not in result.notes]
         return result
 
     def judged_so_far(self, pause: Pause) -> RunResult:
@@ -169,7 +179,7 @@ class LedRun:
 
     def progress(self, pause: Pause) -> RunResult:
         """What is known now, without what takes long to find out."""
-        return progress(self.coordinator, self.info, self._stretch_records, pause)
+        return self._with_faults(progress(self.coordinator, self.info, self._stretch_records, pause))
 
     def judge(self, result: RunResult, *, aborted: str | None) -> RunResult:
         """Judge a result of this run; returns the same record."""
@@ -236,6 +246,10 @@ class LedRun:
         before, self._phase = self._phase, self.coordinator.phase
         if self._phase is not before and not self.over:
             self.states.on(_COMES_TO[self._phase])
+            if self._phase is Phase.RUNNING:
+                self.faults.begin(time.monotonic_ns() - self.coordinator.offset_ns)
+            elif before is Phase.RUNNING:
+                self.faults.undo()
 
     def _say_what_was_never_requested(self) -> None:
         if self._early_word.is_due(self.played_s):
@@ -264,6 +278,7 @@ class LedRun:
             return
         if self.states.now is not Lead.JUDGING:
             self.states.on(LeadEvent.END)
+        self.faults.close(complete=self.coordinator.aborted is None)
         result = self.live()
         result.run.duration_s = self.coordinator.scheduled_to_ns / NS_PER_S
         self.delivery.deliver(self.judge(result, aborted=self.coordinator.aborted))

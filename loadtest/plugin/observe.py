@@ -145,6 +145,7 @@ class Observer:
             over=run.over,
             verdict=result.verdict if run.over else "",
             exemplars=merge.exemplars,
+            faults=[] if run.over else run.faults.shown(run.played_s),
         )
 
     def judged(self, run: LedRun) -> RunResult:

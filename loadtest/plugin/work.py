@@ -93,7 +93,10 @@ def guard_targets(config: RunConfig) -> None:
     """Let this process connect to what plan and options allow, and to nothing else."""
     guard = AllowedTargets(AllowedTargets.from_environment().listed | config.allowed)
     if len(config.targets) > 1:
-        guard.spread(config.targets[0], config.targets)
+        guard.spread(config.targets[0], config.through or config.targets)
+    elif config.through:
+        for address, proxy in zip(config.addresses, config.through, strict=True):
+            guard.spread(address, [proxy])
     set_allowed_targets(guard)
 
 

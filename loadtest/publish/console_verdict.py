@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from loadtest.judge.recovery import FAULT
 from loadtest.judge.slo_syntax import IMPLICIT
 from loadtest.measure.printable import printable
 from loadtest.measure.run_result import Endpoint, RunResult, SloResult
@@ -28,11 +29,11 @@ from loadtest.publish.summary import (
     short,
 )
 
-_COLOURS = {"PASS": "green", "FAIL": "red", "AUDIT": "red", "INVALID": "yellow", "ABORTED": "yellow"}
+COLOURS = {"PASS": "green", "FAIL": "red", "AUDIT": "red", "INVALID": "yellow", "ABORTED": "yellow"}
 _COLUMNS = ("observed", "result", "set by")
 _SEAMS = "/?&=,;:)"
 """After these a word that is longer than a line may be broken."""
-_SOURCES = {"plan": "the plan", "flag": "--slo", IMPLICIT: "every run"}
+_SOURCES = {"plan": "the plan", "flag": "--slo", FAULT: "a fault", IMPLICIT: "every run"}
 MOST_OBJECTIVES = 30
 
 
@@ -83,7 +84,7 @@ def wrapped(text: Text, width: int) -> list[Text]:
 def _print_headline(result: RunResult, console: Console) -> None:
     head = wording.headline(result)
     console.print()
-    verdict = Text(f" {head.word} ", style=f"bold reverse {_COLOURS[head.word]}")
+    verdict = Text(f" {head.word} ", style=f"bold reverse {COLOURS[head.word]}")
     _say(console, Text.assemble(verdict, " ", (printable(head.sentence), "bold")), hang=2)
     for reason in first(head.reasons, MOST_REASONS, "reasons"):
         _say(console, Text(f"  - {short(reason)}"), hang=4)

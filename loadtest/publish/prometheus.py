@@ -85,6 +85,8 @@ class Reading:
     verdict: str = ""
     """PASS, FAIL …; known when the run is over."""
     exemplars: Exemplars = field(default_factory=Exemplars)
+    faults: Sequence[str] = ()
+    """The names of the plan's faults that go on now."""
 
 
 Read = Callable[[], Reading | None]
@@ -126,6 +128,11 @@ def _newest(reading: Reading) -> Second:
 def _phase(reading: Reading, add: Add) -> None:
     if reading.phase:
         add(1, reading.phase)
+
+
+def _faults(reading: Reading, add: Add) -> None:
+    for name in reading.faults:
+        add(1, name)
 
 
 def _arrivals(reading: Reading, add: Add) -> None:
@@ -292,6 +299,13 @@ FAMILIES = (
         _completed,
     ),
     Family("loadtest_phase", "gauge", ("phase",), "The phase of the plan that is being played; 1.", _phase),
+    Family(
+        "loadtest_fault",
+        "gauge",
+        ("fault",),
+        "A fault of the plan that goes on now, or that was over at once within the last seconds; 1.",
+        _faults,
+    ),
     Family(
         "loadtest_arrivals_total",
         "counter",

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from loadtest.judge.bound import with_unit
 from loadtest.judge.drift import Trend
+from loadtest.judge.recovery import FAULT
 from loadtest.judge.slo_syntax import IMPLICIT, SloError, parse
 from loadtest.measure.printable import printable
 from loadtest.measure.regions import together
@@ -163,7 +164,10 @@ def observed(slo: SloResult) -> str:
     try:
         return with_unit(parse(slo.expr), slo.observed)
     except SloError:  # a record written by hand or by a later version; its number still stands
-        return "no data" if slo.observed is None else f"{slo.observed:g}"
+        if slo.observed is None:
+            return "no data"
+        unit = next((unit for unit in "%s" if slo.source == FAULT and slo.expr.endswith(unit)), "")
+        return f"{slo.observed:.4g}{unit}"
 
 
 def gauge(metric: str, value: float) -> str:

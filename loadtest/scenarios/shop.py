@@ -27,6 +27,7 @@ CATALOGUE = 100_000
 """SKUs that buyers choose from; a slice of the catalogue, since midnight is about what is on sale (A)."""
 THETA_SPIKE = 1.22
 """S[27]: HotRing, the skew in extremes."""
+HOT_SKU = "sku-000001"
 RECENT_ORDERS = 1_000
 REGIONS = ("east", "south", "north", "west", "overseas")
 REGION_WEIGHTS = (45, 25, 18, 10, 2)
@@ -89,13 +90,13 @@ class Ordering(ShopUser):
 
     abstract = True
 
-    def order(self, name: str | None = None) -> None:
-        """Order one product; `name` is what it is measured as, the path by itself."""
+    def order(self, name: str | None = None, sku: str | None = None) -> None:
+        """Order one product, `sku` or any; `name` is what it is measured as, the path by itself."""
         shop = self.shop
         ledger = shop.context.ledger
         body = b'{"buyer_id":%d,"lines":[{"sku":"%s","quantity":1}]}' % (
             shop.next_buyer(),
-            shop.sku().encode(),
+            (sku or shop.sku()).encode(),
         )
         if ledger is None:
             self.client.post("/orders", data=body, headers=JSON, name=name)
@@ -125,6 +126,15 @@ class RegionalOrder(Ordering):
         """Order one product, somewhere."""
         (name,) = self.shop.regions.choices(ORDERS_BY_REGION, REGION_WEIGHTS)
         self.order(name)
+
+
+class HotSku(Ordering):
+    """Creates orders for one and the same product, as when a sale opens."""
+
+    @task
+    def create_order(self) -> None:
+        """Order what everybody orders."""
+        self.order(sku=HOT_SKU)
 
 
 class ProductPage(ShopUser):

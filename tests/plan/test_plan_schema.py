@@ -21,7 +21,7 @@ SMALLEST: dict[str, Any] = {
     "profile": {"curve": "constant"},
     "scenario": [{"user": "checkout:Checkout"}],
 }
-REPEATED = {"scenario", "slo"}
+REPEATED = {"scenario", "slo", "fault"}
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_a_plan_without_a_needed_table_is_refused(
 @pytest.mark.parametrize("table", TABLES)
 def test_every_key_says_what_it_means_and_gives_an_example(table: str) -> None:
     keys = list(plan_keys(table))
-    assert [told.name for told in keys] == list(TABLES[table].__struct_fields__)
+    assert [told.name for told in keys] == list(TABLES[table].__struct_encode_fields__)
     for told in keys:
         assert told.meaning.endswith(".")
         assert told.example or told.name in TABLES, told.name
@@ -95,7 +95,11 @@ def test_every_example_is_one(
             feeder = example if alone else needed or {"csv": "buyers.csv"}
             plan["scenario"] = [SMALLEST["scenario"][0] | {"feeder": feeder | example}]
         elif table:
-            needed = {"scenario": SMALLEST["scenario"][0], "slo": {"expr": "p99 < 1s"}}.get(table, {})
+            needed = {
+                "scenario": SMALLEST["scenario"][0],
+                "slo": {"expr": "p99 < 1s"},
+                "fault": {"kind": "kill", "at": 5},
+            }.get(table, {})
             plan[table] = [needed | example] if table in REPEATED else needed | example
         validator.validate(plan)
 

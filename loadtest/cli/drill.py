@@ -1,0 +1,144 @@
+"""`singlesday drill [NAME…]`: runs in which something goes wrong on purpose, one after another, and their table."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from loadtest.cli.run import run
+from loadtest.configuration.run_config import RunConfig
+from loadtest.exit_codes import ExitCode
+from loadtest.measure.run_result import FaultResult, RunResult
+from loadtest.plan.plan_file import Plan, shipped_drills
+from loadtest.publish import wording
+from loadtest.publish.console_verdict import COLOURS
+from loadtest.publish.run_folder import RESULT, new_run_folder
+
+GRAVEST_FIRST = (
+    ExitCode.INTERNAL_ERROR,
+    ExitCode.USAGE,
+    ExitCode.AUDIT_MISMATCH,
+    ExitCode.SLO_FAIL,
+    ExitCode.INVALID,
+    ExitCode.ABORTED,
+)
+"""What several drills end with: what says most of the service, before what says that nothing can be said."""
+
+
+class Played(NamedTuple):
+    """One drill that was run."""
+
+    name: str
+    result: RunResult
+    folder: Path
+
+
+def service_settings(name: str) -> dict[str, str]:
+    """What the order service is told besides, in its environment."""
+    if name != "overload":
+        return {}
+    return {
+        "ORDERS_ENABLE_FAULTS": "yes",
+        "ORDERS_DRILL": str(shipped_drills()[name].with_name("slow-store.json")),
+        "ORDERS_MOST_IN_FLIGHT": "64",
+    }
+
+
+def play(configs: Sequence[RunConfig], console: Console) -> int:
+    """Run each drill and print what came of it; the gravest exit code. Raises `RunError` and `ServiceError`."""
+    played: list[Played] = []
+    for config in configs:
+        console.print(f"{config.plan.name}: {_told(config.plan)} …", soft_wrap=True, style="dim")
+        folder = new_run_folder(Path(config.out), config.plan.name)
+        with _environment(service_settings(config.plan.name)):
+            run(config.but(folder=str(folder)), Console(quiet=True))
+        played.append(Played(config.plan.name, RunResult.read(folder / RESULT), folder))
+        if played[-1].result.exit_code == ExitCode.ABORTED:
+            break
+    console.print()
+    console.print(table_of(played))
+    for one in played:
+        _print_why(one, console)
+    codes = {one.result.exit_code for one in played}
+    return int(next((code for code in GRAVEST_FIRST if code in codes), ExitCode.PASS))
+
+
+def table_of(played: Sequence[Played]) -> Table:
+    """What went wrong, when it showed, when it was over, what was still done meanwhile, and the verdict."""
+    table = Table(box=None, padding=(0, 1), header_style="dim")
+    table.add_column(" drill", no_wrap=True)
+    table.add_column("what was done", overflow="fold")
+    for heading in ("detected in", "recovered in", "goodput"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("audit", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for one in played:
+        for number, fault in enumerate(one.result.faults):
+            table.add_row(
+                Text(f" {one.name}" if not number else ""),
+                Text(fault.did or fault.problem or "nothing"),
+                *_figures(fault),
+                Text(_audit(one.result) if not number else ""),
+                Text(one.result.verdict if not number else "", style=COLOURS[one.result.verdict]),
+            )
+    return table
+
+
+def print_list(console: Console) -> None:
+    """Print which drills there are, and what each does."""
+    for name in shipped_drills():
+        plan = Plan.load(shipped_drills()[name])
+        console.print(f"  {name:<12} {plan.duration_s:.0f} s  {_told(plan)}", soft_wrap=True)
+
+
+def _figures(fault: FaultResult) -> tuple[str, str, str]:
+    def seconds(value: float | None, none: str) -> str:
+        return none if value is None else f"{value:.1f} s"
+
+    if fault.began_s is None:
+        return "-", "-", "-"
+    goodput = "-" if fault.goodput is None else wording.percent(fault.goodput)
+    return seconds(fault.detected_in_s, "no"), seconds(fault.recovered_in_s, "no"), goodput
+
+
+def _audit(result: RunResult) -> str:
+    if result.audit is None:
+        return "none"
+    return "passed" if result.audit.balanced else "MISMATCH"
+
+
+def _print_why(one: Played, console: Console) -> None:
+    """Of a drill that did not pass, why, and where its report is."""
+    if one.result.exit_code == ExitCode.PASS:
+        return
+    head = wording.headline(one.result)
+    console.print(f"\n{one.name}: {head.word}: {head.sentence}", soft_wrap=True, markup=False)
+    for reason in head.reasons[:5]:
+        console.print(f"  - {reason}", soft_wrap=True, markup=False)
+    console.print(f"  report  {one.folder / 'report.html'}", soft_wrap=True, markup=False)
+
+
+def _told(plan: Plan) -> str:
+    """What a plan's faults are, in a few words."""
+    return "; ".join(
+        f"{fault.kind}{f' of {fault.process}' if fault.kind in ('kill', 'stop', 'restart') else ''}"
+        f" at {fault.at_s:g} s{f' for {fault.for_s:g} s' if fault.for_s else ''}"
+        for fault in plan.faults
+    )
+
+
+@contextmanager
+def _environment(more: dict[str, str]) -> Iterator[None]:
+    """Give the processes that are started within some variables besides."""
+    before = {name: os.environ.get(name) for name in more}
+    os.environ.update(more)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})

@@ -1,0 +1,34 @@
+"""What every fault is to its player: something that can be checked, begun, and undone."""
+
+import ctypes
+import signal
+from typing import Protocol
+
+from loadtest.faults.messages import Token
+
+PR_SET_PDEATHSIG = 1
+
+
+class FaultError(Exception):
+    """A fault that cannot be played or undone; the message says why."""
+
+
+class Maker(Protocol):
+    """Makes one fault happen."""
+
+    def check(self) -> None:
+        """Before any traffic. Raises `FaultError` where it could not be begun or undone."""
+        ...
+
+    async def begin(self) -> tuple[str, Token]:
+        """Make it happen; what was done, in words, and what it takes to undo it. Raises `FaultError`."""
+        ...
+
+    async def undo(self, token: Token) -> None:
+        """Undo it, here or after another player has died; harmless twice. Raises `FaultError`."""
+        ...
+
+
+def die_with_parent() -> None:
+    """In a child, before its program: have the kernel end it when its player ends."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,97 @@
+"""Faults that the order service makes itself, told by its admin port (`target_service/faults.py`).
+
+The service knows one list of faults, which a new one replaces; so the faults that go on are sent together. Each also
+has an end of its own, a little later than planned: if nobody lives to undo it, it ends all the same.
+"""
+
+import asyncio
+from urllib.error import HTTPError, URLError
+from urllib.request import ProxyHandler, Request, build_opener
+
+import msgspec
+
+from loadtest.faults.maker import FaultError
+from loadtest.faults.messages import ServiceProcess, Token
+from loadtest.plan.fault import Fault
+
+ANSWERS_WITHIN_S = 5.0
+OUTLIVES_S = 2.0
+"""How long after its planned end a fault ends that nobody has undone."""
+_KIND = {"stall": "stall-store"}
+"""Kinds that the service calls otherwise."""
+_direct = build_opener(ProxyHandler({}))
+
+
+class ServiceFaults:
+    """The faults that the service makes now."""
+
+    def __init__(self, service: ServiceProcess) -> None:
+        self._service = service
+        self._active: dict[str, Fault] = {}
+
+    async def begin(self, fault: Fault) -> None:
+        """Add one. Raises `FaultError`."""
+        self._active[fault.name] = fault
+        await self._tell()
+
+    async def undo(self, name: str) -> None:
+        """Take one away; all, if it is not known who began it. Raises `FaultError`."""
+        self._active.pop(name, None)
+        await self._tell()
+
+    async def _tell(self) -> None:
+        await asyncio.to_thread(put_drill, self._service, [drilled(fault) for fault in self._active.values()])
+
+
+def drilled(fault: Fault) -> dict[str, str | float]:
+    """A fault as the service's admin port takes it."""
+    return {
+        "kind": _KIND.get(fault.kind, fault.kind),
+        "probability": fault.share,
+        "delay_ms": fault.delay_s * 1000,
+        "duration_s": fault.for_s + OUTLIVES_S,
+        "route": fault.route,
+    }
+
+
+def put_drill(service: ServiceProcess, faults: list[dict[str, str | float]]) -> None:
+    """Replace the faults of the service; waits for its answer. Raises `FaultError`."""
+    request = Request(  # noqa: S310 - the admin port of our own service
+        f"{service.admin_url}/admin/faults",
+        data=msgspec.json.encode({"faults": faults}),
+        headers={"Authorization": f"Bearer {service.admin_token}", "Content-Type": "application/json"},
+        method="PUT",
+    )
+    send(request, "the order service's admin port")
+
+
+def send(request: Request, whom: str) -> None:
+    """Send a request; waits for its answer. Raises `FaultError` unless that says that it was done."""
+    try:
+        with _direct.open(request, timeout=ANSWERS_WITHIN_S):
+            return
+    except HTTPError as error:
+        said = error.read(200).decode(errors="replace").strip()
+        raise FaultError(f"{whom} answered {error.code}{f': {said}' if said else ''}") from error
+    except (URLError, OSError) as error:
+        raise FaultError(f"{whom} did not answer: {getattr(error, 'reason', error)}") from error
+
+
+class ServiceFault:
+    """One of them."""
+
+    def __init__(self, fault: Fault, faults: ServiceFaults) -> None:
+        self._fault = fault
+        self._faults = faults
+
+    def check(self) -> None:
+        """Nothing more to know: the admin port answered when the service was started."""
+
+    async def begin(self) -> tuple[str, Token]:
+        """Have the service make it."""
+        await self._faults.begin(self._fault)
+        return f"the service met {self._fault.kind} ({self._fault.share:.0%} of what can meet it)", {}
+
+    async def undo(self, _token: Token) -> None:
+        """Have the service make it no more."""
+        await self._faults.undo(self._fault.name)

@@ -1,0 +1,163 @@
+"""The process that plays faults: what it began it undoes, whatever ends it or its leader."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from loadtest.faults.messages import (
+    Began,
+    Begin,
+    Ended,
+    Failed,
+    Order,
+    Ready,
+    Refused,
+    Token,
+    ToLeader,
+    Undo,
+)
+from loadtest.plan.fault import Fault
+
+COMMAND = [sys.executable, "-m", "loadtest.faults"]
+LONG_S = 3600.0
+SOON_S = 0.05
+
+
+class Leader:
+    """A leader's ends of the pipes."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self.process, self._to, self._from = process, process.stdin, process.stdout
+
+    def say(self, message: msgspec.Struct) -> None:
+        self._to.write(msgspec.json.encode(message) + b"\n")
+        self._to.flush()
+
+    def hear(self) -> ToLeader:
+        said: ToLeader = msgspec.json.decode(self._from.readline(), type=ToLeader)
+        return said
+
+    def hang_up(self) -> list[ToLeader]:
+        """Go without a word; what the player still says."""
+        self._to.close()
+        said = [msgspec.json.decode(line, type=ToLeader) for line in self._from]
+        self.process.wait(60)
+        return said
+
+
+@contextmanager
+def playing(*faults: Fault, undo: dict[int, Token] | None = None) -> Iterator[Leader]:
+    with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        leader = Leader(process)
+        leader.say(Order(list(faults), [], undo=undo or {}))
+        yield leader
+        process.kill()
+
+
+def hook(
+    folder: Path, for_s: float = LONG_S, *, begin: str = "touch begun", undo: str = "touch undone"
+) -> Fault:
+    inside = f"cd {folder}; "
+    return Fault(
+        name="hook",
+        kind="hook",
+        at_s=SOON_S,
+        for_s=for_s,
+        command=("sh", "-c", inside + begin),
+        undo=("sh", "-c", inside + undo),
+    )
+
+
+def begin(leader: Leader) -> ToLeader:
+    assert leader.hear() == Ready([])
+    leader.say(Begin(time.monotonic_ns()))
+    return leader.hear()
+
+
+def test_a_fault_begins_lasts_and_is_undone(tmp_path: Path) -> None:
+    with playing(hook(tmp_path, for_s=SOON_S)) as leader:
+        began, ended = begin(leader), leader.hear()
+        assert isinstance(began, Began)
+        assert isinstance(ended, Ended)
+        assert ended.at_ns - began.at_ns >= SOON_S * 1e9
+        assert leader.hang_up() == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["begun", "undone"]
+
+
+def test_it_is_undone_when_the_leader_is_gone(tmp_path: Path) -> None:
+    with playing(hook(tmp_path)) as leader:
+        begin(leader)
+        (ended,) = leader.hang_up()
+        assert isinstance(ended, Ended)
+    assert (tmp_path / "undone").exists()
+
+
+def test_it_is_undone_when_the_schedule_ends_early(tmp_path: Path) -> None:
+    with playing(hook(tmp_path)) as leader:
+        begin(leader)
+        leader.say(Undo())
+        assert isinstance(leader.hear(), Ended)
+        assert (tmp_path / "undone").exists()
+
+
+def test_it_is_undone_when_the_player_is_told_to_end(tmp_path: Path) -> None:
+    with playing(hook(tmp_path)) as leader:
+        begin(leader)
+        leader.process.send_signal(signal.SIGTERM)
+        assert isinstance(leader.hear(), Ended)
+    assert (tmp_path / "undone").exists()
+
+
+def test_what_a_killed_player_left_behind_another_undoes(tmp_path: Path) -> None:
+    fault = hook(tmp_path)
+    with playing(fault) as leader:
+        began = begin(leader)
+        assert isinstance(began, Began)
+        leader.process.kill()
+        leader.process.wait()
+    assert not (tmp_path / "undone").exists()
+    with playing(fault, undo={0: began.token}) as another:
+        assert isinstance(another.hear(), Ended)
+        assert another.hang_up() == []
+    assert (tmp_path / "undone").exists()
+
+
+def test_a_hook_that_fails_is_told_with_its_last_words_and_is_undone_all_the_same(tmp_path: Path) -> None:
+    with playing(hook(tmp_path, begin="echo no such shop >&2; exit 3")) as leader:
+        failed = begin(leader)
+        assert isinstance(failed, Failed)
+        assert "exit code 3: no such shop" in failed.why
+        assert isinstance(leader.hear(), Ended)
+    assert (tmp_path / "undone").exists()
+
+
+def test_a_hook_that_cannot_be_undone_is_told(tmp_path: Path) -> None:
+    with playing(hook(tmp_path, for_s=SOON_S, undo="exit 4")) as leader:
+        assert isinstance(begin(leader), Began)
+        failed = leader.hear()
+        assert isinstance(failed, Failed)
+        assert failed.why.startswith("it could not be undone: ")
+
+
+def test_what_cannot_be_played_is_refused_before_anything_begins(tmp_path: Path) -> None:
+    missing = Fault(name="a", kind="hook", at_s=1, command=("/no/such/program",))
+    disk = Fault(name="b", kind="disk-full", at_s=1, for_s=1, folder=str(tmp_path / "nowhere"))
+    worker = Fault(name="c", kind="kill", at_s=1)
+    for fault, why in (
+        (missing, "expected a program"),
+        (disk, "expected a folder"),
+        (worker, "did not start"),
+    ):
+        with playing(fault) as leader:
+            refused = leader.hear()
+            assert isinstance(refused, Refused)
+            assert refused.fault == fault.name
+            assert why in refused.why
