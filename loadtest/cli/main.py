@@ -396,7 +396,7 @@ def drill(context: typer.Context) -> None:
     from loadtest.cli.asked import asked_run  # noqa: PLC0415
     from loadtest.cli.run_session import RunError  # noqa: PLC0415
     from loadtest.cli.service import ServiceError  # noqa: PLC0415
-    from loadtest.stored_books import StoreError  # noqa: PLC0415
+    from loadtest.stored_orders import StoreError  # noqa: PLC0415
 
     asked, shipped = context.params, shipped_drills()
     if asked["listed"]:
