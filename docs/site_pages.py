@@ -47,9 +47,8 @@ def plan_files() -> str:
         "",
     ]
     for table, kind in TABLES.items():
-        heading = (
-            f"`[[{table}]]`" if table in {"scenario", "slo"} else f"`[{table}]`" if table else "Top level"
-        )
+        named = {"scenario": "[[scenario]]", "slo": "[[slo]]", "feeder": "[scenario.feeder]"}
+        heading = f"`{named.get(table, f'[{table}]')}`" if table else "Top level"
         lines += [f"## {heading}", "", inspect.cleandoc(kind.__doc__ or ""), ""]
         lines += ["| key | unit | default | example | meaning |", "|---|---|---|---|---|"]
         lines += [_row(told) for told in plan_keys(table)]

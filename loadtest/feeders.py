@@ -30,9 +30,12 @@ from random import Random
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from loadtest.drive.run_context import RunContext, current_run
+from loadtest.plan.feeder_table import FeederTable
 from loadtest.zipf import ZipfSampler
 
 Row = dict[str, Any]
+Options = dict[str, Any]
+"""The keyword arguments of `Feeder`."""
 T = TypeVar("T")
 Order = Literal["sequential", "random"]
 Share = Literal["split", "whole"]
@@ -157,7 +160,10 @@ def csv(path: str | Path, **options: Any) -> Feeder:
 
     Raises `FeederError` naming file and line.
     """
-    file = _beside_the_script(path)
+    return _csv(_beside_the_script(path), str(path), options)
+
+
+def _csv(file: Path, source: str, options: Options) -> Feeder:
     lines = Lines(file)
     if not lines.count:
         raise FeederError(f"{file}: expected a first line with the names of the columns")
@@ -169,7 +175,7 @@ def csv(path: str | Path, **options: Any) -> Feeder:
             raise FeederError(f"{file}:{number + 2}: expected {len(names)} values, got {len(cells)}")
         return dict(zip(names, cells, strict=True))
 
-    return Feeder(_Parsed(lines.count - 1, row), str(path), **options)
+    return Feeder(_Parsed(lines.count - 1, row), source, **options)
 
 
 def json_lines(path: str | Path, **options: Any) -> Feeder:
@@ -177,7 +183,10 @@ def json_lines(path: str | Path, **options: Any) -> Feeder:
 
     Raises `FeederError` naming file and line.
     """
-    file = _beside_the_script(path)
+    return _json_lines(_beside_the_script(path), str(path), options)
+
+
+def _json_lines(file: Path, source: str, options: Options) -> Feeder:
     lines = Lines(file)
 
     def row(number: int) -> Row:
@@ -189,7 +198,7 @@ def json_lines(path: str | Path, **options: Any) -> Feeder:
             raise FeederError(f"{file}:{number + 1}: expected a JSON object, got {str(value)[:40]}")
         return value
 
-    return Feeder(_Parsed(lines.count, row), str(path), **options)
+    return Feeder(_Parsed(lines.count, row), source, **options)
 
 
 def sqlite(path: str | Path, table: str, **options: Any) -> Feeder:
@@ -197,7 +206,10 @@ def sqlite(path: str | Path, table: str, **options: Any) -> Feeder:
 
     Raises `FeederError` naming the file.
     """
-    file = _beside_the_script(path)
+    return _sqlite(_beside_the_script(path), str(path), table, options)
+
+
+def _sqlite(file: Path, source: str, table: str, options: Options) -> Feeder:
     quoted = '"' + table.replace('"', '""') + '"'
     try:
         database = sqlite3.connect(f"file:{file}?mode=ro", uri=True, check_same_thread=False)
@@ -218,7 +230,18 @@ def sqlite(path: str | Path, table: str, **options: Any) -> Feeder:
             raise FeederError(f"{file}: {table}: row {number + 1} is no longer there")
         return dict(found)
 
-    return Feeder(_Parsed(count, row), f"{path}:{table}", **options)
+    return Feeder(_Parsed(count, row), f"{source}:{table}", **options)
+
+
+def planned(table: FeederTable, folder: Path) -> Feeder:
+    """The feeder of files that a plan in `folder` asks for. Raises `FeederError`; `ValueError` for a generator."""
+    options = {"order": table.order, "share": table.share, "at_end": table.at_end, "skew": table.skew}
+    for read, path in ((_csv, table.csv), (_json_lines, table.json_lines)):
+        if path is not None:
+            return read(_used(folder.absolute() / path), path, options)
+    if table.sqlite is None or table.table is None:
+        raise ValueError("expected a feeder of a file")
+    return _sqlite(_used(folder.absolute() / table.sqlite), table.sqlite, table.table, options)
 
 
 def files_in_use() -> list[Path]:
@@ -313,6 +336,9 @@ def _beside_the_script(path: str | Path) -> Path:
     caller = next(
         (frame.filename for frame in islice(inspect.stack(0), 1, None) if frame.filename != __file__), "."
     )
-    found = Path(caller).absolute().parent / path
-    _files[found] = None
-    return found
+    return _used(Path(caller).absolute().parent / path)
+
+
+def _used(file: Path) -> Path:
+    _files[file] = None
+    return file

@@ -19,25 +19,32 @@ from typing import Any
 from locust import FastHttpUser as LocustsFastHttpUser
 from locust import HttpUser, User
 
+from loadtest import feeders
 from loadtest.configuration.config_error import ConfigError, explained_by
 from loadtest.configuration.run_config import RunConfig
 from loadtest.drive.preflight import UnreachableError, check_http
 from loadtest.drive.serving import open_loop, serves_arrivals
 from loadtest.drive.user import FastHttpUser
+from loadtest.plan.feeder_table import FeederTable
 from loadtest.plan.plan_error import suggestion
 from loadtest.plan.plan_file import Plan
 
 _logger = logging.getLogger(__name__)
+_fed: dict[type[User], tuple[FeederTable, Path | None]] = {}
+"""The feeders that plans gave to classes of this process."""
 _loaded: dict[tuple[str, Path | None], ModuleType] = {}
 
 
 def scenario_classes(plan: Plan, plan_file: Path | None) -> list[type[User]]:
     """The class of each scenario, in the plan's order. Raises `ConfigError` naming the plan and the key."""
     where = plan_file or f"plan {plan.name}"
-    return [
-        _class_of(scenario.user, plan_file, f"{where}: scenario[{number}].user")
-        for number, scenario in enumerate(plan.scenarios)
-    ]
+    classes = []
+    for number, scenario in enumerate(plan.scenarios):
+        found = _class_of(scenario.user, plan_file, f"{where}: scenario[{number}].user")
+        if scenario.feeder is not None:
+            _feed(found, scenario.feeder, plan_file, f"{where}: scenario[{number}].feeder")
+        classes.append(found)
+    return classes
 
 
 def check_scenarios(config: RunConfig) -> dict[str, str]:
@@ -96,6 +103,37 @@ def _serve_arrivals(user_class: type[User]) -> None:
     if not serves_arrivals(user_class):
         _logger.info("%s serves the plan's arrivals; its own wait_time is not used", user_class.__name__)
         user_class.wait_time = open_loop()
+
+
+def _feed(user_class: Any, table: FeederTable, plan_file: Path | None, where: str) -> None:
+    """Give a class the feeder that the plan asks for, once; a file is read again only for another table."""
+    if _fed.get(user_class) == (table, plan_file):
+        return
+    try:
+        if table.generator is not None:
+            user_class.feeder = feeders.generator(_function(table.generator, plan_file, f"{where}.generator"))
+        else:
+            user_class.feeder = feeders.planned(table, plan_file.parent if plan_file else Path())
+    except feeders.FeederError as error:
+        raise explained_by(error, "plan", f"{where}: ") from error
+    _fed[user_class] = (table, plan_file)
+
+
+def _function(written: str, plan_file: Path | None, where: str) -> Any:
+    """The function that `module:function` names. Raises `ConfigError`."""
+    name, colon, attribute = written.partition(":")
+    if not colon or not name or not attribute.isidentifier():
+        raise ConfigError("plan", f'{where}: expected "module:function", got "{written}"', value=written)
+    module = _module(name, attribute, plan_file, where)
+    found = getattr(module, attribute, None)
+    if not callable(found):
+        near = suggestion(attribute, [each for each, value in vars(module).items() if callable(value)])
+        raise ConfigError(
+            "plan",
+            f"{where}: expected a function, and {module.__file__ or name} has no {attribute}{near}",
+            value=written,
+        )
+    return found
 
 
 def _module(name: str, class_name: str, plan_file: Path | None, where: str) -> ModuleType:

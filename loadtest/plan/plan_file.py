@@ -29,6 +29,7 @@ from msgspec import Struct
 from loadtest.plan.allowed_host import allowed_host
 from loadtest.plan.curve import LONGEST_S, Curve, check_curve, read_curve, read_text, seconds
 from loadtest.plan.duration import format_duration
+from loadtest.plan.feeder_table import FeederTable, check_feeder
 from loadtest.plan.mix import Mix
 from loadtest.plan.plan_error import PlanError, converted, explained, suggestion
 from loadtest.plan.plan_tables import (
@@ -67,6 +68,8 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
     """Whether each of its arrivals is a transaction."""
     curve: Curve | None = None
     """Its own; None follows the plan's."""
+    feeder: FeederTable | None = None
+    """Where its rows come from."""
 
 
 class Abort(Struct, frozen=True, forbid_unknown_fields=True):
@@ -295,7 +298,7 @@ def _scenarios(tables: tuple[ScenarioTable, ...], peak_tps: float, path: Path) -
                 )
             curve, highest_tps = read_curve(table.profile, path, f"scenario[{i}].profile")
         each = table.per_transaction or (highest_tps / peak_tps if highest_tps else 1.0)
-        scenarios.append(Scenario(table.user, each, table.transaction, curve))
+        scenarios.append(Scenario(table.user, each, table.transaction, curve, table.feeder))
     return tuple(scenarios)
 
 
@@ -364,6 +367,8 @@ def _check_scenarios(plan: Plan, source: str) -> None:
                 f"{source}: scenario[{i}].profile: expected none where the scenario is the transaction, whose shape "
                 "[profile] is"
             )
+        if scenario.feeder is not None:
+            check_feeder(scenario.feeder, f"{source}: scenario[{i}].feeder")
     _check_class_names(plan.scenarios, source)
     transactions = [s.per_transaction for s in plan.scenarios if s.transaction]
     if not transactions:

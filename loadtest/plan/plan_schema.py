@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from loadtest.plan.feeder_table import SOURCES as FEEDER_SOURCES
 from loadtest.plan.plan_tables import TABLES, PlanTable
 
 _SOURCES = ("curve", "knots", "knots_tps", "csv")
@@ -27,6 +28,7 @@ def plan_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of a plan file, for editors that check TOML as it is written."""
     (reference,), definitions = msgspec.json.schema_components([PlanTable], ref_template="#/$defs/{name}")
     definitions["ProfileTable"]["oneOf"] = [{"required": [source]} for source in _SOURCES]
+    definitions["FeederTable"]["oneOf"] = [{"required": [source]} for source in FEEDER_SOURCES]
     definitions["PlanTable"]["required"] = ["profile", "scenario"]
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -9,6 +9,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from loadtest.plan.curve import ProfileTable
+from loadtest.plan.feeder_table import FeederTable
 from loadtest.plan.plan_key import key
 
 ArrivalKind = Annotated[str, Meta(pattern="^(uniform|poisson)$")]
@@ -53,6 +54,13 @@ class ScenarioTable(Struct, frozen=True, forbid_unknown_fields=True):
             "A shape of its own, written as `[profile]` is, without `phases`; not for a transaction, whose shape "
             "`[profile]` is.",
             default="the plan's",
+        ),
+    ] = None
+    feeder: Annotated[
+        FeederTable | None,
+        key(
+            "Rows for it: `self.feeder.next()` in the class gives the next one, and the workers share them out.",
+            default="none",
         ),
     ] = None
 
@@ -154,6 +162,7 @@ TABLES: dict[str, type[Struct]] = {
     "": PlanTable,
     "profile": ProfileTable,
     "scenario": ScenarioTable,
+    "feeder": FeederTable,
     "slo": SloTable,
     "abort": AbortTable,
 }

@@ -80,6 +80,15 @@ MISTAKES: dict[str, Mistake] = {
     ),
     "an objective asked for": Mistake("slo", options={"slo": "p99 of everything"}, doors=WITH_A_TARGET),
     "an abort condition": Mistake("abort", plan=PLAN + '[abort]\nunless = ["errors <"]\n'),
+    "a feeder's file that is not there": Mistake(
+        r"scenario\[0\].feeder: .*nowhere.csv: cannot be read",
+        plan=PLAN + '[scenario.feeder]\ncsv = "nowhere.csv"\n',
+        doors=RESUMED,
+    ),
+    "a feeder of two files": Mistake(
+        r"scenario\[0\].feeder: expected one of csv",
+        plan=PLAN + '[scenario.feeder]\ncsv = "a.csv"\njson_lines = "b"\n',
+    ),
     "an address that is none": Mistake("expected an address", options={"host": "shop"}, doors=WITH_A_TARGET),
     "an address of another kind": Mistake(
         "expected an address", options={"host": "ftp://127.0.0.1"}, doors=WITH_A_TARGET

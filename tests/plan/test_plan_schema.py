@@ -8,6 +8,7 @@ import jsonschema_rs
 import pytest
 
 from loadtest.plan import plan_file
+from loadtest.plan.feeder_table import SOURCES
 from loadtest.plan.plan_file import Plan
 from loadtest.plan.plan_schema import plan_keys, plan_schema
 from loadtest.plan.plan_tables import TABLES
@@ -88,6 +89,11 @@ def test_every_example_is_one(
             plan["profile"] = example
         elif table == "profile":
             plan["profile"] = {"knots": [[0, 1], [3, 1]]} | example
+        elif table == "feeder":
+            alone = told.name in SOURCES and told.name != "sqlite"
+            needed = {"sqlite": "shop.db", "table": "buyers"} if told.name in {"sqlite", "table"} else {}
+            feeder = example if alone else needed or {"csv": "buyers.csv"}
+            plan["scenario"] = [SMALLEST["scenario"][0] | {"feeder": feeder | example}]
         elif table:
             needed = {"scenario": SMALLEST["scenario"][0], "slo": {"expr": "p99 < 1s"}}.get(table, {})
             plan[table] = [needed | example] if table in REPEATED else needed | example
