@@ -7,9 +7,9 @@ from loadtest.publish import wording
 
 HEADINGS = (
     "sent",
-    "a request",
+    "per request",
     "received",
-    "a response",
+    "per response",
     "first byte p50",
     "first byte p99",
     "connections",
