@@ -7,14 +7,15 @@ transaction, because the service may still be at work.
 
 import asyncio
 import importlib.util
-import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
+
+import msgspec
 
 from loadtest.judge.audit import StockLine, StoredOrders
 
@@ -35,17 +36,53 @@ class StoreError(Exception):
     """The service's orders cannot be read."""
 
 
-class _Rows(NamedTuple):
-    orders: Sequence[Sequence[Any]]
-    leaked: int
-    stock: Sequence[Sequence[Any]]
+AT_ONCE = 10_000
+"""Orders that are in memory at a time."""
+
+TakeKeys = Callable[[Iterable[str]], None]
+"""Is told the key of every stored order of the run, as often as it is stored."""
+_Lines = list[tuple[int, int, int]]
+"""(product, units, cents) of an order."""
 
 
-def read_stored_orders(dsn: str, run_id: str) -> StoredOrders:
-    """The orders of one run. Raises `StoreError` for a store that cannot be read or is not the service's."""
+def read_stored_orders(dsn: str, run_id: str, take_keys: TakeKeys) -> StoredOrders:
+    """The orders of one run, in memory of one size however many they are: `take_keys` gets the keys as they are read.
+
+    Raises `StoreError` for a store that cannot be read or is not the service's.
+    """
     check_store(dsn)
-    rows = _read_sqlite(dsn, run_id) if dsn.startswith(SQLITE) else _read_postgres(dsn, run_id)
-    return _orders(rows)
+    sold = _Sold(take_keys)
+    if dsn.startswith(SQLITE):
+        return _read_sqlite(dsn, run_id, sold)
+    return _read_postgres(dsn, run_id, sold)
+
+
+class _Sold:
+    """Takes orders as they are read, and counts what they sold."""
+
+    def __init__(self, take_keys: TakeKeys) -> None:
+        self._take_keys = take_keys
+        self._units: Counter[int] = Counter()
+        self._decode = msgspec.json.Decoder(_Lines).decode
+
+    def add(self, orders: Sequence[Sequence[Any]]) -> None:
+        """Take (key, part, lines, status) of each."""
+        # A checkout is several orders under one key, from part 1 on.
+        self._take_keys([order[0] for order in orders if order[0] is not None and order[1] <= 1])
+        equal = Counter(order[2] for order in orders if order[3] != "cancelled")
+        for lines, times in equal.items():
+            for sku_no, units, _ in self._decode(lines):
+                self._units[sku_no] += units * times
+
+    def stored(self, leaked: int, stock: Iterable[Sequence[Any]]) -> StoredOrders:
+        """What is stored, once every order was taken."""
+        return StoredOrders(
+            leaked,
+            [
+                StockLine(f"sku-{sku_no:06d}", initial, available, self._units[sku_no])
+                for sku_no, initial, available in stock
+            ],
+        )
 
 
 def check_store(dsn: str) -> None:
@@ -65,24 +102,25 @@ def without_secrets(dsn: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
 
-def _read_sqlite(dsn: str, run_id: str) -> _Rows:
+def _read_sqlite(dsn: str, run_id: str, sold: _Sold) -> StoredOrders:
     path = Path(dsn.removeprefix(SQLITE)).resolve()
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
             database.execute("BEGIN")
             (leaked,) = database.execute(_LEAKED.format("?", "?"), _leaks_of(run_id)).fetchone()
-            orders = database.execute(_ORDERS.format("?"), (run_id,)).fetchall()
-            stock = database.execute(_STOCK.format("?"), (run_id,)).fetchall()
-    except sqlite3.Error as error:
+            orders = database.execute(_ORDERS.format("?"), (run_id,))
+            while some := orders.fetchmany(AT_ONCE):
+                sold.add(some)
+            return sold.stored(leaked, database.execute(_STOCK.format("?"), (run_id,)).fetchall())
+    except (sqlite3.Error, msgspec.MsgspecError) as error:
         raise StoreError(f"--store {dsn}: not an order service's database ({error})") from error
-    return _Rows(orders, leaked, stock)
 
 
-def _read_postgres(dsn: str, run_id: str) -> _Rows:
+def _read_postgres(dsn: str, run_id: str, sold: _Sold) -> StoredOrders:
     import asyncpg  # noqa: PLC0415 - an extra
 
     try:
-        return asyncio.run(_fetch(asyncpg, dsn, run_id))
+        return asyncio.run(_fetch(asyncpg, dsn, run_id, sold))
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError, TimeoutError) as error:
         reason = str(error) or type(error).__name__
         raise StoreError(
@@ -90,38 +128,18 @@ def _read_postgres(dsn: str, run_id: str) -> _Rows:
         ) from error
 
 
-async def _fetch(asyncpg: Any, dsn: str, run_id: str) -> _Rows:
+async def _fetch(asyncpg: Any, dsn: str, run_id: str, sold: _Sold) -> StoredOrders:
     connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S, command_timeout=READ_TIMEOUT_S)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             leaked = await connection.fetchval(_LEAKED.format("$1", "$2"), *_leaks_of(run_id))
-            orders = await connection.fetch(_ORDERS.format("$1"), run_id)
-            return _Rows(orders, leaked, await connection.fetch(_STOCK.format("$1"), run_id))
+            orders = await connection.cursor(_ORDERS.format("$1"), run_id)
+            while some := await orders.fetch(AT_ONCE):
+                sold.add(some)
+            return sold.stored(leaked, await connection.fetch(_STOCK.format("$1"), run_id))
     finally:
         await connection.close()
 
 
 def _leaks_of(run_id: str) -> tuple[str, str]:
     return f"{run_id}:", f"{run_id};"  # ';' is the character after ':'
-
-
-def _orders(rows: _Rows) -> StoredOrders:
-    keys: list[str] = []
-    sold: Counter[int] = Counter()
-    for key, part, lines, status in rows.orders:
-        if key is not None and part <= 1:  # a checkout is several orders under one key, from part 1 on
-            keys.append(key)
-        if status != "cancelled":
-            sold.update(_units(json.loads(lines)))
-    stock = [
-        StockLine(f"sku-{sku_no:06d}", initial, available, sold[sku_no])
-        for sku_no, initial, available in rows.stock
-    ]
-    return StoredOrders(keys, rows.leaked, stock)
-
-
-def _units(lines: Iterable[Sequence[int]]) -> Counter[int]:
-    units: Counter[int] = Counter()
-    for sku_no, ordered, _ in lines:
-        units[sku_no] += ordered
-    return units

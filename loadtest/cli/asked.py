@@ -24,6 +24,7 @@ FIELDS = {
     "bind": "bind",
     "service_workers": "service_workers",
     "store": "store",
+    "auditor": "auditor",
     "target": "targets",
     "slo": "objectives",
     "allow_host": "allow_hosts",
@@ -40,6 +41,7 @@ FIELDS = {
 }
 """Parameters of the commands, and the fields of `RunConfig` that they become."""
 _AS_GIVEN = (
+    "auditor",
     "store",
     "metrics_port",
     "remote_write",

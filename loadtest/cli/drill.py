@@ -27,7 +27,7 @@ GRAVEST_FIRST = (
     ExitCode.INVALID,
     ExitCode.ABORTED,
 )
-"""What several drills end with: what says most of the service, before what says that nothing can be said."""
+"""What several drills end with: what says most of the service first; last what says that the run proves nothing."""
 
 
 class Played(NamedTuple):

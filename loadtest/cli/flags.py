@@ -86,6 +86,12 @@ Store = Annotated[
         "The order service's database: sqlite:///FILE or postgresql://... Default: a new file.",
     ),
 ]
+Auditor = Annotated[
+    str | None,
+    option(
+        TARGET, "MODULE:CLASS", "A class of yours that reads what your service stored, to audit the run by."
+    ),
+]
 Slos = Annotated[
     list[str] | None,
     option(JUDGE, "EXPR", 'An objective besides the plan\'s: "p99(POST /orders) < 250ms". Repeatable.'),
@@ -188,6 +194,7 @@ class RunFlags:
     metrics_port: MetricsPort = None
     remote_write: RemoteWrite = None
     trace_fraction: TraceFraction = None
+    auditor: Auditor = None
     service_metrics: Annotated[
         str | None, option(METRICS, "URL", "The target's own Prometheus page, to watch its memory.")
     ] = None

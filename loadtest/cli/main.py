@@ -242,20 +242,36 @@ def audit(
     store: Annotated[
         str | None, typer.Option(help="The service's database. Default: orders.db in RUN.", metavar="DSN")
     ] = None,
+    auditor: Annotated[
+        str | None,
+        typer.Option(help="A class of yours that reads what your service stored.", metavar="MODULE:CLASS"),
+    ] = None,
 ) -> None:
     """Compare the orders that a run was promised with those in the service's database, and update its verdict."""
     from loadtest.cli.audit import print_audit, settle_folder  # noqa: PLC0415
-    from loadtest.run_audit import IncompleteLedgerError, audit_folder  # noqa: PLC0415
+    from loadtest.run_audit import (  # noqa: PLC0415
+        AuditorError,
+        IncompleteLedgerError,
+        audit_apart,
+        audit_folder,
+    )
     from loadtest.stored_orders import StoreError  # noqa: PLC0415
 
     result = _read_result(run_folder)
     try:
-        books = audit_folder(run_folder, result, store or f"sqlite:///{run_folder / 'orders.db'}")
+        if auditor is not None:
+            if store is not None:
+                refuse("--auditor: cannot be given together with --store")
+            books = audit_apart(run_folder, auditor)
+        else:
+            books = audit_folder(run_folder, result, store or f"sqlite:///{run_folder / 'orders.db'}")
         settle_folder(run_folder, result, books)
     except IncompleteLedgerError as error:
         refuse(f"not checked: {error}")
     except StoreError as error:
         refuse(error)
+    except AuditorError as error:
+        refuse(f"--auditor: {error}")
     except OSError as error:
         refuse(f"{error.filename or run_folder}: cannot be written ({error.strerror})")
     print_audit(books, console)
@@ -492,7 +508,24 @@ def _checked(config: RunConfig) -> RunConfig:
 
     if config.web:
         check_port_free(config.web_port, "--web-port")
+    if config.auditor is not None:
+        _check_auditor(config)
     return check(config, inspect_apart)
+
+
+def _check_auditor(config: RunConfig) -> None:
+    """Raise `ConfigError` unless somebody's own class can audit a target of their own."""
+    from loadtest.run_audit import AuditorError, check_auditor  # noqa: PLC0415 - what few runs have
+
+    assert config.auditor is not None  # noqa: S101 - asked for
+    if not config.targets:
+        raise ConfigError(
+            "auditor", "--auditor: belongs to a --target; the order service's database is read without it"
+        )
+    try:
+        check_auditor(config.auditor, config.plan_file)
+    except AuditorError as error:
+        raise ConfigError("auditor", f"--auditor: {error}") from error
 
 
 def _play(

@@ -36,7 +36,7 @@ from loadtest.publish.console_verdict import print_outcome, print_verdict
 from loadtest.publish.metrics_server import is_loopback
 from loadtest.publish.run_folder import REPORT, RESULT, deliver, draw, rescue
 from loadtest.publish.step_summary import append_step_summary
-from loadtest.run_audit import IncompleteLedgerError, audit_folder
+from loadtest.run_audit import AuditorError, IncompleteLedgerError, audit_apart, audit_folder
 from loadtest.run_info import run_info
 
 TEND_S = 1.0
@@ -226,10 +226,14 @@ def _scripts_own_code(session: Session) -> int:
 
 def _conclude_one(session: Session, folder: Path) -> ExitCode:
     result = RunResult.read(folder / RESULT)
-    if session.service is not None:
+    auditor = session.config.auditor
+    if session.service is not None or auditor is not None:
         try:
-            result.audit = audit_folder(folder, result, session.service.store)
-        except IncompleteLedgerError as error:
+            if auditor is not None:
+                result.audit = audit_apart(folder, auditor, session.config.plan_file)
+            elif session.service is not None:
+                result.audit = audit_folder(folder, result, session.service.store)
+        except (IncompleteLedgerError, AuditorError) as error:
             result.unaudited = str(error)
         settle(result)
         _rewrite(result, folder)

@@ -82,6 +82,8 @@ class RunConfig(Struct, frozen=True, kw_only=True):
     """Of the order service, where one is started; None for `orders.db` in the folder."""
     audit_store: str | None = None
     """The database of a service that somebody else started, to audit the run with."""
+    auditor: str | None = None
+    """`module:Class` of somebody's own that audits the run (`judge.audit.Auditor`)."""
     service_metrics: str | None = None
     """The Prometheus page of a target that is not our own service."""
     workers: AtLeastOne = 1

@@ -3,14 +3,38 @@
 The client wrote down every order before it sent it and again when it was answered (`measure.ledger`); the
 service stored what it acknowledged. After the run both are read and compared key by key. A request that was
 never answered may or may not have been stored; neither is wrong, so such orders are only counted.
+
+A hundred million orders have to be compared within a gigabyte. A key names its book and its place there, so no key
+is kept and nothing is sorted: a byte for each order counts how often it was stored, beside the byte that the ledger
+has of it, and both are compared a mebibyte at a time, as two very long numbers.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Final, Protocol
 
-from loadtest.measure.ledger import LedgerEntry, OrderState
+from loadtest.measure.ledger import Book, OrderState
 from loadtest.measure.run_result import Audit
+
+CHUNK: Final = 1 << 20
+MOST: Final = 255
+"""An order that is stored more often than a byte counts is counted apart."""
+MAY_EXIST: Final = (OrderState.INTENT, OrderState.ACKNOWLEDGED, OrderState.UNKNOWN)
+
+
+class Auditor(Protocol):
+    """Reads what a service stored of a run; for services other than ours (docs/auditing.md).
+
+    Both methods are called once, after the run, in a process of their own. Whatever they raise is why the run was not
+    audited.
+    """
+
+    def keys(self, run_id: str) -> Iterable[str]:
+        """The key of every order of the run that is stored, as often as it is stored, in any order."""
+
+    def problems(self, run_id: str) -> Iterable[str]:
+        """What else is wrong in the service's own tables, a sentence each: stock below nought, a payment twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,28 +56,87 @@ class StockLine:
 
 @dataclass(frozen=True, slots=True)
 class StoredOrders:
-    """What the service's database holds of one run."""
+    """What the service's database holds of one run besides the keys of its orders."""
 
-    keys: Sequence[str]
-    """The idempotency key of every stored order of the run, as often as it is stored."""
     leaked: int = 0
     """Orders of the run that are among the live ones."""
-    stock: Sequence[StockLine] = field(default_factory=tuple)
+    stock: Sequence[StockLine] = ()
 
 
-def reconcile(entries: Iterable[LedgerEntry], orders: StoredOrders) -> Audit:
-    """Compare both; `audit.balanced` is the verdict."""
-    states = {entry.key: entry.state for entry in entries}
-    stored = Counter(orders.keys)
-    count = Counter(states.values())
-    may_exist = (OrderState.INTENT, OrderState.ACKNOWLEDGED, OrderState.UNKNOWN)
-    return Audit(
-        acknowledged=count[OrderState.ACKNOWLEDGED],
-        stored=len(stored),
-        lost=sum(state is OrderState.ACKNOWLEDGED and key not in stored for key, state in states.items()),
-        duplicated=sum(times - 1 for times in stored.values()),
-        oversold=sum(line.oversold for line in orders.stock),
-        phantom=sum(states.get(key) not in may_exist for key in stored),
-        shadow_leaks=orders.leaked,
-        unknown=count[OrderState.INTENT] + count[OrderState.UNKNOWN],
-    )
+class Reconciliation:
+    """Compares the client's ledger with what is stored; `add` takes the stored keys as they are read."""
+
+    def __init__(self, books: Iterable[Book]) -> None:
+        self._books = {book.prefix: book.states for book in books}
+        self._times = {prefix: bytearray(len(states)) for prefix, states in self._books.items()}
+        self._beyond: Counter[tuple[str, int]] = Counter()
+        """How often an order is stored beyond `MOST`."""
+        self._strange: Counter[str] = Counter()
+        """Keys that no book has room for."""
+
+    @property
+    def noted(self) -> int:
+        """Orders in the client's ledger."""
+        return sum(len(states) - _count(states, OrderState.UNUSED) for states in self._books.values())
+
+    def add(self, keys: Iterable[str]) -> None:
+        """Take keys that are stored, each as often as it is."""
+        books = self._times
+        for key in keys:
+            prefix, _, text = key.rpartition(":")
+            times = books.get(prefix)
+            # Not every text that `int` reads is how a number is written: "+1", "01" and "1_0" are none of our keys.
+            number = int(text) if times is not None and text.isdecimal() and text.isascii() else -1
+            if times is None or not 0 <= number < len(times) or (text[0] == "0" and len(text) > 1):
+                self._strange[key] += 1
+            elif times[number] < MOST:
+                times[number] += 1
+            else:
+                self._beyond[prefix, number] += 1
+
+    def audit(self, stored: StoredOrders, problems: Iterable[str] = ()) -> Audit:
+        """What both come to. Raises ValueError for a ledger with a byte that is no state."""
+        found = Audit(
+            acknowledged=0,
+            stored=len(self._strange),
+            lost=0,
+            duplicated=self._strange.total() - len(self._strange) + self._beyond.total(),
+            oversold=sum(line.oversold for line in stored.stock),
+            phantom=len(self._strange),
+            shadow_leaks=stored.leaked,
+            problems=list(problems),
+        )
+        for prefix, states in self._books.items():
+            _compare(states, self._times[prefix], found)
+        return found
+
+
+def _compare(states: bytes | memoryview, times: bytearray, found: Audit) -> None:
+    """Add one book to what was found."""
+    for at in range(0, len(times), CHUNK):
+        state, count = bytes(states[at : at + CHUNK]), bytes(times[at : at + CHUNK])
+        if state.translate(None, _STATES):
+            raise ValueError("a ledger holds a state that there is none of: it was not written by a run")
+        stored = _mask(count, _SOME)
+        found.acknowledged += state.count(OrderState.ACKNOWLEDGED)
+        found.unknown += state.count(OrderState.INTENT) + state.count(OrderState.UNKNOWN)
+        found.stored += stored.bit_count()
+        found.lost += (_mask(state, _ACKNOWLEDGED) & ~stored).bit_count()
+        found.phantom += (stored & ~_mask(state, _MAY_EXIST)).bit_count()
+        found.duplicated += sum(count.count(n) * (n - 1) for n in set(count) if n > 1)
+
+
+_STATES = bytes(OrderState)
+_SOME = bytes(number > 0 for number in range(256))
+_ACKNOWLEDGED = bytes(number == OrderState.ACKNOWLEDGED for number in range(256))
+_MAY_EXIST = bytes(number in MAY_EXIST for number in range(256))
+
+
+def _mask(data: bytes, chosen: bytes) -> int:
+    """A number with a bit for each byte that is one of the chosen."""
+    return int.from_bytes(data.translate(chosen), "little")
+
+
+def _count(states: bytes | memoryview, state: OrderState) -> int:
+    """How often a state is in a book."""
+    return sum(bytes(states[at : at + CHUNK]).count(state) for at in range(0, len(states), CHUNK))

@@ -106,6 +106,25 @@ def _new_book(folder: Path, book: str) -> tuple[Path, BinaryIO]:
     raise AssertionError("numbers do not end")
 
 
+class Book(NamedTuple):
+    """One worker's ledger, mapped into memory: order n has the key `prefix:n` and the state `states[n]`."""
+
+    prefix: str
+    states: bytes | memoryview
+
+
+def open_books(folder: Path, run_id: str) -> list[Book]:
+    """Every ledger below `folder`, also of workers that never closed them; they are not read yet. Raises `OSError`."""
+    books = []
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        states: bytes | memoryview = b""
+        with path.open("rb") as file:
+            if path.stat().st_size:  # nothing cannot be mapped
+                states = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        books.append(Book(f"{run_id}:{path.name.removesuffix(SUFFIX)}", states))
+    return books
+
+
 class LedgerEntry(NamedTuple):
     """One order as the client knows it."""
 

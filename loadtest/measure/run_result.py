@@ -326,11 +326,14 @@ class Audit(msgspec.Struct, kw_only=True):
     shadow_leaks: int
     unknown: int = 0
     """Sent, never answered: may or may not be stored, and neither is wrong."""
+    problems: list[str] = []
+    """What else somebody's own auditor found wrong in the service's ledger, a sentence each."""
 
     @property
     def balanced(self) -> bool:
         """True when nothing is lost, twice, oversold, invented or leaked."""
-        return not (self.lost or self.duplicated or self.oversold or self.phantom or self.shadow_leaks)
+        counted = self.lost or self.duplicated or self.oversold or self.phantom or self.shadow_leaks
+        return not (counted or self.problems)
 
 
 class RunResult(msgspec.Struct, kw_only=True):

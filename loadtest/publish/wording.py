@@ -232,7 +232,8 @@ def audit_findings(audit: Audit) -> list[str]:
         (audit.phantom, "stored and never sent"),
         (audit.shadow_leaks, "leaked from the load test into live tables"),
     ]
-    return [f"{things(count, 'order')} {what}." for count, what in kinds if count]
+    counted = [f"{things(count, 'order')} {what}." for count, what in kinds if count]
+    return [*counted, *(f"{problem.rstrip('.')}." for problem in audit.problems)]
 
 
 def _three_digits(value: float) -> str:

@@ -6,7 +6,15 @@ import pytest
 
 from loadtest.measure.ledger import Ledger, OrderState
 from loadtest.measure.run_result import Arrivals, RunInfo, RunResult, Transactions
-from loadtest.run_audit import RESULT, IncompleteLedgerError, audit_run
+from loadtest.run_audit import (
+    RESULT,
+    AuditorError,
+    IncompleteLedgerError,
+    audit_apart,
+    audit_run,
+    check_auditor,
+    from_store,
+)
 from loadtest.stored_orders import StoreError, check_store, without_secrets
 from tests.audit.test_stored_orders import database
 
@@ -35,31 +43,31 @@ def stored(tmp_path: Path, *numbers: int) -> str:
 
 
 def test_books_that_agree_are_balanced(tmp_path: Path) -> None:
-    audit = audit_run(run_of(tmp_path, 2, 2), stored(tmp_path, 0, 1))
+    audit = audit_run(run_of(tmp_path, 2, 2), from_store(stored(tmp_path, 0, 1)))
     assert (audit.balanced, audit.acknowledged, audit.stored) == (True, 2, 2)
 
 
 def test_an_acknowledged_order_that_is_not_stored_is_lost(tmp_path: Path) -> None:
-    assert audit_run(run_of(tmp_path, 2, 2), stored(tmp_path, 0)).lost == 1
+    assert audit_run(run_of(tmp_path, 2, 2), from_store(stored(tmp_path, 0))).lost == 1
 
 
 def test_books_of_a_worker_elsewhere_are_no_phantom_orders(tmp_path: Path) -> None:
     with pytest.raises(IncompleteLedgerError, match="list 1 orders of 2"):
-        audit_run(run_of(tmp_path, 2, 1), stored(tmp_path, 0, 1))
+        audit_run(run_of(tmp_path, 2, 1), from_store(stored(tmp_path, 0, 1)))
 
 
 def test_a_run_of_parcels_is_not_audited_rather_than_balanced_at_nothing(tmp_path: Path) -> None:
     with pytest.raises(IncompleteLedgerError, match="only orders can be checked"):
-        audit_run(run_of(tmp_path, 2, 0), stored(tmp_path))
+        audit_run(run_of(tmp_path, 2, 0), from_store(stored(tmp_path)))
 
 
 def test_a_run_that_sent_nothing_is_balanced(tmp_path: Path) -> None:
-    assert audit_run(run_of(tmp_path, 0, 0), stored(tmp_path)).balanced
+    assert audit_run(run_of(tmp_path, 0, 0), from_store(stored(tmp_path))).balanced
 
 
 def test_stored_orders_that_no_book_holds_are_not_taken_for_parcels(tmp_path: Path) -> None:
     with pytest.raises(IncompleteLedgerError, match="list 0 orders of 2"):
-        audit_run(run_of(tmp_path, 2, 0), stored(tmp_path, 0, 1))
+        audit_run(run_of(tmp_path, 2, 0), from_store(stored(tmp_path, 0, 1)))
 
 
 @pytest.mark.parametrize("dsn", ["mysql://u:secret@db/orders", "orders.db"])
@@ -71,3 +79,52 @@ def test_another_kind_of_store_is_refused_without_its_password(dsn: str) -> None
 
 def test_an_address_is_shown_without_what_opens_it() -> None:
     assert without_secrets("postgresql://u:p@db:5432/orders?password=p") == "postgresql://db:5432/orders"
+
+
+AUDITOR = """
+class Books:
+    def keys(self, run_id):
+        yield f"{run_id}:b:0"
+
+    def problems(self, run_id):
+        return ["a payment was taken twice"] if run_id != "r1" else []
+
+
+class Broken(Books):
+    def keys(self, run_id):
+        raise OSError("no route to the database")
+
+
+class Half:
+    def keys(self, run_id):
+        return []
+"""
+
+
+@pytest.fixture
+def own_auditor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "own_books.py").write_text(AUDITOR, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_somebodys_own_class_audits_their_service_in_a_process_of_its_own(own_auditor: Path) -> None:
+    folder = run_of(own_auditor, 2, 2)
+    audit = audit_apart(folder, "own_books:Books")
+    assert (audit.acknowledged, audit.stored, audit.lost) == (2, 1, 1)
+    with pytest.raises(AuditorError, match="no route to the database"):
+        audit_apart(folder, "own_books:Broken")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("own_books", "expected module:Class"),
+        ("nowhere:Books", "No module named 'nowhere'"),
+        ("own_books:Nobody", "no attribute 'Nobody'"),
+        ("own_books:Half", "it has no problems"),
+    ],
+)
+def test_what_cannot_audit_is_refused_with_what_was_expected(own_auditor: Path, name: str, said: str) -> None:
+    with pytest.raises(AuditorError, match=said):
+        check_auditor(name)

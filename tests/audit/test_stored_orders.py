@@ -1,11 +1,11 @@
-"""Reading the order service's orders, as the store itself writes them."""
+"""Reading the order service's books, as the store itself writes them."""
 
 import sqlite3
 from pathlib import Path
 
 import pytest
 
-from loadtest.judge.audit import StockLine
+from loadtest.judge.audit import StockLine, StoredOrders
 from loadtest.stored_orders import StoreError, read_stored_orders
 
 SCHEMA = """
@@ -24,6 +24,12 @@ def database(tmp_path: Path, *statements: str) -> str:
     return f"sqlite:///{path}"
 
 
+def read(dsn: str) -> tuple[StoredOrders, list[str]]:
+    """The books of run r1, and the keys of its orders."""
+    keys: list[str] = []
+    return read_stored_orders(dsn, "r1", keys.extend), keys
+
+
 def test_the_orders_and_stock_of_one_run_are_read(tmp_path: Path) -> None:
     dsn = database(
         tmp_path,
@@ -33,10 +39,10 @@ def test_the_orders_and_stock_of_one_run_are_read(tmp_path: Path) -> None:
         "INSERT INTO shadow_stock VALUES ('r1', 1, 10, 7)",
         "INSERT INTO shadow_stock VALUES ('r1', 7, 10, 9)",
     )
-    orders = read_stored_orders(dsn, "r1")
-    assert list(orders.keys) == ["r1:b:0", "r1:b:1"]
-    assert list(orders.stock) == [StockLine("sku-000001", 10, 7, 3), StockLine("sku-000007", 10, 9, 1)]
-    assert orders.leaked == 0
+    books, keys = read(dsn)
+    assert keys == ["r1:b:0", "r1:b:1"]
+    assert list(books.stock) == [StockLine("sku-000001", 10, 7, 3), StockLine("sku-000007", 10, 9, 1)]
+    assert books.leaked == 0
 
 
 def test_cancelled_orders_are_stored_but_sell_nothing(tmp_path: Path) -> None:
@@ -45,9 +51,9 @@ def test_cancelled_orders_are_stored_but_sell_nothing(tmp_path: Path) -> None:
         "INSERT INTO shadow_orders VALUES ('r1', 'r1:b:0', 0, '[[1, 2, 100]]', 'cancelled')",
         "INSERT INTO shadow_stock VALUES ('r1', 1, 10, 10)",
     )
-    orders = read_stored_orders(dsn, "r1")
-    assert list(orders.keys) == ["r1:b:0"]
-    assert orders.stock[0].sold == 0
+    books, keys = read(dsn)
+    assert keys == ["r1:b:0"]
+    assert books.stock[0].sold == 0
 
 
 def test_the_orders_of_one_checkout_are_one_key(tmp_path: Path) -> None:
@@ -57,9 +63,9 @@ def test_the_orders_of_one_checkout_are_one_key(tmp_path: Path) -> None:
         "INSERT INTO shadow_orders VALUES ('r1', 'r1:b:0', 2, '[[1, 1, 100]]', 'created')",
         "INSERT INTO shadow_stock VALUES ('r1', 1, 10, 7)",
     )
-    orders = read_stored_orders(dsn, "r1")
-    assert list(orders.keys) == ["r1:b:0"]
-    assert orders.stock[0].oversold == 0
+    books, keys = read(dsn)
+    assert keys == ["r1:b:0"]
+    assert books.stock[0].oversold == 0
 
 
 def test_an_order_of_the_run_among_the_live_ones_is_a_leak(tmp_path: Path) -> None:
@@ -69,17 +75,36 @@ def test_an_order_of_the_run_among_the_live_ones_is_a_leak(tmp_path: Path) -> No
         "INSERT INTO orders VALUES ('r1x:b:0', '[]', 'created')",
         "INSERT INTO orders VALUES (NULL, '[]', 'created')",
     )
-    assert read_stored_orders(dsn, "r1").leaked == 1
+    assert read(dsn)[0].leaked == 1
 
 
 @pytest.mark.parametrize("dsn", ["postgresql://nowhere/orders", "sqlite:////nowhere/orders.db"])
 def test_a_store_that_cannot_be_read_is_named(dsn: str) -> None:
     with pytest.raises(StoreError, match=dsn.replace("/", "/")):
-        read_stored_orders(dsn, "r1")
+        read(dsn)
 
 
 def test_a_file_of_another_program_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("no database", encoding="utf-8")
     with pytest.raises(StoreError, match="not an order service's database"):
-        read_stored_orders(f"sqlite:///{path}", "r1")
+        read(f"sqlite:///{path}")
+
+
+def test_orders_are_counted_by_the_thousand_as_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loadtest.stored_orders.AT_ONCE", 7)
+    insert = "INSERT INTO shadow_orders VALUES ('r1', 'r1:b:{0}', 0, '[[{1}, 2, 100]]', 'created')"
+    rows = [insert.format(number, number % 3) for number in range(50)]
+    left = "INSERT INTO shadow_stock VALUES ('r1', {0}, 100, 60)"
+    stock = [left.format(sku) for sku in range(3)]
+    books, keys = read(database(tmp_path, *rows, *stock))
+    assert sorted(keys) == sorted(f"r1:b:{number}" for number in range(50))
+    assert [line.sold for line in books.stock] == [34, 34, 32]
+
+
+def test_lines_that_are_none_are_named(tmp_path: Path) -> None:
+    dsn = database(tmp_path, "INSERT INTO shadow_orders VALUES ('r1', 'r1:b:0', 0, 'none', 'created')")
+    with pytest.raises(StoreError, match="not an order service's database"):
+        read(dsn)

@@ -23,6 +23,7 @@ RUN = [
     "run", "smoke", "--peak-tps", "7", "--slo", "requests(*) > 1", "--target", "http://127.0.0.1:1", "--allow-host",
     "shop.test", "--store", "sqlite:///x.db", "--service-metrics", "http://127.0.0.1:2/metrics", "--workers", "2",
     "--expect-workers", "1", "--bind", "127.0.0.2:7", "--min-workers", "2",
+    "--auditor", "own:Books",
     "--service-workers", "2", "--out", "there", "--checkpoint", "9s", "--quiet", "--csv", "--metrics-port", "5",
     "--remote-write", "http://127.0.0.1:3/w", "--web", "--web-port", "6",
 ]  # fmt: skip
@@ -58,6 +59,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "service": {"run": FOUND, "locust": FOUND},
     "store": {"run": "sqlite:///x.db", "locust": NOT_HERE},
     "audit_store": {"run": NOT_HERE, "locust": "sqlite:///x.db"},
+    "auditor": {"run": "own:Books", "locust": NOT_HERE},
     "service_metrics": {"run": "http://127.0.0.1:2/metrics", "locust": "http://127.0.0.1:2/metrics"},
     "workers": {"run": 3, "locust": 3},
     "workers_elsewhere": {"run": 1, "locust": NOT_HERE},
