@@ -114,7 +114,7 @@ class Book(NamedTuple):
 
 
 def open_books(folder: Path, run_id: str) -> list[Book]:
-    """Every ledger below `folder`, also of workers that never closed them; they are not read yet. Raises `OSError`."""
+    """Every ledger below `folder`, also of workers that never closed them, not read yet. Raises `OSError`."""
     books = []
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         states: bytes | memoryview = b""
