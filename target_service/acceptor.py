@@ -69,12 +69,12 @@ class Acceptor:
         self.kept -= 1
 
     def accept_waiting(self) -> None:
-        """Take in who waits, if it is a while since that was done; cheap, and meant to be called often."""
+        """Accept connections that wait, if that is due again; cheap, and meant to be called often."""
         if perf_counter() >= self._next_look:
             self._take()
 
     def close(self) -> None:
-        """Accept who waits already, then listen no more."""
+        """Accept connections that wait already, then listen no more."""
         if self._listener.fileno() < 0:
             return
         self._loop.remove_reader(self._listener.fileno())
@@ -84,7 +84,7 @@ class Acceptor:
         self._take()
 
     def _take(self) -> None:
-        """Have the loop take on who was silent at the last look, and accept who has come since."""
+        """Give connections that were silent at the last look to the loop, and accept those that have come since."""
         silent, self._silent = self._silent, []
         for client, since_s in silent:
             found = self._answer(client)

@@ -78,7 +78,7 @@ async def _alive(_request: web.Request) -> web.StreamResponse:
 
 def _ready(metrics: SharedMetrics, supervision: Supervision) -> Handler:
     async def ready(_request: web.Request) -> web.StreamResponse:
-        """A worker's store made something durable lately, and nobody is stopping."""
+        """A worker's store made something durable lately, and the service is not stopping."""
         newest_s = max(block.pulse.proved_s for block in metrics.blocks)
         if supervision.is_stopping or time.monotonic() - newest_s > PROVED_WITHIN_S:
             why = "the service is stopping" if supervision.is_stopping else "no worker's store takes changes"

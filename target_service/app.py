@@ -1,6 +1,6 @@
 """One worker's HTTP server: built, served on an inherited socket, and drained without cutting a request.
 
-Draining: who waits to be accepted is accepted, the listening socket is let go, every answer from then on closes its
+Draining: connections that wait are accepted, the listening socket is closed, every answer from then on closes its
 connection, and connections without a request are given a moment (`IDLE_LINGER_S`) for one that is on its way. What
 has begun is finished, or told 503 shortly before `drain_s` is over. Then the store commits what is left and closes.
 """
@@ -45,7 +45,7 @@ PROOF_S = 2.0
 SWEEP_S = 1.0
 DRAIN_LOOK_S = 0.02
 ANSWER_S = 0.5
-"""What of a drain is kept for telling those who are left, and for the store's last commit."""
+"""The part of a drain that is kept for refusing what is left, and for the store's last commit."""
 SPARE_DESCRIPTORS = 64
 
 log = logging.getLogger("orders")
@@ -132,7 +132,7 @@ class Server:
             await asyncio.sleep(DRAIN_LOOK_S)
 
     async def _give_up(self) -> None:
-        """Tell whoever is left that there is no more time, and cut off who does not listen."""
+        """Tell clients that are left that there is no more time, and cut off those that do not listen."""
         self._service.has_given_up = True
         for connection in self._connections():
             connection.give_up()

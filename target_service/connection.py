@@ -22,7 +22,8 @@ from target_service.problem import Kind
 from target_service.protocol import ProblemProtocol
 
 RESET_COMES_S = 0.02
-"""How long after its end a client that is gone is asked for; who hangs up buys nothing that has not begun."""
+"""How long after the client's end its connection is checked for a reset. A client that hangs up buys nothing, unless
+its order has begun."""
 _FOREIGN = re.compile(rb" (?:RTSP|ICE)/[0-9]\.[0-9]\r?\n")
 
 
@@ -102,7 +103,8 @@ class Connection(ProblemProtocol):
         """The client sends no more, but may wait for the answer to a whole request; a drill's may take for ever."""
         self._has_ended = True
         if self._task is not None and self.transport is not None:
-            # Who waits passes it over (RFC 9110, section 15.2); who is gone altogether meets it with a reset.
+            # A client that waits ignores it (RFC 9110, section 15.2); the system of one that is gone answers with a
+            # reset.
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self._loop.call_later(RESET_COMES_S, self._end_if_reset)
         is_whole = self._task is not None or self._last_body.is_eof()
@@ -233,7 +235,7 @@ class Connection(ProblemProtocol):
             self._begun = False
             self._count(is_waiting=False)
         transport = self.transport
-        if transport is None:
+        if transport is None or transport.is_closing():
             return
         self._fast_path.accept_waiting()
         self._note_use()
@@ -247,12 +249,12 @@ class Connection(ProblemProtocol):
 
     def _take_up_later(self) -> None:
         data, self._later = self._later, b""
-        if self._wire is not None and not self._has_ended:
+        if self._wire is not None and not self._wire.is_closing():
             self._wire.resume_reading()
-        self.data_received(data)
+            self.data_received(data)
 
     def _send_held_back(self) -> None:
-        """Send the refusal that had to wait, unless that has been done, or nobody is there any more."""
+        """Send the refusal that had to wait, unless that has been done, or the client is gone."""
         answer, self._held_back = self._held_back, b""
         if answer and self._wire is not None and not self._wire.is_closing():
             self._wire.write(answer)

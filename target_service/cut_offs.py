@@ -1,8 +1,8 @@
-"""When to cut off those whose body does not come: at their deadline, but not all at once.
+"""When to cut off clients whose body does not come: at their deadline, but not all at once.
 
 An answer of 408 to a connection that is then made anew costs 0.7 ms of a worker's CPU. A crowd of slow clients
-that came together would be cut off, and come back, together, and everybody else would wait for that second. So
-cut-offs take turns; who must wait for one keeps a connection a little longer and nothing else, and may still finish.
+that came together would be cut off, and come back, together, and all others would wait for that second. So
+cut-offs take turns; a client that waits for its turn keeps its connection a little longer, and may still finish.
 """
 
 from collections.abc import Callable

@@ -62,7 +62,7 @@ class Records:
     def present(self) -> dict[int, Exemplar]:
         """Those there are by their number, without one that is being written."""
         memory = bytes(self._memory)
-        if memory == bytes(len(memory)):  # nobody traces: a scrape then costs what it did without exemplars
+        if memory == bytes(len(memory)):  # no request is traced: spare the scrape the rest
             return {}
         return {
             number: _read(record)

@@ -24,8 +24,8 @@ CHUNK = 500
 """Orders in one transaction: some three milliseconds, which an order that comes just then hardly notices."""
 BUSY_CHUNK = 1500
 BUSY_S = 0.05
-"""A chunk that took so long waited for a batch of customers' first. Between batches of that size larger chunks hurt
-nobody, and are needed: at 15,000 orders a second as many become due."""
+"""A chunk that took so long waited for a batch of customers' first. Between batches of that size larger chunks do
+no harm, and are needed: at 15,000 orders a second as many become due."""
 RESTS_PER_CHUNK = 2.0
 LONGEST_REST_S = 0.015
 """After each chunk others have the store for twice as long as it took."""

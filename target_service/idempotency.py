@@ -1,4 +1,4 @@
-"""Idempotency keys: their form, and who is working under one right now.
+"""Idempotency keys: their form, and which of them requests are working under right now.
 
 The answer to a repeated request lies in the store, next to the order (same transaction, same fsync), so it is
 replayed across workers, restarts and machines. What is kept here is only the set of keys this process is
@@ -45,7 +45,7 @@ class KeysInFlight:
         self._held: set[tuple[str, str]] = set()
 
     def hold(self, run_id: str, key: str | None) -> None:
-        """Hold a key, if there is one, until `let_go`. Raises KeyInFlightError if someone else does."""
+        """Hold a key, if there is one, until `let_go`. Raises KeyInFlightError if another request does."""
         if key is None:
             return
         if (run_id, key) in self._held:

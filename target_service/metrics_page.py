@@ -1,6 +1,6 @@
 """`/metrics` as text, drawn by prometheus-client, and kept for as long as it is fresh.
 
-Supervisor and workers share the cores that serve orders. A page takes 3 ms to draw, in OpenMetrics 5; whoever asks
+Supervisor and workers share the cores that serve orders. A page takes 3 ms to draw, in OpenMetrics 5; a request
 within `FRESH_S` of a drawing gets the same bytes, so a second scraper, or one that asks too often, costs a copy.
 """
 
@@ -18,7 +18,7 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 GZIP = 16 + zlib.MAX_WBITS
 """zlib's way to say gzip."""
 FRESH_S = 0.5
-"""Less than anybody's interval between two scrapes. `Cache-Control: no-cache` asks for a page of one's own."""
+"""Shorter than any usual interval between two scrapes. `Cache-Control: no-cache` asks for a new page."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

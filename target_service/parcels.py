@@ -104,7 +104,7 @@ class Parcel(NamedTuple):
     parcel_id: int
     run_id: str
     order_id: int
-    """The order it holds, whose number it then bears; 0 for none."""
+    """The order it holds, which then has the same number; 0 for none."""
     destination: str
     events: tuple[ParcelEvent, ...]
 
@@ -127,7 +127,7 @@ class KeyedParcel(NamedTuple):
 
     key: str
     request: str
-    """What was asked, in one spelling: who asks something else under the same key is refused."""
+    """What was asked, in one spelling: something else under the same key is refused."""
     change: Parcel | Scan
 
 

@@ -1,8 +1,8 @@
 """Answers to what never reaches an operation: bytes that are not HTTP, an `Expect` nobody can meet, a target
 without a path (`OPTIONS *`, `CONNECT host:port`).
 
-aiohttp tells these as plain text, before any handler or outside every middleware; the API promises problems
-(RFC 9457). They meet in two hooks of its protocol; a good request pays for one look at its answer's class.
+aiohttp answers these in plain text, before any handler or outside every middleware; the API promises problems
+(RFC 9457). Two hooks of its protocol see them all; they cost a good request one comparison.
 """
 
 import asyncio
@@ -81,7 +81,7 @@ def check_head(request: web.BaseRequest) -> None:
     """Refuse what aiohttp's parser lets through though its meaning is in doubt. Raises ProblemError.
 
     RFC 9112: a version that is not ours (2.3), a `Host` that is none or many (3.2), a transfer coding besides
-    `chunked`, or any in HTTP/1.0 (6.1): whoever stands before us might see the request end elsewhere.
+    `chunked`, or any in HTTP/1.0 (6.1): a proxy in front of this service might see the request end elsewhere.
     """
     headers, version = request.headers, request.version
     hosts = headers.getall(hdrs.HOST, ())

@@ -34,7 +34,7 @@ def add_routes(app: web.Application, service: Service) -> list[Frame]:
 
 
 async def _go_on(request: web.Request) -> None:
-    """Tell who waits for it to send the body. aiohttp's own handler stumbles over what is not UTF-8."""
+    """Ask a client that waits for it to send the body. aiohttp's own handler fails on what is not UTF-8."""
     if request.headers[hdrs.EXPECT].lower() != "100-continue":
         raise web.HTTPExpectationFailed(text="expected no Expect but 100-continue")
     if request.version == HttpVersion11:

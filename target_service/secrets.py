@@ -1,7 +1,7 @@
 """Secrets that must not be read in a log, on a page or in an error: passwords in DSNs, and the operator's token.
 
 A DSN is shown as its scheme, host and database; all else of it may be a secret, and where one with a stray `@`, `/`
-or `?` in its password ends is anybody's guess. What comes from libraries (their errors, their tracebacks) is searched
+or `?` in its password ends cannot be known. What comes from libraries (their errors, their tracebacks) is searched
 for the secrets themselves before it is written.
 """
 

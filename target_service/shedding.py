@@ -7,7 +7,7 @@ in the same time. While one batch is written the next one has to gather. With ro
 batch is tiny, the rate halves, the rule takes that for all the store can do, and the limit stays low long after the
 crowd has left. So here the time is a constant, and the store's rate and batch size are measured:
 
-* `SHORT_QUEUE_S` of work may wait at any store: a fast one fills its batches, and nobody waits much longer.
+* `SHORT_QUEUE_S` of work may wait at any store: a fast one fills its batches, and no change waits much longer.
 * A store that is slower than that gets room for `BATCHES` batches, so that they grow for as long as more changes a
   commit mean more changes a second, but never more than `LONG_QUEUE_S` of work.
 
@@ -15,7 +15,7 @@ The limit binds only while there is a queue (answers take longer than `QUEUE_RTT
 midnight the rate jumps by two orders of magnitude (S[24]), and a limit learned in the quiet before would refuse
 the first orders of the day.
 
-A place is taken only for the time in the store: who is slow to send a body takes nobody's place. Time is
+A change takes a place only for its time in the store: a client that sends its body slowly takes none. Time is
 injected, in nanoseconds of the monotonic clock.
 """
 
@@ -186,7 +186,8 @@ class Crowd:
 
 class Pace:
     """How many refusals may be told now. A client that asks again at once is refused again, and a crowd of them could
-    keep the loop busy with nothing else; who is told a little later asks a little later. The clock is the CPU's."""
+    keep the loop busy with nothing else; a client that is told a little later asks a little later. The clock is the
+    CPU's."""
 
     def __init__(self, cpu_s: Callable[[], float]) -> None:
         self._cpu_s = cpu_s

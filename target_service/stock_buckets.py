@@ -6,9 +6,9 @@ always there: it keeps `initial`, and restocked and returned units go there. The
 first finds the product hot, and are levelled again each time one of them ran short.
 
 A process has a bucket of its own and takes from that one alone while it covers the whole batch (from the trunk, what
-is not hot). Where it does not, the batch takes every row of the product, whoever's they are and however many: nobody
-is refused while the sum suffices, and processes that were told different counts (a rolling change) are right about
-each other's rows.
+is not hot). Where it does not, the batch takes every row of the product, however many and of whatever process: no
+order is refused while the sum suffices, and processes that were told different counts (a rolling change) are right
+about each other's rows.
 
 Locks are taken in ascending order of (bucket, product). "My own first, then the others" would deadlock: whether
 one row suffices is therefore judged before any lock, on a plain read, and a batch that finds it wrong lets go of

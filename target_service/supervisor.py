@@ -36,7 +36,8 @@ HEALTHY_AFTER_S = 10.0
 """A worker that lived this long is forgiven its earlier crashes."""
 LOOK_EVERY_S = 0.5
 HUNG_AFTER_S = 10.0
-"""A worker whose event loop stands still for so long serves nobody: it is killed, and another takes its place."""
+"""A worker whose event loop stands still for so long answers no request: it is killed, and another takes its
+place."""
 KILL_AFTER_S = 3.0
 """How long after its drain should have ended a worker is killed."""
 

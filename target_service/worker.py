@@ -1,5 +1,4 @@
-"""The entry of a worker process: `python -m target_service.worker`, started by the supervisor and by nobody
-else.
+"""The entry of a worker process: `python -m target_service.worker`, which only the supervisor starts.
 
 The configuration comes as one line of JSON on standard input, drills as further ones (so that no password
 shows in a process list), the listening socket and the metrics' memory as inherited descriptors. On standard

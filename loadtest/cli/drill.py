@@ -27,7 +27,8 @@ GRAVEST_FIRST = (
     ExitCode.INVALID,
     ExitCode.ABORTED,
 )
-"""What several drills end with: what says most of the service first; last what says that the run proves nothing."""
+"""Exit codes of several drills, in the order in which one of them becomes that of all: a verdict on the service
+before one that there is too little data to judge it."""
 
 
 class Played(NamedTuple):

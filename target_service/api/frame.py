@@ -135,7 +135,7 @@ class Frame:
         return await (self._change(request) if operation.sheds else operation.handler(request))
 
     async def _change(self, request: ApiRequest) -> ApiResponse:
-        """Make a change, if there is a place for one more and nobody else works under its key."""
+        """Make a change, if there is a place for one more and no other request works under its key."""
         service = self._service
         service.keys.hold(request.run_id, request.key)
         began_ns = None
@@ -194,7 +194,7 @@ def deadline_ns_of(headers: Mapping[str, str]) -> int | None:
 
 
 def problem_of(error: BaseException, operation: Operation) -> ProblemError:
-    """The problem that tells the caller of this error; what nobody expected is logged and told as 500."""
+    """The problem that tells the caller of this error; an unexpected error is logged and told as 500."""
     if isinstance(error, ProblemError):
         return error
     if isinstance(error, asyncio.CancelledError):

@@ -9,7 +9,7 @@ from target_service.response import ApiResponse, json_response
 from target_service.schema import Health
 
 FRESH_S = 1.0
-"""How long one durable change, anybody's, proves that the store takes more."""
+"""How long one durable change of any client proves that the store takes more."""
 
 
 def operations(service: Service) -> list[Operation]:
@@ -22,7 +22,7 @@ def operations(service: Service) -> list[Operation]:
 
 
 def is_proved(service: Service) -> bool:
-    """Whether a change, anybody's, became durable so lately that the store can be trusted to take more."""
+    """Whether any change became durable so lately that the store can be trusted to take more."""
     return monotonic() - service.metrics.pulse.proved_s <= FRESH_S
 
 

@@ -58,7 +58,7 @@ class Service:
     draining: bool = False
     """Set when the process is about to stop: each connection is closed after its next answer."""
     has_given_up: bool = False
-    """Set when it can wait no longer: who is cancelled from then on is told so."""
+    """Set when it can wait no longer: a request that is cancelled from then on is told so."""
 
     def is_overloaded(self, operation: "Operation") -> bool:
         """Whether a request for this operation must be refused now."""

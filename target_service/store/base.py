@@ -91,10 +91,10 @@ class Purged(NamedTuple):
 
 
 class Tick(NamedTuple):
-    """Look at the store's clock, and let it go on if nobody else does (`store.clock`)."""
+    """Read the store's clock, and move it on if no other process does (`store.clock`)."""
 
     seen_ms: int
-    """What it showed at the last look."""
+    """What it showed when it was last read."""
     elapsed_ms: int
     """Time since then, of the caller's monotonic clock."""
     step_ms: int
@@ -102,7 +102,7 @@ class Tick(NamedTuple):
 
 
 class ClockReading(NamedTuple):
-    """What the store's clock shows, and whether it is the caller who keeps it."""
+    """What the store's clock shows, and whether the caller keeps it."""
 
     now_ms: int
     is_kept: bool

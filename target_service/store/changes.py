@@ -161,7 +161,7 @@ async def _restock(session: Session, more: Restock) -> StockLevel:
 
 
 async def _prove(session: Session, proof: Proof) -> int:
-    """Write something: a row of the writer's own, for which it waits for nobody."""
+    """Write something: a row of the writer's own, which no other process locks."""
     changed = await session.execute(
         "UPDATE writers SET proofs = proofs + 1 WHERE writer_id = $1", proof.writer_id
     )

@@ -53,7 +53,7 @@ Answer = Result | Exception
 
 
 class Waiting(NamedTuple):
-    """A change in the line, and who waits for it."""
+    """A change in the line, and the future that gets its answer."""
 
     change: Change
     answer: "asyncio.Future[Result]"
@@ -67,7 +67,7 @@ class Waiting(NamedTuple):
 
 
 def sort_out(line: Iterable[Waiting], now_ns: int) -> tuple[list[Waiting], list[Waiting]]:
-    """Those whose work is still wanted, and those who are too late; who has gone away is in neither."""
+    """The changes that are still wanted, and those that are too late; those whose caller is gone are in neither."""
     present = [waiting for waiting in line if not waiting.answer.done()]
     late = [waiting for waiting in present if waiting.is_late(now_ns)]
     if not late:
@@ -76,7 +76,7 @@ def sort_out(line: Iterable[Waiting], now_ns: int) -> tuple[list[Waiting], list[
 
 
 def deliver(batch: Sequence[Waiting], answers: Iterable[Answer]) -> None:
-    """Wake those who wait; must run on their event loop."""
+    """Give changes their answers; must run on their event loop."""
     for waiting, answer in zip(batch, answers, strict=True):
         if waiting.answer.done():
             continue
@@ -113,7 +113,7 @@ class Line:
             self._singles = len(batch)
 
     def next_batch(self) -> list[Waiting]:
-        """Take what goes into one transaction; may be empty. Those who are too late are told so."""
+        """Take what goes into one transaction; may be empty. Those that are too late are told so."""
         window = 1 if self._singles else LARGEST_BATCH
         self._singles = max(0, self._singles - 1)
         taken, self._waiting = self._waiting[:window], self._waiting[window:]
@@ -128,7 +128,7 @@ class Line:
         return batch
 
     def give_up(self, why: str) -> int:
-        """Tell those who waited as long as anybody may, or whose deadline has passed; how many the former were."""
+        """Refuse changes that waited as long as any may, or whose deadline has passed; how many the former were."""
         now_ns = time.monotonic_ns()
         present, late = sort_out(self._waiting, now_ns)
         self._tell(late, [DeadlineError(TOO_LATE) for _ in late])
@@ -140,7 +140,7 @@ class Line:
 
 
 class Pending:
-    """Everyone who waits for a store: nobody waits for ever where a disk or a database hangs."""
+    """All changes that wait for a store: none waits for ever where a disk or a database hangs."""
 
     def __init__(self, wait_s: float) -> None:
         self._bound_s = 2 * wait_s
@@ -162,7 +162,7 @@ class Pending:
             del self._waiting[answer]
 
     async def watch(self) -> None:
-        """Tell those who wait too long that the store does not answer, until cancelled.
+        """Tell changes that wait too long that the store does not answer, until cancelled.
 
         What is under way by then may still be made: they find out by trying again under their key.
         """

@@ -8,7 +8,7 @@ def make_store(settings: StoreSettings, observer: CommitObserver) -> Store:
     """The store that the DSN names, not opened yet."""
     if settings.dsn.startswith("sqlite:"):
         return SqliteStore(settings, observer)
-    # asyncpg is an extra: only who asks for PostgreSQL needs it.
+    # asyncpg is an extra: only PostgreSQL needs it.
     from target_service.store.postgres import PostgresStore  # noqa: PLC0415
 
     return PostgresStore(settings, observer)

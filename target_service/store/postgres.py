@@ -191,7 +191,7 @@ class PostgresStore:
         await asyncio.sleep(RETRY_PAUSE_S)
 
     async def _give_up_while_stuck(self) -> None:
-        """Answer those who have waited as long as anybody may while there is no connection."""
+        """Refuse changes that have waited as long as any may while there is no connection."""
         while True:
             await asyncio.sleep(RETRY_PAUSE_S)
             if self._line and self._session is None:
@@ -209,7 +209,7 @@ class PostgresStore:
                 await asyncio.sleep(self._settings.stall_s())
                 await session.connection.execute("COMMIT")
         except Exception as error:
-            # Whatever it was, a defect of ours too: the writer must live on, and nobody may wait for ever.
+            # Whatever it was, a defect of ours too: the writer must live on, and no change may wait for ever.
             await self._fail(session, batch, error)
             return
         self._buckets = self._buckets._replace(one_row=True)

@@ -77,7 +77,7 @@ class PostgresSession:
         )
 
     async def lock_stock(self, table: str, run_id: str, skus: object) -> None:
-        """Lock some of a run's stock: trunks first, so that nobody makes a bucket behind our back."""
+        """Lock some of a run's stock: trunks first, so that no other process makes a bucket meanwhile."""
         for buckets in (f"bucket = {TRUNK}", f"bucket > {TRUNK}"):
             await self.fetch(
                 f"SELECT 1 FROM {table} WHERE run_id = $1 AND sku_no {self.among(2)} AND {buckets}"

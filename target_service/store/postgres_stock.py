@@ -3,9 +3,9 @@
 Two rules keep this right while other processes sell, split and purge the same products:
 
 * Rows are locked in ascending order of (bucket, product), by everyone.
-* Buckets are made and removed only by who holds the lock of the product's trunk. Who wants every row locks the
-  trunks first and looks for the others in a second statement: the first one's snapshot may be older than its lock,
-  and would miss rows that were made while it waited. For the same reason transactions must be READ COMMITTED.
+* Only the holder of the lock of the product's trunk makes and removes buckets. A batch that wants every row locks
+  the trunks first and looks for the others in a second statement: the first one's snapshot may be older than its
+  lock, and would miss rows that were made while it waited. For the same reason transactions must be READ COMMITTED.
 """
 
 # ruff: noqa: S608 - only our own table names are put into statements; values are bound
@@ -27,7 +27,7 @@ from target_service.stock_buckets import (
 from target_service.store.tables import tables_of
 
 BUCKET_LOCKS = 0x0_5EED
-"""First half of the advisory locks that say which bucket is whose; a space of its own beside the 64-bit ones."""
+"""First half of the advisory locks that give each process its bucket; a space of its own beside the 64-bit ones."""
 
 _ROWS = "unnest($2::bigint[], $3::int[], $4::bigint[]) AS now (sku_no, bucket, units)"
 

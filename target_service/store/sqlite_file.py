@@ -1,8 +1,8 @@
 """Which file is open, and whether it is still the one at its path.
 
-Whoever restores a backup, or tidies up, may move, delete or overwrite a database that is in use. SQLite notices
-nothing: it goes on in a file that has no name any more, and what it acknowledges is gone with the process; or, where
-`cp` put an older copy into the same file, on pages of two ages.
+An operator who restores a backup or tidies up may move, delete or overwrite a database that is in use. SQLite does
+not notice: it goes on in a file that has no name any more, and what it acknowledges is gone with the process; or,
+where `cp` put an older copy into the same file, on pages of two ages.
 
 So that a copy shows its age, each process that commits counts on a number in the file's header, once a second
 (`count_on`). A copy that is not older than what was last moved from the log into the file does no harm: it has the

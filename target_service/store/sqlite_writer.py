@@ -112,7 +112,7 @@ class Writer:
                 if self._take_lock():
                     self._commit(self._next_batch())
             except Exception as error:
-                # Whatever it was, a defect of ours too: this thread must live on, and nobody may wait for ever.
+                # Whatever it was, a defect of ours too: this thread must live on, and no change may wait for ever.
                 self._fail(self._next_batch(), error)
 
     def _open_again(self) -> None:
@@ -142,7 +142,7 @@ class Writer:
             self._take(self._queue.get())
 
     def _take_lock(self) -> bool:
-        """Take SQLite's write lock; False if everyone who waited was given up meanwhile."""
+        """Take SQLite's write lock; False if all that waited were given up meanwhile."""
         while True:
             try:
                 self._session.connection.execute("BEGIN IMMEDIATE")

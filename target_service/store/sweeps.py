@@ -33,7 +33,7 @@ _ALL = (1 << 63) - 1
 PIECE = 250
 """Rows that are changed between two looks at the time: one to two milliseconds of work."""
 LONGEST_PASS_S = 0.02
-"""Whoever buys waits for a pass that is under way: on a slow disk it is the time that ends it, else the rows."""
+"""Orders wait for a pass that is under way: on a slow disk the time ends it, otherwise the rows."""
 
 Rows = Sequence[Sequence[Any]]
 

@@ -1,4 +1,4 @@
-"""What may be refused from its raw bytes: only what the parser reads as one whole request, and nothing else."""
+"""What may be answered from its raw bytes: only what the parser reads as one whole request, and in the same words."""
 
 import asyncio
 from typing import Any
@@ -8,8 +8,9 @@ from aiohttp import web
 from aiohttp.http import HttpRequestParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 
-from target_service.api.fast_path import whole_request
+from target_service.api.fast_path import headers_of, whole_request
 
 PLAIN = b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -90,16 +91,18 @@ def test_what_is_whole_here_the_parser_reads_as_one_request(
     found = whole_request(data)
     if found is None:
         return
-    asyncio.run(_is_one_to_the_parser(data, data[found.end() :]))
+    headers = headers_of(found)
+    asyncio.run(_is_one_to_the_parser(data, data[found.end() :], headers))
 
 
-async def _is_one_to_the_parser(data: bytes, body: bytes) -> None:
+async def _is_one_to_the_parser(data: bytes, body: bytes, headers: CIMultiDict[str] | None) -> None:
     parser: Any = HttpRequestParser(_Protocol(), asyncio.get_running_loop(), 2**16)
     messages, upgraded, tail = parser.feed_data(data)
-    ((_, payload),) = messages
+    ((message, payload),) = messages
     assert (upgraded, tail) == (False, b"")
     assert payload.is_eof()
     assert await payload.read() == body
+    assert headers is None or headers == CIMultiDict(message.headers)
 
 
 class _Protocol(web.RequestHandler):
