@@ -281,13 +281,21 @@ def audit(
 
 @app.command(rich_help_panel=RESULTS, epilog=flags.example("singlesday report runs/20261111T155950Z-smoke"))
 def report(run_folder: flags.RunFolder) -> None:
-    """Write report.html and the other files of a run again, from its result.json."""
+    """Write report.html and the other files of a run again, from its result.json.
+
+    Of a run whose master was killed, the workers' own records are added first.
+    """
     from loadtest.cli.audit import settle_folder  # noqa: PLC0415
+    from loadtest.cli.recover import recover_folder  # noqa: PLC0415
+    from loadtest.fleet.checkpoint import CheckpointError  # noqa: PLC0415
     from loadtest.publish.run_folder import REPORT  # noqa: PLC0415
 
-    result = _read_result(run_folder)
     try:
-        settle_folder(run_folder, result)
+        if told := recover_folder(run_folder):
+            console.print(told, soft_wrap=True, markup=False)
+        settle_folder(run_folder, _read_result(run_folder))
+    except (*BAD_INPUT, CheckpointError) as error:
+        refuse(error)
     except OSError as error:
         refuse(f"{error.filename or run_folder}: cannot be written ({error.strerror})")
     console.print(f"wrote {run_folder / REPORT}", soft_wrap=True)

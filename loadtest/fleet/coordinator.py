@@ -97,6 +97,8 @@ class Coordinator:
         self.aborted: str | None = None
         self.slices: list[Slice] = []
         self.roster = Roster()
+        self.saved: dict[str, int] = {}
+        """Up to which report of each worker a checkpoint on the disk reaches."""
         self._duration_ns = duration_ns
         self._drain_s = drain_s
         self._count = count
@@ -169,6 +171,12 @@ class Coordinator:
         self._note(note)
         return renamed
 
+    def recall(self, course: Course, to_ns: int) -> None:
+        """Know how a run went that is over, up to an offset; it is not gone on with."""
+        self.roster.names = dict(course.names)
+        self.roster.clock_offsets_ns = dict(course.clock_offsets_ns)
+        self.slices, self.notes, self._from_ns = list(course.slices), list(course.notes), to_ns
+
     def on_hello(self, worker: str, hello: Hello) -> None:
         """A worker has come, or has got its users ready."""
         now_ns = self._clock.now_ns()
@@ -225,7 +233,7 @@ class Coordinator:
         """Fold a report once and acknowledge it always. Raises `MessageError` for a malformed one."""
         if self.phase is not Phase.DONE:  # by then the totals are closed
             self.merge.fold(worker, report)
-        self._send(worker, Ack(self.run_id, report.number))
+        self._send(worker, Ack(self.run_id, report.number, self.saved.get(worker, 0)))
         member = self.roster.members.get(worker)
         if member is not None:
             member.heard_ns = self._clock.now_ns()

@@ -44,6 +44,11 @@ class PackedWorker(msgspec.Struct, frozen=True, array_like=True):
     counted: list[int]
     asked: list[str] = []
     silent: list[str] = []
+    reports: int = 0
+    """All its reports with lower numbers are in the books."""
+    besides: list[int] = []
+    """Numbers of others that are."""
+    newest: int = -1
 
 
 class PackedTotals(msgspec.Struct, frozen=True):
@@ -89,6 +94,11 @@ class WorkerTotals:
     _contiguous: int = 0
 
     @property
+    def reports(self) -> int:
+        """All its reports with lower numbers have come."""
+        return self._contiguous
+
+    @property
     def started(self) -> int:
         """Arrivals that it has started."""
         return self.counted[_STARTED]
@@ -113,6 +123,11 @@ class WorkerTotals:
     def cpu_recent(self) -> float:
         """Mean CPU share over the last five seconds; a single report can cover an instant."""
         return self._cpu_mean()[0]
+
+    def recall(self, packed: PackedWorker) -> None:
+        """Know again which reports had come when the book was packed; others may still."""
+        self._contiguous, self.seen, self.given_up = packed.reports, set(packed.besides), 0
+        self.newest = packed.newest
 
     def first_sight(self, number: int) -> bool:
         """Note a report's number; False when it was seen before."""
@@ -247,6 +262,9 @@ class Merge:
                     book.counted,
                     sorted(book.asked),
                     sorted(book.silent),
+                    book.reports,
+                    sorted(book.seen),
+                    book.newest,
                 )
                 for book in self.workers.values()
             ],
@@ -265,6 +283,19 @@ class Merge:
         user count as never scheduled, which makes them lost (`snapshot.broken_off` says the same of a
         checkpoint). Raises `ValueError` when this cannot have been packed from totals with the same stretches.
         """
+        self._unpack(packed, names)
+        self._settle(waiting_is_lost=True)
+
+    def load(self, packed: PackedBooks) -> None:
+        """Begin these empty books with those of a checkpoint, whose workers' later reports may still be added.
+
+        Raises `ValueError` as `take_up` does.
+        """
+        self._unpack(packed, {worker.name: worker.name for worker in packed.workers})
+        for worker in packed.workers:
+            self.workers[worker.name].recall(worker)
+
+    def _unpack(self, packed: PackedBooks, names: Mapping[str, str]) -> None:
         if len(packed.stretches) != len(self._stretches):
             raise ValueError(f"expected {len(self._stretches)} stretches, got {len(packed.stretches)}")
         self._total = unpack_second(packed.total)
@@ -286,7 +317,6 @@ class Merge:
                 silent=set(worker.silent),
                 given_up=worker.gaps,
             )
-        self._settle(waiting_is_lost=True)
 
     def _pack_stretches(self) -> list[PackedSecond]:
         """Those that changed since the last time, packed anew; the others as they were."""

@@ -101,6 +101,8 @@ class Ack(msgspec.Struct, frozen=True, tag=True):
 
     run_id: str
     number: int
+    saved: int = 0
+    """Reports with lower numbers than that are in a checkpoint on the master's disk."""
 
 
 class Refuse(msgspec.Struct, frozen=True, tag=True):

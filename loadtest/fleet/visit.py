@@ -41,6 +41,8 @@ ASK_AGAIN_S = 5.0
 """A question that came while a connection broke is lost."""
 ANSWER_S = 15.0
 """A master that has shaken hands answers within that, or is none."""
+REFUSED_FOR_S = 2.0
+"""A proxy before a master that is just starting breaks a handshake off too, once or twice."""
 REFUSED = (
     zmq.Event.HANDSHAKE_FAILED_NO_DETAIL
     | zmq.Event.HANDSHAKE_FAILED_PROTOCOL
@@ -86,6 +88,8 @@ class Visit:
         self._events: Any = self._socket.get_monitor_socket(REFUSED | zmq.Event.HANDSHAKE_SUCCEEDED)
         self._met_s: float | None = None
         """When hands were shaken."""
+        self._refused_s: float | None = None
+        """Since when they are not."""
 
     def __enter__(self) -> "Visit":
         self._socket.connect(f"tcp://{self._master}")
@@ -163,9 +167,13 @@ class Visit:
     def _look_at_connection(self) -> None:
         while self._events.poll(0):
             event = parse_monitor_message(self._events.recv_multipart())["event"]
+            now_s = time.monotonic()
             if event == zmq.Event.HANDSHAKE_SUCCEEDED:
-                self._met_s = time.monotonic()
+                self._met_s, self._refused_s = now_s, None
             elif event & REFUSED:
+                since_s = self._refused_s = self._refused_s if self._refused_s is not None else now_s
+                if now_s - since_s <= REFUSED_FOR_S:
+                    continue
                 named = self._master.token_named or "no token was given"
                 raise VisitError(
                     f"the master at {self._master} refuses this worker: its token is another than ours ({named})"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from loadtest.importing.import_error import ImportingError
 from loadtest.importing.keys import MOST_KEYS, path_keys, query_keys, values_in
 from loadtest.importing.log_files import pieces_of
-from loadtest.importing.log_format import BY_ADDRESS, FORMATS, LogFormat, Who
+from loadtest.importing.log_format import BY_ADDRESS, FORMATS, NOBODY, LogFormat, Who
 from loadtest.importing.log_tally import LogTally, steps_of
 from loadtest.importing.path_tree import PARAMETER
 from loadtest.importing.traffic import Endpoint, Traffic
@@ -48,7 +48,8 @@ def read_logs(
         for piece in pieces_of(path):
             log_format = log_format or _format_of(path, piece)
             _check_field(log_format, field)
-            broken = tally.add(log_format.rows(piece, who))
+            asked = who if visits or not tally.has_enough_steps else NOBODY
+            broken = tally.add(log_format.rows(piece, asked))
             if broken is not None and first_broken is None:
                 first_broken = _Broken(path, lines + _line_of(piece, broken))
             lines += piece.count(b"\n")

@@ -54,40 +54,39 @@ class LogTally:
     def add(self, rows: pl.DataFrame) -> int | None:
         """Count a batch with the columns of `log_format`; the number of its first broken row, if it has one.
 
-        Raises `ImportingError` where the log goes on for longer than a month.
+        Equal requests are looked at once: most are asked many times. Raises `ImportingError` where the log goes on
+        for longer than a month.
         """
         import polars as pl  # noqa: PLC0415
 
         seconds = {each: second_of(each) for each in rows["second"].unique() if each is not None}
-        times = pl.col("second").replace_strict(seconds, default=None, return_dtype=pl.Int64)
-        good = (
-            times.is_not_null()
-            & pl.col("method").str.contains(_METHOD)
-            & pl.col("target").str.starts_with("/")
-            & pl.col("protocol").str.starts_with("HTTP")
-        ).fill_null(False)
-        marked = rows.with_columns(times.alias("at"), good.alias("good"))
-        first_broken = None
-        whole = int(marked["good"].sum())
-        if whole < len(marked):
-            self.broken += len(marked) - whole
-            first_broken = int(marked["good"].not_().arg_true()[0])
-            marked = marked.filter("good")
-        self._count(marked)
+        asked = _asked(rows)
+        first_broken, broken = None, _broken(rows, seconds, asked)
+        if broken is not None:
+            first_broken = int(broken.arg_true()[0])
+            self.broken += int(broken.sum())
+            rows = rows.filter(~broken)
+            asked = _asked(rows)
+        found = asked.filter(pl.col("status").ne_missing("404"))
+        not_found = int(asked["requests"].sum()) - int(found["requests"].sum())
+        if not_found:
+            self.not_found += not_found
+            rows = rows.filter(pl.col("status").ne_missing("404"))
+        self._count(rows, found, seconds)
         return first_broken
 
-    def _count(self, rows: pl.DataFrame) -> None:
+    def _count(self, rows: pl.DataFrame, asked: pl.DataFrame, seconds: dict[str, int | None]) -> None:
         import polars as pl  # noqa: PLC0415
 
-        found = rows.filter(pl.col("status").is_null() | (pl.col("status") != "404"))
-        self.not_found += len(rows) - len(found)
-        self.requests += len(found)
-        for second, requests in found.group_by("at").len().iter_rows():
-            self.seconds[second] += requests
+        self.requests += len(rows)
+        for written, requests in rows.group_by("second").len().iter_rows():
+            at = seconds[written]
+            if at is not None:
+                self.seconds[at] += requests
         self._check_span()
         parts = pl.col("target").str.splitn("?", 2).struct.rename_fields(["path", "query"])
-        found = found.with_columns(parts.alias("parts")).unnest("parts")
-        paths = found.group_by("method", "path").agg(pl.len().alias("requests"))
+        asked = asked.with_columns(parts.alias("parts")).unnest("parts")
+        paths = asked.group_by("method", "path").agg(pl.col("requests").sum())
         shape = pl.col("path").str.replace_all(DATA_SEGMENT, f"/{PARAMETER}")
         shapes = paths.group_by("method", shape).agg(pl.col("requests").sum())
         for method, path, requests in shapes.iter_rows():
@@ -95,7 +94,8 @@ class LogTally:
         self._paths.append(paths)
         if sum(map(len, self._paths)) > 2 * MOST_PATHS:
             self._merge_paths()
-        self._sample(found)
+        self._sample_queries(asked)
+        self._sample_clients(rows, seconds)
 
     def _check_span(self) -> None:
         first, last = min(self.seconds, default=0), max(self.seconds, default=0)
@@ -104,25 +104,43 @@ class LogTally:
                 f"expected logs of at most 31 days, got requests {(last - first) / 86_400:,.1f} days apart"
             )
 
-    def _sample(self, found: pl.DataFrame) -> None:
+    def _sample_queries(self, asked: pl.DataFrame) -> None:
         import polars as pl  # noqa: PLC0415
 
-        asked = found.filter(pl.col("query").is_not_null())
+        some = asked.filter(pl.col("query").is_not_null())
+        if not len(some):
+            return
         for method, path, requests in (
-            asked.group_by("method", "path").len().iter_rows() if len(asked) else ()
+            some.group_by("method", "path").agg(pl.col("requests").sum()).iter_rows()
         ):
             if len(self.with_query) < MOST_QUERIES or (method, path) in self.with_query:
                 self.with_query[method, path] += requests
-        if len(asked) and len(self.queries) < MOST_QUERIES:
-            some = asked.gather_every(max(len(asked) // _QUERIES_A_BATCH, 1)).head(_QUERIES_A_BATCH)
-            self.queries += some.select("method", "path", "query").iter_rows()
-        known = found.filter(pl.col("client").is_not_null())
+        if len(self.queries) < MOST_QUERIES:
+            reached = some["requests"].cum_sum()
+            step = max(reached[-1] // _QUERIES_A_BATCH, 1)
+            picked = reached.search_sorted(
+                pl.int_range(step // 2, reached[-1], step, eager=True), side="right"
+            )
+            self.queries += some.select("method", "path", "query")[picked].iter_rows()
+
+    def _sample_clients(self, rows: pl.DataFrame, seconds: dict[str, int | None]) -> None:
+        import polars as pl  # noqa: PLC0415
+
+        known = rows.filter(pl.col("client").is_not_null())
         who = pl.col("client").hash(seed=0).alias("who")
-        kept = known.select(who, "at", "method", "path").filter(pl.col("who") % self.one_client_in == 0)
-        self._seen.append(kept)
+        kept = known.select(who, "second", "request").filter(pl.col("who") % self.one_client_in == 0)
+        at = pl.col("second").replace_strict(seconds, default=None, return_dtype=pl.Int64)
+        parts = pl.col("target").str.splitn("?", 2).struct.field("field_0").alias("path")
+        kept = _with_parts(kept.with_columns(at.alias("at"))).with_columns(parts)
+        self._seen.append(kept.select("who", "at", "method", "path"))
         while sum(map(len, self._seen)) > MOST_STEPS and self.one_client_in < 1 << 32:
             self.one_client_in *= 2
             self._seen = [pl.concat(self._seen).filter(pl.col("who") % self.one_client_in == 0)]
+
+    @property
+    def has_enough_steps(self) -> bool:
+        """Whether as many requests are kept with their clients as are needed to tell who goes on how."""
+        return self.one_client_in > 1
 
     def seen(self, names: dict[tuple[str, str], str]) -> Iterator[tuple[int, int, str]]:
         """Requests as (client, second, endpoint), by client and then as they came.
@@ -165,6 +183,39 @@ class LogTally:
         )
         self.forgotten += int(paths[MOST_PATHS:]["requests"].sum())
         self._paths = [paths.head(MOST_PATHS)]
+
+
+def _with_parts(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows with method, target and protocol of their `request`."""
+    import polars as pl  # noqa: PLC0415
+
+    parts = pl.col("request").str.splitn(" ", 3).struct.rename_fields(["method", "target", "protocol"])
+    return rows.with_columns(parts.alias("parts")).unnest("parts")
+
+
+def _asked(rows: pl.DataFrame) -> pl.DataFrame:
+    """The different requests and states of some rows, with how many there are of each."""
+    import polars as pl  # noqa: PLC0415
+
+    return _with_parts(rows.group_by("request", "status").agg(pl.len().alias("requests")))
+
+
+def _broken(rows: pl.DataFrame, seconds: dict[str, int | None], asked: pl.DataFrame) -> pl.Series | None:
+    """Which rows have no instant or no request; None if all have both."""
+    import polars as pl  # noqa: PLC0415
+
+    good = (
+        pl.col("method").str.contains(_METHOD)
+        & pl.col("target").str.starts_with("/")
+        & pl.col("protocol").str.starts_with("HTTP")
+    ).fill_null(False)
+    bad = asked.filter(~good)["request"]
+    never = [written for written, second in seconds.items() if second is None]
+    if not len(bad) and not never and not rows["second"].null_count():
+        return None
+    wrong = pl.col("request").is_in(bad.drop_nulls().implode()) | pl.col("request").is_null()
+    late = pl.col("second").is_null() | pl.col("second").is_in(never)
+    return rows.select((wrong | late).fill_null(True).alias("broken"))["broken"]
 
 
 def steps_of(seen: Iterable[tuple[int, int, str]]) -> list[Step]:

@@ -18,6 +18,7 @@ from gevent import monkey
 from loadtest.fleet import checkpoint as checkpoints
 from loadtest.fleet.checkpoint import Checkpoint
 from loadtest.fleet.coordinator import Phase
+from loadtest.fleet.journal import forget_reports
 from loadtest.fleet.snapshot import broken_off
 from loadtest.measure.run_result import RunResult
 from loadtest.pauses import Pauses
@@ -78,6 +79,7 @@ class Checkpointer:
     def forget(self) -> None:
         """Remove the totals of a run that has ended: there is nothing left to resume."""
         try:
+            forget_reports(self._run.folder)
             with self._writing:
                 self._ended = True
                 (self._run.folder / checkpoints.CHECKPOINT).unlink(missing_ok=True)
@@ -104,7 +106,9 @@ class Checkpointer:
         if run.coordinator.phase is not Phase.RUNNING:
             return  # what is written at the end says more
         books = self._books(stopped=None)
+        reach = {name: book.reports for name, book in run.coordinator.merge.workers.items()}
         gevent.get_hub().threadpool.apply(self._write, (books,))  # a disk may take seconds
+        run.coordinator.saved = reach
         if result is not None and not run.over:
             result.write(run.folder / RESULT)
 

@@ -21,6 +21,7 @@ from loadtest.drive.locust_stats import prune
 from loadtest.fleet.build import build_of
 from loadtest.fleet.checkpoint import Checkpoint, differences, interruption, restore
 from loadtest.fleet.coordinator import Coordinator, Phase
+from loadtest.fleet.journal import forget_reports
 from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import Hello, Message, Report, Trouble
 from loadtest.fleet.snapshot import StretchRecords, progress, snapshot
@@ -94,6 +95,7 @@ class LedRun:
         if resumed is not None:
             note = interruption(resumed, time.time_ns()) + differences(resumed.info, here)
             restore(resumed, self.coordinator, note)
+            forget_reports(self.folder)  # what they tell is played again
         self._abort = AbortWatch(abort_conditions_of(plan), self.coordinator)
         self._checkpointer = Checkpointer(self, config.checkpoint_s)
         self._gauges = Gauges(config.memory_page, plan.duration_s, resumed.gauges if resumed else {})

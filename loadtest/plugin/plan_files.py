@@ -25,9 +25,10 @@ _LIBRARIES = tuple(
 def plan_files(config: RunConfig) -> Parcel:
     """What workers on other machines need of a checked plan. Raises `ConfigError` naming what they cannot be sent.
 
-    A shipped plan needs nothing: its scripts are part of every installation.
+    A shipped plan needs nothing: its scripts are part of every installation. A run that is gone on with may have lost
+    its plan's file; the plan itself is in its folder.
     """
-    if config.plan_file is None:
+    if config.plan_file is None or not config.plan_file.is_file():
         return Parcel()
     folder = config.plan_file.resolve().parent
     _check_scripts(config, folder)

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from locust.env import Environment
-from locust.runners import Runner
+from locust.runners import Runner, WorkerRunner
 
 from loadtest.configuration.config_error import ConfigError
 from loadtest.configuration.run_config import RunConfig
@@ -13,6 +13,7 @@ from loadtest.drive.run_context import RunContext, enter_run
 from loadtest.drive.targets import AllowedTargets, set_allowed_targets
 from loadtest.drive.tracing import Tracer
 from loadtest.environment import PLAN_FOLDER_VARIABLE, RUNS_FOLDER_VARIABLE
+from loadtest.fleet.journal import Journal
 from loadtest.fleet.messages import Message, Trouble
 from loadtest.fleet.transport import send_to_master
 from loadtest.plugin.imports import add_user_classes, told, told_of_init
@@ -66,7 +67,8 @@ class Worker:
         )
         enter_run(environment, context)
         ask_for_short_slices()
-        self._runs = [WorkerRun(environment, runner, config, run_id)]
+        journal = Journal(Path(folder), runner.client_id) if isinstance(runner, WorkerRunner) else None
+        self._runs = [WorkerRun(environment, runner, config, run_id, journal)]
 
     def on_message(self, message: Message) -> None:
         """Do what the master says."""

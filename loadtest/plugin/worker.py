@@ -27,6 +27,7 @@ from loadtest.drive.start import ArrivalStream, Assignment
 from loadtest.drive.timer import system_timer
 from loadtest.fleet.build import build_of
 from loadtest.fleet.clock_check import ClockCheck
+from loadtest.fleet.journal import Journal
 from loadtest.fleet.messages import (
     Ack,
     Assign,
@@ -79,8 +80,17 @@ class Share(NamedTuple):
 class WorkerRun:
     """This process's part in one run."""
 
-    def __init__(self, environment: Environment, runner: Runner, config: RunConfig, run_id: str) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        runner: Runner,
+        config: RunConfig,
+        run_id: str,
+        journal: Journal | None = None,
+    ) -> None:
+        """`journal` keeps what is reported, in case the master is killed."""
         self.run_id = run_id
+        self._journal = journal
         self.states = States("worker", Work.JOINED, WORKER)
         self._clock_check = ClockCheck()
         plan = config.plan
@@ -148,6 +158,8 @@ class WorkerRun:
             case Ack(number=number):
                 self.states.on(WorkEvent.ACK)
                 self._reporter.acknowledge(number)
+                if self._journal is not None:
+                    self._journal.saved(message.saved)
             case _:
                 logger.warning("a master sent %s, which only a worker may", type(message).__name__)
 
@@ -168,6 +180,8 @@ class WorkerRun:
     def close(self) -> None:
         """Finish, let go of Locust, and forget the run."""
         self.finish()
+        if self._journal is not None:
+            self._journal.close(forget=self._reporter.settled)
         self._beat.kill(block=False)
         self._events.close()
         recorder = recorder_for(self._environment)
@@ -280,4 +294,6 @@ class WorkerRun:
             samples=self._samples.take(),
             ended_ns=share.stream.end_ns if final else None,
         )
+        if self._journal is not None:
+            self._journal.write(report)
         send_to_master(self._runner, report)

@@ -100,7 +100,7 @@ class LocustRun:
     folder: Path
     master: Process
     workers: list[Process] = field(default_factory=list)
-    start_worker: Callable[[], Process] | None = None
+    start_worker: Callable[[int], Process] | None = None
     port: int = 0
 
     @property
@@ -115,28 +115,44 @@ class LocustRun:
         assert path.exists(), self.log
         return code, RunResult.read(path)
 
-    def add_worker(self) -> Process:
-        """One more worker."""
+    def add_worker(self, port: int = 0) -> Process:
+        """One more worker; `port` leads to the master, if it is not the master's own."""
         assert self.start_worker is not None
-        self.workers.append(self.start_worker())
+        self.workers.append(self.start_worker(port or self.port))
         return self.workers[-1]
 
 
 @contextlib.contextmanager
 def locust_run(
-    folder: Path, plan: Path, host: str, *, workers: int = 0, prefix: Sequence[str] = (), json: bool = False
+    folder: Path,
+    plan: Path,
+    host: str,
+    *,
+    workers: int = 0,
+    expects: int = 0,
+    prefix: Sequence[str] = (),
+    json: bool = False,
 ) -> Iterator[LocustRun]:
-    """Start a headless run: one process, or a master and workers. Kills what is left of it afterwards."""
+    """Start a headless run: one process, or a master and workers. Kills what is left of it afterwards.
+
+    The master `expects` as many workers as are started here, or more.
+    """
     common = [*prefix, sys.executable, "-m", "locust", "-f", str(LOCUSTFILE)]
     command = [*common, "--headless", "--plan", str(plan), "-H", host, "--run-dir", str(folder / "run")]
     if json:
         command += ["--json-file", str(folder / "locust")]
     port = _free_port() if workers else 0
     if workers:
-        command += ["--master", "--master-bind-port", str(port), "--expect-workers", str(workers)]
+        command += [
+            "--master",
+            "--master-bind-port",
+            str(port),
+            "--expect-workers",
+            str(max(workers, expects)),
+        ]
     run = LocustRun(folder, _start(command, folder), port=port)
     try:
-        run.start_worker = lambda: _start([*common, "--worker", "--master-port", str(port)], folder)
+        run.start_worker = lambda at: _start([*common, "--worker", "--master-port", str(at)], folder)
         for _ in range(workers):
             run.add_worker()
         yield run

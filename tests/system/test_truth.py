@@ -21,6 +21,7 @@ import msgspec
 import pytest
 import zmq
 
+from loadtest.cli.recover import recover_folder
 from loadtest.measure.run_result import Arrivals, Quantiles, RunResult
 from tests.system.locust_process import LocustRun, Seen, Target, locust_run, target, write_plan
 from tests.timing import Others, Timing
@@ -430,6 +431,12 @@ def test_load_stops_within_three_seconds_of_the_masters_death(found: Findings, t
     with timing:
         assert last_s - found.marks["killed"] < 3.0
     assert found.seen.received > 500
+    told = recover_folder(found.folder / "run")
+    assert "later reports of 2 workers" in told
+    assert "`singlesday resume" in told
+    arrivals = RunResult.read(found.folder / "run" / "result.json").arrivals
+    assert identity_holds(arrivals)
+    assert arrivals.started == found.seen.received, "the workers' own records know of every request"
 
 
 @scene("garbage")
