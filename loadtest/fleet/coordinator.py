@@ -171,11 +171,11 @@ class Coordinator:
         self._note(note)
         return renamed
 
-    def recall(self, course: Course, to_ns: int) -> None:
+    def recall(self, history: History, to_ns: int) -> None:
         """Know how a run went that is over, up to an offset; it is not gone on with."""
-        self.roster.names = dict(course.names)
-        self.roster.clock_offsets_ns = dict(course.clock_offsets_ns)
-        self.slices, self.notes, self._from_ns = list(course.slices), list(course.notes), to_ns
+        self.roster.names = dict(history.names)
+        self.roster.clock_offsets_ns = dict(history.clock_offsets_ns)
+        self.slices, self.notes, self._from_ns = list(history.slices), list(history.notes), to_ns
 
     def on_hello(self, worker: str, hello: Hello) -> None:
         """A worker has come, or has got its users ready."""

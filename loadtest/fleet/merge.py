@@ -45,7 +45,7 @@ class PackedWorker(msgspec.Struct, frozen=True, array_like=True):
     asked: list[str] = []
     silent: list[str] = []
     reports: int = 0
-    """All its reports with lower numbers are in the books."""
+    """All its reports with lower numbers are in the totals."""
     besides: list[int] = []
     """Numbers of others that are."""
     newest: int = -1
@@ -286,8 +286,8 @@ class Merge:
         self._unpack(packed, names)
         self._settle(waiting_is_lost=True)
 
-    def load(self, packed: PackedBooks) -> None:
-        """Begin these empty books with those of a checkpoint, whose workers' later reports may still be added.
+    def load(self, packed: PackedTotals) -> None:
+        """Begin these empty totals with those of a checkpoint, whose workers' later reports may still be added.
 
         Raises `ValueError` as `take_up` does.
         """
@@ -295,7 +295,7 @@ class Merge:
         for worker in packed.workers:
             self.workers[worker.name].recall(worker)
 
-    def _unpack(self, packed: PackedBooks, names: Mapping[str, str]) -> None:
+    def _unpack(self, packed: PackedTotals, names: Mapping[str, str]) -> None:
         if len(packed.stretches) != len(self._stretches):
             raise ValueError(f"expected {len(self._stretches)} stretches, got {len(packed.stretches)}")
         self._total = unpack_second(packed.total)
