@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from loadtest.judge.audit import Reconciliation, StoredBooks
+from loadtest.judge.audit import Reconciliation, StoredOrders
 from loadtest.measure.ledger import SUFFIX, OrderState, open_books
 from loadtest.run_audit import from_store
 
@@ -64,7 +64,7 @@ def audit(folder: Path, orders: int, keys_only: bool) -> None:
     books = Reconciliation(open_books(folder / "ledger", RUN))
     if keys_only:
         books.add(keys(orders))
-        found = books.audit(StoredBooks())
+        found = books.audit(StoredOrders())
     else:
         found = from_store(f"sqlite:///{folder / 'orders.db'}")(books, RUN)
     took_s, cpu_s = time.perf_counter() - began_s, time.process_time() - cpu_s

@@ -1,4 +1,4 @@
-"""The audit of a finished run: the books its workers kept against those of the service's database.
+"""The audit of a finished run: the ledgers that its workers kept, against the orders in the service's database.
 
     LOADTEST_AUDIT_STORE=postgresql://... python -m loadtest.run_audit FOLDER
     LOADTEST_AUDITOR=module:Class python -m loadtest.run_audit FOLDER
@@ -19,10 +19,10 @@ from typing import Any
 import msgspec
 
 from loadtest.exit_codes import ExitCode
-from loadtest.judge.audit import Auditor, Reconciliation, StoredBooks
+from loadtest.judge.audit import Auditor, Reconciliation, StoredOrders
 from loadtest.measure.ledger import open_books
 from loadtest.measure.run_result import Audit, RunResult
-from loadtest.stored_books import StoreError, read_stored_books
+from loadtest.stored_orders import StoreError, read_stored_orders
 
 STORE_VARIABLE = "LOADTEST_AUDIT_STORE"
 AUDITOR_VARIABLE = "LOADTEST_AUDITOR"
@@ -34,7 +34,7 @@ Read = Callable[[Reconciliation, str], Audit]
 """Adds what is stored of a run to a reconciliation, and gives what both come to."""
 
 
-class IncompleteBooksError(Exception):
+class IncompleteLedgerError(Exception):
     """Ledgers are missing from the run folder, or list no order at all, so there is nothing to compare."""
 
 
@@ -43,23 +43,23 @@ class AuditorError(Exception):
 
 
 def audit_folder(folder: Path, result: RunResult, store: str) -> Audit:
-    """Reconcile the ledgers in a run folder with a store. Raises `IncompleteBooksError`, `StoreError`, `OSError`.
+    """Reconcile the ledgers in a run folder with a store. Raises `IncompleteLedgerError`, `StoreError`, `OSError`.
 
-    Books that are empty on both sides agree about nothing: what such a run sent (parcels, say) keeps no books.
+    Where both sides are empty nothing was checked: what such a run sent (parcels, say) is in no ledger.
     """
     return _audited(folder, result, from_store(store))[0]
 
 
 def audit_run(folder: Path, read: Read) -> Audit:
-    """The audit of the run in a folder. Raises `IncompleteBooksError`, `StoreError`, `AuditorError`, `OSError`.
+    """The audit of the run in a folder. Raises `IncompleteLedgerError`, `StoreError`, `AuditorError`, `OSError`.
 
-    A worker on another machine may have kept its books there; then the service seems to hold orders that nobody
-    sent, and the run has more transactions than its books have orders.
+    A worker on another machine may have kept its ledger there; then the service seems to hold orders that nobody
+    sent, and the run has more transactions than its ledgers hold orders.
     """
     result = RunResult.read(folder / RESULT)
     audit, noted = _audited(folder, result, read)
     if noted < result.transactions.count:
-        raise IncompleteBooksError(
+        raise IncompleteLedgerError(
             f"the ledgers in {folder / 'ledger'} list {noted:,} orders of {result.transactions.count:,}; copy "
             "the ledgers of workers on other machines there (orders of scripts without one cannot be checked)"
         )
@@ -67,11 +67,11 @@ def audit_run(folder: Path, read: Read) -> Audit:
 
 
 def _audited(folder: Path, result: RunResult, read: Read) -> tuple[Audit, int]:
-    """The audit, and how many orders are in the client's books."""
+    """The audit, and how many orders are in the client's ledger."""
     books = Reconciliation(open_books(folder / "ledger", result.run.id))
     audit = read(books, result.run.id)
     if not books.noted and audit.balanced and not audit.stored and result.arrivals.started:
-        raise IncompleteBooksError("the run created no orders, and only orders can be checked")
+        raise IncompleteLedgerError("the run created no orders, and only orders can be checked")
     return audit, books.noted
 
 
@@ -79,7 +79,7 @@ def from_store(store: str) -> Read:
     """Reads the order service's own tables. Raises `StoreError` when it is called."""
 
     def read(books: Reconciliation, run_id: str) -> Audit:
-        return books.audit(read_stored_books(store, run_id, books.add))
+        return books.audit(read_stored_orders(store, run_id, books.add))
 
     return read
 
@@ -91,7 +91,7 @@ def from_auditor(name: str) -> Read:
     def read(books: Reconciliation, run_id: str) -> Audit:
         try:
             books.add(auditor.keys(run_id))
-            return books.audit(StoredBooks(), [str(problem) for problem in auditor.problems(run_id)])
+            return books.audit(StoredOrders(), [str(problem) for problem in auditor.problems(run_id)])
         except Exception as error:
             raise AuditorError(f"{name}: {type(error).__name__}: {error}") from error
 
@@ -157,7 +157,7 @@ def main() -> None:
             return
         audit = audit_run(Path(sys.argv[1]), read)
     except (
-        IncompleteBooksError,
+        IncompleteLedgerError,
         StoreError,
         AuditorError,
         OSError,

@@ -251,11 +251,11 @@ def audit(
     from loadtest.cli.audit import print_audit, settle_folder  # noqa: PLC0415
     from loadtest.run_audit import (  # noqa: PLC0415
         AuditorError,
-        IncompleteBooksError,
+        IncompleteLedgerError,
         audit_apart,
         audit_folder,
     )
-    from loadtest.stored_books import StoreError  # noqa: PLC0415
+    from loadtest.stored_orders import StoreError  # noqa: PLC0415
 
     result = _read_result(run_folder)
     try:
@@ -266,7 +266,7 @@ def audit(
         else:
             books = audit_folder(run_folder, result, store or f"sqlite:///{run_folder / 'orders.db'}")
         settle_folder(run_folder, result, books)
-    except IncompleteBooksError as error:
+    except IncompleteLedgerError as error:
         refuse(f"not checked: {error}")
     except StoreError as error:
         refuse(error)
@@ -423,7 +423,7 @@ def drill(context: typer.Context) -> None:
     from loadtest.cli.asked import asked_run  # noqa: PLC0415
     from loadtest.cli.run_session import RunError  # noqa: PLC0415
     from loadtest.cli.service import ServiceError  # noqa: PLC0415
-    from loadtest.stored_books import StoreError  # noqa: PLC0415
+    from loadtest.stored_orders import StoreError  # noqa: PLC0415
 
     asked, shipped = context.params, shipped_drills()
     if asked["listed"]:
@@ -531,7 +531,7 @@ def _check_auditor(config: RunConfig) -> None:
     assert config.auditor is not None  # noqa: S101 - asked for
     if not config.targets:
         raise ConfigError(
-            "auditor", "--auditor: belongs to a --target; the order service's books are read without it"
+            "auditor", "--auditor: belongs to a --target; the order service's database is read without it"
         )
     try:
         check_auditor(config.auditor, config.plan_file)
@@ -546,7 +546,7 @@ def _play(
     from loadtest.cli import run as runner  # noqa: PLC0415 - gevent takes a second to import
     from loadtest.cli.run_session import RunError  # noqa: PLC0415
     from loadtest.cli.service import ServiceError  # noqa: PLC0415
-    from loadtest.stored_books import StoreError  # noqa: PLC0415
+    from loadtest.stored_orders import StoreError  # noqa: PLC0415
 
     try:
         return int(runner.run(config, out, resumed, lock))

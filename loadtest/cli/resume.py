@@ -1,7 +1,7 @@
 """`singlesday resume`: goes on with a run that was killed or stopped, from its folder alone.
 
 Everything that shaped the run is in the folder: `run.json` says how it was started, `checkpoint.bin` holds the plan,
-the objectives and the books. From then on it is `singlesday run`, with the same verdict over the whole time axis.
+the objectives and the totals. From then on it is `singlesday run`, with the same verdict over the whole time axis.
 Whatever speaks against going on is found here, before any traffic.
 """
 
@@ -18,7 +18,7 @@ from loadtest.fleet.checkpoint import Checkpoint, CheckpointError
 from loadtest.measure.run_result import RunResult
 from loadtest.plan.plan_file import Plan
 from loadtest.publish.run_folder import RESULT
-from loadtest.stored_books import SQLITE
+from loadtest.stored_orders import SQLITE
 
 
 class ResumeError(ValueError):
@@ -84,7 +84,7 @@ def _plan_of(folder: Path) -> Plan | None:
 
 
 def _checkpoint(folder: Path, config: RunConfig) -> Checkpoint:
-    """The books to go on with. Raises `ResumeError`, `CheckpointError`."""
+    """The totals to go on with. Raises `ResumeError`, `CheckpointError`."""
     try:
         return checkpoints.read(folder)
     except OSError:
@@ -111,7 +111,7 @@ def _store(config: RunConfig, checkpoint: Checkpoint, folder: Path, given: str |
             f"{folder}: an address of the target held a password, which is not written down; start the run again"
         )
     store = given or config.store
-    if not config.targets and any(any(worker.counted) for worker in checkpoint.books.workers):
+    if not config.targets and any(any(worker.counted) for worker in checkpoint.totals.workers):
         _require_books(store or f"{SQLITE}{folder / 'orders.db'}")
     return store
 

@@ -1,7 +1,7 @@
 """`singlesday run`: service, master and workers as processes, one run, one verdict.
 
 This process measures nothing. It checks the input before anything starts, starts the others in order, passes a
-Ctrl-C on as a request to stop, audits the books when the run is over, and prints the verdict. The master, a
+Ctrl-C on as a request to stop, audits the ledger when the run is over, and prints the verdict. The master, a
 plain Locust process with our plugin, leads the run and writes the run folder.
 """
 
@@ -36,7 +36,7 @@ from loadtest.publish.console_verdict import print_outcome, print_verdict
 from loadtest.publish.metrics_server import is_loopback
 from loadtest.publish.run_folder import REPORT, RESULT, deliver, draw, rescue
 from loadtest.publish.step_summary import append_step_summary
-from loadtest.run_audit import AuditorError, IncompleteBooksError, audit_apart, audit_folder
+from loadtest.run_audit import AuditorError, IncompleteLedgerError, audit_apart, audit_folder
 from loadtest.run_info import run_info
 
 TEND_S = 1.0
@@ -233,7 +233,7 @@ def _conclude_one(session: Session, folder: Path) -> ExitCode:
                 result.audit = audit_apart(folder, auditor, session.config.plan_file)
             elif session.service is not None:
                 result.audit = audit_folder(folder, result, session.service.store)
-        except (IncompleteBooksError, AuditorError) as error:
+        except (IncompleteLedgerError, AuditorError) as error:
             result.unaudited = str(error)
         settle(result)
         _rewrite(result, folder)

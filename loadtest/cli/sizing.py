@@ -34,7 +34,7 @@ def sized(session: Session) -> None:
 
 
 def probe_service(session: Session) -> Sizing | None:
-    """Probe a service of its own, so that the run starts with empty books."""
+    """Probe a service of its own, so that the run starts with an empty ledger."""
     folder = session.folder
     database = folder / "probe.db"
     service = Service(

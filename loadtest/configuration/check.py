@@ -35,7 +35,7 @@ from loadtest.plan.target_rate import check_target_rate
 from loadtest.publish.metrics_server import is_loopback
 from loadtest.publish.remote_write import MissingExtraError, WriteRequests
 from loadtest.publish.remote_writer import BadReceiverError, Receiver
-from loadtest.stored_books import StoreError, check_store
+from loadtest.stored_orders import StoreError, check_store
 
 OF_PARTS = (
     PlanError,
@@ -280,7 +280,7 @@ def _check_fleet(config: RunConfig) -> None:
 
 
 def check_out(config: RunConfig) -> None:
-    """Raise `ConfigError` unless a run's books fit where run folders are made, and can be written there."""
+    """Raise `ConfigError` unless a run's ledger fits where run folders are made, and can be written there."""
     field = "folder" if config.folder is not None else "out"
     out = Path(config.folder).parent if config.folder is not None else Path(config.out)
     named = f"{config.named('out' if config.conducted else field)} {out}"

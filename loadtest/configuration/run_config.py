@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from loadtest.plan.plan_file import Plan
-from loadtest.stored_books import SQLITE
+from loadtest.stored_orders import SQLITE
 
 VERSION = 2
 CHECKPOINT_S = 10.0

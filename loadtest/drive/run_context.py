@@ -1,4 +1,4 @@
-"""What a script may want to know of the run it is part of: its id, its seed, its books, and how near the peak is."""
+"""What a script may want to know of the run it is part of: its id, its seed, its ledger, and how near the peak is."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class RunContext:
     worker: int
     """This worker's number in the fleet, from 0."""
     book: str
-    """Name of this worker's books, unique in the run."""
+    """Name of this worker's ledger, unique in the run."""
     folder: Path | None = None
-    """The run folder; None keeps no books."""
+    """The run folder; None keeps no ledger."""
     tracer: Tracer | None = None
     """Traces some of the requests; None traces none."""
     workers: int = 1
     """How many workers were expected as the run began; one with a higher number joined for another."""
     trouble: OSError | None = None
-    """Why no books could be opened, if so."""
+    """Why the ledger could not be opened, if so."""
     share_of_peak: Callable[[float], float] | None = None
     """The plan's rate of transactions, as a share of its peak, at a second of the plan; None without a plan."""
     zero_ns: int | None = None
@@ -42,13 +42,13 @@ class RunContext:
 
     @property
     def ledger(self) -> Ledger | None:
-        """This worker's books, or None where the run keeps none. Raises `OSError` where they cannot be kept."""
+        """This worker's ledger, or None where the run keeps none. Raises `OSError` where it cannot be kept."""
         return self.ledger_of("")
 
     def ledger_of(self, region: str) -> Ledger | None:
-        """The book of the orders that are placed in a region, so that the audit can tell where each belongs.
+        """The ledger of the orders that are placed in a region, so that the audit can tell where each belongs.
 
-        None where the run keeps no books. Raises `OSError` where they cannot be kept.
+        None where the run keeps none. Raises `OSError` where it cannot be kept.
         """
         ledger = self._ledgers.get(region)
         if ledger is None and self.folder is not None:
@@ -78,7 +78,7 @@ class RunContext:
         return Random(f"{self.seed}/{self.worker}/{purpose}")  # noqa: S311 - traffic, not secrets
 
     def close(self) -> None:
-        """Close the books."""
+        """Close the ledgers."""
         for ledger in self._ledgers.values():
             ledger.close()
         self._ledgers = {}
@@ -89,17 +89,17 @@ _ADHOC = RunContext(run_id="adhoc", seed=1, worker=0, book="adhoc")
 
 
 def run_context(environment: Environment) -> RunContext:
-    """The run that an environment's users take part in; without a plan, one that keeps no books."""
+    """The run that an environment's users take part in; without a plan, one that keeps no ledger."""
     return _contexts.get(environment, _ADHOC)
 
 
 def current_run() -> RunContext:
-    """The run that this process takes part in, for what knows no environment; else one that keeps no books."""
+    """The run that this process takes part in, for what knows no environment; else one that keeps no ledger."""
     return next(reversed(_contexts.values()), _ADHOC)
 
 
 def enter_run(environment: Environment, context: RunContext | None) -> None:
-    """Let scripts see a run; None ends it and closes its books."""
+    """Let scripts see a run; None ends it and closes its ledger."""
     previous = _contexts.pop(environment, None)
     if previous is not None:
         previous.close()

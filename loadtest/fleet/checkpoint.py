@@ -1,16 +1,16 @@
-"""What a run needs to go on after its master, its machine or everything died: its books, as a file.
+"""What a run needs to go on after its master, its machine or everything died: its totals, as a file.
 
 `result.json` is for people and judges; quantiles and points of a timeline cannot be taken apart again. This file
 holds what they are made of, exactly: counters, every histogram as `measure.codec` packs it, the slices that were
 dealt out, and the plan itself, so that neither a plan file nor a flag can have changed when the run is resumed.
 
-The books end at `course.known_to_ns`, and the schedule goes on there. What was played after it, before the end
-came, is in no books: it is played again, with new orders, so no second of the plan goes unmeasured. (Skipping it
+The totals end at `history.known_to_ns`, and the schedule goes on there. What was played after it, before the end
+came, is in no totals: it is played again, with new orders, so no second of the plan goes unmeasured. (Skipping it
 would leave up to a checkpoint's interval of the plan lost. Sending the same orders again would find the service
 answering from its memory of their idempotency keys, which is not the work to be measured.) What was in flight at
 that offset is cancelled; what nobody had reported by then is lost, and counted so.
 
-The size is bounded as the books are: at most 3,600 bins of a timeline, each with one packed histogram, and one
+The size is bounded as the totals are: at most 3,600 bins of a timeline, each with one packed histogram, and one
 pair of histograms for each endpoint in the whole and in each stretch. That of two hours with 20 endpoints and three
 stretches was 4.1 MB, packed in 60 ms and read back in 95 ms (two cores, both also used by others).
 """
@@ -20,8 +20,8 @@ from pathlib import Path
 import msgspec
 
 from loadtest.fleet.coordinator import Coordinator
-from loadtest.fleet.course import Course
-from loadtest.fleet.merge import PackedBooks
+from loadtest.fleet.history import History
+from loadtest.fleet.merge import PackedTotals
 from loadtest.measure.run_result import RunInfo
 from loadtest.measure.whole_file import write_durably
 
@@ -47,9 +47,9 @@ class Checkpoint(msgspec.Struct, frozen=True):
     slos: list[str]
     """The objectives it is judged by, the plan's and those of the command line."""
     stretches: list[tuple[float, float, str]]
-    """What `books.stretches` are the sums of."""
-    course: Course
-    books: PackedBooks
+    """What `totals.stretches` are the sums of."""
+    history: History = msgspec.field(name="course")
+    totals: PackedTotals = msgspec.field(name="books")
     gauges: dict[str, list[tuple[float, float]]]
     written_wall_ns: int
     stopped: str | None = None
@@ -58,7 +58,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     @property
     def known_to_s(self) -> float:
         """Where the schedule goes on."""
-        return self.course.known_to_ns / 1e9
+        return self.history.known_to_ns / 1e9
 
 
 def encode(checkpoint: Checkpoint) -> bytes:
@@ -105,12 +105,12 @@ def differences(before: RunInfo, now: RunInfo) -> str:
 
 
 def restore(checkpoint: Checkpoint, coordinator: Coordinator, note: str) -> None:
-    """Let a new coordinator with empty books go on where the checkpoint's ended. Raises `CheckpointError`."""
+    """Let a new coordinator with empty totals go on where the checkpoint's ended. Raises `CheckpointError`."""
     try:
-        renamed = coordinator.take_up(checkpoint.course, note)
-        coordinator.merge.take_up(checkpoint.books, renamed)
+        renamed = coordinator.take_up(checkpoint.history, note)
+        coordinator.merge.take_up(checkpoint.totals, renamed)
     except (ValueError, KeyError) as error:
-        raise CheckpointError(f"the books of a checkpoint do not fit together: {error}") from error
+        raise CheckpointError(f"the totals of a checkpoint do not fit together: {error}") from error
 
 
 def interruption(checkpoint: Checkpoint, now_wall_ns: int) -> str:

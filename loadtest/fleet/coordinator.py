@@ -13,7 +13,7 @@ served (`Member.leased_ns`); the new epoch begins there or later. A master that 
 
 *Lost.* Arrivals a dead worker was to serve but never reported are `lost`: planned minus scheduled, exactly.
 
-*Parts.* A run whose master died is taken up again by another coordinator, which begins where the books of the
+*Parts.* A run whose master died is taken up again by another coordinator, which begins where the totals of the
 last checkpoint end (`known_to_ns`): it plays from there, on the plan's own time axis, with the slices, workers and
 notes of the parts before it.
 
@@ -24,10 +24,11 @@ out through `send`.
 from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
+from typing import Final, NamedTuple
 
 from loadtest.clock import Clock
 from loadtest.fleet.build import Build, differences
-from loadtest.fleet.course import Course, Slice
+from loadtest.fleet.history import History, Slice
 from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import Ack, Assign, Halt, Hello, Lease, Message, Refuse, Report
 from loadtest.fleet.messages import Clock as MasterClock
@@ -68,6 +69,20 @@ class Phase(Enum):
     DONE = "done"
 
 
+class Wanted(NamedTuple):
+    """Which workers a run asks for."""
+
+    workers: int = 1
+    """So many are waited for."""
+    least: int = 1
+    """The run ends when fewer are left."""
+    build: Build | None = None
+    """What the master is made of, and they have to be too; None: they may be made of anything."""
+
+
+ANY_ONE: Final = Wanted()
+
+
 class Coordinator:
     """Starts, keeps together and ends one run over a fleet of workers."""
 
@@ -81,14 +96,8 @@ class Coordinator:
         send: Send,
         clock: Clock,
         merge: Merge,
-        expected: int = 1,
-        least: int = 1,
-        build: Build | None = None,
+        wanted: Wanted = ANY_ONE,
     ) -> None:
-        """`expected` workers are waited for; the run ends when fewer than `least` are left.
-
-        `build` is what the master is made of; without it, workers may be made of anything.
-        """
         self.run_id = run_id
         self.phase = Phase.WAITING
         self.merge = merge
@@ -104,9 +113,7 @@ class Coordinator:
         self._count = count
         self._send = send
         self._clock = clock
-        self._expected = expected
-        self._least = least
-        self._build = build or {}
+        self._wanted = wanted
         self._ready_by_ns = clock.now_ns() + READY_TIMEOUT_NS
         self._from_ns = 0
         self._zero_ns: int | None = None
@@ -127,10 +134,10 @@ class Coordinator:
 
     @property
     def known_to_ns(self) -> int:
-        """The offset up to which the books reach: no arrival intended there or later is in them.
+        """The offset up to which the totals reach: no arrival intended there or later is in them.
 
         While a run goes on that is a whole second, since workers report seconds that are over; after an abort it is
-        where the schedule ended. Arrivals before it that nobody has reported yet are missing from the books.
+        where the schedule ended. Arrivals before it that nobody has reported yet are missing from the totals.
         """
         books = [self.merge.workers[name] for name in self.roster.members if name in self.merge.workers]
         if self._halt_ns is not None:
@@ -140,42 +147,42 @@ class Coordinator:
 
     @property
     def level(self) -> bool:
-        """True when the books of all live workers reach equally far: the moment at which least is missing."""
+        """True when the totals of all live workers reach equally far: the moment at which least is missing."""
         books = [self.merge.workers.get(name) for name in self.roster.live]
         reach = {book.newest if book else -1 for book in books}
         return len(reach) <= 1 and not any(book.gaps for book in books if book)
 
-    def course(self) -> Course:
+    def history(self) -> History:
         """How the run has gone up to `known_to_ns`."""
         known_to_ns = self.known_to_ns
         slices = [slice_.ended(known_to_ns) for slice_ in self.slices]
         workers = {slice_.worker for slice_ in slices} | set(self.merge.workers)
         names = {**self.roster.names, **{worker: self.roster.name(worker) for worker in workers}}
-        return Course(known_to_ns, slices, names, list(self.notes), dict(self.roster.clock_offsets_ns))
+        return History(known_to_ns, slices, names, list(self.notes), dict(self.roster.clock_offsets_ns))
 
-    def take_up(self, course: Course, note: str) -> dict[str, str]:
+    def take_up(self, history: History, note: str) -> dict[str, str]:
         """Go on, when workers are ready, where an interrupted part of this run ended; noted there as `note`.
 
-        Returns what its workers are called in the books from now on: a name that no worker to come can have.
+        Returns what its workers are called in the totals from now on: a name that no worker to come can have.
         """
-        renamed = {worker: f"#{number}" for number, worker in enumerate(course.names, start=1)}
-        self.roster.names = {renamed[worker]: name for worker, name in course.names.items()}
+        renamed = {worker: f"#{number}" for number, worker in enumerate(history.names, start=1)}
+        self.roster.names = {renamed[worker]: name for worker, name in history.names.items()}
         self.roster.clock_offsets_ns = {
             renamed[worker]: offset_ns
-            for worker, offset_ns in course.clock_offsets_ns.items()
+            for worker, offset_ns in history.clock_offsets_ns.items()
             if worker in renamed
         }
-        self.slices = [replace(slice_, worker=renamed[slice_.worker]) for slice_ in course.slices]
-        self._from_ns = course.known_to_ns
-        self.notes = list(course.notes)
+        self.slices = [replace(slice_, worker=renamed[slice_.worker]) for slice_ in history.slices]
+        self._from_ns = history.known_to_ns
+        self.notes = list(history.notes)
         self._note(note)
         return renamed
 
-    def recall(self, course: Course, to_ns: int) -> None:
+    def recall(self, history: History, to_ns: int) -> None:
         """Know how a run went that is over, up to an offset; it is not gone on with."""
-        self.roster.names = dict(course.names)
-        self.roster.clock_offsets_ns = dict(course.clock_offsets_ns)
-        self.slices, self.notes, self._from_ns = list(course.slices), list(course.notes), to_ns
+        self.roster.names = dict(history.names)
+        self.roster.clock_offsets_ns = dict(history.clock_offsets_ns)
+        self.slices, self.notes, self._from_ns = list(history.slices), list(history.notes), to_ns
 
     def on_hello(self, worker: str, hello: Hello) -> None:
         """A worker has come, or has got its users ready."""
@@ -193,7 +200,9 @@ class Coordinator:
         member.counts = hello.counts
         joins = hello.ready and (not member.ready or member.lost)
         member.heard_ns, member.ready, member.lost = now_ns, hello.ready, False
-        if self.phase is Phase.WAITING and (trouble := self.roster.why_users_cannot_start(self._expected)):
+        if self.phase is Phase.WAITING and (
+            trouble := self.roster.why_users_cannot_start(self._wanted.workers)
+        ):
             self.abort(trouble)
         if joins and self.phase is Phase.RUNNING:
             self._note(f"{self.roster.name(worker)} joined")
@@ -217,7 +226,7 @@ class Coordinator:
 
     def _check_build(self, worker: str, member: Member, hello: Hello) -> None:
         """Refuse a worker that would send something else than the others, or understand a message differently."""
-        if not member.refused and (differing := differences(self._build, hello.build)):
+        if not member.refused and (differing := differences(self._wanted.build or {}, hello.build)):
             self._refuse(worker, member, f"{self.roster.name(worker)} has {differing}")
 
     def _refuse(self, worker: str, member: Member, reason: str) -> None:
@@ -231,7 +240,7 @@ class Coordinator:
 
     def on_report(self, worker: str, report: Report) -> None:
         """Fold a report once and acknowledge it always. Raises `MessageError` for a malformed one."""
-        if self.phase is not Phase.DONE:  # by then the books are closed
+        if self.phase is not Phase.DONE:  # by then the totals are closed
             self.merge.fold(worker, report)
         self._send(worker, Ack(self.run_id, report.number, self.saved.get(worker, 0)))
         member = self.roster.members.get(worker)
@@ -285,10 +294,10 @@ class Coordinator:
 
     def _start_if_ready(self) -> None:
         now_ns = self._clock.now_ns()
-        enough = len(self.roster.members) >= self._expected and not self.roster.awaited
-        if enough or (now_ns >= self._ready_by_ns and len(self.roster.live) >= self._least):
+        enough = len(self.roster.members) >= self._wanted.workers and not self.roster.awaited
+        if enough or (now_ns >= self._ready_by_ns and len(self.roster.live) >= self._wanted.least):
             if not enough:
-                missing = max(self._expected, len(self.roster.members)) - len(self.roster.live)
+                missing = max(self._wanted.workers, len(self.roster.members)) - len(self.roster.live)
                 self._note(f"started without {missing} worker(s) that were not ready in time")
             lead_ns = START_LEAD_NS - self._from_ns
             self._zero_ns = now_ns + lead_ns
@@ -303,9 +312,7 @@ class Coordinator:
         ready = len(self.roster.live)
         if not ready:
             return self.roster.why_nobody_is_ready()
-        return (
-            f"{ready} worker{'s' * (ready != 1)} became ready in time, fewer than --min-workers {self._least}"
-        )
+        return f"{ready} worker{'s' * (ready != 1)} became ready in time, fewer than --min-workers {self._wanted.least}"
 
     def _assign(self, from_ns: int) -> None:
         for slice_ in self.slices:
@@ -337,10 +344,12 @@ class Coordinator:
             self.roster.members[name].lost = True
             self._note(f"{self.roster.name(name)} was lost: no report for {SILENCE_NS // NS_PER_S} s")
         left = len(self.roster.live)
-        if silent and left >= self._least:
+        if silent and left >= self._wanted.least:
             self._reslice()
         elif silent and left:
-            self.abort(f"{left} worker{'s' * (left != 1)} left, fewer than --min-workers {self._least}")
+            self.abort(
+                f"{left} worker{'s' * (left != 1)} left, fewer than --min-workers {self._wanted.least}"
+            )
         elif silent:
             self.abort("the last worker was lost")
 

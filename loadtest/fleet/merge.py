@@ -1,4 +1,4 @@
-"""The master's books: each worker's numbered reports, folded exactly once.
+"""The master's totals: each worker's numbered reports, folded exactly once.
 
 Reports add up, so their order does not matter and only their numbers do. A number seen before is acknowledged
 again and ignored; a number that never came by the time the worker's final report did is a gap, and a run with
@@ -34,7 +34,7 @@ CPU_SAMPLES = 10
 
 
 class PackedWorker(msgspec.Struct, frozen=True, array_like=True):
-    """What a checkpoint keeps of one worker's book."""
+    """What a checkpoint keeps of one worker's totals."""
 
     name: str
     gaps: int
@@ -45,13 +45,13 @@ class PackedWorker(msgspec.Struct, frozen=True, array_like=True):
     asked: list[str] = []
     silent: list[str] = []
     reports: int = 0
-    """All its reports with lower numbers are in the books."""
+    """All its reports with lower numbers are in the totals."""
     besides: list[int] = []
     """Numbers of others that are."""
     newest: int = -1
 
 
-class PackedBooks(msgspec.Struct, frozen=True):
+class PackedTotals(msgspec.Struct, frozen=True):
     """A `Merge` as a checkpoint keeps it: all of it, but for reports that are still on their way."""
 
     workers: list[PackedWorker]
@@ -65,7 +65,7 @@ class PackedBooks(msgspec.Struct, frozen=True):
 
 
 @dataclass(slots=True)
-class WorkerBook:
+class WorkerTotals:
     """What is known of one worker."""
 
     name: str
@@ -165,7 +165,7 @@ class Merge:
     """
 
     def __init__(self, stretches: Sequence[tuple[float, float]] = ()) -> None:
-        self.workers: dict[str, WorkerBook] = {}
+        self.workers: dict[str, WorkerTotals] = {}
         self.best_second: tuple[int, int] = (0, 0)
         self.exemplars = Exemplars()
         """Traced requests that stand for the slow ones."""
@@ -228,9 +228,9 @@ class Merge:
         return sorted({name for book in self.workers.values() for name in book.silent} - asked)
 
     def fold(self, worker: str, report: Report) -> bool:
-        """Add a report to the books; False if it was there already. Raises `MessageError`, adding nothing."""
+        """Add a report to the totals; False if it was there already. Raises `MessageError`, adding nothing."""
         seconds = [parse_second(packed) for packed in report.seconds]
-        book = self.workers.setdefault(worker, WorkerBook(worker))
+        book = self.workers.setdefault(worker, WorkerTotals(worker))
         if not book.first_sight(report.number):
             return False
         for second in seconds:
@@ -249,9 +249,9 @@ class Merge:
         """
         self._settle(waiting_is_lost=False)
 
-    def pack(self) -> PackedBooks:
-        """Everything in the books; it shares the timeline's bins (see `Timeline.pack`)."""
-        return PackedBooks(
+    def pack(self) -> PackedTotals:
+        """Everything in the totals; it shares the timeline's bins (see `Timeline.pack`)."""
+        return PackedTotals(
             [
                 PackedWorker(
                     book.name,
@@ -276,18 +276,18 @@ class Merge:
             self.failures.pack(),
         )
 
-    def take_up(self, packed: PackedBooks, names: Mapping[str, str]) -> None:
-        """Begin these empty books with those of an interrupted part of the same run, its workers renamed.
+    def take_up(self, packed: PackedTotals, names: Mapping[str, str]) -> None:
+        """Begin these empty totals with those of an interrupted part of the same run, its workers renamed.
 
         Nobody serves what that part had under way: arrivals in flight are cancelled, those that waited for a
         user count as never scheduled, which makes them lost (`snapshot.broken_off` says the same of a
-        checkpoint). Raises `ValueError` when this cannot have been packed from books with the same stretches.
+        checkpoint). Raises `ValueError` when this cannot have been packed from totals with the same stretches.
         """
         self._unpack(packed, names)
         self._settle(waiting_is_lost=True)
 
-    def load(self, packed: PackedBooks) -> None:
-        """Begin these empty books with those of a checkpoint, whose workers' later reports may still be added.
+    def load(self, packed: PackedTotals) -> None:
+        """Begin these empty totals with those of a checkpoint, whose workers' later reports may still be added.
 
         Raises `ValueError` as `take_up` does.
         """
@@ -295,7 +295,7 @@ class Merge:
         for worker in packed.workers:
             self.workers[worker.name].recall(worker)
 
-    def _unpack(self, packed: PackedBooks, names: Mapping[str, str]) -> None:
+    def _unpack(self, packed: PackedTotals, names: Mapping[str, str]) -> None:
         if len(packed.stretches) != len(self._stretches):
             raise ValueError(f"expected {len(self._stretches)} stretches, got {len(packed.stretches)}")
         self._total = unpack_second(packed.total)
@@ -308,7 +308,7 @@ class Merge:
             if len(worker.counted) != len(COUNTERS):
                 raise ValueError(f"a worker has {len(COUNTERS)} counters, not {len(worker.counted)}")
             name = names[worker.name]
-            self.workers[name] = WorkerBook(
+            self.workers[name] = WorkerTotals(
                 name,
                 cpu_highest=(worker.cpu_max, worker.cpu_wait_max),
                 dispatch_lag=codec.decode(worker.dispatch_lag),
@@ -334,7 +334,7 @@ class Merge:
             for name, count in settled.items():
                 setattr(total, name, getattr(total, name) + count - seen[name])
 
-    def _add(self, book: WorkerBook, parsed: ParsedSecond) -> None:
+    def _add(self, book: WorkerTotals, parsed: ParsedSecond) -> None:
         index, counters = parsed.packed.index, parsed.packed.counters
         book.newest = max(book.newest, index)
         fresh = self._fresh.get(index)
@@ -353,7 +353,7 @@ class Merge:
         if len(self._transactions) > 120:  # two minutes: later than that no report is on its way
             self._transactions.pop(min(self._transactions))
 
-    def _note_state(self, book: WorkerBook, report: Report) -> None:
+    def _note_state(self, book: WorkerTotals, report: Report) -> None:
         self._in_flight += report.in_flight - book.in_flight
         self._backlog += report.backlog - book.backlog
         book.in_flight, book.backlog = report.in_flight, report.backlog

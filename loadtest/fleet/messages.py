@@ -97,7 +97,7 @@ class Halt(msgspec.Struct, frozen=True, tag=True):
 
 
 class Ack(msgspec.Struct, frozen=True, tag=True):
-    """Master to worker: report `number` is in the books; forget it."""
+    """Master to worker: report `number` is in the totals; forget it."""
 
     run_id: str
     number: int

@@ -46,18 +46,18 @@ def recover(
     reports: Iterable[tuple[str, Report]],
     planned: Callable[[float, float], float],
 ) -> Recovered:
-    """Add workers' own records to a checkpoint. Raises `CheckpointError` where the books are damaged.
+    """Add workers' own records to a checkpoint. Raises `CheckpointError` where the totals are damaged.
 
     `planned` says how many transactions the plan intends between two offsets in seconds.
     """
     merge = Merge([(from_s, to_s) for from_s, to_s, _ in checkpoint.stretches])
     try:
-        merge.load(checkpoint.books)
+        merge.load(checkpoint.totals)
     except (ValueError, KeyError) as error:
-        raise CheckpointError(f"the books of a checkpoint do not fit together: {error}") from error
+        raise CheckpointError(f"the totals of a checkpoint do not fit together: {error}") from error
     added = [worker for worker, report in reports if _add(merge, checkpoint.info.id, worker, report)]
     newest_s = max([book.newest for book in merge.workers.values()], default=-1) + 1
-    to_ns = max(checkpoint.course.known_to_ns, newest_s * NS_PER_S)
+    to_ns = max(checkpoint.history.known_to_ns, newest_s * NS_PER_S)
     coordinator = _coordinator(checkpoint, merge, to_ns)
     info = msgspec.structs.replace(checkpoint.info, duration_s=to_ns / NS_PER_S)
     result = progress(coordinator, info, StretchRecords(checkpoint.stretches))
@@ -75,7 +75,7 @@ def _add(merge: Merge, run_id: str, worker: str, report: Report) -> bool:
 
 
 def _coordinator(checkpoint: Checkpoint, merge: Merge, to_ns: int) -> Coordinator:
-    """One that leads nobody, for what its books and its course tell."""
+    """One that leads nobody, for what its totals and its history tell."""
     coordinator = Coordinator(
         checkpoint.info.id,
         duration_ns=to_ns,
@@ -85,5 +85,5 @@ def _coordinator(checkpoint: Checkpoint, merge: Merge, to_ns: int) -> Coordinato
         clock=SystemClock(),
         merge=merge,
     )
-    coordinator.recall(checkpoint.course, to_ns)
+    coordinator.recall(checkpoint.history, to_ns)
     return coordinator

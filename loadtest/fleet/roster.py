@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from loadtest.fleet.merge import WorkerBook
+from loadtest.fleet.merge import WorkerTotals
 from loadtest.fleet.messages import MAX_SCENARIOS, UserCount
 from loadtest.measure.run_result import UserStart
 
@@ -61,7 +61,7 @@ class Roster:
         """Live workers that were not heard since an instant."""
         return [name for name in self.live if self.members[name].heard_ns < since_ns]
 
-    def users(self, books: Mapping[str, WorkerBook]) -> dict[str, UserStart]:
+    def users(self, books: Mapping[str, WorkerTotals]) -> dict[str, UserStart]:
         """How many users of each scenario were to be had, over all workers, and how many have left since."""
         found: dict[str, UserStart] = {}
         for name, member in self.members.items():

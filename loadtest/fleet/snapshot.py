@@ -1,4 +1,4 @@
-"""The run result as the master's books have it at this moment: live while it runs, final when it is done."""
+"""The run result as the master's totals have it at this moment: live while it runs, final when it is done."""
 
 from collections.abc import Sequence
 
@@ -122,7 +122,7 @@ def of_total(total: Second, info: RunInfo) -> RunResult:
 
 
 def broken_off(books: Arrivals) -> Arrivals:
-    """The books of a run that ended while arrivals were under way, so that the identity holds.
+    """The totals of a run that ended while arrivals were under way, so that the identity holds.
 
     Those that waited for a user are lost with their worker, those in flight are cancelled.
     """

@@ -86,7 +86,7 @@ class Reporter:
         return report
 
     def acknowledge(self, number: int) -> None:
-        """Forget a report that is in the master's books; acknowledging it again is harmless."""
+        """Forget a report that is in the master's totals; acknowledging it again is harmless."""
         self._unacknowledged.pop(number, None)
 
     def due(self, now_ns: int) -> list[Report]:

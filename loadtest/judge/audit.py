@@ -1,4 +1,4 @@
-"""The client's books against the service's: none lost, none twice, none oversold, none invented.
+"""The client's ledger against the service's orders: none lost, none twice, none oversold, none invented.
 
 The client wrote down every order before it sent it and again when it was answered (`measure.ledger`); the
 service stored what it acknowledged. After the run both are read and compared key by key. A request that was
@@ -34,7 +34,7 @@ class Auditor(Protocol):
         """The key of every order of the run that is stored, as often as it is stored, in any order."""
 
     def problems(self, run_id: str) -> Iterable[str]:
-        """What else is wrong in the service's own books, a sentence each: stock below nought, a payment twice."""
+        """What else is wrong in the service's own tables, a sentence each: stock below nought, a payment twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class StockLine:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredBooks:
+class StoredOrders:
     """What the service's database holds of one run besides the keys of its orders."""
 
     leaked: int = 0
@@ -66,7 +66,7 @@ class StoredBooks:
 
 
 class Reconciliation:
-    """Compares the client's books with what is stored; `add` takes the stored keys as they are read."""
+    """Compares the client's ledger with what is stored; `add` takes the stored keys as they are read."""
 
     def __init__(self, books: Iterable[Book]) -> None:
         self._books = {book.prefix: book.states for book in books}
@@ -78,7 +78,7 @@ class Reconciliation:
 
     @property
     def noted(self) -> int:
-        """Orders in the client's books."""
+        """Orders in the client's ledger."""
         return sum(len(states) - _count(states, OrderState.UNUSED) for states in self._books.values())
 
     def add(self, keys: Iterable[str]) -> None:
@@ -96,8 +96,8 @@ class Reconciliation:
             else:
                 self._beyond[prefix, number] += 1
 
-    def audit(self, stored: StoredBooks, problems: Iterable[str] = ()) -> Audit:
-        """What both books come to. Raises ValueError for a ledger that holds what is no state."""
+    def audit(self, stored: StoredOrders, problems: Iterable[str] = ()) -> Audit:
+        """What both come to. Raises ValueError for a ledger with a byte that is no state."""
         found = Audit(
             acknowledged=0,
             stored=len(self._strange),

@@ -2,7 +2,7 @@
 
     INVALID   the generator failed: nothing else can be said           exit 11
     ABORTED   stopped before its end: what was seen is incomplete      exit 12
-    AUDIT     the service's books are wrong: speed does not matter     exit 13
+    AUDIT     the service's orders do not match: speed does not matter     exit 13
     FAIL      an objective was missed                                  exit 10
     PASS      everything held                                          exit 0
 

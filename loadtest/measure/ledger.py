@@ -1,17 +1,17 @@
-"""The client's books: one byte per order key, kept in a memory-mapped file that outlives its process.
+"""The client's ledger: one byte per order key, kept in a memory-mapped file that outlives its process.
 
 The audit needs to know, for every order that was ever sent, whether the service acknowledged it. A worker may
-be killed at any instant, so the books cannot wait in a buffer; a write a record would cost a system call an
+be killed at any instant, so the ledger cannot wait in a buffer; a write a record would cost a system call an
 order. A shared memory map costs neither: storing one byte takes tens of nanoseconds, and after `kill -9` the
 kernel still owns the page and writes it back. (Losing power loses pages, but then the run is lost as well.)
 
-The key of order `n` in book `b` of run `r` is `r:b:n`, so the file needs no keys at all: byte `n` is the state
+The key of order `n` in ledger `b` of run `r` is `r:b:n`, so the file needs no keys at all: byte `n` is the state
 of order `n`. States only move forward: INTENT when the order is about to be sent, then ACKNOWLEDGED,
 REJECTED (the service said no), or UNKNOWN (no answer: it may or may not be stored).
 
 The file's blocks are reserved before they are mapped. A store into a hole of a sparse file, on a disk that has
 become full, is a SIGBUS, which ends the worker without a word; reserving fails as an `OSError` instead, before
-the order that nobody could keep books about is sent.
+the order that nobody could note is sent.
 """
 
 import mmap
@@ -41,10 +41,10 @@ class OrderState(IntEnum):
 
 
 class Ledger:
-    """The books of one worker in one run, open for writing.
+    """The ledger of one worker in one run, open for writing.
 
-    Books that are there already, of an earlier part of the run, are never written to: these then get a name of
-    their own, and so do their keys.
+    A ledger that is there already, of an earlier part of the run, is never written to: this one then gets a name of
+    its own, and so do its keys.
     """
 
     def __init__(self, folder: Path, run_id: str, book: str) -> None:
@@ -65,7 +65,7 @@ class Ledger:
     def intend(self) -> tuple[int, str]:
         """Note that an order is about to be sent; its number and its idempotency key.
 
-        Raises `OSError` where the disk has no room for more books: the order must not be sent then.
+        Raises `OSError` where the disk has no room for more of it: the order must not be sent then.
         """
         number = self._next
         if number == self._capacity:
@@ -109,7 +109,7 @@ def _new_book(folder: Path, book: str) -> tuple[Path, BinaryIO]:
 
 
 class Book(NamedTuple):
-    """One worker's books, mapped into memory: order n has the key `prefix:n` and the state `states[n]`."""
+    """One worker's ledger, mapped into memory: order n has the key `prefix:n` and the state `states[n]`."""
 
     prefix: str
     states: bytes | memoryview
@@ -121,7 +121,7 @@ def region_of(key: str) -> str:
 
 
 def open_books(folder: Path, run_id: str) -> list[Book]:
-    """The books below `folder`, also of workers that never closed them; they are not read yet. Raises `OSError`."""
+    """Every ledger below `folder`, also of workers that never closed them, not read yet. Raises `OSError`."""
     books = []
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         states: bytes | memoryview = b""
@@ -140,7 +140,7 @@ class LedgerEntry(NamedTuple):
 
 
 def read_ledgers(folder: Path, run_id: str) -> Iterator[LedgerEntry]:
-    """Every order in the books below `folder`, also of workers that never closed them. Raises `OSError`."""
+    """Every order in the ledgers below `folder`, also of workers that never closed theirs. Raises `OSError`."""
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         prefix = f"{run_id}:{path.name.removesuffix(SUFFIX)}:"
         for number, state in enumerate(path.read_bytes()):

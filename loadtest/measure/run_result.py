@@ -315,7 +315,7 @@ class Validity(msgspec.Struct, kw_only=True):
 
 
 class Audit(msgspec.Struct, kw_only=True):
-    """The client's books against the service's."""
+    """The client's ledger against the service's orders."""
 
     acknowledged: int
     stored: int
@@ -329,7 +329,7 @@ class Audit(msgspec.Struct, kw_only=True):
     unknown: int = 0
     """Sent, never answered: may or may not be stored, and neither is wrong."""
     problems: list[str] = []
-    """What else somebody's own auditor found wrong in the service's books, a sentence each."""
+    """What else somebody's own auditor found wrong in the service's ledger, a sentence each."""
 
     @property
     def balanced(self) -> bool:

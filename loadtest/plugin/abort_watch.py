@@ -9,7 +9,7 @@ NS_PER_S = 1_000_000_000
 
 
 class AbortWatch:
-    """Watches one run, from where its books begin; every worker has reported a second by a second after its end."""
+    """Watches one run, from where its totals begin; every worker has reported a second by a second after its end."""
 
     def __init__(self, conditions: Iterable[AbortCondition], coordinator: Coordinator) -> None:
         self.pointless = False

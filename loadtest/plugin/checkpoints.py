@@ -1,11 +1,11 @@
-"""Saves a run every ten seconds, so that whatever kills its master leaves a result, and books to go on with.
+"""Saves a run every ten seconds, so that whatever kills its master leaves a result, and totals to go on with.
 
 Two files are written each time: `checkpoint.bin`, from which the run can be resumed (`fleet.checkpoint`), and
-`result.json`, the result that the run has if it is not. The books come first, so that they never know less.
+`result.json`, the result that the run has if it is not. The totals come first, so that they never know less.
 
-Saving shares a core with what is measured. The books cost 20 ms of it, also after an hour; drawing the result costs
+Saving shares a core with what is measured. The totals cost 20 ms of it, also after an hour; drawing the result costs
 up to two seconds then, so it may take `MOST_OF_A_CORE` and no more: where it takes longer, the next one comes later.
-`singlesday report` makes one of the books, if the master does not live to.
+`singlesday report` draws it from the totals if the master does not live to.
 """
 
 import logging
@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # the run has itself saved; importing it here for real would 
 
 LEVEL_WAIT_S = 2.0
 """How long to wait for a moment at which every worker has reported equally much. Four reports; if one is later than
-that, what it has not reported is missing from the books."""
+that, what it has not reported is missing from the totals."""
 LOOK_S = 0.02
 MOST_OF_A_CORE = 0.01
 KILLED = "the master was killed, this is its last checkpoint"
@@ -69,7 +69,7 @@ class Checkpointer:
             gevent.sleep(min(self._every_s, 1.0) if running else LOOK_S)
 
     def save_end(self, stopped: str) -> None:
-        """Leave the books of a run that was stopped before its time, so that it can be resumed."""
+        """Leave the totals of a run that was stopped before its time, so that it can be resumed."""
         books = self._books(stopped)
         try:
             with self._writing:
@@ -79,7 +79,7 @@ class Checkpointer:
             logger.error("could not write the last checkpoint: %s", error)
 
     def forget(self) -> None:
-        """Remove the books of a run that has ended: there is nothing left to resume."""
+        """Remove the totals of a run that has ended: there is nothing left to resume."""
         try:
             forget_reports(self._run.folder)
             with self._writing:
@@ -100,7 +100,7 @@ class Checkpointer:
             logger.error("could not write a checkpoint: %s", error)
 
     def _save(self, *, with_result: bool, level: bool) -> None:
-        """Write the books, and the result that this run has if this process is killed now. Raises `OSError`."""
+        """Write the totals, and the result that this run has if this process is killed now. Raises `OSError`."""
         run = self._run
         result = self._result() if with_result else None
         if level:
@@ -137,18 +137,18 @@ class Checkpointer:
                 checkpoints.write(books, self._run.folder)
 
     def _books(self, stopped: str | None) -> bytes:
-        """Everything up to where the books reach, also of what is sampled: the rest is to come again."""
+        """Everything up to where the totals reach, also of what is sampled: the rest is to come again."""
         run = self._run
-        course = run.coordinator.course()
-        known_to_s = course.known_to_ns / 1e9
+        history = run.coordinator.history()
+        known_to_s = history.known_to_ns / 1e9
         return checkpoints.encode(
             Checkpoint(
                 info=run.info,
                 plan=run.plan.to_json(),
                 slos=[slo.expr for slo in run.slos],
                 stretches=run.stretches,
-                course=course,
-                books=run.coordinator.merge.pack(),
+                history=history,
+                totals=run.coordinator.merge.pack(),
                 gauges={
                     name: [(t_s, value) for t_s, value in values if t_s < known_to_s]
                     for name, values in run.gauges().items()

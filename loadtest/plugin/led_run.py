@@ -20,7 +20,7 @@ from loadtest.configuration.run_config import RunConfig
 from loadtest.drive.locust_stats import prune
 from loadtest.fleet.build import build_of
 from loadtest.fleet.checkpoint import Checkpoint, differences, interruption, restore
-from loadtest.fleet.coordinator import Coordinator, Phase
+from loadtest.fleet.coordinator import Coordinator, Phase, Wanted
 from loadtest.fleet.journal import forget_reports
 from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import Hello, Message, Report, Trouble
@@ -70,7 +70,7 @@ class LedRun:
     ) -> None:
         """Lead a run of a checked configuration with a folder, or go on with one that is `resumed`.
 
-        Raises `CheckpointError` when its books are damaged.
+        Raises `CheckpointError` when its totals are damaged.
         """
         self.states = states
         self.config = config
@@ -113,9 +113,7 @@ class LedRun:
             send=lambda worker, message: send_to_worker(self._runner, worker, message),
             clock=SystemClock(),
             merge=Merge([(from_s, to_s) for from_s, to_s, _ in self.stretches]),
-            expected=workers,
-            least=min(self.config.min_workers, workers),
-            build=build_of(modules_of(self.config)),
+            wanted=Wanted(workers, min(self.config.min_workers, workers), build_of(modules_of(self.config))),
         )
 
     def _spawn(self) -> None:
@@ -260,7 +258,7 @@ class LedRun:
                 logger.warning("%s", text)
 
     def _end_by_defect(self, ticker: gevent.Greenlet) -> None:
-        """End a run whose ticking broke: without it the run would never end, and its books would be lost."""
+        """End a run whose ticking broke: without it the run would never end, and its totals would be lost."""
         logger.critical("a defect ended the run", exc_info=ticker.exc_info)
         self.coordinator.aborted = f"a defect of the harness: {ticker.exception!r}"
         try:
@@ -288,7 +286,7 @@ class LedRun:
         self._settle_books()
 
     def _settle_books(self) -> None:
-        """Keep the books of a run that can be gone on with; remove those of one that has ended."""
+        """Keep the totals of a run that can be gone on with; remove those of one that has ended."""
         if self.coordinator.aborted is not None and not self._abort.pointless:
             self._checkpointer.save_end(self.coordinator.aborted)
         elif self.delivery.states.now is DeliveryState.WRITTEN:

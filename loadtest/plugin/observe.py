@@ -1,6 +1,6 @@
 """What is shown of a run while it goes on: a reading for Prometheus, a view for the web page.
 
-Both are made when they are asked for, from books that the master keeps anyway. What costs most, judging the
+Both are made when they are asked for, from totals that the master keeps anyway. What costs most, judging the
 objectives, is done at most once a second however many look on.
 """
 

@@ -76,7 +76,7 @@ class Worker:
             run.on_message(message)
 
     def end(self, environment: Environment) -> None:
-        """Send what is still to be sent, and let go of users and books; harmless between runs."""
+        """Send what is still to be sent, and let go of users and ledger; harmless between runs."""
         for run in self._runs:
             run.close()
             enter_run(environment, None)

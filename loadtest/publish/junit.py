@@ -1,7 +1,7 @@
 """A run as JUnit XML, so that any CI system shows its objectives as tests.
 
 Three suites: the run itself (valid, finished), its objectives, and the audit. A run that is INVALID or was
-ABORTED is an *error* (nothing was found out), a missed objective or unbalanced books are a *failure*.
+ABORTED is an *error* (nothing was found out), a missed objective or orders that do not match are a *failure*.
 """
 
 from collections.abc import Iterable

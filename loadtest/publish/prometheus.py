@@ -1,4 +1,4 @@
-"""The master's metrics for Prometheus: read from the books when somebody asks, never counted on the way.
+"""The master's metrics for Prometheus: read from the totals when somebody asks, never counted on the way.
 
 A scrape turns the sums that the master keeps anyway into text, so it costs nothing between scrapes, cannot
 disagree with the report, and reaches no process that sends. Counters and histograms carry the run's id as a

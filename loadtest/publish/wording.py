@@ -224,7 +224,7 @@ def audit(result: RunResult) -> str:
 
 
 def audit_findings(audit: Audit) -> list[str]:
-    """What is wrong with the books, a sentence a kind; empty when they balance."""
+    """Where orders and database differ, a sentence for each kind; empty where they agree."""
     kinds = [
         (audit.lost, "acknowledged and not stored"),
         (audit.duplicated, "stored more than once"),

@@ -86,7 +86,7 @@ class ShopUser(FastHttpUser):
 
 
 class Ordering(ShopUser):
-    """A buyer who creates orders, and keeps books about them."""
+    """A buyer who creates orders, and notes each in the ledger."""
 
     abstract = True
 

@@ -9,14 +9,14 @@ from loadtest.measure.run_result import Arrivals, RunInfo, RunResult, Transactio
 from loadtest.run_audit import (
     RESULT,
     AuditorError,
-    IncompleteBooksError,
+    IncompleteLedgerError,
     audit_apart,
     audit_run,
     check_auditor,
     from_store,
 )
-from loadtest.stored_books import StoreError, check_store, without_secrets
-from tests.audit.test_stored_books import database
+from loadtest.stored_orders import StoreError, check_store, without_secrets
+from tests.audit.test_stored_orders import database
 
 
 def run_of(folder: Path, transactions: int, noted: int) -> Path:
@@ -52,12 +52,12 @@ def test_an_acknowledged_order_that_is_not_stored_is_lost(tmp_path: Path) -> Non
 
 
 def test_books_of_a_worker_elsewhere_are_no_phantom_orders(tmp_path: Path) -> None:
-    with pytest.raises(IncompleteBooksError, match="list 1 orders of 2"):
+    with pytest.raises(IncompleteLedgerError, match="list 1 orders of 2"):
         audit_run(run_of(tmp_path, 2, 1), from_store(stored(tmp_path, 0, 1)))
 
 
 def test_a_run_of_parcels_is_not_audited_rather_than_balanced_at_nothing(tmp_path: Path) -> None:
-    with pytest.raises(IncompleteBooksError, match="only orders can be checked"):
+    with pytest.raises(IncompleteLedgerError, match="only orders can be checked"):
         audit_run(run_of(tmp_path, 2, 0), from_store(stored(tmp_path)))
 
 
@@ -66,7 +66,7 @@ def test_a_run_that_sent_nothing_is_balanced(tmp_path: Path) -> None:
 
 
 def test_stored_orders_that_no_book_holds_are_not_taken_for_parcels(tmp_path: Path) -> None:
-    with pytest.raises(IncompleteBooksError, match="list 0 orders of 2"):
+    with pytest.raises(IncompleteLedgerError, match="list 0 orders of 2"):
         audit_run(run_of(tmp_path, 2, 0), from_store(stored(tmp_path, 0, 1)))
 
 

@@ -83,7 +83,7 @@ def test_the_page_is_silent_asks_for_nothing_and_fits_its_width(
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
     headings = seen.page.locator("section > h2").all_inner_texts()
     assert [name for name in headings if name != "By phase"] == [
-        "Objectives", "The run", "Endpoints", "Errors", "The generator", "Environment",
+        "Objectives", "The run", "Endpoints", "Network", "Errors", "The generator", "Environment",
     ]  # fmt: skip
 
 
@@ -220,7 +220,7 @@ def test_the_page_is_complete_without_scripts(browser: "Browser", failed_report:
     page = opened(browser, failed_report, DESK, scripts=False).page
     assert page.locator(".verdict .word").inner_text() == "FAIL"
     assert page.locator("noscript").inner_text().startswith("The charts need scripts")
-    assert page.locator(".cards").count() == 3
+    assert page.locator(".cards").count() == 4
 
 
 def test_the_policy_stops_a_script_that_got_into_the_page(browser: "Browser", tmp_path: Path) -> None:
@@ -234,4 +234,4 @@ def test_the_policy_stops_a_script_that_got_into_the_page(browser: "Browser", tm
 def test_the_page_prints(browser: "Browser", failed_report: Path) -> None:
     pdf = opened(browser, failed_report, DESK, "dark").page.pdf()
     assert pdf.startswith(b"%PDF")
-    assert 2 <= pdf.count(b"/Type /Page\n") <= 8
+    assert 2 <= pdf.count(b"/Type /Page\n") <= 10

@@ -14,7 +14,7 @@ from loadtest.configuration.run_document import held, write_document
 from loadtest.exit_codes import ExitCode
 from loadtest.fleet import checkpoint as checkpoints
 from loadtest.fleet.checkpoint import Checkpoint
-from loadtest.fleet.course import Course
+from loadtest.fleet.history import History
 from loadtest.fleet.merge import Merge, PackedWorker
 from loadtest.measure import codec
 from loadtest.measure.histogram import Histogram
@@ -46,8 +46,8 @@ def checkpoint(plan: bytes = SOAK.to_json()) -> bytes:
             plan=plan,
             slos=[],
             stretches=[],
-            course=Course(4980 * 10**9, [], {"w": "worker 1"}, []),
-            books=msgspec.structs.replace(Merge().pack(), workers=[served]),
+            history=History(4980 * 10**9, [], {"w": "worker 1"}, []),
+            totals=msgspec.structs.replace(Merge().pack(), workers=[served]),
             gauges={},
             written_wall_ns=0,
         )

@@ -25,6 +25,10 @@ RETIRED = {
     r"beats with the seconds": "exact, unlike a rate of the counters",
     r"belong into": "belong in",
     r"was not its own": "not its own arrivals",
+    r"(master|worker|client|service)'s books|(the|its|empty|no) books\b": "totals, a ledger, or the service's orders",
+    r"stored_books|StoredBooks|PackedBooks|WorkerBook": "stored_orders, PackedTotals, WorkerTotals",
+    r"fleet[./]course|\bCourse\(": "fleet/history",
+    r"onlooker|doorkeeper": "who looks on; who is let in",
 }
 """A pattern, and what is said instead."""
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from loadtest.drive.start import ArrivalStream, Assignment
-from loadtest.fleet.coordinator import Coordinator, Phase
+from loadtest.fleet.coordinator import Coordinator, Phase, Wanted
 from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import Ack, Assign, Halt, Hello, Lease, Message
 from loadtest.fleet.worker_report import Reporter
@@ -146,8 +146,7 @@ class SimulatedFleet:
             send=lambda name, message: self.workers[name].inbox.append(message),
             clock=self.clock,
             merge=Merge(),
-            expected=workers,
-            least=least,
+            wanted=Wanted(workers, least),
         )
         for _ in range(workers):
             self.add()

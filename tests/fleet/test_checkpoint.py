@@ -31,8 +31,8 @@ def take(fleet: SimulatedFleet) -> bytes:
             plan=b"{}",
             slos=["p99(*) < 1s"],
             stretches=[],
-            course=fleet.coordinator.course(),
-            books=fleet.coordinator.merge.pack(),
+            history=fleet.coordinator.history(),
+            totals=fleet.coordinator.merge.pack(),
             gauges={"memory": [(0.5, 1e6)]},
             written_wall_ns=fleet.clock.wall_ns(),
         )
@@ -151,7 +151,7 @@ def test_a_resumed_run_that_never_gets_a_worker_keeps_its_books() -> None:
     books = books_of(second).arrivals
     assert_identity(books)
     assert books.planned == books.ok == before.known_to_s * RATE
-    assert second.coordinator.course().known_to_ns == before.course.known_to_ns
+    assert second.coordinator.history().known_to_ns == before.history.known_to_ns
 
 
 @settings(max_examples=40, deadline=None)
@@ -194,7 +194,7 @@ def test_the_books_survive_their_file_exactly(tmp_path: Path) -> None:
     read = checkpoints.read(tmp_path)
     assert checkpoints.encode(read) == saved
     assert (read.info, read.slos, read.gauges) == (INFO, ["p99(*) < 1s"], {"memory": [(0.5, 1e6)]})
-    assert read.books == checkpoints.decode(saved).books
+    assert read.totals == checkpoints.decode(saved).totals
     total = fleet.coordinator.merge.total
     fresh = resumed(saved, workers=1).coordinator.merge.total
     assert fresh.endpoints == total.endpoints
@@ -239,7 +239,7 @@ def test_books_that_do_not_fit_together_are_refused() -> None:
     fleet = SimulatedFleet(1, DURATION_S)
     fleet.run_until(2)
     checkpoint = checkpoints.decode(take(fleet))
-    checkpoint.course.names.clear()
+    checkpoint.history.names.clear()
     with pytest.raises(CheckpointError, match="do not fit together"):
         restore(checkpoint, SimulatedFleet(1, DURATION_S).coordinator, "note")
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.fleet.coordinator import Phase
+from loadtest.fleet.coordinator import Phase, Wanted
 from loadtest.fleet.messages import Clock, Hello, Refuse, Report, UserCount
 from loadtest.fleet.snapshot import arrivals
 from tests.fleet.simulated_fleet import NS, RATE, SimulatedFleet, SimulatedWorker, slice_of
@@ -20,7 +20,7 @@ def test_the_slices_of_all_workers_are_the_schedule() -> None:
 
 def test_waits_until_every_expected_worker_is_ready() -> None:
     fleet = SimulatedFleet(workers=1, duration_s=5)
-    fleet.coordinator._expected = 2
+    fleet.coordinator._wanted = Wanted(2)
     for _ in range(50):
         fleet.step()
     assert fleet.coordinator.phase is Phase.WAITING
@@ -133,7 +133,7 @@ def test_a_run_does_not_begin_with_fewer_workers_than_it_needs_at_least() -> Non
 
 def test_a_worker_that_is_made_of_something_else_ends_a_run_that_has_not_begun() -> None:
     fleet = waiting(2)
-    fleet.coordinator._build = {"singlesday": "0.2.0"}
+    fleet.coordinator._wanted = Wanted(build={"singlesday": "0.2.0"})
     fleet.coordinator.on_hello("w0", hello())
     assert fleet.coordinator.phase is Phase.DONE
     assert fleet.coordinator.aborted is not None
@@ -144,7 +144,7 @@ def test_a_worker_that_is_made_of_something_else_ends_a_run_that_has_not_begun()
 def test_a_worker_that_is_made_of_something_else_gets_nothing_of_a_run_that_goes_on() -> None:
     fleet = SimulatedFleet(workers=1, duration_s=8)
     fleet.run_until(1)
-    fleet.coordinator._build = {"singlesday": "0.2.0"}
+    fleet.coordinator._wanted = Wanted(build={"singlesday": "0.2.0"})
     stranger = fleet.add()
     fleet.run_to_end()
     assert not stranger.served

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.fleet.merge import CPU_SAMPLES, Merge, PackedBooks
+from loadtest.fleet.merge import CPU_SAMPLES, Merge, PackedTotals
 from loadtest.fleet.messages import MessageError, Report, pack_second
 from loadtest.measure.window import COUNTERS, Second
 from tests.fleet.sample_report import ORDERS, report, second
@@ -212,6 +212,6 @@ def test_which_scenarios_made_requests_is_known_after_a_run_was_taken_up_again()
     assert again.scenarios_without_requests() == ["Visitor"]
 
 
-def _as_written(books: PackedBooks) -> PackedBooks:
+def _as_written(books: PackedTotals) -> PackedTotals:
     """The books as they are read back from a checkpoint."""
-    return msgspec.msgpack.decode(msgspec.msgpack.encode(books), type=PackedBooks)
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(books), type=PackedTotals)

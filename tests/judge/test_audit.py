@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.judge import audit as auditing
-from loadtest.judge.audit import Reconciliation, StockLine, StoredBooks
+from loadtest.judge.audit import Reconciliation, StockLine, StoredOrders
 from loadtest.measure.ledger import Book, OrderState
 from loadtest.measure.run_result import Audit
 
@@ -31,7 +31,7 @@ def reconcile(
         books[number % 2].append(state)
     compared = Reconciliation([Book(f"r:{number}", bytes(book)) for number, book in enumerate(books)])
     compared.add(keys.get(name, f"stranger:{name}") for name in stored)
-    return compared.audit(StoredBooks(leaked, stock))
+    return compared.audit(StoredOrders(leaked, stock))
 
 
 ACK, INTENT, REJECTED, UNKNOWN = (
@@ -139,7 +139,7 @@ def test_counting_by_place_comes_to_what_sets_of_keys_come_to(
     known = {f"r:b:{number}": state for number, state in enumerate(states)}
     compared = Reconciliation([Book("r:b", bytes(states))])
     compared.add(stored)
-    found = compared.audit(StoredBooks())
+    found = compared.audit(StoredOrders())
     assert found.stored == len(set(stored))
     assert found.duplicated == len(stored) - len(set(stored))
     assert found.lost == sum(state is ACK and key not in stored for key, state in known.items())
@@ -155,16 +155,16 @@ def test_books_longer_than_a_piece_and_an_order_stored_a_thousand_times_are_coun
     monkeypatch.setattr(auditing, "CHUNK", 8)
     compared = Reconciliation([Book("r:b", bytes([ACK]) * 100)])
     compared.add([*(f"r:b:{number}" for number in range(99)), *["r:b:17"] * 999])
-    found = compared.audit(StoredBooks())
+    found = compared.audit(StoredOrders())
     assert (found.acknowledged, found.stored, found.lost, found.duplicated) == (100, 99, 1, 999)
 
 
 def test_a_file_that_is_no_ledger_is_refused() -> None:
     with pytest.raises(ValueError, match="was not written by a run"):
-        Reconciliation([Book("r:b", b"hello")]).audit(StoredBooks())
+        Reconciliation([Book("r:b", b"hello")]).audit(StoredOrders())
 
 
 def test_a_problem_that_an_auditor_tells_unbalances_the_books() -> None:
-    found = Reconciliation([]).audit(StoredBooks(), ["a payment was taken twice"])
+    found = Reconciliation([]).audit(StoredOrders(), ["a payment was taken twice"])
     assert not found.balanced
     assert found.problems == ["a payment was taken twice"]

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from loadtest.drive.run_context import RunContext
-from loadtest.judge.audit import Reconciliation, StockLine, StoredBooks
+from loadtest.judge.audit import Reconciliation, StockLine, StoredOrders
 from loadtest.measure.ledger import Book, region_of
-from loadtest.stored_books import StoreError, read_stored_books
+from loadtest.stored_orders import StoreError, read_stored_orders
 
 SCHEMA = """
 CREATE TABLE orders (idempotency_key TEXT, lines TEXT, status TEXT);
@@ -26,10 +26,10 @@ def database(tmp_path: Path, *statements: str) -> str:
     return f"sqlite:///{path}"
 
 
-def read(dsn: str) -> tuple[StoredBooks, list[str]]:
+def read(dsn: str) -> tuple[StoredOrders, list[str]]:
     """The books of run r1, and the keys of its orders."""
     keys: list[str] = []
-    return read_stored_books(dsn, "r1", keys.extend), keys
+    return read_stored_orders(dsn, "r1", keys.extend), keys
 
 
 def test_the_orders_and_stock_of_one_run_are_read(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_file_of_another_program_is_refused(tmp_path: Path) -> None:
 def test_orders_are_counted_by_the_thousand_as_one_by_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loadtest.stored_books.AT_ONCE", 7)
+    monkeypatch.setattr("loadtest.stored_orders.AT_ONCE", 7)
     insert = "INSERT INTO shadow_orders VALUES ('r1', 'r1:b:{0}', 0, '[[{1}, 2, 100]]', 'created')"
     rows = [insert.format(number, number % 3) for number in range(50)]
     left = "INSERT INTO shadow_stock VALUES ('r1', {0}, 100, 60)"

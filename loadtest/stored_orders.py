@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from loadtest.judge.audit import StockLine, StoredBooks
+from loadtest.judge.audit import StockLine, StoredOrders
 from loadtest.measure.ledger import OF_REGION, region_of
 
 SQLITE = "sqlite:///"
@@ -41,7 +41,7 @@ _STOCK = (
 
 
 class StoreError(Exception):
-    """The service's books cannot be read."""
+    """The service's orders cannot be read."""
 
 
 AT_ONCE = 10_000
@@ -53,8 +53,8 @@ _Lines = list[tuple[int, int, int]]
 """(product, units, cents) of an order."""
 
 
-def read_stored_books(dsn: str, run_id: str, take_keys: TakeKeys) -> StoredBooks:
-    """The books of one run, in memory of one size whatever they hold: `take_keys` gets the keys as they are read.
+def read_stored_orders(dsn: str, run_id: str, take_keys: TakeKeys) -> StoredOrders:
+    """The orders of one run, in memory of one size however many they are: `take_keys` gets the keys as they are read.
 
     Raises `StoreError` for a store that cannot be read or is not the service's.
     """
@@ -88,9 +88,9 @@ class _Sold:
             for sku_no, units, _ in self._decode(lines):
                 self._units[sku_no] += units * times
 
-    def books(self, leaked: int, stock: Iterable[Sequence[Any]]) -> StoredBooks:
-        """The books, once every order was taken."""
-        return StoredBooks(
+    def stored(self, leaked: int, stock: Iterable[Sequence[Any]]) -> StoredOrders:
+        """What is stored, once every order was taken."""
+        return StoredOrders(
             leaked,
             [
                 StockLine(f"sku-{sku_no:06d}", initial, available, self._units[sku_no])
@@ -117,7 +117,7 @@ def without_secrets(dsn: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
 
-def _read_sqlite(dsn: str, run_id: str, sold: _Sold) -> StoredBooks:
+def _read_sqlite(dsn: str, run_id: str, sold: _Sold) -> StoredOrders:
     path = Path(dsn.removeprefix(SQLITE)).resolve()
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
@@ -128,12 +128,12 @@ def _read_sqlite(dsn: str, run_id: str, sold: _Sold) -> StoredBooks:
             orders = database.execute(_ORDERS.format(region, "?"), (run_id,))
             while some := orders.fetchmany(AT_ONCE):
                 sold.add(some)
-            return sold.books(leaked, database.execute(_STOCK.format("?"), (run_id,)).fetchall())
+            return sold.stored(leaked, database.execute(_STOCK.format("?"), (run_id,)).fetchall())
     except (sqlite3.Error, msgspec.MsgspecError) as error:
         raise StoreError(f"--store {dsn}: not an order service's database ({error})") from error
 
 
-def _read_postgres(dsn: str, run_id: str, sold: _Sold) -> StoredBooks:
+def _read_postgres(dsn: str, run_id: str, sold: _Sold) -> StoredOrders:
     import asyncpg  # noqa: PLC0415 - an extra
 
     try:
@@ -145,7 +145,7 @@ def _read_postgres(dsn: str, run_id: str, sold: _Sold) -> StoredBooks:
         ) from error
 
 
-async def _fetch(asyncpg: Any, dsn: str, run_id: str, sold: _Sold) -> StoredBooks:
+async def _fetch(asyncpg: Any, dsn: str, run_id: str, sold: _Sold) -> StoredOrders:
     connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S, command_timeout=READ_TIMEOUT_S)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -155,7 +155,7 @@ async def _fetch(asyncpg: Any, dsn: str, run_id: str, sold: _Sold) -> StoredBook
             orders = await connection.cursor(_ORDERS.format(region, "$1"), run_id)
             while some := await orders.fetch(AT_ONCE):
                 sold.add(some)
-            return sold.books(leaked, await connection.fetch(_STOCK.format("$1"), run_id))
+            return sold.stored(leaked, await connection.fetch(_STOCK.format("$1"), run_id))
     finally:
         await connection.close()
 

@@ -22,7 +22,7 @@ class Slice:
         return replace(self, from_ns=from_ns, to_ns=max(from_ns, to_ns))
 
 
-class Course(msgspec.Struct, frozen=True):
+class History(msgspec.Struct, frozen=True):
     """How a run went up to a checkpoint: what another coordinator needs to go on with it."""
 
     known_to_ns: int
