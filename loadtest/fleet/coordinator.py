@@ -312,7 +312,8 @@ class Coordinator:
         ready = len(self.roster.live)
         if not ready:
             return self.roster.why_nobody_is_ready()
-        return f"{ready} worker{'s' * (ready != 1)} became ready in time, fewer than --min-workers {self._wanted.least}"
+        least = self._wanted.least
+        return f"{ready} worker{'s' * (ready != 1)} became ready in time, fewer than --min-workers {least}"
 
     def _assign(self, from_ns: int) -> None:
         for slice_ in self.slices:
