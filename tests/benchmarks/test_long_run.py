@@ -9,6 +9,7 @@ import pytest
 from benchmarks import long_run
 
 
+@pytest.mark.campaign
 def test_three_times_as_long_a_run_takes_hardly_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("loadtest.fleet.timeline.MAX_BINS", 60)
     monkeypatch.setattr("loadtest.drive.locust_stats._HISTORY_ROWS_KEPT", 20)

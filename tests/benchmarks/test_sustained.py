@@ -20,7 +20,7 @@ def test_the_second_in_which_connections_open_does_not_count() -> None:
     assert completed_tps(msgspec.structs.replace(sample, timeline=points), seconds=3) == 150.0
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_a_round_drives_orders_with_wrk_and_with_a_whole_run(tmp_path: Path) -> None:
     program("wrk")
     figures = run(tmp_path, seconds=2, rounds=1)

@@ -57,6 +57,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "hosts": {"run": FOUND, "locust": FOUND},
     "allow_hosts": {"run": ["shop.test"], "locust": ["shop.test"]},
     "service": {"run": FOUND, "locust": FOUND},
+    "through": {"run": FOUND, "locust": FOUND},
     "store": {"run": "sqlite:///x.db", "locust": NOT_HERE},
     "audit_store": {"run": NOT_HERE, "locust": "sqlite:///x.db"},
     "auditor": {"run": "own:Books", "locust": NOT_HERE},
