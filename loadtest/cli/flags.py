@@ -154,7 +154,7 @@ class RunFlags:
         option(
             PLAN,
             "N|auto",
-            "Orders a second at the peak; auto: up to 75 % of what this machine can do. Default: the plan's own, "
+            "Orders a second at the peak; auto: up to half of what this machine can do. Default: the plan's own, "
             "or auto for a shipped plan at the order service.",
         ),
     ] = None

@@ -21,34 +21,34 @@ def late_by(lag_ms: float) -> Callable[[int], Trial]:
 
 def test_a_quiet_machine_is_given_its_share_of_full_speed_at_the_first_trial() -> None:
     sizing = find_peak(5_000, late_by(0.3))
-    assert sizing == Sizing(5_000, [Trial(3_750, 0.3)])
+    assert sizing == Sizing(5_000, [Trial(2_500, 0.3)])
     assert sizing.in_words() == (
-        "At full speed 5,000 TPS in a closed loop; the plan will peak at 3,750 (75%)."
+        "At full speed 5,000 TPS in a closed loop; the plan will peak at 2,500 (50%)."
     )
 
 
 def test_a_peak_at_which_arrivals_are_late_is_lowered_and_the_reason_said() -> None:
-    sizing = find_peak(5_000, {3_750: Trial(3_750, 12.4), 3_000: Trial(3_000, 2.0)}.__getitem__)
-    assert sizing.peak_tps == 3_000
+    sizing = find_peak(5_000, {2_500: Trial(2_500, 12.4), 2_000: Trial(2_000, 2.0)}.__getitem__)
+    assert sizing.peak_tps == 2_000
     assert sizing.in_words() == (
         "At full speed 5,000 TPS in a closed loop; "
-        "at 3,750 in an open loop this machine was 12 ms late at p99; the plan will peak at 3,000 (60%)."
+        "at 2,500 in an open loop this machine was 12 ms late at p99; the plan will peak at 2,000 (40%)."
     )
 
 
 def test_a_peak_at_which_the_target_does_not_keep_up_is_lowered_and_the_reason_said() -> None:
-    played = [Trial(3_750, 0.3, failed=0.02), Trial(3_000, 0.3, queueing_p99_ms=412.0), Trial(2_250, 0.3)]
+    played = [Trial(2_500, 0.3, failed=0.02), Trial(2_000, 0.3, queueing_p99_ms=412.0), Trial(1_500, 0.3)]
     sizing = find_peak(5_000, {trial.peak_tps: trial for trial in played}.__getitem__)
     assert sizing.trials == played
     assert sizing.in_words() == (
-        "At full speed 5,000 TPS in a closed loop; at 3,750 in an open loop 2.0% failed; "
-        "at 3,000 in an open loop arrivals waited 412 ms for a user at p99; the plan will peak at 2,250 (45%)."
+        "At full speed 5,000 TPS in a closed loop; at 2,500 in an open loop 2.0% failed; "
+        "at 2,000 in an open loop arrivals waited 412 ms for a user at p99; the plan will peak at 1,500 (30%)."
     )
 
 
 def test_a_machine_late_at_every_peak_is_told_what_to_expect() -> None:
     sizing = find_peak(5_000, late_by(40.0))
-    assert [trial.peak_tps for trial in sizing.trials] == [3_750, 3_000, 2_250, 1_500, 1_000, 500]
+    assert [trial.peak_tps for trial in sizing.trials] == [2_500, 2_000, 1_500, 1_000, 500]
     assert sizing.in_words().endswith(
         "the plan will peak at 500 (10%). Something else slows this machine: stop it, or expect an INVALID run."
     )
