@@ -9,17 +9,13 @@ from itertools import groupby
 from pathlib import Path
 from statistics import fmean
 
-import msgspec
-from markupsafe import Markup
-
 from loadtest.judge.capacity_result import CapacityResult, Step
 from loadtest.measure.whole_file import write_whole
 from loadtest.publish import wording
-from loadtest.publish.page import asset, policy, template
+from loadtest.publish.page import document
 from loadtest.publish.series import Chart, Line, Sheet, short
 
 PAGE = "capacity.html"
-SCRIPTS = ("words.js", "chart.js", "comparison.js")
 
 
 def line(step: Step) -> str:
@@ -35,18 +31,13 @@ def line(step: Step) -> str:
 
 def render(result: CapacityResult) -> str:
     """The search as one HTML document that opens offline."""
-    style, script = asset("report.css"), Markup("\n").join(asset(name) for name in SCRIPTS)
-    sheet = Sheet(end_s=0.0, charts=_charts(result.steps))
-    page = template("capacity.html.j2").render(
+    return document(
+        "capacity.html.j2",
+        Sheet(end_s=0.0, charts=_charts(result.steps)),
         result=result,
         steps=sorted(enumerate(result.steps, start=1), key=lambda pair: (pair[1].tps, pair[0])),
-        data=Markup(msgspec.json.encode(sheet).decode().replace("<", "\\u003c")),  # noqa: S704 - escaped
-        style=style,
-        script=script,
-        policy=policy(style, script),
         words=wording,
     )
-    return page + "\n"
 
 
 def write(result: CapacityResult, folder: Path) -> Path:

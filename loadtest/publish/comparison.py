@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-from markupsafe import Markup
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -12,7 +10,7 @@ from rich.text import Text
 from loadtest.judge.compare import Comparison, Finding, Shift, Unit
 from loadtest.measure.whole_file import write_whole
 from loadtest.publish import wording
-from loadtest.publish.page import asset, policy, template
+from loadtest.publish.page import document
 from loadtest.publish.series import Chart, Range, Sheet, short
 
 _SENTENCES = {
@@ -27,7 +25,6 @@ _STYLES = {
     Finding.SAME: "bold",
     Finding.UNKNOWN: "yellow",
 }
-SCRIPTS = ("words.js", "chart.js", "comparison.js")
 
 
 def print_comparisons(comparisons: Sequence[Comparison], console: Console) -> None:
@@ -74,7 +71,6 @@ def base_names(comparison: Comparison) -> str:
 
 def render(comparisons: Sequence[Comparison]) -> str:
     """The comparisons, at least one, as one HTML document that opens offline."""
-    style, script = asset("report.css"), Markup("\n").join(asset(name) for name in SCRIPTS)
     sections = [
         {
             "comparison": comparison,
@@ -85,15 +81,7 @@ def render(comparisons: Sequence[Comparison]) -> str:
         for comparison in comparisons
     ]
     charts = [_chart(number, comparison) for number, comparison in enumerate(comparisons, start=1)]
-    data = msgspec.json.encode(Sheet(end_s=0.0, charts=charts)).decode().replace("<", "\\u003c")
-    page = template("comparison.html.j2").render(
-        sections=sections,
-        style=style,
-        script=script,
-        data=Markup(data),  # noqa: S704  # JSON whose every `<` is escaped
-        policy=policy(style, script),
-    )
-    return page + "\n"
+    return document("comparison.html.j2", Sheet(end_s=0.0, charts=charts), sections=sections)
 
 
 def write(comparisons: Sequence[Comparison], path: Path) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-from markupsafe import Markup
 
 from loadtest.judge.drift import find_drift
 from loadtest.measure.run_result import Endpoint, RunResult, Stretch, TimelinePoint
@@ -17,7 +16,7 @@ from loadtest.measure.whole_file import write_whole
 from loadtest.publish import endpoint_charts, run_charts, wording
 from loadtest.publish.answers import answers
 from loadtest.publish.network import HEADINGS, network
-from loadtest.publish.page import asset, policy, template
+from loadtest.publish.page import document
 from loadtest.publish.series import Sheet
 from loadtest.publish.timeline import end_s, ends_s, shown, thin
 from loadtest.records import is_request
@@ -52,10 +51,14 @@ class PhaseRow(NamedTuple):
 
 def render(result: RunResult) -> str:
     """The report as one HTML document; the same record gives the same bytes."""
-    style, script = asset("report.css"), Markup("\n").join(asset(name) for name in SCRIPTS)
     frame = _frame(result)
     main = wording.main_endpoint(result)
-    page = template("report.html.j2").render(
+    seen = {name: e.over_time for name, e in result.endpoints.items() if e.over_time is not None}
+    endpoints = endpoint_charts.charts_of(seen, frame, ENDPOINT_POINTS)
+    return document(
+        "report.html.j2",
+        {"run": frame, "endpoints": endpoints},
+        SCRIPTS,
         result=result,
         noun=wording.transaction(result),
         headline=wording.headline(result),
@@ -76,13 +79,8 @@ def render(result: RunResult) -> str:
         more_errors=max(0, sum(len(e.errors) for e in result.endpoints.values()) - ERROR_ROWS),
         environment=_environment(result),
         trends=find_drift(result),
-        data=_data(result, frame),
-        style=style,
-        script=script,
-        policy=policy(style, script),
         words=wording,
     )
-    return page + "\n"
 
 
 def write(result: RunResult, path: Path) -> None:
@@ -210,11 +208,3 @@ def _time_table(result: RunResult) -> list[tuple[str, TimelinePoint]]:
     points = thin(shown(result), TABLE_ROWS)
     ends = ends_s(points, end_s(result))
     return [(f"{point.t_s:g}-{end:g} s", point) for point, end in zip(points, ends, strict=True)]
-
-
-def _data(result: RunResult, frame: Sheet) -> Markup:
-    """What the charts are drawn from, as JSON that cannot end its script element."""
-    seen = {name: e.over_time for name, e in result.endpoints.items() if e.over_time is not None}
-    endpoints = endpoint_charts.charts_of(seen, frame, ENDPOINT_POINTS)
-    text = msgspec.json.encode({"run": frame, "endpoints": endpoints}).decode().replace("<", "\\u003c")
-    return Markup(text)  # noqa: S704  # JSON whose every `<` is escaped

@@ -7,13 +7,32 @@ not run.
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import jinja2
+import msgspec
 from markupsafe import Markup
 
 from loadtest.measure.printable import printable
+
+CHARTS_ALONE = ("words.js", "chart.js", "comparison.js")
+"""The scripts of a page that draws its charts and does nothing else."""
+
+
+def document(name: str, drawn: Any, scripts: Sequence[str] = CHARTS_ALONE, /, **content: Any) -> str:
+    """One HTML document that opens offline: a template with `content`, its style sheet, scripts and policy.
+
+    `drawn` is what the scripts draw, and goes in as JSON that cannot end its script element.
+    """
+    style, script = asset("report.css"), Markup("\n").join(asset(part) for part in scripts)
+    data = Markup(msgspec.json.encode(drawn).decode().replace("<", "\\u003c"))  # noqa: S704 - every `<` is escaped
+    page = template(name).render(
+        **content, data=data, style=style, script=script, policy=policy(style, script)
+    )
+    return page + "\n"
 
 
 @cache

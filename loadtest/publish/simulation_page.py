@@ -3,17 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-from markupsafe import Markup
 from rich.table import Table
 
 from loadtest.measure.whole_file import write_whole
 from loadtest.publish import wording
-from loadtest.publish.page import asset, policy, template
+from loadtest.publish.page import document
 from loadtest.publish.series import Chart, Line, Sheet, short
 from loadtest.simulate.simulation import Moment, Simulated
 
-SCRIPTS = ("words.js", "chart.js", "comparison.js")
 COLUMNS = ("replicas", "offered", "completed", "refused", "failed", "p50", "p99", "p99.9", "busiest")
 
 
@@ -44,7 +41,6 @@ def table(every: Sequence[Simulated]) -> Table:
 
 def render(title: str, settings: Sequence[str], every: Sequence[Simulated]) -> str:
     """The simulations as one HTML document that opens offline; `settings` are sentences on what was assumed."""
-    style, script = asset("report.css"), Markup("\n").join(asset(name) for name in SCRIPTS)
     first = every[0].moments
     marks = [
         (found.zone_lost_at_s, "a zone is lost") for found in every[:1] if found.zone_lost_at_s is not None
@@ -55,19 +51,16 @@ def render(title: str, settings: Sequence[str], every: Sequence[Simulated]) -> s
         marks=marks,
         charts=[chart for found in every for chart in _charts(found)],
     )
-    page = template("simulation.html.j2").render(
+    return document(
+        "simulation.html.j2",
+        sheet,
         title=title,
         settings=settings,
         every=every,
         columns=COLUMNS,
         rows=[cells(found) for found in every],
         marks=marks,
-        data=Markup(msgspec.json.encode(sheet).decode().replace("<", "\\u003c")),  # noqa: S704 - escaped
-        style=style,
-        script=script,
-        policy=policy(style, script),
     )
-    return page + "\n"
 
 
 def write(title: str, settings: Sequence[str], every: Sequence[Simulated], path: Path) -> None:
