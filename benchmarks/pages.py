@@ -20,6 +20,7 @@ import msgspec
 from locust.env import Environment
 
 from benchmarks.master import endpoint_second
+from loadtest.cli.children import wait_until
 from loadtest.configuration.run_config import RunConfig
 from loadtest.fleet.messages import Report, pack_second
 from loadtest.plan.plan_file import Plan
@@ -52,7 +53,11 @@ def report_figures(folder: Path) -> tuple[int, float, list[float]]:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.goto(path.as_uri())
         paints = "JSON.stringify(performance.getEntriesByType('paint').map((each) => each.startTime))"
-        page.wait_for_function("performance.getEntriesByType('paint').length > 1")
+        painted = "performance.getEntriesByType('paint').length > 1"
+        if not wait_until(
+            lambda: bool(page.evaluate(painted)), 30
+        ):  # its policy forbids playwright's own waiting
+            raise RuntimeError("the report was not painted within 30 s")
         first_ms = min(json.loads(page.evaluate(paints)))
         zooms_ms = [float(page.evaluate(_ZOOM, "+" if number % 10 < 5 else "-")) for number in range(ZOOMS)]
     return path.stat().st_size, first_ms, zooms_ms
