@@ -1,14 +1,12 @@
 """Faults of the network between generator and service, made by the proxies that stand there."""
 
 import asyncio
-from urllib.parse import urlsplit
 
 from loadtest.faults.maker import FaultError
 from loadtest.faults.messages import Token
 from loadtest.faults.proxy import Impairment, start_proxy
 from loadtest.plan.fault import Fault
-
-DEFAULT_PORTS = {"http": 80, "https": 443}
+from loadtest.plan.target_address import target_address
 
 
 class Network:
@@ -24,10 +22,9 @@ class Network:
         """Listen; the addresses that stand for the targets. Raises `FaultError`."""
         through = []
         for target in self._targets:
-            parts = urlsplit(target)
-            port = parts.port or DEFAULT_PORTS.get(parts.scheme, 80)
+            _, host, port = target_address(target)
             try:
-                server = await start_proxy(parts.hostname or "", port, self.impairment)
+                server = await start_proxy(host, port, self.impairment)
             except OSError as error:
                 raise FaultError(f"no proxy to {target} can listen ({error.strerror})") from error
             self._servers.append(server)
