@@ -40,7 +40,7 @@ from loadtest.judge.usl import Measurement, UslFit, fit
 from loadtest.plan.allowed_host import allowed_host, allowed_rate
 from loadtest.plan.overrides import above_0_s
 from loadtest.plan.plan_error import PlanError
-from loadtest.plan.plan_file import Abort, Curve, Plan
+from loadtest.plan.plan_file import Abort, Plan
 from loadtest.publish import capacity_page
 from loadtest.publish.run_folder import new_run_folder
 from loadtest.run_info import run_info
@@ -91,9 +91,7 @@ def asked_search(config: RunConfig, asked: Mapping[str, Any]) -> tuple[RunConfig
 
 def steady(plan: Plan, slos: tuple[str, ...]) -> Plan:
     """The plan's scenarios at one rate, judged by `slos`."""
-    return msgspec.structs.replace(
-        plan, curve=Curve("constant"), duration_s=10.0, time_scale=1.0, peak_tps=1.0, slos=slos, abort=Abort()
-    )
+    return msgspec.structs.replace(plan.at_rate(1.0, duration_s=10.0), slos=slos, abort=Abort())
 
 
 def _steady_objectives(plan: Plan) -> tuple[tuple[str, ...], tuple[str, ...]]:

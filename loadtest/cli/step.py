@@ -13,14 +13,13 @@ overloaded target still owes belongs to the step that asked for it, and must not
 import logging
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import redirect_stdout
 
 import gevent
 import msgspec
 from locust.env import Environment
 from msgspec import Struct
-from msgspec.structs import replace
 
 from loadtest.cli.probe import Probe
 from loadtest.clock import SystemClock
@@ -33,8 +32,7 @@ from loadtest.drive.start import ArrivalStream, Assignment
 from loadtest.drive.timer import system_timer
 from loadtest.fleet.messages import PackedSecond, pack_second
 from loadtest.measure.endpoint_pattern import matches
-from loadtest.measure.window import Second, Window
-from loadtest.plan.plan_file import Curve, Plan
+from loadtest.measure.window import Window, sum_of
 from loadtest.plugin.cpu import CpuMeter
 from loadtest.plugin.time_slice import ask_for_short_slices
 from loadtest.plugin.worker import patterns_of
@@ -127,7 +125,7 @@ class Stepper:
         start_ns = max(order.start_ns, time.monotonic_ns())
         duration_s = order.warm_up_s + order.measure_s
         stream = ArrivalStream(
-            at_rate(self._plan, order.tps, duration_s).mix().arrivals, duration_s * NS_PER_S
+            self._plan.at_rate(order.tps, float(duration_s)).mix().arrivals, duration_s * NS_PER_S
         )
         stream.assign(Assignment(self._slot, self._slots, 0, 0))
         window = Window(start_ns, self._patterns, matches)
@@ -140,7 +138,7 @@ class Stepper:
         seconds = [second for second in window.take() if second.index >= order.warm_up_s]
         within = sum(second.transactions_ok for second in seconds if second.index < duration_s)
         return Report(
-            total=pack_second(_sum(seconds)),
+            total=pack_second(sum_of(seconds)),
             measured_s=measured_s,
             completed_tps=within / measured_s if measured_s else 0.0,
             cpu=cpu,
@@ -167,11 +165,6 @@ class Stepper:
         return meter, end_ns
 
 
-def at_rate(plan: Plan, tps: float, duration_s: float) -> Plan:
-    """The plan's scenarios at one rate."""
-    return replace(plan, curve=Curve("constant"), peak_tps=tps, duration_s=float(duration_s), time_scale=1.0)
-
-
 def _all_idle(loop: OpenLoop, users: int) -> bool:
     """Wait until all users have started; whether they did."""
     deadline_s = time.monotonic() + START_TIMEOUT_S
@@ -191,13 +184,6 @@ def _drain(loop: OpenLoop) -> bool:
             return False
         gevent.sleep(POLL_S)
     return True
-
-
-def _sum(seconds: Sequence[Second]) -> Second:
-    total = Second(0)
-    for second in seconds:
-        total.add(second)
-    return total
 
 
 def main() -> None:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import gevent
 from locust import User
 from locust.env import Environment
-from msgspec.structs import replace
 
 from loadtest.cli.peak import Trial
 from loadtest.clock import SystemClock
@@ -17,8 +16,8 @@ from loadtest.drive.open_loop import OpenLoop
 from loadtest.drive.served_users import count_in, served_users
 from loadtest.drive.start import ArrivalStream, Assignment
 from loadtest.drive.timer import system_timer
-from loadtest.measure.window import Second, Window
-from loadtest.plan.plan_file import Curve, Plan
+from loadtest.measure.window import Second, Window, sum_of
+from loadtest.plan.plan_file import Plan
 
 USERS = 256
 """Of each scenario: more than are busy at once unless the target stands still."""
@@ -56,13 +55,7 @@ class OpenTrial:
 
     def _seconds(self, loop: OpenLoop, peak_tps: int) -> list[Second]:
         duration_s = WARM_UP_S + MEASURE_S
-        plan = replace(
-            self._plan,
-            curve=Curve("constant"),
-            peak_tps=float(peak_tps),
-            duration_s=float(duration_s),
-            time_scale=1.0,
-        )
+        plan = self._plan.at_rate(float(peak_tps), float(duration_s))
         stream = ArrivalStream(plan.mix().arrivals, duration_s * NS_PER_S)
         stream.assign(Assignment(0, 1, 0, 0))
         stream.extend(duration_s * NS_PER_S)
@@ -76,9 +69,7 @@ class OpenTrial:
 
 def trial_of(peak_tps: int, seconds: Sequence[Second]) -> Trial:
     """What the seconds of a trial say of it."""
-    total = Second(0)
-    for second in seconds:
-        total.add(second)
+    total = sum_of(seconds)
     return Trial(
         peak_tps,
         total.dispatch_lag.quantile(0.99) / US_PER_MS,

@@ -14,7 +14,7 @@ What an objective's pattern covers is therefore counted once more under the patt
 bound leaves nothing out.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from loadtest.measure.histogram import Histogram
@@ -236,6 +236,14 @@ COUNTERS = (
     "transactions_failed",
 )
 """The plain counters of a `Second`, in the order they travel."""
+
+
+def sum_of(seconds: Iterable[Second]) -> Second:
+    """Everything that happened in some seconds."""
+    total = Second(0)
+    for second in seconds:
+        total.add(second)
+    return total
 
 
 class Window:

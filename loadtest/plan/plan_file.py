@@ -216,6 +216,17 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         )
         return msgspec.structs.replace(self, scenarios=scenarios)
 
+    def at_rate(self, tps: float, duration_s: float) -> "Plan":
+        """The same plan at one rate, in the proportions of its peak second, and without faults."""
+        return msgspec.structs.replace(
+            self.as_at_its_peak(),
+            curve=Curve("constant"),
+            peak_tps=tps,
+            duration_s=duration_s,
+            time_scale=1.0,
+            faults=(),
+        )
+
     def played(self, curve: Curve) -> Piecewise:
         """A curve over the seconds as played: scaled to `peak_tps`, stretched, cut, and overloaded by faults."""
         normal = self.normally_played(curve)

@@ -4,7 +4,7 @@ import pytest
 
 from loadtest.cli import capacity
 from loadtest.cli.capacity import asked_search
-from loadtest.cli.step import Report, at_rate
+from loadtest.cli.step import Report
 from loadtest.cli.step_workers import seen
 from loadtest.configuration.config_error import ConfigError
 from loadtest.configuration.run_config import RunConfig
@@ -12,7 +12,7 @@ from loadtest.fleet.messages import pack_second
 from loadtest.judge.capacity import Outcome
 from loadtest.judge.slo_syntax import parse
 from loadtest.measure.window import Second
-from loadtest.plan.plan_file import Plan
+from loadtest.plan.plan_file import Plan, shipped_drills
 from loadtest.records import Outcome as Request
 
 ASKED = {"tolerance": 0.03, "duration": None, "start_tps": None, "for_tps": 583_000.0}
@@ -45,8 +45,21 @@ def test_objectives_of_phases_windows_and_drift_are_left_out_and_named() -> None
 
 def test_a_rate_is_a_rate_whatever_the_plans_own_curve_peak_and_time_scale() -> None:
     whole, _ = asked_search(config("singles-day"), ASKED)
-    profile = at_rate(whole.plan, 123.0, 6).profile()
+    profile = whole.plan.at_rate(123.0, 6.0).profile()
     assert profile.rate(0.0) == profile.rate(5.9) == 123.0
+
+
+def test_a_rate_has_the_mix_of_the_plans_peak_though_scenarios_have_curves_of_their_own() -> None:
+    plan = config("day").plan
+    at_s, peak_tps = plan.profile().peak
+    whole, _ = asked_search(config("day"), ASKED)
+    arrivals = whole.plan.at_rate(peak_tps, 6.0).arrivals_profile()
+    assert arrivals.rate(0.0) == arrivals.rate(5.9) == pytest.approx(plan.arrivals_profile().rate(at_s))
+
+
+def test_a_step_has_none_of_the_plans_faults() -> None:
+    overload = Plan.load(shipped_drills()["overload"])
+    assert overload.at_rate(100.0, 4.0).arrivals_profile().peak[1] == 100.0
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from loadtest.drive.open_loop import OpenLoop
 from loadtest.drive.start import ArrivalStream, Assignment
-from loadtest.measure.window import Second, Window
+from loadtest.measure.window import Second, Window, sum_of
 from loadtest.records import FAILED, OK, Arrival
 from loadtest.virtual_time import VirtualClock
 
@@ -32,10 +32,7 @@ def in_hub(action: Callable[[], None]) -> None:
 
 def total_of(window: Window) -> Second:
     """Everything that a window has counted."""
-    total = Second(0)
-    for second in window.take():
-        total.add(second)
-    return total
+    return sum_of(window.take())
 
 
 class Loop:

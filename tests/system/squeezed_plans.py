@@ -19,7 +19,7 @@ from loadtest.drive.open_loop import OpenLoop
 from loadtest.drive.served_users import count_in, served_users
 from loadtest.drive.start import ArrivalStream, Assignment
 from loadtest.drive.timer import system_timer
-from loadtest.measure.window import Second, Window
+from loadtest.measure.window import Second, Window, sum_of
 from loadtest.plan.plan_file import Plan, shipped_plans
 
 LENGTH_S, ARRIVALS, USERS = 2.0, 120, 8
@@ -58,10 +58,7 @@ def played(plan: Plan, url: str) -> Second:
         while not loop.drained():
             gevent.sleep(0.02)
         loop.close()
-    total = Second(0)
-    for second in window.take():
-        total.add(second)
-    return total
+    return sum_of(window.take())
 
 
 def main() -> None:
