@@ -7,7 +7,6 @@ fitted to them (`judge.usl`) and says how many machines a rate takes.
 
 import contextlib
 import json
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,30 +16,30 @@ from math import inf
 from pathlib import Path
 from types import FrameType
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from loadtest.cli.children import signals_go_to
 from loadtest.cli.cores import divide_machine
 from loadtest.cli.run_session import RunError, Session
-from loadtest.cli.service import Service
 from loadtest.cli.step import Order
 from loadtest.cli.step_workers import Seen, StepWorkers
 from loadtest.configuration.check import objectives_of
 from loadtest.configuration.config_error import ConfigError, explained_by
-from loadtest.configuration.run_config import RunConfig, ServiceAddress
+from loadtest.configuration.run_config import RunConfig
 from loadtest.exit_codes import ExitCode
 from loadtest.judge.capacity import CapacitySearch, Outcome
 from loadtest.judge.capacity_result import CapacityResult, Step
 from loadtest.judge.slo_syntax import DRIFT, Kind, Slo, SloError, parse
 from loadtest.judge.step_length import bound_s, measured_s
 from loadtest.judge.usl import Measurement, UslFit, fit
-from loadtest.plan.allowed_host import allowed_host, allowed_rate
 from loadtest.plan.overrides import above_0_s
 from loadtest.plan.plan_error import PlanError
 from loadtest.plan.plan_file import Abort, Plan
+from loadtest.plan.target_address import target_address
+from loadtest.plan.target_rate import agreed_rate
 from loadtest.publish import capacity_page
 from loadtest.publish.run_folder import new_run_folder
 from loadtest.run_info import run_info
@@ -117,21 +116,10 @@ def search(config: RunConfig, settings: SearchSettings, console: Console) -> Exi
         try:
             if config.needs_service:
                 session.cores = divide_machine(config.workers)
-                _start_service(session)
+                session.start_service()
             return _Search(session, settings).run()
         finally:
             session.close()
-
-
-def _start_service(session: Session) -> None:
-    config, folder = session.config, session.folder
-    session.service = Service(
-        config.store or f"sqlite:///{(folder / 'orders.db').resolve()}",
-        folder / "service.log",
-        workers=config.service_workers,
-        cores=session.cores.service,
-    )
-    session.config = config.but(service=ServiceAddress(session.service.url, session.service.metrics_url))
 
 
 @contextlib.contextmanager
@@ -142,12 +130,8 @@ def _stopped_by_signals(session: Session) -> Iterator[None]:
         session.interrupt(number, frame)
         raise _Stopped
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with signals_go_to(stop):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class _Stopped(Exception):  # noqa: N818 - not an error
@@ -204,9 +188,9 @@ class _Search:
 
     def _begun(self) -> CapacitySearch:
         settings, ceiling_tps = self._settings, self._ceiling_tps()
-        start_tps = settings.start_tps or (1.0 if ceiling_tps < inf else self._first_guess())
-        if ceiling_tps < inf and settings.start_tps is None:
-            start_tps = ceiling_tps / 4
+        start_tps = settings.start_tps
+        if start_tps is None:
+            start_tps = ceiling_tps / 4 if ceiling_tps < inf else self._first_guess()
         start_tps = max(1.0, min(start_tps, ceiling_tps))
         return CapacitySearch(
             start_tps=start_tps,
@@ -226,10 +210,8 @@ class _Search:
     def _ceiling_tps(self) -> float:
         """The highest rate that the owners of all targets agreed to; infinite without an agreement."""
         plan = self._config.plan
-        listed = [(allowed_host(name), rate) for name, rate in plan.targets.items()]
         a_transaction = sum(scenario.per_transaction for scenario in plan.scenarios)
-        hosts = [urlsplit(address) for address in self._config.addresses]
-        agreed = [allowed_rate(listed, host.hostname or "", host.port) for host in hosts]
+        agreed = [agreed_rate(plan, target_address(address).host) for address in self._config.addresses]
         return min((rate / a_transaction for rate in agreed if rate is not None), default=inf)
 
     def _order(self, tps: float) -> Order:

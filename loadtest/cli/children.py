@@ -5,21 +5,36 @@ things stop; and the kernel is asked to end it if we die without a word, so that
 would hold a port or join the next run.
 """
 
+import contextlib
 import ctypes
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import IO, Any
 
 from loadtest.cli.cores import bind
 
+LOCUST = (sys.executable, "-m", "locust", "-f", str(Path(__file__).parent.parent / "locustfile.py"))
+"""How a process of Locust with our locustfile is started; its flags follow."""
 PR_SET_PDEATHSIG = 1
 STOP_TIMEOUT_S = 10.0
+
+
+@contextlib.contextmanager
+def signals_go_to(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Have SIGINT and SIGTERM go to `handler`, and put the old handlers back."""
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
 
 
 def prepare(cores: Collection[int]) -> None:

@@ -1,8 +1,6 @@
 """`singlesday drill [NAME…]`: runs in which something goes wrong on purpose, one after another, and their table."""
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,10 +12,11 @@ from loadtest.cli.run import run
 from loadtest.configuration.run_config import RunConfig
 from loadtest.exit_codes import ExitCode
 from loadtest.measure.run_result import FaultResult, RunResult
+from loadtest.plan.fault import PROCESS
 from loadtest.plan.plan_file import Plan, shipped_drills
 from loadtest.publish import wording
 from loadtest.publish.console_verdict import COLOURS
-from loadtest.publish.run_folder import RESULT, new_run_folder
+from loadtest.publish.run_folder import REPORT, RESULT, new_run_folder
 
 GRAVEST_FIRST = (
     ExitCode.INTERNAL_ERROR,
@@ -56,8 +55,8 @@ def play(configs: Sequence[RunConfig], console: Console) -> int:
     for config in configs:
         console.print(f"{config.plan.name}: {_told(config.plan)} …", soft_wrap=True, style="dim")
         folder = new_run_folder(Path(config.out), config.plan.name)
-        with _environment(service_settings(config.plan.name)):
-            run(config.but(folder=str(folder)), Console(quiet=True))
+        settings = service_settings(config.plan.name)
+        run(config.but(folder=str(folder)), Console(quiet=True), service_environment=settings)
         played.append(Played(config.plan.name, RunResult.read(folder / RESULT), folder))
         if played[-1].result.exit_code == ExitCode.ABORTED:
             break
@@ -121,25 +120,13 @@ def _print_why(one: Played, console: Console) -> None:
     console.print(f"\n{one.name}: {head.word}: {head.sentence}", soft_wrap=True, markup=False)
     for reason in head.reasons[:5]:
         console.print(f"  - {reason}", soft_wrap=True, markup=False)
-    console.print(f"  report  {one.folder / 'report.html'}", soft_wrap=True, markup=False)
+    console.print(f"  report  {one.folder / REPORT}", soft_wrap=True, markup=False)
 
 
 def _told(plan: Plan) -> str:
     """What a plan's faults are, in a few words."""
     return "; ".join(
-        f"{fault.kind}{f' of {fault.process}' if fault.kind in ('kill', 'stop', 'restart') else ''}"
+        f"{fault.kind}{f' of {fault.process}' if fault.kind in PROCESS else ''}"
         f" at {fault.at_s:g} s{f' for {fault.for_s:g} s' if fault.for_s else ''}"
         for fault in plan.faults
     )
-
-
-@contextmanager
-def _environment(more: dict[str, str]) -> Iterator[None]:
-    """Give the processes that are started within some variables besides."""
-    before = {name: os.environ.get(name) for name in more}
-    os.environ.update(more)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None) if value is None else os.environ.update({name: value})

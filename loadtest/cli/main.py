@@ -48,8 +48,17 @@ BAD_INPUT = (ConfigError, PlanError)
 
 def refuse(message: object) -> NoReturn:
     """End because of bad input, before any traffic."""
+    _end(message, ExitCode.USAGE)
+
+
+def give_up(error: Exception) -> NoReturn:
+    """End because what was asked for could not be done."""
+    _end(error, ExitCode.INTERNAL_ERROR)
+
+
+def _end(message: object, code: ExitCode) -> NoReturn:
     errors.print(f"[bold red]error:[/] {escape(str(message))}", soft_wrap=True)
-    raise typer.Exit(int(ExitCode.USAGE))
+    raise typer.Exit(int(code))
 
 
 def _print_version(wanted: bool) -> None:
@@ -187,8 +196,7 @@ def watch(context: typer.Context) -> None:
     except BAD_INPUT as error:
         refuse(error)
     except (watching.ProcessEndedError, ServiceError) as error:
-        errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
-        raise typer.Exit(int(ExitCode.INTERNAL_ERROR)) from error
+        give_up(error)
 
 
 @shadow.command(
@@ -374,8 +382,7 @@ def capacity(context: typer.Context) -> None:
     except BAD_INPUT as error:
         refuse(error)
     except (RunError, ServiceError) as error:
-        errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
-        raise typer.Exit(int(ExitCode.INTERNAL_ERROR)) from error
+        give_up(error)
     raise typer.Exit(int(found))
 
 
@@ -440,8 +447,7 @@ def drill(context: typer.Context) -> None:
     except BAD_INPUT as error:
         refuse(error)
     except (RunError, ServiceError, StoreError) as error:
-        errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
-        raise typer.Exit(int(ExitCode.INTERNAL_ERROR)) from error
+        give_up(error)
     raise typer.Exit(code)
 
 
@@ -551,8 +557,7 @@ def _play(
     try:
         return int(runner.run(config, out, resumed, lock))
     except (RunError, ServiceError, StoreError) as error:
-        errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
-        raise typer.Exit(int(ExitCode.INTERNAL_ERROR)) from error
+        give_up(error)
 
 
 def _read_result(run_folder: Path) -> RunResult:

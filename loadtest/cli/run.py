@@ -9,23 +9,20 @@ import contextlib
 import json
 import os
 import secrets
-import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import psutil
 from rich.console import Console
 
-from loadtest.cli.children import Child, wait_until
+from loadtest.cli.children import LOCUST, Child, signals_go_to, wait_until
 from loadtest.cli.cores import divide_machine
 from loadtest.cli.crew import Crew
 from loadtest.cli.run_session import RunError, Session
-from loadtest.cli.service import Service
 from loadtest.cli.sizing import sized
 from loadtest.configuration.check import objectives_of
-from loadtest.configuration.run_config import RunConfig, ServiceAddress
+from loadtest.configuration.run_config import RunConfig
 from loadtest.configuration.run_document import held, write_document
 from loadtest.environment import TOKEN_VARIABLE
 from loadtest.exit_codes import ExitCode
@@ -41,24 +38,28 @@ from loadtest.run_info import run_info
 
 TEND_S = 1.0
 """How often to look whether a worker has crashed."""
-LOCUSTFILE = Path(__file__).parent.parent / "locustfile.py"
 
 
 def run(
-    config: RunConfig, console: Console, resumed: Checkpoint | None = None, lock: int | None = None
+    config: RunConfig,
+    console: Console,
+    resumed: Checkpoint | None = None,
+    lock: int | None = None,
+    service_environment: Mapping[str, str] | None = None,
 ) -> int:
     """Play a checked run, or what the web UI starts; the (last) verdict's exit code, or a script's own if that is 0.
 
-    `resumed` is where to go on with an interrupted run, whose folder is held by the descriptor `lock`.
+    `resumed` is where to go on with an interrupted run, whose folder is held by the descriptor `lock`; the order
+    service is started with the variables of `service_environment` besides ours.
     Raises `RunError` and `ServiceError`.
     """
-    session = Session(config, console, resumed=resumed, lock=lock)
+    session = Session(config, console, resumed, lock, service_environment or {})
     before = _written(session.folder)
-    with _signals(session), _folder_held(session) as session.inherited:
+    with signals_go_to(session.interrupt), _folder_held(session) as session.inherited:
         try:
             if config.needs_service:
                 session.cores = divide_machine(config.workers)
-                _start_service(session)
+                session.start_service()
             sized(session)
             if not session.interrupts:
                 _lead(session)
@@ -102,28 +103,6 @@ def _no_result(folder: Path) -> str:
     return f"the master left no result in {folder}; the end of {folder / 'master.log'} says why"
 
 
-def _start_service(session: Session) -> None:
-    config, folder = session.config, session.folder
-    session.service = Service(
-        config.store or f"sqlite:///{(folder / 'orders.db').resolve()}",
-        folder / "service.log",
-        workers=config.service_workers,
-        fault_token=session.fault_token,
-        inherits=session.inherited,
-        cores=session.cores.service,
-    )
-    supervisor = psutil.Process(session.service.child.process.pid)
-    session.config = config.but(
-        service=ServiceAddress(
-            session.service.url,
-            session.service.metrics_url,
-            supervisor.pid,
-            supervisor.create_time(),
-            str((folder / "service.log").resolve()),
-        )
-    )
-
-
 def _lead(session: Session) -> None:
     """Start master and workers and wait for the master to end."""
     config, folder = session.config, session.folder
@@ -161,9 +140,8 @@ def _lead(session: Session) -> None:
 def locust_flags(config: RunConfig, folder: Path) -> tuple[list[str], list[str]]:
     """The command lines of a master and of each worker: what they are for Locust. The rest is in the document."""
     port = str(config.control_port or free_port())
-    locust = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE)]
     master = [
-        *locust,
+        *LOCUST,
         "--master",
         "--master-bind-host",
         config.bind,
@@ -175,7 +153,7 @@ def locust_flags(config: RunConfig, folder: Path) -> tuple[list[str], list[str]]
     master += ["--csv", f"{folder}/{_csv_prefix(config, folder)}"] if config.csv else []
     master += ["--web-port", str(config.web_port)] if config.web else ["--headless"]
     here = "127.0.0.1" if config.bind in {"0.0.0.0", "*"} else config.bind  # noqa: S104 - compared, not bound
-    return master, [*locust, "--worker", "--master-host", here, "--master-port", port]
+    return master, [*LOCUST, "--worker", "--master-host", here, "--master-port", port]
 
 
 def how_to_join(config: RunConfig) -> str:
@@ -289,14 +267,3 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-@contextlib.contextmanager
-def _signals(session: Session) -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into a request to stop, and put the old handlers back."""
-    before = {number: signal.signal(number, session.interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

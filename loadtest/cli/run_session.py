@@ -3,17 +3,19 @@
 import secrets
 import signal
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+import psutil
 from rich.console import Console
 
 from loadtest.cli.children import Child
 from loadtest.cli.cores import Cores
 from loadtest.cli.crew import Crew
 from loadtest.cli.service import Service
-from loadtest.configuration.run_config import RunConfig
+from loadtest.configuration.run_config import RunConfig, ServiceAddress
 from loadtest.configuration.run_document import as_environment
 from loadtest.environment import ALLOW_HOSTS_VARIABLE, CTRL_C, SERVICE_TOKEN_VARIABLE
 from loadtest.fleet.checkpoint import Checkpoint
@@ -36,6 +38,8 @@ class Session:
     """Where to go on, for a run that was interrupted."""
     lock: int | None = None
     """The descriptor that holds the folder of such a run."""
+    service_environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables that the order service gets besides ours."""
     service: Service | None = None
     probe: "subprocess.Popen[bytes] | None" = None
     master: Child | None = None
@@ -53,6 +57,28 @@ class Session:
     def __post_init__(self) -> None:
         if self.config.plan.faults or self.config.web:
             self.fault_token = secrets.token_urlsafe(32)
+
+    def start_service(self) -> None:
+        """Start the order service that is to be the target. Raises `ServiceError`."""
+        config, log = self.config, self.folder / "service.log"
+        self.service = Service(
+            config.store or f"sqlite:///{(self.folder / 'orders.db').resolve()}",
+            log,
+            workers=config.service_workers,
+            fault_token=self.fault_token,
+            inherits=self.inherited,
+            cores=self.cores.service,
+            environment=self.service_environment,
+        )
+        supervisor = psutil.Process(self.service.child.process.pid)
+        address = ServiceAddress(
+            self.service.url,
+            self.service.metrics_url,
+            supervisor.pid,
+            supervisor.create_time(),
+            str(log.resolve()),
+        )
+        self.config = config.but(service=address)
 
     @property
     def folder(self) -> Path:

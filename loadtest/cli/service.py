@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -32,6 +32,7 @@ class Service:
         fault_token: str = "",
         inherits: Sequence[int] = (),
         cores: Collection[int] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         command = [sys.executable, "-m", "target_service", "--host", "127.0.0.1", "--port", "0"]
         command += ["--admin-port", "0", "--workers", str(workers), "--store", store]
@@ -44,7 +45,10 @@ class Service:
             "order service",
             command,
             log=log,
-            environment={"ORDERS_ADMIN_TOKEN": fault_token} if fault_token else None,
+            environment={
+                **(environment or {}),
+                **({"ORDERS_ADMIN_TOKEN": fault_token} if fault_token else {}),
+            },
             stdout=subprocess.PIPE,
             inherits=inherits,
             cores=cores,

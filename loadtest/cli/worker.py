@@ -8,7 +8,6 @@ a folder that is removed at the end; what workers write of a run (`--out`) stays
 import ipaddress
 import os
 import signal
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from loadtest.cli.children import Child, wait_until
+from loadtest.cli.children import LOCUST, Child, signals_go_to, wait_until
 from loadtest.cli.crew import Crew
 from loadtest.cli.place import place_of
 from loadtest.configuration.config_error import ConfigError
@@ -26,7 +25,6 @@ from loadtest.fleet.build import build_of
 from loadtest.fleet.token import check_token, read_token
 from loadtest.fleet.visit import Master, Visit
 
-LOCUSTFILE = Path(__file__).parent.parent / "locustfile.py"
 STOP_TIMEOUT_S = 10.0
 
 
@@ -34,8 +32,10 @@ def master_of(text: str, token_file: Path | None, environ: Mapping[str, str]) ->
     """Where the master is, with the token for it. Raises `ConfigError`, `TokenError`."""
     place = place_of(text, "--master")
     named = f"--token-file {token_file}" if token_file is not None else TOKEN_VARIABLE
-    token = read_token(token_file) if token_file is not None else environ.get(TOKEN_VARIABLE, "")
-    check_token(token)
+    if token_file is not None:
+        token = read_token(token_file)
+    else:
+        check_token(token := environ.get(TOKEN_VARIABLE, ""))
     if not token and not _is_loopback(place.host):
         raise ConfigError(
             "--token-file",
@@ -60,7 +60,7 @@ def work(master: Master, workers: int, out: Path, wait_s: float, console: Consol
         flags = ["--plan", str(plans / welcome.plan)] if welcome.plan else []
         environment = {PLAN_FOLDER_VARIABLE: folder, RUNS_FOLDER_VARIABLE: str(out.resolve())}
         environment |= {TOKEN_VARIABLE: master.token} if master.token else {}
-        command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--worker", *flags]
+        command = [*LOCUST, "--worker", *flags]
         command += ["--master-host", master.host, "--master-port", str(master.port)]
 
         def start(name: str) -> Child:
@@ -76,16 +76,14 @@ def _serve(crew: Crew, console: Console) -> int:
     def ask(number: int, _frame: FrameType | None) -> None:
         asked.append(number)
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        while crew.running and not asked:
-            wait_until(lambda: not crew.running or bool(asked), timeout_s=1)
-            if not asked:
-                crew.tend()
-    finally:
-        codes = crew.stop(STOP_TIMEOUT_S)
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with signals_go_to(ask):
+        try:
+            while crew.running and not asked:
+                wait_until(lambda: not crew.running or bool(asked), timeout_s=1)
+                if not asked:
+                    crew.tend()
+        finally:
+            codes = crew.stop(STOP_TIMEOUT_S)
     if asked:
         return INTERRUPTED if asked[0] == signal.SIGINT else ExitCode.PASS
     for worker in crew.workers:

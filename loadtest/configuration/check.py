@@ -26,12 +26,12 @@ from loadtest.judge.slo import judgeable
 from loadtest.judge.slo_syntax import Slo, SloError, parse
 from loadtest.judge.slo_syntax import check as check_objective
 from loadtest.measure.ledger import GROWTH_BYTES
-from loadtest.plan.allowed_host import allowed_host, allowed_rate
+from loadtest.plan.allowed_host import allowed_host
 from loadtest.plan.fault import HOOK, PROCESS, SERVICE
 from loadtest.plan.plan_error import PlanError
 from loadtest.plan.plan_file import Plan
 from loadtest.plan.target_address import target_address
-from loadtest.plan.target_rate import check_target_rate
+from loadtest.plan.target_rate import agreed_rate, check_target_rate
 from loadtest.publish.metrics_server import is_loopback
 from loadtest.publish.remote_write import MissingExtraError, WriteRequests
 from loadtest.publish.remote_writer import BadReceiverError, Receiver
@@ -196,9 +196,7 @@ def _check_service_metrics(config: RunConfig, allowed: list[str]) -> None:
 def _check_may_probe(config: RunConfig, url: str) -> None:
     """A host whose owner agreed to a rate is not probed, since a probe sends as fast as it can."""
     host = target_address(url).host
-    agreed = allowed_rate(
-        [(allowed_host(name), rate) for name, rate in config.plan.targets.items()], host, None
-    )
+    agreed = agreed_rate(config.plan, host)
     if agreed is not None:
         raise ConfigError(
             "auto_peak",

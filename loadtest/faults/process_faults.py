@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import signal
 import subprocess
+from threading import Timer
 from urllib.parse import urlsplit
 
 import psutil
@@ -23,6 +24,7 @@ from loadtest.plan.fault import Fault
 WORKER = "target_service.worker"
 GONE_WITHIN_S = 15.0
 READY_WITHIN_S = 30.0
+"""A supervisor that is not ready by then is ended: the fault has failed."""
 _SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP, "restart": signal.SIGTERM}
 _DONE = {"kill": "killed", "stop": "stopped", "restart": "told to end"}
 
@@ -73,10 +75,15 @@ class RunningService:
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - it only asks the kernel for a signal
             )
         assert self._started.stdout is not None  # noqa: S101 - asked for as a pipe
-        for line in self._started.stdout:
-            if line.startswith(b"ready "):
-                self.supervisor = psutil.Process(self._started.pid)
-                return
+        late = Timer(READY_WITHIN_S, self._started.kill)
+        late.start()
+        try:
+            for line in self._started.stdout:
+                if line.startswith(b"ready "):
+                    self.supervisor = psutil.Process(self._started.pid)
+                    return
+        finally:
+            late.cancel()
         raise FaultError(f"the order service could not be started again; see {self._service.log}")
 
     def close(self) -> None:

@@ -27,6 +27,8 @@ from loadtest.measure.whole_file import write_durably
 
 CHECKPOINT = "checkpoint.bin"
 """Its name in a run folder."""
+KILLED = "the master was killed, this is its last checkpoint"
+"""Why a run ended that nobody has gone on with."""
 VERSION = 2
 MAX_BYTES = 1 << 28
 """A file larger than that is none of ours: 256 MiB, some hundred times that of a long run."""

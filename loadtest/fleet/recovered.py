@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from loadtest.clock import SystemClock
-from loadtest.fleet.checkpoint import Checkpoint, CheckpointError
+from loadtest.fleet.checkpoint import KILLED, Checkpoint, CheckpointError
 from loadtest.fleet.coordinator import Coordinator
 from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import MessageError, Report
@@ -34,10 +34,9 @@ class Recovered(NamedTuple):
     def told(self) -> str:
         """Why the run ended, as its verdict has it."""
         if not self.reports:
-            return "the master was killed, this is its last checkpoint"
-        whose = f"{self.workers} worker{'s' * (self.workers != 1)}"
+            return KILLED
         return (
-            f"the master was killed, this is its last checkpoint with {self.reports} later reports of {whose}"
+            f"{KILLED} with {self.reports} later reports of {self.workers} worker{'s' * (self.workers != 1)}"
         )
 
 

@@ -14,15 +14,10 @@ from locust.rpc.zmqrpc import BaseSocket, Client, Server
 from zmq.utils.monitor import parse_monitor_message
 
 from loadtest.environment import TOKEN_VARIABLE
-from loadtest.fleet.token import IsLoopback, TokenError, check_door, check_token, encrypt
+from loadtest.fleet.token import REFUSALS, IsLoopback, TokenError, check_door, check_token, encrypt
 
 COMPLAIN_EVERY_S = 10.0
 
-REFUSALS = (
-    zmq.Event.HANDSHAKE_FAILED_NO_DETAIL
-    | zmq.Event.HANDSHAKE_FAILED_PROTOCOL
-    | zmq.Event.HANDSHAKE_FAILED_AUTH
-)
 _STRANGER = f"refused a connection to the control port: its token is another than ours ({TOKEN_VARIABLE})"
 _NO_ENTRY = f"the master refuses this worker: {TOKEN_VARIABLE} must have the same value on both"
 

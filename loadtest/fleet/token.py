@@ -19,6 +19,12 @@ from loadtest.environment import TOKEN_VARIABLE
 SHORTEST_TOKEN = 16
 LONGEST_FILE_BYTES = 4096
 IsLoopback = Callable[[str], bool]
+REFUSALS = (
+    zmq.Event.HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.Event.HANDSHAKE_FAILED_PROTOCOL
+    | zmq.Event.HANDSHAKE_FAILED_AUTH
+)
+"""What a socket's monitor tells of a handshake with somebody of another token."""
 
 
 class TokenError(ValueError):

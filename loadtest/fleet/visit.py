@@ -34,7 +34,7 @@ from loadtest.fleet.greeting import (
     is_safe,
     sha256_of,
 )
-from loadtest.fleet.token import encrypt
+from loadtest.fleet.token import REFUSALS, encrypt
 
 LOOK_MS = 200
 ASK_AGAIN_S = 5.0
@@ -43,11 +43,6 @@ ANSWER_S = 15.0
 """A master that has shaken hands answers within that, or is none."""
 REFUSED_FOR_S = 2.0
 """A proxy before a master that is just starting breaks a handshake off too, once or twice."""
-REFUSED = (
-    zmq.Event.HANDSHAKE_FAILED_NO_DETAIL
-    | zmq.Event.HANDSHAKE_FAILED_PROTOCOL
-    | zmq.Event.HANDSHAKE_FAILED_AUTH
-)
 
 
 A = TypeVar("A", Welcome, Part)
@@ -85,7 +80,7 @@ class Visit:
         self._socket.identity = self._name = f"visitor_{uuid4().hex}".encode()
         if master.token:
             encrypt(self._socket, master.token, serves=False)
-        self._events: Any = self._socket.get_monitor_socket(REFUSED | zmq.Event.HANDSHAKE_SUCCEEDED)
+        self._events: Any = self._socket.get_monitor_socket(REFUSALS | zmq.Event.HANDSHAKE_SUCCEEDED)
         self._met_s: float | None = None
         """When hands were shaken."""
         self._refused_s: float | None = None
@@ -170,7 +165,7 @@ class Visit:
             now_s = time.monotonic()
             if event == zmq.Event.HANDSHAKE_SUCCEEDED:
                 self._met_s, self._refused_s = now_s, None
-            elif event & REFUSED:
+            elif event & REFUSALS:
                 since_s = self._refused_s = self._refused_s if self._refused_s is not None else now_s
                 if now_s - since_s <= REFUSED_FOR_S:
                     continue

@@ -17,7 +17,7 @@ import msgspec
 from gevent import monkey
 
 from loadtest.fleet import checkpoint as checkpoints
-from loadtest.fleet.checkpoint import Checkpoint
+from loadtest.fleet.checkpoint import KILLED, Checkpoint
 from loadtest.fleet.coordinator import Phase
 from loadtest.fleet.journal import forget_reports
 from loadtest.fleet.snapshot import broken_off
@@ -33,7 +33,6 @@ LEVEL_WAIT_S = 2.0
 that, what it has not reported is missing from the totals."""
 LOOK_S = 0.02
 MOST_OF_A_CORE = 0.01
-KILLED = "the master was killed, this is its last checkpoint"
 
 logger = logging.getLogger(__name__)
 
