@@ -70,9 +70,10 @@ def _audited(folder: Path, result: RunResult, read: Read) -> tuple[Audit, int]:
     """The audit, and how many orders are in the client's ledger."""
     books = Reconciliation(open_books(folder / "ledger", result.run.id))
     audit = read(books, result.run.id)
-    if not books.noted and audit.balanced and not audit.stored and result.arrivals.started:
+    noted = books.noted
+    if not noted and audit.balanced and not audit.stored and result.arrivals.started:
         raise IncompleteLedgerError("the run created no orders, and only orders can be checked")
-    return audit, books.noted
+    return audit, noted
 
 
 def from_store(store: str) -> Read:
@@ -131,14 +132,19 @@ def check_auditor(auditor: str, plan_file: Path | None = None) -> None:
 
 
 def _ask(arguments: list[str], auditor: str, plan_file: Path | None) -> bytes:
-    command = [sys.executable, "-m", "loadtest.run_audit", *arguments]
     environment = {**os.environ, AUDITOR_VARIABLE: auditor}
     if plan_file is not None:
         paths = [str(plan_file.absolute().parent), os.environ.get("PYTHONPATH", "")]
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    return audit_in_process(arguments, environment, TIMEOUT_S)
+
+
+def audit_in_process(arguments: list[str], environment: dict[str, str], timeout_s: float) -> bytes:
+    """Run this module in a process of its own; the last line that it said. Raises `AuditorError` with the reason."""
+    command = [sys.executable, "-m", "loadtest.run_audit", *arguments]
     try:
         ended = subprocess.run(  # noqa: S603 - our own program, no shell
-            command, env=environment, capture_output=True, timeout=TIMEOUT_S, check=False
+            command, env=environment, capture_output=True, timeout=timeout_s, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise AuditorError(f"the audit did not end: {type(error).__name__}") from error

@@ -141,8 +141,7 @@ class LedgerEntry(NamedTuple):
 
 def read_ledgers(folder: Path, run_id: str) -> Iterator[LedgerEntry]:
     """Every order in the ledgers below `folder`, also of workers that never closed theirs. Raises `OSError`."""
-    for path in sorted(folder.glob(f"*{SUFFIX}")):
-        prefix = f"{run_id}:{path.name.removesuffix(SUFFIX)}:"
-        for number, state in enumerate(path.read_bytes()):
+    for book in open_books(folder, run_id):
+        for number, state in enumerate(book.states):
             if state != OrderState.UNUSED:
-                yield LedgerEntry(f"{prefix}{number}", OrderState(state))
+                yield LedgerEntry(f"{book.prefix}:{number}", OrderState(state))

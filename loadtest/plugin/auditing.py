@@ -6,8 +6,6 @@ that is already written, and may change its verdict; a run that could not be aud
 
 import logging
 import os
-import subprocess
-import sys
 
 import gevent
 import msgspec
@@ -15,7 +13,7 @@ from gevent.event import Event
 
 from loadtest.measure.run_result import Audit
 from loadtest.plugin.led_run import LedRun
-from loadtest.run_audit import STORE_VARIABLE
+from loadtest.run_audit import STORE_VARIABLE, AuditorError, audit_in_process
 
 TIMEOUT_S = 600.0
 POLL_S = 0.1
@@ -63,15 +61,9 @@ class Auditor:
 
     def _outcome(self, run: LedRun) -> Audit | str:
         """The audit, or why there is none."""
-        command = [sys.executable, "-m", "loadtest.run_audit", str(run.folder)]
         environment = {**os.environ, STORE_VARIABLE: self.store}
         try:
-            ended = subprocess.run(  # noqa: S603 - our own program, no shell
-                command, env=environment, capture_output=True, timeout=TIMEOUT_S, check=False
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            return f"the audit did not end: {type(error).__name__}"
-        if ended.returncode:
-            said = ended.stderr.decode(errors="replace").strip().splitlines()
-            return said[-1] if said else f"the audit ended with exit code {ended.returncode}"
-        return msgspec.json.decode(ended.stdout, type=Audit)
+            said = audit_in_process([str(run.folder)], environment, TIMEOUT_S)
+        except AuditorError as error:
+            return str(error)
+        return msgspec.json.decode(said, type=Audit)
