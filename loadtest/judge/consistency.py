@@ -8,6 +8,7 @@ proves nothing, so the run is INVALID. It is asked of final records alone: while
 
 from collections.abc import Iterator
 
+from loadtest.judge.observation import quantile_ms
 from loadtest.measure.run_result import Buckets, Endpoint, Quantiles, RunResult
 from loadtest.records import is_request
 
@@ -103,17 +104,7 @@ def _is_of(times: Quantiles, buckets: Buckets) -> bool:
     same = sum(buckets.counts) == times.count
     highest = buckets.upper_us[-1] * (1 - _BUCKET_WIDTH) - 1 <= times.max * 1000 <= buckets.upper_us[-1] + 1
     quantiles = all(
-        abs(known_ms * 1000 - _at_rank(buckets, share)) <= 1
+        (at_rank_ms := quantile_ms(buckets, share)) is not None and abs(known_ms - at_rank_ms) <= 0.001
         for share, known_ms in ((0.5, times.p50), (0.99, times.p99))
     )
     return same and highest and quantiles and least_us - slack_us <= sum_us <= most_us + slack_us
-
-
-def _at_rank(buckets: Buckets, share: float) -> float:
-    """The nearest-rank quantile, in microseconds."""
-    rank, reached = share * sum(buckets.counts), 0
-    for upper_us, count in zip(buckets.upper_us, buckets.counts, strict=True):
-        reached += count
-        if reached >= rank - 1e-9 * rank:
-            return upper_us
-    return buckets.upper_us[-1]

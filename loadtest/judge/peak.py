@@ -1,10 +1,8 @@
 """Whether a run reached the peak that its plan asks for, and for how long it held it."""
 
-from collections.abc import Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
-from loadtest.measure.run_result import RunResult, TimelinePoint
+from loadtest.measure.run_result import RunResult, TimelinePoint, step_s
 
 NEAR = 0.99
 """At the peak is a second whose plan is within 1 % of the highest; it is held when 99 % of that was completed."""
@@ -34,7 +32,7 @@ def find_peak(result: RunResult) -> Peak | None:
         return None
     at_peak = [point for point in points if point.planned_tps >= NEAR * planned]
     best = max(points, key=lambda point: point.completed_tps)
-    bin_s = _bin_s(points)
+    bin_s = step_s(points)
     random = result.run.settings.get("arrivals") == "poisson"
     held = [point for point in at_peak if _kept_up(point, _asked_tps(point, bin_s, random), bin_s)]
     return Peak(
@@ -49,7 +47,7 @@ def find_peak(result: RunResult) -> Peak | None:
 
 def fell_short(result: RunResult) -> list[tuple[float, float, float]]:
     """(from_s, to_s, completed as a share of what was asked for) of each time that the target fell 1 % behind."""
-    points, bin_s = result.timeline, _bin_s(result.timeline)
+    points, bin_s = result.timeline, step_s(result.timeline)
     random = result.run.settings.get("arrivals") == "poisson"
     found: list[tuple[float, float, float, float]] = []
     for point in points:
@@ -76,7 +74,3 @@ def _asked_tps(point: TimelinePoint, bin_s: float, random: bool) -> float:
     drawn = point.started_tps * point.scheduled / point.started if point.started else 0.0
     spread = RANDOM_SD * (point.planned_tps / bin_s) ** 0.5
     return drawn if abs(drawn - point.planned_tps) <= spread else point.planned_tps
-
-
-def _bin_s(points: Sequence[TimelinePoint]) -> float:
-    return min((b.t_s - a.t_s for a, b in pairwise(points)), default=1.0)

@@ -24,11 +24,10 @@ until it was recovered from, or had to be, nobody promised anything but what the
 """
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 
 from loadtest.judge.bound import holds
 from loadtest.judge.slo_syntax import IMPLICIT, Slo
-from loadtest.measure.run_result import FaultResult, RunResult, SloResult, TimelinePoint
+from loadtest.measure.run_result import FaultResult, RunResult, SloResult, TimelinePoint, step_s
 
 FAULT = "fault"
 """The source of an objective that a fault has."""
@@ -66,8 +65,9 @@ def outside_faults(slo: Slo, result: RunResult) -> SloResult | None:
     """An implicit objective, judged over the seconds outside of faults; None where it is judged as ever."""
     if slo.source != IMPLICIT or slo.metric not in _OUTSIDE or not any(_disturbed(result)):
         return None
-    points = [point for point in result.timeline if not _within(point, _disturbed(result))]
-    observed = _OUTSIDE[slo.metric](points)
+    disturbed, bin_s = _disturbed(result), step_s(result.timeline)
+    points = [point for point in result.timeline if not _within(point, disturbed, bin_s)]
+    observed = _OUTSIDE[slo.metric](points, bin_s)
     if observed is None:
         return SloResult(
             expr=slo.expr, observed=None, passed=False, note="no data outside of faults", source=IMPLICIT
@@ -86,16 +86,18 @@ def _observe(fault: FaultResult, result: RunResult) -> None:
     """Fill in when it showed, when it was over, and what went well meanwhile."""
     before = _before(fault, result)
     if before:
-        _set_band(fault, before, random=result.run.settings.get("arrivals") == "poisson")
+        _set_band(
+            fault, before, step_s(result.timeline), random=result.run.settings.get("arrivals") == "poisson"
+        )
         _see_in_curve(fault, result)
     stretch = next((s for s in result.stretches if s.name == fault.name), None)
     if stretch is not None and fault.planned > 0:
         fault.goodput = stretch.transactions / fault.planned
 
 
-def _set_band(fault: FaultResult, before: Sequence[TimelinePoint], *, random: bool) -> None:
+def _set_band(fault: FaultResult, before: Sequence[TimelinePoint], bin_s: float, *, random: bool) -> None:
     """What counts as normal, by the seconds before."""
-    fewest = min(point.planned_tps for point in before) * _bin_s(before)
+    fewest = min(point.planned_tps for point in before) * bin_s
     margin = max(SHARE_MARGIN, 2 / fewest**0.5 if random else 0.0)
     fault.least_share = max(0.0, min(_share(point) for point in before) - margin)
     fault.most_p99_ms = P99_FACTOR * max(point.response_ms.p99 for point in before) + P99_MARGIN_MS
@@ -103,7 +105,7 @@ def _set_band(fault: FaultResult, before: Sequence[TimelinePoint], *, random: bo
 
 def _see_in_curve(fault: FaultResult, result: RunResult) -> None:
     """When it left the band, and when it was back for good."""
-    bin_s, began_s = _bin_s(result.timeline), fault.began_s or 0.0
+    bin_s, began_s = step_s(result.timeline), fault.began_s or 0.0
     over_s = _over_s(fault, result.faults)
     until_s = _next_begins_s(over_s, result)
     since = [point for point in result.timeline if point.t_s + bin_s > began_s and point.t_s < until_s]
@@ -118,7 +120,7 @@ def _see_in_curve(fault: FaultResult, result: RunResult) -> None:
 
 def _before(fault: FaultResult, result: RunResult) -> list[TimelinePoint]:
     """The seconds that say what is normal: those before it that are over and not another fault's."""
-    began_s, bin_s = fault.began_s or 0.0, _bin_s(result.timeline)
+    began_s, bin_s = fault.began_s or 0.0, step_s(result.timeline)
     others = [
         span for other, span in zip(result.faults, _spans(result.faults), strict=True) if other is not fault
     ]
@@ -234,29 +236,22 @@ def _disturbed(result: RunResult) -> list[tuple[float, float]]:
     return [span for span in _spans(result.faults) if span[1] > span[0]]
 
 
-def _within(point: TimelinePoint, spans: Iterable[tuple[float, float]], bin_s: float = 1.0) -> bool:
+def _within(point: TimelinePoint, spans: Iterable[tuple[float, float]], bin_s: float) -> bool:
     return any(from_s < point.t_s + bin_s and point.t_s < to_s for from_s, to_s in spans)
 
 
-def _bin_s(timeline: Sequence[TimelinePoint]) -> float:
-    """How long its points are: the shortest step between two."""
-    steps = [two.t_s - one.t_s for one, two in pairwise(timeline)]
-    return min(steps, default=1.0)
-
-
-def _errors(points: Sequence[TimelinePoint]) -> float | None:
+def _errors(points: Sequence[TimelinePoint], _bin_s: float) -> float | None:
     requests = sum(point.requests for point in points)
     return sum(point.failures for point in points) / requests if requests else None
 
 
-def _availability(points: Sequence[TimelinePoint]) -> float | None:
-    bin_s = _bin_s(points)
+def _availability(points: Sequence[TimelinePoint], bin_s: float) -> float | None:
     begun = sum(point.started + point.dropped for point in points)
     failed = sum(point.failed_per_s * bin_s + point.dropped for point in points)
     return 1 - failed / begun if begun else None
 
 
-def _dropped(points: Sequence[TimelinePoint]) -> float | None:
+def _dropped(points: Sequence[TimelinePoint], _bin_s: float) -> float | None:
     return float(sum(point.dropped for point in points)) if points else None
 
 

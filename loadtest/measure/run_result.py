@@ -4,6 +4,8 @@
 (transactions a second) where they count orders and never where they count requests.
 """
 
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +237,11 @@ class TimelinePoint(msgspec.Struct, kw_only=True):
     dispatch_lag_p99_ms: float = 0.0
     heat: list[tuple[int, int]] = []
     """(upper bound in microseconds, count), about four to an octave, for the heat map."""
+
+
+def step_s(points: Sequence[TimelinePoint]) -> float:
+    """How many seconds each point of a timeline stands for: the shortest step between two, 1 where there is none."""
+    return min((two.t_s - one.t_s for one, two in pairwise(points)), default=1.0)
 
 
 class Stretch(msgspec.Struct, kw_only=True):

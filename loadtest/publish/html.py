@@ -4,14 +4,13 @@
 (`assets/chart.js`). All figures are in the text and the tables too: without scripts only the charts are missing.
 """
 
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
 from loadtest.judge.drift import find_drift
-from loadtest.measure.run_result import Endpoint, RunResult, Stretch, TimelinePoint
+from loadtest.measure.run_result import Endpoint, RunResult, Stretch, TimelinePoint, step_s
 from loadtest.measure.whole_file import write_whole
 from loadtest.publish import endpoint_charts, run_charts, wording
 from loadtest.publish.answers import answers
@@ -99,7 +98,7 @@ def _frame(result: RunResult) -> Sheet:
     return Sheet(
         end_s=end_s(result),
         t=[point.t_s for point in points],
-        bin_s=_bin_s(points),
+        bin_s=step_s(points),
         phases=result.run.phases,
         marks=result.events,
         charts=[*charts, *filter(None, (errors, curve))],
@@ -110,11 +109,7 @@ def _coarse(result: RunResult) -> Any:
     """The heat map, with columns of its own: cells are most of a report's size."""
     points = thin(shown(result), HEAT_POINTS)
     heat = run_charts.heat_map(points)
-    return msgspec.structs.replace(heat, t=[point.t_s for point in points], bin_s=_bin_s(points))
-
-
-def _bin_s(points: list[TimelinePoint]) -> float:
-    return min((b.t_s - a.t_s for a, b in pairwise(points)), default=1.0)
+    return msgspec.structs.replace(heat, t=[point.t_s for point in points], bin_s=step_s(points))
 
 
 def _tiles(result: RunResult) -> list[tuple[str, str, str]]:
