@@ -29,9 +29,12 @@ from types import TracebackType
 import psutil
 import pytest
 
+from loadtest.exit_codes import ExitCode
 from loadtest.judge.validity import INVALID
 from loadtest.measure.run_result import RunResult
 
+ON_ANY_MACHINE = {ExitCode.PASS, ExitCode.INVALID}
+"""How a good run may end where many tests play side by side: what it did is right, when it did it may be late."""
 TAKEN = 0.15
 """Share of all cores used by others from which on they explain a time that was missed: a third of one of two."""
 ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}")
