@@ -30,7 +30,7 @@ hypothesis.settings.load_profile("any machine")
 def pytest_make_parametrize_id(val: object) -> str | None:
     """A name for a long input that does not hold all of it: pytest-xdist sends each test's name about."""
     if isinstance(val, str | bytes) and len(val) > LONGEST_INPUT_IN_A_NAME:
-        return f"{ascii(val[:LONGEST_INPUT_IN_A_NAME])} of {len(val)}"
+        return f"{val[:LONGEST_INPUT_IN_A_NAME]!a} of {len(val)}"
     return None
 
 
