@@ -209,16 +209,14 @@ def keys_of(share: Iterable[Placed]) -> list[str]:
     return [purchase.key for _, purchase in share if purchase.key is not None]
 
 
-def known_purchases(run_id: str, rows: Iterable[Sequence[Any]], others: Iterable[str]) -> dict[str, Purchase]:
-    """What keys belong to: rows of (key, the columns of an order), and keys of requests that bought nothing."""
-    orders: dict[str, list[Order]] = {}
-    for key, *columns in rows:
-        orders.setdefault(key, []).append(Order(*columns))
-    known = {
-        key: Purchase(run_id, key, tuple(sorted(parts, key=lambda order: order.part)), {})
-        for key, parts in orders.items()
-    }
-    return known | {key: Purchase(run_id, key, (), {}) for key in others}
+def known_purchases(run_id: str, rows: Iterable[Sequence[Any]]) -> dict[str, Purchase]:
+    """What keys belong to: rows of key and order; one without lines is of a request that bought nothing."""
+    known: dict[str, Purchase] = {}
+    for key, *columns in sorted(rows, key=lambda row: row[2]):
+        order = Order(*columns)
+        before = known[key].orders if key in known else ()
+        known[key] = Purchase(run_id, key, (*before, order) if order.lines is not None else (), {})
+    return known
 
 
 def plan(share: Iterable[Placed], known: Mapping[str, Purchase], left: dict[int, int]) -> Plan:
