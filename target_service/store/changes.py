@@ -34,13 +34,14 @@ _events_of = msgspec.json.Decoder(tuple[ParcelEvent, ...]).decode
 _to_json = msgspec.json.Encoder().encode
 
 
-async def apply_batch(session: Session, batch: Sequence[Change]) -> dict[int, Answer]:
-    """Make the changes of a batch inside the open transaction; answers by place, none for those put off."""
+async def apply_batch(session: Session, batch: Sequence[Change]) -> list[Answer]:
+    """Make the changes of a batch inside the open transaction; their answers."""
     answers: dict[int, Answer] = {}
     others = [place for place, change in enumerate(batch) if not isinstance(change, Purchase)]
     for place in sorted(others, key=lambda place: _lock_order(batch[place])):
         answers[place] = await _apply_change(session, batch[place])
-    return answers | await apply_purchases(session, batch)
+    answers |= await apply_purchases(session, batch)
+    return [answers[place] for place in range(len(batch))]
 
 
 async def _apply_change(session: Session, change: Change) -> Answer:

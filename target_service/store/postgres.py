@@ -208,8 +208,7 @@ class PostgresStore:
             await self._fail(session, batch, error)
             return
         self._observer.committed(len(answers), (time.monotonic_ns() - started_ns) / 1e9)
-        self._line.put_first([waiting for place, waiting in enumerate(batch) if place not in answers])
-        deliver([batch[place] for place in answers], answers.values())
+        deliver(batch, answers)
 
     async def _fail(self, session: PostgresSession, batch: list[Waiting], error: Exception) -> None:
         if isinstance(error, AGAIN) and await self._is_undone(session):

@@ -31,7 +31,7 @@ _LEFT = {"run_id": "text", "sku_no": "bigint", "initial": "bigint", "available":
 
 
 async def apply_purchases(session: Session, batch: Iterable[Change]) -> dict[int, Answer]:
-    """Write a batch's purchases inside the open transaction; answers by place, none for those put off."""
+    """Write a batch's purchases inside the open transaction; answers by place."""
     answers: dict[int, Answer] = {}
     for run_id, share in sorted(by_run(batch).items()):
         answers |= await _apply_run(session, run_id, share)

@@ -179,8 +179,7 @@ class Writer:
             self._fail(batch, error)
             return
         self._observer.committed(len(answers), (time.monotonic_ns() - started_ns) / 1e9)
-        self._answer([batch[place] for place in answers], list(answers.values()))
-        self._line.put_first([waiting for place, waiting in enumerate(batch) if place not in answers])
+        self._answer(batch, answers)
         if self._settings.shared:
             # Let another worker have the lock: twice its polling interval, or it would starve.
             time.sleep(2 * LOCK_POLL_S)
