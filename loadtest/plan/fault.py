@@ -286,6 +286,10 @@ def check_faults(faults: Sequence[Fault], duration_s: float, phases: Iterable[st
         place = f"{where}: fault[{number}]"
         if not _NAME.fullmatch(fault.name):
             raise PlanError(f"{place}.name: expected a word such as worker-kill, got {fault.name!r:.60}")
+        if sum(share_of_goodput(expr) is not None for expr in fault.expect) > 1:
+            raise PlanError(
+                f"{place}.expect: expected one share of goodput, got {' and '.join(fault.expect)}"
+            )
         if fault.name in taken:
             raise PlanError(
                 f"{place}.name: expected a name that no other fault or phase has, got {fault.name}"
