@@ -6,6 +6,7 @@ hundred, others each day; `FAULT_PLANS=100 pytest tests/system/test_fault_plans.
 """
 
 import contextlib
+import dataclasses
 import datetime
 import http.server
 import os
@@ -18,11 +19,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 from loadtest.measure.run_result import RunResult
+from loadtest.plan.fault import KINDS
 from tests.system.fault_oracle import Oracle, Order, Spell, dues, orders, p99, stored
-from tests.system.fault_plans import DISK, HOOKS, FaultPlan, draw
+from tests.system.fault_plans import DISK, HOOKS, Drawn, FaultPlan, draw
 
 ALL = 100
 PLAYED = int(os.environ.get("FAULT_PLANS", "2"))
@@ -210,7 +213,58 @@ def assert_the_generator_is_right_about_itself(played: Played) -> None:
         assert p99((order.began_s - order.due_s) * 1000 for order in played.orders) > LATE_MS * 0.9, late
 
 
+def every_kind_at_once() -> FaultPlan:
+    """A plan in which each kind of fault goes on while all others do; the service is killed in the midst of it."""
+    keys: dict[str, dict[str, object]] = {
+        "half-open": {"share": 0.2},
+        "loss": {"share": 0.2},
+        "latency": {"delay": "30ms"},
+        "bandwidth": {"bytes_per_s": 50_000},
+        "delay": {"share": 0.2},
+        "error": {"share": 0.2},
+        "reset": {"share": 0.2},
+        "hang": {"share": 0.1},
+        "stall": {"delay": "50ms"},
+        "slow-body": {"share": 0.2},
+        "stop": {"process": "supervisor"},
+        "restart": {},
+        "cpu": {},
+        "disk-full": {"folder": DISK},
+        "overload": {"times": 2.0},
+        "mark": {},
+        "hook": {"url": f"{HOOKS}/on", "undo_url": f"{HOOKS}/off"},
+        "kill": {"process": "supervisor"},
+    }
+    assert keys.keys() == set(KINDS)
+    faults = [
+        Drawn(kind, kind, 3.0 + number / 20, 2.5 - number / 20, 5.0, of_kind)
+        for number, (kind, of_kind) in enumerate(keys.items())
+    ]
+    faults[-1] = dataclasses.replace(faults[-1], at_s=4.5, for_s=1.5)
+    return FaultPlan(-1, 14.0, 1.0, faults)
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_every_kind_of_fault_at_once_is_made_and_undone_and_nothing_acknowledged_is_lost(
+    tmp_path: Path,
+) -> None:
+    played = play(every_kind_at_once(), tmp_path / "play")
+    assert_every_arrival_is_explained(played)
+    assert_every_fault_was_made_and_undone(played)
+    assert_the_record_agrees(played, oracle_of(played))
+    said = [text for _, text in played.result.events if text.startswith("fault ")]
+    assert len(said) == 2 * len(KINDS)
+    # Orders that came after the crash were acknowledged, by a service that somebody started again.
+    assert any(order.is_ok and order.began_s > 6.0 for order in played.orders)
+    left = [
+        p.pid for p in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(p.info["cmdline"] or ())
+    ]
+    assert left == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("seed", [(FIRST + number) % ALL for number in range(PLAYED)])
 def test_the_verdict_of_a_random_fault_plan_is_right_and_every_arrival_is_explained(
     seed: int, tmp_path: Path
