@@ -24,7 +24,7 @@ import pytest
 
 from loadtest.measure.run_result import RunResult
 from loadtest.plan.fault import KINDS
-from tests.system.fault_oracle import Oracle, Order, Spell, dues, orders, p99, stored
+from tests.system.fault_oracle import FEW, Oracle, Order, Spell, dues, orders, p99, stored
 from tests.system.fault_plans import DISK, HOOKS, Drawn, FaultPlan, draw
 
 ALL = 100
@@ -174,7 +174,7 @@ def assert_the_record_agrees(played: Played, oracle: Oracle) -> None:
         assert fault.detected_in_s == pytest.approx(oracle.detected[fault.name], abs=0.002)
         assert fault.recovered_in_s == pytest.approx(oracle.recovered[fault.name], abs=0.002)
         drawn = next(one for one in played.plan.faults if one.name == fault.name)
-        assert fault.goodput == pytest.approx(oracle.goodput(drawn.window), abs=1e-6)
+        assert fault.goodput == pytest.approx(oracle.goodput(drawn.window), abs=FEW / fault.planned)
     implicit = {slo.expr: slo.passed for slo in played.result.slo if slo.source == "implicit"}
     met = {share < 0.01 for share in oracle.errors_outside()}
     if not oracle.open and len(met) == 1:
