@@ -193,7 +193,7 @@ class FaultPlay:
 
 def _expected(fault: Fault, plan: Plan) -> FaultResult:
     """What is known of a fault beforehand."""
-    from_s, to_s = fault.window
+    from_s, to_s = fault.period
     counted_from_s, counted_to_s = whole_seconds(from_s, to_s)
     normal = plan.normally_played(plan.curve)
     return FaultResult(
