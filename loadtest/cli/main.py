@@ -17,11 +17,11 @@ from loadtest.cli.bench import HelpWithBenchmarks
 from loadtest.configuration.config_error import ConfigError
 from loadtest.configuration.run_config import RunConfig
 from loadtest.exit_codes import ExitCode
-from loadtest.measure.run_result import RunResult
+from loadtest.measure.run_result import RESULT, RunResult
 from loadtest.plan.overrides import duration_s
 from loadtest.plan.plan_error import suggestion
 from loadtest.plan.plan_file import Plan, PlanError, shipped_drills
-from loadtest.publish.run_folder import RESULT, new_run_folder
+from loadtest.publish.run_folder import new_run_folder
 
 if TYPE_CHECKING:
     from loadtest.fleet.checkpoint import Checkpoint

@@ -14,6 +14,8 @@ import msgspec
 from loadtest.measure.whole_file import write_whole
 
 SCHEMA_VERSION = 1
+RESULT = "result.json"
+"""The record's file in a run's folder."""
 LATE_MS = 10.0
 """An arrival that the generator started later than this, with an idle user there, is late (DESIGN section 3)."""
 

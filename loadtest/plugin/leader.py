@@ -23,6 +23,7 @@ from loadtest.fleet.build import build_of
 from loadtest.fleet.checkpoint import Checkpoint, CheckpointError
 from loadtest.fleet.greeting import Greeter
 from loadtest.judge.slo_syntax import parse
+from loadtest.measure.run_result import RESULT
 from loadtest.plan.plan_file import Plan
 from loadtest.plugin.fault_play import FaultPlay
 from loadtest.plugin.habits import what_is_overridden
@@ -30,7 +31,7 @@ from loadtest.plugin.imports import add_user_classes, told_of_init
 from loadtest.plugin.led_run import LedRun
 from loadtest.plugin.plan_files import plan_files
 from loadtest.plugin.states import GOING, LEADER, LeaderEvent, LeaderState, States
-from loadtest.publish.run_folder import RESULT, new_run_folder
+from loadtest.publish.run_folder import new_run_folder
 
 logger = logging.getLogger(__name__)
 

@@ -16,11 +16,10 @@ import msgspec
 
 from loadtest.measure.hlog import write_hlog
 from loadtest.measure.regions import histogram_of
-from loadtest.measure.run_result import RunResult
+from loadtest.measure.run_result import RESULT, RunResult
 from loadtest.measure.whole_file import write_whole
 from loadtest.publish import html, junit, summary
 
-RESULT = "result.json"
 REPORT = "report.html"
 
 logger = logging.getLogger(__name__)

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from loadtest.measure.ledger import Ledger, OrderState
-from loadtest.measure.run_result import Arrivals, RunInfo, RunResult, Transactions
+from loadtest.measure.run_result import RESULT, Arrivals, RunInfo, RunResult, Transactions
 from loadtest.run_audit import (
-    RESULT,
     AuditorError,
     IncompleteLedgerError,
     audit_apart,
