@@ -10,8 +10,8 @@ below the knee, and the knee is where both end.
 wrk is played before ours with every number of connections, and after it with the best three again, so that a machine
 that changed meanwhile shows. Ours is an interval: the rate that it sustained, and the lowest that it did not.
 *Within*: wrk's rates are no further than 5 % from it, and ours took at most 180 s.
-*Taken*: others used the cores, or wrk's two answers differ by more than 5 %; play it again when `python -m benchmarks.quiet` says that the machine is. Takes three
-to four minutes, ours at most three of them.
+*Taken*: others used the cores, or wrk's two answers differ by more than 5 %; play it again when
+`python -m benchmarks.quiet` says that the machine is. Takes three to four minutes, ours at most three of them.
 """
 
 import argparse

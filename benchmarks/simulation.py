@@ -43,6 +43,8 @@ from tests.timing import Others
 SHARES = (0.3, 0.5, 0.7, 0.85)
 SIMULATED_S = 60.0
 """Simulated for longer than it is played, so that p99 is the model's own and not chance."""
+LEAST_BATCHES_S = 8
+"""So long is measured where orders are made 32 at a time, four times a second: one batch more is then 3 %."""
 SLOW_TPS = 128.0
 """What the slowed service does at most: half of the 64 orders that may be under way, every quarter of a second."""
 SLOW: dict[str, str] = {
@@ -112,6 +114,7 @@ def below(config: RunConfig, replica: Replica, seconds: int) -> list[dict[str, A
 
 def beyond(config: RunConfig, seconds: int) -> dict[str, Any]:
     """Ten times of what a slowed service does, predicted from half and from twice."""
+    seconds = max(seconds, LEAST_BATCHES_S)
     with stepping(config, "beyond", SLOW) as workers:
         half = play(workers, SLOW_TPS / 2, seconds)
         twice = play(workers, SLOW_TPS * 2, seconds)

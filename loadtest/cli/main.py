@@ -266,11 +266,14 @@ def audit(
     from loadtest.stored_orders import StoreError  # noqa: PLC0415
 
     result = _read_result(run_folder)
+    if auditor is not None and store is not None:
+        refuse("--auditor: cannot be given together with --store")
+    if store is None:
+        auditor = auditor or result.run.configuration.get("auditor")
+    plan_name = result.run.configuration.get("plan_name") or ""
     try:
         if auditor is not None:
-            if store is not None:
-                refuse("--auditor: cannot be given together with --store")
-            found = audit_apart(run_folder, auditor)
+            found = audit_apart(run_folder, auditor, Path(plan_name) if plan_name.endswith(".toml") else None)
         else:
             found = audit_folder(run_folder, result, store or f"sqlite:///{run_folder / 'orders.db'}")
         settle_folder(run_folder, result, found)
@@ -525,9 +528,10 @@ def _checked(config: RunConfig) -> RunConfig:
 
     if config.web:
         check_port_free(config.web_port, "--web-port")
-    if config.auditor is not None:
-        _check_auditor(config)
-    return check(config, inspect_apart)
+    checked = check(config, inspect_apart)
+    if checked.auditor is not None:
+        _check_auditor(checked)
+    return checked
 
 
 def _check_auditor(config: RunConfig) -> None:
@@ -535,14 +539,15 @@ def _check_auditor(config: RunConfig) -> None:
     from loadtest.run_audit import AuditorError, check_auditor  # noqa: PLC0415 - what few runs have
 
     assert config.auditor is not None  # noqa: S101 - asked for
-    if not config.targets:
+    named = config.named("auditor")
+    if config.needs_service:
         raise ConfigError(
-            "auditor", "--auditor: belongs to a --target; the order service's database is read without it"
+            "auditor", f"{named}: belongs to a --target; the order service's database is read without it"
         )
     try:
         check_auditor(config.auditor, config.plan_file)
     except AuditorError as error:
-        raise ConfigError("auditor", f"--auditor: {error}") from error
+        raise ConfigError("auditor", f"{named}: {error}") from error
 
 
 def _play(
