@@ -8,8 +8,8 @@ import pytest
 from gevent.event import Event
 from gevent.socket import create_connection
 
+from loadtest.publish.exposition import TEXT
 from loadtest.publish.metrics_server import MetricsServer, is_loopback
-from loadtest.publish.prometheus import TEXT
 
 LOOPBACK = "127.0.0.1"
 
