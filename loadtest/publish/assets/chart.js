@@ -331,7 +331,7 @@ const charts = (() => {
       this.root.append(this.cross);
     }
 
-    /** What the cursor points at, as a sentence for those who listen. */
+    /** The values under the cursor, for screen readers. */
     get said() {
       return `${this.moment.textContent}: ${this.chart.lines.map(({ label }, i) => `${label} ${this.outputs[i].textContent}`).join(", ")}`;
     }
