@@ -20,6 +20,7 @@ import msgspec
 from locust.env import Environment
 
 from benchmarks.master import endpoint_second
+from dashboards.chromium import chromium
 from loadtest.cli.children import wait_until
 from loadtest.configuration.run_config import RunConfig
 from loadtest.fleet.messages import Report, pack_second
@@ -28,7 +29,6 @@ from loadtest.plugin.led_run import LedRun
 from loadtest.plugin.observe import Observer
 from loadtest.plugin.states import LEADER, LeaderState, States
 from loadtest.publish import html
-from tests.browser.chromium import chromium
 from tests.publish.test_html import long_run
 
 ENDPOINTS = 50

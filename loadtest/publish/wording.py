@@ -43,12 +43,6 @@ def latency(ms: float) -> str:
     return f"{_three_digits(ms / 1000)} s"
 
 
-def latency_tick(ms: float) -> str:
-    """A round latency on an axis: `100 µs`, `10 ms`, `1 s`."""
-    number, unit = latency(ms).split()
-    return f"{_without_zeros(number)} {unit}"
-
-
 def rate(per_second: float) -> str:
     """A rate without its unit: `1,124`, `87.5`, `0.31`."""
     return f"{per_second:,.0f}" if per_second >= 99.95 else _without_zeros(_three_digits(per_second))
