@@ -28,6 +28,8 @@ _PIECES = ("head", "request", "tail")
 _AGENT = "sixth"
 _AGENTS = ("http_user_agent", "user_agent", "ClientRequestUserAgent")
 _ANONYMOUS = ("-", "")
+_BROKEN = (msgspec.MsgspecError, UnicodeDecodeError)
+_fields_of = msgspec.json.Decoder(dict[str, Any]).decode
 _LOOKED_AT = 64
 """Lines of a batch whose fields are looked for before it is read; one that lacks what these have is no matter."""
 
@@ -190,12 +192,10 @@ def _json_lines(fields: Fields) -> Callable[[bytes, Who | None], pl.DataFrame]:
         wanted = fields.wanted(who)
         names = _names_in(data, wanted) | ({who.field} if who and who.field else set())
         for some in (names or wanted, wanted):
-            try:
-                found = _columns(_Lines(some).all_at_once(data), fields, who)
-            except msgspec.MsgspecError:
-                return _columns(_Lines(wanted).one_by_one(data), fields, who)
-            if not found["second"].null_count() and not found["request"].null_count():
-                break
+            read, broken = _Lines(some).read(data)
+            found = _columns(read, fields, who)
+            if (found["second"].is_null() | found["request"].is_null()).sum() == broken:
+                break  # no line lacks a field that is looked for by another name
         return found
 
     return rows
@@ -207,8 +207,8 @@ def _names_in(data: bytes, wanted: set[str]) -> set[str]:
     for number in range(_LOOKED_AT):
         begin = data.find(b"\n", len(data) * number // _LOOKED_AT) + 1 if number else 0
         try:
-            names.update(msgspec.json.decode(data[begin : data.find(b"\n", begin)], type=dict[str, Any]))
-        except msgspec.MsgspecError:
+            names.update(_fields_of(data[begin : data.find(b"\n", begin) + 1 or None]))
+        except _BROKEN:
             continue
     return names & wanted
 
@@ -229,20 +229,21 @@ class _Lines:
         self._decoder = msgspec.json.Decoder(kind)
         self._nothing = kind()
 
-    def all_at_once(self, data: bytes) -> pl.DataFrame:
-        """All lines; raises `MsgspecError` if one is broken."""
-        return self._frame(self._decoder.decode_lines(data))
+    def read(self, data: bytes) -> tuple[pl.DataFrame, int]:
+        """All lines, and how many of them are broken: those have nothing in any column."""
+        try:
+            return self._frame(self._decoder.decode_lines(data)), 0
+        except _BROKEN:
+            lines = [self._one(line) for line in data.split(b"\n") if line and not line.isspace()]
+            return self._frame(lines), sum(line is self._nothing for line in lines)
 
-    def one_by_one(self, data: bytes) -> pl.DataFrame:
-        """All lines; a broken one has nothing in any column, and bytes that are no UTF-8 break none."""
-        found = []
-        for line in data.split(b"\n"):
-            if line and not line.isspace():
-                try:
-                    found.append(self._decoder.decode(line.decode("utf-8", "replace")))
-                except msgspec.MsgspecError:
-                    found.append(self._nothing)
-        return self._frame(found)
+    def _one(self, line: bytes) -> Any:
+        for text in (line, line.decode("utf-8", "replace")):  # bytes that are no UTF-8 break no line
+            try:
+                return self._decoder.decode(text)
+            except _BROKEN:
+                continue
+        return self._nothing
 
     def _frame(self, lines: Sequence[Any]) -> pl.DataFrame:
         import polars as pl  # noqa: PLC0415

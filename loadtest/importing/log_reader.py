@@ -93,8 +93,9 @@ def _format_of(path: Path, piece: bytes) -> LogFormat:
         tally.add(log_format.rows(start, BY_ADDRESS))
         return tally.requests + tally.not_found
 
-    best = max(FORMATS.values(), key=readable)
-    if readable(best) == 0:
+    lines = {log_format: readable(log_format) for log_format in FORMATS.values()}
+    best = max(FORMATS.values(), key=lines.__getitem__)
+    if lines[best] == 0:
         known = ", ".join(FORMATS)
         shown = piece.split(b"\n", 1)[0][:80].decode("utf-8", "replace")
         raise ImportingError(f'{path}:1: expected lines of an access log ({known}), got "{shown}"')

@@ -116,9 +116,7 @@ class LogTally:
                 self.with_query[method, path] += requests
         reached = some["requests"].cum_sum()
         step = max(reached[-1] // self._queries_a_batch, 1)
-        picked = reached.search_sorted(
-            pl.int_range(step // 2, reached[-1], step, eager=True), side="right"
-        )
+        picked = reached.search_sorted(pl.int_range(step // 2, reached[-1], step, eager=True), side="right")
         self.queries += some.select("method", "path", "query")[picked].iter_rows()
         if len(self.queries) > MOST_QUERIES:
             self.queries = self.queries[::2]
@@ -178,9 +176,9 @@ class LogTally:
 
         empty = pl.DataFrame(schema={"method": pl.String, "path": pl.String, "requests": pl.UInt32})
         merged = pl.concat([empty, *self._paths], how="vertical_relaxed").group_by("method", "path")
-        paths = merged.agg(pl.col("requests").sum()).sort(
-            "requests", "method", "path", descending=[True, False, False]
-        )
+        paths = merged.agg(pl.col("requests").sum())
+        for column in ("path", "method", "requests"):  # one after another takes a third of all at once
+            paths = paths.sort(column, descending=column == "requests", maintain_order=True)
         self.forgotten += int(paths[MOST_PATHS:]["requests"].sum())
         self._paths = [paths.head(MOST_PATHS)]
 
@@ -207,10 +205,11 @@ def _with_path(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _asked(rows: pl.DataFrame) -> pl.DataFrame:
-    """The different requests and states of some rows, with how many there are of each."""
+    """The different requests and states of some rows as they first came, with how many there are of each."""
     import polars as pl  # noqa: PLC0415
 
-    return _with_parts(rows.group_by("request", "status").agg(pl.len().alias("requests")))
+    counted = rows.group_by("request", "status", maintain_order=True).agg(requests=pl.len())
+    return _with_parts(counted)
 
 
 def _broken(rows: pl.DataFrame, seconds: dict[str, int | None], asked: pl.DataFrame) -> pl.Series | None:
@@ -240,9 +239,10 @@ def steps_of(seen: pl.DataFrame) -> list[Step]:
 
     if seen["who"].n_unique() < FEWEST_CLIENTS:
         return []
-    pause, after = pl.col("at").diff().over("who"), pl.col("name")
-    before = after.shift().over("who")
-    gaps = seen.select(before=before, after=after, pause=pause).filter(pl.col("pause") <= LONGEST_PAUSE_S)
+    goes_on = (pl.col("who") == pl.col("who").shift()) & (pl.col("at").diff() <= LONGEST_PAUSE_S)
+    gaps = seen.select(
+        before=pl.col("name").shift(), after="name", pause=pl.col("at").diff(), goes_on=goes_on
+    ).filter("goes_on")
     steps = gaps.group_by("before", "after").agg(times=pl.len(), median_s=pl.col("pause").median())
     share = pl.col("times") / pl.col("times").sum().over("before")
     ordered = steps.with_columns(share=share).sort(
