@@ -93,7 +93,8 @@ def write(path: Path, text: Iterator[bytes]) -> None:
 
 def command(log: Path, out: Path) -> tuple[float, float]:
     """CPU seconds and megabytes of the whole command."""
-    arguments = [sys.executable, "-m", "loadtest", "import", "log", str(log), "--out", str(out)]
+    singlesday = str(Path(sys.executable).with_name("singlesday"))
+    arguments = [singlesday, "import", "log", str(log), "--out", str(out)]
     process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
     _, code, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(code)
