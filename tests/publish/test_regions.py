@@ -5,11 +5,10 @@ import re
 import pytest
 
 from loadtest.measure.histogram import Histogram
-from loadtest.measure.run_result import Audit, Endpoint, RunResult
+from loadtest.measure.run_result import Arrivals, Audit, Endpoint, RunInfo, RunResult, Transactions
 from loadtest.publish import html
 from loadtest.publish.regions import ALL, HEADINGS, regions, residency
 from loadtest.records import in_region
-from tests.publish.sample_result import sample_result
 
 
 def asked_from(requests: int, way_ms: float) -> Endpoint:
@@ -28,8 +27,24 @@ def asked_from(requests: int, way_ms: float) -> Endpoint:
     )
 
 
+def plain() -> RunResult:
+    return RunResult(
+        run=RunInfo(
+            id="x",
+            plan="smoke",
+            started_at="2026-11-11T15:59:50Z",
+            duration_s=2.0,
+            seed=1,
+            versions={},
+            machine={},
+        ),
+        arrivals=Arrivals(planned=100, scheduled=100, started=100, ok=100),
+        transactions=Transactions(count=100, peak_tps=50.0, mean_tps=50.0),
+    )
+
+
 def regional() -> RunResult:
-    run = sample_result()
+    run = plain()
     for region, requests, way_ms in (("far", 25, 200.0), ("<near>", 75, 2.0)):
         run.endpoints[in_region("POST /checkouts", region)] = asked_from(requests, way_ms)
     return run
@@ -49,7 +64,7 @@ def test_each_region_has_its_share_its_way_and_times_with_and_without_it() -> No
 
 
 def test_a_report_has_regions_only_if_the_run_has_them() -> None:
-    assert '<section id="regions">' not in html.render(sample_result())
+    assert '<section id="regions">' not in html.render(plain())
     shown = html.render(regional())
     section = re.search(r'<section id="regions">.*?</section>', shown, re.DOTALL)
     assert section is not None
