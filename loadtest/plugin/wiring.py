@@ -27,6 +27,7 @@ from loadtest.environment import CTRL_C, TOKEN_VARIABLE
 from loadtest.exit_codes import ExitCode
 from loadtest.fleet.control_port import guard
 from loadtest.fleet.greeting import Parcel
+from loadtest.fleet.heartbeat import keep_steady
 from loadtest.fleet.messages import Trouble
 from loadtest.fleet.run_token import secure
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER, listen, send_to_master
@@ -110,6 +111,7 @@ class Plugin:
     def on_init(self, environment: Environment, runner: Runner, **_: Any) -> None:
         """Take over the pool and the connection; stop here if the plan cannot be played."""
         serving.install()
+        keep_steady()
         options = environment.parsed_options
         if options is None:
             return
