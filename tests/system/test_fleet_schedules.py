@@ -20,7 +20,7 @@ import pytest
 from loadtest.cli.recover import recover_folder
 from loadtest.exit_codes import ExitCode
 from loadtest.judge.validity import VALID
-from loadtest.measure.run_result import Endpoint, RunResult
+from loadtest.measure.run_result import Endpoint, Quantiles, RunResult
 from tests.system.locust_process import LocustRun, Process, Seen, locust_run, target, write_plan
 from tests.system.relay import Relay, relay
 from tests.system.test_truth import identity_holds
@@ -31,6 +31,7 @@ LONGEST_S = 3.5
 """How long a worker or the master is away at most: longer than a lease."""
 ALL_IS_OVER_S = 4.0
 """Longer than the lease that a master gives, which is how long workers go on after its death."""
+NOBODY_ASKED = Endpoint(requests=0, failures=0, response_ms=Quantiles(), service_ms=Quantiles())
 HARMLESS = ("join", "step", "noise", "rival")
 KINDS = ("kill", "stop", "cut", "join", "join", "step", "noise", "freeze", "fill", "rival", "behead")
 """`freeze` stops the master, `behead` kills it, `rival` is a second one on its port, `noise` are bytes that are no
@@ -239,7 +240,7 @@ def check_what_is_left(folder: Path, scene: Scene, seen: Seen, died_ns: int) -> 
 def check_books(result: RunResult, scene: Scene, seen: Seen) -> None:
     arrivals, generator = result.arrivals, result.generator
     assert identity_holds(arrivals), arrivals
-    asked = result.endpoints.get("POST /call", Endpoint())
+    asked = result.endpoints.get("POST /call", NOBODY_ASKED)
     in_doubt = arrivals.lost + arrivals.cancelled
     assert asked.requests - asked.unanswered <= seen.received, (arrivals, scene.happened)
     if not (
