@@ -256,6 +256,11 @@ def _check_fleet(config: RunConfig) -> None:
         check_door(config.bind, token, config.named("bind"))
     except OF_PARTS as error:
         raise explained_by(error, "bind") from error
+    if config.conducted and "bind" in config.sources and not config.workers_elsewhere:
+        raise ConfigError(
+            "bind",
+            f"{config.named('bind')}: expected together with {config.named('workers_elsewhere')}, who need it",
+        )
     if config.min_workers < 1 or (config.conducted and config.min_workers > config.workers):
         raise ConfigError(
             "min_workers",

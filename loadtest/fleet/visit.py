@@ -43,6 +43,8 @@ ASK_AGAIN_S = 5.0
 """A question that came while a connection broke is lost."""
 ANSWER_S = 15.0
 """A master that has shaken hands answers within that, or is none."""
+SEEN = REFUSALS | zmq.Event.HANDSHAKE_SUCCEEDED | zmq.Event.CONNECTED
+"""What we are told of a connection."""
 NEXT_ADDRESS_S = 2.0
 """How long one of several addresses of a name is tried."""
 REFUSED_FOR_S = 2.0
@@ -83,7 +85,9 @@ class Visit:
         self._socket.identity = self._name = f"visitor_{uuid4().hex}".encode()
         if master.token:
             encrypt(self._socket, master.token, serves=False)
-        self._events: Any = self._socket.get_monitor_socket(REFUSALS | zmq.Event.HANDSHAKE_SUCCEEDED)
+        self._events: Any = self._socket.get_monitor_socket(SEEN)
+        self._reached = False
+        """Whether anybody listens there."""
         self._met_s: float | None = None
         """When hands were shaken."""
         self._refused_s: float | None = None
@@ -166,17 +170,21 @@ class Visit:
                     return answer
             self._look_at_connection()
             if self._met_s is not None and now_s - max(self._met_s, began_s) > ANSWER_S:
-                raise VisitError(
-                    f"what listens at {self._master} does not answer as a master does: expected the control port "
-                    "of a `singlesday run` of this release"
-                )
+                raise self._no_master()
             if now_s - began_s > self._wait_s:
-                raise VisitError(
-                    f"no master answered at {self._master} within {self._wait_s:g} s{self._why()}"
-                )
+                raise self._no_master() if self._reached else self._nobody()
             if not told and self._met_s is None and now_s - began_s > 1:
                 told = True
                 self._tell(f"waiting for the master at {self._master}{self._why()} …")
+
+    def _no_master(self) -> VisitError:
+        return VisitError(
+            f"what listens at {self._master} does not answer as a master does: expected the control port of a "
+            "`singlesday run` of this release"
+        )
+
+    def _nobody(self) -> VisitError:
+        return VisitError(f"no master answered at {self._master} within {self._wait_s:g} s{self._why()}")
 
     def _why(self) -> str:
         return "" if self._known else f": this machine knows no address of {self._master.host}"
@@ -194,7 +202,9 @@ class Visit:
         while self._events.poll(0):
             event = parse_monitor_message(self._events.recv_multipart())["event"]
             now_s = time.monotonic()
-            if event == zmq.Event.HANDSHAKE_SUCCEEDED:
+            if event == zmq.Event.CONNECTED:
+                self._reached = True
+            elif event == zmq.Event.HANDSHAKE_SUCCEEDED:
                 self._met_s, self._refused_s = now_s, None
             elif event & REFUSALS:
                 since_s = self._refused_s = self._refused_s if self._refused_s is not None else now_s
@@ -202,7 +212,8 @@ class Visit:
                     continue
                 named = self._master.token_named or "no token was given"
                 raise VisitError(
-                    f"the master at {self._master} refuses this worker: its token is another than ours ({named})"
+                    f"the master at {self._master} refuses this worker: its token is another than ours ({named}), "
+                    "or what listens there is no master"
                 )
 
 
