@@ -1,6 +1,6 @@
 """The worker's side of a greeting: asks the master whether it may come, and brings home the plan's files.
 
-Whatever stands in the way is one sentence in a `VisitError`, before Locust is started. Nothing here knows gevent:
+Whatever stands in the way is one sentence in a `JoiningError`, before Locust is started. Nothing here knows gevent:
 this runs in the process of `singlesday worker`, which starts the workers proper afterwards.
 """
 
@@ -22,10 +22,10 @@ from loadtest.fleet.greeting import (
     GREETING,
     Answered,
     Asked,
+    Chunk,
     Greeting,
     GreetingError,
     OwnFile,
-    Part,
     Refusal,
     SentFile,
     Want,
@@ -51,10 +51,10 @@ REFUSED_FOR_S = 2.0
 """A proxy before a master that is just starting breaks a handshake off too, once or twice."""
 
 
-A = TypeVar("A", Welcome, Part)
+A = TypeVar("A", Welcome, Chunk)
 
 
-class VisitError(Exception):
+class JoiningError(Exception):
     """Why this machine's workers cannot come, in one sentence."""
 
 
@@ -72,7 +72,7 @@ class Master:
         return str(Place(self.host, self.port))
 
 
-class Visit:
+class Joining:
     """One conversation with a master. `tell` is called once, with a sentence, when it has to be waited for."""
 
     def __init__(self, master: Master, wait_s: float, tell: Callable[[str], None]) -> None:
@@ -82,7 +82,7 @@ class Visit:
         self._context = zmq.Context()
         self._socket: Any = self._context.socket(zmq.DEALER)
         self._socket.linger = 0
-        self._socket.identity = self._name = f"visitor_{uuid4().hex}".encode()
+        self._socket.identity = self._name = f"joining_{uuid4().hex}".encode()
         if master.token:
             encrypt(self._socket, master.token, serves=False)
         self._events: Any = self._socket.get_monitor_socket(SEEN)
@@ -98,7 +98,7 @@ class Visit:
         self._known = True
         """Whether the master's name has an address."""
 
-    def __enter__(self) -> "Visit":
+    def __enter__(self) -> "Joining":
         self._dial()
         return self
 
@@ -109,7 +109,7 @@ class Visit:
         self._context.term()
 
     def bring(self, build: Build, folder: Path) -> Welcome:
-        """Greet, and put the plan's files into a folder. Raises `VisitError`, `OSError`."""
+        """Greet, and put the plan's files into a folder. Raises `JoiningError`, `OSError`."""
         welcome = self._ask(Greeting(dict(build), names.gethostname()), Welcome)
         for own in welcome.own:
             find_own(own, folder)
@@ -134,24 +134,28 @@ class Visit:
 
     def _fetch(self, file: SentFile, folder: Path) -> None:
         if not is_safe(file.name):
-            raise VisitError(f"the master at {self._master} sends a file of an unusable name, {file.name!r}")
+            raise JoiningError(
+                f"the master at {self._master} sends a file of an unusable name, {file.name!r}"
+            )
         path = folder / file.name
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as out:
             while out.tell() < file.size_bytes:
-                part = self._ask(Want(file.name, out.tell()), Part)
-                if (part.name, part.from_byte) == (
+                chunk = self._ask(Want(file.name, out.tell()), Chunk)
+                if (chunk.name, chunk.from_byte) == (
                     file.name,
                     out.tell(),
                 ):  # else a second answer to one before
-                    out.write(part.data)
-                if not part.data:
+                    out.write(chunk.data)
+                if not chunk.data:
                     break
         if path.stat().st_size != file.size_bytes or sha256_of(path) != file.sha256:
-            raise VisitError(f"{file.name} was changed on the master's machine while it was sent: try again")
+            raise JoiningError(
+                f"{file.name} was changed on the master's machine while it was sent: try again"
+            )
 
     def _ask(self, asked: Asked, wanted: type[A]) -> A:
-        """What the master says to a question. Raises `VisitError`."""
+        """What the master says to a question. Raises `JoiningError`."""
         frame = msgspec.msgpack.encode((GREETING, encode(asked), self._name.decode()))
         began_s, again_s, told = time.monotonic(), 0.0, False
         while True:
@@ -165,7 +169,7 @@ class Visit:
             if self._socket.poll(LOOK_MS):
                 answer = self._read()
                 if isinstance(answer, Refusal):
-                    raise VisitError(f"the master at {self._master} refuses this worker: {answer.reason}")
+                    raise JoiningError(f"the master at {self._master} refuses this worker: {answer.reason}")
                 if isinstance(answer, wanted):
                     return answer
             self._look_at_connection()
@@ -177,14 +181,14 @@ class Visit:
                 told = True
                 self._tell(f"waiting for the master at {self._master}{self._why()} …")
 
-    def _no_master(self) -> VisitError:
-        return VisitError(
+    def _no_master(self) -> JoiningError:
+        return JoiningError(
             f"what listens at {self._master} does not answer as a master does: expected the control port of a "
             "`singlesday run` of this release"
         )
 
-    def _nobody(self) -> VisitError:
-        return VisitError(f"no master answered at {self._master} within {self._wait_s:g} s{self._why()}")
+    def _nobody(self) -> JoiningError:
+        return JoiningError(f"no master answered at {self._master} within {self._wait_s:g} s{self._why()}")
 
     def _why(self) -> str:
         return "" if self._known else f": this machine knows no address of {self._master.host}"
@@ -194,7 +198,7 @@ class Visit:
             _, data, _ = msgspec.msgpack.decode(self._socket.recv(), type=tuple[str, bytes, str])
             return decode_answer(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, GreetingError) as error:
-            raise VisitError(
+            raise JoiningError(
                 f"what listens at {self._master} is no master of this release: {error}"
             ) from error
 
@@ -211,7 +215,7 @@ class Visit:
                 if now_s - since_s <= REFUSED_FOR_S:
                     continue
                 named = self._master.token_named or "no token was given"
-                raise VisitError(
+                raise JoiningError(
                     f"the master at {self._master} refuses this worker: its token is another than ours ({named}), "
                     "or what listens there is no master"
                 )
@@ -227,14 +231,14 @@ def addresses_of(master: Master) -> list[str]:
 
 
 def find_own(own: OwnFile, folder: Path) -> None:
-    """Have a file that is not sent found where the script looks for it. Raises `VisitError`, `OSError`."""
+    """Have a file that is not sent found where the script looks for it. Raises `JoiningError`, `OSError`."""
     path = Path(own.path)
     if not path.is_file():
-        raise VisitError(
+        raise JoiningError(
             f"{path}: the plan needs this file, and it is not sent: copy it here from the master's machine"
         )
     if path.stat().st_size != own.size_bytes:
-        raise VisitError(
+        raise JoiningError(
             f"{path}: expected the same {own.size_bytes:,} bytes as on the master's machine, got "
             f"{path.stat().st_size:,}: copy it here again"
         )
