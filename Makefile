@@ -47,7 +47,7 @@ test-fast: $(READY) ## Tests without the slow ones
 	$(PYTEST) -m "not slow and not campaign"
 
 test-all: $(READY) ## Campaigns too, as every night
-	CONSERVATION_RUNS=20 FLEET_SCHEDULES=50 $(PYTEST)
+	CONSERVATION_RUNS=20 FLEET_SCHEDULES=50 FAULT_PLANS=100 $(PYTEST)
 
 COVERED := plan:95 measure:95 judge:95 fleet:90
 
