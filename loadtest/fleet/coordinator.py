@@ -28,6 +28,7 @@ from typing import Final, NamedTuple
 
 from loadtest.clock import Clock
 from loadtest.fleet.build import Build, differences
+from loadtest.fleet.bundle import Bundle
 from loadtest.fleet.history import History, Slice
 from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import Ack, Assign, Halt, Hello, Lease, Message, Refuse, Report
@@ -200,13 +201,15 @@ class Coordinator:
         member.counts = hello.counts
         joins = hello.ready and (not member.ready or member.lost)
         member.heard_ns, member.ready, member.lost = now_ns, hello.ready, False
-        if self.phase is Phase.WAITING and (
-            trouble := self.roster.why_users_cannot_start(self._wanted.workers)
-        ):
-            self.abort(trouble)
+        if self.phase is Phase.WAITING and any(count.failed for count in hello.counts):
+            self._end_if_users_cannot_start()
         if joins and self.phase is Phase.RUNNING:
             self._note(f"{self.roster.name(worker)} joined")
             self._reslice()
+
+    def _end_if_users_cannot_start(self) -> None:
+        if trouble := self.roster.why_users_cannot_start(self._wanted.workers):
+            self.abort(trouble)
 
     def _check_clock(self, worker: str, member: Member, hello: Hello) -> None:
         """Note a clock that is off, as soon as that is certain; refuse one that is of no use."""
@@ -243,15 +246,30 @@ class Coordinator:
         if self.phase is not Phase.DONE:  # by then the totals are closed
             self.merge.fold(worker, report)
         self._send(worker, Ack(self.run_id, report.number, self.saved.get(worker, 0)))
+        self._hear(worker, report.missed)
+
+    def on_bundle(self, bundle: Bundle) -> bool:
+        """Fold what a relay has summed up; False where its reports have to come by themselves (`Merge.fold_bundle`).
+
+        Raises `MessageError` for a malformed one.
+        """
+        taken = self.phase is Phase.DONE or self.merge.fold_bundle(bundle)
+        for part in bundle.parts:
+            self._hear(part.worker, part.missed)
+        return taken
+
+    def _hear(self, worker: str, missed: int) -> None:
+        """Note that a worker has spoken, and how many arrivals it says that it has missed so far."""
         member = self.roster.members.get(worker)
-        if member is not None:
-            member.heard_ns = self._clock.now_ns()
-            if (missed := report.missed - member.missed) > 0:
-                name, member.missed = self.roster.name(worker), report.missed
-                self._note(
-                    f"{name} stood still, or heard too late of its share: {missed:,} arrivals that were due by then "
-                    "were dropped, not sent as a burst"
-                )
+        if member is None:
+            return
+        member.heard_ns = self._clock.now_ns()
+        if (more := missed - member.missed) > 0:
+            member.missed = missed
+            self._note(
+                f"{self.roster.name(worker)} stood still, or heard too late of its share: {more:,} arrivals that "
+                "were due by then were dropped, not sent as a burst"
+            )
 
     def tick(self) -> None:
         """Do whatever time has made due."""
@@ -359,11 +377,12 @@ class Coordinator:
         if now_ns < self._beat_due_ns:
             return
         self._beat_due_ns = now_ns + BEAT_NS
+        lease = Lease(self.run_id, self.offset_ns + LEASE_NS)
         for name in self.roster.live:
             member = self.roster.members[name]
             if now_ns - member.heard_ns <= DOUBT_NS:
-                member.leased_ns = self.offset_ns + LEASE_NS
-                self._send(name, Lease(self.run_id, member.leased_ns))
+                member.leased_ns = lease.until_ns
+                self._send(name, lease)
 
     def _halt(self, at_ns: int, drain_s: float) -> None:
         self._halt_ns = at_ns

@@ -96,9 +96,13 @@ class Visit:
         self._socket.close()
         self._context.term()
 
+    def greet(self, build: Build) -> Welcome:
+        """Ask whether we may come; what the plan needs. Raises `VisitError`."""
+        return self._ask(Greeting(dict(build), names.gethostname()), Welcome)
+
     def bring(self, build: Build, folder: Path) -> Welcome:
         """Greet, and put the plan's files into a folder. Raises `VisitError`, `OSError`."""
-        welcome = self._ask(Greeting(dict(build), names.gethostname()), Welcome)
+        welcome = self.greet(build)
         for own in welcome.own:
             find_own(own, folder)
         for file in welcome.files:

@@ -1,0 +1,187 @@
+"""`singlesday relay`: stands between a master and some of its workers (`fleet.relay`), with a socket to each side.
+
+It greets the master as a worker does, so that a wrong token or another release is one sentence, then listens for
+workers until the master says that all is over.
+"""
+
+import signal
+import time
+from types import FrameType
+from typing import Any
+from uuid import uuid4
+
+import zmq
+from rich.console import Console
+from zmq.utils.monitor import parse_monitor_message
+
+from loadtest.cli.children import signals_go_to
+from loadtest.cli.place import Place, place_of
+from loadtest.clock import SystemClock
+from loadtest.configuration.config_error import ConfigError
+from loadtest.exit_codes import INTERRUPTED, ExitCode
+from loadtest.fleet.build import build_of
+from loadtest.fleet.messages import MessageError
+from loadtest.fleet.relay import Relay
+from loadtest.fleet.stats_sums import StatsSums
+from loadtest.fleet.token import REFUSALS, check_door, encrypt
+from loadtest.fleet.visit import Master, Visit
+from loadtest.publish.metrics_server import is_loopback
+
+BEAT_MS = 100
+FRAMES_AT_ONCE = 500
+"""Messages that are read from one side before the other is looked at."""
+LEAVE_S = 5.0
+"""How long workers are waited for once the master has said that all is over."""
+SILENCE_S = 60.0
+"""A master that is not heard for so long has gone, as Locust's workers have it."""
+COMPLAIN_EVERY_S = 10.0
+
+
+def serve(master: Master, bind: str, wait_s: float, console: Console) -> int:
+    """Relay until the master ends; an exit code. Raises `ConfigError`, `TokenError`, `VisitError`."""
+
+    def tell(text: str) -> None:
+        console.print(text, style="dim", soft_wrap=True, markup=False)
+
+    place = place_of(bind, "--bind")
+    check_door(place.host, master.token, is_loopback, "--bind")
+    with Sockets(master, place) as sockets:
+        with Visit(master, wait_s, tell) as visit:
+            visit.greet(build_of())
+        tell(f"relay for the master at {master}; workers come to {bind}")
+        return _pass_on(sockets, master, console)
+
+
+class Sockets:
+    """A relay's two sides. Raises `ConfigError` where it cannot listen."""
+
+    def __init__(self, master: Master, place: Place) -> None:
+        self.name = f"relay_{uuid4().hex}"
+        self._context = zmq.Context()
+        self.above: Any = self._socket(zmq.DEALER, ipv6=":" in master.host)
+        self.below: Any = self._socket(zmq.ROUTER, ipv6=":" in place.host)
+        self.above.identity = self.name.encode()
+        self.below.router_handover = (
+            1  # a worker that was cut off may come back before its old connection is gone
+        )
+        if master.token:
+            encrypt(self.above, master.token, serves=False)
+            encrypt(self.below, master.token, serves=True)
+        self.strangers: Any = self.below.get_monitor_socket(REFUSALS)
+        host = f"[{place.host}]" if ":" in place.host else place.host
+        try:
+            self.below.bind(f"tcp://{host}:{place.port}")
+        except zmq.ZMQError as error:
+            self.close()
+            named = f"{host}:{place.port}"
+            raise ConfigError(
+                "--bind", f"--bind {named}: cannot be listened at ({error.strerror})"
+            ) from error
+        self.above.connect(f"tcp://{master}")
+
+    def __enter__(self) -> "Sockets":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of everything; what was just sent still goes out."""
+        self.below.disable_monitor()
+        self.strangers.close()
+        self.above.close(linger=500)
+        self.below.close(linger=500)
+        self._context.term()
+
+    def to_worker(self, name: str, frame: bytes) -> None:
+        """Send below; lost if nobody of that name is there."""
+        self.below.send_multipart([name.encode(), frame], zmq.NOBLOCK)
+
+    def _socket(self, kind: int, *, ipv6: bool) -> Any:
+        made: Any = self._context.socket(kind)
+        made.ipv6, made.tcp_keepalive, made.tcp_keepalive_idle = ipv6, 1, 30
+        made.set_hwm(0)  # whatever is beyond a limit would be lost without a word
+        return made
+
+
+def _pass_on(sockets: Sockets, master: Master, console: Console) -> int:
+    asked: list[int] = []
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        asked.append(number)
+
+    relay = Relay(
+        sockets.name,
+        to_master=sockets.above.send,
+        to_worker=sockets.to_worker,
+        clock=SystemClock(),
+        stats=StatsSums(),
+    )
+    loop = _Loop(relay, sockets, console)
+    with signals_go_to(ask):
+        leave_at_s: float | None = None
+        while not asked:
+            loop.once()
+            if relay.leaving and leave_at_s is None:
+                leave_at_s = time.monotonic() + LEAVE_S
+            if leave_at_s is not None and (not relay.workers or time.monotonic() >= leave_at_s):
+                return ExitCode.PASS
+            if relay.unheard_s > SILENCE_S:
+                loop.say(f"error: the master at {master} has not been heard for {SILENCE_S:.0f} s")
+                return ExitCode.INTERNAL_ERROR
+    return INTERRUPTED if asked[0] == signal.SIGINT else ExitCode.PASS
+
+
+class _Loop:
+    """Hands a relay what comes from both sides, and beats."""
+
+    def __init__(self, relay: Relay, sockets: Sockets, console: Console) -> None:
+        self._relay = relay
+        self._sockets = sockets
+        self._console = console
+        self._poller = zmq.Poller()
+        for socket in (sockets.above, sockets.below, sockets.strangers):
+            self._poller.register(socket, zmq.POLLIN)
+        self._beat_at_s = 0.0
+        self._complain_at_s = 0.0
+
+    def once(self) -> None:
+        """Wait for messages until the next beat, at most."""
+        left_ms = max(0, round((self._beat_at_s - time.monotonic()) * 1000))
+        ready = {socket for socket, _ in self._poller.poll(left_ms)}
+        if self._sockets.above in ready:
+            self._read(self._sockets.above)
+        if self._sockets.below in ready:
+            self._read(self._sockets.below)
+        if self._sockets.strangers in ready:
+            self._note_stranger()
+        if time.monotonic() >= self._beat_at_s:
+            self._beat_at_s = time.monotonic() + BEAT_MS / 1000
+            self._relay.beat()
+
+    def say(self, text: str) -> None:
+        """Tell whoever started us."""
+        self._console.print(text, soft_wrap=True, markup=False)
+
+    def _read(self, socket: Any) -> None:
+        for _ in range(FRAMES_AT_ONCE):
+            try:
+                parts = socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            try:
+                if socket is self._sockets.above:
+                    self._relay.on_master(parts[-1])
+                elif len(parts) == 2:
+                    self._relay.on_worker(parts[0].decode(), parts[1])
+            except (MessageError, UnicodeDecodeError) as error:
+                self._complain(f"ignored a message: {error}")
+
+    def _note_stranger(self) -> None:
+        parse_monitor_message(self._sockets.strangers.recv_multipart())
+        self._complain("refused a connection: its token is another than ours")
+
+    def _complain(self, text: str) -> None:
+        if time.monotonic() >= self._complain_at_s:
+            self._complain_at_s = time.monotonic() + COMPLAIN_EVERY_S
+            self.say(text)
