@@ -5,6 +5,7 @@ workers until the master says that all is over.
 """
 
 import signal
+import socket
 import time
 from types import FrameType
 from typing import Any
@@ -46,14 +47,16 @@ def serve(master: Master, bind: str, wait_s: float, console: Console) -> int:
     place = place_of(bind, "--bind")
     check_door(place.host, master.token, is_loopback, "--bind")
     with Sockets(master, place) as sockets:
+        sockets.check_door()
         with Visit(master, wait_s, tell) as visit:
             visit.greet(build_of())
+        sockets.open()
         tell(f"relay for the master at {master}; workers come to {bind}")
         return _pass_on(sockets, master, console)
 
 
 class Sockets:
-    """A relay's two sides. Raises `ConfigError` where it cannot listen."""
+    """A relay's two sides."""
 
     def __init__(self, master: Master, place: Place) -> None:
         self.name = f"relay_{uuid4().hex}"
@@ -61,23 +64,36 @@ class Sockets:
         self.above: Any = self._socket(zmq.DEALER, ipv6=":" in master.host)
         self.below: Any = self._socket(zmq.ROUTER, ipv6=":" in place.host)
         self.above.identity = self.name.encode()
-        self.below.router_handover = (
-            1  # a worker that was cut off may come back before its old connection is gone
-        )
+        # A worker that was cut off may come back before its old connection is gone.
+        self.below.router_handover = 1
         if master.token:
             encrypt(self.above, master.token, serves=False)
             encrypt(self.below, master.token, serves=True)
         self.strangers: Any = self.below.get_monitor_socket(REFUSALS)
-        host = f"[{place.host}]" if ":" in place.host else place.host
+        self._door = f"[{place.host}]:{place.port}" if ":" in place.host else f"{place.host}:{place.port}"
+        self._master, self._place = master, place
+
+    def check_door(self) -> None:
+        """Raise `ConfigError` where workers cannot be listened for; so far none is let in.
+
+        Whoever is let in before there is a master to answer takes us for somebody else.
+        """
+        host = "" if self._place.host == "*" else self._place.host
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
-            self.below.bind(f"tcp://{host}:{place.port}")
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((host, self._place.port))
+        except OSError as error:
+            raise self._refused(error.strerror or str(error)) from error
+
+    def open(self) -> None:
+        """Connect to the master and let workers in. Raises `ConfigError`."""
+        try:
+            self.below.bind(f"tcp://{self._door}")
         except zmq.ZMQError as error:
-            self.close()
-            named = f"{host}:{place.port}"
-            raise ConfigError(
-                "--bind", f"--bind {named}: cannot be listened at ({error.strerror})"
-            ) from error
-        self.above.connect(f"tcp://{master}")
+            raise self._refused(error.strerror) from error
+        self.above.connect(f"tcp://{self._master}")
 
     def __enter__(self) -> "Sockets":
         return self
@@ -96,6 +112,9 @@ class Sockets:
     def to_worker(self, name: str, frame: bytes) -> None:
         """Send below; lost if nobody of that name is there."""
         self.below.send_multipart([name.encode(), frame], zmq.NOBLOCK)
+
+    def _refused(self, why: str) -> ConfigError:
+        return ConfigError("--bind", f"--bind {self._door}: cannot be listened at ({why})", value=self._door)
 
     def _socket(self, kind: int, *, ipv6: bool) -> Any:
         made: Any = self._context.socket(kind)
@@ -140,15 +159,15 @@ class _Loop:
         self._sockets = sockets
         self._console = console
         self._poller = zmq.Poller()
-        for socket in (sockets.above, sockets.below, sockets.strangers):
-            self._poller.register(socket, zmq.POLLIN)
+        for side in (sockets.above, sockets.below, sockets.strangers):
+            self._poller.register(side, zmq.POLLIN)
         self._beat_at_s = 0.0
         self._complain_at_s = 0.0
 
     def once(self) -> None:
         """Wait for messages until the next beat, at most."""
         left_ms = max(0, round((self._beat_at_s - time.monotonic()) * 1000))
-        ready = {socket for socket, _ in self._poller.poll(left_ms)}
+        ready = {side for side, _ in self._poller.poll(left_ms)}
         if self._sockets.above in ready:
             self._read(self._sockets.above)
         if self._sockets.below in ready:
@@ -163,14 +182,14 @@ class _Loop:
         """Tell whoever started us."""
         self._console.print(text, soft_wrap=True, markup=False)
 
-    def _read(self, socket: Any) -> None:
+    def _read(self, side: Any) -> None:
         for _ in range(FRAMES_AT_ONCE):
             try:
-                parts = socket.recv_multipart(zmq.NOBLOCK)
+                parts = side.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
             try:
-                if socket is self._sockets.above:
+                if side is self._sockets.above:
                     self._relay.on_master(parts[-1])
                 elif len(parts) == 2:
                     self._relay.on_worker(parts[0].decode(), parts[1])
