@@ -21,11 +21,11 @@ from loadtest.clock import SystemClock
 from loadtest.configuration.config_error import ConfigError
 from loadtest.exit_codes import INTERRUPTED, ExitCode
 from loadtest.fleet.build import build_of
+from loadtest.fleet.joining import Joining, Master
 from loadtest.fleet.messages import MessageError
 from loadtest.fleet.relay import Relay
 from loadtest.fleet.stats_sums import StatsSums
 from loadtest.fleet.token import REFUSALS, check_door, encrypt
-from loadtest.fleet.visit import Master, Visit
 from loadtest.publish.metrics_server import is_loopback
 
 BEAT_MS = 100
@@ -39,7 +39,7 @@ COMPLAIN_EVERY_S = 10.0
 
 
 def serve(master: Master, bind: str, wait_s: float, console: Console) -> int:
-    """Relay until the master ends; an exit code. Raises `ConfigError`, `TokenError`, `VisitError`."""
+    """Relay until the master ends; an exit code. Raises `ConfigError`, `TokenError`, `JoiningError`."""
 
     def tell(text: str) -> None:
         console.print(text, style="dim", soft_wrap=True, markup=False)
@@ -48,8 +48,8 @@ def serve(master: Master, bind: str, wait_s: float, console: Console) -> int:
     check_door(place.host, master.token, is_loopback, "--bind")
     with Sockets(master, place) as sockets:
         sockets.check_door()
-        with Visit(master, wait_s, tell) as visit:
-            visit.greet(build_of())
+        with Joining(master, wait_s, tell) as joining:
+            joining.greet(build_of())
         sockets.open()
         tell(f"relay for the master at {master}; workers come to {bind}")
         return _pass_on(sockets, master, console)

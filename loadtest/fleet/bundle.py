@@ -1,8 +1,8 @@
 """What a relay and its master say to each other: what many workers report, as one.
 
 A relay (`fleet.relay`) stands between a master and some of its workers. Twice a second it sends a `Bundle`: the sums
-of all seconds that its workers have reported since, and of each worker a `Part`, with what the master must know of it
-alone: which of its reports are in the sums, so that none counts twice, and its own counters, so that the books are
+of all seconds that its workers have reported since, and the `WorkerSums` of each, with what the master must know of it
+alone: which of its reports are in the sums, so that none counts twice, and its own counters, so that the totals are
 right when it is lost. A `Presence` tells which workers were heard. The master answers with a list of `Down`.
 
 All of it travels in Locust's messages, of the types `FROM_RELAY` and `TO_RELAY`.
@@ -17,7 +17,7 @@ from loadtest.fleet.messages import MAX_MESSAGE_BYTES, MAX_SCENARIOS, MessageErr
 from loadtest.measure.evidence import MOST_KEPT as MOST_SAMPLES
 from loadtest.measure.evidence import Sample
 from loadtest.measure.exemplar import MOST_REPORTED, Exemplar
-from loadtest.measure.window import COUNTERS
+from loadtest.measure.second import COUNTERS
 
 FROM_RELAY = "singlesday_from_relay"
 TO_RELAY = "singlesday_to_relay"
@@ -25,14 +25,14 @@ _Count = Annotated[int, Meta(ge=0, lt=1 << 62)]
 _Text = Annotated[str, Meta(max_length=501)]
 
 
-class Part(msgspec.Struct, frozen=True, array_like=True):
-    """One worker's part in a bundle."""
+class WorkerSums(msgspec.Struct, frozen=True, array_like=True):
+    """What one worker has in a bundle."""
 
     worker: _Text
     numbers: list[_Count]
     """Of its reports, those that are in the bundle's sums."""
     counted: Annotated[list[_Count], Meta(min_length=len(COUNTERS), max_length=len(COUNTERS))]
-    """Sums of the counters of their seconds, in the order of `window.COUNTERS`."""
+    """Sums of the counters of their seconds, in the order of `second.COUNTERS`."""
     newest: int
     """The newest second among them; -1 where there is none."""
     in_flight: int
@@ -57,7 +57,7 @@ class Bundle(msgspec.Struct, frozen=True, tag=True):
     number: int
     """Comes back in the answer."""
     seconds: list[PackedSecond]
-    parts: list[Part]
+    workers: list[WorkerSums]
     exemplars: Annotated[list[Exemplar], Meta(max_length=MOST_REPORTED)] = []
     samples: Annotated[list[Sample], Meta(max_length=MOST_SAMPLES)] = []
 
@@ -127,15 +127,15 @@ def decode_down(frame: object) -> list[Down]:
 
 
 def check_sums(bundle: Bundle) -> None:
-    """Raise `MessageError` unless its parts add up to its seconds and no report is named twice."""
-    of_parts = [sum(column) for column in zip(*(part.counted for part in bundle.parts), strict=True)]
+    """Raise `MessageError` unless its workers add up to its seconds and no report is named twice."""
+    of_workers = [sum(column) for column in zip(*(sums.counted for sums in bundle.workers), strict=True)]
     of_seconds = [sum(column) for column in zip(*(s.counters for s in bundle.seconds), strict=True)]
     nothing = [0] * len(COUNTERS)
-    if (of_parts or nothing) != (of_seconds or nothing):
+    if (of_workers or nothing) != (of_seconds or nothing):
         raise MessageError("the counters of a bundle's workers do not add up to those of its seconds")
-    if len({part.worker for part in bundle.parts}) < len(bundle.parts):
+    if len({sums.worker for sums in bundle.workers}) < len(bundle.workers):
         raise MessageError("a bundle has a worker twice")
-    if any(len(set(part.numbers)) < len(part.numbers) for part in bundle.parts):
+    if any(len(set(sums.numbers)) < len(sums.numbers) for sums in bundle.workers):
         raise MessageError("a bundle has a report twice")
 
 

@@ -3,13 +3,13 @@
 from dataclasses import dataclass, field
 from operator import add, attrgetter
 
-from loadtest.fleet.bundle import Bundle, Part
+from loadtest.fleet.bundle import Bundle, WorkerSums
 from loadtest.fleet.messages import Report, add_parsed, pack_second, parse_second
 from loadtest.measure import codec
 from loadtest.measure.evidence import MOST_KEPT, Sample
 from loadtest.measure.exemplar import Exemplars
 from loadtest.measure.histogram import Histogram
-from loadtest.measure.window import COUNTERS, Second
+from loadtest.measure.second import COUNTERS, Second
 
 LAG_NS = 5_000_000_000
 """How often each worker's own dispatch lag is told; with its final report it is told in any case."""
@@ -85,7 +85,7 @@ class Gathering:
             run_id,
             number,
             [pack_second(second) for second in self._seconds.values()],
-            [self._part(name, gathered, report) for name, (gathered, report) in self._workers.items()],
+            [self._sums_of(name, gathered, report) for name, (gathered, report) in self._workers.items()],
             self._exemplars.take(),
             samples,
         )
@@ -98,9 +98,9 @@ class Gathering:
             found = self._seconds[index] = Second(index)
         return found
 
-    def _part(self, name: str, gathered: Gathered, report: Report) -> Part:
+    def _sums_of(self, name: str, gathered: Gathered, report: Report) -> WorkerSums:
         told = self._told[name]
-        part = Part(
+        sums = WorkerSums(
             name,
             gathered.numbers,
             gathered.counted,
@@ -117,7 +117,7 @@ class Gathering:
             [] if report.silent == told.silent else report.silent,
         )
         told.left, told.asked, told.silent = report.left, report.asked, report.silent
-        return part
+        return sums
 
     def _lag(self, told: Told, *, now: bool) -> bytes:
         if not told.lag.counts or not (now or self._now_ns - told.lag_told_ns >= LAG_NS):

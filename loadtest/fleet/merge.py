@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from loadtest.fleet.bundle import Bundle, Part, check_sums
+from loadtest.fleet.bundle import Bundle, WorkerSums, check_sums
 from loadtest.fleet.messages import (
     MessageError,
     PackedSecond,
@@ -25,7 +25,7 @@ from loadtest.fleet.worker_totals import PackedWorker, WorkerTotals
 from loadtest.measure import codec
 from loadtest.measure.evidence import FailureLog, PackedEvidence
 from loadtest.measure.exemplar import Exemplars
-from loadtest.measure.window import COUNTERS, Second
+from loadtest.measure.second import COUNTERS, Second
 
 _TRANSACTIONS_OK = COUNTERS.index("transactions_ok")
 
@@ -35,7 +35,7 @@ class PackedTotals(msgspec.Struct, frozen=True):
 
     workers: list[PackedWorker]
     total: PackedSecond
-    stretches: list[PackedSecond]
+    periods: list[PackedSecond] = msgspec.field(name="stretches")
     timeline: PackedTimeline
     best_second: tuple[int, int]
     transactions: dict[int, int]
@@ -46,26 +46,24 @@ class PackedTotals(msgspec.Struct, frozen=True):
 class Merge:
     """Sums of everything every worker reported, for one run.
 
-    `stretches` are the (from_s, to_s) whose sums are wanted too, to whole seconds: `stretch_totals` has them in
+    `periods` are the (from_s, to_s) whose sums are wanted too, to whole seconds: `period_totals` has them in
     the same order.
 
     A thousand workers send forty thousand histograms a second, so each is added to one place only: what has come
-    of its second since somebody last looked. Looking spreads those few sums over totals, stretches and timeline.
+    of its second since somebody last looked. Looking spreads those few sums over totals, periods and timeline.
     """
 
-    def __init__(self, stretches: Sequence[tuple[float, float]] = ()) -> None:
+    def __init__(self, periods: Sequence[tuple[float, float]] = ()) -> None:
         self.workers: dict[str, WorkerTotals] = {}
         self.best_second: tuple[int, int] = (0, 0)
         self.exemplars = Exemplars()
         """Traced requests that stand for the slow ones."""
         self._failures = FailureLog()
         self._total = Second(0)
-        self._stretches = [(round(from_s), round(to_s)) for from_s, to_s in stretches]
-        self._stretch_totals = [Second(0) for _ in stretches]
-        self._stretch_versions = [0] * len(stretches)
-        self._packed_stretches: list[tuple[int, PackedSecond]] = [(0, pack_second(Second(0)))] * len(
-            stretches
-        )
+        self._periods = [(round(from_s), round(to_s)) for from_s, to_s in periods]
+        self._period_totals = [Second(0) for _ in periods]
+        self._period_versions = [0] * len(periods)
+        self._packed_periods: list[tuple[int, PackedSecond]] = [(0, pack_second(Second(0)))] * len(periods)
         self._timeline = Timeline()
         self._fresh: dict[int, Second] = {}
         self._transactions: dict[int, int] = {}
@@ -84,16 +82,16 @@ class Merge:
         return self._failures
 
     @property
-    def stretch_totals(self) -> list[Second]:
-        """What was intended in each stretch."""
+    def period_totals(self) -> list[Second]:
+        """What was intended in each period."""
         self._spread()
-        return self._stretch_totals
+        return self._period_totals
 
     @property
-    def stretch_versions(self) -> list[int]:
-        """A number for each of `stretch_totals` that grows when something is added: most stretches are over."""
+    def period_versions(self) -> list[int]:
+        """A number for each of `period_totals` that grows when something is added: most periods are over."""
         self._spread()
-        return self._stretch_versions
+        return self._period_versions
 
     @property
     def timeline(self) -> Timeline:
@@ -104,7 +102,7 @@ class Merge:
     @property
     def gaps(self) -> int:
         """Reports missing, over all workers."""
-        return sum(book.gaps for book in self.workers.values())
+        return sum(totals.gaps for totals in self.workers.values())
 
     @property
     def peak_tps(self) -> float:
@@ -113,18 +111,18 @@ class Merge:
 
     def scenarios_without_requests(self) -> list[str]:
         """Scenarios that had arrivals and made no request in any of them, at any worker."""
-        asked = {name for book in self.workers.values() for name in book.asked}
-        return sorted({name for book in self.workers.values() for name in book.silent} - asked)
+        asked = {name for totals in self.workers.values() for name in totals.asked}
+        return sorted({name for totals in self.workers.values() for name in totals.silent} - asked)
 
     def fold(self, worker: str, report: Report) -> bool:
         """Add a report to the totals; False if it was there already. Raises `MessageError`, adding nothing."""
         seconds = [parse_second(packed) for packed in report.seconds]
-        book = self.workers.setdefault(worker, WorkerTotals(worker))
-        if not book.first_sight(report.number):
+        totals = self.workers.setdefault(worker, WorkerTotals(worker))
+        if not totals.first_sight(report.number):
             return False
         for second in seconds:
-            self._add(book, second)
-        self._note_state(book, report)
+            self._add(totals, second)
+        self._note_state(totals, report)
         self.exemplars.offer_all(report.exemplars)
         for sample in report.samples:
             self._failures.offer(sample)
@@ -137,15 +135,15 @@ class Merge:
         `MessageError`, adding nothing.
         """
         seconds = [parse_second(packed) for packed in bundle.seconds]
-        lags = [_parsed_lag(part) for part in bundle.parts]
+        lags = [_parsed_lag(sums) for sums in bundle.workers]
         check_sums(bundle)
-        seen = [self._has(part.worker, number) for part in bundle.parts for number in part.numbers]
+        seen = [self._has(sums.worker, number) for sums in bundle.workers for number in sums.numbers]
         if any(seen):
             return all(seen)
         for second in seconds:
             self._add_second(second)
-        for part, lag in zip(bundle.parts, lags, strict=True):
-            self._add_part(part, lag)
+        for sums, lag in zip(bundle.workers, lags, strict=True):
+            self._add_sums(sums, lag)
         if seconds:
             newest = max(second.packed.index for second in seconds)
             self._timeline.note_gauges(newest, self._in_flight, self._backlog)
@@ -167,22 +165,22 @@ class Merge:
         return PackedTotals(
             [
                 PackedWorker(
-                    book.name,
-                    book.gaps,
-                    book.cpu_max,
-                    book.cpu_wait_max,
-                    codec.encode(book.dispatch_lag),
-                    book.counted,
-                    sorted(book.asked),
-                    sorted(book.silent),
-                    book.reports,
-                    sorted(book.seen),
-                    book.newest,
+                    totals.name,
+                    totals.gaps,
+                    totals.cpu_max,
+                    totals.cpu_wait_max,
+                    codec.encode(totals.dispatch_lag),
+                    totals.counted,
+                    sorted(totals.asked),
+                    sorted(totals.silent),
+                    totals.reports,
+                    sorted(totals.seen),
+                    totals.newest,
                 )
-                for book in self.workers.values()
+                for totals in self.workers.values()
             ],
             pack_second(self.total),
-            self._pack_stretches(),
+            self._pack_periods(),
             self.timeline.pack(),
             self.best_second,
             self._transactions,
@@ -194,7 +192,7 @@ class Merge:
 
         Nobody serves what that part had under way: arrivals in flight are cancelled, those that waited for a
         user count as never scheduled, which makes them lost (`snapshot.broken_off` says the same of a
-        checkpoint). Raises `ValueError` when this cannot have been packed from totals with the same stretches.
+        checkpoint). Raises `ValueError` when this cannot have been packed from totals with the same periods.
         """
         self._unpack(packed, names)
         self._settle(waiting_is_lost=True)
@@ -209,11 +207,11 @@ class Merge:
             self.workers[worker.name].recall(worker)
 
     def _unpack(self, packed: PackedTotals, names: Mapping[str, str]) -> None:
-        if len(packed.stretches) != len(self._stretches):
-            raise ValueError(f"expected {len(self._stretches)} stretches, got {len(packed.stretches)}")
+        if len(packed.periods) != len(self._periods):
+            raise ValueError(f"expected {len(self._periods)} periods, got {len(packed.periods)}")
         self._total = unpack_second(packed.total)
-        self._stretch_totals = [unpack_second(stretch) for stretch in packed.stretches]
-        self._stretch_versions = [version + 1 for version in self._stretch_versions]
+        self._period_totals = [unpack_second(period) for period in packed.periods]
+        self._period_versions = [version + 1 for version in self._period_versions]
         self._timeline = Timeline.unpack(packed.timeline)
         self._failures = FailureLog(packed.failures)
         self.best_second, self._transactions = packed.best_second, dict(packed.transactions)
@@ -231,30 +229,30 @@ class Merge:
                 given_up=worker.gaps,
             )
 
-    def _pack_stretches(self) -> list[PackedSecond]:
+    def _pack_periods(self) -> list[PackedSecond]:
         """Those that changed since the last time, packed anew; the others as they were."""
-        for number, version in enumerate(self.stretch_versions):
-            if self._packed_stretches[number][0] != version:
-                self._packed_stretches[number] = (version, pack_second(self._stretch_totals[number]))
-        return [packed for _, packed in self._packed_stretches]
+        for number, version in enumerate(self.period_versions):
+            if self._packed_periods[number][0] != version:
+                self._packed_periods[number] = (version, pack_second(self._period_totals[number]))
+        return [packed for _, packed in self._packed_periods]
 
     def _settle(self, *, waiting_is_lost: bool) -> None:
         total = self.total
-        for book in self.workers.values():
-            seen = dict(zip(COUNTERS, book.counted, strict=True))
+        for totals in self.workers.values():
+            seen = dict(zip(COUNTERS, totals.counted, strict=True))
             settled = seen | _settled(seen, waiting_is_lost=waiting_is_lost)
-            book.counted = list(settled.values())
+            totals.counted = list(settled.values())
             for name, count in settled.items():
                 setattr(total, name, getattr(total, name) + count - seen[name])
 
     def _has(self, worker: str, number: int) -> bool:
-        book = self.workers.get(worker)
-        return book is not None and book.has(number)
+        totals = self.workers.get(worker)
+        return totals is not None and totals.has(number)
 
-    def _add(self, book: WorkerTotals, parsed: ParsedSecond) -> None:
+    def _add(self, totals: WorkerTotals, parsed: ParsedSecond) -> None:
         self._add_second(parsed)
-        codec.add(book.dispatch_lag, parsed.dispatch_lag)
-        book.count(parsed.packed.counters, parsed.packed.index)
+        codec.add(totals.dispatch_lag, parsed.dispatch_lag)
+        totals.count(parsed.packed.counters, parsed.packed.index)
 
     def _add_second(self, parsed: ParsedSecond) -> None:
         index = parsed.packed.index
@@ -264,20 +262,20 @@ class Merge:
         add_parsed(fresh, parsed)
         self._note_transactions(index, parsed.packed.counters[_TRANSACTIONS_OK])
 
-    def _add_part(self, part: Part, lag: codec.Parsed | None) -> None:
-        book = self.workers.get(part.worker)
-        if book is None:
-            book = self.workers[part.worker] = WorkerTotals(part.worker)
-        for number in part.numbers:
-            book.first_sight(number)
+    def _add_sums(self, sums: WorkerSums, lag: codec.Parsed | None) -> None:
+        totals = self.workers.get(sums.worker)
+        if totals is None:
+            totals = self.workers[sums.worker] = WorkerTotals(sums.worker)
+        for number in sums.numbers:
+            totals.first_sight(number)
         if lag is not None:
-            codec.add(book.dispatch_lag, lag)
-        book.count(part.counted, part.newest)
-        self._in_flight += part.in_flight - book.in_flight
-        self._backlog += part.backlog - book.backlog
-        for used, waited in part.cpu:
-            book.sample_cpu(used, waited)
-        book.note(part, part.left)
+            codec.add(totals.dispatch_lag, lag)
+        totals.count(sums.counted, sums.newest)
+        self._in_flight += sums.in_flight - totals.in_flight
+        self._backlog += sums.backlog - totals.backlog
+        for used, waited in sums.cpu:
+            totals.sample_cpu(used, waited)
+        totals.note(sums, sums.left)
 
     def _note_transactions(self, index: int, transactions: int) -> None:
         count = self._transactions.get(index, 0) + transactions
@@ -287,11 +285,11 @@ class Merge:
         if len(self._transactions) > 120:  # two minutes: later than that no report is on its way
             self._transactions.pop(min(self._transactions))
 
-    def _note_state(self, book: WorkerTotals, report: Report) -> None:
-        self._in_flight += report.in_flight - book.in_flight
-        self._backlog += report.backlog - book.backlog
-        book.sample_cpu(report.cpu, report.cpu_wait)
-        book.note(report, report.left)
+    def _note_state(self, totals: WorkerTotals, report: Report) -> None:
+        self._in_flight += report.in_flight - totals.in_flight
+        self._backlog += report.backlog - totals.backlog
+        totals.sample_cpu(report.cpu, report.cpu_wait)
+        totals.note(report, report.left)
         if report.seconds:
             newest = max(packed.index for packed in report.seconds)
             self._timeline.note_gauges(newest, self._in_flight, self._backlog)
@@ -301,19 +299,19 @@ class Merge:
         while self._fresh:
             index, second = self._fresh.popitem()
             self._total.add(second)
-            for number, (from_s, to_s) in enumerate(self._stretches):
+            for number, (from_s, to_s) in enumerate(self._periods):
                 if from_s <= index < to_s:
-                    self._stretch_totals[number].add(second)
-                    self._stretch_versions[number] += 1
+                    self._period_totals[number].add(second)
+                    self._period_versions[number] += 1
             self._failures.note(second)
             self._timeline.add(second)
 
 
-def _parsed_lag(part: Part) -> codec.Parsed | None:
+def _parsed_lag(sums: WorkerSums) -> codec.Parsed | None:
     try:
-        return codec.parse(part.dispatch_lag) if part.dispatch_lag else None
+        return codec.parse(sums.dispatch_lag) if sums.dispatch_lag else None
     except ValueError as error:
-        raise MessageError(f"the dispatch lag of {part.worker}: {error}") from error
+        raise MessageError(f"the dispatch lag of {sums.worker}: {error}") from error
 
 
 def _settled(seen: Mapping[str, int], *, waiting_is_lost: bool) -> dict[str, int]:

@@ -5,7 +5,7 @@ workers. A relay takes that from it: it sums up what its workers report (`Merge`
 the reports), answers heartbeats and hellos itself while they say nothing new, adds up Locust's own statistics with
 Locust's own code, and deals out one message of the master to many. Whatever else Locust's master and workers say to
 each other passes unchanged, so the master still leads each worker by itself: who is lost, who joins, and which share
-of the schedule each has are its decisions, and its books are the same as without a relay.
+of the schedule each has are its decisions, and its totals are the same as without a relay.
 
 *Exactly once.* A worker is told that a report is in the totals when the master has said so of the bundle. So when a
 relay dies, its workers still have whatever did not arrive, and send it again by way of the next one. What did arrive

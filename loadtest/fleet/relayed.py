@@ -94,7 +94,7 @@ class Outbox:
     def answer(self, relay: str, bundle: Bundle, saved: dict[str, int], *, taken: bool) -> None:
         """Say that a bundle is in the totals, with what a checkpoint has of its workers; or that it cannot be."""
         if taken:
-            known = {part.worker: saved[part.worker] for part in bundle.parts if part.worker in saved}
+            known = {sums.worker: saved[sums.worker] for sums in bundle.workers if sums.worker in saved}
             say(self._runner, relay, Taken(bundle.run_id, bundle.number, known))
         else:
             say(self._runner, relay, Apart(bundle.run_id, bundle.number))

@@ -10,10 +10,10 @@ from operator import add
 
 import msgspec
 
-from loadtest.fleet.bundle import Part
+from loadtest.fleet.bundle import WorkerSums
 from loadtest.fleet.messages import Report
 from loadtest.measure.histogram import Histogram
-from loadtest.measure.window import COUNTERS
+from loadtest.measure.second import COUNTERS
 
 _STARTED = COUNTERS.index("started")
 CPU_SAMPLES = 10
@@ -51,7 +51,7 @@ class WorkerTotals:
     cpu: float = 0.0
     dispatch_lag: Histogram = field(default_factory=Histogram)
     counted: list[int] = field(default_factory=lambda: [0] * len(COUNTERS))
-    """Sums of the counters of its seconds, in the order of `window.COUNTERS`."""
+    """Sums of the counters of its seconds, in the order of `second.COUNTERS`."""
     newest: int = -1
     """The newest second that it has reported anything of."""
     left: dict[str, int] = field(default_factory=dict)
@@ -99,7 +99,7 @@ class WorkerTotals:
         return self._cpu_mean()[0]
 
     def recall(self, packed: PackedWorker) -> None:
-        """Know again which reports had come when the book was packed; others may still."""
+        """Know again which reports had come when the totals were packed; others may still."""
         self._contiguous, self.seen, self.given_up = packed.reports, set(packed.besides), 0
         self.newest = packed.newest
 
@@ -122,7 +122,7 @@ class WorkerTotals:
         self.counted = list(map(add, self.counted, counters))
         self.newest = max(self.newest, newest)
 
-    def note(self, state: Report | Part, left: dict[str, int] | None) -> None:
+    def note(self, state: Report | WorkerSums, left: dict[str, int] | None) -> None:
         """Note how a worker says that it is; `left` is None where nobody has left since it was told last."""
         self.in_flight, self.backlog = state.in_flight, state.backlog
         if left is not None:

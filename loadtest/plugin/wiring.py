@@ -27,7 +27,7 @@ from loadtest.environment import CTRL_C, TOKEN_VARIABLE
 from loadtest.exit_codes import ExitCode
 from loadtest.fleet.bundle import Bundle
 from loadtest.fleet.control_port import guard
-from loadtest.fleet.greeting import Parcel
+from loadtest.fleet.greeting import PlanFiles
 from loadtest.fleet.messages import Trouble
 from loadtest.fleet.relayed import dismiss_relays, listen_to_relays
 from loadtest.fleet.run_token import secure
@@ -58,7 +58,7 @@ from loadtest.plugin.options import (
     sources_of,
 )
 from loadtest.plugin.progress import LOCUSTS_OWN, show_progress
-from loadtest.plugin.publishers import DoorError, Publishers
+from loadtest.plugin.publishers import PortError, Publishers
 from loadtest.plugin.work import Worker
 from loadtest.publish.metrics_server import is_loopback
 from loadtest.publish.start_page import Preview, Refusal, StartPage
@@ -280,9 +280,9 @@ class Plugin:
             logging.getLogger("locust.stats_logger").setLevel(logging.WARNING)
         if isinstance(runner, MasterRunner):
             if self._by_hand:
-                self.leader.doorman.parcel = Parcel()  # until somebody chooses a plan
+                self.leader.greeter.plan_files = PlanFiles()  # until somebody chooses a plan
             listen_to_relays(runner, self._on_master_message, self._on_bundle)
-            guard(runner, self.leader.doorman.answer)
+            guard(runner, self.leader.greeter.answer)
         listen(runner, TO_MASTER, self._on_master_message)
         try:
             self._publishers.open_metrics(options)
@@ -295,7 +295,7 @@ class Plugin:
                 preview=lambda form: self.preview(environment, options, form),
                 own_fields=own_fields(self._parser_of_options()),
             )
-        except DoorError as error:
+        except PortError as error:
             refuse(error)
 
     def _prepare(self, environment: Environment, runner: Runner) -> int:

@@ -143,25 +143,25 @@ steps = st.lists(
 def assert_same(one: Merge, other: Merge) -> None:
     """Everything that does not depend on the order in which reports came."""
     assert one.total == other.total
-    assert one.stretch_totals == other.stretch_totals
+    assert one.period_totals == other.period_totals
     assert one.peak_tps == other.peak_tps
     assert list(one.timeline.points(lambda *_: 0.0)) == list(other.timeline.points(lambda *_: 0.0))
     assert set(one.workers) == set(other.workers)
-    for name, book in one.workers.items():
+    for name, totals in one.workers.items():
         same = other.workers[name]
-        assert (book.counted, book.newest, book.reports, book.gaps) == (
+        assert (totals.counted, totals.newest, totals.reports, totals.gaps) == (
             same.counted,
             same.newest,
             same.reports,
             same.gaps,
         )
-        assert (book.final, book.ended_ns, book.asked, book.silent) == (
+        assert (totals.final, totals.ended_ns, totals.asked, totals.silent) == (
             same.final,
             same.ended_ns,
             same.asked,
             same.silent,
         )
-        assert book.cpu_max == pytest.approx(same.cpu_max)
+        assert totals.cpu_max == pytest.approx(same.cpu_max)
 
 
 @settings(max_examples=150, deadline=None)
@@ -196,9 +196,9 @@ def test_without_losses_each_workers_own_figures_are_the_same_too() -> None:
         tree.report(worker, (), 4, final=True)
     tree.step()
     assert tree.settled
-    for name, book in tree.direct.workers.items():
-        assert tree.master.merge.workers[name].dispatch_lag == book.dispatch_lag
-        assert tree.master.merge.workers[name].left == book.left
+    for name, totals in tree.direct.workers.items():
+        assert tree.master.merge.workers[name].dispatch_lag == totals.dispatch_lag
+        assert tree.master.merge.workers[name].left == totals.left
 
 
 def test_a_report_is_acknowledged_when_the_master_has_it_and_not_before() -> None:
@@ -224,7 +224,7 @@ def test_a_thousand_workers_reports_go_up_as_one_message() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"parts": []},
+        {"workers": []},
         {"seconds": []},
         {"twice": True},
         {"numbers": [0, 0]},
@@ -238,14 +238,14 @@ def test_a_bundle_whose_sums_do_not_fit_changes_nothing(wrong: dict[str, Any]) -
     tree.relay.beat()
     good = decode_up(unpack(tree.up[-1])[1])
     assert isinstance(good, Bundle)
-    [part] = good.parts
-    if "parts" in wrong or "seconds" in wrong:
+    [sums] = good.workers
+    if "workers" in wrong or "seconds" in wrong:
         bad = msgspec.structs.replace(good, **wrong)
     elif "twice" in wrong:
-        other = msgspec.structs.replace(part, counted=[0] * len(part.counted), numbers=[7])
-        bad = msgspec.structs.replace(good, parts=[part, other])
+        other = msgspec.structs.replace(sums, counted=[0] * len(sums.counted), numbers=[7])
+        bad = msgspec.structs.replace(good, workers=[sums, other])
     else:
-        bad = msgspec.structs.replace(good, parts=[msgspec.structs.replace(part, **wrong)])
+        bad = msgspec.structs.replace(good, workers=[msgspec.structs.replace(sums, **wrong)])
     with pytest.raises(MessageError):
         tree.master.merge.fold_bundle(decode_up(encode(bad)))  # type: ignore[arg-type]
     assert tree.master.merge.workers == {}
