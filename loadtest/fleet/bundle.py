@@ -1,7 +1,7 @@
 """What a relay and its master say to each other: what many workers report, as one.
 
 A relay (`fleet.relay`) stands between a master and some of its workers. Twice a second it sends a `Bundle`: the sums
-of all seconds that its workers have reported since, and the `WorkerSums` of each, with what the master must know of it
+of all seconds that its workers have reported since, and each one's `WorkerSums`, with what the master must know of it
 alone: which of its reports are in the sums, so that none counts twice, and its own counters, so that the totals are
 right when it is lost. A `Presence` tells which workers were heard. The master answers with a list of `Down`.
 

@@ -52,8 +52,8 @@ FORGET_NS = 10 * NS_PER_S
 """A bundle that was not answered for so long is given up: its workers send its reports again."""
 SAME_HELLO_NS = NS_PER_S
 """A hello that says nothing new is passed on that often."""
-SAME_BEAT_NS = 10 * NS_PER_S
-"""A heartbeat that says nothing new is passed on that often."""
+SAME_BEAT_NS = 30 * NS_PER_S
+"""A heartbeat that says nothing new is passed on that often, for the CPU and the memory that Locust's page shows."""
 STATS_NS = 3 * NS_PER_S
 """How often Locust's workers send statistics (`locust.runners.WORKER_REPORT_INTERVAL`)."""
 NEAR_NS = 5 * NS_PER_S
@@ -188,6 +188,8 @@ class Relay:
             return self._answered_beat(_opened(data), name, below)
         if kind == "stats":
             return self._added_stats(_opened(data), name, below)
+        if kind == "spawning_complete":
+            below.users = _field(_opened(data), "user_classes_count")
         if kind in {"client_stopped", "quit"}:  # its last statistics go first
             self._send_stats()
         return False

@@ -262,7 +262,7 @@ def test_a_heartbeat_that_says_nothing_new_is_answered_and_only_named() -> None:
     frames = [heartbeat("w0"), heartbeat("w0"), heartbeat("w0", "spawning")]
     for frame in frames:
         tree.relay.on_worker("w0", frame)
-    assert tree.up == [frames[0], frames[2]], "the state is new"
+    assert tree.up == [frames[0], frames[2]], "a state that is new goes up"
     assert tree.down == [("w0", encode(("heartbeat", None, "w0")))]
     tree.relay.beat()
     presence = decode_up(unpack(tree.up[-1])[1])
@@ -301,7 +301,7 @@ def test_one_lease_of_the_master_reaches_every_worker_that_it_names() -> None:
     assert tree.down == [(name, encode((TO_WORKER, lease, name))) for name in ("w0", "w1")]
 
 
-@pytest.mark.parametrize("kind", ["client_ready", "spawning_complete", "exception", "singlesday_greeting"])
+@pytest.mark.parametrize("kind", ["client_ready", "spawning", "exception", "singlesday_greeting"])
 def test_what_a_relay_does_not_know_passes_unchanged_both_ways(kind: str) -> None:
     tree = Tree(1)
     frame = encode((kind, {"a": 1}, "w0"))
@@ -354,6 +354,15 @@ def test_locusts_own_statistics_are_added_up_by_its_own_code() -> None:
     assert (name, data["user_classes_count"]) == ("w1", {"Look": 3})
     assert data["stats_total"]["num_requests"] == data["stats"][0]["num_requests"] == 2 * (2 + 3)
     assert data["stats"][0]["response_times"] == {5: 4, 7: 6}
+
+
+def test_statistics_with_the_users_that_were_told_already_are_added_up_from_the_first_on() -> None:
+    tree = Tree(1)
+    tree.relay.on_worker(
+        "w0", encode(("spawning_complete", {"user_classes_count": {"Look": 3}, "user_count": 3}, "w0"))
+    )
+    tree.relay.on_worker("w0", encode(("stats", stats(1), "w0")))
+    assert [unpack(frame)[0] for frame in tree.up] == ["spawning_complete"]
 
 
 def test_what_a_script_adds_to_locusts_statistics_passes_as_it_is() -> None:
