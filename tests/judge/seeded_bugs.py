@@ -23,7 +23,7 @@ from loadtest.measure.ledger import OrderState
 from loadtest.measure.run_result import Buckets, Quantiles
 from loadtest.measure.second import EndpointSecond, OpenSeconds, Second
 from target_service.orders import Purchase, Receipt
-from target_service.store import sqlite_batch, sqlite_writer
+from target_service.store import changes, purchases
 from target_service.store.base import StoreUnavailableError
 from tests.judge import stored_run
 from tests.judge.seeded_ways import failing
@@ -264,12 +264,12 @@ Applied = Callable[[Any, Sequence[Any], dict[int, Any]], dict[int, Any]]
 
 def after_each_batch(patch: Patch, spoil: Applied) -> None:
     """Do something else to the database when the purchases of a batch are written, before they are committed."""
-    apply = sqlite_batch.apply_purchases
+    apply = purchases.apply_purchases
 
-    def spoilt(connection: Any, batch: Sequence[Any], units: int) -> dict[int, Any]:
-        return spoil(connection, batch, apply(connection, batch, units))
+    async def spoilt(session: Any, batch: Sequence[Any]) -> dict[int, Any]:
+        return spoil(session.connection, batch, await apply(session, batch))
 
-    patch.setattr(sqlite_writer, "apply_purchases", spoilt)
+    patch.setattr(changes, "apply_purchases", spoilt)
 
 
 def executing(patch: Patch, statement: str) -> None:
