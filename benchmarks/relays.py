@@ -60,7 +60,8 @@ class Master:
         self.runner: Any = MasterRunner(self.environment, "127.0.0.1", 0)
         self.runner.greenlet.kill(block=False)
         self.runner.server.close()
-        self.socket = self.runner.server = Socket()
+        self.socket = Socket()
+        self.runner.server = self.socket  # type: ignore[assignment]  # it is asked for no more than that
         self.outbox = Outbox(self.runner)
         self.coordinator = Coordinator(
             "run",
