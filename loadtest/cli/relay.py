@@ -5,7 +5,6 @@ workers until the master says that all is over.
 """
 
 import signal
-import socket
 import time
 from types import FrameType
 from typing import Any
@@ -16,7 +15,7 @@ from rich.console import Console
 from zmq.utils.monitor import parse_monitor_message
 
 from loadtest.cli.children import signals_go_to
-from loadtest.cli.place import Place, place_of
+from loadtest.cli.place import listening_place, place_of
 from loadtest.clock import SystemClock
 from loadtest.configuration.config_error import ConfigError
 from loadtest.exit_codes import INTERRUPTED, ExitCode
@@ -26,7 +25,7 @@ from loadtest.fleet.messages import MessageError
 from loadtest.fleet.relay import Relay
 from loadtest.fleet.stats_sums import StatsSums
 from loadtest.fleet.token import REFUSALS, check_door, encrypt
-from loadtest.publish.metrics_server import is_loopback
+from loadtest.place import Place
 
 BEAT_MS = 100
 FRAMES_AT_ONCE = 500
@@ -44,56 +43,41 @@ def serve(master: Master, bind: str, wait_s: float, console: Console) -> int:
     def tell(text: str) -> None:
         console.print(text, style="dim", soft_wrap=True, markup=False)
 
-    place = place_of(bind, "--bind")
-    check_door(place.host, master.token, is_loopback, "--bind")
-    with Sockets(master, place) as sockets:
-        sockets.check_door()
-        with Joining(master, wait_s, tell) as joining:
-            joining.greet(build_of())
-        sockets.open()
-        tell(f"relay for the master at {master}; workers come to {bind}")
+    place = listening_place(asked := place_of(bind, "--bind"), "--bind")
+    check_door(asked.host, master.token, "--bind")
+    with Joining(master, wait_s, tell) as joining:
+        joining.greet(build_of())
+        met = joining.place
+    with Sockets(master.token, met, place) as sockets:
+        tell(f"relay for the master at {master}; workers come to {asked}")
         return _pass_on(sockets, master, console)
 
 
 class Sockets:
-    """A relay's two sides."""
+    """A relay's two sides: it dials `above` and listens at `below`. Raises `ConfigError` where it cannot.
 
-    def __init__(self, master: Master, place: Place) -> None:
+    Nobody is let in before there is a master to answer, or they would take us for somebody else.
+    """
+
+    def __init__(self, token: str, above: Place, below: Place) -> None:
         self.name = f"relay_{uuid4().hex}"
         self._context = zmq.Context()
-        self.above: Any = self._socket(zmq.DEALER, ipv6=":" in master.host)
-        self.below: Any = self._socket(zmq.ROUTER, ipv6=":" in place.host)
+        self.above: Any = self._socket(zmq.DEALER, above)
+        self.below: Any = self._socket(zmq.ROUTER, below)
         self.above.identity = self.name.encode()
         # A worker that was cut off may come back before its old connection is gone.
         self.below.router_handover = 1
-        if master.token:
-            encrypt(self.above, master.token, serves=False)
-            encrypt(self.below, master.token, serves=True)
+        if token:
+            encrypt(self.above, token, serves=False)
+            encrypt(self.below, token, serves=True)
         self.strangers: Any = self.below.get_monitor_socket(REFUSALS)
-        self._door = f"[{place.host}]:{place.port}" if ":" in place.host else f"{place.host}:{place.port}"
-        self._master, self._place = master, place
-
-    def check_door(self) -> None:
-        """Raise `ConfigError` where workers cannot be listened for; so far none is let in.
-
-        Whoever is let in before there is a master to answer takes us for somebody else.
-        """
-        host = "" if self._place.host == "*" else self._place.host
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
-            with socket.socket(family) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind((host, self._place.port))
-        except OSError as error:
-            raise self._refused(error.strerror or str(error)) from error
-
-    def open(self) -> None:
-        """Connect to the master and let workers in. Raises `ConfigError`."""
-        try:
-            self.below.bind(f"tcp://{self._door}")
+            self.below.bind(f"tcp://{below}")
         except zmq.ZMQError as error:
-            raise self._refused(error.strerror) from error
-        self.above.connect(f"tcp://{self._master}")
+            self.close()
+            refused = f"--bind {below}: cannot be listened at ({error.strerror})"
+            raise ConfigError("--bind", refused, value=str(below)) from error
+        self.above.connect(f"tcp://{above}")
 
     def __enter__(self) -> "Sockets":
         return self
@@ -113,12 +97,9 @@ class Sockets:
         """Send below; lost if nobody of that name is there."""
         self.below.send_multipart([name.encode(), frame], zmq.NOBLOCK)
 
-    def _refused(self, why: str) -> ConfigError:
-        return ConfigError("--bind", f"--bind {self._door}: cannot be listened at ({why})", value=self._door)
-
-    def _socket(self, kind: int, *, ipv6: bool) -> Any:
+    def _socket(self, kind: int, place: Place) -> Any:
         made: Any = self._context.socket(kind)
-        made.ipv6, made.tcp_keepalive, made.tcp_keepalive_idle = ipv6, 1, 30
+        made.ipv6, made.tcp_keepalive, made.tcp_keepalive_idle = ":" in place.host, 1, 30
         made.set_hwm(0)  # whatever is beyond a limit would be lost without a word
         return made
 

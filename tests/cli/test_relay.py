@@ -36,7 +36,7 @@ def test_a_port_that_is_taken_is_told_before_the_master_is_waited_for() -> None:
         place = f"127.0.0.1:{other.getsockname()[1]}"
         ended = run(app, ["relay", "--master", "127.0.0.1:1", "--bind", place])
     assert ended.exit_code == 2
-    assert f"--bind {place}: cannot be listened at" in " ".join(ended.output.split())
+    assert f"--bind {place}: the port is in use" in " ".join(ended.output.split())
 
 
 def test_a_master_that_does_not_come_is_one_sentence() -> None:
