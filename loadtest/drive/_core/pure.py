@@ -191,7 +191,7 @@ class Counts:
     def __init__(self) -> None:
         self.listeners: list[Callable[..., None]] = []
         self.sink: Callable[[Any], Any] | None = None
-        self.window: Any = None
+        self.open_seconds: Any = None
         self.direct = False
         self.tallies: dict[str, dict[str, Any]] = {}
 
@@ -199,7 +199,7 @@ class Counts:
         """Forget the core's tallies, of which there are none."""
 
 
-class Seat:
+class UserState:
     """One user at work: which arrival it serves and how that has gone so far."""
 
     __slots__ = (
@@ -338,7 +338,7 @@ class Dispatch:
     to wake is `OpenLoop`'s, and what to do about arrivals that are reached over `stood_still_ns` late.
     """
 
-    window: Any
+    open_seconds: Any
     stream: Any
     stood_still_ns: int
     _timer: Any
@@ -380,9 +380,9 @@ class Dispatch:
         """Arrivals that wait for an idle user."""
         return sum(len(queue) for queue in self._backlog)
 
-    def count_in(self, window: Any) -> None:
-        """Count in `window` from now on."""
-        self.window, self._zero_ns = window, window.zero_ns
+    def count_in(self, open_seconds: Any) -> None:
+        """Count in `open_seconds` from now on."""
+        self.open_seconds, self._zero_ns = open_seconds, open_seconds.zero_ns
 
     def take(self, scenario: int) -> Arrival:
         """Wait for the next arrival of a scenario; called by a user's greenlet, which then serves it."""
@@ -406,7 +406,7 @@ class Dispatch:
             return  # it was counted as cancelled when the run was closed
         self.in_flight -= 1
         now_ns = self._now_ns()
-        second = self.window.second(now_ns)
+        second = self.open_seconds.second(now_ns)
         second.busy_us += (now_ns - started_ns) // 1000
         if outcome is not OK:
             self._count_end(arrival, outcome, now_ns)
@@ -435,7 +435,7 @@ class Dispatch:
             self._timer.arm(self._next_wake_ns(woke_ns, now_ns))
 
     def hand_in(self) -> None:
-        """Put into the window what has been counted: it is there."""
+        """Put what has been counted into its seconds: it is there."""
 
     def drop_all(self, now_ns: int) -> None:
         """Drop whatever waits for a user."""
@@ -450,9 +450,9 @@ class Dispatch:
                 self._drop(queue.popleft()[0], now_ns)
 
     def _dispatch(self, arrival: Arrival, now_ns: int) -> None:
-        window = self.window
-        window.second(arrival.intended_ns).scheduled += 1
-        second = window.second(now_ns)
+        open_seconds = self.open_seconds
+        open_seconds.second(arrival.intended_ns).scheduled += 1
+        second = open_seconds.second(now_ns)
         second.dispatch_lag.record_ns(now_ns - arrival.intended_ns)
         idle = self._idle[arrival.scenario]
         if idle:
@@ -462,7 +462,7 @@ class Dispatch:
             self._backlog[arrival.scenario].append((arrival, now_ns))
 
     def _count_start(self, arrival: Arrival, now_ns: int, reached_ns: int) -> None:
-        second = self.window.second(now_ns)
+        second = self.open_seconds.second(now_ns)
         second.started += 1
         second.queueing.record_ns(now_ns - reached_ns)
         if self._transactions[arrival.scenario]:
@@ -482,8 +482,8 @@ class Dispatch:
         return arrival
 
 
-class Seats:
-    """Arrivals in the hands of users: seats take them, and finish them."""
+class ServingCore:
+    """Arrivals in the hands of users: users take them, and finish them."""
 
     def __init__(self, loop: Any, now_ns: Callable[[], int]) -> None:
         self.loop = loop
@@ -492,41 +492,41 @@ class Seats:
         self._first_asked: dict[int, tuple[str, str]] = {}
         """(method, name) of what the arrivals of each scenario ask first."""
 
-    def _finish_other(self, seat: Seat, arrival: Arrival) -> None:
+    def _finish_other(self, state: UserState, arrival: Arrival) -> None:
         raise NotImplementedError
 
-    def take(self, seat: Seat) -> None:
-        """Wait for the next arrival; the seat serves it from now on."""
-        arrival = self.loop.take(seat.scenario)
-        seat.arrival, seat.requests, seat.outcome = arrival, 0, EMPTY
-        seat.started_ns = self._now_ns()
-        client = seat.client
+    def take(self, state: UserState) -> None:
+        """Wait for the next arrival; the user serves it from now on."""
+        arrival = self.loop.take(state.scenario)
+        state.arrival, state.requests, state.outcome = arrival, 0, EMPTY
+        state.started_ns = self._now_ns()
+        client = state.client
         if client is not None:
             client.intended_ns = arrival.intended_ns
-            if client.seat is None and seat.scenario in self._first_asked:
-                client.seat = seat
+            if client.user_state is None and state.scenario in self._first_asked:
+                client.user_state = state
 
-    def finish(self, seat: Seat) -> None:
-        """Count the seat's arrival, and a journey of several requests as an entry of its own."""
-        arrival = seat.arrival
+    def finish(self, state: UserState) -> None:
+        """Count the user's arrival, and a journey of several requests as an entry of its own."""
+        arrival = state.arrival
         if arrival is None:
             return
-        seat.arrival = None
-        if seat.requests != 1:
-            self._finish_other(seat, arrival)
-        if seat.client is not None:
-            seat.client.intended_ns = (
+        state.arrival = None
+        if state.requests != 1:
+            self._finish_other(state, arrival)
+        if state.client is not None:
+            state.client.intended_ns = (
                 None  # what is sent before the next arrival is not timed from this one's
             )
-        self.loop.finish(arrival, seat.outcome, seat.started_ns)
+        self.loop.finish(arrival, state.outcome, state.started_ns)
 
 
 class Messenger:
     """The verbs of a session."""
 
     route: Any = None
-    seat: "Seat | None" = None
-    """The seat that serves arrivals with it, once its requests need nothing of Python."""
+    user_state: "UserState | None" = None
+    """Of the user that serves arrivals with it, once its requests need nothing of Python."""
     judges_all = False
     """Whether a script has said which statuses are a success, so that `Session` has to look at each."""
 
