@@ -9,6 +9,9 @@ READY := $(VENV)/.ready
 
 # Most tests wait for processes: twice as many at once as there are cores. Those that judge times come last, alone.
 AT_ONCE ?= $(shell n=$$(( 2 * $$(nproc 2>/dev/null || echo 2) )); echo $$(( n < 8 ? n : 8 )))
+# Hundreds of processes are started in tests: they should find their modules compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTEST := $(BIN)/python -m pytest -q -n $(AT_ONCE) $(AGAIN)
 
 help: ## Say what there is

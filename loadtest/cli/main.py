@@ -14,10 +14,12 @@ from rich.markup import escape
 
 from loadtest.cli import flags, importing
 from loadtest.cli.bench import HelpWithBenchmarks
+from loadtest.cli.place import listening_place
 from loadtest.configuration.config_error import ConfigError
 from loadtest.configuration.run_config import RunConfig
 from loadtest.exit_codes import ExitCode
 from loadtest.measure.run_result import RESULT, RunResult
+from loadtest.place import Place
 from loadtest.plan.overrides import duration_s
 from loadtest.plan.plan_error import suggestion
 from loadtest.plan.plan_file import Plan, PlanError, shipped_drills
@@ -170,6 +172,45 @@ def worker(
         refuse(error)
     except OSError as error:
         refuse(f"{error.filename}: cannot be written ({error.strerror})")
+    raise typer.Exit(int(code))
+
+
+@app.command(
+    rich_help_panel=RUNS,
+    epilog=flags.example(
+        "singlesday relay --master 10.0.0.1:5557 --bind 10.0.1.1:5557 --token-file token",
+    ),
+)
+def relay(
+    master: Annotated[
+        str,
+        flags.option(
+            flags.FLEET, "HOST:PORT", "Where the master listens: the --bind of its `singlesday run`."
+        ),
+    ],
+    bind: Annotated[
+        str,
+        flags.option(
+            flags.FLEET,
+            "HOST:PORT",
+            "Where workers reach this machine: their --master. One of its addresses.",
+        ),
+    ],
+    token_file: flags.TokenFile = None,
+    wait: Annotated[str, flags.option(flags.FLEET, "TIME", "How long to wait for the master.")] = "5m",
+) -> None:
+    """Stand between a master and some of its workers, so that it can have more than two thousand."""
+    from loadtest.cli import relay as relaying  # noqa: PLC0415 - what only this command needs
+    from loadtest.cli import worker as working  # noqa: PLC0415
+    from loadtest.fleet.joining import JoiningError  # noqa: PLC0415
+    from loadtest.fleet.token import TokenError  # noqa: PLC0415
+    from loadtest.plan.overrides import above_0_s  # noqa: PLC0415
+
+    try:
+        met = working.master_of(master, token_file, os.environ)
+        code = relaying.serve(met, bind, above_0_s(wait, "--wait"), errors)
+    except (*BAD_INPUT, TokenError, JoiningError) as error:
+        refuse(error)
     raise typer.Exit(int(code))
 
 
@@ -528,6 +569,8 @@ def _checked(config: RunConfig) -> RunConfig:
 
     if config.web:
         check_port_free(config.web_port, "--web-port")
+    if config.workers_elsewhere:
+        config = config.but(bind=listening_place(Place(config.bind, config.control_port), "--bind").host)
     checked = check(config, inspect_apart)
     if checked.auditor is not None:
         _check_auditor(checked)
