@@ -134,6 +134,7 @@ def test_what_cannot_audit_is_refused_with_what_was_expected(own_auditor: Path, 
 def test_a_later_audit_asks_the_class_that_the_run_was_to_be_audited_by(own_auditor: Path) -> None:
     folder = run_of(own_auditor, 2, 2)
     result = RunResult.read(folder / RESULT)
+    result.run.started_at = "2026-11-29T12:00:00+00:00"
     result.run.configuration = {"auditor": "own_books:Books", "plan_name": "shop.toml"}
     result.write(folder / RESULT)
     ended = CliRunner().invoke(app, ["audit", str(folder)])
