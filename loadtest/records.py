@@ -86,7 +86,8 @@ class Exchange(NamedTuple):
     """What crossed the network for one request, and when."""
 
     first_ns: int
-    """When the first byte of the response was read; 0 if it came together with the last, or none came."""
+    """When the first byte of the response was read. 0 if the response was read whole, so that this is `done_ns`; also
+    if there was none."""
     sent_bytes: int
     """Of the request, head and body, before encryption."""
     received_bytes: int

@@ -48,9 +48,6 @@ class Begun(NamedTuple):
 class Sender(Agent):
     """Sends calls to where its agent's settings say, and says what came of them. Nothing is recorded here."""
 
-    let_others_run = False
-    """Whether a request has waited since somebody set this to False, so that other greenlets ran."""
-
     def _attempt(self, call: Call, begun: Begun | None = None) -> Response:
         """Send `call` once, and return what came back, or a response that holds the error."""
         method, target, headers, body, body_headers, kind = call
@@ -69,11 +66,13 @@ class Sender(Agent):
             return self._failed(call, sent, connection, error)
         else:
             self.let_others_run = True
-            reader, steps = connection.reader, (0, 0)
+            reader = connection.reader
             raw, status = reader.raw, reader.status
+            received_bytes = reader.fed_bytes or len(raw)
+            opening = (0, 0)
             if connection.opening is not None:
-                steps, connection.opening = connection.opening, None
-            exchange = new_exchange((connection.first_ns, len(sent), reader.fed_bytes or len(raw), *steps))
+                opening, connection.opening = connection.opening, None
+            exchange = new_exchange((connection.first_ns, len(sent), received_bytes, opening[0], opening[1]))
             response = kind(
                 call, sent, status, raw, reader.take_body(), connection.sent_ns, self._now_ns(), exchange
             )

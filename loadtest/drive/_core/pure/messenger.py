@@ -63,6 +63,7 @@ class Messenger:
         self.intended_ns: int | None = None
         """When the next request was meant to start, if an arrival is being served; that request takes it."""
         self.let_others_run = False
+        """Whether a request has waited since somebody set this to False, so that other greenlets ran."""
         self.auth_header: str | None = None
         self._cookies: Any = None
 

@@ -45,7 +45,7 @@ class Tally(list[Noted]):
         taken_ns = [one[2] - one[0] for one in self]
         tenths_ms = Counter([response_ns // TENTH_MS_NS for response_ns in taken_ns])
         size = sum([one[3] for one in self])
-        return len(self), sum(taken_ns), min(taken_ns), max(taken_ns), size, tenths_ms
+        return len(self), sum(taken_ns), min(taken_ns, default=0), max(taken_ns, default=0), size, tenths_ms
 
     def seconds(
         self, zero_ns: int
@@ -65,7 +65,7 @@ def _summed_up(
     noted: Sequence[Noted],
 ) -> tuple[tuple[int, int, int, int], HistogramParts, HistogramParts, HistogramParts | None]:
     intended, sent, done, sizes, first, sent_bytes, received_bytes = zip(*noted, strict=True)
-    whole = not any(first)
+    whole = not any(first) or all(not a or a == b for a, b in zip(first, done, strict=True))
     first_byte = (
         None if whole else _histogram([(a or b) - c for a, b, c in zip(first, done, sent, strict=True)])
     )
