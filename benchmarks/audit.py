@@ -17,11 +17,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from loadtest.judge.audit import Reconciliation, StoredOrders
-from loadtest.measure.ledger import SUFFIX, OrderState, open_books
+from loadtest.measure.ledger import SUFFIX, OrderState, open_ledgers
 from loadtest.run_audit import from_store
 
 RUN = "20261111T155950Z-day-abc123"
-BOOKS = 4
+LEDGERS = 4
 TABLES = """
 CREATE TABLE orders (idempotency_key TEXT, lines TEXT, status TEXT);
 CREATE INDEX by_key ON orders (idempotency_key);
@@ -31,18 +31,18 @@ CREATE TABLE shadow_stock (run_id TEXT, sku_no INTEGER, initial INTEGER, availab
 
 
 def ledgers(folder: Path, orders: int) -> None:
-    """The books of `BOOKS` workers, every order acknowledged."""
+    """The ledgers of `LEDGERS` workers, every order acknowledged."""
     (folder / "ledger").mkdir()
-    for book in range(BOOKS):
-        states = bytes([OrderState.ACKNOWLEDGED]) * (orders // BOOKS)
-        (folder / "ledger" / f"w{book}{SUFFIX}").write_bytes(states)
+    for ledger in range(LEDGERS):
+        states = bytes([OrderState.ACKNOWLEDGED]) * (orders // LEDGERS)
+        (folder / "ledger" / f"w{ledger}{SUFFIX}").write_bytes(states)
 
 
 def keys(orders: int) -> Iterator[str]:
     """Every order's key, as workers take turns."""
-    for number in range(orders // BOOKS):
-        for book in range(BOOKS):
-            yield f"{RUN}:w{book}:{number}"
+    for number in range(orders // LEDGERS):
+        for ledger in range(LEDGERS):
+            yield f"{RUN}:w{ledger}:{number}"
 
 
 def store(path: Path, orders: int) -> None:
@@ -61,12 +61,12 @@ def store(path: Path, orders: int) -> None:
 def audit(folder: Path, orders: int, keys_only: bool) -> None:
     """Audit what is in the folder, and print what that took."""
     began_s, cpu_s = time.perf_counter(), time.process_time()
-    books = Reconciliation(open_books(folder / "ledger", RUN))
+    ledgers = Reconciliation(open_ledgers(folder / "ledger", RUN))
     if keys_only:
-        books.add(keys(orders))
-        found = books.audit(StoredOrders())
+        ledgers.add(keys(orders))
+        found = ledgers.audit(StoredOrders())
     else:
-        found = from_store(f"sqlite:///{folder / 'orders.db'}")(books, RUN)
+        found = from_store(f"sqlite:///{folder / 'orders.db'}")(ledgers, RUN)
     took_s, cpu_s = time.perf_counter() - began_s, time.process_time() - cpu_s
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     assert found.balanced, found
@@ -77,19 +77,19 @@ def audit(folder: Path, orders: int, keys_only: bool) -> None:
 
 
 def main() -> None:
-    """Make the books, then audit them in a process of its own."""
+    """Make the ledgers, then audit them in a process of its own."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--orders", type=int, default=10_000_000)
     parser.add_argument("--keys-only", action="store_true")
-    parser.add_argument("--folder", type=Path, help="where the books are made")
+    parser.add_argument("--folder", type=Path, help="where the ledgers are made")
     parser.add_argument("--of", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.of is not None:
         audit(asked.of, asked.orders, asked.keys_only)
         return
-    orders = asked.orders // (1000 * BOOKS) * 1000 * BOOKS
+    orders = asked.orders // (1000 * LEDGERS) * 1000 * LEDGERS
     with tempfile.TemporaryDirectory(dir=asked.folder) as name:
         folder = Path(name)
         ledgers(folder, orders)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import Report, decode, encode, pack_second
-from loadtest.measure.window import SECOND_NS, Second, Window
+from loadtest.measure.second import SECOND_NS, OpenSeconds, Second
 from loadtest.records import Outcome
 
 REQUESTS_PER_ENDPOINT = 50
@@ -59,19 +59,21 @@ def measure(workers: int = 1_000, endpoints: int = 20, seconds: int = 10) -> Cos
 def endpoint_second(endpoints: int, seed: int) -> Second:
     """One worker's second."""
     draw = random.Random(seed)
-    window = Window(0)
+    open_seconds = OpenSeconds(0)
     for endpoint in range(endpoints):
         for _ in range(REQUESTS_PER_ENDPOINT):
             took_ns = round(draw.lognormvariate(1.5, 0.4) * 1e6)
             lag_ns = round(draw.lognormvariate(11, 0.5))
-            window.record(Outcome("GET", f"/endpoint/{endpoint}", 0, lag_ns, lag_ns + took_ns, 512, None))
-            second = window.second(0)
+            open_seconds.record(
+                Outcome("GET", f"/endpoint/{endpoint}", 0, lag_ns, lag_ns + took_ns, 512, None)
+            )
+            second = open_seconds.second(0)
             second.scheduled += 1
             second.started += 1
             second.ok += 1
             second.dispatch_lag.record_ns(lag_ns)
             second.queueing.record_ns(0)
-    (made,) = window.take(SECOND_NS)
+    (made,) = open_seconds.take(SECOND_NS)
     return made
 
 

@@ -1,7 +1,7 @@
 """What an arrival costs in open loop, and how late it is: `python -m benchmarks.open_loop [--rate N]… [--seconds S]`.
 
 For each core (native, pure) and rate one process serves Poisson arrivals, one POST each, at an nginx that answers
-from memory. The users, dispatcher, client and window are those of a run; the fleet, reports and ledgers are left out.
+from memory. The users, dispatcher, client and counting are those of a run; fleet, reports and ledgers are left out.
 The first second, in which connections are made, is not counted in lag and cost. `cost` is CPU time of the process for
 each arrival served.
 """
@@ -46,7 +46,7 @@ def play(url: str, rate: float, seconds: int) -> dict[str, Any]:
     from loadtest.drive.open_loop import OpenLoop  # noqa: PLC0415
     from loadtest.drive.served_users import count_in, served_users  # noqa: PLC0415
     from loadtest.drive.timer import system_timer  # noqa: PLC0415
-    from loadtest.measure.window import Window  # noqa: PLC0415
+    from loadtest.measure.second import OpenSeconds  # noqa: PLC0415
 
     def order(user: Any) -> None:
         user.client.post("/order", json=ORDER)
@@ -57,16 +57,16 @@ def play(url: str, rate: float, seconds: int) -> dict[str, Any]:
     with served_users(environment, loop, [buyer], USERS):
         while loop.idle < USERS:
             gevent.sleep(0.01)
-        window = Window(SystemClock().now_ns())
-        count_in(environment, window)
-        loop.begin(stream_of(rate, seconds + 1), window)
+        open_seconds = OpenSeconds(SystemClock().now_ns())
+        count_in(environment, open_seconds)
+        loop.begin(stream_of(rate, seconds + 1), open_seconds)
         gevent.sleep(1)
         before = resource.getrusage(resource.RUSAGE_SELF)
         gevent.sleep(seconds)
         after = resource.getrusage(resource.RUSAGE_SELF)
         loop.close()
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return row_of(window.take(), seconds, cpu_s)
+    return row_of(open_seconds.take(), seconds, cpu_s)
 
 
 def stream_of(rate: float, seconds: int) -> Any:
@@ -80,7 +80,7 @@ def stream_of(rate: float, seconds: int) -> Any:
 
 
 def row_of(played: Sequence[Any], seconds: int, cpu_s: float) -> dict[str, Any]:
-    """What the seconds of a window say, without the first and what came after the last."""
+    """What the seconds that were counted say, without the first and what came after the last."""
     from loadtest.measure.histogram import Histogram  # noqa: PLC0415 - after Locust
 
     lag, service, ok = Histogram(), Histogram(), 0

@@ -26,7 +26,7 @@ from loadtest.fleet.messages import Report, pack_second
 from loadtest.plan.plan_file import Plan
 from loadtest.plugin.led_run import LedRun
 from loadtest.plugin.observe import Observer
-from loadtest.plugin.states import LEADER, Lead, States
+from loadtest.plugin.states import LEADER, LeaderState, States
 from loadtest.publish import html
 from tests.browser.chromium import chromium
 from tests.publish.test_html import long_run
@@ -68,7 +68,11 @@ def look_cost_s(folder: Path) -> float:
     config = RunConfig(plan=Plan.load("day"), plan_name="day", folder=str(folder))
     environment = Environment(host="http://127.0.0.1:1")
     run = LedRun(
-        environment, environment.create_local_runner(), States("leader", Lead.CHECKED, LEADER), config, []
+        environment,
+        environment.create_local_runner(),
+        States("leader", LeaderState.CHECKED, LEADER),
+        config,
+        [],
     )
     observer = Observer(lambda: run, lambda _: False)
     observer.follow(run)

@@ -28,7 +28,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Source:
-    """A Prometheus and the stretch of time that is looked at."""
+    """A Prometheus and the period of time that is looked at."""
 
     url: str
     from_s: float

@@ -102,7 +102,7 @@ class Variable:
 
 @dataclass(frozen=True)
 class Annotation:
-    """Stretches of time marked in every picture, while `expr` has a series."""
+    """Periods of time marked in every picture, while `expr` has a series."""
 
     name: str
     expr: str

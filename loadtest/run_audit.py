@@ -20,7 +20,7 @@ import msgspec
 
 from loadtest.exit_codes import ExitCode
 from loadtest.judge.audit import Auditor, Reconciliation, StoredOrders
-from loadtest.measure.ledger import open_books
+from loadtest.measure.ledger import open_ledgers
 from loadtest.measure.run_result import Audit, RunResult
 from loadtest.stored_orders import StoreError, read_stored_orders
 
@@ -68,9 +68,9 @@ def audit_run(folder: Path, read: Read) -> Audit:
 
 def _audited(folder: Path, result: RunResult, read: Read) -> tuple[Audit, int]:
     """The audit, and how many orders are in the client's ledger."""
-    books = Reconciliation(open_books(folder / "ledger", result.run.id))
-    audit = read(books, result.run.id)
-    noted = books.noted
+    ledgers = Reconciliation(open_ledgers(folder / "ledger", result.run.id))
+    audit = read(ledgers, result.run.id)
+    noted = ledgers.noted
     if not noted and audit.balanced and not audit.stored and result.arrivals.started:
         raise IncompleteLedgerError("the run created no orders, and only orders can be checked")
     return audit, noted
@@ -79,8 +79,8 @@ def _audited(folder: Path, result: RunResult, read: Read) -> tuple[Audit, int]:
 def from_store(store: str) -> Read:
     """Reads the order service's own tables. Raises `StoreError` when it is called."""
 
-    def read(books: Reconciliation, run_id: str) -> Audit:
-        return books.audit(read_stored_orders(store, run_id, books.add))
+    def read(ledgers: Reconciliation, run_id: str) -> Audit:
+        return ledgers.audit(read_stored_orders(store, run_id, ledgers.add))
 
     return read
 
@@ -89,10 +89,10 @@ def from_auditor(name: str) -> Read:
     """Asks somebody's own class. Raises `AuditorError`, at once where it cannot be one."""
     auditor = load_auditor(name)
 
-    def read(books: Reconciliation, run_id: str) -> Audit:
+    def read(ledgers: Reconciliation, run_id: str) -> Audit:
         try:
-            books.add(auditor.keys(run_id))
-            return books.audit(StoredOrders(), [str(problem) for problem in auditor.problems(run_id)])
+            ledgers.add(auditor.keys(run_id))
+            return ledgers.audit(StoredOrders(), [str(problem) for problem in auditor.problems(run_id)])
         except Exception as error:
             raise AuditorError(f"{name}: {type(error).__name__}: {error}") from error
 

@@ -75,7 +75,6 @@ class Server:
                 config.stock,
                 config.store_wait_s,
                 shared=config.workers > 1,
-                stock_buckets=config.stock_buckets,
                 stall_s=self._faults.store_stall_s,
             ),
             Observers((metrics, self._limit)),

@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 import msgspec
 
 from target_service.secrets import masked
-from target_service.stock_buckets import MOST_BUCKETS
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,12 +136,7 @@ OPTIONS = (
     ),
     Option("store_file", str, "", "file that holds the DSN of the store, in place of --store"),
     Option("stock", _integer(0, 10**12), 1_000_000, "units of each product before its first sale"),
-    Option(
-        "stock_buckets",
-        _integer(1, MOST_BUCKETS),
-        1,
-        "rows a hot product's stock is spread over, so that processes do not sell it in turns; PostgreSQL only",
-    ),
+    Option("stock_buckets", _integer(1, 64), 1, "has no effect any more: a product's units are one row"),
     Option("skus", _integer(1, 999_999_999), 1_000_000, "products in the catalogue: sku-000001 and up"),
     Option("drain_s", _seconds(0.1, 3600), 10.0, "longest wait for running requests when stopping"),
     Option("store_wait_s", _seconds(0.01, 60), 2.0, "longest an order waits for a locked store"),
@@ -194,11 +188,6 @@ def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> C
     config = Config(**values)
     if not is_loopback(config.admin_host) and not config.admin_token:
         parser.error(f"--admin-host {config.admin_host} is reachable from outside: it needs --admin-token")
-    if config.stock_buckets > 1 and urlsplit(config.store).scheme == "sqlite":
-        parser.error(
-            f"--stock-buckets {config.stock_buckets} needs --store postgresql://…: SQLite has one writer at a time,"
-            " which no buckets make two"
-        )
     if config.drill and not config.enable_faults:
         parser.error("--drill needs --enable-faults")
     return config

@@ -99,12 +99,12 @@ class Purchase(NamedTuple):
     """Units wanted of each product number, over all its orders."""
 
     def is_same_as(self, stored: "Purchase") -> bool:
-        """Whether a stored purchase answers this one: the same buyer wants the same lines in the same way."""
+        """Whether a stored purchase answers this one: all that was asked is the same, and asked in the same way."""
         return self._asked() == stored._asked()
 
-    def _asked(self) -> list[tuple[bool, int, str]]:
+    def _asked(self) -> list[tuple[bool, int, str, str]]:
         is_checkout = any(order.part for order in self.orders)
-        return [(is_checkout, order.buyer_id, order.lines) for order in self.orders]
+        return [(is_checkout, order.buyer_id, order.lines, order.region) for order in self.orders]
 
 
 class Receipt(NamedTuple):

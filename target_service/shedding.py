@@ -33,7 +33,7 @@ BUCKET_NS = 250_000_000
 MEMORY_NS = 5_000_000_000
 """Long enough to see full batches, short enough to notice a slower disk."""
 
-LARGEST_CROWD = 2000
+LARGEST_CROWD = 4000
 LEAST_CROWD = 256
 """Some 50 ms of work: if the loop is late with so few, it is not they that delay it."""
 SHORT_LAG_S = 0.02

@@ -34,7 +34,7 @@ from loadtest.drive.serving import Serving, Sinks, attach, install, open_loop
 from loadtest.drive.start import ArrivalStream, Assignment
 from loadtest.drive.timer import system_timer
 from loadtest.measure.histogram import Histogram
-from loadtest.measure.window import SECOND_NS, Second, Window
+from loadtest.measure.second import SECOND_NS, OpenSeconds, Second
 from loadtest.plan.profile import constant
 from loadtest.plan.schedule import Uniform
 
@@ -86,13 +86,13 @@ def open_loop_paced(rate: int, seconds: int) -> dict[str, Any]:
     stream = ArrivalStream(arrivals, seconds * SECOND_NS)
     stream.extend(seconds * SECOND_NS)
     stream.assign(Assignment(0, 1, 0, 0))
-    window = Window(clock.now_ns() + LEAD_NS)
-    serving.begin(Sinks(window.record))
+    open_seconds = OpenSeconds(clock.now_ns() + LEAD_NS)
+    serving.begin(Sinks(open_seconds.record))
     began_s = time.process_time()
-    loop.begin(stream, window)
+    loop.begin(stream, open_seconds)
     gevent.sleep(seconds + 1)
     cpu_s = time.process_time() - began_s
-    taken = {second.index: second for second in window.take()}
+    taken = {second.index: second for second in open_seconds.take()}
     total = Second(0)
     for second in taken.values():
         total.add(second)

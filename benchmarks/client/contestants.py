@@ -2,7 +2,7 @@
 
 A contestant is a command and a way to read the number of requests from what it leaves behind. CPU time and
 peak memory are the operating system's (`wait4`) for the whole process, except for Locust's clients, which
-report the CPU time of the loaded stretch only: a second of starting Python is no property of a client. For
+report the CPU time of the loaded period only: a second of starting Python is no property of a client. For
 k6 the whole is its Go runtime and the JavaScript engine of each of its users; to start them costs 0.06 s.
 """
 

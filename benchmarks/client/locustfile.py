@@ -3,11 +3,11 @@ journey.
 
 BENCH_CLIENT is `loadtest`, `fast` (Locust's FastHttpUser) or `http` (HttpUser); BENCH_JOURNEY is `get` (one
 GET a task), `post` (one POST of JSON) or `mix` (ten requests a task, two of them posting 4 KB and two fetching
-4 KB). Statistics are on. Our client also counts each outcome in the histograms of a window, as a run does, so
+4 KB). Statistics are on. Our client also counts each outcome in the histograms of its seconds, as a run does, so
 that it is not flattered.
 
 After `BENCH_WARMUP_S` seconds of load it measures for `BENCH_SECONDS`, writes requests, failures and CPU
-seconds of that stretch to `BENCH_RESULT`, and ends the run: starting Python and Locust is left out.
+seconds of that period to `BENCH_RESULT`, and ends the run: starting Python and Locust is left out.
 """
 
 import json
@@ -23,7 +23,7 @@ from locust import HttpUser, constant, events
 
 from loadtest import FastHttpUser
 from loadtest.drive.recorder import recorder_for
-from loadtest.measure.window import Window
+from loadtest.measure.second import OpenSeconds
 
 CLIENTS: dict[str, type[Any]] = {"loadtest": FastHttpUser, "fast": LocustFastHttpUser, "http": HttpUser}
 ORDER = {"buyer_id": 123, "lines": [{"sku": "sku-000001", "quantity": 1}]}
@@ -96,8 +96,8 @@ def _measure(environment: Any) -> None:
 
 def _begin(environment: Any, **_kwargs: Any) -> None:
     if os.environ["BENCH_CLIENT"] == "loadtest":
-        window = Window(time.monotonic_ns())
-        recorder_for(environment).count_in(window, window.record)
+        open_seconds = OpenSeconds(time.monotonic_ns())
+        recorder_for(environment).count_in(open_seconds, open_seconds.record)
     gevent.spawn(_measure, environment)
 
 

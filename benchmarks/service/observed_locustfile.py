@@ -15,7 +15,7 @@ from benchmarks.service.seconds import FILE, SecondLine, ZeroLine
 from loadtest.fleet.coordinator import Phase
 from loadtest.measure import codec
 from loadtest.measure.histogram import Histogram
-from loadtest.measure.window import Second
+from loadtest.measure.second import Second
 from loadtest.plugin import leader, use_plan
 from loadtest.plugin.led_run import LedRun
 from loadtest.records import is_request

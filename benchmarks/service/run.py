@@ -26,8 +26,9 @@ from benchmarks.service.overload import OVERLOAD, Offered, slowed
 from benchmarks.service.running import CONNECTIONS, Rate, Running, saturate, service, serving
 from benchmarks.service.slow_clients import slow_clients
 from target_service.orders import OrderIds, Purchase, draft_order
-from target_service.store.sqlite_batch import apply_purchases
+from target_service.store.purchases import apply_purchases
 from target_service.store.sqlite_schema import connect, prepare
+from target_service.store.sqlite_session import SqliteSession, at_once
 
 SLOW_CLIENTS = 2000
 SETTLE_S = 1.0
@@ -39,10 +40,11 @@ def bare_sqlite(folder: Path, seconds: float, batch: int = 64) -> Rate:
     with tempfile.TemporaryDirectory(dir=folder) as data:
         connection = connect(Path(data) / "orders.db")
         prepare(connection, "FULL")
+        session = SqliteSession(connection, 10**9)
         ids, began, cpu, done = OrderIds(1), time.perf_counter(), time.process_time(), 0
         while time.perf_counter() - began < seconds:
             connection.execute("BEGIN IMMEDIATE")
-            apply_purchases(connection, [_purchase(ids, done + n) for n in range(batch)], 10**9)
+            at_once(apply_purchases(session, [_purchase(ids, done + n) for n in range(batch)]))
             connection.execute("COMMIT")
             done += batch
         rate = Rate(done / (time.perf_counter() - began), done / (time.process_time() - cpu))

@@ -159,14 +159,14 @@ def worker(
 ) -> None:
     """Send requests for a `singlesday run` on another machine, which sends the plan, its scripts and its data."""
     from loadtest.cli import worker as working  # noqa: PLC0415 - what only this command needs
+    from loadtest.fleet.joining import JoiningError  # noqa: PLC0415
     from loadtest.fleet.token import TokenError  # noqa: PLC0415
-    from loadtest.fleet.visit import VisitError  # noqa: PLC0415
     from loadtest.plan.overrides import above_0_s  # noqa: PLC0415
 
     try:
         met = working.master_of(master, token_file, os.environ)
         code = working.work(met, workers or os.cpu_count() or 1, out, above_0_s(wait, "--wait"), errors)
-    except (*BAD_INPUT, TokenError, VisitError) as error:
+    except (*BAD_INPUT, TokenError, JoiningError) as error:
         refuse(error)
     except OSError as error:
         refuse(f"{error.filename}: cannot be written ({error.strerror})")
@@ -270,10 +270,10 @@ def audit(
         if auditor is not None:
             if store is not None:
                 refuse("--auditor: cannot be given together with --store")
-            books = audit_apart(run_folder, auditor)
+            found = audit_apart(run_folder, auditor)
         else:
-            books = audit_folder(run_folder, result, store or f"sqlite:///{run_folder / 'orders.db'}")
-        settle_folder(run_folder, result, books)
+            found = audit_folder(run_folder, result, store or f"sqlite:///{run_folder / 'orders.db'}")
+        settle_folder(run_folder, result, found)
     except IncompleteLedgerError as error:
         refuse(f"not checked: {error}")
     except StoreError as error:
@@ -282,7 +282,7 @@ def audit(
         refuse(f"--auditor: {error}")
     except OSError as error:
         refuse(f"{error.filename or run_folder}: cannot be written ({error.strerror})")
-    print_audit(books, console)
+    print_audit(found, console)
     console.print(f"verdict {result.verdict}, written to {run_folder}", soft_wrap=True, markup=False)
     raise typer.Exit(result.exit_code)
 

@@ -21,7 +21,7 @@ from loadtest.configuration.run_config import RunConfig
 from loadtest.configuration.scenario_classes import scenario_classes
 from loadtest.drive.closed_loop import ClosedLoop
 from loadtest.drive.served_users import count_in, served_users
-from loadtest.measure.window import Window
+from loadtest.measure.second import OpenSeconds
 from loadtest.plugin.time_slice import ask_for_short_slices
 
 USERS = 64
@@ -51,7 +51,7 @@ class Probe:
         """Transactions a second at full speed. Raises `RuntimeError` when most arrivals fail."""
         loop = ClosedLoop(cycle(self._order), len(self._classes), USERS, SystemClock())
         with served_users(self._environment, loop, self._classes, USERS):
-            count_in(self._environment, Window(time.monotonic_ns()))
+            count_in(self._environment, OpenSeconds(time.monotonic_ns()))
             loop.start()
             gevent.sleep(WARM_UP_S)
             before, failed, started_s = self._transactions(loop), loop.failed, time.monotonic()

@@ -112,11 +112,11 @@ def _store(config: RunConfig, checkpoint: Checkpoint, folder: Path, given: str |
         )
     store = given or config.store
     if not config.targets and any(any(worker.counted) for worker in checkpoint.totals.workers):
-        _require_books(store or f"{SQLITE}{folder / 'orders.db'}")
+        _require_store(store or f"{SQLITE}{folder / 'orders.db'}")
     return store
 
 
-def _require_books(store: str) -> None:
+def _require_store(store: str) -> None:
     path = Path(store.removeprefix(SQLITE))
     if store.startswith(SQLITE) and not path.is_file():
         raise ResumeError(f"{path}: expected the order service's database of this run, which has its orders")

@@ -32,7 +32,7 @@ from loadtest.drive.start import ArrivalStream, Assignment
 from loadtest.drive.timer import system_timer
 from loadtest.fleet.messages import PackedSecond, pack_second
 from loadtest.measure.endpoint_pattern import matches
-from loadtest.measure.window import Window, sum_of
+from loadtest.measure.second import OpenSeconds, sum_of
 from loadtest.plugin.cpu import CpuMeter
 from loadtest.plugin.time_slice import ask_for_short_slices
 from loadtest.plugin.worker import patterns_of
@@ -128,14 +128,14 @@ class Stepper:
             self._plan.at_rate(order.tps, float(duration_s)).mix().arrivals, duration_s * NS_PER_S
         )
         stream.assign(Assignment(self._slot, self._slots, 0, 0))
-        window = Window(start_ns, self._patterns, matches)
-        count_in(self._environment, window)
-        loop.begin(stream, window)
+        open_seconds = OpenSeconds(start_ns, self._patterns, matches)
+        count_in(self._environment, open_seconds)
+        loop.begin(stream, open_seconds)
         meter, ended_ns = self._watch(loop, stream, order, start_ns)
         cpu, cpu_wait = meter.sample()
         drained = _drain(loop)
         measured_s = max((ended_ns - start_ns) / NS_PER_S - order.warm_up_s, 0.0)
-        seconds = [second for second in window.take() if second.index >= order.warm_up_s]
+        seconds = [second for second in open_seconds.take() if second.index >= order.warm_up_s]
         within = sum(second.transactions_ok for second in seconds if second.index < duration_s)
         return Report(
             total=pack_second(sum_of(seconds)),

@@ -18,7 +18,7 @@ from loadtest.judge.slo_syntax import Slo, parse
 from loadtest.judge.verdict import judge
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.run_result import Buckets, Generator, Quantiles, RunInfo, RunResult
-from loadtest.measure.window import Second
+from loadtest.measure.second import Second
 from loadtest.records import is_request
 
 LEAD_NS = 100_000_000

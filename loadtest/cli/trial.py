@@ -16,7 +16,7 @@ from loadtest.drive.open_loop import OpenLoop
 from loadtest.drive.served_users import count_in, served_users
 from loadtest.drive.start import ArrivalStream, Assignment
 from loadtest.drive.timer import system_timer
-from loadtest.measure.window import Second, Window, sum_of
+from loadtest.measure.second import OpenSeconds, Second, sum_of
 from loadtest.plan.plan_file import Plan
 
 USERS = 256
@@ -59,12 +59,12 @@ class OpenTrial:
         stream = ArrivalStream(plan.mix().arrivals, duration_s * NS_PER_S)
         stream.assign(Assignment(0, 1, 0, 0))
         stream.extend(duration_s * NS_PER_S)
-        window = Window(SystemClock().now_ns())
-        count_in(self._environment, window)
-        loop.begin(stream, window)
+        open_seconds = OpenSeconds(SystemClock().now_ns())
+        count_in(self._environment, open_seconds)
+        loop.begin(stream, open_seconds)
         gevent.sleep(duration_s)
         loop.close()
-        return [second for second in window.take() if second.index >= WARM_UP_S]
+        return [second for second in open_seconds.take() if second.index >= WARM_UP_S]
 
 
 def trial_of(peak_tps: int, seconds: Sequence[Second]) -> Trial:

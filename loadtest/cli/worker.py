@@ -22,8 +22,8 @@ from loadtest.configuration.config_error import ConfigError
 from loadtest.environment import PLAN_FOLDER_VARIABLE, RUNS_FOLDER_VARIABLE, TOKEN_VARIABLE
 from loadtest.exit_codes import INTERRUPTED, ExitCode
 from loadtest.fleet.build import build_of
+from loadtest.fleet.joining import Joining, Master
 from loadtest.fleet.token import check_token, read_token
-from loadtest.fleet.visit import Master, Visit
 
 STOP_TIMEOUT_S = 10.0
 
@@ -45,15 +45,15 @@ def master_of(text: str, token_file: Path | None, environ: Mapping[str, str]) ->
 
 
 def work(master: Master, workers: int, out: Path, wait_s: float, console: Console) -> int:
-    """Serve a master until it ends; an exit code. Raises `VisitError`, `OSError`."""
+    """Serve a master until it ends; an exit code. Raises `JoiningError`, `OSError`."""
 
     def tell(text: str) -> None:
         console.print(text, style="dim", soft_wrap=True, markup=False)
 
     with tempfile.TemporaryDirectory(prefix="singlesday-") as folder:
         plans = Path(folder)
-        with Visit(master, wait_s, tell) as visit:
-            welcome = visit.bring(build_of(), plans)
+        with Joining(master, wait_s, tell) as joining:
+            welcome = joining.bring(build_of(), plans)
         out.mkdir(parents=True, exist_ok=True)
         sent = f" with {len(welcome.files)} files of {welcome.plan}" if welcome.files else ""
         tell(f"{workers} worker{'s' * (workers != 1)} for the master at {master}{sent}; logs in {out}")

@@ -73,7 +73,7 @@ def check(config: RunConfig, inspect: Inspect = inspect_here) -> RunConfig:
     config = config.but(hosts=_own_hosts(inspect(config), config))
     _check_faults(config)
     _check_addresses(config)
-    _check_books(config)
+    _check_auditing(config)
     _check_publishing(config)
     _check_fleet(config)
     check_out(config)
@@ -233,7 +233,7 @@ def _check_faults(config: RunConfig) -> None:
                 raise explained_by(error, "plan", where) from error
 
 
-def _check_books(config: RunConfig) -> None:
+def _check_auditing(config: RunConfig) -> None:
     if config.audit_store:
         try:
             check_store(config.audit_store)

@@ -18,7 +18,7 @@ from typing import Any
 from locust import stats as locust_stats
 from locust.exception import CatchResponseError
 
-from loadtest.measure.window import MAX_ENDPOINTS, OVERFLOW_ENDPOINT
+from loadtest.measure.second import MAX_ENDPOINTS, OVERFLOW_ENDPOINT
 from loadtest.records import Outcome
 
 _TENTH_MS_NS = 100_000

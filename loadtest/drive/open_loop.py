@@ -29,7 +29,7 @@ from loadtest.drive._core import Dispatch, equip_dispatch
 from loadtest.drive.start import ArrivalStream
 from loadtest.drive.timer import Timer
 from loadtest.measure.histogram import Histogram
-from loadtest.measure.window import Window
+from loadtest.measure.second import OpenSeconds
 from loadtest.records import EMPTY, NOTHING_TO_DO, OK, SCRIPT_FAILED, Arrival
 
 equip_dispatch(Arrival, Histogram.from_parts, EMPTY, OK)
@@ -53,7 +53,7 @@ class OpenLoop(Dispatch):
     """
 
     stream: ArrivalStream
-    window: Window
+    open_seconds: OpenSeconds
 
     def __init__(
         self,
@@ -72,10 +72,10 @@ class OpenLoop(Dispatch):
         self._now_ns = clock.now_ns
         self._timer = timer(self.wake)
 
-    def begin(self, stream: ArrivalStream, window: Window) -> None:
-        """Hand out what `stream` holds, from `window.zero_ns` on, and count it in `window`."""
+    def begin(self, stream: ArrivalStream, open_seconds: OpenSeconds) -> None:
+        """Hand out what `stream` holds, from `open_seconds.zero_ns` on, and count it in `open_seconds`."""
         self.stream = stream
-        self.count_in(window)
+        self.count_in(open_seconds)
         self._timer.arm(self._now_ns())
 
     @property
@@ -89,7 +89,7 @@ class OpenLoop(Dispatch):
 
     def _count_end(self, arrival: Arrival, outcome: str, now_ns: int) -> None:
         """Count an arrival that has ended, but not as most do."""
-        second = self.window.second(now_ns)
+        second = self.open_seconds.second(now_ns)
         if outcome is NOTHING_TO_DO:
             second.ok += 1  # and no transaction, neither a good nor a bad one
             return
@@ -113,7 +113,7 @@ class OpenLoop(Dispatch):
         self._timer.close()
         if self.backlog or self.in_flight:
             now_ns = self._now_ns()
-            self.window.second(now_ns).cancelled += self.in_flight
+            self.open_seconds.second(now_ns).cancelled += self.in_flight
             self.in_flight = 0
             self.drop_all(now_ns)
 
@@ -132,12 +132,12 @@ class OpenLoop(Dispatch):
         offset_ns = now_ns - self._zero_ns
         while (due := self.stream.due(offset_ns)) is not None:
             arrival = Arrival(self._zero_ns + due[0], due[1])
-            self.window.second(arrival.intended_ns).scheduled += 1
-            self.window.second(now_ns).dispatch_lag.record_ns(now_ns - arrival.intended_ns)
+            self.open_seconds.second(arrival.intended_ns).scheduled += 1
+            self.open_seconds.second(now_ns).dispatch_lag.record_ns(now_ns - arrival.intended_ns)
             self.missed += 1
             self._drop(arrival, now_ns)
 
     def _drop(self, arrival: Arrival, now_ns: int) -> None:
-        self.window.second(now_ns).dropped += 1
+        self.open_seconds.second(now_ns).dropped += 1
         if self.on_dropped is not None:
             self.on_dropped(arrival, now_ns)

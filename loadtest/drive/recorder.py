@@ -24,7 +24,7 @@ from loadtest.drive.locust_stats import LocustBatch, prune
 from loadtest.drive.sampling import sample_of
 from loadtest.measure.evidence import Samples
 from loadtest.measure.histogram import Histogram
-from loadtest.measure.window import EndpointSecond, Window, shown
+from loadtest.measure.second import EndpointSecond, OpenSeconds, shown
 from loadtest.records import UNANSWERED, Outcome
 
 _FLOW_CONTROL = (StopUser, StopTest, RescheduleTask, RescheduleTaskImmediately, InterruptTaskSet)
@@ -41,7 +41,7 @@ class Recorder(Counts):
         self.sink: Callable[[Outcome], Outcome | None] | None = None
         """Called with every outcome, at once: the run's own measurement. What it returns, if anything, is what
         Locust and the listeners are told in its place."""
-        self.window: Window | None = None
+        self.open_seconds: OpenSeconds | None = None
         self.samples: Samples | None = None
         """Where a failure of each class is kept as a sample; None keeps none."""
         self.on_listener_error: Callable[[Exception], None] | None = None
@@ -101,14 +101,16 @@ class Recorder(Counts):
         if error is not None:
             self._batch.add_error(outcome, error)
 
-    def count_in(self, window: Window | None, sink: Callable[[Outcome], Outcome | None] | None) -> None:
-        """Tell `sink` of outcomes from now on, which counts them in `window`; the core counts there in bulk."""
+    def count_in(
+        self, open_seconds: OpenSeconds | None, sink: Callable[[Outcome], Outcome | None] | None
+    ) -> None:
+        """Tell `sink` of outcomes from now on, which counts them in `open_seconds`; the core counts there in bulk."""
         self.empty_tallies()
-        self.window = window
+        self.open_seconds = open_seconds
         self.sink = sink
-        self.direct = window is not None and sink == window.record
-        if window is not None:
-            window.sources.append(self.empty_tallies)
+        self.direct = open_seconds is not None and sink == open_seconds.record
+        if open_seconds is not None:
+            open_seconds.sources.append(self.empty_tallies)
 
     def flush(self) -> None:
         """Bring Locust's statistics up to date."""
@@ -125,15 +127,15 @@ class Recorder(Counts):
     def empty(self, tally: Any) -> None:
         """Take over what one of the core's tallies has noted."""
         if len(tally):
-            window = self.window
-            if window is not None:
-                for index, counts, response, service, first_byte in tally.seconds(window.zero_ns):
+            open_seconds = self.open_seconds
+            if open_seconds is not None:
+                for index, counts, response, service, first_byte in tally.seconds(open_seconds.zero_ns):
                     noted = EndpointSecond(**dict(zip(_NOTED, counts, strict=True)))
                     noted.response = Histogram.from_parts(*response)
                     noted.service = Histogram.from_parts(*service)
                     if first_byte is not None:
                         noted.first_byte = Histogram.from_parts(*first_byte)
-                    window.add(index, (tally.method, tally.name), noted)
+                    open_seconds.add(index, (tally.method, tally.name), noted)
             self._batch.add_successes(tally.method, tally.name, *tally.sums())
             tally.clear()
 

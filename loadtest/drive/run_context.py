@@ -24,7 +24,7 @@ class RunContext:
     seed: int
     worker: int
     """This worker's number in the fleet, from 0."""
-    book: str
+    ledger_name: str
     """Name of this worker's ledger, unique in the run."""
     folder: Path | None = None
     """The run folder; None keeps no ledger."""
@@ -52,7 +52,7 @@ class RunContext:
         """
         ledger = self._ledgers.get(region)
         if ledger is None and self.folder is not None:
-            name = f"{region}{OF_REGION}{self.book}" if region else self.book
+            name = f"{region}{OF_REGION}{self.ledger_name}" if region else self.ledger_name
             try:
                 ledger = self._ledgers[region] = Ledger(self.folder / "ledger", self.run_id, name)
             except OSError as error:
@@ -61,7 +61,7 @@ class RunContext:
         return ledger
 
     @property
-    def why_no_books(self) -> str:
+    def why_no_ledger(self) -> str:
         """Why orders can no longer be noted, in words; empty while they can."""
         troubles = [self.trouble, *(ledger.trouble for ledger in self._ledgers.values())]
         trouble = next((trouble for trouble in troubles if trouble is not None), None)
@@ -85,7 +85,7 @@ class RunContext:
 
 
 _contexts: dict[Environment, RunContext] = {}
-_ADHOC = RunContext(run_id="adhoc", seed=1, worker=0, book="adhoc")
+_ADHOC = RunContext(run_id="adhoc", seed=1, worker=0, ledger_name="adhoc")
 
 
 def run_context(environment: Environment) -> RunContext:

@@ -16,7 +16,7 @@ from loadtest.drive.recorder import recorder_for
 from loadtest.drive.request_events import RequestEvents
 from loadtest.drive.serving import Dispatcher, Serving, Sinks, attach, serving_of
 from loadtest.drive.task_runner import install_task_set
-from loadtest.measure.window import Window
+from loadtest.measure.second import OpenSeconds
 
 
 @contextmanager
@@ -48,10 +48,10 @@ def served_users(
         attach(environment, None)
 
 
-def count_in(environment: Environment, window: Window) -> None:
-    """Count in `window` from now on what the served users of an environment do, as a run does."""
+def count_in(environment: Environment, open_seconds: OpenSeconds) -> None:
+    """Count in `open_seconds` from now on what the served users of an environment do, as a run does."""
     serving = serving_of(environment)
     if serving is None:
         raise RuntimeError("no users are served in this environment")
-    serving.begin(Sinks(window.record))
-    recorder_for(environment).count_in(window, serving.record)
+    serving.begin(Sinks(open_seconds.record))
+    recorder_for(environment).count_in(open_seconds, serving.record)

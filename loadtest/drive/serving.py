@@ -5,11 +5,11 @@ A script opts in with one line, whatever its client is:
     class Buyer(FastHttpUser):
         wait_time = open_loop()
 
-What an arrival is and when it is ok: docs/arrivals.md. Here is who keeps count. Each user has a `Seat`, which knows
-the arrival it serves and how that has gone so far; `drive.task_runner` takes an arrival before a task and
+What an arrival is and when it is ok: docs/arrivals.md. Here is who keeps count. Each user has a `UserState`: the
+arrival it serves and how that has gone so far; `drive.task_runner` takes an arrival before a task and
 finishes it after. What requests did is learnt through `Serving.record`, the sink of every client: the greenlet
 that calls it tells whose arrival it was. That is the user's own greenlet, or one that it spawned, directly or
-through others (`gevent.spawn`, `Pool.map`, threads): gevent hands `spawn_tree_locals` down, and the seat with it.
+through others (`gevent.spawn`, `Pool.map`, threads): gevent hands `spawn_tree_locals` down, and the state with it.
 So this works for clients that know nothing of arrivals.
 """
 
@@ -26,10 +26,10 @@ from locust.env import Environment
 from locust.exception import StopUser
 
 from loadtest.clock import Clock
-from loadtest.drive._core import Seat, Seats
+from loadtest.drive._core import ServingCore, UserState
 from loadtest.drive.errors import UnansweredError
 from loadtest.drive.script_errors import ENDS_A_GREENLET, bearable, error_text, raised_at
-from loadtest.measure.window import EndpointKey, ScriptErrorKey
+from loadtest.measure.second import EndpointKey, ScriptErrorKey
 from loadtest.records import (
     ARRIVAL,
     EMPTY,
@@ -43,7 +43,7 @@ from loadtest.records import (
     Outcome,
 )
 
-_SEAT = "loadtest seat"
+_USER_STATE = "loadtest user state"
 _JOURNEY_ERRORS = {FAILED: "journey", SCRIPT_FAILED: "script"}
 PER_PASS, PER_TASK = "pass", "task"
 """What one arrival serves where a user's tasks are a SequentialTaskSet."""
@@ -97,7 +97,7 @@ class Dispatcher(Protocol):
         """Count an arrival that was served to its end."""
 
 
-class Serving(Seats):
+class Serving(ServingCore):
     """Connects the users of one process to the dispatcher, for one run.
 
     `scenarios` maps a user class's name to its index in the plan.
@@ -108,7 +108,7 @@ class Serving(Seats):
         self.crowd = Crowd()
         self._scenarios = scenarios
         self._now_ns = clock.now_ns
-        self._seats: dict[Any, Seat] = {}
+        self._states: dict[Any, UserState] = {}
         self._sinks: Sinks | None = None
         self._ending = False
         loop.on_dropped = self._note_dropped
@@ -118,71 +118,71 @@ class Serving(Seats):
         self._sinks = sinks
         self._sink = sinks.record
 
-    def seat_of(self, user: User) -> Seat:
-        """The seat of the calling greenlet's user, made on first use; greenlets it spawns from now on inherit it."""
+    def state_of(self, user: User) -> UserState:
+        """The state of the calling greenlet's user, made on first use; greenlets it spawns from now on inherit it."""
         current = getcurrent()
-        seat = self._seats.get(current)
-        if seat is None:
+        state = self._states.get(current)
+        if state is None:
             name = type(user).__name__
             client: Any = getattr(user, "client", None)
-            seat = Seat(self._scenarios[name], name, current)
-            seat.client = client if hasattr(client, "intended_ns") else None
-            seat.has_http_client = hasattr(client, "rename_request")  # ours, and Locust's two
-            self._seats[current] = seat
+            state = UserState(self._scenarios[name], name, current)
+            state.client = client if hasattr(client, "intended_ns") else None
+            state.has_http_client = hasattr(client, "rename_request")  # ours, and Locust's two
+            self._states[current] = state
             if isinstance(current, Greenlet):
-                current.spawn_tree_locals = {**(current.spawn_tree_locals or {}), _SEAT: seat}
-        return seat
+                current.spawn_tree_locals = {**(current.spawn_tree_locals or {}), _USER_STATE: state}
+        return state
 
-    def _finish_other(self, seat: Seat, arrival: Arrival) -> None:
+    def _finish_other(self, state: UserState, arrival: Arrival) -> None:
         """What else is told of an arrival that made no request, or several."""
-        outcome = seat.outcome
-        if not seat.requests:
+        outcome = state.outcome
+        if not state.requests:
             if outcome in (EMPTY, SCRIPT_FAILED):
-                self.crowd.silent.add(seat.name)
+                self.crowd.silent.add(state.name)
         elif self._sink is not None:
             error = _JOURNEY_ERRORS.get(outcome)
-            begun_ns, now_ns = seat.started_ns, self._now_ns()
-            self._sink(Outcome(ARRIVAL, seat.name, arrival.intended_ns, begun_ns, now_ns, 0, error))
+            begun_ns, now_ns = state.started_ns, self._now_ns()
+            self._sink(Outcome(ARRIVAL, state.name, arrival.intended_ns, begun_ns, now_ns, 0, error))
 
-    def leave(self, seat: Seat) -> None:
-        """The seat's user stops for good: finish what it serves and forget it."""
-        for greenlet in [greenlet for greenlet, held in self._seats.items() if held is seat]:
-            del self._seats[greenlet]
-        self.finish(seat)
-        if seat.client is not None:
-            seat.client.seat = None
+    def leave(self, state: UserState) -> None:
+        """The user stops for good: finish what it serves and forget it."""
+        for greenlet in [greenlet for greenlet, held in self._states.items() if held is state]:
+            del self._states[greenlet]
+        self.finish(state)
+        if state.client is not None:
+            state.client.user_state = None
         if not self._ending:
-            self.crowd.left[seat.name] = self.crowd.left.get(seat.name, 0) + 1
+            self.crowd.left[state.name] = self.crowd.left.get(state.name, 0) + 1
 
-    def fail(self, seat: Seat, error: BaseException) -> None:
-        """The script raised while it served the seat's arrival, which has failed, whatever its requests did."""
+    def fail(self, state: UserState, error: BaseException) -> None:
+        """The script raised while the user served its arrival, which has failed, whatever its requests did."""
         if self._ending:
             return
-        if seat.outcome is not FAILED:
-            seat.outcome = SCRIPT_FAILED
+        if state.outcome is not FAILED:
+            state.outcome = SCRIPT_FAILED
         if self._sinks is not None:
-            self._sinks.script_error((seat.name, error_text(error), raised_at(error)))
+            self._sinks.script_error((state.name, error_text(error), raised_at(error)))
 
     def fail_here(self, error: Exception) -> None:
         """A listener of the script raised in the calling greenlet: the arrival that it serves has failed."""
-        seat = self._seats.get(getcurrent()) or self._inherited(self._now_ns(), 0)
-        if seat is not None:
-            self.fail(seat, error)
+        state = self._states.get(getcurrent()) or self._inherited(self._now_ns(), 0)
+        if state is not None:
+            self.fail(state, error)
 
     def record(self, outcome: Outcome) -> Outcome:
         """Count one request, for the arrival that the calling greenlet serves; returns it as it was counted."""
-        seat = self._seats.get(getcurrent()) or self._inherited(outcome.sent_ns, outcome.intended_ns)
-        if seat is not None and seat.arrival is not None:
+        state = self._states.get(getcurrent()) or self._inherited(outcome.sent_ns, outcome.intended_ns)
+        if state is not None and state.arrival is not None:
             if self._ending:
-                seat.unanswered = True
+                state.unanswered = True
                 outcome = outcome._replace(error=UNANSWERED)
-            if not seat.requests:
-                outcome = self._claim_intent(seat, seat.arrival, outcome)
-            seat.requests += outcome.method not in TIMED_BESIDES
+            if not state.requests:
+                outcome = self._claim_intent(state, state.arrival, outcome)
+            state.requests += outcome.method not in TIMED_BESIDES
             if outcome.error is not None:
-                seat.outcome = FAILED
-            elif seat.outcome is EMPTY:
-                seat.outcome = OK
+                state.outcome = FAILED
+            elif state.outcome is EMPTY:
+                state.outcome = OK
         if self._sink is not None:
             self._sink(outcome)
         return outcome
@@ -192,22 +192,22 @@ class Serving(Seats):
 
         For clients that know nothing of arrivals: the arrival's intent for its first request, else its beginning.
         """
-        seat = self._seats.get(getcurrent()) or self._inherited(began_ns, began_ns)
-        if seat is None or seat.arrival is None or seat.requests:
+        state = self._states.get(getcurrent()) or self._inherited(began_ns, began_ns)
+        if state is None or state.arrival is None or state.requests:
             return began_ns
-        if seat.client is not None and seat.client.intended_ns is None:
+        if state.client is not None and state.client.intended_ns is None:
             return began_ns  # a request of the user's client, still under way, was the first
-        return seat.arrival.intended_ns
+        return state.arrival.intended_ns
 
     def began_before_its_arrival(self, began_ns: int, tolerance_ns: int) -> bool:
         """Whether `began_ns` lies before the arrival that the calling greenlet serves was begun."""
-        seat = self._seats.get(getcurrent())
-        return seat is not None and seat.arrival is not None and began_ns < seat.started_ns - tolerance_ns
+        state = self._states.get(getcurrent())
+        return state is not None and state.arrival is not None and began_ns < state.started_ns - tolerance_ns
 
     def has_http_client(self) -> bool:
         """Whether the calling greenlet belongs to a user that has an HTTP client, ours or one of Locust's."""
-        seat = self._seats.get(getcurrent()) or self._inherited(self._now_ns(), 0)
-        return seat is not None and seat.has_http_client
+        state = self._states.get(getcurrent()) or self._inherited(self._now_ns(), 0)
+        return state is not None and state.has_http_client
 
     def expect(self, user: User) -> None:
         """A user begins: know how its `on_start` ends."""
@@ -233,14 +233,14 @@ class Serving(Seats):
         no request in flight is counted where its scenario's first request is, as one that took at least so long.
         """
         current = getcurrent()
-        serving = {id(seat): seat for seat in self._seats.values() if seat.arrival is not None}
+        serving = {id(state): state for state in self._states.values() if state.arrival is not None}
         if not serving:
             return
         self._ending = True
-        for seat in self._seats.values():
-            if seat.client is not None:
-                seat.client.seat = None  # from now on each outcome is looked at
-        users = [greenlet for greenlet, seat in self._seats.items() if id(seat) in serving]
+        for state in self._states.values():
+            if state.client is not None:
+                state.client.user_state = None  # from now on each outcome is looked at
+        users = [greenlet for greenlet, state in self._states.items() if id(state) in serving]
         children = [greenlet for greenlet in _inheriting(serving) if greenlet not in users]
         waiting = [greenlet for greenlet in (*children, *users) if greenlet is not current]
         done = Event()
@@ -249,28 +249,28 @@ class Serving(Seats):
             loop.run_callback(_throw, greenlet)
         loop.run_callback(done.set)
         done.wait()
-        for seat in serving.values():
-            if not seat.unanswered and seat.arrival is not None:
-                self._note_dropped(seat.arrival, self._now_ns())
-            seat.arrival = None
-            if seat.client is not None:
-                seat.client.intended_ns = None
+        for state in serving.values():
+            if not state.unanswered and state.arrival is not None:
+                self._note_dropped(state.arrival, self._now_ns())
+            state.arrival = None
+            if state.client is not None:
+                state.client.intended_ns = None
 
-    def _inherited(self, sent_ns: int, intended_ns: int) -> Seat | None:
-        """The seat of the user that spawned the calling greenlet, if the request began within its arrival."""
+    def _inherited(self, sent_ns: int, intended_ns: int) -> UserState | None:
+        """The state of the user that spawned the calling greenlet, if the request began within its arrival."""
         spawned: Any = getattr(getcurrent(), "spawn_tree_locals", None)
-        seat: Seat | None = spawned.get(_SEAT) if spawned else None
-        if seat is None or seat.arrival is None:
+        state: UserState | None = spawned.get(_USER_STATE) if spawned else None
+        if state is None or state.arrival is None:
             return None
-        within = sent_ns >= seat.started_ns or intended_ns == seat.arrival.intended_ns
-        return seat if within else None
+        within = sent_ns >= state.started_ns or intended_ns == state.arrival.intended_ns
+        return state if within else None
 
-    def _claim_intent(self, seat: Seat, arrival: Arrival, outcome: Outcome) -> Outcome:
+    def _claim_intent(self, state: UserState, arrival: Arrival, outcome: Outcome) -> Outcome:
         """The first request of an arrival: timed from the intent, whichever client sent it."""
-        if seat.scenario not in self._first_asked and outcome.method not in TIMED_BESIDES:
-            self._first_asked[seat.scenario] = outcome[:2]
-            self.crowd.asked.add(seat.name)
-        client = seat.client
+        if state.scenario not in self._first_asked and outcome.method not in TIMED_BESIDES:
+            self._first_asked[state.scenario] = outcome[:2]
+            self.crowd.asked.add(state.name)
+        client = state.client
         if client is not None and client.intended_ns is not None and outcome.method not in TIMED_BESIDES:
             client.intended_ns = None
             return outcome._replace(intended_ns=arrival.intended_ns)
@@ -284,18 +284,18 @@ class Serving(Seats):
 
     def nothing_to_do(self) -> bool:
         """The arrival that the calling greenlet serves needs no request; False if it serves none."""
-        seat = self._seats.get(getcurrent()) or self._inherited(self._now_ns(), 0)
-        if seat is None or seat.arrival is None:
+        state = self._states.get(getcurrent()) or self._inherited(self._now_ns(), 0)
+        if state is None or state.arrival is None:
             return False
-        if seat.outcome is EMPTY:
-            seat.outcome = NOTHING_TO_DO
+        if state.outcome is EMPTY:
+            state.outcome = NOTHING_TO_DO
         return True
 
 
-def _inheriting(seats: Mapping[int, Seat]) -> list[Greenlet]:
-    """The living greenlets that have inherited one of these seats: gevent itself keeps no list of them."""
+def _inheriting(states: Mapping[int, UserState]) -> list[Greenlet]:
+    """The living greenlets that have inherited one of these states: gevent itself keeps no list of them."""
     greenlets = [one for one in gc.get_objects() if isinstance(one, Greenlet) and not one.dead]
-    return [one for one in greenlets if id((one.spawn_tree_locals or {}).get(_SEAT)) in seats]
+    return [one for one in greenlets if id((one.spawn_tree_locals or {}).get(_USER_STATE)) in states]
 
 
 def _throw(greenlet: Any) -> None:

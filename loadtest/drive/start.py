@@ -14,7 +14,7 @@ from loadtest.drive._core import Ahead
 NEVER_NS: Final = 2**63 - 1
 """The offset of an arrival that there is not."""
 Arrivals = Callable[[int, int, int, int | None], Iterator[tuple[int, int]]]
-"""(slot, slots, from_ns, to_ns) -> ascending (offset_ns, scenario) of that slice of the plan."""
+"""(slot, slots, from_ns, to_ns) -> ascending (offset_ns, scenario) of that slot of the plan."""
 
 
 class Assignment(NamedTuple):
@@ -58,7 +58,7 @@ class ArrivalStream(Ahead):
         return now_ns >= self.end_ns and self.peek_ns() is None
 
     def _advance(self) -> None:
-        """Move on to the newest assignment that the arrival ahead has reached, skipping slices of no length."""
+        """Move on to the newest assignment that the arrival ahead has reached, skipping those of no length."""
         while self._pending and self.ahead_ns >= self._pending[0].before_ns:
             assignment = self._pending.popleft()
             self.before_ns = self._pending[0].before_ns if self._pending else NEVER_NS

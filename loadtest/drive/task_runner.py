@@ -39,7 +39,7 @@ from locust.user.task import (
     DefaultTaskSet,
 )
 
-from loadtest.drive._core import Seat
+from loadtest.drive._core import UserState
 from loadtest.drive.errors import UnansweredError
 from loadtest.drive.script_errors import ENDS_A_GREENLET, bearable
 from loadtest.drive.serving import PER_TASK, Serving, in_debugger, no_plan, serves_arrivals, serving_of
@@ -134,7 +134,7 @@ class _Turns:
         self._root = root
         self._user: User = root.user
         self._serving = serving
-        self._seat: Seat = serving.seat_of(root.user)
+        self._state: UserState = serving.state_of(root.user)
         self._by_task = getattr(type(root.user).wait_time, "per", None) == PER_TASK
         self._pass: _Pass | None = None
         """The pass through a sequence that the arrival in hand serves."""
@@ -145,16 +145,16 @@ class _Turns:
 
         A task that is a function is `_take` and `_checked`, without the calls: every arrival goes this way.
         """
-        user, seat, take, finish = self._user, self._seat, self._serving.take, self._serving.finish
+        user, state, take, finish = self._user, self._state, self._serving.take, self._serving.finish
         next_task = self._root.next_task
         while True:
             task = next_task()
             if type(task) is not FunctionType:
                 self._serve_other(task)
             else:
-                if seat.arrival is None:
+                if state.arrival is None:
                     user._state = LOCUST_STATE_WAITING
-                    take(seat)
+                    take(state)
                     if user._state == LOCUST_STATE_STOPPING:
                         raise StopUser
                     user._state = LOCUST_STATE_RUNNING
@@ -165,8 +165,8 @@ class _Turns:
                     raise
                 except ENDS_A_GREENLET as error:
                     raise self._outlived(error)  # noqa: B904 - it is made from it
-                finish(seat)
-            if seat.arrival is None:
+                finish(state)
+            if state.arrival is None:
                 self._handed_on = 0
             if user._state == LOCUST_STATE_STOPPING:
                 raise StopUser
@@ -177,12 +177,12 @@ class _Turns:
             if _is_task_set(task):
                 self._enter(task, self._user)
             else:
-                if self._seat.arrival is None:
+                if self._state.arrival is None:
                     self._take()
                 self._checked(task, self._user)
-                self._serving.finish(self._seat)
+                self._serving.finish(self._state)
         except (RescheduleTask, RescheduleTaskImmediately):
-            if self._seat.arrival is None:
+            if self._state.arrival is None:
                 gevent.sleep(
                     0
                 )  # a task set whose on_start leaves it at once must not keep others from running
@@ -191,7 +191,7 @@ class _Turns:
         """Wait for an arrival, as a user that may be stopped meanwhile."""
         user = self._user
         user._state = LOCUST_STATE_WAITING
-        self._serving.take(self._seat)
+        self._serving.take(self._state)
         if user._state == LOCUST_STATE_STOPPING:
             raise StopUser
         user._state = LOCUST_STATE_RUNNING
@@ -208,7 +208,7 @@ class _Turns:
 
     def _outlived(self, error: BaseException) -> Exception:
         """What to raise instead of an `error` that would end the user without a word: its arrival has failed."""
-        self._serving.fail(self._seat, error)
+        self._serving.fail(self._state, error)
         self._over()
         return bearable(error)
 
@@ -218,19 +218,19 @@ class _Turns:
             case InterruptTaskSet():
                 return
             case StopUser() | StopTest():
-                self._serving.leave(self._seat)
+                self._serving.leave(self._state)
             case RescheduleTask() | RescheduleTaskImmediately():
                 self._over()
             case UnansweredError():
                 raise gevent.GreenletExit from error  # the run has ended while the script did something else
             case _:
-                self._serving.fail(self._seat, error)
+                self._serving.fail(self._state, error)
                 self._over()
 
     def _over(self) -> None:
         """The task is over: so is its arrival, unless it is one step of a pass."""
         if self._pass is None:
-            self._serving.finish(self._seat)
+            self._serving.finish(self._state)
 
     def _enter(self, task_set: type[TaskSet], parent: Any) -> None:
         """Run a nested task set until it is left. Raises `RescheduleTask`, `RescheduleTaskImmediately`."""
@@ -254,10 +254,10 @@ class _Turns:
         except (InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately):
             raise
         except (StopUser, StopTest):
-            self._serving.leave(self._seat)
+            self._serving.leave(self._state)
             raise
         except (Exception, *ENDS_A_GREENLET) as error:
-            if self._seat.arrival is None:
+            if self._state.arrival is None:
                 self._take()
             raise self._outlived(error)  # noqa: B904 - it is the error itself, or made from it
 
@@ -271,13 +271,13 @@ class _Turns:
         except (StopUser, StopTest):
             raise
         except (Exception, *ENDS_A_GREENLET) as error:
-            self._serving.fail(self._seat, error)
+            self._serving.fail(self._state, error)
             raise bearable(error)  # noqa: B904 - it is the error itself, or made from it
 
     def _execute_nested(self, nested: TaskSet, task: Any, steps: "_Pass | None") -> None:
         """Run one task of a nested task set; `steps` where it is one whose passes are served."""
         leaf = not _is_task_set(task)
-        if self._seat.arrival is None and (leaf or steps is not None):
+        if self._state.arrival is None and (leaf or steps is not None):
             self._take()
         if steps is not None:
             self._pass = steps
@@ -300,9 +300,9 @@ class _Turns:
         if steps is not None:
             if steps.complete:
                 self._pass = None
-                self._serving.finish(self._seat)
+                self._serving.finish(self._state)
         elif self._pass is None and leaf:
-            self._serving.finish(self._seat)
+            self._serving.finish(self._state)
 
     def _left(self, steps: "_Pass | None") -> None:
         """A task set is left by `interrupt()`: its arrival is over if it did anything, else it is handed on."""
@@ -310,13 +310,13 @@ class _Turns:
             return  # left is a task set within a step of a pass that goes on
         self._pass = None
         self._handed_on += 1
-        if self._seat.outcome is not EMPTY or self._handed_on >= MOST_INTERRUPTS:
+        if self._state.outcome is not EMPTY or self._handed_on >= MOST_INTERRUPTS:
             self._handed_on = 0
-            self._serving.finish(self._seat)
+            self._serving.finish(self._state)
 
     def _wait_nested(self, nested: TaskSet) -> None:
         """A nested task set's own wait, between the steps of a pass; between arrivals there is none."""
-        if self._seat.arrival is not None:
+        if self._state.arrival is not None:
             type(nested).wait(nested)
         elif self._user._state == LOCUST_STATE_STOPPING:
             raise StopUser

@@ -43,7 +43,7 @@ class Traffic:
         """Say what the curve does now."""
         if self._fault.times > 1:
             return f"the plan sent {self._fault.times:g} times its own rate", {}
-        return "its window began", {}
+        return "its period began", {}
 
     async def undo(self, _token: Token) -> None:
         """Nothing was done."""

@@ -1,7 +1,7 @@
 """What a run needs to go on after its master, its machine or everything died: its totals, as a file.
 
 `result.json` is for people and judges; quantiles and points of a timeline cannot be taken apart again. This file
-holds what they are made of, exactly: counters, every histogram as `measure.codec` packs it, the slices that were
+holds what they are made of, exactly: counters, every histogram as `measure.codec` packs it, the slots that were
 dealt out, and the plan itself, so that neither a plan file nor a flag can have changed when the run is resumed.
 
 The totals end at `history.known_to_ns`, and the schedule goes on there. What was played after it, before the end
@@ -11,8 +11,8 @@ answering from its memory of their idempotency keys, which is not the work to be
 that offset is cancelled; what nobody had reported by then is lost, and counted so.
 
 The size is bounded as the totals are: at most 3,600 bins of a timeline, each with one packed histogram, and one
-pair of histograms for each endpoint in the whole and in each stretch. That of two hours with 20 endpoints and three
-stretches was 4.1 MB, packed in 60 ms and read back in 95 ms (two cores, both also used by others).
+pair of histograms for each endpoint in the whole and in each period. That of two hours with 20 endpoints and three
+periods was 4.1 MB, packed in 60 ms and read back in 95 ms (two cores, both also used by others).
 """
 
 from pathlib import Path
@@ -48,8 +48,8 @@ class Checkpoint(msgspec.Struct, frozen=True):
     """As `Plan.to_json` writes it."""
     slos: list[str]
     """The objectives it is judged by, the plan's and those of the command line."""
-    stretches: list[tuple[float, float, str]]
-    """What `totals.stretches` are the sums of."""
+    periods: list[tuple[float, float, str]] = msgspec.field(name="stretches")
+    """What `totals.periods` are the sums of."""
     history: History = msgspec.field(name="course")
     totals: PackedTotals = msgspec.field(name="books")
     gauges: dict[str, list[tuple[float, float]]]

@@ -3,8 +3,8 @@
     WAITING --every worker's users are ready--> RUNNING --the schedule ends, or abort--> DRAINING --finals in--> DONE
 
 *Slots.* In each epoch the live workers hold the slots 0..N-1 of one schedule. When a worker joins or is lost,
-a new epoch begins at a stated plan offset in the near future, with new slots for all; slices are half-open, so
-no arrival is served twice and none falls between two epochs.
+a new epoch begins at a stated plan offset in the near future, with new slots for all. An epoch's end belongs to the
+next one, so no arrival is served twice and none falls between two.
 
 *Leases.* A worker serves only arrivals intended before the end of its lease, which every beat extends as long
 as the worker is heard. So when one falls silent the master knows, without asking, the last offset it can have
@@ -14,7 +14,7 @@ served (`Member.leased_ns`); the new epoch begins there or later. A master that 
 *Lost.* Arrivals a dead worker was to serve but never reported are `lost`: planned minus scheduled, exactly.
 
 *Parts.* A run whose master died is taken up again by another coordinator, which begins where the totals of the
-last checkpoint end (`known_to_ns`): it plays from there, on the plan's own time axis, with the slices, workers and
+last checkpoint end (`known_to_ns`): it plays from there, on the plan's own time axis, with the slots, workers and
 notes of the parts before it.
 
 Whoever owns one calls `on_hello`, `on_report` and, about ten times a second, `tick`; messages to workers go
@@ -28,7 +28,7 @@ from typing import Final, NamedTuple
 
 from loadtest.clock import Clock
 from loadtest.fleet.build import Build, differences
-from loadtest.fleet.history import History, Slice
+from loadtest.fleet.history import HeldSlot, History
 from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import Ack, Assign, Halt, Hello, Lease, Message, Refuse, Report
 from loadtest.fleet.messages import Clock as MasterClock
@@ -45,7 +45,7 @@ DOUBT_NS = NS_PER_S
 """A worker that was not heard for this long gets no longer lease; it reports twice a second."""
 SILENCE_NS = 2 * NS_PER_S
 """A worker that was not heard for this long is lost."""
-RESLICE_LEAD_NS = NS_PER_S // 4
+REASSIGN_LEAD_NS = NS_PER_S // 4
 HALT_LEAD_NS = NS_PER_S // 10
 CLOCK_NOTED_NS = 10_000_000
 """A worker's wall clock that is off by more is noted: its arrivals' instants are right, its logs are not."""
@@ -55,7 +55,7 @@ FINAL_GRACE_NS = 3 * NS_PER_S
 """After the drain, how long a final report may take before its worker counts as lost."""
 
 Count = Callable[[int, int, int, int], int]
-"""(slot, slots, from_ns, to_ns) -> how many arrivals that slice of the schedule holds."""
+"""(slot, slots, from_ns, to_ns) -> how many arrivals that slot of the schedule holds."""
 Send = Callable[[str, Message], None]
 """(worker, message): delivers a message, at most once."""
 
@@ -104,7 +104,7 @@ class Coordinator:
         self.notes: list[tuple[float, str]] = []
         """(plan offset in s, what happened to a worker), for the report."""
         self.aborted: str | None = None
-        self.slices: list[Slice] = []
+        self.held_slots: list[HeldSlot] = []
         self.roster = Roster()
         self.saved: dict[str, int] = {}
         """Up to which report of each worker a checkpoint on the disk reaches."""
@@ -139,26 +139,26 @@ class Coordinator:
         While a run goes on that is a whole second, since workers report seconds that are over; after an abort it is
         where the schedule ended. Arrivals before it that nobody has reported yet are missing from the totals.
         """
-        books = [self.merge.workers[name] for name in self.roster.members if name in self.merge.workers]
+        workers = [self.merge.workers[name] for name in self.roster.members if name in self.merge.workers]
         if self._halt_ns is not None:
-            return max([self._halt_ns, *(book.ended_ns for book in books)])
-        seconds_end_ns = (max((book.newest for book in books), default=-1) + 1) * NS_PER_S
+            return max([self._halt_ns, *(totals.ended_ns for totals in workers)])
+        seconds_end_ns = (max((totals.newest for totals in workers), default=-1) + 1) * NS_PER_S
         return min(max(self._from_ns, seconds_end_ns), self._duration_ns)
 
     @property
     def level(self) -> bool:
         """True when the totals of all live workers reach equally far: the moment at which least is missing."""
-        books = [self.merge.workers.get(name) for name in self.roster.live]
-        reach = {book.newest if book else -1 for book in books}
-        return len(reach) <= 1 and not any(book.gaps for book in books if book)
+        workers = [self.merge.workers.get(name) for name in self.roster.live]
+        reach = {totals.newest if totals else -1 for totals in workers}
+        return len(reach) <= 1 and not any(totals.gaps for totals in workers if totals)
 
     def history(self) -> History:
         """How the run has gone up to `known_to_ns`."""
         known_to_ns = self.known_to_ns
-        slices = [slice_.ended(known_to_ns) for slice_ in self.slices]
-        workers = {slice_.worker for slice_ in slices} | set(self.merge.workers)
+        held_slots = [held.ended(known_to_ns) for held in self.held_slots]
+        workers = {held.worker for held in held_slots} | set(self.merge.workers)
         names = {**self.roster.names, **{worker: self.roster.name(worker) for worker in workers}}
-        return History(known_to_ns, slices, names, list(self.notes), dict(self.roster.clock_offsets_ns))
+        return History(known_to_ns, held_slots, names, list(self.notes), dict(self.roster.clock_offsets_ns))
 
     def take_up(self, history: History, note: str) -> dict[str, str]:
         """Go on, when workers are ready, where an interrupted part of this run ended; noted there as `note`.
@@ -172,7 +172,7 @@ class Coordinator:
             for worker, offset_ns in history.clock_offsets_ns.items()
             if worker in renamed
         }
-        self.slices = [replace(slice_, worker=renamed[slice_.worker]) for slice_ in history.slices]
+        self.held_slots = [replace(held, worker=renamed[held.worker]) for held in history.held_slots]
         self._from_ns = history.known_to_ns
         self.notes = list(history.notes)
         self._note(note)
@@ -182,7 +182,7 @@ class Coordinator:
         """Know how a run went that is over, up to an offset; it is not gone on with."""
         self.roster.names = dict(history.names)
         self.roster.clock_offsets_ns = dict(history.clock_offsets_ns)
-        self.slices, self.notes, self._from_ns = list(history.slices), list(history.notes), to_ns
+        self.held_slots, self.notes, self._from_ns = list(history.held_slots), list(history.notes), to_ns
 
     def on_hello(self, worker: str, hello: Hello) -> None:
         """A worker has come, or has got its users ready."""
@@ -206,7 +206,7 @@ class Coordinator:
             self.abort(trouble)
         if joins and self.phase is Phase.RUNNING:
             self._note(f"{self.roster.name(worker)} joined")
-            self._reslice()
+            self._reassign()
 
     def _check_clock(self, worker: str, member: Member, hello: Hello) -> None:
         """Note a clock that is off, as soon as that is certain; refuse one that is of no use."""
@@ -283,14 +283,14 @@ class Coordinator:
             self._halt(self._halt_ns, (self.offset_ns - self._halt_ns) / NS_PER_S + drain_s)
 
     def planned(self) -> int:
-        """How many arrivals the schedule held, over every slice of every epoch, up to where each ended."""
-        return sum(self._slice_count(slice_) for slice_ in self.slices)
+        """How many arrivals the schedule held, over every slot of every epoch, up to where each ended."""
+        return sum(self._slot_count(held) for held in self.held_slots)
 
-    def _slice_count(self, slice_: Slice) -> int:
-        book = self.merge.workers.get(slice_.worker)
-        ended_ns = book.ended_ns if book is not None and book.final else self.scheduled_to_ns
-        to_ns = ended_ns if slice_.to_ns is None else min(slice_.to_ns, ended_ns)
-        return self._count(slice_.slot, slice_.slots, slice_.from_ns, max(to_ns, slice_.from_ns))
+    def _slot_count(self, held: HeldSlot) -> int:
+        totals = self.merge.workers.get(held.worker)
+        ended_ns = totals.ended_ns if totals is not None and totals.final else self.scheduled_to_ns
+        to_ns = ended_ns if held.to_ns is None else min(held.to_ns, ended_ns)
+        return self._count(held.slot, held.slots, held.from_ns, max(to_ns, held.from_ns))
 
     def _start_if_ready(self) -> None:
         now_ns = self._clock.now_ns()
@@ -316,26 +316,26 @@ class Coordinator:
         return f"{ready} worker{'s' * (ready != 1)} became ready in time, fewer than --min-workers {least}"
 
     def _assign(self, from_ns: int) -> None:
-        for slice_ in self.slices:
-            if slice_.to_ns is None:
-                slice_.to_ns = max(from_ns, slice_.from_ns)
-        held = {slice_.worker: slice_.to_ns or 0 for slice_ in self.slices}
+        for held in self.held_slots:
+            if held.to_ns is None:
+                held.to_ns = max(from_ns, held.from_ns)
+        before_ns = {held.worker: held.to_ns or 0 for held in self.held_slots}
         workers = self.roster.live
         for slot, worker in enumerate(workers):
-            self.slices.append(Slice(worker, slot, len(workers), from_ns))
+            self.held_slots.append(HeldSlot(worker, slot, len(workers), from_ns))
             assign = Assign(
                 self.run_id,
                 slot,
                 len(workers),
                 from_ns,
-                held.get(worker, 0),
+                before_ns.get(worker, 0),
                 self._zero_wall_ns,
             )
             self._send(worker, assign)
 
-    def _reslice(self) -> None:
+    def _reassign(self) -> None:
         leased_ns = [member.leased_ns for member in self.roster.members.values() if member.lost]
-        self._assign(max(self.offset_ns + RESLICE_LEAD_NS, *leased_ns, self._from_ns))
+        self._assign(max(self.offset_ns + REASSIGN_LEAD_NS, *leased_ns, self._from_ns))
         self._beat_due_ns = 0  # a worker that just joined needs its lease before its first arrival
         self._beat()
 
@@ -346,7 +346,7 @@ class Coordinator:
             self._note(f"{self.roster.name(name)} was lost: no report for {SILENCE_NS // NS_PER_S} s")
         left = len(self.roster.live)
         if silent and left >= self._wanted.least:
-            self._reslice()
+            self._reassign()
         elif silent and left:
             self.abort(
                 f"{left} worker{'s' * (left != 1)} left, fewer than --min-workers {self._wanted.least}"
@@ -374,8 +374,8 @@ class Coordinator:
             self._send(name, Halt(self.run_id, at_ns, drain_s))
 
     def _finish_if_reported(self) -> None:
-        books = self.merge.workers
-        missing = [n for n in self.roster.live if n not in books or not books[n].final or books[n].gaps]
+        workers = self.merge.workers
+        missing = [n for n in self.roster.live if n not in workers or not workers[n].final or workers[n].gaps]
         if missing and self._clock.now_ns() < self._finish_by_ns:
             return
         for name in missing:

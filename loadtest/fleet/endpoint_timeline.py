@@ -9,7 +9,7 @@ from copy import copy
 import msgspec
 
 from loadtest.measure.run_result import EndpointOverTime
-from loadtest.measure.window import EndpointKey, EndpointSecond, Second
+from loadtest.measure.second import EndpointKey, EndpointSecond, Second
 
 MAX_BINS = 240
 """As many as a chart of half a screen's width has room for."""

@@ -1,7 +1,7 @@
 """What a worker of another machine and its master say to each other before the worker starts Locust.
 
 The worker greets and tells what it is made of. The master refuses one that is made of something else, or welcomes it
-and says which files the plan needs; the worker asks for those part by part. A file that is not sent, because it lies
+and says which files the plan needs; the worker asks for those in chunks. A file that is not sent, because it lies
 elsewhere or is large, has to be on the worker's machine at the same path.
 
 All of it travels as Locust's messages of the type `GREETING`, on the control port and under the run token. The master
@@ -22,7 +22,7 @@ from loadtest.fleet.build import Build, differences
 
 GREETING = "singlesday_greeting"
 """The type of Locust's messages that carry these."""
-PART_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 20
 MOST_SENT_BYTES = 64 << 20
 """A larger file is not sent: a hundred workers would wait minutes for it."""
 MOST_FILES = 1000
@@ -61,7 +61,7 @@ class Greeting(msgspec.Struct, frozen=True, tag=True):
 
 
 class Want(msgspec.Struct, frozen=True, tag=True):
-    """Worker to master: the part of a file that begins at a byte."""
+    """Worker to master: the chunk of a file that begins at a byte."""
 
     name: str
     from_byte: _Size
@@ -76,8 +76,8 @@ class Welcome(msgspec.Struct, frozen=True, tag=True):
     own: Annotated[list[OwnFile], Meta(max_length=MOST_FILES)]
 
 
-class Part(msgspec.Struct, frozen=True, tag=True):
-    """Master to worker: a part of a file."""
+class Chunk(msgspec.Struct, frozen=True, tag=True):
+    """Master to worker: a chunk of a file."""
 
     name: str
     from_byte: int
@@ -91,7 +91,7 @@ class Refusal(msgspec.Struct, frozen=True, tag=True):
 
 
 Asked = Greeting | Want
-Answered = Welcome | Part | Refusal
+Answered = Welcome | Chunk | Refusal
 _asked = msgspec.msgpack.Decoder(Asked)
 _answered = msgspec.msgpack.Decoder(Answered)
 encode = msgspec.msgpack.encode
@@ -107,7 +107,7 @@ def decode_answer(frame: bytes) -> Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class PlanFiles:
     """What a plan needs on a worker's machine."""
 
     plan: str = ""
@@ -120,21 +120,21 @@ class Parcel:
         sent = [SentFile(name, path.stat().st_size, sha256_of(path)) for name, path in self.paths]
         return Welcome(self.plan, sent, list(self.own))
 
-    def part(self, want: Want) -> Part | Refusal:
-        """A part of one of its files, and of nothing else that lies here."""
+    def chunk(self, want: Want) -> Chunk | Refusal:
+        """A chunk of one of its files, and of nothing else that lies here."""
         for name, path in self.paths:
             if name == want.name:
                 with path.open("rb") as file:
                     file.seek(want.from_byte)
-                    return Part(name, want.from_byte, file.read(PART_BYTES))
+                    return Chunk(name, want.from_byte, file.read(CHUNK_BYTES))
         return Refusal(f"{want.name[:100]!r} is not a file of the plan")
 
 
-class Doorman:
+class Greeter:
     """The master's side: answers whoever greets."""
 
     def __init__(self, build: Build) -> None:
-        self.parcel: Parcel | None = None
+        self.plan_files: PlanFiles | None = None
         """What the plan needs; None while it is being found out: whoever greets then asks again."""
         self._build = build
 
@@ -147,9 +147,9 @@ class Doorman:
         try:
             if isinstance(asked, Greeting) and (differing := differences(self._build, asked.build)):
                 return self._refuse(f"the worker on {asked.machine} has {differing}")
-            if self.parcel is None:
+            if self.plan_files is None:
                 return None
-            return self.parcel.part(asked) if isinstance(asked, Want) else self.parcel.welcome()
+            return self.plan_files.chunk(asked) if isinstance(asked, Want) else self.plan_files.welcome()
         except OSError as error:
             return Refusal(f"{error.filename}: cannot be read on the master's machine ({error.strerror})")
 
@@ -158,7 +158,7 @@ class Doorman:
         return Refusal(reason)
 
 
-def parcel_of(plan: Path, wanted: Sequence[Path]) -> Parcel:
+def plan_files_of(plan: Path, wanted: Sequence[Path]) -> PlanFiles:
     """A plan file and what is wanted besides, divided into what is sent and what every machine must have.
 
     Raises `OSError` for a file that is not there.
@@ -173,7 +173,7 @@ def parcel_of(plan: Path, wanted: Sequence[Path]) -> Parcel:
             paths[name] = place
         else:
             own.append(OwnFile(str(path.absolute()), size, name))
-    return Parcel(plan.name, tuple(paths.items()), tuple(own))
+    return PlanFiles(plan.name, tuple(paths.items()), tuple(own))
 
 
 def sha256_of(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""How a run has gone: which worker held which slice of the schedule, and what happened on the way."""
+"""How a run has gone: which worker held which slot of the schedule, and what happened on the way."""
 
 from dataclasses import dataclass, replace
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 @dataclass(slots=True)
-class Slice:
+class HeldSlot:
     """One worker's share of the schedule in one epoch; `to_ns` is None while it lasts."""
 
     worker: str
@@ -15,8 +15,8 @@ class Slice:
     from_ns: int
     to_ns: int | None = None
 
-    def ended(self, at_ns: int) -> "Slice":
-        """The slice as far as it lies before an offset."""
+    def ended(self, at_ns: int) -> "HeldSlot":
+        """The slot as far as it lies before an offset."""
         from_ns = min(self.from_ns, at_ns)
         to_ns = at_ns if self.to_ns is None else min(self.to_ns, at_ns)
         return replace(self, from_ns=from_ns, to_ns=max(from_ns, to_ns))
@@ -26,7 +26,7 @@ class History(msgspec.Struct, frozen=True):
     """How a run went up to a checkpoint: what another coordinator needs to go on with it."""
 
     known_to_ns: int
-    slices: list[Slice]
+    held_slots: list[HeldSlot] = msgspec.field(name="slices")
     """None of them open: what has not ended by `known_to_ns` ends there."""
     names: dict[str, str]
     """What people call each worker."""

@@ -25,7 +25,7 @@ from loadtest.measure import codec
 from loadtest.measure.evidence import FailureLog, PackedEvidence
 from loadtest.measure.exemplar import Exemplars
 from loadtest.measure.histogram import Histogram
-from loadtest.measure.window import COUNTERS, Second
+from loadtest.measure.second import COUNTERS, Second
 
 _STARTED = COUNTERS.index("started")
 _TRANSACTIONS_OK = COUNTERS.index("transactions_ok")
@@ -56,7 +56,7 @@ class PackedTotals(msgspec.Struct, frozen=True):
 
     workers: list[PackedWorker]
     total: PackedSecond
-    stretches: list[PackedSecond]
+    periods: list[PackedSecond] = msgspec.field(name="stretches")
     timeline: PackedTimeline
     best_second: tuple[int, int]
     transactions: dict[int, int]
@@ -77,7 +77,7 @@ class WorkerTotals:
     cpu: float = 0.0
     dispatch_lag: Histogram = field(default_factory=Histogram)
     counted: list[int] = field(default_factory=lambda: [0] * len(COUNTERS))
-    """Sums of the counters of its seconds, in the order of `window.COUNTERS`."""
+    """Sums of the counters of its seconds, in the order of `second.COUNTERS`."""
     newest: int = -1
     """The newest second that it has reported anything of."""
     left: dict[str, int] = field(default_factory=dict)
@@ -125,7 +125,7 @@ class WorkerTotals:
         return self._cpu_mean()[0]
 
     def recall(self, packed: PackedWorker) -> None:
-        """Know again which reports had come when the book was packed; others may still."""
+        """Know again which reports had come when the totals were packed; others may still."""
         self._contiguous, self.seen, self.given_up = packed.reports, set(packed.besides), 0
         self.newest = packed.newest
 
@@ -157,26 +157,24 @@ class WorkerTotals:
 class Merge:
     """Sums of everything every worker reported, for one run.
 
-    `stretches` are the (from_s, to_s) whose sums are wanted too, to whole seconds: `stretch_totals` has them in
+    `periods` are the (from_s, to_s) whose sums are wanted too, to whole seconds: `period_totals` has them in
     the same order.
 
     A thousand workers send forty thousand histograms a second, so each is added to one place only: what has come
-    of its second since somebody last looked. Looking spreads those few sums over totals, stretches and timeline.
+    of its second since somebody last looked. Looking spreads those few sums over totals, periods and timeline.
     """
 
-    def __init__(self, stretches: Sequence[tuple[float, float]] = ()) -> None:
+    def __init__(self, periods: Sequence[tuple[float, float]] = ()) -> None:
         self.workers: dict[str, WorkerTotals] = {}
         self.best_second: tuple[int, int] = (0, 0)
         self.exemplars = Exemplars()
         """Traced requests that stand for the slow ones."""
         self._failures = FailureLog()
         self._total = Second(0)
-        self._stretches = [(round(from_s), round(to_s)) for from_s, to_s in stretches]
-        self._stretch_totals = [Second(0) for _ in stretches]
-        self._stretch_versions = [0] * len(stretches)
-        self._packed_stretches: list[tuple[int, PackedSecond]] = [(0, pack_second(Second(0)))] * len(
-            stretches
-        )
+        self._periods = [(round(from_s), round(to_s)) for from_s, to_s in periods]
+        self._period_totals = [Second(0) for _ in periods]
+        self._period_versions = [0] * len(periods)
+        self._packed_periods: list[tuple[int, PackedSecond]] = [(0, pack_second(Second(0)))] * len(periods)
         self._timeline = Timeline()
         self._fresh: dict[int, Second] = {}
         self._transactions: dict[int, int] = {}
@@ -195,16 +193,16 @@ class Merge:
         return self._failures
 
     @property
-    def stretch_totals(self) -> list[Second]:
-        """What was intended in each stretch."""
+    def period_totals(self) -> list[Second]:
+        """What was intended in each period."""
         self._spread()
-        return self._stretch_totals
+        return self._period_totals
 
     @property
-    def stretch_versions(self) -> list[int]:
-        """A number for each of `stretch_totals` that grows when something is added: most stretches are over."""
+    def period_versions(self) -> list[int]:
+        """A number for each of `period_totals` that grows when something is added: most periods are over."""
         self._spread()
-        return self._stretch_versions
+        return self._period_versions
 
     @property
     def timeline(self) -> Timeline:
@@ -215,7 +213,7 @@ class Merge:
     @property
     def gaps(self) -> int:
         """Reports missing, over all workers."""
-        return sum(book.gaps for book in self.workers.values())
+        return sum(totals.gaps for totals in self.workers.values())
 
     @property
     def peak_tps(self) -> float:
@@ -224,18 +222,18 @@ class Merge:
 
     def scenarios_without_requests(self) -> list[str]:
         """Scenarios that had arrivals and made no request in any of them, at any worker."""
-        asked = {name for book in self.workers.values() for name in book.asked}
-        return sorted({name for book in self.workers.values() for name in book.silent} - asked)
+        asked = {name for totals in self.workers.values() for name in totals.asked}
+        return sorted({name for totals in self.workers.values() for name in totals.silent} - asked)
 
     def fold(self, worker: str, report: Report) -> bool:
         """Add a report to the totals; False if it was there already. Raises `MessageError`, adding nothing."""
         seconds = [parse_second(packed) for packed in report.seconds]
-        book = self.workers.setdefault(worker, WorkerTotals(worker))
-        if not book.first_sight(report.number):
+        totals = self.workers.setdefault(worker, WorkerTotals(worker))
+        if not totals.first_sight(report.number):
             return False
         for second in seconds:
-            self._add(book, second)
-        self._note_state(book, report)
+            self._add(totals, second)
+        self._note_state(totals, report)
         self.exemplars.offer_all(report.exemplars)
         for sample in report.samples:
             self._failures.offer(sample)
@@ -254,22 +252,22 @@ class Merge:
         return PackedTotals(
             [
                 PackedWorker(
-                    book.name,
-                    book.gaps,
-                    book.cpu_max,
-                    book.cpu_wait_max,
-                    codec.encode(book.dispatch_lag),
-                    book.counted,
-                    sorted(book.asked),
-                    sorted(book.silent),
-                    book.reports,
-                    sorted(book.seen),
-                    book.newest,
+                    totals.name,
+                    totals.gaps,
+                    totals.cpu_max,
+                    totals.cpu_wait_max,
+                    codec.encode(totals.dispatch_lag),
+                    totals.counted,
+                    sorted(totals.asked),
+                    sorted(totals.silent),
+                    totals.reports,
+                    sorted(totals.seen),
+                    totals.newest,
                 )
-                for book in self.workers.values()
+                for totals in self.workers.values()
             ],
             pack_second(self.total),
-            self._pack_stretches(),
+            self._pack_periods(),
             self.timeline.pack(),
             self.best_second,
             self._transactions,
@@ -281,7 +279,7 @@ class Merge:
 
         Nobody serves what that part had under way: arrivals in flight are cancelled, those that waited for a
         user count as never scheduled, which makes them lost (`snapshot.broken_off` says the same of a
-        checkpoint). Raises `ValueError` when this cannot have been packed from totals with the same stretches.
+        checkpoint). Raises `ValueError` when this cannot have been packed from totals with the same periods.
         """
         self._unpack(packed, names)
         self._settle(waiting_is_lost=True)
@@ -296,11 +294,11 @@ class Merge:
             self.workers[worker.name].recall(worker)
 
     def _unpack(self, packed: PackedTotals, names: Mapping[str, str]) -> None:
-        if len(packed.stretches) != len(self._stretches):
-            raise ValueError(f"expected {len(self._stretches)} stretches, got {len(packed.stretches)}")
+        if len(packed.periods) != len(self._periods):
+            raise ValueError(f"expected {len(self._periods)} periods, got {len(packed.periods)}")
         self._total = unpack_second(packed.total)
-        self._stretch_totals = [unpack_second(stretch) for stretch in packed.stretches]
-        self._stretch_versions = [version + 1 for version in self._stretch_versions]
+        self._period_totals = [unpack_second(period) for period in packed.periods]
+        self._period_versions = [version + 1 for version in self._period_versions]
         self._timeline = Timeline.unpack(packed.timeline)
         self._failures = FailureLog(packed.failures)
         self.best_second, self._transactions = packed.best_second, dict(packed.transactions)
@@ -318,31 +316,31 @@ class Merge:
                 given_up=worker.gaps,
             )
 
-    def _pack_stretches(self) -> list[PackedSecond]:
+    def _pack_periods(self) -> list[PackedSecond]:
         """Those that changed since the last time, packed anew; the others as they were."""
-        for number, version in enumerate(self.stretch_versions):
-            if self._packed_stretches[number][0] != version:
-                self._packed_stretches[number] = (version, pack_second(self._stretch_totals[number]))
-        return [packed for _, packed in self._packed_stretches]
+        for number, version in enumerate(self.period_versions):
+            if self._packed_periods[number][0] != version:
+                self._packed_periods[number] = (version, pack_second(self._period_totals[number]))
+        return [packed for _, packed in self._packed_periods]
 
     def _settle(self, *, waiting_is_lost: bool) -> None:
         total = self.total
-        for book in self.workers.values():
-            seen = dict(zip(COUNTERS, book.counted, strict=True))
+        for totals in self.workers.values():
+            seen = dict(zip(COUNTERS, totals.counted, strict=True))
             settled = seen | _settled(seen, waiting_is_lost=waiting_is_lost)
-            book.counted = list(settled.values())
+            totals.counted = list(settled.values())
             for name, count in settled.items():
                 setattr(total, name, getattr(total, name) + count - seen[name])
 
-    def _add(self, book: WorkerTotals, parsed: ParsedSecond) -> None:
+    def _add(self, totals: WorkerTotals, parsed: ParsedSecond) -> None:
         index, counters = parsed.packed.index, parsed.packed.counters
-        book.newest = max(book.newest, index)
+        totals.newest = max(totals.newest, index)
         fresh = self._fresh.get(index)
         if fresh is None:
             fresh = self._fresh[index] = Second(index)
         add_parsed(fresh, parsed)
-        codec.add(book.dispatch_lag, parsed.dispatch_lag)
-        book.counted = [sum(pair) for pair in zip(book.counted, counters, strict=True)]
+        codec.add(totals.dispatch_lag, parsed.dispatch_lag)
+        totals.counted = [sum(pair) for pair in zip(totals.counted, counters, strict=True)]
         self._note_transactions(index, counters[_TRANSACTIONS_OK])
 
     def _note_transactions(self, index: int, transactions: int) -> None:
@@ -353,16 +351,16 @@ class Merge:
         if len(self._transactions) > 120:  # two minutes: later than that no report is on its way
             self._transactions.pop(min(self._transactions))
 
-    def _note_state(self, book: WorkerTotals, report: Report) -> None:
-        self._in_flight += report.in_flight - book.in_flight
-        self._backlog += report.backlog - book.backlog
-        book.in_flight, book.backlog = report.in_flight, report.backlog
-        book.sample_cpu(report.cpu, report.cpu_wait)
-        book.left = report.left
-        book.asked |= set(report.asked)
-        book.silent |= set(report.silent)
+    def _note_state(self, totals: WorkerTotals, report: Report) -> None:
+        self._in_flight += report.in_flight - totals.in_flight
+        self._backlog += report.backlog - totals.backlog
+        totals.in_flight, totals.backlog = report.in_flight, report.backlog
+        totals.sample_cpu(report.cpu, report.cpu_wait)
+        totals.left = report.left
+        totals.asked |= set(report.asked)
+        totals.silent |= set(report.silent)
         if report.final:
-            book.final, book.ended_ns = True, report.ended_ns
+            totals.final, totals.ended_ns = True, report.ended_ns
         if report.seconds:
             newest = max(packed.index for packed in report.seconds)
             self._timeline.note_gauges(newest, self._in_flight, self._backlog)
@@ -372,10 +370,10 @@ class Merge:
         while self._fresh:
             index, second = self._fresh.popitem()
             self._total.add(second)
-            for number, (from_s, to_s) in enumerate(self._stretches):
+            for number, (from_s, to_s) in enumerate(self._periods):
                 if from_s <= index < to_s:
-                    self._stretch_totals[number].add(second)
-                    self._stretch_versions[number] += 1
+                    self._period_totals[number].add(second)
+                    self._period_versions[number] += 1
             self._failures.note(second)
             self._timeline.add(second)
 

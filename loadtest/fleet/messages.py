@@ -16,7 +16,7 @@ from loadtest.measure.evidence import MOST_REPORTED as MOST_SAMPLES
 from loadtest.measure.evidence import Sample
 from loadtest.measure.exemplar import MOST_REPORTED, Exemplar
 from loadtest.measure.histogram import Histogram
-from loadtest.measure.window import COUNTERS, MAX_PATTERNS, MAX_SCRIPT_ERRORS, EndpointSecond, Second
+from loadtest.measure.second import COUNTERS, MAX_PATTERNS, MAX_SCRIPT_ERRORS, EndpointSecond, Second
 
 MAX_MESSAGE_BYTES = 16 << 20
 MAX_SCENARIOS = 100
@@ -139,7 +139,7 @@ class PackedEndpoint(msgspec.Struct, frozen=True, array_like=True):
 
 
 class PackedSecond(msgspec.Struct, frozen=True, array_like=True):
-    """`Second` as it travels: its counters in the order of `window.COUNTERS`."""
+    """`Second` as it travels: its counters in the order of `second.COUNTERS`."""
 
     index: int
     counters: list[int]
@@ -168,7 +168,7 @@ class Report(msgspec.Struct, frozen=True, tag=True):
     """Share of the time it was ready to run and did not get a core."""
     final: bool = False
     ended_ns: int = 0
-    """In the final report: the plan offset up to which its slices were scheduled."""
+    """In the final report: the plan offset up to which its slots were scheduled."""
     exemplars: Annotated[list[Exemplar], Meta(max_length=MOST_REPORTED)] = []
     samples: Annotated[list[Sample], Meta(max_length=MOST_SAMPLES)] = []
     """Failures that stand for their class; each once."""

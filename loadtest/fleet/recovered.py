@@ -14,7 +14,7 @@ from loadtest.fleet.checkpoint import KILLED, Checkpoint, CheckpointError
 from loadtest.fleet.coordinator import Coordinator
 from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import MessageError, Report
-from loadtest.fleet.snapshot import StretchRecords, broken_off, progress
+from loadtest.fleet.snapshot import PeriodRecords, broken_off, progress
 from loadtest.measure.run_result import RunResult
 
 NS_PER_S = 1_000_000_000
@@ -49,17 +49,17 @@ def recover(
 
     `planned` says how many transactions the plan intends between two offsets in seconds.
     """
-    merge = Merge([(from_s, to_s) for from_s, to_s, _ in checkpoint.stretches])
+    merge = Merge([(from_s, to_s) for from_s, to_s, _ in checkpoint.periods])
     try:
         merge.load(checkpoint.totals)
     except (ValueError, KeyError) as error:
         raise CheckpointError(f"the totals of a checkpoint do not fit together: {error}") from error
     added = [worker for worker, report in reports if _add(merge, checkpoint.info.id, worker, report)]
-    newest_s = max([book.newest for book in merge.workers.values()], default=-1) + 1
+    newest_s = max([totals.newest for totals in merge.workers.values()], default=-1) + 1
     to_ns = max(checkpoint.history.known_to_ns, newest_s * NS_PER_S)
     coordinator = _coordinator(checkpoint, merge, to_ns)
     info = msgspec.structs.replace(checkpoint.info, duration_s=to_ns / NS_PER_S)
-    result = progress(coordinator, info, StretchRecords(checkpoint.stretches))
+    result = progress(coordinator, info, PeriodRecords(checkpoint.periods))
     result.arrivals = broken_off(result.arrivals)
     result.timeline = list(merge.timeline.points(planned))
     result.gauges = dict(checkpoint.gauges)

@@ -61,17 +61,17 @@ class Roster:
         """Live workers that were not heard since an instant."""
         return [name for name in self.live if self.members[name].heard_ns < since_ns]
 
-    def users(self, books: Mapping[str, WorkerTotals]) -> dict[str, UserStart]:
+    def users(self, workers: Mapping[str, WorkerTotals]) -> dict[str, UserStart]:
         """How many users of each scenario were to be had, over all workers, and how many have left since."""
         found: dict[str, UserStart] = {}
         for name, member in self.members.items():
-            book = books.get(name)
+            totals = workers.get(name)
             for count in member.counts[:MAX_SCENARIOS]:
                 sums = found.setdefault(count.scenario, UserStart())
                 sums.wanted += count.wanted
                 sums.ready += count.ready
                 sums.failed += count.failed
-                sums.left += book.left.get(count.scenario, 0) if book is not None else 0
+                sums.left += totals.left.get(count.scenario, 0) if totals is not None else 0
                 sums.why_not = sums.why_not or count.why
         return found
 

@@ -13,18 +13,18 @@ from loadtest.measure.run_result import (
     Arrivals,
     Endpoint,
     Generator,
+    Period,
     RunInfo,
     RunResult,
-    Stretch,
     Transactions,
 )
-from loadtest.measure.window import EndpointSecond, Second
+from loadtest.measure.second import EndpointSecond, Second
 from loadtest.pauses import Pause, no_pause
 from loadtest.records import UNANSWERED
 
 
-class StretchRecords:
-    """The records of a run's stretches, drawn anew when something was added to one: nearly all are over or to come.
+class PeriodRecords:
+    """The records of a run's periods, drawn anew when something was added to one: nearly all are over or to come.
 
     A soak that judges every ten seconds has 8,640 a day, and somebody may look on each second.
     """
@@ -32,18 +32,18 @@ class StretchRecords:
     def __init__(self, spans: Sequence[tuple[float, float, str]] = ()) -> None:
         """(from_s, to_s, name) of each, in the order that the coordinator's `Merge` was given them."""
         self._spans = spans
-        self._known: list[tuple[int, Stretch]] = [(-1, Stretch(name="", from_s=0, to_s=0))] * len(spans)
+        self._known: list[tuple[int, Period]] = [(-1, Period(name="", from_s=0, to_s=0))] * len(spans)
 
-    def current(self, merge: Merge, pause: Pause) -> list[Stretch]:
+    def current(self, merge: Merge, pause: Pause) -> list[Period]:
         """All of them as they are now; one that has not changed is the same object as before."""
-        for number, version in enumerate(merge.stretch_versions):
+        for number, version in enumerate(merge.period_versions):
             if self._known[number][0] != version:
-                self._known[number] = (version, self._drawn(number, merge.stretch_totals[number], pause))
-        return [stretch for _, stretch in self._known]
+                self._known[number] = (version, self._drawn(number, merge.period_totals[number], pause))
+        return [period for _, period in self._known]
 
-    def _drawn(self, number: int, total: Second, pause: Pause) -> Stretch:
+    def _drawn(self, number: int, total: Second, pause: Pause) -> Period:
         from_s, to_s, name = self._spans[number]
-        return Stretch(
+        return Period(
             name=name,
             from_s=from_s,
             to_s=to_s,
@@ -59,10 +59,10 @@ def snapshot(
     info: RunInfo,
     *,
     planned: PlannedTransactions,
-    stretches: StretchRecords,
+    periods: PeriodRecords,
 ) -> RunResult:
     """Everything known now."""
-    result = progress(coordinator, info, stretches)
+    result = progress(coordinator, info, periods)
     result.arrivals = arrivals(coordinator.merge.total, coordinator.planned())
     result.timeline = list(coordinator.merge.timeline.points(planned))
     for key in coordinator.merge.total.endpoints:
@@ -71,7 +71,7 @@ def snapshot(
 
 
 def progress(
-    coordinator: Coordinator, info: RunInfo, stretches: StretchRecords, pause: Pause = no_pause
+    coordinator: Coordinator, info: RunInfo, periods: PeriodRecords, pause: Pause = no_pause
 ) -> RunResult:
     """What is known now, without what takes long to find out: for whoever watches a run while it goes on.
 
@@ -97,15 +97,15 @@ def progress(
     result.patterns = _patterns(merge.total, pause, merge.failures)
     result.script_errors = merge.failures.script_errors()
     result.scenarios_without_requests = merge.scenarios_without_requests()
-    result.stretches = stretches.current(merge, pause)
+    result.periods = periods.current(merge, pause)
     pause()
     return result
 
 
 def of_total(total: Second, info: RunInfo) -> RunResult:
-    """The result of a stretch whose arrivals were all served and reported, from its sums: a step of `capacity`.
+    """The result of a period whose arrivals were all served and reported, from its sums: a step of `capacity`.
 
-    Transactions that an earlier stretch began count where they ended, so `ok` is what is left of those started.
+    Transactions that an earlier period began count where they ended, so `ok` is what is left of those started.
     """
     counted = arrivals(total, total.scheduled)
     counted.started = counted.scheduled - counted.dropped
@@ -121,18 +121,18 @@ def of_total(total: Second, info: RunInfo) -> RunResult:
     )
 
 
-def broken_off(books: Arrivals) -> Arrivals:
+def broken_off(arrivals: Arrivals) -> Arrivals:
     """The totals of a run that ended while arrivals were under way, so that the identity holds.
 
     Those that waited for a user are lost with their worker, those in flight are cancelled.
     """
-    waiting = books.scheduled - books.started - books.dropped
-    in_flight = books.started - books.ok - books.failed - books.empty - books.cancelled
+    waiting = arrivals.scheduled - arrivals.started - arrivals.dropped
+    in_flight = arrivals.started - arrivals.ok - arrivals.failed - arrivals.empty - arrivals.cancelled
     return msgspec.structs.replace(
-        books,
-        scheduled=books.scheduled - waiting,
-        lost=books.lost + waiting,
-        cancelled=books.cancelled + in_flight,
+        arrivals,
+        scheduled=arrivals.scheduled - waiting,
+        lost=arrivals.lost + waiting,
+        cancelled=arrivals.cancelled + in_flight,
     )
 
 
@@ -211,27 +211,27 @@ def _add_exchanges(endpoint: Endpoint, entry: EndpointSecond) -> None:
 
 def _generator(coordinator: Coordinator) -> Generator:
     merge = coordinator.merge
-    books = list(merge.workers.values())
+    workers = list(merge.workers.values())
     came = coordinator.roster.came
     return Generator(
-        workers=len(books),
+        workers=len(workers),
         dispatch_lag_ms=merge.total.dispatch_lag.quantiles(),
         late_arrivals=merge.total.dispatch_lag.count_over(round(LATE_MS * 1000)),
         queueing_ms=merge.total.queueing.quantiles(),
-        cpu_max=max((book.cpu_max for book in books), default=0.0),
+        cpu_max=max((totals.cpu_max for totals in workers), default=0.0),
         report_gaps=merge.gaps,
         worker_notes=[f"{offset_s:.1f} s: {text}" for offset_s, text in coordinator.notes],
         per_worker=[
             {
-                "name": coordinator.roster.name(book.name),
-                "started": book.started,
-                "cpu_max": round(book.cpu_max, 3),
-                "cpu_wait_max": round(book.cpu_wait_max, 3),
-                "dispatch_lag_p99_ms": book.dispatch_lag.quantiles().p99,
-                "report_gaps": book.gaps,
-                "clock_offset_ms": round(coordinator.roster.clock_offsets_ns.get(book.name, 0) / 1e6, 3),
+                "name": coordinator.roster.name(totals.name),
+                "started": totals.started,
+                "cpu_max": round(totals.cpu_max, 3),
+                "cpu_wait_max": round(totals.cpu_wait_max, 3),
+                "dispatch_lag_p99_ms": totals.dispatch_lag.quantiles().p99,
+                "report_gaps": totals.gaps,
+                "clock_offset_ms": round(coordinator.roster.clock_offsets_ns.get(totals.name, 0) / 1e6, 3),
             }
-            for book in sorted(books, key=lambda book: came.get(book.name, len(came)))
+            for totals in sorted(workers, key=lambda totals: came.get(totals.name, len(came)))
         ],
         users=coordinator.roster.users(merge.workers),
         busy_s=merge.total.busy_us / 1e6,

@@ -15,7 +15,7 @@ from loadtest.fleet.messages import PackedSecond, pack_second, unpack_second
 from loadtest.measure import codec
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.run_result import EndpointOverTime, TimelinePoint
-from loadtest.measure.window import EndpointKey, Second
+from loadtest.measure.second import EndpointKey, Second
 from loadtest.records import TIMED_BESIDES
 
 MAX_BINS = 3_600

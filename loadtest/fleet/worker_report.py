@@ -12,7 +12,7 @@ from typing import NamedTuple
 from loadtest.fleet.messages import Report, pack_second
 from loadtest.measure.evidence import Sample
 from loadtest.measure.exemplar import Exemplar
-from loadtest.measure.window import Second
+from loadtest.measure.second import Second
 
 RESEND_AFTER_NS = 1_000_000_000
 
@@ -65,7 +65,7 @@ class Reporter:
     ) -> Report:
         """The next report, remembered as sent at `now_ns` on the run clock.
 
-        It is the last one where `ended_ns` says up to which plan offset the worker's slices were scheduled.
+        It is the last one where `ended_ns` says up to which plan offset the worker's slots were scheduled.
         """
         report = Report(
             self._run_id,

@@ -4,7 +4,7 @@ The client wrote down every order before it sent it and again when it was answer
 service stored what it acknowledged. After the run both are read and compared key by key. A request that was
 never answered may or may not have been stored; neither is wrong, so such orders are only counted.
 
-A hundred million orders have to be compared within a gigabyte. A key names its book and its place there, so no key
+A hundred million orders have to be compared within a gigabyte. A key names its ledger and its place there, so no key
 is kept and nothing is sorted: a byte for each order counts how often it was stored, beside the byte that the ledger
 has of it, and both are compared a mebibyte at a time, as two very long numbers.
 """
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from loadtest.measure.ledger import Book, OrderState
+from loadtest.measure.ledger import LedgerFile, OrderState
 from loadtest.measure.run_result import Audit
 
 CHUNK: Final = 1 << 20
@@ -68,25 +68,25 @@ class StoredOrders:
 class Reconciliation:
     """Compares the client's ledger with what is stored; `add` takes the stored keys as they are read."""
 
-    def __init__(self, books: Iterable[Book]) -> None:
-        self._books = {book.prefix: book.states for book in books}
-        self._times = {prefix: bytearray(len(states)) for prefix, states in self._books.items()}
+    def __init__(self, ledgers: Iterable[LedgerFile]) -> None:
+        self._ledgers = {ledger.prefix: ledger.states for ledger in ledgers}
+        self._times = {prefix: bytearray(len(states)) for prefix, states in self._ledgers.items()}
         self._beyond: Counter[tuple[str, int]] = Counter()
         """How often an order is stored beyond `MOST`."""
         self._strange: Counter[str] = Counter()
-        """Keys that no book has room for."""
+        """Keys that no ledger has room for."""
 
     @property
     def noted(self) -> int:
         """Orders in the client's ledger."""
-        return sum(len(states) - _count(states, OrderState.UNUSED) for states in self._books.values())
+        return sum(len(states) - _count(states, OrderState.UNUSED) for states in self._ledgers.values())
 
     def add(self, keys: Iterable[str]) -> None:
         """Take keys that are stored, each as often as it is."""
-        books = self._times
+        ledgers = self._times
         for key in keys:
             prefix, _, text = key.rpartition(":")
-            times = books.get(prefix)
+            times = ledgers.get(prefix)
             # Not every text that `int` reads is how a number is written: "+1", "01" and "1_0" are none of our keys.
             number = int(text) if times is not None and text.isdecimal() and text.isascii() else -1
             if times is None or not 0 <= number < len(times) or (text[0] == "0" and len(text) > 1):
@@ -109,13 +109,13 @@ class Reconciliation:
             misplaced=stored.misplaced,
             problems=list(problems),
         )
-        for prefix, states in self._books.items():
+        for prefix, states in self._ledgers.items():
             _compare(states, self._times[prefix], found)
         return found
 
 
 def _compare(states: bytes | memoryview, times: bytearray, found: Audit) -> None:
-    """Add one book to what was found."""
+    """Add one ledger to what was found."""
     for at in range(0, len(times), CHUNK):
         state, count = bytes(states[at : at + CHUNK]), bytes(times[at : at + CHUNK])
         if state.translate(None, _STATES):
@@ -141,5 +141,5 @@ def _mask(data: bytes, chosen: bytes) -> int:
 
 
 def _count(states: bytes | memoryview, state: OrderState) -> int:
-    """How often a state is in a book."""
+    """How often a state is in a ledger."""
     return sum(bytes(states[at : at + CHUNK]).count(state) for at in range(0, len(states), CHUNK))

@@ -1,9 +1,9 @@
 """Compares a run with one or several baselines and tells change from noise.
 
-All runs play the same plan, so the same stretch of time in two of them is due to show the same: it is the
-differences, stretch by stretch, that are looked at, which takes the profile's ups and downs out. Differences are
-taken by the slice (a second, in a short run), those far out are pulled in (`joint_bootstrap.winsorised`): the
-typical second decides, and a stall or two do not. Slices are averaged into `BATCHES` equal stretches, so that
+All runs play the same plan, so the same period of time in two of them is due to show the same: it is the
+differences, period by period, that are looked at, which takes the profile's ups and downs out. Differences are
+taken by the sample (a second, in a short run), those far out are pulled in (`joint_bootstrap.winsorised`): the
+typical second decides, and a stall or two do not. Samples are averaged into `BATCHES` equal periods, so that
 neighbouring seconds, which wander together, count once (the method of batch means: B. Schmeiser, Operations
 Research 30, 1982, which also says why ten to thirty are enough). `joint_bootstrap` then gives every metric an
 interval; the confidence holds for all of them together.
@@ -33,10 +33,10 @@ from loadtest.records import transaction_noun
 
 BATCHES = 20
 LEAST_BATCHES = 8
-SLICES_A_BATCH = 60
-"""At most: a slice of a two-hour soak is six seconds long."""
+SAMPLES_A_BATCH = 60
+"""At most: a sample of a two-hour soak is six seconds long."""
 CONFIDENCE = 0.975
-"""That no metric at all raises a false alarm, if stretches were independent. They are not quite; what comes of it
+"""That no metric at all raises a false alarm, if periods were independent. They are not quite; what comes of it
 in simulations, tests/judge/test_compare.py says."""
 RESAMPLES = 4000
 LEAST_RATIO = 0.02
@@ -206,9 +206,9 @@ def _shifts(bases: Sequence[RunResult], head: RunResult, resamples: int, rng: ra
 
 
 def _batched_differences(metric: Metric, base: RunResult, head: RunResult) -> list[float | None]:
-    """HEAD less BASE in each of the `BATCHES` stretches; None where one of them has no data."""
-    each = max(1, min(SLICES_A_BATCH, min(len(base.timeline), len(head.timeline)) // BATCHES))
-    pairs = zip(_slices(metric, base, each * BATCHES), _slices(metric, head, each * BATCHES), strict=True)
+    """HEAD less BASE in each of the `BATCHES` periods; None where one of them has no data."""
+    each = max(1, min(SAMPLES_A_BATCH, min(len(base.timeline), len(head.timeline)) // BATCHES))
+    pairs = zip(_samples(metric, base, each * BATCHES), _samples(metric, head, each * BATCHES), strict=True)
     differences = {place: h - b for place, (b, h) in enumerate(pairs) if b is not None and h is not None}
     if metric.is_ratio and differences:
         differences = dict(zip(differences, winsorised(list(differences.values())), strict=True))
@@ -218,13 +218,13 @@ def _batched_differences(metric: Metric, base: RunResult, head: RunResult) -> li
     ]
 
 
-def _slices(metric: Metric, run: RunResult, slices: int) -> list[float | None]:
-    """What represents each slice of a run, in logarithms where ratios are compared; None where it has no data."""
-    values: list[list[float]] = [[] for _ in range(slices)]
+def _samples(metric: Metric, run: RunResult, samples: int) -> list[float | None]:
+    """What represents each sample of a run, in logarithms where ratios are compared; None where it has no data."""
+    values: list[list[float]] = [[] for _ in range(samples)]
     for point in run.timeline:
         value = metric.read(point)
-        place = int(point.t_s / run.run.duration_s * slices) if run.run.duration_s else slices
-        if value is not None and 0 <= place < slices and not (metric.is_ratio and value <= 0):
+        place = int(point.t_s / run.run.duration_s * samples) if run.run.duration_s else samples
+        if value is not None and 0 <= place < samples and not (metric.is_ratio and value <= 0):
             values[place].append(math.log(value) if metric.is_ratio else value)
     middle = median if metric.is_ratio else fmean
     return [middle(found) if found else None for found in values]
@@ -239,7 +239,7 @@ def _shift(metric: Metric, noun: str, bases: Sequence[RunResult], interval: Inte
     name = metric.name.format(noun=noun)
     if interval is None:
         return Shift(name, 0, 0, 0, 0, 0, metric.unit, Finding.UNKNOWN)
-    level = fmean(value for base in bases for value in _slices(metric, base, BATCHES) if value is not None)
+    level = fmean(value for base in bases for value in _samples(metric, base, BATCHES) if value is not None)
     outwards, back = (math.expm1, math.exp) if metric.is_ratio else (float, float)
     shift, low, high = (outwards(value) for value in interval)
     typical = back(level), back(level + interval.mean)

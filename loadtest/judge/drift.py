@@ -5,7 +5,7 @@ interval from the variance of Kendall's S (P. K. Sen, J. Am. Stat. Assoc. 63, 19
 indifferent to a stall or two, which would tilt a least-squares line, and it needs no library.
 
 Neighbouring seconds resemble each other, which would make any slope look certain; so the run is cut into
-stretches whose medians are nearly independent, and the start, where caches fill, is left out. A trend counts
+periods whose medians are nearly independent, and the start, where caches fill, is left out. A trend counts
 as drift when its whole interval lies on the bad side *and* it is big enough to matter.
 
 A run that was interrupted and resumed has parts, and between them the target may have been restarted, so its level
@@ -27,8 +27,8 @@ from loadtest.measure.run_result import TimelinePoint as Point
 CONFIDENCE = 0.999
 """Two-sided. With four metrics that is one false alarm in 500 soaks; 1,000 simulated ones raised 3
 (`soak` in tests/judge/test_drift.py), and none of 200 with a leak of 1 % an hour went unnoticed."""
-STRETCHES = 24
-LEAST_STRETCHES = 12
+PERIODS = 24
+LEAST_PERIODS = 12
 """With fewer points Sen's normal approximation is too coarse at this confidence."""
 LEAST_IN_A_PART = 3
 """Parts with fewer points have hardly a slope between them."""
@@ -97,7 +97,7 @@ def trend(
     """
     parts = _medians(series, duration_s, starts_s)
     points = [point for part in parts for point in part]
-    if len(points) < LEAST_STRETCHES or max(map(len, parts)) < LEAST_IN_A_PART:
+    if len(points) < LEAST_PERIODS or max(map(len, parts)) < LEAST_IN_A_PART:
         return None
     slope, low, high = theil_sen(parts, CONFIDENCE)
     level = median(value for _, value in points)
@@ -122,16 +122,16 @@ def theil_sen(parts: Sequence[Series], confidence: float) -> tuple[float, float,
 
 
 def _medians(series: Series, duration_s: float, starts_s: Sequence[float]) -> list[list[tuple[float, float]]]:
-    """For each part, (hours, median) of equal stretches after its warm-up; those without a value are left out."""
+    """For each part, (hours, median) of equal periods after its warm-up; those without a value are left out."""
     warm_up_s = duration_s * WARM_UP_SHARE
-    width_s = (duration_s - warm_up_s) / STRETCHES
+    width_s = (duration_s - warm_up_s) / PERIODS
     parts = []
     for start_s, end_s in pairwise([*starts_s, duration_s]):
         from_s = start_s + warm_up_s
         values: defaultdict[int, list[float]] = defaultdict(list)
         for t_s, value in series:
             if from_s <= t_s < end_s:
-                values[min(int((t_s - from_s) / width_s), STRETCHES - 1)].append(value)
+                values[min(int((t_s - from_s) / width_s), PERIODS - 1)].append(value)
         parts.append([((from_s + (i + 0.5) * width_s) / 3600, median(values[i])) for i in sorted(values)])
     return parts
 

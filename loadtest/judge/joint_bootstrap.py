@@ -1,6 +1,6 @@
 """Confidence intervals for several means at once, by the studentised bootstrap.
 
-Each sample is a metric, each of its values a stretch of time. A resample draws *stretches* and takes them from
+Each sample is a metric, each of its values a period of time. A resample draws *periods* and takes them from
 every metric, so metrics that wander together are resampled together; the cut-off is the quantile of the largest
 score among them (max-T: P. Westfall and S. Young, Resampling-Based Multiple Testing, 1993, section 2.3). All
 intervals together then hold with the confidence asked for, without what Bonferroni's rule pays for metrics that
@@ -20,7 +20,7 @@ NORMAL_MAD = 1.4826
 """The standard deviation of a normal distribution over its median absolute deviation."""
 
 Values = Sequence[float | None]
-"""One metric by stretch; None where a stretch has no data."""
+"""One metric by period; None where a period has no data."""
 
 
 class Interval(NamedTuple):
@@ -45,7 +45,7 @@ def winsorised(values: Sequence[float]) -> list[float]:
 def run_to_run_variance(columns: Sequence[Values]) -> float:
     """How much the mean of a column varies beyond what its own values' noise explains; 0 for a single column.
 
-    A column is one run, a row a stretch that all have. This is the method of moments of the two-way layout with
+    A column is one run, a row a period that all have. This is the method of moments of the two-way layout with
     random columns (H. Scheffe, The Analysis of Variance, 1959, section 7.4), held at 0 from below.
     """
     rows = [row for row in zip(*columns, strict=True) if None not in row]
@@ -91,12 +91,12 @@ def _cut_off(
     samples: Sequence[Values], means: list[float], confidence: float, resamples: int, rng: random.Random
 ) -> float:
     """The score that the largest of all metrics stays below with `confidence`."""
-    stretches = list(zip(*samples, strict=True))
+    periods = list(zip(*samples, strict=True))
     largest = sorted(
         max(
             abs(_score(column, mean))
             for column, mean in zip(
-                zip(*rng.choices(stretches, k=len(stretches)), strict=True), means, strict=True
+                zip(*rng.choices(periods, k=len(periods)), strict=True), means, strict=True
             )
         )
         for _ in range(resamples)

@@ -35,7 +35,7 @@ def _needs_requests(slo: Slo) -> bool:
     return slo.operator == ">" or (slo.operator in (">=", "==") and slo.bound > 0)
 
 
-class EarlyWord:
+class EarlyWarning:
     """Says once, early in a run, which endpoints were never requested."""
 
     def __init__(self, slos: Iterable[Slo], duration_s: float) -> None:

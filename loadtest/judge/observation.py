@@ -1,4 +1,4 @@
-"""The value of an objective's metric over one stretch of a run.
+"""The value of an objective's metric over one period of a run.
 
 *A fast refusal is no fast answer.* A time's upper bound is judged twice, by all responses and by those without an
 error alone, and the worse of the two counts: errors can neither dilute the slow answers (503 in a millisecond) nor
@@ -17,8 +17,8 @@ import msgspec
 
 from loadtest.judge.slo_syntax import GOODPUT, Kind, Slo
 from loadtest.measure.endpoint_pattern import matches
-from loadtest.measure.run_result import Arrivals, Buckets, Endpoint, Stretch
-from loadtest.measure.window import OVERFLOW_ENDPOINT
+from loadtest.measure.run_result import Arrivals, Buckets, Endpoint, Period
+from loadtest.measure.second import OVERFLOW_ENDPOINT
 from loadtest.records import endpoint_and_region, is_request
 
 OVERFLOW_NAME = " ".join(OVERFLOW_ENDPOINT)
@@ -27,7 +27,7 @@ NAMED_QUANTILES = {0.5: "p50", 0.9: "p90", 0.95: "p95", 0.99: "p99", 0.999: "p99
 
 
 class Scope(NamedTuple):
-    """What is judged by itself: one stretch of time, of one region or of all."""
+    """What is judged by itself: one period of time, of one region or of all."""
 
     span: tuple[float, float]
     endpoint: str | None
@@ -35,19 +35,19 @@ class Scope(NamedTuple):
 
 
 class Observations:
-    """What objectives have seen of stretches, for whoever judges a run again and again while it goes on.
+    """What objectives have seen of periods, for whoever judges a run again and again while it goes on.
 
-    A value is valid as long as the run's record has the very same object for its stretch.
+    A value is valid as long as the run's record has the very same object for its period.
     """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, Scope], tuple[Stretch | None, float | None]] = {}
+        self._known: dict[tuple[str, Scope], tuple[Period | None, float | None]] = {}
 
-    def of(self, slo: Slo, scope: Scope, stretch: Stretch | None) -> float | None:
+    def of(self, slo: Slo, scope: Scope, period: Period | None) -> float | None:
         """The metric's value in one scope, in the base unit of its kind; None without data."""
         known = self._known.get((slo.expr, scope))
-        if known is None or known[0] is not stretch:
-            known = self._known[slo.expr, scope] = (stretch, _observe(slo, scope.endpoint, stretch))
+        if known is None or known[0] is not period:
+            known = self._known[slo.expr, scope] = (period, _observe(slo, scope.endpoint, period))
         return known[1]
 
 
@@ -65,17 +65,17 @@ def quantile_ms(buckets: Buckets, quantile: float) -> float | None:
     return None
 
 
-def _observe(slo: Slo, endpoint: str | None, stretch: Stretch | None) -> float | None:
-    """The metric's value over one stretch, in the base unit of its kind; None without data."""
-    if stretch is None:
+def _observe(slo: Slo, endpoint: str | None, period: Period | None) -> float | None:
+    """The metric's value over one period, in the base unit of its kind; None without data."""
+    if period is None:
         return None
     if endpoint is None:
-        return _RUN_METRICS[slo.metric](stretch)
-    chosen = chosen_endpoints(endpoint, stretch)
-    return None if chosen is None else _observe_endpoints(slo, chosen, stretch)
+        return _RUN_METRICS[slo.metric](period)
+    chosen = chosen_endpoints(endpoint, period)
+    return None if chosen is None else _observe_endpoints(slo, chosen, period)
 
 
-def _observe_endpoints(slo: Slo, chosen: list[Endpoint], stretch: Stretch) -> float | None:
+def _observe_endpoints(slo: Slo, chosen: list[Endpoint], period: Period) -> float | None:
     requests = sum(one.requests for one in chosen)
     if slo.metric == "requests":
         return requests
@@ -85,18 +85,18 @@ def _observe_endpoints(slo: Slo, chosen: list[Endpoint], stretch: Stretch) -> fl
     if slo.metric == "errors":
         return failures / requests
     if slo.metric == GOODPUT:
-        return _a_second(requests - failures, stretch)
+        return _a_second(requests - failures, period)
     return _worse_latency(slo, chosen)
 
 
-def chosen_endpoints(pattern: str, stretch: Stretch) -> list[Endpoint] | None:
+def chosen_endpoints(pattern: str, period: Period) -> list[Endpoint] | None:
     """Those of that very name, whatever their region; else those that the pattern fits; None if nobody can tell.
 
     Where names were too many, an entry of that very name may be a part of its requests only.
     """
-    endpoints = stretch.endpoints
+    endpoints = period.endpoints
     if OVERFLOW_NAME in endpoints and pattern != "*":
-        kept = stretch.patterns.get(pattern)
+        kept = period.patterns.get(pattern)
         return None if kept is None else [kept]
     same = [one for name, one in endpoints.items() if pattern in (name, endpoint_and_region(name)[0])]
     if same:
@@ -133,11 +133,11 @@ def _ok_alone(endpoint: Endpoint) -> Endpoint:
     )
 
 
-def of_ok_alone(slo: Slo, scope: Scope, stretch: Stretch | None) -> str:
+def of_ok_alone(slo: Slo, scope: Scope, period: Period | None) -> str:
     """Says so where faster failures were left out of a time."""
-    if stretch is None or scope.endpoint is None or slo.kind is not Kind.LATENCY or slo.ok_only:
+    if period is None or scope.endpoint is None or slo.kind is not Kind.LATENCY or slo.ok_only:
         return ""
-    chosen = chosen_endpoints(scope.endpoint, stretch) or []
+    chosen = chosen_endpoints(scope.endpoint, period) or []
     ok, everything = _ok_latency(slo, chosen), _latency(slo, chosen)
     faster = ok is not None and everything is not None and ok > everything and slo.operator.startswith("<")
     return "without the failed responses, which were faster" if faster else ""
@@ -173,9 +173,9 @@ def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def _a_second(count: int, stretch: Stretch) -> float | None:
-    """A rate over a stretch; None over one of no length, as of a run that was stopped before its time zero."""
-    return count / (stretch.to_s - stretch.from_s) if stretch.to_s > stretch.from_s else None
+def _a_second(count: int, period: Period) -> float | None:
+    """A rate over a period; None over one of no length, as of a run that was stopped before its time zero."""
+    return count / (period.to_s - period.from_s) if period.to_s > period.from_s else None
 
 
 def _ended(arrivals: Arrivals) -> int:
@@ -184,7 +184,7 @@ def _ended(arrivals: Arrivals) -> int:
     return begun + arrivals.dropped
 
 
-_RUN_METRICS: dict[str, Callable[[Stretch], float | None]] = {
+_RUN_METRICS: dict[str, Callable[[Period], float | None]] = {
     "started_rate": lambda s: _share(s.arrivals.started, s.arrivals.planned),
     "availability": lambda s: _share(s.arrivals.ok, _ended(s.arrivals)),
     "dropped": lambda s: s.arrivals.dropped if s.arrivals.planned else None,

@@ -16,7 +16,7 @@ own second, and a backlog that is worked off later is not yet a recovery.
 (K. Ogata, Modern Control Engineering, 5th ed., section 5-3: the time to reach a band and stay in it), with the band
 taken from what was seen. Of faults that overlap each is recovered from when all is normal after the last one's end.
 Where a run ends, or another fault begins, before it has settled for so long, it has not recovered.
-*Goodput*: transactions that ended well in the fault's window, as a share of what the plan intends there without an
+*Goodput*: transactions that ended well in the fault's period, as a share of what the plan intends there without an
 overload.
 
 Objectives that nobody wrote (`judge.implicit`) are about the seconds outside of faults: from the beginning of one
@@ -90,9 +90,9 @@ def _observe(fault: FaultResult, result: RunResult) -> None:
             fault, before, step_s(result.timeline), random=result.run.settings.get("arrivals") == "poisson"
         )
         _see_in_curve(fault, result)
-    stretch = next((s for s in result.stretches if s.name == fault.name), None)
-    if stretch is not None and fault.planned > 0:
-        fault.goodput = stretch.transactions / fault.planned
+    period = next((s for s in result.periods if s.name == fault.name), None)
+    if period is not None and fault.planned > 0:
+        fault.goodput = period.transactions / fault.planned
 
 
 def _set_band(fault: FaultResult, before: Sequence[TimelinePoint], bin_s: float, *, random: bool) -> None:
@@ -136,7 +136,7 @@ def _before(fault: FaultResult, result: RunResult) -> list[TimelinePoint]:
 
 
 def _settled_s(calm: Sequence[TimelinePoint], fault: FaultResult, bin_s: float) -> float | None:
-    """Where the first stretch of `SETTLED_S` within the band begins."""
+    """Where the first period of `SETTLED_S` within the band begins."""
     since_s: float | None = None
     for point in calm:
         if not _is_normal(point, fault):
@@ -197,7 +197,7 @@ def _goodput(fault: FaultResult, operator: str, share: float) -> SloResult:
         expr=f"{fault.name} goodput {operator} {share * 100:g}%",
         observed=None if seen is None else round(seen * 100, 6),
         passed=met,
-        note="" if seen is not None else "no transaction was planned in its window",
+        note="" if seen is not None else "no transaction was planned in its period",
         source=FAULT,
     )
 

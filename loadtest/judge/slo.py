@@ -1,9 +1,9 @@
 """Judges service-level objectives against the record of a run.
 
-An objective is judged over *stretches* (`judge.stretches`): the whole run, one phase of the profile, or every
-window of some length. All three are the same structure, so a metric is one small function of a stretch
-(`judge.observation`), and an objective passes when its worst stretch does. `in every region` judges each of the
-endpoint's regions in each of these stretches; which regions there are, the whole run tells. A stretch without data
+An objective is judged over *periods* (`judge.periods`): the whole run, one phase of the profile, or every
+window of some length. All three are the same structure, so a metric is one small function of a period
+(`judge.observation`), and an objective passes when its worst period does. `in every region` judges each of the
+endpoint's regions in each of these periods; which regions there are, the whole run tells. A period without data
 fails: an endpoint that answered nothing has not met any objective. Only `requests` can be 0: what must not be
 called need not be.
 """
@@ -14,10 +14,10 @@ from loadtest.judge.bound import holds
 from loadtest.judge.drift import LEAST_DURATION_S, find_drift
 from loadtest.judge.never_requested import nearest
 from loadtest.judge.observation import Observations, Scope, chosen_endpoints, of_ok_alone
+from loadtest.judge.periods import Find, Span, periods_of, spans_of
 from loadtest.judge.slo_syntax import DRIFT, IMPLICIT, SCENARIOS_WITHOUT_REQUESTS, Slo
-from loadtest.judge.stretches import Find, Span, spans_of, stretches_of
 from loadtest.measure.endpoint_pattern import matches
-from loadtest.measure.run_result import RunResult, SloResult, Stretch
+from loadtest.measure.run_result import Period, RunResult, SloResult
 from loadtest.records import endpoint_and_region, in_region
 
 
@@ -34,7 +34,7 @@ def evaluate(slo: Slo, result: RunResult, observations: Observations | None = No
     if not regions:
         return _no_data(slo, f"no request to {slo.endpoint} belongs to a region")
     scopes = [Scope(span, endpoint, region) for endpoint, region in regions for span in spans]
-    seen, find = observations or Observations(), stretches_of(slo, result)
+    seen, find = observations or Observations(), periods_of(slo, result)
     values = [(seen.of(slo, scope, find(scope.span)), scope) for scope in scopes]
     empty = [scope for value, scope in values if value is None]
     if empty:
@@ -129,10 +129,10 @@ def _why_no_data(
     return f"{what} during {slo.phase}" if slo.phase else what
 
 
-def _what_is_missing(scope: Scope, result: RunResult, stretch: Stretch | None) -> str:
+def _what_is_missing(scope: Scope, result: RunResult, period: Period | None) -> str:
     """Why an endpoint has no data: its names were too many, it was not requested, or every request failed."""
     pattern = scope.endpoint or "*"
-    chosen = chosen_endpoints(pattern, stretch) if stretch is not None else []
+    chosen = chosen_endpoints(pattern, period) if period is not None else []
     if chosen is None:
         return f"the run has too many endpoint names to tell those of {pattern} apart; use fewer names"
     requests, failures = sum(one.requests for one in chosen), sum(one.failures for one in chosen)

@@ -41,7 +41,7 @@ def judge(
     """Fill in validity, objectives, findings, verdict and exit code; returns the same record.
 
     `slos` are one's own; the implicit ones (`judge.implicit`) and those of faults (`judge.recovery`) join them.
-    `observations` remembers, for a run that is judged again and again, what was seen of stretches that are over.
+    `observations` remembers, for a run that is judged again and again, what was seen of periods that are over.
     """
     every = with_implicit(slos, result.endpoints)
     of_faults = judge_faults(result)

@@ -1,6 +1,6 @@
 """What is known of each class of failure: how often, from when to when, and one sample.
 
-Workers count failures by endpoint and class in every second they report (`window.EndpointSecond.errors`), so how
+Workers count failures by endpoint and class in every second they report (`second.EndpointSecond.errors`), so how
 often and when needs nothing more. Besides, a worker sends one `Sample` of each class at each endpoint, the first
 it met. The master keeps the first that came, and of the counts a series that is thinned out as the run goes on:
 when it has more than `MOST_POINTS`, neighbours are added together and points become twice as far apart.
@@ -18,7 +18,7 @@ from msgspec import Meta
 
 from loadtest.measure.endpoint_pattern import matches
 from loadtest.measure.run_result import Evidence, ScriptError
-from loadtest.measure.window import (
+from loadtest.measure.second import (
     MAX_SCRIPT_ERRORS,
     OVERFLOW_ENDPOINT,
     OVERFLOW_SCRIPT_ERROR,

@@ -25,7 +25,7 @@ from typing import BinaryIO, NamedTuple
 
 SUFFIX = ".ledger"
 OF_REGION = "@"
-"""Between a region and a book's name, in the name of the book of the orders that were placed there."""
+"""Between a region and a worker's ledger name, in the name of the ledger of the orders that were placed there."""
 GROWTH_BYTES = 1 << 20
 """The file grows by a mebibyte, a million orders, at a time."""
 
@@ -47,9 +47,9 @@ class Ledger:
     its own, and so do its keys.
     """
 
-    def __init__(self, folder: Path, run_id: str, book: str) -> None:
+    def __init__(self, folder: Path, run_id: str, name: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.path, self._file = _new_book(folder, book)
+        self.path, self._file = _new_file(folder, name)
         self._prefix = f"{run_id}:{self.path.name.removesuffix(SUFFIX)}:"
         self._next = 0
         self._capacity = 0
@@ -99,16 +99,16 @@ class Ledger:
         return mmap.mmap(self._file.fileno(), self._capacity)
 
 
-def _new_book(folder: Path, book: str) -> tuple[Path, BinaryIO]:
-    """A file that was not there before, named after `book`."""
+def _new_file(folder: Path, name: str) -> tuple[Path, BinaryIO]:
+    """A file that was not there before, named after `name`."""
     for number in count(1):
-        path = folder / f"{book if number == 1 else f'{book}-{number}'}{SUFFIX}"
+        path = folder / f"{name if number == 1 else f'{name}-{number}'}{SUFFIX}"
         with suppress(FileExistsError):
             return path, path.open("x+b")
     raise AssertionError("numbers do not end")
 
 
-class Book(NamedTuple):
+class LedgerFile(NamedTuple):
     """One worker's ledger, mapped into memory: order n has the key `prefix:n` and the state `states[n]`."""
 
     prefix: str
@@ -116,20 +116,20 @@ class Book(NamedTuple):
 
 
 def region_of(key: str) -> str:
-    """The region that the order of a key was placed in, by its book; empty where that was not noted."""
+    """The region that the order of a key was placed in, by its ledger; empty where that was not noted."""
     return key.rpartition(":")[0].rpartition(":")[2].rpartition(OF_REGION)[0]
 
 
-def open_books(folder: Path, run_id: str) -> list[Book]:
+def open_ledgers(folder: Path, run_id: str) -> list[LedgerFile]:
     """Every ledger below `folder`, also of workers that never closed them, not read yet. Raises `OSError`."""
-    books = []
+    ledgers = []
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         states: bytes | memoryview = b""
         with path.open("rb") as file:
             if path.stat().st_size:  # nothing cannot be mapped
                 states = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        books.append(Book(f"{run_id}:{path.name.removesuffix(SUFFIX)}", states))
-    return books
+        ledgers.append(LedgerFile(f"{run_id}:{path.name.removesuffix(SUFFIX)}", states))
+    return ledgers
 
 
 class LedgerEntry(NamedTuple):
@@ -141,7 +141,7 @@ class LedgerEntry(NamedTuple):
 
 def read_ledgers(folder: Path, run_id: str) -> Iterator[LedgerEntry]:
     """Every order in the ledgers below `folder`, also of workers that never closed theirs. Raises `OSError`."""
-    for book in open_books(folder, run_id):
-        for number, state in enumerate(book.states):
+    for ledger in open_ledgers(folder, run_id):
+        for number, state in enumerate(ledger.states):
             if state != OrderState.UNUSED:
-                yield LedgerEntry(f"{book.prefix}:{number}", OrderState(state))
+                yield LedgerEntry(f"{ledger.prefix}:{number}", OrderState(state))

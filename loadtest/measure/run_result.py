@@ -56,7 +56,7 @@ class RunInfo(msgspec.Struct, kw_only=True):
     configuration: dict[str, Any] = {}
     """How the run was asked for, as run.json has it: without passwords, with where each value came from."""
     phases: list[tuple[float, float, str]] = []
-    """(from_s, to_s, name) of each named stretch of the profile."""
+    """(from_s, to_s, name) of each named period of the profile."""
     resumed_s: list[float] = []
     """Offsets at which the run was taken up again after an interruption."""
 
@@ -174,7 +174,7 @@ class Endpoint(msgspec.Struct, kw_only=True):
     received_bytes: int = 0
     """Heads and bodies of the responses, as sent; `response_bytes` are the bodies, without their content coding."""
     first_byte_ms: Quantiles | None = None
-    """From the first byte of the request sent to the first byte of the response. None in stretches and patterns."""
+    """From the first byte of the request sent to the first byte of the response. None in periods and patterns."""
     connect_ms: Quantiles | None = None
     """How long it took to open a connection, of the requests that opened one; `count` says how many did."""
     tls_ms: Quantiles | None = None
@@ -196,7 +196,7 @@ class Generator(msgspec.Struct, kw_only=True):
     """Highest CPU share of any worker over any five seconds (or a shorter run's length), 1.0 = one core."""
     report_gaps: int = 0
     worker_notes: list[str] = []
-    """What happened to workers, in sentences: joined late, lost, replaced, re-sliced."""
+    """What happened to workers, in sentences: joined late, lost, replaced, slots dealt anew."""
     per_worker: list[dict[str, Any]] = []
     """`name`, `started`, `cpu_max`, `cpu_wait_max`, `dispatch_lag_p99_ms`, `report_gaps`, `clock_offset_ms`."""
     users: dict[str, UserStart] = {}
@@ -244,10 +244,10 @@ def step_s(points: Sequence[TimelinePoint]) -> float:
     return min((two.t_s - one.t_s for one, two in pairwise(points)), default=1.0)
 
 
-class Stretch(msgspec.Struct, kw_only=True):
+class Period(msgspec.Struct, kw_only=True):
     """What happened between two instants: a phase of the profile, or a window that an SLO asks about.
 
-    Everything belongs to the stretch in which it was *intended*, however late it started or ended.
+    Everything belongs to the period in which it was *intended*, however late it started or ended.
     """
 
     name: str
@@ -283,11 +283,11 @@ class FaultResult(msgspec.Struct, kw_only=True):
     name: str
     kind: str
     from_s: float
-    """The window that its expectations are judged over, as planned: from its beginning …"""
+    """The period that its expectations are judged over, as planned: from its beginning …"""
     to_s: float
     """… to its end, or to when it has to be recovered from if it is over at once."""
     planned: float = 0.0
-    """Transactions that the plan intends in the window, without what an overload adds."""
+    """Transactions that the plan intends in the period, without what an overload adds."""
     load_times: float = 1.0
     """How many times the curve's own rate was sent: 1 unless it is an overload."""
     recovers_within_s: float
@@ -307,7 +307,7 @@ class FaultResult(msgspec.Struct, kw_only=True):
     recovered_in_s: float | None = None
     """From its end until all stayed within the band; None: not before the next fault or the end."""
     goodput: float | None = None
-    """Transactions in the window that went well, as a share of `planned`."""
+    """Transactions in the period that went well, as a share of `planned`."""
     least_share: float | None = None
     """The band: the least share of the planned transactions that went well in a second …"""
     most_p99_ms: float | None = None
@@ -364,8 +364,8 @@ class RunResult(msgspec.Struct, kw_only=True):
     timeline: list[TimelinePoint] = []
     gauges: dict[str, list[tuple[float, float]]] = {}
     """(t_s, value) of what was sampled beside the traffic, by name with unit: `service_memory_bytes` …"""
-    stretches: list[Stretch] = []
-    """Each phase, and each window that an SLO names (`loadtest.judge.stretches.wanted_stretches`)."""
+    periods: list[Period] = msgspec.field(default_factory=list, name="stretches")
+    """Each phase, and each window that an SLO names (`loadtest.judge.periods.wanted_periods`)."""
     faults: list[FaultResult] = []
     """What went wrong on purpose, in the order of the plan."""
     slo: list[SloResult] = []
@@ -379,7 +379,7 @@ class RunResult(msgspec.Struct, kw_only=True):
     """PASS, FAIL (an SLO), INVALID, ABORTED or AUDIT."""
     exit_code: int = 0
     events: list[tuple[float, str]] = []
-    """(t_s, what happened): faults, re-slices, aborts; marked on the report's time axis."""
+    """(t_s, what happened): faults, slots dealt anew, aborts; marked on the report's time axis."""
     notes: list[str] = []
     """What a reader should know that touches neither a figure nor the verdict: metrics that could not be pushed."""
 

@@ -9,8 +9,8 @@ A fault belongs to one group of kinds, which says who makes it happen:
     traffic   overload mark                             the plan's own curve; or nobody: it is only judged
     hook      hook                                      a command or a URL of somebody else's service
 
-Its window, from `at` until its end, is a phase of the plan by the fault's name, so any objective can be about it
-(`p99(POST /orders) < 1s during store-stall`). The window of a fault that is over at once, such as a kill, is the time
+Its period, from `at` until its end, is a phase of the plan by the fault's name, so any objective can be about it
+(`p99(POST /orders) < 1s during store-stall`). The period of a fault that is over at once, such as a kill, is the time
 in which it has to be recovered from.
 """
 
@@ -163,7 +163,7 @@ class FaultTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     expect: Annotated[
         tuple[str, ...],
         key(
-            "Objectives over its window; `goodput` may be a share of what is planned without the fault.",
+            "Objectives over its period; `goodput` may be a share of what is planned without the fault.",
             example=["goodput > 80%"],
         ),
     ] = ()
@@ -199,7 +199,7 @@ class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.at_s + self.for_s
 
     @property
-    def window(self) -> tuple[float, float]:
+    def period(self) -> tuple[float, float]:
         """What its expectations are judged over: until its end, or until it has to be recovered from."""
         return self.at_s, self.end_s if self.for_s else self.at_s + self.recovers_within_s
 
@@ -216,7 +216,7 @@ class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def objectives(self) -> list[str]:
-        """Its other expectations, in the language of objectives, over its window."""
+        """Its other expectations, in the language of objectives, over its period."""
         return [f"{expr} during {self.name}" for expr in self.expect if not share_of_goodput(expr)]
 
 

@@ -235,8 +235,8 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             if fault.times > 1:
                 more = normal.cut(fault.for_s, from_s=fault.at_s).scale(fault.times - 1)
                 profile = profile.add(Piecewise(more.segments), at_s=fault.at_s)
-        windows = [Phase(*fault.window, fault.name) for fault in self.faults]
-        return Piecewise(profile.segments, sorted([*profile.phases, *windows])) if windows else profile
+        periods = [Phase(*fault.period, fault.name) for fault in self.faults]
+        return Piecewise(profile.segments, sorted([*profile.phases, *periods])) if periods else profile
 
     def normally_played(self, curve: Curve) -> Piecewise:
         """The same without what faults add to it."""

@@ -28,7 +28,7 @@ TOLERANCE = 1e-9
 
 
 class Phase(NamedTuple):
-    """A named stretch of a profile, in seconds from its start, `to_s` excluded."""
+    """A named period of a profile, in seconds from its start, `to_s` excluded."""
 
     from_s: float
     to_s: float
@@ -45,7 +45,7 @@ class Profile(Protocol):
 
     @property
     def phases(self) -> Sequence[Phase]:
-        """Its named stretches, ascending; stretches without a name are not listed."""
+        """Its phases, ascending: periods without a name are not listed."""
         ...
 
     def rate(self, t_s: float) -> float:
@@ -276,7 +276,7 @@ def knots(points: Sequence[tuple[float, float]]) -> Piecewise:
 def sampled(rate: Callable[[float], float], duration_s: float, tolerance: float = 1e-4) -> Piecewise:
     """Knots that follow a formula without an inverse of its own, such as a stretched exponential.
 
-    Halves each stretch until the straight line is off by at most `tolerance` of the rate at its middle and
+    Halves each segment until the straight line is off by at most `tolerance` of the rate at its middle and
     quarters. Raises ValueError as `knots` does.
     """
     return knots([(0.0, rate(0.0)), *_follow(rate, 0.0, duration_s, tolerance)])

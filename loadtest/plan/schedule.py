@@ -105,7 +105,7 @@ class Poisson:
 
     Slot i of N is a Poisson process of its own at 1/N of the rate; independent processes add up to one at the
     whole rate. Each is reproducible from the seed, the slot, the number of slots and `from_ns`. Since the
-    process has no memory, a re-slice at T starts new processes at T and the whole stays exactly Poisson.
+    process has no memory, a new epoch at T starts new processes at T and the whole stays exactly Poisson.
     """
 
     def __init__(self, profile: Profile, seed: int | str) -> None:

@@ -1,6 +1,6 @@
 """Segments: the closed forms that every traffic profile is built from.
 
-A segment is a stretch of time with one formula for its rate r(t). Its cumulative N(t), the integral of r,
+A segment is a length of time with one formula for its rate r(t). Its cumulative N(t), the integral of r,
 counts the arrivals since its start, and inverting N turns arrival numbers into instants. Two formulas
 suffice: `Linear` (constants, ramps, knots) and `Decay` (exponential), both with an exact inverse; `Sum` adds
 two of them and inverts by a bracketed Newton search that ends when the instant no longer moves.
@@ -29,7 +29,7 @@ MAX_TIME_CONSTANTS = 30.0
 
 
 class Segment(Protocol):
-    """A stretch of time with a closed-form rate. Times are seconds from its start, counts are arrivals."""
+    """A length of time with a closed-form rate. Times are seconds from its start, counts are arrivals."""
 
     @property
     def duration_s(self) -> float: ...
@@ -201,7 +201,7 @@ class Sum:
         """Instants of the given arrival numbers; see `Segment.inverses`. Searched for, 3.6 us each.
 
         Each search starts afresh: begun where its neighbour's ended it would take fewer steps, but an arrival's
-        instant must not depend on which others are asked for, or slices would not add up to the schedule.
+        instant must not depend on which others are asked for, or slots would not add up to the schedule.
         """
         return [start_s + self._solve(n - before) for n in numbers]
 

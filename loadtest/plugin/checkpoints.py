@@ -69,11 +69,11 @@ class Checkpointer:
 
     def save_end(self, stopped: str) -> None:
         """Leave the totals of a run that was stopped before its time, so that it can be resumed."""
-        books = self._books(stopped)
+        packed = self._packed(stopped)
         try:
             with self._writing:
                 self._ended = True
-                checkpoints.write(books, self._run.folder)
+                checkpoints.write(packed, self._run.folder)
         except OSError as error:
             logger.error("could not write the last checkpoint: %s", error)
 
@@ -106,9 +106,9 @@ class Checkpointer:
             self._await_level()  # last, since drawing the result takes many pauses
         if run.coordinator.phase is not Phase.RUNNING:
             return  # what is written at the end says more
-        books = self._books(stopped=None)
-        reach = {name: book.reports for name, book in run.coordinator.merge.workers.items()}
-        gevent.get_hub().threadpool.apply(self._write, (books,))  # a disk may take seconds
+        packed = self._packed(stopped=None)
+        reach = {name: totals.reports for name, totals in run.coordinator.merge.workers.items()}
+        gevent.get_hub().threadpool.apply(self._write, (packed,))  # a disk may take seconds
         run.coordinator.saved = reach
         if result is not None and not run.over:
             result.write(run.folder / RESULT)
@@ -130,12 +130,12 @@ class Checkpointer:
             pause()  # leases go out meanwhile
         return run.judge(result, aborted=KILLED)
 
-    def _write(self, books: bytes) -> None:
+    def _write(self, packed: bytes) -> None:
         with self._writing:
             if not self._ended:
-                checkpoints.write(books, self._run.folder)
+                checkpoints.write(packed, self._run.folder)
 
-    def _books(self, stopped: str | None) -> bytes:
+    def _packed(self, stopped: str | None) -> bytes:
         """Everything up to where the totals reach, also of what is sampled: the rest is to come again."""
         run = self._run
         history = run.coordinator.history()
@@ -145,7 +145,7 @@ class Checkpointer:
                 info=run.info,
                 plan=run.plan.to_json(),
                 slos=[slo.expr for slo in run.slos],
-                stretches=run.stretches,
+                periods=run.periods,
                 history=history,
                 totals=run.coordinator.merge.pack(),
                 gauges={

@@ -193,7 +193,7 @@ class FaultPlay:
 
 def _expected(fault: Fault, plan: Plan) -> FaultResult:
     """What is known of a fault beforehand."""
-    from_s, to_s = fault.window
+    from_s, to_s = fault.period
     normal = plan.normally_played(plan.curve)
     share = sum(s.per_transaction for s in plan.scenarios if s.transaction)
     return FaultResult(

@@ -21,7 +21,7 @@ from loadtest.exit_codes import ExitCode
 from loadtest.fleet import checkpoint as checkpoints
 from loadtest.fleet.build import build_of
 from loadtest.fleet.checkpoint import Checkpoint, CheckpointError
-from loadtest.fleet.greeting import Doorman
+from loadtest.fleet.greeting import Greeter
 from loadtest.judge.slo_syntax import parse
 from loadtest.plan.plan_file import Plan
 from loadtest.plugin.fault_play import FaultPlay
@@ -29,7 +29,7 @@ from loadtest.plugin.habits import what_is_overridden
 from loadtest.plugin.imports import add_user_classes, told_of_init
 from loadtest.plugin.led_run import LedRun
 from loadtest.plugin.plan_files import plan_files
-from loadtest.plugin.states import GOING, LEADER, Lead, LeadEvent, States
+from loadtest.plugin.states import GOING, LEADER, LeaderEvent, LeaderState, States
 from loadtest.publish.run_folder import RESULT, new_run_folder
 
 logger = logging.getLogger(__name__)
@@ -39,10 +39,10 @@ class Leader:
     """The leader's side of runs; `follow` is told of each as it begins."""
 
     def __init__(self, follow: Callable[[LedRun], None]) -> None:
-        self.states = States("leader", Lead.IDLE, LEADER)
+        self.states = States("leader", LeaderState.IDLE, LEADER)
         self.run: LedRun | None = None
         """The run that goes on, or else the last one."""
-        self.doorman = Doorman(build_of())
+        self.greeter = Greeter(build_of())
         """Tells workers of other machines whether they may come, and what the plan needs there."""
         self._follow = follow
         self._config: RunConfig | None = None
@@ -55,7 +55,7 @@ class Leader:
     @property
     def over(self) -> bool:
         """True once the result of a run is delivered and no other has been checked."""
-        return self.states.now is Lead.DELIVERED
+        return self.states.now is LeaderState.DELIVERED
 
     def take(self, config: RunConfig, environment: Environment) -> None:
         """Check what the next run is to be. Raises `ConfigError`."""
@@ -63,8 +63,8 @@ class Leader:
             config = config.but(plan=_plan_of(checkpoint_of(config)))
         with told_of_init(environment):
             self._config = check(config)
-        self.doorman.parcel = plan_files(self._config)
-        self.states.on(LeadEvent.CHECK)
+        self.greeter.plan_files = plan_files(self._config)
+        self.states.on(LeaderEvent.CHECK)
         add_user_classes(environment, self._config)
 
     def prepare(self, environment: Environment, runner: Runner) -> int:
@@ -105,7 +105,7 @@ class Leader:
             self.take(config, environment)
             config = self._config or config
         elif self.over:  # started again by other hands than the form's
-            self.states.on(LeadEvent.CHECK)
+            self.states.on(LeaderEvent.CHECK)
         add_user_classes(environment, config)
         workers = max(1, runner.worker_count if isinstance(runner, MasterRunner) else 1)
         return config.but(workers=workers, folder=str(run_folder(config)))

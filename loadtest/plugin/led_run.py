@@ -24,12 +24,12 @@ from loadtest.fleet.coordinator import Coordinator, Phase, Wanted
 from loadtest.fleet.journal import forget_reports
 from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import Hello, Message, Report, Trouble
-from loadtest.fleet.snapshot import StretchRecords, progress, snapshot
+from loadtest.fleet.snapshot import PeriodRecords, progress, snapshot
 from loadtest.fleet.transport import send_to_worker
-from loadtest.judge.never_requested import EarlyWord
+from loadtest.judge.never_requested import EarlyWarning
 from loadtest.judge.observation import Observations
+from loadtest.judge.periods import wanted_periods
 from loadtest.judge.slo_syntax import Slo
-from loadtest.judge.stretches import wanted_stretches
 from loadtest.judge.verdict import judge
 from loadtest.measure.run_result import RunResult
 from loadtest.pauses import Pause
@@ -40,7 +40,7 @@ from loadtest.plugin.fault_play import FaultPlay
 from loadtest.plugin.gauges import Gauges
 from loadtest.plugin.habits import LISTENER_RAISED, listener_raised
 from loadtest.plugin.plan_files import modules_of
-from loadtest.plugin.states import DeliveryState, Lead, LeadEvent, States
+from loadtest.plugin.states import DeliveryState, LeaderEvent, LeaderState, States
 from loadtest.run_info import run_info
 
 PRUNE_S = 10.0
@@ -48,7 +48,7 @@ PRUNE_S = 10.0
 TICK_S = 0.05
 ABORT_WAIT_S = 2.0
 NS_PER_S = 1_000_000_000
-_COMES_TO = {Phase.RUNNING: LeadEvent.BEGIN, Phase.DRAINING: LeadEvent.HALT, Phase.DONE: LeadEvent.END}
+_COMES_TO = {Phase.RUNNING: LeaderEvent.BEGIN, Phase.DRAINING: LeaderEvent.HALT, Phase.DONE: LeaderEvent.END}
 """What the coordinator's phases are to the leader."""
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class LedRun:
         self,
         environment: Environment,
         runner: Runner,
-        states: States[Lead, LeadEvent],
+        states: States[LeaderState, LeaderEvent],
         config: RunConfig,
         slos: list[Slo],
         *,
@@ -80,16 +80,16 @@ class LedRun:
         self.faults = faults or FaultPlay(config)
         self.info = here = run_info(config, self.folder)
         self.slos = slos
-        self._early_word = EarlyWord(slos, plan.duration_s)
+        self._early_warning = EarlyWarning(slos, plan.duration_s)
         self._runner = runner
         self._locust_stats = environment.stats
         self._prune_at_s = 0.0
         self._profile = plan.profile()
-        stretches = wanted_stretches(slos, self.info.phases, plan.duration_s)
-        self.stretches = [(s.from_s, s.to_s, s.name) for s in stretches]
+        periods = wanted_periods(slos, self.info.phases, plan.duration_s)
+        self.periods = [(s.from_s, s.to_s, s.name) for s in periods]
         if resumed is not None:
             self._be_the_same_run_as(resumed)
-        self._stretch_records = StretchRecords(self.stretches)
+        self._period_records = PeriodRecords(self.periods)
         self._observations = Observations()
         self.coordinator = self._new_coordinator(config.workers)
         if resumed is not None:
@@ -100,7 +100,7 @@ class LedRun:
         self._checkpointer = Checkpointer(self, config.checkpoint_s)
         self._gauges = Gauges(config.memory_page, plan.duration_s, resumed.gauges if resumed else {})
         self._phase = self.coordinator.phase
-        states.on(LeadEvent.PREPARE)
+        states.on(LeaderEvent.PREPARE)
         self._spawn()
 
     def _new_coordinator(self, workers: int) -> Coordinator:
@@ -112,7 +112,7 @@ class LedRun:
             count=lambda slot, slots, from_ns, to_ns: sum(mix.counts(slot, slots, from_ns, to_ns)),
             send=lambda worker, message: send_to_worker(self._runner, worker, message),
             clock=SystemClock(),
-            merge=Merge([(from_s, to_s) for from_s, to_s, _ in self.stretches]),
+            merge=Merge([(from_s, to_s) for from_s, to_s, _ in self.periods]),
             wanted=Wanted(workers, min(self.config.min_workers, workers), build_of(modules_of(self.config))),
         )
 
@@ -159,7 +159,7 @@ class LedRun:
             self.coordinator,
             self.info,
             planned=self.planned_transactions,
-            stretches=self._stretch_records,
+            periods=self._period_records,
         )
         result.gauges = self.gauges()
         return self._with_faults(result)
@@ -179,7 +179,7 @@ class LedRun:
 
     def progress(self, pause: Pause) -> RunResult:
         """What is known now, without what takes long to find out."""
-        return self._with_faults(progress(self.coordinator, self.info, self._stretch_records, pause))
+        return self._with_faults(progress(self.coordinator, self.info, self._period_records, pause))
 
     def judge(self, result: RunResult, *, aborted: str | None) -> RunResult:
         """Judge a result of this run; returns the same record."""
@@ -210,7 +210,7 @@ class LedRun:
 
     def _be_the_same_run_as(self, resumed: Checkpoint) -> None:
         """Keep who, when and where of an interrupted run; its ledger and its shadow orders carry its id."""
-        self.stretches = list(resumed.stretches)
+        self.periods = list(resumed.periods)
         self.info = msgspec.structs.replace(
             resumed.info,
             duration_s=self.plan.duration_s,
@@ -252,9 +252,9 @@ class LedRun:
                 self.faults.undo()
 
     def _say_what_was_never_requested(self) -> None:
-        if self._early_word.is_due(self.played_s):
+        if self._early_warning.is_due(self.played_s):
             requested = [" ".join(key) for key in self.coordinator.merge.total.endpoints]
-            for text in self._early_word.say(requested):
+            for text in self._early_warning.say(requested):
                 logger.warning("%s", text)
 
     def _end_by_defect(self, ticker: gevent.Greenlet) -> None:
@@ -270,22 +270,22 @@ class LedRun:
         finally:  # nobody waits for a result that cannot come, whatever went wrong on its way
             if not self.over:
                 self.delivery.give_up()
-            if self.states.now is Lead.JUDGING:
-                self.states.on(LeadEvent.DELIVER)
+            if self.states.now is LeaderState.JUDGING:
+                self.states.on(LeaderEvent.DELIVER)
 
     def _deliver(self) -> None:
         if self.over:
             return
-        if self.states.now is not Lead.JUDGING:
-            self.states.on(LeadEvent.END)
+        if self.states.now is not LeaderState.JUDGING:
+            self.states.on(LeaderEvent.END)
         self.faults.close(complete=self.coordinator.aborted is None)
         result = self.live()
         result.run.duration_s = self.coordinator.scheduled_to_ns / NS_PER_S
         self.delivery.deliver(self.judge(result, aborted=self.coordinator.aborted))
-        self.states.on(LeadEvent.DELIVER)
-        self._settle_books()
+        self.states.on(LeaderEvent.DELIVER)
+        self._settle_audit()
 
-    def _settle_books(self) -> None:
+    def _settle_audit(self) -> None:
         """Keep the totals of a run that can be gone on with; remove those of one that has ended."""
         if self.coordinator.aborted is not None and not self._abort.pointless:
             self._checkpointer.save_end(self.coordinator.aborted)

@@ -134,8 +134,8 @@ class Observer:
             phase=_phase(run),
             total=merge.total,
             recent=merge.timeline.recent(prometheus.RECENT_S),
-            in_flight=sum(book.in_flight for book in serving.values()),
-            backlog=sum(book.backlog for book in serving.values()),
+            in_flight=sum(totals.in_flight for totals in serving.values()),
+            backlog=sum(totals.backlog for totals in serving.values()),
             workers=[
                 prometheus.WorkerReading(coordinator.roster.name(n), b.cpu_recent) for n, b in live.items()
             ],
@@ -200,16 +200,16 @@ def _workers(run: LedRun) -> list[live.WorkerRow]:
     serving = set(coordinator.roster.live) if coordinator.phase is not Phase.DONE else set()
     return [
         live.WorkerRow(
-            name=coordinator.roster.name(book.name),
-            state="serving" if book.name in serving else "done" if book.final else "lost",
-            cpu=round(book.cpu_recent, 3),
-            started=book.started,
-            in_flight=book.in_flight,
-            backlog=book.backlog,
-            lag_p99_ms=book.dispatch_lag.quantile(0.99) / 1000,
-            report_gaps=book.gaps,
+            name=coordinator.roster.name(totals.name),
+            state="serving" if totals.name in serving else "done" if totals.final else "lost",
+            cpu=round(totals.cpu_recent, 3),
+            started=totals.started,
+            in_flight=totals.in_flight,
+            backlog=totals.backlog,
+            lag_p99_ms=totals.dispatch_lag.quantile(0.99) / 1000,
+            report_gaps=totals.gaps,
         )
-        for book in coordinator.merge.workers.values()
+        for totals in coordinator.merge.workers.values()
     ]
 
 

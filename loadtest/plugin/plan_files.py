@@ -12,7 +12,7 @@ from pathlib import Path
 from loadtest.configuration.config_error import ConfigError
 from loadtest.configuration.run_config import RunConfig
 from loadtest.feeders import files_in_use
-from loadtest.fleet.greeting import Parcel, parcel_of
+from loadtest.fleet.greeting import PlanFiles, plan_files_of
 
 _OURS = Path(__file__).parents[1]
 _LIBRARIES = tuple(
@@ -22,19 +22,19 @@ _LIBRARIES = tuple(
 )
 
 
-def plan_files(config: RunConfig) -> Parcel:
+def plan_files(config: RunConfig) -> PlanFiles:
     """What workers on other machines need of a checked plan. Raises `ConfigError` naming what they cannot be sent.
 
     A shipped plan needs nothing: its scripts are part of every installation. A run that is gone on with may have lost
     its plan's file; the plan itself is in its folder.
     """
     if config.plan_file is None or not config.plan_file.is_file():
-        return Parcel()
+        return PlanFiles()
     folder = config.plan_file.resolve().parent
     _check_scripts(config, folder)
     wanted = [*_scripts_in(folder), *files_in_use()]
     try:
-        return parcel_of(config.plan_file, wanted)
+        return plan_files_of(config.plan_file, wanted)
     except OSError as error:
         raise ConfigError("plan", f"{error.filename}: cannot be read ({error.strerror})") from error
 

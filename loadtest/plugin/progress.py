@@ -10,7 +10,7 @@ from rich.console import Console
 
 from loadtest.fleet.coordinator import Phase
 from loadtest.measure.histogram import Histogram
-from loadtest.measure.window import Second
+from loadtest.measure.second import Second
 from loadtest.publish.console import LiveError, LiveView, Mode, Progress
 from loadtest.records import TIMED_BESIDES, transaction_noun
 
@@ -47,7 +47,7 @@ def live_view(run: LedRun) -> LiveView:
     recent = merge.timeline.recent(RECENT_S)
     second = recent[-2] if len(recent) > 1 else Second(0)
     response = _merged_response(recent)
-    books = merge.workers.values()
+    workers = merge.workers.values()
     profile = run.plan.profile()
     return LiveView(
         t_s=max(t_s, 0.0),
@@ -60,8 +60,8 @@ def live_view(run: LedRun) -> LiveView:
         p99_9_ms=response.quantile(0.999) / 1000,
         dropped=merge.total.dropped,
         failed=merge.total.failed,
-        backlog=sum(book.backlog for book in books),
-        in_flight=sum(book.in_flight for book in books),
+        backlog=sum(totals.backlog for totals in workers),
+        in_flight=sum(totals.in_flight for totals in workers),
         workers=len(run.coordinator.roster.live),
         dispatch_lag_p99_ms=second.dispatch_lag.quantile(0.99) / 1000,
         noun=transaction_noun(f"{method} {name}" for method, name in merge.total.endpoints),

@@ -22,7 +22,7 @@ from loadtest.publish.start_page import Preview, StartPage
 logger = logging.getLogger(__name__)
 
 
-class DoorError(Exception):
+class PortError(Exception):
     """A port cannot be opened as asked: it is in use, or would be reachable from outside without a token."""
 
 
@@ -37,11 +37,11 @@ class Publishers:
         self._web = False
 
     def open_metrics(self, options: Namespace) -> None:
-        """Serve `/metrics` if a port was asked for. Raises `DoorError`."""
+        """Serve `/metrics` if a port was asked for. Raises `PortError`."""
         if options.metrics_port is None:
             return
         if not is_loopback(options.metrics_host) and not options.metrics_token:
-            raise DoorError(
+            raise PortError(
                 f"--metrics-host {options.metrics_host}: is reachable from outside and needs a token in "
                 "LOADTEST_METRICS_TOKEN"
             )
@@ -53,13 +53,13 @@ class Publishers:
                 options.metrics_token,
             )
         except OverflowError:
-            raise DoorError(f"--metrics-port {options.metrics_port}: expected a port, 0 to 65535") from None
+            raise PortError(f"--metrics-port {options.metrics_port}: expected a port, 0 to 65535") from None
         except OSError as error:
-            raise DoorError(f"--metrics-port {options.metrics_port}: {error.strerror}") from error
+            raise PortError(f"--metrics-port {options.metrics_port}: {error.strerror}") from error
         logger.info("metrics http://%s:%d/metrics", options.metrics_host, self._metrics.port)
 
     def open_remote_write(self, options: Namespace) -> None:
-        """Push metrics if a receiver was named. Raises `DoorError`."""
+        """Push metrics if a receiver was named. Raises `PortError`."""
         if not options.remote_write:
             return
         try:
@@ -68,7 +68,7 @@ class Publishers:
                 receiver, self.observer.reading, socket.gethostname(), self._note_loss
             )
         except (BadReceiverError, MissingExtraError) as error:
-            raise DoorError(f"--remote-write: {error}") from error
+            raise PortError(f"--remote-write: {error}") from error
 
     def open_web(
         self,
@@ -80,7 +80,7 @@ class Publishers:
         preview: Callable[[Mapping[str, str]], Preview],
         own_fields: Collection[str],
     ) -> None:
-        """Put our page and our guard into Locust's web UI, if it has one. Raises `DoorError`.
+        """Put our page and our guard into Locust's web UI, if it has one. Raises `PortError`.
 
         `own_fields` are the arguments that the script has added to the form.
         """
@@ -88,7 +88,7 @@ class Publishers:
         if web is None or web.app is None:
             return
         if not is_loopback(options.web_host) and not options.web_token:
-            raise DoorError(
+            raise PortError(
                 f"--web-host {options.web_host}: is reachable from outside and needs a token in "
                 "LOADTEST_WEB_TOKEN"
             )

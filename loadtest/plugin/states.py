@@ -38,7 +38,7 @@ class States(Generic[S, E]):
         return self.now
 
 
-class Lead(Enum):
+class LeaderState(Enum):
     """Where a leader stands."""
 
     IDLE = "idle"
@@ -50,7 +50,7 @@ class Lead(Enum):
     DELIVERED = "delivered"
 
 
-class LeadEvent(Enum):
+class LeaderEvent(Enum):
     """What happens to a leader."""
 
     CHECK = "a configuration was checked"
@@ -62,22 +62,22 @@ class LeadEvent(Enum):
 
 
 LEADER = {
-    (Lead.IDLE, LeadEvent.CHECK): Lead.CHECKED,
-    (Lead.CHECKED, LeadEvent.CHECK): Lead.CHECKED,
-    (Lead.DELIVERED, LeadEvent.CHECK): Lead.CHECKED,
-    (Lead.CHECKED, LeadEvent.PREPARE): Lead.WAITING,
-    (Lead.WAITING, LeadEvent.BEGIN): Lead.RUNNING,
-    (Lead.WAITING, LeadEvent.END): Lead.JUDGING,
-    (Lead.RUNNING, LeadEvent.HALT): Lead.DRAINING,
-    (Lead.RUNNING, LeadEvent.END): Lead.JUDGING,
-    (Lead.DRAINING, LeadEvent.END): Lead.JUDGING,
-    (Lead.JUDGING, LeadEvent.DELIVER): Lead.DELIVERED,
+    (LeaderState.IDLE, LeaderEvent.CHECK): LeaderState.CHECKED,
+    (LeaderState.CHECKED, LeaderEvent.CHECK): LeaderState.CHECKED,
+    (LeaderState.DELIVERED, LeaderEvent.CHECK): LeaderState.CHECKED,
+    (LeaderState.CHECKED, LeaderEvent.PREPARE): LeaderState.WAITING,
+    (LeaderState.WAITING, LeaderEvent.BEGIN): LeaderState.RUNNING,
+    (LeaderState.WAITING, LeaderEvent.END): LeaderState.JUDGING,
+    (LeaderState.RUNNING, LeaderEvent.HALT): LeaderState.DRAINING,
+    (LeaderState.RUNNING, LeaderEvent.END): LeaderState.JUDGING,
+    (LeaderState.DRAINING, LeaderEvent.END): LeaderState.JUDGING,
+    (LeaderState.JUDGING, LeaderEvent.DELIVER): LeaderState.DELIVERED,
 }
-GOING = frozenset({Lead.WAITING, Lead.RUNNING, Lead.DRAINING, Lead.JUDGING})
+GOING = frozenset({LeaderState.WAITING, LeaderState.RUNNING, LeaderState.DRAINING, LeaderState.JUDGING})
 """While a run goes on: from its start until its result is delivered."""
 
 
-class Work(Enum):
+class WorkerState(Enum):
     """Where a worker stands in a run."""
 
     JOINED = "joined"
@@ -87,7 +87,7 @@ class Work(Enum):
     GONE = "gone"
 
 
-class WorkEvent(Enum):
+class WorkerEvent(Enum):
     """What happens to a worker."""
 
     USERS_READY = "all its users wait for arrivals"
@@ -100,25 +100,27 @@ class WorkEvent(Enum):
 
 
 WORKER = {
-    (Work.JOINED, WorkEvent.USERS_READY): Work.READY,
-    (Work.JOINED, WorkEvent.USERS_BUSY): Work.JOINED,
-    (Work.READY, WorkEvent.USERS_READY): Work.READY,
-    (Work.READY, WorkEvent.USERS_BUSY): Work.JOINED,
-    (Work.JOINED, WorkEvent.ASSIGN): Work.SERVING,
-    (Work.READY, WorkEvent.ASSIGN): Work.SERVING,
-    (Work.SERVING, WorkEvent.ASSIGN): Work.SERVING,
-    (Work.SERVING, WorkEvent.LEASE): Work.SERVING,
-    (Work.SERVING, WorkEvent.USERS_READY): Work.SERVING,
-    (Work.SERVING, WorkEvent.USERS_BUSY): Work.SERVING,
-    (Work.SERVING, WorkEvent.HALT): Work.DRAINING,
-    (Work.DRAINING, WorkEvent.HALT): Work.DRAINING,
-    (Work.SERVING, WorkEvent.ACK): Work.SERVING,
-    (Work.DRAINING, WorkEvent.ACK): Work.DRAINING,
+    (WorkerState.JOINED, WorkerEvent.USERS_READY): WorkerState.READY,
+    (WorkerState.JOINED, WorkerEvent.USERS_BUSY): WorkerState.JOINED,
+    (WorkerState.READY, WorkerEvent.USERS_READY): WorkerState.READY,
+    (WorkerState.READY, WorkerEvent.USERS_BUSY): WorkerState.JOINED,
+    (WorkerState.JOINED, WorkerEvent.ASSIGN): WorkerState.SERVING,
+    (WorkerState.READY, WorkerEvent.ASSIGN): WorkerState.SERVING,
+    (WorkerState.SERVING, WorkerEvent.ASSIGN): WorkerState.SERVING,
+    (WorkerState.SERVING, WorkerEvent.LEASE): WorkerState.SERVING,
+    (WorkerState.SERVING, WorkerEvent.USERS_READY): WorkerState.SERVING,
+    (WorkerState.SERVING, WorkerEvent.USERS_BUSY): WorkerState.SERVING,
+    (WorkerState.SERVING, WorkerEvent.HALT): WorkerState.DRAINING,
+    (WorkerState.DRAINING, WorkerEvent.HALT): WorkerState.DRAINING,
+    (WorkerState.SERVING, WorkerEvent.ACK): WorkerState.SERVING,
+    (WorkerState.DRAINING, WorkerEvent.ACK): WorkerState.DRAINING,
 }
-WORKER |= {(state, WorkEvent.FINISH): Work.GONE for state in Work if state is not Work.GONE}
 WORKER |= {
-    (Work.GONE, sent): Work.GONE  # its master may not have heard yet
-    for sent in (WorkEvent.ASSIGN, WorkEvent.LEASE, WorkEvent.HALT, WorkEvent.ACK)
+    (state, WorkerEvent.FINISH): WorkerState.GONE for state in WorkerState if state is not WorkerState.GONE
+}
+WORKER |= {
+    (WorkerState.GONE, sent): WorkerState.GONE  # its master may not have heard yet
+    for sent in (WorkerEvent.ASSIGN, WorkerEvent.LEASE, WorkerEvent.HALT, WorkerEvent.ACK)
 }
 
 

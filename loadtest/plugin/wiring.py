@@ -26,7 +26,7 @@ from loadtest.drive.shape import PlanShape, PoolDispatcher
 from loadtest.environment import CTRL_C, TOKEN_VARIABLE
 from loadtest.exit_codes import ExitCode
 from loadtest.fleet.control_port import guard
-from loadtest.fleet.greeting import Parcel
+from loadtest.fleet.greeting import PlanFiles
 from loadtest.fleet.messages import Trouble
 from loadtest.fleet.run_token import secure
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER, listen, send_to_master
@@ -56,7 +56,7 @@ from loadtest.plugin.options import (
     sources_of,
 )
 from loadtest.plugin.progress import LOCUSTS_OWN, show_progress
-from loadtest.plugin.publishers import DoorError, Publishers
+from loadtest.plugin.publishers import PortError, Publishers
 from loadtest.plugin.work import Worker
 from loadtest.publish.metrics_server import is_loopback
 from loadtest.publish.start_page import Preview, Refusal, StartPage
@@ -276,8 +276,8 @@ class Plugin:
             logging.getLogger("locust.stats_logger").setLevel(logging.WARNING)
         if isinstance(runner, MasterRunner):
             if self._by_hand:
-                self.leader.doorman.parcel = Parcel()  # until somebody chooses a plan
-            guard(runner, self.leader.doorman.answer)
+                self.leader.greeter.plan_files = PlanFiles()  # until somebody chooses a plan
+            guard(runner, self.leader.greeter.answer)
         listen(runner, TO_MASTER, self._on_master_message)
         try:
             self._publishers.open_metrics(options)
@@ -290,7 +290,7 @@ class Plugin:
                 preview=lambda form: self.preview(environment, options, form),
                 own_fields=own_fields(self._parser_of_options()),
             )
-        except DoorError as error:
+        except PortError as error:
             refuse(error)
 
     def _prepare(self, environment: Environment, runner: Runner) -> int:

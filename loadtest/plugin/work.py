@@ -54,12 +54,12 @@ class Worker:
         plan = config.plan
         worker = max(getattr(runner, "worker_index", 0), 0)
         tracer = Tracer(plan.trace_fraction) if plan.trace_fraction else None
-        book = book_name(runner)
+        ledger = ledger_name(runner)
         context = RunContext(
             run_id,
             plan.seed,
             worker,
-            book,
+            ledger,
             Path(folder),
             tracer,
             workers=config.workers,
@@ -109,6 +109,6 @@ def tag_requests(environment: Environment, run_id: str) -> None:
             user_class.default_headers = {**(user_class.default_headers or {}), "X-Load-Test": run_id}
 
 
-def book_name(runner: Runner) -> str:
+def ledger_name(runner: Runner) -> str:
     """A name for this worker's ledger that no other worker of the run has."""
     return str(getattr(runner, "client_id", "local")).rpartition("_")[2][:12] or "local"

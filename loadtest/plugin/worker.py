@@ -1,4 +1,4 @@
-"""The worker's side of a run: users, dispatcher, window and reports, driven by the master's messages.
+"""The worker's side of a run: users, dispatcher, counts and reports, driven by the master's messages.
 
 One `WorkerRun` lives from Locust's `test_start` to the end of that test. Its states are in `plugin.states`: joined,
 ready (it says hello until it is assigned its arrivals), serving, draining once the schedule is ended, gone with its
@@ -45,11 +45,11 @@ from loadtest.fleet.worker_report import Load, Reporter, Users
 from loadtest.judge.slo_syntax import parse
 from loadtest.measure.endpoint_pattern import matches
 from loadtest.measure.evidence import Samples
-from loadtest.measure.window import MAX_NAME, MAX_PATTERNS, Window
+from loadtest.measure.second import MAX_NAME, MAX_PATTERNS, OpenSeconds
 from loadtest.plugin.cpu import CpuMeter
 from loadtest.plugin.habits import LISTENER_RAISED, listener_raised
 from loadtest.plugin.plan_files import modules_of
-from loadtest.plugin.states import WORKER, States, UnexpectedEventError, Work, WorkEvent
+from loadtest.plugin.states import WORKER, States, UnexpectedEventError, WorkerEvent, WorkerState
 
 BEAT_S = 0.1
 REPORT_NS = 500_000_000
@@ -70,11 +70,11 @@ class Share(NamedTuple):
     """What a worker has once it is assigned: which arrivals are its own, and where it counts them."""
 
     stream: ArrivalStream
-    window: Window
+    open_seconds: OpenSeconds
 
     def offset_ns(self, now_ns: int) -> int:
         """An instant of the run clock as an offset from the plan's time zero."""
-        return now_ns - self.window.zero_ns
+        return now_ns - self.open_seconds.zero_ns
 
 
 class WorkerRun:
@@ -91,7 +91,7 @@ class WorkerRun:
         """`journal` keeps what is reported, in case the master is killed."""
         self.run_id = run_id
         self._journal = journal
-        self.states = States("worker", Work.JOINED, WORKER)
+        self.states = States("worker", WorkerState.JOINED, WORKER)
         self._clock_check = ClockCheck()
         plan = config.plan
         self._patterns = patterns_of([*plan.slos, *config.objectives])
@@ -139,24 +139,26 @@ class WorkerRun:
         """Raises `UnexpectedEventError` for a message that comes when it cannot."""
         match message:
             case Assign():
-                if self.states.on(WorkEvent.ASSIGN) is Work.SERVING:
+                if self.states.on(WorkerEvent.ASSIGN) is WorkerState.SERVING:
                     share = self._share or self._begin(message.zero_wall_ns)
                     share.stream.assign(
                         Assignment(message.slot, message.slots, message.from_ns, message.before_ns)
                     )
             case Lease(until_ns=until_ns):
-                self.states.on(WorkEvent.LEASE)
+                self.states.on(WorkerEvent.LEASE)
                 if self._share is not None:
                     self._share.stream.extend(until_ns)
             case Halt():
-                if self.states.on(WorkEvent.HALT) is Work.DRAINING and self._share is not None:
+                if self.states.on(WorkerEvent.HALT) is WorkerState.DRAINING and self._share is not None:
                     self._share.stream.halt(message.at_ns)
                     drain_ns = round(message.drain_s * NS_PER_S)
-                    self._drain_by_ns = self._share.window.zero_ns + self._share.stream.end_ns + drain_ns
+                    self._drain_by_ns = (
+                        self._share.open_seconds.zero_ns + self._share.stream.end_ns + drain_ns
+                    )
             case Clock():
                 self._clock_check.answered(message, self._clock.now_ns(), self._clock.wall_ns())
             case Ack(number=number):
-                self.states.on(WorkEvent.ACK)
+                self.states.on(WorkerEvent.ACK)
                 self._reporter.acknowledge(number)
                 if self._journal is not None:
                     self._journal.saved(message.saved)
@@ -166,14 +168,16 @@ class WorkerRun:
     def finish(self) -> None:
         """End now: count what is open, send the final report. Harmless when the run has ended already."""
         before = self.states.now
-        if before is Work.GONE:
+        if before is WorkerState.GONE:
             return
-        self.states.on(WorkEvent.FINISH)
+        self.states.on(WorkerEvent.FINISH)
         self._loop.close()
         self._serving.end()
         if self._share is not None:
             stream = self._share.stream
-            if before is not Work.DRAINING:  # stopped by Locust, not by our master: the schedule ends here
+            if (
+                before is not WorkerState.DRAINING
+            ):  # stopped by Locust, not by our master: the schedule ends here
                 stream.halt(stream.position_ns)
             self._send_report(self._share, final=True)
 
@@ -194,25 +198,25 @@ class WorkerRun:
         # Where the clocks differ by no more than is certain of them, ours is taken for right.
         zero_ns = now_ns + (zero_wall_ns - self._clock.wall_ns()) + self._clock_check.correction_ns
         stream = ArrivalStream(self._plan.mix().arrivals, round(self._plan.duration_s * NS_PER_S))
-        window = Window(zero_ns, self._patterns, matches)
-        self._share = Share(stream, window)
+        open_seconds = OpenSeconds(zero_ns, self._patterns, matches)
+        self._share = Share(stream, open_seconds)
         self._cpu.sample()
         context = run_context(self._environment)
         if context.run_id == self.run_id:
             context.zero_ns = zero_ns
-        recorder_for(self._environment).count_in(window, self._serving.record)
+        recorder_for(self._environment).count_in(open_seconds, self._serving.record)
         self._serving.begin(
             Sinks(
-                window.record,
-                window.give_up,
-                lambda error: window.second(self._clock.now_ns()).add_script_error(error),
+                open_seconds.record,
+                open_seconds.give_up,
+                lambda error: open_seconds.second(self._clock.now_ns()).add_script_error(error),
             )
         )
         self._loop.begin(*self._share)
         return self._share
 
     def _beat_forever(self) -> None:
-        while self.states.now is not Work.GONE:
+        while self.states.now is not WorkerState.GONE:
             self._beat_once()
             gevent.sleep(BEAT_S)
         deadline = time.monotonic() + FINAL_RESEND_S
@@ -225,12 +229,12 @@ class WorkerRun:
         now_ns = self._clock.now_ns()
         share = self._share
         forgotten = share is None or share.offset_ns(now_ns) > share.stream.lease_ns + NS_PER_S
-        draining = self.states.now is Work.DRAINING
+        draining = self.states.now is WorkerState.DRAINING
         if forgotten and not draining:  # leases end with the schedule
             self._say_hello()
         if share is None:
             return
-        if not draining and (trouble := run_context(self._environment).why_no_books):
+        if not draining and (trouble := run_context(self._environment).why_no_ledger):
             send_to_master(self._runner, Trouble(self.run_id, trouble))
         if now_ns >= self._report_due_ns:
             self._report_due_ns = now_ns + REPORT_NS
@@ -250,7 +254,7 @@ class WorkerRun:
         waiting = bool(counts) and all(count.ready == count.wanted for count in counts)
         now_ns, check = self._clock.now_ns(), self._clock_check
         ready = waiting and self._loop.idle == users and check.known(now_ns)
-        self.states.on(WorkEvent.USERS_READY if ready else WorkEvent.USERS_BUSY)
+        self.states.on(WorkerEvent.USERS_READY if ready else WorkerEvent.USERS_BUSY)
         hello = Hello(
             self.run_id,
             users,
@@ -285,7 +289,7 @@ class WorkerRun:
         tracer = run_context(self._environment).tracer
         crowd = self._serving.crowd
         report = self._reporter.report(
-            share.window.take(None if final else now_ns),
+            share.open_seconds.take(None if final else now_ns),
             now_ns,
             load=Load(self._loop.in_flight, self._loop.backlog, cpu, cpu_wait),
             users=Users(crowd.left, crowd.asked, crowd.silent),

@@ -30,7 +30,7 @@ class Drawable(Protocol):
 
     @property
     def phases(self) -> Sequence[tuple[float, float, str]]:
-        """(from_s, to_s, name) of the named stretches."""
+        """(from_s, to_s, name) of the named periods."""
         ...
 
     @property

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from loadtest.judge.drift import find_drift
-from loadtest.measure.run_result import Endpoint, RunResult, Stretch, TimelinePoint, step_s
+from loadtest.measure.run_result import Endpoint, Period, RunResult, TimelinePoint, step_s
 from loadtest.measure.whole_file import write_whole
 from loadtest.publish import endpoint_charts, run_charts, wording
 from loadtest.publish.answers import answers
@@ -164,10 +164,10 @@ def _tail_tiles(result: RunResult) -> list[tuple[str, str, str]]:
 
 def _phases(result: RunResult) -> list[PhaseRow]:
     main = wording.main_endpoint(result)
-    return [_phase(each, main[0] if main else "") for each in result.stretches if each.name]
+    return [_phase(each, main[0] if main else "") for each in result.periods if each.name]
 
 
-def _phase(phase: Stretch, main: str) -> PhaseRow:
+def _phase(phase: Period, main: str) -> PhaseRow:
     length_s = max(phase.to_s - phase.from_s, 1e-9)
     single = [e for name, e in phase.endpoints.items() if is_request(name)]
     requests, failures = sum(e.requests for e in single), sum(e.failures for e in single)

@@ -31,7 +31,7 @@ from loadtest.measure import exemplar
 from loadtest.measure.exemplar import Exemplars
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.run_result import RunInfo, SloResult
-from loadtest.measure.window import EndpointSecond, Second
+from loadtest.measure.second import EndpointSecond, Second
 from loadtest.pauses import Pause, no_pause
 from loadtest.publish.cumulative import cumulative, with_exemplars
 from loadtest.publish.shown_endpoints import endpoints, recent_responses, shown_errors
@@ -67,7 +67,7 @@ class Reading:
     info: RunInfo
     planned_tps: float
     phase: str
-    """The named stretch of the plan that is being played; empty outside of one."""
+    """The named period of the plan that is being played; empty outside of one."""
     total: Second
     """Everything that was reported since the run began."""
     recent: Sequence[Second]

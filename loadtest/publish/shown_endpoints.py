@@ -6,7 +6,7 @@ So a script that puts ids into names cannot flood a Prometheus, and no counter e
 from collections.abc import Iterator, Sequence
 
 from loadtest.measure.histogram import Histogram
-from loadtest.measure.window import EndpointKey, EndpointSecond, Second
+from loadtest.measure.second import EndpointKey, EndpointSecond, Second
 
 MAX_ENDPOINTS = 8
 MAX_ERRORS = 4

@@ -41,7 +41,7 @@ def end_s(result: RunResult) -> float:
 
 
 def ends_s(points: Sequence[TimelinePoint], end_s: float) -> list[float]:
-    """Where each point's stretch of time ends, in seconds: where the next begins, the last one's at `end_s`."""
+    """Where each point's period of time ends, in seconds: where the next begins, the last one's at `end_s`."""
     return [point.t_s for point in points[1:]] + [end_s] * bool(points)
 
 

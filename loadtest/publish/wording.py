@@ -215,12 +215,12 @@ def identities(result: RunResult) -> list[tuple[str, bool]]:
 
 def audit(result: RunResult) -> str:
     """What the audit came to, or why there is none."""
-    books = result.audit
-    if books is None:
+    audit = result.audit
+    if audit is None:
         return f"Not checked: {result.unaudited}"
-    if books.balanced:
-        return f"passed: {books.acknowledged:,} orders acknowledged, {books.stored:,} stored"
-    return " ".join(audit_findings(books)).rstrip(".")
+    if audit.balanced:
+        return f"passed: {audit.acknowledged:,} orders acknowledged, {audit.stored:,} stored"
+    return " ".join(audit_findings(audit)).rstrip(".")
 
 
 def audit_findings(audit: Audit) -> list[str]:
@@ -333,16 +333,16 @@ def _aborted(result: RunResult) -> Headline:
     causes += [what.removeprefix("aborted: ") for _, what in result.events if "abort" in what]
     after = duration(round(result.run.duration_s, 1))
     sentence = f"The run ended early, after {after}{f': {causes[0]}' if causes else ''}."
-    books = audit_findings(result.audit) if result.audit else []
+    audit = audit_findings(result.audit) if result.audit else []
     rest = [reason for reason in reasons if reason not in ends]
-    return Headline("ABORTED", sentence, [*rest, *result.findings, *books])
+    return Headline("ABORTED", sentence, [*rest, *result.findings, *audit])
 
 
 def _unbalanced(result: RunResult) -> Headline:
     sentence = "The service's database does not match the orders that it acknowledged."
-    books = audit_findings(result.audit) if result.audit else []
+    audit = audit_findings(result.audit) if result.audit else []
     missed = [_missed(slo) for slo in result.slo if not slo.passed]
-    return Headline("AUDIT", sentence, [*books, *missed, *result.findings])
+    return Headline("AUDIT", sentence, [*audit, *missed, *result.findings])
 
 
 class ErrorRow(NamedTuple):

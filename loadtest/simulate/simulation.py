@@ -84,7 +84,7 @@ class Simulated(msgspec.Struct, frozen=True, kw_only=True):
         return self.completed / max(self.offered, 1)
 
 
-class _Books:
+class _Counts:
     """Sums over replicas, by second."""
 
     def __init__(self, seconds: int) -> None:
@@ -119,14 +119,14 @@ def simulate(profile: Profile, replica: Replica, what_if: WhatIf, seed: int = 1)
     """Play `profile`, in transactions per second over seconds, to so many replicas."""
     began_s = perf_counter()
     curve = Curve(profile)
-    books = _Books(max(1, int(np.ceil(curve.duration_s))))
+    counts = _Counts(max(1, int(np.ceil(curve.duration_s))))
     slower = replica._replace(tps=replica.tps / what_if.slower, scale=replica.scale * what_if.slower)
     for number, (share, dead_from_s) in enumerate(_shares(what_if)):
         noise = np.random.default_rng([seed, number])
         arrived = curve.arrivals(share, noise)
         if len(arrived):
-            books.add(arrived, slower.serve(arrived, noise), dead_from_s)
-    return _found(books, what_if, curve.duration_s, perf_counter() - began_s)
+            counts.add(arrived, slower.serve(arrived, noise), dead_from_s)
+    return _found(counts, what_if, curve.duration_s, perf_counter() - began_s)
 
 
 def _shares(what_if: WhatIf) -> Iterator[tuple[Callable[[Floats], Floats], float]]:
@@ -147,35 +147,35 @@ def _shares(what_if: WhatIf) -> Iterator[tuple[Callable[[Floats], Floats], float
         yield share, (loss.at_s if is_lost else np.inf)
 
 
-def _found(books: _Books, what_if: WhatIf, duration_s: float, took_s: float) -> Simulated:
-    completed = books.times.sum(axis=1)
-    total = books.times.sum(axis=0)
+def _found(counts: _Counts, what_if: WhatIf, duration_s: float, took_s: float) -> Simulated:
+    completed = counts.times.sum(axis=1)
+    total = counts.times.sum(axis=0)
     loss = what_if.zone_loss
     return Simulated(
         replicas=what_if.replicas,
         slower=what_if.slower,
         zone_lost_at_s=loss.at_s if loss else None,
-        offered=int(books.offered.sum()),
+        offered=int(counts.offered.sum()),
         completed=int(completed.sum()),
-        refused=int(books.refused.sum()),
-        failed=int(books.failed.sum()),
-        offered_peak_tps=float(books.offered.max()),
+        refused=int(counts.refused.sum()),
+        failed=int(counts.failed.sum()),
+        offered_peak_tps=float(counts.offered.max()),
         completed_peak_tps=float(completed.max()),
         p50_ms=_quantile_ms(total, 0.5) or 0.0,
         p99_ms=_quantile_ms(total, 0.99) or 0.0,
         p99_9_ms=_quantile_ms(total, 0.999) or 0.0,
-        busy=max(books.busy_s, default=0.0) / duration_s,
-        batch=int(completed.sum()) / max(books.batches, 1),
+        busy=max(counts.busy_s, default=0.0) / duration_s,
+        batch=int(completed.sum()) / max(counts.batches, 1),
         took_s=took_s,
         moments=[
             Moment(
                 t_s=float(second),
-                offered_tps=float(books.offered[second]),
+                offered_tps=float(counts.offered[second]),
                 completed_tps=float(completed[second]),
-                refused_tps=float(books.refused[second]),
-                failed_tps=float(books.failed[second]),
-                p50_ms=_quantile_ms(books.times[second], 0.5),
-                p99_ms=_quantile_ms(books.times[second], 0.99),
+                refused_tps=float(counts.refused[second]),
+                failed_tps=float(counts.failed[second]),
+                p50_ms=_quantile_ms(counts.times[second], 0.5),
+                p99_ms=_quantile_ms(counts.times[second], 0.99),
             )
             for second in range(len(completed))
         ],

@@ -162,8 +162,6 @@ class StoreSettings(NamedTuple):
     """Longest a change waits for the store's lock."""
     shared: bool
     """Whether other processes write to it too."""
-    stock_buckets: int = 1
-    """Rows a hot product's stock is spread over, in a store that can."""
     stall_s: Callable[[], float] = no_stall
     """Asked before each commit how long to wait with it: a drill's stalls; may be called from any thread."""
 

@@ -1,18 +1,18 @@
-"""Every change but purchases, for any database: one at a time, inside a batch's transaction.
+"""A batch of changes, for any database, inside its transaction: purchases together, all others one at a time.
 
 A row that is read in order to be written is locked, since other machines may write too. All lock orders first, then
-parcels, each in ascending order (`lock_order`), and stock last, so that no two transactions wait for each other.
+parcels, each in ascending order, and stock last, so that no two transactions wait for each other.
 """
 
 # ruff: noqa: S608 - only our own table names are put into statements; values are bound
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from target_service.idempotency import KeyReusedError
-from target_service.orders import Order
+from target_service.orders import Order, Purchase
 from target_service.parcels import (
     KeyedParcel,
     Parcel,
@@ -25,6 +25,7 @@ from target_service.parcels import (
 from target_service.payments import Payment, settle
 from target_service.store.base import Change, Proof, Restock, StockLevel
 from target_service.store.group_commit import RULES, Answer
+from target_service.store.purchases import ORDER, apply_purchases
 from target_service.store.session import Session
 from target_service.store.sweeps import SWEEPS
 from target_service.store.tables import STORED_MS, tables_of
@@ -33,15 +34,25 @@ _events_of = msgspec.json.Decoder(tuple[ParcelEvent, ...]).decode
 _to_json = msgspec.json.Encoder().encode
 
 
-async def apply_change(session: Session, change: Change) -> Answer:
-    """Make one change inside the open transaction; its result, or the rule that forbids it."""
+async def apply_batch(session: Session, batch: Sequence[Change]) -> list[Answer]:
+    """Make the changes of a batch inside the open transaction; their answers."""
+    answers: dict[int, Answer] = {}
+    others = [place for place, change in enumerate(batch) if not isinstance(change, Purchase)]
+    for place in sorted(others, key=lambda place: _lock_order(batch[place])):
+        answers[place] = await _apply_change(session, batch[place])
+    answers |= await apply_purchases(session, batch)
+    return [answers[place] for place in range(len(batch))]
+
+
+async def _apply_change(session: Session, change: Change) -> Answer:
+    """Make one change; its result, or the rule that forbids it."""
     try:
         return await _APPLY[type(change)](session, change)
     except RULES as refusal:
         return refusal
 
 
-def lock_order(change: Change) -> tuple[int, int]:
+def _lock_order(change: Change) -> tuple[int, int]:
     """Where this change comes among the others of its transaction."""
     if isinstance(change, KeyedParcel):
         change = change.change
@@ -53,23 +64,21 @@ def lock_order(change: Change) -> tuple[int, int]:
 async def find_order(session: Session, run_id: str, order_id: int, lock: str = "") -> Order | None:
     """The order of that number in that run; `lock` is a locking clause."""
     rows = await session.fetch(
-        "SELECT order_id, part, buyer_id, total_cents, lines, status, region"
-        f" FROM {tables_of(run_id).orders} WHERE order_id = $1 AND run_id = $2{lock}",
+        f"SELECT {ORDER} FROM {tables_of(run_id).orders} WHERE order_id = $1 AND run_id = $2{lock}",
         order_id,
         run_id,
     )
     return Order(*rows[0]) if rows else None
 
 
-async def find_stock(session: Session, run_id: str, sku_no: int, initial_units: int) -> StockLevel:
-    """Units of the product in that run; `initial_units` if none was ever sold."""
+async def find_stock(session: Session, run_id: str, sku_no: int) -> StockLevel:
+    """Units of the product in that run; the initial ones if none was ever sold."""
     rows = await session.fetch(
-        "SELECT CAST(sum(initial) AS bigint), CAST(sum(available) AS bigint)"
-        f" FROM {tables_of(run_id).stock} WHERE run_id = $1 AND sku_no = $2",
+        f"SELECT initial, available FROM {tables_of(run_id).stock} WHERE run_id = $1 AND sku_no = $2",
         run_id,
         sku_no,
     )
-    return StockLevel(initial_units, initial_units) if rows[0][0] is None else StockLevel(*rows[0])
+    return StockLevel(*rows[0]) if rows else StockLevel(session.initial_units, session.initial_units)
 
 
 async def find_parcel(session: Session, run_id: str, parcel_id: int, lock: str = "") -> Parcel | None:
@@ -157,7 +166,16 @@ async def _change_parcel_once(session: Session, keyed: KeyedParcel) -> ParcelRec
 
 
 async def _restock(session: Session, more: Restock) -> StockLevel:
-    return await session.restock(more)
+    await session.execute(
+        f"INSERT INTO {tables_of(more.run_id).stock} AS known (run_id, sku_no, initial, available)"
+        " VALUES ($1, $2, $3, $3) ON CONFLICT (run_id, sku_no)"
+        " DO UPDATE SET initial = known.initial + $4, available = known.available + $4",
+        more.run_id,
+        more.sku_no,
+        session.initial_units + more.units,
+        more.units,
+    )
+    return await find_stock(session, more.run_id, more.sku_no)
 
 
 async def _prove(session: Session, proof: Proof) -> int:

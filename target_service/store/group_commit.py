@@ -2,8 +2,7 @@
 
 Changes wait in a line until the store begins a transaction, then all of them go into it (`LARGEST_BATCH` at
 most). Of the purchases among them, a plan is made from two reads (which keys are known already, how many
-units are left); it yields the rows to write and everyone's answer. Purchases of one key in one batch are put
-off to the next batch, where the first one's order is found.
+units are left); it yields the rows to write and everyone's answer.
 """
 
 import asyncio
@@ -190,17 +189,11 @@ Placed = tuple[int, Purchase]
 
 
 def by_run(batch: Iterable[Change]) -> dict[str, list[Placed]]:
-    """The purchases of a batch, split by run; the first of each key only (the rest is put off)."""
+    """The purchases of a batch, split by run."""
     runs: dict[str, list[Placed]] = {}
-    seen: set[tuple[str, str]] = set()
     for place, purchase in enumerate(batch):
-        if not isinstance(purchase, Purchase):
-            continue
-        if purchase.key is not None:
-            if (purchase.run_id, purchase.key) in seen:
-                continue
-            seen.add((purchase.run_id, purchase.key))
-        runs.setdefault(purchase.run_id, []).append((place, purchase))
+        if isinstance(purchase, Purchase):
+            runs.setdefault(purchase.run_id, []).append((place, purchase))
     return runs
 
 
@@ -209,23 +202,24 @@ def keys_of(share: Iterable[Placed]) -> list[str]:
     return [purchase.key for _, purchase in share if purchase.key is not None]
 
 
-def known_purchases(run_id: str, rows: Iterable[Sequence[Any]], others: Iterable[str]) -> dict[str, Purchase]:
-    """What keys belong to: rows of (key, the columns of an order), and keys of requests that bought nothing."""
-    orders: dict[str, list[Order]] = {}
-    for key, *columns in rows:
-        orders.setdefault(key, []).append(Order(*columns))
-    known = {
-        key: Purchase(run_id, key, tuple(sorted(parts, key=lambda order: order.part)), {})
-        for key, parts in orders.items()
-    }
-    return known | {key: Purchase(run_id, key, (), {}) for key in others}
+def known_purchases(run_id: str, rows: Iterable[Sequence[Any]]) -> dict[str, Purchase]:
+    """What keys belong to: rows of key and order; one without lines is of a request that bought nothing."""
+    known: dict[str, Purchase] = {}
+    for key, *columns in sorted(rows, key=lambda row: row[2]):
+        order = Order(*columns)
+        before = known[key].orders if key in known else ()
+        known[key] = Purchase(run_id, key, (*before, order) if order.lines is not None else (), {})
+    return known
 
 
 def plan(share: Iterable[Placed], known: Mapping[str, Purchase], left: dict[int, int]) -> Plan:
-    """Decide one run's share: replay `known` keys; the others take from `left` (units by product number) in turn."""
-    decided = Plan([], {}, {})
+    """Decide one run's share: replay keys that are known, or become so; the others take from `left` in turn.
+
+    `left` is units by product number.
+    """
+    decided, stored_by_key = Plan([], {}, {}), dict(known)
     for place, purchase in share:
-        stored = known.get(purchase.key or "")
+        stored = stored_by_key.get(purchase.key or "")
         if stored is not None:
             decided.answers[place] = _replay(purchase, stored)
             continue
@@ -234,6 +228,8 @@ def plan(share: Iterable[Placed], known: Mapping[str, Purchase], left: dict[int,
             decided.answers[place] = sold_out
             continue
         decided.new.append(purchase)
+        if purchase.key is not None:
+            stored_by_key[purchase.key] = purchase
         decided.answers[place] = Receipt(purchase.orders, False)
         for sku_no, units in purchase.quantities.items():
             decided.taken[sku_no] = decided.taken.get(sku_no, 0) + units

@@ -13,14 +13,13 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 import asyncpg
 
-from target_service.orders import Order, Purchase
+from target_service.orders import Order
 from target_service.parcels import Parcel
-from target_service.stock_buckets import TRUNK, Buckets, StockMovedError
 from target_service.store.base import (
     Change,
     CommitObserver,
@@ -31,12 +30,10 @@ from target_service.store.base import (
     StoreSettings,
     StoreUnavailableError,
 )
-from target_service.store.changes import apply_change, find_order, find_parcel, find_stock, lock_order
-from target_service.store.group_commit import Answer, Line, Pending, Waiting, deliver
-from target_service.store.postgres_batch import apply_purchases, lock_keys
+from target_service.store.changes import apply_batch, find_order, find_parcel, find_stock
+from target_service.store.group_commit import Line, Pending, Waiting, deliver
 from target_service.store.postgres_schema import NewerSchemaError, migrate
 from target_service.store.postgres_session import PostgresSession
-from target_service.store.postgres_stock import claim_bucket
 from target_service.store.postgres_wire import watch_messages
 
 log = logging.getLogger("orders.store")
@@ -45,7 +42,7 @@ READERS = 4
 RETRY_PAUSE_S = 0.05
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 FULL = (asyncpg.DiskFullError, asyncpg.OutOfMemoryError)
-AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, StockMovedError)
+AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 """Two machines were in each other's way; this one's transaction was undone and can be done again."""
 REFUSED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.SyntaxOrAccessError)
 """One change is not as the database wants it; the others of its batch may be."""
@@ -71,7 +68,6 @@ class PostgresStore:
         self._session: PostgresSession | None = None
         self._writer_id = 0
         self._said = ""
-        self._buckets = Buckets(settings.stock_buckets, TRUNK)
 
     async def open(self) -> int:
         """Connect, migrate, start the writer. Raises StoreOpenError, StoreUnavailableError."""
@@ -126,8 +122,7 @@ class PostgresStore:
 
     async def stock(self, run_id: str, sku_no: int) -> StockLevel:
         """Units of a product."""
-        initial_units = self._settings.initial_units
-        return await self._read(lambda reader: find_stock(reader, run_id, sku_no, initial_units))
+        return await self._read(lambda reader: find_stock(reader, run_id, sku_no))
 
     async def parcel(self, run_id: str, parcel_id: int) -> Parcel | None:
         """Look a parcel up by its number."""
@@ -164,8 +159,6 @@ class PostgresStore:
             self._writer_id = await connection.fetchval(
                 "INSERT INTO writers DEFAULT VALUES RETURNING writer_id"
             )
-        own = await claim_bucket(connection, self._settings.stock_buckets, self._writer_id)
-        self._buckets = self._buckets._replace(own=own)
 
     async def _write_until_closed(self) -> None:
         while not (self._closing and not self._line):
@@ -203,35 +196,23 @@ class PostgresStore:
         started_ns = time.monotonic_ns()
         try:
             async with asyncio.timeout(self._settings.wait_s):
-                # Whatever the server's default is: `postgres_stock` needs a new snapshot for each statement.
+                # Whatever the server's default is: what was locked by others is read again when they are done.
                 await session.connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
-                answers = await self._apply(session, [waiting.change for waiting in batch])
+                changes = [waiting.change for waiting in batch]
+                await session.lock_keys(changes)
+                answers = await apply_batch(session, changes)
                 await asyncio.sleep(self._settings.stall_s())
                 await session.connection.execute("COMMIT")
         except Exception as error:
             # Whatever it was, a defect of ours too: the writer must live on, and no change may wait for ever.
             await self._fail(session, batch, error)
             return
-        self._buckets = self._buckets._replace(one_row=True)
         self._observer.committed(len(answers), (time.monotonic_ns() - started_ns) / 1e9)
-        self._line.put_first([waiting for place, waiting in enumerate(batch) if place not in answers])
-        deliver([batch[place] for place in answers], answers.values())
-
-    async def _apply(self, session: PostgresSession, batch: Sequence[Change]) -> dict[int, Answer]:
-        """Make the changes of a batch; answers by place, none for those put off."""
-        answers: dict[int, Answer] = {}
-        await lock_keys(session.connection, batch)
-        others = [place for place, change in enumerate(batch) if not isinstance(change, Purchase)]
-        for place in sorted(others, key=lambda place: lock_order(batch[place])):
-            answers[place] = await apply_change(session, batch[place])
-        return answers | await apply_purchases(
-            session.connection, batch, session.initial_units, self._buckets
-        )
+        deliver(batch, answers)
 
     async def _fail(self, session: PostgresSession, batch: list[Waiting], error: Exception) -> None:
         if isinstance(error, AGAIN) and await self._is_undone(session):
             self._line.put_first(batch)
-            self._buckets = self._buckets._replace(one_row=False)
             return
         # Whatever state the connection is in, a new one has none.
         self._drop_connection()

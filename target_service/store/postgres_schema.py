@@ -1,13 +1,11 @@
 """The PostgreSQL database's schema, as numbered migrations.
 
-The tables are those of `store.sqlite`, column for column, but that a product's stock is the sum of its buckets'
-rows (`postgres_stock`): one auditor's query, which sums, serves both. Table `schema_version` holds the number of the
-last migration; an advisory lock makes service machines that start together take turns.
-
-A program of schema 1 may go on beside one of schema 2 while that keeps to one bucket; it does not know of more, and
-would take what it sells from each. So all are brought up to date before the first is told `--stock-buckets`. What a
-program before schema 3 stores beside newer ones bears no time of the store's clock, and is swept by its number.
+The tables are those of `store.sqlite`, column for column. Table `schema_version` holds the number of the last
+migration; an advisory lock makes service machines that start together take turns. Programs of schema 2 to 4 kept a
+product's stock in several rows: they are stopped before the first of schema 5 starts.
 """
+
+# ruff: noqa: S608 - only our own table names are put into statements
 
 from typing import Any
 
@@ -20,10 +18,22 @@ LONGEST_MIGRATION_S = 3600.0
 
 
 def _stock_buckets(prefix: str) -> str:
-    """What was one row a product becomes its trunk; only the index is written anew."""
+    """Stock in several rows, its buckets, of which number 0 bore `initial`."""
     return f"""
         ALTER TABLE {prefix}stock ADD COLUMN bucket integer NOT NULL DEFAULT 0 CHECK (bucket >= 0);
         ALTER TABLE {prefix}stock DROP CONSTRAINT {prefix}stock_pkey, ADD PRIMARY KEY (run_id, sku_no, bucket);
+    """
+
+
+def _one_row(prefix: str) -> str:
+    """One row a product again: buckets cost more than they brought."""
+    return f"""
+        UPDATE {prefix}stock AS first SET available =
+            (SELECT sum(available) FROM {prefix}stock AS each
+                WHERE each.run_id = first.run_id AND each.sku_no = first.sku_no) WHERE bucket = 0;
+        DELETE FROM {prefix}stock WHERE bucket > 0;
+        ALTER TABLE {prefix}stock DROP CONSTRAINT {prefix}stock_pkey, DROP COLUMN bucket;
+        ALTER TABLE {prefix}stock ADD PRIMARY KEY (run_id, sku_no);
     """
 
 
@@ -37,6 +47,7 @@ MIGRATIONS: tuple[str, ...] = (
     _stock_buckets("") + _stock_buckets("shadow_"),
     ";".join(sweeping_schema("bigint")),
     ";".join(region_schema()),
+    _one_row("") + _one_row("shadow_"),
 )
 """Each entry brings the schema one version further; entries are only ever added at the end."""
 

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from target_service.store.base import Restock, StockLevel
-
 
 class Session(Protocol):
     """A connection inside a transaction, or one that only reads.
@@ -12,6 +10,8 @@ class Session(Protocol):
     A store whose calls do not wait (SQLite) has coroutines that end at once.
     """
 
+    initial_units: int
+    """Units of a product before its first sale."""
     locked: str
     """The clause that locks the rows of a SELECT until the transaction ends; empty where the store has one lock."""
     unlocked_only: str
@@ -29,22 +29,16 @@ class Session(Protocol):
         """Run a statement; how many rows it changed."""
         ...
 
-    def among(self, place: int) -> str:
-        """SQL for "is one of the numbers in this argument", which `numbers` makes."""
+    async def with_rows(
+        self, columns: Mapping[str, str], rows: Sequence[Sequence[object]], statement: str
+    ) -> None:
+        """Run a statement, if there are rows, in which `new` is a table of them; each column with its SQL type."""
         ...
 
-    def numbers(self, values: Sequence[int]) -> object:
-        """Numbers as one argument."""
+    def among(self, place: int, kind: str = "bigint") -> str:
+        """SQL for "is one of the values, of this type, in this argument", which `listed` makes."""
         ...
 
-    async def restock(self, more: Restock) -> StockLevel:
-        """Add units to a product."""
-        ...
-
-    async def put_back(self, table: str, units: Mapping[tuple[str, int], int]) -> None:
-        """Put units on sale again, by run and product."""
-        ...
-
-    async def lock_stock(self, table: str, run_id: str, skus: object) -> None:
-        """Lock these `numbers` of products of a run, in all rows they have, until the transaction ends."""
+    def listed(self, values: Sequence[object]) -> object:
+        """Values as one argument."""
         ...

@@ -14,7 +14,7 @@ Tables (an auditor may read them with any SQLite client, also while the service 
         key_live          INTEGER; 0 once the idempotency key has expired
         region            TEXT; where its buyer is, '' where that was not told or an earlier program stored it
         stored_ms         INTEGER; when, on the store's clock (`store.clock`); 0 if an earlier program stored it
-    stock, shadow_stock      one row a product that was ever sold, per run (in PostgreSQL one a bucket: sum them)
+    stock, shadow_stock      one row a product that was ever sold, per run
         run_id            TEXT, as above
         sku_no            INTEGER; 1 is sku-000001
         initial           INTEGER; units before the first sale, plus what was restocked
@@ -161,7 +161,7 @@ class SqliteStore:
 
     async def stock(self, run_id: str, sku_no: int) -> StockLevel:
         """Units of a product."""
-        return self._read(find_stock(self._reader, run_id, sku_no, self._settings.initial_units))
+        return self._read(find_stock(self._reader, run_id, sku_no))
 
     async def parcel(self, run_id: str, parcel_id: int) -> Parcel | None:
         """Look a parcel up by its number."""

@@ -1,20 +1,21 @@
-"""A SQLite connection as a `Session`: nothing waits, and thousands of rows come as one row of JSON.
+"""A SQLite connection as a `Session`: nothing waits, and a thousand rows are one row of JSON, or a few statements.
 
-Each row that a query gives is one call to SQLite, which lets go of the interpreter lock and must win it back from the
-event loop.
+Each step of SQLite's lets go of the interpreter lock and must win it back from the event loop. (Row-by-row
+`executemany` takes a third less CPU alone, but with a busy loop beside it falls to a quarter of this: 2,185 against
+8,470 orders/s in batches of 64, measured with a thread that spins, switch interval 0.5 ms.)
 """
 
 # ruff: noqa: S608 - only our own table names are put into statements; values are bound
 
 import sqlite3
 from collections.abc import Coroutine, Mapping, Sequence
+from itertools import chain
 from typing import Any, TypeVar
 
 import msgspec
 
-from target_service.store.base import Restock, StockLevel
-from target_service.store.changes import find_stock
-from target_service.store.tables import tables_of
+LARGEST_PIECE, PIECE_STEP = 256, 16
+"""Rows in one statement: a multiple of the step, then the rest. So two do for most batches, and few stay prepared."""
 
 T = TypeVar("T")
 
@@ -57,35 +58,24 @@ class SqliteSession:
         """Run a statement; how many rows it changed."""
         return self.connection.execute(sql.replace("$", "?"), arguments).rowcount
 
-    def among(self, place: int) -> str:
-        """SQL for "is one of these numbers"."""
+    async def with_rows(
+        self, columns: Mapping[str, str], rows: Sequence[Sequence[Any]], statement: str
+    ) -> None:
+        """Run a statement, in pieces of up to LARGEST_PIECE rows, in which `new` is a table of them."""
+        row, done = f"({','.join('?' * len(columns))})", 0
+        while done < len(rows):
+            left = len(rows) - done
+            size = min(LARGEST_PIECE, left // PIECE_STEP * PIECE_STEP or left)
+            values = f"WITH new ({', '.join(columns)}) AS (VALUES {','.join([row] * size)})"
+            self.connection.execute(
+                f"{values} {statement}", list(chain.from_iterable(rows[done : done + size]))
+            )
+            done += size
+
+    def among(self, place: int, kind: str = "") -> str:  # noqa: ARG002 - JSON tells the type
+        """SQL for "is one of these values"."""
         return f"IN (SELECT value FROM json_each(${place}))"
 
-    def numbers(self, values: Sequence[int]) -> str:
-        """Numbers as one argument."""
+    def listed(self, values: Sequence[object]) -> str:
+        """Values as one argument."""
         return _to_json(values).decode()
-
-    async def restock(self, more: Restock) -> StockLevel:
-        """Add units to a product."""
-        await self.execute(
-            f"INSERT INTO {tables_of(more.run_id).stock} (run_id, sku_no, initial, available)"
-            " VALUES ($1, $2, $3 + $4, $3 + $4)"
-            " ON CONFLICT (run_id, sku_no) DO UPDATE SET initial = initial + $4, available = available + $4",
-            more.run_id,
-            more.sku_no,
-            self.initial_units,
-            more.units,
-        )
-        return await find_stock(self, more.run_id, more.sku_no, self.initial_units)
-
-    async def put_back(self, table: str, units: Mapping[tuple[str, int], int]) -> None:
-        """Put units on sale again, by run and product."""
-        rows = [(run_id, sku_no, returned) for (run_id, sku_no), returned in units.items()]
-        await self.execute(
-            f"UPDATE {table} SET available = available + (back.value ->> 2) FROM json_each($1) AS back"
-            f" WHERE {table}.run_id = back.value ->> 0 AND {table}.sku_no = back.value ->> 1",
-            _to_json(rows).decode(),
-        )
-
-    async def lock_stock(self, table: str, run_id: str, skus: object) -> None:
-        """Nothing to do: there is one writer at a time."""

@@ -15,17 +15,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from target_service.orders import Purchase
 from target_service.store.base import (
-    Change,
     CommitObserver,
     StoreFullError,
     StoreSettings,
     StoreUnavailableError,
 )
-from target_service.store.changes import apply_change
+from target_service.store.changes import apply_batch
 from target_service.store.group_commit import Answer, Line, Waiting, deliver
-from target_service.store.sqlite_batch import apply_purchases
 from target_service.store.sqlite_file import FileMovedError, OpenFile, check_whole, count_on
 from target_service.store.sqlite_schema import is_locked
 from target_service.store.sqlite_session import SqliteSession, at_once
@@ -169,7 +166,7 @@ class Writer:
             return
         started_ns = time.monotonic_ns()
         try:
-            answers = self._apply([waiting.change for waiting in batch])
+            answers = at_once(apply_batch(self._session, [waiting.change for waiting in batch]))
             if stall_s := self._settings.stall_s():
                 time.sleep(stall_s)  # which would, for nothing too, let go of the interpreter lock
             if started_ns - self._counted_ns >= COUNT_EVERY_S * 1e9:
@@ -182,19 +179,10 @@ class Writer:
             self._fail(batch, error)
             return
         self._observer.committed(len(answers), (time.monotonic_ns() - started_ns) / 1e9)
-        self._answer([batch[place] for place in answers], list(answers.values()))
-        self._line.put_first([waiting for place, waiting in enumerate(batch) if place not in answers])
+        self._answer(batch, answers)
         if self._settings.shared:
             # Let another worker have the lock: twice its polling interval, or it would starve.
             time.sleep(2 * LOCK_POLL_S)
-
-    def _apply(self, batch: Sequence[Change]) -> dict[int, Answer]:
-        """Make the changes of a batch; answers by place, none for those put off."""
-        answers = apply_purchases(self._session.connection, batch, self._settings.initial_units)
-        for place, change in enumerate(batch):
-            if not isinstance(change, Purchase):
-                answers[place] = at_once(apply_change(self._session, change))
-        return answers
 
     def _fail(self, batch: list[Waiting], error: Exception) -> None:
         self._undo()

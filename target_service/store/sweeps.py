@@ -8,7 +8,7 @@ a chunk never ends within those: a checkout ends wholly.
 # ruff: noqa: S608 - only our own table names are put into statements; values are bound
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -105,14 +105,14 @@ async def _cancel_unpaid(session: Session, cancel: CancelUnpaid) -> int:
                 if rows:
                     await session.execute(
                         f"UPDATE {tables.orders} SET status = '{CANCELLED}' WHERE order_id {session.among(1)}",
-                        session.numbers([row[0] for row in rows]),
+                        session.listed([row[0] for row in rows]),
                     )
                     returned += units_of(rows)
                     this.done += len(rows)
                 if len(rows) < piece:
                     break
         if returned:
-            await session.put_back(tables.stock, returned)  # at once: stock is locked in one order
+            await _put_back(session, tables.stock, returned)  # at once: stock is locked in one order
     return this.done
 
 
@@ -139,7 +139,7 @@ async def _expire_piece(session: Session, orders: str, due: _Due) -> int:
     rows = await _find(session, orders, KEYED, due, "")
     if not rows:
         return 0
-    numbers = session.numbers(sorted(row[0] for row in rows))
+    numbers = session.listed(sorted(row[0] for row in rows))
     them = f"WHERE order_id {session.among(1)}"
     if session.locked:
         await session.fetch(f"SELECT 1 FROM {orders} {them} ORDER BY order_id{session.locked}", numbers)
@@ -155,6 +155,25 @@ def units_of(rows: Iterable[Sequence[Any]]) -> Counter[tuple[str, int]]:
     return units
 
 
+async def _put_back(session: Session, stock: str, units: Mapping[tuple[str, int], int]) -> None:
+    """Put units on sale again, by run and product; rows are locked in that order."""
+    columns = {"run_id": "text", "sku_no": "bigint", "units": "bigint"}
+    rows = [(*key, units[key]) for key in sorted(units)]
+    of_them = "stock.run_id = new.run_id AND stock.sku_no = new.sku_no"
+    if session.locked:
+        await session.with_rows(
+            columns,
+            rows,
+            f"SELECT 1 FROM {stock} AS stock, new WHERE {of_them}"
+            f' ORDER BY stock.run_id COLLATE "C", stock.sku_no{session.locked} OF stock',
+        )
+    await session.with_rows(
+        columns,
+        rows,
+        f"UPDATE {stock} AS stock SET available = stock.available + new.units FROM new WHERE {of_them}",
+    )
+
+
 async def _purge(session: Session, purge: PurgeRun) -> Purged:
     """Delete some of what a run left. Orders and stock agree after each chunk, since the run may go on."""
     tables = SHADOW_TABLES
@@ -167,9 +186,9 @@ async def _purge(session: Session, purge: PurgeRun) -> Purged:
     if rows:
         await session.execute(
             f"DELETE FROM {tables.orders} WHERE order_id {session.among(1)}",
-            session.numbers([row[0] for row in rows]),
+            session.listed([row[0] for row in rows]),
         )
-        await session.put_back(tables.stock, units_of(row for row in rows if row[3] != CANCELLED))
+        await _put_back(session, tables.stock, units_of(row for row in rows if row[3] != CANCELLED))
     if len(rows) == purge.limit:
         return Purged(len(rows), has_more=True)
     for table, key in ((tables.parcels, "parcel_id"), (tables.parcel_keys, "idempotency_key")):
@@ -183,12 +202,18 @@ async def _purge(session: Session, purge: PurgeRun) -> Purged:
             return Purged(len(rows), has_more=True)
     skus = await session.fetch_many(
         "sku_no",
-        f"FROM {tables.stock} WHERE run_id = $1 GROUP BY sku_no ORDER BY sku_no LIMIT $2",
+        f"FROM {tables.stock} WHERE run_id = $1 ORDER BY sku_no LIMIT $2",
         purge.run_id,
         purge.limit,
     )
-    numbers = session.numbers([sku_no for (sku_no,) in skus])
-    await session.lock_stock(tables.stock, purge.run_id, numbers)
+    numbers = session.listed([sku_no for (sku_no,) in skus])
+    if session.locked:
+        await session.fetch(
+            f"SELECT 1 FROM {tables.stock} WHERE run_id = $1 AND sku_no {session.among(2)}"
+            f" ORDER BY sku_no{session.locked}",
+            purge.run_id,
+            numbers,
+        )
     # One statement: what is committed between two of them would have an order, but no stock.
     deleted = await session.execute(
         f"DELETE FROM {tables.stock} WHERE run_id = $1 AND sku_no {session.among(2)}"

@@ -7,7 +7,7 @@ import pytest
 
 from loadtest.drive.run_context import RunContext
 from loadtest.judge.audit import Reconciliation, StockLine, StoredOrders
-from loadtest.measure.ledger import Book, region_of
+from loadtest.measure.ledger import LedgerFile, region_of
 from loadtest.stored_orders import StoreError, read_stored_orders
 
 SCHEMA = """
@@ -93,7 +93,7 @@ def test_an_order_stored_for_another_region_than_its_key_names_is_misplaced(
     )
     books, _ = read(dsn)
     assert books.misplaced == misplaced
-    audit = Reconciliation([Book("r1:any", b"")]).audit(books)
+    audit = Reconciliation([LedgerFile("r1:any", b"")]).audit(books)
     assert audit.misplaced == misplaced
 
 

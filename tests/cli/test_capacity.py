@@ -11,7 +11,7 @@ from loadtest.configuration.run_config import RunConfig
 from loadtest.fleet.messages import pack_second
 from loadtest.judge.capacity import Outcome
 from loadtest.judge.slo_syntax import parse
-from loadtest.measure.window import Second
+from loadtest.measure.second import Second
 from loadtest.plan.plan_file import Plan, shipped_drills
 from loadtest.records import Outcome as Request
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from loadtest.cli.peak import FRACTIONS, MAX_LAG_MS, Sizing, Trial, find_peak
 from loadtest.cli.trial import trial_of
 from loadtest.judge.validity import MAX_LAG_P99_MS
-from loadtest.measure.window import Second
+from loadtest.measure.second import Second
 
 lags_ms = st.lists(st.floats(0, 100), min_size=len(FRACTIONS), max_size=len(FRACTIONS))
 

@@ -19,7 +19,7 @@ from loadtest.fleet.merge import Merge, PackedWorker
 from loadtest.measure import codec
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.run_result import Arrivals, RunInfo, RunResult, Transactions
-from loadtest.measure.window import COUNTERS
+from loadtest.measure.second import COUNTERS
 from loadtest.plan.plan_file import Plan
 
 SOAK = Plan.load("soak")
@@ -45,7 +45,7 @@ def checkpoint(plan: bytes = SOAK.to_json()) -> bytes:
             info=INFO,
             plan=plan,
             slos=[],
-            stretches=[],
+            periods=[],
             history=History(4980 * 10**9, [], {"w": "worker 1"}, []),
             totals=msgspec.structs.replace(Merge().pack(), workers=[served]),
             gauges={},

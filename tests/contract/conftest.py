@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from target_service import stock_buckets
 from target_service.store.base import CommitObserver, Store, StoreSettings
 from target_service.store.open import make_store
 from tests.contract.postgres_server import PostgresServer, postgres_server
@@ -15,7 +14,6 @@ StoreFactory = Callable[..., Store]
 """Makes a store that is not opened yet; two of one factory share their data."""
 
 INITIAL_UNITS = 10
-BUCKETS = 3
 
 
 class Unobserved:
@@ -47,33 +45,17 @@ def postgres() -> Iterator[PostgresServer]:
 _databases = itertools.count()
 
 
-@pytest.fixture
-def spread_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have stores with buckets use several rows from the first purchase on, as if other machines had the trunks."""
-    numbers = itertools.count(1)
-
-    async def claim(_connection: object, count: int, _writer_id: int) -> int:
-        return next(numbers) % count
-
-    monkeypatch.setattr("target_service.store.postgres.claim_bucket", claim)
-    monkeypatch.setattr(stock_buckets, "HOT_PURCHASES", 1)
-
-
-@pytest.fixture(params=["sqlite", "postgres", "postgres with buckets"])
+@pytest.fixture(params=["sqlite", "postgres"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> StoreFactory:
     """Makes stores on one fresh database."""
-    buckets = 1
     if request.param == "sqlite":
         dsn = f"sqlite:///{tmp_path}/orders.db"
     else:
         server: PostgresServer = request.getfixturevalue("postgres")
         dsn = server.create_database(f"contract_{next(_databases)}")
-    if request.param == "postgres with buckets":
-        request.getfixturevalue("spread_at_once")
-        buckets = BUCKETS
 
     def factory(initial_units: int = INITIAL_UNITS, observer: CommitObserver | None = None) -> Store:
-        settings = StoreSettings(dsn, initial_units, 2.0, shared=True, stock_buckets=buckets)
+        settings = StoreSettings(dsn, initial_units, 2.0, shared=True)
         return make_store(settings, observer or Unobserved())
 
     return factory

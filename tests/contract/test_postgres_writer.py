@@ -11,8 +11,9 @@ import asyncpg
 import pytest
 
 from target_service.orders import Receipt
-from target_service.store.base import Store, StoreSettings, StoreUnavailableError
+from target_service.store.base import StockLevel, Store, StoreSettings, StoreUnavailableError
 from target_service.store.postgres import PostgresStore
+from target_service.store.postgres_schema import MIGRATIONS
 from tests.contract.conftest import Unobserved
 from tests.contract.postgres_server import PostgresServer
 from tests.contract.test_store import opened, purchase, run
@@ -194,5 +195,26 @@ def test_a_server_that_breaks_off_every_connection_costs_one_answer_each(dsn: st
                 )
                 assert await until_made(store) <= 1
         await admin.close()
+
+    run(scenario())
+
+
+def test_stock_that_an_earlier_program_kept_in_several_rows_is_sold_to_its_end(dsn: str) -> None:
+    async def as_before() -> None:
+        connection = await asyncpg.connect(dsn)
+        for migration in MIGRATIONS[:4]:
+            await connection.execute(migration)
+        await connection.execute("CREATE TABLE schema_version (version integer NOT NULL)")
+        await connection.execute("INSERT INTO schema_version VALUES (4)")
+        stock = "INSERT INTO stock (run_id, sku_no, bucket, initial, available) VALUES ('', 42, $1, $2, $3)"
+        await connection.executemany(stock, [(0, 10, 2), (1, 0, 3), (2, 0, 0)])
+        await connection.close()
+
+    async def scenario() -> None:
+        await as_before()
+        async with opened(store_at(dsn)) as store:
+            assert await store.stock("", 42) == StockLevel(10, 5)
+            assert isinstance(await store.write(purchase((42, 5))), Receipt)
+            assert await store.stock("", 42) == StockLevel(10, 0)
 
     run(scenario())

@@ -18,7 +18,7 @@ def test_the_class_of_the_recipe_audits_what_its_script_noted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "shop_books.py").write_text(BLOCKS["shop_books.py"], encoding="utf-8")
+    (tmp_path / "shop_audit.py").write_text(BLOCKS["shop_audit.py"], encoding="utf-8")
     info = RunInfo(id="r1", plan="shop", started_at="", duration_s=1, seed=1, versions={}, machine={})
     RunResult(run=info, arrivals=Arrivals(started=3), transactions=Transactions(count=3)).write(
         tmp_path / RESULT
@@ -35,7 +35,7 @@ def test_the_class_of_the_recipe_audits_what_its_script_noted(
         database.executemany("INSERT INTO sales VALUES (?)", [(keys[0],), (keys[1],), (keys[1],)])
         database.execute("INSERT INTO stock VALUES (-1)")
     database.close()
-    audit = audit_apart(tmp_path, "shop_books:ShopBooks")
+    audit = audit_apart(tmp_path, "shop_audit:ShopAudit")
     assert (audit.acknowledged, audit.stored, audit.lost, audit.duplicated) == (3, 2, 1, 1)
     assert audit.problems == ["1 products have fewer than no units"]
 

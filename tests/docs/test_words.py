@@ -28,7 +28,11 @@ RETIRED = {
     r"(master|worker|client|service)'s books|(the|its|empty|no) books\b": "totals, a ledger, or the service's orders",
     r"stored_books|StoredBooks|PackedBooks|WorkerBook": "stored_orders, PackedTotals, WorkerTotals",
     r"fleet[./]course|\bCourse\(": "fleet/history",
-    r"onlooker|doorkeeper": "who looks on; who is let in",
+    r"onlooker|doorkeeper|doorman": "who looks on; who is let in; the greeter",
+    r"\bSeats?\b": "UserState",
+    r"\.stretches\b|StretchRecords|\bre-?slices?\b": "Period, judge/periods, slots dealt anew",
+    r"measure[./]window|\bWindow\(": "measure/second, OpenSeconds",
+    r"open_books|\bBook\(|keeps books|its book\b": "open_ledgers, LedgerFile",
 }
 """A pattern, and what is said instead."""
 

@@ -14,7 +14,7 @@ from loadtest.drive.recorder import recorder_for
 from loadtest.drive.request_events import RequestEvents
 from loadtest.drive.serving import Serving, Sinks, attach, install, open_loop
 from loadtest.drive.start import ArrivalStream, Assignment
-from loadtest.measure.window import Second, Window
+from loadtest.measure.second import OpenSeconds, Second
 from loadtest.records import Outcome
 from loadtest.virtual_time import VirtualClock
 from tests.drive.test_open_loop import in_hub, total_of
@@ -36,7 +36,7 @@ class Run:
             transactions=[True], patience_ns=10 * S, clock=self.clock, timer=self.clock.timer
         )
         self.serving = Serving(self.loop, {user_class.__name__: 0}, self.clock)
-        self.window = Window(self.clock.now_ns() + S)
+        self.open_seconds = OpenSeconds(self.clock.now_ns() + S)
         self._offsets = offsets
         self._class = user_class
         self.users = Group()
@@ -56,21 +56,21 @@ class Run:
         stream = ArrivalStream(lambda *_: iter([(offset, 0) for offset in self._offsets]), 3_600 * S)
         stream.extend(3_600 * S)
         stream.assign(Assignment(0, 1, 0, 0))
-        self.serving.begin(Sinks(self._record, self.window.give_up, self.script_errors.append))
-        self.loop.begin(stream, self.window)
+        self.serving.begin(Sinks(self._record, self.open_seconds.give_up, self.script_errors.append))
+        self.loop.begin(stream, self.open_seconds)
 
     def _record(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
-        self.window.record(outcome)
+        self.open_seconds.record(outcome)
 
     def advance_to(self, offset_ns: int) -> None:
         """Let time pass up to an offset from time zero, and everything that is ready run."""
-        in_hub(lambda: self.clock.advance_to(self.window.zero_ns + offset_ns))
+        in_hub(lambda: self.clock.advance_to(self.open_seconds.zero_ns + offset_ns))
         gevent.idle()
 
     def total(self) -> Second:
         """Everything that was counted."""
-        return total_of(self.window)
+        return total_of(self.open_seconds)
 
     def close(self) -> None:
         """End it."""

@@ -74,7 +74,9 @@ def test_a_request_counts_for_the_arrival_whichever_greenlet_sent_it(
 
     one, total = play(run, Spawns, 3)
     assert (total.ok, total.failed, total.empty) == ((0, 3, 0) if failing else (3, 0, 0))
-    assert one.outcomes[0].intended_ns == one.window.zero_ns, "the first request is timed from the intent"
+    assert one.outcomes[0].intended_ns == one.open_seconds.zero_ns, (
+        "the first request is timed from the intent"
+    )
 
 
 def test_one_failed_request_of_many_greenlets_fails_the_arrival(run: Start) -> None:

@@ -10,7 +10,7 @@ from locust.stats import RequestStats
 from loadtest.drive._core import pure
 from loadtest.drive.locust_stats import LocustBatch
 from loadtest.measure.histogram import Histogram
-from loadtest.measure.window import Window
+from loadtest.measure.second import OpenSeconds
 from loadtest.records import Exchange, Outcome
 from tests.required import native_core
 
@@ -64,11 +64,11 @@ def flushed(batch: LocustBatch) -> dict[str, object]:
 
 @given(REQUESTS, INSTANT_NS)
 def test_seconds_are_those_of_a_window(core: Any, requests: Requests, zero_ns: int) -> None:
-    window = Window(zero_ns)
+    open_seconds = OpenSeconds(zero_ns)
     for request in requests:
-        window.record(outcome_of(*request))
+        open_seconds.record(outcome_of(*request))
     noted = tally_of(core, requests).seconds(zero_ns)
-    seconds = window.take()
+    seconds = open_seconds.take()
     assert [index for index, *_ in noted] == [second.index for second in seconds]
     for (_, counts, response, service, first_byte), second in zip(noted, seconds, strict=True):
         endpoint = second.endpoints["GET", "/"]

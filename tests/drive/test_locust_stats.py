@@ -4,7 +4,7 @@ from locust.exception import CatchResponseError
 from locust.stats import RequestStats
 
 from loadtest.drive.locust_stats import LocustBatch
-from loadtest.measure.window import MAX_ENDPOINTS, OVERFLOW, OVERFLOW_ENDPOINT
+from loadtest.measure.second import MAX_ENDPOINTS, OVERFLOW, OVERFLOW_ENDPOINT
 from loadtest.records import Outcome
 
 MORE = 40

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from loadtest.drive.open_loop import OpenLoop
 from loadtest.drive.start import ArrivalStream, Assignment
-from loadtest.measure.window import Second, Window, sum_of
+from loadtest.measure.second import OpenSeconds, Second, sum_of
 from loadtest.records import FAILED, OK, Arrival
 from loadtest.virtual_time import VirtualClock
 
@@ -30,9 +30,9 @@ def in_hub(action: Callable[[], None]) -> None:
     assert done.wait(5)
 
 
-def total_of(window: Window) -> Second:
-    """Everything that a window has counted."""
-    return sum_of(window.take())
+def total_of(open_seconds: OpenSeconds) -> Second:
+    """Everything that has been counted."""
+    return sum_of(open_seconds.take())
 
 
 class Loop:
@@ -49,7 +49,7 @@ class Loop:
             clock=self.clock,
             timer=self.clock.timer,
         )
-        self.window = Window(self.clock.now_ns() + S)
+        self.open_seconds = OpenSeconds(self.clock.now_ns() + S)
         end_ns = offsets[-1][0] + 1
 
         def arrivals(_slot: int, _slots: int, from_ns: int, _to_ns: int | None) -> Iterator[tuple[int, int]]:
@@ -62,7 +62,7 @@ class Loop:
     def begin(self) -> None:
         gevent.idle()
         self.stream.assign(Assignment(0, 1, 0, 0))
-        self.loop.begin(self.stream, self.window)
+        self.loop.begin(self.stream, self.open_seconds)
 
     def add_user(self, serve: Callable[[Arrival], bool], scenario: int = 0) -> None:
         """A user that calls `serve` for each arrival; its value says whether it succeeded."""
@@ -70,7 +70,7 @@ class Loop:
         def run() -> None:
             while True:
                 arrival = self.loop.take(scenario)
-                self.served.append((self.clock.now_ns() - self.window.zero_ns, arrival))
+                self.served.append((self.clock.now_ns() - self.open_seconds.zero_ns, arrival))
                 self.loop.finish(arrival, OK if serve(arrival) else FAILED, self.clock.now_ns())
 
         self.users.append(gevent.spawn(run))
@@ -87,10 +87,10 @@ class Loop:
         return release
 
     def advance_to(self, offset_ns: int) -> None:
-        in_hub(lambda: self.clock.advance_to(self.window.zero_ns + offset_ns))
+        in_hub(lambda: self.clock.advance_to(self.open_seconds.zero_ns + offset_ns))
 
     def total(self) -> Second:
-        return total_of(self.window)
+        return total_of(self.open_seconds)
 
     def close(self) -> None:
         self.loop.close()
@@ -139,7 +139,7 @@ def test_late_arrival_keeps_its_intended_instant(make: Callable[..., Loop]) -> N
     loop.begin()
     loop.clock.jump(S + 100 * MS)  # the process was paused over all five arrivals
     loop.advance_to(200 * MS)
-    assert [arrival.intended_ns - loop.window.zero_ns for _, arrival in loop.served] == [
+    assert [arrival.intended_ns - loop.open_seconds.zero_ns for _, arrival in loop.served] == [
         n * 10 * MS for n in range(5)
     ]
     total = loop.total()
@@ -252,7 +252,7 @@ def test_what_waits_is_taken_in_its_order_however_many_come_and_go(steps: list[t
         came += come
         loop.advance_to(came * MS - 1)
         for _ in range(min(take, came - len(taken))):
-            taken.append((loop.loop.take(0).intended_ns - loop.window.zero_ns) // MS)
+            taken.append((loop.loop.take(0).intended_ns - loop.open_seconds.zero_ns) // MS)
             assert loop.loop.backlog == came - len(taken)
     assert taken == list(range(len(taken)))
     loop.close()
@@ -260,7 +260,7 @@ def test_what_waits_is_taken_in_its_order_however_many_come_and_go(steps: list[t
 
 def test_failed_arrival_is_counted_as_failed(make: Callable[..., Loop]) -> None:
     loop = make([(0, 0), (1 * MS, 0)])
-    loop.add_user(lambda arrival: arrival.intended_ns == loop.window.zero_ns)
+    loop.add_user(lambda arrival: arrival.intended_ns == loop.open_seconds.zero_ns)
     loop.begin()
     loop.advance_to(S)
     total = loop.total()
@@ -310,7 +310,7 @@ def test_what_was_due_while_the_process_stood_still_is_dropped_and_not_sent_as_a
 
     in_hub(stand_still)
     assert loop.loop.missed == missed
-    sent_at_once = [at for at, _ in loop.served if at == loop.clock.now_ns() - loop.window.zero_ns]
+    sent_at_once = [at for at, _ in loop.served if at == loop.clock.now_ns() - loop.open_seconds.zero_ns]
     assert len(sent_at_once) == (0 if missed else 9)
     loop.advance_to(6 * S)
     total = loop.total()

@@ -51,7 +51,7 @@ def test_the_request_of_a_foreign_client_is_timed_from_the_arrivals_intent(run: 
     one = run(Slow, [0, 10 * MS])
     one.start()
     one.advance_to(100 * MS)
-    zero_ns = one.window.zero_ns
+    zero_ns = one.open_seconds.zero_ns
     assert [(o.intended_ns - zero_ns, o.response_ns, o.service_ns) for o in one.outcomes] == [
         (0, 30 * MS, 30 * MS),
         (10 * MS, 50 * MS, 30 * MS),  # it waited 20 ms for the only user

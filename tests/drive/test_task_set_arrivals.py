@@ -45,7 +45,7 @@ def test_a_whole_pass_of_a_sequence_serves_one_arrival_and_its_on_start_none(run
     journeys = [o for o in one.outcomes if o.method == ARRIVAL]
     assert len(journeys) == 3
     firsts = [o for o in one.outcomes if o.name == "home"]
-    assert [o.intended_ns - one.window.zero_ns for o in firsts] == [0, MS, 2 * MS]
+    assert [o.intended_ns - one.open_seconds.zero_ns for o in firsts] == [0, MS, 2 * MS]
 
 
 def test_per_task_each_step_of_a_sequence_serves_one(run: Start) -> None:

@@ -6,7 +6,7 @@ import gevent.pool
 import pytest
 from locust import User, task
 
-from loadtest.measure.window import Second
+from loadtest.measure.second import Second
 from loadtest.records import UNANSWERED
 from tests.drive.arrival_runs import MS, Run, S, Serves, Start, fire
 
@@ -69,7 +69,7 @@ def test_an_arrival_cut_off_between_requests_counts_as_one_that_took_at_least_so
     class Dreams(Serves):
         @task
         def look(self) -> None:
-            if one.clock.now_ns() > one.window.zero_ns + 500 * MS:
+            if one.clock.now_ns() > one.open_seconds.zero_ns + 500 * MS:
                 gevent.sleep(3600)
             fire(self, "Get", 0.0)
 

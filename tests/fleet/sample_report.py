@@ -1,7 +1,7 @@
 """Seconds and reports such as a worker makes, with chosen contents."""
 
 from loadtest.fleet.messages import Report, pack_second
-from loadtest.measure.window import SECOND_NS, EndpointKey, Second, Window
+from loadtest.measure.second import SECOND_NS, EndpointKey, OpenSeconds, Second
 from loadtest.records import Exchange, Outcome
 
 ORDERS: EndpointKey = ("POST", "/orders")
@@ -16,14 +16,14 @@ def second(
     lag_us: int = 50,
 ) -> Second:
     """A second with one arrival, a transaction, for each request of `took_ms` milliseconds."""
-    window = Window(0)
-    made = window.second(index * SECOND_NS)
+    open_seconds = OpenSeconds(0)
+    made = open_seconds.second(index * SECOND_NS)
     for milliseconds in took_ms:
         intended_ns = index * SECOND_NS + 7
         done_ns = intended_ns + milliseconds * 1_000_000
         first_ns = 0 if milliseconds % 2 else done_ns - 100_000
         exchange = Exchange(first_ns, 80, 240, 300_000 * (milliseconds % 3), 900_000 * (milliseconds % 2))
-        window.record(Outcome(*key, intended_ns, intended_ns, done_ns, 200, error, exchange))
+        open_seconds.record(Outcome(*key, intended_ns, intended_ns, done_ns, 200, error, exchange))
         made.scheduled += 1
         made.started += 1
         made.transactions_started += 1

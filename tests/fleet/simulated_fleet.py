@@ -8,7 +8,7 @@ from loadtest.fleet.coordinator import Coordinator, Phase, Wanted
 from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import Ack, Assign, Halt, Hello, Lease, Message
 from loadtest.fleet.worker_report import Reporter
-from loadtest.measure.window import Window
+from loadtest.measure.second import OpenSeconds
 from loadtest.records import Outcome
 from loadtest.virtual_time import VirtualClock
 
@@ -43,7 +43,7 @@ class SimulatedWorker:
     stopped: bool = False
     served: list[int] = field(default_factory=list)
     stream: ArrivalStream | None = None
-    window: Window | None = None
+    open_seconds: OpenSeconds | None = None
     halted: bool = False
     finished: bool = False
 
@@ -60,45 +60,45 @@ class SimulatedWorker:
             self.on_message(message)
         self.inbox.clear()
         now_ns = self.fleet.clock.now_ns()
-        if self.stream is None or self.window is None:
+        if self.stream is None or self.open_seconds is None:
             self.fleet.coordinator.on_hello(self.name, Hello("run", 1, True))
             return
-        if now_ns - self.window.zero_ns > self.stream.lease_ns + NS:
+        if now_ns - self.open_seconds.zero_ns > self.stream.lease_ns + NS:
             self.fleet.coordinator.on_hello(self.name, Hello("run", 1, True))
         if self.finished:
             return
-        while (due := self.stream.due(now_ns - self.window.zero_ns)) is not None:
+        while (due := self.stream.due(now_ns - self.open_seconds.zero_ns)) is not None:
             self.served.append(due[0])
-            second = self.window.second(self.window.zero_ns + due[0])
+            second = self.open_seconds.second(self.open_seconds.zero_ns + due[0])
             second.scheduled += 1
             second.started += 1
             self.in_flight.append(due[0])
-        self.end_arrivals(self.window, now_ns)
+        self.end_arrivals(self.open_seconds, now_ns)
         if now_ns >= self.report_due_ns:
             self.report_due_ns = now_ns + NS // 2
             self.report(final=False)
-        if self.halted and self.stream.exhausted(now_ns - self.window.zero_ns) and not self.in_flight:
+        if self.halted and self.stream.exhausted(now_ns - self.open_seconds.zero_ns) and not self.in_flight:
             self.finished = True
             self.report(final=True)
 
-    def end_arrivals(self, window: Window, now_ns: int) -> None:
+    def end_arrivals(self, open_seconds: OpenSeconds, now_ns: int) -> None:
         takes_ns = self.fleet.takes_ns
-        while self.in_flight and window.zero_ns + self.in_flight[0] + takes_ns <= now_ns:
+        while self.in_flight and open_seconds.zero_ns + self.in_flight[0] + takes_ns <= now_ns:
             offset_ns = self.in_flight.pop(0)
-            intended_ns = window.zero_ns + offset_ns
+            intended_ns = open_seconds.zero_ns + offset_ns
             done_ns = intended_ns + takes_ns
-            window.second(done_ns).ok += 1
-            window.second(done_ns).transactions_ok += 1
+            open_seconds.second(done_ns).ok += 1
+            open_seconds.second(done_ns).transactions_ok += 1
             took_ns = takes_ns + 1_000 * (1 + offset_ns // 1_000_000 % 997)
-            window.record(
+            open_seconds.record(
                 Outcome("POST", "/orders", intended_ns, intended_ns, intended_ns + took_ns, 10, None)
             )
 
     def report(self, *, final: bool) -> None:
-        assert self.window is not None
+        assert self.open_seconds is not None
         assert self.stream is not None
         now_ns = self.fleet.clock.now_ns()
-        seconds = self.window.take(None if final else now_ns)
+        seconds = self.open_seconds.take(None if final else now_ns)
         ended_ns = self.stream.end_ns if final else None
         report = self.reporter.report(seconds, now_ns, ended_ns=ended_ns)
         self.fleet.coordinator.on_report(self.name, report)
@@ -108,7 +108,9 @@ class SimulatedWorker:
             case Assign():
                 if self.stream is None:
                     wall_ns = self.fleet.clock.wall_ns()
-                    self.window = Window(self.fleet.clock.now_ns() + message.zero_wall_ns - wall_ns)
+                    self.open_seconds = OpenSeconds(
+                        self.fleet.clock.now_ns() + message.zero_wall_ns - wall_ns
+                    )
                     self.stream = ArrivalStream(slice_of, self.duration_ns)
                 self.stream.assign(
                     Assignment(message.slot, message.slots, message.from_ns, message.before_ns)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from loadtest.fleet import checkpoint as checkpoints
 from loadtest.fleet.checkpoint import Checkpoint, CheckpointError, differences, interruption, restore
 from loadtest.fleet.coordinator import Phase
-from loadtest.fleet.snapshot import StretchRecords, arrivals, snapshot
+from loadtest.fleet.snapshot import PeriodRecords, arrivals, snapshot
 from loadtest.measure.run_result import Arrivals, RunInfo, RunResult
 from loadtest.virtual_time import VirtualClock
 from tests.fleet.simulated_fleet import NS, RATE, SimulatedFleet, slice_of
@@ -30,7 +30,7 @@ def take(fleet: SimulatedFleet) -> bytes:
             info=INFO,
             plan=b"{}",
             slos=["p99(*) < 1s"],
-            stretches=[],
+            periods=[],
             history=fleet.coordinator.history(),
             totals=fleet.coordinator.merge.pack(),
             gauges={"memory": [(0.5, 1e6)]},
@@ -59,7 +59,7 @@ def books_of(fleet: SimulatedFleet) -> RunResult:
         fleet.coordinator,
         INFO,
         planned=lambda from_s, to_s: RATE * (to_s - from_s),
-        stretches=StretchRecords(),
+        periods=PeriodRecords(),
     )
 
 

@@ -9,7 +9,7 @@ from locust.rpc.zmqrpc import Server
 from zmq.error import ZMQError
 
 from loadtest.fleet.control_port import guard
-from loadtest.fleet.greeting import Doorman
+from loadtest.fleet.greeting import Greeter
 
 
 class Wire:
@@ -40,7 +40,7 @@ class Runner:
 
 def receive(parts: list[bytes] | Exception) -> Any:
     """What the guarded server makes of a message."""
-    guard(Runner(), Doorman({}).answer)  # type: ignore[arg-type]
+    guard(Runner(), Greeter({}).answer)  # type: ignore[arg-type]
     server = Server.__new__(Server)
     server.socket = Wire(parts)  # type: ignore[assignment]
     return server.recv_from_client()
@@ -77,7 +77,7 @@ def test_a_message_of_locusts_arrives() -> None:
 
 def test_a_malformed_message_is_logged_and_the_next_one_heard(caplog: pytest.LogCaptureFixture) -> None:
     runner = Runner()
-    guard(runner, Doorman({}).answer)  # type: ignore[arg-type]
+    guard(runner, Greeter({}).answer)  # type: ignore[arg-type]
     runner.handle_message("w1", Message("stats", None, "w1"))
     runner.handle_message("w2", Message("ready", None, "w2"))
     assert runner.heard == ["w2"]

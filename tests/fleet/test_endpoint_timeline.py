@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.fleet.endpoint_timeline import MAX_BINS, MAX_ENDPOINTS, EndpointTimeline, PackedEndpoints
-from loadtest.measure.window import Second
+from loadtest.measure.second import Second
 
 KEY = ("GET", "/")
 

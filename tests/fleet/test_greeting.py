@@ -9,18 +9,18 @@ from hypothesis import strategies as st
 from loadtest.fleet.build import build_of, differences
 from loadtest.fleet.greeting import (
     MOST_SENT_BYTES,
-    Doorman,
+    Chunk,
+    Greeter,
     Greeting,
-    Part,
     Refusal,
     Want,
     Welcome,
     decode_answer,
     encode,
     is_safe,
-    parcel_of,
+    plan_files_of,
 )
-from loadtest.fleet.visit import find_own
+from loadtest.fleet.joining import find_own
 
 BUILD = {"singlesday": "0.2.0", "locust": "2.47.0"}
 
@@ -34,14 +34,16 @@ def plan(tmp_path: Path) -> Path:
     return tmp_path / "load" / "shop.toml"
 
 
-def doorman(plan: Path) -> Doorman:
-    found = Doorman(BUILD)
-    found.parcel = parcel_of(plan, [plan.parent / "data" / "skus.csv", plan.parents[1] / "elsewhere.csv"])
+def greeter(plan: Path) -> Greeter:
+    found = Greeter(BUILD)
+    found.plan_files = plan_files_of(
+        plan, [plan.parent / "data" / "skus.csv", plan.parents[1] / "elsewhere.csv"]
+    )
     return found
 
 
 def test_a_worker_like_the_master_is_welcome_and_gets_each_file_whole(plan: Path) -> None:
-    door = doorman(plan)
+    door = greeter(plan)
     welcome = door.answer(encode(Greeting(BUILD, "host-2")))
     assert isinstance(welcome, Welcome)
     assert (welcome.plan, [file.name for file in welcome.files]) == (
@@ -51,23 +53,23 @@ def test_a_worker_like_the_master_is_welcome_and_gets_each_file_whole(plan: Path
     assert [Path(own.path).name for own in welcome.own] == ["elsewhere.csv"]
     got = b""
     while len(got) < welcome.files[1].size_bytes:
-        part = door.answer(encode(Want("data/skus.csv", len(got))))
-        assert isinstance(part, Part)
-        got += part.data
+        chunk = door.answer(encode(Want("data/skus.csv", len(got))))
+        assert isinstance(chunk, Chunk)
+        got += chunk.data
     assert got == (plan.parent / "data" / "skus.csv").read_bytes()
 
 
 def test_nothing_is_given_away_but_the_plans_files(plan: Path) -> None:
     for name in ("../elsewhere.csv", "/etc/passwd", "secret", ""):
-        assert isinstance(doorman(plan).answer(encode(Want(name, 0))), Refusal)
+        assert isinstance(greeter(plan).answer(encode(Want(name, 0))), Refusal)
 
 
 def test_a_worker_that_comes_while_the_plan_is_looked_at_gets_no_answer_yet() -> None:
-    assert Doorman(BUILD).answer(encode(Greeting(BUILD, "host-2"))) is None
+    assert Greeter(BUILD).answer(encode(Greeting(BUILD, "host-2"))) is None
 
 
 def test_a_worker_of_another_release_is_told_what_to_install_before_anything_is_sent() -> None:
-    refused = Doorman(BUILD).answer(encode(Greeting(BUILD | {"singlesday": "0.1.0"}, "host-2")))
+    refused = Greeter(BUILD).answer(encode(Greeting(BUILD | {"singlesday": "0.1.0"}, "host-2")))
     assert isinstance(refused, Refusal)
     assert (
         "host-2 has singlesday 0.1.0 instead of the master's 0.2.0: pip install singlesday==0.2.0"
@@ -77,11 +79,11 @@ def test_a_worker_of_another_release_is_told_what_to_install_before_anything_is_
 
 @given(st.binary(max_size=200) | st.none() | st.text())
 def test_whatever_is_said_is_answered_with_a_refusal_and_raises_nothing(frame: object) -> None:
-    assert isinstance(Doorman(BUILD).answer(frame), Refusal)
+    assert isinstance(Greeter(BUILD).answer(frame), Refusal)
 
 
 def test_a_file_that_has_gone_is_refused_by_name(plan: Path) -> None:
-    door = doorman(plan)
+    door = greeter(plan)
     (plan.parent / "data" / "skus.csv").unlink()
     refused = door.answer(encode(Greeting(BUILD, "host-2")))
     assert isinstance(refused, Refusal)
@@ -95,7 +97,7 @@ def test_a_large_file_has_to_be_there_and_is_linked_to_where_the_script_looks(
     large = plan.parent / "large.csv"
     with large.open("wb") as file:
         file.truncate(MOST_SENT_BYTES + 1)
-    [own] = parcel_of(plan, [large]).own
+    [own] = plan_files_of(plan, [large]).own
     (tmp_path / "there").mkdir()
     find_own(own, tmp_path / "there")
     assert (tmp_path / "there" / "large.csv").resolve() == large

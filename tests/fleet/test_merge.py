@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from loadtest.fleet.merge import CPU_SAMPLES, Merge, PackedTotals
 from loadtest.fleet.messages import MessageError, Report, pack_second
-from loadtest.measure.window import COUNTERS, Second
+from loadtest.measure.second import COUNTERS, Second
 from tests.fleet.sample_report import ORDERS, report, second
 
 
@@ -55,11 +55,11 @@ def test_a_malformed_report_changes_nothing_and_may_be_sent_again_well_formed() 
     assert merge.total.ok == 2
 
 
-def test_stretches_sum_the_seconds_intended_in_them() -> None:
+def test_periods_sum_the_seconds_intended_in_them() -> None:
     merge = Merge([(0.0, 2.0), (1.0, 3.0)])
     merge.fold("w1", report(0, second(0), second(1), second(2), second(3)))
-    assert [total.ok for total in merge.stretch_totals] == [2, 2]
-    assert [total.endpoints[ORDERS].requests for total in merge.stretch_totals] == [2, 2]
+    assert [total.ok for total in merge.period_totals] == [2, 2]
+    assert [total.endpoints[ORDERS].requests for total in merge.period_totals] == [2, 2]
 
 
 def test_peak_is_the_best_second_of_the_whole_fleet() -> None:
@@ -171,20 +171,20 @@ def test_the_books_do_not_depend_on_order_or_repetition(
     for worker, number in sorted(order):
         straight.fold(worker, _report_of(worker, number))
     assert merge.total == straight.total
-    assert merge.stretch_totals == straight.stretch_totals
+    assert merge.period_totals == straight.period_totals
     assert merge.peak_tps == straight.peak_tps
     assert merge.gaps == 0
     assert sum(getattr(merge.total, name) for name in COUNTERS) > 0
 
 
-def test_a_checkpoint_packs_only_the_stretches_that_changed_since_the_last() -> None:
+def test_a_checkpoint_packs_only_the_periods_that_changed_since_the_last() -> None:
     merge = Merge([(0.0, 1.0), (1.0, 2.0)])
     merge.fold("w1", report(0, second(0)))
-    before = merge.pack().stretches
+    before = merge.pack().periods
     merge.fold("w1", report(1, second(1)))
-    after = merge.pack().stretches
+    after = merge.pack().periods
     assert after[0] is before[0]
-    assert after == [pack_second(total) for total in merge.stretch_totals]
+    assert after == [pack_second(total) for total in merge.period_totals]
 
 
 def test_books_taken_up_are_packed_as_they_were() -> None:
@@ -192,7 +192,7 @@ def test_books_taken_up_are_packed_as_they_were() -> None:
     merge.fold("w1", report(0, second(0), final=True, ended_ns=1))
     again.pack()
     again.take_up(merge.pack(), {"w1": "w1"})
-    assert again.pack().stretches == merge.pack().stretches
+    assert again.pack().periods == merge.pack().periods
 
 
 def test_a_scenario_made_no_request_if_no_worker_saw_one_of_it() -> None:

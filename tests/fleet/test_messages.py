@@ -27,7 +27,7 @@ from loadtest.fleet.messages import (
 from loadtest.measure import codec
 from loadtest.measure.evidence import Sample
 from loadtest.measure.histogram import Histogram
-from loadtest.measure.window import COUNTERS, Second
+from loadtest.measure.second import COUNTERS, Second
 from tests.fleet.sample_report import ORDERS, report, second
 
 EMPTY = codec.encode(Histogram())

@@ -10,7 +10,7 @@ from loadtest.fleet import checkpoint as checkpoints
 from loadtest.fleet.journal import FILE_REPORTS, FOLDER, Journal, forget_reports, read_reports
 from loadtest.fleet.messages import Report
 from loadtest.fleet.recovered import Recovered, recover
-from loadtest.fleet.snapshot import StretchRecords, broken_off, progress
+from loadtest.fleet.snapshot import PeriodRecords, broken_off, progress
 from loadtest.measure.run_result import Arrivals
 from tests.fleet.sample_report import report, second
 from tests.fleet.simulated_fleet import RATE, SimulatedFleet, SimulatedWorker
@@ -39,7 +39,7 @@ def killed_at(folder: Path, saved_s: float, killed_s: float) -> tuple[bytes, Arr
     fleet.run_until(killed_s)
     for journal in journals:
         journal.close(forget=False)
-    books = progress(fleet.coordinator, INFO, StretchRecords())
+    books = progress(fleet.coordinator, INFO, PeriodRecords())
     return saved, broken_off(books.arrivals)
 
 

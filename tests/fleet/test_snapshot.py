@@ -5,16 +5,16 @@ import pytest
 from loadtest.fleet.coordinator import Coordinator
 from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import Hello, Message
-from loadtest.fleet.snapshot import StretchRecords, arrivals, progress, snapshot
+from loadtest.fleet.snapshot import PeriodRecords, arrivals, progress, snapshot
 from loadtest.measure.run_result import RunInfo, RunResult
-from loadtest.measure.window import Second
+from loadtest.measure.second import Second
 from loadtest.pauses import no_pause
 from loadtest.virtual_time import VirtualClock
 from tests.fleet.sample_report import report, second
 
 NS = 1_000_000_000
 INFO = RunInfo(id="run", plan="smoke", started_at="", duration_s=4.0, seed=1, versions={}, machine={})
-STRETCHES = [(0.0, 2.0, "quiet"), (2.0, 4.0, "")]
+PERIODS = [(0.0, 2.0, "quiet"), (2.0, 4.0, "")]
 
 
 class OneWorkerRun:
@@ -30,7 +30,7 @@ class OneWorkerRun:
             count=lambda _slot, _slots, from_ns, to_ns: (to_ns - from_ns) // NS,
             send=lambda _, message: self.sent.append(message),
             clock=self.clock,
-            merge=Merge([(from_s, to_s) for from_s, to_s, _ in STRETCHES]),
+            merge=Merge([(from_s, to_s) for from_s, to_s, _ in PERIODS]),
         )
         self.coordinator.on_hello("w1", Hello("run", 1, True))
         self.coordinator.tick()
@@ -40,7 +40,7 @@ class OneWorkerRun:
             self.coordinator,
             INFO,
             planned=lambda from_s, to_s: to_s - from_s,
-            stretches=StretchRecords(STRETCHES),
+            periods=PeriodRecords(PERIODS),
         )
 
 
@@ -65,14 +65,14 @@ def test_live_figures_are_up_to_now_and_those_of_the_books() -> None:
     assert orders.response_ms.max == 30.0
     assert sum(orders.response_buckets.counts) == 3
     assert [point.planned_tps for point in result.timeline] == [1.0, 1.0]
-    assert [(s.name, s.arrivals.scheduled, s.transactions) for s in result.stretches] == [
+    assert [(s.name, s.arrivals.scheduled, s.transactions) for s in result.periods] == [
         ("quiet", 3, 2),
         ("", 0, 0),
     ]
 
 
-def test_a_stretch_is_drawn_anew_only_when_something_was_added_to_it() -> None:
-    run, records = OneWorkerRun(), StretchRecords(STRETCHES)
+def test_a_period_is_drawn_anew_only_when_something_was_added_to_it() -> None:
+    run, records = OneWorkerRun(), PeriodRecords(PERIODS)
     merge = run.coordinator.merge
     run.coordinator.on_report("w1", report(0, second(0)))
     first, second_ = records.current(merge, no_pause)
@@ -80,15 +80,15 @@ def test_a_stretch_is_drawn_anew_only_when_something_was_added_to_it() -> None:
     again, changed = records.current(merge, no_pause)
     assert again is first
     assert (second_.transactions, changed.transactions) == (0, 1)
-    run.coordinator.on_report("w1", report(2, second(1)))  # late, and yet it belongs to the first stretch
-    assert [stretch.transactions for stretch in records.current(merge, no_pause)] == [2, 1]
+    run.coordinator.on_report("w1", report(2, second(1)))  # late, and yet it belongs to the first period
+    assert [period.transactions for period in records.current(merge, no_pause)] == [2, 1]
 
 
 def test_drawing_pauses_within_each_endpoint() -> None:
     run, pauses = OneWorkerRun(), []
     run.coordinator.on_report("w1", report(0, second(0), second(0, key=("GET", "/products"))))
-    progress(run.coordinator, INFO, StretchRecords(STRETCHES), lambda: pauses.append(1))
-    assert len(pauses) == 2 * 2 * 2 + 2  # two each, of the whole run and of the one stretch that has anything
+    progress(run.coordinator, INFO, PeriodRecords(PERIODS), lambda: pauses.append(1))
+    assert len(pauses) == 2 * 2 * 2 + 2  # two each, of the whole run and of the one period that has anything
 
 
 def test_endpoints_are_listed_by_how_often_they_were_asked() -> None:

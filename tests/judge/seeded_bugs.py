@@ -17,13 +17,13 @@ from loadtest.fleet.coordinator import Coordinator
 from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import Report
 from loadtest.fleet.timeline import Timeline
-from loadtest.measure import window
+from loadtest.measure import second
 from loadtest.measure.histogram import Histogram, bucket_of, upper_us
 from loadtest.measure.ledger import OrderState
 from loadtest.measure.run_result import Buckets, Quantiles
-from loadtest.measure.window import EndpointSecond, Second, Window
+from loadtest.measure.second import EndpointSecond, OpenSeconds, Second
 from target_service.orders import Purchase, Receipt
-from target_service.store import sqlite_batch, sqlite_writer
+from target_service.store import changes, purchases
 from target_service.store.base import StoreUnavailableError
 from tests.judge import stored_run
 from tests.judge.seeded_ways import failing
@@ -59,7 +59,7 @@ def harness(
 
 def without_counter(patch: Patch, name: str) -> None:
     """Have seconds be added up without one of their counters."""
-    patch.setattr(window, "COUNTERS", tuple(one for one in window.COUNTERS if one != name))
+    patch.setattr(second, "COUNTERS", tuple(one for one in second.COUNTERS if one != name))
 
 
 SOME_DROPPED = World(
@@ -229,8 +229,8 @@ def counts_requests_of_the_whole_run_twice(patch: Patch) -> None:
 
 @harness("FAIL", "availability", World(lambda n: failing("status-500") if n % 5 == 0 else Fate()))
 def swallows_the_errors_of_requests(patch: Patch) -> None:
-    record = Window.record
-    patch.setattr(Window, "record", lambda self, outcome: record(self, outcome._replace(error=None)))
+    record = OpenSeconds.record
+    patch.setattr(OpenSeconds, "record", lambda self, outcome: record(self, outcome._replace(error=None)))
 
 
 @harness("INVALID", "more arrivals were served than the plan has")
@@ -264,12 +264,12 @@ Applied = Callable[[Any, Sequence[Any], dict[int, Any]], dict[int, Any]]
 
 def after_each_batch(patch: Patch, spoil: Applied) -> None:
     """Do something else to the database when the purchases of a batch are written, before they are committed."""
-    apply = sqlite_batch.apply_purchases
+    apply = purchases.apply_purchases
 
-    def spoilt(connection: Any, batch: Sequence[Any], units: int) -> dict[int, Any]:
-        return spoil(connection, batch, apply(connection, batch, units))
+    async def spoilt(session: Any, batch: Sequence[Any]) -> dict[int, Any]:
+        return spoil(session.connection, batch, await apply(session, batch))
 
-    patch.setattr(sqlite_writer, "apply_purchases", spoilt)
+    patch.setattr(changes, "apply_purchases", spoilt)
 
 
 def executing(patch: Patch, statement: str) -> None:

@@ -12,12 +12,12 @@ import msgspec
 
 from loadtest.fleet.coordinator import Phase
 from loadtest.fleet.messages import Hello, MessageError, Report
-from loadtest.fleet.snapshot import StretchRecords, snapshot
+from loadtest.fleet.snapshot import PeriodRecords, snapshot
 from loadtest.judge.slo_syntax import parse
 from loadtest.judge.verdict import judge
 from loadtest.measure.endpoint_pattern import matches
 from loadtest.measure.run_result import RunInfo, RunResult
-from loadtest.measure.window import Window
+from loadtest.measure.second import OpenSeconds
 from loadtest.plugin.worker import patterns_of
 from loadtest.records import UNANSWERED, Outcome
 from tests.fleet.simulated_fleet import NS, RATE, STEP_NS, SimulatedFleet, SimulatedWorker
@@ -82,21 +82,21 @@ class ScriptedWorker(SimulatedWorker):
             for report in self.reporter.due(self.fleet.clock.now_ns()):
                 self.fleet.coordinator.on_report(self.name, report)
 
-    def end_arrivals(self, window: Window, now_ns: int) -> None:  # noqa: ARG002 - the parent's signature
+    def end_arrivals(self, open_seconds: OpenSeconds, now_ns: int) -> None:  # noqa: ARG002 - the parent's signature
         """Serve what the parent has started since, each at once: its answers may lie in the future."""
         for offset_ns in self.in_flight:
-            self._serve(window, offset_ns, self.world.fate(offset_ns * RATE // NS))
+            self._serve(open_seconds, offset_ns, self.world.fate(offset_ns * RATE // NS))
         self.in_flight.clear()
 
-    def _serve(self, window: Window, offset_ns: int, fate: Fate) -> None:
-        intended_ns = window.zero_ns + offset_ns
-        second = window.second(intended_ns)
+    def _serve(self, open_seconds: OpenSeconds, offset_ns: int, fate: Fate) -> None:
+        intended_ns = open_seconds.zero_ns + offset_ns
+        second = open_seconds.second(intended_ns)
         if fate.dropped:
             second.started -= 1  # the parent has counted it as started
             second.dropped += 1
             return
         second.dispatch_lag.record_ns(round(fate.late_ms * MS) + 50_000)
-        self._count(window, intended_ns, fate)
+        self._count(open_seconds, intended_ns, fate)
         if fate.hangs:
             second.cancelled += 1
         elif fate.script_raises or any(answer.error for answer in fate.answers):
@@ -108,13 +108,13 @@ class ScriptedWorker(SimulatedWorker):
             second.ok += 1
             second.transactions_ok += 1
 
-    def _count(self, window: Window, intended_ns: int, fate: Fate) -> None:
+    def _count(self, open_seconds: OpenSeconds, intended_ns: int, fate: Fate) -> None:
         at_ns = intended_ns + round(fate.late_ms * MS)
         for place, answer in enumerate(fate.answers):
             sent_ns, at_ns = at_ns, at_ns + round(answer.took_ms * MS)
             unanswered = fate.hangs and place == len(fate.answers) - 1
             error = UNANSWERED if unanswered else answer.error
-            window.record(Outcome("POST", answer.name, intended_ns, sent_ns, at_ns, 10, error))
+            open_seconds.record(Outcome("POST", answer.name, intended_ns, sent_ns, at_ns, 10, error))
 
 
 class SimulatedRun(SimulatedFleet):
@@ -149,8 +149,8 @@ class SimulatedRun(SimulatedFleet):
     def step(self) -> None:
         super().step()
         for worker in self.workers.values():
-            if worker.window is not None and not worker.window._patterns:
-                worker.window._patterns, worker.window._matches = self.patterns, matches
+            if worker.open_seconds is not None and not worker.open_seconds._patterns:
+                worker.open_seconds._patterns, worker.open_seconds._matches = self.patterns, matches
 
 
 def play(world: World) -> RunResult:
@@ -175,5 +175,5 @@ def play(world: World) -> RunResult:
         settings={"virtual_users": 50},
     )
     coordinator = run.coordinator
-    result = snapshot(coordinator, info, planned=lambda *_: 0.0, stretches=StretchRecords())
+    result = snapshot(coordinator, info, planned=lambda *_: 0.0, periods=PeriodRecords())
     return judge(result, [parse(expr) for expr in world.slos], aborted=coordinator.aborted)

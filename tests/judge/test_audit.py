@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from loadtest.judge import audit as auditing
 from loadtest.judge.audit import Reconciliation, StockLine, StoredOrders
-from loadtest.measure.ledger import Book, OrderState
+from loadtest.measure.ledger import LedgerFile, OrderState
 from loadtest.measure.run_result import Audit
 
 
@@ -29,7 +29,7 @@ def reconcile(
     for number, (name, state) in enumerate(states.items()):
         keys[name] = f"r:{number % 2}:{len(books[number % 2])}"
         books[number % 2].append(state)
-    compared = Reconciliation([Book(f"r:{number}", bytes(book)) for number, book in enumerate(books)])
+    compared = Reconciliation([LedgerFile(f"r:{number}", bytes(book)) for number, book in enumerate(books)])
     compared.add(keys.get(name, f"stranger:{name}") for name in stored)
     return compared.audit(StoredOrders(leaked, stock))
 
@@ -137,7 +137,7 @@ def test_counting_by_place_comes_to_what_sets_of_keys_come_to(
 ) -> None:
     """The slow way: every key in memory."""
     known = {f"r:b:{number}": state for number, state in enumerate(states)}
-    compared = Reconciliation([Book("r:b", bytes(states))])
+    compared = Reconciliation([LedgerFile("r:b", bytes(states))])
     compared.add(stored)
     found = compared.audit(StoredOrders())
     assert found.stored == len(set(stored))
@@ -153,7 +153,7 @@ def test_books_longer_than_a_piece_and_an_order_stored_a_thousand_times_are_coun
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(auditing, "CHUNK", 8)
-    compared = Reconciliation([Book("r:b", bytes([ACK]) * 100)])
+    compared = Reconciliation([LedgerFile("r:b", bytes([ACK]) * 100)])
     compared.add([*(f"r:b:{number}" for number in range(99)), *["r:b:17"] * 999])
     found = compared.audit(StoredOrders())
     assert (found.acknowledged, found.stored, found.lost, found.duplicated) == (100, 99, 1, 999)
@@ -161,7 +161,7 @@ def test_books_longer_than_a_piece_and_an_order_stored_a_thousand_times_are_coun
 
 def test_a_file_that_is_no_ledger_is_refused() -> None:
     with pytest.raises(ValueError, match="was not written by a run"):
-        Reconciliation([Book("r:b", b"hello")]).audit(StoredOrders())
+        Reconciliation([LedgerFile("r:b", b"hello")]).audit(StoredOrders())
 
 
 def test_a_problem_that_an_auditor_tells_unbalances_the_books() -> None:

@@ -38,7 +38,7 @@ def test_metrics_that_say_the_same_cost_no_more_than_one() -> None:
     assert repeated == alone
 
 
-def test_a_stretch_without_data_is_left_out() -> None:
+def test_a_period_without_data_is_left_out() -> None:
     whole, gaps = [float(n) for n in range(20)], [None, *(float(n) for n in range(1, 20))]
     intervals = joint_intervals([whole, gaps], 0.9, 200, random.Random(3))
     assert [interval.mean for interval in intervals] == [9.5, 10.0]

@@ -1,6 +1,6 @@
 """Endpoints that objectives name and nobody requests are told of early, once, with the nearest name."""
 
-from loadtest.judge.never_requested import EarlyWord, nearest, never_requested
+from loadtest.judge.never_requested import EarlyWarning, nearest, never_requested
 from loadtest.judge.slo_syntax import parse
 
 REQUESTED = ["GET /ok", "POST /orders", "arrival Buyer"]
@@ -29,7 +29,7 @@ def test_what_can_be_met_without_a_request_is_not_missed() -> None:
 
 
 def test_a_word_is_due_early_and_only_once() -> None:
-    word = EarlyWord([parse("p99(GET /old) < 1s")], 60.0)
+    word = EarlyWarning([parse("p99(GET /old) < 1s")], 60.0)
     assert not word.is_due(4.9)
     assert word.is_due(5.0)
     assert len(word.say(REQUESTED)) == 1
@@ -37,7 +37,7 @@ def test_a_word_is_due_early_and_only_once() -> None:
 
 
 def test_a_short_run_is_told_in_its_middle_and_a_phase_may_still_be_to_come() -> None:
-    word = EarlyWord([parse("p99(GET /old) < 1s"), parse("p99(GET /x) during spike < 1s")], 4.0)
+    word = EarlyWarning([parse("p99(GET /old) < 1s"), parse("p99(GET /x) during spike < 1s")], 4.0)
     assert not word.is_due(1.9)
     assert word.is_due(2.0)
     assert [text.split(",")[0] for text in word.say(REQUESTED)] == ["an objective names GET /old"]

@@ -13,10 +13,10 @@ from loadtest.measure.run_result import (
     Arrivals,
     Endpoint,
     FaultResult,
+    Period,
     Quantiles,
     RunInfo,
     RunResult,
-    Stretch,
     TimelinePoint,
     Transactions,
 )
@@ -93,8 +93,8 @@ def run_of(points: list[TimelinePoint], *faults: FaultResult, transactions: int 
         },
         scenarios_without_requests=[],
         timeline=points,
-        stretches=[
-            Stretch(name=one.name, from_s=one.from_s, to_s=one.to_s, transactions=transactions)
+        periods=[
+            Period(name=one.name, from_s=one.from_s, to_s=one.to_s, transactions=transactions)
             for one in faults
         ],
         faults=list(faults),

@@ -7,18 +7,18 @@ from hypothesis import strategies as st
 
 from loadtest.judge.bound import with_unit
 from loadtest.judge.observation import Observations, quantile_ms
+from loadtest.judge.periods import wanted_periods
 from loadtest.judge.slo import evaluate
 from loadtest.judge.slo_syntax import parse
-from loadtest.judge.stretches import wanted_stretches
 from loadtest.measure.run_result import (
     Arrivals,
     Buckets,
     Endpoint,
+    Period,
     Quantiles,
     RunInfo,
     RunResult,
     SloResult,
-    Stretch,
     Transactions,
 )
 
@@ -48,7 +48,7 @@ def buckets(values_ms: list[float]) -> Buckets:
     return Buckets(upper_us=uppers, counts=counts)
 
 
-def run(endpoints: dict[str, Endpoint], stretches: list[Stretch] | None = None) -> RunResult:
+def run(endpoints: dict[str, Endpoint], periods: list[Period] | None = None) -> RunResult:
     return RunResult(
         run=RunInfo(
             id="r",
@@ -63,7 +63,7 @@ def run(endpoints: dict[str, Endpoint], stretches: list[Stretch] | None = None) 
         arrivals=Arrivals(planned=1000, scheduled=990, lost=10, started=980, dropped=10, ok=970, failed=10),
         transactions=Transactions(count=500, peak_tps=50, mean_tps=20),
         endpoints=endpoints,
-        stretches=stretches or [],
+        periods=periods or [],
     )
 
 
@@ -160,7 +160,7 @@ def test_a_run_that_planned_nothing_meets_no_objective_of_the_run() -> None:
 
 
 def test_a_phase_is_judged_by_its_own_requests() -> None:
-    spike = Stretch(name="spike", from_s=10, to_s=25, endpoints={"POST /orders": endpoint([900.0] * 10)})
+    spike = Period(name="spike", from_s=10, to_s=25, endpoints={"POST /orders": endpoint([900.0] * 10)})
     result = run({"POST /orders": endpoint([1.0] * 990 + [900.0] * 10)}, [spike])
     assert judge("p99(POST /orders) < 400ms", result).passed
     assert judge("p99(POST /orders) during spike < 400ms", result).observed == 900
@@ -171,26 +171,26 @@ def test_a_phase_that_the_run_does_not_have_fails_and_says_so() -> None:
 
 
 def test_goodput_of_a_phase_is_divided_by_its_own_length() -> None:
-    spike = Stretch(name="spike", from_s=10, to_s=25, arrivals=Arrivals(planned=450), transactions=450)
+    spike = Period(name="spike", from_s=10, to_s=25, arrivals=Arrivals(planned=450), transactions=450)
     assert judge("goodput during spike > 10tps", run({}, [spike])).observed == 30
 
 
-def windows(*worst_ms: float) -> list[Stretch]:
+def windows(*worst_ms: float) -> list[Period]:
     spans = [(0.0, 10.0), (10.0, 20.0), (15.0, 25.0)]
     return [
-        Stretch(name="", from_s=start, to_s=end, endpoints={"GET /": endpoint([value])} if value else {})
+        Period(name="", from_s=start, to_s=end, endpoints={"GET /": endpoint([value])} if value else {})
         for (start, end), value in zip(spans, worst_ms, strict=True)
     ]
 
 
-def test_a_stretch_that_is_still_the_same_record_is_not_looked_at_again() -> None:
+def test_a_period_that_is_still_the_same_record_is_not_looked_at_again() -> None:
     result = run({}, windows(3.0, 5.0, 4.0))
     slo, observations = parse("max(GET /) < 9ms in every 10 s"), Observations()
     first = evaluate(slo, result, observations)
     assert first.observed == 5
-    result.stretches[1].endpoints["GET /"] = endpoint([99.0])  # nobody does that: it is how the test can tell
+    result.periods[1].endpoints["GET /"] = endpoint([99.0])  # nobody does that: it is how the test can tell
     assert evaluate(slo, result, observations) == first
-    result.stretches[1] = msgspec.structs.replace(result.stretches[1])
+    result.periods[1] = msgspec.structs.replace(result.periods[1])
     assert evaluate(slo, result, observations).observed == 99
 
 
@@ -218,9 +218,9 @@ def test_one_empty_window_is_enough_to_fail() -> None:
     assert "in 1 of 3 windows, first at 10-20 s" in seen.note
 
 
-def test_wanted_stretches_name_each_phase_and_cover_the_run_with_windows() -> None:
+def test_wanted_periods_name_each_phase_and_cover_the_run_with_windows() -> None:
     slos = [parse("p99(*) < 1s in every 10 s"), parse("p99(*) during spike < 1s")]
-    wanted = wanted_stretches(slos, [(0.0, 10.0, "quiet"), (10.0, 25.0, "spike")], 25.0)
+    wanted = wanted_periods(slos, [(0.0, 10.0, "quiet"), (10.0, 25.0, "spike")], 25.0)
     assert [(s.from_s, s.to_s, s.name) for s in wanted] == [
         (0, 10, "quiet"),
         (10, 25, "spike"),
@@ -230,7 +230,7 @@ def test_wanted_stretches_name_each_phase_and_cover_the_run_with_windows() -> No
 
 
 def test_a_window_longer_than_the_run_is_the_run() -> None:
-    assert [(s.from_s, s.to_s) for s in wanted_stretches([parse("lost == 0 in every 1 min")], [], 25.0)] == [
+    assert [(s.from_s, s.to_s) for s in wanted_periods([parse("lost == 0 in every 1 min")], [], 25.0)] == [
         (0, 25)
     ]
 
@@ -238,12 +238,12 @@ def test_a_window_longer_than_the_run_is_the_run() -> None:
 @settings(max_examples=60)
 @given(st.floats(0.5, 100), st.floats(0.5, 500))
 def test_windows_have_full_length_and_leave_no_moment_out(window_s: float, duration_s: float) -> None:
-    wanted = wanted_stretches([parse(f"lost == 0 in every {window_s:.3f} s")], [], duration_s)
+    wanted = wanted_periods([parse(f"lost == 0 in every {window_s:.3f} s")], [], duration_s)
     reached = 0.0
-    for stretch in sorted(wanted, key=lambda s: s.from_s):
-        assert stretch.from_s <= reached + 1e-6
-        assert stretch.to_s - stretch.from_s == pytest.approx(min(round(window_s, 3), duration_s))
-        reached = stretch.to_s
+    for period in sorted(wanted, key=lambda s: s.from_s):
+        assert period.from_s <= reached + 1e-6
+        assert period.to_s - period.from_s == pytest.approx(min(round(window_s, 3), duration_s))
+        reached = period.to_s
     assert reached == pytest.approx(duration_s)
 
 
@@ -288,11 +288,11 @@ def test_the_worst_region_decides() -> None:
 def test_every_region_is_judged_in_every_window_and_one_without_data_fails() -> None:
     whole = in_regions(eu=5.0, us=5.0)
     spans = [(0.0, 10.0), (10.0, 20.0), (15.0, 25.0)]
-    stretches = [Stretch(name="", from_s=start, to_s=end, endpoints=whole) for start, end in spans]
+    periods = [Period(name="", from_s=start, to_s=end, endpoints=whole) for start, end in spans]
     expr = "max(POST /orders) < 10ms in every region in every 10 s"
-    assert judge(expr, run(whole, stretches)).note == "worst of 3 windows in 2 regions, eu at 0-10 s"
-    stretches[1].endpoints = in_regions(eu=5.0)
-    seen = judge(expr, run(whole, stretches))
+    assert judge(expr, run(whole, periods)).note == "worst of 3 windows in 2 regions, eu at 0-10 s"
+    periods[1].endpoints = in_regions(eu=5.0)
+    seen = judge(expr, run(whole, periods))
     assert not seen.passed
     assert "no requests to POST /orders @ us in 1 of 6 windows, first at 10-20 s" in seen.note
 
@@ -429,7 +429,7 @@ def test_all_endpoints_together_need_no_histogram_of_their_own() -> None:
 
 
 def test_a_phase_is_judged_by_its_own_histogram_of_a_pattern() -> None:
-    quiet, spike = wanted_stretches([], [(0.0, 10.0, "quiet"), (10.0, 25.0, "spike")], 25.0)
+    quiet, spike = wanted_periods([], [(0.0, 10.0, "quiet"), (10.0, 25.0, "spike")], 25.0)
     spike.endpoints = {OVERFLOW: endpoint([1.0])}
     spike.patterns = {"GET /item/*": endpoint([300.0])}
     whole = {OVERFLOW: endpoint([1.0])}

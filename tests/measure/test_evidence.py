@@ -13,7 +13,7 @@ from loadtest.measure.evidence import (
     Samples,
     Series,
 )
-from loadtest.measure.window import OVERFLOW_ENDPOINT, Second
+from loadtest.measure.second import OVERFLOW_ENDPOINT, Second
 
 ORDERS = ("POST", "/orders")
 

@@ -46,7 +46,7 @@ def test_a_fault_is_read_with_its_expectations_and_is_a_phase(tmp_path: Path) ->
 
 def test_the_window_of_what_is_over_at_once_is_the_time_to_recover(tmp_path: Path) -> None:
     (fault,) = plan_of(tmp_path, 'kind = "kill"\nat = 10\nrecovers_within = 4').faults
-    assert fault.window == (10, 14)
+    assert fault.period == (10, 14)
 
 
 def test_an_overload_is_in_the_curve_and_nothing_else_is_changed(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from loadtest.plan.plan_file import Plan
 from loadtest.plugin.habits import LISTENER_RAISED, forget_listeners_error
 from loadtest.plugin.led_run import LedRun
 from loadtest.plugin.observe import Observer
-from loadtest.plugin.states import LEADER, Lead, States
+from loadtest.plugin.states import LEADER, LeaderState, States
 from tests.fleet.sample_report import report, second
 
 
@@ -27,7 +27,7 @@ def led_run(folder: Path) -> LedRun:
     environment = Environment(host="http://127.0.0.1:1")
     runner = environment.create_local_runner()
     config = RunConfig(plan=Plan.load("smoke"), plan_name="smoke", folder=str(folder))
-    return LedRun(environment, runner, States("leader", Lead.CHECKED, LEADER), config, [])
+    return LedRun(environment, runner, States("leader", LeaderState.CHECKED, LEADER), config, [])
 
 
 def await_result(run: LedRun) -> RunResult:
@@ -97,7 +97,7 @@ def test_a_result_that_cannot_be_drawn_ends_the_run_all_the_same(
         while not run.over:
             gevent.sleep(0.01)
     assert run.delivery.exit_code == ExitCode.INTERNAL_ERROR
-    assert run.states.now is Lead.DELIVERED
+    assert run.states.now is LeaderState.DELIVERED
 
 
 def test_a_listener_that_raised_before_the_start_ends_the_run_before_any_traffic(tmp_path: Path) -> None:

@@ -12,17 +12,17 @@ from loadtest.plugin.states import (
     WORKER,
     DeliveryEvent,
     DeliveryState,
-    Lead,
-    LeadEvent,
+    LeaderEvent,
+    LeaderState,
     States,
     UnexpectedEventError,
-    Work,
-    WorkEvent,
+    WorkerEvent,
+    WorkerState,
 )
 
 TABLES: dict[str, tuple[Any, type[Enum], type[Enum], Enum]] = {
-    "leader": (LEADER, Lead, LeadEvent, Lead.IDLE),
-    "worker": (WORKER, Work, WorkEvent, Work.JOINED),
+    "leader": (LEADER, LeaderState, LeaderEvent, LeaderState.IDLE),
+    "worker": (WORKER, WorkerState, WorkerEvent, WorkerState.JOINED),
     "delivery": (DELIVERY, DeliveryState, DeliveryEvent, DeliveryState.PENDING),
 }
 
@@ -54,17 +54,17 @@ def test_what_no_table_has_is_an_error_that_names_event_and_state(owner: str) ->
 
 
 def test_a_leader_goes_from_one_run_to_the_next() -> None:
-    leader = States("leader", Lead.IDLE, LEADER)
-    begin = [LeadEvent.CHECK, LeadEvent.PREPARE]
-    going = [leader.on(event) for event in (*begin, LeadEvent.BEGIN, LeadEvent.HALT, LeadEvent.END)]
+    leader = States("leader", LeaderState.IDLE, LEADER)
+    begin = [LeaderEvent.CHECK, LeaderEvent.PREPARE]
+    going = [leader.on(event) for event in (*begin, LeaderEvent.BEGIN, LeaderEvent.HALT, LeaderEvent.END)]
     assert set(going[1:]) == GOING
-    assert leader.on(LeadEvent.DELIVER) is Lead.DELIVERED
-    assert [leader.on(event) for event in begin] == [Lead.CHECKED, Lead.WAITING]
+    assert leader.on(LeaderEvent.DELIVER) is LeaderState.DELIVERED
+    assert [leader.on(event) for event in begin] == [LeaderState.CHECKED, LeaderState.WAITING]
 
 
-@pytest.mark.parametrize("state", [state for state in Work if state is not Work.GONE])
-def test_a_worker_can_go_at_any_time_and_then_hears_nothing(state: Work) -> None:
+@pytest.mark.parametrize("state", [state for state in WorkerState if state is not WorkerState.GONE])
+def test_a_worker_can_go_at_any_time_and_then_hears_nothing(state: WorkerState) -> None:
     worker = States("worker", state, WORKER)
-    assert worker.on(WorkEvent.FINISH) is Work.GONE
-    for event in (WorkEvent.ASSIGN, WorkEvent.LEASE, WorkEvent.HALT, WorkEvent.ACK):
-        assert worker.on(event) is Work.GONE
+    assert worker.on(WorkerEvent.FINISH) is WorkerState.GONE
+    for event in (WorkerEvent.ASSIGN, WorkerEvent.LEASE, WorkerEvent.HALT, WorkerEvent.ACK):
+        assert worker.on(event) is WorkerState.GONE

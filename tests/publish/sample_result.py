@@ -26,10 +26,10 @@ from loadtest.measure.run_result import (
     EndpointOverTime,
     Evidence,
     Generator,
+    Period,
     Quantiles,
     RunInfo,
     RunResult,
-    Stretch,
     TimelinePoint,
     Transactions,
     Validity,
@@ -243,10 +243,10 @@ def _count(planned: int, requests: list[Request], dropped: int) -> Arrivals:
     )
 
 
-def _stretch(name: str, span: tuple[float, float], requests: list[Request], dropped: list[float]) -> Stretch:
+def _period(name: str, span: tuple[float, float], requests: list[Request], dropped: list[float]) -> Period:
     inside = [request for request in requests if span[0] <= request.intended_s < span[1]]
     lost = sum(span[0] <= at < span[1] for at in dropped)
-    return Stretch(
+    return Period(
         name=name,
         from_s=span[0],
         to_s=span[1],
@@ -322,7 +322,7 @@ def _record(
         endpoints=_endpoints(requests),
         generator=_generator(queueing.quantiles()),
         timeline=timeline,
-        stretches=[_stretch(name, (start, end), requests, dropped) for start, end, name in PHASES],
+        periods=[_period(name, (start, end), requests, dropped) for start, end, name in PHASES],
         validity=Validity(),
         audit=Audit(
             acknowledged=orders, stored=orders, lost=0, duplicated=0, oversold=0, phantom=0, shadow_leaks=0

@@ -12,7 +12,7 @@ from rich.console import Console
 from loadtest.measure.endpoint_pattern import matches
 from loadtest.measure.printable import printable
 from loadtest.measure.run_result import RunResult, SloResult
-from loadtest.measure.window import Window
+from loadtest.measure.second import OpenSeconds
 from loadtest.publish import console_verdict, html, junit, summary
 from loadtest.records import Outcome
 from tests.publish.sample_result import a_failed_run
@@ -56,10 +56,10 @@ def test_every_door_shows_control_characters_as_python_writes_them(door: Callabl
 
 
 def test_a_name_is_counted_as_it_is_shown_and_objectives_find_it_either_way() -> None:
-    window = Window(0, [HOSTILE], matches)
+    open_seconds = OpenSeconds(0, [HOSTILE], matches)
     method, name = HOSTILE.split(" ", 1)
-    window.record(Outcome(method, name, 0, 0, 1_000, 0, HOSTILE))
-    (second,) = window.take()
+    open_seconds.record(Outcome(method, name, 0, 0, 1_000, 0, HOSTILE))
+    (second,) = open_seconds.take()
     assert [" ".join(key) for key in second.endpoints] == [SHOWN]
     assert [list(seen.errors) for seen in second.endpoints.values()] == [[SHOWN]]
     assert second.patterns[HOSTILE].requests == 1

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from loadtest.measure.exemplar import Exemplar, Exemplars
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.run_result import RunInfo, SloResult
-from loadtest.measure.window import EndpointSecond, Second
+from loadtest.measure.second import EndpointSecond, Second
 from loadtest.publish.cumulative import cumulative
 from loadtest.publish.prometheus import (
     BOUNDS_S,

@@ -19,7 +19,7 @@ from loadtest.drive.open_loop import OpenLoop
 from loadtest.drive.served_users import count_in, served_users
 from loadtest.drive.start import ArrivalStream, Assignment
 from loadtest.drive.timer import system_timer
-from loadtest.measure.window import Second, Window, sum_of
+from loadtest.measure.second import OpenSeconds, Second, sum_of
 from loadtest.plan.plan_file import Plan, shipped_plans
 
 LENGTH_S, ARRIVALS, USERS = 2.0, 120, 8
@@ -52,13 +52,13 @@ def played(plan: Plan, url: str) -> Second:
         stream = ArrivalStream(plan.mix().arrivals, round(plan.duration_s * NS))
         stream.assign(Assignment(0, 1, 0, 0))
         stream.extend(round(plan.duration_s * NS))
-        window = Window(SystemClock().now_ns())
-        count_in(environment, window)
-        loop.begin(stream, window)
+        open_seconds = OpenSeconds(SystemClock().now_ns())
+        count_in(environment, open_seconds)
+        loop.begin(stream, open_seconds)
         while not loop.drained():
             gevent.sleep(0.02)
         loop.close()
-    return sum_of(window.take())
+    return sum_of(open_seconds.take())
 
 
 def main() -> None:

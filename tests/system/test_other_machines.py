@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.cli.children import wait_until
-from loadtest.fleet.visit import Master, Visit, VisitError
+from loadtest.fleet.joining import Joining, JoiningError, Master
 from loadtest.measure.run_result import RunResult
 from tests.system.locust_fleet import free_port
 from tests.system.locust_process import Target, target
@@ -123,8 +123,8 @@ def test_the_recipe_for_several_machines_step_by_step(machines: Machines) -> Non
             assert stranger.wait(60) == 2
         assert "refuses this worker: its token is another" in (machines.on("stranger") / "said").read_text()
         with (
-            Visit(Master("127.0.0.1", machines.control, token.strip()), 30, print) as older,
-            pytest.raises(VisitError, match=r"has singlesday 0\.0\.9 .*: pip install singlesday=="),
+            Joining(Master("127.0.0.1", machines.control, token.strip()), 30, print) as older,
+            pytest.raises(JoiningError, match=r"has singlesday 0\.0\.9 .*: pip install singlesday=="),
         ):
             older.bring({"singlesday": "0.0.9", "locust": "1.0"}, machines.on("older"))
         with started(machines.words(work), machines.on("second")) as second:

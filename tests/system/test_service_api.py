@@ -10,8 +10,10 @@ from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from target_service.schema import OrderRequest, ParcelRequest, ScanRequest
 from tests.target_service.service_process import Answer, Service, running
 from tests.timing import Timing
 
@@ -260,6 +262,55 @@ def test_a_checkout_makes_an_order_for_each_seller(service: Service) -> None:
         ["sku-000012"],
     ]
     assert first.json["total_cents"] == sum(view["total_cents"] for view in views)
+
+
+LINE = {"sku": "sku-000003", "quantity": 1}
+KEYED: dict[str, tuple[type, dict[str, Any], dict[str, Any]]] = {
+    "/orders": (
+        OrderRequest,
+        {"buyer_id": 7, "lines": [LINE], "region": "tokyo"},
+        {"buyer_id": 8, "lines": [LINE, LINE], "region": "seoul"},
+    ),
+    "/checkouts": (
+        OrderRequest,
+        {"buyer_id": 7, "lines": [LINE, LINE | {"sku": "sku-000004"}], "region": "tokyo"},
+        {"buyer_id": 8, "lines": [LINE, LINE | {"sku": "sku-000004", "quantity": 2}], "region": "seoul"},
+    ),
+    "/parcels": (
+        ParcelRequest,
+        {"origin": "tokyo", "destination": "seoul", "order_id": "ORDER"},
+        {"origin": "seoul", "destination": "tokyo", "order_id": None},
+    ),
+    "/parcels/ORDER/events": (
+        ScanRequest,
+        {"event_id": "one", "kind": "packed", "region": "tokyo"},
+        {"event_id": "two", "kind": "error", "region": "seoul"},
+    ),
+}
+"""By path: what is asked, something else for each of its fields."""
+
+
+@pytest.mark.parametrize("path", KEYED)
+def test_every_field_of_what_was_asked_belongs_to_its_key(service: Service, path: str) -> None:
+    request, asked, otherwise = KEYED[path]
+    order = service.order().json["order_id"]
+    if "events" in path:
+        sent = json.dumps({"origin": "tokyo", "destination": "seoul", "order_id": order})
+        assert service.ask("POST", "/parcels", sent).status == 201
+
+    def ask(changes: dict[str, Any], key: str = f"fields of {path}".replace(" ", "-")) -> Answer:
+        text = json.dumps(asked | changes).replace("ORDER", order)
+        return service.ask("POST", path.replace("ORDER", order), text, Idempotency_Key=key)
+
+    first, again = ask({}), ask({})
+    assert (first.status // 100, again.status, again.body) == (2, first.status, first.body)
+    for field in msgspec.structs.fields(request):
+        wrong = ask({field.name: otherwise[field.name]})
+        assert (wrong.status, is_problem(wrong)) == (422, True), field.name
+    if request is OrderRequest:
+        assert ask({"region": None}).status == 422
+        assert ask({"region": None}, f"nowhere{path}").status == 201
+        assert [ask({"region": region}, f"nowhere{path}").status for region in (None, "tokyo")] == [201, 422]
 
 
 def test_a_key_being_worked_on_is_answered_with_409_or_replayed(service: Service) -> None:

@@ -17,14 +17,14 @@ from loadtest.exit_codes import ExitCode
 from loadtest.fleet.coordinator import Coordinator, Phase
 from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import Ack, Assign, Halt, Hello, Lease, Message, Report
-from loadtest.fleet.snapshot import StretchRecords, snapshot
+from loadtest.fleet.snapshot import PeriodRecords, snapshot
 from loadtest.fleet.worker_report import Reporter
 from loadtest.judge.drift import find_drift
+from loadtest.judge.periods import wanted_periods
 from loadtest.judge.slo_syntax import parse
-from loadtest.judge.stretches import wanted_stretches
 from loadtest.judge.verdict import judge
 from loadtest.measure.run_result import RunInfo, RunResult
-from loadtest.measure.window import Window
+from loadtest.measure.second import OpenSeconds
 from loadtest.plan.plan_file import Plan
 from loadtest.publish.run_folder import deliver
 from loadtest.records import Outcome
@@ -52,14 +52,14 @@ class SimulatedWorker:
         self._random = random.Random(7)
         self._stream = ArrivalStream(PLAN.mix().arrivals, round(PLAN.duration_s * NS))
         self._reporter = Reporter("soak")
-        self._window: Window | None = None
+        self._window: OpenSeconds | None = None
         self._halted = False
 
     def on_message(self, message: Message) -> None:
         match message:
             case Assign():
                 zero_ns = self._clock.now_ns() + message.zero_wall_ns - self._clock.wall_ns()
-                self._window = self._window or Window(zero_ns)
+                self._window = self._window or OpenSeconds(zero_ns)
                 self._stream.assign(
                     Assignment(message.slot, message.slots, message.from_ns, message.before_ns)
                 )
@@ -82,8 +82,8 @@ class SimulatedWorker:
         seconds = self._window.take(None if final else now_ns)
         yield self._reporter.report(seconds, now_ns, ended_ns=self._stream.end_ns if final else None)
 
-    def _serve(self, window: Window, offset_ns: int, scenario: int) -> None:
-        second = window.second(window.zero_ns + offset_ns)
+    def _serve(self, open_seconds: OpenSeconds, offset_ns: int, scenario: int) -> None:
+        second = open_seconds.second(open_seconds.zero_ns + offset_ns)
         second.scheduled += 1
         second.started += 1
         second.ok += 1
@@ -93,8 +93,8 @@ class SimulatedWorker:
             second.transactions_ok += 1
         worse = 1 + self._leaks.latency * offset_ns / NS / 3600
         took_ns = int(5e6 * self._random.lognormvariate(0, 0.3) * worse)
-        intended_ns = window.zero_ns + offset_ns
-        window.record(
+        intended_ns = open_seconds.zero_ns + offset_ns
+        open_seconds.record(
             Outcome(*ENDPOINTS[scenario], intended_ns, intended_ns + 80_000, intended_ns + took_ns, 200, None)
         )
 
@@ -115,7 +115,7 @@ def soaked(leaks: Leaks) -> RunResult:
     slos = [parse(expr) for expr in PLAN.slos]
     profile, mix = PLAN.profile(), PLAN.mix()
     phases = [(phase.from_s, phase.to_s, phase.name) for phase in profile.phases]
-    stretches = [(s.from_s, s.to_s, s.name) for s in wanted_stretches(slos, phases, PLAN.duration_s)]
+    periods = [(s.from_s, s.to_s, s.name) for s in wanted_periods(slos, phases, PLAN.duration_s)]
     worker = SimulatedWorker(clock, leaks)
     coordinator = Coordinator(
         "soak",
@@ -124,7 +124,7 @@ def soaked(leaks: Leaks) -> RunResult:
         count=lambda slot, slots, from_ns, to_ns: sum(mix.counts(slot, slots, from_ns, to_ns)),
         send=lambda _, message: worker.on_message(message),
         clock=clock,
-        merge=Merge([(from_s, to_s) for from_s, to_s, _ in stretches]),
+        merge=Merge([(from_s, to_s) for from_s, to_s, _ in periods]),
     )
     coordinator.on_hello("w", Hello("soak", 1, True))
     while coordinator.phase is not Phase.DONE:
@@ -146,7 +146,7 @@ def soaked(leaks: Leaks) -> RunResult:
         coordinator,
         info,
         planned=lambda from_s, to_s: profile.cumulative(to_s) - profile.cumulative(from_s),
-        stretches=StretchRecords(stretches),
+        periods=PeriodRecords(periods),
     )
     result.gauges["service_memory_bytes"] = memory(leaks)
     return judge(result, slos, aborted=None)

@@ -1,4 +1,4 @@
-"""A connection to a service that takes no more changes: refused at the door or past it, and never out of step."""
+"""A connection to a service that takes no more changes: refused from raw bytes or by aiohttp, never out of step."""
 
 import asyncio
 import time
@@ -123,7 +123,7 @@ def play(
     return full.parsed
 
 
-def test_a_change_is_refused_and_health_told_at_the_door_and_everything_else_let_in() -> None:
+def test_a_change_is_refused_and_health_told_from_raw_bytes_and_all_else_is_left_to_aiohttp() -> None:
     async def scene(full: Full) -> None:
         asked = [
             ORDER,
@@ -138,14 +138,14 @@ def test_a_change_is_refused_and_health_told_at_the_door_and_everything_else_let
     assert play(scene) == 1
 
 
-def test_a_refusal_is_the_same_at_the_door_and_past_it() -> None:
+def test_a_refusal_is_the_same_from_raw_bytes_and_from_aiohttp() -> None:
     async def scene(full: Full) -> None:
-        at_the_door = await full.ask(ORDER)
-        past_it = await full.ask(ORDER[:50], ORDER[50:])
-        dates = [heard.headers.pop("Date") for heard in (at_the_door, past_it)]
+        from_raw_bytes = await full.ask(ORDER)
+        from_aiohttp = await full.ask(ORDER[:50], ORDER[50:])
+        dates = [heard.headers.pop("Date") for heard in (from_raw_bytes, from_aiohttp)]
         assert all(date.endswith(" GMT") for date in dates)
-        assert at_the_door == past_it
-        assert at_the_door.headers["Retry-After"] == "1"
+        assert from_raw_bytes == from_aiohttp
+        assert from_raw_bytes.headers["Retry-After"] == "1"
 
     assert play(scene) == 1
 
@@ -225,7 +225,7 @@ def test_a_drill_meets_its_requests_whatever_is_under_way() -> None:
     assert play(scene, spoil) == 1
 
 
-def test_what_is_refused_at_the_door_is_counted_as_its_traffic() -> None:
+def test_what_is_refused_from_raw_bytes_is_counted_as_its_traffic() -> None:
     full = Full()
 
     async def scene(full: Full) -> None:

@@ -26,8 +26,8 @@ cdef inline void put_item(object new_tuple, Py_ssize_t at, object item) noexcept
 
 
 @cython.final
-cdef class Seat:
-    """One user at work: which arrival it serves and how that has gone so far. Its Python twin is `pure.Seat`."""
+cdef class UserState:
+    """One user at work: which arrival it serves and how that has gone so far. Its Python twin is `pure.UserState`."""
 
     cdef readonly Py_ssize_t scenario
     cdef readonly str name
@@ -86,7 +86,7 @@ cdef class Dispatch:
     """Who waits for an arrival, which arrivals wait for a user, and what has become of both. See `pure.Dispatch`."""
 
     cdef public Py_ssize_t in_flight
-    cdef public object window, stream
+    cdef public object open_seconds, stream
     cdef public bint _closed
     cdef public long long _zero_ns
     cdef readonly list _idle
@@ -115,10 +115,10 @@ cdef class Dispatch:
         self.hub = get_hub()
         self.lag, self.queueing = Times(), Times()
 
-    def count_in(self, window):
-        """Count in `window` from now on."""
-        self.window, self._zero_ns = window, window.zero_ns
-        window.sources.append(self.hand_in)
+    def count_in(self, open_seconds):
+        """Count in `open_seconds` from now on."""
+        self.open_seconds, self._zero_ns = open_seconds, open_seconds.zero_ns
+        open_seconds.sources.append(self.hand_in)
 
     @property
     def backlog(self):
@@ -213,13 +213,13 @@ cdef class Dispatch:
         return 0
 
     def hand_in(self):
-        """Put into the window what has been counted."""
+        """Put what has been counted into its seconds."""
         if self.scheduled:
-            self.window.second(self.due_from_ns).scheduled += self.scheduled
+            self.open_seconds.second(self.due_from_ns).scheduled += self.scheduled
             self.scheduled = 0
         if self.from_ns == self.to_ns:
             return
-        second = self.window.second(self.from_ns)
+        second = self.open_seconds.second(self.from_ns)
         second.started += self.started
         second.ok += self.ok
         second.busy_us += self.busy_us

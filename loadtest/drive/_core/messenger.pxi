@@ -6,8 +6,8 @@ cdef class Counts:
     """What `Recorder` is derived from: where outcomes go. Its Python twin is `pure.Counts`."""
 
     cdef public list listeners
-    cdef public object sink, window
-    cdef public bint direct  # whether the sink only counts in the window
+    cdef public object sink, open_seconds
+    cdef public bint direct  # whether the sink only counts in the open seconds
     cdef readonly dict tallies  # {method: {name: Tally}}
     cdef Py_ssize_t tally_count
 
@@ -86,7 +86,7 @@ cdef class Messenger:
 
     cdef dict __dict__
     cdef public Route route
-    cdef public Seat seat  # which serves arrivals with it, once its requests need nothing of Python
+    cdef public UserState user_state  # which serves arrivals with it, once its requests need nothing of Python
     cdef public object request_name, auth_header, _cookies
     cdef public bint let_others_run, judges_all
     cdef int64_t next_intended_ns
@@ -237,19 +237,19 @@ cdef class Messenger:
         """Record a plain success."""
         cdef Counts recorder = self.route.recorder
         cdef str method = response.template.method
-        cdef Seat seat = self.seat
+        cdef UserState state = self.user_state
         cdef Tally tally
         if recorder.sink is not None and (response.opening is not None or not recorder.direct):
-            if (response.opening is not None or seat is None or recorder.window is None or seat.arrival is None
-                    or seat.greenlet is not PyGreenlet_GetCurrent()):
+            if (response.opening is not None or state is None or recorder.open_seconds is None or state.arrival is None
+                    or state.greenlet is not PyGreenlet_GetCurrent()):
                 recorder.record(make_outcome((  # of Recorder: whose arrival it was, Python finds out
                     method, response.name, response.intended_ns, response.sent_ns, response.done_ns, response.length, None,
                     response.exchange
                 )), None, response)
                 return 0
-            seat.requests += 1
-            if seat.outcome is empty_outcome:
-                seat.outcome = ok_outcome
+            state.requests += 1
+            if state.outcome is empty_outcome:
+                state.outcome = ok_outcome
         tally = recorder.tally_of(method, response.name)
         if tally.note(response.intended_ns, response.sent_ns, response.done_ns, response.length, response.first_ns,
                       response.sent_bytes, response.received_bytes):

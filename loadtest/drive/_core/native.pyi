@@ -9,12 +9,12 @@ from loadtest.drive._core.pure import Line as Line
 from loadtest.drive._core.pure import Messenger as Messenger
 from loadtest.drive._core.pure import Received as Received
 from loadtest.drive._core.pure import Route as Route
-from loadtest.drive._core.pure import Seat as Seat
-from loadtest.drive._core.pure import Seats as Seats
 from loadtest.drive._core.pure import Secured as Secured
+from loadtest.drive._core.pure import ServingCore as ServingCore
 from loadtest.drive._core.pure import Tally as Tally
 from loadtest.drive._core.pure import Template as Template
 from loadtest.drive._core.pure import TimerFd as TimerFd
+from loadtest.drive._core.pure import UserState as UserState
 from loadtest.drive._core.pure import equip as equip
 from loadtest.drive._core.pure import equip_dispatch as equip_dispatch
 

@@ -17,10 +17,27 @@ def purchase(
     return Purchase(run_id, key, (order,), {sku_no: units})
 
 
-def test_a_key_that_comes_twice_in_a_batch_is_put_off_to_the_next() -> None:
+def test_a_batch_is_split_by_run() -> None:
     batch = [purchase(1, key="k"), purchase(2, key="k"), purchase(3, key="k", run_id="a"), purchase(4)]
     places = {run_id: [place for place, _ in share] for run_id, share in by_run(batch).items()}
-    assert places == {"": [0, 3], "a": [2]}
+    assert places == {"": [0, 1, 3], "a": [2]}
+
+
+def test_a_key_that_comes_again_in_its_batch_gets_the_first_ones_order() -> None:
+    first = purchase(1, key="k")
+    batch = [(0, first), (1, purchase(2, key="k")), (2, purchase(3, units=2, key="k")), (3, purchase(4))]
+    decided = plan(batch, {}, {1: 2})
+    assert [decided.answers[place] for place in (0, 1)] == [
+        Receipt(first.orders, replayed=again) for again in (False, True)
+    ]
+    assert isinstance(decided.answers[2], KeyReusedError)
+    assert [each.orders[0].order_id for each in decided.new] == [1, 4]
+
+
+def test_a_key_of_a_refused_purchase_may_be_tried_again_in_its_batch() -> None:
+    decided = plan([(0, purchase(1, units=3, key="k")), (1, purchase(2, key="k"))], {}, {1: 2})
+    assert isinstance(decided.answers[0], SoldOutError)
+    assert decided.answers[1] == Receipt(purchase(2, key="k").orders, replayed=False)
 
 
 def test_known_keys_are_answered_without_touching_stock() -> None:

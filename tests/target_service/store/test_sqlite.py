@@ -12,7 +12,7 @@ import pytest
 from target_service.orders import OrderIds, Purchase, Receipt, draft_order
 from target_service.store.base import StoreOpenError, StoreSettings, StoreUnavailableError
 from target_service.store.sqlite import SqliteStore, database_path, synchronous_of
-from target_service.store.sqlite_batch import LARGEST_INSERT, insert_rows
+from target_service.store.sqlite_session import LARGEST_PIECE, SqliteSession, at_once
 from tests.contract.conftest import Unobserved
 from tests.target_service.service_process import ROOT
 from tests.timing import Timing
@@ -97,7 +97,7 @@ def test_a_defect_in_one_batch_does_not_stop_the_writer(
         store = store_at(tmp_path / "orders.db")
         await store.open()
         with monkeypatch.context() as patch:
-            patch.setattr("target_service.store.sqlite_writer.apply_purchases", lambda *_: 1 / 0)
+            patch.setattr("target_service.store.sqlite_writer.apply_batch", lambda *_: 1 / 0)
             with pytest.raises(StoreUnavailableError, match="division by zero"):
                 await store.write(purchase())
         assert isinstance(await store.write(purchase()), Receipt)
@@ -123,13 +123,14 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
         asyncio.run(store_at(path).open())
 
 
-@pytest.mark.parametrize("rows", [0, 1, 2, 3, LARGEST_INSERT, 2 * LARGEST_INSERT + 77])
+@pytest.mark.parametrize("rows", [0, 1, 2, 3, LARGEST_PIECE, 2 * LARGEST_PIECE + 77])
 def test_any_number_of_rows_is_inserted_in_order(rows: int) -> None:
     database = sqlite3.connect(":memory:")
     database.execute("CREATE TABLE pairs (a, b)")
-    values = [value for n in range(rows) for value in (n, -n)]
-    insert_rows(database, "INSERT INTO pairs", 2, values)
-    assert database.execute("SELECT * FROM pairs").fetchall() == [(n, -n) for n in range(rows)]
+    values = [(n, -n) for n in range(rows)]
+    columns = {"a": "int", "b": "int"}
+    at_once(SqliteSession(database, 0).with_rows(columns, values, "INSERT INTO pairs SELECT * FROM new"))
+    assert database.execute("SELECT * FROM pairs").fetchall() == values
     database.close()
 
 

@@ -13,8 +13,8 @@ from loadtest.drive._core.pure.messenger import Route as Route
 from loadtest.drive._core.pure.messenger import Template as Template
 from loadtest.drive._core.pure.messenger import equip as equip
 from loadtest.drive._core.pure.received import Received as Received
-from loadtest.drive._core.pure.seats import Seat as Seat
-from loadtest.drive._core.pure.seats import Seats as Seats
 from loadtest.drive._core.pure.secured import Secured as Secured
+from loadtest.drive._core.pure.serving import ServingCore as ServingCore
+from loadtest.drive._core.pure.serving import UserState as UserState
 from loadtest.drive._core.pure.tally import Tally as Tally
 from loadtest.drive._core.pure.timerfd import TimerFd as TimerFd

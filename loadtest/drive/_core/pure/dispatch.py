@@ -18,7 +18,7 @@ class Dispatch:
     to wake is `OpenLoop`'s, and what to do about arrivals that are reached over `stood_still_ns` late.
     """
 
-    window: Any
+    open_seconds: Any
     stream: Any
     stood_still_ns: int
     _timer: Any
@@ -60,9 +60,9 @@ class Dispatch:
         """Arrivals that wait for an idle user."""
         return sum(len(queue) for queue in self._backlog)
 
-    def count_in(self, window: Any) -> None:
-        """Count in `window` from now on."""
-        self.window, self._zero_ns = window, window.zero_ns
+    def count_in(self, open_seconds: Any) -> None:
+        """Count in `open_seconds` from now on."""
+        self.open_seconds, self._zero_ns = open_seconds, open_seconds.zero_ns
 
     def take(self, scenario: int) -> Arrival:
         """Wait for the next arrival of a scenario; called by a user's greenlet, which then serves it."""
@@ -86,7 +86,7 @@ class Dispatch:
             return  # it was counted as cancelled when the run was closed
         self.in_flight -= 1
         now_ns = self._now_ns()
-        second = self.window.second(now_ns)
+        second = self.open_seconds.second(now_ns)
         second.busy_us += (now_ns - started_ns) // 1000
         if outcome is not OK:
             self._count_end(arrival, outcome, now_ns)
@@ -115,7 +115,7 @@ class Dispatch:
             self._timer.arm(self._next_wake_ns(woke_ns, now_ns))
 
     def hand_in(self) -> None:
-        """Put into the window what has been counted: it is there."""
+        """Put what has been counted into its seconds: it is there."""
 
     def drop_all(self, now_ns: int) -> None:
         """Drop whatever waits for a user."""
@@ -130,9 +130,9 @@ class Dispatch:
                 self._drop(queue.popleft()[0], now_ns)
 
     def _dispatch(self, arrival: Arrival, now_ns: int) -> None:
-        window = self.window
-        window.second(arrival.intended_ns).scheduled += 1
-        second = window.second(now_ns)
+        open_seconds = self.open_seconds
+        open_seconds.second(arrival.intended_ns).scheduled += 1
+        second = open_seconds.second(now_ns)
         second.dispatch_lag.record_ns(now_ns - arrival.intended_ns)
         idle = self._idle[arrival.scenario]
         if idle:
@@ -142,7 +142,7 @@ class Dispatch:
             self._backlog[arrival.scenario].append((arrival, now_ns))
 
     def _count_start(self, arrival: Arrival, now_ns: int, reached_ns: int) -> None:
-        second = self.window.second(now_ns)
+        second = self.open_seconds.second(now_ns)
         second.started += 1
         second.queueing.record_ns(now_ns - reached_ns)
         if self._transactions[arrival.scenario]:

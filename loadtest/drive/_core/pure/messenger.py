@@ -9,7 +9,7 @@ from typing import Any
 from greenlet import getcurrent
 
 from loadtest.drive._core.pure.received import Received
-from loadtest.drive._core.pure.seats import Seat
+from loadtest.drive._core.pure.serving import UserState
 from loadtest.drive._core.pure.tally import MOST_NOTED, Tally
 from loadtest.records import EMPTY, OK
 
@@ -19,13 +19,13 @@ MOST_TALLIES = 4096
 class Counts:
     """What `Recorder` is derived from: where outcomes go."""
 
-    window: Any = None
+    open_seconds: Any = None
 
     def __init__(self) -> None:
         self.listeners: list[Callable[..., None]] = []
         self.sink: Callable[[Any], Any] | None = None
         self.direct = False
-        """Whether the sink only counts in the window."""
+        """Whether the sink only counts in the open seconds."""
         self.tallies: dict[str, dict[str, Tally]] = {}
         """By method and name."""
         self._tally_count = 0
@@ -53,8 +53,8 @@ class Messenger:
     """The verbs of a session."""
 
     route: Any = None
-    seat: "Seat | None" = None
-    """The seat that serves arrivals with it, once its requests need nothing of Python."""
+    user_state: "UserState | None" = None
+    """Of the user that serves arrivals with it, once its requests need nothing of Python."""
     judges_all = False
     """Whether a script has said which statuses are a success, so that `Session` has to look at each."""
 
@@ -77,17 +77,17 @@ class Messenger:
         if connect_ns or tls_ns or recorder.listeners:
             return False
         if not recorder.direct and recorder.sink is not None:
-            seat = self.seat
+            state = self.user_state
             if (
-                seat is None
-                or recorder.window is None
-                or seat.arrival is None
-                or seat.greenlet is not getcurrent()
+                state is None
+                or recorder.open_seconds is None
+                or state.arrival is None
+                or state.greenlet is not getcurrent()
             ):
                 return False
-            seat.requests += 1
-            if seat.outcome is EMPTY:
-                seat.outcome = OK
+            state.requests += 1
+            if state.outcome is EMPTY:
+                state.outcome = OK
         try:
             tally = recorder.tallies[method][name]
         except KeyError:

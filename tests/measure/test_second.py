@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.measure.window import (
+from loadtest.measure.second import (
     COUNTERS,
     MAX_ENDPOINTS,
     MAX_ERRORS,
@@ -16,8 +16,8 @@ from loadtest.measure.window import (
     OVERFLOW_ENDPOINT,
     SECOND_NS,
     EndpointSecond,
+    OpenSeconds,
     Second,
-    Window,
 )
 from loadtest.records import UNANSWERED, Outcome
 
@@ -47,9 +47,9 @@ def merged(seconds: list[Second]) -> Second:
 
 
 def test_a_request_is_counted_in_the_second_it_was_intended_in_however_long_it_took() -> None:
-    window = Window(ZERO)
-    window.record(outcome(1.2, took_ms=5_000))
-    (second,) = window.take()
+    open_seconds = OpenSeconds(ZERO)
+    open_seconds.record(outcome(1.2, took_ms=5_000))
+    (second,) = open_seconds.take()
     assert second.index == 1
     endpoint = second.endpoints["POST", "/orders"]
     assert endpoint.response.max_us == 5_000_000
@@ -58,69 +58,69 @@ def test_a_request_is_counted_in_the_second_it_was_intended_in_however_long_it_t
 
 
 def test_an_instant_on_the_boundary_belongs_to_the_second_that_begins_there() -> None:
-    window = Window(ZERO)
-    assert window.second(ZERO + SECOND_NS - 1).index == 0
-    assert window.second(ZERO + SECOND_NS).index == 1
-    assert window.second(ZERO - 1).index == -1
+    open_seconds = OpenSeconds(ZERO)
+    assert open_seconds.second(ZERO + SECOND_NS - 1).index == 0
+    assert open_seconds.second(ZERO + SECOND_NS).index == 1
+    assert open_seconds.second(ZERO - 1).index == -1
 
 
 def test_taking_leaves_the_second_that_goes_on_and_hands_over_the_others_oldest_first() -> None:
-    window = Window(ZERO)
+    open_seconds = OpenSeconds(ZERO)
     for at_s in (2.5, 0.5, 1.5):
-        window.record(outcome(at_s))
-    assert [second.index for second in window.take(ZERO + 2 * SECOND_NS + 1)] == [0, 1]
-    assert [second.index for second in window.take()] == [2]
-    assert window.take() == []
+        open_seconds.record(outcome(at_s))
+    assert [second.index for second in open_seconds.take(ZERO + 2 * SECOND_NS + 1)] == [0, 1]
+    assert [second.index for second in open_seconds.take()] == [2]
+    assert open_seconds.take() == []
 
 
 def test_a_late_event_opens_its_second_again_and_counts_once() -> None:
-    window = Window(ZERO)
-    window.record(outcome(0.1))
-    first = window.take(ZERO + SECOND_NS)
-    window.record(outcome(0.2))
-    second = window.take(ZERO + SECOND_NS)
+    open_seconds = OpenSeconds(ZERO)
+    open_seconds.record(outcome(0.1))
+    first = open_seconds.take(ZERO + SECOND_NS)
+    open_seconds.record(outcome(0.2))
+    second = open_seconds.take(ZERO + SECOND_NS)
     assert [s.index for s in first + second] == [0, 0]
     assert merged(first + second).endpoints["POST", "/orders"].requests == 2
     assert first[0].endpoints["POST", "/orders"].requests == 1
 
 
 def test_an_event_of_an_older_second_does_not_make_later_events_land_there() -> None:
-    window = Window(ZERO)
-    window.second(ZERO + 5 * SECOND_NS).started += 1
-    window.second(ZERO + 1 * SECOND_NS).started += 1
-    window.second(ZERO + 5 * SECOND_NS + 1).started += 1
-    assert {second.index: second.started for second in window.take()} == {1: 1, 5: 2}
+    open_seconds = OpenSeconds(ZERO)
+    open_seconds.second(ZERO + 5 * SECOND_NS).started += 1
+    open_seconds.second(ZERO + 1 * SECOND_NS).started += 1
+    open_seconds.second(ZERO + 5 * SECOND_NS + 1).started += 1
+    assert {second.index: second.started for second in open_seconds.take()} == {1: 1, 5: 2}
 
 
 def test_endpoints_beyond_the_bound_are_counted_together_under_a_name_that_says_so() -> None:
-    window = Window(ZERO)
+    open_seconds = OpenSeconds(ZERO)
     for number in range(MAX_ENDPOINTS + 250):
-        window.record(outcome(number % 3, name=f"/orders/{number}", method=f"M{number}"))
-    total = merged(window.take())
+        open_seconds.record(outcome(number % 3, name=f"/orders/{number}", method=f"M{number}"))
+    total = merged(open_seconds.take())
     assert len(total.endpoints) == MAX_ENDPOINTS + 1
     assert total.endpoints[OVERFLOW_ENDPOINT].requests == 250
     assert sum(endpoint.requests for endpoint in total.endpoints.values()) == MAX_ENDPOINTS + 250
 
 
 def test_an_endpoint_known_before_the_bound_was_reached_keeps_its_own_entry() -> None:
-    window = Window(ZERO)
-    window.record(outcome(0, name="/first"))
+    open_seconds = OpenSeconds(ZERO)
+    open_seconds.record(outcome(0, name="/first"))
     for number in range(MAX_ENDPOINTS + 5):
-        window.record(outcome(0, name=f"/{number}"))
-    window.take()
-    window.record(outcome(9, name="/first"))
-    window.record(outcome(9, name="/never-seen"))
-    (second,) = window.take()
+        open_seconds.record(outcome(0, name=f"/{number}"))
+    open_seconds.take()
+    open_seconds.record(outcome(9, name="/first"))
+    open_seconds.record(outcome(9, name="/never-seen"))
+    (second,) = open_seconds.take()
     assert set(second.endpoints) == {("POST", "/first"), OVERFLOW_ENDPOINT}
 
 
 def test_the_sum_over_workers_that_met_different_endpoints_is_bounded_too() -> None:
     total = Second(0)
     for worker in range(4):
-        window = Window(ZERO)
+        open_seconds = OpenSeconds(ZERO)
         for number in range(MAX_ENDPOINTS):
-            window.record(outcome(0, name=f"/{worker}/{number}"))
-        total.add(merged(window.take()))
+            open_seconds.record(outcome(0, name=f"/{worker}/{number}"))
+        total.add(merged(open_seconds.take()))
     assert len(total.endpoints) == MAX_ENDPOINTS + 1
     assert sum(endpoint.requests for endpoint in total.endpoints.values()) == 4 * MAX_ENDPOINTS
 
@@ -137,10 +137,10 @@ def test_error_classes_beyond_the_bound_are_counted_together_and_none_is_dropped
 
 
 def test_long_names_and_errors_are_cut() -> None:
-    window = Window(ZERO)
+    open_seconds = OpenSeconds(ZERO)
     for end in "ab":
-        window.record(outcome(0, name="/" + "x" * 10_000 + end, error="y" * 10_000 + end))
-    ((name, endpoint),) = window.take()[0].endpoints.items()
+        open_seconds.record(outcome(0, name="/" + "x" * 10_000 + end, error="y" * 10_000 + end))
+    ((name, endpoint),) = open_seconds.take()[0].endpoints.items()
     assert [len(part) for part in name] == [4, MAX_NAME]
     assert endpoint.errors == {"y" * MAX_NAME: 2}
 
@@ -165,22 +165,22 @@ events = st.lists(
 def test_whenever_seconds_are_taken_their_sum_is_everything_that_happened(
     events: list[tuple[str, int, str, str | None]],
 ) -> None:
-    window = Window(ZERO)
+    open_seconds = OpenSeconds(ZERO)
     taken: list[Second] = []
     counters: Counter[str] = Counter()
     requests: Counter[tuple[int, str, str | None]] = Counter()
     for what, at_ms, name, error in events:
         if what == "take":
-            taken += window.take(ZERO + at_ms * MS)
+            taken += open_seconds.take(ZERO + at_ms * MS)
         elif what == "count":
-            second = window.second(ZERO + at_ms * MS)
+            second = open_seconds.second(ZERO + at_ms * MS)
             assert second.index == at_ms // 1000
             setattr(second, name, getattr(second, name) + 1)
             counters[name] += 1
         else:
-            window.record(outcome(at_ms / 1000, name=name, error=error))
+            open_seconds.record(outcome(at_ms / 1000, name=name, error=error))
             requests[at_ms // 1000, name, error] += 1
-    taken += window.take()
+    taken += open_seconds.take()
     total = merged(taken)
     assert {name: getattr(total, name) for name in COUNTERS} == {name: counters[name] for name in COUNTERS}
     seen: Counter[tuple[int, str, str | None]] = Counter()
@@ -194,13 +194,13 @@ def test_whenever_seconds_are_taken_their_sum_is_everything_that_happened(
 
 
 def test_what_a_pattern_covers_is_counted_whole_also_beyond_the_bound_of_names() -> None:
-    window = Window(
+    open_seconds = OpenSeconds(
         ZERO, ["GET /item/*", "GET /other"], lambda pattern, name: name.startswith(pattern.rstrip("*"))
     )
     for number in range(MAX_ENDPOINTS + 100):
-        window.record(outcome(number % 3, number + 1, name=f"/item/{number}", method="GET"))
-    window.record(outcome(0, name="/elsewhere", method="GET"))
-    total = merged(window.take())
+        open_seconds.record(outcome(number % 3, number + 1, name=f"/item/{number}", method="GET"))
+    open_seconds.record(outcome(0, name="/elsewhere", method="GET"))
+    total = merged(open_seconds.take())
     covered = total.patterns["GET /item/*"]
     assert covered.requests == covered.response.count == MAX_ENDPOINTS + 100
     assert covered.response.max_us == (MAX_ENDPOINTS + 100) * 1_000
@@ -208,11 +208,11 @@ def test_what_a_pattern_covers_is_counted_whole_also_beyond_the_bound_of_names()
 
 
 def test_patterns_of_seconds_that_are_opened_again_count_each_request_once() -> None:
-    window = Window(ZERO, ["GET /a"])
-    window.record(outcome(0.1, name="/a", method="GET"))
-    first = window.take(ZERO + SECOND_NS)
-    window.record(outcome(0.2, name="/a", method="GET"))
-    assert merged(first + window.take()).patterns["GET /a"].requests == 2
+    open_seconds = OpenSeconds(ZERO, ["GET /a"])
+    open_seconds.record(outcome(0.1, name="/a", method="GET"))
+    first = open_seconds.take(ZERO + SECOND_NS)
+    open_seconds.record(outcome(0.2, name="/a", method="GET"))
+    assert merged(first + open_seconds.take()).patterns["GET /a"].requests == 2
 
 
 def test_patterns_and_script_errors_are_bounded_whatever_a_worker_sends() -> None:
@@ -227,21 +227,21 @@ def test_patterns_and_script_errors_are_bounded_whatever_a_worker_sends() -> Non
 
 
 def test_a_failures_time_is_told_from_those_of_good_responses() -> None:
-    window = Window(ZERO)
+    open_seconds = OpenSeconds(ZERO)
     for took_ms, error in ((10, None), (2, "refused"), (30, None)):
-        window.record(outcome(0, took_ms, error=error))
-    endpoint = merged(window.take()).endpoints["POST", "/orders"]
+        open_seconds.record(outcome(0, took_ms, error=error))
+    endpoint = merged(open_seconds.take()).endpoints["POST", "/orders"]
     assert endpoint.failed is not None
     assert endpoint.failed.count == 1
     assert endpoint.response.without(endpoint.failed).min_us >= 10_000
 
 
 def test_an_arrival_that_was_given_up_is_a_time_and_no_request() -> None:
-    window = Window(ZERO)
-    window.record(outcome(0, 10))
-    window.give_up(("POST", "/orders"), ZERO + 5 * SECOND_NS, ZERO + 9 * SECOND_NS)
-    window.give_up(("GET", "/unknown"), ZERO, ZERO + SECOND_NS)
-    seconds = window.take()
+    open_seconds = OpenSeconds(ZERO)
+    open_seconds.record(outcome(0, 10))
+    open_seconds.give_up(("POST", "/orders"), ZERO + 5 * SECOND_NS, ZERO + 9 * SECOND_NS)
+    open_seconds.give_up(("GET", "/unknown"), ZERO, ZERO + SECOND_NS)
+    seconds = open_seconds.take()
     assert [second.index for second in seconds] == [0, 5], "in the second of the intent"
     endpoint = merged(seconds).endpoints["POST", "/orders"]
     assert (endpoint.requests, endpoint.failures, endpoint.response.count) == (1, 0, 2)

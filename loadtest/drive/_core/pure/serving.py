@@ -1,4 +1,4 @@
-"""Users at work and the arrivals in their hands, in Python: the twin of `seats.pxi`."""
+"""What becomes of every arrival in the hands of a user, in Python: the twin of `serving.pxi`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from loadtest.records import EMPTY, Arrival
 
 
-class Seat:
+class UserState:
     """One user at work: which arrival it serves and how that has gone so far."""
 
     __slots__ = (
@@ -40,8 +40,8 @@ class Seat:
         """Whether the drain ended while a request of it was in flight."""
 
 
-class Seats:
-    """Arrivals in the hands of users: seats take them, and finish them."""
+class ServingCore:
+    """Arrivals in the hands of users: users take them, and finish them."""
 
     def __init__(self, loop: Any, now_ns: Callable[[], int]) -> None:
         self.loop = loop
@@ -50,30 +50,30 @@ class Seats:
         self._first_asked: dict[int, tuple[str, str]] = {}
         """(method, name) of what the arrivals of each scenario ask first."""
 
-    def _finish_other(self, seat: Seat, arrival: Arrival) -> None:
+    def _finish_other(self, state: UserState, arrival: Arrival) -> None:
         raise NotImplementedError
 
-    def take(self, seat: Seat) -> None:
-        """Wait for the next arrival; the seat serves it from now on."""
-        arrival = self.loop.take(seat.scenario)
-        seat.arrival, seat.requests, seat.outcome = arrival, 0, EMPTY
-        seat.started_ns = self._now_ns()
-        client = seat.client
+    def take(self, state: UserState) -> None:
+        """Wait for the next arrival; the user serves it from now on."""
+        arrival = self.loop.take(state.scenario)
+        state.arrival, state.requests, state.outcome = arrival, 0, EMPTY
+        state.started_ns = self._now_ns()
+        client = state.client
         if client is not None:
             client.intended_ns = arrival.intended_ns
-            if client.seat is None and seat.scenario in self._first_asked:
-                client.seat = seat
+            if client.user_state is None and state.scenario in self._first_asked:
+                client.user_state = state
 
-    def finish(self, seat: Seat) -> None:
-        """Count the seat's arrival, and a journey of several requests as an entry of its own."""
-        arrival = seat.arrival
+    def finish(self, state: UserState) -> None:
+        """Count the user's arrival, and a journey of several requests as an entry of its own."""
+        arrival = state.arrival
         if arrival is None:
             return
-        seat.arrival = None
-        if seat.requests != 1:
-            self._finish_other(seat, arrival)
-        if seat.client is not None:
-            seat.client.intended_ns = (
+        state.arrival = None
+        if state.requests != 1:
+            self._finish_other(state, arrival)
+        if state.client is not None:
+            state.client.intended_ns = (
                 None  # what is sent before the next arrival is not timed from this one's
             )
-        self.loop.finish(arrival, seat.outcome, seat.started_ns)
+        self.loop.finish(arrival, state.outcome, state.started_ns)

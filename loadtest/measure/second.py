@@ -246,8 +246,8 @@ def sum_of(seconds: Iterable[Second]) -> Second:
     return total
 
 
-class Window:
-    """Collects outcomes and arrivals of one worker until the next report takes them.
+class OpenSeconds:
+    """The seconds that one worker still counts outcomes and arrivals in, until the next report takes them.
 
     `zero_ns` is the plan's time zero on the run clock of this process. `patterns` are those that objectives
     name: what each covers, by `matches`, is counted under it too.

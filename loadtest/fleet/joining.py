@@ -1,6 +1,6 @@
 """The worker's side of a greeting: asks the master whether it may come, and brings home the plan's files.
 
-Whatever stands in the way is one sentence in a `VisitError`, before Locust is started. Nothing here knows gevent:
+Whatever stands in the way is one sentence in a `JoiningError`, before Locust is started. Nothing here knows gevent:
 this runs in the process of `singlesday worker`, which starts the workers proper afterwards.
 """
 
@@ -21,10 +21,10 @@ from loadtest.fleet.greeting import (
     GREETING,
     Answered,
     Asked,
+    Chunk,
     Greeting,
     GreetingError,
     OwnFile,
-    Part,
     Refusal,
     SentFile,
     Want,
@@ -45,10 +45,10 @@ REFUSED_FOR_S = 2.0
 """A proxy before a master that is just starting breaks a handshake off too, once or twice."""
 
 
-A = TypeVar("A", Welcome, Part)
+A = TypeVar("A", Welcome, Chunk)
 
 
-class VisitError(Exception):
+class JoiningError(Exception):
     """Why this machine's workers cannot come, in one sentence."""
 
 
@@ -66,7 +66,7 @@ class Master:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-class Visit:
+class Joining:
     """One conversation with a master. `tell` is called once, with a sentence, when it has to be waited for."""
 
     def __init__(self, master: Master, wait_s: float, tell: Callable[[str], None]) -> None:
@@ -77,7 +77,7 @@ class Visit:
         self._socket: Any = self._context.socket(zmq.DEALER)
         self._socket.linger = 0
         self._socket.ipv6 = ":" in master.host
-        self._socket.identity = self._name = f"visitor_{uuid4().hex}".encode()
+        self._socket.identity = self._name = f"joining_{uuid4().hex}".encode()
         if master.token:
             encrypt(self._socket, master.token, serves=False)
         self._events: Any = self._socket.get_monitor_socket(REFUSALS | zmq.Event.HANDSHAKE_SUCCEEDED)
@@ -86,7 +86,7 @@ class Visit:
         self._refused_s: float | None = None
         """Since when they are not."""
 
-    def __enter__(self) -> "Visit":
+    def __enter__(self) -> "Joining":
         self._socket.connect(f"tcp://{self._master}")
         return self
 
@@ -97,7 +97,7 @@ class Visit:
         self._context.term()
 
     def bring(self, build: Build, folder: Path) -> Welcome:
-        """Greet, and put the plan's files into a folder. Raises `VisitError`, `OSError`."""
+        """Greet, and put the plan's files into a folder. Raises `JoiningError`, `OSError`."""
         welcome = self._ask(Greeting(dict(build), names.gethostname()), Welcome)
         for own in welcome.own:
             find_own(own, folder)
@@ -107,24 +107,28 @@ class Visit:
 
     def _fetch(self, file: SentFile, folder: Path) -> None:
         if not is_safe(file.name):
-            raise VisitError(f"the master at {self._master} sends a file of an unusable name, {file.name!r}")
+            raise JoiningError(
+                f"the master at {self._master} sends a file of an unusable name, {file.name!r}"
+            )
         path = folder / file.name
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as out:
             while out.tell() < file.size_bytes:
-                part = self._ask(Want(file.name, out.tell()), Part)
-                if (part.name, part.from_byte) == (
+                chunk = self._ask(Want(file.name, out.tell()), Chunk)
+                if (chunk.name, chunk.from_byte) == (
                     file.name,
                     out.tell(),
                 ):  # else a second answer to one before
-                    out.write(part.data)
-                if not part.data:
+                    out.write(chunk.data)
+                if not chunk.data:
                     break
         if path.stat().st_size != file.size_bytes or sha256_of(path) != file.sha256:
-            raise VisitError(f"{file.name} was changed on the master's machine while it was sent: try again")
+            raise JoiningError(
+                f"{file.name} was changed on the master's machine while it was sent: try again"
+            )
 
     def _ask(self, asked: Asked, wanted: type[A]) -> A:
-        """What the master says to a question. Raises `VisitError`."""
+        """What the master says to a question. Raises `JoiningError`."""
         frame = msgspec.msgpack.encode((GREETING, encode(asked), self._name.decode()))
         began_s, again_s, told = time.monotonic(), 0.0, False
         while True:
@@ -135,17 +139,17 @@ class Visit:
             if self._socket.poll(LOOK_MS):
                 answer = self._read()
                 if isinstance(answer, Refusal):
-                    raise VisitError(f"the master at {self._master} refuses this worker: {answer.reason}")
+                    raise JoiningError(f"the master at {self._master} refuses this worker: {answer.reason}")
                 if isinstance(answer, wanted):
                     return answer
             self._look_at_connection()
             if self._met_s is not None and now_s - max(self._met_s, began_s) > ANSWER_S:
-                raise VisitError(
+                raise JoiningError(
                     f"what listens at {self._master} does not answer as a master does: expected the control port "
                     "of a `singlesday run` of this release"
                 )
             if now_s - began_s > self._wait_s:
-                raise VisitError(f"no master answered at {self._master} within {self._wait_s:g} s")
+                raise JoiningError(f"no master answered at {self._master} within {self._wait_s:g} s")
             if not told and self._met_s is None and now_s - began_s > 1:
                 told = True
                 self._tell(f"waiting for the master at {self._master} …")
@@ -155,7 +159,7 @@ class Visit:
             _, data, _ = msgspec.msgpack.decode(self._socket.recv(), type=tuple[str, bytes, str])
             return decode_answer(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, GreetingError) as error:
-            raise VisitError(
+            raise JoiningError(
                 f"what listens at {self._master} is no master of this release: {error}"
             ) from error
 
@@ -170,20 +174,20 @@ class Visit:
                 if now_s - since_s <= REFUSED_FOR_S:
                     continue
                 named = self._master.token_named or "no token was given"
-                raise VisitError(
+                raise JoiningError(
                     f"the master at {self._master} refuses this worker: its token is another than ours ({named})"
                 )
 
 
 def find_own(own: OwnFile, folder: Path) -> None:
-    """Have a file that is not sent found where the script looks for it. Raises `VisitError`, `OSError`."""
+    """Have a file that is not sent found where the script looks for it. Raises `JoiningError`, `OSError`."""
     path = Path(own.path)
     if not path.is_file():
-        raise VisitError(
+        raise JoiningError(
             f"{path}: the plan needs this file, and it is not sent: copy it here from the master's machine"
         )
     if path.stat().st_size != own.size_bytes:
-        raise VisitError(
+        raise JoiningError(
             f"{path}: expected the same {own.size_bytes:,} bytes as on the master's machine, got "
             f"{path.stat().st_size:,}: copy it here again"
         )

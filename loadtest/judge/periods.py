@@ -1,29 +1,29 @@
-"""The stretches of a run that objectives are judged over: the whole, a phase of it, or each window of some length.
+"""The periods of a run that objectives are judged over: the whole, a phase of it, or each window of some length.
 
 Phases and windows need exact histograms of their own, because quantiles of seconds cannot be merged: whoever
-records a run asks `wanted_stretches` which ones to keep. A stretch that was not kept has no data.
+records a run asks `wanted_periods` which ones to keep. A period that was not kept has no data.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 
 from loadtest.judge.slo_syntax import Slo
-from loadtest.measure.run_result import RunResult, Stretch
+from loadtest.measure.run_result import Period, RunResult
 
 Span = tuple[float, float]
 """(from_s, to_s), offsets of the plan."""
-Find = Callable[[Span], Stretch | None]
+Find = Callable[[Span], Period | None]
 
 
-def wanted_stretches(
+def wanted_periods(
     slos: Iterable[Slo], phases: Sequence[tuple[float, float, str]], duration_s: float
-) -> list[Stretch]:
-    """The empty stretches a run must fill so that every objective can be judged: each phase, each window."""
+) -> list[Period]:
+    """The empty periods a run must fill so that every objective can be judged: each phase, each window."""
     wanted = {(start, end): name for start, end, name in phases}
     for slo in slos:
         if slo.phase or slo.window_s:
             for span in spans_of(slo, phases, duration_s):
                 wanted.setdefault(span, "")
-    return [Stretch(name=name, from_s=start, to_s=end) for (start, end), name in wanted.items()]
+    return [Period(name=name, from_s=start, to_s=end) for (start, end), name in wanted.items()]
 
 
 def spans_of(slo: Slo, phases: Sequence[tuple[float, float, str]], duration_s: float) -> list[Span]:
@@ -46,12 +46,12 @@ def _windows(span: Span, length_s: float) -> list[Span]:
     return windows
 
 
-def stretches_of(slo: Slo, result: RunResult) -> Find:
+def periods_of(slo: Slo, result: RunResult) -> Find:
     """Finds the record of a span among those that the objective is about; None for one that was not kept."""
     if slo.phase or slo.window_s:
-        kept = {_rounded((stretch.from_s, stretch.to_s)): stretch for stretch in result.stretches}
+        kept = {_rounded((period.from_s, period.to_s)): period for period in result.periods}
         return lambda span: kept.get(_rounded(span))
-    whole = Stretch(
+    whole = Period(
         name="",
         from_s=0.0,
         to_s=result.run.duration_s,

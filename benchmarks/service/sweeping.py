@@ -1,0 +1,131 @@
+"""Housekeeping beside orders: how many rows a second a sweep does, and whether it keeps up with what is sold.
+
+    python -m benchmarks.service.sweeping [--orders 30000] [--seconds 12] [--postgres] [--json FILE]
+
+First the store alone, in chunks as the housekeeper asks for them: rows a second of the time that the sweep holds the
+store, which it lets go of for twice as long after each chunk. Then a service whose unpaid orders are cancelled after
+`TERM_S`, under as many orders as it takes: what is cancelled for each order that was made, once the first ones are
+due, how many are left over when the load ends, and how long it takes until nothing is due any more. Needs no machine
+of its own: a sweep that keeps up does so at whatever rate the service has.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import uvloop
+
+from benchmarks.service.load import Load, measure
+from benchmarks.service.running import Running, serving
+from target_service.housekeeping import CHUNK
+from target_service.orders import OrderIds, Purchase, draft_order
+from target_service.store.base import CancelUnpaid, ExpireKeys, Observers, Proof, StoreSettings
+from target_service.store.open import make_store
+from tests.contract.postgres_server import postgres_server
+
+LATER = 1 << 62
+"""A time after, and a number above, every order's."""
+TERM_S = 2.0
+CONNECTIONS = 64
+PATIENCE_S = 60.0
+WANTED_PER_S = 15_000
+
+
+async def swept_per_s(dsn: str, orders: int) -> dict[str, float]:
+    """Rows a second of each sweep, alone on a store that holds so many orders."""
+    store = make_store(StoreSettings(dsn, 10**9, 30.0, shared=False), Observers())
+    ids, found = OrderIds(await store.open()), {}
+    for first in range(0, orders, 1000):
+        drafts = [draft_order(ids.next(), 7, [(1 + n % 1000, 1)]) for n in range(1000)]
+        purchases = [
+            Purchase("", f"key-{first + n}", (order,), units) for n, (order, units) in enumerate(drafts)
+        ]
+        await asyncio.gather(*map(store.write, purchases))
+    await store.write(Proof(1))
+    for name, kind in (("cancelled", CancelUnpaid), ("keys expired", ExpireKeys)):
+        began, cpu_s, done = time.perf_counter(), time.process_time(), 0
+        while swept := await store.write(kind(LATER, LATER, CHUNK)):
+            done += swept
+        found[f"{name} a second of the store's time"] = done / (time.perf_counter() - began)
+        found[f"{name} a CPU-second of the service"] = done / (time.process_time() - cpu_s)
+    await store.close()
+    return found
+
+
+def counted(running: Running, name: str) -> float:
+    """One of the service's counters, over all its labels."""
+    connection = HTTPConnection("127.0.0.1", urlsplit(running.admin_url).port or 0, timeout=20)
+    connection.request("GET", "/metrics", headers={"Cache-Control": "no-cache"})
+    page = connection.getresponse().read().decode()
+    connection.close()
+    return sum(float(line.split()[-1]) for line in page.splitlines() if line.startswith(name))
+
+
+def kept_up(dsn: str, seconds: float) -> dict[str, float]:
+    """How a service's sweep keeps up with orders that come as fast as they are made."""
+    terms = ("--reservation-s", str(TERM_S), "--key-ttl-s", str(TERM_S), "--stock", "1000000000")
+    with serving("target_service", "--port", "0", "--admin-port", "0", "--store", dsn, *terms) as running:
+        load = Load(running.port, CONNECTIONS, seconds + 2 * TERM_S)
+        crowd = threading.Thread(target=lambda: uvloop.run(measure(load)))
+        crowd.start()
+        time.sleep(2 * TERM_S)
+        names = ("orders_created_total", "orders_cancelled_total")
+        before = [counted(running, name) for name in names]
+        time.sleep(seconds * 0.9)
+        made, cancelled = (counted(running, name) - was for name, was in zip(names, before, strict=True))
+        crowd.join()
+        ended = time.monotonic()
+        left = counted(running, names[0]) - counted(running, names[1])
+        while counted(running, names[0]) > counted(running, names[1]):
+            if time.monotonic() - ended > PATIENCE_S:
+                break
+            time.sleep(0.05)
+        after_s = time.monotonic() - ended
+    return {
+        "orders/s meanwhile": made / seconds / 0.9,
+        "cancelled : made, beside orders": cancelled / made,
+        "unpaid when the load ends": left,
+        f"nothing is unpaid after, s (a term is {TERM_S:g})": after_s,
+    }
+
+
+@contextlib.contextmanager
+def databases(*, is_postgres: bool, folder: str | None) -> Iterator[Callable[[str], str]]:
+    """Makes fresh databases: the DSN of each name."""
+    if is_postgres:
+        with postgres_server() as server:
+            yield server.create_database
+    else:
+        with tempfile.TemporaryDirectory(prefix="orders-sweeping-", dir=folder) as data:
+            yield lambda name: f"sqlite:///{data}/{name}.db"
+
+
+def main() -> None:
+    """Measure, print the table, and write it as JSON if asked."""
+    parser = argparse.ArgumentParser(prog="benchmarks.service.sweeping", description=__doc__)
+    parser.add_argument("--orders", type=int, default=30_000)
+    parser.add_argument("--seconds", type=float, default=12.0)
+    parser.add_argument("--postgres", action="store_true", help="instead of SQLite")
+    parser.add_argument("--folder", help="where SQLite's file is")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    with databases(is_postgres=arguments.postgres, folder=arguments.folder) as make:
+        found = asyncio.run(swept_per_s(make("alone"), arguments.orders))
+        found |= kept_up(make("beside"), arguments.seconds)
+    found["wanted, rows a second"] = WANTED_PER_S
+    for name, value in found.items():
+        print(f"{name:58} {value:12,.2f}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(found, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

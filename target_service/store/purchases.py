@@ -1,0 +1,128 @@
+"""The purchases of a batch, for any database: known keys and stock are read, a plan is made and written.
+
+Each step is one statement for all purchases of a run. In a database that other processes write to as well, stock is
+locked by run and product, after everything else (`changes.apply_batch`).
+"""
+
+# ruff: noqa: S608 - only our own table names are put into statements; values are bound
+
+from collections.abc import Iterable, Sequence
+
+from target_service.orders import Purchase
+from target_service.store.base import Change
+from target_service.store.group_commit import Answer, Placed, by_run, keys_of, known_purchases, plan
+from target_service.store.session import Session
+from target_service.store.tables import STORED_MS, Tables, tables_of
+
+ORDER = "order_id, part, buyer_id, total_cents, lines, status, region"
+"""The columns of `orders.Order`."""
+
+_NEW_ORDER = {
+    "order_id": "bigint",
+    "run_id": "text",
+    "idempotency_key": "text",
+    "part": "int",
+    "buyer_id": "bigint",
+    "total_cents": "bigint",
+    "lines": "text",
+    "region": "text",
+}
+_LEFT = {"run_id": "text", "sku_no": "bigint", "initial": "bigint", "available": "bigint"}
+
+
+async def apply_purchases(session: Session, batch: Iterable[Change]) -> dict[int, Answer]:
+    """Write a batch's purchases inside the open transaction; answers by place."""
+    answers: dict[int, Answer] = {}
+    for run_id, share in sorted(by_run(batch).items()):
+        answers |= await _apply_run(session, run_id, share)
+    return answers
+
+
+async def _apply_run(session: Session, run_id: str, share: list[Placed]) -> dict[int, Answer]:
+    tables = tables_of(run_id)
+    known = await _known(session, tables, run_id, keys_of(share))
+    new = [purchase for _, purchase in share if purchase.key not in known]
+    wanted = sorted({sku_no for purchase in new for sku_no in purchase.quantities})
+    left = await _claim(session, tables.stock, run_id, wanted) if wanted else {}
+    decided = plan(share, known, left)
+    await _insert_orders(session, tables.orders, decided.new)
+    await _write_stock(session, tables.stock, run_id, {sku_no: left[sku_no] for sku_no in decided.taken})
+    return decided.answers
+
+
+async def _known(session: Session, tables: Tables, run_id: str, keys: list[str]) -> dict[str, Purchase]:
+    if not keys:
+        return {}
+    under = f"WHERE run_id = $1 AND idempotency_key {session.among(2, 'text')}"
+    rows = await session.fetch_many(
+        f"idempotency_key, {ORDER}",
+        f"FROM (SELECT idempotency_key, {ORDER} FROM {tables.orders} {under} AND key_live = 1 UNION ALL"
+        f" SELECT idempotency_key, 0, 0, 0, 0, NULL, NULL, NULL FROM {tables.parcel_keys} {under}) AS known",
+        run_id,
+        session.listed(keys),
+    )
+    return known_purchases(run_id, rows)
+
+
+async def _claim(session: Session, stock: str, run_id: str, wanted: list[int]) -> dict[int, int]:
+    """Units by product number that may be sold, their rows locked until the transaction ends."""
+    seen = await _levels(session, stock, run_id, wanted)
+    left = dict.fromkeys(wanted, session.initial_units) | seen
+    if not session.locked:
+        return left
+    # What was sold out at the instant of the read needs no lock: a crowd wants it, and gets none.
+    to_lock, locked = [sku_no for sku_no in wanted if left[sku_no] > 0], seen
+    while to_lock:
+        missing = {sku_no: session.initial_units for sku_no in to_lock if sku_no not in locked}
+        await _write_stock(session, stock, run_id, missing, "NOTHING")
+        locked = await _levels(session, stock, run_id, to_lock, f" ORDER BY sku_no{session.locked}")
+        if len(locked) == len(to_lock):  # else a purge took rows away between the two
+            break
+    return left | locked
+
+
+async def _levels(
+    session: Session, stock: str, run_id: str, skus: Sequence[int], lock: str = ""
+) -> dict[int, int]:
+    rows = await session.fetch_many(
+        "sku_no, available",
+        f"FROM {stock} WHERE run_id = $1 AND sku_no {session.among(2)}{lock}",
+        run_id,
+        session.listed(skus),
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def _insert_orders(session: Session, orders: str, purchases: Iterable[Purchase]) -> None:
+    rows = [
+        (
+            order.order_id,
+            purchase.run_id,
+            purchase.key,
+            order.part,
+            order.buyer_id,
+            order.total_cents,
+            order.lines,
+            order.region,
+        )
+        for purchase in purchases
+        for order in purchase.orders
+    ]
+    into = f"INSERT INTO {orders} ({', '.join(_NEW_ORDER)}, stored_ms)"
+    await session.with_rows(_NEW_ORDER, rows, f"{into} SELECT new.*, {STORED_MS} FROM new")
+
+
+async def _write_stock(
+    session: Session,
+    stock: str,
+    run_id: str,
+    left: dict[int, int],
+    where_there: str = "UPDATE SET available = excluded.available",
+) -> None:
+    rows = [(run_id, sku_no, session.initial_units, units) for sku_no, units in left.items()]
+    await session.with_rows(
+        _LEFT,
+        rows,
+        f"INSERT INTO {stock} ({', '.join(_LEFT)}) SELECT * FROM new WHERE true"
+        f" ON CONFLICT (run_id, sku_no) DO {where_there}",
+    )
