@@ -9,6 +9,9 @@ READY := $(VENV)/.ready
 
 # Most tests wait for processes: twice as many at once as there are cores. Those that judge times come last, alone.
 AT_ONCE ?= $(shell n=$$(( 2 * $$(nproc 2>/dev/null || echo 2) )); echo $$(( n < 8 ? n : 8 )))
+# Hundreds of processes are started in tests: they should find their modules compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTEST := $(BIN)/python -m pytest -q -n $(AT_ONCE) $(AGAIN)
 
 help: ## Say what there is
@@ -47,7 +50,7 @@ test-fast: $(READY) ## Tests without the slow ones
 	$(PYTEST) -m "not slow and not campaign"
 
 test-all: $(READY) ## Campaigns too, as every night
-	CONSERVATION_RUNS=20 FLEET_SCHEDULES=50 $(PYTEST)
+	CONSERVATION_RUNS=20 FLEET_SCHEDULES=50 FAULT_PLANS=100 $(PYTEST)
 
 COVERED := plan:95 measure:95 judge:95 fleet:90
 

@@ -28,7 +28,7 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     probability: Annotated[float, Meta(ge=0, le=1)] = 1.0
     """Share of the requests (of the commits, for stall-store) that meet it."""
     delay_ms: Annotated[float, Meta(ge=0, le=600_000)] = 100.0
-    """How long a delay or stall lasts, or the pause between two bytes of a slow body."""
+    """How long a delay or stall lasts, or how much longer a slow body takes."""
     duration_s: Annotated[float, Meta(gt=0, le=86_400)] = 60.0
     """How long from its start the fault can be met."""
     start_s: Annotated[float, Meta(ge=0, le=86_400)] = 0.0

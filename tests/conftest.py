@@ -18,11 +18,20 @@ del os.environ["LOCUST_SKIP_MONKEY_PATCH"]
 
 from tests.timing import arrange, place, skipped_at_last, timing  # noqa: F401 - `timing` is a fixture
 
+LONGEST_INPUT_IN_A_NAME = 60
+
 # How long an example takes to draw or to play says how busy the machine is.
 hypothesis.settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("any machine")
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A name for a long input that does not hold all of it: pytest-xdist sends each test's name about."""
+    if isinstance(val, str | bytes) and len(val) > LONGEST_INPUT_IN_A_NAME:
+        return f"{val[:LONGEST_INPUT_IN_A_NAME]!a} of {len(val)}"
+    return None
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist, which reads the groups

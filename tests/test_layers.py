@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOR_ALL = {"records", "clock", "exit_codes", "environment", "pauses", "__init__"}
+FOR_ALL = {"records", "clock", "exit_codes", "environment", "pauses", "entry_points", "__init__"}
 WIRED = {
     "run_info",
     "run_audit",
@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "feeders": {"drive", "plan", "zipf"},
     "importing": {"plan"},
     "testing": set[str](),
+    "locust_process": set[str](),
     "virtual_time": set[str](),
     "run_info": {"configuration", "measure", "judge", "drive"},
     "stored_orders": {"judge", "measure"},

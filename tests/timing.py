@@ -29,12 +29,17 @@ from types import TracebackType
 import psutil
 import pytest
 
+from loadtest.exit_codes import ExitCode
 from loadtest.judge.validity import INVALID
 from loadtest.measure.run_result import RunResult
 
+ON_ANY_MACHINE = {ExitCode.PASS, ExitCode.INVALID}
+"""How a good run may end where many tests play side by side: what it did is right, when it did it may be late."""
 TAKEN = 0.15
 """Share of all cores used by others from which on they explain a time that was missed: a third of one of two."""
 ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}")
+LONGEST_NAME = 500
+"""Letters of a test's name: each worker of pytest-xdist tells all names, and the name again with each step."""
 LOCKED = Path(__file__).parent
 """A folder that exists; nothing is written there."""
 LATE_FOR_OTHERS = "other programs used"
@@ -172,6 +177,10 @@ def arrange(items: list[pytest.Item]) -> None:
         if ADDRESS.search(item.nodeid):
             raise pytest.UsageError(
                 f"{item.nodeid}: the name of a test may hold no address: it differs by process"
+            )
+        if len(item.nodeid) > LONGEST_NAME:
+            raise pytest.UsageError(
+                f"{item.nodeid[:LONGEST_NAME]}…: expected a name of at most {LONGEST_NAME} letters"
             )
         item.add_marker(played_again(item.config.getoption("reruns", None)))
         if judges_times(item):

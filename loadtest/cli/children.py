@@ -20,7 +20,8 @@ from typing import IO, Any
 
 from loadtest.cli.cores import bind
 
-LOCUST = (sys.executable, "-m", "locust", "-f", str(Path(__file__).parent.parent / "locustfile.py"))
+LOCUST_FILE = Path(__file__).parent.parent / "locustfile.py"
+LOCUST = (sys.executable, "-m", "loadtest.locust_process", "-f", str(LOCUST_FILE))
 """How a process of Locust with our locustfile is started; its flags follow."""
 PR_SET_PDEATHSIG = 1
 STOP_TIMEOUT_S = 10.0

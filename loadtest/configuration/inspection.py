@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from loadtest.configuration.config_error import ConfigError
 from loadtest.configuration.run_config import RunConfig
+from loadtest.entry_points import entry_points_read_once
 
 TIMEOUT_S = 60.0
 
@@ -55,7 +56,7 @@ def inspect_apart(config: RunConfig) -> dict[str, str]:
 def main() -> None:
     """Print what was found as JSON."""
     config = RunConfig.from_json(sys.stdin.buffer.read())
-    with redirect_stdout(sys.stderr):
+    with redirect_stdout(sys.stderr), entry_points_read_once():
         from loadtest.configuration.scenario_classes import check_scenarios  # noqa: PLC0415 - after the redirection
 
         try:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 
 import msgspec
 
@@ -123,7 +123,7 @@ class Player:
             return ServiceFault(fault, self._service_faults)
         if self._service is None:
             self._service = RunningService(service)
-        return ProcessFault(fault, self._service)
+        return ProcessFault(fault, self._service, self._service_faults)
 
     def _begin(self, zero_ns: int) -> None:
         for number in range(len(self._order.faults)):
@@ -176,12 +176,17 @@ class Player:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
         await asyncio.gather(*self._steps, return_exceptions=True)
-        for number in list(self._begun):
+        for number in self._processes_first(self._begun):
             await self._undo(number)
+
+    def _processes_first(self, numbers: Iterable[int]) -> list[int]:
+        """Numbers of faults: a service that is down has to be back before it can be told anything."""
+        return sorted(numbers, key=lambda number: self._order.faults[number].kind not in PROCESS)
 
     async def _undo_what_was_left(self) -> None:
         """Undo what a player before this one began."""
-        for number, token in self._order.undo.items():
+        for number in self._processes_first(self._order.undo):
+            token = self._order.undo[number]
             try:
                 self._begun[number] = (self._maker(self._order.faults[number]), token)
                 await self._undo(number)

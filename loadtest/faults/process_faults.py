@@ -19,6 +19,7 @@ import psutil
 
 from loadtest.faults.maker import FaultError, die_with_parent
 from loadtest.faults.messages import ServiceProcess, Token
+from loadtest.faults.service_faults import ServiceFaults
 from loadtest.plan.fault import Fault
 
 WORKER = "target_service.worker"
@@ -97,9 +98,11 @@ class RunningService:
 class ProcessFault:
     """A signal to one of its processes."""
 
-    def __init__(self, fault: Fault, service: RunningService) -> None:
+    def __init__(self, fault: Fault, service: RunningService, service_faults: ServiceFaults) -> None:
+        """`service_faults` hear when the supervisor, which they are told to, is not there."""
         self._fault = fault
         self._service = service
+        self._service_faults = service_faults
         self._environment: dict[str, str] | None = None
 
     def check(self) -> None:
@@ -108,7 +111,9 @@ class ProcessFault:
         self._service.worker()
 
     async def begin(self) -> tuple[str, Token]:
-        """Send the signal."""
+        """Send the signal; to a service that is still on its way back from a crash as soon as it is there."""
+        if not _runs(self._service.supervisor):
+            await self._service_faults.up()
         supervisor = self._fault.process == "supervisor"
         process = self._service.supervisor if supervisor else self._service.worker()
         token: Token = {"pid": process.pid, "created_s": process.create_time()}
@@ -116,6 +121,8 @@ class ProcessFault:
             token["command"] = list(self._service.command())
             self._environment = process.environ()
         workers = self._service.supervisor.children() if supervisor else []
+        if supervisor:
+            await self._service_faults.goes_down()
         _send(process, _SIGNALS[self._fault.kind])
         if supervisor and self._fault.kind != "stop":
             await _ended([process, *workers])
@@ -129,6 +136,8 @@ class ProcessFault:
         elif self._fault.process == "supervisor":
             command = token.get("command")
             await self._service.start_again(command if isinstance(command, list) else [], self._environment)
+        if self._fault.process == "supervisor":
+            await self._service_faults.is_back()
 
 
 async def _ended(processes: list[psutil.Process]) -> None:

@@ -23,11 +23,18 @@ _direct = build_opener(ProxyHandler({}))
 
 
 class ServiceFaults:
-    """The faults that the service makes now."""
+    """The faults that the service makes now.
+
+    While its supervisor is down or stopped nobody hears what is told: that waits until it is back.
+    """
 
     def __init__(self, service: ServiceProcess) -> None:
         self._service = service
         self._active: dict[str, Fault] = {}
+        self._down = 0
+        self._is_up = asyncio.Event()
+        self._is_up.set()
+        self._telling = asyncio.Lock()
 
     async def begin(self, fault: Fault) -> None:
         """Add one. Raises `FaultError`."""
@@ -39,8 +46,32 @@ class ServiceFaults:
         self._active.pop(name, None)
         await self._tell()
 
+    async def goes_down(self) -> None:
+        """The supervisor is about to be killed, stopped or told to end; returns when nobody is talking to it."""
+        async with self._telling:
+            self._down += 1
+            self._is_up.clear()
+
+    async def up(self) -> None:
+        """Returns when no fault of ours keeps the supervisor down."""
+        await self._is_up.wait()
+
+    async def is_back(self) -> None:
+        """It answers again; a new one is told what goes on. Raises `FaultError`."""
+        self._down = max(self._down - 1, 0)
+        if not self._down:
+            self._is_up.set()
+            if self._active:
+                await self._tell()
+
     async def _tell(self) -> None:
-        await asyncio.to_thread(put_drill, self._service, [drilled(fault) for fault in self._active.values()])
+        while True:
+            await self._is_up.wait()
+            async with self._telling:  # what is told last is what counts
+                if self._is_up.is_set():
+                    drill = [drilled(fault) for fault in self._active.values()]
+                    await asyncio.to_thread(put_drill, self._service, drill)
+                    return
 
 
 def drilled(fault: Fault) -> dict[str, str | float]:

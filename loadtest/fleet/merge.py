@@ -25,6 +25,7 @@ from loadtest.measure import codec
 from loadtest.measure.evidence import FailureLog, PackedEvidence
 from loadtest.measure.exemplar import Exemplars
 from loadtest.measure.histogram import Histogram
+from loadtest.measure.run_result import whole_seconds
 from loadtest.measure.second import COUNTERS, Second
 
 _STARTED = COUNTERS.index("started")
@@ -171,7 +172,7 @@ class Merge:
         """Traced requests that stand for the slow ones."""
         self._failures = FailureLog()
         self._total = Second(0)
-        self._periods = [(round(from_s), round(to_s)) for from_s, to_s in periods]
+        self._periods = [whole_seconds(from_s, to_s) for from_s, to_s in periods]
         self._period_totals = [Second(0) for _ in periods]
         self._period_versions = [0] * len(periods)
         self._packed_periods: list[tuple[int, PackedSecond]] = [(0, pack_second(Second(0)))] * len(periods)

@@ -239,6 +239,12 @@ class TimelinePoint(msgspec.Struct, kw_only=True):
     """(upper bound in microseconds, count), about four to an octave, for the heat map."""
 
 
+def whole_seconds(from_s: float, to_s: float) -> tuple[int, int]:
+    """The seconds, [from, to), in which a stretch is counted: from the nearest to the nearest, one at least."""
+    first = round(from_s)
+    return first, max(round(to_s), first + 1)
+
+
 def step_s(points: Sequence[TimelinePoint]) -> float:
     """How many seconds each point of a timeline stands for: the shortest step between two, 1 where there is none."""
     return min((two.t_s - one.t_s for one, two in pairwise(points)), default=1.0)
@@ -287,7 +293,7 @@ class FaultResult(msgspec.Struct, kw_only=True):
     to_s: float
     """… to its end, or to when it has to be recovered from if it is over at once."""
     planned: float = 0.0
-    """Transactions that the plan intends in the period, without what an overload adds."""
+    """Transactions that the plan intends in the period's whole seconds, without what an overload adds."""
     load_times: float = 1.0
     """How many times the curve's own rate was sent: 1 unless it is an overload."""
     recovers_within_s: float

@@ -286,6 +286,10 @@ def check_faults(faults: Sequence[Fault], duration_s: float, phases: Iterable[st
         place = f"{where}: fault[{number}]"
         if not _NAME.fullmatch(fault.name):
             raise PlanError(f"{place}.name: expected a word such as worker-kill, got {fault.name!r:.60}")
+        if sum(share_of_goodput(expr) is not None for expr in fault.expect) > 1:
+            raise PlanError(
+                f"{place}.expect: expected one share of goodput, got {' and '.join(fault.expect)}"
+            )
         if fault.name in taken:
             raise PlanError(
                 f"{place}.name: expected a name that no other fault or phase has, got {fault.name}"
@@ -318,8 +322,17 @@ def _check_times(fault: Fault, duration_s: float, place: str) -> None:
 
 
 def _check_apart(fault: Fault, others: Iterable[Fault], place: str) -> None:
-    """Faults overlap, or the second begins when the first has to be recovered from."""
+    """Faults overlap, or the second begins when the first has to be recovered from.
+
+    Nobody signals the processes of a service that is down.
+    """
     for other in others:
+        is_down = other.process == "supervisor" and other.kind in ("kill", "restart")
+        if is_down and fault.kind in PROCESS and other.at_s <= fault.at_s <= other.end_s:
+            raise PlanError(
+                f"{place}.at: expected an instant at which the supervisor is there, and {other.name} ends it from "
+                f"{other.at_s:g} s to {other.end_s:g} s; got {fault.at_s:g} s"
+            )
         if other.end_s <= fault.at_s < other.settled_s:
             raise PlanError(
                 f"{place}.at: expected {other.settled_s:g} s or later (when all is normal again after {other.name}), "

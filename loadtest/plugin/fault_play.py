@@ -30,7 +30,7 @@ from loadtest.faults.messages import (
     ToLeader,
     Undo,
 )
-from loadtest.measure.run_result import FaultResult
+from loadtest.measure.run_result import FaultResult, whole_seconds
 from loadtest.plan.fault import NETWORK, Fault
 from loadtest.plan.plan_file import Plan
 
@@ -194,14 +194,14 @@ class FaultPlay:
 def _expected(fault: Fault, plan: Plan) -> FaultResult:
     """What is known of a fault beforehand."""
     from_s, to_s = fault.period
+    counted_from_s, counted_to_s = whole_seconds(from_s, to_s)
     normal = plan.normally_played(plan.curve)
-    share = sum(s.per_transaction for s in plan.scenarios if s.transaction)
     return FaultResult(
         name=fault.name,
         kind=fault.kind,
         from_s=from_s,
         to_s=to_s,
-        planned=(normal.cumulative(to_s) - normal.cumulative(from_s)) * share,
+        planned=normal.cumulative(counted_to_s) - normal.cumulative(counted_from_s),
         load_times=fault.times,
         recovers_within_s=fault.recovers_within_s,
         detected_within_s=fault.detected_within_s,

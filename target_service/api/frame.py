@@ -41,7 +41,7 @@ from target_service.store.base import DeadlineError, StoreFullError, StoreUnavai
 
 DEADLINE_HEADER = istr("X-Request-Deadline-Ms")
 LONGEST_DEADLINE_MS = 3_600_000
-SLOW_BODY_BYTES = 100
+SLOW_BODY_PARTS = 20
 STOPPING = "the service is stopping"
 
 log = logging.getLogger("orders")
@@ -118,12 +118,21 @@ class Frame:
         return response
 
     async def _respond(self, incoming: Incoming, run_id: str) -> ApiResponse:
+        parsed = incoming.parsed
+        if parsed is None:
+            return await self._obey(incoming, run_id)
+        check_head(parsed)
+        met = await self._admit(parsed)
+        if met is not None and met.kind == "reset":
+            return ApiResponse(200, b"")  # to nobody
+        response = await self._obey(incoming, run_id)
+        if met is not None and met.kind == "slow-body":
+            return await _send_slowly(parsed, response, met.delay_ms / 1e3)
+        return response
+
+    async def _obey(self, incoming: Incoming, run_id: str) -> ApiResponse:
+        """Do what is asked for."""
         operation, headers, parsed = self.operation, incoming.headers, incoming.parsed
-        if parsed is not None:
-            check_head(parsed)
-            faulty = await self._admit(parsed)
-            if faulty is not None:
-                return faulty
         if operation.for_operators and not carries_token(headers, self._service.admin_token):
             raise ProblemError(problem.UNAUTHORIZED, "expected the operator's bearer token")
         key = parse_key(headers.get(KEY_HEADER)) if operation.keyed else None
@@ -153,17 +162,18 @@ class Frame:
         service.limit.done(began_ns)
         return response
 
-    async def _admit(self, request: web.Request) -> ApiResponse | None:
-        """Let the request meet a drill's fault, and refuse it under overload. The faulty response, if any."""
+    async def _admit(self, request: web.Request) -> Fault | None:
+        """Let the request meet a drill's fault, and refuse it under overload. The fault that it met, if any."""
         if not self._is_drilled:
             return None
         service = self._service
         fault = service.faults.of_request(self.operation.route)
-        faulty = None if fault is None else await _meet(fault, request)
+        if fault is not None:
+            await _meet(fault, request)
         if service.is_overloaded(self.operation):
             # Before the body is read: aiohttp reads on, for a moment, and closes if it does not come.
             raise OverloadedError(TOO_MUCH)
-        return faulty
+        return fault
 
     def _refuse(self, error: BaseException, traffic: str) -> ApiResponse:
         refusal = problem_of(error, self.operation)
@@ -206,8 +216,8 @@ def problem_of(error: BaseException, operation: Operation) -> ProblemError:
     return ProblemError(problem.INTERNAL, problem.DEFECT)
 
 
-async def _meet(fault: Fault, request: web.Request) -> ApiResponse | None:
-    """Let a request meet a fault; the faulty response, or None if the request goes on."""
+async def _meet(fault: Fault, request: web.Request) -> None:
+    """Let a request meet what a fault does before it is answered."""
     if fault.kind == "delay":
         await asyncio.sleep(fault.delay_ms / 1e3)
     elif fault.kind == "error":
@@ -216,19 +226,22 @@ async def _meet(fault: Fault, request: web.Request) -> ApiResponse | None:
         await asyncio.sleep(HANG_S)
     elif fault.kind == "reset" and request.transport is not None:
         request.transport.abort()
-        return ApiResponse(200, b"")
-    elif fault.kind == "slow-body":
-        return await _send_slowly(request, fault.delay_ms / 1e3)
     elif fault.kind == "kill-worker":
         os.kill(os.getpid(), signal.SIGKILL)
-    return None
 
 
-async def _send_slowly(request: web.Request, pause_s: float) -> ApiResponse:
-    """Answer with a body that comes byte by byte."""
-    response = web.StreamResponse(status=200, headers={"Content-Length": str(SLOW_BODY_BYTES)})
+async def _send_slowly(request: web.Request, answer: ApiResponse, longer_s: float) -> ApiResponse:
+    """Send an answer whose body comes bit by bit."""
+    headers = {
+        "Content-Type": answer.media_type,
+        **answer.headers,
+        "Content-Length": str(len(answer.body)),
+    }
+    response = web.StreamResponse(status=answer.status, headers=headers)
     await response.prepare(request)
-    for _ in range(SLOW_BODY_BYTES):
-        await response.write(b" ")
-        await asyncio.sleep(pause_s)
-    return ApiResponse(200, b"", sent=response)
+    size = len(answer.body) // SLOW_BODY_PARTS + 1
+    for at in range(0, SLOW_BODY_PARTS * size, size):
+        await asyncio.sleep(longer_s / SLOW_BODY_PARTS)
+        if part := answer.body[at : at + size]:
+            await response.write(part)
+    return answer._replace(sent=response)

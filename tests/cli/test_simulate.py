@@ -99,19 +99,27 @@ def test_a_mistake_ends_with_code_2_and_says_which(flags: list[str], expected: s
     assert expected in " ".join(said.split())
 
 
-def test_a_run_folder_needs_the_replicas_rate(tmp_path: Path) -> None:
+def test_a_run_folder_needs_the_replicas_rate_and_is_simulated_from_with_it(tmp_path: Path) -> None:
     from tests.publish.sample_result import sample_result  # noqa: PLC0415 - of one test
 
-    sample_result().write(tmp_path / "result.json")
+    run = sample_result()
+    run.write(tmp_path / "result.json")
     code, said = simulate("singles-day", "--from", str(tmp_path))
     assert code == 2
     assert "--replica-tps: expected with --from a run" in " ".join(said.split())
+    most = 2 * run.transactions.mean_tps
+    flags = ("--from", str(tmp_path), "--replica-tps", f"{most}", "--peak-tps", "50", "--json")
+    code, said = simulate("singles-day", *flags)
+    assert code == 0, said
+    assert json.loads(said)["replica"]["tps"] == most
 
 
 def test_the_bill_is_printed_within_the_width_and_as_json(tmp_path: Path) -> None:
     code, said = simulate("--bill", "--for", "58300")
     assert code == 0, said
     assert "58,300 orders a second, projected" in said
+    table = said.partition("\n")[2]
+    assert max(map(len, table.splitlines())) <= 80
     code, said = simulate("--bill", "--json")
     lines = json.loads(said)["lines"]
     assert {line["part"] for line in lines} == {"generator", "network", "service"}

@@ -100,7 +100,7 @@ FOREIGN = (
 
 # asyncpg deletes connections that it has half made, and stumbles.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("foreign", FOREIGN, ids=repr)
+@pytest.mark.parametrize("foreign", FOREIGN)
 def test_whatever_answers_in_its_place_changes_are_refused_in_time_and_then_made_again(
     dsn: str, foreign: bytes
 ) -> None:

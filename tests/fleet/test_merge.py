@@ -55,6 +55,12 @@ def test_a_malformed_report_changes_nothing_and_may_be_sent_again_well_formed() 
     assert merge.total.ok == 2
 
 
+def test_a_period_is_counted_in_the_nearest_whole_seconds_and_never_in_none() -> None:
+    merge = Merge([(0.4, 1.6), (2.1, 2.4), (1.5, 3.0)])
+    merge.fold("w1", report(0, second(0), second(1), second(2), second(3)))
+    assert [total.ok for total in merge.period_totals] == [2, 1, 1]
+
+
 def test_periods_sum_the_seconds_intended_in_them() -> None:
     merge = Merge([(0.0, 2.0), (1.0, 3.0)])
     merge.fold("w1", report(0, second(0), second(1), second(2), second(3)))

@@ -186,7 +186,6 @@ def test_a_pattern_that_no_worker_can_have_counted_is_refused(changes: dict[str,
         msgspec.structs.replace(report(0), samples=[Sample("GET", "/", "reset", 503, "", "x" * 10_000)]),
         msgspec.structs.replace(report(0), left={str(n): 1 for n in range(1_000)}),
     ],
-    ids=str,
 )
 def test_what_a_worker_says_of_users_clocks_and_samples_is_bounded(hostile: Message) -> None:
     with pytest.raises(MessageError):

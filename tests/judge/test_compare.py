@@ -114,7 +114,14 @@ def minute(seed: int, p99_factor: float = 1.0) -> RunResult:
 
 
 Simulation = Callable[[int, float], RunResult]
-SIMULATIONS = pytest.mark.parametrize("simulate", [run, minute, measured_run])
+SIMULATIONS = pytest.mark.parametrize(
+    "simulate",
+    [
+        pytest.param(run, marks=pytest.mark.campaign),
+        pytest.param(minute, marks=pytest.mark.campaign),
+        measured_run,
+    ],
+)
 
 
 def compared(base: RunResult, head: RunResult) -> Comparison:

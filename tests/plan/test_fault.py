@@ -1,10 +1,11 @@
 """Faults in a plan file: what they become, and what is refused before any traffic."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from loadtest.plan.fault import KINDS, Fault
+from loadtest.plan.fault import HOOK, KINDS, MACHINE, NETWORK, PROCESS, SERVICE, TRAFFIC
 from loadtest.plan.plan_file import Plan, PlanError
 
 PLAN = """
@@ -86,6 +87,10 @@ def test_names_of_the_same_kind_are_told_apart(tmp_path: Path) -> None:
         ('kind = "hook"\nat = 10', "expected either command or url"),
         ('kind = "hook"\nat = 10\nfor = 2\ncommand = ["true"]', "expected undo or undo_url"),
         ('kind = "loss"\nat = 10\nfor = 2\nshare = 0', "fault[0].share"),
+        (
+            'kind = "mark"\nat = 10\nfor = 2\nexpect = ["goodput > 5%", "goodput > 9%"]',
+            "fault[0].expect: expected one share of goodput",
+        ),
         ('kind = "overload"\nat = 10\nfor = 2\ntimes = 1', "fault[0].times"),
     ],
     ids=lambda text: text.replace("\n", " ")[:60],
@@ -102,6 +107,25 @@ def test_a_fault_waits_until_the_one_before_has_to_be_recovered_from(tmp_path: P
     assert len(plan_of(tmp_path, first, 'kind = "kill"\nat = 7\nrecovers_within = 5').faults) == 2
 
 
-def test_every_kind_is_of_one_group() -> None:
-    assert len(KINDS) == len(set(KINDS))
-    assert {Fault(name="a", kind=kind, at_s=3).kind for kind in KINDS} == set(KINDS)
+def test_nobody_signals_the_processes_of_a_service_that_is_down(tmp_path: Path) -> None:
+    crash = 'kind = "kill"\nprocess = "supervisor"\nat = 10\nfor = 4'
+    for kind in ("kill", "restart", 'stop"\nfor = "1s'):
+        said = refused(tmp_path, crash, f'name = "second"\nkind = "{kind}"\nat = 12')
+        assert "fault[1].at: expected an instant at which the supervisor is there, and kill ends it" in said
+    assert len(plan_of(tmp_path, crash, 'kind = "stop"\nat = 9\nfor = 2').faults) == 2
+
+
+def test_every_kind_is_of_one_group_and_stands_there_in_the_documentation() -> None:
+    groups = {
+        "service": SERVICE,
+        "process": PROCESS,
+        "network": NETWORK,
+        "machine": MACHINE,
+        "traffic": TRAFFIC,
+    }
+    text = (Path(__file__).parents[2] / "docs" / "faults.md").read_text()
+    rows = dict(re.findall(r"^\| (\w+) \| ([^|]+) \|", text, re.MULTILINE))
+    for group, kinds in (groups | {"hook": (HOOK,)}).items():
+        said = re.findall(r"`([\w-]+)`", rows[group].partition(" of ")[0])
+        assert tuple(said) == kinds, group
+    assert sorted(KINDS) == sorted(kind for kinds in [*groups.values(), (HOOK,)] for kind in kinds)

@@ -55,7 +55,8 @@ class Run:
         self._out = out / "runs"
         path = out / "matrix.toml"
         path.write_text(plan, encoding="utf-8")
-        self._start(out / "output.txt", "run", str(path), "--out", str(self._out), *flags)
+        service = () if "--target" in flags else ("--service-workers", "1")
+        self._start(out / "output.txt", "run", str(path), "--out", str(self._out), *service, *flags)
 
     def _start(self, log: Path, *arguments: str) -> None:
         self._log = log

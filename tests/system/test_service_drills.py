@@ -98,8 +98,11 @@ def test_faults_are_met_counted_and_ended(tmp_path: Path) -> None:
         set_drill(service, {"kind": "reset"})
         with pytest.raises(ConnectionError):
             wait_until(lambda: service.order().status == 0, seconds=1)
-        set_drill(service, {"kind": "slow-body", "delay_ms": 1})
-        wait_until(lambda: service.order().body == b" " * 100)
+        set_drill(service, {"kind": "slow-body", "delay_ms": 400})
+        wait_until(lambda: _timed(service)[1] > 0.38)
+        answer, took_s = _timed(service)  # the order is made, and told bit by bit
+        assert (answer.status, json.loads(answer.body)["status"]) == (201, "created")
+        assert took_s > 0.38
         set_drill(service)
         wait_until(lambda: service.order().status == 201)
 

@@ -1,0 +1,91 @@
+"""What the order service is told of faults, and when: never while a fault of ours keeps its supervisor down."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from loadtest.faults.messages import ServiceProcess
+from loadtest.faults.service_faults import ServiceFaults
+from loadtest.plan.fault import Fault
+
+Told = list[list[str]]
+
+
+@pytest.fixture
+def admin() -> Iterator[tuple[ServiceFaults, Told]]:
+    """(faults of a service, the kinds that its admin port was told, each time)."""
+    told: Told = []
+
+    class Admin(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            size = int(self.headers["Content-Length"])
+            told.append([fault["kind"] for fault in json.loads(self.rfile.read(size))["faults"]])
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_words: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Admin) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        yield ServiceFaults(ServiceProcess(1, 0.0, url, url, "", "")), told
+        server.shutdown()
+
+
+def fault(kind: str) -> Fault:
+    return Fault(name=kind, kind=kind, at_s=3, for_s=1)
+
+
+def test_faults_that_go_on_are_told_together(admin: tuple[ServiceFaults, Told]) -> None:
+    faults, told = admin
+
+    async def scene() -> None:
+        await faults.begin(fault("delay"))
+        await faults.begin(fault("stall"))
+        await faults.undo("delay")
+        await faults.undo("stall")
+
+    asyncio.run(scene())
+    assert told == [["delay"], ["delay", "stall-store"], ["stall-store"], []]
+
+
+def test_what_ends_while_the_service_is_down_is_undone_when_it_is_back(
+    admin: tuple[ServiceFaults, Told],
+) -> None:
+    faults, told = admin
+
+    async def scene() -> None:
+        await faults.begin(fault("delay"))
+        await faults.begin(fault("error"))
+        await faults.goes_down()
+        undoing = asyncio.ensure_future(faults.undo("delay"))
+        await asyncio.sleep(0)
+        assert not undoing.done()
+        assert len(told) == 2
+        await faults.is_back()
+        await undoing
+
+    asyncio.run(scene())
+    assert told[2:] == [["error"], ["error"]], "a new service is told what goes on"
+
+
+def test_two_faults_that_keep_it_down_have_both_to_be_over(admin: tuple[ServiceFaults, Told]) -> None:
+    faults, told = admin
+
+    async def scene() -> None:
+        await faults.goes_down()
+        await faults.goes_down()
+        beginning = asyncio.ensure_future(faults.begin(fault("hang")))
+        await faults.is_back()
+        await asyncio.sleep(0)
+        assert told == []
+        await faults.is_back()
+        await beginning
+
+    asyncio.run(scene())
+    assert told[-1] == ["hang"]
