@@ -14,10 +14,12 @@ from rich.markup import escape
 
 from loadtest.cli import flags, importing
 from loadtest.cli.bench import HelpWithBenchmarks
+from loadtest.cli.place import listening_place
 from loadtest.configuration.config_error import ConfigError
 from loadtest.configuration.run_config import RunConfig
 from loadtest.exit_codes import ExitCode
 from loadtest.measure.run_result import RunResult
+from loadtest.place import Place
 from loadtest.plan.overrides import duration_s
 from loadtest.plan.plan_error import suggestion
 from loadtest.plan.plan_file import Plan, PlanError, shipped_drills
@@ -525,6 +527,8 @@ def _checked(config: RunConfig) -> RunConfig:
 
     if config.web:
         check_port_free(config.web_port, "--web-port")
+    if config.workers_elsewhere:
+        config = config.but(bind=listening_place(Place(config.bind, config.control_port), "--bind").host)
     if config.auditor is not None:
         _check_auditor(config)
     return check(config, inspect_apart)

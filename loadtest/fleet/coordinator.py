@@ -11,6 +11,9 @@ as the worker is heard. So when one falls silent the master knows, without askin
 served (`Member.leased_ns`); the new epoch begins there or later. A master that dies stops all load within
 `LEASE_NS`. With the figures below a killed worker's share is served again 3 s after its last word.
 
+*A master that stood still itself* (stopped, or its core taken) has heard nobody meanwhile: workers' words wait in its
+socket. So the time that passed between two of its looks counts for nobody's silence. Their leases ran out as ever.
+
 *Lost.* Arrivals a dead worker was to serve but never reported are `lost`: planned minus scheduled, exactly.
 
 *Parts.* A run whose master died is taken up again by another coordinator, which begins where the totals of the
@@ -45,6 +48,8 @@ DOUBT_NS = NS_PER_S
 """A worker that was not heard for this long gets no longer lease; it reports twice a second."""
 SILENCE_NS = 2 * NS_PER_S
 """A worker that was not heard for this long is lost."""
+STOOD_STILL_NS = NS_PER_S
+"""Between two looks of the master; a tenth of it is usual."""
 REASSIGN_LEAD_NS = NS_PER_S // 4
 HALT_LEAD_NS = NS_PER_S // 10
 CLOCK_NOTED_NS = 10_000_000
@@ -119,7 +124,9 @@ class Coordinator:
         self._zero_ns: int | None = None
         self._zero_wall_ns = 0
         self._beat_due_ns = 0
+        self._looked_ns = clock.now_ns()
         self._halt_ns: int | None = None
+        self._finish_by_ns = 0
 
     @property
     def offset_ns(self) -> int:
@@ -252,9 +259,13 @@ class Coordinator:
                     f"{name} stood still, or heard too late of its share: {missed:,} arrivals that were due by then "
                     "were dropped, not sent as a burst"
                 )
+            if report.final and self.phase is Phase.RUNNING and not member.lost:
+                member.leased_ns = min(member.leased_ns, report.ended_ns)
+                self._go_on_without([worker], "its process was told to end")
 
     def tick(self) -> None:
         """Do whatever time has made due."""
+        self._excuse_own_absence()
         if self.phase is Phase.WAITING:
             self._start_if_ready()
             return
@@ -288,7 +299,8 @@ class Coordinator:
 
     def _slot_count(self, held: HeldSlot) -> int:
         totals = self.merge.workers.get(held.worker)
-        ended_ns = totals.ended_ns if totals is not None and totals.final else self.scheduled_to_ns
+        # A worker may have gone on a moment longer than the run; whatever it left undone by leaving sooner is lost.
+        ended_ns = max(self.scheduled_to_ns, totals.ended_ns if totals is not None and totals.final else 0)
         to_ns = ended_ns if held.to_ns is None else min(held.to_ns, ended_ns)
         return self._count(held.slot, held.slots, held.from_ns, max(to_ns, held.from_ns))
 
@@ -339,19 +351,38 @@ class Coordinator:
         self._beat_due_ns = 0  # a worker that just joined needs its lease before its first arrival
         self._beat()
 
+    def _excuse_own_absence(self) -> None:
+        """Wait longer for everybody by as long as nobody could be heard here."""
+        now_ns = self._clock.now_ns()
+        stood_ns, self._looked_ns = now_ns - self._looked_ns, now_ns
+        if stood_ns < STOOD_STILL_NS:
+            return
+        for member in self.roster.members.values():
+            member.heard_ns += stood_ns
+        self._ready_by_ns += stood_ns
+        self._finish_by_ns += stood_ns
+        if self.phase is not Phase.WAITING:
+            self._note(
+                f"the master stood still for {_told(stood_ns)}; workers went on as long as their leases lasted"
+            )
+
     def _drop_silent(self) -> None:
-        silent = self.roster.silent(self._clock.now_ns() - SILENCE_NS)
-        for name in silent:
+        if silent := self.roster.silent(self._clock.now_ns() - SILENCE_NS):
+            self._go_on_without(silent, f"no report for {SILENCE_NS // NS_PER_S} s")
+
+    def _go_on_without(self, gone: list[str], why: str) -> None:
+        """Have the others serve what workers that are gone were to serve from now on, if enough are left."""
+        for name in gone:
             self.roster.members[name].lost = True
-            self._note(f"{self.roster.name(name)} was lost: no report for {SILENCE_NS // NS_PER_S} s")
+            self._note(f"{self.roster.name(name)} was lost: {why}")
         left = len(self.roster.live)
-        if silent and left >= self._wanted.least:
+        if left >= self._wanted.least:
             self._reassign()
-        elif silent and left:
+        elif left:
             self.abort(
                 f"{left} worker{'s' * (left != 1)} left, fewer than --min-workers {self._wanted.least}"
             )
-        elif silent:
+        else:
             self.abort("the last worker was lost")
 
     def _beat(self) -> None:

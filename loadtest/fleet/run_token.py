@@ -14,7 +14,7 @@ from locust.rpc.zmqrpc import BaseSocket, Client, Server
 from zmq.utils.monitor import parse_monitor_message
 
 from loadtest.environment import TOKEN_VARIABLE
-from loadtest.fleet.token import REFUSALS, IsLoopback, TokenError, check_door, check_token, encrypt
+from loadtest.fleet.token import REFUSALS, TokenError, check_door, check_token, encrypt
 
 COMPLAIN_EVERY_S = 10.0
 
@@ -29,7 +29,7 @@ Refuse = Callable[[Exception], object]
 """Ends the process before any traffic, saying why."""
 
 
-def secure(token: str, is_loopback: IsLoopback, refuse: Refuse) -> None:
+def secure(token: str, refuse: Refuse) -> None:
     """Let every control socket that this process opens from now on ask for the token, if there is one."""
 
     def dress(socket: Any, sock_type: int, ipv4_only: bool) -> None:
@@ -43,7 +43,7 @@ def secure(token: str, is_loopback: IsLoopback, refuse: Refuse) -> None:
 
     def listen(server: Any, host: str, port: int) -> None:
         try:
-            check_door(host, token, is_loopback)
+            check_door(host, token)
         except TokenError as error:
             refuse(error)
         _listen(server, host, port)  # type: ignore[no-untyped-call]

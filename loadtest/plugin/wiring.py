@@ -27,6 +27,7 @@ from loadtest.environment import CTRL_C, TOKEN_VARIABLE
 from loadtest.exit_codes import ExitCode
 from loadtest.fleet.control_port import guard
 from loadtest.fleet.greeting import PlanFiles
+from loadtest.fleet.heartbeat import keep_steady
 from loadtest.fleet.messages import Trouble
 from loadtest.fleet.run_token import secure
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER, listen, send_to_master
@@ -58,7 +59,6 @@ from loadtest.plugin.options import (
 from loadtest.plugin.progress import LOCUSTS_OWN, show_progress
 from loadtest.plugin.publishers import PortError, Publishers
 from loadtest.plugin.work import Worker
-from loadtest.publish.metrics_server import is_loopback
 from loadtest.publish.start_page import Preview, Refusal, StartPage
 
 LOOPBACK = "127.0.0.1"
@@ -105,11 +105,12 @@ class Plugin:
         if first:
             import_early(self._base.plan_name if self._base else plan_named(self.default_plan), parser)
             events.init.add_listener(self.after_init)  # last: by now the scripts have added theirs
-        secure(os.environ.get(TOKEN_VARIABLE, ""), is_loopback, refuse)
+        secure(os.environ.get(TOKEN_VARIABLE, ""), refuse)
 
     def on_init(self, environment: Environment, runner: Runner, **_: Any) -> None:
         """Take over the pool and the connection; stop here if the plan cannot be played."""
         serving.install()
+        keep_steady()
         options = environment.parsed_options
         if options is None:
             return

@@ -26,8 +26,8 @@ import msgspec
 from markupsafe import escape
 from werkzeug.exceptions import NotFound
 
+from loadtest.place import is_loopback
 from loadtest.publish.live import Live
-from loadtest.publish.metrics_server import is_loopback
 from loadtest.publish.network import HEADINGS
 from loadtest.publish.page import template
 from loadtest.publish.run_folder import REPORT
