@@ -58,7 +58,7 @@ def flushed(batch: LocustBatch) -> dict[str, object]:
     stats = RequestStats()
     batch.flush(stats)
     total = vars(stats.total)
-    timed = {"last_request_timestamp", "start_time", "stats", "num_reqs_per_sec"}
+    timed = {"last_request_timestamp", "start_time", "stats", "num_reqs_per_sec", "response_times_cache"}
     return {name: value for name, value in total.items() if name not in timed}
 
 
