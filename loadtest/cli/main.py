@@ -156,6 +156,45 @@ def worker(
 
 
 @app.command(
+    rich_help_panel=RUNS,
+    epilog=flags.example(
+        "singlesday relay --master 10.0.0.1:5557 --bind 10.0.1.1:5557 --token-file token",
+    ),
+)
+def relay(
+    master: Annotated[
+        str,
+        flags.option(
+            flags.FLEET, "HOST:PORT", "Where the master listens: the --bind of its `singlesday run`."
+        ),
+    ],
+    bind: Annotated[
+        str,
+        flags.option(
+            flags.FLEET,
+            "HOST:PORT",
+            "Where workers reach this machine: their --master. One of its addresses.",
+        ),
+    ],
+    token_file: flags.TokenFile = None,
+    wait: Annotated[str, flags.option(flags.FLEET, "TIME", "How long to wait for the master.")] = "5m",
+) -> None:
+    """Stand between a master and some of its workers, so that it can have more than two thousand."""
+    from loadtest.cli import relay as relaying  # noqa: PLC0415 - what only this command needs
+    from loadtest.cli import worker as working  # noqa: PLC0415
+    from loadtest.fleet.joining import JoiningError  # noqa: PLC0415
+    from loadtest.fleet.token import TokenError  # noqa: PLC0415
+    from loadtest.plan.overrides import above_0_s  # noqa: PLC0415
+
+    try:
+        met = working.master_of(master, token_file, os.environ)
+        code = relaying.serve(met, bind, above_0_s(wait, "--wait"), errors)
+    except (*BAD_INPUT, TokenError, JoiningError) as error:
+        refuse(error)
+    raise typer.Exit(int(code))
+
+
+@app.command(
     rich_help_panel=SERVICE,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
 )

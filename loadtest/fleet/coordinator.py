@@ -18,7 +18,7 @@ socket. So the time that passed between two of its looks counts for nobody's sil
 
 *Parts.* A run whose master died is taken up again by another coordinator, which begins where the totals of the
 last checkpoint end (`known_to_ns`): it plays from there, on the plan's own time axis, with the slots, workers and
-notes of the parts before it.
+notes of the workers before it.
 
 Whoever owns one calls `on_hello`, `on_report` and, about ten times a second, `tick`; messages to workers go
 out through `send`.
@@ -31,6 +31,7 @@ from typing import Final, NamedTuple
 
 from loadtest.clock import Clock
 from loadtest.fleet.build import Build, differences
+from loadtest.fleet.bundle import Bundle, WorkerSums
 from loadtest.fleet.history import HeldSlot, History
 from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import Ack, Assign, Halt, Hello, Lease, Message, Refuse, Report
@@ -207,13 +208,15 @@ class Coordinator:
         member.counts = hello.counts
         joins = hello.ready and (not member.ready or member.lost)
         member.heard_ns, member.ready, member.lost = now_ns, hello.ready, False
-        if self.phase is Phase.WAITING and (
-            trouble := self.roster.why_users_cannot_start(self._wanted.workers)
-        ):
-            self.abort(trouble)
+        if self.phase is Phase.WAITING and any(count.failed for count in hello.counts):
+            self._end_if_users_cannot_start()
         if joins and self.phase is Phase.RUNNING:
             self._note(f"{self.roster.name(worker)} joined")
             self._reassign()
+
+    def _end_if_users_cannot_start(self) -> None:
+        if trouble := self.roster.why_users_cannot_start(self._wanted.workers):
+            self.abort(trouble)
 
     def _check_clock(self, worker: str, member: Member, hello: Hello) -> None:
         """Note a clock that is off, as soon as that is certain; refuse one that is of no use."""
@@ -250,18 +253,33 @@ class Coordinator:
         if self.phase is not Phase.DONE:  # by then the totals are closed
             self.merge.fold(worker, report)
         self._send(worker, Ack(self.run_id, report.number, self.saved.get(worker, 0)))
+        self._hear(worker, report)
+
+    def on_bundle(self, bundle: Bundle) -> bool:
+        """Fold what a relay has summed up; False where its reports have to come by themselves (`Merge.fold_bundle`).
+
+        Raises `MessageError` for a malformed one.
+        """
+        taken = self.phase is Phase.DONE or self.merge.fold_bundle(bundle)
+        for sums in bundle.workers:
+            self._hear(sums.worker, sums)
+        return taken
+
+    def _hear(self, worker: str, said: Report | WorkerSums) -> None:
+        """Note that a worker has spoken, how many arrivals it has missed so far, and whether it ends."""
         member = self.roster.members.get(worker)
-        if member is not None:
-            member.heard_ns = self._clock.now_ns()
-            if (missed := report.missed - member.missed) > 0:
-                name, member.missed = self.roster.name(worker), report.missed
-                self._note(
-                    f"{name} stood still, or heard too late of its share: {missed:,} arrivals that were due by then "
-                    "were dropped, not sent as a burst"
-                )
-            if report.final and self.phase is Phase.RUNNING and not member.lost:
-                member.leased_ns = min(member.leased_ns, report.ended_ns)
-                self._go_on_without([worker], "its process was told to end")
+        if member is None:
+            return
+        member.heard_ns = self._clock.now_ns()
+        if (more := said.missed - member.missed) > 0:
+            member.missed = said.missed
+            self._note(
+                f"{self.roster.name(worker)} stood still, or heard too late of its share: {more:,} arrivals that "
+                "were due by then were dropped, not sent as a burst"
+            )
+        if said.final and self.phase is Phase.RUNNING and not member.lost:
+            member.leased_ns = min(member.leased_ns, said.ended_ns)
+            self._go_on_without([worker], "its process was told to end")
 
     def tick(self) -> None:
         """Do whatever time has made due."""
@@ -390,11 +408,12 @@ class Coordinator:
         if now_ns < self._beat_due_ns:
             return
         self._beat_due_ns = now_ns + BEAT_NS
+        lease = Lease(self.run_id, self.offset_ns + LEASE_NS)
         for name in self.roster.live:
             member = self.roster.members[name]
             if now_ns - member.heard_ns <= DOUBT_NS:
-                member.leased_ns = self.offset_ns + LEASE_NS
-                self._send(name, Lease(self.run_id, member.leased_ns))
+                member.leased_ns = lease.until_ns
+                self._send(name, lease)
 
     def _halt(self, at_ns: int, drain_s: float) -> None:
         self._halt_ns = at_ns

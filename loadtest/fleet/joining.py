@@ -108,9 +108,13 @@ class Joining:
         self._socket.close()
         self._context.term()
 
+    def greet(self, build: Build) -> Welcome:
+        """Ask whether we may come; what the plan needs. Raises `JoiningError`."""
+        return self._ask(Greeting(dict(build), names.gethostname()), Welcome)
+
     def bring(self, build: Build, folder: Path) -> Welcome:
         """Greet, and put the plan's files into a folder. Raises `JoiningError`, `OSError`."""
-        welcome = self._ask(Greeting(dict(build), names.gethostname()), Welcome)
+        welcome = self.greet(build)
         for own in welcome.own:
             find_own(own, folder)
         for file in welcome.files:

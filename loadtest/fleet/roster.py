@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from loadtest.fleet.merge import WorkerTotals
 from loadtest.fleet.messages import MAX_SCENARIOS, UserCount
+from loadtest.fleet.worker_totals import WorkerTotals
 from loadtest.measure.run_result import UserStart
 
 MOST_NAMED = 3

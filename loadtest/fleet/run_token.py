@@ -35,6 +35,8 @@ def secure(token: str, refuse: Refuse) -> None:
     def dress(socket: Any, sock_type: int, ipv4_only: bool) -> None:
         _dress(socket, sock_type, ipv4_only)  # type: ignore[no-untyped-call]  # Locust's
         serves = sock_type == zmq.ROUTER
+        if serves:  # else what is beyond a thousand messages waiting for one relay is lost without a word
+            socket.socket.sndhwm = 0
         if token:
             encrypt(socket.socket, token, serves=serves)
         if token or not serves:  # a worker without a token is refused by a master with one

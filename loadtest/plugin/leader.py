@@ -24,6 +24,7 @@ from loadtest.fleet.checkpoint import Checkpoint, CheckpointError
 from loadtest.fleet.greeting import Greeter, PlanFiles
 from loadtest.judge.slo_syntax import parse
 from loadtest.plan.plan_file import Plan
+from loadtest.plan.pool import pool_of
 from loadtest.plugin.fault_play import FaultPlay
 from loadtest.plugin.habits import what_is_overridden
 from loadtest.plugin.imports import add_user_classes, told_of_init
@@ -141,16 +142,6 @@ def run_folder(config: RunConfig) -> Path:
     if config.resume:
         return given
     return new_run_folder(given.parent, config.plan.name) if (given / RESULT).exists() else given
-
-
-def pool_of(plan: Plan, workers: int) -> dict[str, int]:
-    """How many users of each scenario a worker holds: by its share of the peaks, and never none."""
-    peaks = [plan.scenario_profile(i).peak[1] for i in range(len(plan.scenarios))]
-    each = plan.virtual_users / workers
-    return {
-        scenario.user.partition(":")[2]: max(1, round(each * peak / (sum(peaks) or 1.0)))
-        for scenario, peak in zip(plan.scenarios, peaks, strict=True)
-    }
 
 
 def console_of(options: Namespace) -> Console:

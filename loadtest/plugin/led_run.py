@@ -19,13 +19,14 @@ from loadtest.configuration.check import abort_conditions_of
 from loadtest.configuration.run_config import RunConfig
 from loadtest.drive.locust_stats import prune
 from loadtest.fleet.build import build_of
+from loadtest.fleet.bundle import Bundle
 from loadtest.fleet.checkpoint import Checkpoint, differences, interruption, restore
 from loadtest.fleet.coordinator import Coordinator, Phase, Wanted
 from loadtest.fleet.journal import forget_reports
 from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import Hello, Message, Report, Trouble
+from loadtest.fleet.relayed import Outbox
 from loadtest.fleet.snapshot import PeriodRecords, progress, snapshot
-from loadtest.fleet.transport import send_to_worker
 from loadtest.judge.never_requested import EarlyWarning
 from loadtest.judge.observation import Observations
 from loadtest.judge.periods import wanted_periods
@@ -81,7 +82,7 @@ class LedRun:
         self.info = here = run_info(config, self.folder)
         self.slos = slos
         self._early_warning = EarlyWarning(slos, plan.duration_s)
-        self._runner = runner
+        self._outbox = Outbox(runner)
         self._locust_stats = environment.stats
         self._prune_at_s = 0.0
         self._profile = plan.profile()
@@ -110,7 +111,7 @@ class LedRun:
             duration_ns=round(self.plan.duration_s * NS_PER_S),
             drain_s=self.plan.patience_s,
             count=lambda slot, slots, from_ns, to_ns: sum(mix.counts(slot, slots, from_ns, to_ns)),
-            send=lambda worker, message: send_to_worker(self._runner, worker, message),
+            send=self._outbox.send,
             clock=SystemClock(),
             merge=Merge([(from_s, to_s) for from_s, to_s, _ in self.periods]),
             wanted=Wanted(workers, min(self.config.min_workers, workers), build_of(modules_of(self.config))),
@@ -152,6 +153,13 @@ class LedRun:
                 self._abort_run(f"{self.coordinator.roster.name(worker)} cannot go on: {message.reason}")
             case _:
                 logger.warning("a worker sent %s, which only a master may", type(message).__name__)
+        self._outbox.flush()
+
+    def on_bundle(self, relay: str, bundle: Bundle) -> None:
+        """Take what many workers reported by way of a relay. Raises `MessageError` for a malformed bundle."""
+        if bundle.run_id == self.info.id:
+            taken = self.coordinator.on_bundle(bundle)
+            self._outbox.answer(relay, bundle, self.coordinator.saved, taken=taken)
 
     def live(self) -> RunResult:
         """What is known now."""
@@ -235,10 +243,12 @@ class LedRun:
 
     def _tick(self) -> None:
         self.coordinator.tick()
+        self._outbox.flush()
         self._follow()
 
     def _abort_run(self, reason: str) -> None:
         self.coordinator.abort(reason)
+        self._outbox.flush()
         self._follow()
 
     def _follow(self) -> None:

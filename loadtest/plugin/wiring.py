@@ -25,10 +25,12 @@ from loadtest.drive import serving
 from loadtest.drive.shape import PlanShape, PoolDispatcher
 from loadtest.environment import CTRL_C, TOKEN_VARIABLE
 from loadtest.exit_codes import ExitCode
+from loadtest.fleet.bundle import Bundle
 from loadtest.fleet.control_port import guard
 from loadtest.fleet.greeting import PlanFiles
 from loadtest.fleet.heartbeat import keep_steady
 from loadtest.fleet.messages import Trouble
+from loadtest.fleet.relayed import dismiss_relays, listen_to_relays
 from loadtest.fleet.run_token import secure
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER, listen, send_to_master
 from loadtest.plugin import start_preview
@@ -169,6 +171,8 @@ class Plugin:
     def on_quitting(self, environment: Environment, **_: Any) -> None:
         """End with the verdict's code, and never without the last report."""
         self.worker.end(environment)
+        if isinstance(environment.runner, MasterRunner):
+            dismiss_relays(environment.runner)
         run, options = self.leader.run, environment.parsed_options
         if run is None or options is None or isinstance(environment.runner, WorkerRunner):
             self._publishers.close()
@@ -278,6 +282,7 @@ class Plugin:
         if isinstance(runner, MasterRunner):
             if self._by_hand:
                 self.leader.greeter.plan_files = PlanFiles()  # until somebody chooses a plan
+            listen_to_relays(runner, self._on_master_message, self._on_bundle)
             guard(runner, self.leader.greeter.answer)
         listen(runner, TO_MASTER, self._on_master_message)
         try:
@@ -354,6 +359,10 @@ class Plugin:
             environment.process_exit_code = int(ExitCode.USAGE)
         else:
             environment.process_exit_code = int(ours)
+
+    def _on_bundle(self, relay: str, bundle: Bundle) -> None:
+        if self.leader.run is not None:
+            self.leader.run.on_bundle(relay, bundle)
 
     def _on_master_message(self, worker: str, message: Any) -> None:
         if self.leader.run is not None:
