@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from typer.core import TyperGroup
 
+from loadtest.cli.flags import FLEET
 from loadtest.configuration.config_error import ConfigError
 from loadtest.exit_codes import ExitCode
 from loadtest.plan.plan_file import PlanError
@@ -15,7 +16,7 @@ ABOUT = (
     "Load tests for the biggest day of the year: requests keep to a schedule, and a verdict ends each run."
 )
 RUNS, RESULTS, PLANS, SERVICE, PROJECT = "Runs", "Results", "Plans", "Order service", "This project"
-PANELS = (RUNS, RESULTS, PLANS, SERVICE, PROJECT)
+PANELS = (RUNS, FLEET, RESULTS, PLANS, SERVICE, PROJECT)
 """The groups of commands that `--help` shows, in this order."""
 
 

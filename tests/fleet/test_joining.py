@@ -93,8 +93,12 @@ def test_another_release_is_refused_with_what_to_install(tmp_path: Path) -> None
 
 def welcome_of(*files: SentFile) -> Answer:
     """A master that offers files and sends other bytes, once."""
-    asked = iter([Welcome("shop.toml", list(files), []), Chunk("a", 0, b"others"), Chunk("a", 6, b"")])
-    return lambda _: next(asked, None)
+    said: list[Answered] = [
+        Welcome("shop.toml", list(files), []),
+        Chunk("a", 0, b"others"),
+        Chunk("a", 6, b""),
+    ]
+    return lambda _: said.pop(0) if said else None
 
 
 @pytest.mark.parametrize(

@@ -35,23 +35,23 @@ def sockets_as_locust_made_them(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextmanager
 def master(token: str) -> Iterator[Server]:
     secure(token, refuse)
-    with closing(Server(HOST, 0)) as server:  # type: ignore[no-untyped-call]
+    with closing(Server(HOST, 0)) as server:
         yield server
 
 
 @contextmanager
 def worker(server: Server, token: str) -> Iterator[Client]:
     secure(token, refuse)
-    with closing(Client(HOST, server.port, "w1")) as client:  # type: ignore[no-untyped-call]
-        client.send(Message("ready", None, "w1"))  # type: ignore[no-untyped-call]
+    with closing(Client(HOST, server.port, "w1")) as client:
+        client.send(Message("ready", None, "w1"))
         yield client
-        client.close(linger=0)  # type: ignore[no-untyped-call]
+        client.close(linger=0)
 
 
 @pytest.mark.parametrize("token", [TOKEN, ""])
 def test_who_has_the_same_token_is_heard(token: str) -> None:
     with master(token) as server, worker(server, token), gevent.Timeout(SOON_S):
-        sender, message = server.recv_from_client()  # type: ignore[no-untyped-call]
+        sender, message = server.recv_from_client()
     assert (sender, message.type) == ("w1", "ready")
 
 
@@ -61,17 +61,17 @@ def test_who_has_another_is_not_and_both_sides_say_so(token: str, caplog: pytest
         while not ("its token is another than ours" in caplog.text and "refuses this worker" in caplog.text):
             gevent.sleep(0.02)
         with gevent.Timeout(0.1, False):
-            server.recv_from_client()  # type: ignore[no-untyped-call]
+            server.recv_from_client()
             pytest.fail("it was heard")
 
 
 def test_a_port_beyond_this_machine_is_not_opened_without_a_token() -> None:
     secure("", refuse)
     with pytest.raises(RefusedError, match=r"0\.0\.0\.0: is reachable from outside and needs a token"):
-        Server("0.0.0.0", 0)  # type: ignore[no-untyped-call]
+        Server("0.0.0.0", 0)
 
 
 def test_a_token_that_is_soon_guessed_connects_nobody() -> None:
     secure("short", refuse)
     with pytest.raises(RefusedError, match="expected at least 16 characters, got 5"):
-        Client(HOST, 9, "w1")  # type: ignore[no-untyped-call]
+        Client(HOST, 9, "w1")
