@@ -25,7 +25,7 @@ class Schemas(StrEnum):
 
 SchemaOf = Annotated[Schemas, typer.Argument(help="The file that it describes.", metavar="[result|plan]")]
 
-PLAN, LOAD, TARGET, JUDGE, OUTPUT, METRICS, WEB = (
+PLAN, LOAD, TARGET, JUDGE, OUTPUT, METRICS, WEB, FLEET = (
     "Plan",
     "Load generator",
     "What is loaded",
@@ -33,8 +33,8 @@ PLAN, LOAD, TARGET, JUDGE, OUTPUT, METRICS, WEB = (
     "Output",
     "Metrics",
     "Web UI",
+    "Other machines",
 )
-FLEET = "Other machines"
 """The groups of options that `--help` shows, in the order in which they come."""
 
 

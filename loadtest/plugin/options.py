@@ -128,7 +128,7 @@ _COMMAND_LINE_ONLY: dict[str, dict[str, Any]] = {
         "type": _checkpoint_s,
         "default": f"{CHECKPOINT_S:g}s",
         "metavar": "TIME",
-        "help": "How often result.json is written while a run goes on, in case the master is killed "
+        "help": "How often a run's totals are saved while it goes on, in case the master is killed "
         f"(default: {CHECKPOINT_S:g}s)",
     },
     "--min-workers": {
