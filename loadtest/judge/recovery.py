@@ -202,6 +202,11 @@ def _goodput(fault: FaultResult, operator: str, share: float) -> SloResult:
     )
 
 
+def unit_of(expectation: str) -> str:
+    """What is observed of a fault's own expectations: completed transactions in %, and otherwise seconds."""
+    return "%" if expectation.endswith("%") else "s"
+
+
 def _over_s(fault: FaultResult, faults: Sequence[FaultResult]) -> float:
     """When it and all that overlap with it are over."""
     over_s = fault.ended_s or 0.0

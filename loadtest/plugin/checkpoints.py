@@ -1,11 +1,12 @@
 """Saves a run every ten seconds, so that whatever kills its master leaves a result, and totals to go on with.
 
-Two files are written each time: `checkpoint.bin`, from which the run can be resumed (`fleet.checkpoint`), and
-`result.json`, the result that the run has if it is not. The totals come first, so that they never know less.
+`checkpoint.bin` is written each time: the run can be resumed from it (`fleet.checkpoint`). `result.json`, the result
+that the run has if nobody resumes it, is written less often in a long run. The totals come first, so that they never
+know less.
 
 Saving shares a core with what is measured. The totals cost 20 ms of it, also after an hour; drawing the result costs
-up to two seconds then, so it may take `MOST_OF_A_CORE` and no more: where it takes longer, the next one comes later.
-`singlesday report` draws it from the totals if the master does not live to.
+up to two seconds then. It may take `MOST_OF_A_CORE` and no more: where it takes longer, the next one comes later.
+`singlesday report` draws it from the totals if the master was killed before.
 """
 
 import logging

@@ -7,6 +7,7 @@ interrupted instead of beginning one.
 
 import logging
 import time
+from collections.abc import Container
 from pathlib import Path
 
 import gevent
@@ -29,7 +30,7 @@ from loadtest.fleet.relayed import Outbox
 from loadtest.fleet.snapshot import PeriodRecords, progress, snapshot
 from loadtest.judge.never_requested import EarlyWarning
 from loadtest.judge.observation import Observations
-from loadtest.judge.periods import wanted_periods
+from loadtest.judge.periods import own_spans, wanted_periods
 from loadtest.judge.slo_syntax import Slo
 from loadtest.judge.verdict import judge
 from loadtest.measure.run_result import RunResult
@@ -91,6 +92,7 @@ class LedRun:
         if resumed is not None:
             self._be_the_same_run_as(resumed)
         self._period_records = PeriodRecords(self.periods)
+        self._asked_about = self._periods_asked_about()
         self._observations = Observations()
         self.coordinator = self._new_coordinator(config.workers)
         if resumed is not None:
@@ -183,11 +185,18 @@ class LedRun:
         """The final result, or what it would be if everything had ended well by now; without a timeline."""
         if self.result is not None:
             return self.result
-        return self.judge(self.progress(pause), aborted=None)
+        return self.judge(self.progress(pause, self._asked_about), aborted=None)
 
-    def progress(self, pause: Pause) -> RunResult:
-        """What is known now, without what takes long to find out."""
-        return self._with_faults(progress(self.coordinator, self.info, self._period_records, pause))
+    def progress(self, pause: Pause, only: Container[int] | None = None) -> RunResult:
+        """What is known now, without what takes long to find out; with `only`, of these periods."""
+        return self._with_faults(progress(self.coordinator, self.info, self._period_records, pause, only))
+
+    def _periods_asked_about(self) -> set[int]:
+        """The numbers of the periods that an objective or a fault is about: the others wait for the end."""
+        spans = {
+            span for slo in self.slos for span in own_spans(slo, self.info.phases, self.plan.duration_s)
+        } | {fault.period for fault in self.plan.faults}
+        return {number for number, (from_s, to_s, _) in enumerate(self.periods) if (from_s, to_s) in spans}
 
     def judge(self, result: RunResult, *, aborted: str | None) -> RunResult:
         """Judge a result of this run; returns the same record."""

@@ -14,8 +14,8 @@ from loadtest.place import is_loopback
 from loadtest.plugin.led_run import LedRun
 from loadtest.plugin.observe import Observer
 from loadtest.publish import web_ui
+from loadtest.publish.exposition import exposition
 from loadtest.publish.metrics_server import MetricsServer
-from loadtest.publish.prometheus import exposition
 from loadtest.publish.remote_write import MissingExtraError
 from loadtest.publish.remote_writer import BadReceiverError, Receiver, RemoteWriter
 from loadtest.publish.start_page import Preview, StartPage

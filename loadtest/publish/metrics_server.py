@@ -18,7 +18,7 @@ from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 from gevent.pywsgi import WSGIServer
 
-from loadtest.publish.prometheus import content_type_for
+from loadtest.publish.exposition import content_type_for
 
 FRESH_S = 0.9
 """Less than the shortest interval that Prometheus is usually given, a second."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from loadtest.judge.bound import with_unit
 from loadtest.judge.drift import Trend
-from loadtest.judge.recovery import FAULT
+from loadtest.judge.recovery import FAULT, unit_of
 from loadtest.judge.slo_syntax import IMPLICIT, SloError, parse
 from loadtest.measure.printable import printable
 from loadtest.measure.regions import together
@@ -41,12 +41,6 @@ def latency(ms: float) -> str:
     if ms < 999.5:
         return f"{_three_digits(ms)} ms"
     return f"{_three_digits(ms / 1000)} s"
-
-
-def latency_tick(ms: float) -> str:
-    """A round latency on an axis: `100 µs`, `10 ms`, `1 s`."""
-    number, unit = latency(ms).split()
-    return f"{_without_zeros(number)} {unit}"
 
 
 def rate(per_second: float) -> str:
@@ -166,7 +160,7 @@ def observed(slo: SloResult) -> str:
     except SloError:  # a record written by hand or by a later version; its number still stands
         if slo.observed is None:
             return "no data"
-        unit = next((unit for unit in "%s" if slo.source == FAULT and slo.expr.endswith(unit)), "")
+        unit = unit_of(slo.expr) if slo.source == FAULT else ""
         return f"{slo.observed:.4g}{unit}"
 
 

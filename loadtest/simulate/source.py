@@ -36,13 +36,13 @@ def replica_from(folder: Path, tps: float | None, servers: int, seed: int) -> Re
 
 
 def _of_capacity(found: CapacityResult, tps: float | None, servers: int, seed: int) -> Replica:
-    """What an overloaded step completed is what the replica does at most; the quietest step tells its times."""
+    """The replica does at most what overloaded steps completed; its times are those of a step at low load."""
     overloaded = [step.completed_tps for step in found.steps if step.outcome != Outcome.PASS.value]
     most = tps or (median(overloaded) if overloaded else found.sustained_tps)
     steps = sorted((step for step in found.steps if step.response_ms.count), key=lambda step: step.tps)
     if not steps or not most:
         raise ValueError("expected a step that was answered")
-    # The busiest of the quiet ones has the most samples.
+    # Of the steps at low load the busiest: it has the most samples.
     step = next((each for each in reversed(steps) if each.tps <= LOW_LOAD * most), steps[0])
     replica = Replica(most, ServiceTimes.of(step.response_buckets), servers=servers)
     return _fitted(replica, step.tps, step.response_ms.p50, seed)
@@ -62,5 +62,5 @@ def _of_run(result: RunResult, tps: float | None, servers: int, seed: int) -> Re
 
 
 def _fitted(replica: Replica, offered_tps: float, p50_ms: float, seed: int) -> Replica:
-    """Of a pool, measured times are its own; of commits, part of them is the wait for another."""
+    """The replica with the times of its work alone; those measured of commits contain the wait for another one."""
     return replica if replica.servers else calibrated(replica, offered_tps, p50_ms / 1000, seed)

@@ -7,8 +7,8 @@ import gevent
 from gevent.event import Event
 from gevent.socket import create_connection
 
+from loadtest.publish.exposition import TEXT
 from loadtest.publish.metrics_server import MetricsServer
-from loadtest.publish.prometheus import TEXT
 
 LOOPBACK = "127.0.0.1"
 
