@@ -95,7 +95,7 @@ class Line:
         self.send, self.recv = send, recv
 
     def begin_turn(self) -> None:
-        """The calling greenlet is who waits from now on, until `end_turn`."""
+        """From now on, until `end_turn`, the calling greenlet waits for what arrives."""
         self.waiter = waiter = getcurrent()
         if self._watcher is not None:
             if self.paused:
@@ -122,7 +122,7 @@ class Line:
         del self._hear  # a reference to itself
 
     def begun(self) -> tuple[int, bytes, Exception | None]:
-        """What the core has begun: nothing."""
+        """What a native core has begun; this core in Python begins nothing."""
         raise NotImplementedError
 
 
@@ -145,7 +145,7 @@ class Secured:
 
 
 class Received:
-    """A response, as far as every request needs one."""
+    """The parts of a response that every request needs."""
 
     def __init__(  # noqa: PLR0917 - built once a request, where keywords would show
         self,
@@ -186,7 +186,7 @@ class Received:
 
 
 class Counts:
-    """Where outcomes go."""
+    """Counts outcomes of requests."""
 
     def __init__(self) -> None:
         self.listeners: list[Callable[..., None]] = []
@@ -196,7 +196,7 @@ class Counts:
         self.tallies: dict[str, dict[str, Any]] = {}
 
     def forget_tallies(self) -> None:
-        """Forget the core's tallies, of which there are none."""
+        """Forget what a native core has counted by itself; here there is nothing."""
 
 
 class UserState:
@@ -256,7 +256,7 @@ class Ahead:
         raise NotImplementedError
 
     def follow(self, arrivals: Iterator[tuple[int, int]]) -> None:
-        """Go on with these arrivals, in place of those until now."""
+        """Hand out these arrivals from now on instead of the earlier ones."""
         self._arrivals = arrivals
         self._step()
 
@@ -483,7 +483,7 @@ class Dispatch:
 
 
 class ServingCore:
-    """Arrivals in the hands of users: users take them, and finish them."""
+    """How users take arrivals and finish them."""
 
     def __init__(self, loop: Any, now_ns: Callable[[], int]) -> None:
         self.loop = loop
@@ -522,7 +522,7 @@ class ServingCore:
 
 
 class Messenger:
-    """The verbs of a session."""
+    """The methods of a session that send: `get`, `post` …"""
 
     route: Any = None
     user_state: "UserState | None" = None
@@ -564,7 +564,7 @@ class Messenger:
 
 
 class Route:
-    """Where the core may send on its own: nowhere, here."""
+    """Where a native core may send by itself; this core in Python never does."""
 
     def __init__(self, *_parts: Any) -> None:
         """Nothing is kept."""
@@ -578,8 +578,8 @@ class Template:
 
 
 def equip_dispatch(*_tools: Any) -> None:
-    """Tell the core what of Python it makes of arrivals: nothing, here."""
+    """Tell a native core which Python classes it makes arrivals of; here nothing is to be told."""
 
 
 def equip(**_tools: Any) -> None:
-    """Tell the core what of Python it calls, and makes: nothing, here."""
+    """Tell a native core which Python objects it calls and makes; here nothing is to be told."""
