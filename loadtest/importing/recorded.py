@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
@@ -50,7 +50,8 @@ def of_one_host(
     plain = [one for one in recorded if assets or not urlsplit(one.url).path.lower().endswith(ASSETS)]
     if len(plain) < len(recorded):
         notes.append(
-            f"{len(recorded) - len(plain):,} pictures, styles and scripts left out; --assets keeps them"
+            f"{counted(len(recorded) - len(plain), 'picture, style or script', 'pictures, styles and scripts')} "
+            "left out; --assets keeps them"
         )
     hosts = Counter(_host(one.url) for one in plain)
     if not hosts:
@@ -59,14 +60,33 @@ def of_one_host(
     others = {name: requests for name, requests in hosts.items() if name != host}
     if others:
         notes.append(
-            f"{sum(others.values()):,} requests to other hosts left out: {', '.join(sorted(others)[:5])}"
+            f"{counted(sum(others.values()), 'request', 'requests')} to other hosts left out: "
+            f"{', '.join(sorted(others)[:5])}"
         )
     return [one for one in plain if _host(one.url) == host], host, notes
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """A number with what it counts."""
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def _host(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+_BOUNDARY = "made-up-boundary"
+MULTIPART = f"multipart/form-data; boundary={_BOUNDARY}"
+
+
+def multipart(parts: Iterable[tuple[str, str, str]]) -> tuple[str, str]:
+    """A body of (name, value, file name or nothing) as a browser's form sends files, and its `Content-Type`."""
+    text = ""
+    for name, value, file in parts:
+        named = f'; filename="{file}"\r\nContent-Type: application/octet-stream' if file else ""
+        text += f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"{named}\r\n\r\n{value}\r\n'
+    return f"{text}--{_BOUNDARY}--\r\n", MULTIPART
 
 
 def body_of(text: str, media_type: str) -> dict[str, Any]:

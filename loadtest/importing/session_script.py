@@ -5,6 +5,7 @@ columns of a feeder with a made-up row. Whatever was recorded is written as Pyth
 becomes code.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -49,6 +50,17 @@ def _for_f_string(text: str) -> str:
     return escaped(text).replace("{", "{{").replace("}", "}}")
 
 
+_PART = re.compile(r'name="([^"]*)"[^\r\n]*(?:\r?\n[^\r\n]+)*\r?\n\r?\n(.+?)(?=\r?\n--)', re.DOTALL)
+"""A part of a `multipart/form-data` body: its name and what it holds."""
+_NAMED = re.compile(
+    r"""<([\w:.-]+)(?:\s[^<>]*)?>([^<]+)</"""
+    r"""|([\w.-]{1,64})\\?["']?\s*[=:]\s*\\?"([^"\\]+)"""
+    r"""|([\w.-]{1,64})["']?\s*[=:]\s*'([^']+)'"""
+    r"""|([\w.-]{1,64})["']?\s*[=:]\s*([^\s"'&,;<>{}()\[\]\\]+)"""
+)
+"""A name and its value in XML, in what is nearly JSON, and in `name=value` and `name: value`."""
+
+
 class _Writer:
     """Writes one session; knows which values are taken from answers, and collects secrets."""
 
@@ -89,6 +101,27 @@ class _Writer:
             if value != "" and (is_secret_name(name) or is_secret_value(str(value))):
                 return self.secret(name or "secret")
         return repr(value)
+
+    def text(self, text: str, request: int) -> str:
+        """A body that is neither JSON nor a form, without the secrets that stand in it under their names."""
+        is_multipart = text.startswith("--")
+        pieces: list[tuple[bool, str]] = []
+        end = 0
+        for found in (_PART if is_multipart else _NAMED).finditer(text):
+            name, value = next(
+                (a, b) for a, b in zip(found.groups()[::2], found.groups()[1::2], strict=True) if b
+            )
+            known = self.known(value, request)
+            if known is None and not is_secret_name(name) and not is_secret_value(value):
+                continue
+            begin = found.end() - len(found[0]) + found[0].rindex(value)
+            pieces += [(False, text[end:begin]), (True, known or self.secret(name))]
+            end = begin + len(value)
+        pieces.append((False, text[end:]))
+        left = "".join(piece for is_name, piece in pieces if not is_name)
+        if not is_multipart and is_secret_value(left):
+            return self.secret("body")
+        return _Pieces(tuple(piece for piece in pieces if piece[1])).python()
 
     def url(self, url: str, request: int) -> tuple[_Pieces, str]:
         """What is asked for, and the name it is measured by."""
@@ -165,7 +198,7 @@ class _Writer:
             pairs = (f"{name!r}: {self.value(value, name, number)}" for name, value in one.form)
             arguments.append("data={" + ", ".join(pairs) + "}")
         elif one.text is not None:
-            arguments.append(f"data={self.value(one.text, 'body', number)}")
+            arguments.append(f"data={self.text(one.text, number)}")
         headers = self.headers(one, number)
         if headers:
             arguments.append(
