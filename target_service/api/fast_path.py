@@ -1,9 +1,9 @@
 """The fast path: a plain request is answered from its raw bytes, without aiohttp's parser, request and response.
 
-Those cost more than half of what an order takes, and a refusal that costs as much as an order is no relief. A
-request that comes alone, in one piece of bytes and in the plainest form of HTTP (`whole_request`), is answered here,
-by the same handlers in the same frame (`api.frame`). Everything else goes to aiohttp: what comes in pieces, what is
-malformed, what has a query, streams, and all requests of a drill or a drain.
+Those cost more than half of what an order takes, and a refusal that costs as much as an order is no relief. Here
+a request is answered that has arrived alone, whole and in the plainest form of HTTP (`whole_request`). The same
+handlers answer it, after the same checks (`api.frame`). Every other request goes to aiohttp: one that arrives in
+pieces, one that is malformed, one with a query, a stream, and each that arrives during a drill or a drain.
 
 What may be answered from raw bytes is narrower than what aiohttp's parser accepts, on purpose: where the two could
 disagree about where a request ends, one connection's answers could reach another's requests behind a proxy. So
