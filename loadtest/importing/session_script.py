@@ -5,7 +5,6 @@ columns of a feeder with a made-up row. Whatever was recorded is written as Pyth
 becomes code.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -13,7 +12,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from loadtest.importing.correlation import Taken, correlated
 from loadtest.importing.keys import made_up
 from loadtest.importing.path_tree import is_data, parameter_names
-from loadtest.importing.recorded import Recorded
+from loadtest.importing.recorded import Recorded, is_multipart, named_values
 from loadtest.importing.script_text import FeederFile, call_text, escaped, method_text
 from loadtest.importing.secrets import is_secret_name, is_secret_value
 
@@ -48,17 +47,6 @@ class _Pieces(NamedTuple):
 
 def _for_f_string(text: str) -> str:
     return escaped(text).replace("{", "{{").replace("}", "}}")
-
-
-_PART = re.compile(r'name="([^"]*)"[^\r\n]*(?:\r?\n[^\r\n]+)*\r?\n\r?\n(.+?)(?=\r?\n--)', re.DOTALL)
-"""A part of a `multipart/form-data` body: its name and what it holds."""
-_NAMED = re.compile(
-    r"""<([\w:.-]+)(?:\s[^<>]*)?>([^<]+)</"""
-    r"""|([\w.-]{1,64})\\?["']?\s*[=:]\s*\\?"([^"\\]+)"""
-    r"""|([\w.-]{1,64})["']?\s*[=:]\s*'([^']+)'"""
-    r"""|([\w.-]{1,64})["']?\s*[=:]\s*([^\s"'&,;<>{}()\[\]\\]+)"""
-)
-"""A name and its value in XML, in what is nearly JSON, and in `name=value` and `name: value`."""
 
 
 class _Writer:
@@ -104,22 +92,17 @@ class _Writer:
 
     def text(self, text: str, request: int) -> str:
         """A body that is neither JSON nor a form, without the secrets that stand in it under their names."""
-        is_multipart = text.startswith("--")
         pieces: list[tuple[bool, str]] = []
         end = 0
-        for found in (_PART if is_multipart else _NAMED).finditer(text):
-            name, value = next(
-                (a, b) for a, b in zip(found.groups()[::2], found.groups()[1::2], strict=True) if b
-            )
+        for name, value, begin in named_values(text):
             known = self.known(value, request)
             if known is None and not is_secret_name(name) and not is_secret_value(value):
                 continue
-            begin = found.end() - len(found[0]) + found[0].rindex(value)
             pieces += [(False, text[end:begin]), (True, known or self.secret(name))]
             end = begin + len(value)
         pieces.append((False, text[end:]))
         left = "".join(piece for is_name, piece in pieces if not is_name)
-        if not is_multipart and is_secret_value(left):
+        if not is_multipart(text) and is_secret_value(left):
             return self.secret("body")
         return _Pieces(tuple(piece for piece in pieces if piece[1])).python()
 
@@ -179,6 +162,8 @@ class _Writer:
                 found[name] = told if known else self.secret(name)
             elif low in {"x-forwarded-for", "x-real-ip", "forwarded"} or low.startswith(("sec-", "proxy-")):
                 continue
+            elif low.startswith("x-") and self.known(value, request):
+                found[name] = self.known(value, request) or ""
             elif is_secret_name(name) or (low.startswith("x-") and is_secret_value(value)):
                 found[name] = self.secret(name)
             elif (low in KEPT_HEADERS or low.startswith("x-")) and not (

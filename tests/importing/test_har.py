@@ -218,3 +218,19 @@ def test_requests_without_an_instant_keep_their_place_and_sockets_are_told() -> 
     session, notes = read_har(json.dumps({"log": {"entries": entries}}).encode(), "x.har")
     assert [(one.url[-1], one.at_s) for one in session] == [("a", 0.0), ("b", 0.0), ("c", 2.0)]
     assert notes == ["1 WebSocket left out"]
+
+
+def test_a_token_that_an_answer_told_is_sent_back_in_a_header_and_in_a_part_of_a_form() -> None:
+    told = "Zx81kkQpW0aa77bX"
+    text, media_type = multipart([("csrf", told, ""), ("file", "made up", "a.txt")])
+    session = [
+        Recorded("POST", "http://shop.test/login", answer={"csrfToken": told}),
+        Recorded("POST", "http://shop.test/cart", (("X-CSRF-Token", told),), json_body={"sku": "a"}),
+        Recorded("POST", "http://shop.test/up", (("Content-Type", media_type),), text=text),
+    ]
+    script = session_script(session, "Session", "data")
+    assert told not in script.text
+    assert "'X-CSRF-Token': csrftoken" in script.text
+    assert "{csrftoken}" in script.text
+    assert script.files == ()
+    compile(script.text, "script", "exec")
