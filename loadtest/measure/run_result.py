@@ -129,7 +129,7 @@ class ScriptError(msgspec.Struct, kw_only=True):
 
 
 class UserStart(msgspec.Struct, kw_only=True):
-    """How many users of a scenario were to be had when the run began, over all workers."""
+    """How many users of a scenario there were when the run began, over all workers."""
 
     wanted: int = 0
     ready: int = 0
@@ -330,7 +330,7 @@ class Validity(msgspec.Struct, kw_only=True):
 
 
 class Audit(msgspec.Struct, kw_only=True):
-    """The client's ledger against the service's orders."""
+    """What a comparison of the client's ledger with the service's orders found."""
 
     acknowledged: int
     stored: int
@@ -348,13 +348,13 @@ class Audit(msgspec.Struct, kw_only=True):
 
     @property
     def balanced(self) -> bool:
-        """True when nothing is lost, twice, oversold, invented, leaked or misplaced."""
+        """True when no order is lost, duplicated, oversold, phantom, leaked or misplaced."""
         counted = (self.lost, self.duplicated, self.oversold, self.phantom, self.shadow_leaks, self.misplaced)
         return not (any(counted) or self.problems)
 
 
 class RunResult(msgspec.Struct, kw_only=True):
-    """Everything a run found out."""
+    """Everything that is known of a run."""
 
     schema: int = SCHEMA_VERSION
     run: RunInfo

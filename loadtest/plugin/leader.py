@@ -146,7 +146,7 @@ def run_folder(config: RunConfig) -> Path:
 
 
 def console_of(options: Namespace) -> Console:
-    """Where people read: not where programs read Locust's figures, or ours, as JSON."""
+    """The console for people: standard error where standard output carries JSON for programs."""
     programs_read = bool(options.json) or options.console == "json"
     return Console(highlight=False, file=sys.stderr if programs_read else sys.stdout, emoji=False)
 
