@@ -1,20 +1,22 @@
-"""How many lines of an access log `singlesday import log` reads with a second of CPU, beside what bounds it.
+"""How many lines of an access log `singlesday import log` reads with a second of CPU, and the memory it takes.
 
-    python -m benchmarks.import_log
+    python -m benchmarks.import_log [LINES]
 
-Two logs of one kind, the second three times as long: what the longer one takes besides is the cost of a line; the
-rest is spent once (keys, queries, steps). All threads' CPU is counted. The floors do a part of the work and nothing
-else: unpacking alone, polars' readers alone (lines cut at their quotes, three fields of JSON).
+The whole command is measured, from its start to the files that it writes, in all threads, for each format and
+packing. What is spent once (start, keys, queries, steps) weighs the less the longer a log is; two million lines are a
+busy shop's quarter of an hour. The floors do a part of the work and nothing else: unpacking, and cutting lines at
+their quotes by polars. CPU on a busy machine is dearer: compare with the floors beside it.
 """
 
 import gzip
 import io
+import os
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from random import Random
 
 import polars as pl
 import zstandard
@@ -22,43 +24,83 @@ from rich.console import Console
 from rich.table import Table
 
 from loadtest.importing.log_files import pieces_of
-from loadtest.importing.log_reader import read_logs
 
-LINES = 400_000
-LONGER = 3
+LINES = 2_000_000
+BATCH = 100_000
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0"
-DAY = "10/Nov/2025:23"
+RATE = 2_000
+COMBINED = '{} - - [{}] "{} HTTP/1.1" 200 153 "https://shop.example.com/" "' + AGENT + '"'
+NGINX_JSON = (
+    '["time_iso8601":"{}","remote_addr":"{}","request":"{} HTTP/1.1","status":"200","body_bytes_sent":"153",'
+    f'"request_time":"0.004","http_user_agent":"{AGENT}"]'
+)
 
 
-def request(random: Random) -> str:
-    """One request of a shop: half are for products, with a skew."""
-    kind = random.random()
-    if kind < 0.5:
-        return f"GET /products/sku-{int(random.paretovariate(1.1)) % 100_000:06d}"
-    if kind < 0.6:
-        return "POST /orders"
-    return (
-        f"GET /search?q={random.randrange(500)}"
-        if kind < 0.8
-        else f"GET /orders/{random.getrandbits(64):016x}"
+def requests(first: int, lines: int) -> pl.DataFrame:
+    """Instants, clients and requests of a shop: half are for products, with a skew; orders are never the same."""
+    number = pl.int_range(first, first + lines, eager=True).alias("number")
+    draw = number.hash(seed=1).cast(pl.Float64) / 2**64
+    rank = ((number.hash(seed=2).cast(pl.Float64) + 1) / 2**64).pow(-1 / 1.1).clip(1, 1e9).cast(pl.Int64)
+    frame = pl.DataFrame({"number": number, "draw": draw, "sku": rank % 100_000, "id": number.hash(seed=3)})
+    of = pl.col("draw")
+    asked = (
+        pl.when(of < 0.5)
+        .then(pl.format("GET /products/sku-{}", pl.col("sku").cast(pl.String).str.zfill(6)))
+        .when(of < 0.6)
+        .then(pl.lit("POST /orders"))
+        .when(of < 0.8)
+        .then(pl.format("GET /search?q={}", pl.col("id") % 500))
+        .otherwise(pl.format("GET /orders/{}", pl.col("id")))
     )
+    at = pl.from_epoch(1_762_815_600 + pl.col("number") // RATE)
+    client = pl.format("10.{}.{}.9", pl.col("id") // 256 % 4, pl.col("id") % 256)
+    return frame.select(asked=asked, at=at, client=client)
 
 
-def combined(number: int, random: Random) -> str:
-    """A line of nginx' `combined`."""
-    client = f"10.{random.randrange(4)}.{random.randrange(256)}.{random.randrange(256)}"
-    at = f"{DAY}:{number // 120_000 % 60:02d}:{number // 2_000 % 60:02d} +0000"
-    return f'{client} - - [{at}] "{request(random)} HTTP/1.1" 200 153 "https://shop.example.com/" "{AGENT}"'
+def combined(frame: pl.DataFrame) -> pl.Series:
+    """Lines of nginx' `combined`."""
+    at = pl.col("at").dt.strftime("%d/%b/%Y:%H:%M:%S +0000")
+    return frame.select(line=pl.format(COMBINED, "client", at, "asked"))["line"]
 
 
-def nginx_json(number: int, random: Random) -> str:
-    """A line of a usual `log_format … escape=json`."""
-    client = f"10.{random.randrange(4)}.{random.randrange(256)}.{random.randrange(256)}"
-    at = f"2025-11-10T23:{number // 120_000 % 60:02d}:{number // 2_000 % 60:02d}+00:00"
-    return (
-        f'{{"time_iso8601":"{at}","remote_addr":"{client}","request":"{request(random)} HTTP/1.1",'
-        f'"status":"200","body_bytes_sent":"153","request_time":"0.004","http_user_agent":"{AGENT}"}}'
-    )
+def nginx_json(frame: pl.DataFrame) -> pl.Series:
+    """Lines of a usual `log_format … escape=json`."""
+    at = pl.col("at").dt.strftime("%Y-%m-%dT%H:%M:%S+00:00")
+    line = pl.format(NGINX_JSON, at, "client", "asked")
+    return frame.select(line="{" + line.str.slice(1).str.head(-1) + "}")["line"]
+
+
+def text_of(lines: int, written: Callable[[pl.DataFrame], pl.Series]) -> Iterator[bytes]:
+    """A log, some lines at a time."""
+    for first in range(0, lines, BATCH):
+        some = written(requests(first, min(BATCH, lines - first)))
+        yield ("\n".join(some) + "\n").encode()
+
+
+def write(path: Path, text: Iterator[bytes]) -> None:
+    """Pack a log as its name says."""
+    with path.open("wb") as raw:
+        if path.suffix == ".gz":
+            with gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=6) as packed:
+                packed.writelines(text)
+        elif path.suffix == ".zst":
+            with zstandard.ZstdCompressor().stream_writer(raw, closefd=False) as stream:
+                for some in text:
+                    stream.write(some)
+        else:
+            raw.writelines(text)
+
+
+def command(log: Path, out: Path) -> tuple[float, float]:
+    """CPU seconds and megabytes of the whole command."""
+    singlesday = str(Path(sys.executable).with_name("singlesday"))
+    arguments = [singlesday, "import", "log", str(log), "--out", str(out)]
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
+    _, code, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(code)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(arguments)} ended with {process.returncode}")
+    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
 def cpu_s(work: Callable[[], object]) -> float:
@@ -68,62 +110,42 @@ def cpu_s(work: Callable[[], object]) -> float:
     return time.process_time() - began_s
 
 
-def packed(data: bytes, ending: str) -> bytes:
-    """As a file of that ending holds it."""
-    if ending == ".gz":
-        return gzip.compress(data, 6)
-    return zstandard.ZstdCompressor().compress(data) if ending == ".zst" else data
-
-
-def read_by_polars(data: bytes) -> object:
-    """Lines cut at their quotes, and nothing done with them."""
-    return pl.read_csv(
-        io.BytesIO(b'head"request"tail\n' + data),
-        separator='"',
-        quote_char=None,
-        infer_schema=False,
-        truncate_ragged_lines=True,
-        encoding="utf8-lossy",
-    )
-
-
-def measure(name: str, line: Callable[[int, Random], str], folder: Path, table: Table) -> None:
-    """Add the rows of one format."""
-    random = Random(1)
-    data = "".join(f"{line(number, random)}\n" for number in range(LINES)).encode()
-    for ending in ("", ".gz", ".zst"):
-        once, often = folder / f"once.log{ending}", folder / f"often.log{ending}"
-        once.write_bytes(packed(data, ending))
-        often.write_bytes(packed(data * LONGER, ending))
-        once_s = cpu_s(lambda path=once: read_logs([path]))  # type: ignore[misc]
-        often_s = cpu_s(lambda path=often: read_logs([path]))  # type: ignore[misc]
-        unpacked_s = cpu_s(lambda path=often: sum(map(len, pieces_of(path))))  # type: ignore[misc]
-        a_second = LINES * (LONGER - 1) / max(often_s - once_s, 1e-9)
-        whole = LINES * LONGER / often_s
-        floor = LINES * LONGER / unpacked_s
-        table.add_row(f"{name}{ending}", f"{a_second:,.0f}", f"{whole:,.0f}", f"{floor:,.0f}")
-    alone_s = (
-        cpu_s(lambda: read_by_polars(data))
-        if line is combined
-        else cpu_s(
-            lambda: pl.read_ndjson(
-                data, schema=dict.fromkeys(("time_iso8601", "request", "status"), pl.String)
-            )
+def cut_at_quotes(log: Path) -> None:
+    """Lines cut by polars, and nothing done with them."""
+    for piece in pieces_of(log):
+        pl.read_csv(
+            io.BytesIO(b'head"request"tail\n' + piece),
+            separator='"',
+            quote_char=None,
+            infer_schema=False,
+            truncate_ragged_lines=True,
+            encoding="utf8-lossy",
         )
-    )
-    table.add_row(f"polars' reader alone, {name}", f"{LINES / alone_s:,.0f}", "", "")
 
 
 def main() -> None:
     """Print the table."""
+    lines = int(sys.argv[1]) if len(sys.argv) > 1 else LINES
     table = Table(
-        "format", "lines/CPU-s", "with what is spent once", "unpacking and cutting into lines alone"
+        "format", "lines/CPU-s, whole command", "memory in MB", "unpacking alone", "and cut at quotes"
     )
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "warm.log").write_text(combined(0, Random(1)) + "\n")
-        read_logs([Path(folder) / "warm.log"])
-        for name, line in (("combined", combined), ("nginx-json", nginx_json)):
-            measure(name, line, Path(folder), table)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for kind, written in (("combined", combined), ("nginx-json", nginx_json)):
+            for ending in ("", ".gz", ".zst"):
+                log = folder / f"{kind.replace('-', '_')}.log{ending}"
+                write(log, text_of(lines, written))
+                spent_s, used_mb = command(log, folder / f"out{ending}-{kind}")
+                unpacked_s = cpu_s(lambda log=log: sum(map(len, pieces_of(log))))  # type: ignore[misc]
+                cut_s = cpu_s(lambda log=log: cut_at_quotes(log))  # type: ignore[misc]
+                table.add_row(
+                    kind + ending,
+                    f"{lines / spent_s:,.0f}",
+                    f"{used_mb:,.0f}",
+                    f"{lines / unpacked_s:,.0f}",
+                    f"{lines / cut_s:,.0f}",
+                )
+                log.unlink()
     Console(file=sys.stdout).print(table)
 
 

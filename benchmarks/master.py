@@ -1,10 +1,16 @@
 """What a big fleet costs its master: simulated workers report, the master decodes, folds and keeps its timeline.
 
     python -m benchmarks.master [--workers 1000] [--endpoints 20] [--seconds 10]
+    python -m benchmarks.master --relays 10 [--workers 10000] [--endpoints 20] [--seconds 4]
 
 Each worker reports as a real one does: twice a second, with a second that has ended in every other report, and
 latencies drawn so that an endpoint hits some dozens of buckets. Messages are made before the clock starts; what
 is timed is what the master does with their bytes. One core is 1.0; docs/design.md wants less than 0.5.
+
+With `--relays` it is what a fleet costs its master, and each relay, in all that they do with Locust's messages, but
+for reading and writing sockets: reports, heartbeats and Locust's own statistics, acknowledgements and leases. One of
+the relays is played; the others' bundles are its own, with other workers' names. The same is timed for a tenth of the
+workers without relays, beside it: the master's share for a thousand workers is the ratio to look at.
 """
 
 import argparse
@@ -93,15 +99,21 @@ def _frames(workers: int, index: int, variants: list[Second]) -> list[tuple[str,
 
 
 def main() -> None:
-    """Print the figure."""
+    """Print the figures."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--workers", type=int, default=1_000)
+    parser.add_argument("--workers", type=int)
+    parser.add_argument("--relays", type=int, default=0)
     parser.add_argument("--endpoints", type=int, default=20)
-    parser.add_argument("--seconds", type=int, default=10)
+    parser.add_argument("--seconds", type=int)
     options = parser.parse_args()
-    cost = measure(options.workers, options.endpoints, options.seconds)
+    if options.relays:
+        from benchmarks.relays import show  # noqa: PLC0415 - it imports Locust, which patches everything
+
+        show(options.workers or 10_000, options.relays, options.endpoints, options.seconds or 4)
+        return
+    cost = measure(options.workers or 1_000, options.endpoints, options.seconds or 10)
     print(
         f"{cost.workers:,} workers x {cost.endpoints} endpoints: {cost.cores:.2f} of a core; "
         f"{cost.message_bytes:,.0f} bytes a report"

@@ -5,7 +5,6 @@ Chromium.
 """
 
 import argparse
-import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -17,29 +16,36 @@ from pathlib import Path
 import msgspec
 
 from dashboards.catalogue import DASHBOARDS
+from dashboards.chromium import chromium
 from dashboards.query import QueryError, Series, Source
 from dashboards.spec import Dashboard, Kind, Panel, Query, Unit
 from loadtest.publish import wording
-from loadtest.publish.page import asset
+from loadtest.publish.page import CHARTS_ALONE, asset
 from loadtest.publish.series import Chart, Heat, Limit, Line, Sheet, heat_of, short
 from loadtest.publish.series import Unit as Measure
 
 WIDTH_PX = 1500
+LOOKS_BACK_S = 900.0
+SCRAPED_EVERY_S = 1.0
+POINTS = 300
+"""Instants in a chart."""
 COLOURS = ("started", "completed", "service", "error-3", "p99-9", "error-1", "error-6", "p50")
 """Keys of the report's style sheet, for lines in their order, unless the name of each is a key of its own."""
-KNOWN = (
-    "planned",
-    "started",
-    "completed",
-    "failed",
-    "p50",
-    "p90",
-    "p99",
-    "p99-9",
-    "max",
-    "service",
-    "response",
-    "lag",
+KNOWN = frozenset(
+    [
+        "planned",
+        "started",
+        "completed",
+        "failed",
+        "p50",
+        "p90",
+        "p99",
+        "p99-9",
+        "max",
+        "service",
+        "response",
+        "lag",
+    ]
 )
 _UNITS: dict[Unit, Measure] = {
     Unit.SECONDS: "ms",
@@ -72,7 +78,7 @@ def document(dashboard: Dashboard, source: Source) -> str:
         parts += [f"<h2>{escape(heading)}</h2>", *(_panel(panel, source, charts) for panel in panels)]
     sheet = Sheet(end_s=source.to_s - source.from_s, bin_s=source.step_s, charts=charts)
     data = msgspec.json.encode(sheet).decode().replace("<", "\\u003c")
-    scripts = "\n".join(asset(name) for name in ("words.js", "chart.js", "comparison.js"))
+    scripts = "\n".join(map(asset, CHARTS_ALONE))
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><style>{asset("report.css")}{_STYLE}</style>'
         f'{"".join(parts)}</main><script type="application/json" id="data">{data}</script><script>{scripts}</script>'
@@ -85,7 +91,8 @@ def _panel(panel: Panel, source: Source, charts: list[Chart]) -> str:
     inside = '<p class="note">no data</p>'
     if lines and panel.kind is Kind.FIGURE:
         value = lines[0].points[-1][1]
-        over = any(value > limit for limit in _limits(panel, source))
+        asked = source.query(Query(panel.limit_from, "limit")) if panel.limit_from else []
+        over = any(value > limit for limit in _limits(panel, asked))
         said = lines[-1].legend if panel.named else written(value, panel.unit)
         inside = f'<p class="figure{" over" * over}">{escape(said)}</p>'
     elif lines and panel.kind in {Kind.TABLE, Kind.STATES}:
@@ -98,14 +105,9 @@ def _panel(panel: Panel, source: Source, charts: list[Chart]) -> str:
     )
 
 
-def _limits(panel: Panel, source: Source) -> list[float]:
-    """What a figure must not exceed, by the panel or by the plan's objectives."""
-    asked = source.query(Query(panel.limit_from, "limit")) if panel.limit_from else []
-    return _own_limit(panel) + [line.points[-1][1] for line in asked]
-
-
-def _own_limit(panel: Panel) -> list[float]:
-    return [] if panel.limit is None else [panel.limit]
+def _limits(panel: Panel, lines: Sequence[Series]) -> list[float]:
+    """What a panel's values must not exceed, by itself or by the plan's objectives, which are `lines`."""
+    return [line.points[-1][1] for line in lines] + ([] if panel.limit is None else [panel.limit])
 
 
 def _table(panel: Panel, source: Source) -> str:
@@ -130,7 +132,7 @@ def _chart(name: str, panel: Panel, lines: Sequence[Series], source: Source) -> 
     instants = sorted({at_s for line in lines for at_s, _ in line.points})
     scale = 1000.0 if panel.unit is Unit.SECONDS else 1.0
     heat = panel.kind is Kind.HEATMAP
-    limits = [line.points[-1][1] for line in lines if line.legend.startswith("limit of")] + _own_limit(panel)
+    limits = _limits(panel, [line for line in lines if line.legend.startswith("limit of")])
     lines = [line for line in lines if not line.legend.startswith("limit of")]
     named = all(line.legend.replace(".", "-") in KNOWN for line in lines)
     return Chart(
@@ -186,21 +188,12 @@ def written(value: float, unit: Unit) -> str:
 
 def take(pages: dict[str, str], folder: Path) -> None:
     """A picture of each page, `NAME.png`. Raises `OSError` where there is no Chromium."""
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415  # optional, hence not at the top
-
-    browsers = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
-    path = next(browsers, None)
-    if path is None:
-        raise OSError("no Chromium is on the path; install the package chromium")
     folder.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as playwright:
-        # No sandbox: containers run as root, where Chromium refuses to start with one.
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+    with chromium() as browser:
         for name, text in pages.items():
             page = browser.new_page(viewport={"width": WIDTH_PX, "height": 400})
             page.set_content(text)
             page.screenshot(path=folder / f"{name}.png", full_page=True)
-        browser.close()
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -208,14 +201,10 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m dashboards.picture", description=__doc__)
     parser.add_argument("url", help="a Prometheus, for example http://127.0.0.1:9090")
     parser.add_argument("--run", help="the run's id; default: the newest that Prometheus knows")
-    parser.add_argument("--minutes", type=float, default=15, help="how far to look back (15)")
-    parser.add_argument("--scrape", type=float, default=1, help="Prometheus' scrape interval in seconds (1)")
-    parser.add_argument(
-        "--out", type=Path, default=Path("pictures"), help="folder for the pictures (pictures)"
-    )
+    parser.add_argument("--out", type=Path, default=Path("pictures"), help="folder for them (pictures)")
     options = parser.parse_args(arguments)
     try:
-        source = source_of(options.url, minutes=options.minutes, scrape_s=options.scrape, run=options.run)
+        source = source_of(options.url, options.run)
         take({dashboard.uid: document(dashboard, source) for dashboard in DASHBOARDS}, options.out)
     except (QueryError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
@@ -223,16 +212,16 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def source_of(url: str, *, minutes: float, scrape_s: float, run: str | None = None) -> Source:
-    """The last `minutes` of a run, by default the newest that Prometheus knows. Raises `QueryError`, `OSError`."""
+def source_of(url: str, run: str | None = None) -> Source:
+    """A run of the last minutes, by default the newest that Prometheus knows. Raises `QueryError`, `OSError`."""
     to_s = time.time()
-    looking = Source(url, to_s - minutes * 60, to_s, max(1.0, minutes * 60 / 300), scrape_s, {})
+    looking = Source(url, to_s - LOOKS_BACK_S, to_s, LOOKS_BACK_S / POINTS, SCRAPED_EVERY_S, {})
     run = run or max(looking.label_values("run", "loadtest_run_info"), default="")
     began = looking.query(Query(f'loadtest_run_started_timestamp_seconds{{run="{run}"}}', "began"))
     if began:
         from_s = max(looking.from_s, began[0].points[0][1] - 3)
         ended_s = max(at_s for at_s, _ in began[0].points) + 3
-        looking = replace(looking, from_s=from_s, to_s=ended_s, step_s=max(1.0, (ended_s - from_s) / 300))
+        looking = replace(looking, from_s=from_s, to_s=ended_s, step_s=max(1.0, (ended_s - from_s) / POINTS))
     endpoints = looking.label_values("endpoint", f'loadtest_requests_total{{run="{run}"}}') or ["none"]
     variables = {"run": run, "endpoint": endpoints, "traffic": ["live", "shadow"], "window": "1m"}
     return replace(looking, variables=variables)

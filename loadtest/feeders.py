@@ -20,6 +20,7 @@ at the beginning. With `whole`, every worker has all rows.
 import csv as csv_module
 import inspect
 import json
+import math
 import os
 import sqlite3
 from bisect import bisect_left
@@ -85,6 +86,24 @@ class Feeder:
         self._run: RunContext | None = None
         self._given = 0
 
+    def check_rows(self, workers: int, wanted: float = 0) -> None:
+        """Raise `FeederError` unless each of `workers` has a row; where rows may run out, as many as are `wanted`.
+
+        `wanted` are the rows that one worker is certain to ask for.
+        """
+        count = len(self._rows)
+        own = count // workers if self._split else count
+        if own == 0:
+            raise FeederError(
+                f"{self._source}: expected at least a row for each of {workers} workers, got {count}"
+            )
+        if self._refuse and own < wanted:
+            each = f", {own:,} for each of {workers} workers" if self._split and workers > 1 else ""
+            raise FeederError(
+                f'{self._source}: at_end = "refuse": expected at least {math.ceil(wanted):,} rows for the users of a '
+                f"worker, got {count:,}{each}"
+            )
+
     def next(self) -> Row:
         """The next row. Raises `FeederError` after the last one if the feeder refuses then."""
         run = current_run()
@@ -109,10 +128,7 @@ class Feeder:
         self._late = self._split and run.worker >= workers
         self._first, self._step = run.worker % workers if self._split else 0, workers
         self._own = len(range(self._first, len(self._rows), self._step))
-        if self._own == 0:
-            raise FeederError(
-                f"{self._source}: expected at least a row for each of {workers} workers, got {len(self._rows)}"
-            )
+        self.check_rows(workers)
         random = run.random(f"feeder {self._source}")
         if self._skew is not None:
             exponent = self._skew if self._skew != 1 else 1 + 1e-9

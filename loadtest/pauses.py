@@ -24,14 +24,22 @@ class Pauses:
     """A `Pause` that sleeps once `PIECE_S` have been worked since it was made or slept last."""
 
     def __init__(
-        self, sleep: Callable[[float], object], now_s: Callable[[], float] = time.perf_counter
+        self, sleep: Callable[[float], object], now_s: Callable[[], float] = time.thread_time
     ) -> None:
         self._sleep = sleep
         self._now_s = now_s
         self._since_s = now_s()
+        self._worked_s = 0.0
 
     def __call__(self) -> None:
         """Sleep if it is time to."""
-        if self._now_s() - self._since_s >= PIECE_S:
+        piece_s = self._now_s() - self._since_s
+        if piece_s >= PIECE_S:
+            self._worked_s += piece_s
             self._sleep(SLEEP_S)
             self._since_s = self._now_s()
+
+    @property
+    def worked_s(self) -> float:
+        """How long has been worked, without the sleeps."""
+        return self._worked_s + self._now_s() - self._since_s

@@ -241,7 +241,7 @@ class Connection(ProblemProtocol):
         self._note_use()
         is_last = incoming.closes or (self._has_ended and not self._later)
         closes = is_last or response.closes or self._fast_path.is_draining
-        transport.write(response._replace(closes=closes).to_bytes())
+        transport.write(response.to_bytes(closes=closes))
         if closes:
             self.force_close()
         elif self._later:

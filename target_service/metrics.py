@@ -60,14 +60,14 @@ class Family(NamedTuple):
     """Whether a histogram's buckets have exemplars."""
 
     @property
-    def slots(self) -> int:
-        """Doubles that one series takes: a histogram has a bucket more than bounds, and the sum."""
+    def counts(self) -> int:
+        """Doubles that count in one series: a histogram has a bucket more than bounds, and the sum."""
         return len(self.bounds) + 2 if self.kind == "histogram" else 1
 
     @property
-    def records(self) -> int:
-        """Exemplars that one series has at most: one a bucket."""
-        return len(self.bounds) + 1 if self.is_traced else 0
+    def slots(self) -> int:
+        """Doubles that one series takes: its counts, then an exemplar a bucket if it is traced."""
+        return self.counts + (len(self.bounds) + 1) * RECORD_SLOTS * self.is_traced
 
 
 def _family(
@@ -127,18 +127,12 @@ FAMILIES = (
 )
 
 
-def _starts(sizes: Iterable[int]) -> dict[str, int]:
-    """Where each family begins, by its name, when they lie one after another."""
-    return dict(zip((family.name for family in FAMILIES), accumulate(sizes, initial=0), strict=False))
-
-
 _SIZES = [family.slots * len(family.values) for family in FAMILIES]
-_RECORDS = [family.records * len(family.values) for family in FAMILIES]
-_OFFSETS, _FIRST_RECORDS = _starts(_SIZES), _starts(_RECORDS)
-COUNT_SLOTS = sum(_SIZES)
+_OFFSETS = dict(zip((family.name for family in FAMILIES), accumulate(_SIZES, initial=0), strict=False))
+"""Where each family begins: they lie one after another."""
 PULSE_SLOTS = 2
-BLOCK_SLOTS = COUNT_SLOTS + sum(_RECORDS) * RECORD_SLOTS + PULSE_SLOTS
-"""Doubles of one worker: its counts, then its exemplars, both in the order of `FAMILIES`, then its pulse."""
+BLOCK_SLOTS = sum(_SIZES) + PULSE_SLOTS
+"""Doubles of one worker: all series, then its pulse."""
 
 
 class Pulse:
@@ -169,49 +163,35 @@ class Pulse:
 class Counter:
     """A number that grows (or, as a gauge, moves); one writer."""
 
-    __slots__ = ("_at", "_memory")
+    __slots__ = ("_slots",)
 
-    def __init__(self, memory: "memoryview[float]", at: int) -> None:
-        self._memory = memory
-        self._at = at
+    def __init__(self, slots: "memoryview[float]") -> None:
+        self._slots = slots
 
     def add(self, amount: float = 1) -> None:
         """Add to it."""
-        self._memory[self._at] += amount
+        self._slots[0] += amount
 
 
 class Histogram:
-    """Counts by size; one writer."""
+    """Counts by size, of which a traced request may stand for its bucket; one writer."""
 
-    __slots__ = ("_at", "_bounds", "_memory", "_sum_at")
+    __slots__ = ("_bounds", "_records", "_slots", "_sum_at")
 
-    def __init__(self, memory: "memoryview[float]", at: int, bounds: tuple[float, ...]) -> None:
-        self._memory = memory
-        self._at = at
-        self._bounds = bounds
-        self._sum_at = at + len(bounds) + 1
+    def __init__(self, slots: "memoryview[float]", family: Family) -> None:
+        self._slots = slots
+        self._bounds = family.bounds
+        self._sum_at = family.counts - 1
+        self._records = Records(slots[family.counts :])
 
     def observe(self, value: float) -> None:
         """Count one value."""
-        self._memory[self._at + bisect_left(self._bounds, value)] += 1
-        self._memory[self._sum_at] += value
-
-
-class TracedHistogram(Histogram):
-    """A histogram of which a traced request may stand for its bucket."""
-
-    __slots__ = ("_first", "_records")
-
-    def __init__(
-        self, memory: "memoryview[float]", at: int, bounds: tuple[float, ...], records: Records, first: int
-    ) -> None:
-        super().__init__(memory, at, bounds)
-        self._records = records
-        self._first = first
+        self._slots[bisect_left(self._bounds, value)] += 1
+        self._slots[self._sum_at] += value
 
     def exemplify(self, value: float, trace_id: str) -> None:
-        """Have a request that was just counted stand for its bucket."""
-        self._records.put(self._first + bisect_left(self._bounds, value), trace_id, value)
+        """Have a request that was just counted stand for its bucket, in a family that is traced."""
+        self._records.put(bisect_left(self._bounds, value), trace_id, value)
 
 
 class Block:
@@ -219,27 +199,28 @@ class Block:
 
     def __init__(self, memory: "memoryview[float]") -> None:
         self._memory = memory
-        self.exemplars = Records(memory[COUNT_SLOTS:-PULSE_SLOTS])
-        """Numbered in the order of `FAMILIES`, their series and their buckets."""
         self.pulse = Pulse(memory[-PULSE_SLOTS:])
+
+    def slots(self, family: Family, *values: str) -> "memoryview[float]":
+        """Where the series with these label values lies."""
+        at = _OFFSETS[family.name] + family.values.index(values) * family.slots
+        return self._memory[at : at + family.slots]
 
     def counter(self, family: Family, *values: str) -> Counter:
         """The counter or gauge with these label values."""
-        return Counter(self._memory, self._at(family, values))
+        return Counter(self.slots(family, *values))
 
     def histogram(self, family: Family, *values: str) -> Histogram:
         """The histogram with these label values."""
-        return Histogram(self._memory, self._at(family, values), family.bounds)
-
-    def traced(self, family: Family, *values: str) -> TracedHistogram:
-        """The histogram with these label values, of a family that has exemplars."""
-        first = _first_record(family, values)
-        return TracedHistogram(self._memory, self._at(family, values), family.bounds, self.exemplars, first)
+        return Histogram(self.slots(family, *values), family)
 
     def series(self, family: Family, *values: str) -> list[float]:
-        """The raw slots of one series."""
-        at = self._at(family, values)
-        return list(self._memory[at : at + family.slots])
+        """The counts of one series."""
+        return list(self.slots(family, *values)[: family.counts])
+
+    def exemplars(self, family: Family, *values: str) -> dict[int, Exemplar]:
+        """The exemplars of one series by the number of their bucket."""
+        return Records(self.slots(family, *values)[family.counts :]).present()
 
     def clear_gauges(self) -> None:
         """Forget what was true of a worker that is gone."""
@@ -247,11 +228,7 @@ class Block:
         for family in FAMILIES:
             if family.kind == "gauge":
                 for values in family.values:
-                    self._memory[self._at(family, values)] = 0.0
-
-    @staticmethod
-    def _at(family: Family, values: tuple[str, ...]) -> int:
-        return _OFFSETS[family.name] + family.values.index(values) * family.slots
+                    self.slots(family, *values)[0] = 0.0
 
 
 class SharedMetrics:
@@ -304,12 +281,13 @@ class SummedMetrics(Collector):
     def _metric(self, family: Family) -> Metric:
         if family.kind == "histogram":
             histogram = HistogramMetricFamily(family.name, family.help, labels=family.labels)
-            exemplars = newest(block.exemplars.present() for block in self._blocks)
             for values in family.values:
                 *counts, total = self._sum(family, values)
                 buckets = _cumulative(family.bounds, counts)
                 if family.is_traced:
-                    buckets = _with(exemplars, _first_record(family, values), buckets)
+                    buckets = _with(
+                        newest(block.exemplars(family, *values) for block in self._blocks), buckets
+                    )
                 histogram.add_metric(values, buckets, total)
             return histogram
         metric = (CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily)(
@@ -340,21 +318,17 @@ def _cumulative(bounds: Iterable[float], buckets: Iterable[float]) -> list[_Buck
     return list(zip(names, accumulate(buckets), strict=True))
 
 
-def _with(exemplars: Mapping[int, Exemplar], first: int, buckets: Sequence[_Bucket]) -> list[_Bucket]:
-    """Buckets with the exemplars that stand for them, of which those of this series begin at number `first`."""
+def _with(exemplars: Mapping[int, Exemplar], buckets: Sequence[_Bucket]) -> list[_Bucket]:
+    """Buckets with the exemplars that stand for them, by their number."""
     return [
         (*bucket[:2], _drawn(exemplars[number])) if number in exemplars else bucket
-        for number, bucket in enumerate(buckets, first)
+        for number, bucket in enumerate(buckets)
     ]
 
 
 def _drawn(exemplar: Exemplar) -> samples.Exemplar:
     """An exemplar as prometheus-client has it."""
     return samples.Exemplar({"trace_id": exemplar.trace_id}, exemplar.seconds, exemplar.at_s)
-
-
-def _first_record(family: Family, values: tuple[str, ...]) -> int:
-    return _FIRST_RECORDS[family.name] + family.values.index(values) * family.records
 
 
 def registry_of(blocks: Sequence[Block], supervision: Supervision) -> CollectorRegistry:
@@ -372,7 +346,7 @@ class WorkerMetrics:
         self.replayed = {traffic: block.counter(REPLAYED, traffic) for traffic in TRAFFIC}
         self.rejected = {values: block.counter(REJECTED, *values) for values in REJECTED.values}
         self.request_seconds = {
-            values: block.traced(REQUEST_SECONDS, *values) for values in REQUEST_SECONDS.values
+            values: block.histogram(REQUEST_SECONDS, *values) for values in REQUEST_SECONDS.values
         }
         self.in_flight = block.counter(IN_FLIGHT)
         self.shed = block.counter(SHED)

@@ -40,14 +40,14 @@ class ApiResponse(NamedTuple):
             response.force_close()
         return response
 
-    def to_bytes(self) -> bytes:
-        """The response as it goes over the wire."""
+    def to_bytes(self, *, closes: bool = False) -> bytes:
+        """The response as it goes over the wire, whose connection ends with it if either says so."""
         more = "".join([f"{name}: {value}\r\n" for name, value in self.headers.items()])
         head = (
             f"{_first_lines[self.status]}Content-Type: {self.media_type}\r\n{more}"
             f"Content-Length: {len(self.body)}\r\nDate: {rfc822_formatted_time()}\r\nServer: {SERVER_SOFTWARE}\r\n"
         )
-        end = "Connection: close\r\n\r\n" if self.closes else "\r\n"
+        end = "Connection: close\r\n\r\n" if closes or self.closes else "\r\n"
         return (head + end).encode() + self.body
 
 

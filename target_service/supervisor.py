@@ -38,6 +38,8 @@ LOOK_EVERY_S = 0.5
 HUNG_AFTER_S = 10.0
 """A worker whose event loop stands still for so long answers no request: it is killed, and another takes its
 place."""
+STARTED_WITHIN_S = 120.0
+"""How long it may take to the first turn of its event loop: Python's imports may take long on a busy machine."""
 KILL_AFTER_S = 3.0
 """How long after its drain should have ended a worker is killed."""
 
@@ -60,6 +62,27 @@ class RefusedError(Exception):
     def __init__(self, code: int) -> None:
         super().__init__(f"a worker could not start: exit code {code}")
         self.code = code
+
+
+class Watch:
+    """Tells a worker that hangs from one that is busy, or that starts on a busy machine."""
+
+    def __init__(self, beats: float, now_s: float) -> None:
+        """From its start on; `beats` is its pulse then."""
+        self._beats = beats
+        self._longest_s = STARTED_WITHIN_S
+        self._silent_since_s = self._looked_s = now_s
+
+    def is_hung(self, beats: float, now_s: float) -> bool:
+        """Whether it has shown no sign of life for too long; asked every `LOOK_EVERY_S`."""
+        # Where this process stood still itself, as in a paused container, so did the worker.
+        was_away = now_s - self._looked_s > 2 * LOOK_EVERY_S
+        self._looked_s = now_s
+        if beats != self._beats:
+            self._beats, self._longest_s, self._silent_since_s = beats, HUNG_AFTER_S, now_s
+        elif was_away:
+            self._silent_since_s = now_s
+        return now_s - self._silent_since_s > self._longest_s
 
 
 class Slot:
@@ -133,20 +156,13 @@ class Slot:
             watch.cancel()
 
     async def _kill_when_it_hangs(self, process: Process) -> None:
-        """Kill a worker whose event loop has stood still for `HUNG_AFTER_S`, until cancelled."""
-        pulse = self._metrics.blocks[self._number].pulse
-        clock = asyncio.get_running_loop().time
-        beats, silent_since = pulse.beats, clock()
-        while True:
-            looked = clock()
+        """Kill a worker whose event loop stands still, until cancelled."""
+        pulse, clock = self._metrics.blocks[self._number].pulse, asyncio.get_running_loop().time
+        watch = Watch(pulse.beats, clock())
+        while not watch.is_hung(pulse.beats, clock()):
             await asyncio.sleep(LOOK_EVERY_S)
-            # Where this process stood still itself, as in a paused container, so did the worker.
-            if pulse.beats != beats or clock() - looked > 2 * LOOK_EVERY_S:
-                beats, silent_since = pulse.beats, clock()
-            elif clock() - silent_since > HUNG_AFTER_S:
-                log.error("worker %d hangs: no sign of life for %g s; killed", self._number, HUNG_AFTER_S)
-                process.kill()
-                silent_since = clock()
+        log.error("worker %d hangs: it shows no sign of life; killed", self._number)
+        process.kill()
 
     async def _spawn(self) -> Process:
         descriptors = (self._listener.fileno(), self._metrics.descriptor)

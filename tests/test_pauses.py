@@ -1,5 +1,7 @@
 """Long work in short pieces: when a worker at it sleeps."""
 
+import pytest
+
 from loadtest.pauses import PIECE_S, SLEEP_S, Pauses
 
 
@@ -31,3 +33,4 @@ def test_long_work_sleeps_after_each_piece_and_the_sleep_is_not_taken_for_work()
         work.now_s += PIECE_S / 9.5
         pause()
     assert work.slept_s == [SLEEP_S] * 3
+    assert pause.worked_s == pytest.approx(30 * PIECE_S / 9.5)

@@ -28,7 +28,7 @@ from locust import User, constant_throughput, task
 from locust.env import Environment
 
 from loadtest.clock import SystemClock
-from loadtest.drive._core.pure import CLOCK_MONOTONIC, TFD_TIMER_ABSTIME
+from loadtest.drive._core.pure.timerfd import CLOCK_MONOTONIC, TFD_TIMER_ABSTIME
 from loadtest.drive.open_loop import OpenLoop
 from loadtest.drive.serving import Serving, Sinks, attach, install, open_loop
 from loadtest.drive.start import ArrivalStream, Assignment

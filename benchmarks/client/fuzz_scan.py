@@ -15,7 +15,7 @@ from collections import Counter
 from loadtest.drive._core.native import scan
 from loadtest.drive.errors import ConnectionClosedError, ProtocolError
 from loadtest.drive.http1 import ResponseReader
-from loadtest.drive.session import careful_header
+from loadtest.drive.sender import careful_header
 
 SEEDS = [
     b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-One: 1\r\n\r\nhello",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from loadtest.cli.app import refuse
 from loadtest.importing.import_error import ImportingError
 from loadtest.importing.log_format import FORMATS
 from loadtest.importing.log_plan import Written
@@ -109,7 +110,8 @@ def har(
     from loadtest.importing.har import read_har  # noqa: PLC0415 - what only this command needs
 
     def read(named: str) -> Written:
-        return _session(read_har(_bytes_of(file), str(file)), str(file), named, assets=assets)
+        recorded, notes = read_har(_bytes_of(file), str(file))
+        return _session(recorded, str(file), named, assets=assets, notes=notes)
 
     _import(read, out, lambda: plan_name(name, file))
 
@@ -255,13 +257,6 @@ def _text_of(path: Path) -> str:
         raise ImportingError(f"{path}: expected UTF-8") from error
 
 
-def refuse(error: Exception) -> None:
-    """End because of bad input."""
-    from loadtest.cli.main import refuse as end  # noqa: PLC0415 - which imports this module
-
-    end(error)
-
-
 def plan_name(asked: str | None, file: Path) -> str:
     """What the plan is called: a name that a Python module can have too. Raises `ImportingError`."""
     if asked is not None:
@@ -322,7 +317,8 @@ def _print_traffic(traffic: "Traffic") -> None:
 
     total = sum(traffic.counts)
     console.print(
-        f"{total:,} requests in {len(traffic.counts):,} s, at most {max(traffic.counts):,} in one",
+        f"{total:,} request{'s' if total != 1 else ''} in {len(traffic.counts):,} s, "
+        f"at most {max(traffic.counts):,} in one",
         markup=False,
     )
     for each in traffic.endpoints:

@@ -1,25 +1,71 @@
-"""`HOST:PORT` as the command line has it: where a master listens."""
+"""`HOST:PORT` as the command line has it: where a master listens, and whether it can."""
 
-from typing import NamedTuple
+import errno
+import socket
 
 from loadtest.configuration.config_error import ConfigError
+from loadtest.place import EVERYWHERE, Place
 
 CONTROL_PORT = 5557
 """Where none is given: Locust's."""
+Addresses = list[tuple[int, tuple[str, int]]]
+"""(family, address) of sockets."""
 
 
-class Place(NamedTuple):
-    """An address and a port, as `HOST:PORT` names them."""
-
-    host: str
-    port: int
-
-
-def place_of(text: str, flag: str, port: int = CONTROL_PORT) -> Place:
+def place_of(text: str, flag: str) -> Place:
     """`HOST`, `HOST:PORT` or `[IPV6]:PORT`. Raises `ConfigError` naming the flag."""
     host, colon, given = text.rpartition(":") if text.count(":") == 1 or "]:" in text else (text, "", "")
     host = host.removeprefix("[").removesuffix("]")
-    usable = not colon or (given.isascii() and given.isdigit() and 0 < int(given) < 1 << 16)
-    if not host or not usable or any(letter in host for letter in "/ @"):
-        raise ConfigError(flag, f"{flag} {text}: expected HOST:PORT, for example 10.0.0.1:{port}", value=text)
-    return Place(host, int(given) if colon else port)
+    usable = not colon or (given.isascii() and given.isdigit() and int(given) < 1 << 16)
+    if not host or not usable or any(letter in host for letter in "/ @[]"):
+        raise ConfigError(
+            flag, f"{flag} {text}: expected HOST:PORT, for example 10.0.0.1:{CONTROL_PORT}", value=text
+        )
+    if colon and not int(given):
+        raise ConfigError(
+            flag,
+            f"{flag} {text}: expected a port from 1 to 65535, the same for master and workers",
+            value=text,
+        )
+    return Place(host, int(given) if colon else CONTROL_PORT)
+
+
+def listening_place(place: Place, flag: str) -> Place:
+    """The same place by number. Raises `ConfigError` unless it is one of this machine, and free."""
+    if place.host in EVERYWHERE:
+        families: Addresses = [(socket.AF_INET6 if place.host == "::" else socket.AF_INET, ("", place.port))]
+    else:
+        families = _addresses(place, flag)
+    for family, address in families:
+        error = _why_not(family, address)
+        if error is None:
+            return Place(place.host if place.host in EVERYWHERE else str(address[0]), place.port)
+    raise ConfigError(flag, f"{flag} {place}: {error}", value=str(place))
+
+
+def _addresses(place: Place, flag: str) -> Addresses:
+    try:
+        found = socket.getaddrinfo(*place, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise ConfigError(
+            flag,
+            f"{flag} {place}: {place.host} is not known on this machine ({error.strerror})",
+            value=str(place),
+        ) from error
+    return [(family, (str(address[0]), place.port)) for family, _, _, _, address in found]
+
+
+def _why_not(family: int, address: tuple[str, int]) -> str | None:
+    """Why nobody can listen at an address now; None if somebody can."""
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+            probe.listen()
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return "the port is in use, perhaps by another run: end that, or choose another port"
+            if error.errno == errno.EADDRNOTAVAIL:
+                return "is no address of this machine"
+            return f"cannot be listened at ({error.strerror})"
+    return None

@@ -28,10 +28,10 @@ from loadtest.environment import TOKEN_VARIABLE
 from loadtest.exit_codes import ExitCode
 from loadtest.fleet.checkpoint import CHECKPOINT, Checkpoint
 from loadtest.judge.verdict import judge, settle
-from loadtest.measure.run_result import Arrivals, RunResult, Transactions
+from loadtest.measure.run_result import RESULT, Arrivals, RunResult, Transactions
+from loadtest.place import EVERYWHERE, Place, is_loopback
 from loadtest.publish.console_verdict import print_outcome, print_verdict
-from loadtest.publish.metrics_server import is_loopback
-from loadtest.publish.run_folder import REPORT, RESULT, deliver, draw, rescue
+from loadtest.publish.run_folder import REPORT, deliver, draw, rescue
 from loadtest.publish.step_summary import append_step_summary
 from loadtest.run_audit import AuditorError, IncompleteLedgerError, audit_apart, audit_folder
 from loadtest.run_info import run_info
@@ -108,7 +108,11 @@ def _lead(session: Session) -> None:
     config, folder = session.config, session.folder
     write_document(config, folder)  # with the peak that was found, and where the service answers
     master_flags, worker_flags = locust_flags(config, folder)
-    environment, inherits = session.environment | new_token(), session.inherited
+    environment, inherits = session.environment, session.inherited
+    if (
+        not config.workers_elsewhere
+    ):  # whom others start, at a master on loopback, cannot know one that is drawn
+        environment |= new_token()
     if config.workers_elsewhere:
         session.console.print(how_to_join(config), soft_wrap=True, markup=False)
     cores = session.cores.generator
@@ -152,21 +156,28 @@ def locust_flags(config: RunConfig, folder: Path) -> tuple[list[str], list[str]]
     ]
     master += ["--csv", f"{folder}/{_csv_prefix(config, folder)}"] if config.csv else []
     master += ["--web-port", str(config.web_port)] if config.web else ["--headless"]
-    here = "127.0.0.1" if config.bind in {"0.0.0.0", "*"} else config.bind  # noqa: S104 - compared, not bound
-    return master, [*LOCUST, "--worker", "--master-host", here, "--master-port", port]
+    return master, [*LOCUST, "--worker", "--master-host", _dialled_here(config.bind), "--master-port", port]
+
+
+def _dialled_here(bind: str) -> str:
+    """Where workers on this machine find a master that listens at an address."""
+    if bind in EVERYWHERE:
+        return "::1" if bind == "::" else "127.0.0.1"
+    return bind
 
 
 def how_to_join(config: RunConfig) -> str:
     """What to type on the machines whose workers are waited for."""
-    count, address = config.workers_elsewhere, f"{config.bind}:{config.control_port}"
+    count, address = config.workers_elsewhere, Place(config.bind, config.control_port)
     waits = f"waiting for {count} worker{'s' * (count != 1)} at {address}"
     if is_loopback(config.bind):
         return (
             f"{waits}, which only this machine reaches: --bind ADDRESS:PORT of this machine opens it to others, "
-            f"with --token-file; here: singlesday worker --master {address}"
+            f"with --token-file; here: singlesday worker --master {address}{_token_flag()}"
         )
-    named = "ADDRESS-OF-THIS-MACHINE" if config.bind in {"0.0.0.0", "*", "::"} else config.bind  # noqa: S104 - compared
-    return f"{waits}: on each machine: singlesday worker --master {named}:{config.control_port} --token-file FILE"
+    if config.bind in EVERYWHERE:
+        address = Place("ADDRESS-OF-THIS-MACHINE", config.control_port)
+    return f"{waits}: on each machine: singlesday worker --master {address} --token-file FILE"
 
 
 def _csv_prefix(config: RunConfig, folder: Path) -> str:
@@ -259,6 +270,10 @@ def _conclude_unstarted(session: Session) -> ExitCode:
 def new_token() -> dict[str, str]:
     """The variable that lets master and workers know each other, unless whoever started us has set it."""
     return {} if os.environ.get(TOKEN_VARIABLE) else {TOKEN_VARIABLE: secrets.token_urlsafe(32)}
+
+
+def _token_flag() -> str:
+    return " --token-file FILE" if os.environ.get(TOKEN_VARIABLE) else ""
 
 
 def free_port() -> int:

@@ -1,10 +1,9 @@
 """The steps of a search for capacity: one rate after another, played by the same users over the same connections.
 
-    python -m loadtest.cli.step [HOST]
-
-is a load generator that does as it is told: the first line of its standard input is the run's configuration, each
-further one an `Order`; it answers each with a line, a `Report`. The dispatcher, the users, their clients and their
-counting are those of a run. `singlesday capacity` starts one for each of its workers and adds up what they report.
+`singlesday capacity` starts this module as a process for each of its workers and writes to its standard input: first
+a line with the run's configuration, then a line for each step, an `Order`. Each is answered by a line, a `Report`.
+The dispatcher, the users, their clients and their counting are those of a run. The command adds up what its workers
+report. Arguments: the target's address (empty: the users' own), this worker's slot, and how many slots there are.
 
 A step begins with a warm-up, which is not counted, and ends when everything that it asked for was answered: what an
 overloaded target still owes belongs to the step that asked for it, and must not meet the next.

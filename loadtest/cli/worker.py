@@ -5,7 +5,6 @@ processes with them and waits for their end. They get the run itself from the ma
 a folder that is removed at the end; what workers write of a run (`--out`) stays.
 """
 
-import ipaddress
 import os
 import signal
 import tempfile
@@ -24,6 +23,7 @@ from loadtest.exit_codes import INTERRUPTED, ExitCode
 from loadtest.fleet.build import build_of
 from loadtest.fleet.joining import Joining, Master
 from loadtest.fleet.token import check_token, read_token
+from loadtest.place import is_loopback
 
 STOP_TIMEOUT_S = 10.0
 
@@ -36,7 +36,7 @@ def master_of(text: str, token_file: Path | None, environ: Mapping[str, str]) ->
         token = read_token(token_file)
     else:
         check_token(token := environ.get(TOKEN_VARIABLE, ""))
-    if not token and not _is_loopback(place.host):
+    if not token and not is_loopback(place.host):
         raise ConfigError(
             "--token-file",
             f"--master {text}: is another machine and needs the run's token: --token-file FILE, or {TOKEN_VARIABLE}",
@@ -53,7 +53,7 @@ def work(master: Master, workers: int, out: Path, wait_s: float, console: Consol
     with tempfile.TemporaryDirectory(prefix="singlesday-") as folder:
         plans = Path(folder)
         with Joining(master, wait_s, tell) as joining:
-            welcome = joining.bring(build_of(), plans)
+            welcome, met = joining.bring(build_of(), plans), joining.place
         out.mkdir(parents=True, exist_ok=True)
         sent = f" with {len(welcome.files)} files of {welcome.plan}" if welcome.files else ""
         tell(f"{workers} worker{'s' * (workers != 1)} for the master at {master}{sent}; logs in {out}")
@@ -61,7 +61,7 @@ def work(master: Master, workers: int, out: Path, wait_s: float, console: Consol
         environment = {PLAN_FOLDER_VARIABLE: folder, RUNS_FOLDER_VARIABLE: str(out.resolve())}
         environment |= {TOKEN_VARIABLE: master.token} if master.token else {}
         command = [*LOCUST, "--worker", *flags]
-        command += ["--master-host", master.host, "--master-port", str(master.port)]
+        command += ["--master-host", met.host, "--master-port", str(met.port)]
 
         def start(name: str) -> Child:
             return Child(name, command, log=out / f"{name}-{os.getpid()}.log", environment=environment)
@@ -92,10 +92,3 @@ def _serve(crew: Crew, console: Console) -> int:
                 f"{worker.name}: {worker.ending()}: {worker.last_lines(1)}", soft_wrap=True, markup=False
             )
     return ExitCode.INTERNAL_ERROR if any(codes) else ExitCode.PASS
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

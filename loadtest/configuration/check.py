@@ -32,7 +32,6 @@ from loadtest.plan.plan_error import PlanError
 from loadtest.plan.plan_file import Plan
 from loadtest.plan.target_address import target_address
 from loadtest.plan.target_rate import agreed_rate, check_target_rate
-from loadtest.publish.metrics_server import is_loopback
 from loadtest.publish.remote_write import MissingExtraError, WriteRequests
 from loadtest.publish.remote_writer import BadReceiverError, Receiver
 from loadtest.stored_orders import StoreError, check_store
@@ -254,9 +253,15 @@ def _check_fleet(config: RunConfig) -> None:
     """Whether workers of other machines can come, and those alone who may."""
     try:
         token = os.environ.get(TOKEN_VARIABLE, "")
-        check_door(config.bind, token, is_loopback, config.named("bind"))
+        check_door(config.bind, token, config.named("bind"))
     except OF_PARTS as error:
         raise explained_by(error, "bind") from error
+    if config.conducted and "bind" in config.sources and not config.workers_elsewhere:
+        raise ConfigError(
+            "bind",
+            f"{config.named('bind')}: expected together with {config.named('workers_elsewhere')}: nobody else "
+            "comes there",
+        )
     if config.min_workers < 1 or (config.conducted and config.min_workers > config.workers):
         raise ConfigError(
             "min_workers",

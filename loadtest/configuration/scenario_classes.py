@@ -28,6 +28,7 @@ from loadtest.drive.user import FastHttpUser
 from loadtest.plan.feeder_table import FeederTable
 from loadtest.plan.plan_error import suggestion
 from loadtest.plan.plan_file import Plan
+from loadtest.plan.pool import pool_of
 
 _logger = logging.getLogger(__name__)
 _fed: dict[type[User], tuple[FeederTable, Path | None]] = {}
@@ -58,9 +59,35 @@ def check_scenarios(config: RunConfig) -> dict[str, str]:
         spec = config.plan.scenarios[number].user
         _check_class(user_class, config, f"{where}: scenario[{number}].user: {spec}")
         _check_addresses(user_class, config)
+    _check_feeders(config, classes, str(where))
     _check_picked(config, [user_class.__name__ for user_class in classes])
     users = [scenario.user for scenario in config.plan.scenarios]
     return {user: user_class.host for user, user_class in zip(users, classes, strict=True) if user_class.host}
+
+
+def _check_feeders(config: RunConfig, classes: Sequence[type[User]], where: str) -> None:
+    """Raise `ConfigError` for a file with too few rows for the workers, or for users that each must have one.
+
+    A user takes its row as it starts or at each arrival: where rows may not be given twice, as many are certain to be
+    asked for as there are users, or arrivals where those are fewer.
+    """
+    plan, pool = config.plan, pool_of(config.plan, config.workers)
+    try:
+        for number, (scenario, arrivals) in enumerate(
+            zip(plan.scenarios, plan.scenario_arrivals(), strict=True)
+        ):
+            feeder: Any = getattr(classes[number], "feeder", None)
+            if scenario.feeder is not None and isinstance(feeder, feeders.Feeder):
+                at = f"{where}: scenario[{number}].feeder.{scenario.feeder.source}: "
+                users = pool[scenario.user.partition(":")[2]]
+                feeder.check_rows(config.workers, min(users, arrivals / config.workers))
+        for user_class in classes:
+            at = f"{where}: {user_class.__name__}: "
+            for feeder in {**vars(sys.modules[user_class.__module__]), **vars(user_class)}.values():
+                if isinstance(feeder, feeders.Feeder):
+                    feeder.check_rows(config.workers)
+    except feeders.FeederError as error:
+        raise explained_by(error, "plan", at) from error
 
 
 def tasks_left(holder: Any, tags: Iterable[str], exclude_tags: Iterable[str]) -> list[Any]:

@@ -30,6 +30,8 @@ def encode_body(data: Any, json: Any, files: Any = None) -> tuple[bytes, BodyHea
         return _multipart(data if data or json is None else json_format.dumps(json), files)
     if not data:
         return (b"", NO_BODY) if json is None else (json_bytes(json), JSON_BODY)
+    if type(data) is bytes:
+        return data, OCTETS_BODY
     if isinstance(data, dict):
         return urlencode(data).encode(), FORM_BODY
     if isinstance(data, str):

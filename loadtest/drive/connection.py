@@ -78,7 +78,7 @@ class Connection(Line):
 
     def open(self, addresses: Iterable[Address], timeout_ns: int) -> None:
         """Connect to one of `addresses`. Raises `ConnectTimeoutError` or another `OSError`."""
-        self.begin_turn()
+        self.waiter = getcurrent()
         began_ns = self._now_ns()
         self.deadline_ns = began_ns + timeout_ns
         self._deadlines.add(self, min(timeout_ns, self.first_timeout_ns) / 1e9)
@@ -103,8 +103,9 @@ class Connection(Line):
 
         Raises an `OSError`, of which `errors` has those of its own; the connection is then closed.
         """
-        self.reader.begin(head_only)
-        self.begin_turn()
+        reader = self.reader
+        reader.begin(head_only)
+        self.waiter = getcurrent()
         self.first_ns = 0
         self.sent_ns = sent_ns = self._now_ns()
         self.deadline_ns = sent_ns + self.first_timeout_ns
@@ -115,14 +116,14 @@ class Connection(Line):
                 sent_bytes = 0
             if sent_bytes == len(request) or self._send_rest(request, sent_bytes):
                 self.wait()
-                if not self._receive(self.reader):
+                if not self._receive(reader):
                     self._receive_rest(until_head)
         except BaseException as error:
             self._fail(error)
             raise
         if not self.paused:
             self.deadline_ns = NEVER_NS
-            self.end_turn()
+            self.waiter = None
             self.reused = True
 
     def go_on(self, request: bytes, raised: BaseException | None) -> None:
@@ -133,7 +134,7 @@ class Connection(Line):
             if raised is not None:
                 raise raised
             sent_bytes, received, end = self.begun()
-            self.begin_turn()
+            self.waiter = getcurrent()
             complete = bool(received) and self._take(reader, received)
             if complete:
                 self.first_ns = 0
@@ -147,7 +148,7 @@ class Connection(Line):
             self._fail(error)
             raise
         self.deadline_ns = NEVER_NS
-        self.end_turn()
+        self.waiter = None
         self.reused = True
 
     def _receive_rest(self, until_head: bool) -> bool:
@@ -176,7 +177,8 @@ class Connection(Line):
         piece = reader.take_body()
         if piece or not self.paused:
             return piece
-        self.begin_turn()
+        self.waiter = getcurrent()
+        self.unmute()
         try:
             while not piece and not reader.complete:
                 self._extend_deadline()
@@ -251,7 +253,7 @@ class Connection(Line):
         """Nobody waits any more: what is heard now is unasked for."""
         self.paused = False
         self.deadline_ns = NEVER_NS
-        self.end_turn()
+        self.waiter = None
 
     def _pause(self) -> None:
         """Nobody waits, but what is heard is meant for somebody: leave it in the socket."""

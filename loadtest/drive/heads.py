@@ -137,6 +137,9 @@ def lines_of(headers: Mapping[str, Any]) -> str:
         return ""
     try:
         lines, count = "\r\n".join(map(": ".join, headers.items())) + "\r\n", len(headers)
+        values = "".join(headers.values())
+        if values.isascii() and values.isprintable():
+            return lines
     except TypeError:  # a value that is no text
         pairs = _as_text(headers)
         lines, count = "".join([f"{name}: {value}\r\n" for name, value in pairs]), len(pairs)

@@ -47,7 +47,6 @@ class ResponseReader:
 
     __slots__ = (
         "_chunks",
-        "_fed_bytes",
         "_feed_parser",
         "_growing_head",
         "_head_only",
@@ -57,6 +56,7 @@ class ResponseReader:
         "_received_bytes",
         "_status_of",
         "complete",
+        "fed_bytes",
         "head_complete",
         "keep_alive",
         "on_body",
@@ -94,12 +94,12 @@ class ResponseReader:
         self._head_only = head_only
         self._growing_head: bytearray | None = None
         self._received_bytes = 0
-        self._fed_bytes = 0
+        self.fed_bytes = 0  # of a response that takes several feeds
 
     @property
     def received_bytes(self) -> int:
         """How much has been fed of this response."""
-        return self._fed_bytes or len(self.raw)
+        return self.fed_bytes or len(self.raw)
 
     def feed(self, data: bytes) -> bool:
         """Take bytes in and return True once the response is complete. Raises `ProtocolError`."""
@@ -184,7 +184,7 @@ class ResponseReader:
         """Keep the head of a response that takes several feeds, and hold it against the limits."""
         self._in_one_feed = False
         self._received_bytes += len(data)
-        self._fed_bytes += len(data)
+        self.fed_bytes += len(data)
         if not self.head_complete:
             self._extend_head(data)
         if not self.head_complete:

@@ -76,6 +76,8 @@ class Response(Received):
     js: Any = None
     """The parsed body, inside `rest`."""
     error: Exception | None = None
+    found_dead = False
+    """Whether it failed because the server had closed the kept-alive connection before."""
     needs_care = False
     """Whether it is more than a plain success: see `Session`."""
 
@@ -179,10 +181,6 @@ class Response(Received):
         if not self.status_code:
             raise LocustError(f"no content can be read, for there was no response: {self.error}")
 
-    def report(self, recorder: Recorder, outcome: Outcome, context: Any) -> None:
-        """Hand the outcome to the recorder."""
-        recorder.record(outcome, self.error, self, context)
-
     @property
     def status(self) -> str:
         """`status_code` as text, as FastHttpUser has it."""
@@ -236,8 +234,8 @@ class CaughtResponse(Response):
     _entered = False
     _verdict: Literal[True] | Exception | None = None
 
-    def report(self, recorder: Recorder, outcome: Outcome, context: Any) -> None:
-        """Keep the outcome until the with-block ends."""
+    def keep(self, recorder: Recorder, outcome: Outcome, context: Any) -> None:
+        """Keep what is to be reported until the with-block ends."""
         self._recorder = recorder
         self._outcome = outcome
         self._context = context

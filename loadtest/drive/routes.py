@@ -1,7 +1,6 @@
 """What the native core is told so that it can send on its own: one `Route` for a session's base origin."""
 
 from collections.abc import Mapping
-from functools import partial
 
 import msgspec
 
@@ -12,7 +11,7 @@ from loadtest.drive.pool import Pool
 from loadtest.drive.recorder import Recorder
 from loadtest.drive.response import Call, CaughtResponse, Response
 from loadtest.drive.urls import BaseUrl, Origin, Target
-from loadtest.records import Exchange, Outcome
+from loadtest.records import new_exchange, new_outcome
 
 
 def core_route(
@@ -41,8 +40,8 @@ def _make_sent(heads: Heads, call: Call) -> bytes:
 equip(
     make_call=_make_call,
     make_sent=_make_sent,
-    make_outcome=partial(tuple.__new__, Outcome),
-    make_exchange=Exchange,
+    make_outcome=new_outcome,
+    make_exchange=new_exchange,
     encode_body=encode_body,
     encode_plain_json=msgspec.json.encode,
     json_bytes=json_bytes,

@@ -1,47 +1,38 @@
 """FastHttpUser's client, request by request, on this package's connections.
 
-`Session.request` is one straight line for what nearly all requests are: find the target, compose the head,
-exchange it on an idle connection, note the outcome. Whatever is rarer (a body to encode, a failure, a
-redirect, a cookie, a compressed body, a stream) is one test on that line and code elsewhere.
+`Session.request` makes a call of what a script asks for, has it sent (`Sender`), and notes the outcome.
 
 Each request ends in exactly one `Outcome` handed to the recorder, redirects included in it as Locust counts
 them; one that the script cuts off by a `gevent.Timeout` as timed out. The exception is a request whose user is
 killed while it waits: it has no end, and the arrival it belongs to is counted as cancelled.
 """
 
-import re
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from time import monotonic_ns
 from typing import Any
 
-from gevent import Timeout, sleep
-from locust.contrib.fasthttp import LocustBadStatusCode
+from gevent import Timeout
 from locust.user import User
 
 from loadtest.drive._core import CORE
-from loadtest.drive.agent import Agent, Pools, SessionSettings
+from loadtest.drive.agent import Pools, SessionSettings
 from loadtest.drive.bodies import encode_body
 from loadtest.drive.connection import Connection
-from loadtest.drive.cookies import store_cookies
-from loadtest.drive.errors import AnswerError, ReadTimeoutError, RedirectError, UnansweredError
-from loadtest.drive.heads import ANNOUNCE_EMPTY_BODY, NO_BODY, Heads
-from loadtest.drive.http1 import final_head
+from loadtest.drive.errors import AnswerError, ReadTimeoutError
+from loadtest.drive.heads import NO_BODY, Heads
 from loadtest.drive.pool import Pool
 from loadtest.drive.recorder import Recorder
-from loadtest.drive.redirects import redirected_call, without_description
+from loadtest.drive.redirects import without_description
 from loadtest.drive.response import Call, CaughtResponse, Response, outcome_error
 from loadtest.drive.routes import core_route
-from loadtest.drive.streamed_response import StreamedResponse, response_type
+from loadtest.drive.sender import Begun, Sender, new_call
+from loadtest.drive.streamed_response import response_type
 from loadtest.drive.streams import EVENTS, EventParser, ServerSentEvent, T, Timed, iter_lines
 from loadtest.drive.tokens import TOKENS
 from loadtest.drive.urls import Origin, Target, target_of
-from loadtest.records import Exchange, Outcome
+from loadtest.records import Outcome, new_outcome
 
-_SAFE_TO_REPEAT = frozenset(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"])  # RFC 9110, section 9.2.2
-_SMALL_BYTES = 4096  # up to here, searching head and body costs less than cutting the head off
-careful_header = re.compile(rb"\n(?:set-cookie|content-encoding):", re.IGNORECASE).search
 _RARER = frozenset(["files", "max_redirects", "max_retries", "params"])
 _MEANT = {
     "timeout": "the user's network_timeout, connection_timeout or total_timeout",
@@ -51,14 +42,9 @@ _MEANT = {
     "cookies": "client.cookiejar, or headers=",
 }
 """What scripts mean by arguments of `requests`."""
-Begun = tuple[Connection | None, BaseException | None]
-"""What the core has begun and cannot finish: on which connection, if it got one, and what was raised there."""
-# tuple.__new__ takes half the time of the classes' own __new__, which is Python.
-_new_outcome: Callable[[tuple[Any, ...]], Outcome] = partial(tuple.__new__, Outcome)
-_new_call: Callable[[tuple[Any, ...]], Call] = partial(tuple.__new__, Call)
 
 
-class Session(Agent):
+class Session(Sender):
     """An HTTP client with the interface of Locust's `FastHttpSession`: the `client` of a `FastHttpUser`.
 
     `pools` may be shared by sessions that are to share connections; `now_ns` is the run clock.
@@ -77,8 +63,6 @@ class Session(Agent):
         self.user = user
         self.request_name: str | None = None
         """The name of all requests that bring none of their own; see `rename_request`."""
-        self.let_others_run = False
-        """Whether a request has waited since somebody set this to False, so that other greenlets ran."""
         self._recorder = recorder
         origin = self._base.origin
         if CORE == "native" and origin is not None and origin.scheme == "http":
@@ -123,25 +107,23 @@ class Session(Agent):
         if type(headers) is not dict and headers is not None and not isinstance(headers, Mapping):
             headers = dict(headers)
         target = self._remembered.get(url) or self._base.locate(url)
+        if rarer:
+            target, headers = _heed(rarer, method, target, headers)
         if data is None and json is None and not rarer:
             body, body_headers = b"", NO_BODY
         else:
-            if not _RARER.issuperset(rarer):
-                raise TypeError(_not_taken(method, rarer))
             body, body_headers = encode_body(data, json, rarer.get("files"))
-            if rarer.get("files"):
-                headers = without_description(headers)  # only the form knows its boundary
-            if rarer.get("params") is not None:
-                target = target_of(target.url, rarer["params"])
         if auth is not None or self.auth_header is not None or self._cookies is not None:
             headers = self._dressed(headers, auth, target.url)
         kind = response_type(catch_response, stream) if catch_response or stream else Response
-        call = _new_call((method.upper(), target, headers, body, body_headers, kind))
+        call = new_call((method.upper(), target, headers, body, body_headers, kind))
         shown_as = name or self.request_name or url
         shown_as = shown_as if type(shown_as) is str else str(shown_as)  # also what else can be a key
-        most_redirects = rarer.get("max_redirects") if allow_redirects else 0
         try:
-            response = self._answered(call, rarer.get("max_retries"), most_redirects)
+            response = self._attempt(call)
+            if response.error is not None or response.needs_care:
+                most_redirects = rarer.get("max_redirects") if allow_redirects else 0
+                response = self._seen_to(response, rarer.get("max_retries"), most_redirects)
         except Timeout as error:
             self._cut_off(call, error, shown_as, intended_ns, context)
             raise
@@ -170,11 +152,10 @@ class Session(Agent):
         context: Mapping[str, Any] | None = None,
     ) -> Response:
         """Hand over the outcome of a request, and return its response."""
-        error = response.error
-        exchange = Exchange(
-            response.first_ns, response.sent_bytes, response.received_bytes, *(response.opening or ())
-        )
-        outcome = _new_outcome(
+        recorder, error = self._recorder, response.error
+        if error is None and not catch_response and self.note(recorder, response, method, name, intended_ns):
+            return response
+        outcome = new_outcome(
             (
                 method,
                 name,
@@ -183,13 +164,15 @@ class Session(Agent):
                 response.done_ns,
                 response.length,
                 None if error is None else outcome_error(error),
-                exchange,
+                response.exchange,
             )
         )
-        recorder = self._recorder
         if self.user is not None and (recorder.listeners or catch_response):
             context = {**self.user.context(), **(context or {})}
-        response.report(recorder, outcome, context)
+        if isinstance(response, CaughtResponse):
+            response.keep(recorder, outcome, context)
+        else:
+            recorder.record(outcome, error, response, context)
         return response
 
     def head(self, url: str, **kwargs: Any) -> Any:
@@ -255,115 +238,6 @@ class Session(Agent):
             self._recorder.record(gap._replace(done_ns=self._now_ns(), error=outcome_error(error)), error)
             raise
 
-    def _answered(
-        self, call: Call, most_retries: int | None, most_redirects: int | None, begun: Begun | None = None
-    ) -> Response:
-        """What a request came to in the end, redirects followed and its status judged."""
-        response = self._perform(call, most_retries, begun)
-        return self._care_for(response, most_redirects) if response.needs_care else response
-
-    def _perform(self, call: Call, most_retries: int | None = None, begun: Begun | None = None) -> Response:
-        """Send `call` and return what came back, or a response that holds the error.
-
-        A kept-alive connection that turns out to be dead is replaced if the request may be sent twice; so is
-        any that failed, up to `max_retries` times.
-        """
-        method, target, headers, body, body_headers, kind = call
-        pool, heads = self._routes.get(target.origin) or self._route_to(target.origin)
-        length = len(body) if body or method in ANNOUNCE_EMPTY_BODY else None
-        sent = heads.compose(method, target.path, body_headers, headers, length) + body  # `heads.sent`
-        failures = 0
-        while True:
-            connection, raised = begun or (None, None)
-            begun = None
-            try:
-                if connection is not None:
-                    connection.go_on(sent, raised)
-                elif raised is not None:
-                    raise raised
-                else:
-                    connection = pool.acquire()
-                    connection.exchange(sent, method == "HEAD", kind.streamed)
-            except OSError as error:
-                failed = self._failed(call, sent, connection, error)
-                if not _may_repeat(failed):
-                    return failed
-                if connection is None or not connection.found_dead:
-                    failures += 1
-                    if failures > (self.max_retries if most_retries is None else most_retries):
-                        return failed
-                    sleep(self.retry_delay)
-            else:
-                self.let_others_run = True
-                return self._received(call, sent, pool, connection)
-            finally:
-                if connection is not None and not connection.paused:
-                    pool.release(connection)
-
-    def _received(self, call: Call, sent: bytes, pool: Pool, connection: Connection) -> Response:
-        """The response that a connection has read."""
-        reader = connection.reader
-        raw = reader.raw
-        response = call.response_type(
-            call, sent, reader.status, raw, reader.take_body(), connection.sent_ns, self._now_ns()
-        )
-        response.first_ns, response.sent_bytes = connection.first_ns, len(sent)
-        response.received_bytes = max(reader.received_bytes, response.length)
-        response.opening, connection.opening = connection.opening, None
-        if reader.status not in self._plain_successes or careful_header(
-            raw if len(raw) < _SMALL_BYTES else reader.head
-        ):
-            response.needs_care = True
-        if connection.paused and isinstance(response, StreamedResponse):
-            response.attach(connection, pool)
-        return response
-
-    def _failed(self, call: Call, sent: bytes, connection: Connection | None, error: OSError) -> Response:
-        sent_ns = 0 if connection is None else connection.sent_ns
-        response = call.response_type(call, sent, 0, b"", None, sent_ns, self._now_ns())
-        response.error = error
-        if connection is not None:
-            response.sent_bytes, response.received_bytes = len(sent), connection.reader.received_bytes
-            response.opening, connection.opening = connection.opening, None
-        return response
-
-    def _care_for(self, response: Response, most_redirects: int | None) -> Response:
-        """Store cookies, follow redirects, undo the content coding, and judge the status."""
-        first = response
-        history: list[Response] = []
-        if most_redirects is None:
-            most_redirects = self.max_redirects
-        while (headers := response.headers) is not None:
-            if "set-cookie" in headers:
-                store_cookies(self.cookiejar, headers, response.url)
-            location = headers.get("location")
-            if not most_redirects or response.status_code not in self.redirect_response_codes:
-                break
-            if not location or not isinstance(location, str):
-                break
-            history.append(response)
-            response = self._follow(response, location, len(history) > most_redirects)
-        response.history = history
-        response.sent_ns = first.sent_ns
-        for hop in history:
-            response.sent_bytes += hop.sent_bytes
-            response.received_bytes += hop.received_bytes
-            response.opening = response.opening or hop.opening
-        _judge(response, self._valid_response_codes)
-        return response
-
-    def _follow(self, response: Response, location: str, too_many: bool) -> Response:
-        """What a redirect leads to."""
-        response.release()
-        try:
-            if too_many:
-                raise RedirectError("too many redirects")
-            call = redirected_call(response.call, response.status_code, location, self._cookies)
-        except (RedirectError, ValueError) as error:
-            reason = error if isinstance(error, RedirectError) else RedirectError("redirect leads nowhere")
-            return self._failed(response.call, response.sent, None, reason)
-        return self._perform(call)
-
     def _route_to(self, origin: Origin) -> tuple[Pool, Heads]:
         """As the agent; what is plain to the base's origin, the core then sends on its own."""
         pool, heads = super()._route_to(origin)
@@ -394,7 +268,7 @@ class Session(Agent):
         """Finish a request that the core has begun: its exchange was not plain."""
         call = begun.call
         try:
-            response = self._answered(call, None, None, (connection, raised))
+            response = self._seen_to(self._attempt(call, Begun(connection, raised)), None, None)
         except Timeout as error:
             self._cut_off(call, error, name, intended_ns)
             raise
@@ -407,31 +281,22 @@ class Session(Agent):
         return self.finish(cared, method, name, intended_ns, isinstance(cared, CaughtResponse))
 
 
+def _heed(
+    rarer: Mapping[str, Any], method: str, target: Target, headers: Mapping[str, Any] | None
+) -> tuple[Target, Mapping[str, Any] | None]:
+    """The target and the headers of a request with arguments that few have. Raises `TypeError` for unknown ones."""
+    if not _RARER.issuperset(rarer):
+        raise TypeError(_not_taken(method, rarer))
+    if rarer.get("files"):
+        headers = without_description(headers)  # only the form knows its boundary
+    if rarer.get("params") is not None:
+        target = target_of(target.url, rarer["params"])
+    return target, headers
+
+
 def _not_taken(method: str, arguments: Mapping[str, Any]) -> str:
     """Why an argument that FastHttpUser would quietly send to the target is refused."""
     name = min(arguments.keys() - _RARER)
     place = "a form field" if method.upper() == "POST" else "a query parameter"
     instead = _MEANT.get(name) or ("data=" if method.upper() == "POST" else "params=")
     return f"request() takes no {name}=, for locust.FastHttpUser sends it as {place}; use {instead}"
-
-
-def _judge(response: Response, valid: Container[int]) -> None:
-    """Undo the content coding, and note what makes the response a failure."""
-    if response.error is None and response.content_coding and not response.streamed:
-        try:
-            response.decode()
-        except OSError as error:
-            response.error = error
-            response.length = 0
-    if response.error is None and response.status_code not in valid:
-        response.error = LocustBadStatusCode(response.url, code=response.status_code)
-
-
-def _may_repeat(failed: Response) -> bool:
-    """Whether sending the request twice has the effect of sending it once, and whether an answer still counts.
-
-    Once the drain is over none does: FastHttpUser repeats after a timeout, but not once its greenlet is to end.
-    """
-    if isinstance(failed.error, UnansweredError):
-        return False
-    return failed.call.method in _SAFE_TO_REPEAT or b"\r\nidempotency-key:" in final_head(failed.sent).lower()

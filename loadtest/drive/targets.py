@@ -10,7 +10,6 @@ Names are resolved once and pinned: a change of DNS in the middle of a run neith
 adds a look-up to a request's time. Connections to a name with several addresses are spread round robin.
 """
 
-import ipaddress
 import os
 import socket
 import threading
@@ -20,6 +19,7 @@ from typing import Any, NamedTuple
 
 from loadtest.drive.errors import HostNotAllowed
 from loadtest.environment import ALLOW_HOSTS_VARIABLE
+from loadtest.place import is_loopback
 from loadtest.plan.allowed_host import allowed_host, allowed_rate
 from loadtest.plan.target_address import target_address
 
@@ -138,16 +138,6 @@ def _host_and_port(url: str) -> tuple[str, int]:
 
 def _rotations(addresses: Sequence[Address]) -> list[Sequence[Address]]:
     return [(*addresses[n:], *addresses[:n]) for n in range(len(addresses))]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` is `localhost` or a literal loopback address."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
-    except ValueError:
-        return False
 
 
 _process_wide: AllowedTargets | None = None

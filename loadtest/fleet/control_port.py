@@ -3,6 +3,8 @@
 Locust's master listens in one greenlet that ends at the first error it did not foresee: three bytes that are not
 MessagePack (`c1 c1 c1`), a frame of one part, a message with a type but not the content that type has. After
 that no worker is heard again. Here whatever cannot be understood is logged and forgotten.
+
+It is also where workers behind a relay (`fleet.relay`) look to Locust as if they spoke for themselves.
 """
 
 import logging
@@ -15,9 +17,11 @@ from locust.rpc.zmqrpc import Server
 from locust.runners import MasterRunner
 
 from loadtest.fleet.greeting import GREETING, Answered, encode
+from loadtest.fleet.relayed import Routes, routes_of
 
 logger = logging.getLogger(__name__)
 _receive = Server.recv_from_client
+_send = Server.send_to_client
 
 
 def guard(runner: MasterRunner, answer: Callable[[object], Answered | None]) -> None:
@@ -25,7 +29,15 @@ def guard(runner: MasterRunner, answer: Callable[[object], Answered | None]) -> 
 
     A greeting does not reach Locust, which would take whoever sent it for a worker and number it.
     """
-    Server.recv_from_client = _recv_from_client  # type: ignore[method-assign, assignment]  # on the class: the runner may make another
+    routes = routes_of(runner)
+
+    def receive(server: Server) -> Any:
+        sender, message = _recv_from_client(server)
+        return routes.note(sender, message.node_id), message
+
+    # On the class, since the runner may make another server.
+    Server.recv_from_client = receive  # type: ignore[method-assign, assignment]
+    Server.send_to_client = lambda server, message: _send(server, _addressed(message, routes))  # type: ignore[method-assign]
     handle = runner.handle_message
 
     def handle_message(client_id: str, message: Any) -> None:
@@ -41,6 +53,23 @@ def guard(runner: MasterRunner, answer: Callable[[object], Answered | None]) -> 
             )
 
     runner.handle_message = handle_message  # type: ignore[method-assign, assignment]
+
+
+class _ByWayOf(Message):
+    """A message as its worker will see it, addressed to the relay before it."""
+
+    def __init__(self, relay: str, message: Message) -> None:
+        super().__init__(message.type, message.data, relay)  # type: ignore[no-untyped-call]  # Locust's
+        self._message = message
+
+    def serialize(self) -> Any:
+        """Its bytes, which name the worker."""
+        return self._message.serialize()
+
+
+def _addressed(message: Message, routes: Routes) -> Message:
+    relay = routes.of(message.node_id)
+    return message if relay is None else _ByWayOf(relay, message)
 
 
 def _recv_from_client(server: Server) -> Any:

@@ -11,11 +11,14 @@ as the worker is heard. So when one falls silent the master knows, without askin
 served (`Member.leased_ns`); the new epoch begins there or later. A master that dies stops all load within
 `LEASE_NS`. With the figures below a killed worker's share is served again 3 s after its last word.
 
+*A master that stood still itself* (stopped, or its core taken) has heard nobody meanwhile: workers' words wait in its
+socket. So the time that passed between two of its looks counts for nobody's silence. Their leases ran out as ever.
+
 *Lost.* Arrivals a dead worker was to serve but never reported are `lost`: planned minus scheduled, exactly.
 
 *Parts.* A run whose master died is taken up again by another coordinator, which begins where the totals of the
 last checkpoint end (`known_to_ns`): it plays from there, on the plan's own time axis, with the slots, workers and
-notes of the parts before it.
+notes of the workers before it.
 
 Whoever owns one calls `on_hello`, `on_report` and, about ten times a second, `tick`; messages to workers go
 out through `send`.
@@ -28,6 +31,7 @@ from typing import Final, NamedTuple
 
 from loadtest.clock import Clock
 from loadtest.fleet.build import Build, differences
+from loadtest.fleet.bundle import Bundle, WorkerSums
 from loadtest.fleet.history import HeldSlot, History
 from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import Ack, Assign, Halt, Hello, Lease, Message, Refuse, Report
@@ -45,6 +49,8 @@ DOUBT_NS = NS_PER_S
 """A worker that was not heard for this long gets no longer lease; it reports twice a second."""
 SILENCE_NS = 2 * NS_PER_S
 """A worker that was not heard for this long is lost."""
+STOOD_STILL_NS = NS_PER_S
+"""Between two looks of the master; a tenth of it is usual."""
 REASSIGN_LEAD_NS = NS_PER_S // 4
 HALT_LEAD_NS = NS_PER_S // 10
 CLOCK_NOTED_NS = 10_000_000
@@ -119,7 +125,9 @@ class Coordinator:
         self._zero_ns: int | None = None
         self._zero_wall_ns = 0
         self._beat_due_ns = 0
+        self._looked_ns = clock.now_ns()
         self._halt_ns: int | None = None
+        self._finish_by_ns = 0
 
     @property
     def offset_ns(self) -> int:
@@ -179,7 +187,7 @@ class Coordinator:
         return renamed
 
     def recall(self, history: History, to_ns: int) -> None:
-        """Know how a run went that is over, up to an offset; it is not gone on with."""
+        """Take over the history of a run that is over, up to an offset; it is not resumed."""
         self.roster.names = dict(history.names)
         self.roster.clock_offsets_ns = dict(history.clock_offsets_ns)
         self.held_slots, self.notes, self._from_ns = list(history.held_slots), list(history.notes), to_ns
@@ -200,13 +208,15 @@ class Coordinator:
         member.counts = hello.counts
         joins = hello.ready and (not member.ready or member.lost)
         member.heard_ns, member.ready, member.lost = now_ns, hello.ready, False
-        if self.phase is Phase.WAITING and (
-            trouble := self.roster.why_users_cannot_start(self._wanted.workers)
-        ):
-            self.abort(trouble)
+        if self.phase is Phase.WAITING and any(count.failed for count in hello.counts):
+            self._end_if_users_cannot_start()
         if joins and self.phase is Phase.RUNNING:
             self._note(f"{self.roster.name(worker)} joined")
             self._reassign()
+
+    def _end_if_users_cannot_start(self) -> None:
+        if trouble := self.roster.why_users_cannot_start(self._wanted.workers):
+            self.abort(trouble)
 
     def _check_clock(self, worker: str, member: Member, hello: Hello) -> None:
         """Note a clock that is off, as soon as that is certain; refuse one that is of no use."""
@@ -243,18 +253,37 @@ class Coordinator:
         if self.phase is not Phase.DONE:  # by then the totals are closed
             self.merge.fold(worker, report)
         self._send(worker, Ack(self.run_id, report.number, self.saved.get(worker, 0)))
+        self._hear(worker, report)
+
+    def on_bundle(self, bundle: Bundle) -> bool:
+        """Fold what a relay has summed up; False where its reports have to come by themselves (`Merge.fold_bundle`).
+
+        Raises `MessageError` for a malformed one.
+        """
+        taken = self.phase is Phase.DONE or self.merge.fold_bundle(bundle)
+        for sums in bundle.workers:
+            self._hear(sums.worker, sums)
+        return taken
+
+    def _hear(self, worker: str, said: Report | WorkerSums) -> None:
+        """Note that a worker has spoken, how many arrivals it has missed so far, and whether it ends."""
         member = self.roster.members.get(worker)
-        if member is not None:
-            member.heard_ns = self._clock.now_ns()
-            if (missed := report.missed - member.missed) > 0:
-                name, member.missed = self.roster.name(worker), report.missed
-                self._note(
-                    f"{name} stood still, or heard too late of its share: {missed:,} arrivals that were due by then "
-                    "were dropped, not sent as a burst"
-                )
+        if member is None:
+            return
+        member.heard_ns = self._clock.now_ns()
+        if (more := said.missed - member.missed) > 0:
+            member.missed = said.missed
+            self._note(
+                f"{self.roster.name(worker)} stood still, or heard too late of its share: {more:,} arrivals that "
+                "were due by then were dropped, not sent as a burst"
+            )
+        if said.final and self.phase is Phase.RUNNING and not member.lost:
+            member.leased_ns = min(member.leased_ns, said.ended_ns)
+            self._go_on_without([worker], "its process was told to end")
 
     def tick(self) -> None:
         """Do whatever time has made due."""
+        self._excuse_own_absence()
         if self.phase is Phase.WAITING:
             self._start_if_ready()
             return
@@ -288,7 +317,8 @@ class Coordinator:
 
     def _slot_count(self, held: HeldSlot) -> int:
         totals = self.merge.workers.get(held.worker)
-        ended_ns = totals.ended_ns if totals is not None and totals.final else self.scheduled_to_ns
+        # A worker may have gone on a moment longer than the run; whatever it left undone by leaving sooner is lost.
+        ended_ns = max(self.scheduled_to_ns, totals.ended_ns if totals is not None and totals.final else 0)
         to_ns = ended_ns if held.to_ns is None else min(held.to_ns, ended_ns)
         return self._count(held.slot, held.slots, held.from_ns, max(to_ns, held.from_ns))
 
@@ -339,19 +369,38 @@ class Coordinator:
         self._beat_due_ns = 0  # a worker that just joined needs its lease before its first arrival
         self._beat()
 
+    def _excuse_own_absence(self) -> None:
+        """Wait longer for everybody by as long as nobody could be heard here."""
+        now_ns = self._clock.now_ns()
+        stood_ns, self._looked_ns = now_ns - self._looked_ns, now_ns
+        if stood_ns < STOOD_STILL_NS:
+            return
+        for member in self.roster.members.values():
+            member.heard_ns += stood_ns
+        self._ready_by_ns += stood_ns
+        self._finish_by_ns += stood_ns
+        if self.phase is not Phase.WAITING:
+            self._note(
+                f"the master stood still for {_told(stood_ns)}; workers went on as long as their leases lasted"
+            )
+
     def _drop_silent(self) -> None:
-        silent = self.roster.silent(self._clock.now_ns() - SILENCE_NS)
-        for name in silent:
+        if silent := self.roster.silent(self._clock.now_ns() - SILENCE_NS):
+            self._go_on_without(silent, f"no report for {SILENCE_NS // NS_PER_S} s")
+
+    def _go_on_without(self, gone: list[str], why: str) -> None:
+        """Have the others serve what workers that are gone were to serve from now on, if enough are left."""
+        for name in gone:
             self.roster.members[name].lost = True
-            self._note(f"{self.roster.name(name)} was lost: no report for {SILENCE_NS // NS_PER_S} s")
+            self._note(f"{self.roster.name(name)} was lost: {why}")
         left = len(self.roster.live)
-        if silent and left >= self._wanted.least:
+        if left >= self._wanted.least:
             self._reassign()
-        elif silent and left:
+        elif left:
             self.abort(
                 f"{left} worker{'s' * (left != 1)} left, fewer than --min-workers {self._wanted.least}"
             )
-        elif silent:
+        else:
             self.abort("the last worker was lost")
 
     def _beat(self) -> None:
@@ -359,11 +408,12 @@ class Coordinator:
         if now_ns < self._beat_due_ns:
             return
         self._beat_due_ns = now_ns + BEAT_NS
+        lease = Lease(self.run_id, self.offset_ns + LEASE_NS)
         for name in self.roster.live:
             member = self.roster.members[name]
             if now_ns - member.heard_ns <= DOUBT_NS:
-                member.leased_ns = self.offset_ns + LEASE_NS
-                self._send(name, Lease(self.run_id, member.leased_ns))
+                member.leased_ns = lease.until_ns
+                self._send(name, lease)
 
     def _halt(self, at_ns: int, drain_s: float) -> None:
         self._halt_ns = at_ns

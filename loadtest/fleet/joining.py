@@ -4,6 +4,7 @@ Whatever stands in the way is one sentence in a `JoiningError`, before Locust is
 this runs in the process of `singlesday worker`, which starts the workers proper afterwards.
 """
 
+import contextlib
 import socket as names
 import time
 from collections.abc import Callable
@@ -35,12 +36,17 @@ from loadtest.fleet.greeting import (
     sha256_of,
 )
 from loadtest.fleet.token import REFUSALS, encrypt
+from loadtest.place import Place
 
 LOOK_MS = 200
 ASK_AGAIN_S = 5.0
 """A question that came while a connection broke is lost."""
 ANSWER_S = 15.0
 """A master that has shaken hands answers within that, or is none."""
+SEEN = REFUSALS | zmq.Event.HANDSHAKE_SUCCEEDED | zmq.Event.CONNECTED
+"""What we are told of a connection."""
+NEXT_ADDRESS_S = 2.0
+"""How long one of several addresses of a name is tried."""
 REFUSED_FOR_S = 2.0
 """A proxy before a master that is just starting breaks a handshake off too, once or twice."""
 
@@ -63,7 +69,7 @@ class Master:
     """Where the token came from, for people."""
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return str(Place(self.host, self.port))
 
 
 class Joining:
@@ -76,18 +82,24 @@ class Joining:
         self._context = zmq.Context()
         self._socket: Any = self._context.socket(zmq.DEALER)
         self._socket.linger = 0
-        self._socket.ipv6 = ":" in master.host
         self._socket.identity = self._name = f"joining_{uuid4().hex}".encode()
         if master.token:
             encrypt(self._socket, master.token, serves=False)
-        self._events: Any = self._socket.get_monitor_socket(REFUSALS | zmq.Event.HANDSHAKE_SUCCEEDED)
+        self._events: Any = self._socket.get_monitor_socket(SEEN)
+        self._reached = False
+        """Whether anybody listens there."""
         self._met_s: float | None = None
         """When hands were shaken."""
         self._refused_s: float | None = None
         """Since when they are not."""
+        self.place = Place("", master.port)
+        """What we dial, by number."""
+        self._dialled_s = 0.0
+        self._known = True
+        """Whether the master's name has an address."""
 
     def __enter__(self) -> "Joining":
-        self._socket.connect(f"tcp://{self._master}")
+        self._dial()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -96,14 +108,33 @@ class Joining:
         self._socket.close()
         self._context.term()
 
+    def greet(self, build: Build) -> Welcome:
+        """Ask whether we may come; what the plan needs. Raises `JoiningError`."""
+        return self._ask(Greeting(dict(build), names.gethostname()), Welcome)
+
     def bring(self, build: Build, folder: Path) -> Welcome:
         """Greet, and put the plan's files into a folder. Raises `JoiningError`, `OSError`."""
-        welcome = self._ask(Greeting(dict(build), names.gethostname()), Welcome)
+        welcome = self.greet(build)
         for own in welcome.own:
             find_own(own, folder)
         for file in welcome.files:
             self._fetch(file, folder)
         return welcome
+
+    def _dial(self) -> bool:
+        """Dial the next of the addresses that the master's name has by now; whether that is another than before."""
+        self._dialled_s = time.monotonic()
+        known = addresses_of(self._master)
+        self._known = bool(known)
+        turn = known.index(self.place.host) + 1 if self.place.host in known else 0
+        if not known or (host := known[turn % len(known)]) == self.place.host:
+            return False
+        if self.place.host:
+            self._socket.disconnect(f"tcp://{self.place}")
+        self.place = self.place._replace(host=host)
+        self._socket.ipv6 = ":" in host
+        self._socket.connect(f"tcp://{self.place}")
+        return True
 
     def _fetch(self, file: SentFile, folder: Path) -> None:
         if not is_safe(file.name):
@@ -133,9 +164,12 @@ class Joining:
         began_s, again_s, told = time.monotonic(), 0.0, False
         while True:
             now_s = time.monotonic()
+            if self._met_s is None and now_s - self._dialled_s > NEXT_ADDRESS_S and self._dial():
+                again_s = 0.0
             if now_s >= again_s:
                 again_s = now_s + ASK_AGAIN_S
-                self._socket.send(frame)
+                with contextlib.suppress(zmq.Again):  # as long as there is nobody to dial
+                    self._socket.send(frame, zmq.NOBLOCK)
             if self._socket.poll(LOOK_MS):
                 answer = self._read()
                 if isinstance(answer, Refusal):
@@ -144,15 +178,24 @@ class Joining:
                     return answer
             self._look_at_connection()
             if self._met_s is not None and now_s - max(self._met_s, began_s) > ANSWER_S:
-                raise JoiningError(
-                    f"what listens at {self._master} does not answer as a master does: expected the control port "
-                    "of a `singlesday run` of this release"
-                )
+                raise self._no_master()
             if now_s - began_s > self._wait_s:
-                raise JoiningError(f"no master answered at {self._master} within {self._wait_s:g} s")
+                raise self._no_master() if self._reached else self._nobody()
             if not told and self._met_s is None and now_s - began_s > 1:
                 told = True
-                self._tell(f"waiting for the master at {self._master} …")
+                self._tell(f"waiting for the master at {self._master}{self._why()} …")
+
+    def _no_master(self) -> JoiningError:
+        return JoiningError(
+            f"what listens at {self._master} does not answer as a master does: expected the control port of a "
+            "`singlesday run` of this release"
+        )
+
+    def _nobody(self) -> JoiningError:
+        return JoiningError(f"no master answered at {self._master} within {self._wait_s:g} s{self._why()}")
+
+    def _why(self) -> str:
+        return "" if self._known else f": this machine knows no address of {self._master.host}"
 
     def _read(self) -> Answered:
         try:
@@ -167,7 +210,9 @@ class Joining:
         while self._events.poll(0):
             event = parse_monitor_message(self._events.recv_multipart())["event"]
             now_s = time.monotonic()
-            if event == zmq.Event.HANDSHAKE_SUCCEEDED:
+            if event == zmq.Event.CONNECTED:
+                self._reached = True
+            elif event == zmq.Event.HANDSHAKE_SUCCEEDED:
                 self._met_s, self._refused_s = now_s, None
             elif event & REFUSALS:
                 since_s = self._refused_s = self._refused_s if self._refused_s is not None else now_s
@@ -175,8 +220,18 @@ class Joining:
                     continue
                 named = self._master.token_named or "no token was given"
                 raise JoiningError(
-                    f"the master at {self._master} refuses this worker: its token is another than ours ({named})"
+                    f"the master at {self._master} refuses this worker: its token is another than ours ({named}), "
+                    "or what listens there is no master"
                 )
+
+
+def addresses_of(master: Master) -> list[str]:
+    """The addresses of the master's host, in the order in which this machine prefers them; none if none is known."""
+    try:
+        found = names.getaddrinfo(master.host, master.port, type=names.SOCK_STREAM)
+    except OSError:
+        return []
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 def find_own(own: OwnFile, folder: Path) -> None:

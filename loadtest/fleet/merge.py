@@ -5,13 +5,13 @@ again and ignored; a number that never came by the time the worker's final repor
 a gap is INVALID, because nobody can say what was in it.
 """
 
-from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 
+from loadtest.fleet.bundle import Bundle, WorkerSums, check_sums
 from loadtest.fleet.messages import (
+    MessageError,
     PackedSecond,
     ParsedSecond,
     Report,
@@ -21,35 +21,14 @@ from loadtest.fleet.messages import (
     unpack_second,
 )
 from loadtest.fleet.timeline import PackedTimeline, Timeline
+from loadtest.fleet.worker_totals import PackedWorker, WorkerTotals
 from loadtest.measure import codec
 from loadtest.measure.evidence import FailureLog, PackedEvidence
 from loadtest.measure.exemplar import Exemplars
-from loadtest.measure.histogram import Histogram
 from loadtest.measure.run_result import whole_seconds
 from loadtest.measure.second import COUNTERS, Second
 
-_STARTED = COUNTERS.index("started")
 _TRANSACTIONS_OK = COUNTERS.index("transactions_ok")
-CPU_SAMPLES = 10
-"""Reports, two a second: CPU is judged over any five seconds (docs/design.md)."""
-
-
-class PackedWorker(msgspec.Struct, frozen=True, array_like=True):
-    """What a checkpoint keeps of one worker's totals."""
-
-    name: str
-    gaps: int
-    cpu_max: float
-    cpu_wait_max: float
-    dispatch_lag: bytes
-    counted: list[int]
-    asked: list[str] = []
-    silent: list[str] = []
-    reports: int = 0
-    """All its reports with lower numbers are in the totals."""
-    besides: list[int] = []
-    """Numbers of others that are."""
-    newest: int = -1
 
 
 class PackedTotals(msgspec.Struct, frozen=True):
@@ -65,98 +44,8 @@ class PackedTotals(msgspec.Struct, frozen=True):
     failures: PackedEvidence
 
 
-@dataclass(slots=True)
-class WorkerTotals:
-    """What is known of one worker."""
-
-    name: str
-    seen: set[int] = field(default_factory=set)
-    final: bool = False
-    ended_ns: int = 0
-    in_flight: int = 0
-    backlog: int = 0
-    cpu: float = 0.0
-    dispatch_lag: Histogram = field(default_factory=Histogram)
-    counted: list[int] = field(default_factory=lambda: [0] * len(COUNTERS))
-    """Sums of the counters of its seconds, in the order of `second.COUNTERS`."""
-    newest: int = -1
-    """The newest second that it has reported anything of."""
-    left: dict[str, int] = field(default_factory=dict)
-    """How many users of each scenario have left it for good."""
-    asked: set[str] = field(default_factory=set)
-    """Scenarios that have made a request here."""
-    silent: set[str] = field(default_factory=set)
-    """Scenarios of which an arrival ended here without a request that it needed."""
-    given_up: int = 0
-    """Reports that were missing when an earlier part of this run was interrupted."""
-    cpu_highest: tuple[float, float] | None = None
-    """Highest means over five seconds of the CPU (used, waited for); None until there were five seconds."""
-    _cpu: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=CPU_SAMPLES))
-    _contiguous: int = 0
-
-    @property
-    def reports(self) -> int:
-        """All its reports with lower numbers have come."""
-        return self._contiguous
-
-    @property
-    def started(self) -> int:
-        """Arrivals that it has started."""
-        return self.counted[_STARTED]
-
-    @property
-    def gaps(self) -> int:
-        """Reports that are missing below the highest number seen."""
-        highest = max(self.seen, default=self._contiguous - 1)
-        return self.given_up + highest + 1 - self._contiguous - len(self.seen)
-
-    @property
-    def cpu_max(self) -> float:
-        """Highest CPU share over any five seconds, or over a shorter run's whole length."""
-        return (self.cpu_highest or self._cpu_mean())[0]
-
-    @property
-    def cpu_wait_max(self) -> float:
-        """Highest share of the time spent waiting for a core, as `cpu_max`."""
-        return (self.cpu_highest or self._cpu_mean())[1]
-
-    @property
-    def cpu_recent(self) -> float:
-        """Mean CPU share over the last five seconds; a single report can cover an instant."""
-        return self._cpu_mean()[0]
-
-    def recall(self, packed: PackedWorker) -> None:
-        """Know again which reports had come when the totals were packed; others may still."""
-        self._contiguous, self.seen, self.given_up = packed.reports, set(packed.besides), 0
-        self.newest = packed.newest
-
-    def first_sight(self, number: int) -> bool:
-        """Note a report's number; False when it was seen before."""
-        if number < self._contiguous or number in self.seen:
-            return False
-        self.seen.add(number)
-        while self._contiguous in self.seen:  # keeps the set small on a run of days
-            self.seen.discard(self._contiguous)
-            self._contiguous += 1
-        return True
-
-    def sample_cpu(self, cpu: float, cpu_wait: float) -> None:
-        """Note one report's CPU shares; the maxima are of means over five seconds."""
-        self.cpu = cpu
-        self._cpu.append((cpu, cpu_wait))
-        if len(self._cpu) == CPU_SAMPLES:
-            used, waited = self._cpu_mean()
-            before = self.cpu_highest or (0.0, 0.0)
-            self.cpu_highest = max(before[0], used), max(before[1], waited)
-
-    def _cpu_mean(self) -> tuple[float, float]:
-        """Mean shares (used, waited for) of the last reports."""
-        reports = max(len(self._cpu), 1)
-        return sum(used for used, _ in self._cpu) / reports, sum(waited for _, waited in self._cpu) / reports
-
-
 class Merge:
-    """Sums of everything every worker reported, for one run.
+    """The sums of all reports of all workers, for one run.
 
     `periods` are the (from_s, to_s) whose sums are wanted too, to whole seconds: `period_totals` has them in
     the same order.
@@ -237,6 +126,30 @@ class Merge:
         self._note_state(totals, report)
         self.exemplars.offer_all(report.exemplars)
         for sample in report.samples:
+            self._failures.offer(sample)
+        return True
+
+    def fold_bundle(self, bundle: Bundle) -> bool:
+        """Add what a relay has summed up; True if all of it is in the totals, now or before.
+
+        False, and nothing is added, if a part of it has come by another way: sums cannot be taken apart. Raises
+        `MessageError`, adding nothing.
+        """
+        seconds = [parse_second(packed) for packed in bundle.seconds]
+        lags = [_parsed_lag(sums) for sums in bundle.workers]
+        check_sums(bundle)
+        seen = [self._has(sums.worker, number) for sums in bundle.workers for number in sums.numbers]
+        if any(seen):
+            return all(seen)
+        for second in seconds:
+            self._add_second(second)
+        for sums, lag in zip(bundle.workers, lags, strict=True):
+            self._add_sums(sums, lag)
+        if seconds:
+            newest = max(second.packed.index for second in seconds)
+            self._timeline.note_gauges(newest, self._in_flight, self._backlog)
+        self.exemplars.offer_all(bundle.exemplars)
+        for sample in bundle.samples:
             self._failures.offer(sample)
         return True
 
@@ -333,16 +246,37 @@ class Merge:
             for name, count in settled.items():
                 setattr(total, name, getattr(total, name) + count - seen[name])
 
+    def _has(self, worker: str, number: int) -> bool:
+        totals = self.workers.get(worker)
+        return totals is not None and totals.has(number)
+
     def _add(self, totals: WorkerTotals, parsed: ParsedSecond) -> None:
-        index, counters = parsed.packed.index, parsed.packed.counters
-        totals.newest = max(totals.newest, index)
+        self._add_second(parsed)
+        codec.add(totals.dispatch_lag, parsed.dispatch_lag)
+        totals.count(parsed.packed.counters, parsed.packed.index)
+
+    def _add_second(self, parsed: ParsedSecond) -> None:
+        index = parsed.packed.index
         fresh = self._fresh.get(index)
         if fresh is None:
             fresh = self._fresh[index] = Second(index)
         add_parsed(fresh, parsed)
-        codec.add(totals.dispatch_lag, parsed.dispatch_lag)
-        totals.counted = [sum(pair) for pair in zip(totals.counted, counters, strict=True)]
-        self._note_transactions(index, counters[_TRANSACTIONS_OK])
+        self._note_transactions(index, parsed.packed.counters[_TRANSACTIONS_OK])
+
+    def _add_sums(self, sums: WorkerSums, lag: codec.Parsed | None) -> None:
+        totals = self.workers.get(sums.worker)
+        if totals is None:
+            totals = self.workers[sums.worker] = WorkerTotals(sums.worker)
+        for number in sums.numbers:
+            totals.first_sight(number)
+        if lag is not None:
+            codec.add(totals.dispatch_lag, lag)
+        totals.count(sums.counted, sums.newest)
+        self._in_flight += sums.in_flight - totals.in_flight
+        self._backlog += sums.backlog - totals.backlog
+        for used, waited in sums.cpu:
+            totals.sample_cpu(used, waited)
+        totals.note(sums, sums.left)
 
     def _note_transactions(self, index: int, transactions: int) -> None:
         count = self._transactions.get(index, 0) + transactions
@@ -355,13 +289,8 @@ class Merge:
     def _note_state(self, totals: WorkerTotals, report: Report) -> None:
         self._in_flight += report.in_flight - totals.in_flight
         self._backlog += report.backlog - totals.backlog
-        totals.in_flight, totals.backlog = report.in_flight, report.backlog
         totals.sample_cpu(report.cpu, report.cpu_wait)
-        totals.left = report.left
-        totals.asked |= set(report.asked)
-        totals.silent |= set(report.silent)
-        if report.final:
-            totals.final, totals.ended_ns = True, report.ended_ns
+        totals.note(report, report.left)
         if report.seconds:
             newest = max(packed.index for packed in report.seconds)
             self._timeline.note_gauges(newest, self._in_flight, self._backlog)
@@ -377,6 +306,13 @@ class Merge:
                     self._period_versions[number] += 1
             self._failures.note(second)
             self._timeline.add(second)
+
+
+def _parsed_lag(sums: WorkerSums) -> codec.Parsed | None:
+    try:
+        return codec.parse(sums.dispatch_lag) if sums.dispatch_lag else None
+    except ValueError as error:
+        raise MessageError(f"the dispatch lag of {sums.worker}: {error}") from error
 
 
 def _settled(seen: Mapping[str, int], *, waiting_is_lost: bool) -> dict[str, int]:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from loadtest.fleet.merge import WorkerTotals
 from loadtest.fleet.messages import MAX_SCENARIOS, UserCount
+from loadtest.fleet.worker_totals import WorkerTotals
 from loadtest.measure.run_result import UserStart
 
 MOST_NAMED = 3
@@ -59,10 +59,14 @@ class Roster:
 
     def silent(self, since_ns: int) -> list[str]:
         """Live workers that were not heard since an instant."""
-        return [name for name in self.live if self.members[name].heard_ns < since_ns]
+        return [
+            name
+            for name, member in self.members.items()
+            if member.heard_ns < since_ns and member.ready and not member.lost
+        ]
 
     def users(self, workers: Mapping[str, WorkerTotals]) -> dict[str, UserStart]:
-        """How many users of each scenario were to be had, over all workers, and how many have left since."""
+        """How many users of each scenario there were, over all workers, and how many have left since."""
         found: dict[str, UserStart] = {}
         for name, member in self.members.items():
             totals = workers.get(name)

@@ -14,7 +14,7 @@ from locust.rpc.zmqrpc import BaseSocket, Client, Server
 from zmq.utils.monitor import parse_monitor_message
 
 from loadtest.environment import TOKEN_VARIABLE
-from loadtest.fleet.token import REFUSALS, IsLoopback, TokenError, check_door, check_token, encrypt
+from loadtest.fleet.token import REFUSALS, TokenError, check_door, check_token, encrypt
 
 COMPLAIN_EVERY_S = 10.0
 
@@ -29,12 +29,14 @@ Refuse = Callable[[Exception], object]
 """Ends the process before any traffic, saying why."""
 
 
-def secure(token: str, is_loopback: IsLoopback, refuse: Refuse) -> None:
+def secure(token: str, refuse: Refuse) -> None:
     """Let every control socket that this process opens from now on ask for the token, if there is one."""
 
     def dress(socket: Any, sock_type: int, ipv4_only: bool) -> None:
         _dress(socket, sock_type, ipv4_only)  # type: ignore[no-untyped-call]  # Locust's
         serves = sock_type == zmq.ROUTER
+        if serves:  # else what is beyond a thousand messages waiting for one relay is lost without a word
+            socket.socket.sndhwm = 0
         if token:
             encrypt(socket.socket, token, serves=serves)
         if token or not serves:  # a worker without a token is refused by a master with one
@@ -43,7 +45,7 @@ def secure(token: str, is_loopback: IsLoopback, refuse: Refuse) -> None:
 
     def listen(server: Any, host: str, port: int) -> None:
         try:
-            check_door(host, token, is_loopback)
+            check_door(host, token)
         except TokenError as error:
             refuse(error)
         _listen(server, host, port)  # type: ignore[no-untyped-call]

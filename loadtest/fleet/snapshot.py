@@ -1,6 +1,6 @@
 """The run result as the master's totals have it at this moment: live while it runs, final when it is done."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import msgspec
 
@@ -34,10 +34,13 @@ class PeriodRecords:
         self._spans = spans
         self._known: list[tuple[int, Period]] = [(-1, Period(name="", from_s=0, to_s=0))] * len(spans)
 
-    def current(self, merge: Merge, pause: Pause) -> list[Period]:
-        """All of them as they are now; one that has not changed is the same object as before."""
+    def current(self, merge: Merge, pause: Pause, only: Container[int] | None = None) -> list[Period]:
+        """All of them as they are now; one that has not changed is the same object as before.
+
+        With `only`, those of other numbers are left as somebody saw them last.
+        """
         for number, version in enumerate(merge.period_versions):
-            if self._known[number][0] != version:
+            if self._known[number][0] != version and (only is None or number in only):
                 self._known[number] = (version, self._drawn(number, merge.period_totals[number], pause))
         return [period for _, period in self._known]
 
@@ -71,13 +74,18 @@ def snapshot(
 
 
 def progress(
-    coordinator: Coordinator, info: RunInfo, periods: PeriodRecords, pause: Pause = no_pause
+    coordinator: Coordinator,
+    info: RunInfo,
+    periods: PeriodRecords,
+    pause: Pause = no_pause,
+    only: Container[int] | None = None,
 ) -> RunResult:
-    """What is known now, without what takes long to find out: for whoever watches a run while it goes on.
+    """The result so far without what takes long to compute: for pages and metrics while a run goes on.
 
     It has no timeline, and takes for planned what workers have reported as scheduled: counting a random
     schedule means replaying it, and until a second is reported nobody can tell late from lost. `pause` is called
     between pieces of work. What workers report meanwhile is in the pieces that follow: each is right by itself.
+    `only` are the numbers of the periods that somebody asks for, all without it.
     """
     merge = coordinator.merge
     elapsed_s = max(coordinator.scheduled_to_ns / 1e9, 1e-9)
@@ -97,7 +105,7 @@ def progress(
     result.patterns = _patterns(merge.total, pause, merge.failures)
     result.script_errors = merge.failures.script_errors()
     result.scenarios_without_requests = merge.scenarios_without_requests()
-    result.periods = periods.current(merge, pause)
+    result.periods = periods.current(merge, pause, only)
     pause()
     return result
 

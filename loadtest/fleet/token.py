@@ -7,7 +7,6 @@ distributed: who does not know the token does not know the key, and its handshak
 """
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,10 @@ import zmq
 from zmq.utils import z85
 
 from loadtest.environment import TOKEN_VARIABLE
+from loadtest.place import is_loopback
 
 SHORTEST_TOKEN = 16
 LONGEST_FILE_BYTES = 4096
-IsLoopback = Callable[[str], bool]
 REFUSALS = (
     zmq.Event.HANDSHAKE_FAILED_NO_DETAIL
     | zmq.Event.HANDSHAKE_FAILED_PROTOCOL
@@ -39,15 +38,16 @@ def check_token(token: str, named: str = TOKEN_VARIABLE) -> None:
         raise TokenError(f"{named}: this ZeroMQ was built without CURVE; pip's pyzmq has it")
 
 
-def check_door(host: str, token: str, is_loopback: IsLoopback, named: str = "--master-bind-host") -> None:
+def check_door(host: str, token: str, named: str = "--master-bind-host") -> None:
     """Raise `TokenError` for a control port that others could reach and no token closes.
 
     `named` is the flag by which the address was given.
     """
     check_token(token)
     if not token and not is_loopback(host):
+        shown = f"[{host}]" if ":" in host else host
         raise TokenError(
-            f"{named} {host}: is reachable from outside and needs a token in {TOKEN_VARIABLE}, "
+            f"{named} {shown}: is reachable from outside and needs a token in {TOKEN_VARIABLE}, "
             "the same for master and workers"
         )
 

@@ -1,7 +1,8 @@
 """The keys of each template and the queries of each endpoint, with nothing in them that is somebody's secret."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import cache
 from urllib.parse import parse_qsl, urlencode
 
 from loadtest.importing.path_tree import PARAMETER, parameter_names, segments_of
@@ -25,11 +26,13 @@ def made_up(name: str, number: int) -> str:
 def values_in(template: str, path: str) -> tuple[str, ...]:
     """What stands in the parameters of a template in one of its paths."""
     segments = segments_of(path)
-    return tuple(
-        segments[number]
-        for number, word in enumerate(segments_of(template))
-        if word == PARAMETER and number < len(segments)
-    )
+    return tuple([segments[number] for number in _places_of(template) if number < len(segments)])
+
+
+@cache
+def _places_of(template: str) -> tuple[int, ...]:
+    """Which of a template's segments are parameters."""
+    return tuple(number for number, word in enumerate(segments_of(template)) if word == PARAMETER)
 
 
 def path_keys(template: str, counted: Sequence[tuple[tuple[str, ...], int]]) -> Keys | None:
@@ -39,11 +42,12 @@ def path_keys(template: str, counted: Sequence[tuple[tuple[str, ...], int]]) -> 
     columns = list(zip(*(values for values, _ in counted[:MOST_KEYS]), strict=True))
     names = parameter_names(template, columns)
     skew = fit_zipf([requests for _, requests in counted])
-    kept = [values for values, _ in counted if not any(map(is_secret_value, values))]
+    secret = [tuple(map(is_secret_value, values)) for values, _ in counted]
+    kept = [values for (values, _), some in zip(counted, secret, strict=True) if not any(some)]
     held = [
         name
-        for name, column in zip(names, columns, strict=True)
-        if is_secret_name(name) or sum(map(is_secret_value, column)) > _SECRET_SHARE * len(column)
+        for name, column in zip(names, zip(*secret[:MOST_KEYS], strict=True), strict=True)
+        if is_secret_name(name) or sum(column) > _SECRET_SHARE * len(column)
     ]
     if held or not kept:
         held = held or names
@@ -55,11 +59,11 @@ def path_keys(template: str, counted: Sequence[tuple[tuple[str, ...], int]]) -> 
     return Keys(tuple(names), tuple(kept[:MOST_KEYS]), len(counted), skew, tuple(held))
 
 
-def query_keys(queries: Iterable[str], with_query: int, requests: int) -> Keys | None:
+def query_keys(queries: Sequence[str], with_query: int, requests: int) -> Keys | None:
     """The queries of an endpoint as rows to draw from, each as often as it was seen; no query is a row too."""
     held: Counter[str] = Counter()
     rows = []
-    for query in queries:
+    for query in queries[:: max(len(queries) // MOST_QUERY_ROWS, 1)][:MOST_QUERY_ROWS]:
         pairs = []
         for name, value in parse_qsl(query, keep_blank_values=True):
             if is_secret_value(name):
@@ -72,7 +76,6 @@ def query_keys(queries: Iterable[str], with_query: int, requests: int) -> Keys |
         rows.append(("?" + urlencode(pairs) if pairs else "",))
     if not rows:
         return None
-    rows = rows[:: max(len(rows) // MOST_QUERY_ROWS, 1)][:MOST_QUERY_ROWS]
     without = round(len(rows) * (requests - with_query) / with_query) if with_query < requests else 0
     rows += [("",)] * min(without, 20 * MOST_QUERY_ROWS)
     return Keys((QUERY,), tuple(rows), len(set(rows)), None, tuple(sorted(held)))

@@ -3,17 +3,20 @@
 Formats of text have the request in the first quotes, so a line is cut at its quotes once, by polars, a batch at a
 time, and only the pieces that are needed are cut again. In quotes a quote is escaped (nginx: `\\x22`, Apache:
 `\\"`), and what comes after the request and its status is not looked at, so an escaped quote in a browser's name
-breaks nothing. Lines of JSON are read by polars too; where one of a batch is broken, or has other fields than the
-first, that batch is read again by msgspec, a line at a time, so that one broken line counts for one.
+breaks nothing. Lines of JSON are read by msgspec, a batch at once, and only the fields that a format knows; where one
+line of a batch is broken, the batch is read again line by line, so that one broken line counts for one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
+
+from loadtest.importing.log_time import whole_seconds
 
 if TYPE_CHECKING:
     import polars as pl
@@ -21,9 +24,15 @@ if TYPE_CHECKING:
 COLUMNS = ("second", "request", "status", "client")
 """All text. `request` is `GET /path HTTP/1.1`; `second` is as the log has it, cut to whole seconds."""
 _BLANK = re.compile(rb"\n\s*(?=\n)")
+_VHOST = re.compile(r"\S+ [0-9a-fA-F.:]*[.:][0-9a-fA-F.:]* \S+ \S+ \[")
 _PIECES = ("head", "request", "tail")
 _AGENT = "sixth"
-ANONYMOUS = {"-", ""}
+_AGENTS = ("http_user_agent", "user_agent", "ClientRequestUserAgent")
+_ANONYMOUS = ("-", "")
+_BROKEN = (msgspec.MsgspecError, UnicodeDecodeError)
+_fields_of = msgspec.json.Decoder(dict[str, Any]).decode
+_LOOKED_AT = 64
+"""Lines of a batch whose fields are looked for before it is read; one that lacks what these have is no matter."""
 
 
 class Who(NamedTuple):
@@ -52,13 +61,65 @@ class LogFormat(NamedTuple):
     """Whether its lines have fields with names, of which one may tell who is who."""
 
 
+class Fields(NamedTuple):
+    """What the fields of one format's lines are called; of several names the first that a line has counts."""
+
+    time: tuple[str, ...]
+    method: tuple[str, ...]
+    target: tuple[str, ...]
+    status: tuple[str, ...]
+    address: tuple[str, ...]
+    query: tuple[str, ...] = ()
+    """Without its question mark, of a target that has none."""
+    request: tuple[str, ...] = ()
+    """Method, target and protocol in one, which counts before them, since it is what was asked for."""
+
+    def wanted(self, who: Who | None) -> set[str]:
+        """All names that may be looked at."""
+        names = {*self.time, *self.method, *self.target, *self.query, *self.status, *self.request}
+        if who is not None:
+            names |= {who.field} if who.field else {*self.address, *(_AGENTS if who.agent else ())}
+        return names
+
+
+NGINX = Fields(
+    time=("time_iso8601", "time_local", "msec", "time", "timestamp"),
+    method=("request_method", "method"),
+    target=("request_uri", "uri"),
+    query=("args", "query_string"),
+    status=("status",),
+    address=("remote_addr", "remote_ip"),
+    request=("request",),
+)
+"""Names that nginx's variables have in `log_format … escape=json`; whoever writes one may call them otherwise."""
+ENVOY = Fields(
+    time=("start_time",),
+    method=("method",),
+    target=("path",),
+    status=("response_code",),
+    address=("x-forwarded-for", "downstream_remote_address"),
+)
+CLOUDFLARE = Fields(
+    time=("EdgeStartTimestamp",),
+    method=("ClientRequestMethod",),
+    target=("ClientRequestURI", "ClientRequestPath"),
+    status=("EdgeResponseStatus",),
+    address=("ClientIP",),
+)
+
+
 def _cut(data: bytes, *more: str) -> pl.DataFrame:
     """Lines cut at their quotes into the first three pieces, and `more`; blank lines are left out."""
+    lines = b'head"request"tail"fourth"fifth"sixth"rest\n' + data
+    pieces = _at_quotes(lines, more)
+    if pieces["request"].null_count() and _BLANK.search(lines):
+        return _at_quotes(_BLANK.sub(b"", lines), more)
+    return pieces
+
+
+def _at_quotes(lines: bytes, more: Sequence[str]) -> pl.DataFrame:
     import polars as pl  # noqa: PLC0415 - the extra `import`; and nobody else needs it
 
-    lines = b'head"request"tail"fourth"fifth"sixth"rest\n' + data
-    if b"\n\n" in lines or b"\n\r" in lines:
-        lines = _BLANK.sub(b"", lines)
     return pl.read_csv(
         lines,
         separator='"',
@@ -95,13 +156,17 @@ def _status() -> pl.Expr:
 
 
 def _combined(data: bytes, who: Who | None) -> pl.DataFrame:
-    """`1.2.3.4 - - [10/Nov/2025:23:59:59 +0800] "GET / HTTP/1.1" 200 …`; the zone goes with the second."""
+    """`1.2.3.4 - - [10/Nov/2025:23:59:59 +0800] "GET / HTTP/1.1" 200 …`; the zone goes with the second.
+
+    Apache's `vhost_combined` has the host before it.
+    """
     import polars as pl  # noqa: PLC0415
 
-    client, more = _client(_word("head", 0), who, _AGENT)
+    _, more = _client(_word("head", 0), who, _AGENT)
     pieces = _cut(data, *more)
-    head = pl.col("head")
-    if len(pieces) and str(pieces["head"][0]).endswith("] "):
+    head, first = pl.col("head"), str(pieces["head"][0]) if len(pieces) else ""
+    client, _ = _client(_word("head", int(_VHOST.match(first) is not None)), who, _AGENT)
+    if first.endswith("] "):
         time = head.str.slice(-28, 26)  # half the work of looking for the bracket
     else:
         time = head.str.splitn("[", 2).struct.field("field_1").str.head(26)
@@ -130,216 +195,114 @@ def _alb(data: bytes, who: Who | None) -> pl.DataFrame:
     )
 
 
-class _NginxLine(msgspec.Struct, gc=False):
-    """Names that nginx's variables have in `log_format … escape=json`; whoever writes one may call them otherwise."""
-
-    time_iso8601: str | None = None
-    time_local: str | None = None
-    msec: str | float | None = None
-    time: str | float | None = None
-    timestamp: str | float | None = None
-    request: str | None = None
-    request_method: str | None = None
-    method: str | None = None
-    request_uri: str | None = None
-    uri: str | None = None
-    status: str | int | None = None
-    remote_addr: str | None = None
-    remote_ip: str | None = None
-    http_user_agent: str | None = None
-    user_agent: str | None = None
-
-
-class _EnvoyLine(msgspec.Struct, gc=False):
-    start_time: str | None = None
-    method: str | None = None
-    path: str | None = None
-    protocol: str | None = None
-    response_code: int | str | None = None
-    downstream_remote_address: str | None = None
-    user_agent: str | None = None
-    x_forwarded_for: str | None = msgspec.field(default=None, name="x-forwarded-for")
-
-
-class _CloudflareLine(msgspec.Struct, gc=False):
-    EdgeStartTimestamp: str | int | None = None
-    ClientRequestMethod: str | None = None
-    ClientRequestURI: str | None = None
-    ClientRequestPath: str | None = None
-    ClientRequestProtocol: str | None = None
-    EdgeResponseStatus: int | str | None = None
-    ClientIP: str | None = None
-    ClientRequestUserAgent: str | None = None
-
-
-_Row = tuple[str | float | None, str | None, str | int | None, str | None]
-"""The columns; the last is the address."""
-
-
-def _request(method: str | None, target: str | None, protocol: str | None = None) -> str | None:
-    return f"{method} {target} {protocol or 'HTTP'}" if method and target else None
-
-
-def _nginx_row(line: _NginxLine) -> _Row:
-    words = (line.request or "").split(" ")
-    method = line.request_method or line.method or words[0] or None
-    target = line.request_uri or (words[1] if len(words) > 1 else None) or line.uri
-    time = line.time_iso8601 or line.time_local or line.msec or line.time or line.timestamp
-    return time, _request(method, target), line.status, line.remote_addr or line.remote_ip
-
-
-def _envoy_row(line: _EnvoyLine) -> _Row:
-    client = line.x_forwarded_for or line.downstream_remote_address
-    return line.start_time, _request(line.method, line.path, line.protocol), line.response_code, client
-
-
-def _cloudflare_row(line: _CloudflareLine) -> _Row:
-    target = line.ClientRequestURI or line.ClientRequestPath
-    request = _request(line.ClientRequestMethod, target, line.ClientRequestProtocol)
-    return line.EdgeStartTimestamp, request, line.EdgeResponseStatus, line.ClientIP
-
-
-_BROKEN: _Row = (None,) * 4
-_FIELD = "chosen_field"
-_AGENTS = ("http_user_agent", "user_agent", "ClientRequestUserAgent")
-
-
-class _Fields(NamedTuple):
-    """What the fields of one kind of lines are called; of several names the first that a log has counts."""
-
-    time: tuple[str, ...]
-    method: tuple[str, ...]
-    target: tuple[str, ...]
-    status: tuple[str, ...]
-    address: tuple[str, ...]
-    request: str = ""
-    """The field with method, target and protocol in one."""
-
-
-def _json_lines(
-    kind: type[Any], row: Callable[[Any], _Row], fields: _Fields
-) -> Callable[[bytes, Who | None], pl.DataFrame]:
+def _json_lines(fields: Fields) -> Callable[[bytes, Who | None], pl.DataFrame]:
     def rows(data: bytes, who: Who | None) -> pl.DataFrame:
-        found = _all_at_once(data, fields, who)
-        if found is not None:
-            return found
-        line_kind, attribute = _with_field(kind, who.field if who else None)
-        told = _client_of(who, attribute) if who else None
-
-        def read(line: Any) -> _Row:
-            return row(line) if told is None else (*(whole := row(line))[:3], told(line, whole[3]))
-
-        return _frame(_one_by_one(data, line_kind, read))
+        wanted = fields.wanted(who)
+        names = _names_in(data, wanted) | ({who.field} if who and who.field else set())
+        for some in (names or wanted, wanted):
+            read, broken = _Lines(some).read(data)
+            found = _columns(read, fields, who)
+            if (found["second"].is_null() | found["request"].is_null()).sum() == broken:
+                break  # no line lacks a field that is looked for by another name
+        return found
 
     return rows
 
 
-def _all_at_once(data: bytes, fields: _Fields, who: Who | None) -> pl.DataFrame | None:
-    """The rows of lines that all are whole and have the fields of the first; None if they are or have not."""
-    import polars as pl  # noqa: PLC0415
-
-    try:
-        first = msgspec.json.decode(data[: data.index(b"\n")], type=dict[str, Any])
-        wanted = {*fields.time, *fields.method, *fields.target, *fields.status, *fields.address, *_AGENTS}
-        wanted |= {fields.request, (who.field if who else None) or ""}
-        read = pl.read_ndjson(data, schema={name: pl.String for name in first if name in wanted})
-    except (ValueError, msgspec.MsgspecError, pl.exceptions.PolarsError):
-        return None
-    request = _request_of(read.columns, fields)
-    time = [name for name in fields.time if name in read.columns]
-    client = _json_client(read.columns, fields, who)
-    if request is None or not time or client is None or len(read) != data.count(b"\n"):
-        return None
-    status = [pl.col(name) for name in fields.status if name in read.columns] or [pl.lit(None, pl.String)]
-    found = read.select(second=pl.coalesce(time), request=request, status=pl.coalesce(status), client=client)
-    return None if found["second"].null_count() or found["request"].null_count() else found
-
-
-def _request_of(columns: Sequence[str], fields: _Fields) -> pl.Expr | None:
-    import polars as pl  # noqa: PLC0415
-
-    method = [name for name in fields.method if name in columns]
-    target = [name for name in fields.target if name in columns]
-    if fields.request in columns and not method:
-        return pl.col(fields.request)
-    if not method or not target:
-        return None
-    return pl.concat_str(pl.coalesce(method), pl.coalesce(target), pl.lit("HTTP"), separator=" ")
-
-
-def _json_client(columns: Sequence[str], fields: _Fields, who: Who | None) -> pl.Expr | None:
-    """Who a line is of; None where no column tells."""
-    import polars as pl  # noqa: PLC0415
-
-    if who is None:
-        return pl.lit(None, pl.String)
-    if who.field is not None:
-        if who.field not in columns:
-            return None
-        return pl.when(~pl.col(who.field).is_in(ANONYMOUS)).then(pl.col(who.field))
-    address = [name for name in fields.address if name in columns]
-    if not address:
-        return None
-    if not who.agent:
-        return pl.coalesce(address)
-    agents = [pl.col(name) for name in _AGENTS if name in columns]
-    return pl.concat_str(pl.coalesce(address), pl.coalesce([*agents, pl.lit("")]), separator=" ")
-
-
-def _one_by_one(data: bytes, kind: type[Any], read: Callable[[Any], _Row]) -> list[_Row]:
-    decode = msgspec.json.Decoder(kind).decode
-    found = []
-    for line in data.split(b"\n"):
-        if not line or line.isspace():
-            continue
+def _names_in(data: bytes, wanted: set[str]) -> set[str]:
+    """Which names some lines have that lie evenly in a batch; fewer fields are read quicker."""
+    names: set[str] = set()
+    for number in range(_LOOKED_AT):
+        begin = data.find(b"\n", len(data) * number // _LOOKED_AT) + 1 if number else 0
         try:
-            found.append(read(decode(line)))
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            found.append(_BROKEN)
-    return found
+            names.update(_fields_of(data[begin : data.find(b"\n", begin) + 1 or None]))
+        except _BROKEN:
+            continue
+    return names & wanted
 
 
-def _frame(found: list[_Row]) -> pl.DataFrame:
+class _Lines:
+    """Reads fields of lines of JSON into columns of text that are called as they are."""
+
+    def __init__(self, names: set[str]) -> None:
+        self._names = sorted(names)
+        kind = msgspec.defstruct(
+            "Line",
+            [
+                (f"field_{number}", Any, msgspec.field(default=None, name=name))
+                for number, name in enumerate(self._names)
+            ],
+            gc=False,
+        )
+        self._decoder = msgspec.json.Decoder(kind)
+        self._nothing = kind()
+
+    def read(self, data: bytes) -> tuple[pl.DataFrame, int]:
+        """All lines, and how many of them are broken: those have nothing in any column."""
+        try:
+            return self._frame(self._decoder.decode_lines(data)), 0
+        except _BROKEN:
+            lines = [self._one(line) for line in data.split(b"\n") if line and not line.isspace()]
+            return self._frame(lines), sum(line is self._nothing for line in lines)
+
+    def _one(self, line: bytes) -> Any:
+        for text in (line, line.decode("utf-8", "replace")):  # bytes that are no UTF-8 break no line
+            try:
+                return self._decoder.decode(text)
+            except _BROKEN:
+                continue
+        return self._nothing
+
+    def _frame(self, lines: Sequence[Any]) -> pl.DataFrame:
+        import polars as pl  # noqa: PLC0415
+
+        return pl.DataFrame(
+            [
+                _text(name, list(map(attrgetter(f"field_{number}"), lines)))
+                for number, name in enumerate(self._names)
+            ]
+        )
+
+
+def _text(name: str, values: Sequence[Any]) -> pl.Series:
+    """A column as text, whatever stands in it."""
     import polars as pl  # noqa: PLC0415
 
-    columns = list(zip(*found, strict=True)) or [()] * len(COLUMNS)
-    texts = [
-        column if all(type(value) is str for value in column) else [_text(value) for value in column]
-        for column in columns
-    ]
-    return pl.DataFrame(dict(zip(COLUMNS, texts, strict=True)), dict.fromkeys(COLUMNS, pl.String))
+    for kind in (pl.String, pl.Int64):
+        try:
+            return pl.Series(name, values, kind, strict=True).cast(pl.String)
+        except TypeError:
+            continue
+    return pl.Series(name, [None if value is None else str(value) for value in values], pl.String)
 
 
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
+def _columns(read: pl.DataFrame, fields: Fields, who: Who | None) -> pl.DataFrame:
+    """Each of `COLUMNS`: for each line, the first of the fields that may hold it that is there and not empty."""
+    import polars as pl  # noqa: PLC0415
 
+    def first(names: Iterable[str]) -> pl.Expr:
+        there = [pl.col(name) for name in names if name in read.columns]
+        return pl.coalesce([*(pl.when(one != "").then(one) for one in there), pl.lit(None, pl.String)])
 
-def _with_field(kind: type[Any], field: str | None) -> tuple[type[Any], str]:
-    """The kind of line with the field that tells who is who, and the attribute that holds it."""
-    taken = {each.encode_name: each.name for each in msgspec.structs.fields(kind)}
-    if field is None or field in taken:
-        return kind, taken.get(field or "", "")
-    chosen = (_FIELD, str | int | None, msgspec.field(default=None, name=field))
-    return msgspec.defstruct(kind.__name__, [chosen], bases=(kind,), gc=False), _FIELD
-
-
-def _client_of(who: Who, attribute: str) -> Callable[[Any, str | None], str | None] | None:
-    """Who a line is of, by the line and its address; None where that is the address alone."""
-    if who.field is not None:
-
-        def by_field(line: Any, _: str | None) -> str | None:
-            value = getattr(line, attribute)
-            return None if value is None or str(value) in ANONYMOUS else str(value)
-
-        return by_field
-    if not who.agent:
-        return None
-
-    def by_agent(line: Any, address: str | None) -> str | None:
-        agent = next((value for name in _AGENTS if (value := getattr(line, name, None))), "")
-        return None if address is None else f"{address} {agent}"
-
-    return by_agent
+    whole = first(fields.request)
+    target = pl.coalesce(pl.when(whole.str.starts_with("/")).then(whole), first(fields.target))
+    query = pl.when(~target.str.contains("?", literal=True)).then("?" + first(fields.query)).fill_null("")
+    parts = pl.concat_str(first(fields.method), target + query, pl.lit("HTTP"), separator=" ")
+    if who is None:
+        client = pl.lit(None, pl.String)
+    elif who.field is not None:
+        client = pl.when(~pl.col(who.field).is_in(_ANONYMOUS)).then(pl.col(who.field))
+    else:
+        client = first(fields.address)
+        if who.agent:
+            client = pl.concat_str(client, first(_AGENTS).fill_null(""), separator=" ")
+    columns = read.with_columns(
+        second=first(fields.time),
+        request=pl.when(whole.str.contains(" ", literal=True)).then(whole).otherwise(parts),
+        status=first(fields.status),
+        client=client,
+    ).select(COLUMNS)
+    return columns.with_columns(whole_seconds(columns["second"]))
 
 
 FORMATS = {
@@ -349,52 +312,21 @@ FORMATS = {
         LogFormat(
             "nginx-json",
             '{"time_iso8601": …, "request": …, "status": …}',
-            _json_lines(
-                _NginxLine,
-                _nginx_row,
-                _Fields(
-                    time=("time_iso8601", "time_local", "msec", "time", "timestamp"),
-                    method=("request_method", "method"),
-                    target=("request_uri", "uri"),
-                    status=("status",),
-                    address=("remote_addr", "remote_ip"),
-                    request="request",
-                ),
-            ),
+            _json_lines(NGINX),
             has_fields=True,
         ),
         LogFormat("envoy", '[2025-11-10T23:59:59.310Z] "GET / HTTP/1.1" 200', _envoy),
         LogFormat(
             "envoy-json",
             '{"start_time": …, "method": …, "path": …}',
-            _json_lines(
-                _EnvoyLine,
-                _envoy_row,
-                _Fields(
-                    time=("start_time",),
-                    method=("method",),
-                    target=("path",),
-                    status=("response_code",),
-                    address=("x-forwarded-for", "downstream_remote_address"),
-                ),
-            ),
+            _json_lines(ENVOY),
             has_fields=True,
         ),
         LogFormat("alb", "https 2025-11-10T23:59:59.186641Z app/shop/50dc 1.2.3.4:2817", _alb),
         LogFormat(
             "cloudflare",
             '{"EdgeStartTimestamp": …, "ClientRequestMethod": …}',
-            _json_lines(
-                _CloudflareLine,
-                _cloudflare_row,
-                _Fields(
-                    time=("EdgeStartTimestamp",),
-                    method=("ClientRequestMethod",),
-                    target=("ClientRequestURI", "ClientRequestPath"),
-                    status=("EdgeResponseStatus",),
-                    address=("ClientIP",),
-                ),
-            ),
+            _json_lines(CLOUDFLARE),
             has_fields=True,
         ),
     )

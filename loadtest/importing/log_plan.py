@@ -84,7 +84,7 @@ def plan_of_visits(traffic: Traffic, visits: Visits, name: str) -> Written:
     folder = f"{name}-data"
     visitor, *classes = visit_classes(visits, traffic.endpoints, folder)
     of_each = [journey.visits for journey in visits.journeys] + ([visits.walk.visits] if visits.walk else [])
-    total = sum(of_each)
+    total = visits.total
     shares = [round(many / total, 9) for many in of_each]
     shares[0] += 1 - sum(shares)
     knots, bin_s = _visit_knots(visits)
@@ -94,7 +94,7 @@ def plan_of_visits(traffic: Traffic, visits: Visits, name: str) -> Written:
         f"Made by `singlesday import log --visits` of {total * visits.one_client_in:,} visits of "
         f"{visits.requests / total:.1f} requests and {visits.mean_s:,.0f} s, from {when(first)}: {traffic.source}."
     )
-    notes = [*traffic.notes, *_guessed(visits, total, bin_s)]
+    notes = [*traffic.notes, *_guessed(visits, bin_s)]
     notes += [
         f"a request of the visits has no body, which a log has not: put some into {file.path}, one a line"
         for file in visitor.files
@@ -121,9 +121,8 @@ def plan_of_visits(traffic: Traffic, visits: Visits, name: str) -> Written:
 def _visit_knots(visits: Visits) -> tuple[list[Knot], int]:
     """How many visits began, in bins that hold enough of them to tell a rate, and the bins' length in seconds."""
     first, last = visits.begun[0][0], visits.begun[-1][0]
-    counted = sum(many for _, many in visits.begun)
     span_s = last - first + 1
-    wanted_s = _VISITS_A_BIN * span_s / counted
+    wanted_s = _VISITS_A_BIN * span_s / visits.total
     bin_s = min(max(BIN_S, BIN_S * round(wanted_s / BIN_S)), max(BIN_S, span_s))
     bins = [0] * -(-span_s // bin_s)
     for second, many in visits.begun:
@@ -131,7 +130,7 @@ def _visit_knots(visits: Visits) -> tuple[list[Knot], int]:
     return fitted_knots(bins, bin_s, _VISIT_TOLERANCE), bin_s
 
 
-def _guessed(visits: Visits, total: int, bin_s: int) -> list[str]:
+def _guessed(visits: Visits, bin_s: int) -> list[str]:
     notes = [
         "a visitor is an address with its browser, or the field named; whoever was away for half an hour comes anew",
         f"the curve is that of visits, by bins of {bin_s} s; those under way as the log begins count as begun then",
@@ -144,8 +143,8 @@ def _guessed(visits: Visits, total: int, bin_s: int) -> list[str]:
         )
     if visits.walk is not None:
         notes.append(
-            f"{visits.walk.visits / total:.1%} of the visits have orders that few share: together they are a walk, "
-            "each step as often as it followed the one before"
+            f"{visits.walk.visits / visits.total:.1%} of the visits have orders that few share: together they are a "
+            "walk, each step as often as it followed the one before"
         )
     return notes
 

@@ -6,10 +6,8 @@ wanted keys, a sample of queries and a sample of clients.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
-from itertools import groupby, pairwise
-from statistics import median
+from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from loadtest.importing.import_error import ImportingError
@@ -48,6 +46,7 @@ class LogTally:
         self.with_query: Counter[tuple[str, str]] = Counter()
         self.one_client_in = 1
         """Of how many clients one has its steps kept; it doubles whenever they become too many."""
+        self._queries_a_batch = _QUERIES_A_BATCH
         self._seen: list[pl.DataFrame] = []
         self._paths: list[pl.DataFrame] = []
 
@@ -59,19 +58,25 @@ class LogTally:
         """
         import polars as pl  # noqa: PLC0415
 
-        seconds = {each: second_of(each) for each in rows["second"].unique() if each is not None}
-        asked = _asked(rows)
+        each_second, asked = _by_second(rows), _asked(rows)
+        seconds = {written: second_of(written) for written in each_second if written is not None}
         first_broken, broken = None, _broken(rows, seconds, asked)
         if broken is not None:
             first_broken = int(broken.arg_true()[0])
             self.broken += int(broken.sum())
             rows = rows.filter(~broken)
-            asked = _asked(rows)
+            each_second, asked = _by_second(rows), _asked(rows)
         found = asked.filter(pl.col("status").ne_missing("404"))
-        not_found = int(asked["requests"].sum()) - int(found["requests"].sum())
+        not_found = len(rows) - int(found["requests"].sum())
         if not_found:
             self.not_found += not_found
             rows = rows.filter(pl.col("status").ne_missing("404"))
+            each_second = _by_second(rows)
+        for written, requests in each_second.items():
+            at = None if written is None else seconds[written]
+            if at is not None:
+                self.seconds[at] += requests
+        self._check_span()
         self._count(rows, found, seconds)
         return first_broken
 
@@ -79,13 +84,7 @@ class LogTally:
         import polars as pl  # noqa: PLC0415
 
         self.requests += len(rows)
-        for written, requests in rows.group_by("second").len().iter_rows():
-            at = seconds[written]
-            if at is not None:
-                self.seconds[at] += requests
-        self._check_span()
-        parts = pl.col("target").str.splitn("?", 2).struct.rename_fields(["path", "query"])
-        asked = asked.with_columns(parts.alias("parts")).unnest("parts")
+        asked = _with_path(asked)
         paths = asked.group_by("method", "path").agg(pl.col("requests").sum())
         shape = pl.col("path").str.replace_all(DATA_SEGMENT, f"/{PARAMETER}")
         shapes = paths.group_by("method", shape).agg(pl.col("requests").sum())
@@ -105,23 +104,23 @@ class LogTally:
             )
 
     def _sample_queries(self, asked: pl.DataFrame) -> None:
+        """Keep some queries of each batch: as many of the last as of the first, however many there are."""
         import polars as pl  # noqa: PLC0415
 
         some = asked.filter(pl.col("query").is_not_null())
         if not len(some):
             return
-        for method, path, requests in (
-            some.group_by("method", "path").agg(pl.col("requests").sum()).iter_rows()
-        ):
+        counted = some.group_by("method", "path", maintain_order=True).agg(pl.col("requests").sum())
+        for method, path, requests in counted.iter_rows():
             if len(self.with_query) < MOST_QUERIES or (method, path) in self.with_query:
                 self.with_query[method, path] += requests
-        if len(self.queries) < MOST_QUERIES:
-            reached = some["requests"].cum_sum()
-            step = max(reached[-1] // _QUERIES_A_BATCH, 1)
-            picked = reached.search_sorted(
-                pl.int_range(step // 2, reached[-1], step, eager=True), side="right"
-            )
-            self.queries += some.select("method", "path", "query")[picked].iter_rows()
+        reached = some["requests"].cum_sum()
+        step = max(reached[-1] // self._queries_a_batch, 1)
+        picked = reached.search_sorted(pl.int_range(step // 2, reached[-1], step, eager=True), side="right")
+        self.queries += some.select("method", "path", "query")[picked].iter_rows()
+        if len(self.queries) > MOST_QUERIES:
+            self.queries = self.queries[::2]
+            self._queries_a_batch = max(self._queries_a_batch // 2, 1)
 
     def _sample_clients(self, rows: pl.DataFrame, seconds: dict[str, int | None]) -> None:
         import polars as pl  # noqa: PLC0415
@@ -130,8 +129,7 @@ class LogTally:
         who = pl.col("client").hash(seed=0).alias("who")
         kept = known.select(who, "second", "request").filter(pl.col("who") % self.one_client_in == 0)
         at = pl.col("second").replace_strict(seconds, default=None, return_dtype=pl.Int64)
-        parts = pl.col("target").str.splitn("?", 2).struct.field("field_0").alias("path")
-        kept = _with_parts(kept.with_columns(at.alias("at"))).with_columns(parts)
+        kept = _with_path(_with_parts(kept.with_columns(at.alias("at"))))
         self._seen.append(kept.select("who", "at", "method", "path"))
         while sum(map(len, self._seen)) > MOST_STEPS and self.one_client_in < 1 << 32:
             self.one_client_in *= 2
@@ -142,8 +140,8 @@ class LogTally:
         """Whether as many requests are kept with their clients as are needed to tell who goes on how."""
         return self.one_client_in > 1
 
-    def seen(self, names: dict[tuple[str, str], str]) -> Iterator[tuple[int, int, str]]:
-        """Requests as (client, second, endpoint), by client and then as they came.
+    def seen(self, names: dict[tuple[str, str], str]) -> pl.DataFrame:
+        """Requests as `who`, `at` (the second) and `name` (the endpoint), by client and then as they came.
 
         `names` are what endpoints are called, by method and template; other requests are left out.
         """
@@ -158,7 +156,7 @@ class LogTally:
         ]
         named = pl.DataFrame(known, schema=dict.fromkeys(("method", "path", "name"), pl.String), orient="row")
         joined = rows.join(named, on=["method", "path"], how="inner", maintain_order="left")
-        yield from joined.sort("who", "at", maintain_order=True).select("who", "at", "name").iter_rows()
+        return joined.sort("who", "at", maintain_order=True).select("who", "at", "name")
 
     def keyed_paths(self, most: int) -> Iterator[tuple[str, str, str, int]]:
         """Method, shape, path and requests, the most requested first; at most so many of one shape.
@@ -178,11 +176,16 @@ class LogTally:
 
         empty = pl.DataFrame(schema={"method": pl.String, "path": pl.String, "requests": pl.UInt32})
         merged = pl.concat([empty, *self._paths], how="vertical_relaxed").group_by("method", "path")
-        paths = merged.agg(pl.col("requests").sum()).sort(
-            "requests", "method", "path", descending=[True, False, False]
-        )
+        paths = merged.agg(pl.col("requests").sum())
+        for column in ("path", "method", "requests"):  # one after another takes a third of all at once
+            paths = paths.sort(column, descending=column == "requests", maintain_order=True)
         self.forgotten += int(paths[MOST_PATHS:]["requests"].sum())
         self._paths = [paths.head(MOST_PATHS)]
+
+
+def _by_second(rows: pl.DataFrame) -> dict[str | None, int]:
+    """How many rows have each of the instants that stand in them."""
+    return dict(rows.group_by("second").len().iter_rows())
 
 
 def _with_parts(rows: pl.DataFrame) -> pl.DataFrame:
@@ -193,11 +196,20 @@ def _with_parts(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(parts.alias("parts")).unnest("parts")
 
 
-def _asked(rows: pl.DataFrame) -> pl.DataFrame:
-    """The different requests and states of some rows, with how many there are of each."""
+def _with_path(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows with path and query of their `target`."""
     import polars as pl  # noqa: PLC0415
 
-    return _with_parts(rows.group_by("request", "status").agg(pl.len().alias("requests")))
+    parts = pl.col("target").str.splitn("?", 2).struct.rename_fields(["path", "query"])
+    return rows.with_columns(parts.alias("parts")).unnest("parts")
+
+
+def _asked(rows: pl.DataFrame) -> pl.DataFrame:
+    """The different requests and states of some rows as they first came, with how many there are of each."""
+    import polars as pl  # noqa: PLC0415
+
+    counted = rows.group_by("request", "status", maintain_order=True).agg(requests=pl.len())
+    return _with_parts(counted)
 
 
 def _broken(rows: pl.DataFrame, seconds: dict[str, int | None], asked: pl.DataFrame) -> pl.Series | None:
@@ -218,22 +230,22 @@ def _broken(rows: pl.DataFrame, seconds: dict[str, int | None], asked: pl.DataFr
     return rows.select((wrong | late).fill_null(True).alias("broken"))["broken"]
 
 
-def steps_of(seen: Iterable[tuple[int, int, str]]) -> list[Step]:
+def steps_of(seen: pl.DataFrame) -> list[Step]:
     """What customers did after what, the most usual first; empty for too few clients.
 
     `seen` are requests as `LogTally.seen` gives them.
     """
-    gaps: dict[tuple[str, str], list[int]] = defaultdict(list)
-    clients = 0
-    for _, requests in groupby(seen, key=lambda each: each[0]):
-        clients += 1
-        for (_, second, before), (_, at, after) in pairwise(requests):
-            if at - second <= LONGEST_PAUSE_S:
-                gaps[before, after].append(at - second)
-    if clients < FEWEST_CLIENTS:
+    import polars as pl  # noqa: PLC0415
+
+    if seen["who"].n_unique() < FEWEST_CLIENTS:
         return []
-    followed: Counter[str] = Counter()
-    for (name, _), some in gaps.items():
-        followed[name] += len(some)
-    steps = [Step(a, b, len(some) / followed[a], median(some)) for (a, b), some in gaps.items()]
-    return sorted(steps, key=lambda step: (-len(gaps[step.before, step.after]), step))
+    goes_on = (pl.col("who") == pl.col("who").shift()) & (pl.col("at").diff() <= LONGEST_PAUSE_S)
+    gaps = seen.select(
+        before=pl.col("name").shift(), after="name", pause=pl.col("at").diff(), goes_on=goes_on
+    ).filter("goes_on")
+    steps = gaps.group_by("before", "after").agg(times=pl.len(), median_s=pl.col("pause").median())
+    share = pl.col("times") / pl.col("times").sum().over("before")
+    ordered = steps.with_columns(share=share).sort(
+        "times", "before", "after", descending=[True, False, False]
+    )
+    return [Step(*row) for row in ordered.select("before", "after", "share", "median_s").iter_rows()]

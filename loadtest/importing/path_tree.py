@@ -60,11 +60,13 @@ class PathTree:
 class _Place:
     """Where a segment of a path may follow; `ends` counts the paths that end here."""
 
-    __slots__ = ("below", "ends", "most_words")
+    __slots__ = ("below", "ends", "is_merged", "most_words")
 
     def __init__(self, most_words: int = MOST_WORDS) -> None:
         self.below: dict[str, _Place] = {}
         self.ends = 0
+        self.is_merged = False
+        """Whether words were so many that they are data too."""
         self.most_words = most_words
 
     def add(self, segments: Sequence[str], requests: int) -> None:
@@ -74,11 +76,11 @@ class _Place:
         place.ends += requests
 
     def next(self, segment: str) -> "_Place":
-        word = PARAMETER if PARAMETER in self.below and not self._words() else _word(segment)
+        word = PARAMETER if self.is_merged else _word(segment)
         known = self.below.get(word)
         if known is None:
             known = self.below[word] = _Place()
-            if self._words() > self.most_words:
+            if len(self.below) - (PARAMETER in self.below) > self.most_words:
                 self._merge_all()
                 known = self.below[PARAMETER]
         return known
@@ -86,9 +88,7 @@ class _Place:
     def template_of(self, segments: Sequence[str]) -> list[str]:
         place, template = self, []
         for segment in segments:
-            word = _word(segment)
-            if word not in place.below:
-                word = PARAMETER
+            word = segment if segment in place.below else PARAMETER  # what looks like data is no word there
             template.append(word)
             place = place.below.get(word, _Place())
         return template
@@ -100,17 +100,17 @@ class _Place:
             for segments, requests in place.leaves():
                 yield [word, *segments], requests
 
-    def _words(self) -> int:
-        return len(self.below) - (PARAMETER in self.below)
-
     def _merge_all(self) -> None:
         merged = _Place()
         for place in self.below.values():
             merged.take(place)
         self.below = {PARAMETER: merged}
+        self.is_merged = True
 
     def take(self, other: "_Place") -> None:
         self.ends += other.ends
+        if other.is_merged and not self.is_merged:
+            self._merge_all()
         for word, place in other.below.items():
             self.next(word).take(place)
 

@@ -36,6 +36,8 @@ _RANDOM = re.compile(
 )
 """Letters and digits mixed, and long: neither words with a number among them, nor a number."""
 _CARD = re.compile(r"(?:\d[ -]?){13,19}")
+_SHORTEST_NUMBER = 13
+"""The least that `_CARD` and `_RANDOM` match."""
 
 
 def is_secret_name(name: str) -> bool:
@@ -51,7 +53,12 @@ def is_secret_name(name: str) -> bool:
 
 
 def is_secret_value(value: str) -> bool:
-    """Whether a value looks like an address, a token, a card's number or an identifier that nobody can guess."""
+    """Whether a value looks like an address, a token, a card's number or an identifier that nobody can guess.
+
+    Most values are too short, or lack what such a one must hold, and no pattern is tried on them.
+    """
     return bool(
-        _E_MAIL.search(value) or _SIGNED.search(value) or _RANDOM.search(value) or _CARD.fullmatch(value)
+        (("@" in value or "%40" in value) and _E_MAIL.search(value))
+        or ("eyJ" in value and _SIGNED.search(value))
+        or (len(value) >= _SHORTEST_NUMBER and (_RANDOM.search(value) or _CARD.fullmatch(value)))
     )

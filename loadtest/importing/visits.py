@@ -82,6 +82,11 @@ class Visits(NamedTuple):
     long_s: int
     """How long all but one in a hundred take at most."""
 
+    @property
+    def total(self) -> int:
+        """How many visits these are."""
+        return sum(many for _, many in self.begun)
+
 
 def visits_of(seen: Iterable[tuple[int, int, str]], one_client_in: int) -> Visits | None:
     """Visits of requests (client, second, endpoint) that are sorted by client and second; None if there are none."""

@@ -20,10 +20,14 @@ def wanted_periods(
     """The empty periods a run must fill so that every objective can be judged: each phase, each window."""
     wanted = {(start, end): name for start, end, name in phases}
     for slo in slos:
-        if slo.phase or slo.window_s:
-            for span in spans_of(slo, phases, duration_s):
-                wanted.setdefault(span, "")
+        for span in own_spans(slo, phases, duration_s):
+            wanted.setdefault(span, "")
     return [Period(name=name, from_s=start, to_s=end) for (start, end), name in wanted.items()]
+
+
+def own_spans(slo: Slo, phases: Sequence[tuple[float, float, str]], duration_s: float) -> list[Span]:
+    """What an objective is judged over, if that is not the whole run."""
+    return spans_of(slo, phases, duration_s) if slo.phase or slo.window_s else []
 
 
 def spans_of(slo: Slo, phases: Sequence[tuple[float, float, str]], duration_s: float) -> list[Span]:

@@ -151,8 +151,8 @@ def _whose_crash(result: RunResult) -> str:
     lost = [found[1] for note in result.generator.worker_notes if (found := _LOST_WORKER.search(note))]
     names = list(dict.fromkeys(lost))
     if not names:
-        return " when a worker crashed or froze"
-    return f" when {' and '.join(names[:3])}{' and others' * (len(names) > 3)} crashed or froze"
+        return " when a worker crashed, froze or was ended"
+    return f" when {' and '.join(names[:3])}{' and others' * (len(names) > 3)} crashed, froze or was ended"
 
 
 def _wrong_clocks(result: RunResult) -> list[str]:

@@ -79,17 +79,17 @@ class EndpointSecond:
         self.requests += 1
         self.response_bytes += outcome.response_bytes
         if outcome.exchange is not None:
-            self.add_exchange(outcome.exchange, outcome.sent_ns, outcome.done_ns)
+            self.sent_bytes += outcome.exchange.sent_bytes
+            self.received_bytes += outcome.exchange.received_bytes
+            self.add_steps(outcome.exchange, outcome.sent_ns, outcome.done_ns)
         self.response.record_ns(outcome.response_ns)
         self.service.record_ns(outcome.service_ns)
         if outcome.error is not None:
             self.add_error(outcome.error)
             self.failures_only().record_ns(outcome.response_ns)
 
-    def add_exchange(self, exchange: Exchange, sent_ns: int, done_ns: int) -> None:
-        """Count what crossed the network; before the request's service time is recorded."""
-        self.sent_bytes += exchange.sent_bytes
-        self.received_bytes += exchange.received_bytes
+    def add_steps(self, exchange: Exchange, sent_ns: int, done_ns: int) -> None:
+        """Count the steps of a service time: connecting, TLS, the first byte; before the service time is."""
         first_ns = exchange.first_ns or done_ns
         if self.first_byte is not None or first_ns != done_ns:
             self.first_bytes().record_ns(first_ns - sent_ns)
@@ -142,7 +142,7 @@ class EndpointSecond:
         return self.first_byte
 
     def give_up(self, waited_ns: int) -> None:
-        """Count an arrival that never got to its request here, as one that took at least so long."""
+        """Count an arrival that was given up before its request to this endpoint, with the time it had waited."""
         self.response.record_ns(waited_ns)
         self.failures_only().record_ns(waited_ns)
 
@@ -287,14 +287,20 @@ class OpenSeconds:
     def record(self, outcome: Outcome) -> None:
         """Count one request in the second it was intended."""
         method, name, intended_ns, sent_ns, done_ns, response_bytes, error, exchange = outcome
-        second = self.second(intended_ns)
+        second = (  # `second`, without the call
+            self._current if self._from_ns <= intended_ns < self._to_ns else self.second(intended_ns)
+        )
         endpoint = second.endpoints.get((method, name))
         if endpoint is None:
             endpoint = second.endpoint(self._bounded((method, name), second, outcome))
         endpoint.requests += 1  # `EndpointSecond.add`, without the call
         endpoint.response_bytes += response_bytes
         if exchange is not None:
-            endpoint.add_exchange(exchange, sent_ns, done_ns)
+            first_ns, sent_bytes, received_bytes, connect_ns, tls_ns = exchange
+            endpoint.sent_bytes += sent_bytes
+            endpoint.received_bytes += received_bytes
+            if first_ns or connect_ns or tls_ns or endpoint.first_byte is not None:
+                endpoint.add_steps(exchange, sent_ns, done_ns)
         endpoint.response.record_ns(done_ns - intended_ns)
         endpoint.service.record_ns(done_ns - sent_ns)
         if error is not None:
@@ -314,7 +320,7 @@ class OpenSeconds:
         second.endpoint(key).merge(noted)
 
     def give_up(self, key: EndpointKey, intended_ns: int, at_ns: int) -> None:
-        """Count an arrival that was given up before its request to an endpoint: it waited at least so long."""
+        """Count an arrival that was given up before its request to an endpoint, with the time it had waited."""
         key = (shown(key[0]), shown(key[1]))
         known = key if key in self._known else OVERFLOW_ENDPOINT
         self.second(intended_ns).endpoint(known).give_up(at_ns - intended_ns)

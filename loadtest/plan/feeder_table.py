@@ -50,6 +50,11 @@ class FeederTable(Struct, frozen=True, forbid_unknown_fields=True):
         key("Draw by Zipf's law with this exponent; the first row is wanted most.", example=0.9),
     ] = None
 
+    @property
+    def source(self) -> str:
+        """Which of the first four keys is given."""
+        return next(name for name in SOURCES if getattr(self, name) is not None)
+
 
 def check_feeder(feeder: FeederTable, where: str) -> None:
     """What the types cannot say. Raises `PlanError`, which begins with `where`."""

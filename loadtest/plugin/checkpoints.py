@@ -1,11 +1,12 @@
 """Saves a run every ten seconds, so that whatever kills its master leaves a result, and totals to go on with.
 
-Two files are written each time: `checkpoint.bin`, from which the run can be resumed (`fleet.checkpoint`), and
-`result.json`, the result that the run has if it is not. The totals come first, so that they never know less.
+`checkpoint.bin` is written each time: the run can be resumed from it (`fleet.checkpoint`). `result.json`, the result
+that the run has if nobody resumes it, is written less often in a long run. The totals come first, so that they never
+know less.
 
 Saving shares a core with what is measured. The totals cost 20 ms of it, also after an hour; drawing the result costs
-up to two seconds then, so it may take `MOST_OF_A_CORE` and no more: where it takes longer, the next one comes later.
-`singlesday report` draws it from the totals if the master does not live to.
+up to two seconds then. It may take `MOST_OF_A_CORE` and no more: where it takes longer, the next one comes later.
+`singlesday report` draws it from the totals if the master was killed before.
 """
 
 import logging
@@ -21,9 +22,8 @@ from loadtest.fleet.checkpoint import KILLED, Checkpoint
 from loadtest.fleet.coordinator import Phase
 from loadtest.fleet.journal import forget_reports
 from loadtest.fleet.snapshot import broken_off
-from loadtest.measure.run_result import RunResult
+from loadtest.measure.run_result import RESULT, RunResult
 from loadtest.pauses import Pauses
-from loadtest.publish.run_folder import RESULT
 
 if TYPE_CHECKING:  # the run has itself saved; importing it here for real would be a circle
     from loadtest.plugin.led_run import LedRun

@@ -21,16 +21,18 @@ from loadtest.exit_codes import ExitCode
 from loadtest.fleet import checkpoint as checkpoints
 from loadtest.fleet.build import build_of
 from loadtest.fleet.checkpoint import Checkpoint, CheckpointError
-from loadtest.fleet.greeting import Greeter
+from loadtest.fleet.greeting import Greeter, PlanFiles
 from loadtest.judge.slo_syntax import parse
+from loadtest.measure.run_result import RESULT
 from loadtest.plan.plan_file import Plan
+from loadtest.plan.pool import pool_of
 from loadtest.plugin.fault_play import FaultPlay
 from loadtest.plugin.habits import what_is_overridden
 from loadtest.plugin.imports import add_user_classes, told_of_init
 from loadtest.plugin.led_run import LedRun
 from loadtest.plugin.plan_files import plan_files
 from loadtest.plugin.states import GOING, LEADER, LeaderEvent, LeaderState, States
-from loadtest.publish.run_folder import RESULT, new_run_folder
+from loadtest.publish.run_folder import new_run_folder
 
 logger = logging.getLogger(__name__)
 
@@ -63,9 +65,17 @@ class Leader:
             config = config.but(plan=_plan_of(checkpoint_of(config)))
         with told_of_init(environment):
             self._config = check(config)
-        self.greeter.plan_files = plan_files(self._config)
+        self.greeter.plan_files = (
+            plan_files(self._config) if self._may_be_greeted(environment) else PlanFiles()
+        )
         self.states.on(LeaderEvent.CHECK)
         add_user_classes(environment, self._config)
+
+    def _may_be_greeted(self, environment: Environment) -> bool:
+        """Whether workers elsewhere may ask for the plan's files: not where `singlesday` starts all of them."""
+        config = self._config
+        alone = config is not None and config.conducted and not config.workers_elsewhere
+        return isinstance(environment.runner, MasterRunner) and not alone
 
     def prepare(self, environment: Environment, runner: Runner) -> int:
         """Make the checked run ready to start; how many users it wants over the whole fleet, 0 if it cannot start."""
@@ -135,18 +145,8 @@ def run_folder(config: RunConfig) -> Path:
     return new_run_folder(given.parent, config.plan.name) if (given / RESULT).exists() else given
 
 
-def pool_of(plan: Plan, workers: int) -> dict[str, int]:
-    """How many users of each scenario a worker holds: by its share of the peaks, and never none."""
-    peaks = [plan.scenario_profile(i).peak[1] for i in range(len(plan.scenarios))]
-    each = plan.virtual_users / workers
-    return {
-        scenario.user.partition(":")[2]: max(1, round(each * peak / (sum(peaks) or 1.0)))
-        for scenario, peak in zip(plan.scenarios, peaks, strict=True)
-    }
-
-
 def console_of(options: Namespace) -> Console:
-    """Where people read: not where programs read Locust's figures, or ours, as JSON."""
+    """The console for people: standard error where standard output carries JSON for programs."""
     programs_read = bool(options.json) or options.console == "json"
     return Console(highlight=False, file=sys.stderr if programs_read else sys.stdout, emoji=False)
 

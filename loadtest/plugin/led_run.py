@@ -7,6 +7,7 @@ interrupted instead of beginning one.
 
 import logging
 import time
+from collections.abc import Container
 from pathlib import Path
 
 import gevent
@@ -19,16 +20,17 @@ from loadtest.configuration.check import abort_conditions_of
 from loadtest.configuration.run_config import RunConfig
 from loadtest.drive.locust_stats import prune
 from loadtest.fleet.build import build_of
+from loadtest.fleet.bundle import Bundle
 from loadtest.fleet.checkpoint import Checkpoint, differences, interruption, restore
 from loadtest.fleet.coordinator import Coordinator, Phase, Wanted
 from loadtest.fleet.journal import forget_reports
 from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import Hello, Message, Report, Trouble
+from loadtest.fleet.relayed import Outbox
 from loadtest.fleet.snapshot import PeriodRecords, progress, snapshot
-from loadtest.fleet.transport import send_to_worker
 from loadtest.judge.never_requested import EarlyWarning
 from loadtest.judge.observation import Observations
-from loadtest.judge.periods import wanted_periods
+from loadtest.judge.periods import own_spans, wanted_periods
 from loadtest.judge.slo_syntax import Slo
 from loadtest.judge.verdict import judge
 from loadtest.measure.run_result import RunResult
@@ -81,7 +83,7 @@ class LedRun:
         self.info = here = run_info(config, self.folder)
         self.slos = slos
         self._early_warning = EarlyWarning(slos, plan.duration_s)
-        self._runner = runner
+        self._outbox = Outbox(runner)
         self._locust_stats = environment.stats
         self._prune_at_s = 0.0
         self._profile = plan.profile()
@@ -90,6 +92,7 @@ class LedRun:
         if resumed is not None:
             self._be_the_same_run_as(resumed)
         self._period_records = PeriodRecords(self.periods)
+        self._asked_about = self._periods_asked_about()
         self._observations = Observations()
         self.coordinator = self._new_coordinator(config.workers)
         if resumed is not None:
@@ -110,7 +113,7 @@ class LedRun:
             duration_ns=round(self.plan.duration_s * NS_PER_S),
             drain_s=self.plan.patience_s,
             count=lambda slot, slots, from_ns, to_ns: sum(mix.counts(slot, slots, from_ns, to_ns)),
-            send=lambda worker, message: send_to_worker(self._runner, worker, message),
+            send=self._outbox.send,
             clock=SystemClock(),
             merge=Merge([(from_s, to_s) for from_s, to_s, _ in self.periods]),
             wanted=Wanted(workers, min(self.config.min_workers, workers), build_of(modules_of(self.config))),
@@ -152,9 +155,16 @@ class LedRun:
                 self._abort_run(f"{self.coordinator.roster.name(worker)} cannot go on: {message.reason}")
             case _:
                 logger.warning("a worker sent %s, which only a master may", type(message).__name__)
+        self._outbox.flush()
+
+    def on_bundle(self, relay: str, bundle: Bundle) -> None:
+        """Take what many workers reported by way of a relay. Raises `MessageError` for a malformed bundle."""
+        if bundle.run_id == self.info.id:
+            taken = self.coordinator.on_bundle(bundle)
+            self._outbox.answer(relay, bundle, self.coordinator.saved, taken=taken)
 
     def live(self) -> RunResult:
-        """What is known now."""
+        """The result so far, complete."""
         result = snapshot(
             self.coordinator,
             self.info,
@@ -175,11 +185,18 @@ class LedRun:
         """The final result, or what it would be if everything had ended well by now; without a timeline."""
         if self.result is not None:
             return self.result
-        return self.judge(self.progress(pause), aborted=None)
+        return self.judge(self.progress(pause, self._asked_about), aborted=None)
 
-    def progress(self, pause: Pause) -> RunResult:
-        """What is known now, without what takes long to find out."""
-        return self._with_faults(progress(self.coordinator, self.info, self._period_records, pause))
+    def progress(self, pause: Pause, only: Container[int] | None = None) -> RunResult:
+        """The result so far without its timeline; with `only`, just these periods are brought up to date."""
+        return self._with_faults(progress(self.coordinator, self.info, self._period_records, pause, only))
+
+    def _periods_asked_about(self) -> set[int]:
+        """The numbers of the periods that an objective or a fault is about: the others wait for the end."""
+        spans = {
+            span for slo in self.slos for span in own_spans(slo, self.info.phases, self.plan.duration_s)
+        } | {fault.period for fault in self.plan.faults}
+        return {number for number, (from_s, to_s, _) in enumerate(self.periods) if (from_s, to_s) in spans}
 
     def judge(self, result: RunResult, *, aborted: str | None) -> RunResult:
         """Judge a result of this run; returns the same record."""
@@ -235,10 +252,12 @@ class LedRun:
 
     def _tick(self) -> None:
         self.coordinator.tick()
+        self._outbox.flush()
         self._follow()
 
     def _abort_run(self, reason: str) -> None:
         self.coordinator.abort(reason)
+        self._outbox.flush()
         self._follow()
 
     def _follow(self) -> None:

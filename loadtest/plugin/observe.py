@@ -1,7 +1,8 @@
 """What is shown of a run while it goes on: a reading for Prometheus, a view for the web page.
 
 Both are made when they are asked for, from totals that the master keeps anyway. What costs most, judging the
-objectives, is done at most once a second however many look on.
+objectives, is done at most once a second however many look on, and less often in a run of so many endpoints that it
+would take more than a hundredth of a core.
 """
 
 import time
@@ -17,21 +18,34 @@ from loadtest.fleet.endpoint_timeline import MAX_BINS
 from loadtest.measure.run_result import RunResult
 from loadtest.pauses import Pauses
 from loadtest.plugin.led_run import LedRun
-from loadtest.publish import endpoint_charts, live, live_charts, prometheus, wording
+from loadtest.publish import endpoint_charts, live, live_charts, wording
 from loadtest.publish.network import network
+from loadtest.publish.reading import RECENT_S, Reading, WorkerReading
 from loadtest.publish.series import Sheet
 
 JUDGED_EVERY_S = 1.0
+"""The least time between two judgements."""
+JUDGED_SHARE = 0.01
+"""The share of a core that judging may take; the next one waits until what the last one cost is no more than that."""
+STALEST_S = 5.0
+"""The most time between two judgements, whatever they cost."""
 FOLLOWED_EVERY_S = 0.5
 
 
 class Observer:
     """Looks at the current run, or the last one."""
 
-    def __init__(self, current: Callable[[], LedRun | None], auditing: Callable[[LedRun], bool]) -> None:
+    def __init__(
+        self,
+        current: Callable[[], LedRun | None],
+        auditing: Callable[[LedRun], bool],
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._current = current
+        self._now_s = now_s
         self._auditing = auditing
         self._judged: tuple[float, LedRun, RunResult] | None = None
+        """Until when, of which run, and what came of it."""
         self._judging = BoundedSemaphore()
         self._histories: dict[str, live.History] = {}
         self._steady = live.SteadyVerdict()
@@ -47,7 +61,7 @@ class Observer:
         gevent.spawn(self._follow, run)
 
     def view(self, run_id: str, since_s: float) -> live.Live:
-        """For the page, which already knows run `run_id` up to `since_s`."""
+        """What the live page shows, which already knows run `run_id` up to `since_s`."""
         run = self._current()
         if run is None:
             return live.Live(finished=self.finished)
@@ -117,10 +131,10 @@ class Observer:
         playing = run.coordinator.phase is Phase.RUNNING
         dangers = live.dangers(workers, recent if playing else [], wording.transaction(result))
         now = live.verdict(result, over=run.over, played_s=played_s, dangers=dangers)
-        return self._steady.say(now, time.monotonic())
+        return self._steady.say(now, self._now_s())
 
-    def reading(self) -> prometheus.Reading | None:
-        """For a scrape; None before the first run."""
+    def reading(self) -> Reading | None:
+        """What a scrape is answered from; None before the first run."""
         run = self._current()
         if run is None:
             return None
@@ -128,17 +142,15 @@ class Observer:
         result = self.judged(run)
         live = {name: merge.workers[name] for name in coordinator.roster.live if name in merge.workers}
         serving = {} if run.over else live
-        return prometheus.Reading(
+        return Reading(
             info=result.run if run.over else run.info,
             planned_tps=_planned_tps(run),
             phase=_phase(run),
             total=merge.total,
-            recent=merge.timeline.recent(prometheus.RECENT_S),
+            recent=merge.timeline.recent(RECENT_S),
             in_flight=sum(totals.in_flight for totals in serving.values()),
             backlog=sum(totals.backlog for totals in serving.values()),
-            workers=[
-                prometheus.WorkerReading(coordinator.roster.name(n), b.cpu_recent) for n, b in live.items()
-            ],
+            workers=[WorkerReading(coordinator.roster.name(n), b.cpu_recent) for n, b in live.items()],
             report_gaps=merge.gaps,
             slo=result.slo,
             lost=result.arrivals.lost if run.over else 0,
@@ -149,16 +161,18 @@ class Observer:
         )
 
     def judged(self, run: LedRun) -> RunResult:
-        """What is known of `run` and what it comes to so far, at most `JUDGED_EVERY_S` old."""
+        """What is known of `run` and what it comes to so far, `JUDGED_EVERY_S` to `STALEST_S` old at most."""
         with self._judging:
-            now_s = time.monotonic()
+            began_s = self._now_s()
             if self._judged is not None:
-                at_s, of, result = self._judged
-                if of is run and not run.over and now_s - at_s < JUDGED_EVERY_S:
+                until_s, of, result = self._judged
+                if of is run and not run.over and began_s < until_s:
                     return result
-            result = run.judged_so_far(Pauses(gevent.sleep))
+            pauses = Pauses(gevent.sleep)
+            result = run.judged_so_far(pauses)
             result = run.result or result  # it may have ended meanwhile
-            self._judged = (now_s, run, result)
+            wait_s = min(max(JUDGED_EVERY_S, pauses.worked_s / JUDGED_SHARE), STALEST_S)
+            self._judged = (began_s + wait_s, run, result)
             return result
 
     def _follow(self, run: LedRun) -> None:

@@ -1,4 +1,4 @@
-"""The event handlers: which of Locust's moments become which of ours."""
+"""The event handlers: what each of Locust's events makes the harness do."""
 
 import logging
 import os
@@ -25,9 +25,12 @@ from loadtest.drive import serving
 from loadtest.drive.shape import PlanShape, PoolDispatcher
 from loadtest.environment import CTRL_C, TOKEN_VARIABLE
 from loadtest.exit_codes import ExitCode
+from loadtest.fleet.bundle import Bundle
 from loadtest.fleet.control_port import guard
 from loadtest.fleet.greeting import PlanFiles
+from loadtest.fleet.heartbeat import keep_steady
 from loadtest.fleet.messages import Trouble
+from loadtest.fleet.relayed import dismiss_relays, listen_to_relays
 from loadtest.fleet.run_token import secure
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER, listen, send_to_master
 from loadtest.plugin import start_preview
@@ -58,7 +61,6 @@ from loadtest.plugin.options import (
 from loadtest.plugin.progress import LOCUSTS_OWN, show_progress
 from loadtest.plugin.publishers import PortError, Publishers
 from loadtest.plugin.work import Worker
-from loadtest.publish.metrics_server import is_loopback
 from loadtest.publish.start_page import Preview, Refusal, StartPage
 
 LOOPBACK = "127.0.0.1"
@@ -105,11 +107,12 @@ class Plugin:
         if first:
             import_early(self._base.plan_name if self._base else plan_named(self.default_plan), parser)
             events.init.add_listener(self.after_init)  # last: by now the scripts have added theirs
-        secure(os.environ.get(TOKEN_VARIABLE, ""), is_loopback, refuse)
+        secure(os.environ.get(TOKEN_VARIABLE, ""), refuse)
 
     def on_init(self, environment: Environment, runner: Runner, **_: Any) -> None:
         """Take over the pool and the connection; stop here if the plan cannot be played."""
         serving.install()
+        keep_steady()
         options = environment.parsed_options
         if options is None:
             return
@@ -166,8 +169,10 @@ class Plugin:
         self.worker.end(environment)
 
     def on_quitting(self, environment: Environment, **_: Any) -> None:
-        """End with the verdict's code, and never without the last report."""
+        """End with the verdict's exit code, after the last report was sent."""
         self.worker.end(environment)
+        if isinstance(environment.runner, MasterRunner):
+            dismiss_relays(environment.runner)
         run, options = self.leader.run, environment.parsed_options
         if run is None or options is None or isinstance(environment.runner, WorkerRunner):
             self._publishers.close()
@@ -218,7 +223,7 @@ class Plugin:
         )
 
     def preview(self, environment: Environment, options: Namespace, form: Mapping[str, str]) -> Preview:
-        """What the form's fields come to, or the first that cannot be used; nothing is prepared."""
+        """The plan as the form's fields ask for it, or the first field that cannot be used; nothing is prepared."""
         try:
             check_own_fields(self._parser_of_options(), options, form)
             config = self._config(environment, options, form)
@@ -277,6 +282,7 @@ class Plugin:
         if isinstance(runner, MasterRunner):
             if self._by_hand:
                 self.leader.greeter.plan_files = PlanFiles()  # until somebody chooses a plan
+            listen_to_relays(runner, self._on_master_message, self._on_bundle)
             guard(runner, self.leader.greeter.answer)
         listen(runner, TO_MASTER, self._on_master_message)
         try:
@@ -353,6 +359,10 @@ class Plugin:
             environment.process_exit_code = int(ExitCode.USAGE)
         else:
             environment.process_exit_code = int(ours)
+
+    def _on_bundle(self, relay: str, bundle: Bundle) -> None:
+        if self.leader.run is not None:
+            self.leader.run.on_bundle(relay, bundle)
 
     def _on_master_message(self, worker: str, message: Any) -> None:
         if self.leader.run is not None:

@@ -1,4 +1,4 @@
-"""A search for capacity as one HTML page of the report's make, and its steps as lines for the terminal.
+"""A search for capacity as an HTML page like the report, and its steps as lines for the terminal.
 
 The picture is throughput and latency against the rate that was offered: up to the knee the target completes what it
 is offered, beyond it what it can, and latency grows with every second that the rate is held.
@@ -64,7 +64,7 @@ def _charts(steps: Sequence[Step]) -> list[Chart]:
             unit="per_s",
             counts="transactions/s",
             says=f"Transactions completed a second over those offered; at most {wording.rate(best)} a second.",
-            over_rate=True,
+            axis="rate",
             t=rates,
             lines=[
                 Line(key="planned", label="offered", values=[short(tps) for tps in rates]),
@@ -78,7 +78,7 @@ def _charts(steps: Sequence[Step]) -> list[Chart]:
             counts="response time",
             says=f"Response times over the rate offered; p99 is {wording.latency(worst)} at worst.",
             log=True,
-            over_rate=True,
+            axis="rate",
             t=rates,
             lines=[
                 Line(key="p50", label="p50", values=mean(lambda step: step.response_ms.p50)),

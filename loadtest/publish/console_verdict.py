@@ -17,6 +17,8 @@ from loadtest.judge.slo_syntax import IMPLICIT
 from loadtest.measure.printable import printable
 from loadtest.measure.run_result import Endpoint, RunResult, SloResult
 from loadtest.publish import wording
+from loadtest.publish.regions import HEADINGS as REGION_HEADINGS
+from loadtest.publish.regions import regions, residency
 from loadtest.publish.summary import (
     MOST_CHARACTERS,
     MOST_ENDPOINTS,
@@ -35,6 +37,8 @@ _SEAMS = "/?&=,;:)"
 """After these a word that is longer than a line may be broken."""
 _SOURCES = {"plan": "the plan", "flag": "--slo", FAULT: "a fault", IMPLICIT: "every run"}
 MOST_OBJECTIVES = 30
+MOST_REGIONS = 10
+_REGION_COLUMNS = ("share", "way", "p50", "p99", "service p50", "service p99")
 
 
 def print_verdict(
@@ -99,6 +103,7 @@ def _print_figures(result: RunResult, console: Console) -> None:
         _say(console, Text(f"  {name:<{width}}  {printable(fact)}"), hang=width + 4)
     _print_errors(result, console)
     _print_times(result, console)
+    _print_regions(result, console)
     _print_objectives(result, console)
     console.print()
     for equation, holds in wording.identities(result):
@@ -133,6 +138,28 @@ def _print_times(result: RunResult, console: Console) -> None:
     more = len(result.endpoints) - MOST_ENDPOINTS
     if more > 0:
         console.print(f"  and {more:,} more endpoints, in the report")
+
+
+def _print_regions(result: RunResult, console: Console) -> None:
+    """For each endpoint the regions that asked most, with the way to the service and without."""
+    tables = regions(result)
+    chosen = [REGION_HEADINGS.index(heading) for heading in _REGION_COLUMNS]
+    for table in tables:
+        *rows, whole = table.rows
+        shown = [*rows[:MOST_REGIONS], whole]
+        lines = [list(_REGION_COLUMNS), *([row[place] for place in chosen] for _, row in shown)]
+        widths = [2 + max(map(len, column)) for column in zip(*lines, strict=True)]
+        names = ["", *(short(name) for name, _ in shown)]
+        width = max(map(len, names))
+        console.print()
+        _say(console, Text(f"  {short(table.endpoint)} from"), hang=4)
+        for number, (name, row) in enumerate(zip(names, lines, strict=True)):
+            line = "".join(f"{cell:>{room}}" for cell, room in zip(row, widths, strict=True))
+            console.print(Text(f"    {name:<{width}}{line}", "" if number else "dim"), soft_wrap=True)
+        if len(rows) > MOST_REGIONS:
+            console.print(f"  and {len(rows) - MOST_REGIONS:,} more regions, in the report")
+    if tables:
+        _say(console, Text(f"  {residency(result)}"), hang=4)
 
 
 def _row(name: str, figures: list[str]) -> str:

@@ -7,14 +7,14 @@ so a spike narrower than a column keeps its height.
 """
 
 import csv
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Sequence
 from io import StringIO
 from itertools import pairwise
-from math import ceil, floor, log10
+from math import nextafter
 from typing import Protocol
 
-from loadtest.publish.svg import Drawing
+from loadtest.publish.svg import Drawing, linear_ticks
 
 Point = tuple[float, float]
 
@@ -111,24 +111,13 @@ def as_csv(profile: Drawable, step_s: float = 1.0) -> str:
 
 def _column_heights(profile: Drawable, columns: int) -> list[float]:
     """The highest rate within each of the columns the duration is divided into."""
-    outline = profile.outline()
     edges_s = [profile.duration_s * k / columns for k in range(columns + 1)]
-    return [_highest(outline, a, b) for a, b in pairwise(edges_s)]
-
-
-def _highest(outline: list[Point], from_s: float, to_s: float) -> float:
-    first = bisect_right(outline, from_s, key=lambda point: point[0])
-    last = bisect_left(outline, to_s, key=lambda point: point[0])
-    within = [rate for _, rate in outline[first:last]]
-    return max(_between(outline, first, from_s), _between(outline, last, to_s), *within)
-
-
-def _between(outline: list[Point], i: int, t_s: float) -> float:
-    """The rate at an instant between points i-1 and i."""
-    if not 0 < i < len(outline):
-        return outline[min(i, len(outline) - 1)][1]
-    (a, before), (b, after) = outline[i - 1], outline[i]
-    return before + (after - before) * (t_s - a) / (b - a)
+    heights = [max(profile.rate(a), profile.rate(nextafter(b, a))) for a, b in pairwise(edges_s)]
+    for t_s, rate in profile.outline():
+        column = bisect_right(edges_s, t_s) - 1
+        if column < columns:
+            heights[column] = max(heights[column], rate)
+    return heights
 
 
 def _row_labels(top: float, height: int) -> list[str]:
@@ -172,7 +161,7 @@ def _phase_rows(profile: Drawable, columns: int) -> list[str]:
 
 _WIDTH, _PLOT_HEIGHT = 960, 288
 _LEFT, _RIGHT = 70, 32
-_HEADER, _FOOTER = 66, 48
+_HEADER, _FOOTER = 66, 32
 _LABEL_ROW = 16
 _CHARACTER = 6.6
 """Width of a character of the labels, which are 11 px high. All sizes here are pixels."""
@@ -189,44 +178,66 @@ system-ui,sans-serif;fill:#5b5a66}.grid{stroke:#e4e3ea}.axis{stroke:#8b8a96}
 
 def as_svg(name: str, profile: Drawable) -> str:
     """The curve as an SVG picture, 960 pixels wide, light or dark as the viewer prefers."""
-    plot = _Plot(profile)
-    drawing = Drawing(_WIDTH, plot.height, label=headline(name, profile), style=_STYLE)
-    drawing.add("rect", class_="paper", width=_WIDTH, height=plot.height)
-    drawing.text(_LEFT, 30, name, class_="title")
-    drawing.text(_LEFT, 50, headline(name, profile).removeprefix(f"{name}: "), class_="label")
-    _add_phases(drawing, profile, plot)
-    _add_axes(drawing, profile, plot)
-    _add_curve(drawing, profile, plot)
-    return drawing.document()
+    return _Picture(name, profile).drawing.document()
 
 
-class _Plot:
-    """Where things go on the paper."""
+class _Picture:
+    """The picture in progress, from back to front."""
 
-    def __init__(self, profile: Drawable) -> None:
-        self.duration_s = profile.duration_s
-        self.grid = _grid(profile.peak[1])
-        self.labels = _placed([(self.x(from_s), name) for from_s, _, name in profile.phases])
-        rows = 1 + max((row for _, row, _ in self.labels), default=0)
-        self.top = _HEADER + rows * _LABEL_ROW
+    def __init__(self, name: str, profile: Drawable) -> None:
+        self.profile = profile
+        ticks = linear_ticks(0, profile.peak[1] * 1.06 or 1.0, 7)
+        self.grid = [*ticks, ticks[-1] + ticks[1]]  # room above the peak for its label
+        names = _placed([(self.x(from_s), phase) for from_s, _, phase in profile.phases])
+        self.top = _HEADER + _LABEL_ROW * (1 + max((row for _, row, _ in names), default=0))
         self.bottom = self.top + _PLOT_HEIGHT
-        self.height = self.bottom + _FOOTER
+        said = headline(name, profile)
+        self.drawing = Drawing(_WIDTH, self.bottom + _FOOTER, label=said, style=_STYLE)
+        self.drawing.add("rect", class_="paper", width=_WIDTH, height=self.bottom + _FOOTER)
+        self.drawing.text(_LEFT, 30, name, class_="title")
+        self.drawing.text(_LEFT, 50, said.removeprefix(f"{name}: "), class_="label")
+        self._add_phases(names)
+        self._add_axes()
+        self._add_curve()
 
     def x(self, t_s: float) -> float:
         """Where an instant is."""
-        return round(_LEFT + t_s / self.duration_s * (_WIDTH - _LEFT - _RIGHT), 1)
+        return round(_LEFT + t_s / self.profile.duration_s * (_WIDTH - _LEFT - _RIGHT), 1)
 
     def y(self, rate: float) -> float:
         """Where a rate is."""
         return round(self.bottom - rate / self.grid[-1] * _PLOT_HEIGHT, 1)
 
+    def _add_phases(self, names: list[tuple[float, int, str]]) -> None:
+        """A band for every other phase, and over the plot each one's name with a line down to its beginning."""
+        for from_s, to_s, _ in self.profile.phases[1::2]:
+            x, width = self.x(from_s), self.x(to_s) - self.x(from_s)
+            self.drawing.add("rect", class_="band", x=x, y=self.top, width=width, height=_PLOT_HEIGHT)
+        for x, row, name in names:
+            y = self.top - row * _LABEL_ROW - 5
+            self.drawing.add("line", class_="tick", x1=x, x2=x, y1=y - 9, y2=self.top)
+            self.drawing.text(x + 4, y, name, class_="label")
 
-def _grid(peak: float) -> list[float]:
-    """Round rates from 0 to above the peak, at most eight, with room left for the peak's label."""
-    wanted = peak * 1.06 or 1.0
-    size = 10.0 ** floor(log10(wanted) - 1)
-    step = next(size * k for k in (1, 2, 2.5, 5, 10, 20) if wanted / (size * k) <= 7)
-    return [step * k for k in range(ceil(wanted / step) + 1)]
+    def _add_axes(self) -> None:
+        for rate in self.grid:
+            y, kind = self.y(rate), "grid" if rate else "axis"
+            self.drawing.add("line", class_=kind, x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y)
+            self.drawing.text(_LEFT - 8, y + 4, f"{short(rate)}/s", class_="label", text_anchor="end")
+        for t_s in time_ticks(self.profile.duration_s, at_most=12):
+            x = self.x(t_s)
+            self.drawing.add("line", class_="axis", x1=x, x2=x, y1=self.bottom, y2=self.bottom + 4)
+            self.drawing.text(x, self.bottom + 18, clock(t_s), class_="label", text_anchor="middle")
+
+    def _add_curve(self) -> None:
+        outline = [(self.x(t_s), self.y(rate)) for t_s, rate in self.profile.outline()]
+        ends = [(self.x(self.profile.duration_s), float(self.bottom)), (float(_LEFT), float(self.bottom))]
+        self.drawing.line([*outline, *ends], closed=True, class_="area")
+        self.drawing.line(outline, class_="line")
+        at_s, peak_tps = self.profile.peak
+        x, y = self.x(at_s), self.y(peak_tps)
+        anchor, shift = ("end", -9) if x > _WIDTH * 0.75 else ("start", 9)
+        self.drawing.add("circle", class_="dot", cx=x, cy=y, r=4)
+        self.drawing.text(x + shift, y - 5, f"{peak_tps:,.0f} TPS", class_="peak", text_anchor=anchor)
 
 
 def _placed(labels: list[tuple[float, str]]) -> list[tuple[float, int, str]]:
@@ -236,47 +247,3 @@ def _placed(labels: list[tuple[float, str]]) -> list[tuple[float, int, str]]:
         end = x + (len(text) + 1) * _CHARACTER
         placed.append((x, max((row + 1 for later, row, _ in placed if later < end), default=0), text))
     return placed
-
-
-def _add_phases(drawing: Drawing, profile: Drawable, plot: _Plot) -> None:
-    """A band for every other phase, and over the plot each one's name with a line down to its beginning."""
-    for from_s, to_s, _ in profile.phases[1::2]:
-        x, width = plot.x(from_s), plot.x(to_s) - plot.x(from_s)
-        drawing.add("rect", class_="band", x=x, y=plot.top, width=width, height=_PLOT_HEIGHT)
-    for x, row, name in plot.labels:
-        y = plot.top - row * _LABEL_ROW - 5
-        drawing.add("line", class_="tick", x1=x, x2=x, y1=y - 9, y2=plot.top)
-        drawing.text(x + 4, y, name, class_="label")
-
-
-def _add_axes(drawing: Drawing, profile: Drawable, plot: _Plot) -> None:
-    for rate in plot.grid:
-        y, kind = plot.y(rate), "grid" if rate else "axis"
-        drawing.add("line", class_=kind, x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y)
-        drawing.text(_LEFT - 8, y + 4, short(rate), class_="label", text_anchor="end")
-    for t_s in time_ticks(profile.duration_s, at_most=12):
-        x = plot.x(t_s)
-        drawing.add("line", class_="axis", x1=x, x2=x, y1=plot.bottom, y2=plot.bottom + 4)
-        drawing.text(x, plot.bottom + 18, clock(t_s), class_="label", text_anchor="middle")
-    middle = (plot.top + plot.bottom) / 2
-    drawing.text(_WIDTH / 2, plot.height - 10, "time in the plan", class_="label", text_anchor="middle")
-    drawing.text(
-        18,
-        middle,
-        "transactions per second",
-        class_="label",
-        text_anchor="middle",
-        transform=f"rotate(-90 18 {middle})",
-    )
-
-
-def _add_curve(drawing: Drawing, profile: Drawable, plot: _Plot) -> None:
-    outline = [(plot.x(t_s), plot.y(rate)) for t_s, rate in profile.outline()]
-    ends = [(plot.x(profile.duration_s), plot.bottom * 1.0), (_LEFT * 1.0, plot.bottom * 1.0)]
-    drawing.line([*outline, *ends], closed=True, class_="area")
-    drawing.line(outline, class_="line")
-    at_s, peak_tps = profile.peak
-    x, y = plot.x(at_s), plot.y(peak_tps)
-    anchor, shift = ("end", -9) if x > _WIDTH * 0.75 else ("start", 9)
-    drawing.add("circle", class_="dot", cx=x, cy=y, r=4)
-    drawing.text(x + shift, y - 5, f"{peak_tps:,.0f} TPS", class_="peak", text_anchor=anchor)

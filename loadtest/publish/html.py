@@ -16,6 +16,8 @@ from loadtest.publish import endpoint_charts, run_charts, wording
 from loadtest.publish.answers import answers
 from loadtest.publish.network import HEADINGS, network
 from loadtest.publish.page import document
+from loadtest.publish.regions import HEADINGS as REGION_HEADINGS
+from loadtest.publish.regions import regions, residency
 from loadtest.publish.series import Sheet
 from loadtest.publish.timeline import end_s, ends_s, shown, thin
 from loadtest.records import is_request
@@ -72,6 +74,9 @@ def render(result: RunResult) -> str:
         requests=wording.total_requests(result)[0],
         network=network(result),
         network_headings=HEADINGS,
+        regions=regions(result),
+        region_headings=REGION_HEADINGS,
+        residency=residency(result),
         charted=[name for name, endpoint in result.endpoints.items() if endpoint.over_time],
         identities=wording.identities(result),
         errors=wording.error_rows(result)[:ERROR_ROWS],

@@ -6,7 +6,6 @@ values are the run's result and nobody can scrape a process that is gone.
 """
 
 import hmac
-import ipaddress
 import logging
 import socket
 import time
@@ -19,7 +18,7 @@ from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 from gevent.pywsgi import WSGIServer
 
-from loadtest.publish.prometheus import content_type_for
+from loadtest.publish.exposition import content_type_for
 
 FRESH_S = 0.9
 """Less than the shortest interval that Prometheus is usually given, a second."""
@@ -86,16 +85,6 @@ class MetricsServer:
         if made_s >= self._valid_from_s:  # a page begun before the end is not the last one
             self._scraped.set()
         return page
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address can be reached from this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _plain(start_response: StartResponse, status: str) -> Iterable[bytes]:

@@ -13,84 +13,22 @@ wide bucket of ours that straddles a bound counts as above it.
 twenty workers.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from prometheus_client import generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
-from prometheus_client.metrics_core import Metric
-from prometheus_client.openmetrics.exposition import generate_latest as to_openmetrics
-from prometheus_client.registry import Collector
-
 from loadtest.judge.slo_syntax import Kind, SloError, parse
 from loadtest.measure import exemplar
-from loadtest.measure.exemplar import Exemplars
-from loadtest.measure.histogram import Histogram
-from loadtest.measure.run_result import RunInfo, SloResult
-from loadtest.measure.second import EndpointSecond, Second
-from loadtest.pauses import Pause, no_pause
-from loadtest.publish.cumulative import cumulative, with_exemplars
-from loadtest.publish.shown_endpoints import endpoints, recent_responses, shown_errors
-from loadtest.records import is_request
+from loadtest.measure.second import Second
+from loadtest.publish.reading import RECENT_S, Reading
+from loadtest.publish.shown_endpoints import recent_responses, shown_errors
 
 BOUNDS_S = exemplar.BOUNDS_S
 """Upper bounds of the buckets of response and service time."""
 LAG_BOUNDS_S = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 1.0)
 QUANTILES = (0.5, 0.9, 0.99, 0.999, 0.9999)
-RECENT_S = 10
-"""How many seconds the exact quantiles look back."""
-SAMPLES_AT_ONCE = 50
-"""How many lines are written between two pauses."""
-
-TEXT = "text/plain; version=0.0.4; charset=utf-8"
-OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
-"""The format that has exemplars."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerReading:
-    """One worker that serves."""
-
-    name: str
-    cpu: float
-    """Share of one core, over its last five seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What a scrape shows of a run, live or finished."""
-
-    info: RunInfo
-    planned_tps: float
-    phase: str
-    """The named period of the plan that is being played; empty outside of one."""
-    total: Second
-    """Everything that was reported since the run began."""
-    recent: Sequence[Second]
-    """The newest seconds, at most `RECENT_S`."""
-    in_flight: int
-    backlog: int
-    workers: Sequence[WorkerReading]
-    """Those that serve."""
-    report_gaps: int
-    slo: Sequence[SloResult]
-    """Each objective, judged by what has been reported."""
-    lost: int = 0
-    """Arrivals lost when a worker crashed; known when the run is over."""
-    over: bool = False
-    verdict: str = ""
-    """PASS, FAIL …; known when the run is over."""
-    exemplars: Exemplars = field(default_factory=Exemplars)
-    faults: Sequence[str] = ()
-    """The names of the plan's faults that go on now."""
-
-
-Read = Callable[[], Reading | None]
-"""The current or last run; None before the first."""
 
 
 class Family(NamedTuple):
@@ -102,6 +40,8 @@ class Family(NamedTuple):
     labels: tuple[str, ...]
     help: str
     fill: Callable[[Reading, "Add"], None]
+    bounds_s: tuple[float, ...] = BOUNDS_S
+    """Of a histogram's buckets."""
 
 
 Add = Callable[..., None]
@@ -147,35 +87,30 @@ def _transactions(reading: Reading, add: Add) -> None:
 
 
 def _requests(reading: Reading, add: Add) -> None:
-    for name, endpoint in _asked(reading):
+    for name, endpoint in reading.requested:
         add(endpoint.requests - endpoint.failures, name, "ok")
         add(endpoint.failures, name, "failed")
 
 
 def _errors(reading: Reading, add: Add) -> None:
-    for name, endpoint in _asked(reading):
+    for name, endpoint in reading.requested:
         for error, count in shown_errors(endpoint).items():
             add(count, name, error)
 
 
-def _asked(reading: Reading) -> Iterator[tuple[str, EndpointSecond]]:
-    """The endpoints that count requests."""
-    return (each for each in endpoints(reading.total).items() if is_request(each[0]))
-
-
 def _bytes(reading: Reading, add: Add) -> None:
-    for name, endpoint in _asked(reading):
+    for name, endpoint in reading.requested:
         add(endpoint.sent_bytes, name, "sent")
         add(endpoint.received_bytes, name, "received")
 
 
 def _connections(reading: Reading, add: Add) -> None:
-    for name, endpoint in _asked(reading):
+    for name, endpoint in reading.requested:
         add(0 if endpoint.connect is None else endpoint.connect.count, name)
 
 
 def _network(reading: Reading, add: Add) -> None:
-    for name, endpoint in _asked(reading):
+    for name, endpoint in reading.requested:
         first_byte = endpoint.service if endpoint.first_byte is None else endpoint.first_byte
         spent = {"connect": endpoint.connect, "tls": endpoint.tls}
         for step, times in (spent | {"first_byte": first_byte if endpoint.sent_bytes else None}).items():
@@ -183,12 +118,12 @@ def _network(reading: Reading, add: Add) -> None:
 
 
 def _response(reading: Reading, add: Add) -> None:
-    for name, endpoint in endpoints(reading.total).items():
+    for name, endpoint in reading.endpoints.items():
         add(endpoint.response, name, exemplars=reading.exemplars.of(name))
 
 
 def _service(reading: Reading, add: Add) -> None:
-    for name, endpoint in endpoints(reading.total).items():
+    for name, endpoint in reading.endpoints.items():
         add(endpoint.service, name)
 
 
@@ -383,6 +318,7 @@ FAMILIES = (
         (),
         "How late the generator started what it could have started on time.",
         _lag,
+        LAG_BOUNDS_S,
     ),
     Family("loadtest_in_flight", "gauge", (), "Arrivals being served.", _in_flight),
     Family("loadtest_backlog", "gauge", (), "Arrivals waiting for an idle user.", _backlog),
@@ -428,90 +364,3 @@ FAMILIES = (
     ),
 )
 """Every metric of the master; each has the label `run` besides its own."""
-
-
-class RunCollector(Collector):
-    """All metrics of the current run, drawn from a `Reading` made for this scrape."""
-
-    def __init__(self, read: Read, pause: Pause = no_pause) -> None:
-        self._read = read
-        self._pause = pause
-
-    def collect(self) -> Iterator[Metric]:
-        """The metrics as they are now; none before the first run."""
-        reading = self._read()
-        if reading is None:
-            return
-        for family in FAMILIES:
-            yield _filled(family, reading, self._pause)
-
-
-def exposition(read: Read, content_type: str = TEXT, pause: Pause = no_pause) -> bytes:
-    """The metrics in Prometheus' text format, or in that of `OPENMETRICS`.
-
-    With pauses, what workers report meanwhile is in the lines that follow: each series is right by itself.
-    """
-    page: list[bytes] = []
-    for metric in RunCollector(read, pause).collect():
-        page += _written(metric, content_type, pause)
-    if content_type == OPENMETRICS:
-        page.append(b"# EOF\n")
-    return b"".join(page)
-
-
-class _One(Collector):
-    """A metric as the library's writers want it."""
-
-    def __init__(self, metric: Metric) -> None:
-        self._metric = metric
-
-    def collect(self) -> Iterator[Metric]:
-        yield self._metric
-
-
-def _written(metric: Metric, content_type: str, pause: Pause) -> Iterator[bytes]:
-    """A metric's lines as the library writes them, some at a time; only the first begin with its name and help."""
-    every = metric.samples
-    for first in range(0, max(len(every), 1), SAMPLES_AT_ONCE):
-        metric.samples = every[first : first + SAMPLES_AT_ONCE]
-        if content_type == OPENMETRICS:
-            openmetrics: bytes = to_openmetrics(_One(metric))  # type: ignore[no-untyped-call]  # prometheus-client's
-            lines = openmetrics.removesuffix(b"# EOF\n")
-        else:
-            lines = generate_latest(_One(metric))
-        yield lines if first == 0 else lines[lines.index(b"\n" + metric.name.encode()) + 1 :]
-        pause()
-
-
-def content_type_for(accept: str) -> str:
-    """What to answer to an Accept header."""
-    offered = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
-    return OPENMETRICS if "application/openmetrics-text" in offered else TEXT
-
-
-def _filled(family: Family, reading: Reading, pause: Pause) -> Metric:
-    run = reading.info.id
-    labels = ("run", *family.labels)
-    # Arrivals' states add up, so they are of one instant; endpoints are many, and each is for itself.
-    between = pause if "endpoint" in family.labels else no_pause
-    if family.kind == "histogram":
-        histogram = HistogramMetricFamily(family.name, family.help, labels=labels)
-        bounds = LAG_BOUNDS_S if family.fill is _lag else BOUNDS_S
-
-        def add(h: Histogram, *values: str, exemplars: Mapping[int, exemplar.Exemplar] = {}) -> None:
-            buckets = with_exemplars(cumulative(h, bounds), exemplars)
-            histogram.add_metric((run, *values), buckets, sum_value=h.sum_us / 1e6)
-            between()
-
-        family.fill(reading, add)
-        return histogram
-    metric = (CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily)(
-        family.name, family.help, labels=labels
-    )
-
-    def put(value: float, *values: str) -> None:
-        metric.add_metric((run, *values), value)
-        between()
-
-    family.fill(reading, put)
-    return metric

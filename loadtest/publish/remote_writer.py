@@ -17,9 +17,10 @@ from gevent.event import Event
 from prometheus_client.metrics_core import Metric
 
 from loadtest.pauses import Pauses
-from loadtest.publish.metrics_server import is_loopback
+from loadtest.place import is_loopback
+from loadtest.publish.exposition import RunCollector
 from loadtest.publish.outbox import Outbox
-from loadtest.publish.prometheus import Read, RunCollector
+from loadtest.publish.reading import Read
 from loadtest.publish.remote_write import HEADERS, WriteRequests
 
 EVERY_S = 2.0

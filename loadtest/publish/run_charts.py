@@ -67,11 +67,8 @@ def response_times(points: Sequence[TimelinePoint]) -> Chart:
         says=f"Response-time percentiles of all requests over the run.{_worst(points)}",
         log=True,
         lines=[
-            _line("p50", "p50", points, _quantile("p50")),
-            _line("p90", "p90", points, _quantile("p90")),
-            _line("p99", "p99", points, _quantile("p99")),
-            _line("p99-9", "p99.9", points, _quantile("p99_9")),
-            _line("max", "max", points, _quantile("max")),
+            _line(name.replace("_", "-"), name.replace("_", "."), points, _quantile(name))
+            for name in ("p50", "p90", "p99", "p99_9", "max")
         ],
     )
 
@@ -209,7 +206,7 @@ def percentile_curve(name: str, endpoint: Endpoint) -> Chart:
         counts="latency",
         says=f"Percentiles of {name}: {said}.",
         log=True,
-        nines=True,
+        axis="quantile",
         t=nines,
         lines=[
             Line(key="service", label="service time", values=_at(endpoint.service_buckets, nines)),

@@ -66,10 +66,8 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     says: str
     """What the chart shows, for those who do not see it."""
     log: bool = False
-    nines: bool = False
-    """Whether `t` counts the nines of a quantile (2 is p99) instead of seconds."""
-    over_rate: bool = False
-    """Whether `t` is the rate that was offered, per second, instead of seconds."""
+    axis: Literal["time", "quantile", "rate"] = "time"
+    """What `t` counts: seconds, the nines of a quantile (2 is p99), or what was offered a second."""
     t: list[float] = []
     """The instants at which its points begin, where they are not the sheet's."""
     bin_s: float = 1.0

@@ -44,12 +44,6 @@ def linear_ticks(low: float, high: float, about: int) -> list[float]:
     return [round(i * step, 12) for i in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def decade_ticks(low: float, high: float) -> list[float]:
-    """Powers of ten within [low, high]."""
-    decades = range(math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9) + 1)
-    return [10.0**decade for decade in decades]
-
-
 def px(value: float) -> str:
     """A coordinate with a tenth of a pixel, as short as it can be written."""
     return f"{value:.1f}".removesuffix(".0")

@@ -1,4 +1,4 @@
-"""Our part of Locust's web UI: a page that starts a run, one that shows it, and a guard in front of everything.
+"""What we add to Locust's web UI: a start page, a live page, and a check of the token in front of everything.
 
 *The guard.* Locust's UI lets any site read it and start a run against any host (docs/design.md). Here a
 request must name this server by an address that is its own (so no other site's name can be pointed at it), a
@@ -26,8 +26,8 @@ import msgspec
 from markupsafe import escape
 from werkzeug.exceptions import NotFound
 
+from loadtest.place import is_loopback
 from loadtest.publish.live import Live
-from loadtest.publish.metrics_server import is_loopback
 from loadtest.publish.network import HEADINGS
 from loadtest.publish.page import template
 from loadtest.publish.run_folder import REPORT
@@ -58,7 +58,7 @@ Login = Callable[[Callable[[], None]], Callable[[], flask.typing.ResponseReturnV
 
 
 class Views(NamedTuple):
-    """Where the pages' contents come from."""
+    """What the pages call for their contents."""
 
     live: Callable[[str, float], Live]
     """(run the page knows, up to which second) -> what is new."""

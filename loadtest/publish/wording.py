@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from loadtest.judge.bound import with_unit
 from loadtest.judge.drift import Trend
-from loadtest.judge.recovery import FAULT
+from loadtest.judge.recovery import FAULT, unit_of
 from loadtest.judge.slo_syntax import IMPLICIT, SloError, parse
 from loadtest.measure.printable import printable
 from loadtest.measure.regions import together
@@ -24,7 +24,7 @@ SINGLES_DAY_PLANS = ("singles-day", "rehearsal", "day")
 
 
 class Headline(NamedTuple):
-    """What a run came to."""
+    """The verdict of a run in words."""
 
     word: str
     """PASS, FAIL, INVALID, ABORTED or AUDIT."""
@@ -41,12 +41,6 @@ def latency(ms: float) -> str:
     if ms < 999.5:
         return f"{_three_digits(ms)} ms"
     return f"{_three_digits(ms / 1000)} s"
-
-
-def latency_tick(ms: float) -> str:
-    """A round latency on an axis: `100 µs`, `10 ms`, `1 s`."""
-    number, unit = latency(ms).split()
-    return f"{_without_zeros(number)} {unit}"
 
 
 def rate(per_second: float) -> str:
@@ -131,7 +125,7 @@ def transaction(result: RunResult) -> str:
 
 
 def done(noun: str) -> str:
-    """What has become of a transaction that succeeded: orders and parcels are created."""
+    """The word for a transaction that succeeded: orders and parcels are created."""
     return "completed" if noun == TRANSACTION else "created"
 
 
@@ -166,7 +160,7 @@ def observed(slo: SloResult) -> str:
     except SloError:  # a record written by hand or by a later version; its number still stands
         if slo.observed is None:
             return "no data"
-        unit = next((unit for unit in "%s" if slo.source == FAULT and slo.expr.endswith(unit)), "")
+        unit = unit_of(slo.expr) if slo.source == FAULT else ""
         return f"{slo.observed:.4g}{unit}"
 
 
@@ -214,7 +208,7 @@ def identities(result: RunResult) -> list[tuple[str, bool]]:
 
 
 def audit(result: RunResult) -> str:
-    """What the audit came to, or why there is none."""
+    """The outcome of the audit, or why there is none."""
     audit = result.audit
     if audit is None:
         return f"Not checked: {result.unaudited}"
@@ -305,7 +299,7 @@ def _missed(slo: SloResult) -> str:
 
 
 def expression(slo: SloResult) -> str:
-    """An objective as it is listed: whoever did not write it is told so."""
+    """An objective as it is listed, marked if it is implicit."""
     return f"{slo.expr} (implicit)" if slo.source == IMPLICIT else slo.expr
 
 

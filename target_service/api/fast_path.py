@@ -1,9 +1,9 @@
 """The fast path: a plain request is answered from its raw bytes, without aiohttp's parser, request and response.
 
-Those cost more than half of what an order takes, and a refusal that costs as much as an order is no relief. A
-request that comes alone, in one piece of bytes and in the plainest form of HTTP (`whole_request`), is answered here,
-by the same handlers in the same frame (`api.frame`). Everything else goes to aiohttp: what comes in pieces, what is
-malformed, what has a query, streams, and all requests of a drill or a drain.
+Those cost more than half of what an order takes, and a refusal that costs as much as an order is no relief. Here
+a request is answered that has arrived alone, whole and in the plainest form of HTTP (`whole_request`). The same
+handlers answer it, after the same checks (`api.frame`). Every other request goes to aiohttp: one that arrives in
+pieces, one that is malformed, one with a query, a stream, and each that arrives during a drill or a drain.
 
 What may be answered from raw bytes is narrower than what aiohttp's parser accepts, on purpose: where the two could
 disagree about where a request ends, one connection's answers could reach another's requests behind a proxy. So
@@ -57,8 +57,9 @@ _WHOLE = re.compile(
     rb"(?P<method>GET|POST) (?P<target>/[!-~]*+) HTTP/1\.1\r\n"
     rb"(?P<fields>%b(?:%b%b)?+)\r\n" % (_FIELDS, _LENGTH, _FIELDS)
 )
-_CLOSE = re.compile(rb"(?:^|\n)connection: ?close\r", re.IGNORECASE)
-_TAG = re.compile(rb"(?:^|\n)" + re.escape(HEADER.encode()) + rb":", re.IGNORECASE)
+_CLOSE = re.compile(rb"(?:^|\n)connection: ?close\r")
+_TAG = re.compile(rb"(?:^|\n)" + re.escape(HEADER.lower().encode()) + rb":")
+"""Both in lower case."""
 
 
 def whole_request(data: bytes) -> "re.Match[bytes] | None":
@@ -168,7 +169,7 @@ class FastPath:
     def one_too_many(self) -> bytes:
         """What a connection is told that cannot be kept."""
         self._count_refusal("live")
-        return self._refusal._replace(closes=True).to_bytes()
+        return self._refusal.to_bytes(closes=True)
 
     def foreign(self) -> bytes:
         """What a connection is told that speaks another protocol."""
@@ -199,7 +200,7 @@ class FastPath:
 
     def _refuse(self, request: "re.Match[bytes]", frame: Frame) -> bytes:
         started = perf_counter()
-        traffic = "live" if _TAG.search(request["fields"]) is None else "shadow"
+        traffic = "shadow" if _holds(request, _TAG, b"load-test") else "live"
         self._count_refusal(traffic)
         answer = self._refusal.to_bytes()
         frame.seconds[traffic].observe(perf_counter() - started)
@@ -214,7 +215,7 @@ class FastPath:
         service = self._service
         if start == b"GET /readyz" and (service.draining or not is_proved(service)):
             return None
-        return self._healthy[start]._replace(closes=closes).to_bytes()
+        return self._healthy[start].to_bytes(closes=closes)
 
     def _find(self, start: bytes) -> tuple[Frame | None, Mapping[str, str]]:
         """The operation of a request line, and the variable parts of its path."""
@@ -232,7 +233,13 @@ def _start_of(request: "re.Match[bytes]") -> bytes:
 
 
 def _asks_to_close(request: "re.Match[bytes]") -> bool:
-    return _CLOSE.search(request["fields"]) is not None
+    return _holds(request, _CLOSE, b"close")
+
+
+def _holds(request: "re.Match[bytes]", field: "re.Pattern[bytes]", word: bytes) -> bool:
+    """Whether a request has a field; a search is spared where not even a word of it is there."""
+    fields = request["fields"].lower()
+    return word in fields and field.search(fields) is not None
 
 
 def _start_for(frame: Frame) -> bytes:

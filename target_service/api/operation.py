@@ -87,7 +87,8 @@ class Operation(NamedTuple):
     keyed: bool = False
     """Whether it takes an `Idempotency-Key`."""
     sheds: bool = False
-    """Whether it makes a change: it takes a place, is refused under overload, and may have a deadline."""
+    """Whether it changes something. Such a request is refused under overload, counts among those that are worked on
+    at a time, and may have a deadline."""
     for_operators: bool = False
     """Whether it needs the operator's token."""
     media_type: str = JSON

@@ -4,40 +4,27 @@
 """
 
 import os
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 import pytest
 
+from dashboards.chromium import chromium as chromium_of_this_machine
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
-
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 @contextmanager
 def chromium() -> Iterator["Browser"]:
     """A headless browser; skips the test (or fails it) where there is none."""
-    try:
-        from playwright.sync_api import sync_playwright  # noqa: PLC0415  # optional, hence not at the top
-    except ImportError:
-        _missing("the playwright package is not installed")
-    path = next(filter(None, map(shutil.which, NAMES)), None)
-    if path is None:
-        _missing(f"none of {', '.join(NAMES)} is on the path")
-    with sync_playwright() as playwright:
-        # No sandbox: containers run tests as root, where Chromium refuses to start with one.
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+    with ExitStack() as opened:
+        try:
+            browser = opened.enter_context(chromium_of_this_machine())
+        except (ImportError, OSError) as error:
+            (pytest.fail if os.environ.get("REQUIRE_ALL") == "1" else pytest.skip)(str(error))
         yield browser
-        browser.close()
-
-
-def _missing(reason: str) -> NoReturn:
-    if os.environ.get("REQUIRE_ALL") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def violations(page: "Page") -> list[str]:

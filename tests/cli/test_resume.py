@@ -15,7 +15,8 @@ from loadtest.exit_codes import ExitCode
 from loadtest.fleet import checkpoint as checkpoints
 from loadtest.fleet.checkpoint import Checkpoint
 from loadtest.fleet.history import History
-from loadtest.fleet.merge import Merge, PackedWorker
+from loadtest.fleet.merge import Merge
+from loadtest.fleet.worker_totals import PackedWorker
 from loadtest.measure import codec
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.run_result import Arrivals, RunInfo, RunResult, Transactions

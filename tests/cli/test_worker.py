@@ -1,7 +1,9 @@
 """`singlesday worker` and the flags of a run with workers elsewhere, as far as what is wrong with them."""
 
+import contextlib
 import socket
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,13 +12,15 @@ from typer.testing import CliRunner
 from loadtest.cli.children import Child, wait_until
 from loadtest.cli.crew import MOST_REPLACED, Crew
 from loadtest.cli.main import app
-from loadtest.cli.place import place_of
-from loadtest.cli.run import how_to_join
+from loadtest.cli.place import listening_place, place_of
+from loadtest.cli.run import free_port, how_to_join
 from loadtest.configuration.config_error import ConfigError
 from loadtest.configuration.run_config import RunConfig
+from loadtest.place import Place
 from loadtest.plan.plan_file import Plan
 
 HERE = ["--master", "127.0.0.1:9"]
+RUN = ["run", "smoke", "--peak-tps", "5", "--target", "http://127.0.0.1:9", "--expect-workers", "1"]
 
 
 def refused(*arguments: str) -> str:
@@ -26,12 +30,18 @@ def refused(*arguments: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "text", ["", ":1", "host:port", "host:0", "host:70000", "tcp://host:1", "a b", "user@host:1"]
+    "text",
+    ["", ":1", "host:port", "host:70000", "tcp://host:1", "a b", "user@host:1", "[::1]5:7", "a[::1]:7"],
 )
 def test_a_master_that_is_no_address_is_refused(text: str) -> None:
     assert "--master" in refused("worker", "--master", text)
     with pytest.raises(ConfigError, match=r"expected HOST:PORT, for example 10\.0\.0\.1:5557"):
         place_of(text, "--master")
+
+
+def test_port_0_is_no_port_that_workers_could_be_told() -> None:
+    assert "--master host:0: expected a port from 1 to 65535" in refused("worker", "--master", "host:0")
+    assert "--bind host:0: expected a port from 1 to 65535" in refused(*RUN, "--bind", "host:0")
 
 
 @pytest.mark.parametrize(
@@ -84,11 +94,26 @@ def test_a_master_that_is_not_there_is_waited_for_and_then_named(tmp_path: Path)
         )
 
 
-def test_what_listens_and_is_no_master_is_told_from_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("talks", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"], ids=["nothing", "http"])
+def test_what_listens_and_is_no_master_is_told_from_one(talks: bytes, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
+        threading.Thread(target=answer_once, args=(server, talks), daemon=True).start()
         text = refused("worker", "--master", address, "--wait", "1s", "--out", str(tmp_path))
-    assert address in text
+    assert f"what listens at {address} does not answer as a master does" in text
+
+
+def answer_once(server: socket.socket, words: bytes) -> None:
+    """Take whoever comes and say something to each, until the socket is closed."""
+    with contextlib.suppress(OSError):
+        while True:
+            connection, _ = server.accept()
+            connection.sendall(words)
+            KEPT.append(connection)
+
+
+KEPT: list[socket.socket] = []
+"""Connections that stay open, as an idle server's do."""
 
 
 @pytest.mark.parametrize(
@@ -101,6 +126,7 @@ def test_what_listens_and_is_no_master_is_told_from_one(tmp_path: Path) -> None:
         ),
         (["--expect-workers", "2"], "--expect-workers: expected together with --target"),
         (["--bind", "nonsense:x"], "--bind nonsense:x: expected HOST:PORT"),
+        (["--bind", "127.0.0.1:7"], "--bind: expected together with --expect-workers"),
     ],
 )
 def test_a_run_whose_workers_could_not_come_does_not_begin(
@@ -117,7 +143,34 @@ def test_whoever_starts_a_run_is_told_what_to_type_elsewhere_and_that_loopback_i
     assert "singlesday worker --master 10.0.0.1:7 --token-file FILE" in how_to_join(
         config.but(bind="10.0.0.1")
     )
-    assert "ADDRESS-OF-THIS-MACHINE:7" in how_to_join(config.but(bind="0.0.0.0"))
+    for everywhere in ("0.0.0.0", "::", "*"):
+        assert "ADDRESS-OF-THIS-MACHINE:7" in how_to_join(config.but(bind=everywhere))
+    assert "singlesday worker --master [fd00::1]:7 " in how_to_join(config.but(bind="fd00::1"))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "0.0.0.0", "::", "*"])
+def test_a_master_may_listen_where_this_machine_is_and_the_port_is_free(host: str) -> None:
+    place = listening_place(Place(host, free_port()), "--bind")
+    assert place.host in {"127.0.0.1", "::1", "0.0.0.0", "::", "*"}
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ("192.0.2.7", "--bind 192.0.2.7:5557: is no address of this machine"),
+        ("nowhere.invalid", "--bind nowhere.invalid:5557: nowhere.invalid is not known on this machine"),
+    ],
+)
+def test_a_master_listens_at_no_address_of_others(host: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        listening_place(Place(host, 5557), "--bind")
+
+
+def test_a_master_listens_at_no_port_in_use() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        place = Place("127.0.0.1", taken.getsockname()[1])
+        with pytest.raises(ConfigError, match="the port is in use, perhaps by another run"):
+            listening_place(place, "--bind")
 
 
 def test_a_crashed_worker_is_replaced_a_few_times_and_one_that_ended_well_is_not(tmp_path: Path) -> None:

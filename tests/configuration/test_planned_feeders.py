@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from loadtest.configuration.config_error import ConfigError
-from loadtest.configuration.scenario_classes import scenario_classes
+from loadtest.configuration.run_config import RunConfig
+from loadtest.configuration.scenario_classes import check_scenarios, scenario_classes
 from loadtest.plan.plan_error import PlanError
 from loadtest.plan.plan_file import Plan
 
@@ -39,6 +40,13 @@ SOURCES = {
 
 def planned(folder: Path, monkeypatch: pytest.MonkeyPatch, feeder: str) -> Any:
     """The class of a plan with a feeder, whose files lie beside it."""
+    plan, path = plan_of(folder, monkeypatch, feeder)
+    (found,) = scenario_classes(plan, path)
+    return found
+
+
+def plan_of(folder: Path, monkeypatch: pytest.MonkeyPatch, feeder: str) -> tuple[Plan, Path]:
+    """A plan with a feeder, and its file, beside which the feeder's lie."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     module = f"buyers_{next(numbers)}"
     (folder / f"{module}.py").write_text(SCRIPT)
@@ -56,9 +64,7 @@ def planned(folder: Path, monkeypatch: pytest.MonkeyPatch, feeder: str) -> Any:
         'peak_tps = 5\nduration = "3s"\n[profile]\ncurve = "constant"\n[[scenario]]\n'
         f'user = "{module}:Buyer"\n[scenario.feeder]\n{feeder.replace("{module}", module)}\n'
     )
-    plan = Plan.from_json(Plan.load(path).to_json())  # as a worker gets it
-    (found,) = scenario_classes(plan, path)
-    return found
+    return Plan.from_json(Plan.load(path).to_json()), path  # as a worker gets it
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -101,3 +107,49 @@ def test_a_feeder_that_cannot_be_is_told_by_its_key(
 ) -> None:
     with pytest.raises((PlanError, ConfigError), match=rf"plan.toml: scenario\[0\].feeder.*{said}"):
         planned(tmp_path, monkeypatch, feeder)
+
+
+def check(plan: Plan, path: Path, workers: int) -> None:
+    check_scenarios(RunConfig(plan=plan, plan_name=str(path), workers=workers))
+
+
+@pytest.mark.parametrize("source", ["csv", "json_lines", "sqlite"])
+def test_a_split_file_has_a_row_for_each_worker_or_no_run_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    plan, path = plan_of(tmp_path, monkeypatch, SOURCES[source] + '\nshare = "split"')
+    check(plan, path, workers=2)
+    said = rf"scenario\[0\].feeder.{source}: buyers.*: expected at least a row for each of 3 workers, got 2"
+    with pytest.raises(ConfigError, match=said):
+        check(plan, path, workers=3)
+
+
+@pytest.mark.parametrize("share", ["split", "whole"])
+def test_a_file_that_refuses_after_its_last_row_has_one_for_each_user_or_no_run_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: str
+) -> None:
+    feeder = SOURCES["csv"] + f'\nat_end = "refuse"\nshare = "{share}"'
+    plan, path = plan_of(tmp_path, monkeypatch, feeder)
+    few = plan.with_overrides(virtual_users=2)
+    check(few, path, workers=2 if share == "split" else 1)
+    said = r'feeder.csv: buyers.csv: at_end = "refuse": expected at least \d+ rows'
+    with pytest.raises(ConfigError, match=said):
+        check(plan, path, workers=1)
+
+
+def test_a_file_that_a_script_itself_reads_is_held_against_the_workers_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, path = plan_of(tmp_path, monkeypatch, SOURCES["csv"])
+    script = tmp_path / f"{plan.scenarios[0].user.partition(':')[0]}.py"
+    script.write_text(
+        SCRIPT.replace(
+            "\nclass",
+            '\nfrom loadtest import feeders\nMINE = feeders.csv("buyers.csv", share="split")\nclass',
+        )
+    )
+    check(plan, path, workers=2)
+    with pytest.raises(
+        ConfigError, match=r"Buyer: buyers.csv: expected at least a row for each of 3 workers"
+    ):
+        check(plan, path, workers=3)

@@ -8,7 +8,8 @@ from promql_parser import parse
 from dashboards.catalogue import DASHBOARDS
 from dashboards.promql import substituted
 from dashboards.spec import Dashboard, Panel, Query
-from loadtest.publish.prometheus import BOUNDS_S, RECENT_S
+from loadtest.publish.prometheus import BOUNDS_S
+from loadtest.publish.reading import RECENT_S
 from tests.dashboards.conftest import PEAK_TPS, Watched
 
 PANELS = [(dashboard, panel) for dashboard in DASHBOARDS for panel in dashboard.panels]

@@ -1,18 +1,25 @@
-"""What the native core notes of requests adds up to what Python counts one by one."""
+"""What the core, native or pure, notes of requests adds up to what is counted one by one."""
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from locust.stats import RequestStats
 
+from loadtest.drive._core import pure
 from loadtest.drive.locust_stats import LocustBatch
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.second import OpenSeconds
 from loadtest.records import Exchange, Outcome
 from tests.required import native_core
 
-core = native_core()
+
+@pytest.fixture(params=["native", "pure"], scope="module")
+def core(request: pytest.FixtureRequest) -> Any:
+    """One of the two cores."""
+    return pure if request.param == "pure" else native_core()
+
 
 INSTANT_NS = st.integers(-3_000_000_000, 5_000_000_000)
 REQUESTS = st.lists(
@@ -28,7 +35,7 @@ REQUESTS = st.lists(
 Requests = list[tuple[int, int, int, int, int]]
 
 
-def tally_of(requests: Requests) -> Any:
+def tally_of(core: Any, requests: Requests) -> Any:
     """A tally of requests given as (intended instant, until sent, until done, bytes, pieces the response came in)."""
     tally = core.Tally("GET", "/")
     for request in requests:
@@ -51,16 +58,16 @@ def flushed(batch: LocustBatch) -> dict[str, object]:
     stats = RequestStats()
     batch.flush(stats)
     total = vars(stats.total)
-    timed = {"last_request_timestamp", "start_time", "stats", "num_reqs_per_sec"}
+    timed = {"last_request_timestamp", "start_time", "stats", "num_reqs_per_sec", "response_times_cache"}
     return {name: value for name, value in total.items() if name not in timed}
 
 
 @given(REQUESTS, INSTANT_NS)
-def test_seconds_are_those_of_a_window(requests: Requests, zero_ns: int) -> None:
+def test_seconds_are_those_of_a_window(core: Any, requests: Requests, zero_ns: int) -> None:
     open_seconds = OpenSeconds(zero_ns)
     for request in requests:
         open_seconds.record(outcome_of(*request))
-    noted = tally_of(requests).seconds(zero_ns)
+    noted = tally_of(core, requests).seconds(zero_ns)
     seconds = open_seconds.take()
     assert [index for index, *_ in noted] == [second.index for second in seconds]
     for (_, counts, response, service, first_byte), second in zip(noted, seconds, strict=True):
@@ -73,17 +80,17 @@ def test_seconds_are_those_of_a_window(requests: Requests, zero_ns: int) -> None
 
 
 @given(REQUESTS)
-def test_sums_are_those_of_locusts_batch(requests: Requests) -> None:
+def test_sums_are_those_of_locusts_batch(core: Any, requests: Requests) -> None:
     one_by_one, summed = LocustBatch(), LocustBatch()
     for request in requests:
         one_by_one.add(outcome_of(*request))
-    tally = tally_of(requests)
+    tally = tally_of(core, requests)
     if len(tally):
         summed.add_successes("GET", "/", *tally.sums())
     assert flushed(summed) == flushed(one_by_one)
 
 
-def test_a_cleared_tally_is_empty() -> None:
-    tally = tally_of([(0, 0, 1, 1, 0)])
+def test_a_cleared_tally_is_empty(core: Any) -> None:
+    tally = tally_of(core, [(0, 0, 1, 1, 0)])
     tally.clear()
     assert (len(tally), tally.seconds(0), tally.sums()[0]) == (0, [], 0)

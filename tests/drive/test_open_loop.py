@@ -1,5 +1,6 @@
 """The dispatcher with real greenlets on virtual time."""
 
+import gc
 from collections.abc import Callable, Iterator
 
 import gevent
@@ -131,6 +132,15 @@ def test_who_begins_a_run_runs_no_user_himself(make: Callable[..., Loop]) -> Non
     assert loop.served == []
     loop.advance_to(2 * S)
     assert len(loop.served) == 1
+
+
+def test_what_was_there_before_a_run_is_kept_out_of_its_collections(make: Callable[..., Loop]) -> None:
+    run = make([(0, 0)])
+    gc.unfreeze()
+    run.begin()
+    assert gc.get_freeze_count() > 10_000  # Locust, gevent and the users
+    run.loop.close()
+    assert gc.get_freeze_count() == 0
 
 
 def test_late_arrival_keeps_its_intended_instant(make: Callable[..., Loop]) -> None:

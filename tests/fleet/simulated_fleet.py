@@ -1,6 +1,6 @@
 """A fleet of simulated workers on a virtual clock, for what the coordinator and its books make of them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from loadtest.drive.start import ArrivalStream, Assignment
@@ -61,10 +61,10 @@ class SimulatedWorker:
         self.inbox.clear()
         now_ns = self.fleet.clock.now_ns()
         if self.stream is None or self.open_seconds is None:
-            self.fleet.coordinator.on_hello(self.name, Hello("run", 1, True))
+            self.fleet.to_master(lambda master: master.on_hello(self.name, Hello("run", 1, True)))
             return
         if now_ns - self.open_seconds.zero_ns > self.stream.lease_ns + NS:
-            self.fleet.coordinator.on_hello(self.name, Hello("run", 1, True))
+            self.fleet.to_master(lambda master: master.on_hello(self.name, Hello("run", 1, True)))
         if self.finished:
             return
         while (due := self.stream.due(now_ns - self.open_seconds.zero_ns)) is not None:
@@ -80,6 +80,13 @@ class SimulatedWorker:
         if self.halted and self.stream.exhausted(now_ns - self.open_seconds.zero_ns) and not self.in_flight:
             self.finished = True
             self.report(final=True)
+
+    def leave(self) -> None:
+        """End by itself, as a process that is told to: what it has in flight is cancelled."""
+        assert self.stream is not None
+        self.stream.halt(self.stream.position_ns)
+        self.finished = True
+        self.report(final=True)
 
     def end_arrivals(self, open_seconds: OpenSeconds, now_ns: int) -> None:
         takes_ns = self.fleet.takes_ns
@@ -101,7 +108,7 @@ class SimulatedWorker:
         seconds = self.open_seconds.take(None if final else now_ns)
         ended_ns = self.stream.end_ns if final else None
         report = self.reporter.report(seconds, now_ns, ended_ns=ended_ns)
-        self.fleet.coordinator.on_report(self.name, report)
+        self.fleet.to_master(lambda master: master.on_report(self.name, report))
 
     def on_message(self, message: Message) -> None:
         match message:
@@ -140,6 +147,8 @@ class SimulatedFleet:
         self.takes_ns = round(takes_s * NS)
         self.duration_ns = int(duration_s * NS)
         self.workers: dict[str, SimulatedWorker] = {}
+        self.master_stopped = False
+        self.unheard: list[Callable[[Coordinator], None]] = []
         self.coordinator = Coordinator(
             "run",
             duration_ns=self.duration_ns,
@@ -152,6 +161,21 @@ class SimulatedFleet:
         )
         for _ in range(workers):
             self.add()
+
+    def to_master(self, say: Callable[[Coordinator], None]) -> None:
+        """Have the master hear something, or keep it in its socket while it is stopped."""
+        if self.master_stopped:
+            self.unheard.append(say)
+        else:
+            say(self.coordinator)
+
+    def wake_master(self) -> None:
+        """Let the master look, and only then hear what was said meanwhile."""
+        self.master_stopped = False
+        self.coordinator.tick()
+        for say in self.unheard:
+            say(self.coordinator)
+        self.unheard.clear()
 
     def add(self) -> SimulatedWorker:
         worker = SimulatedWorker(f"w{len(self.workers)}", self, self.duration_ns)
@@ -173,7 +197,8 @@ class SimulatedFleet:
     def step(self) -> None:
         for worker in list(self.workers.values()):
             worker.step()
-        self.coordinator.tick()
+        if not self.master_stopped:
+            self.coordinator.tick()
         self.clock.advance(STEP_NS)
 
     @property

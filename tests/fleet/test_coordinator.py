@@ -103,6 +103,58 @@ def test_busy_worker_that_says_hello_while_it_drains_is_waited_for() -> None:
     assert fleet.coordinator.notes == []
 
 
+@pytest.mark.parametrize("woken_s", [4.1, 5.5, 9, 13])
+def test_a_master_that_stood_still_does_not_take_its_workers_for_lost(woken_s: float) -> None:
+    fleet = SimulatedFleet(workers=2, duration_s=10)
+    fleet.run_until(3)
+    fleet.master_stopped = True
+    fleet.run_until(woken_s)
+    fleet.wake_master()
+    fleet.run_to_end()
+    assert fleet.coordinator.aborted is None
+    assert [text for _, text in fleet.coordinator.notes if "stood still" not in text] == []
+    assert any("the master stood still for" in text for _, text in fleet.coordinator.notes)
+    result = arrivals(fleet.coordinator.merge.total, fleet.coordinator.planned())
+    assert (result.planned, result.lost) == (1000, 0)
+
+
+def test_a_worker_that_died_while_the_master_stood_still_is_lost_in_the_end() -> None:
+    fleet = SimulatedFleet(workers=2, duration_s=20)
+    fleet.run_until(3)
+    fleet.master_stopped = fleet.workers["w1"].stopped = True
+    fleet.run_until(8)
+    fleet.wake_master()
+    fleet.run_to_end()
+    assert any("worker 2 was lost" in text for _, text in fleet.coordinator.notes)
+    result = arrivals(fleet.coordinator.merge.total, fleet.coordinator.planned())
+    assert result.planned == 2000
+    assert result.lost >= 2000 - len(fleet.served) > 0, "and what it had served and not reported"
+
+
+@pytest.mark.parametrize("left_s", [0.3, 5, 9.9])
+def test_a_worker_that_leaves_is_replaced_at_once_and_what_nobody_served_is_lost(left_s: float) -> None:
+    fleet = SimulatedFleet(workers=2, duration_s=10)
+    fleet.run_until(left_s)
+    fleet.workers["w1"].leave()
+    fleet.workers["w1"].stopped = True
+    fleet.run_to_end()
+    result = arrivals(fleet.coordinator.merge.total, fleet.coordinator.planned())
+    assert result.planned == 1000
+    assert result.lost == 1000 - len(fleet.served)
+    assert result.lost < RATE, "the others took over long before it would have been silent for two seconds"
+    assert any(
+        "worker 2 was lost: its process was told to end" in text for _, text in fleet.coordinator.notes
+    )
+
+
+def test_the_last_worker_that_leaves_ends_the_run() -> None:
+    fleet = SimulatedFleet(workers=1, duration_s=10)
+    fleet.run_until(5)
+    fleet.workers["w0"].leave()
+    fleet.run_to_end()
+    assert fleet.coordinator.aborted == "the last worker was lost"
+
+
 def test_last_worker_lost_aborts_the_run() -> None:
     fleet = SimulatedFleet(workers=1, duration_s=60)
     fleet.run_until(3)
@@ -236,8 +288,8 @@ def test_users_that_failed_are_summed_over_the_fleet_before_the_run_ends() -> No
 def test_a_run_that_nobody_is_ready_for_says_which_users_were_awaited() -> None:
     fleet = waiting()
     fleet.coordinator.on_hello("w0", hello(UserCount("Shopper", 20, 15)))
-    fleet.clock.advance(61 * NS)
-    fleet.step()
+    while fleet.coordinator.phase is Phase.WAITING:
+        fleet.step()
     assert fleet.coordinator.aborted is not None
     assert "5 of 20 users of Shopper were still in on_start at worker 1" in fleet.coordinator.aborted
 

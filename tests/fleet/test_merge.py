@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.fleet.merge import CPU_SAMPLES, Merge, PackedTotals
+from loadtest.fleet.merge import Merge, PackedTotals
 from loadtest.fleet.messages import MessageError, Report, pack_second
+from loadtest.fleet.worker_totals import CPU_SAMPLES
 from loadtest.measure.second import COUNTERS, Second
 from tests.fleet.sample_report import ORDERS, report, second
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from loadtest.measure.histogram import Histogram
 from loadtest.measure.run_result import (
     Arrivals,
     Audit,
@@ -26,6 +27,7 @@ from loadtest.measure.run_result import (
 )
 from loadtest.publish import console_verdict, junit, summary
 from loadtest.publish.schema import result_schema
+from loadtest.records import in_region
 
 EXPECTED = Path(__file__).parent / "expected"
 
@@ -45,7 +47,7 @@ def small_run() -> RunResult:
             started_at="2026-11-11T15:59:50Z",
             duration_s=2.0,
             seed=7,
-            versions={"singlesday": "0.1.0"},
+            versions={"singlesday": "0.2.0"},
             machine={"cores": 2},
             targets=["http://127.0.0.1:8080"],
         ),
@@ -69,9 +71,30 @@ def small_run() -> RunResult:
     )
 
 
-def terminal() -> str:
+def regional_run() -> RunResult:
+    """The same run, asked from a region that is near and one that is far."""
+    run = small_run()
+    whole = run.endpoints.pop("POST /orders")
+    for region, requests, rtt_ms in (("hangzhou", 27, 2.0), ("virginia", 3, 220.0)):
+        histogram, served = Histogram(), Histogram()
+        for number in range(requests):
+            served.record_us(1900 + 50 * number)
+            histogram.record_us(round(1900 + 50 * number + 1000 * rtt_ms))
+        run.endpoints[in_region("POST /orders", region)] = Endpoint(
+            requests=requests,
+            failures=whole.failures if region == "hangzhou" else 0,
+            errors=whole.errors if region == "hangzhou" else {},
+            response_ms=histogram.quantiles(),
+            service_ms=served.quantiles(),
+            response_buckets=histogram.buckets(),
+            service_buckets=served.buckets(),
+        )
+    return run
+
+
+def terminal(run: RunResult) -> str:
     console = Console(file=io.StringIO(), width=100)
-    console_verdict.print_verdict(small_run(), Path("runs/20261111T155950Z-smoke/report.html"), console)
+    console_verdict.print_verdict(run, Path("runs/20261111T155950Z-smoke/report.html"), console)
     assert isinstance(console.file, io.StringIO)
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
 
@@ -79,7 +102,8 @@ def terminal() -> str:
 GOLDEN: dict[str, Callable[[], str]] = {
     "summary.md": lambda: summary.markdown(small_run()),
     "junit.xml": lambda: junit.render(small_run()),
-    "verdict.txt": terminal,
+    "verdict.txt": lambda: terminal(small_run()),
+    "verdict_by_region.txt": lambda: terminal(regional_run()),
     "result.schema.json": lambda: json.dumps(result_schema(), indent=1) + "\n",
 }
 

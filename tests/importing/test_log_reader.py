@@ -4,6 +4,7 @@ import gzip
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 import zstandard
 from hypothesis import example, given
@@ -13,7 +14,8 @@ from loadtest.importing.import_error import ImportingError
 from loadtest.importing.log_files import pieces_of
 from loadtest.importing.log_format import FORMATS, Who
 from loadtest.importing.log_reader import read_logs
-from loadtest.importing.log_time import second_of
+from loadtest.importing.log_tally import LogTally
+from loadtest.importing.log_time import second_of, whole_seconds
 from loadtest.importing.traffic import Traffic
 from tests.importing.logs import LINES, Logged
 
@@ -148,7 +150,14 @@ def test_what_is_no_log_is_refused_in_a_sentence(tmp_path: Path, text: str, said
 
 
 @pytest.mark.parametrize(
-    "data", [b"\x1f\x8bnot gzip", b"\x28\xb5\x2f\xfdnot zstd", gzip.compress(b"x" * 9999, mtime=0)[:40]]
+    "data",
+    [
+        b"\x1f\x8bnot gzip",
+        b"\x28\xb5\x2f\xfdnot zstd",
+        gzip.compress(b"x" * 9999, mtime=0)[:40],
+        gzip.compress(b"abc\n" * 1000, mtime=0)[:15] + b"\xff" * 40,
+    ],
+    ids=["no gzip", "no zstd", "cut", "of other bytes"],
 )
 def test_a_packed_file_that_is_broken_is_named(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "access.log.gz").write_bytes(data)
@@ -186,6 +195,85 @@ def test_an_instant_is_read_however_it_is_written(written_as: str) -> None:
 def test_no_text_raises_where_an_instant_is_wanted(text: str) -> None:
     found = second_of(text)
     assert found is None or found > -(10**11)
+
+
+@pytest.mark.parametrize("fraction", ["", ".3", ".310", ".310999"])
+@pytest.mark.parametrize("zone", ["", "Z", "+08:00"])
+def test_fractions_of_a_second_are_cut_and_nothing_else(fraction: str, zone: str) -> None:
+    written = pl.Series("second", [f"2025-11-10T23:59:00{fraction}{zone}", "rubbish", None])
+    cut = whole_seconds(written)
+    assert cut.to_list() == [f"2025-11-10T23:59:00{zone}", "rubbish", None]
+    assert second_of(cut[0]) == second_of(written[0])
+
+
+@given(st.lists(st.floats(1, 1e22) | st.integers(1, 10**20), min_size=1))
+def test_numbers_of_any_unit_are_the_same_second_with_and_without_their_fractions(
+    numbers: list[float],
+) -> None:
+    written = pl.Series("second", list(map(str, numbers)))
+    assert [*map(second_of, whole_seconds(written))] == [*map(second_of, written)]
+
+
+def test_a_fields_names_count_in_one_order_whatever_else_a_line_has(tmp_path: Path) -> None:
+    """What was asked for as the client wrote it, else what it was made of; a broken line changes nothing."""
+    at = '"time_iso8601": "2025-11-10T23:59:00+00:00", "status": 200'
+    lines = [
+        f'{{{at}, "request": "GET /written HTTP/1.1", "method": "POST", "uri": "/made"}}',
+        f'{{{at}, "method": "GET", "request_uri": "/whole?a=1", "uri": "/whole"}}',
+        f'{{{at}, "method": "GET", "request_uri": "", "uri": "/part"}}',
+        f'{{{at}, "method": "PUT", "request": "/target", "uri": "/part"}}',
+    ]
+    whole = read(written(tmp_path, "whole.log", lines))
+    assert mix(whole) == {"GET /written": 1, "GET /whole": 1, "GET /part": 1, "PUT /target": 1}
+    assert mix(read(written(tmp_path, "broken.log", [*lines, '{"half": ']))) == mix(whole)
+
+
+def test_a_query_may_have_a_field_of_its_own(tmp_path: Path) -> None:
+    at = '"msec": 1762819140.5, "method": "GET", "status": 200'
+    lines = [
+        f'{{{at}, "uri": "/search", "args": "q=shoes"}}',
+        f'{{{at}, "uri": "/search", "args": ""}}',
+        f'{{{at}, "request_uri": "/search?q=shoes", "args": "q=shoes"}}',
+    ]
+    (search,) = read(written(tmp_path, "access.log", lines)).endpoints
+    assert (search.called, search.requests) == ("/search", 3)
+    assert search.query is not None
+    assert sorted(search.query.rows) == [("",), ("?q=shoes",), ("?q=shoes",)]
+
+
+@pytest.mark.parametrize("address", ["203.0.113.{}", "2001:db8::{}"])
+def test_a_virtual_host_before_the_client_is_not_taken_for_it(tmp_path: Path, address: str) -> None:
+    requests = [
+        Logged(START_S + step, "GET", f"/{'ab'[step]}", address.format(client))
+        for step in range(2)
+        for client in range(30)
+    ]
+    plain = read(written(tmp_path, "access.log", [LINES["combined"](one) for one in requests]))
+    hosted = [f"shop.example.com:443 {LINES['combined'](one)}" for one in requests]
+    assert read(written(tmp_path, "hosts.log", hosted)).steps == plain.steps != ()
+
+
+def test_bytes_that_are_no_utf8_break_no_line(tmp_path: Path) -> None:
+    lines = [LINES["nginx-json"](one).encode() for one in some_requests()]
+    (tmp_path / "access.log").write_bytes(
+        b"\n".join([*lines, lines[0].replace(b"/products/", b"/\xe4\xf6\xfc/")])
+    )
+    traffic = read(tmp_path / "access.log")
+    assert sum(traffic.counts) == 361
+    assert not any("broken" in note for note in traffic.notes)
+
+
+def test_of_a_long_log_as_many_queries_are_kept_of_its_end_as_of_its_beginning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("loadtest.importing.log_tally.MOST_QUERIES", 100)
+    tally, line = LogTally(), LINES["combined"]
+    for number in range(64):
+        some = [line(Logged(START_S, "GET", f"/search?q={number}-{each}")) for each in range(20)]
+        tally.add(FORMATS["combined"].rows("\n".join(some).encode() + b"\n", None))
+    of_batch = [int(query.split("-")[0].removeprefix("q=")) for _, _, query in tally.queries]
+    assert 50 <= len(of_batch) <= 100
+    assert 24 < sum(of_batch) / len(of_batch) < 40
 
 
 def test_the_needed_package_is_named_where_it_is_missing(

@@ -27,6 +27,24 @@ def test_every_request_is_in_one_template(added: list[tuple[str, str, int]]) -> 
     assert found == counted
 
 
+@given(st.lists(paths, max_size=300), st.randoms(use_true_random=False))
+def test_templates_do_not_depend_on_the_order_in_which_paths_come(added: list[str], random: Random) -> None:
+    one, other = PathTree(), PathTree()
+    for path in added:
+        one.add("GET", path, 1)
+    random.shuffle(added)
+    for path in added:
+        other.add("GET", path, 1)
+    assert list(one.templates()) == list(other.templates())
+
+
+def test_a_page_beside_many_identifiers_stays_a_page_whichever_came_first() -> None:
+    tree = PathTree()
+    for path in ("/products/sku-000017", "/products/search", "/products/sku-000018"):
+        tree.add("GET", path, 1)
+    assert list(tree.templates()) == [("GET", "/products/{}", 2), ("GET", "/products/search", 1)]
+
+
 @pytest.mark.parametrize("words", ["title", "slug-of-words"])
 def test_a_place_with_many_words_is_a_parameter(words: str) -> None:
     tree = PathTree()

@@ -89,7 +89,10 @@ def test_a_run_without_trouble_is_valid_and_needs_no_reason() -> None:
         ),
         (run(cpu_max=0.95), "worker 2 used 95% of a CPU for five seconds, more than 90%"),
         (run(gaps=3), "3 reports of workers never reached the master"),
-        (run(lost=20), "20 of 1,000 planned arrivals (2.0%) were lost when a worker crashed or froze; see"),
+        (
+            run(lost=20),
+            "20 of 1,000 planned arrivals (2.0%) were lost when a worker crashed, froze or was ended; see",
+        ),
         (run(lost=-1), "1 more arrivals were served than the plan has"),
         (run(planned=0), "the plan has no arrival in this time, so nothing was measured"),
     ],
@@ -135,7 +138,7 @@ def test_what_was_healed_degrades_and_is_told() -> None:
     assert judged.verdict == DEGRADED
     assert judged.reasons == [
         "3.0 s: worker 1 was lost: no report for 2 s",
-        "5 planned arrivals were lost when worker 1 crashed or froze",
+        "5 planned arrivals were lost when worker 1 crashed, froze or was ended",
     ]
 
 

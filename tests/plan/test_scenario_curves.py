@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from loadtest.configuration.run_config import RunConfig
 from loadtest.plan.plan_file import Plan, PlanError
+from loadtest.plan.pool import pool_of
 from loadtest.plan.target_rate import check_target_rate
-from loadtest.plugin.leader import pool_of
 from loadtest.plugin.start_preview import preview
 
 S = 1_000_000_000

@@ -14,7 +14,7 @@ from loadtest.fleet.build import build_of
 from loadtest.fleet.checkpoint import CHECKPOINT
 from loadtest.fleet.messages import Hello, Trouble
 from loadtest.measure.run_result import RunResult
-from loadtest.pauses import Pause
+from loadtest.pauses import Pause, Pauses
 from loadtest.plan.plan_file import Plan
 from loadtest.plugin.habits import LISTENER_RAISED, forget_listeners_error
 from loadtest.plugin.led_run import LedRun
@@ -111,7 +111,7 @@ def test_a_listener_that_raised_before_the_start_ends_the_run_before_any_traffic
     assert LISTENER_RAISED in written.validity.reasons[0]
 
 
-def test_a_run_that_ends_while_it_is_judged_for_an_onlooker_shows_its_end(tmp_path: Path) -> None:
+def test_a_run_that_ends_while_it_is_judged_for_a_page_shows_its_end(tmp_path: Path) -> None:
     run = led_run(tmp_path / "run")
     judge = run.judged_so_far
 
@@ -123,6 +123,25 @@ def test_a_run_that_ends_while_it_is_judged_for_an_onlooker_shows_its_end(tmp_pa
 
     run.judged_so_far = judge_slowly  # type: ignore[method-assign]  # the pause comes when the test wants it
     assert Observer(lambda: run, lambda _: False).judged(run) is run.result
+
+
+def test_a_run_whose_judging_is_dear_is_judged_less_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = led_run(tmp_path / "run")
+    judge, now_s, judged_at = run.judged_so_far, [0.0], []
+
+    def judge_and_note(pause: Pause) -> RunResult:
+        judged_at.append(now_s[0])
+        return judge(pause)
+
+    monkeypatch.setattr(run, "judged_so_far", judge_and_note)
+    monkeypatch.setattr(Pauses, "worked_s", 0.03)  # what fifty endpoints take: a hundredth of a core in 3 s
+    observer = Observer(lambda: run, lambda _: False, lambda: now_s[0])
+    for look in range(10):
+        now_s[0] = float(look)
+        observer.judged(run)
+    assert judged_at == [0, 3, 6, 9]
 
 
 def test_a_worker_without_a_last_report_is_shown_as_lost_when_the_run_is_over(tmp_path: Path) -> None:

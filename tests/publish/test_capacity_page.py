@@ -50,7 +50,7 @@ def test_both_charts_are_over_the_rates_in_their_order() -> None:
     assert isinstance(charts, list)
     assert [chart["id"] for chart in charts] == ["throughput", "latency"]
     for chart in charts:
-        assert chart["over_rate"] is True
+        assert chart["axis"] == "rate"
         assert chart["t"] == [100.0, 200.0, 206.0]
         assert all(len(line["values"]) == 3 for line in chart["lines"])
 

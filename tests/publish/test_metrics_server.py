@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import gevent
-import pytest
 from gevent.event import Event
 from gevent.socket import create_connection
 
-from loadtest.publish.metrics_server import MetricsServer, is_loopback
-from loadtest.publish.prometheus import TEXT
+from loadtest.publish.exposition import TEXT
+from loadtest.publish.metrics_server import MetricsServer
 
 LOOPBACK = "127.0.0.1"
 
@@ -138,11 +137,3 @@ def test_closing_waits_for_nobody_when_nobody_ever_scraped() -> None:
     server = MetricsServer(Metrics(), LOOPBACK, 0)
     with gevent.Timeout(1):
         server.close()
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("x", False)],
-)
-def test_only_loopback_needs_no_token(host: str, expected: bool) -> None:
-    assert is_loopback(host) is expected

@@ -16,16 +16,9 @@ from loadtest.measure.histogram import Histogram
 from loadtest.measure.run_result import RunInfo, SloResult
 from loadtest.measure.second import EndpointSecond, Second
 from loadtest.publish.cumulative import cumulative
-from loadtest.publish.prometheus import (
-    BOUNDS_S,
-    FAMILIES,
-    OPENMETRICS,
-    TEXT,
-    Reading,
-    RunCollector,
-    WorkerReading,
-    exposition,
-)
+from loadtest.publish.exposition import OPENMETRICS, TEXT, RunCollector, exposition
+from loadtest.publish.prometheus import BOUNDS_S, FAMILIES
+from loadtest.publish.reading import Reading, WorkerReading
 from loadtest.publish.shown_endpoints import MAX_ENDPOINTS, OTHER_ENDPOINTS, endpoints
 from loadtest.records import ARRIVAL
 

@@ -29,10 +29,6 @@ def test_a_latency_has_three_digits_in_the_unit_that_suits_it(ms: float, words: 
     assert wording.latency(ms) == words
 
 
-def test_a_tick_of_an_axis_has_no_needless_zeros() -> None:
-    assert [wording.latency_tick(ms) for ms in (0.1, 10, 1000)] == ["100 µs", "10 ms", "1 s"]
-
-
 @pytest.mark.parametrize(
     ("share", "words"),
     [

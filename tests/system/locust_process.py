@@ -102,6 +102,8 @@ class LocustRun:
     workers: list[Process] = field(default_factory=list)
     start_worker: Callable[[int], Process] | None = None
     port: int = 0
+    start_rival: Callable[[], Process] | None = None
+    rivals: list[Process] = field(default_factory=list)
 
     @property
     def log(self) -> str:
@@ -121,6 +123,12 @@ class LocustRun:
         self.workers.append(self.start_worker(port or self.port))
         return self.workers[-1]
 
+    def rival(self) -> Process:
+        """One more master on the same port, in a folder of its own."""
+        assert self.start_rival is not None
+        self.rivals.append(self.start_rival())
+        return self.rivals[-1]
+
 
 @contextlib.contextmanager
 def locust_run(
@@ -132,13 +140,14 @@ def locust_run(
     expects: int = 0,
     prefix: Sequence[str] = (),
     json: bool = False,
+    run_folder: Path | None = None,
 ) -> Iterator[LocustRun]:
     """Start a headless run: one process, or a master and workers. Kills what is left of it afterwards.
 
     The master `expects` as many workers as are started here, or more.
     """
     common = [*prefix, sys.executable, "-m", "locust", "-f", str(LOCUSTFILE)]
-    command = [*common, "--headless", "--plan", str(plan), "-H", host, "--run-dir", str(folder / "run")]
+    command = [*common, "--headless", "--plan", str(plan), "-H", host]
     if json:
         command += ["--json-file", str(folder / "locust")]
     port = _free_port() if workers else 0
@@ -150,14 +159,16 @@ def locust_run(
             "--expect-workers",
             str(max(workers, expects)),
         ]
-    run = LocustRun(folder, _start(command, folder), port=port)
+    run_folder = run_folder or folder / "run"
+    run = LocustRun(folder, _start([*command, "--run-dir", str(run_folder)], folder), port=port)
+    run.start_rival = lambda: _start([*command, "--run-dir", str(folder / "rival")], folder)
     try:
         run.start_worker = lambda at: _start([*common, "--worker", "--master-port", str(at)], folder)
         for _ in range(workers):
             run.add_worker()
         yield run
     finally:
-        for process in (run.master, *run.workers):
+        for process in (run.master, *run.workers, *run.rivals):
             process.kill()
             process.wait()
 

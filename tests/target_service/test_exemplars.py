@@ -83,8 +83,8 @@ def test_the_newest_of_all_workers_stands_for_a_bucket(workers: list[dict[int, E
 @given(st.floats(0, 20))
 def test_a_request_stands_for_the_bucket_that_it_falls_in(seconds: float) -> None:
     block = SharedMetrics.create(1).blocks[0]
-    block.traced(REQUEST_SECONDS, "pay_order", "shadow").exemplify(seconds, TRACE)
-    [number] = block.exemplars.present()
-    series, bucket = divmod(number, len(SECONDS) + 1)
-    assert REQUEST_SECONDS.values[series] == ("pay_order", "shadow")
+    block.histogram(REQUEST_SECONDS, "pay_order", "shadow").exemplify(seconds, TRACE)
+    found = {values: block.exemplars(REQUEST_SECONDS, *values) for values in REQUEST_SECONDS.values}
+    assert [values for values, some in found.items() if some] == [("pay_order", "shadow")]
+    [bucket] = found["pay_order", "shadow"]
     assert sum(bound < seconds for bound in SECONDS) == bucket

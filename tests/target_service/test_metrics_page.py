@@ -13,7 +13,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 
 from target_service.metrics import (
     BLOCK_SLOTS,
-    COUNT_SLOTS,
+    FAMILIES,
     REQUEST_SECONDS,
     Block,
     Supervision,
@@ -27,12 +27,15 @@ def block_of(seed: int | None) -> Block:
     memory = memoryview(bytearray(BLOCK_SLOTS * 8)).cast("d")
     if seed is not None:
         dice = Random(seed)
-        for place in range(COUNT_SLOTS):
-            memory[place] = float(dice.choice([0, 1, 17, 10**6, 10**12, dice.randrange(2**40)]))
+        for family in FAMILIES:
+            for values in family.values:
+                slots = Block(memory).slots(family, *values)
+                for place in range(family.counts):
+                    slots[place] = float(dice.choice([0, 1, 17, 10**6, 10**12, dice.randrange(2**40)]))
         for values in dice.sample(REQUEST_SECONDS.values, 4):
             for _ in range(6):
                 seconds = dice.expovariate(3)
-                Block(memory).traced(REQUEST_SECONDS, *values).exemplify(
+                Block(memory).histogram(REQUEST_SECONDS, *values).exemplify(
                     seconds, f"{dice.getrandbits(128):032x}"
                 )
     return Block(memory)
@@ -48,7 +51,12 @@ def test_exemplars_are_in_openmetrics_only() -> None:
         for sample in metric.samples
         if sample.exemplar
     ]
-    there = [found for block in blocks for found in block.exemplars.present().values()]
+    there = [
+        found
+        for block in blocks
+        for values in REQUEST_SECONDS.values
+        for found in block.exemplars(REQUEST_SECONDS, *values).values()
+    ]
     assert {exemplar.labels["trace_id"] for exemplar in shown} <= {found.trace_id for found in there}
     assert len(shown) >= 8
     assert b"trace_id" not in page_of(registry)

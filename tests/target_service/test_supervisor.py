@@ -1,8 +1,34 @@
 """How long a crashing worker is waited with."""
 
-from target_service.supervisor import LONGEST_PAUSE_S, backoff_s
+from target_service.supervisor import (
+    HUNG_AFTER_S,
+    LONGEST_PAUSE_S,
+    LOOK_EVERY_S,
+    STARTED_WITHIN_S,
+    Watch,
+    backoff_s,
+)
 
 
 def test_the_first_crash_is_mended_at_once_and_later_ones_ever_more_slowly() -> None:
     assert [backoff_s(crashes) for crashes in range(1, 6)] == [0, 0.1, 0.2, 0.4, 0.8]
     assert backoff_s(50) == LONGEST_PAUSE_S
+
+
+def silent_for(watch: Watch, beats: float, since_s: float, step_s: float = LOOK_EVERY_S) -> float:
+    """How many seconds from an instant on, without another beat, until the worker is taken for hung; or 1000."""
+    looks = int(1000 / step_s)
+    return next((n * step_s for n in range(1, looks) if watch.is_hung(beats, since_s + n * step_s)), 1000.0)
+
+
+def test_a_worker_that_stands_still_hangs_but_one_that_starts_is_given_time() -> None:
+    assert silent_for(Watch(7.0, 100.0), 7.0, 100.0) == STARTED_WITHIN_S + LOOK_EVERY_S
+    watch = Watch(7.0, 100.0)
+    assert not watch.is_hung(8.0, 100.0)
+    assert silent_for(watch, 8.0, 100.0) == HUNG_AFTER_S + LOOK_EVERY_S
+
+
+def test_a_supervisor_that_stood_still_itself_takes_nobody_for_hung() -> None:
+    watch = Watch(7.0, 0.0)
+    watch.is_hung(8.0, 0.0)
+    assert silent_for(watch, 8.0, 0.0, step_s=5 * LOOK_EVERY_S) == 1000.0

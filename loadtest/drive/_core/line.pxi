@@ -50,29 +50,22 @@ cdef class Line:
         """What sends and receives from now on: `send(bytes)` and `recv(most)`, both of `stream` if it is TLS."""
         self.send, self.recv, self.tls = send, recv, stream
 
-    def begin_turn(self):
-        """The calling greenlet is who waits from now on, until `end_turn`."""
-        self.waiting = PyGreenlet_GetCurrent()
-        self.expects = False
-        if not self.polled and self.poller is not None:
-            self.poller.add(self)
-            self.polled = True
-
     def wait(self):
         """Wait until something can be read. Raises what is thrown into the greenlet: a kill or a timeout."""
         if self.poller is not None and self.poller.fd < 0:
             raise OSError(EBADF, "this connection is the parent process's")
         PyGreenlet_Switch(self.hub(), NULL, NULL)
 
-    def end_turn(self):
-        """Nobody waits any more."""
-        self.waiting = None
-        self.expects = False
-
     def mute(self):
-        """Leave what arrives in the socket until the next turn begins."""
+        """Leave what arrives in the socket until `unmute`."""
         self.waiting = None
         self.leave_poller()
+
+    def unmute(self):
+        """Hear again, also what has arrived meanwhile."""
+        if not self.polled:
+            self.poller.add(self)
+            self.polled = True
 
     def fall_silent(self):
         """Hear nothing any more: the socket is about to be closed."""
@@ -82,8 +75,13 @@ cdef class Line:
 
     @property
     def waiter(self):
-        """The greenlet that waits, or None."""
+        """The greenlet that waits for what arrives next; None: nobody does, and it is for `heard`."""
         return self.waiting
+
+    @waiter.setter
+    def waiter(self, greenlet waiter):
+        self.waiting = waiter
+        self.expects = False
 
     def __dealloc__(self):
         self.leave_poller()

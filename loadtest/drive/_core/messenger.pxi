@@ -123,6 +123,10 @@ cdef class Messenger:
         """Send a PATCH; see `request`."""
         return self.with_body("PATCH", url, data, json, name, headers, catch_response, params, rarer)
 
+    def note(self, *_what):
+        """Note what Python has received: never, since only what is not plain comes there. See `pure.Messenger`."""
+        return False
+
     @cython.final
     cdef object without_body(self, str method, url, name, headers, catch_response, params, dict rarer):
         if not rarer:
@@ -240,7 +244,7 @@ cdef class Messenger:
                     or state.greenlet is not PyGreenlet_GetCurrent()):
                 recorder.record(make_outcome((  # of Recorder: whose arrival it was, Python finds out
                     method, response.name, response.intended_ns, response.sent_ns, response.done_ns, response.length, None,
-                    make_exchange(response.first_ns, response.sent_bytes, response.received_bytes, *(response.opening or ()))
+                    response.exchange
                 )), None, response)
                 return 0
             state.requests += 1

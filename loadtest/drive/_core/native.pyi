@@ -11,29 +11,15 @@ from loadtest.drive._core.pure import Received as Received
 from loadtest.drive._core.pure import Route as Route
 from loadtest.drive._core.pure import Secured as Secured
 from loadtest.drive._core.pure import ServingCore as ServingCore
+from loadtest.drive._core.pure import Tally as Tally
 from loadtest.drive._core.pure import Template as Template
 from loadtest.drive._core.pure import TimerFd as TimerFd
 from loadtest.drive._core.pure import UserState as UserState
 from loadtest.drive._core.pure import equip as equip
 from loadtest.drive._core.pure import equip_dispatch as equip_dispatch
 
-HistogramParts = tuple[dict[int, int], int, int, int, int, int]
-"""(counts, sum_us, min_us, max_us, below, above) of `measure.histogram.Histogram`."""
-
 SOURCES: str
 """`sources.fingerprint` of what it was built from."""
-
-class Tally:
-    """The successes of one endpoint since it was last emptied."""
-
-    method: str
-    name: str
-    def __init__(self, method: str, name: str) -> None: ...
-    def __len__(self) -> int: ...
-    def add(self, intended_ns: int, sent_ns: int, done_ns: int, response_bytes: int) -> None: ...
-    def clear(self) -> None: ...
-    def sums(self) -> tuple[int, int, int, int, int, dict[int, int]]: ...
-    def seconds(self, zero_ns: int) -> list[tuple[int, int, int, HistogramParts, HistogramParts]]: ...
 
 def scan(data: bytes) -> tuple[Literal["not plain", "plain", "unfinished"], int, bool, int, int]:
     """(answer, status, careful, body_at, total_bytes) of a response."""

@@ -8,24 +8,25 @@ cdef class Received:
     cdef public int status_code
     cdef public bytes raw
     cdef public Py_ssize_t length
-    cdef public long long sent_ns, done_ns, first_ns
-    cdef public Py_ssize_t sent_bytes, received_bytes
-    cdef public object opening  # (connect, TLS) in nanoseconds of the connection that it opened; None: it opened none
+    cdef public long long sent_ns, done_ns
+    cdef object made_exchange
     # Of one that the core made:
     cdef Route route
     cdef Template template
     cdef object target  # a URL or a `Target`
     cdef dict added
     cdef bytes body
-    cdef Py_ssize_t body_at
+    cdef Py_ssize_t body_at, sent_bytes, received_bytes
+    cdef int64_t first_ns
+    cdef object opening  # (connect, TLS) in nanoseconds of the connection that it opened; None: it opened none
     # Of one whose with-block is to decide:
     cdef Messenger session
     cdef str name
     cdef int64_t intended_ns
 
-    def __init__(self, call, bytes sent, int status, bytes raw, content, long long sent_ns, long long done_ns):
+    def __init__(self, call, bytes sent, int status, bytes raw, content, long long sent_ns, long long done_ns, exchange):
         self.made_call, self.made_sent, self.status_code, self.raw = call, sent, status, raw
-        self.sent_ns, self.done_ns = sent_ns, done_ns
+        self.sent_ns, self.done_ns, self.made_exchange = sent_ns, done_ns, exchange
         self.length = 0 if content is None else len(content)
         setattr(self, "content", content)  # streams have their own
 
@@ -62,6 +63,19 @@ cdef class Received:
     def content(self, content):
         self.made_content = content
         self.body_at = 0
+
+    @property
+    def exchange(self):
+        """What crossed the network, a `records.Exchange`."""
+        if self.made_exchange is None:
+            self.made_exchange = make_exchange(
+                (self.first_ns, self.sent_bytes, self.received_bytes, *(self.opening or (0, 0)))
+            )
+        return self.made_exchange
+
+    @exchange.setter
+    def exchange(self, exchange):
+        self.made_exchange = exchange
 
     def settle(self):
         """Record a success that its with-block left as it was. False: Python has to."""

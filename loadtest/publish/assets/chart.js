@@ -34,6 +34,13 @@ const charts = (() => {
     return Array.from({ length: 14 }, (_, i) => factors.map((f) => f * 10 ** (i - 4))).flat().filter((tick) => tick >= low && tick <= high);
   };
 
+  /** What each horizontal axis counts: its ticks, how a value is said, and how far beyond the last point it goes. */
+  const AXES = {
+    time: { ticks: timeTicks, says: words.clock, room: 1 },
+    quantile: { ticks: (low, high) => multiples(low, high, 1), says: (nines) => (nines ? words.quantile(nines) : "min"), room: 1 },
+    rate: { ticks: roundTicks, says: (value) => `${words.rate(value)}/s`, room: 1.05 },
+  };
+
   // ---- elements; text goes in as text, never as markup ---------------------------------------------------------
   const svg = (name, attributes, text) => {
     const made = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -72,9 +79,10 @@ const charts = (() => {
 
     get t() { return this.chart.t.length ? this.chart.t : this.board.sheet.t; }
     get step() { return this.chart.t.length ? this.chart.bin_s ?? 1 : this.board.sheet.bin_s; }
-    get overTime() { return !this.chart.nines && !this.chart.over_rate && !this.chart.ranges.length; }
+    get overTime() { return this.chart.axis === "time" && !this.chart.ranges.length; }
+    get axis() { return AXES[this.chart.axis]; }
     get span() {
-      if (!this.overTime) return [0, Math.max(1, (this.t.at(-1) ?? 1) * (this.chart.over_rate ? 1.05 : 1))];
+      if (!this.overTime) return [0, Math.max(1, (this.t.at(-1) ?? 1) * this.axis.room)];
       return this.board.range ?? [0, Math.max(this.board.sheet.end_s, 1e-3)];
     }
 
@@ -179,20 +187,11 @@ const charts = (() => {
 
     drawTimeAxis(from, to) {
       this.add("path", { class: "base", d: `M${MARGIN.left} ${this.bottom}H${this.right}` });
-      const about = this.width / 95;
-      const ticks = this.chart.nines ? multiples(0, to, 1) : this.overTime ? timeTicks(from, to, about) : roundTicks(from, to, about);
-      for (const tick of ticks) {
+      for (const tick of this.axis.ticks(from, to, this.width / 110)) {
         const x = this.x(tick);
         this.add("path", { class: "base", d: `M${x.toFixed(1)} ${this.bottom}v4` });
-        const label = this.chart.nines && !tick ? "min" : this.horizontal(tick);
-        this.add("text", { class: `tick ${x > this.right - 16 ? "end" : "mid"}`, x, y: this.bottom + 18 }, label);
+        this.add("text", { class: `tick ${x > this.right - 16 ? "end" : "mid"}`, x, y: this.bottom + 18 }, this.axis.says(tick));
       }
-    }
-
-    /** A value of the horizontal axis in words. */
-    horizontal(value) {
-      if (this.chart.nines) return words.quantile(value);
-      return this.overTime ? words.clock(value) : `${words.rate(value)}/s`;
     }
 
     drawPhases() {
@@ -317,8 +316,7 @@ const charts = (() => {
       this.chart.lines.forEach(({ values }, i) => {
         this.outputs[i].textContent = shown < 0 ? "" : words.of[this.chart.unit](values[shown]);
       });
-      const moment = at < 0 ? "" : this.horizontal(this.t[at]);
-      this.moment.textContent = moment && !this.chart.nines ? `at ${moment}` : moment;
+      this.moment.textContent = at < 0 ? "" : `at ${this.axis.says(this.t[at])}`;
       if (at < 0) return;
       const x = this.place(at);
       if (x < MARGIN.left - 1 || x > this.right + 1) return;
@@ -331,12 +329,12 @@ const charts = (() => {
       this.root.append(this.cross);
     }
 
-    /** What the cursor points at, as a sentence for those who listen. */
+    /** The values under the cursor, for screen readers. */
     get said() {
       return `${this.moment.textContent}: ${this.chart.lines.map(({ label }, i) => `${label} ${this.outputs[i].textContent}`).join(", ")}`;
     }
 
-    /** The time, or the number of nines, under a pointer. */
+    /** The value of the horizontal axis under a pointer. */
     under(event) {
       const box = this.root.getBoundingClientRect();
       const px = ((event.clientX - box.left) / box.width) * this.width;
@@ -427,7 +425,7 @@ const charts = (() => {
 
     show(sheet) {
       this.sheet = sheet;
-      const known = new Map(sheet.charts.map((chart) => [chart.id, { lines: [], ranges: [], t: [], caption: "", ...chart }]));
+      const known = new Map(sheet.charts.map((chart) => [chart.id, { lines: [], ranges: [], t: [], axis: "time", ...chart }]));
       for (const figure of this.root.querySelectorAll("figure[data-chart]")) {
         const chart = known.get(figure.dataset.chart);
         figure.hidden = !chart;

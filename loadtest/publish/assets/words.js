@@ -28,7 +28,7 @@ const words = (() => {
   const signed = (share) => `${share > 0 ? "+" : ""}${number(share * 100)}%`;
 
   const size = (bytes) => {
-    const [scale, unit] = [[1e12, "TB"], [1e9, "GB"], [1e6, "MB"], [1e3, "kB"]].find(([least]) => bytes >= least) ?? [1, "B"];
+    const [scale, unit] = [[1e12, "TB"], [1e9, "GB"], [1e6, "MB"], [1e3, "kB"]].find(([least]) => bytes >= least * 0.9995) ?? [1, "B"];
     return none(bytes) ? "–" : `${number(bytes / scale)} ${unit}`;
   };
 
