@@ -29,6 +29,7 @@ NS_PER_S = 1_000_000_000
 TICKS = 10
 """A coordinator is asked that often in half a second."""
 PLAYED = "relay_0"
+BEAT = {"state": "running", "current_cpu_usage": 40.0, "current_memory_usage": 70 << 20}
 USERS = {"user_classes_count": {"Shop": 20}, "user_count": 20}
 Frame = tuple[str, bytes]
 """(who sent it, a message of Locust's as it travels)."""
@@ -134,8 +135,9 @@ def behind(workers: int, relays: int, endpoints: int, seconds: int) -> tuple[flo
         clock=master.clock,
         stats=StatsSums(),
     )
-    for name in names:
+    for name in names:  # what is told once, when a run begins, is not counted
         relay.on_worker(name, _locusts("spawning_complete", USERS, name))
+        relay.on_worker(name, _locusts("heartbeat", BEAT, name))
     up.clear()
     spent_above_s = spent_below_s = 0.0
     for half in halves(names, endpoints, seconds):
@@ -172,8 +174,7 @@ def halves(names: list[str], endpoints: int, seconds: int) -> Iterator[list[Fram
             report = Report("run", half, made, 3, 0, 0.4, 0.0, left={"Shop": 0}, asked=["Shop"])
             frames.append((name, _locusts(TO_MASTER, encode_message(report), name)))
             if half % 2 == 0:
-                beat = {"state": "running", "current_cpu_usage": 40.0, "current_memory_usage": 70 << 20}
-                frames.append((name, _locusts("heartbeat", beat, name)))
+                frames.append((name, _locusts("heartbeat", BEAT, name)))
             if (half + number) % 6 == 0:
                 frames.append((name, _locusts("stats", stats | USERS, name)))
         yield frames

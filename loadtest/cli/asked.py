@@ -8,7 +8,7 @@ import typer
 from loadtest.cli.cores import divide_machine, usable_cores
 from loadtest.cli.place import place_of
 from loadtest.configuration.asked_plan import OVERRIDES, asked_plan
-from loadtest.configuration.run_config import RunConfig, Source
+from loadtest.configuration.run_config import CHECKPOINT_S, RunConfig, Source
 from loadtest.plan.overrides import above_0_s
 from loadtest.plan.plan_file import shipped_plans
 
@@ -79,7 +79,7 @@ def asked_run(context: typer.Context, plan_name: str, **given: Any) -> RunConfig
         bind=place.host,
         control_port=place.port if elsewhere else 0,
         out=str(given["out"]),
-        checkpoint_s=above_0_s(given.get("checkpoint", "10s"), "--checkpoint"),
+        checkpoint_s=above_0_s(given.get("checkpoint", f"{CHECKPOINT_S:g}s"), "--checkpoint"),
         console="quiet" if given.get("quiet") else "json" if given.get("json_lines") else "auto",
         conducted=True,
         sources=sources_of(context),

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from loadtest.configuration.run_config import CHECKPOINT_S
+
 
 def example(command: str) -> str:
     """How `--help` ends: what to type."""
@@ -190,7 +192,7 @@ class RunFlags:
     csv: Annotated[bool, option(OUTPUT, None, "Also write Locust's own CSV files.", "--csv")] = False
     checkpoint: Annotated[
         str, option(OUTPUT, "TIME", "How often to save the run, so that `resume` can go on with it.")
-    ] = "10s"
+    ] = f"{CHECKPOINT_S:g}s"
     metrics_port: MetricsPort = None
     remote_write: RemoteWrite = None
     trace_fraction: TraceFraction = None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from loadtest.cli.app import refuse
 from loadtest.importing.import_error import ImportingError
 from loadtest.importing.log_format import FORMATS
 from loadtest.importing.log_plan import Written
@@ -253,13 +254,6 @@ def _text_of(path: Path) -> str:
         raise ImportingError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ImportingError(f"{path}: expected UTF-8") from error
-
-
-def refuse(error: Exception) -> None:
-    """End because of bad input."""
-    from loadtest.cli.main import refuse as end  # noqa: PLC0415 - which imports this module
-
-    end(error)
 
 
 def plan_name(asked: str | None, file: Path) -> str:

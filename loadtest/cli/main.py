@@ -1,66 +1,46 @@
-"""`singlesday`: the command line, one command a function, each a thin layer over a module of its own."""
+"""`singlesday`: the command line, one command a function, each a thin layer over a module of its own.
 
-import json
+Here stand those that play something; `other_machines`, `plans` and `results` have the others.
+"""
+
 import os
 import platform
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 from rich.console import Console
-from rich.markup import escape
 
-from loadtest.cli import flags, importing
+from loadtest.cli import flags, importing, other_machines, plans, results
+from loadtest.cli.app import (
+    BAD_INPUT,
+    PLANS,
+    PROJECT,
+    RUNS,
+    SERVICE,
+    app,
+    console,
+    errors,
+    give_up,
+    refuse,
+    shadow,
+)
 from loadtest.cli.bench import HelpWithBenchmarks
 from loadtest.cli.place import listening_place
 from loadtest.configuration.config_error import ConfigError
 from loadtest.configuration.run_config import RunConfig
-from loadtest.exit_codes import ExitCode
-from loadtest.measure.run_result import RunResult
 from loadtest.place import Place
 from loadtest.plan.overrides import duration_s
 from loadtest.plan.plan_error import suggestion
 from loadtest.plan.plan_file import Plan, PlanError, shipped_drills
-from loadtest.publish.run_folder import RESULT, new_run_folder
+from loadtest.publish.run_folder import new_run_folder
 
 if TYPE_CHECKING:
     from loadtest.fleet.checkpoint import Checkpoint
 
-ABOUT = (
-    "Load tests for the biggest day of the year: requests keep to a schedule, and a verdict ends each run."
-)
-RUNS, RESULTS, PLANS, SERVICE, PROJECT = "Runs", "Results", "Plans", "Order service", "This project"
-"""The groups of commands that `--help` shows."""
-
-app = typer.Typer(
-    help=ABOUT,
-    epilog="Begin with: singlesday run smoke",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-shadow = typer.Typer(help="The order service's tables for load tests.", no_args_is_help=True)
-app.add_typer(shadow, name="shadow", rich_help_panel=SERVICE)
 app.add_typer(importing.app, name=importing.NAME, rich_help_panel=PLANS)
-console = Console(highlight=False, emoji=False)
-errors = Console(stderr=True, highlight=False, emoji=False)
-BAD_INPUT = (ConfigError, PlanError)
-
-
-def refuse(message: object) -> NoReturn:
-    """End because of bad input, before any traffic."""
-    _end(message, ExitCode.USAGE)
-
-
-def give_up(error: Exception) -> NoReturn:
-    """End because what was asked for could not be done."""
-    _end(error, ExitCode.INTERNAL_ERROR)
-
-
-def _end(message: object, code: ExitCode) -> NoReturn:
-    errors.print(f"[bold red]error:[/] {escape(str(message))}", soft_wrap=True)
-    raise typer.Exit(int(code))
+__all__ = ["app", "main", "other_machines", "plans", "results"]
 
 
 def _print_version(wanted: bool) -> None:
@@ -141,80 +121,6 @@ def resume(
 
 
 @app.command(
-    rich_help_panel=RUNS,
-    epilog=flags.example("singlesday worker --master 10.0.0.1:5557 --token-file token --workers 4"),
-)
-def worker(
-    master: Annotated[
-        str,
-        flags.option(
-            flags.FLEET, "HOST:PORT", "Where the master listens: the --bind of its `singlesday run`."
-        ),
-    ],
-    token_file: flags.TokenFile = None,
-    workers: Annotated[
-        int | None,
-        flags.option(flags.LOAD, "N", "Processes that send requests. Default: one for every core.", min=1),
-    ] = None,
-    wait: Annotated[str, flags.option(flags.FLEET, "TIME", "How long to wait for the master.")] = "5m",
-    out: flags.Out = Path("runs"),
-) -> None:
-    """Send requests for a `singlesday run` on another machine, which sends the plan, its scripts and its data."""
-    from loadtest.cli import worker as working  # noqa: PLC0415 - what only this command needs
-    from loadtest.fleet.joining import JoiningError  # noqa: PLC0415
-    from loadtest.fleet.token import TokenError  # noqa: PLC0415
-    from loadtest.plan.overrides import above_0_s  # noqa: PLC0415
-
-    try:
-        met = working.master_of(master, token_file, os.environ)
-        code = working.work(met, workers or os.cpu_count() or 1, out, above_0_s(wait, "--wait"), errors)
-    except (*BAD_INPUT, TokenError, JoiningError) as error:
-        refuse(error)
-    except OSError as error:
-        refuse(f"{error.filename}: cannot be written ({error.strerror})")
-    raise typer.Exit(int(code))
-
-
-@app.command(
-    rich_help_panel=RUNS,
-    epilog=flags.example(
-        "singlesday relay --master 10.0.0.1:5557 --bind 10.0.1.1:5557 --token-file token",
-    ),
-)
-def relay(
-    master: Annotated[
-        str,
-        flags.option(
-            flags.FLEET, "HOST:PORT", "Where the master listens: the --bind of its `singlesday run`."
-        ),
-    ],
-    bind: Annotated[
-        str,
-        flags.option(
-            flags.FLEET,
-            "HOST:PORT",
-            "Where workers reach this machine: their --master. One of its addresses.",
-        ),
-    ],
-    token_file: flags.TokenFile = None,
-    wait: Annotated[str, flags.option(flags.FLEET, "TIME", "How long to wait for the master.")] = "5m",
-) -> None:
-    """Stand between a master and some of its workers, so that it can have more than two thousand."""
-    from loadtest.cli import relay as relaying  # noqa: PLC0415 - what only this command needs
-    from loadtest.cli import worker as working  # noqa: PLC0415
-    from loadtest.fleet.joining import JoiningError  # noqa: PLC0415
-    from loadtest.fleet.token import TokenError  # noqa: PLC0415
-    from loadtest.plan.overrides import above_0_s  # noqa: PLC0415
-
-    try:
-        met = working.master_of(master, token_file, os.environ)
-        code = relaying.serve(met, bind, above_0_s(wait, "--wait"), errors)
-    except (*BAD_INPUT, TokenError, JoiningError) as error:
-        refuse(error)
-    raise typer.Exit(int(code))
-
-
-@app.command(
     rich_help_panel=SERVICE,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
 )
@@ -252,146 +158,6 @@ def purge(
     """Remove what a run left in the order service's tables for load tests; --store DSN names the database."""
     command = [sys.executable, "-m", "target_service.purge", run_id, *context.args]
     os.execv(sys.executable, command)  # noqa: S606 - our own program
-
-
-@app.command(rich_help_panel=PLANS, epilog=flags.example("singlesday show singles-day --peak-tps 5000"))
-def show(
-    plan: flags.PlanName = "singles-day",
-    peak_tps: Annotated[float | None, typer.Option(help="Orders a second at the peak.", metavar="N")] = None,
-    duration: flags.Duration = None,
-    time_scale: flags.TimeScale = None,
-    svg: Annotated[
-        Path | None, typer.Option(help="Write the curve into this picture instead.", metavar="FILE")
-    ] = None,
-    csv: Annotated[
-        Path | None, typer.Option(help="Write t_s,planned_tps into this file instead.", metavar="FILE")
-    ] = None,
-) -> None:
-    """Show what a plan will play: its curve, its scenarios and its objectives. Sends nothing."""
-    from loadtest.cli.show import print_plan, write_plan  # noqa: PLC0415 - only this command draws
-
-    try:
-        chosen = Plan.load(plan).with_overrides(
-            peak_tps=peak_tps, duration_s=duration_s(duration), time_scale=time_scale
-        )
-        written = write_plan(chosen, svg, csv)
-    except PlanError as error:
-        refuse(error)
-    except OSError as error:
-        refuse(f"{error.filename}: cannot be written ({error.strerror})")
-    for path in written:
-        console.print(f"wrote {path}", soft_wrap=True, markup=False)
-    if not written:
-        print_plan(chosen, console)
-
-
-@app.command(rich_help_panel=RESULTS, epilog=flags.example("singlesday audit runs/20261111T155950Z-smoke"))
-def audit(
-    run_folder: flags.RunFolder,
-    store: Annotated[
-        str | None, typer.Option(help="The service's database. Default: orders.db in RUN.", metavar="DSN")
-    ] = None,
-    auditor: Annotated[
-        str | None,
-        typer.Option(help="A class of yours that reads what your service stored.", metavar="MODULE:CLASS"),
-    ] = None,
-) -> None:
-    """Compare the orders that a run was promised with those in the service's database, and update its verdict."""
-    from loadtest.cli.audit import print_audit, settle_folder  # noqa: PLC0415
-    from loadtest.run_audit import (  # noqa: PLC0415
-        AuditorError,
-        IncompleteLedgerError,
-        audit_apart,
-        audit_folder,
-    )
-    from loadtest.stored_orders import StoreError  # noqa: PLC0415
-
-    result = _read_result(run_folder)
-    try:
-        if auditor is not None:
-            if store is not None:
-                refuse("--auditor: cannot be given together with --store")
-            found = audit_apart(run_folder, auditor)
-        else:
-            found = audit_folder(run_folder, result, store or f"sqlite:///{run_folder / 'orders.db'}")
-        settle_folder(run_folder, result, found)
-    except IncompleteLedgerError as error:
-        refuse(f"not checked: {error}")
-    except StoreError as error:
-        refuse(error)
-    except AuditorError as error:
-        refuse(f"--auditor: {error}")
-    except OSError as error:
-        refuse(f"{error.filename or run_folder}: cannot be written ({error.strerror})")
-    print_audit(found, console)
-    console.print(f"verdict {result.verdict}, written to {run_folder}", soft_wrap=True, markup=False)
-    raise typer.Exit(result.exit_code)
-
-
-@app.command(rich_help_panel=RESULTS, epilog=flags.example("singlesday report runs/20261111T155950Z-smoke"))
-def report(run_folder: flags.RunFolder) -> None:
-    """Write report.html and the other files of a run again, from its result.json.
-
-    Of a run whose master was killed, the workers' own records are added first.
-    """
-    from loadtest.cli.audit import settle_folder  # noqa: PLC0415
-    from loadtest.cli.recover import recover_folder  # noqa: PLC0415
-    from loadtest.fleet.checkpoint import CheckpointError  # noqa: PLC0415
-    from loadtest.publish.run_folder import REPORT  # noqa: PLC0415
-
-    try:
-        if told := recover_folder(run_folder):
-            console.print(told, soft_wrap=True, markup=False)
-        settle_folder(run_folder, _read_result(run_folder))
-    except (*BAD_INPUT, CheckpointError) as error:
-        refuse(error)
-    except OSError as error:
-        refuse(f"{error.filename or run_folder}: cannot be written ({error.strerror})")
-    console.print(f"wrote {run_folder / REPORT}", soft_wrap=True)
-
-
-@app.command(
-    rich_help_panel=RESULTS, epilog=flags.example("singlesday compare baselines/ runs/20261111T155950Z-smoke")
-)
-def compare(
-    base: Annotated[
-        str,
-        typer.Argument(
-            help="What to compare with: a run folder, a result.json, a folder of run folders (the latest five are "
-            "pooled), or REF:PATH of one in git.",
-            metavar="BASE",
-        ),
-    ],
-    heads: Annotated[
-        list[str], typer.Argument(help="The runs to judge, named in the same way.", metavar="HEAD…")
-    ],
-    html: Annotated[
-        Path | None, typer.Option(help="Also write the comparisons into this page.", metavar="FILE")
-    ] = None,
-    save_baseline: Annotated[
-        Path | None,
-        typer.Option(
-            help="Keep each HEAD that passed and is not worse in this folder. With the same folder as BASE, "
-            "the first run ever is kept without a comparison.",
-            metavar="DIR",
-        ),
-    ] = None,
-) -> None:
-    """Say what got better or worse than a baseline by more than runs differ anyway.
-
-    Exit code 10 if something got worse, 11 if there is too little data to tell.
-    """
-    from loadtest.cli import compare as comparing  # noqa: PLC0415 - what only this command needs
-    from loadtest.cli.run_sources import SourceError  # noqa: PLC0415
-    from loadtest.judge.compare import CompareError  # noqa: PLC0415
-
-    try:
-        code = comparing.compare_runs(comparing.CompareOptions(base, heads, html, save_baseline), console)
-    except (SourceError, CompareError) as error:
-        refuse(error)
-    except OSError as error:
-        refuse(f"{error.filename}: cannot be written ({error.strerror})")
-    raise typer.Exit(int(code))
 
 
 @app.command(
@@ -521,32 +287,6 @@ def bench(
     os.execv(command[0], command)  # noqa: S606 - our own program
 
 
-@app.command(rich_help_panel=PLANS, epilog=flags.example("singlesday schema plan > plan.schema.json"))
-def schema(of: flags.SchemaOf = flags.Schemas.RESULT) -> None:
-    """Print the JSON Schema of result.json or, with `plan`, of plan files: editors check and complete by it."""
-    from loadtest.plan.plan_schema import plan_schema  # noqa: PLC0415
-    from loadtest.publish.schema import result_schema  # noqa: PLC0415
-
-    wanted = plan_schema if of is flags.Schemas.PLAN else result_schema
-    typer.echo(json.dumps(wanted(), indent=1))
-
-
-@app.command(rich_help_panel=PLANS, epilog=flags.example("singlesday init my-load-test"))
-def init(
-    folder: Annotated[
-        Path, typer.Argument(help="The folder to write into; it is made if it is not there.", metavar="DIR")
-    ] = Path(),
-) -> None:
-    """Write a first plan, script, CI file and compose file, with comments; they run as they are."""
-    from loadtest.cli import init as beginning  # noqa: PLC0415 - what only this command needs
-
-    try:
-        written = beginning.write_starter(folder)
-    except beginning.InitError as error:
-        refuse(error)
-    beginning.print_written(folder, written, console)
-
-
 def _take_token(path: Path | None) -> None:
     """Have the processes that are started know the token in a file."""
     from loadtest.environment import TOKEN_VARIABLE  # noqa: PLC0415 - rarely needed
@@ -601,16 +341,6 @@ def _play(
         return int(runner.run(config, out, resumed, lock))
     except (RunError, ServiceError, StoreError) as error:
         give_up(error)
-
-
-def _read_result(run_folder: Path) -> RunResult:
-    path = run_folder / RESULT
-    try:
-        return RunResult.read(path)
-    except OSError as error:
-        refuse(f"{path}: expected the result of a run ({error.strerror})")
-    except msgspec.MsgspecError as error:
-        refuse(f"{path}: expected the result of a run: {error}")
 
 
 def main() -> None:

@@ -259,7 +259,8 @@ def _check_fleet(config: RunConfig) -> None:
     if config.conducted and "bind" in config.sources and not config.workers_elsewhere:
         raise ConfigError(
             "bind",
-            f"{config.named('bind')}: expected together with {config.named('workers_elsewhere')}, who need it",
+            f"{config.named('bind')}: expected together with {config.named('workers_elsewhere')}: nobody else "
+            "comes there",
         )
     if config.min_workers < 1 or (config.conducted and config.min_workers > config.workers):
         raise ConfigError(

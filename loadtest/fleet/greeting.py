@@ -12,6 +12,7 @@ import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
@@ -117,7 +118,10 @@ class PlanFiles:
 
     def welcome(self) -> Welcome:
         """How a worker is told of it. Raises `OSError` for a file that is no longer there."""
-        sent = [SentFile(name, path.stat().st_size, sha256_of(path)) for name, path in self.paths]
+        sent = []
+        for name, path in self.paths:
+            now = path.stat()
+            sent.append(SentFile(name, now.st_size, _sha256_as_of(path, now.st_size, now.st_mtime_ns)))
         return Welcome(self.plan, sent, list(self.own))
 
     def chunk(self, want: Want) -> Chunk | Refusal:
@@ -180,6 +184,12 @@ def sha256_of(path: Path) -> str:
     """A file's digest, read in pieces. Raises `OSError`."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@lru_cache(maxsize=MOST_FILES)
+def _sha256_as_of(path: Path, _size_bytes: int, _changed_ns: int) -> str:
+    """A file's digest, computed once for as long as it is not changed: a hundred workers greet at once."""
+    return sha256_of(path)
 
 
 def is_safe(name: str) -> bool:

@@ -76,6 +76,8 @@ class Outbox:
         self._routes = routes_of(runner)
         self._waiting: defaultdict[str, dict[bytes, list[str]]] = defaultdict(dict)
         """Workers by message by relay."""
+        self._encoded: tuple[Message | None, bytes] = None, b""
+        """The last message that was sent by way of a relay."""
 
     def send(self, worker: str, message: Message) -> None:
         """Send to one worker, at most once."""
@@ -83,7 +85,9 @@ class Outbox:
         if relay is None:
             send_to_worker(self._runner, worker, message)
         else:
-            self._waiting[relay].setdefault(encode(message), []).append(worker)
+            if message is not self._encoded[0]:  # a lease is the same for all
+                self._encoded = message, encode(message)
+            self._waiting[relay].setdefault(self._encoded[1], []).append(worker)
 
     def flush(self) -> None:
         """Let go what waits."""

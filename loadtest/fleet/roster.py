@@ -59,7 +59,11 @@ class Roster:
 
     def silent(self, since_ns: int) -> list[str]:
         """Live workers that were not heard since an instant."""
-        return [name for name in self.live if self.members[name].heard_ns < since_ns]
+        return [
+            name
+            for name, member in self.members.items()
+            if member.heard_ns < since_ns and member.ready and not member.lost
+        ]
 
     def users(self, workers: Mapping[str, WorkerTotals]) -> dict[str, UserStart]:
         """How many users of each scenario were to be had, over all workers, and how many have left since."""

@@ -45,8 +45,9 @@ def check_door(host: str, token: str, named: str = "--master-bind-host") -> None
     """
     check_token(token)
     if not token and not is_loopback(host):
+        shown = f"[{host}]" if ":" in host else host
         raise TokenError(
-            f"{named} {host}: is reachable from outside and needs a token in {TOKEN_VARIABLE}, "
+            f"{named} {shown}: is reachable from outside and needs a token in {TOKEN_VARIABLE}, "
             "the same for master and workers"
         )
 

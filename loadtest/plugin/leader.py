@@ -21,7 +21,7 @@ from loadtest.exit_codes import ExitCode
 from loadtest.fleet import checkpoint as checkpoints
 from loadtest.fleet.build import build_of
 from loadtest.fleet.checkpoint import Checkpoint, CheckpointError
-from loadtest.fleet.greeting import Greeter
+from loadtest.fleet.greeting import Greeter, PlanFiles
 from loadtest.judge.slo_syntax import parse
 from loadtest.plan.plan_file import Plan
 from loadtest.plan.pool import pool_of
@@ -64,9 +64,17 @@ class Leader:
             config = config.but(plan=_plan_of(checkpoint_of(config)))
         with told_of_init(environment):
             self._config = check(config)
-        self.greeter.plan_files = plan_files(self._config)
+        self.greeter.plan_files = (
+            plan_files(self._config) if self._may_be_greeted(environment) else PlanFiles()
+        )
         self.states.on(LeaderEvent.CHECK)
         add_user_classes(environment, self._config)
+
+    def _may_be_greeted(self, environment: Environment) -> bool:
+        """Whether workers elsewhere may ask for the plan's files: not where `singlesday` starts all of them."""
+        config = self._config
+        alone = config is not None and config.conducted and not config.workers_elsewhere
+        return isinstance(environment.runner, MasterRunner) and not alone
 
     def prepare(self, environment: Environment, runner: Runner) -> int:
         """Make the checked run ready to start; how many users it wants over the whole fleet, 0 if it cannot start."""

@@ -10,7 +10,7 @@ from locust.argument_parser import LocustArgumentParser, default_args_dict, get_
 from loadtest.configuration.asked_plan import OVERRIDES, asked_plan
 from loadtest.configuration.check import SHIPPED_SCENARIOS
 from loadtest.configuration.config_error import ConfigError
-from loadtest.configuration.run_config import RunConfig, Source
+from loadtest.configuration.run_config import CHECKPOINT_S, RunConfig, Source
 from loadtest.plan.duration import parse_duration
 from loadtest.plan.plan_file import Plan, shipped_plans
 from loadtest.publish.console import Mode
@@ -126,9 +126,10 @@ _COMMAND_LINE_ONLY: dict[str, dict[str, Any]] = {
     },
     "--checkpoint": {
         "type": _checkpoint_s,
-        "default": "10s",
-        "metavar": "10s",
-        "help": "How often a run's totals are saved while it goes on, in case the master is killed (default: 10s)",
+        "default": f"{CHECKPOINT_S:g}s",
+        "metavar": "TIME",
+        "help": "How often a run's totals are saved while it goes on, in case the master is killed "
+        f"(default: {CHECKPOINT_S:g}s)",
     },
     "--min-workers": {
         "type": int,

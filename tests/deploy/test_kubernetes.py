@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from loadtest.plan.plan_file import Plan
+from tests.deploy.test_version import VERSION
 from tests.target_service.service_process import ROOT
 
 FOLDER = ROOT / "deploy" / "k8s"
@@ -124,7 +125,7 @@ def test_a_pod_can_do_no_more_than_it_must(resource: Resource) -> None:
     assert guarded["readOnlyRootFilesystem"] is True
     assert guarded["allowPrivilegeEscalation"] is False
     assert guarded["capabilities"] == {"drop": ["ALL"]}
-    assert container(resource)["image"] == "singlesday:0.1.0"
+    assert container(resource)["image"] == f"singlesday:{VERSION}"
     mounted = {mount["name"] for mount in container(resource)["volumeMounts"]}
     assert mounted == {volume["name"] for volume in spec["volumes"]}
 

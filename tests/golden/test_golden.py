@@ -47,7 +47,7 @@ def small_run() -> RunResult:
             started_at="2026-11-11T15:59:50Z",
             duration_s=2.0,
             seed=7,
-            versions={"singlesday": "0.1.0"},
+            versions={"singlesday": "0.2.0"},
             machine={"cores": 2},
             targets=["http://127.0.0.1:8080"],
         ),

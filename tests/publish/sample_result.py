@@ -338,7 +338,7 @@ def _run_info(scene: Scene) -> RunInfo:
         started_at="2026-11-11T15:59:50Z",
         duration_s=scene.duration_s,
         seed=scene.seed,
-        versions={"singlesday": "0.1.0", "python": "3.11.2", "locust": "2.47.0", "gevent": "25.9.1"},
+        versions={"singlesday": "0.2.0", "python": "3.11.2", "locust": "2.47.0", "gevent": "25.9.1"},
         machine={"cpu": "simulated", "cores": 2, "memory_gib": 8, "kernel": "6.1.0"},
         targets=["http://127.0.0.1:8080"],
         settings={

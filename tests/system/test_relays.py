@@ -11,6 +11,7 @@ from typing import Self
 
 import pytest
 
+from loadtest.cli.children import wait_until
 from loadtest.measure.run_result import RunResult
 from tests.system.locust_fleet import free_port
 from tests.system.locust_process import Target, target
@@ -85,7 +86,7 @@ class Tree:
 
     def result(self) -> RunResult:
         """Of the run, whose books must balance whatever has happened."""
-        self.processes["master"].wait(90)
+        self.processes["master"].wait(240)
         [path] = (self.folder / "master").glob("runs/*/result.json")
         result = RunResult.read(path)
         arrivals = result.arrivals
@@ -98,8 +99,12 @@ class Tree:
 
     def playing(self) -> bool:
         """Whether load flows, by the target's own word."""
-        self.target.await_first_request()
-        return True
+        logs = (self.folder / "master").glob
+        begun = "Sending spawn jobs"
+        if wait_until(lambda: any(begun in path.read_text() for path in logs("runs/*/master.log")), 240):
+            self.target.await_first_request()
+            return True
+        return False
 
 
 @pytest.fixture
@@ -112,7 +117,7 @@ def tree(tmp_path: Path) -> Iterator[Tree]:
             for process in grown.processes.values():
                 process.terminate()
             for process in grown.processes.values():
-                process.wait(30)
+                process.wait(60)
 
 
 def children_of(process: Process) -> list[int]:
@@ -132,7 +137,7 @@ def test_two_relays_and_four_workers_have_the_books_of_a_fleet_without(tree: Tre
     assert [worker["started"] for worker in result.generator.per_worker] == [40] * 4
     assert result.endpoints["GET /products/1"].response_ms.count == 160
     assert sum(point.requests for point in result.timeline) == 160
-    ended = {name: tree.processes[name].wait(30) for name in ("left", "right", "first", "second")}
+    ended = {name: tree.processes[name].wait(60) for name in ("left", "right", "first", "second")}
     assert ended == dict.fromkeys(ended, 0), tree.said("left")
     assert tree.target.seen().received == 160
 

@@ -1,0 +1,84 @@
+"""The commands that are typed on other machines than the master's: `worker` and `relay`."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loadtest.cli import flags
+from loadtest.cli.app import BAD_INPUT, app, errors, refuse
+
+
+@app.command(
+    rich_help_panel=flags.FLEET,
+    epilog=flags.example("singlesday worker --master 10.0.0.1:5557 --token-file token --workers 4"),
+)
+def worker(
+    master: Annotated[
+        str,
+        flags.option(
+            flags.FLEET, "HOST:PORT", "Where the master listens: the --bind of its `singlesday run`."
+        ),
+    ],
+    token_file: flags.TokenFile = None,
+    workers: Annotated[
+        int | None,
+        flags.option(flags.LOAD, "N", "Processes that send requests. Default: one for every core.", min=1),
+    ] = None,
+    wait: Annotated[str, flags.option(flags.FLEET, "TIME", "How long to wait for the master.")] = "5m",
+    out: flags.Out = Path("runs"),
+) -> None:
+    """Send requests for a `singlesday run` on another machine, which sends the plan, its scripts and its data."""
+    from loadtest.cli import worker as working  # noqa: PLC0415 - what only this command needs
+    from loadtest.fleet.joining import JoiningError  # noqa: PLC0415
+    from loadtest.fleet.token import TokenError  # noqa: PLC0415
+    from loadtest.plan.overrides import above_0_s  # noqa: PLC0415
+
+    try:
+        met = working.master_of(master, token_file, os.environ)
+        code = working.work(met, workers or os.cpu_count() or 1, out, above_0_s(wait, "--wait"), errors)
+    except (*BAD_INPUT, TokenError, JoiningError) as error:
+        refuse(error)
+    except OSError as error:
+        refuse(f"{error.filename}: cannot be written ({error.strerror})")
+    raise typer.Exit(int(code))
+
+
+@app.command(
+    rich_help_panel=flags.FLEET,
+    epilog=flags.example(
+        "singlesday relay --master 10.0.0.1:5557 --bind 10.0.1.1:5557 --token-file token",
+    ),
+)
+def relay(
+    master: Annotated[
+        str,
+        flags.option(
+            flags.FLEET, "HOST:PORT", "Where the master listens: the --bind of its `singlesday run`."
+        ),
+    ],
+    bind: Annotated[
+        str,
+        flags.option(
+            flags.FLEET,
+            "HOST:PORT",
+            "Where workers reach this machine: their --master. One of its addresses.",
+        ),
+    ],
+    token_file: flags.TokenFile = None,
+    wait: Annotated[str, flags.option(flags.FLEET, "TIME", "How long to wait for the master.")] = "5m",
+) -> None:
+    """Stand between a master and some of its workers, so that it can have more than two thousand."""
+    from loadtest.cli import relay as relaying  # noqa: PLC0415 - what only this command needs
+    from loadtest.cli import worker as working  # noqa: PLC0415
+    from loadtest.fleet.joining import JoiningError  # noqa: PLC0415
+    from loadtest.fleet.token import TokenError  # noqa: PLC0415
+    from loadtest.plan.overrides import above_0_s  # noqa: PLC0415
+
+    try:
+        met = working.master_of(master, token_file, os.environ)
+        code = relaying.serve(met, bind, above_0_s(wait, "--wait"), errors)
+    except (*BAD_INPUT, TokenError, JoiningError) as error:
+        refuse(error)
+    raise typer.Exit(int(code))
