@@ -33,13 +33,12 @@ BUCKET_NS = 250_000_000
 MEMORY_NS = 5_000_000_000
 """Long enough to see full batches, short enough to notice a slower disk."""
 
-LARGEST_CROWD = 4000
+LARGEST_CROWD = 2000
 LEAST_CROWD = 256
 """Some 50 ms of work: if the loop is late with so few, it is not they that delay it."""
 SHORT_LAG_S = 0.02
 LONG_LAG_S = 0.25
-HOPELESS_LAG_S = 1.0
-CROWD_SHRINKS, CROWD_GROWS = 0.8, 1.25
+CROWD_GROWS = 1.25
 """Every tenth of a second, or once in a turn that is longer."""
 
 REFUSALS_PER_CPU_S = 2000
@@ -142,8 +141,10 @@ class AdaptiveLimit:
 class Crowd:
     """How many requests may wait for the event loop at a time, whatever they ask for.
 
-    Each of them delays every other. So more are let in while the loop is on time, and fewer while its timers are
-    late, down to `LEAST_CROWD`; the rest is refused, which costs a twentieth of serving it.
+    Each of them delays every other. So more are let in while the loop is on time. While its timers are late there
+    are as many fewer as they are later than they may be, down to `LEAST_CROWD`, which are let in however late it is:
+    on a machine that others use too, a worker that refused everybody would do nothing else. The rest is refused,
+    which costs a twentieth of serving it.
     """
 
     def __init__(self) -> None:
@@ -164,7 +165,7 @@ class Crowd:
 
     def is_full(self) -> bool:
         """Whether a request that came now would be refused."""
-        return self.waiting >= self._most or self._lag_s > HOPELESS_LAG_S
+        return self.waiting >= self._most
 
     def is_busy(self) -> bool:
         """Whether enough wait that one more would notice it."""
@@ -178,7 +179,7 @@ class Crowd:
         """A timer of the event loop was so late."""
         self._lag_s = lag_s
         if lag_s > LONG_LAG_S:
-            self._most = max(LEAST_CROWD, CROWD_SHRINKS * min(self._most, self._largest))
+            self._most = max(LEAST_CROWD, min(self._most, self._largest) * LONG_LAG_S / lag_s)
         elif lag_s < LONG_LAG_S / 2:
             self._most = min(LARGEST_CROWD, CROWD_GROWS * self._most)
         self._largest = self.waiting

@@ -110,7 +110,8 @@ def har(
     from loadtest.importing.har import read_har  # noqa: PLC0415 - what only this command needs
 
     def read(named: str) -> Written:
-        return _session(read_har(_bytes_of(file), str(file)), str(file), named, assets=assets)
+        recorded, notes = read_har(_bytes_of(file), str(file))
+        return _session(recorded, str(file), named, assets=assets, notes=notes)
 
     _import(read, out, lambda: plan_name(name, file))
 
@@ -316,7 +317,8 @@ def _print_traffic(traffic: "Traffic") -> None:
 
     total = sum(traffic.counts)
     console.print(
-        f"{total:,} requests in {len(traffic.counts):,} s, at most {max(traffic.counts):,} in one",
+        f"{total:,} request{'s' if total != 1 else ''} in {len(traffic.counts):,} s, "
+        f"at most {max(traffic.counts):,} in one",
         markup=False,
     )
     for each in traffic.endpoints:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from loadtest.importing.recorded import Recorded
+from loadtest.importing.recorded import Recorded, named_values
 
 _TAKEN_NAMES = {"self", "answer", "said", "secret", "uuid", "feeders", "task"}
 Place = tuple[str | int, ...]
@@ -43,15 +43,18 @@ def correlated(session: Sequence[Recorded]) -> dict[str, Taken]:
 
 
 def sent_by(request: Recorded) -> Iterator[str]:
-    """Every value of a request by itself: segments of its path, values of its query, form, body and logins."""
+    """Every value of a request by itself: segments of its path, values of its query, form, body and headers."""
     parts = urlsplit(request.url)
     yield from map(unquote, parts.path.split("/"))
     yield from (value for _, value in parse_qsl(parts.query, keep_blank_values=True))
     yield from (value for _, value in request.form)
     yield from (value for _, value in leaves(request.json_body))
+    yield from (value for _, value, _ in named_values(request.text or ""))
     for name, value in request.headers:
         if name.lower() == "authorization":
             yield value.rpartition(" ")[2]
+        elif name.lower().startswith("x-"):  # a token against forgery, an account
+            yield value
 
 
 def leaves(value: Any, place: Place = ()) -> Iterator[tuple[Place, str]]:

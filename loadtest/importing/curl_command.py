@@ -2,14 +2,24 @@
 
 import argparse
 import base64
+import re
 import shlex
 from typing import Any, NoReturn
 from urllib.parse import quote, urlencode, urlsplit
 
 from loadtest.importing.import_error import ImportingError
-from loadtest.importing.recorded import Recorded, body_of
+from loadtest.importing.recorded import Recorded, body_of, multipart
 
 _FORM = "application/x-www-form-urlencoded"
+_QUOTED = re.compile(
+    r"""(?m:(?:^|(?<=\s))\#[^\n]*)|\$'(?P<ansi>(?:[^'\\]|\\.)*)'|'[^']*'|"(?:[^"\\]|\\.)*"|(?P<goes_on>\\\r?\n)|\\.""",
+    re.DOTALL,
+)
+"""A comment, `$'…'` (bash calls it ANSI-C quoting), other quotes, a line that goes on: whichever begins first."""
+_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|u[0-9a-fA-F]{1,4}|U[0-9a-fA-F]{1,8}|[0-7]{1,3}|.)", re.DOTALL)
+_ESCAPES = dict(zip("abefnrtv", "\a\b\x1b\f\n\r\t\v", strict=True))
+_WINDOWS = re.compile(r'\s*curl(?:\.exe)?\s+\^"')
+"""How what browsers copy for the command line of Windows begins."""
 
 
 class _Refused(Exception):  # noqa: N818 - never leaves this file
@@ -42,8 +52,23 @@ def _options() -> _Options:
         ("-x", "--proxy"),
         ("--cacert",),
         ("-w", "--write-out"),
+        ("-D", "--dump-header"),
+        ("-c", "--cookie-jar"),
+        ("-E", "--cert"),
+        ("-r", "--range"),
+        ("--key",),
+        ("--resolve",),
+        ("--retry",),
+        ("--retry-delay",),
+        ("--max-redirs",),
+        ("--limit-rate",),
+        ("--ciphers",),
+        ("--interface",),
+        ("--proxy-user",),
     ):
         options.add_argument(*flags)
+    options.add_argument("--oauth2-bearer")
+    options.add_argument("-F", "--form", "--form-string", action="append", default=[])
     for flags in (
         ("-L", "--location"),
         ("-k", "--insecure"),
@@ -53,8 +78,31 @@ def _options() -> _Options:
         ("-i", "--include"),
         ("-f", "--fail"),
         ("--compressed",),
+        ("--http1.0", "-0"),
         ("--http1.1",),
         ("--http2",),
+        ("--http2-prior-knowledge",),
+        ("--http3",),
+        ("--tlsv1.2", "-1"),
+        ("--tlsv1.3",),
+        ("--ssl-no-revoke",),
+        ("--path-as-is",),
+        ("--fail-with-body",),
+        ("--location-trusted",),
+        ("--basic",),
+        ("--anyauth",),
+        ("--tcp-nodelay",),
+        ("--no-progress-meter",),
+        ("-g", "--globoff"),
+        ("-N", "--no-buffer"),
+        ("-#", "--progress-bar"),
+        ("-q", "--disable"),
+        ("-n", "--netrc"),
+        ("-j", "--junk-session-cookies"),
+        ("-O", "--remote-name"),
+        ("-J", "--remote-header-name"),
+        ("-4", "--ipv4"),
+        ("-6", "--ipv6"),
     ):
         options.add_argument(*flags, action="store_true")
     return options
@@ -82,7 +130,7 @@ def _commands(text: str, source: str) -> list[list[str]]:
     """Each command's words without `curl` itself; a line that ends in a backslash goes on."""
     try:
         lexer = shlex.shlex(
-            text.replace("\\\r\n", " ").replace("\\\n", " ").replace("$'", "'"),
+            _QUOTED.sub(_as_posix, _from_windows(text) if _WINDOWS.match(text) else text),
             posix=True,
             punctuation_chars=";\n",
         )
@@ -104,20 +152,36 @@ def _commands(text: str, source: str) -> list[list[str]]:
     return [command[1:] for command in commands if command]
 
 
+def _as_posix(found: re.Match[str]) -> str:
+    """A quoted piece as any shell reads it."""
+    if found["goes_on"]:
+        return " "
+    return found[0] if found["ansi"] is None else shlex.quote(_unescaped(found["ansi"]))
+
+
+def _unescaped(text: str) -> str:
+    """What stands in `$'…'`; halves of characters beyond 16 bits are put together again."""
+
+    def one(found: re.Match[str]) -> str:
+        code = found[1]
+        if code[0] in "xuU" and len(code) > 1:
+            number = int(code[1:], 16)
+            return chr(number) if number < 0x110000 else "\N{REPLACEMENT CHARACTER}"
+        return chr(int(code, 8) & 0xFF) if code.isdigit() else _ESCAPES.get(code, code)
+
+    return _ESCAPE.sub(one, text).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _from_windows(text: str) -> str:
+    """A command line of Windows without its carets; what they protected is quoted as elsewhere."""
+    return re.sub(r"\^(.)", r"\1", re.sub(r"\s*\^\r?\n\s*", " ", text))
+
+
 def _recorded(given: argparse.Namespace, url: str, where: str) -> Recorded:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ImportingError(f'{where}: expected an address with http:// or https://, got "{url[:80]}"')
-    headers = []
-    for header in given.header:
-        name, colon, value = header.partition(":")
-        if not colon:
-            raise ImportingError(f'{where}: expected a header as "Name: value", got "{header[:60]}"')
-        headers.append((name.strip(), value.strip()))
-    if given.user:
-        headers.append(("Authorization", "Basic " + base64.b64encode(given.user.encode()).decode()))
-    if given.cookie:
-        headers.append(("Cookie", given.cookie))
+    headers = _headers(given, where)
     pieces = [
         *given.data,
         *given.data_raw,
@@ -131,12 +195,43 @@ def _recorded(given: argparse.Namespace, url: str, where: str) -> Recorded:
     body = "&".join(pieces) or "".join(given.json)
     if given.get and body:
         return Recorded("GET", f"{url}{'&' if parts.query else '?'}{body}", tuple(headers))
-    method = given.request or ("HEAD" if given.head else "POST" if body else "GET")
+    method = given.request or ("HEAD" if given.head else "POST" if body or given.form else "GET")
     held: dict[str, Any] = {}
+    if given.form:
+        text, content_type = multipart(_part(one, where) for one in given.form)
+        headers = [header for header in headers if header[0].lower() != "content-type"]
+        headers.append(("Content-Type", content_type))
+        held = {"text": text}
     if body:
         media_type = next((value for name, value in headers if name.lower() == "content-type"), None)
         held = body_of(body, media_type or ("json" if given.json else _FORM))
     return Recorded(method.upper(), url, tuple(headers), **held)
+
+
+def _headers(given: argparse.Namespace, where: str) -> list[tuple[str, str]]:
+    headers = []
+    for header in given.header:
+        name, colon, value = header.partition(":")
+        if not colon:
+            raise ImportingError(f'{where}: expected a header as "Name: value", got "{header[:60]}"')
+        headers.append((name.strip(), value.strip()))
+    if given.user:
+        headers.append(("Authorization", "Basic " + base64.b64encode(given.user.encode()).decode()))
+    if given.oauth2_bearer:
+        headers.append(("Authorization", f"Bearer {given.oauth2_bearer}"))
+    if given.cookie:
+        headers.append(("Cookie", given.cookie))
+    return headers
+
+
+def _part(written: str, where: str) -> tuple[str, str, str]:
+    """Name, value and file name of a `-F`; a file's content is made up."""
+    name, equals, value = written.partition("=")
+    if not equals:
+        raise ImportingError(f'{where}: expected -F as "name=value", got "{written[:60]}"')
+    if value[:1] in {"@", "<"}:
+        return name, "made up", value[1:].partition(";")[0].strip('"').rpartition("/")[2]
+    return name, value.partition(";type=")[0].strip('"'), ""
 
 
 def _encoded(piece: str) -> str:

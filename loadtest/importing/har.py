@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from loadtest.importing.import_error import ImportingError
-from loadtest.importing.recorded import Recorded, body_of
+from loadtest.importing.recorded import Recorded, body_of, counted
 
 
 class _Pair(Struct, frozen=True):
@@ -55,20 +56,40 @@ class _Har(Struct, frozen=True):
     log: _Log
 
 
-def read_har(data: bytes, source: str) -> list[Recorded]:
-    """The requests of a HAR file in their order. Raises `ImportingError` naming the key."""
+def read_har(data: bytes, source: str) -> tuple[list[Recorded], list[str]]:
+    """The requests of a HAR file in their order, and notes on what was left out. Raises `ImportingError`."""
     try:
         entries = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=_Har).log.entries
     except msgspec.MsgspecError as error:
         raise ImportingError(f"{source}: expected a HAR file: {error}") from error
     except UnicodeDecodeError as error:
         raise ImportingError(f"{source}: expected a HAR file in UTF-8") from error
-    found = [_recorded(entry) for entry in entries if entry.request.url.startswith(("http://", "https://"))]
-    first = min((one.at_s for one in found), default=0.0)
-    return sorted((one._replace(at_s=one.at_s - first) for one in found), key=lambda one: one.at_s)
+    sockets = [each for each in entries if _is_socket(each)]
+    http = [
+        each
+        for each in entries
+        if each.request.url.startswith(("http://", "https://")) and each not in sockets
+    ]
+    found = list(map(_recorded, http, _instants_s(http)))
+    notes = [f"{counted(len(sockets), 'WebSocket', 'WebSockets')} left out"] if sockets else []
+    return sorted(found, key=lambda one: one.at_s), notes
 
 
-def _recorded(entry: _Entry) -> Recorded:
+def _is_socket(entry: _Entry) -> bool:
+    return entry.request.url.startswith(("ws://", "wss://")) or entry.response.status == 101
+
+
+def _instants_s(entries: Sequence[_Entry]) -> list[float]:
+    """When each began, since the first; what does not say so came together with the one before it."""
+    known = [_instant_s(each.started_date_time) for each in entries]
+    first = min((at_s for at_s in known if at_s is not None), default=0.0)
+    found: list[float] = []
+    for at_s in known:
+        found.append(at_s - first if at_s is not None else found[-1] if found else 0.0)
+    return found
+
+
+def _recorded(entry: _Entry, at_s: float) -> Recorded:
     request = entry.request
     body: dict[str, Any] = {}
     if request.post_data is not None:
@@ -80,7 +101,7 @@ def _recorded(entry: _Entry) -> Recorded:
         method=request.method.upper(),
         url=request.url,
         headers=tuple((one.name, one.value) for one in request.headers if not one.name.startswith(":")),
-        at_s=_instant_s(entry.started_date_time),
+        at_s=at_s,
         status=entry.response.status,
         answer=_answer(entry.response.content),
         **body,
@@ -96,8 +117,8 @@ def _answer(content: _Content) -> Any:
         return None
 
 
-def _instant_s(written: str) -> float:
+def _instant_s(written: str) -> float | None:
     try:
         return datetime.fromisoformat(written).timestamp()
-    except ValueError:
-        return 0.0
+    except (ValueError, OverflowError):
+        return None

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 COLUMNS = ("second", "request", "status", "client")
 """All text. `request` is `GET /path HTTP/1.1`; `second` is as the log has it, cut to whole seconds."""
 _BLANK = re.compile(rb"\n\s*(?=\n)")
+_VHOST = re.compile(r"\S+ [0-9a-fA-F.:]*[.:][0-9a-fA-F.:]* \S+ \S+ \[")
 _PIECES = ("head", "request", "tail")
 _AGENT = "sixth"
 _AGENTS = ("http_user_agent", "user_agent", "ClientRequestUserAgent")
@@ -68,12 +69,14 @@ class Fields(NamedTuple):
     target: tuple[str, ...]
     status: tuple[str, ...]
     address: tuple[str, ...]
+    query: tuple[str, ...] = ()
+    """Without its question mark, of a target that has none."""
     request: tuple[str, ...] = ()
     """Method, target and protocol in one, which counts before them, since it is what was asked for."""
 
     def wanted(self, who: Who | None) -> set[str]:
         """All names that may be looked at."""
-        names = {*self.time, *self.method, *self.target, *self.status, *self.request}
+        names = {*self.time, *self.method, *self.target, *self.query, *self.status, *self.request}
         if who is not None:
             names |= {who.field} if who.field else {*self.address, *(_AGENTS if who.agent else ())}
         return names
@@ -83,6 +86,7 @@ NGINX = Fields(
     time=("time_iso8601", "time_local", "msec", "time", "timestamp"),
     method=("request_method", "method"),
     target=("request_uri", "uri"),
+    query=("args", "query_string"),
     status=("status",),
     address=("remote_addr", "remote_ip"),
     request=("request",),
@@ -152,13 +156,17 @@ def _status() -> pl.Expr:
 
 
 def _combined(data: bytes, who: Who | None) -> pl.DataFrame:
-    """`1.2.3.4 - - [10/Nov/2025:23:59:59 +0800] "GET / HTTP/1.1" 200 …`; the zone goes with the second."""
+    """`1.2.3.4 - - [10/Nov/2025:23:59:59 +0800] "GET / HTTP/1.1" 200 …`; the zone goes with the second.
+
+    Apache's `vhost_combined` has the host before it.
+    """
     import polars as pl  # noqa: PLC0415
 
-    client, more = _client(_word("head", 0), who, _AGENT)
+    _, more = _client(_word("head", 0), who, _AGENT)
     pieces = _cut(data, *more)
-    head = pl.col("head")
-    if len(pieces) and str(pieces["head"][0]).endswith("] "):
+    head, first = pl.col("head"), str(pieces["head"][0]) if len(pieces) else ""
+    client, _ = _client(_word("head", int(_VHOST.match(first) is not None)), who, _AGENT)
+    if first.endswith("] "):
         time = head.str.slice(-28, 26)  # half the work of looking for the bracket
     else:
         time = head.str.splitn("[", 2).struct.field("field_1").str.head(26)
@@ -277,12 +285,9 @@ def _columns(read: pl.DataFrame, fields: Fields, who: Who | None) -> pl.DataFram
         return pl.coalesce([*(pl.when(one != "").then(one) for one in there), pl.lit(None, pl.String)])
 
     whole = first(fields.request)
-    parts = pl.concat_str(
-        first(fields.method),
-        pl.coalesce(pl.when(whole.str.starts_with("/")).then(whole), first(fields.target)),
-        pl.lit("HTTP"),
-        separator=" ",
-    )
+    target = pl.coalesce(pl.when(whole.str.starts_with("/")).then(whole), first(fields.target))
+    query = pl.when(~target.str.contains("?", literal=True)).then("?" + first(fields.query)).fill_null("")
+    parts = pl.concat_str(first(fields.method), target + query, pl.lit("HTTP"), separator=" ")
     if who is None:
         client = pl.lit(None, pl.String)
     elif who.field is not None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from loadtest.importing.import_error import ImportingError
-from loadtest.importing.recorded import Recorded, body_of
+from loadtest.importing.recorded import MULTIPART, Recorded, body_of, counted, multipart
 
 _VARIABLE = re.compile(r"{{\s*([^{}]+?)\s*}}")
 _DYNAMIC = {"$guid": "3f2504e0-4f89-41d3-9a0c-0305e82c3301", "$timestamp": "1762819140", "$randomInt": "417"}
@@ -37,7 +37,7 @@ def read_postman(data: bytes, source: str) -> tuple[list[Recorded], list[str]]:
         f"{{{{{name}}}}} is set nowhere in the collection: made up" for name in unknown if "://" not in name
     ]
     if scripts:
-        notes.append(f"scripts of {scripts:,} requests left out: they are JavaScript")
+        notes.append(f"scripts of {counted(scripts, 'request', 'requests')} left out: they are JavaScript")
     return found, notes
 
 
@@ -96,7 +96,19 @@ def _recorded(request: Any, place: str, source: str, auth: Any, filled: _Filled)
     if isinstance(request.get("auth") or auth, dict):
         headers.append(("Authorization", "made up"))
     body = _body(request.get("body"), filled)
+    if (request.get("body") or {}).get("mode") == "formdata" and "text" in body:
+        headers = [header for header in headers if header[0].lower() != "content-type"]
+        headers.append(("Content-Type", MULTIPART))
     return Recorded(str(request.get("method") or "GET").upper(), whole, tuple(headers), **body)
+
+
+def _part(one: dict[str, Any], filled: _Filled) -> tuple[str, str, str]:
+    """Name, value and file name of a form's field; a file's content is made up."""
+    name, source = filled(one.get("key")), one.get("src")
+    if one.get("type") != "file":
+        return name, filled(one.get("value")), ""
+    path = str((source[0] if source else "") if isinstance(source, list) else source or "")
+    return name, "made up", re.split(r"[/\\]", path)[-1] or "file"
 
 
 def _body(body: Any, filled: _Filled) -> dict[str, Any]:
@@ -108,6 +120,8 @@ def _body(body: Any, filled: _Filled) -> dict[str, Any]:
         return body_of(filled(body["raw"]), "json" if language == "json" else "")
     if mode in {"urlencoded", "formdata"}:
         pairs = [one for one in body.get(mode) or () if isinstance(one, dict) and not one.get("disabled")]
+        if mode == "formdata":
+            return {"text": multipart(_part(one, filled) for one in pairs)[0]} if pairs else {}
         return {"form": tuple((filled(one.get("key")), filled(one.get("value"))) for one in pairs)}
     if mode == "graphql":
         graphql = body.get("graphql") or {}

@@ -1,8 +1,9 @@
 """Requests as somebody's browser, `curl` or collection sent them: what a script of a session is made of."""
 
 import json
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
@@ -13,6 +14,17 @@ ASSETS = tuple(
     for end in "css js mjs map png jpg jpeg gif svg ico webp avif woff woff2 ttf mp4 webm".split()  # noqa: SIM905
 )
 """What a browser fetches once and keeps; a load test mostly leaves it to the cache before the service."""
+
+
+_PART = re.compile(r'name="([^"]*)"[^\r\n]*(?:\r?\n[^\r\n]+)*\r?\n\r?\n(.+?)(?=\r?\n--)', re.DOTALL)
+"""A part of a `multipart/form-data` body: its name and what it holds."""
+_NAMED = re.compile(
+    r"""<([\w:.-]+)(?:\s[^<>]*)?>([^<]+)</"""
+    r"""|([\w.-]{1,64})\\?["']?\s*[=:]\s*\\?"([^"\\]+)"""
+    r"""|([\w.-]{1,64})["']?\s*[=:]\s*'([^']+)'"""
+    r"""|([\w.-]{1,64})["']?\s*[=:]\s*([^\s"'&,;<>{}()\[\]\\]+)"""
+)
+"""A name and its value in XML, in what is nearly JSON, and in `name=value` and `name: value`."""
 
 
 class Recorded(NamedTuple):
@@ -50,7 +62,8 @@ def of_one_host(
     plain = [one for one in recorded if assets or not urlsplit(one.url).path.lower().endswith(ASSETS)]
     if len(plain) < len(recorded):
         notes.append(
-            f"{len(recorded) - len(plain):,} pictures, styles and scripts left out; --assets keeps them"
+            f"{counted(len(recorded) - len(plain), 'picture, style or script', 'pictures, styles and scripts')} "
+            "left out; --assets keeps them"
         )
     hosts = Counter(_host(one.url) for one in plain)
     if not hosts:
@@ -59,14 +72,45 @@ def of_one_host(
     others = {name: requests for name, requests in hosts.items() if name != host}
     if others:
         notes.append(
-            f"{sum(others.values()):,} requests to other hosts left out: {', '.join(sorted(others)[:5])}"
+            f"{counted(sum(others.values()), 'request', 'requests')} to other hosts left out: "
+            f"{', '.join(sorted(others)[:5])}"
         )
     return [one for one in plain if _host(one.url) == host], host, notes
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """A number with what it counts."""
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def _host(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+_BOUNDARY = "made-up-boundary"
+MULTIPART = f"multipart/form-data; boundary={_BOUNDARY}"
+
+
+def multipart(parts: Iterable[tuple[str, str, str]]) -> tuple[str, str]:
+    """A body of (name, value, file name or nothing) as a browser's form sends files, and its `Content-Type`."""
+    text = ""
+    for name, value, file in parts:
+        named = f'; filename="{file}"\r\nContent-Type: application/octet-stream' if file else ""
+        text += f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"{named}\r\n\r\n{value}\r\n'
+    return f"{text}--{_BOUNDARY}--\r\n", MULTIPART
+
+
+def is_multipart(text: str) -> bool:
+    """Whether a body is that of a form with parts."""
+    return text.startswith("--")
+
+
+def named_values(text: str) -> Iterator[tuple[str, str, int]]:
+    """Names, values and where those begin, in a body that is neither JSON nor a form."""
+    for found in (_PART if is_multipart(text) else _NAMED).finditer(text):
+        number = next(number for number in range(2, len(found.groups()) + 1, 2) if found[number] is not None)
+        yield found[number - 1], found[number], found.start(number)
 
 
 def body_of(text: str, media_type: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from loadtest.importing.correlation import Taken, correlated
 from loadtest.importing.keys import made_up
 from loadtest.importing.path_tree import is_data, parameter_names
-from loadtest.importing.recorded import Recorded
+from loadtest.importing.recorded import Recorded, is_multipart, named_values
 from loadtest.importing.script_text import FeederFile, call_text, escaped, method_text
 from loadtest.importing.secrets import is_secret_name, is_secret_value
 
@@ -90,6 +90,22 @@ class _Writer:
                 return self.secret(name or "secret")
         return repr(value)
 
+    def text(self, text: str, request: int) -> str:
+        """A body that is neither JSON nor a form, without the secrets that stand in it under their names."""
+        pieces: list[tuple[bool, str]] = []
+        end = 0
+        for name, value, begin in named_values(text):
+            known = self.known(value, request)
+            if known is None and not is_secret_name(name) and not is_secret_value(value):
+                continue
+            pieces += [(False, text[end:begin]), (True, known or self.secret(name))]
+            end = begin + len(value)
+        pieces.append((False, text[end:]))
+        left = "".join(piece for is_name, piece in pieces if not is_name)
+        if not is_multipart(text) and is_secret_value(left):
+            return self.secret("body")
+        return _Pieces(tuple(piece for piece in pieces if piece[1])).python()
+
     def url(self, url: str, request: int) -> tuple[_Pieces, str]:
         """What is asked for, and the name it is measured by."""
         parts = urlsplit(url)
@@ -146,6 +162,8 @@ class _Writer:
                 found[name] = told if known else self.secret(name)
             elif low in {"x-forwarded-for", "x-real-ip", "forwarded"} or low.startswith(("sec-", "proxy-")):
                 continue
+            elif low.startswith("x-") and self.known(value, request):
+                found[name] = self.known(value, request) or ""
             elif is_secret_name(name) or (low.startswith("x-") and is_secret_value(value)):
                 found[name] = self.secret(name)
             elif (low in KEPT_HEADERS or low.startswith("x-")) and not (
@@ -165,7 +183,7 @@ class _Writer:
             pairs = (f"{name!r}: {self.value(value, name, number)}" for name, value in one.form)
             arguments.append("data={" + ", ".join(pairs) + "}")
         elif one.text is not None:
-            arguments.append(f"data={self.value(one.text, 'body', number)}")
+            arguments.append(f"data={self.text(one.text, number)}")
         headers = self.headers(one, number)
         if headers:
             arguments.append(

@@ -75,3 +75,52 @@ def test_a_body_is_read_as_a_shell_would_pass_it(body: dict[str, str]) -> None:
 def test_what_is_no_command_is_refused_in_a_sentence(text: str, said: str) -> None:
     with pytest.raises(ImportingError, match=said):
         read_curl(text, "commands")
+
+
+@given(st.text(max_size=30))
+def test_what_bash_quotes_with_escapes_is_what_it_stands_for(value: str) -> None:
+    units = value.encode("utf-16-be", "surrogatepass")
+    escaped = "".join(
+        f"\\u{units[place]:02x}{units[place + 1]:02x}" for place in range(0, len(units), 2)
+    )  # as Chrome does, half a character at a time
+    wanted = units.decode("utf-16-be", "replace")
+    (one,) = read_curl(f"curl http://shop.test/ -H 'content-type: text/plain' --data-raw $'x{escaped}'", "c")
+    assert one.text == f"x{wanted}"
+
+
+@pytest.mark.parametrize(
+    ("quoted", "text"),
+    [
+        (r"$'it\'s'", "it's"),
+        (r"$'a\nb\tc\\d'", "a\nb\tc\\d"),
+        (r"$'\x41\101!'", "AA!"),
+        ("'costs $' # it's no quote", "costs $"),
+        (r'"a \"b\" $"', 'a "b" $'),
+        ("'{\\\n}'", "{\\\n}"),
+    ],
+)
+def test_quotes_are_read_as_bash_reads_them(quoted: str, text: str) -> None:
+    commands = (
+        f"# it's pasted\ncurl http://shop.test/ \\\r\n -H 'content-type: text/plain' --data-raw {quoted}\n"
+    )
+    (one,) = read_curl(commands, "commands")
+    assert one.text == text
+
+
+def test_what_chrome_copies_for_windows_is_read() -> None:
+    (one,) = read_curl(
+        'curl ^"http://shop.test/a?b=1^&c=^%^20x^" ^\r\n  -H ^"content-type: application/json^" ^\r\n'
+        '  --data-raw ^"^{^\\^"user^\\^":^\\^"x^\\^"^}^"\r\n',
+        "commands",
+    )
+    assert one.url == "http://shop.test/a?b=1&c=%20x"
+    assert one.json_body == {"user": "x"}
+
+
+def test_a_form_with_a_file_is_sent_in_parts() -> None:
+    (one,) = read_curl("curl shop.test/up -F 'photo=@/tmp/cat.png;type=image/png' -F name=Jo --retry 3", "c")
+    assert one.method == "POST"
+    assert dict(one.headers)["Content-Type"].startswith("multipart/form-data; boundary=")
+    assert one.text is not None
+    assert 'name="photo"; filename="cat.png"' in one.text
+    assert 'name="name"\r\n\r\nJo\r\n' in one.text

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from loadtest.importing.correlation import correlated
 from loadtest.importing.har import read_har
 from loadtest.importing.import_error import ImportingError
-from loadtest.importing.recorded import Recorded, of_one_host
+from loadtest.importing.recorded import Recorded, body_of, multipart, of_one_host
 from loadtest.importing.session_script import session_script
 from tests.importing.played_session import played
 
@@ -36,7 +36,7 @@ def har_of(*requests: tuple[str, str, dict[str, Any], Any]) -> bytes:
 
 
 def test_a_recorded_session_sends_what_was_recorded_with_what_it_is_told_anew() -> None:
-    session = read_har(RECORDED.read_bytes(), "shop.har")
+    session, _ = read_har(RECORDED.read_bytes(), "shop.har")
     answers = {
         "GET /products/sku-000017": {"sku": "sku-000017", "price_cents": 500},
         "POST /orders": {"order_id": "0000000000000abc", "total_cents": 500},
@@ -61,7 +61,7 @@ def test_a_recorded_session_sends_what_was_recorded_with_what_it_is_told_anew() 
 
 def test_a_login_is_taken_from_the_answer_and_never_copied() -> None:
     said_once = "eyJhbGciOi.J9xYz123456"
-    session = read_har(
+    session, _ = read_har(
         har_of(
             (
                 "POST",
@@ -107,7 +107,7 @@ def test_a_login_that_no_answer_said_is_a_feeders() -> None:
 
 
 def test_pauses_are_told_and_assets_and_other_hosts_left_out() -> None:
-    session = read_har(
+    session, _ = read_har(
         har_of(
             ("GET", f"{HOST}/", {}, {}),
             ("GET", f"{HOST}/app.js", {}, {}),
@@ -119,8 +119,8 @@ def test_pauses_are_told_and_assets_and_other_hosts_left_out() -> None:
     kept, host, notes = of_one_host(session, "x.har", assets=False)
     assert (host, [one.url for one in kept]) == (HOST, [f"{HOST}/", f"{HOST}/next"])
     assert notes == [
-        "1 pictures, styles and scripts left out; --assets keeps them",
-        "1 requests to other hosts left out: https://ads.test",
+        "1 picture, style or script left out; --assets keeps them",
+        "1 request to other hosts left out: https://ads.test",
     ]
     assert "# 3.0 s later" in session_script(kept, "Session", "data").text
 
@@ -179,4 +179,58 @@ def test_what_is_no_har_is_refused_in_a_sentence(data: bytes, said: str) -> None
 
 def test_a_har_without_requests_is_refused() -> None:
     with pytest.raises(ImportingError, match="at least one request"):
-        of_one_host(read_har(har_of(("GET", "data:text/plain,x", {}, {})), "x.har"), "x.har", assets=False)
+        of_one_host(read_har(har_of(("GET", "data:text/plain,x", {}, {})), "x.har")[0], "x.har", assets=False)
+
+
+@pytest.mark.parametrize(
+    ("media_type", "body"),
+    [
+        (
+            "multipart/form-data; boundary=aB3dE6gH9jK2boundary",
+            multipart([("note", "kept as is", ""), ("password", "hunter2", "")])[0].replace(
+                "made-up-", "aB3dE6gH9jK2"
+            ),
+        ),
+        ("text/xml", '<login note="kept as is"><user>x</user><password>hunter2</password></login>'),
+        ("text/plain", 'note: "kept as is", password: "hunter2"'),
+        ("text/plain", "note kept as is\npassword=hunter2"),
+        ("application/json", '{"note": "kept as is", "password": "hunter2",}'),
+    ],
+)
+def test_a_secret_in_any_kind_of_body_is_held_back_and_the_rest_is_kept(media_type: str, body: str) -> None:
+    one = Recorded(
+        "POST", "http://shop.test/login", (("Content-Type", media_type),), **body_of(body, media_type)
+    )
+    script = session_script([one], "Session", "data")
+    assert "hunter2" not in script.text
+    assert "kept as is" in script.text
+    assert "secret['password']" in script.text
+    compile(script.text, "script", "exec")
+
+
+def test_requests_without_an_instant_keep_their_place_and_sockets_are_told() -> None:
+    urls = ["http://shop.test/a", "wss://shop.test/live", "http://shop.test/b", "http://shop.test/c"]
+    instants = ["2026-11-10T23:50:00.000Z", "2026-11-10T23:50:00.500Z", "rubbish", "2026-11-10T23:50:02.000Z"]
+    entries = [
+        {"startedDateTime": at, "request": {"method": "GET", "url": url}}
+        for at, url in zip(instants, urls, strict=True)
+    ]
+    session, notes = read_har(json.dumps({"log": {"entries": entries}}).encode(), "x.har")
+    assert [(one.url[-1], one.at_s) for one in session] == [("a", 0.0), ("b", 0.0), ("c", 2.0)]
+    assert notes == ["1 WebSocket left out"]
+
+
+def test_a_token_that_an_answer_told_is_sent_back_in_a_header_and_in_a_part_of_a_form() -> None:
+    told = "Zx81kkQpW0aa77bX"
+    text, media_type = multipart([("csrf", told, ""), ("file", "made up", "a.txt")])
+    session = [
+        Recorded("POST", "http://shop.test/login", answer={"csrfToken": told}),
+        Recorded("POST", "http://shop.test/cart", (("X-CSRF-Token", told),), json_body={"sku": "a"}),
+        Recorded("POST", "http://shop.test/up", (("Content-Type", media_type),), text=text),
+    ]
+    script = session_script(session, "Session", "data")
+    assert told not in script.text
+    assert "'X-CSRF-Token': csrftoken" in script.text
+    assert "{csrftoken}" in script.text
+    assert script.files == ()
+    compile(script.text, "script", "exec")

@@ -228,6 +228,31 @@ def test_a_fields_names_count_in_one_order_whatever_else_a_line_has(tmp_path: Pa
     assert mix(read(written(tmp_path, "broken.log", [*lines, '{"half": ']))) == mix(whole)
 
 
+def test_a_query_may_have_a_field_of_its_own(tmp_path: Path) -> None:
+    at = '"msec": 1762819140.5, "method": "GET", "status": 200'
+    lines = [
+        f'{{{at}, "uri": "/search", "args": "q=shoes"}}',
+        f'{{{at}, "uri": "/search", "args": ""}}',
+        f'{{{at}, "request_uri": "/search?q=shoes", "args": "q=shoes"}}',
+    ]
+    (search,) = read(written(tmp_path, "access.log", lines)).endpoints
+    assert (search.called, search.requests) == ("/search", 3)
+    assert search.query is not None
+    assert sorted(search.query.rows) == [("",), ("?q=shoes",), ("?q=shoes",)]
+
+
+@pytest.mark.parametrize("address", ["203.0.113.{}", "2001:db8::{}"])
+def test_a_virtual_host_before_the_client_is_not_taken_for_it(tmp_path: Path, address: str) -> None:
+    requests = [
+        Logged(START_S + step, "GET", f"/{'ab'[step]}", address.format(client))
+        for step in range(2)
+        for client in range(30)
+    ]
+    plain = read(written(tmp_path, "access.log", [LINES["combined"](one) for one in requests]))
+    hosted = [f"shop.example.com:443 {LINES['combined'](one)}" for one in requests]
+    assert read(written(tmp_path, "hosts.log", hosted)).steps == plain.steps != ()
+
+
 def test_bytes_that_are_no_utf8_break_no_line(tmp_path: Path) -> None:
     lines = [LINES["nginx-json"](one).encode() for one in some_requests()]
     (tmp_path / "access.log").write_bytes(

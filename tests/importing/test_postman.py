@@ -68,7 +68,7 @@ def test_requests_come_in_their_order_with_their_variables_filled_in() -> None:
     assert dict(recorded[1].headers) == {"X-Shop": "made-up-shop", "Authorization": "made up"}
     assert notes == [
         "{{shop}} is set nowhere in the collection: made up",
-        "scripts of 1 requests left out: they are JavaScript",
+        "scripts of 1 request left out: they are JavaScript",
     ]
     assert "s3cret" not in repr(recorded)
 

@@ -151,6 +151,18 @@ def test_a_loop_that_is_late_without_a_crowd_shuts_nobody_out() -> None:
     assert not crowd.is_full()
 
 
+def test_a_loop_that_gets_hardly_any_cpu_still_lets_some_in() -> None:
+    crowd = Crowd()
+    for _ in range(LARGEST_CROWD):
+        crowd.joined()
+    crowd.note_lag(100 * LONG_LAG_S)
+    assert crowd.is_full()
+    for _ in range(LARGEST_CROWD - LEAST_CROWD + 1):
+        crowd.left()
+    crowd.note_lag(100 * LONG_LAG_S)
+    assert not crowd.is_full()
+
+
 def test_refusals_keep_their_pace_whatever_the_crowd() -> None:
     now_s = 0.0
     pace = Pace(lambda: now_s)
