@@ -182,7 +182,7 @@ def test_workers_whose_master_is_gone_end_with_a_sentence_instead_of_being_repla
     def start(name: str) -> Child:
         return Child(name, [sys.executable, "-c", "raise SystemExit(2)"], log=tmp_path / name)
 
-    crew = Crew(1, start, said.write)
+    crew = Crew(1, start, lambda text: print(text, file=said))
     with socket.create_server(("127.0.0.1", 0)) as left:
         place = Place("127.0.0.1", left.getsockname()[1])
         assert listens(place)
