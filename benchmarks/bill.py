@@ -15,20 +15,23 @@ import statistics
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 import psutil
 import uvloop
+from prometheus_client.parser import text_string_to_metric_families
 
+from benchmarks.bill_tables import with_tables
 from benchmarks.client.sink import Sink
 from benchmarks.master import measure as measure_master
 from benchmarks.open_loop import played_apart
 from benchmarks.service.load import Load, measure
 from benchmarks.service.running import Running, saturate, service
 from loadtest.plan.plan_file import Plan
-from loadtest.simulate.bill import Inputs, Measured, shipped_inputs, with_tables
+from loadtest.simulate.bill import Inputs, Measured, shipped_inputs
 
 INPUTS = Path("loadtest/simulate/inputs.json")
 DOCUMENT = Path("docs/scale.md")
@@ -96,16 +99,14 @@ def _written(server: psutil.Process) -> int:
     return int(server.io_counters().write_bytes)
 
 
-def _metrics(running: Running) -> dict[str, float]:
+def _metrics(running: Running) -> Mapping[str, float]:
     """Counters of the service's Prometheus page, summed over their labels."""
     with urllib.request.urlopen(f"{running.admin_url}/metrics") as page:  # noqa: S310 - of loopback
-        lines = page.read().decode().splitlines()
-    found: dict[str, float] = {}
-    for line in lines:
-        if not line.startswith("#"):
-            name, _, value = line.partition(" # ")[0].rpartition(" ")
-            key = name.partition("{")[0]
-            found[key] = found.get(key, 0.0) + float(value)
+        text = page.read().decode()
+    found: defaultdict[str, float] = defaultdict(float)
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            found[sample.name] += sample.value
     return found
 
 

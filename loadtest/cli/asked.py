@@ -84,7 +84,11 @@ def asked_run(context: typer.Context, plan_name: str, **given: Any) -> RunConfig
         conducted=True,
         sources=sources_of(context),
     )
-    return config.but(**{name: given[name] for name in _AS_GIVEN if name in given})
+    config = config.but(**{name: given[name] for name in _AS_GIVEN if name in given})
+    if "auditor" in given and config.auditor is None and config.plan.auditor is not None:
+        named = Source("file", f"{plan_name}: auditor")
+        return config.but(auditor=config.plan.auditor, sources={**config.sources, "auditor": named})
+    return config
 
 
 def sources_of(context: typer.Context) -> dict[str, Source]:

@@ -11,12 +11,12 @@ from rich.text import Text
 from loadtest.cli.run import run
 from loadtest.configuration.run_config import RunConfig
 from loadtest.exit_codes import ExitCode
-from loadtest.measure.run_result import FaultResult, RunResult
+from loadtest.measure.run_result import RESULT, FaultResult, RunResult
 from loadtest.plan.fault import PROCESS
 from loadtest.plan.plan_file import Plan, shipped_drills
 from loadtest.publish import wording
 from loadtest.publish.console_verdict import COLOURS
-from loadtest.publish.run_folder import REPORT, RESULT, new_run_folder
+from loadtest.publish.run_folder import REPORT, new_run_folder
 
 GRAVEST_FIRST = (
     ExitCode.INTERNAL_ERROR,

@@ -308,9 +308,10 @@ def _checked(config: RunConfig) -> RunConfig:
         check_port_free(config.web_port, "--web-port")
     if config.workers_elsewhere:
         config = config.but(bind=listening_place(Place(config.bind, config.control_port), "--bind").host)
-    if config.auditor is not None:
-        _check_auditor(config)
-    return check(config, inspect_apart)
+    checked = check(config, inspect_apart)
+    if checked.auditor is not None:
+        _check_auditor(checked)
+    return checked
 
 
 def _check_auditor(config: RunConfig) -> None:
@@ -318,14 +319,15 @@ def _check_auditor(config: RunConfig) -> None:
     from loadtest.run_audit import AuditorError, check_auditor  # noqa: PLC0415 - what few runs have
 
     assert config.auditor is not None  # noqa: S101 - asked for
-    if not config.targets:
+    named = config.named("auditor")
+    if config.needs_service:
         raise ConfigError(
-            "auditor", "--auditor: belongs to a --target; the order service's database is read without it"
+            "auditor", f"{named}: belongs to a --target; the order service's database is read without it"
         )
     try:
         check_auditor(config.auditor, config.plan_file)
     except AuditorError as error:
-        raise ConfigError("auditor", f"--auditor: {error}") from error
+        raise ConfigError("auditor", f"{named}: {error}") from error
 
 
 def _play(

@@ -8,8 +8,8 @@ from loadtest.fleet.journal import read_reports
 from loadtest.fleet.recovered import recover
 from loadtest.judge.slo_syntax import parse
 from loadtest.judge.verdict import judge
+from loadtest.measure.run_result import RESULT
 from loadtest.plan.plan_file import Plan
-from loadtest.publish.run_folder import RESULT
 
 
 def recover_folder(folder: Path) -> str:

@@ -8,8 +8,7 @@ import typer
 
 from loadtest.cli import flags
 from loadtest.cli.app import BAD_INPUT, RESULTS, app, console, refuse
-from loadtest.measure.run_result import RunResult
-from loadtest.publish.run_folder import RESULT
+from loadtest.measure.run_result import RESULT, RunResult
 
 
 @app.command(rich_help_panel=RESULTS, epilog=flags.example("singlesday audit runs/20261111T155950Z-smoke"))
@@ -34,11 +33,14 @@ def audit(
     from loadtest.stored_orders import StoreError  # noqa: PLC0415
 
     result = _read_result(run_folder)
+    if auditor is not None and store is not None:
+        refuse("--auditor: cannot be given together with --store")
+    if store is None:
+        auditor = auditor or result.run.configuration.get("auditor")
+    plan_name = result.run.configuration.get("plan_name") or ""
     try:
         if auditor is not None:
-            if store is not None:
-                refuse("--auditor: cannot be given together with --store")
-            found = audit_apart(run_folder, auditor)
+            found = audit_apart(run_folder, auditor, Path(plan_name) if plan_name.endswith(".toml") else None)
         else:
             found = audit_folder(run_folder, result, store or f"sqlite:///{run_folder / 'orders.db'}")
         settle_folder(run_folder, result, found)

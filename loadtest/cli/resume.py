@@ -15,9 +15,8 @@ from loadtest.configuration.run_config import RunConfig, without_password
 from loadtest.configuration.run_document import DOCUMENT, DocumentError, held, read_document
 from loadtest.fleet import checkpoint as checkpoints
 from loadtest.fleet.checkpoint import Checkpoint, CheckpointError
-from loadtest.measure.run_result import RunResult
+from loadtest.measure.run_result import RESULT, RunResult
 from loadtest.plan.plan_file import Plan
-from loadtest.publish.run_folder import RESULT
 from loadtest.stored_orders import SQLITE
 
 

@@ -28,10 +28,10 @@ from loadtest.environment import TOKEN_VARIABLE
 from loadtest.exit_codes import ExitCode
 from loadtest.fleet.checkpoint import CHECKPOINT, Checkpoint
 from loadtest.judge.verdict import judge, settle
-from loadtest.measure.run_result import Arrivals, RunResult, Transactions
+from loadtest.measure.run_result import RESULT, Arrivals, RunResult, Transactions
 from loadtest.place import EVERYWHERE, Place, is_loopback
 from loadtest.publish.console_verdict import print_outcome, print_verdict
-from loadtest.publish.run_folder import REPORT, RESULT, deliver, draw, rescue
+from loadtest.publish.run_folder import REPORT, deliver, draw, rescue
 from loadtest.publish.step_summary import append_step_summary
 from loadtest.run_audit import AuditorError, IncompleteLedgerError, audit_apart, audit_folder
 from loadtest.run_info import run_info

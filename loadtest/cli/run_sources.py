@@ -17,8 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from loadtest.measure.run_result import RunResult
-from loadtest.publish.run_folder import RESULT
+from loadtest.measure.run_result import RESULT, RunResult
 
 POOL = 5
 """The latest runs of a pool that are compared with: a service changes, and old baselines with it."""

@@ -15,7 +15,7 @@ from loadtest.plan.plan_file import Plan
 from loadtest.simulate.bill import bill, read_inputs, rows, shipped_inputs
 
 if TYPE_CHECKING:
-    from loadtest.simulate.simulation import Simulated
+    from loadtest.simulate.simulation import Simulated, ZoneLoss
 
 MOST_REPLICAS = 100_000
 MOST_ARRIVALS = 2_000_000_000
@@ -51,6 +51,7 @@ def simulate_plan(asked: Asked, console: Console) -> None:
         )
     try:
         from loadtest.simulate import simulation, source  # noqa: PLC0415 - numpy is an extra
+        from loadtest.simulate.arrivals import Curve  # noqa: PLC0415
         from loadtest.simulate.replica import Replica, machine_words  # noqa: PLC0415
     except ImportError as missing:
         raise SimulationError('a simulation needs numpy: install "singlesday[analysis]"') from missing
@@ -66,12 +67,13 @@ def simulate_plan(asked: Asked, console: Console) -> None:
     except source.SourceError as error:
         raise SimulationError(str(error)) from error
     loss = simulation.ZoneLoss(lost_at_s, asked.zones) if lost_at_s is not None else None
-    every = []
+    curve, every = Curve(asked.plan.profile()), []
     for replicas in asked.replicas:
-        with console.status(f"{replicas:,} replicas, {asked.plan.profile().total:,.0f} arrivals …"):
+        with console.status(f"{replicas:,} replicas, {curve.total:,.0f} arrivals …"):
             what_if = simulation.WhatIf(replicas, asked.slower, loss)
-            every.append(simulation.simulate(asked.plan.profile(), replica, what_if, asked.plan.seed))
-    _tell(asked, every, machine_words(replica), console)
+            every.append(simulation.simulate(curve, replica, what_if, asked.plan.seed))
+    words = machine_words(replica)
+    _tell(asked, every, _sentences(asked, words, loss), words, console)
 
 
 def _check(asked: Asked) -> None:
@@ -93,10 +95,11 @@ def _check(asked: Asked) -> None:
         )
 
 
-def _tell(asked: Asked, every: "list[Simulated]", replica: dict[str, Any], console: Console) -> None:
+def _tell(
+    asked: Asked, every: "list[Simulated]", settings: list[str], replica: dict[str, Any], console: Console
+) -> None:
     from loadtest.publish import simulation_page  # noqa: PLC0415 - it needs numpy
 
-    settings = _sentences(asked, replica)
     if asked.page is not None:
         simulation_page.write(
             f"{asked.plan.name} at {asked.plan.peak_tps:,.0f} TPS", settings, every, asked.page
@@ -119,7 +122,7 @@ def _tell(asked: Asked, every: "list[Simulated]", replica: dict[str, Any], conso
         console.print(f"wrote {asked.page}", soft_wrap=True, markup=False)
 
 
-def _sentences(asked: Asked, replica: dict[str, Any]) -> list[str]:
+def _sentences(asked: Asked, replica: dict[str, Any], loss: "ZoneLoss | None") -> list[str]:
     kind = replica["kind"]
     said = [
         (
@@ -129,8 +132,11 @@ def _sentences(asked: Asked, replica: dict[str, Any]) -> list[str]:
     ]
     if asked.slower != 1:
         said.append(f"What if: everything takes {asked.slower:g} times as long.")
-    if asked.zone_lost is not None:
-        said.append(f"What if: one of {asked.zones} zones is lost at {asked.zone_lost}, noticed after 5 s.")
+    if loss is not None:
+        said.append(
+            f"What if: one of {loss.zones} zones is lost at {asked.zone_lost}, noticed after "
+            f"{loss.noticed_after_s:g} s."
+        )
     return said
 
 

@@ -33,7 +33,7 @@ _NOT_THE_SCRIPTS = tuple(
 
 
 def bearable(error: BaseException) -> Exception:
-    """What Locust's loop can bear in the place of `error`: itself, or what is logged and gone on after."""
+    """What to raise in Locust's loop for `error`: itself, or an error that is logged and does not end the user."""
     if isinstance(error, Exception):
         return error
     instead = ScriptRaisedError(error_text(error))

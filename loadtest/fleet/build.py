@@ -1,4 +1,4 @@
-"""What a process of a fleet is made of, and in what a worker's differs from its master's.
+"""Which releases and scripts a process runs, and how a worker's differ from its master's.
 
 Two releases may understand a message, a plan or an arrival in different ways, and two copies of a script send
 different requests. Either would show as odd figures at best, so a run does not begin with such a worker.
@@ -20,7 +20,7 @@ Build = Mapping[str, str]
 
 
 def build_of(modules: Iterable[str] = ()) -> dict[str, str]:
-    """This process's own: its releases, and the scripts of the named modules, which are imported already."""
+    """What this process runs: its releases, and the scripts of the named modules, which are imported already."""
     scripts = {f"{SCRIPT}{Path(file).name}": _digest(Path(file)) for file in map(_file_of, modules) if file}
     return {name: version(name) for name in PACKAGES} | scripts
 

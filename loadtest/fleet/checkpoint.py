@@ -98,7 +98,7 @@ def read(folder: Path) -> Checkpoint:
 
 
 def differences(before: RunInfo, now: RunInfo) -> str:
-    """What is another than it was when the run began, as a clause; empty when versions and machine are the same."""
+    """What has changed since the run began, as a clause; empty when versions and machine are the same."""
     pairs = [(name, was, now.versions.get(name)) for name, was in before.versions.items()] + [
         (name, was, now.machine.get(name)) for name, was in before.machine.items()
     ]

@@ -187,7 +187,7 @@ class Coordinator:
         return renamed
 
     def recall(self, history: History, to_ns: int) -> None:
-        """Know how a run went that is over, up to an offset; it is not gone on with."""
+        """Take over the history of a run that is over, up to an offset; it is not resumed."""
         self.roster.names = dict(history.names)
         self.roster.clock_offsets_ns = dict(history.clock_offsets_ns)
         self.held_slots, self.notes, self._from_ns = list(history.held_slots), list(history.notes), to_ns

@@ -45,7 +45,7 @@ class PackedTotals(msgspec.Struct, frozen=True):
 
 
 class Merge:
-    """Sums of everything every worker reported, for one run.
+    """The sums of all reports of all workers, for one run.
 
     `periods` are the (from_s, to_s) whose sums are wanted too, to whole seconds: `period_totals` has them in
     the same order.

@@ -66,7 +66,7 @@ class Roster:
         ]
 
     def users(self, workers: Mapping[str, WorkerTotals]) -> dict[str, UserStart]:
-        """How many users of each scenario were to be had, over all workers, and how many have left since."""
+        """How many users of each scenario there were, over all workers, and how many have left since."""
         found: dict[str, UserStart] = {}
         for name, member in self.members.items():
             totals = workers.get(name)

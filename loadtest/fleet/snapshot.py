@@ -80,7 +80,7 @@ def progress(
     pause: Pause = no_pause,
     only: Container[int] | None = None,
 ) -> RunResult:
-    """What is known now, without what takes long to find out: for whoever watches a run while it goes on.
+    """The result so far without what takes long to compute: for pages and metrics while a run goes on.
 
     It has no timeline, and takes for planned what workers have reported as scheduled: counting a random
     schedule means replaying it, and until a second is reported nobody can tell late from lost. `pause` is called

@@ -99,7 +99,7 @@ class WorkerTotals:
         return self._cpu_mean()[0]
 
     def recall(self, packed: PackedWorker) -> None:
-        """Know again which reports had come when the totals were packed; others may still."""
+        """Restore which reports had come when the totals were packed; others may still come."""
         self._contiguous, self.seen, self.given_up = packed.reports, set(packed.besides), 0
         self.newest = packed.newest
 

@@ -1,4 +1,4 @@
-"""The client's ledger against the service's orders: none lost, none twice, none oversold, none invented.
+"""Compares the client's ledger with the service's orders: none lost, duplicated, oversold or invented.
 
 The client wrote down every order before it sent it and again when it was answered (`measure.ledger`); the
 service stored what it acknowledged. After the run both are read and compared key by key. A request that was
@@ -97,7 +97,7 @@ class Reconciliation:
                 self._beyond[prefix, number] += 1
 
     def audit(self, stored: StoredOrders, problems: Iterable[str] = ()) -> Audit:
-        """What both come to. Raises ValueError for a ledger with a byte that is no state."""
+        """The result of the comparison. Raises ValueError for a ledger with a byte that is no state."""
         found = Audit(
             acknowledged=0,
             stored=len(self._strange),

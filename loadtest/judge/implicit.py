@@ -24,7 +24,7 @@ OBJECTIVES = tuple(
 
 
 def with_implicit(own: Sequence[Slo], requested: Collection[str]) -> list[Slo]:
-    """One's own objectives, then those implicit ones whose place none of them takes.
+    """The objectives that were set, then each implicit one that none of them replaces.
 
     `requested` are the names of endpoints that were requested so far, as in `RunResult.endpoints`.
     """

@@ -27,7 +27,7 @@ NAMED_QUANTILES = {0.5: "p50", 0.9: "p90", 0.95: "p95", 0.99: "p99", 0.999: "p99
 
 
 class Scope(NamedTuple):
-    """What is judged by itself: one period of time, of one region or of all."""
+    """What is judged separately: one period of time, in one region or in all."""
 
     span: tuple[float, float]
     endpoint: str | None
@@ -35,7 +35,7 @@ class Scope(NamedTuple):
 
 
 class Observations:
-    """What objectives have seen of periods, for whoever judges a run again and again while it goes on.
+    """Values of objectives that are known already, for a run that is judged again and again while it goes on.
 
     A value is valid as long as the run's record has the very same object for its period.
     """
@@ -90,7 +90,7 @@ def _observe_endpoints(slo: Slo, chosen: list[Endpoint], period: Period) -> floa
 
 
 def chosen_endpoints(pattern: str, period: Period) -> list[Endpoint] | None:
-    """Those of that very name, whatever their region; else those that the pattern fits; None if nobody can tell.
+    """The endpoints of that exact name in any region, else those that the pattern matches; None if it is not known.
 
     Where names were too many, an entry of that very name may be a part of its requests only.
     """
@@ -134,7 +134,7 @@ def _ok_alone(endpoint: Endpoint) -> Endpoint:
 
 
 def of_ok_alone(slo: Slo, scope: Scope, period: Period | None) -> str:
-    """Says so where faster failures were left out of a time."""
+    """A note where failures were left out of a response time because they were faster."""
     if period is None or scope.endpoint is None or slo.kind is not Kind.LATENCY or slo.ok_only:
         return ""
     chosen = chosen_endpoints(scope.endpoint, period) or []

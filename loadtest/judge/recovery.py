@@ -1,4 +1,4 @@
-"""How a target takes a fault: when it shows in the curve, when all is normal again, and what is still done meanwhile.
+"""Judges how a target takes a fault: when it was detected, when it had recovered, and its goodput meanwhile.
 
 *Normal* is what the seconds just before the fault were (`BEFORE_S`; chaos engineering calls that the steady state:
 https://principlesofchaos.org). A second is *within the band* where
@@ -41,7 +41,7 @@ SETTLED_S = 3.0
 
 
 def judge_faults(result: RunResult) -> list[SloResult]:
-    """Fill in what the curve says of each fault; what was asked of them, judged.
+    """Fill in detection, recovery and goodput of each fault; returns its expectations, judged.
 
     A record without a timeline, as of a run that goes on, has nothing to say yet.
     """
@@ -203,7 +203,7 @@ def _goodput(fault: FaultResult, operator: str, share: float) -> SloResult:
 
 
 def unit_of(expectation: str) -> str:
-    """What is observed of a fault's own expectations: completed transactions in %, and otherwise seconds."""
+    """The unit of what is observed of a fault's expectation: % for goodput, seconds for times."""
     return "%" if expectation.endswith("%") else "s"
 
 

@@ -69,13 +69,13 @@ def _worst(slo: Slo, scope: Scope, spans: int, regions: int) -> str:
 
 
 def can_be_judged(slo: Slo, result: RunResult) -> bool:
-    """False only for an implicit objective on what nobody counted; one's own fails for want of data."""
+    """False only for an implicit objective without data; an objective that was set fails without data."""
     counted = slo.metric != SCENARIOS_WITHOUT_REQUESTS or result.scenarios_without_requests is not None
     return counted or slo.source != IMPLICIT
 
 
 def judgeable(slos: Iterable[Slo], duration_s: float) -> list[Slo]:
-    """Without the objectives that a run of this length is too short for: drift, in what is no soak.
+    """The objectives without those that a run of this length is too short for: drift needs a soak.
 
     For a plan's own objectives, so that a soak can be cut short to try it out; one that was asked for by hand
     stays, and fails for want of data.

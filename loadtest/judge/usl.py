@@ -1,4 +1,4 @@
-"""The Universal Scalability Law: what many machines do, from what a few did, and how sure that is.
+"""The Universal Scalability Law: what many machines would do, estimated from what a few did, with its uncertainty.
 
 A system of N machines serves X(N) = a N / (1 + s (N - 1) + k N (N - 1)): `a` is one machine's throughput, `s`
 the share of the work that they queue for (contention), and `k` what each pair of them spends on agreeing
@@ -184,7 +184,7 @@ class UslFit:
 
 
 def fit(measurements: Sequence[Measurement], seed: int = 1, replicates: int = REPLICATES) -> UslFit:
-    """The law that fits the measurements, and as many replicates of it.
+    """The law that fits the measurements best, and others by resampling them.
 
     Raises ValueError for too few measurements or sizes, for one that is not above 0, and where no law fits;
     AnalysisMissingError without numpy and scipy.

@@ -1,4 +1,4 @@
-"""The verdict of a run, in the order in which one thing makes another meaningless.
+"""The verdict of a run: first whether it is valid, then its objectives, then its audit.
 
     INVALID   the generator failed: nothing else can be said           exit 11
     ABORTED   stopped before its end: what was seen is incomplete      exit 12
@@ -64,7 +64,7 @@ def judge(
 
 
 def settle(result: RunResult) -> RunResult:
-    """Draw verdict and exit code from what is in the record; again when an audit has been added to it."""
+    """Set verdict and exit code from the rest of the record; done again when an audit has been added."""
     if result.verdict == VERDICTS[ExitCode.ABORTED]:
         return result
     if unsupported := [one for one in unsupported_orders(result) if one not in result.validity.reasons]:

@@ -29,7 +29,7 @@ MAX_BYTES = _HEADER.size + BUCKETS * (2 + 8)
 
 
 class CodecError(ValueError):
-    """Bytes that no histogram was encoded to."""
+    """These bytes are not an encoded histogram."""
 
 
 def encode(histogram: Histogram) -> bytes:
@@ -62,7 +62,7 @@ def merge_into(histogram: Histogram, data: bytes) -> None:
 
 
 class Parsed(NamedTuple):
-    """An encoded histogram that was found to be one: what `add` adds."""
+    """An encoded histogram that has been checked: what `add` adds."""
 
     hit: list[int]
     """Buckets, ascending."""

@@ -150,7 +150,7 @@ class Histogram:
         self.above += other.above
 
     def without(self, other: "Histogram") -> "Histogram":
-        """What is left when everything that `other` counted, a part of this one, is taken away.
+        """This histogram less `other`, which must be contained in it.
 
         Counts and sum are exact; minimum and maximum are as exact as buckets are, where they were `other`'s.
         """
@@ -195,7 +195,7 @@ class Histogram:
         return self.drawn()[1]
 
     def drawn(self) -> tuple[Quantiles, Buckets]:
-        """`quantiles` and `buckets` for the price of one: sorting costs most."""
+        """`quantiles` and `buckets` together, because sorting, which costs most, is done once."""
         hit = sorted(self.counts)
         counts = [self.counts[bucket] for bucket in hit]
         upper = [_UPPER_US[bucket] for bucket in hit]

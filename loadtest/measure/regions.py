@@ -1,4 +1,4 @@
-"""An endpoint in all its regions: statistics that were kept apart, put together again from their histograms."""
+"""An endpoint in all its regions: one set of statistics, merged from the histograms of each region."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ from loadtest.measure.run_result import Buckets, Endpoint
 
 
 def together(parts: Sequence[Endpoint]) -> Endpoint:
-    """One endpoint from its parts, exact to the width of a histogram's bucket."""
+    """One endpoint merged from those of its regions, exact to the width of a histogram's bucket."""
     errors: Counter[str] = Counter()
     for part in parts:
         errors.update(part.errors)
@@ -27,7 +27,7 @@ def together(parts: Sequence[Endpoint]) -> Endpoint:
 
 
 def histogram_of(many: Iterable[Buckets]) -> Histogram:
-    """The histogram that all these buckets are of."""
+    """One histogram of all these buckets."""
     histogram = Histogram()
     for buckets in many:
         for upper_us, count in zip(buckets.upper_us, buckets.counts, strict=True):

@@ -14,6 +14,8 @@ import msgspec
 from loadtest.measure.whole_file import write_whole
 
 SCHEMA_VERSION = 1
+RESULT = "result.json"
+"""The record's file in a run's folder."""
 LATE_MS = 10.0
 """An arrival that the generator started later than this, with an idle user there, is late (DESIGN section 3)."""
 
@@ -127,7 +129,7 @@ class ScriptError(msgspec.Struct, kw_only=True):
 
 
 class UserStart(msgspec.Struct, kw_only=True):
-    """How many users of a scenario were to be had when the run began, over all workers."""
+    """How many users of a scenario there were when the run began, over all workers."""
 
     wanted: int = 0
     ready: int = 0
@@ -328,7 +330,7 @@ class Validity(msgspec.Struct, kw_only=True):
 
 
 class Audit(msgspec.Struct, kw_only=True):
-    """The client's ledger against the service's orders."""
+    """What a comparison of the client's ledger with the service's orders found."""
 
     acknowledged: int
     stored: int
@@ -346,13 +348,13 @@ class Audit(msgspec.Struct, kw_only=True):
 
     @property
     def balanced(self) -> bool:
-        """True when nothing is lost, twice, oversold, invented, leaked or misplaced."""
+        """True when no order is lost, duplicated, oversold, phantom, leaked or misplaced."""
         counted = (self.lost, self.duplicated, self.oversold, self.phantom, self.shadow_leaks, self.misplaced)
         return not (any(counted) or self.problems)
 
 
 class RunResult(msgspec.Struct, kw_only=True):
-    """Everything a run found out."""
+    """Everything that is known of a run."""
 
     schema: int = SCHEMA_VERSION
     run: RunInfo

@@ -142,7 +142,7 @@ class EndpointSecond:
         return self.first_byte
 
     def give_up(self, waited_ns: int) -> None:
-        """Count an arrival that never got to its request here, as one that took at least so long."""
+        """Count an arrival that was given up before its request to this endpoint, with the time it had waited."""
         self.response.record_ns(waited_ns)
         self.failures_only().record_ns(waited_ns)
 
@@ -320,7 +320,7 @@ class OpenSeconds:
         second.endpoint(key).merge(noted)
 
     def give_up(self, key: EndpointKey, intended_ns: int, at_ns: int) -> None:
-        """Count an arrival that was given up before its request to an endpoint: it waited at least so long."""
+        """Count an arrival that was given up before its request to an endpoint, with the time it had waited."""
         key = (shown(key[0]), shown(key[1]))
         known = key if key in self._known else OVERFLOW_ENDPOINT
         self.second(intended_ns).endpoint(known).give_up(at_ns - intended_ns)

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever ends the process that writes them."""
+"""Writes files completely or not at all, even if the process is killed meanwhile."""
 
 import os
 from collections.abc import Iterator

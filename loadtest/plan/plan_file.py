@@ -107,6 +107,8 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     abort: Abort = Abort()
     faults: tuple[Fault, ...] = ()
     """What goes wrong on purpose; each is a phase of its name."""
+    auditor: str | None = None
+    """`module:Class` that reads what a service of one's own has stored."""
     targets: dict[str, float] = {}
     """Hosts beyond loopback that may be loaded, each with its highest rate in requests per second."""
 
@@ -299,6 +301,7 @@ def _read(path: Path) -> Plan:
         slos=tuple(_slo(slo) for slo in table.slo),
         faults=faults_of(table.fault, table.time_scale, str(path)),
         abort=Abort(table.abort.unless, _above_0_s(table.abort.after, f"{path}: abort.after")),
+        auditor=table.auditor,
         targets=table.targets,
     )
     _check(plan, str(path))

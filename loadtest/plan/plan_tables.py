@@ -150,6 +150,14 @@ class PlanTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     slo: Annotated[tuple[SloTable, ...], key("What has to hold.")] = ()
     abort: Annotated[AbortTable, key("When to stop a run that has gone wrong.")] = AbortTable()
     fault: Annotated[tuple[FaultTable, ...], key("What goes wrong on purpose.")] = ()
+    auditor: Annotated[
+        Annotated[str, Meta(pattern=r"^[\w.]+:\w+$")] | None,
+        key(
+            "A class of yours that reads what your service stored, to audit a run against a target by.",
+            example="shop_books:ShopBooks",
+            default="none",
+        ),
+    ] = None
     targets: Annotated[
         dict[str, Positive],
         key(

@@ -1,4 +1,4 @@
-"""Looks at each second of a run once, a second after its end, for what the plan ends a run for."""
+"""Checks each second of a run once, a second after its end, for the plan's reasons to abort."""
 
 from collections.abc import Callable, Iterable
 

@@ -39,7 +39,7 @@ class Auditor:
             gevent.spawn(self._audit, run)
 
     def busy_with(self, run: LedRun) -> bool:
-        """Whether the outcome of a run's audit is still to come."""
+        """Whether a run's audit has not ended yet."""
         return run.info.id in self._busy
 
     def wait(self) -> None:

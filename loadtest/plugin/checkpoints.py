@@ -22,9 +22,8 @@ from loadtest.fleet.checkpoint import KILLED, Checkpoint
 from loadtest.fleet.coordinator import Phase
 from loadtest.fleet.journal import forget_reports
 from loadtest.fleet.snapshot import broken_off
-from loadtest.measure.run_result import RunResult
+from loadtest.measure.run_result import RESULT, RunResult
 from loadtest.pauses import Pauses
-from loadtest.publish.run_folder import RESULT
 
 if TYPE_CHECKING:  # the run has itself saved; importing it here for real would be a circle
     from loadtest.plugin.led_run import LedRun

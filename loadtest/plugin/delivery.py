@@ -1,4 +1,4 @@
-"""The delivery of a run's result: written once when the run ends, and again for what is learnt afterwards."""
+"""The delivery of a run's result: written when the run ends, and again after its audit."""
 
 import logging
 import sys
@@ -34,7 +34,7 @@ class Delivery:
         self._write(result)
 
     def give_up(self) -> None:
-        """There will be no result: a defect stands in its way."""
+        """Note that there will be no result because of a defect."""
         self.states.on(DeliveryEvent.FAIL)
 
     def note(self, text: str) -> None:

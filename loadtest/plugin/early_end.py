@@ -1,4 +1,4 @@
-"""How a `locust` process ends that gets no further than its imports: with one sentence, and without workers left.
+"""How a `locust` process ends whose imports fail: with one sentence, and without workers left running.
 
 From the moment at which a script imports this package until Locust's `init` is over, a script that raises, a class
 that Locust cannot use and Ctrl-C would each end in Python's traceback and exit code 1. A defect of ours still does.
@@ -21,7 +21,7 @@ _LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib",
 
 
 def end_early_with_a_sentence() -> None:
-    """Do so from now on, if this is a `locust` process that reads its script."""
+    """From now on end with one sentence, if this is a `locust` process that reads its script."""
     if any(frame.f_code.co_filename.endswith("locust/main.py") for frame in _callers()):
         sys.excepthook = _end
         atexit.register(_end_forks)

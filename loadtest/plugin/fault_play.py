@@ -86,7 +86,7 @@ class FaultPlay:
         self._say(Begin(zero_ns))
 
     def undo(self) -> None:
-        """The schedule has ended: have undone what goes on, and wait until it is."""
+        """End the faults that go on, since the schedule has ended, and wait until they are undone."""
         self._say(Undo())
         deadline = time.monotonic() + UNDONE_WITHIN_S
         while self._left and not self._gone and time.monotonic() < deadline:

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 def memory_bytes(page: str) -> float | None:
-    """The memory that a Prometheus page tells, over all label values; None where it tells none.
+    """The memory on a Prometheus page, summed over its labels; None where it has none.
 
     Raises `ValueError` for what is no such page.
     """

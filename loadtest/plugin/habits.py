@@ -1,4 +1,4 @@
-"""What people are used to from Locust, beside a plan: flags and shapes that do not count, and who ended a run."""
+"""What plain Locust users expect when a plan is played: which flags and shapes are ignored, and who ended a run."""
 
 import sys
 from argparse import Namespace
@@ -18,7 +18,7 @@ LISTENER_RAISED = "a listener of the script raised when the test was to start; i
 
 
 def forget_listeners_error() -> None:
-    """From now on ask of new errors alone: a run that could not start may be tried again."""
+    """Forget earlier errors of listeners: a run that could not start may be tried again."""
     log.unhandled_greenlet_exception = False
 
 

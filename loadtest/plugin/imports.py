@@ -31,7 +31,7 @@ def import_early(name: str | None, parser: Any) -> None:
 
 @contextlib.contextmanager
 def told(event: EventHook, **what: Any) -> Iterator[None]:
-    """Fire an event for the listeners that are added within: those of modules that are imported meanwhile."""
+    """Fire an event for the listeners that are added in the with-block, by modules that are imported in it."""
     before = list(event._handlers)
     yield
     for listener in [listener for listener in event._handlers if listener not in before]:
@@ -40,7 +40,7 @@ def told(event: EventHook, **what: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def told_of_init(environment: Environment) -> Iterator[None]:
-    """Tell listeners that are added within of Locust's `init`, which is long past."""
+    """Call listeners of Locust's `init` that are added in the with-block, after that event."""
     with told(
         environment.events.init, environment=environment, runner=environment.runner, web_ui=environment.web_ui
     ):
@@ -48,7 +48,7 @@ def told_of_init(environment: Environment) -> Iterator[None]:
 
 
 def add_user_classes(environment: Environment, config: RunConfig) -> None:
-    """Let Locust know the plan's user classes; one of another module with the same name makes room."""
+    """Add the plan's user classes to Locust; a class of another module with the same name is replaced."""
     ours = scenario_classes(config.plan, config.plan_file)
     names = {user_class.__name__ for user_class in ours}
     others = [c for c in environment.user_classes if c.__name__ not in names]

@@ -23,6 +23,7 @@ from loadtest.fleet.build import build_of
 from loadtest.fleet.checkpoint import Checkpoint, CheckpointError
 from loadtest.fleet.greeting import Greeter, PlanFiles
 from loadtest.judge.slo_syntax import parse
+from loadtest.measure.run_result import RESULT
 from loadtest.plan.plan_file import Plan
 from loadtest.plan.pool import pool_of
 from loadtest.plugin.fault_play import FaultPlay
@@ -31,7 +32,7 @@ from loadtest.plugin.imports import add_user_classes, told_of_init
 from loadtest.plugin.led_run import LedRun
 from loadtest.plugin.plan_files import plan_files
 from loadtest.plugin.states import GOING, LEADER, LeaderEvent, LeaderState, States
-from loadtest.publish.run_folder import RESULT, new_run_folder
+from loadtest.publish.run_folder import new_run_folder
 
 logger = logging.getLogger(__name__)
 
@@ -145,7 +146,7 @@ def run_folder(config: RunConfig) -> Path:
 
 
 def console_of(options: Namespace) -> Console:
-    """Where people read: not where programs read Locust's figures, or ours, as JSON."""
+    """The console for people: standard error where standard output carries JSON for programs."""
     programs_read = bool(options.json) or options.console == "json"
     return Console(highlight=False, file=sys.stderr if programs_read else sys.stdout, emoji=False)
 

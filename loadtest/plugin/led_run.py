@@ -164,7 +164,7 @@ class LedRun:
             self._outbox.answer(relay, bundle, self.coordinator.saved, taken=taken)
 
     def live(self) -> RunResult:
-        """What is known now."""
+        """The result so far, complete."""
         result = snapshot(
             self.coordinator,
             self.info,
@@ -188,7 +188,7 @@ class LedRun:
         return self.judge(self.progress(pause, self._asked_about), aborted=None)
 
     def progress(self, pause: Pause, only: Container[int] | None = None) -> RunResult:
-        """What is known now, without what takes long to find out; with `only`, of these periods."""
+        """The result so far without its timeline; with `only`, just these periods are brought up to date."""
         return self._with_faults(progress(self.coordinator, self.info, self._period_records, pause, only))
 
     def _periods_asked_about(self) -> set[int]:

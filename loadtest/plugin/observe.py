@@ -61,7 +61,7 @@ class Observer:
         gevent.spawn(self._follow, run)
 
     def view(self, run_id: str, since_s: float) -> live.Live:
-        """For the page, which already knows run `run_id` up to `since_s`."""
+        """What the live page shows, which already knows run `run_id` up to `since_s`."""
         run = self._current()
         if run is None:
             return live.Live(finished=self.finished)
@@ -134,7 +134,7 @@ class Observer:
         return self._steady.say(now, self._now_s())
 
     def reading(self) -> Reading | None:
-        """For a scrape; None before the first run."""
+        """What a scrape is answered from; None before the first run."""
         run = self._current()
         if run is None:
             return None

@@ -1,4 +1,4 @@
-"""Opens the doors through which a run is watched: the metrics port or a push, and our pages in Locust's web UI."""
+"""Opens the ways to watch a run: the metrics port or a push, and our pages in Locust's web UI."""
 
 import logging
 import os
@@ -28,7 +28,7 @@ class PortError(Exception):
 
 
 class Publishers:
-    """Where the runs of this process are shown while they go on."""
+    """The metrics port, push and pages of this process, for all its runs."""
 
     def __init__(self, current: Callable[[], LedRun | None], auditing: Callable[[LedRun], bool]) -> None:
         self.observer = Observer(current, auditing)
@@ -117,7 +117,7 @@ class Publishers:
             self.observer.follow(run)
 
     def close(self) -> None:
-        """Let a scraper see the last values, and a receiver have them, then close."""
+        """Wait until scraper or receiver have the last values, then close."""
         gevent.joinall(
             [gevent.spawn(door.close) for door in (self._metrics, self._writer) if door is not None]
         )

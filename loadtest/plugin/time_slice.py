@@ -1,4 +1,4 @@
-"""A worker that is due gets a core at once, though others are at work on it.
+"""Asks the kernel for short time slices, so that a worker whose arrival is due gets a busy core at once.
 
 A worker sleeps until an arrival is due and then needs a core for tens of microseconds. Linux' scheduler (EEVDF)
 lets whoever runs finish a slice of about 3 ms first, and that wait is dispatch lag: with two other processes at

@@ -1,4 +1,4 @@
-"""The event handlers: which of Locust's moments become which of ours."""
+"""The event handlers: what each of Locust's events makes the harness do."""
 
 import logging
 import os
@@ -169,7 +169,7 @@ class Plugin:
         self.worker.end(environment)
 
     def on_quitting(self, environment: Environment, **_: Any) -> None:
-        """End with the verdict's code, and never without the last report."""
+        """End with the verdict's exit code, after the last report was sent."""
         self.worker.end(environment)
         if isinstance(environment.runner, MasterRunner):
             dismiss_relays(environment.runner)
@@ -223,7 +223,7 @@ class Plugin:
         )
 
     def preview(self, environment: Environment, options: Namespace, form: Mapping[str, str]) -> Preview:
-        """What the form's fields come to, or the first that cannot be used; nothing is prepared."""
+        """The plan as the form's fields ask for it, or the first field that cannot be used; nothing is prepared."""
         try:
             check_own_fields(self._parser_of_options(), options, form)
             config = self._config(environment, options, form)

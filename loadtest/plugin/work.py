@@ -84,7 +84,7 @@ class Worker:
 
 
 def as_found_here(config: RunConfig, run_id: str, folder: str) -> tuple[RunConfig, str]:
-    """A run's plan and folder as they are called on this machine, where `singlesday worker` has its own."""
+    """The configuration with this machine's paths of plan and folder, where `singlesday worker` was sent its own."""
     plans, runs = os.environ.get(PLAN_FOLDER_VARIABLE), os.environ.get(RUNS_FOLDER_VARIABLE)
     if plans and config.plan_file is not None:
         config = config.but(plan_name=str(Path(plans) / config.plan_file.name))

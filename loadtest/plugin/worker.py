@@ -61,7 +61,7 @@ logger = logging.getLogger(__name__)
 
 
 def patterns_of(slos: Sequence[str]) -> list[str]:
-    """The endpoints that objectives name, without `*`, which covers what is too many to list anyway."""
+    """The endpoint patterns that objectives name, without `*`: all endpoints are counted anyway."""
     named = (parse(expr).endpoint for expr in slos)
     return list(dict.fromkeys(pattern for pattern in named if pattern and pattern != "*"))[:MAX_PATTERNS]
 
@@ -124,7 +124,7 @@ class WorkerRun:
         self._beat = gevent.spawn(self._beat_forever)
 
     def on_message(self, message: Message) -> None:
-        """Do what the master says; messages of another run are none of our business."""
+        """Do what the master says; messages of another run are ignored."""
         if message.run_id != self.run_id:
             return
         if isinstance(message, Refuse):

@@ -1,4 +1,4 @@
-"""A search for capacity as one HTML page of the report's make, and its steps as lines for the terminal.
+"""A search for capacity as an HTML page like the report, and its steps as lines for the terminal.
 
 The picture is throughput and latency against the rate that was offered: up to the knee the target completes what it
 is offered, beyond it what it can, and latency grows with every second that the rate is held.

@@ -1,4 +1,4 @@
-"""Comparisons of runs with their baselines, for the terminal and as one HTML page of the report's make."""
+"""Comparisons of runs with their baselines, for the terminal and as an HTML page like the report."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +28,7 @@ _STYLES = {
 
 
 def print_comparisons(comparisons: Sequence[Comparison], console: Console) -> None:
-    """Print each run's shifts with their intervals, and what they come to; first the overview of several."""
+    """Print each run's shifts with their intervals and the finding, after an overview if there are several runs."""
     if len(comparisons) > 1:
         console.print(_overview(comparisons))
     for comparison in comparisons:

@@ -52,7 +52,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What the run comes to, or came to."""
+    """The verdict so far, or the final one."""
 
     word: str
     sentence: str
@@ -161,7 +161,7 @@ class History:
         self._open: dict[int, TimelinePoint] = {}
 
     def update(self, seconds: Iterable[TimelinePoint]) -> None:
-        """Take in seconds, new ones and such as have changed; those long settled stay as they are."""
+        """Add seconds that are new or have changed; those of settled bins are ignored."""
         for second in seconds:
             if int(second.t_s) // self.bin_s not in self._bins:
                 self._open[int(second.t_s)] = second
@@ -206,7 +206,7 @@ def head(info: RunInfo, folder: str) -> Head:
 def verdict(
     result: RunResult, *, over: bool, played_s: float = math.inf, dangers: Sequence[str] = ()
 ) -> Verdict:
-    """What a run came to; while it goes on, what it would come to by what is known.
+    """The verdict of a run; while it goes on, the verdict so far.
 
     `dangers` are sentences about what no objective shows: workers that are lost, a rate that is not reached.
     """
@@ -312,14 +312,14 @@ def errors(result: RunResult) -> list[Error]:
 
 
 def early_word(result: RunResult, played_s: float) -> list[str]:
-    """Objectives that wait in vain, with the nearest name that is requested; once the run is some seconds old."""
+    """Objectives without data some seconds into the run, with the nearest endpoint that is requested."""
     if played_s < SURE_AFTER_S:
         return []
     return [f"{slo.expr}: {slo.note} so far" for slo in result.slo if slo.observed is None and slo.note]
 
 
 def equations(result: RunResult, *, over: bool) -> list[tuple[str, bool]]:
-    """The arrivals' identity. While the run goes on, what is on its way has a term of its own in each line."""
+    """The arrivals' equations; while the run goes on, with terms for what waits and what is in flight."""
     if over:
         return wording.identities(result)
     a = result.arrivals
@@ -341,7 +341,7 @@ def equations(result: RunResult, *, over: bool) -> list[tuple[str, bool]]:
 
 
 def audit(result: RunResult, *, over: bool, under_way: bool) -> str:
-    """What the audit came to, or why there is none; empty before the end."""
+    """The outcome of the audit, or why there is none; empty before the end."""
     if not over:
         return ""
     if under_way:

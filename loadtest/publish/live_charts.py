@@ -1,4 +1,4 @@
-"""The charts of a run that goes on, as a page wants them that knows the run up to some second."""
+"""The charts of a run that goes on, for a page that knows the run up to some second."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""What waits to be pushed: oldest first, tried again ever more slowly, and never more than fits.
+"""The queue of a push: oldest first, retried with growing pauses, bounded.
 
 A receiver that is away for a while gets what it missed, in order, since Prometheus takes no older samples after
 newer ones. One that stays away costs memory for `MOST` bodies and no more; the oldest are then lost, and counted.
@@ -13,7 +13,7 @@ LONGEST_PAUSE_S = 30.0
 
 
 class Outbox:
-    """Bodies on their way; the caller tells what became of each, and the time."""
+    """Bodies that wait to be sent; the caller says what became of each, and what time it is."""
 
     def __init__(self) -> None:
         self.lost = 0
@@ -28,37 +28,37 @@ class Outbox:
         return len(self._waiting)
 
     def put(self, body: bytes) -> None:
-        """One more; with too many waiting the oldest is lost."""
+        """Add a body; with too many waiting the oldest is dropped."""
         self._waiting.append(body)
         if len(self._waiting) > MOST:
             self._lose()
 
     def due(self, now_s: float) -> bytes | None:
-        """The body to send now; None if there is none, or the receiver is being left alone for a while."""
+        """The body to send now; None if there is none, or during a pause after a failure."""
         return self._waiting[0] if self._waiting and now_s >= self._not_before_s else None
 
     def delivered(self) -> None:
-        """The receiver took the oldest."""
+        """Remove the oldest, which the receiver took."""
         self._waiting.popleft()
         self._pause_s, self._not_before_s = FIRST_PAUSE_S, float("-inf")
 
     def refused(self, why: str) -> None:
-        """The receiver will never take the oldest: it is lost."""
+        """Drop the oldest, which the receiver will never take."""
         self.why = why
         self._lose()
 
     def failed(self, why: str, now_s: float) -> None:
-        """The oldest may be taken later."""
+        """Keep the oldest and pause: the receiver may take it later."""
         self.why = why
         self._not_before_s = now_s + self._pause_s
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
 
     def hurry(self) -> None:
-        """Leave the receiver alone no longer."""
+        """End the pause after a failure."""
         self._pause_s, self._not_before_s = FIRST_PAUSE_S, float("-inf")
 
     def give_up(self) -> None:
-        """Nothing will be sent any more: what waits is lost."""
+        """Drop everything that waits."""
         while self._waiting:
             self._lose()
 

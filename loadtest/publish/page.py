@@ -1,4 +1,4 @@
-"""What our HTML pages are made from: templates that escape, assets that go inline, and a policy.
+"""Makes our HTML pages: templates that escape, inline assets, and a Content-Security-Policy.
 
 Everything a page needs is in it, and its Content-Security-Policy lets through only the style sheet and the
 script whose SHA-256 it names: no request leaves the page, and text that got past the escaping would still

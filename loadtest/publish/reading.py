@@ -1,4 +1,4 @@
-"""What a scrape is answered from: a run as the master's totals have it at that moment."""
+"""What a scrape is answered from: the run's totals at that moment."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -56,7 +56,7 @@ def _cells(endpoint: Endpoint, requests: int) -> list[str]:
 
 
 def residency(result: RunResult) -> str:
-    """Whether orders lie where they were placed, in a sentence."""
+    """A sentence on whether orders are stored in the region they were placed in."""
     if result.audit is None:
         return f"data residency was not audited: {result.unaudited}"
     misplaced = result.audit.misplaced

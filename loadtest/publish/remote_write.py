@@ -1,4 +1,4 @@
-"""What Prometheus' remote write 1.0 puts on the wire: a WriteRequest in protobuf, compressed as a snappy block.
+"""Encodes Prometheus' remote write 1.0: a WriteRequest in protobuf, compressed as a snappy block.
 
 For machines that nobody scrapes. The messages are those of the specification
 (prometheus.io/docs/specs/prw/remote_write_spec), described here instead of in a generated module: four messages of

@@ -1,4 +1,4 @@
-"""Everything a run leaves behind, written in one go, the most precious first.
+"""Writes everything a run leaves behind, the most important file first.
 
 `result.json` comes first and alone decides the run: every other file can be drawn from it again (`singlesday
 report`). A file that cannot be written is logged and does not keep the others from being written.
@@ -16,11 +16,10 @@ import msgspec
 
 from loadtest.measure.hlog import write_hlog
 from loadtest.measure.regions import histogram_of
-from loadtest.measure.run_result import RunResult
+from loadtest.measure.run_result import RESULT, RunResult
 from loadtest.measure.whole_file import write_whole
 from loadtest.publish import html, junit, summary
 
-RESULT = "result.json"
 REPORT = "report.html"
 
 logger = logging.getLogger(__name__)
@@ -43,7 +42,7 @@ def deliver(result: RunResult, folder: Path) -> None:
 
 
 def rescue(result: RunResult, say: IO[str]) -> None:
-    """Keep a result that its run folder has no room for: in the system's folder for temporary files, or on `say`.
+    """Save a result that its run folder has no room for: in the system's temporary folder, else through `say`.
 
     `say` is told where it is. Nothing is raised, even if `say` is on the same full disk: this is the last resort.
     """

@@ -1,4 +1,4 @@
-"""Simulations of a plan as one HTML page of the report's make, and as a table for the terminal."""
+"""Simulations of a plan as an HTML page like the report, and as a table for the terminal."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the start page shows of a plan before it is played: its curve, what it comes to, and what each field does."""
+"""What the start page shows of a plan before it is played: its curve, its figures, and what each field does."""
 
 from collections.abc import Sequence
 from itertools import pairwise

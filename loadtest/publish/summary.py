@@ -45,7 +45,7 @@ def _bounded(text: str) -> str:
 
 
 def first(items: list[str], most: int, what: str) -> list[str]:
-    """The first few, and how many more there are."""
+    """The first `most` items, and a line with how many more there are."""
     more = len(items) - most
     return items if more <= 0 else [*items[:most], f"and {more:,} more {what}, in report.html"]
 

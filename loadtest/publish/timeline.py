@@ -1,4 +1,4 @@
-"""Thins a timeline to as many points as a picture has room for, without hiding what was worst.
+"""Thins a timeline to as many points as a chart has room for, keeping the worst values.
 
 Rates become means, since they stand for amounts; latencies, lag and queues become the worst of the points
 they stand for, since a picture that averages a stall away lies.

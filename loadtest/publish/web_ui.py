@@ -1,4 +1,4 @@
-"""Our part of Locust's web UI: a page that starts a run, one that shows it, and a guard in front of everything.
+"""What we add to Locust's web UI: a start page, a live page, and a check of the token in front of everything.
 
 *The guard.* Locust's UI lets any site read it and start a run against any host (docs/design.md). Here a
 request must name this server by an address that is its own (so no other site's name can be pointed at it), a
@@ -58,7 +58,7 @@ Login = Callable[[Callable[[], None]], Callable[[], flask.typing.ResponseReturnV
 
 
 class Views(NamedTuple):
-    """Where the pages' contents come from."""
+    """What the pages call for their contents."""
 
     live: Callable[[str, float], Live]
     """(run the page knows, up to which second) -> what is new."""

@@ -24,7 +24,7 @@ SINGLES_DAY_PLANS = ("singles-day", "rehearsal", "day")
 
 
 class Headline(NamedTuple):
-    """What a run came to."""
+    """The verdict of a run in words."""
 
     word: str
     """PASS, FAIL, INVALID, ABORTED or AUDIT."""
@@ -125,7 +125,7 @@ def transaction(result: RunResult) -> str:
 
 
 def done(noun: str) -> str:
-    """What has become of a transaction that succeeded: orders and parcels are created."""
+    """The word for a transaction that succeeded: orders and parcels are created."""
     return "completed" if noun == TRANSACTION else "created"
 
 
@@ -208,7 +208,7 @@ def identities(result: RunResult) -> list[tuple[str, bool]]:
 
 
 def audit(result: RunResult) -> str:
-    """What the audit came to, or why there is none."""
+    """The outcome of the audit, or why there is none."""
     audit = result.audit
     if audit is None:
         return f"Not checked: {result.unaudited}"
@@ -299,7 +299,7 @@ def _missed(slo: SloResult) -> str:
 
 
 def expression(slo: SloResult) -> str:
-    """An objective as it is listed: whoever did not write it is told so."""
+    """An objective as it is listed, marked if it is implicit."""
     return f"{slo.expr} (implicit)" if slo.source == IMPLICIT else slo.expr
 
 

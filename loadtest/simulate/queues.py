@@ -72,6 +72,37 @@ class Commits(NamedTuple):
     """The most of its time that refusals may take; whoever else is refused waits at the door and costs nothing."""
 
 
+class _Door:
+    """Who waits for a commit, who was refused, and who has not come yet."""
+
+    def __init__(self, count: int, most: int) -> None:
+        self._most = most
+        self._count = count
+        self.next = 0
+        """The first that has not come."""
+        self.held = 0
+        """Those under way: they wait, or are in the commit that goes on."""
+        self.waiting: deque[tuple[int, int]] = deque()
+        self.refused: list[tuple[int, int]] = []
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anybody waits or is still to come."""
+        return self.next < self._count or self.held > 0
+
+    def let_in(self, end: int) -> int:
+        """All before `end` have come: as many as there is room for are under way; how many were refused."""
+        first = self.next
+        cut = min(end, first + max(self._most - self.held, 0))
+        if cut > first:
+            self.waiting.append((first, cut))
+            self.held += cut - first
+        if end > cut:
+            self.refused.append((cut, end))
+        self.next = max(end, first)
+        return max(end - cut, 0)
+
+
 def commits(arrived_s: Floats, fixed_s: Iterator[float], how: Commits) -> Served:
     """Serve arrivals in group commits; `fixed_s` yields how long each commit takes besides its changes.
 
@@ -79,47 +110,25 @@ def commits(arrived_s: Floats, fixed_s: Iterator[float], how: Commits) -> Served
     comes. Who comes while too many are under way is refused.
     """
     arrived = arrived_s.tolist()
-    count, next_index, now = len(arrived), 0, 0.0
-    waiting: deque[tuple[int, int]] = deque()
-    held = 0
+    count, now = len(arrived), 0.0
+    door = _Door(count, how.most_waiting if how.most_waiting is not None else count)
     batches: list[tuple[int, int, float]] = []
-    refused: list[tuple[int, int]] = []
-    busy, rounds, owed = 0.0, 0, 0.0
-    most = how.most_waiting if how.most_waiting is not None else count
-    while next_index < count or held:
-        if not held:
-            now = max(now, arrived[next_index])
-        here = bisect_left(arrived, now, next_index) if next_index < count else count
-        here = max(here, next_index + 1) if not held else here
-        admitted = min(here - next_index, most - held)
-        if admitted > 0:
-            waiting.append((next_index, next_index + admitted))
-            held += admitted
-        if next_index + admitted < here:
-            refused.append((next_index + admitted, here))
-            owed += how.refusal_s * (here - next_index - admitted)
-        next_index = here
-        size = min(held, how.largest)
+    busy, rounds, refused = 0.0, 0, 0
+    while door.is_open:
+        if not door.held:
+            now = max(now, arrived[door.next])
+            refused += door.let_in(max(bisect_left(arrived, now, door.next), door.next + 1))
+        size = min(door.held, how.largest)
         took = next(fixed_s) + how.each_s * size
-        spent = min(owed, took * how.refusal_share / max(1 - how.refusal_share, 1e-9))
-        owed = 0.0
-        now += took + spent
-        busy += took + spent
+        took += min(refused * how.refusal_s, took * how.refusal_share / max(1 - how.refusal_share, 1e-9))
+        now += took
+        busy += took
         rounds += 1
         # Those in this commit are under way until it is over, so they count against `most` while it lasts.
-        late = bisect_left(arrived, now, next_index) if next_index < count else count
-        room = most - held
-        if late - next_index > room:
-            cut = next_index + max(room, 0)
-            if cut > next_index:
-                waiting.append((next_index, cut))
-                held += cut - next_index
-            refused.append((cut, late))
-            owed += how.refusal_s * (late - cut)
-            next_index = late
-        held -= size
-        _take(waiting, size, now, batches)
-    return _served(batches, refused, busy, rounds)
+        refused = door.let_in(bisect_left(arrived, now, door.next))
+        door.held -= size
+        _take(door.waiting, size, now, batches)
+    return _served(batches, door.refused, busy, rounds)
 
 
 def _take(

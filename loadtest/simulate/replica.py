@@ -1,12 +1,13 @@
 """One replica as measured: how much it can do, and how long its commits or its work take.
 
 Nothing is assumed that a run can tell. How long a commit takes is drawn from the service times that were measured,
-all of them multiplied by one factor: under load a service time is a commit's own and the wait for the one before it,
-so the factor is the one with which a simulated replica, offered the rate of the measured run, shows that run's own
-median. What each change adds to its commit is what is left of a replica's time when it does as much as it can.
+all of them scaled, and drawn together around their median or apart: under load a service time is a commit's own and
+the wait for the one before it, which makes it longer and vary more. Both factors are those with which a simulated
+replica, offered the rate of the measured run, shows that run's own median and p99.
+What each change adds to its commit is what is left of a replica's time when it does as much as it can.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -25,7 +26,8 @@ LARGEST_BATCH, LEAST_WAITING = 1024, 64
 LEAST_EACH = 0.1
 DRAWN = 4096
 CALIBRATED_S = 20.0
-STEPS = 14
+STEPS = 10
+MOST_SPREAD, SPREAD_STEPS = 2.0, 5
 
 
 class ServiceTimes(NamedTuple):
@@ -50,6 +52,11 @@ class ServiceTimes(NamedTuple):
     def mean_s(self) -> float:
         """Their mean."""
         return float((self.upper_s * np.diff(self.share, prepend=0.0)).sum())
+
+    def spread(self, factor: float) -> "ServiceTimes":
+        """The same median, and every other time so many times as far from it on a scale of logarithms."""
+        median_s = self.quantile(0.5)
+        return ServiceTimes(median_s * (self.upper_s / median_s) ** factor, self.share)
 
     def draw(self, count: int, noise: np.random.Generator) -> Floats:
         """So many times, at random."""
@@ -101,10 +108,11 @@ class Replica(NamedTuple):
             yield from (self.times.draw(DRAWN, noise) * self.scale).tolist()
 
 
-def calibrated(replica: Replica, offered_tps: float, p50_s: float, seed: int = 1) -> Replica:
-    """The replica whose median response time at `offered_tps` is the one measured there.
+def calibrated(replica: Replica, offered_tps: float, p50_s: float, p99_s: float, seed: int = 1) -> Replica:
+    """The replica whose median and p99 of response times at `offered_tps` are those measured there.
 
-    Bisection over the scale of its times. Raises ValueError where the rate is beyond what the replica does.
+    Bisection over the spread of its times and, for each, over their scale. Raises ValueError where the rate is beyond
+    what the replica does.
     """
     if not 0 < offered_tps < replica.tps:
         raise ValueError(
@@ -113,13 +121,28 @@ def calibrated(replica: Replica, offered_tps: float, p50_s: float, seed: int = 1
     arrived = np.cumsum(
         np.random.default_rng(seed).exponential(1 / offered_tps, round(offered_tps * CALIBRATED_S))
     )
-    low, high = 0.0, 1.0
-    for _ in range(STEPS):
-        scale = (low + high) / 2
-        served = replica._replace(scale=scale, queue_s=1e9).serve(arrived, np.random.default_rng(seed))
-        took = float(np.median(served.done_s - arrived[served.taken]))
-        low, high = (scale, high) if took < p50_s else (low, scale)
-    return replica._replace(scale=(low + high) / 2)
+
+    def took_s(candidate: Replica, q: float) -> float:
+        served = candidate._replace(queue_s=1e9).serve(arrived, np.random.default_rng(seed))
+        return float(np.quantile(served.done_s - arrived[served.taken], q))
+
+    def scaled(candidate: Replica) -> Replica:
+        scale = _bisected(lambda scale: took_s(candidate._replace(scale=scale), 0.5) < p50_s, 1.0, STEPS)
+        return candidate._replace(scale=scale)
+
+    def spread(factor: float) -> Replica:
+        return scaled(replica._replace(times=replica.times.spread(factor)))
+
+    return spread(_bisected(lambda factor: took_s(spread(factor), 0.99) < p99_s, MOST_SPREAD, SPREAD_STEPS))
+
+
+def _bisected(is_too_little: Callable[[float], bool], most: float, steps: int) -> float:
+    """The value from 0 to `most` from which on it is not too little any more."""
+    low, high = 0.0, most
+    for _ in range(steps):
+        middle = (low + high) / 2
+        low, high = (middle, high) if is_too_little(middle) else (low, middle)
+    return (low + high) / 2
 
 
 def machine_words(replica: Replica) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from loadtest.plan.profile import Profile
 from loadtest.simulate.arrivals import Curve, Floats
 from loadtest.simulate.queues import Served
 from loadtest.simulate.replica import Replica
@@ -90,14 +89,14 @@ class _Counts:
     def __init__(self, seconds: int) -> None:
         self._seconds, self._width = seconds, BUCKETS_AN_OCTAVE * OCTAVES
         self.offered, self.refused, self.failed = (np.zeros(seconds, dtype=np.int64) for _ in range(3))
-        self.times = np.zeros((seconds, self._width), dtype=np.int64)
+        self.times = np.zeros((seconds, self._width), dtype=np.uint32)
         self.busy_s: list[float] = []
         self.batches = 0
 
     def add(self, arrived_s: Floats, served: Served, dead_from_s: float) -> None:
         """Add one replica; what it had not answered by `dead_from_s` failed."""
         second = np.minimum(arrived_s.astype(np.int64), self._seconds - 1)
-        self.offered += np.bincount(second, minlength=self._seconds)
+        self._count(self.offered, second)
         lost_refused = arrived_s[served.refused] >= dead_from_s
         self._count(self.refused, second[served.refused[~lost_refused]])
         self._count(self.failed, second[served.refused[lost_refused]])
@@ -106,19 +105,17 @@ class _Counts:
         kept = served.taken[~lost]
         took = np.maximum(served.done_s[~lost] - arrived_s[kept], LEAST_S)
         bucket = np.minimum(np.log2(took / LEAST_S) * BUCKETS_AN_OCTAVE, self._width - 1).astype(np.int64)
-        cells = np.bincount(second[kept] * self._width + bucket, minlength=self.times.size)
-        self.times += cells.reshape(self.times.shape)
+        np.add.at(self.times, (second[kept], bucket), 1)
         self.busy_s.append(served.busy_s)
         self.batches += served.batches
 
     def _count(self, counters: np.ndarray, seconds: np.ndarray) -> None:
-        counters += np.bincount(seconds, minlength=self._seconds)
+        np.add.at(counters, seconds, 1)
 
 
-def simulate(profile: Profile, replica: Replica, what_if: WhatIf, seed: int = 1) -> Simulated:
-    """Play `profile`, in transactions per second over seconds, to so many replicas."""
+def simulate(curve: Curve, replica: Replica, what_if: WhatIf, seed: int = 1) -> Simulated:
+    """Play `curve`, in transactions per second over seconds, to so many replicas."""
     began_s = perf_counter()
-    curve = Curve(profile)
     counts = _Counts(max(1, int(np.ceil(curve.duration_s))))
     slower = replica._replace(tps=replica.tps / what_if.slower, scale=replica.scale * what_if.slower)
     for number, (share, dead_from_s) in enumerate(_shares(what_if)):
@@ -148,8 +145,8 @@ def _shares(what_if: WhatIf) -> Iterator[tuple[Callable[[Floats], Floats], float
 
 
 def _found(counts: _Counts, what_if: WhatIf, duration_s: float, took_s: float) -> Simulated:
-    completed = counts.times.sum(axis=1)
-    total = counts.times.sum(axis=0)
+    completed = counts.times.sum(axis=1, dtype=np.int64)
+    total = counts.times.sum(axis=0, dtype=np.int64)
     loss = what_if.zone_loss
     return Simulated(
         replicas=what_if.replicas,

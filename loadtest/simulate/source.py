@@ -8,11 +8,10 @@ import msgspec
 from loadtest.judge.capacity import Outcome
 from loadtest.judge.capacity_result import CAPACITY, CapacityResult
 from loadtest.measure.regions import histogram_of
-from loadtest.measure.run_result import RunResult
+from loadtest.measure.run_result import RESULT, RunResult
 from loadtest.records import is_request
 from loadtest.simulate.replica import Replica, ServiceTimes, calibrated
 
-RESULT = "result.json"
 LOW_LOAD = 0.6
 """A step at up to this share of what a replica does is what its times are taken from, if there is one."""
 
@@ -37,7 +36,9 @@ def replica_from(folder: Path, tps: float | None, servers: int, seed: int) -> Re
 
 def _of_capacity(found: CapacityResult, tps: float | None, servers: int, seed: int) -> Replica:
     """The replica does at most what overloaded steps completed; its times are those of a step at low load."""
-    overloaded = [step.completed_tps for step in found.steps if step.outcome != Outcome.PASS.value]
+    # What failed below the rate that was sustained met a stall, and an invalid step says nothing of the replica.
+    failed = [step for step in found.steps if step.outcome == Outcome.FAIL.value]
+    overloaded = [step.completed_tps for step in failed if step.tps > found.sustained_tps]
     most = tps or (median(overloaded) if overloaded else found.sustained_tps)
     steps = sorted((step for step in found.steps if step.response_ms.count), key=lambda step: step.tps)
     if not steps or not most:
@@ -45,7 +46,7 @@ def _of_capacity(found: CapacityResult, tps: float | None, servers: int, seed: i
     # Of the steps at low load the busiest: it has the most samples.
     step = next((each for each in reversed(steps) if each.tps <= LOW_LOAD * most), steps[0])
     replica = Replica(most, ServiceTimes.of(step.response_buckets), servers=servers)
-    return _fitted(replica, step.tps, step.response_ms.p50, seed)
+    return _fitted(replica, step.tps, step.response_ms.p50, step.response_ms.p99, seed)
 
 
 def _of_run(result: RunResult, tps: float | None, servers: int, seed: int) -> Replica:
@@ -58,9 +59,12 @@ def _of_run(result: RunResult, tps: float | None, servers: int, seed: int) -> Re
         endpoint.service_buckets for name, endpoint in result.endpoints.items() if is_request(name)
     )
     replica = Replica(tps, ServiceTimes.of(service.buckets()), servers=servers)
-    return _fitted(replica, result.transactions.mean_tps, service.quantile(0.5) / 1000, seed)
+    p50_ms, p99_ms = service.quantile(0.5) / 1000, service.quantile(0.99) / 1000
+    return _fitted(replica, result.transactions.mean_tps, p50_ms, p99_ms, seed)
 
 
-def _fitted(replica: Replica, offered_tps: float, p50_ms: float, seed: int) -> Replica:
+def _fitted(replica: Replica, offered_tps: float, p50_ms: float, p99_ms: float, seed: int) -> Replica:
     """The replica with the times of its work alone; those measured of commits contain the wait for another one."""
-    return replica if replica.servers else calibrated(replica, offered_tps, p50_ms / 1000, seed)
+    return (
+        replica if replica.servers else calibrated(replica, offered_tps, p50_ms / 1000, p99_ms / 1000, seed)
+    )

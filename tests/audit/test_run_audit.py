@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from loadtest.cli.main import app
 from loadtest.measure.ledger import Ledger, OrderState
-from loadtest.measure.run_result import Arrivals, RunInfo, RunResult, Transactions
+from loadtest.measure.run_result import RESULT, Arrivals, RunInfo, RunResult, Transactions
 from loadtest.run_audit import (
-    RESULT,
     AuditorError,
     IncompleteLedgerError,
     audit_apart,
@@ -128,3 +129,16 @@ def test_somebodys_own_class_audits_their_service_in_a_process_of_its_own(own_au
 def test_what_cannot_audit_is_refused_with_what_was_expected(own_auditor: Path, name: str, said: str) -> None:
     with pytest.raises(AuditorError, match=said):
         check_auditor(name)
+
+
+def test_a_later_audit_asks_the_class_that_the_run_was_to_be_audited_by(own_auditor: Path) -> None:
+    folder = run_of(own_auditor, 2, 2)
+    result = RunResult.read(folder / RESULT)
+    result.run.started_at = "2026-11-29T12:00:00+00:00"
+    result.run.configuration = {"auditor": "own_books:Books", "plan_name": "shop.toml"}
+    result.write(folder / RESULT)
+    ended = CliRunner().invoke(app, ["audit", str(folder)])
+    assert ended.exit_code == 13, ended.output
+    audit = RunResult.read(folder / RESULT).audit
+    assert audit is not None
+    assert (audit.acknowledged, audit.stored) == (2, 1)

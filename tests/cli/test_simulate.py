@@ -28,7 +28,8 @@ def measured(tmp_path: Path) -> Path:
     result = CapacityResult.of(
         Capacity(980.0, 1010.0, Limit.TARGET, 3), plan="steady", targets=[], started_at="2026-11-29T12:00:00+00:00",
         took_s=30.0, objectives=[], tolerance=0.03,
-        steps=[step(500, "pass", 6, 500), step(980, "pass", 40, 980), step(1010, "fail", 300, 1000)],
+        steps=[step(500, "pass", 6, 500), step(980, "pass", 40, 980), step(1010, "fail", 300, 1000),
+               step(700, "fail", 300, 690), step(4000, "invalid", 900, 400)],
     )  # fmt: skip
     result.write(tmp_path)
     return tmp_path

@@ -117,6 +117,21 @@ def from_run(monkeypatch: pytest.MonkeyPatch, command: list[str] = RUN) -> RunCo
     return asked[0]
 
 
+def test_an_auditor_is_the_plans_unless_a_flag_names_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = tmp_path / "shop.toml"
+    plan.write_text(
+        'peak_tps = 1\nduration = 9\nauditor = "own:Books"\n[profile]\ncurve = "constant"\n'
+        '[[scenario]]\nuser = "shop:Buyer"\n'
+    )
+    command = ["run", str(plan), "--target", "http://127.0.0.1:1"]
+    asked = from_run(monkeypatch, command)
+    assert (asked.auditor, asked.named("auditor")) == ("own:Books", f"{plan}: auditor")
+    asked = from_run(monkeypatch, [*command, "--auditor", "other:Books"])
+    assert (asked.auditor, asked.named("auditor")) == ("other:Books", "--auditor")
+
+
 def parsed_by_locust(*flags: str) -> tuple[LocustArgumentParser, Namespace]:
     parser = LocustArgumentParser()
     setup_parser_arguments(parser)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from loadtest.measure.ledger import Ledger, OrderState
-from loadtest.measure.run_result import Arrivals, RunInfo, RunResult, Transactions
-from loadtest.run_audit import RESULT, audit_apart
+from loadtest.measure.run_result import RESULT, Arrivals, RunInfo, RunResult, Transactions
+from loadtest.run_audit import audit_apart
 
 GUIDE = Path(__file__).parents[2] / "docs" / "auditing.md"
 BLOCKS = dict(re.findall(r"```python\n# (\w+\.py)\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL))

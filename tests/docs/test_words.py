@@ -32,6 +32,11 @@ RETIRED = {
     r"\bSeats?\b": "UserState",
     r"\.stretches\b|StretchRecords|\bre-?slices?\b": "Period, judge/periods, slots dealt anew",
     r"measure[./]window|\bWindow\(": "measure/second, OpenSeconds",
+    r"of the report's make": "like the report",
+    r"wait in vain": "without data",
+    r"none of our business": "are ignored",
+    r"the most precious first": "the most important file first",
+    r"to be had\b": "there were",
     r"open_books|\bBook\(|keeps books|its book\b": "open_ledgers, LedgerFile",
 }
 """A pattern, and what is said instead."""

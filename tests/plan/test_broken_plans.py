@@ -24,6 +24,7 @@ seed = 1
 virtual_users = 10
 patience_s = 10
 trace_fraction = 0.5
+auditor = "shop_audit:ShopAudit"
 [profile]
 knots = [["0s", 0.5], ["10s", 1.0]]
 phases = [["0s", "4s", "early"]]

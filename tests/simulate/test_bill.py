@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from benchmarks.bill_tables import with_tables
 from loadtest.simulate.bill import (
     BUSY,
     Inputs,
@@ -15,7 +16,6 @@ from loadtest.simulate.bill import (
     read_inputs,
     rows,
     shipped_inputs,
-    with_tables,
 )
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "scale.md"

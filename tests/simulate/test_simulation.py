@@ -25,13 +25,13 @@ REPLICA = Replica(TPS, times())
 
 
 def played(rate: float, what_if: WhatIf, duration_s: float = 20, replica: Replica = REPLICA) -> Simulated:
-    return simulate(constant(rate, duration_s), replica, what_if)
+    return simulate(Curve(constant(rate, duration_s)), replica, what_if)
 
 
 def test_every_arrival_of_the_plan_is_completed_refused_or_failed() -> None:
     profile = Plan.load("singles-day").with_overrides(peak_tps=5000).profile()
     for what_if in (WhatIf(4), WhatIf(6, slower=2.0), WhatIf(6, zone_loss=ZoneLoss(20.0))):
-        found = simulate(profile, REPLICA, what_if)
+        found = simulate(Curve(profile), REPLICA, what_if)
         assert found.offered == found.completed + found.refused + found.failed
         assert found.offered == pytest.approx(profile.total, rel=0.01)
         assert sum(moment.offered_tps for moment in found.moments) == found.offered
@@ -76,18 +76,33 @@ def test_a_lost_zone_fails_its_share_until_that_is_noticed_and_the_others_carry_
     assert found.moments[15].completed_tps == pytest.approx(3 * TPS, rel=0.1)
 
 
-def test_calibration_finds_the_commit_time_that_a_measured_median_came_from() -> None:
-    """A replica of a known scale is measured; its own median has to give the scale back."""
-    truth = REPLICA._replace(scale=0.4)
-    arrived = np.cumsum(np.random.default_rng(9).exponential(1 / 300, 6000))
-    served = truth.serve(arrived, np.random.default_rng(9))
-    p50_s = float(np.median(served.done_s - arrived[served.taken]))
-    assert calibrated(REPLICA, 300.0, p50_s).scale == pytest.approx(0.4, rel=0.08)
+def measured(replica: Replica, offered_tps: float) -> tuple[ServiceTimes, float, float]:
+    """(response times, their median, their p99 in seconds) of a replica at a rate, as a run would measure them."""
+    arrived = np.cumsum(np.random.default_rng(9).exponential(1 / offered_tps, int(20 * offered_tps)))
+    served = replica.serve(arrived, np.random.default_rng(9))
+    took_s = served.done_s - arrived[served.taken]
+    histogram = Histogram()
+    for value_s in took_s:
+        histogram.record_us(round(value_s * 1e6))
+    return ServiceTimes.of(histogram.buckets()), float(np.median(took_s)), float(np.quantile(took_s, 0.99))
+
+
+@pytest.mark.parametrize("spread", [0.05, 0.3, 0.8])
+def test_calibration_finds_the_commits_that_measured_response_times_came_from(spread: float) -> None:
+    """A replica that is known is measured at 30 %; what is made of it has to be as fast and as slow at 70 %."""
+    truth = Replica(TPS, times(spread=spread), scale=0.4)
+    seen, p50_s, p99_s = measured(truth, 0.3 * TPS)
+    found = calibrated(Replica(TPS, seen), 0.3 * TPS, p50_s, p99_s)
+    for share in (0.3, 0.7):
+        _, true_p50_s, true_p99_s = measured(truth, share * TPS)
+        _, found_p50_s, found_p99_s = measured(found, share * TPS)
+        assert found_p50_s == pytest.approx(true_p50_s, rel=0.08)
+        assert found_p99_s == pytest.approx(true_p99_s, rel=0.2)
 
 
 def test_a_rate_beyond_the_capacity_or_no_times_cannot_be_calibrated_by() -> None:
     with pytest.raises(ValueError, match="expected a rate below 1,000"):
-        calibrated(REPLICA, 1000.0, 0.01)
+        calibrated(REPLICA, 1000.0, 0.01, 0.02)
     with pytest.raises(ValueError, match="none were measured"):
         ServiceTimes.of(Buckets())
 

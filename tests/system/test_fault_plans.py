@@ -22,10 +22,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from loadtest.exit_codes import ExitCode
 from loadtest.measure.run_result import RunResult
 from loadtest.plan.fault import KINDS
 from tests.system.fault_oracle import FEW, Oracle, Order, Spell, dues, orders, p99, stored
 from tests.system.fault_plans import DISK, HOOKS, Drawn, FaultPlan, draw
+from tests.timing import CoreTakenError
 
 ALL = 100
 PLAYED = int(os.environ.get("FAULT_PLANS", "2"))
@@ -107,6 +109,8 @@ def play(plan: FaultPlan, folder: Path) -> Played:
         command = [sys.executable, "-m", "loadtest.cli.main", "run", "plan.toml", "--out", "runs", "--quiet"]
         ended = subprocess.run([*command, *flags], cwd=folder, capture_output=True, text=True, timeout=240)
         output = ended.stdout + ended.stderr
+        if ended.returncode == ExitCode.ABORTED and "the last worker was lost" in output:
+            raise CoreTakenError("a worker had no core for two seconds")
         assert ended.returncode in (0, 10, 11), output
         (run,) = (folder / "runs").iterdir()
         result = RunResult.read(run / "result.json")

@@ -187,7 +187,7 @@ const charts = (() => {
 
     drawTimeAxis(from, to) {
       this.add("path", { class: "base", d: `M${MARGIN.left} ${this.bottom}H${this.right}` });
-      for (const tick of this.axis.ticks(from, to, this.width / 95)) {
+      for (const tick of this.axis.ticks(from, to, this.width / 110)) {
         const x = this.x(tick);
         this.add("path", { class: "base", d: `M${x.toFixed(1)} ${this.bottom}v4` });
         this.add("text", { class: `tick ${x > this.right - 16 ? "end" : "mid"}`, x, y: this.bottom + 18 }, this.axis.says(tick));

@@ -28,7 +28,7 @@ class Ahead:
         raise NotImplementedError
 
     def follow(self, arrivals: Iterator[tuple[int, int]]) -> None:
-        """Go on with these arrivals, in place of those until now."""
+        """Hand out these arrivals from now on instead of the earlier ones."""
         self._arrivals = arrivals
         self._step()
 

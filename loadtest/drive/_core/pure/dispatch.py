@@ -163,4 +163,4 @@ class Dispatch:
 
 
 def equip_dispatch(*_tools: Any) -> None:
-    """Tell the core what of Python it makes of arrivals: nothing, here."""
+    """Tell a native core which Python classes it makes arrivals of; here nothing is to be told."""

@@ -103,5 +103,5 @@ class Line:
             waiter.switch()
 
     def begun(self) -> tuple[int, bytes, Exception | None]:
-        """What the core has begun: nothing."""
+        """What a native core has begun; this core in Python begins nothing."""
         raise NotImplementedError

@@ -50,7 +50,7 @@ class Counts:
 
 
 class Messenger:
-    """The verbs of a session."""
+    """The methods of a session that send: `get`, `post` …"""
 
     route: Any = None
     user_state: "UserState | None" = None
@@ -120,7 +120,7 @@ class Messenger:
 
 
 class Route:
-    """Where the core may send on its own: nowhere, here."""
+    """Where a native core may send by itself; this core in Python never does."""
 
     def __init__(self, *_parts: Any) -> None:
         """Nothing is kept."""
@@ -134,4 +134,4 @@ class Template:
 
 
 def equip(**_tools: Any) -> None:
-    """Tell the core what of Python it calls, and makes: nothing, here."""
+    """Tell a native core which Python objects it calls and makes; here nothing is to be told."""

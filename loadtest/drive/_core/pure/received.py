@@ -6,7 +6,7 @@ from loadtest.records import Exchange
 
 
 class Received:
-    """A response, as far as every request needs one."""
+    """The parts of a response that every request needs."""
 
     def __init__(  # noqa: PLR0917 - built once a request, where keywords would show
         self,

@@ -41,7 +41,7 @@ class UserState:
 
 
 class ServingCore:
-    """Arrivals in the hands of users: users take them, and finish them."""
+    """How users take arrivals and finish them."""
 
     def __init__(self, loop: Any, now_ns: Callable[[], int]) -> None:
         self.loop = loop
