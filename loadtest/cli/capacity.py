@@ -31,7 +31,7 @@ from loadtest.configuration.config_error import ConfigError, explained_by
 from loadtest.configuration.run_config import RunConfig
 from loadtest.exit_codes import ExitCode
 from loadtest.judge.capacity import CapacitySearch, Outcome
-from loadtest.judge.capacity_result import CapacityResult, Step
+from loadtest.judge.capacity_result import CapacityResult, Step, tps_words
 from loadtest.judge.slo_syntax import DRIFT, Kind, Slo, SloError, parse
 from loadtest.judge.step_length import bound_s, measured_s
 from loadtest.judge.usl import Measurement, UslFit, fit
@@ -178,7 +178,7 @@ class _Search:
             order = self._order(tps)
             number = len(self._steps) + 1
             with self._console.status(
-                f"step {number}: {tps:,.0f} TPS for {order.warm_up_s} + {order.measure_s} s …"
+                f"step {number}: {tps_words(tps)} TPS for {order.warm_up_s} + {order.measure_s} s …"
             ):
                 seen = self._workers.play(order)
             outcome = OUTCOMES[seen.result.exit_code]
@@ -204,7 +204,9 @@ class _Search:
             self._full_speed_tps = self._workers.full_speed()
         if not self._full_speed_tps:
             raise RunError("nothing was completed at full speed in a closed loop: is that the right address?")
-        self._console.print(f"full speed in a closed loop: {self._full_speed_tps:,.0f} TPS", style="dim")
+        self._console.print(
+            f"full speed in a closed loop: {tps_words(self._full_speed_tps)} TPS", style="dim"
+        )
         return max(1.0, FIRST_SHARE * self._full_speed_tps)
 
     def _ceiling_tps(self) -> float:

@@ -34,6 +34,11 @@ class Crew:
         """Whether any is at work."""
         return any(worker.running for worker in self.workers)
 
+    @property
+    def crashed(self) -> bool:
+        """Whether anybody has, and was not replaced yet."""
+        return any(not worker.running and worker.process.returncode for worker in self.workers)
+
     def tend(self) -> None:
         """Replace whoever has crashed since the last look."""
         for worker in list(self.workers):

@@ -7,6 +7,7 @@ closed loop with `USERS` users, then at a fraction of what that found in an open
 import logging
 import sys
 import time
+from collections import Counter
 from contextlib import redirect_stdout
 from itertools import cycle
 
@@ -21,7 +22,7 @@ from loadtest.configuration.run_config import RunConfig
 from loadtest.configuration.scenario_classes import scenario_classes
 from loadtest.drive.closed_loop import ClosedLoop
 from loadtest.drive.served_users import count_in, served_users
-from loadtest.measure.second import OpenSeconds
+from loadtest.measure.second import OpenSeconds, sum_of
 from loadtest.plugin.time_slice import ask_for_short_slices
 
 USERS = 64
@@ -51,7 +52,8 @@ class Probe:
         """Transactions a second at full speed. Raises `RuntimeError` when most arrivals fail."""
         loop = ClosedLoop(cycle(self._order), len(self._classes), USERS, SystemClock())
         with served_users(self._environment, loop, self._classes, USERS):
-            count_in(self._environment, OpenSeconds(time.monotonic_ns()))
+            seen = OpenSeconds(time.monotonic_ns())
+            count_in(self._environment, seen)
             loop.start()
             gevent.sleep(WARM_UP_S)
             before, failed, started_s = self._transactions(loop), loop.failed, time.monotonic()
@@ -60,11 +62,19 @@ class Probe:
             rate = transactions / (time.monotonic() - started_s)
             loop.stop()
         if loop.failed - failed > transactions:
-            raise RuntimeError("most requests of the probe failed")
+            raise RuntimeError(f"most requests of the probe failed{_most_often(seen)}")
         return rate
 
     def _transactions(self, loop: ClosedLoop) -> int:
         return sum(ok for ok, counts in zip(loop.ok, self._is_transaction, strict=True) if counts)
+
+
+def _most_often(seen: OpenSeconds) -> str:
+    """The class of error that requests had most often, in words; nothing if none had any."""
+    errors: Counter[str] = Counter()
+    for endpoint in sum_of(seen.take()).endpoints.values():
+        errors.update(endpoint.errors)
+    return "".join(f": {error} ({count:,} times)" for error, count in errors.most_common(1))
 
 
 def interleaved(rates: list[float], length: int = 20) -> list[int]:

@@ -7,6 +7,7 @@ a folder that is removed at the end; what workers write of a run (`--out`) stays
 
 import os
 import signal
+import socket
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,9 +24,11 @@ from loadtest.exit_codes import INTERRUPTED, ExitCode
 from loadtest.fleet.build import build_of
 from loadtest.fleet.joining import Joining, Master
 from loadtest.fleet.token import check_token, read_token
-from loadtest.place import is_loopback
+from loadtest.place import Place, is_loopback
 
 STOP_TIMEOUT_S = 10.0
+LOOK_S = 5.0
+"""How long a master that may be gone is dialled."""
 
 
 def master_of(text: str, token_file: Path | None, environ: Mapping[str, str]) -> Master:
@@ -66,11 +69,20 @@ def work(master: Master, workers: int, out: Path, wait_s: float, console: Consol
         def start(name: str) -> Child:
             return Child(name, command, log=out / f"{name}-{os.getpid()}.log", environment=environment)
 
-        return _serve(Crew(workers, start, tell), console)
+        return serve(Crew(workers, start, tell), met, console)
 
 
-def _serve(crew: Crew, console: Console) -> int:
-    """Wait for the crew's end, or end it when we are told to."""
+def listens(place: Place) -> bool:
+    """Whether anybody listens there."""
+    try:
+        socket.create_connection(place, LOOK_S).close()
+    except OSError:
+        return False
+    return True
+
+
+def serve(crew: Crew, master: Place, console: Console) -> int:
+    """Wait for the crew's end, or end it when we are told to, or when there is no master any more."""
     asked: list[int] = []
 
     def ask(number: int, _frame: FrameType | None) -> None:
@@ -78,10 +90,18 @@ def _serve(crew: Crew, console: Console) -> int:
 
     with signals_go_to(ask):
         try:
-            while crew.running and not asked:
+            while not asked:
                 wait_until(lambda: not crew.running or bool(asked), timeout_s=1)
+                if crew.crashed and not asked and not listens(master):
+                    gone = (
+                        f"error: the master at {master} is gone, without a word; what it had not saved is in "
+                    )
+                    console.print(f"{gone}this machine's run folder", soft_wrap=True, markup=False)
+                    return ExitCode.USAGE
                 if not asked:
                     crew.tend()
+                if not crew.running:
+                    break
         finally:
             codes = crew.stop(STOP_TIMEOUT_S)
     if asked:

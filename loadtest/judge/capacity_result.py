@@ -64,9 +64,9 @@ class CapacityResult(msgspec.Struct, frozen=True, kw_only=True):
         """The answer in words."""
         if not self.sustained_tps:
             return f"nothing sustained: {LIMITS[Limit(self.limit)]}"
-        said = f"sustained {self.sustained_tps:,.0f} TPS"
+        said = f"sustained {tps_words(self.sustained_tps)} TPS"
         if self.exceeded_tps is not None:
-            said += f", not {self.exceeded_tps:,.0f}"
+            said += f", not {tps_words(self.exceeded_tps)}"
         return f"{said}: {LIMITS[Limit(self.limit)]}"
 
     @classmethod
@@ -89,6 +89,11 @@ class CapacityResult(msgspec.Struct, frozen=True, kw_only=True):
         path = folder / CAPACITY
         write_whole(msgspec.json.format(msgspec.json.encode(self), indent=1).decode() + "\n", path)
         return path
+
+
+def tps_words(tps: float) -> str:
+    """A rate with as many digits as tell it from another that is 3 % off: 5,120 or 5.12."""
+    return f"{tps:,.0f}" if tps >= 100 else f"{tps:.1f}" if tps >= 10 else f"{tps:.2f}"
 
 
 LIMITS = {

@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from statistics import fmean
 
-from loadtest.judge.capacity_result import CapacityResult, Step
+from loadtest.judge.capacity_result import CapacityResult, Step, tps_words
 from loadtest.measure.whole_file import write_whole
 from loadtest.publish import wording
 from loadtest.publish.page import document
@@ -22,7 +22,7 @@ def line(step: Step) -> str:
     """One step in a line: what was offered and completed, how long it took, and what was wrong."""
     took = step.response_ms
     said = (
-        f"  {step.tps:>9,.0f} TPS  {step.outcome:<7}  completed {step.completed_tps:>9,.0f}  "
+        f"  {tps_words(step.tps):>9} TPS  {step.outcome:<7}  completed {tps_words(step.completed_tps):>9}  "
         f"p50 {wording.latency(took.p50):>7}  p99 {wording.latency(took.p99):>7}  "
         f"lag {wording.latency(step.dispatch_lag_p99_ms):>7}  cpu {step.cpu_max:>4.0%}"
     )

@@ -22,12 +22,12 @@ from loadtest.drive.serving import nothing_to_do
 from loadtest.measure.ledger import OrderState
 from loadtest.records import in_region
 from loadtest.scenarios.regions import REGIONS, Region, somewhere, travel
-from loadtest.scenarios.shop import JSON, Shop, ShopUser, order_state, shop_of
+from loadtest.scenarios.shop import JSON, THETA_SPIKE, Shop, ShopUser, order_state, shop_of, sku
 from loadtest.zipf import ZipfSampler
 
 CATALOGUE = 1_000_000
 """Products that are wanted on such a day: all that the sample service has."""
-THETA_NORMAL, THETA_SPIKE = 0.9, 1.22
+THETA_NORMAL = 0.9
 """S[27], S[57]: the top 1 % of a million products take 52 % and 92 % of the accesses (D)."""
 NORMAL_LEVEL, SPIKE_LEVEL = 0.1, 0.85
 """A: theta rises between these shares of the peak: every hour but the first is below, the spike above."""
@@ -132,11 +132,6 @@ def theta(excited: float) -> float:
     return THETA_NORMAL + (THETA_SPIKE - THETA_NORMAL) * excited
 
 
-def sku(number: int) -> str:
-    """How the sample service writes a product's number."""
-    return f"sku-{number:06d}"
-
-
 class DayUser(ShopUser):
     """A buyer of the day, somewhere in the world."""
 
@@ -152,6 +147,10 @@ class DayUser(ShopUser):
         intended_ns = self.client.intended_ns
         return self.shop.context.level(monotonic_ns() if intended_ns is None else intended_ns)
 
+    def wanted_sku(self) -> str:
+        """A product that this buyer wants at this hour."""
+        return sku(self.shop.number(self.level()))
+
 
 class Browse(DayUser):
     """Looks at a product."""
@@ -159,7 +158,7 @@ class Browse(DayUser):
     @task
     def look(self) -> None:
         """Read one product page."""
-        self.client.get(f"/products/{sku(self.shop.number(self.level()))}", name="/products/[sku]")
+        self.look_at_product()
 
 
 class Cart(DayUser):
@@ -168,7 +167,7 @@ class Cart(DayUser):
     @task
     def put(self) -> None:
         """Count a product's units; the cart itself is the buyer's."""
-        self.client.get(f"/inventory/{sku(self.shop.number(self.level()))}", name="/inventory/[sku]")
+        self.client.get(f"/inventory/{self.wanted_sku()}", name="/inventory/[sku]")
 
 
 class Checkout(DayUser):
@@ -246,9 +245,4 @@ class Status(DayUser):
     @task
     def ask(self) -> None:
         """Read the state of one of the latest orders of this worker's buyers."""
-        recent = self.shop.recent
-        if recent:
-            self.client.get(f"/orders/{recent[0]}", name="/orders/[id]")
-            recent.rotate(-1)
-        else:
-            self.client.get(f"/products/{sku(self.shop.number(self.level()))}", name="/products/[sku]")
+        self.ask_after_order()

@@ -52,7 +52,7 @@ class Shop:
 
     def sku(self) -> str:
         """A product that somebody wants."""
-        return f"sku-{self.skus.draw():06d}"
+        return sku(self.skus.draw())
 
     def next_buyer(self) -> int:
         """The next buyer's id, from 1; other workers' buyers have the same ids, which a shop cannot mind."""
@@ -84,6 +84,23 @@ class ShopUser(FastHttpUser):
         """Learn which shop this is."""
         self.shop = shop_of(self.environment, Shop)
 
+    def wanted_sku(self) -> str:
+        """A product that this buyer wants."""
+        return self.shop.sku()
+
+    def look_at_product(self) -> None:
+        """Read the page of a product that is wanted."""
+        self.client.get(f"/products/{self.wanted_sku()}", name="/products/[sku]")
+
+    def ask_after_order(self) -> None:
+        """Read the state of one of the latest orders; before there is any, look at a product."""
+        recent = self.shop.recent
+        if recent:
+            self.client.get(f"/orders/{recent[0]}", name="/orders/[id]")
+            recent.rotate(-1)
+        else:
+            self.look_at_product()
+
 
 class Ordering(ShopUser):
     """A buyer who creates orders, and notes each in the ledger."""
@@ -96,7 +113,7 @@ class Ordering(ShopUser):
         ledger = shop.context.ledger
         body = b'{"buyer_id":%d,"lines":[{"sku":"%s","quantity":1}]}' % (
             shop.next_buyer(),
-            (sku or shop.sku()).encode(),
+            (sku or self.wanted_sku()).encode(),
         )
         if ledger is None:
             self.client.post("/orders", data=body, headers=JSON, name=name)
@@ -143,7 +160,7 @@ class ProductPage(ShopUser):
     @task
     def look(self) -> None:
         """Read one product page."""
-        self.client.get(f"/products/{self.shop.sku()}", name="/products/[sku]")
+        self.look_at_product()
 
 
 class OrderStatus(ShopUser):
@@ -152,12 +169,12 @@ class OrderStatus(ShopUser):
     @task
     def ask(self) -> None:
         """Read the state of one of the latest orders of this worker's buyers."""
-        recent = self.shop.recent
-        if recent:
-            self.client.get(f"/orders/{recent[0]}", name="/orders/[id]")
-            recent.rotate(-1)
-        else:
-            self.client.get(f"/products/{self.shop.sku()}", name="/products/[sku]")
+        self.ask_after_order()
+
+
+def sku(number: int) -> str:
+    """How the sample service writes a product's number."""
+    return f"sku-{number:06d}"
 
 
 def order_state(status_code: int) -> OrderState:

@@ -1,12 +1,14 @@
 """`singlesday worker` and the flags of a run with workers elsewhere, as far as what is wrong with them."""
 
 import contextlib
+import io
 import socket
 import sys
 import threading
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from loadtest.cli.children import Child, wait_until
@@ -14,6 +16,7 @@ from loadtest.cli.crew import MOST_REPLACED, Crew
 from loadtest.cli.main import app
 from loadtest.cli.place import listening_place, place_of
 from loadtest.cli.run import free_port, how_to_join
+from loadtest.cli.worker import listens, serve
 from loadtest.configuration.config_error import ConfigError
 from loadtest.configuration.run_config import RunConfig
 from loadtest.place import Place
@@ -171,6 +174,22 @@ def test_a_master_listens_at_no_port_in_use() -> None:
         place = Place("127.0.0.1", taken.getsockname()[1])
         with pytest.raises(ConfigError, match="the port is in use, perhaps by another run"):
             listening_place(place, "--bind")
+
+
+def test_workers_whose_master_is_gone_end_with_a_sentence_instead_of_being_replaced(tmp_path: Path) -> None:
+    said = io.StringIO()
+
+    def start(name: str) -> Child:
+        return Child(name, [sys.executable, "-c", "raise SystemExit(2)"], log=tmp_path / name)
+
+    crew = Crew(1, start, lambda text: print(text, file=said))
+    with socket.create_server(("127.0.0.1", 0)) as left:
+        place = Place("127.0.0.1", left.getsockname()[1])
+        assert listens(place)
+    assert not listens(place)
+    assert serve(crew, place, Console(file=said, width=300)) == 2
+    assert f"the master at {place} is gone" in said.getvalue()
+    assert "takes its place" not in said.getvalue()
 
 
 def test_a_crashed_worker_is_replaced_a_few_times_and_one_that_ended_well_is_not(tmp_path: Path) -> None:

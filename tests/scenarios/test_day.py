@@ -8,6 +8,7 @@ from loadtest.drive.run_context import RunContext
 from loadtest.scenarios import day
 from loadtest.scenarios.day import CATALOGUE, DayShop, excitement, theta
 from loadtest.scenarios.regions import REGIONS
+from loadtest.scenarios.shop import sku
 from target_service.config import OPTIONS
 from target_service.inventory import SELLERS, Catalogue, seller_of
 
@@ -49,8 +50,8 @@ def test_what_is_assumed_of_the_sample_service_is_so() -> None:
     assert day.SELLERS == SELLERS
     (skus,) = [option.default for option in OPTIONS if option.name == "skus"]
     assert skus == CATALOGUE
-    assert Catalogue(CATALOGUE).parse(day.sku(CATALOGUE)) == CATALOGUE
-    assert Catalogue(CATALOGUE).parse(day.sku(7)) == 7
+    assert Catalogue(CATALOGUE).parse(sku(CATALOGUE)) == CATALOGUE
+    assert Catalogue(CATALOGUE).parse(sku(7)) == 7
 
 
 def test_most_orders_are_paid_in_the_end(shop: DayShop) -> None:

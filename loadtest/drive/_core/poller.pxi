@@ -3,6 +3,9 @@
 # libev hears of one file instead of ten thousand, and calls `serve` once for all that has arrived. What has arrived
 # is received and stamped first, for every line, and only then do scripts run: a response does not wait for the
 # script before it to be timed.
+#
+# The set is level-triggered. Edge-triggered it was no faster (0.81 us an event in batches of four both ways, 1.7 alone),
+# and every reader, TLS and Python's among them, would have to read until nothing is left.
 
 cdef enum:
     RECV_BYTES = 65536

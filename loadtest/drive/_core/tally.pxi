@@ -4,7 +4,7 @@
 # noted here: they have more to say, and go the way of Python.
 
 cdef enum:
-    MOST_NOTED = 512  # summing up more at once would stand still for longer, and arrivals with it
+    MOST_NOTED = 1024  # summed up in 0.2 ms, for which no arrival is dispatched; with fewer each costs more
     TENTHS = 20000  # of a millisecond, which Locust's statistics count by: two seconds
 
 cdef enum Span:
