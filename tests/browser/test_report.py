@@ -162,7 +162,7 @@ def test_dragging_zooms_every_chart_and_escape_shows_all_again(
     page.mouse.down()
     point_at(page, 40)
     page.mouse.up()
-    assert times(page)[:10] == [f"{second} s" for second in range(20, 40, 2)]
+    assert times(page)[:4] == ["20 s", "25 s", "30 s", "35 s"]
     page.keyboard.press("Escape")
     assert times(page)[:2] == ["0 s", "10 s"]
 

@@ -22,7 +22,7 @@ from tests.timing import ON_ANY_MACHINE
 
 pytestmark = pytest.mark.slow
 
-DURATION_S = 14
+DURATION_S = 10
 TPS = 50
 LONGER = PLAN.replace('"3s"', f'"{DURATION_S}s"').replace("peak_tps = 20", f"peak_tps = {TPS}")
 SAVED = ("--peak-tps", str(TPS), "--checkpoint", "1s", "--workers", "2")
@@ -51,10 +51,10 @@ def acknowledged(folder: Path) -> set[str]:
 
 
 def killed_twice(out: Path) -> Ended:
-    folder = killed(Run(out, *SAVED, plan=LONGER), 4)
+    folder = killed(Run(out, *SAVED, plan=LONGER), 3)
     before = acknowledged(folder)
     (out / "matrix.toml").unlink()  # whatever became of the file: the run has its plan
-    killed(Resumed(folder), 8)
+    killed(Resumed(folder), 6)
     assert acknowledged(folder) > before
     (out / "before.json").write_text(json.dumps(sorted(before)))
     return Resumed(folder).end()
@@ -70,7 +70,7 @@ def test_a_run_killed_twice_is_one_run_over_the_whole_plan(tmp_path: Path) -> No
     assert result.arrivals.lost + result.arrivals.cancelled <= 0.02 * TPS * DURATION_S
     assert result.arrivals.ok == result.transactions.count
     first_s, second_s = result.run.resumed_s
-    assert 4 <= first_s < 8 <= second_s < DURATION_S
+    assert 3 <= first_s < 6 <= second_s < DURATION_S
     assert [point.t_s for point in result.timeline][:DURATION_S] == list(range(DURATION_S))
     assert sum(point.scheduled for point in result.timeline) == pytest.approx(TPS * DURATION_S, rel=0.02)
     assert result.validity.verdict in {"DEGRADED", "INVALID"}
@@ -154,7 +154,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
 def test_a_run_against_a_target_goes_on_against_the_same_and_only_if_it_answers(
     service: Service, tmp_path: Path
 ) -> None:
-    folder = killed(Run(tmp_path / "run", *SAVED, "--target", service.url, plan=LONGER), 10)
+    folder = killed(Run(tmp_path / "run", *SAVED, "--target", service.url, plan=LONGER), 6)
     ended = Resumed(folder).end()
     assert ended.code in ON_ANY_MACHINE, ended.output
     assert ended.result.run.targets == [service.url]
