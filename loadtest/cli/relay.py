@@ -28,7 +28,7 @@ from loadtest.fleet.token import REFUSALS, check_door, encrypt
 from loadtest.place import Place
 
 BEAT_MS = 100
-FRAMES_AT_ONCE = 500
+FRAMES_AT_ONCE = 100
 """Messages that are read from one side before the other is looked at."""
 LEAVE_S = 5.0
 """How long workers are waited for once the master has said that all is over."""

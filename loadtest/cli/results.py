@@ -33,7 +33,8 @@ def audit(
     from loadtest.stored_orders import StoreError  # noqa: PLC0415
 
     result = _read_result(run_folder)
-    if auditor is not None and store is not None:
+    flag = auditor is not None
+    if flag and store is not None:
         refuse("--auditor: cannot be given together with --store")
     if store is None:
         auditor = auditor or result.run.configuration.get("auditor")
@@ -49,7 +50,7 @@ def audit(
     except StoreError as error:
         refuse(error)
     except AuditorError as error:
-        refuse(f"--auditor: {error}")
+        refuse(f"{'--auditor' if flag else 'auditor'}: {error}")
     except OSError as error:
         refuse(f"{error.filename or run_folder}: cannot be written ({error.strerror})")
     print_audit(found, console)
