@@ -22,6 +22,66 @@ _WINDOWS = re.compile(r'\s*curl(?:\.exe)?\s+\^"')
 """How what browsers copy for the command line of Windows begins."""
 
 
+FORGOTTEN_VALUES = (
+    ("-o", "--output"),
+    ("-m", "--max-time"),
+    ("--connect-timeout",),
+    ("-x", "--proxy"),
+    ("--cacert",),
+    ("-w", "--write-out"),
+    ("-D", "--dump-header"),
+    ("-c", "--cookie-jar"),
+    ("-E", "--cert"),
+    ("-r", "--range"),
+    ("--key",),
+    ("--resolve",),
+    ("--retry",),
+    ("--retry-delay",),
+    ("--max-redirs",),
+    ("--limit-rate",),
+    ("--ciphers",),
+    ("--interface",),
+    ("--proxy-user",),
+)
+"""Options with a value that are read and forgotten: they say how curl asks or what it shows, not what it asks for."""
+FORGOTTEN_SWITCHES = (
+    ("-L", "--location"),
+    ("-k", "--insecure"),
+    ("-s", "--silent"),
+    ("-S", "--show-error"),
+    ("-v", "--verbose"),
+    ("-i", "--include"),
+    ("-f", "--fail"),
+    ("--compressed",),
+    ("--http1.0", "-0"),
+    ("--http1.1",),
+    ("--http2",),
+    ("--http2-prior-knowledge",),
+    ("--http3",),
+    ("--tlsv1.2", "-1"),
+    ("--tlsv1.3",),
+    ("--ssl-no-revoke",),
+    ("--path-as-is",),
+    ("--fail-with-body",),
+    ("--location-trusted",),
+    ("--basic",),
+    ("--anyauth",),
+    ("--tcp-nodelay",),
+    ("--no-progress-meter",),
+    ("-g", "--globoff"),
+    ("-N", "--no-buffer"),
+    ("-#", "--progress-bar"),
+    ("-q", "--disable"),
+    ("-n", "--netrc"),
+    ("-j", "--junk-session-cookies"),
+    ("-O", "--remote-name"),
+    ("-J", "--remote-header-name"),
+    ("-4", "--ipv4"),
+    ("-6", "--ipv6"),
+)
+"""The same without a value."""
+
+
 class _Refused(Exception):  # noqa: N818 - never leaves this file
     pass
 
@@ -32,7 +92,7 @@ class _Options(argparse.ArgumentParser):
 
 
 def _options() -> _Options:
-    """What of curl's options concerns a request; those that do not are read and forgotten."""
+    """Those of curl's options that are understood."""
     options = _Options(add_help=False, allow_abbrev=False)
     options.add_argument("urls", nargs="*")
     options.add_argument("--url", action="append", default=[])
@@ -45,65 +105,11 @@ def _options() -> _Options:
     options.add_argument("-I", "--head", action="store_true")
     for flags in (("-u", "--user"), ("-b", "--cookie"), ("-A", "--user-agent"), ("-e", "--referer")):
         options.add_argument(*flags)
-    for flags in (
-        ("-o", "--output"),
-        ("-m", "--max-time"),
-        ("--connect-timeout",),
-        ("-x", "--proxy"),
-        ("--cacert",),
-        ("-w", "--write-out"),
-        ("-D", "--dump-header"),
-        ("-c", "--cookie-jar"),
-        ("-E", "--cert"),
-        ("-r", "--range"),
-        ("--key",),
-        ("--resolve",),
-        ("--retry",),
-        ("--retry-delay",),
-        ("--max-redirs",),
-        ("--limit-rate",),
-        ("--ciphers",),
-        ("--interface",),
-        ("--proxy-user",),
-    ):
+    for flags in FORGOTTEN_VALUES:
         options.add_argument(*flags)
     options.add_argument("--oauth2-bearer")
     options.add_argument("-F", "--form", "--form-string", action="append", default=[])
-    for flags in (
-        ("-L", "--location"),
-        ("-k", "--insecure"),
-        ("-s", "--silent"),
-        ("-S", "--show-error"),
-        ("-v", "--verbose"),
-        ("-i", "--include"),
-        ("-f", "--fail"),
-        ("--compressed",),
-        ("--http1.0", "-0"),
-        ("--http1.1",),
-        ("--http2",),
-        ("--http2-prior-knowledge",),
-        ("--http3",),
-        ("--tlsv1.2", "-1"),
-        ("--tlsv1.3",),
-        ("--ssl-no-revoke",),
-        ("--path-as-is",),
-        ("--fail-with-body",),
-        ("--location-trusted",),
-        ("--basic",),
-        ("--anyauth",),
-        ("--tcp-nodelay",),
-        ("--no-progress-meter",),
-        ("-g", "--globoff"),
-        ("-N", "--no-buffer"),
-        ("-#", "--progress-bar"),
-        ("-q", "--disable"),
-        ("-n", "--netrc"),
-        ("-j", "--junk-session-cookies"),
-        ("-O", "--remote-name"),
-        ("-J", "--remote-header-name"),
-        ("-4", "--ipv4"),
-        ("-6", "--ipv6"),
-    ):
+    for flags in FORGOTTEN_SWITCHES:
         options.add_argument(*flags, action="store_true")
     return options
 
@@ -111,10 +117,11 @@ def _options() -> _Options:
 def read_curl(text: str, source: str) -> list[Recorded]:
     """The requests of some commands, one after the other. Raises `ImportingError` naming the command."""
     found: list[Recorded] = []
+    options = _options()
     for number, words in enumerate(_commands(text, source), start=1):
         where = f"{source}: command {number}"
         try:
-            given = _options().parse_args(words)
+            given = options.parse_args(words)
         except _Refused as error:
             raise ImportingError(f"{where}: expected options of curl that send a request: {error}") from error
         urls = [*given.url, *given.urls]
