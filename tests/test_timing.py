@@ -10,7 +10,7 @@ import pytest
 from loadtest.measure.run_result import RunResult, Validity
 from tests import timing
 from tests.publish.sample_result import an_empty_run
-from tests.timing import CoreTakenError, Others, Timing, taken_by_others, unless_taken
+from tests.timing import CoreTakenError, Others, Timing, ended_well, taken_by_others, unless_taken
 
 TAKEN = "worker 1 sent requests 31 ms late (p99): other programs used its CPU 40% of the time"
 OWN_FAULT = "worker 1 used 97% of its core for five seconds, more than 90%"
@@ -102,6 +102,17 @@ def test_a_run_that_is_invalid_by_its_own_fault_is_used_unless_others_took_the_c
     unless_taken(a_run("PASS"), others)
     with pytest.raises(CoreTakenError, match="others used 80%"):
         unless_taken(a_run("INVALID", OWN_FAULT), others)
+
+
+def test_a_run_ended_well_unless_it_is_invalid_on_cores_of_its_own(used: dict[str, float]) -> None:
+    others = Others()
+    assert ended_well(a_run("PASS"), others)
+    assert ended_well(a_run("INVALID", OWN_FAULT, TAKEN), others)
+    assert not ended_well(a_run("INVALID", OWN_FAULT), others)
+    assert not ended_well(a_run("SLO_FAIL", TAKEN), others)
+    used.update(all=10.0, us=2.0, now=5.0)
+    assert ended_well(a_run("INVALID", OWN_FAULT), others)
+    assert not ended_well(a_run("ABORTED"), others)
 
 
 def test_what_a_child_uses_is_ours() -> None:

@@ -29,12 +29,9 @@ from types import TracebackType
 import psutil
 import pytest
 
-from loadtest.exit_codes import ExitCode
 from loadtest.judge.validity import INVALID
 from loadtest.measure.run_result import RunResult
 
-ON_ANY_MACHINE = {ExitCode.PASS, ExitCode.INVALID}
-"""How a good run may end where many tests play side by side: what it did is right, when it did it may be late."""
 TAKEN = 0.15
 """Share of all cores used by others from which on they explain a time that was missed: a third of one of two."""
 ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}")
@@ -98,6 +95,12 @@ def unless_taken(result: RunResult, others: Others | None = None) -> None:
     reason = taken_by_others(result) or (others.taken() if others is not None else None)
     if reason is not None:
         raise CoreTakenError(reason)
+
+
+def ended_well(result: RunResult, others: Others) -> bool:
+    """Whether a run passed, or was INVALID only where others used its cores: of use where no time is judged."""
+    taken = taken_by_others(result) or others.taken()
+    return result.verdict == "PASS" or (result.verdict == INVALID and taken is not None)
 
 
 def plays_again(item: pytest.Item) -> bool:

@@ -23,7 +23,7 @@ from loadtest.cli.run import free_port
 from loadtest.cli.service import Service
 from loadtest.exit_codes import ExitCode
 from loadtest.measure.run_result import RunResult
-from tests.timing import ON_ANY_MACHINE, Others, Timing, unless_taken
+from tests.timing import Others, Timing, unless_taken
 
 LOCUSTFILE = Path(__file__).parents[2] / "loadtest" / "locustfile.py"
 
@@ -54,9 +54,11 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 
 @pytest.mark.slow
-def test_run_starts_the_service_drives_the_plan_and_balances_the_books(tmp_path: Path) -> None:
+def test_run_starts_the_service_drives_the_plan_and_balances_the_books(
+    tmp_path: Path, timing: Timing
+) -> None:
     summary = tmp_path / "job.md"
-    plan = ("smoke", "--peak-tps", "20", "--duration", "4s")
+    plan = ("smoke", "--peak-tps", "100", "--duration", "6s")
 
     others = Others()
     done = singlesday(
@@ -76,6 +78,9 @@ def test_run_starts_the_service_drives_the_plan_and_balances_the_books(tmp_path:
     assert result.audit is not None
     assert result.audit.balanced
     assert result.audit.stored == result.audit.acknowledged == result.transactions.count
+    with timing:
+        for point in result.timeline:
+            assert point.started == pytest.approx(point.scheduled, abs=max(2, 0.01 * point.scheduled))
     assert {path.name for path in folder.iterdir()} >= {
         "result.json",
         "report.html",
@@ -196,22 +201,11 @@ class occupied_port:  # noqa: N801 - a context manager, read as a phrase
 
 
 @pytest.mark.slow
-def test_sigterm_ends_the_load_within_two_seconds(tmp_path: Path, timing: Timing) -> None:
-    result = stopped_by(signal.SIGTERM, tmp_path)
-    with timing:
-        assert max(point.t_s for point in result.timeline) < 6
-
-
-@pytest.mark.slow
-def test_ctrl_c_leaves_everything_written(tmp_path: Path) -> None:
-    result = stopped_by(signal.SIGINT, tmp_path)
-    assert max(point.t_s for point in result.timeline) < 20
-
-
-def stopped_by(number: signal.Signals, tmp_path: Path) -> RunResult:
-    """What a run of half a minute came to that got a signal after two seconds."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_load_within_two_seconds_and_leaves_everything_written(
+    number: signal.Signals, tmp_path: Path, timing: Timing
+) -> None:
     command = [sys.executable, "-m", "loadtest.cli.main", "run", "smoke", "--peak-tps", "50", "--json"]
-    command += ["--service-workers", "1", "--duration", "30s"]
     with (tmp_path / "stderr").open("w") as stderr:
         process = subprocess.Popen(
             [*command, "--out", str(tmp_path / "runs")], stdout=subprocess.PIPE, stderr=stderr, text=True
@@ -238,11 +232,12 @@ def stopped_by(number: signal.Signals, tmp_path: Path) -> RunResult:
     assert result.verdict == "ABORTED"
     assert result.arrivals.planned == result.arrivals.scheduled + result.arrivals.lost
     assert result.arrivals.scheduled == result.arrivals.started + result.arrivals.dropped
+    with timing:
+        assert max(point.t_s for point in result.timeline) < 6
     assert (folder / "report.html").exists()
     assert result.audit is not None
     assert result.audit.balanced
-    assert wait_until(lambda: not any(child.is_running() for child in children), 15)
-    return result
+    assert wait_until(lambda: not any(child.is_running() for child in children), 5)
 
 
 def locust(*arguments: str, **kwargs: Any) -> subprocess.Popen[str]:
@@ -254,6 +249,7 @@ def locust(*arguments: str, **kwargs: Any) -> subprocess.Popen[str]:
 def test_plain_headless_locust_plays_a_plan_and_its_own_table_agrees(
     service: Service, tmp_path: Path
 ) -> None:
+    others = Others()
     process = locust(
         "--headless",
         "--plan=smoke",
@@ -266,14 +262,15 @@ def test_plain_headless_locust_plays_a_plan_and_its_own_table_agrees(
     )
     output, _ = process.communicate(timeout=60)
     result = result_of(only_run(tmp_path / "runs"))
-    assert process.returncode in ON_ANY_MACHINE, output
+    unless_taken(result, others)
+    assert process.returncode == ExitCode.PASS, output
     stats = {
         row["name"]: row["num_requests"] for row in json.loads((tmp_path / "locust.json.json").read_text())
     }
     ours = {name.partition(" ")[2]: endpoint.requests for name, endpoint in result.endpoints.items()}
     assert stats == ours
     assert rows_of(tmp_path / "locust_stats.csv") == ours
-    assert (tmp_path / "job.md").read_text().count(f"## {result.verdict}: smoke") == 1
+    assert (tmp_path / "job.md").read_text().count("## PASS: smoke") == 1
 
 
 def rows_of(stats_csv: Path) -> dict[str, int]:
@@ -286,6 +283,7 @@ def rows_of(stats_csv: Path) -> dict[str, int]:
 
 @pytest.mark.slow
 def test_master_and_workers_as_locust_users_start_them(service: Service, tmp_path: Path) -> None:
+    others = Others()
     port = free_port()
     common = [f"--master-port={port}"]
     master = locust(
@@ -303,7 +301,8 @@ def test_master_and_workers_as_locust_users_start_them(service: Service, tmp_pat
     for worker in workers:
         worker.communicate(timeout=20)
     result = result_of(only_run(tmp_path / "runs"))
-    assert master.returncode in ON_ANY_MACHINE, output
+    unless_taken(result, others)
+    assert master.returncode == ExitCode.PASS, output
     assert result.generator.workers == 2
     assert all(worker["started"] > 0 for worker in result.generator.per_worker)
 
