@@ -59,7 +59,7 @@ class Player:
         self._service: RunningService | None = None
         self._service_faults = ServiceFaults(order.service) if order.service is not None else None
         self._tasks: list[asyncio.Task[None]] = []
-        self._steps: set[asyncio.Task[bool]] = set()
+        self._steps: dict[asyncio.Task[bool], int] = {}
         self._makers: list[Maker] = []
         self._begun: dict[int, tuple[Maker | None, Token]] = {}
 
@@ -133,15 +133,15 @@ class Player:
         """One fault from its beginning to its end."""
         fault = self._order.faults[number]
         await asyncio.sleep((zero_ns - time.monotonic_ns()) / 1e9 + fault.at_s)
-        if await self._whole(self._begin_one(number)):
+        if await self._whole(number, self._begin_one(number)):
             await asyncio.sleep((zero_ns - time.monotonic_ns()) / 1e9 + fault.end_s)
-        await self._whole(self._undo(number))
+        await self._whole(number, self._undo(number))
 
-    async def _whole(self, step: Coroutine[None, None, bool]) -> bool:
-        """Take a step that is never left half done: who cancels us waits for it (`_undo_all`)."""
+    async def _whole(self, number: int, step: Coroutine[None, None, bool]) -> bool:
+        """Take a fault's step, which is never left half done: who cancels us waits for it (`_undo_all`)."""
         task = asyncio.create_task(step)
-        self._steps.add(task)
-        task.add_done_callback(self._steps.discard)
+        self._steps[task] = number
+        task.add_done_callback(self._steps.pop)
         return await asyncio.shield(task)
 
     async def _begin_one(self, number: int) -> bool:
@@ -175,6 +175,10 @@ class Player:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+        under_way = set(self._steps.values())
+        for number in list(self._begun):  # a step under way may wait for a service that is down
+            if number not in under_way and self._order.faults[number].kind in PROCESS:
+                await self._undo(number)
         await asyncio.gather(*self._steps, return_exceptions=True)
         for number in self._processes_first(self._begun):
             await self._undo(number)

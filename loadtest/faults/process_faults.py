@@ -135,7 +135,14 @@ class ProcessFault:
                 _send(_known(_whole(token["pid"]), _number(token["created_s"])), signal.SIGCONT)
         elif self._fault.process == "supervisor":
             command = token.get("command")
-            await self._service.start_again(command if isinstance(command, list) else [], self._environment)
+            try:
+                await self._service.start_again(
+                    command if isinstance(command, list) else [], self._environment
+                )
+            except FaultError:
+                with contextlib.suppress(FaultError):  # who waits for it hears that it does not answer
+                    await self._service_faults.is_back()
+                raise
         if self._fault.process == "supervisor":
             await self._service_faults.is_back()
 

@@ -126,7 +126,7 @@ class Frame:
         if met is not None and met.kind == "reset":
             return ApiResponse(200, b"")  # to nobody
         response = await self._obey(incoming, run_id)
-        if met is not None and met.kind == "slow-body":
+        if met is not None and met.kind == "slow-body" and response.sent is None:
             return await _send_slowly(parsed, response, met.delay_ms / 1e3)
         return response
 

@@ -1,5 +1,6 @@
 """The process that plays faults: what it began it undoes, whatever ends it or its leader."""
 
+import asyncio
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from loadtest.faults.messages import (
     ToLeader,
     Undo,
 )
+from loadtest.faults.player import Player
 from loadtest.plan.fault import Fault
 
 COMMAND = [sys.executable, "-m", "loadtest.faults"]
@@ -161,3 +163,56 @@ def test_what_cannot_be_played_is_refused_before_anything_begins(tmp_path: Path)
             assert isinstance(refused, Refused)
             assert refused.fault == fault.name
             assert why in refused.why
+
+
+class Crash:
+    """A fault that keeps a service down until it is undone."""
+
+    def __init__(self, is_up: asyncio.Event) -> None:
+        self._is_up = is_up
+
+    def check(self) -> None:
+        """It can always be made."""
+
+    async def begin(self) -> tuple[str, Token]:
+        self._is_up.clear()
+        return "it is down", {}
+
+    async def undo(self, _token: Token) -> None:
+        self._is_up.set()
+
+
+class Told(Crash):
+    """One that the service has to be up for."""
+
+    async def begin(self) -> tuple[str, Token]:
+        await self._is_up.wait()
+        return "it was told", {}
+
+    async def undo(self, _token: Token) -> None:
+        await self._is_up.wait()
+
+
+def test_a_run_that_ends_while_the_service_is_down_undoes_what_waits_for_it() -> None:
+    async def play() -> list[ToLeader]:
+        said: list[ToLeader] = []
+        faults = [
+            Fault(name="crash", at_s=0, for_s=LONG_S, kind="kill", process="supervisor"),
+            Fault(name="stall", at_s=0, for_s=LONG_S, kind="stall"),
+        ]
+        player, is_up = Player(Order(faults, []), said.append), asyncio.Event()
+        player._makers = [Crash(is_up), Told(is_up)]
+        player._begin(time.monotonic_ns())
+        while not said:
+            await asyncio.sleep(0)
+        async with asyncio.timeout(30):
+            await player.close()
+        return said
+
+    said = asyncio.run(play())
+    assert [(type(word), word.number) for word in said if isinstance(word, Began | Ended)] == [
+        (Began, 0),
+        (Ended, 0),
+        (Began, 1),
+        (Ended, 1),
+    ]
