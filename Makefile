@@ -40,7 +40,7 @@ run: $(INSTALLED) ## Singles' Day against the sample order service, scaled to th
 watch: $(INSTALLED) ## The web UI, the order service and, if it is installed, Prometheus; says which addresses to open
 	$(BIN)/singlesday watch
 
-test: $(READY) ## All tests but the campaigns: about ten minutes on two cores
+test: $(READY) ## All tests but the campaigns: about twelve minutes on two cores
 	$(PYTEST) -m "not campaign"
 
 test-pure: $(READY) ## The tests of the client, of whole runs and of the truth on the pure Python core

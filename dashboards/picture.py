@@ -13,14 +13,12 @@ from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 
-import msgspec
-
 from dashboards.catalogue import DASHBOARDS
 from dashboards.chromium import chromium
 from dashboards.query import QueryError, Series, Source
 from dashboards.spec import Dashboard, Kind, Panel, Query, Unit
 from loadtest.publish import wording
-from loadtest.publish.page import CHARTS_ALONE, asset
+from loadtest.publish.page import CHARTS_ALONE, asset, embedded
 from loadtest.publish.series import Chart, Heat, Limit, Line, Sheet, heat_of, short
 from loadtest.publish.series import Unit as Measure
 
@@ -77,7 +75,7 @@ def document(dashboard: Dashboard, source: Source) -> str:
     for heading, panels in dashboard.rows:
         parts += [f"<h2>{escape(heading)}</h2>", *(_panel(panel, source, charts) for panel in panels)]
     sheet = Sheet(end_s=source.to_s - source.from_s, bin_s=source.step_s, charts=charts)
-    data = msgspec.json.encode(sheet).decode().replace("<", "\\u003c")
+    data = embedded(sheet)
     scripts = "\n".join(map(asset, CHARTS_ALONE))
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><style>{asset("report.css")}{_STYLE}</style>'

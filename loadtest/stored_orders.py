@@ -36,7 +36,7 @@ _REGION_COLUMN_OF_POSTGRES = (
 _LEAKED = "SELECT count(*) FROM orders WHERE idempotency_key >= {} AND idempotency_key < {}"
 _STOCK = (
     "SELECT sku_no, CAST(sum(initial) AS bigint), CAST(sum(available) AS bigint) FROM shadow_stock"
-    " WHERE run_id = {} GROUP BY sku_no ORDER BY sku_no"  # in PostgreSQL a product may have several rows
+    " WHERE run_id = {} GROUP BY sku_no ORDER BY sku_no"  # an earlier program's PostgreSQL has several rows a product
 )
 
 

@@ -34,7 +34,7 @@ from loadtest.drive.serving import Serving, Sinks, attach, install, open_loop
 from loadtest.drive.start import ArrivalStream, Assignment
 from loadtest.drive.timer import system_timer
 from loadtest.measure.histogram import Histogram
-from loadtest.measure.second import SECOND_NS, OpenSeconds, Second
+from loadtest.measure.second import SECOND_NS, OpenSeconds, sum_of
 from loadtest.plan.profile import constant
 from loadtest.plan.schedule import Uniform
 
@@ -93,9 +93,7 @@ def open_loop_paced(rate: int, seconds: int) -> dict[str, Any]:
     gevent.sleep(seconds + 1)
     cpu_s = time.process_time() - began_s
     taken = {second.index: second for second in open_seconds.take()}
-    total = Second(0)
-    for second in taken.values():
-        total.add(second)
+    total = sum_of(taken.values())
     bins = [taken[index].started if index in taken else 0 for index in range(seconds)]
     return summary(total.dispatch_lag, bins, rate, cpu_s, seconds)
 

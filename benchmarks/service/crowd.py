@@ -75,26 +75,14 @@ class Prober:
         return sorted(self.seconds)[int(len(self.seconds) * 0.99)] * 1e3
 
 
-def created(running: Running) -> float:
-    """Orders made so far."""
-    parts = urlsplit(running.admin_url)
-    connection = HTTPConnection("127.0.0.1", parts.port or 0, timeout=20)
-    connection.request("GET", "/metrics", headers={"Cache-Control": "no-cache"})
-    page = connection.getresponse().read().decode()
-    connection.close()
-    return sum(
-        float(line.split()[1]) for line in page.splitlines() if line.startswith("orders_created_total{")
-    )
-
-
 def crowded(running: Running, connections: int, seconds: float, script: Path) -> tuple[float, float]:
     """Orders a second and orders a CPU-second while so many clients ask as fast as they are answered."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "30s", "-s", str(script)]
     with subprocess.Popen([*command, f"http://127.0.0.1:{running.port}"], stdout=subprocess.DEVNULL) as crowd:
         time.sleep(seconds / 3)
-        began, orders, cpu_s = time.perf_counter(), created(running), running.cpu_s()
+        began, orders, cpu_s = time.perf_counter(), running.counted("orders_created_total{"), running.cpu_s()
         time.sleep(seconds / 2)
-        orders, cpu_s = created(running) - orders, running.cpu_s() - cpu_s
+        orders, cpu_s = running.counted("orders_created_total{") - orders, running.cpu_s() - cpu_s
         taken_s = time.perf_counter() - began
         crowd.wait()
     return orders / taken_s, orders / cpu_s

@@ -5,8 +5,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import psutil
 import uvloop
@@ -26,6 +28,14 @@ class Running(NamedTuple):
     def cpu_s(self) -> float:
         """CPU the serving processes have used, in seconds."""
         return sum(sum(server.cpu_times()[:2]) for server in self.servers)
+
+    def counted(self, name: str) -> float:
+        """One of the service's counters, over all its labels."""
+        connection = HTTPConnection("127.0.0.1", urlsplit(self.admin_url).port or 0, timeout=20)
+        connection.request("GET", "/metrics", headers={"Cache-Control": "no-cache"})
+        page = connection.getresponse().read().decode()
+        connection.close()
+        return sum(float(line.split()[-1]) for line in page.splitlines() if line.startswith(name))
 
 
 @contextlib.contextmanager

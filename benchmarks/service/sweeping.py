@@ -17,17 +17,16 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.client import HTTPConnection
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import uvloop
 
 from benchmarks.service.load import Load, measure
-from benchmarks.service.running import Running, serving
+from benchmarks.service.running import serving
+from loadtest.cli.children import wait_until
 from target_service.housekeeping import CHUNK
 from target_service.orders import OrderIds, Purchase, draft_order
-from target_service.store.base import CancelUnpaid, ExpireKeys, Observers, Proof, StoreSettings
+from target_service.store.base import CancelUnpaid, ExpireKeys, Observers, StoreSettings
 from target_service.store.open import make_store
 from tests.contract.postgres_server import postgres_server
 
@@ -49,7 +48,6 @@ async def swept_per_s(dsn: str, orders: int) -> dict[str, float]:
             Purchase("", f"key-{first + n}", (order,), units) for n, (order, units) in enumerate(drafts)
         ]
         await asyncio.gather(*map(store.write, purchases))
-    await store.write(Proof(1))
     for name, kind in (("cancelled", CancelUnpaid), ("keys expired", ExpireKeys)):
         began, cpu_s, done = time.perf_counter(), time.process_time(), 0
         while swept := await store.write(kind(LATER, LATER, CHUNK)):
@@ -58,15 +56,6 @@ async def swept_per_s(dsn: str, orders: int) -> dict[str, float]:
         found[f"{name} a CPU-second of the service"] = done / (time.process_time() - cpu_s)
     await store.close()
     return found
-
-
-def counted(running: Running, name: str) -> float:
-    """One of the service's counters, over all its labels."""
-    connection = HTTPConnection("127.0.0.1", urlsplit(running.admin_url).port or 0, timeout=20)
-    connection.request("GET", "/metrics", headers={"Cache-Control": "no-cache"})
-    page = connection.getresponse().read().decode()
-    connection.close()
-    return sum(float(line.split()[-1]) for line in page.splitlines() if line.startswith(name))
 
 
 def kept_up(dsn: str, seconds: float) -> dict[str, float]:
@@ -78,16 +67,13 @@ def kept_up(dsn: str, seconds: float) -> dict[str, float]:
         crowd.start()
         time.sleep(2 * TERM_S)
         names = ("orders_created_total", "orders_cancelled_total")
-        before = [counted(running, name) for name in names]
+        before = [running.counted(name) for name in names]
         time.sleep(seconds * 0.9)
-        made, cancelled = (counted(running, name) - was for name, was in zip(names, before, strict=True))
+        made, cancelled = (running.counted(name) - was for name, was in zip(names, before, strict=True))
         crowd.join()
         ended = time.monotonic()
-        left = counted(running, names[0]) - counted(running, names[1])
-        while counted(running, names[0]) > counted(running, names[1]):
-            if time.monotonic() - ended > PATIENCE_S:
-                break
-            time.sleep(0.05)
+        left = running.counted(names[0]) - running.counted(names[1])
+        wait_until(lambda: running.counted(names[0]) <= running.counted(names[1]), PATIENCE_S)
         after_s = time.monotonic() - ended
     return {
         "orders/s meanwhile": made / seconds / 0.9,

@@ -69,7 +69,7 @@ def relay(
     token_file: flags.TokenFile = None,
     wait: Annotated[str, flags.option(flags.FLEET, "TIME", "How long to wait for the master.")] = "5m",
 ) -> None:
-    """Stand between a master and some of its workers, so that it can have more than two thousand."""
+    """Stand between a master and some of its workers, so that it can have more than a thousand."""
     from loadtest.cli import relay as relaying  # noqa: PLC0415 - what only this command needs
     from loadtest.cli import worker as working  # noqa: PLC0415
     from loadtest.fleet.joining import JoiningError  # noqa: PLC0415

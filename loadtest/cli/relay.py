@@ -12,7 +12,6 @@ from uuid import uuid4
 
 import zmq
 from rich.console import Console
-from zmq.utils.monitor import parse_monitor_message
 
 from loadtest.cli.children import signals_go_to
 from loadtest.cli.place import listening_place, place_of
@@ -178,7 +177,7 @@ class _Loop:
                 self._complain(f"ignored a message: {error}")
 
     def _note_stranger(self) -> None:
-        parse_monitor_message(self._sockets.strangers.recv_multipart())
+        self._sockets.strangers.recv_multipart()
         self._complain("refused a connection: its token is another than ours")
 
     def _complain(self, text: str) -> None:

@@ -37,13 +37,6 @@ class Begun(NamedTuple):
     """None: it got none, and `raised` says why."""
     raised: BaseException | None
 
-    def go_on(self, sent: bytes) -> Connection:
-        """Finish it on its connection. Raises what `Connection.exchange` does."""
-        if self.connection is None:
-            raise self.raised or ConnectionError("no connection, and nothing says why")
-        self.connection.go_on(sent, self.raised)
-        return self.connection
-
 
 class Sender(Agent):
     """Sends calls to where its agent's settings say, and says what came of them. Nothing is recorded here."""
@@ -60,8 +53,10 @@ class Sender(Agent):
                 connection = pool.idle.pop() if pool.idle else pool.acquire()
                 connection.exchange(sent, method == "HEAD", kind.streamed)
             else:
-                connection = begun.connection  # also if what follows raises
-                connection = begun.go_on(sent)
+                connection = begun.connection
+                if connection is None:
+                    raise begun.raised or ConnectionError("no connection, and nothing says why")
+                connection.go_on(sent, begun.raised)
         except OSError as error:
             return self._failed(call, sent, connection, error)
         else:

@@ -13,7 +13,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from loadtest.fleet.messages import MAX_MESSAGE_BYTES, MAX_SCENARIOS, MessageError, PackedSecond
+from loadtest.fleet.messages import MAX_SCENARIOS, MessageError, PackedSecond, bounded
 from loadtest.measure.evidence import MOST_KEPT as MOST_SAMPLES
 from loadtest.measure.evidence import Sample
 from loadtest.measure.exemplar import MOST_REPORTED, Exemplar
@@ -113,7 +113,7 @@ encode = msgspec.msgpack.encode
 def decode_up(frame: object) -> Up:
     """What a relay said. Raises `MessageError`."""
     try:
-        return _up.decode(_bounded(frame))
+        return _up.decode(bounded(frame))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise MessageError(f"not a message of a relay: {error}") from error
 
@@ -121,7 +121,7 @@ def decode_up(frame: object) -> Up:
 def decode_down(frame: object) -> list[Down]:
     """What a master said to its relay. Raises `MessageError`."""
     try:
-        return _down.decode(_bounded(frame))
+        return _down.decode(bounded(frame))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise MessageError(f"not a message for a relay: {error}") from error
 
@@ -137,11 +137,3 @@ def check_sums(bundle: Bundle) -> None:
         raise MessageError("a bundle has a worker twice")
     if any(len(set(sums.numbers)) < len(sums.numbers) for sums in bundle.workers):
         raise MessageError("a bundle has a report twice")
-
-
-def _bounded(frame: object) -> bytes:
-    if not isinstance(frame, bytes):
-        raise MessageError(f"a frame is bytes, not {type(frame).__name__}")
-    if len(frame) > MAX_MESSAGE_BYTES:
-        raise MessageError(f"a frame of {len(frame)} bytes exceeds {MAX_MESSAGE_BYTES}")
-    return frame

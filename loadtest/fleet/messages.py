@@ -192,14 +192,19 @@ def encode(message: Message) -> bytes:
     return _encoder.encode(message)
 
 
-def decode(frame: object) -> Message:
-    """The message in `frame`. Raises `MessageError` for anything that is not one."""
+def bounded(frame: object) -> bytes:
+    """The frame, if it is one of a size that we send. Raises `MessageError`."""
     if not isinstance(frame, bytes):
         raise MessageError(f"a frame is bytes, not {type(frame).__name__}")
     if len(frame) > MAX_MESSAGE_BYTES:
         raise MessageError(f"a frame of {len(frame)} bytes exceeds {MAX_MESSAGE_BYTES}")
+    return frame
+
+
+def decode(frame: object) -> Message:
+    """The message in `frame`. Raises `MessageError` for anything that is not one."""
     try:
-        return _decoder.decode(frame)
+        return _decoder.decode(bounded(frame))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise MessageError(f"not a message of the harness: {error}") from error
 

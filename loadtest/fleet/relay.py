@@ -1,6 +1,6 @@
 """A relay: to its workers like a master, to the master like all of them together, at the price of one.
 
-A master spends most of its core on each worker's reports, heartbeats and leases, so one holds some two thousand
+A master spends most of its core on each worker's reports, heartbeats and leases, so one holds some thousand
 workers. A relay takes that from it: it sums up what its workers report (`Merge` adds the sums as it would have added
 the reports), answers heartbeats and hellos itself while they say nothing new, adds up Locust's own statistics with
 Locust's own code, and deals out one message of the master to many. Whatever else Locust's master and workers say to
@@ -78,8 +78,8 @@ class Below:
     beat_told_ns: int = 0
     users: dict[str, int] | None = None
     """Its users by class, as was passed on last."""
-    hello: tuple[Hello, bytes] | None = None
-    """The newest that was not passed on, and how it goes on."""
+    hello: Hello | None = None
+    """The newest that was not passed on."""
     hello_told: tuple[object, ...] = ()
     hello_told_ns: int = 0
     run_id: str = ""
@@ -208,8 +208,7 @@ class Relay:
             return False  # nobody has told us the time yet
         wall_ns = self._clock.wall_ns() - check.correction_ns
         self._tell(name, MasterClock(hello.run_id, hello.sent_ns, wall_ns))
-        passed = msgspec.structs.replace(hello, clock_error_ns=hello.clock_error_ns + check.error_ns)
-        below.hello = passed, encode_message(passed)
+        below.hello = msgspec.structs.replace(hello, clock_error_ns=hello.clock_error_ns + check.error_ns)
         return True
 
     def _gathered_report(self, report: Report, data: bytes, name: str, below: Below) -> bool:
@@ -297,13 +296,13 @@ class Relay:
     def _send_presence(self, now_ns: int) -> None:
         hellos = []
         for name, below in self.workers.items():
-            if below.hello is None:
+            hello = below.hello
+            if hello is None:
                 continue
-            hello, frame = below.hello
             told = (hello.run_id, hello.ready, hello.counts, hello.clock_offset_ns is None)
             below.hello = None  # what is not told now is old by the next time
             if told != below.hello_told or now_ns - below.hello_told_ns >= SAME_HELLO_NS:
-                hellos.append((name, frame))
+                hellos.append((name, encode_message(hello)))
                 below.hello_told, below.hello_told_ns = told, now_ns
         self._say(Presence(now_ns, self._beating, hellos))
         self._beating = []

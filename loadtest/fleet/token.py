@@ -7,6 +7,7 @@ distributed: who does not know the token does not know the key, and its handshak
 """
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,7 @@ def read_token(path: Path) -> str:
     return token
 
 
+@lru_cache(maxsize=1)  # each of a relay's sockets asks
 def server_keys(token: str) -> tuple[bytes, bytes]:
     """(public, secret) key of a master with this token, as ZeroMQ takes them.
 

@@ -1,7 +1,7 @@
 """Our messages over Locust's own connection between master and workers.
 
-Locust lets extensions register message types; ours are two, one for each direction, and their payload is the
-bytes of `fleet.messages`. A frame that is not ours is noted and ignored: it must not be able to change a run.
+Locust lets extensions register message types; those of a run are two, one for each direction, and their payload is
+the bytes of `fleet.messages`. A frame that is not ours is noted and ignored: it must not be able to change a run.
 With a `LocalRunner` master and worker are one process and a message is a function call.
 """
 

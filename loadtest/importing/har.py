@@ -68,7 +68,7 @@ def read_har(data: bytes, source: str) -> tuple[list[Recorded], list[str]]:
     http = [
         each
         for each in entries
-        if each.request.url.startswith(("http://", "https://")) and each not in sockets
+        if each.request.url.startswith(("http://", "https://")) and not _is_socket(each)
     ]
     found = list(map(_recorded, http, _instants_s(http)))
     notes = [f"{counted(len(sockets), 'WebSocket', 'WebSockets')} left out"] if sockets else []

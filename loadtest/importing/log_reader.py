@@ -15,6 +15,7 @@ from loadtest.importing.log_files import pieces_of
 from loadtest.importing.log_format import BY_ADDRESS, FORMATS, NOBODY, LogFormat, Who
 from loadtest.importing.log_tally import LogTally, steps_of
 from loadtest.importing.path_tree import PARAMETER
+from loadtest.importing.recorded import counted
 from loadtest.importing.traffic import Endpoint, Traffic
 from loadtest.importing.visits import Visits, visits_of
 
@@ -193,7 +194,7 @@ def _dropped(tally: LogTally, first_broken: _Broken | None) -> list[str]:
     notes = []
     if tally.broken:
         where = f"; the first is {first_broken}" if first_broken else ""
-        notes.append(f"{tally.broken:,} broken {'line' if tally.broken == 1 else 'lines'} left out{where}")
+        notes.append(f"{counted(tally.broken, 'broken line', 'broken lines')} left out{where}")
     if tally.not_found:
         notes.append(f"{tally.not_found:,} requests left out that were answered 404")
     if tally.forgotten:

@@ -96,7 +96,7 @@ def _recorded(request: Any, place: str, source: str, auth: Any, filled: _Filled)
     if isinstance(request.get("auth") or auth, dict):
         headers.append(("Authorization", "made up"))
     body = _body(request.get("body"), filled)
-    if (request.get("body") or {}).get("mode") == "formdata" and "text" in body:
+    if "text" in body and request["body"].get("mode") == "formdata":
         headers = [header for header in headers if header[0].lower() != "content-type"]
         headers.append(("Content-Type", MULTIPART))
     return Recorded(str(request.get("method") or "GET").upper(), whole, tuple(headers), **body)

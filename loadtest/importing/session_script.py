@@ -162,8 +162,8 @@ class _Writer:
                 found[name] = told if known else self.secret(name)
             elif low in {"x-forwarded-for", "x-real-ip", "forwarded"} or low.startswith(("sec-", "proxy-")):
                 continue
-            elif low.startswith("x-") and self.known(value, request):
-                found[name] = self.known(value, request) or ""
+            elif low.startswith("x-") and (known := self.known(value, request)):
+                found[name] = known
             elif is_secret_name(name) or (low.startswith("x-") and is_secret_value(value)):
                 found[name] = self.secret(name)
             elif (low in KEPT_HEADERS or low.startswith("x-")) and not (

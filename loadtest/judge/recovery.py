@@ -63,9 +63,9 @@ def unplayed(result: RunResult) -> list[str]:
 
 def outside_faults(slo: Slo, result: RunResult) -> SloResult | None:
     """An implicit objective, judged over the seconds outside of faults; None where it is judged as ever."""
-    if slo.source != IMPLICIT or slo.metric not in _OUTSIDE or not any(_disturbed(result)):
+    if slo.source != IMPLICIT or slo.metric not in _OUTSIDE or not (disturbed := _disturbed(result)):
         return None
-    disturbed, bin_s = _disturbed(result), step_s(result.timeline)
+    bin_s = step_s(result.timeline)
     points = [point for point in result.timeline if not _within(point, disturbed, bin_s)]
     observed = _OUTSIDE[slo.metric](points, bin_s)
     if observed is None:

@@ -242,7 +242,7 @@ class TimelinePoint(msgspec.Struct, kw_only=True):
 
 
 def whole_seconds(from_s: float, to_s: float) -> tuple[int, int]:
-    """The seconds, [from, to), in which a stretch is counted: from the nearest to the nearest, one at least."""
+    """The seconds, [from, to), in which a period is counted: from the nearest to the nearest, one at least."""
     first = round(from_s)
     return first, max(round(to_s), first + 1)
 

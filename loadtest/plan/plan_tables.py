@@ -154,7 +154,7 @@ class PlanTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         Annotated[str, Meta(pattern=r"^[\w.]+:\w+$")] | None,
         key(
             "A class of yours that reads what your service stored, to audit a run against a target by.",
-            example="shop_books:ShopBooks",
+            example="shop_audit:ShopAudit",
             default="none",
         ),
     ] = None

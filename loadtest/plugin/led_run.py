@@ -302,9 +302,9 @@ class LedRun:
         result.run.duration_s = self.coordinator.scheduled_to_ns / NS_PER_S
         self.delivery.deliver(self.judge(result, aborted=self.coordinator.aborted))
         self.states.on(LeaderEvent.DELIVER)
-        self._settle_audit()
+        self._settle_checkpoint()
 
-    def _settle_audit(self) -> None:
+    def _settle_checkpoint(self) -> None:
         """Keep the totals of a run that can be gone on with; remove those of one that has ended."""
         if self.coordinator.aborted is not None and not self._abort.pointless:
             self._checkpointer.save_end(self.coordinator.aborted)

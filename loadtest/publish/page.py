@@ -28,11 +28,15 @@ def document(name: str, drawn: Any, scripts: Sequence[str] = CHARTS_ALONE, /, **
     `drawn` is what the scripts draw, and goes in as JSON that cannot end its script element.
     """
     style, script = asset("report.css"), Markup("\n").join(asset(part) for part in scripts)
-    data = Markup(msgspec.json.encode(drawn).decode().replace("<", "\\u003c"))  # noqa: S704 - every `<` is escaped
     page = template(name).render(
-        **content, data=data, style=style, script=script, policy=policy(style, script)
+        **content, data=embedded(drawn), style=style, script=script, policy=policy(style, script)
     )
     return page + "\n"
+
+
+def embedded(drawn: Any) -> Markup:
+    """A record as JSON that cannot end the script element that it stands in."""
+    return Markup(msgspec.json.encode(drawn).decode().replace("<", "\\u003c"))  # noqa: S704 - every `<` is escaped
 
 
 @cache

@@ -179,8 +179,6 @@ class Plan(NamedTuple):
     """What to write for one run's share of a batch, and what to answer."""
 
     new: list[Purchase]
-    taken: dict[int, int]
-    """Units sold of each product number; the one write a product gets."""
     answers: dict[int, Answer]
 
 
@@ -217,7 +215,7 @@ def plan(share: Iterable[Placed], known: Mapping[str, Purchase], left: dict[int,
 
     `left` is units by product number.
     """
-    decided, stored_by_key = Plan([], {}, {}), dict(known)
+    decided, stored_by_key = Plan([], {}), dict(known)
     for place, purchase in share:
         stored = stored_by_key.get(purchase.key or "")
         if stored is not None:
@@ -231,8 +229,6 @@ def plan(share: Iterable[Placed], known: Mapping[str, Purchase], left: dict[int,
         if purchase.key is not None:
             stored_by_key[purchase.key] = purchase
         decided.answers[place] = Receipt(purchase.orders, False)
-        for sku_no, units in purchase.quantities.items():
-            decided.taken[sku_no] = decided.taken.get(sku_no, 0) + units
     return decided
 
 

@@ -28,9 +28,10 @@ def _stock_buckets(prefix: str) -> str:
 def _one_row(prefix: str) -> str:
     """One row a product again: buckets cost more than they brought."""
     return f"""
-        UPDATE {prefix}stock AS first SET available =
-            (SELECT sum(available) FROM {prefix}stock AS each
-                WHERE each.run_id = first.run_id AND each.sku_no = first.sku_no) WHERE bucket = 0;
+        UPDATE {prefix}stock AS first SET available = first.available + more.units
+            FROM (SELECT run_id, sku_no, sum(available) AS units FROM {prefix}stock WHERE bucket > 0
+                GROUP BY run_id, sku_no) AS more
+            WHERE first.bucket = 0 AND first.run_id = more.run_id AND first.sku_no = more.sku_no;
         DELETE FROM {prefix}stock WHERE bucket > 0;
         ALTER TABLE {prefix}stock DROP CONSTRAINT {prefix}stock_pkey, DROP COLUMN bucket;
         ALTER TABLE {prefix}stock ADD PRIMARY KEY (run_id, sku_no);

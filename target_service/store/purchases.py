@@ -1,7 +1,7 @@
 """The purchases of a batch, for any database: known keys and stock are read, a plan is made and written.
 
-Each step is one statement for all purchases of a run. In a database that other processes write to as well, stock is
-locked by run and product, after everything else (`changes.apply_batch`).
+No step is done purchase by purchase: its statements are for all of a run. In a database that other processes write to
+as well, stock is locked by run and product, after everything else (`changes.apply_batch`).
 """
 
 # ruff: noqa: S608 - only our own table names are put into statements; values are bound
@@ -46,7 +46,8 @@ async def _apply_run(session: Session, run_id: str, share: list[Placed]) -> dict
     left = await _claim(session, tables.stock, run_id, wanted) if wanted else {}
     decided = plan(share, known, left)
     await _insert_orders(session, tables.orders, decided.new)
-    await _write_stock(session, tables.stock, run_id, {sku_no: left[sku_no] for sku_no in decided.taken})
+    sold = {sku_no: left[sku_no] for purchase in decided.new for sku_no in purchase.quantities}
+    await _write_stock(session, tables.stock, run_id, sold)
     return decided.answers
 
 

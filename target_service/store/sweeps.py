@@ -202,24 +202,16 @@ async def _purge(session: Session, purge: PurgeRun) -> Purged:
             return Purged(len(rows), has_more=True)
     skus = await session.fetch_many(
         "sku_no",
-        f"FROM {tables.stock} WHERE run_id = $1 ORDER BY sku_no LIMIT $2",
+        f"FROM {tables.stock} WHERE run_id = $1 ORDER BY sku_no LIMIT $2{session.locked}",
         purge.run_id,
         purge.limit,
     )
-    numbers = session.listed([sku_no for (sku_no,) in skus])
-    if session.locked:
-        await session.fetch(
-            f"SELECT 1 FROM {tables.stock} WHERE run_id = $1 AND sku_no {session.among(2)}"
-            f" ORDER BY sku_no{session.locked}",
-            purge.run_id,
-            numbers,
-        )
     # One statement: what is committed between two of them would have an order, but no stock.
     deleted = await session.execute(
         f"DELETE FROM {tables.stock} WHERE run_id = $1 AND sku_no {session.among(2)}"
         f" AND NOT EXISTS (SELECT 1 FROM {tables.orders} WHERE run_id = $1)",
         purge.run_id,
-        numbers,
+        session.listed([sku_no for (sku_no,) in skus]),
     )
     return Purged(len(rows), has_more=deleted > 0 and len(skus) == purge.limit)
 

@@ -63,7 +63,7 @@ def flushed(batch: LocustBatch) -> dict[str, object]:
 
 
 @given(REQUESTS, INSTANT_NS)
-def test_seconds_are_those_of_a_window(core: Any, requests: Requests, zero_ns: int) -> None:
+def test_seconds_are_those_of_open_seconds(core: Any, requests: Requests, zero_ns: int) -> None:
     open_seconds = OpenSeconds(zero_ns)
     for request in requests:
         open_seconds.record(outcome_of(*request))

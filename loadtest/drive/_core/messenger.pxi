@@ -124,7 +124,7 @@ cdef class Messenger:
         return self.with_body("PATCH", url, data, json, name, headers, catch_response, params, rarer)
 
     def note(self, *_what):
-        """Note what Python has received: never, since only what is not plain comes there. See `pure.Messenger`."""
+        """Never: what comes there, not plain or sent elsewhere, goes to `Recorder.record`. See `pure.Messenger`."""
         return False
 
     @cython.final
