@@ -72,7 +72,7 @@ def test_replaying_exactly_needs_no_fit(access_log: Path) -> None:
             "--format: expected one of combined, nginx-json, envoy, envoy-json, alb, ",
         ),
         (["--format", "alb"], "access.log:1: expected most lines to be alb"),
-        (["--name", "a-b"], '--name: expected letters, digits and _, as a Python module has, got "a-b"'),
+        (["--name", "a-b"], '--name: expected a Python module name (letters, digits and _), got "a-b"'),
         (["--transaction", "GET /x"], "--transaction: expected one of GET /products/[sku], POST /orders"),
     ],
 )
