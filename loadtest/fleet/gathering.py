@@ -11,28 +11,24 @@ from loadtest.measure.exemplar import Exemplars
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.second import COUNTERS, Second
 
-LAG_NS = 5_000_000_000
-"""How often each worker's own dispatch lag is told; with its final report it is told in any case."""
 _number = attrgetter("number")
 
 
 @dataclass(slots=True)
 class Gathered:
-    """What one worker has reported since the last bundle, and what was told of it before."""
+    """What one worker has reported since the last bundle."""
 
     numbers: list[int] = field(default_factory=list)
     counted: list[int] = field(default_factory=lambda: [0] * len(COUNTERS))
     newest: int = -1
     cpu: list[tuple[float, float]] = field(default_factory=list)
+    lag: Histogram = field(default_factory=Histogram)
 
 
 @dataclass(slots=True)
 class Told:
-    """What the master has been told of one worker, or is to be told later."""
+    """What the master was told of one worker, which is not repeated while it is the same."""
 
-    lag: Histogram = field(default_factory=Histogram)
-    """Its dispatch lag since it was last told."""
-    lag_told_ns: int = 0
     left: dict[str, int] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     silent: list[str] = field(default_factory=list)
@@ -52,21 +48,16 @@ class Gathering:
         self._samples: dict[tuple[str, str, str], Sample] = {}
         """The first of each class of failure that came in this run."""
         self._samples_told = 0
-        self._now_ns = 0
 
-    def add(self, worker: str, report: Report, data: bytes, now_ns: int) -> None:
+    def add(self, worker: str, report: Report, data: bytes) -> None:
         """Add a report, which came as `data`. Raises `MessageError` for a malformed one, adding nothing."""
         parsed = [parse_second(packed) for packed in report.seconds]
-        self._now_ns = now_ns
         gathered, newest = self._workers.get(worker) or (Gathered(), report)
         self._workers[worker] = gathered, max(newest, report, key=_number)
-        told = self._told.get(worker)
-        if told is None:
-            told = self._told[worker] = Told(lag_told_ns=now_ns)
         for second in parsed:
             packed = second.packed
             add_parsed(self._second(packed.index), second)
-            codec.add(told.lag, second.dispatch_lag)
+            codec.add(gathered.lag, second.dispatch_lag)
             gathered.counted = list(map(add, gathered.counted, packed.counters))
             gathered.newest = max(gathered.newest, packed.index)
         gathered.numbers.append(report.number)
@@ -92,6 +83,10 @@ class Gathering:
         self.frames, self._seconds, self._workers = [], {}, {}
         return bundle
 
+    def tell_again(self) -> None:
+        """Repeat with the next bundle what is told once: one that told it may not have come."""
+        self._told, self._samples_told = {}, 0
+
     def _second(self, index: int) -> Second:
         found = self._seconds.get(index)
         if found is None:
@@ -99,7 +94,7 @@ class Gathering:
         return found
 
     def _sums_of(self, name: str, gathered: Gathered, report: Report) -> WorkerSums:
-        told = self._told[name]
+        told = self._told.setdefault(name, Told())
         sums = WorkerSums(
             name,
             gathered.numbers,
@@ -111,16 +106,10 @@ class Gathering:
             report.missed,
             report.final,
             report.ended_ns,
-            self._lag(told, now=report.final),
+            codec.encode(gathered.lag) if gathered.lag.counts else b"",
             None if report.left == told.left else report.left,
             [] if report.asked == told.asked else report.asked,
             [] if report.silent == told.silent else report.silent,
         )
         told.left, told.asked, told.silent = report.left, report.asked, report.silent
         return sums
-
-    def _lag(self, told: Told, *, now: bool) -> bytes:
-        if not told.lag.counts or not (now or self._now_ns - told.lag_told_ns >= LAG_NS):
-            return b""
-        lag, told.lag, told.lag_told_ns = told.lag, Histogram(), self._now_ns
-        return codec.encode(lag)

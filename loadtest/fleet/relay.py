@@ -222,7 +222,7 @@ class Relay:
             if gathering is None:
                 self._gathered = {run_id: old for run_id, old in self._gathered.items() if old.frames}
                 gathering = self._gathered[report.run_id] = Gathering()
-            gathering.add(name, report, data, self._clock.now_ns())
+            gathering.add(name, report, data)
             below.under_way.add(report.number)
         return True
 
@@ -324,6 +324,9 @@ class Relay:
                 self._say(sent.bundle)
 
     def _forget(self, sent: Sent) -> None:
+        gathering = self._gathered.get(sent.bundle.run_id)
+        if gathering is not None:
+            gathering.tell_again()
         for name, number, _ in sent.frames:
             below = self.workers.get(name)
             if below is not None and below.run_id == sent.bundle.run_id:

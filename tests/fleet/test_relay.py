@@ -26,7 +26,7 @@ from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import Ack, Hello, Lease, MessageError, Report, decode
 from loadtest.fleet.messages import Clock as MasterClock
 from loadtest.fleet.messages import encode as encode_message
-from loadtest.fleet.relay import SAME_BEAT_NS, Relay
+from loadtest.fleet.relay import FORGET_NS, SAME_BEAT_NS, Relay
 from loadtest.fleet.stats_sums import StatsSums
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER
 from loadtest.fleet.worker_report import Load, Reporter, Users
@@ -161,6 +161,7 @@ def assert_same(one: Merge, other: Merge) -> None:
             same.asked,
             same.silent,
         )
+        assert totals.dispatch_lag == same.dispatch_lag
         assert totals.cpu_max == pytest.approx(same.cpu_max)
 
 
@@ -197,7 +198,6 @@ def test_without_losses_each_workers_own_figures_are_the_same_too() -> None:
     tree.step()
     assert tree.settled
     for name, totals in tree.direct.workers.items():
-        assert tree.master.merge.workers[name].dispatch_lag == totals.dispatch_lag
         assert tree.master.merge.workers[name].left == totals.left
 
 
@@ -210,6 +210,20 @@ def test_a_report_is_acknowledged_when_the_master_has_it_and_not_before() -> Non
     tree.step()
     tree.step()
     assert tree.settled
+
+
+def test_what_a_bundle_told_is_told_again_when_no_answer_came() -> None:
+    tree = Tree(1)
+    tree.report("w0", (1,), 0)
+    for _ in range(2 * FORGET_NS // NS + 2):
+        tree.step(lose_up=True)
+    for _ in range(4):
+        tree.step()
+    assert tree.settled
+    [totals], [direct] = tree.master.merge.workers.values(), tree.direct.workers.values()
+    assert totals.left == direct.left != {}
+    assert totals.asked == direct.asked != set()
+    assert totals.dispatch_lag == direct.dispatch_lag
 
 
 def test_a_thousand_workers_reports_go_up_as_one_message() -> None:
