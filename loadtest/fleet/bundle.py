@@ -43,7 +43,7 @@ class WorkerSums(msgspec.Struct, frozen=True, array_like=True):
     final: bool = False
     ended_ns: int = 0
     dispatch_lag: bytes = b""
-    """Of these reports; empty where none of them has any."""
+    """Of this worker alone, since it was last told; empty while it is not time to tell again."""
     left: Annotated[dict[_Text, _Count], Meta(max_length=MAX_SCENARIOS)] | None = None
     """As in `messages.Report`; None: as it was told last."""
     asked: Annotated[list[_Text], Meta(max_length=MAX_SCENARIOS)] = []
