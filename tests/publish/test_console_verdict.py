@@ -56,7 +56,7 @@ def test_every_endpoint_has_its_requests_and_every_objective_its_outcome() -> No
         "POST",
         "/orders",
         "67,479",
-        "times,",
+        "requests,",
     ]
     assert any(line[:1] == ["errors(*)"] and "met" in line for line in lines)
     assert any(line[:1] == ["p99.9(POST"] and "missed" in line for line in lines)
