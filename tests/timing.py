@@ -207,7 +207,7 @@ def waits(item: pytest.Item) -> bool:
 
 def mixed(items: list[pytest.Item]) -> dict[pytest.Item, float]:
     """The place of each test from 0 to 1, so that some wait while others compute, and none waits at the end."""
-    places = {}
+    places: dict[pytest.Item, float] = {}
     for kind, until in (True, WAITING_UNTIL), (False, 1.0):
         alike = [item for item in items if waits(item) == kind]
         places |= {item: until * number / len(alike) for number, item in enumerate(alike)}
