@@ -114,9 +114,6 @@ class Receipt(NamedTuple):
     replayed: bool
 
 
-_lines_encoder = msgspec.json.Encoder()
-
-
 def draft_order(
     order_id: int, buyer_id: int, wanted: Iterable[tuple[int, int]], part: int = 0, region: str = ""
 ) -> tuple[Order, dict[int, int]]:
@@ -129,10 +126,5 @@ def draft_order(
         total_cents += each_cents * units
         lines.append((sku_no, units, each_cents))
         quantities[sku_no] = quantities.get(sku_no, 0) + units
-    text = _lines_encoder.encode(lines).decode()
+    text = msgspec.json.encode(lines).decode()
     return Order(order_id, part, buyer_id, total_cents, text, region=region), quantities
-
-
-def first_number_at(instant_ms: int) -> int:
-    """The lowest number an order made at this instant (milliseconds since 1970) can have."""
-    return max(0, instant_ms - EPOCH_MS) << (WRITER_BITS + SEQUENCE_BITS)

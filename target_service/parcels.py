@@ -7,6 +7,7 @@ chosen by the sender; a repeated id changes nothing, so a scanner may send again
 
 from typing import Literal, NamedTuple, get_args
 
+# fmt: off - words in lines
 EventKind = Literal[
     "accepted",
     "packed",
@@ -19,23 +20,6 @@ EventKind = Literal[
     "error",
     "returned",
 ]
-
-NEXT: dict[str, frozenset[str]] = {
-    "accepted": frozenset({"packed", "error"}),
-    "packed": frozenset({"handed_over", "error"}),
-    "handed_over": frozenset({"station_in", "error"}),
-    "station_in": frozenset({"station_out", "delivering", "error"}),
-    "station_out": frozenset({"station_in", "delivering", "error"}),
-    "delivering": frozenset({"signed", "failed", "error"}),
-    "failed": frozenset({"delivering", "returned"}),
-    "error": frozenset({"station_in", "delivering", "returned"}),
-    "signed": frozenset(),
-    "returned": frozenset(),
-}
-"""Which events may follow each event."""
-
-assert set(NEXT) == set(get_args(EventKind))  # noqa: S101 - the two lists are one
-
 Region = Literal[
     "qingdao",
     "beijing",
@@ -68,7 +52,23 @@ Region = Literal[
     "mexico",
 ]
 """The 29 regions: those named in public documents (S[60] of docs/traffic.md), and two that are likely."""
+# fmt: on
 
+NEXT: dict[str, frozenset[str]] = {
+    "accepted": frozenset({"packed", "error"}),
+    "packed": frozenset({"handed_over", "error"}),
+    "handed_over": frozenset({"station_in", "error"}),
+    "station_in": frozenset({"station_out", "delivering", "error"}),
+    "station_out": frozenset({"station_in", "delivering", "error"}),
+    "delivering": frozenset({"signed", "failed", "error"}),
+    "failed": frozenset({"delivering", "returned"}),
+    "error": frozenset({"station_in", "delivering", "returned"}),
+    "signed": frozenset(),
+    "returned": frozenset(),
+}
+"""Which events may follow each event."""
+
+assert set(NEXT) == set(get_args(EventKind))  # noqa: S101 - the two lists are one
 
 MOST_EVENTS = 100
 """Events that one parcel may have: some ten times the longest chain, and few enough to write and read at once (A)."""

@@ -13,12 +13,13 @@ from target_service.config import store_dsn
 from target_service.shadow import HEADER, BadRunIdError, run_id_of
 from target_service.store.base import (
     Observers,
+    Purged,
     PurgeRun,
     StoreOpenError,
     StoreSettings,
     StoreUnavailableError,
 )
-from target_service.store.open import make_store
+from target_service.store.store import make_store
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
@@ -38,7 +39,7 @@ async def purge(dsn: str, run_id: str) -> int:
         orders = 0
         while True:
             began_s = time.monotonic()
-            purged = await store.write(PurgeRun(run_id))
+            purged: Purged = await store.write(PurgeRun(run_id))
             orders += purged.orders
             if not purged.has_more:
                 return orders

@@ -15,20 +15,41 @@ from target_service.idempotency import KeyReusedError
 from target_service.orders import Order, Purchase
 from target_service.parcels import (
     KeyedParcel,
+    OutOfOrderError,
     Parcel,
     ParcelEvent,
+    ParcelExistsError,
     ParcelReceipt,
     Scan,
+    TooManyEventsError,
+    UnknownParcelError,
     apply_scan,
     register,
 )
-from target_service.payments import Payment, settle
-from target_service.store.base import Change, Proof, Restock, StockLevel
-from target_service.store.group_commit import RULES, Answer
+from target_service.payments import (
+    Payment,
+    PaymentRefusedError,
+    UnknownOrderError,
+    WrongAmountError,
+    settle,
+)
+from target_service.store.base import Change, Proof, Restock, Session, StockLevel
+from target_service.store.line import Answer
 from target_service.store.purchases import ORDER, apply_purchases
-from target_service.store.session import Session
 from target_service.store.sweeps import SWEEPS
-from target_service.store.tables import STORED_MS, tables_of
+from target_service.store.tables import LIVE_TABLES, SHADOW_TABLES, STORED_MS, tables_of
+
+_RULES = (
+    KeyReusedError,
+    OutOfOrderError,
+    ParcelExistsError,
+    PaymentRefusedError,
+    TooManyEventsError,
+    UnknownOrderError,
+    UnknownParcelError,
+    WrongAmountError,
+)
+"""What a change may be refused with; each is raised before anything is written."""
 
 _events_of = msgspec.json.Decoder(tuple[ParcelEvent, ...]).decode
 _to_json = msgspec.json.Encoder().encode
@@ -48,7 +69,7 @@ async def _apply_change(session: Session, change: Change) -> Answer:
     """Make one change; its result, or the rule that forbids it."""
     try:
         return await _APPLY[type(change)](session, change)
-    except RULES as refusal:
+    except _RULES as refusal:
         return refusal
 
 
@@ -166,27 +187,30 @@ async def _change_parcel_once(session: Session, keyed: KeyedParcel) -> ParcelRec
 
 
 async def _restock(session: Session, more: Restock) -> StockLevel:
-    await session.execute(
+    ((initial, available),) = await session.fetch(
         f"INSERT INTO {tables_of(more.run_id).stock} AS known (run_id, sku_no, initial, available)"
         " VALUES ($1, $2, $3, $3) ON CONFLICT (run_id, sku_no)"
-        " DO UPDATE SET initial = known.initial + $4, available = known.available + $4",
+        " DO UPDATE SET initial = known.initial + $4, available = known.available + $4"
+        " RETURNING initial, available",
         more.run_id,
         more.sku_no,
         session.initial_units + more.units,
         more.units,
     )
-    return await find_stock(session, more.run_id, more.sku_no)
+    return StockLevel(initial, available)
 
 
 async def _prove(session: Session, proof: Proof) -> int:
-    """Write something: a row of the writer's own, which no other process locks."""
-    changed = await session.execute(
-        "UPDATE writers SET proofs = proofs + 1 WHERE writer_id = $1", proof.writer_id
+    """Write a row of the writer's own, which no other process locks, and nothing into every table of orders."""
+    for table in (*LIVE_TABLES, *SHADOW_TABLES):
+        await session.execute(f"INSERT INTO {table} SELECT * FROM {table} WHERE 1 = 0")
+        await session.execute(f"UPDATE {table} SET run_id = run_id WHERE 1 = 0")
+    # There is no such row where the database was replaced by another.
+    return await session.execute(
+        "INSERT INTO writers (writer_id, started_at) VALUES ($1, CURRENT_TIMESTAMP)"
+        " ON CONFLICT (writer_id) DO UPDATE SET proofs = writers.proofs + 1",
+        proof.writer_id,
     )
-    if not changed:
-        # The database was replaced by another.
-        await session.execute("INSERT INTO writers (writer_id) VALUES ($1)", proof.writer_id)
-    return 1
 
 
 _APPLY: dict[type, Callable[[Session, Any], Awaitable[Answer]]] = {

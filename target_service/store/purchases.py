@@ -1,17 +1,20 @@
 """The purchases of a batch, for any database: known keys and stock are read, a plan is made and written.
 
-No step is done purchase by purchase: its statements are for all of a run. In a database that other processes write to
-as well, stock is locked by run and product, after everything else (`changes.apply_batch`).
+No step is done purchase by purchase: its statements are for all of a run. The plan knows no SQL: of two reads (which
+keys are known already, how many units are left) it makes the rows to write and everyone's answer. In a database that
+other processes write to as well, stock is locked by run and product, after everything else (`changes.apply_batch`).
 """
 
 # ruff: noqa: S608 - only our own table names are put into statements; values are bound
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from target_service.orders import Purchase
-from target_service.store.base import Change
-from target_service.store.group_commit import Answer, Placed, by_run, keys_of, known_purchases, plan
-from target_service.store.session import Session
+from target_service.idempotency import KeyReusedError
+from target_service.inventory import take_units
+from target_service.orders import Order, Purchase, Receipt
+from target_service.store.base import Change, Session
+from target_service.store.line import Answer
 from target_service.store.tables import STORED_MS, Tables, tables_of
 
 ORDER = "order_id, part, buyer_id, total_cents, lines, status, region"
@@ -30,6 +33,64 @@ _NEW_ORDER = {
 _LEFT = {"run_id": "text", "sku_no": "bigint", "initial": "bigint", "available": "bigint"}
 
 
+class Plan(NamedTuple):
+    """What to write for one run's share of a batch, and what to answer."""
+
+    new: list[Purchase]
+    answers: dict[int, Answer]
+
+
+Placed = tuple[int, Purchase]
+"""A purchase, and its place in its batch."""
+
+
+def by_run(batch: Iterable[Change]) -> dict[str, list[Placed]]:
+    """The purchases of a batch, split by run."""
+    runs: dict[str, list[Placed]] = {}
+    for place, purchase in enumerate(batch):
+        if isinstance(purchase, Purchase):
+            runs.setdefault(purchase.run_id, []).append((place, purchase))
+    return runs
+
+
+def known_purchases(run_id: str, rows: Iterable[Sequence[Any]]) -> dict[str, Purchase]:
+    """What keys belong to: rows of key and order; one without lines is of a request that bought nothing."""
+    known: dict[str, Purchase] = {}
+    for key, *columns in sorted(rows, key=lambda row: row[2]):
+        order = Order(*columns)
+        before = known[key].orders if key in known else ()
+        known[key] = Purchase(run_id, key, (*before, order) if order.lines is not None else (), {})
+    return known
+
+
+def plan(share: Iterable[Placed], known: Mapping[str, Purchase], left: dict[int, int]) -> Plan:
+    """Decide one run's share: replay keys that are known, or become so; the others take from `left` in turn.
+
+    `left` is units by product number.
+    """
+    decided, stored_by_key = Plan([], {}), dict(known)
+    for place, purchase in share:
+        stored = stored_by_key.get(purchase.key or "")
+        if stored is not None:
+            decided.answers[place] = _replay(purchase, stored)
+            continue
+        sold_out = take_units(purchase.quantities, left)
+        if sold_out is not None:
+            decided.answers[place] = sold_out
+            continue
+        decided.new.append(purchase)
+        if purchase.key is not None:
+            stored_by_key[purchase.key] = purchase
+        decided.answers[place] = Receipt(purchase.orders, False)
+    return decided
+
+
+def _replay(purchase: Purchase, stored: Purchase) -> Receipt | KeyReusedError:
+    if purchase.is_same_as(stored):
+        return Receipt(stored.orders, True)
+    return KeyReusedError(f"Idempotency-Key {purchase.key} belongs to another request")
+
+
 async def apply_purchases(session: Session, batch: Iterable[Change]) -> dict[int, Answer]:
     """Write a batch's purchases inside the open transaction; answers by place."""
     answers: dict[int, Answer] = {}
@@ -40,7 +101,9 @@ async def apply_purchases(session: Session, batch: Iterable[Change]) -> dict[int
 
 async def _apply_run(session: Session, run_id: str, share: list[Placed]) -> dict[int, Answer]:
     tables = tables_of(run_id)
-    known = await _known(session, tables, run_id, keys_of(share))
+    known = await _known(
+        session, tables, run_id, [purchase.key for _, purchase in share if purchase.key is not None]
+    )
     new = [purchase for _, purchase in share if purchase.key not in known]
     wanted = sorted({sku_no for purchase in new for sku_no in purchase.quantities})
     left = await _claim(session, tables.stock, run_id, wanted) if wanted else {}
@@ -96,18 +159,9 @@ async def _levels(
 
 async def _insert_orders(session: Session, orders: str, purchases: Iterable[Purchase]) -> None:
     rows = [
-        (
-            order.order_id,
-            purchase.run_id,
-            purchase.key,
-            order.part,
-            order.buyer_id,
-            order.total_cents,
-            order.lines,
-            order.region,
-        )
+        (number, purchase.run_id, purchase.key, part, buyer_id, total_cents, lines, region)
         for purchase in purchases
-        for order in purchase.orders
+        for number, part, buyer_id, total_cents, lines, _, region in purchase.orders
     ]
     into = f"INSERT INTO {orders} ({', '.join(_NEW_ORDER)}, stored_ms)"
     await session.with_rows(_NEW_ORDER, rows, f"{into} SELECT new.*, {STORED_MS} FROM new")

@@ -19,8 +19,6 @@ LARGEST_PIECE, PIECE_STEP = 256, 16
 
 T = TypeVar("T")
 
-_to_json = msgspec.json.Encoder().encode
-
 
 def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
     """The result of a coroutine that waits for nothing."""
@@ -34,7 +32,7 @@ def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 class SqliteSession:
-    """One connection."""
+    """One connection; see `base.Session`."""
 
     locked = ""
     unlocked_only = ""
@@ -44,18 +42,15 @@ class SqliteSession:
         self.initial_units = initial_units
 
     async def fetch(self, sql: str, *arguments: Any) -> Sequence[Sequence[Any]]:
-        """The rows of a query that has few."""
         return self.connection.execute(sql.replace("$", "?"), arguments).fetchall()
 
     async def fetch_many(self, columns: str, source: str, *arguments: Any) -> Sequence[Sequence[Any]]:
-        """The rows of `SELECT columns source`."""
         sql = f"SELECT json_group_array(json_array({columns})) FROM (SELECT {columns} {source})"
         ((rows,),) = await self.fetch(sql, *arguments)
         decoded: list[list[Any]] = msgspec.json.decode(rows)
         return decoded
 
     async def execute(self, sql: str, *arguments: Any) -> int:
-        """Run a statement; how many rows it changed."""
         return self.connection.execute(sql.replace("$", "?"), arguments).rowcount
 
     async def with_rows(
@@ -73,9 +68,7 @@ class SqliteSession:
             done += size
 
     def among(self, place: int, kind: str = "") -> str:  # noqa: ARG002 - JSON tells the type
-        """SQL for "is one of these values"."""
         return f"IN (SELECT value FROM json_each(${place}))"
 
     def listed(self, values: Sequence[object]) -> str:
-        """Values as one argument."""
-        return _to_json(values).decode()
+        return msgspec.json.encode(values).decode()
