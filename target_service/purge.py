@@ -12,7 +12,6 @@ import time
 from target_service.config import store_dsn
 from target_service.shadow import HEADER, BadRunIdError, run_id_of
 from target_service.store.base import (
-    Observers,
     Purged,
     PurgeRun,
     StoreOpenError,
@@ -33,7 +32,7 @@ async def purge(dsn: str, run_id: str) -> int:
 
     Raises StoreOpenError, StoreUnavailableError.
     """
-    store = make_store(StoreSettings(dsn, 0, WAIT_S, shared=True), Observers())
+    store = make_store(StoreSettings(dsn, 0, WAIT_S, shared=True))
     await store.open()
     try:
         orders = 0

@@ -26,7 +26,7 @@ from benchmarks.service.running import serving
 from loadtest.cli.children import wait_until
 from target_service.housekeeping import CHUNK
 from target_service.orders import OrderIds, Purchase, draft_order
-from target_service.store.base import CancelUnpaid, ExpireKeys, Observers, StoreSettings
+from target_service.store.base import CancelUnpaid, ExpireKeys, StoreSettings
 from target_service.store.store import make_store
 from tests.contract.postgres_server import postgres_server
 
@@ -40,7 +40,7 @@ WANTED_PER_S = 15_000
 
 async def swept_per_s(dsn: str, orders: int) -> dict[str, float]:
     """Rows a second of each sweep, alone on a store that holds so many orders."""
-    store = make_store(StoreSettings(dsn, 10**9, 30.0, shared=False), Observers())
+    store = make_store(StoreSettings(dsn, 10**9, 30.0, shared=False))
     ids, found = OrderIds(await store.open()), {}
     for first in range(0, orders, 1000):
         drafts = [draft_order(ids.next(), 7, [(1 + n % 1000, 1)]) for n in range(1000)]

@@ -14,7 +14,7 @@ What can be changed is a `Change`; each has one answer, or raises what its own r
 `parcels`) say. `store.store` has the store itself.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from target_service.orders import Order, Purchase, Receipt
@@ -145,22 +145,6 @@ class CommitObserver(Protocol):
         """A batch could not be made durable, or a read failed."""
 
 
-class Observers(tuple[CommitObserver, ...]):
-    """Any number of observers that are told the same."""
-
-    __slots__ = ()
-
-    def committed(self, changes: int, seconds: float, proves: bool = True) -> None:
-        """A batch was made durable."""
-        for observer in self:
-            observer.committed(changes, seconds, proves)
-
-    def failed(self) -> None:
-        """A batch could not be made durable, or a read failed."""
-        for observer in self:
-            observer.failed()
-
-
 class StoreSettings(NamedTuple):
     """What a store needs to know."""
 
@@ -187,25 +171,23 @@ class Session(Protocol):
 
     async def fetch(self, sql: str, *arguments: object) -> Sequence[Sequence[Any]]:
         """The rows of a query that has few."""
-        ...
 
     async def fetch_many(self, columns: str, source: str, *arguments: object) -> Sequence[Sequence[Any]]:
         """The rows of `SELECT columns source`, where there may be thousands."""
-        ...
 
     async def execute(self, sql: str, *arguments: object) -> int:
         """Run a statement; how many rows it changed."""
-        ...
 
-    async def with_rows(
-        self, columns: Mapping[str, str], rows: Sequence[Sequence[object]], statement: str
-    ) -> None:
-        """Run a statement, if there are rows, in which `new` is a table of them; each column with its SQL type."""
+    async def with_rows(self, columns: str, rows: Sequence[Sequence[object]], statement: str) -> None:
+        """Run a statement, if there are rows, in which `new` is a table of them; columns as `"sku_no bigint, …"`."""
 
     def among(self, place: int, kind: str = "bigint") -> str:
         """SQL for "is one of the values, of this type, in this argument", which `listed` makes."""
-        ...
 
     def listed(self, values: Sequence[object]) -> object:
         """Values as one argument."""
-        ...
+
+
+def names_of(columns: str) -> str:
+    """The names in `"sku_no bigint, units bigint"`, for a statement."""
+    return ", ".join(column.split()[0] for column in columns.split(","))

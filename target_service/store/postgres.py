@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import struct
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import asyncpg
@@ -28,6 +28,7 @@ from target_service.store.base import (
     StoreSettings,
     StoreUnavailableError,
     T,
+    names_of,
 )
 from target_service.store.changes import apply_batch
 from target_service.store.line import Line
@@ -116,12 +117,11 @@ class PostgresSession:
         tag: str = await self.connection.execute(sql, *arguments)
         return int(tag.rsplit(" ", 1)[1])  # such as `UPDATE 5`
 
-    async def with_rows(
-        self, columns: Mapping[str, str], rows: Sequence[Sequence[object]], statement: str
-    ) -> None:
+    async def with_rows(self, columns: str, rows: Sequence[Sequence[object]], statement: str) -> None:
         if rows:
-            arrays = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(columns.values(), 1))
-            new = f"WITH new ({', '.join(columns)}) AS (SELECT * FROM unnest({arrays}))"
+            kinds = [column.split()[1] for column in columns.split(",")]
+            arrays = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(kinds, 1))
+            new = f"WITH new ({names_of(columns)}) AS (SELECT * FROM unnest({arrays}))"
             await self.connection.execute(f"{new} {statement}", *map(list, zip(*rows, strict=True)))
 
     def among(self, place: int, kind: str = "bigint") -> str:

@@ -8,11 +8,13 @@ Each step of SQLite's lets go of the interpreter lock and must win it back from 
 # ruff: noqa: S608 - only our own table names are put into statements; values are bound
 
 import sqlite3
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Sequence
 from itertools import chain
 from typing import Any, TypeVar
 
 import msgspec
+
+from target_service.store.base import names_of
 
 LARGEST_PIECE, PIECE_STEP = 256, 16
 """Rows in one statement: a multiple of the step, then the rest. So two do for most batches, and few stay prepared."""
@@ -53,15 +55,13 @@ class SqliteSession:
     async def execute(self, sql: str, *arguments: Any) -> int:
         return self.connection.execute(sql.replace("$", "?"), arguments).rowcount
 
-    async def with_rows(
-        self, columns: Mapping[str, str], rows: Sequence[Sequence[Any]], statement: str
-    ) -> None:
-        """Run a statement, in pieces of up to LARGEST_PIECE rows, in which `new` is a table of them."""
-        row, done = f"({','.join('?' * len(columns))})", 0
+    async def with_rows(self, columns: str, rows: Sequence[Sequence[object]], statement: str) -> None:
+        """As in the contract, in pieces of up to LARGEST_PIECE rows."""
+        row, done = f"({','.join('?' * (columns.count(',') + 1))})", 0
         while done < len(rows):
             left = len(rows) - done
             size = min(LARGEST_PIECE, left // PIECE_STEP * PIECE_STEP or left)
-            values = f"WITH new ({', '.join(columns)}) AS (VALUES {','.join([row] * size)})"
+            values = f"WITH new ({names_of(columns)}) AS (VALUES {','.join([row] * size)})"
             self.connection.execute(
                 f"{values} {statement}", list(chain.from_iterable(rows[done : done + size]))
             )

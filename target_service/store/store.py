@@ -57,7 +57,6 @@ class Database(Protocol):
 
         Raises StoreOpenError, or StoreUnavailableError where waiting may help.
         """
-        ...
 
     async def close(self) -> None:
         """Let go of it."""
@@ -68,19 +67,19 @@ class Database(Protocol):
         Raises StoreUnavailableError and AgainError; anything else means that a change cannot be made. Nothing is
         under way if it could not even begin.
         """
-        ...
 
     async def read(self, look_up: Callable[[Session], Awaitable[T]]) -> T:
         """Look something up. Raises what the database raises."""
-        ...
 
 
 class Store:
     """Where orders and stock live; see the contract in `store.base`."""
 
-    def __init__(self, settings: StoreSettings, observer: CommitObserver, database: Database) -> None:
+    def __init__(
+        self, settings: StoreSettings, observers: Sequence[CommitObserver], database: Database
+    ) -> None:
         self._wait_s = settings.wait_s
-        self._observer = observer
+        self._observers = observers
         self._database = database
         self._line = Line()
         self._work = asyncio.Event()
@@ -136,7 +135,7 @@ class Store:
             return await self._database.read(look_up)
         except Exception as error:
             # Not only the database's own: asyncpg fails in many ways on an answer that is no PostgreSQL's.
-            self._observer.failed()
+            self._note_failure()
             raise StoreUnavailableError(f"the store cannot be read: {error}") from error
 
     async def _write_until_closed(self) -> None:
@@ -159,7 +158,8 @@ class Store:
             self._said = ""
             log.warning("the store makes changes durable again")
         proves = any(isinstance(waiting.change, Purchase | Proof) for waiting in batch)
-        self._observer.committed(len(batch), committed.seconds, proves)
+        for observer in self._observers:
+            observer.committed(len(batch), committed.seconds, proves)
         deliver(batch, committed.answers)
 
     async def _fail(self, error: Exception) -> None:
@@ -176,27 +176,31 @@ class Store:
         elif str(error) != self._said:
             self._said = str(error)
             log.error("%s", error)
-        self._observer.failed()
+        self._note_failure()
         self._line.under_way = []
         refuse(batch, type(error), str(error))
         if not batch:
             await asyncio.sleep(RETRY_PAUSE_S)
+
+    def _note_failure(self) -> None:
+        for observer in self._observers:
+            observer.failed()
 
     async def _give_up_on_old(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
             why = "the store does not answer" if self._line.under_way else self._said or self._database.busy
             if self._line.give_up(self._wait_s, why):
-                self._observer.failed()
+                self._note_failure()
 
 
-def make_store(settings: StoreSettings, observer: CommitObserver) -> Store:
+def make_store(settings: StoreSettings, *observers: CommitObserver) -> Store:
     """The store that the DSN names, not opened yet."""
     if settings.dsn.startswith("sqlite:"):
         from target_service.store.sqlite import SqliteDatabase  # noqa: PLC0415
 
-        return Store(settings, observer, SqliteDatabase(settings))
+        return Store(settings, observers, SqliteDatabase(settings))
     # asyncpg is an extra: only PostgreSQL needs it.
     from target_service.store.postgres import PostgresDatabase  # noqa: PLC0415
 
-    return Store(settings, observer, PostgresDatabase(settings))
+    return Store(settings, observers, PostgresDatabase(settings))

@@ -41,68 +41,52 @@ Rows = Sequence[Sequence[Any]]
 
 async def _find_due(session: Session, source: str, before_ms: int, limit: int, lock: str) -> Rows:
     """Number, run, lines and time of the oldest orders stored before then; ends with a whole checkout."""
-    columns = "order_id, run_id, lines, stored_ms"
-    rows = await session.fetch_many(
-        columns,
-        f"FROM {source} AND stored_ms < $1 ORDER BY stored_ms, order_id LIMIT $2{lock}",
-        before_ms,
-        limit,
-    )
+    columns, oldest = "order_id, run_id, lines, stored_ms", f"ORDER BY stored_ms, order_id LIMIT $2{lock}"
+    rows = await session.fetch_many(columns, f"FROM {source} AND stored_ms < $1 {oldest}", before_ms, limit)
     if len(rows) < limit:
         return rows
     number, _, _, stored_ms = rows[-1]
-    others = await session.fetch_many(
-        columns,
-        f"FROM {source} AND stored_ms = $1 AND order_id > $2 AND order_id <= $3{lock}",
-        stored_ms,
-        number,
-        number | MOST_AT_ONCE - 1,
-    )
-    return [*rows, *others]
+    same = f"FROM {source} AND stored_ms = $1 AND order_id > $2 AND order_id <= $3{lock}"
+    return [*rows, *await session.fetch_many(columns, same, stored_ms, number, number | MOST_AT_ONCE - 1)]
 
 
 async def _cancel_unpaid(session: Session, cancel: CancelUnpaid) -> Swept:
     began_s, done = monotonic(), 0
-    for tables in (LIVE_TABLES, SHADOW_TABLES):
-        if done >= cancel.limit:
-            break
-        # What is locked is being paid.
-        source = f"{tables.orders} WHERE {UNPAID}"
-        rows = await _find_due(session, source, cancel.before_ms, cancel.limit - done, session.unlocked_only)
-        if rows:
-            await session.execute(
-                f"UPDATE {tables.orders} SET status = '{CANCELLED}' WHERE order_id {session.among(1)}",
-                session.listed([row[0] for row in rows]),
-            )
-            await _put_back(session, tables.stock, units_of(rows))
-        done += len(rows)
+    for orders, stock, _, _ in (LIVE_TABLES, SHADOW_TABLES):
+        if done < cancel.limit:
+            source, left = f"{orders} WHERE {UNPAID}", cancel.limit - done
+            # What is locked is being paid.
+            rows = await _find_due(session, source, cancel.before_ms, left, session.unlocked_only)
+            await _execute_on(session, f"UPDATE {orders} SET status = '{CANCELLED}'", rows)
+            await _put_back(session, stock, units_of(rows))
+            done += len(rows)
     return Swept(done, monotonic() - began_s)
 
 
 async def _expire_keys(session: Session, expire: ExpireKeys) -> Swept:
     began_s, done = monotonic(), 0
-    for tables in (LIVE_TABLES, SHADOW_TABLES):
+    for orders, _, _, parcel_keys in (LIVE_TABLES, SHADOW_TABLES):
         if done < expire.limit:
-            done += await _expire_orders(session, tables.orders, expire.before_ms, expire.limit - done)
+            source, left = f"{orders} WHERE {KEYED}", expire.limit - done
+            rows = await _find_due(session, source, expire.before_ms, left, "")
+            if session.locked and rows:  # in the order in which customers' batches lock them
+                numbers = session.listed([row[0] for row in rows])
+                them = f"WHERE order_id {session.among(1)} ORDER BY order_id{session.locked}"
+                await session.fetch(f"SELECT 1 FROM {orders} {them}", numbers)
+            done += await _execute_on(session, f"UPDATE {orders} SET key_live = 0", rows)
         if done < expire.limit:
-            done += await session.execute(
-                f"DELETE FROM {tables.parcel_keys} WHERE (run_id, idempotency_key) IN"
-                f" (SELECT run_id, idempotency_key FROM {tables.parcel_keys} WHERE stored_ms < $1 LIMIT $2)",
-                expire.before_ms,
-                expire.limit - done,
-            )
+            due = f"SELECT run_id, idempotency_key FROM {parcel_keys} WHERE stored_ms < $1 LIMIT $2"
+            sql = f"DELETE FROM {parcel_keys} WHERE (run_id, idempotency_key) IN ({due})"
+            done += await session.execute(sql, expire.before_ms, expire.limit - done)
     return Swept(done, monotonic() - began_s)
 
 
-async def _expire_orders(session: Session, orders: str, before_ms: int, limit: int) -> int:
-    rows = await _find_due(session, f"{orders} WHERE {KEYED}", before_ms, limit, "")
+async def _execute_on(session: Session, statement: str, rows: Rows) -> int:
+    """Run a statement on the orders whose numbers rows begin with; how many it changed."""
     if not rows:
         return 0
-    numbers = session.listed(sorted(row[0] for row in rows))
-    them = f"WHERE order_id {session.among(1)}"
-    if session.locked:
-        await session.fetch(f"SELECT 1 FROM {orders} {them} ORDER BY order_id{session.locked}", numbers)
-    return await session.execute(f"UPDATE {orders} SET key_live = 0 {them}", numbers)
+    numbers = session.listed([row[0] for row in rows])
+    return await session.execute(f"{statement} WHERE order_id {session.among(1)}", numbers)
 
 
 def units_of(rows: Iterable[Sequence[Any]]) -> Counter[tuple[str, int]]:
@@ -116,63 +100,42 @@ def units_of(rows: Iterable[Sequence[Any]]) -> Counter[tuple[str, int]]:
 
 async def _put_back(session: Session, stock: str, units: Mapping[tuple[str, int], int]) -> None:
     """Put units on sale again, by run and product; rows are locked in that order."""
-    columns = {"run_id": "text", "sku_no": "bigint", "units": "bigint"}
+    columns = "run_id text, sku_no bigint, units bigint"
     rows = [(*key, units[key]) for key in sorted(units)]
     of_them = "stock.run_id = new.run_id AND stock.sku_no = new.sku_no"
     if session.locked:
+        in_order = f'ORDER BY stock.run_id COLLATE "C", stock.sku_no{session.locked} OF stock'
         await session.with_rows(
-            columns,
-            rows,
-            f"SELECT 1 FROM {stock} AS stock, new WHERE {of_them}"
-            f' ORDER BY stock.run_id COLLATE "C", stock.sku_no{session.locked} OF stock',
+            columns, rows, f"SELECT 1 FROM {stock} AS stock, new WHERE {of_them} {in_order}"
         )
-    await session.with_rows(
-        columns,
-        rows,
-        f"UPDATE {stock} AS stock SET available = stock.available + new.units FROM new WHERE {of_them}",
-    )
+    back = f"UPDATE {stock} AS stock SET available = stock.available + new.units FROM new WHERE {of_them}"
+    await session.with_rows(columns, rows, back)
 
 
 async def _purge(session: Session, purge: PurgeRun) -> Purged:
     """Delete some of what a run left. Orders and stock agree after each chunk, since the run may go on."""
-    tables = SHADOW_TABLES
-    rows = await session.fetch_many(
-        "order_id, run_id, lines, status",
-        f"FROM {tables.orders} WHERE run_id = $1 ORDER BY order_id LIMIT $2{session.locked}",
-        purge.run_id,
-        purge.limit,
-    )
-    if rows:
-        await session.execute(
-            f"DELETE FROM {tables.orders} WHERE order_id {session.among(1)}",
-            session.listed([row[0] for row in rows]),
-        )
-        await _put_back(session, tables.stock, units_of(row for row in rows if row[3] != CANCELLED))
-    if len(rows) == purge.limit:
+    orders, stock, parcels, parcel_keys = SHADOW_TABLES
+    run_id, limit = purge
+    first = f"FROM {orders} WHERE run_id = $1 ORDER BY order_id LIMIT $2{session.locked}"
+    rows = await session.fetch_many("order_id, run_id, lines, status", first, run_id, limit)
+    await _execute_on(session, f"DELETE FROM {orders}", rows)
+    await _put_back(session, stock, units_of(row for row in rows if row[3] != CANCELLED))
+    if len(rows) == limit:
         return Purged(len(rows), has_more=True)
-    for table, key in ((tables.parcels, "parcel_id"), (tables.parcel_keys, "idempotency_key")):
-        deleted = await session.execute(
-            f"DELETE FROM {table} WHERE run_id = $1"
-            f" AND {key} IN (SELECT {key} FROM {table} WHERE run_id = $1 LIMIT $2)",
-            purge.run_id,
-            purge.limit,
-        )
-        if deleted == purge.limit:
+    for table, key in ((parcels, "parcel_id"), (parcel_keys, "idempotency_key")):
+        some = f"SELECT {key} FROM {table} WHERE run_id = $1 LIMIT $2"
+        sql = f"DELETE FROM {table} WHERE run_id = $1 AND {key} IN ({some})"
+        if await session.execute(sql, run_id, limit) == limit:
             return Purged(len(rows), has_more=True)
-    skus = await session.fetch_many(
-        "sku_no",
-        f"FROM {tables.stock} WHERE run_id = $1 ORDER BY sku_no LIMIT $2{session.locked}",
-        purge.run_id,
-        purge.limit,
-    )
+    first = f"FROM {stock} WHERE run_id = $1 ORDER BY sku_no LIMIT $2{session.locked}"
+    skus = [sku_no for (sku_no,) in await session.fetch_many("sku_no", first, run_id, limit)]
     # One statement: what is committed between two of them would have an order, but no stock.
-    deleted = await session.execute(
-        f"DELETE FROM {tables.stock} WHERE run_id = $1 AND sku_no {session.among(2)}"
-        f" AND NOT EXISTS (SELECT 1 FROM {tables.orders} WHERE run_id = $1)",
-        purge.run_id,
-        session.listed([sku_no for (sku_no,) in skus]),
+    sql = (
+        f"DELETE FROM {stock} WHERE run_id = $1 AND sku_no {session.among(2)}"
+        f" AND NOT EXISTS (SELECT 1 FROM {orders} WHERE run_id = $1)"
     )
-    return Purged(len(rows), has_more=deleted > 0 and len(skus) == purge.limit)
+    deleted = await session.execute(sql, run_id, session.listed(skus))
+    return Purged(len(rows), has_more=deleted > 0 and len(skus) == limit)
 
 
 async def _tick(session: Session, tick: Tick) -> ClockReading:

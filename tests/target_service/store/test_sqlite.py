@@ -130,7 +130,7 @@ def test_any_number_of_rows_is_inserted_in_order(rows: int) -> None:
     database = sqlite3.connect(":memory:")
     database.execute("CREATE TABLE pairs (a, b)")
     values = [(n, -n) for n in range(rows)]
-    columns = {"a": "int", "b": "int"}
+    columns = "a int, b int"
     at_once(SqliteSession(database, 0).with_rows(columns, values, "INSERT INTO pairs SELECT * FROM new"))
     assert database.execute("SELECT * FROM pairs").fetchall() == values
     database.close()
