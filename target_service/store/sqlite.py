@@ -259,4 +259,5 @@ class SqliteDatabase:
         if not isinstance(error, sqlite3.OperationalError):
             return error
         kind = StoreFullError if _code(error) == sqlite3.SQLITE_FULL else StoreUnavailableError
-        return kind(f"the store cannot be written: {self._harm or error}")
+        why = self._harm or error
+        return kind(str(why) if self._was_moved else f"the store cannot be written: {why}")

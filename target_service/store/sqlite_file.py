@@ -23,7 +23,7 @@ LARGEST_AGE = (1 << 31) - 1
 """After it comes 0."""
 
 
-REMEDY = "put the database and its log back, or stop the service and start it on what is there"
+REMEDY = "put it back with its log, or restart the service on what is there"
 
 
 class FileMovedError(sqlite3.OperationalError):
@@ -59,13 +59,13 @@ class OpenFile:
         for name, before in self._files.items():
             found = _file_at(name)
             if found.identity != before.identity:
-                raise FileMovedError(f"{name} was moved, deleted or replaced while it was in use; {REMEDY}")
+                raise FileMovedError(f"{Path(name).name} was moved, deleted or replaced: {REMEDY}")
             if name == self._database and found.size_bytes < before.size_bytes:
-                raise FileMovedError(f"{name} was cut short while it was in use; {REMEDY}")
+                raise FileMovedError(f"{Path(name).name} was cut short: {REMEDY}")
             self._files[name] = found
         age = self._read_age()
         if (age - self._age) % (LARGEST_AGE + 1) > LARGEST_AGE // 2:
-            raise FileMovedError(f"{self._database} was overwritten by an older copy; {REMEDY}")
+            raise FileMovedError(f"{Path(self._database).name} was overwritten by an older copy: {REMEDY}")
         self._age = age
 
     def _read_age(self) -> int:

@@ -27,6 +27,8 @@ from target_service.store.base import (
     PurgeRun,
     Restock,
     StockLevel,
+    StoreUnavailableError,
+    Tick,
 )
 from target_service.store.store import Store
 from tests.contract.conftest import INITIAL_UNITS, StoreFactory, Unobserved
@@ -352,6 +354,24 @@ def test_closing_commits_what_was_handed_over(make: StoreFactory) -> None:
             return [await again.order("", one.orders[0].order_id) for one in wanted]
 
     assert run(scenario()) == [one.orders[0] for one in wanted]
+
+
+@pytest.mark.parametrize("table", ["orders", "shadow_stock", "parcels"])
+def test_a_store_that_has_lost_a_table_proves_nothing(make: StoreFactory, table: str) -> None:
+    observer = Unobserved()
+
+    async def scenario() -> None:
+        async with opened(make(INITIAL_UNITS, observer)) as store:
+            await store.ping()
+            session = store._database._session  # type: ignore[attr-defined]  # no other way to ask it
+            await session.fetch(f"ALTER TABLE {table} RENAME TO gone")
+            proofs = observer.proofs
+            with pytest.raises(StoreUnavailableError, match=table):
+                await store.ping()
+            await store.write(Tick(-1, 0, 1))
+            assert observer.proofs == proofs, "the clock goes on, but that proves nothing"
+
+    run(scenario())
 
 
 LINES = st.lists(st.tuples(st.integers(1, 3), st.integers(1, 4)), min_size=1, max_size=3)
