@@ -32,10 +32,15 @@ class Served(NamedTuple):
     batches: int
 
 
-def pool(arrived_s: Floats, service_s: Floats, servers: int) -> Served:
-    """Serve arrivals in their order by `servers` workers; `service_s` is how long each takes."""
-    done = _alone(arrived_s, service_s) if servers == 1 else _among(arrived_s, service_s, servers)
+def pool(arrived_s: Floats, service_s: Floats, servers: int, under_way: int | None = None) -> Served:
+    """Serve arrivals in their order by `servers` workers; `service_s` is how long each takes.
+
+    Who comes while `under_way` are served or wait is refused; None: nobody is.
+    """
     everyone = np.arange(len(arrived_s))
+    if under_way is not None:
+        return _with_room(arrived_s, service_s, servers, max(under_way, servers))
+    done = _alone(arrived_s, service_s) if servers == 1 else _among(arrived_s, service_s, servers)
     return Served(everyone, done, everyone[:0], float(service_s.sum()), len(arrived_s))
 
 
@@ -57,6 +62,29 @@ def _among(arrived_s: Floats, service_s: Floats, servers: int) -> Floats:
     return np.array(done)
 
 
+def _with_room(arrived_s: Floats, service_s: Floats, servers: int, under_way: int) -> Served:
+    free = [0.0] * servers
+    begins: deque[float] = deque()
+    """When each of those that wait will begin: ascending, since they are served in their order."""
+    taken: list[int] = []
+    done: list[float] = []
+    for number, (arrived, service) in enumerate(zip(arrived_s.tolist(), service_s.tolist(), strict=True)):
+        while begins and begins[0] <= arrived:
+            begins.popleft()
+        first = free[0]
+        if first > arrived:
+            if len(begins) >= under_way - servers:
+                continue
+            begins.append(first)
+        end = max(first, arrived) + service
+        heapreplace(free, end)
+        taken.append(number)
+        done.append(end)
+    kept = np.array(taken, dtype=np.int64)
+    refused = np.setdiff1d(np.arange(len(arrived_s)), kept, assume_unique=True)
+    return Served(kept, np.array(done), refused, float(service_s[kept].sum()), len(kept))
+
+
 class Commits(NamedTuple):
     """How a group-committing server works."""
 
@@ -67,7 +95,7 @@ class Commits(NamedTuple):
     most_waiting: int | None = None
     """Changes that may be under way; one more is refused at once. None: any number."""
     refusal_s: float = 0.0
-    """What refusing one takes from the server's time."""
+    """What refusing one takes of the server's CPU. While a commit waits for the disk (its fixed part) that is idle."""
     refusal_share: float = 1.0
     """The most of its time that refusals may take; whoever else is refused waits at the door and costs nothing."""
 
@@ -93,7 +121,7 @@ class _Door:
     def let_in(self, end: int) -> int:
         """All before `end` have come: as many as there is room for are under way; how many were refused."""
         first = self.next
-        cut = min(end, first + max(self._most - self.held, 0))
+        cut = min(end, first + self._most - self.held)
         if cut > first:
             self.waiting.append((first, cut))
             self.held += cut - first
@@ -119,8 +147,10 @@ def commits(arrived_s: Floats, fixed_s: Iterator[float], how: Commits) -> Served
             now = max(now, arrived[door.next])
             refused += door.let_in(max(bisect_left(arrived, now, door.next), door.next + 1))
         size = min(door.held, how.largest)
-        took = next(fixed_s) + how.each_s * size
-        took += min(refused * how.refusal_s, took * how.refusal_share / max(1 - how.refusal_share, 1e-9))
+        fixed = next(fixed_s)
+        took = fixed + how.each_s * size
+        refusing = min(refused * how.refusal_s, took * how.refusal_share / max(1 - how.refusal_share, 1e-9))
+        took += max(refusing - fixed, 0.0)
         now += took
         busy += took
         rounds += 1

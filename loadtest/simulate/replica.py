@@ -23,7 +23,6 @@ QUEUE_S = 0.5
 REFUSAL_S, REFUSAL_SHARE = 25e-6, 0.05
 """What a refusal costs the order service, and the share of a worker spent on them: `target_service/shedding.py`."""
 LARGEST_BATCH, LEAST_WAITING = 1024, 64
-LEAST_EACH = 0.1
 DRAWN = 4096
 CALIBRATED_S = 20.0
 STEPS = 10
@@ -74,26 +73,32 @@ class Replica(NamedTuple):
     servers: int = 0
     """0: it commits in groups; else how many arrivals it works on at once, the others waiting in line."""
     queue_s: float = QUEUE_S
-    """Work that may wait; more is refused at once."""
+    """Work that may wait where commits are made in groups; more is refused at once."""
+    under_way: int | None = None
+    """How many may be under way, served or waiting, where that is known; more are refused at once. None: `queue_s` of
+    work with commits, any number with workers."""
 
     @property
     def most_waiting(self) -> int:
         """Changes that may be under way."""
-        return max(LEAST_WAITING, round(self.queue_s * self.tps))
+        return self.under_way or max(LEAST_WAITING, round(self.queue_s * self.tps))
 
     @property
     def each_s(self) -> float:
         """What a change adds to its commit: 1 / tps, less its part of what the fullest commits take besides.
 
-        When as many as may be are under way, one half is being written while the other half gathers.
+        When as many as may be are under way, one half is being written while the other half gathers. Nothing is left
+        for it where the store is so slow that its commits alone make the rate what it is.
         """
-        fullest = min(LARGEST_BATCH, max(LEAST_WAITING, QUEUE_S * self.tps) / 2)
-        return max(1 / self.tps - self.times.mean_s * self.scale / fullest, LEAST_EACH / self.tps)
+        most = self.under_way or max(LEAST_WAITING, QUEUE_S * self.tps)
+        fullest = min(LARGEST_BATCH, most / 2)
+        return max(1 / self.tps - self.times.mean_s * self.scale / fullest, 0.0)
 
     def serve(self, arrived_s: Floats, noise: np.random.Generator) -> Served:
         """What becomes of the arrivals that it is dealt."""
         if self.servers:
-            return pool(arrived_s, self.times.draw(len(arrived_s), noise) * self.scale, self.servers)
+            service_s = self.times.draw(len(arrived_s), noise) * self.scale
+            return pool(arrived_s, service_s, self.servers, self.under_way)
         how = Commits(
             self.each_s,
             LARGEST_BATCH,
