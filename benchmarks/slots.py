@@ -81,7 +81,8 @@ class Connection(asyncio.Protocol):
 
     def _done(self) -> None:
         self._slots.left()
-        self._transport.write(CREATED)
+        if not self._transport.is_closing():
+            self._transport.write(CREATED)
 
 
 async def serve(slots: Slots) -> None:

@@ -184,7 +184,7 @@ class _Search:
             outcome = OUTCOMES[seen.result.exit_code]
             headroom = _told(outcome, seen)
             seeking.record(outcome, seen.completed_tps, headroom)
-            self._note(_step_of(tps, outcome, seen, headroom))
+            self._note(step_of(tps, outcome, seen, headroom))
 
     def _begun(self) -> CapacitySearch:
         settings, ceiling_tps = self._settings, self._ceiling_tps()
@@ -278,7 +278,7 @@ def _told(outcome: Outcome, seen: Seen) -> float | None:
     return None if outcome is Outcome.INVALID or missed_otherwise else seen.headroom
 
 
-def _step_of(tps: float, outcome: Outcome, seen: Seen, headroom: float | None) -> Step:
+def step_of(tps: float, outcome: Outcome, seen: Seen, headroom: float | None) -> Step:
     result = seen.result
     missed = [
         f"{slo.expr}: {_observed(slo.observed, parse(slo.expr))}" for slo in result.slo if not slo.passed

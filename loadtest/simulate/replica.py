@@ -43,6 +43,11 @@ class ServiceTimes(NamedTuple):
             raise ValueError("expected service times, and none were measured")
         return cls(np.array(buckets.upper_us) * US, np.array(list(accumulate(buckets.counts))) / total)
 
+    @classmethod
+    def always(cls, time_s: float) -> "ServiceTimes":
+        """One and the same time."""
+        return cls(np.array([time_s]), np.array([1.0]))
+
     def quantile(self, q: float) -> float:
         """The smallest time with at least the share `q` of all at or below it."""
         return float(self.upper_s[int(np.searchsorted(self.share, q - 1e-12))])
