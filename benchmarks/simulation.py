@@ -4,18 +4,20 @@
 
 Three targets, each played at shares of what it does at most and at ten times of it, twice or more:
 
-* **store**: the order service on a slow store: each group commit waits 50 ms more, and 64 orders may be under way.
+* **store**: the order service on a slow store: each group commit waits 100 ms more, and 64 orders may be under way.
+  Every five seconds its clock ticks, which is a commit of its own.
 * **slots**: `benchmarks.slots`: eight slots, 40 ms with each request, arrivals by Poisson, 64 under way at most.
-* **cpu**: the order service as it is. What decides there is the scheduler of a machine that generator and service share.
+* **cpu**: the order service as it is. What decides there is the scheduler of a machine that both sides share.
 
-Of the first two the target's own queue decides p99, so real runs agree with each other, and the simulation has to agree
-with them: p99 within 20 %, what is completed within 5 %, at ten times within 10 %. It is made twice, from what the
-target was built to do (*designed*) and from a folder as `singlesday capacity` leaves it (*measured*): a step at 30 % and
-one at twice the rate. Of the third it says where the simulation lies: *inside* what the real runs span, *outside*, or
-that *the real runs differ by more* than those 20 %.
+Of the first two the target's own queue decides p99, so real runs agree with each other, and the simulation has to
+agree with them: p99 within 20 %, what is completed within 5 %, at ten times within 10 %. Where chance decides (whether
+the tick meets a full commit or a nearly empty one) it is played with several seeds, and the real p99 may also lie
+between its lowest and its highest. It is made twice, from what the target was built to do (*designed*) and from a folder
+as `singlesday capacity` leaves it (*measured*): a step at 30 % and one at twice the rate. Of the third it says where the
+simulation lies: *inside* what the real runs span, *outside*, or that *the real runs differ by more* than those 20 %.
 
-A play is *taken* where others used the cores or the generator calls itself INVALID: it proves nothing and is played
-again, up to `MOST_AGAIN` times; a row without two others says *taken*. Takes two and a half minutes.
+A play in which the generator calls itself INVALID proves nothing and is played again, up to `MOST_AGAIN` times; a row
+without enough others says *taken*, as does one that missed while others used the cores. Takes two and a half minutes.
 """
 
 import argparse
@@ -35,7 +37,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.service.running import serving
-from loadtest.cli.capacity import OUTCOMES, step_of, steady
+from loadtest.cli.capacity import steady, step_of
 from loadtest.cli.run_session import Session
 from loadtest.cli.service import Service
 from loadtest.cli.step import Order
@@ -47,6 +49,7 @@ from loadtest.judge.capacity_result import CapacityResult
 from loadtest.plan.plan_file import Plan
 from loadtest.records import ORDER_ENDPOINT
 from loadtest.simulate.arrivals import Curve
+from loadtest.simulate.queues import Housekeeping
 from loadtest.simulate.replica import Replica, ServiceTimes
 from loadtest.simulate.source import replica_from
 from tests.timing import Others
@@ -58,11 +61,12 @@ LOW, HIGH = 0.3, 2.0
 WITHIN = {"completed": 0.05, "p99": 0.20, "goodput": 0.10}
 """How near the simulation has to be: throughput and p99 below the capacity, goodput at ten times of it."""
 UNDER_WAY = 64
-COMMIT_MS = 50.0
+COMMIT_MS = 100.0
+TICK_S = 5.0
 SLOTS, SLOT_MS = 8, 40.0
 PLAYS, MOST_AGAIN = 2, 4
 CPU_SHARES, CPU_PLAYS = (0.5, 0.8), 3
-SEEDS = 5
+SEEDS = 16
 
 
 class Real(NamedTuple):
@@ -72,8 +76,19 @@ class Real(NamedTuple):
     completed_tps: float
     p99_ms: float
     """Of the orders that were created."""
+    invalid: str
+    """Why the generator calls itself INVALID; empty if it does not."""
     taken: str
     """Who else used the cores; empty if nobody did."""
+
+
+class Told(NamedTuple):
+    """What the simulation says: means over its seeds, and what they span."""
+
+    completed_tps: float
+    p99_ms: float
+    lowest_p99_ms: float
+    highest_p99_ms: float
 
 
 class Case(NamedTuple):
@@ -98,6 +113,7 @@ class Row(msgspec.Struct, kw_only=True):
     simulated_from: str
     simulated_tps: float
     simulated_p99_ms: float
+    simulated_p99_span_ms: tuple[float, float]
     said: str
     taken_by: list[str] = []
 
@@ -134,26 +150,25 @@ def play(workers: StepWorkers, tps: float, seconds: int) -> Real:
     seen = workers.play(Order(tps=tps, warm_up_s=WARM_UP_S, measure_s=seconds, most_waiting_s=1e9))
     made = seen.result.endpoints[ORDER_ENDPOINT]
     reasons = seen.result.validity.reasons if seen.result.validity.verdict == "INVALID" else []
-    taken = "; ".join(reasons) or others.taken() or ""
-    return Real(seen, seen.completed_tps, made.ok_response_ms.p99, taken)
+    return Real(seen, seen.completed_tps, made.ok_response_ms.p99, "; ".join(reasons), others.taken() or "")
 
 
 def plays(workers: StepWorkers, tps: float, seconds: int, wanted: int, again: list[int]) -> list[Real]:
-    """So many plays that nobody took the cores of, while `again` has plays left; else those that there are."""
+    """So many plays that are not INVALID, while `again` has plays left; else those that there are."""
     played: list[Real] = []
-    while sum(not one.taken for one in played) < wanted:
+    while sum(not one.invalid for one in played) < wanted:
         if len(played) >= wanted:
             if not again[0]:
                 break
             again[0] -= 1
         played.append(play(workers, tps, seconds))
-    good = [one for one in played if not one.taken]
+    good = [one for one in played if not one.invalid]
     return good if len(good) >= wanted else played
 
 
-def measured(case: Case, workers: StepWorkers, seconds: int, folder: Path) -> Replica:
+def measured(case: Case, workers: StepWorkers, seconds: int, folder: Path, again: list[int]) -> Replica:
     """The replica as `singlesday simulate` takes it from a folder with a step at low load and one beyond it."""
-    tried = [(share, play(workers, share * case.tps, seconds)) for share in (LOW, HIGH)]
+    tried = [(share, plays(workers, share * case.tps, seconds, 1, again)[-1]) for share in (LOW, HIGH)]
     steps = [
         step_of(share * case.tps, Outcome.PASS if share < 1 else Outcome.FAIL, one.seen, None)
         for share, one in tried
@@ -172,8 +187,8 @@ def measured(case: Case, workers: StepWorkers, seconds: int, folder: Path) -> Re
     return replica._replace(under_way=case.under_way)
 
 
-def simulated(case: Case, replica: Replica, tps: float, seconds: int) -> tuple[float, float]:
-    """(completed a second, p99 in ms) of the same arrivals, of which the same seconds are looked at; mean of seeds."""
+def simulated(case: Case, replica: Replica, tps: float, seconds: int) -> Told:
+    """The same arrivals at the replica, of which the same seconds are looked at."""
     plan = case.plan.at_rate(tps, float(WARM_UP_S + seconds))
     arrived = Curve.of(plan).every_arrival()
     assert arrived is not None
@@ -185,29 +200,32 @@ def simulated(case: Case, replica: Replica, tps: float, seconds: int) -> tuple[f
         ended = (served.done_s >= WARM_UP_S) & (served.done_s < WARM_UP_S + seconds)
         rates.append(float(ended.sum()) / seconds)
         p99s.append(float(np.quantile((served.done_s - began_s)[looked_at], 0.99)) * 1000)
-    return fmean(rates), fmean(p99s)
+    return Told(fmean(rates), fmean(p99s), min(p99s), max(p99s))
 
 
 def rows(case: Case, workers: StepWorkers, seconds: int, folder: Path) -> list[Row]:
     """A target's rates, real and simulated."""
-    replicas = {"measured": measured(case, workers, seconds, folder)}
+    again, made = [MOST_AGAIN], list[Row]()
+    replicas = {"measured": measured(case, workers, seconds, folder, again)}
     if case.designed is not None:
         replicas["designed"] = case.designed
     decides = case.designed is not None
-    again, made = [MOST_AGAIN], []
     for share in (*SHARES, OVERLOAD) if decides else CPU_SHARES:
         tps = share * (case.tps if decides else replicas["measured"].tps)
         real = plays(workers, tps, seconds, PLAYS if decides else CPU_PLAYS, again)
         for source, replica in replicas.items():
-            made.append(_row(case, share, tps, real, source, simulated(case, replica, tps, seconds)))
+            told = simulated(case, replica, tps, seconds)
+            made.append(_row(case, (share, tps), real, source, told))
     return made
 
 
-def _row(
-    case: Case, share: float, tps: float, real: Sequence[Real], source: str, told: tuple[float, float]
-) -> Row:
+def _row(case: Case, rate: tuple[float, float], real: Sequence[Real], source: str, told: Told) -> Row:
+    share, tps = rate
     completed, p99s = [one.completed_tps for one in real], [one.p99_ms for one in real]
+    invalid = sorted({one.invalid for one in real if one.invalid})
     taken = sorted({one.taken for one in real if one.taken})
+    said = said_of(share, completed, p99s, told, decides=case.designed is not None)
+    excused = invalid or (taken and said not in ("within", "inside"))
     return Row(
         case=case.name,
         share=share,
@@ -215,37 +233,34 @@ def _row(
         completed_tps=[round(value, 1) for value in completed],
         p99_ms=[round(value, 2) for value in p99s],
         simulated_from=source,
-        simulated_tps=round(told[0], 1),
-        simulated_p99_ms=round(told[1], 2),
-        said=said_of(share, completed, p99s, told, decides=case.designed is not None, taken=bool(taken)),
-        taken_by=taken,
+        simulated_tps=round(told.completed_tps, 1),
+        simulated_p99_ms=round(told.p99_ms, 2),
+        simulated_p99_span_ms=(round(told.lowest_p99_ms, 2), round(told.highest_p99_ms, 2)),
+        said=f"taken ({said})" if excused else said,
+        taken_by=[*invalid, *taken] if excused else [],
     )
 
 
 def said_of(
-    share: float,
-    completed: Sequence[float],
-    p99s: Sequence[float],
-    told: tuple[float, float],
-    *,
-    decides: bool,
-    taken: bool,
+    share: float, completed: Sequence[float], p99s: Sequence[float], told: Told, *, decides: bool
 ) -> str:
-    """What a row proves. `told` is (completed, p99); `decides`: the target's own queue decides p99."""
-    if taken:
-        return "taken"
-    rate = abs(told[0] / fmean(completed) - 1) <= WITHIN["goodput" if share > 1 else "completed"]
-    p99 = abs(told[1] / fmean(p99s) - 1) <= WITHIN["p99"]
-    if decides or not rate:
+    """What a row proves; `decides`: the target's own queue decides p99."""
+    allowed = WITHIN["goodput" if share > 1 else "completed"]
+    rate = abs(told.completed_tps / fmean(completed) - 1) <= allowed
+    p99 = abs(told.p99_ms / fmean(p99s) - 1) <= WITHIN["p99"]
+    if decides:
+        p99 = p99 or told.lowest_p99_ms <= fmean(p99s) <= told.highest_p99_ms
         return "within" if rate and p99 else "MISSED"
-    if p99 or min(p99s) <= told[1] <= max(p99s):
+    if not rate:
+        return "MISSED"
+    if p99 or min(p99s) <= told.p99_ms <= max(p99s):
         return "within" if p99 else "inside"
     differ = max(p99s) > (1 + WITHIN["p99"]) * min(p99s)
     return "outside; the real runs differ by more" if differ else "outside"
 
 
 def of_store(config: RunConfig, seconds: int) -> list[Row]:
-    """The order service with a store that takes 50 ms more for each commit."""
+    """The order service with a store that takes 100 ms more for each commit."""
     folder = Path(config.out) / "store"
     folder.mkdir()
     drill = folder / "drill.json"
@@ -255,10 +270,13 @@ def of_store(config: RunConfig, seconds: int) -> list[Row]:
         "ORDERS_ENABLE_FAULTS": "yes",
         "ORDERS_DRILL": str(drill),
         "ORDERS_MOST_IN_FLIGHT": str(UNDER_WAY),
+        "ORDERS_RESERVATION_S": "0",
+        "ORDERS_KEY_TTL_S": "0",
     }
     # While one half of those under way is written, the other half gathers.
     tps = UNDER_WAY / 2 / COMMIT_MS * 1000
-    designed = Replica(tps, ServiceTimes.always(COMMIT_MS / 1000), under_way=UNDER_WAY)
+    own = Housekeeping(TICK_S)
+    designed = Replica(tps, ServiceTimes.always(COMMIT_MS / 1000), under_way=UNDER_WAY, housekeeping=own)
     case = Case("store", config.plan, tps, designed, under_way=UNDER_WAY)
     with order_service(folder, more) as address, stepping(config, "store", *address) as workers:
         return rows(case, workers, seconds, folder)
@@ -311,7 +329,7 @@ def table_of(every: Sequence[Row]) -> Table:
             f"{row.simulated_tps:,.0f}",
             f"{row.simulated_tps / fmean(row.completed_tps):.3f}",
             " ".join(f"{value:,.1f}" for value in row.p99_ms),
-            f"{row.simulated_p99_ms:,.1f}",
+            f"{row.simulated_p99_ms:,.1f} ({row.simulated_p99_span_ms[0]:,.0f}-{row.simulated_p99_span_ms[1]:,.0f})",
             f"{row.simulated_p99_ms / fmean(row.p99_ms):.2f}",
             row.simulated_from,
             row.said,
@@ -324,7 +342,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--only", choices=sorted(CASES))
     parser.add_argument("--folder", type=Path, help="where the databases are made")
     parser.add_argument("--json", type=Path)

@@ -65,7 +65,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember where answers go."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by birth
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by birth
 
     def data_received(self, data: bytes) -> None:
         """Read on."""

@@ -51,8 +51,8 @@ def refuse(message: object) -> NoReturn:
 
 
 def give_up(error: Exception) -> NoReturn:
-    """End because what was asked for could not be done."""
-    _end(error, ExitCode.INTERNAL_ERROR)
+    """End because what was asked for could not be done, with the code of the error's kind."""
+    _end(error, getattr(error, "code", ExitCode.INTERNAL_ERROR))
 
 
 def _end(message: object, code: ExitCode) -> NoReturn:

@@ -69,8 +69,8 @@ class Curve:
         count = int(total + 8 * np.sqrt(total) + 16)
         if self._plan is not None and self._plan.arrivals == "uniform":
             first = float(shares[0])
-            numbers = (np.cumsum(noise.geometric(first, count)) - 0.5) * first
+            numbers: Any = (np.cumsum(noise.geometric(first, count)) - 0.5) * first
         else:
             numbers = np.cumsum(noise.standard_exponential(count))
-        within = numbers[: int(np.searchsorted(numbers, total))]
-        return np.interp(within, expected, self.t_s)
+        instants_s: Floats = np.interp(numbers[: int(np.searchsorted(numbers, total))], expected, self.t_s)
+        return instants_s

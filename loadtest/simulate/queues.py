@@ -12,12 +12,14 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
 from heapq import heapreplace
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from loadtest.simulate.arrivals import Floats
 
+TINY_S = 1e-9
 Indexes = np.ndarray[Any, np.dtype[np.int64]]
 
 
@@ -85,6 +87,16 @@ def _with_room(arrived_s: Floats, service_s: Floats, servers: int, under_way: in
     return Served(kept, np.array(done), refused, float(service_s[kept].sum()), len(kept))
 
 
+class Housekeeping(NamedTuple):
+    """Commits that a server makes for itself, each alone: the order service's clock ticks, unpaid orders end."""
+
+    every_s: float
+    """From the last of them to the next first one."""
+    commits: int = 1
+    """So many each time, with one of others' changes between two of them."""
+    first_s: float = 0.0
+
+
 class Commits(NamedTuple):
     """How a group-committing server works."""
 
@@ -95,9 +107,42 @@ class Commits(NamedTuple):
     most_waiting: int | None = None
     """Changes that may be under way; one more is refused at once. None: any number."""
     refusal_s: float = 0.0
-    """What refusing one takes of the server's CPU. While a commit waits for the disk (its fixed part) that is idle."""
+    """What refusing one takes of the server's CPU, which is idle while a commit waits for the disk (its fixed part)."""
     refusal_share: float = 1.0
     """The most of its time that refusals may take; whoever else is refused waits at the door and costs nothing."""
+    housekeeping: Housekeeping | None = None
+
+
+class _Own:
+    """When the next commit of housekeeping is due."""
+
+    def __init__(self, how: Housekeeping | None) -> None:
+        self._how = how
+        self._due_s = how.first_s if how is not None else inf
+        self._left = how.commits if how is not None else 0
+
+    def is_due(self, now_s: float) -> bool:
+        """Whether it comes before whatever else waits."""
+        return now_s >= self._due_s
+
+    def idle_until(self, until_s: float, now_s: float, fixed_s: Iterator[float]) -> float:
+        """Make those that are due while nobody else waits; when the last of them is over, or `until_s`."""
+        while self._due_s < until_s:
+            now_s = max(now_s, self._due_s)
+            now_s += self.began(now_s, fixed_s)
+        return max(now_s, until_s)
+
+    def began(self, now_s: float, fixed_s: Iterator[float]) -> float:
+        """How long it takes; the next one is due after a commit of others, or a pause."""
+        assert self._how is not None  # noqa: S101 - else none is due
+        took_s = next(fixed_s)
+        self._left -= 1
+        if self._left:
+            # What is handed over when this one is over comes after all that waits by then: after one more commit.
+            self._due_s = now_s + took_s + TINY_S
+        else:
+            self._left, self._due_s = self._how.commits, now_s + took_s + self._how.every_s
+        return took_s
 
 
 class _Door:
@@ -140,12 +185,18 @@ def commits(arrived_s: Floats, fixed_s: Iterator[float], how: Commits) -> Served
     arrived = arrived_s.tolist()
     count, now = len(arrived), 0.0
     door = _Door(count, how.most_waiting if how.most_waiting is not None else count)
+    own = _Own(how.housekeeping)
     batches: list[tuple[int, int, float]] = []
     busy, rounds, refused = 0.0, 0, 0
     while door.is_open:
         if not door.held:
-            now = max(now, arrived[door.next])
+            now = own.idle_until(arrived[door.next], now, fixed_s)
             refused += door.let_in(max(bisect_left(arrived, now, door.next), door.next + 1))
+        if own.is_due(now):
+            took = own.began(now, fixed_s)
+            now += took
+            busy += took
+            refused += door.let_in(bisect_left(arrived, now, door.next))
         size = min(door.held, how.largest)
         fixed = next(fixed_s)
         took = fixed + how.each_s * size

@@ -15,7 +15,7 @@ import numpy as np
 
 from loadtest.measure.run_result import Buckets
 from loadtest.simulate.arrivals import Floats
-from loadtest.simulate.queues import Commits, Served, commits, pool
+from loadtest.simulate.queues import Commits, Housekeeping, Served, commits, pool
 
 US = 1e-6
 QUEUE_S = 0.5
@@ -82,6 +82,8 @@ class Replica(NamedTuple):
     under_way: int | None = None
     """How many may be under way, served or waiting, where that is known; more are refused at once. None: `queue_s` of
     work with commits, any number with workers."""
+    housekeeping: Housekeeping | None = None
+    """What it commits for itself, where that is known; in measured times it is a part of them."""
 
     @property
     def most_waiting(self) -> int:
@@ -110,8 +112,14 @@ class Replica(NamedTuple):
             most_waiting=self.most_waiting,
             refusal_s=REFUSAL_S,
             refusal_share=REFUSAL_SHARE,
+            housekeeping=self._own(noise),
         )
         return commits(arrived_s, self._fixed(noise), how)
+
+    def _own(self, noise: np.random.Generator) -> Housekeeping | None:
+        """Its housekeeping, begun at any time: it does not know when arrivals begin."""
+        own = self.housekeeping
+        return own and own._replace(first_s=float(noise.random() * own.every_s))
 
     def _fixed(self, noise: np.random.Generator) -> Iterator[float]:
         while True:
