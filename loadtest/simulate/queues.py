@@ -107,7 +107,7 @@ class Commits(NamedTuple):
     most_waiting: int | None = None
     """Changes that may be under way; one more is refused at once. None: any number."""
     refusal_s: float = 0.0
-    """What refusing one takes of the server's CPU, which is idle while a commit waits for the disk (its fixed part)."""
+    """What refusing one takes of the server's CPU, idle while a commit waits for the disk (its fixed part)."""
     refusal_share: float = 1.0
     """The most of its time that refusals may take; whoever else is refused waits at the door and costs nothing."""
     housekeeping: Housekeeping | None = None
