@@ -12,10 +12,10 @@ Three targets, each played at shares of what it does at most and at ten times of
 Of the first two the target's own queue decides p99, so real runs agree with each other, and the simulation has to
 agree with them: p99 within 20 %, what is completed within 5 %, at ten times within 10 %. Where chance decides
 (whether the tick meets a full commit or a nearly empty one) it is played with several seeds, and the real p99 may
-also lie between its lowest and its highest. It is made twice, from what the target was built to do (*designed*) and from a
-folder as `singlesday capacity` leaves it (*measured*): a step at 30 % and one at twice the rate. Of the third it says
-where the simulation lies: *inside* what the real runs span, *outside*, or that *the real runs differ by more* than
-those 20 %.
+also lie between its lowest and its highest. It is made twice, from what the target was built to do (*designed*)
+and from a folder as `singlesday capacity` leaves it (*measured*): a step at 30 % and one at twice the rate. Of the
+third it says where the simulation lies: *inside* what the real runs span, *outside*, or that *the real runs differ
+by more* than those 20 %.
 
 A play in which the generator calls itself INVALID proves nothing and is played again, up to `MOST_AGAIN` times; a row
 without enough others says *taken*, as does one that missed while others used the cores. Takes two and a half minutes.
