@@ -33,7 +33,7 @@ from target_service.store.base import (
 from target_service.store.changes import apply_batch
 from target_service.store.line import Line
 from target_service.store.store import AgainError, Committed
-from target_service.store.tables import schema
+from target_service.store.tables import are_missing, schema
 
 READERS = 4
 SCHEMA_VERSION = 5
@@ -152,10 +152,7 @@ async def prepare(connection: Any) -> None:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", SCHEMA_LOCK)
         await connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version integer NOT NULL)")
         version = await connection.fetchval("SELECT max(version) FROM schema_version") or 0
-        if version not in (0, SCHEMA_VERSION):
-            which = "newer" if version > SCHEMA_VERSION else "older"
-            raise StoreOpenError(f"schema version {version} is {which} than this program's {SCHEMA_VERSION}")
-        if not version:
+        if are_missing(version, SCHEMA_VERSION):
             await connection.execute(schema(**WORDS))
             await connection.execute("INSERT INTO schema_version VALUES ($1)", SCHEMA_VERSION)
 

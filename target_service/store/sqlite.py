@@ -28,7 +28,7 @@ from target_service.store.line import Line
 from target_service.store.sqlite_file import FileMovedError, OpenFile, check_whole, count_on
 from target_service.store.sqlite_session import SqliteSession, at_once
 from target_service.store.store import Committed
-from target_service.store.tables import schema
+from target_service.store.tables import are_missing, schema
 
 OPEN_WAIT_S = 5.0
 """Longest wait for other processes that open the file at the same time."""
@@ -93,17 +93,12 @@ def connect(path: Path, *, may_create: bool = True) -> sqlite3.Connection:
 
 
 def prepare(connection: sqlite3.Connection, synchronous: str) -> None:
-    """Switch to the write-ahead log and make the tables, unless they are there. Raises sqlite3.Error."""
+    """Switch to the write-ahead log, and make tables that are missing. Raises StoreOpenError, sqlite3.Error."""
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute("BEGIN IMMEDIATE")  # of processes that open one file together, one makes them
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version not in (0, SCHEMA_VERSION):
-        which = "newer" if version > SCHEMA_VERSION else "older"
-        raise sqlite3.DatabaseError(
-            f"schema version {version} is {which} than this program's {SCHEMA_VERSION}"
-        )
-    if not version:
+    if are_missing(version, SCHEMA_VERSION):
         for statement in schema(**WORDS).split(";"):
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -225,9 +220,10 @@ class SqliteDatabase:
             self._open_again()
         if time.monotonic() - self._checked_s > CHECK_AGAIN_S:
             self._file.check()
-        if self._settings.shared:
-            # Another worker must have had time for the lock: twice its polling interval, or it would starve.
-            time.sleep(max(0.0, self._ended_s + 2 * LOCK_POLL_S - time.monotonic()))
+        # Another worker must have had time for the lock: twice its polling interval, or it would starve.
+        early_s = self._ended_s + 2 * LOCK_POLL_S - time.monotonic()
+        if self._settings.shared and early_s > 0:
+            time.sleep(early_s)
         while line:
             try:
                 self._session.connection.execute("BEGIN IMMEDIATE")

@@ -27,6 +27,8 @@ The stock is right when, per run and product, initial - available = units in the
 
 from typing import NamedTuple
 
+from target_service.store.base import StoreOpenError
+
 
 class Tables(NamedTuple):
     """The tables of one kind of traffic."""
@@ -77,6 +79,14 @@ CREATE INDEX shadow_parcels_run ON shadow_parcels (run_id)"""
 def tables_of(run_id: str) -> Tables:
     """The tables of this run's traffic (the empty run id is live)."""
     return SHADOW_TABLES if run_id else LIVE_TABLES
+
+
+def are_missing(version: int, ours: int) -> bool:
+    """Whether the tables must be made; 0 is no version. Raises StoreOpenError if another program made them."""
+    if version not in (0, ours):
+        which = "newer" if version > ours else "older"
+        raise StoreOpenError(f"schema version {version} is {which} than this program's {ours}")
+    return version == 0
 
 
 def schema(**words: str) -> str:
