@@ -47,6 +47,7 @@ WORDS = {
 }
 SCHEMA_LOCK = 0x0_5EED
 """Any number will do, as long as no other program uses it in the same database."""
+LONGEST_SCHEMA_S = 60.0
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 FULL = (asyncpg.DiskFullError, asyncpg.OutOfMemoryError)
 AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
@@ -149,11 +150,11 @@ async def lock_keys(session: PostgresSession, batch: Sequence[Change]) -> None:
 async def prepare(connection: Any) -> None:
     """Make the tables, unless they are there; one machine at a time. Raises StoreOpenError and asyncpg's errors."""
     async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", SCHEMA_LOCK)
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", SCHEMA_LOCK, timeout=LONGEST_SCHEMA_S)
         await connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version integer NOT NULL)")
         version = await connection.fetchval("SELECT max(version) FROM schema_version") or 0
         if are_missing(version, SCHEMA_VERSION):
-            await connection.execute(schema(**WORDS))
+            await connection.execute(schema(**WORDS), timeout=LONGEST_SCHEMA_S)
             await connection.execute("INSERT INTO schema_version VALUES ($1)", SCHEMA_VERSION)
 
 
@@ -199,7 +200,8 @@ class PostgresDatabase:
         wait_s = self._settings.wait_s
         connection = await asyncpg.connect(self._settings.dsn, timeout=wait_s, command_timeout=wait_s)
         try:
-            async with asyncio.timeout(wait_s):
+            # The first time there may be tables to make, or another machine makes them, for as long as that takes.
+            async with asyncio.timeout(wait_s if self._writer_id else None):
                 # Set for the session, so that no later change of the server's settings reaches it.
                 asked = await connection.fetchval("SHOW synchronous_commit")
                 await connection.execute(f"SET synchronous_commit = {'on' if asked == 'off' else asked}")
