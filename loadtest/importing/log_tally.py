@@ -124,7 +124,8 @@ class LogTally:
         """
         import polars as pl  # noqa: PLC0415
 
-        rows = pl.concat(self._seen) if self._seen else pl.DataFrame(schema=["who", "at", "method", "path"])
+        columns = {"who": pl.UInt64, "at": pl.Int64, "method": pl.String, "path": pl.String}
+        rows = pl.concat(self._seen) if self._seen else pl.DataFrame(schema=columns)
         paths = rows.select("method", "path").unique()
         known = [
             (method, path, name)
