@@ -20,28 +20,19 @@ import zlib
 
 import pytest
 
-EXPECTED = 'expected slow(held_by="the name of a test that stays") or slow(stays=["a case of this table"])'
-
-
-def marked(item: pytest.Item) -> bool:
-    """Whether `make test` leaves a test out: one that is marked and not among the cases that stay.
-
-    Raises `pytest.UsageError` where the mark does not say what holds instead.
-    """
-    mark = item.get_closest_marker("slow")
-    if mark is None:
-        return False
-    if mark.args or len(mark.kwargs) != 1 or mark.kwargs.keys() - {"held_by", "stays"}:
-        raise pytest.UsageError(f"{item.nodeid}: {EXPECTED}")
-    case = item.callspec.id if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
-    return case not in mark.kwargs.get("stays", ())
-
 
 def unmark_what_stays(items: list[pytest.Item]) -> None:
     """Let `-m "not slow"` find the cases that stay."""
     for item in items:
-        if item.get_closest_marker("slow") is not None and not marked(item):
+        mark = item.get_closest_marker("slow")
+        if mark is not None and _case(item) in mark.kwargs.get("stays", ()):
             item.own_markers[:] = [mark for mark in item.own_markers if mark.name != "slow"]
+
+
+def _case(item: pytest.Item) -> str | None:
+    """Which case of its table a test is: what its name has in brackets."""
+    callspec = getattr(item, "callspec", None)
+    return None if callspec is None else str(callspec.id)
 
 
 def parsed_share(text: str) -> tuple[int, int]:

@@ -9,6 +9,7 @@ import pytest
 from tests.slow import in_share, parsed_share
 
 TESTS = Path(__file__).parent
+EXPECTED = 'expected slow(held_by="a test that stays") or slow(stays=["a case that stays"])'
 
 
 def marks() -> Iterator[tuple[str, ast.FunctionDef, ast.Call]]:
@@ -17,8 +18,11 @@ def marks() -> Iterator[tuple[str, ast.FunctionDef, ast.Call]]:
         for function in ast.walk(ast.parse(path.read_text())):
             if isinstance(function, ast.FunctionDef):
                 for mark in function.decorator_list:
-                    if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.slow":
-                        yield f"{path.relative_to(TESTS)}::{function.name}", function, mark
+                    if ast.unparse(mark).startswith("pytest.mark.slow"):
+                        place = f"{path.relative_to(TESTS)}::{function.name}"
+                        assert isinstance(mark, ast.Call), f"{place}: {EXPECTED}"
+                        assert len(mark.keywords) == 1, f"{place}: {EXPECTED}"
+                        yield place, function, mark
 
 
 def test_every_slow_test_is_held_by_one_that_stays_in_make_test() -> None:
@@ -33,7 +37,7 @@ def test_every_slow_test_is_held_by_one_that_stays_in_make_test() -> None:
             assert sum(f"def {name}(" in text for text in texts) == 1, f"{place}: no test is named {name}"
             assert name not in whole, f"{place}: {name} is slow itself"
         else:
-            assert said.arg == "stays", place
+            assert said.arg == "stays", f"{place}: {EXPECTED}"
             assert ast.literal_eval(said.value), f"{place}: no case stays"
 
 
