@@ -35,12 +35,14 @@ from loadtest.judge.capacity_result import CapacityResult, Step, tps_words
 from loadtest.judge.slo_syntax import DRIFT, Kind, Slo, SloError, parse
 from loadtest.judge.step_length import bound_s, measured_s
 from loadtest.judge.usl import Measurement, UslFit, fit
+from loadtest.judge.validity import taken_by_others
 from loadtest.plan.overrides import above_0_s
 from loadtest.plan.plan_error import PlanError
 from loadtest.plan.plan_file import Abort, Plan
 from loadtest.plan.target_address import target_address
 from loadtest.plan.target_rate import agreed_rate
 from loadtest.publish import capacity_page
+from loadtest.publish.paragraph import print_paragraph
 from loadtest.publish.run_folder import new_run_folder
 from loadtest.run_info import run_info
 
@@ -54,6 +56,8 @@ OUTCOMES: dict[int, Outcome] = {
 FIRST_SHARE = 0.7
 """The first rate tried, as a share of what a closed loop completes."""
 MOST_STEPS = 12
+MOST_AGAIN = 4
+"""Steps, in all of a search, that are played again since others used the generator's CPU meanwhile."""
 WARM_UP_S = 1
 LEAST_WAITING_S = 1.0
 """A step is broken off when arrivals wait this long for a user, or twice the loosest bound on a latency."""
@@ -152,6 +156,7 @@ class _Search:
         self._began = datetime.now(UTC), time.monotonic()
         self._full_speed_tps: float | None = None
         self._seeking: CapacitySearch | None = None
+        self._again = MOST_AGAIN
 
     def run(self) -> ExitCode:
         """Search; the files are written also when somebody stops it."""
@@ -186,8 +191,14 @@ class _Search:
                 seen = self._workers.play(order)
             outcome = OUTCOMES[seen.result.exit_code]
             headroom = _told(outcome, seen)
+            self._note(step_of(tps, outcome, seen, headroom))
+            if outcome is Outcome.INVALID and self._again and taken_by_others(seen.result):
+                self._again -= 1
+                self._console.print(
+                    "other programs used the generator's CPU: the same rate again", style="dim"
+                )
+                continue
             seeking.record(outcome, seen.completed_tps, headroom)
-            self._note(_step_of(tps, outcome, seen, headroom))
 
     def _begun(self) -> CapacitySearch:
         settings, ceiling_tps = self._settings, self._ceiling_tps()
@@ -205,10 +216,6 @@ class _Search:
     def _first_guess(self) -> float:
         with self._console.status("measuring full speed (closed loop), to choose the first rate …"):
             self._full_speed_tps = self._workers.full_speed()
-        if not self._full_speed_tps:
-            raise RunError(
-                "at full speed no request was answered without an error: check the address, and that the target works"
-            )
         self._console.print(f"full speed (closed loop): {tps_words(self._full_speed_tps)} TPS", style="dim")
         return max(1.0, FIRST_SHARE * self._full_speed_tps)
 
@@ -234,7 +241,7 @@ class _Search:
             sys.stdout.write(json.dumps({"step": _shown(step)}) + "\n")
             sys.stdout.flush()
         else:
-            self._console.print(capacity_page.line(step), markup=False, soft_wrap=True)
+            print_paragraph(self._console, capacity_page.line(step), hang=4)
 
     def _result(self, seeking: CapacitySearch) -> CapacityResult:
         info = run_info(self._config, self._session.folder)
@@ -281,7 +288,7 @@ def _told(outcome: Outcome, seen: Seen) -> float | None:
     return None if outcome is Outcome.INVALID or missed_otherwise else seen.headroom
 
 
-def _step_of(tps: float, outcome: Outcome, seen: Seen, headroom: float | None) -> Step:
+def step_of(tps: float, outcome: Outcome, seen: Seen, headroom: float | None) -> Step:
     result = seen.result
     missed = [
         f"{slo.expr}: {_observed(slo.observed, parse(slo.expr))}" for slo in result.slo if not slo.passed
@@ -306,15 +313,15 @@ def _observed(value: float | None, slo: Slo) -> str:
 
 def print_capacity(found: CapacityResult, for_tps: float, console: Console) -> None:
     """Print what the search found, what limited it, and how far that is from the rate that is wanted."""
-    console.print(
-        f"{found.sentence} ({len(found.steps)} steps in {found.took_s:.0f} s)", style="bold", soft_wrap=True
+    print_paragraph(
+        console, f"{found.sentence} ({len(found.steps)} steps in {found.took_s:.0f} s)", style="bold"
     )
     if found.sustained_tps:
         share = for_tps / found.sustained_tps
-        console.print(
+        print_paragraph(
+            console,
             f"{for_tps:,.0f} TPS is {share:,.0f} times that: `singlesday simulate` predicts it, and "
             "`singlesday capacity --measured` computes the machines for it",
-            soft_wrap=True,
         )
 
 
