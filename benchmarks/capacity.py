@@ -4,8 +4,8 @@
 
 Two targets:
 
-* **orders**: one worker of the order service on a fresh SQLite file, p99 below 250 ms. What it does depends on the CPU
-  that the machine spares it, so wrk differs from itself by several per cent.
+* **orders**: one worker of the order service on a fresh SQLite file, p99 below 250 ms. What it does depends on what
+  CPU the machine spares it, so wrk differs from itself by several per cent.
 * **slots**: `benchmarks.slots`, eight slots that take 20 ms: 400 a second by design, p99 below 150 ms.
 
 wrk has no rate: it is a closed loop, so it is played with ever more connections, until the target refuses some,
