@@ -125,13 +125,12 @@ def _signed(shift: float, unit: Unit) -> str:
 def _chart(number: int, comparison: Comparison) -> Chart:
     """Each ratio's interval beside zero; error rates are left to the table."""
     drawn = [s for s in comparison.shifts if s.unit is not Unit.SHARE and s.finding is not Finding.UNKNOWN]
-    found = "; ".join(f"{s.metric} {_signed(s.shift, s.unit)}, {s.finding.value}" for s in drawn)
     return Chart(
         id=f"head-{number}",
         title="Shifts",
         unit="shift",
         counts="shift from BASE to HEAD",
-        says=f"Shift of each metric from BASE to HEAD: {found or 'too little data'}.",
+        axis="shift",
         ranges=[
             Range(
                 label=s.metric,

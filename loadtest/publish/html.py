@@ -12,7 +12,7 @@ import msgspec
 from loadtest.judge.drift import find_drift
 from loadtest.measure.run_result import Endpoint, Period, RunResult, TimelinePoint, step_s
 from loadtest.measure.whole_file import write_whole
-from loadtest.publish import endpoint_charts, run_charts, wording
+from loadtest.publish import run_charts, wording
 from loadtest.publish.answers import answers
 from loadtest.publish.network import HEADINGS, network
 from loadtest.publish.page import document
@@ -55,7 +55,7 @@ def render(result: RunResult) -> str:
     frame = _frame(result)
     main = wording.main_endpoint(result)
     seen = {name: e.over_time for name, e in result.endpoints.items() if e.over_time is not None}
-    endpoints = endpoint_charts.charts_of(seen, frame, ENDPOINT_POINTS)
+    endpoints = run_charts.of_endpoints(seen, frame, ENDPOINT_POINTS)
     return document(
         "report.html.j2",
         {"run": frame, "endpoints": endpoints},

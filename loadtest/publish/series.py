@@ -12,6 +12,7 @@ import msgspec
 
 _DIGITS = digits + ascii_lowercase
 
+Column = list[float | None]
 Unit = Literal["ms", "per_s", "count", "share", "shift", "bytes"]
 """How a value is written: a latency, a rate, a number of things, a share of 1, such a share with its sign, bytes."""
 
@@ -22,7 +23,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     key: str
     """The name of its colour in the style sheet."""
     label: str
-    values: list[float | None]
+    values: Column
     area: bool = False
     """Whether the surface below it is filled."""
 
@@ -35,13 +36,6 @@ class Heat(msgspec.Struct, frozen=True, kw_only=True):
     columns: list[str]
     """A character a cell, from the lowest row up: `.` for no request, else the whole part of the binary logarithm of
     their number, as a digit of base 36. A day's heat map is most of a report's size."""
-
-
-class Limit(msgspec.Struct, frozen=True, kw_only=True):
-    """A value that the lines should stay below."""
-
-    value: float
-    label: str
 
 
 class Range(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,21 +53,19 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     id: str
     title: str
-    caption: str = ""
     unit: Unit
     counts: str
     """What the vertical axis counts, in words: `orders/s`."""
-    says: str
-    """What the chart shows, for those who do not see it."""
     log: bool = False
-    axis: Literal["time", "quantile", "rate"] = "time"
-    """What `t` counts: seconds, the nines of a quantile (2 is p99), or what was offered a second."""
+    axis: Literal["time", "quantile", "rate", "shift"] = "time"
+    """What `t` counts: seconds, the nines of a quantile (2 is p99), or what was offered a second; `shift`: ranges."""
     t: list[float] = []
     """The instants at which its points begin, where they are not the sheet's."""
     bin_s: float = 1.0
     lines: list[Line] = []
     heat: Heat | None = None
-    limit: Limit | None = None
+    limit: float | None = None
+    """A value that the lines should stay below."""
     ranges: list[Range] = []
 
 

@@ -80,7 +80,6 @@ def curve(profile: Drawable, arrivals: Cumulative, noun: str) -> Sheet:
     bin_s = profile.duration_s / POINTS
     t = [number * bin_s for number in range(POINTS)]
     edges_s = [*t, profile.duration_s]
-    at_s, peak_tps = profile.peak
     return Sheet(
         end_s=profile.duration_s,
         t=[round(t_s, 4) for t_s in t],
@@ -92,8 +91,6 @@ def curve(profile: Drawable, arrivals: Cumulative, noun: str) -> Sheet:
                 title="The plan",
                 unit="per_s",
                 counts="a second",
-                says=f"Planned rate over {wording.duration(profile.duration_s)}: at most {wording.rate(peak_tps)} "
-                f"{noun}s/s, at {wording.duration(round(at_s, 1))}.",
                 lines=[
                     Line(key="planned", label=f"{noun}s/s", values=_rates(profile, edges_s), area=True),
                     Line(

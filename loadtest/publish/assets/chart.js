@@ -39,6 +39,18 @@ const charts = (() => {
     time: { ticks: timeTicks, says: words.clock, room: 1 },
     quantile: { ticks: (low, high) => multiples(low, high, 1), says: (nines) => (nines ? words.quantile(nines) : "min"), room: 1 },
     rate: { ticks: roundTicks, says: (value) => `${words.rate(value)}/s`, room: 1.05 },
+    shift: {},
+  };
+
+  /** What a chart shows, for those who do not see it: the highest value of each line, and where it is. */
+  const described = ({ title, counts, unit, axis, lines, ranges, heat }, t) => {
+    const peaks = lines.filter(({ values }) => values.some(Number.isFinite)).map(({ label, values }) => {
+      const at = values.reduce((best, value, i) => (value > (values[best] ?? -Infinity) ? i : best), 0);
+      return `${label} at most ${words.of[unit](values[at])}, at ${AXES[axis].says(t[at])}`;
+    });
+    const shifts = ranges.map(({ label, value, css }) => `${label} ${words.signed(value)}, ${css}`);
+    const span = heat?.upper_ms.length ? [`all up to ${words.latency(heat.upper_ms.at(-1))}`] : [];
+    return `${title}, ${counts}: ${[...peaks, ...shifts, ...span].join("; ") || "nothing was measured"}.`;
   };
 
   // ---- elements; text goes in as text, never as markup ---------------------------------------------------------
@@ -72,14 +84,14 @@ const charts = (() => {
       this.box.setAttribute("role", "group");
       this.box.setAttribute("aria-roledescription", "chart");
       figure.append(this.legend, this.box);
-      this.near = true;
+      [this.near, this.drag] = [true, null];
       new IntersectionObserver(([seen]) => this.come(seen.isIntersecting), { rootMargin: "300px" }).observe(figure);
       this.listen();
     }
 
     get t() { return this.chart.t.length ? this.chart.t : this.board.sheet.t; }
     get step() { return this.chart.t.length ? this.chart.bin_s ?? 1 : this.board.sheet.bin_s; }
-    get overTime() { return this.chart.axis === "time" && !this.chart.ranges.length; }
+    get overTime() { return this.chart.axis === "time"; }
     get axis() { return AXES[this.chart.axis]; }
     get span() {
       if (!this.overTime) return [0, Math.max(1, (this.t.at(-1) ?? 1) * this.axis.room)];
@@ -89,7 +101,7 @@ const charts = (() => {
     show(chart) {
       const [before, key] = [this.legendKey, [chart.counts, ...chart.lines.map((line) => line.label)].join()];
       [this.chart, this.legendKey] = [chart, key];
-      this.box.setAttribute("aria-label", chart.says);
+      this.box.setAttribute("aria-label", described(chart, this.t));
       for (const heading of this.figure.querySelectorAll("h3")) heading.textContent = chart.title;
       if (before !== key) this.drawLegend();
       this.draw();
@@ -125,12 +137,11 @@ const charts = (() => {
       this.stale = !this.near && !always && Boolean(this.root);
       if (this.stale) return;
       this.width = Math.max(this.box.clientWidth, 260);
-      this.height = this.chart.ranges.length
-        ? MARGIN.top + MARGIN.bottom + ROW_PX * this.chart.ranges.length
-        : this.width > 700 ? 270 : 220;
+      const shift = this.chart.axis === "shift";
+      this.height = shift ? MARGIN.top + MARGIN.bottom + ROW_PX * this.chart.ranges.length : this.width > 700 ? 270 : 220;
       [this.right, this.bottom] = [this.width - MARGIN.right, this.height - MARGIN.bottom];
       this.root = svg("svg", { viewBox: `0 0 ${this.width} ${this.height}`, height: this.height, "aria-hidden": "true" });
-      if (this.chart.ranges.length) this.drawRanges();
+      if (shift) this.drawRanges();
       else this.drawPlot();
       this.box.replaceChildren(this.root);
       this.point();
@@ -172,7 +183,7 @@ const charts = (() => {
       for (const { values } of this.chart.lines) for (let i = this.seen[0]; i < this.seen[1]; i += 1) take(values[i]);
       const { heat, limit } = this.chart;
       if (heat) for (const [, row] of this.seenCells()) take(heat.upper_ms[row]);
-      if (limit) take(limit.value * 1.5);
+      if (limit) take(limit * 1.5);
       if (!this.chart.log) {
         high = Math.max(high * 1.08, this.chart.unit === "share" ? 0.001 : 1);
         this.y = linear(0, high, this.bottom, MARGIN.top);
@@ -218,10 +229,10 @@ const charts = (() => {
     }
 
     drawLimit() {
-      const y = this.y(this.chart.limit.value);
+      const y = this.y(this.chart.limit);
       this.inside.append(
         svg("path", { class: "limit", d: `M${MARGIN.left} ${y.toFixed(1)}H${this.right}` }),
-        svg("text", { class: "tick end", x: this.right - 6, y: y - 6 }, this.chart.limit.label),
+        svg("text", { class: "tick end", x: this.right - 6, y: y - 6 }, `limit ${words.of[this.chart.unit](this.chart.limit)}`),
       );
     }
 
@@ -309,7 +320,6 @@ const charts = (() => {
     /** Shows the cursor, and in the legend the values there; without one the last values while a run goes on. */
     point() {
       this.cross?.remove();
-      if (this.chart.ranges.length) return;
       const at = this.index();
       const measured = this.chart.lines.filter(({ key }) => key !== "planned").map(({ values }) => values.length);
       const shown = at < 0 && this.board.live ? Math.max(...measured) - 1 : at; // the plan's own line goes on
@@ -321,6 +331,10 @@ const charts = (() => {
       const x = this.place(at);
       if (x < MARGIN.left - 1 || x > this.right + 1) return;
       this.cross = svg("g", { class: "cross" });
+      if (this.drag !== null) {
+        const [left, right] = [this.x(this.drag), this.x(this.board.cursor)].sort((a, b) => a - b);
+        this.cross.append(svg("rect", { class: "chosen", x: left, width: right - left, y: MARGIN.top, height: this.bottom - MARGIN.top }));
+      }
       this.cross.append(svg("path", { d: `M${x.toFixed(1)} ${MARGIN.top}V${this.bottom}` }));
       for (const { key, values } of this.chart.lines) {
         if (values[at] === null || values[at] === undefined) continue;
@@ -343,48 +357,39 @@ const charts = (() => {
     }
 
     readAt(t) {
-      if (this.overTime) { this.board.read(t); return; }
-      this.cursor = t;
-      this.point();
+      if (this.overTime) this.board.read(t);
+      else if (this.t.length) {
+        this.cursor = t;
+        this.point();
+      }
     }
 
     listen() {
-      let drag = null;
-      const pixel = (event) => event.clientX - this.box.getBoundingClientRect().left;
-      this.box.addEventListener("pointerdown", (event) => {
-        if (this.chart.ranges.length) return;
+      const { box } = this;
+      box.addEventListener("pointerdown", (event) => {
+        if (event.pointerType !== "touch" && !event.button && this.overTime) {
+          this.drag = this.under(event);
+          box.setPointerCapture(event.pointerId);
+        }
         this.readAt(this.under(event));
-        if (event.pointerType === "touch" || event.button || !this.overTime) return;
-        drag = { t: this.under(event), px: pixel(event), shade: svg("rect", { class: "chosen", y: MARGIN.top, height: this.bottom - MARGIN.top }) };
-        this.root.append(drag.shade);
-        this.box.setPointerCapture(event.pointerId);
       });
-      this.box.addEventListener("pointermove", (event) => {
-        if (this.chart.ranges.length) return;
-        this.readAt(this.under(event));
-        if (!drag) return;
-        if (!drag.shade.isConnected) this.root.append(drag.shade); // drawn anew meanwhile
-        drag.shade.setAttribute("x", Math.min(drag.px, pixel(event)));
-        drag.shade.setAttribute("width", Math.abs(drag.px - pixel(event)));
+      box.addEventListener("pointermove", (event) => this.readAt(this.under(event)));
+      box.addEventListener("pointerup", (event) => {
+        const [from, to] = [this.drag, this.under(event)].sort((a, b) => a - b);
+        const far = this.drag !== null && this.x(to) - this.x(from) >= LEAST_DRAG_PX;
+        this.drag = null;
+        if (far) this.board.zoom(from, to);
+        else this.point();
       });
-      const end = (event) => {
-        if (!drag) return;
-        const [from, to] = [drag.t, this.under(event)].sort((a, b) => a - b);
-        const far = Math.abs(drag.px - pixel(event)) >= LEAST_DRAG_PX;
-        drag.shade.remove();
-        drag = null;
-        if (far && event.type === "pointerup") this.board.zoom(from, to);
-      };
-      this.box.addEventListener("pointerup", end);
-      this.box.addEventListener("pointercancel", end);
-      this.box.addEventListener("pointerleave", () => { if (!drag) this.readAt(null); });
-      this.box.addEventListener("dblclick", () => this.board.zoom());
-      this.box.addEventListener("keydown", (event) => this.key(event));
-      this.box.addEventListener("blur", () => this.readAt(null));
+      box.addEventListener("pointercancel", () => { this.drag = null; });
+      box.addEventListener("pointerleave", () => { if (this.drag === null) this.readAt(null); });
+      box.addEventListener("dblclick", () => this.board.zoom());
+      box.addEventListener("keydown", (event) => this.key(event));
+      box.addEventListener("blur", () => this.readAt(null));
     }
 
     key(event) {
-      if (this.chart.ranges.length || event.ctrlKey || event.metaKey || event.altKey || !this.t.length) return;
+      if (event.ctrlKey || event.metaKey || event.altKey || !this.t.length) return;
       const at = this.index();
       const [from, to] = this.span;
       const here = at < 0 ? this.t[Math.max(0, above(this.t, from) - 1)] : this.t[at];
@@ -457,11 +462,11 @@ const charts = (() => {
     /** A button for each phase, and one for the whole run: zooming without a mouse. */
     drawTools() {
       if (!this.tools) return;
-      const spans = [["whole run", null, null], ...this.sheet.phases.map(([from, to, name]) => [name, from, to])];
+      const spans = [[null, null, "whole run"], ...this.sheet.phases];
       const key = JSON.stringify(spans);
       if (this.toolsKey !== key) {
         this.toolsKey = key;
-        this.tools.replaceChildren(...spans.map(([name, from, to]) => {
+        this.tools.replaceChildren(...spans.map(([from, to, name]) => {
           const button = element("button", "span", name);
           button.type = "button";
           button.addEventListener("click", () => this.zoom(from, to));
@@ -469,9 +474,8 @@ const charts = (() => {
         }), element("span", "soft", "or drag across a chart; Esc shows all"));
       }
       [...this.tools.querySelectorAll("button")].forEach((button, i) => {
-        const [, from, to] = spans[i];
-        const pressed = this.range ? this.range[0] === from && this.range[1] === to : from === null;
-        button.setAttribute("aria-pressed", String(pressed));
+        const [from, to] = this.range ?? [null, null];
+        button.setAttribute("aria-pressed", String(spans[i][0] === from && spans[i][1] === to));
       });
     }
   }
