@@ -125,7 +125,7 @@ def _chart(name: str, panel: Panel, lines: Sequence[Series], source: Source) -> 
     lines = [line for line in lines if not line.legend.startswith("limit of")]
     instants = sorted({at_s for line in lines for at_s in line.points})
     keys = [line.legend.replace(".", "-") for line in lines]
-    if not KNOWN >= set(keys):
+    if not set(keys) <= KNOWN:
         keys = [COLOURS[number % len(COLOURS)] for number in range(len(lines))]
     drawn = [
         Line(
