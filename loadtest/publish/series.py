@@ -60,8 +60,8 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     axis: Literal["time", "quantile", "rate", "shift"] = "time"
     """What `t` counts: seconds, the nines of a quantile (2 is p99), or what was offered a second; `shift`: ranges."""
     t: list[float] = []
-    """The instants at which its points begin, where they are not the sheet's."""
-    bin_s: float = 1.0
+    """The instants at which its points begin, where they are not the sheet's, and how long each lasts."""
+    bin_s: float | None = None
     lines: list[Line] = []
     heat: Heat | None = None
     limit: float | None = None

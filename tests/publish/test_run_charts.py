@@ -66,7 +66,7 @@ def test_errors_are_drawn_by_class_a_second() -> None:
     result.endpoints = {"POST /orders": endpoint}
     chart = run_charts.errors_by_class(result, 240.0)
     assert chart is not None
-    drawn = sum(value or 0 for line in chart.lines for value in line.values) * chart.bin_s
+    drawn = sum(value or 0 for line in chart.lines for value in line.values) * (chart.bin_s or 0)
     assert chart.bin_s == 2
     assert drawn == pytest.approx(endpoint.failures)
     result.endpoints = {}

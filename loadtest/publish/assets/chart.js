@@ -10,11 +10,9 @@ const charts = (() => {
   const DAY_S = 86400;
 
   // ---- scales and ticks ----------------------------------------------------------------------------------------
+  const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
   const linear = (low, high, from, to) => (value) => from + ((value - low) / (high - low)) * (to - from);
-  const logarithmic = (low, high, from, to) => {
-    const scale = linear(Math.log10(low), Math.log10(high), from, to);
-    return (value) => scale(Math.log10(Math.max(value, low)));
-  };
+  const logarithmic = (low, high, from, to) => (value) => from + (Math.log(Math.max(value, low) / low) / Math.log(high / low)) * (to - from);
   const multiples = (low, high, step) => {
     const first = Math.ceil(low / step - 1e-9);
     return Array.from({ length: Math.max(0, Math.floor(high / step + 1e-9) - first + 1) }, (_, i) => (first + i) * step);
@@ -89,8 +87,8 @@ const charts = (() => {
       this.listen();
     }
 
-    get t() { return this.chart.t.length ? this.chart.t : this.board.sheet.t; }
-    get step() { return this.chart.t.length ? this.chart.bin_s ?? 1 : this.board.sheet.bin_s; }
+    get t() { return this.chart.t; }
+    get step() { return this.chart.bin_s; }
     get overTime() { return this.chart.axis === "time"; }
     get axis() { return AXES[this.chart.axis]; }
     get span() {
@@ -219,7 +217,7 @@ const charts = (() => {
       this.board.sheet.marks.forEach(([at], number) => {
         const x = this.x(at);
         if (x < MARGIN.left - 1 || x > this.right + 1) return;
-        const dot = Math.min(Math.max(x, MARGIN.left + 8), this.right - 8);
+        const dot = clamp(x, MARGIN.left + 8, this.right - 8);
         this.add("path", { class: "event", d: `M${x.toFixed(1)} ${MARGIN.top}V${this.bottom}` });
         this.add("circle", { class: "event-dot", cx: dot, cy: MARGIN.top, r: 8 });
         this.add("text", { class: "event-number mid", x: dot, y: MARGIN.top + 4 }, String(number + 1));
@@ -238,32 +236,20 @@ const charts = (() => {
 
     drawLine({ key, values, area }) {
       const runs = this.runs(values);
-      const draw = (points) => points.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L");
-      if (area) {
-        const filled = runs.map((run) => `M${run[0][0].toFixed(1)} ${this.bottom}L${draw(run)}V${this.bottom}Z`);
-        this.inside.append(svg("path", { class: `area ${key}`, d: filled.join("") }));
-      }
-      const lines = runs.map((run) => `M${draw(run)}${run.length === 1 ? "h0" : ""}`);
-      this.inside.append(svg("path", { class: `line ${key}`, d: lines.join("") }));
+      const draw = (css, paths) => this.inside.append(svg("path", { class: `${css} ${key}`, d: paths.join("") }));
+      if (area) draw("area", runs.map((run) => `M${run[0][0]} ${this.bottom}L${run.join("L")}V${this.bottom}Z`));
+      draw("line", runs.map((run) => `M${run.join("L")}${run.length === 1 ? "h0" : ""}`));
     }
 
-    /** Points in pixels, a list for each stretch without a gap; of many within one pixel the lowest and highest. */
+    /** Points in pixels, a list for each stretch without a gap. */
     runs(values) {
       const found = [];
-      const dense = this.seen[1] - this.seen[0] > 2 * this.width;
-      let [run, previous] = [null, NaN];
+      let previous = -Infinity;
       for (let i = this.seen[0]; i < this.seen[1]; i += 1) {
-        const value = values[i];
-        if (value === null || value === undefined) { run = null; continue; }
-        const [x, y] = [this.place(i), this.y(value)];
-        if (run && this.overTime && this.t[i] - previous > 1.5 * this.step) run = null;
+        if (!Number.isFinite(values[i])) { previous = -Infinity; continue; }
+        if (this.overTime ? this.t[i] - previous > 1.5 * this.step : previous < 0) found.push([]);
         previous = this.t[i];
-        if (!run) found.push((run = []));
-        const last = run.at(-1);
-        if (dense && last && run.at(-2) && Math.floor(last[0]) === Math.floor(x) && Math.floor(run.at(-2)[0]) === Math.floor(x)) {
-          const [low, high] = [Math.min(run.at(-2)[1], last[1], y), Math.max(run.at(-2)[1], last[1], y)];
-          [run.at(-2)[1], last[1]] = last[1] > run.at(-2)[1] ? [low, high] : [high, low];
-        } else run.push([x, y]);
+        found.at(-1).push([this.place(i).toFixed(1), this.y(values[i]).toFixed(1)]);
       }
       return found;
     }
@@ -314,7 +300,7 @@ const charts = (() => {
     index() {
       const at = this.overTime ? this.board.cursor : this.cursor ?? null;
       if (at === null || !this.t.length) return -1;
-      return Math.min(Math.max(above(this.t, at) - 1, 0), this.t.length - 1);
+      return clamp(above(this.t, at) - 1, 0, this.t.length - 1);
     }
 
     /** Shows the cursor, and in the legend the values there; without one the last values while a run goes on. */
@@ -337,8 +323,7 @@ const charts = (() => {
       }
       this.cross.append(svg("path", { d: `M${x.toFixed(1)} ${MARGIN.top}V${this.bottom}` }));
       for (const { key, values } of this.chart.lines) {
-        if (values[at] === null || values[at] === undefined) continue;
-        this.cross.append(svg("circle", { class: `dot ${key}`, cx: x.toFixed(1), cy: this.y(values[at]).toFixed(1), r: 3.5 }));
+        if (Number.isFinite(values[at])) this.cross.append(svg("circle", { class: `dot ${key}`, cx: x.toFixed(1), cy: this.y(values[at]).toFixed(1), r: 3.5 }));
       }
       this.root.append(this.cross);
     }
@@ -353,7 +338,7 @@ const charts = (() => {
       const box = this.root.getBoundingClientRect();
       const px = ((event.clientX - box.left) / box.width) * this.width;
       const [from, to] = this.span;
-      return Math.min(Math.max(linear(MARGIN.left, this.right, from, to)(px), from), to);
+      return clamp(linear(MARGIN.left, this.right, from, to)(px), from, to);
     }
 
     readAt(t) {
@@ -390,11 +375,10 @@ const charts = (() => {
 
     key(event) {
       if (event.ctrlKey || event.metaKey || event.altKey || !this.t.length) return;
-      const at = this.index();
-      const [from, to] = this.span;
-      const here = at < 0 ? this.t[Math.max(0, above(this.t, from) - 1)] : this.t[at];
-      const step = event.shiftKey ? 10 : 1;
-      const move = (by) => this.t[Math.min(Math.max((at < 0 ? above(this.t, from) - 1 : at) + by, 0), this.t.length - 1)];
+      const [[from, to], last] = [this.span, this.t.length - 1];
+      const at = this.index() < 0 ? above(this.t, from) - 1 : this.index();
+      const [here, step] = [this.t[Math.max(0, at)], event.shiftKey ? 10 : 1];
+      const move = (by) => this.t[clamp(at + by, 0, last)];
       const near = (factor) => [here - (here - from) * factor, here + (to - here) * factor];
       const keys = {
         ArrowRight: () => this.readAt(move(step)),
@@ -430,7 +414,8 @@ const charts = (() => {
 
     show(sheet) {
       this.sheet = sheet;
-      const known = new Map(sheet.charts.map((chart) => [chart.id, { lines: [], ranges: [], t: [], axis: "time", ...chart }]));
+      const common = { lines: [], ranges: [], axis: "time", t: sheet.t, bin_s: sheet.bin_s };
+      const known = new Map(sheet.charts.map((chart) => [chart.id, { ...common, ...chart }]));
       for (const figure of this.root.querySelectorAll("figure[data-chart]")) {
         const chart = known.get(figure.dataset.chart);
         figure.hidden = !chart;
