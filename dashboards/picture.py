@@ -11,23 +11,34 @@ from pathlib import Path
 from dashboards.chromium import chromium
 from dashboards.query import Series, Source
 from dashboards.spec import Dashboard, Kind, Panel, Query, Unit
-from loadtest.publish import wording
-from loadtest.publish.page import CHARTS_ALONE, asset, embedded
+from loadtest.publish.page import SCRIPTS, asset, embedded
 from loadtest.publish.series import Chart, Heat, Line, Sheet, heat_of, short
 from loadtest.publish.series import Unit as Measure
 
 WIDTH_PX = 1500
 COLOURS = ("started", "completed", "service", "error-3", "p99-9", "error-1", "error-6", "p50")
-"""Keys of the report's style sheet, for lines in their order, unless the name of each is a key of its own."""
+"""Keys of the report's style sheet, for lines in their order, unless their names are keys themselves."""
 KNOWN = {
     "planned", "started", "completed", "failed", "p50", "p90", "p99", "p99-9", "max", "service", "response", "lag"
 }  # fmt: skip
+MEASURES: dict[Unit, Measure] = {
+    Unit.SECONDS: "ms",
+    Unit.SHARE: "share",
+    Unit.COUNT: "count",
+    Unit.BYTES: "bytes",
+    Unit.BYTES_PER_S: "bytes",
+}
+SCALE = {Unit.SECONDS: 1000}
+_WRITE = """
+for (const each of document.querySelectorAll("data")) each.append(words.of[each.dataset.unit](Number(each.value)));
+"""
 _STYLE = """
 body { max-width: none; } main { display: grid; grid-template-columns: repeat(24, 1fr); gap: 10px; }
 h1 { font-size: 24px; } header p { margin-left: auto; }
 main > h2 { grid-column: 1 / -1; margin: 18px 0 0; }
 section { border: 1px solid var(--rule); border-radius: 6px; padding: 10px 12px; min-width: 0; overflow: hidden; }
 main h3, main figure { margin: 0; } .figure { font-size: 30px; font-weight: 650; letter-spacing: -0.02em; }
+svg .line.limit { stroke: var(--bad); } i.limit { background: var(--bad); }
 td:first-child { max-width: 420px; white-space: normal; overflow-wrap: anywhere; }
 """
 
@@ -44,7 +55,7 @@ def document(dashboard: Dashboard, source: Source) -> str:
         f'<!doctype html><html lang="en"><meta charset="utf-8"><style>{asset("report.css")}{_STYLE}</style>'
         f"<header><h1>{dashboard.title}</h1><p>run {source.variables['run']}, from {began}</p></header>"
         f'<main>{"".join(parts)}</main><script type="application/json" id="data">{data}</script>'
-        f"<script>{''.join(map(asset, CHARTS_ALONE))}</script>"
+        f"<script>{''.join(map(asset, SCRIPTS))}{_WRITE}</script>"
     )
 
 
@@ -56,36 +67,16 @@ def take(page: str, path: Path) -> None:
         tab.screenshot(path=path, full_page=True)
 
 
-def written(value: float, unit: Unit) -> str:
-    """A value with its unit, as the report writes it; an instant as its time of day."""
-    match unit:
-        case Unit.INSTANT:
-            return f"{datetime.fromtimestamp(value / 1000, UTC):%H:%M:%S}"
-        case Unit.SECONDS:
-            return wording.latency(value * 1000)
-        case Unit.SHARE:
-            return wording.percent(value)
-        case Unit.BYTES | Unit.BYTES_PER_S:
-            return wording.size(value)
-    return wording.rate(value)
-
-
-def _measure(unit: Unit) -> Measure:
-    """How a chart writes values of a panel's unit."""
-    named: dict[Unit, Measure] = {Unit.SECONDS: "ms", Unit.SHARE: "share", Unit.COUNT: "count"}
-    return named.get(unit, "bytes" if unit in (Unit.BYTES, Unit.BYTES_PER_S) else "per_s")
-
-
 def _panel(panel: Panel, source: Source, charts: list[Chart]) -> str:
     """A panel's HTML; a chart is added to `charts` and drawn into its figure."""
     lines = source.panel(panel)
     inside = '<p class="note">no data</p>'
     if lines and panel.kind is Kind.FIGURE:
-        value = lines[0].last
-        limits = source.query(Query(panel.limit_from, "limit")) if panel.limit_from else []
-        over = any(value > limit for limit in _limits(panel, limits))
-        said = lines[-1].legend if panel.named else written(value, panel.unit)
-        inside = f'<p class="figure{" over" * over}">{escape(said)}</p>'
+        asked = source.query(Query(panel.limit_from, "limit")) if panel.limit_from else []
+        limits = [line.last for line in asked] + ([] if panel.limit is None else [panel.limit])
+        over = any(lines[0].last > limit for limit in limits)
+        said = escape(lines[-1].legend) if panel.named else _figure(lines[0].last, panel.unit)
+        inside = f'<p class="figure{" over" * over}">{said}</p>'
     elif lines and panel.kind in {Kind.TABLE, Kind.STATES}:
         inside = _table(panel, source)
     elif lines:
@@ -96,9 +87,9 @@ def _panel(panel: Panel, source: Source, charts: list[Chart]) -> str:
     )
 
 
-def _limits(panel: Panel, lines: Sequence[Series]) -> list[float]:
-    """What a panel's values must not exceed, by itself or by the plan's objectives, which are `lines`."""
-    return [line.last for line in lines] + ([] if panel.limit is None else [panel.limit])
+def _figure(value: float, unit: Unit) -> str:
+    """A value for the page's script to write in its unit."""
+    return f'<data data-unit="{MEASURES.get(unit, "per_s")}" value="{value * SCALE.get(unit, 1)}"></data>'
 
 
 def _table(panel: Panel, source: Source) -> str:
@@ -108,7 +99,7 @@ def _table(panel: Panel, source: Source) -> str:
     for query in shown:
         for line in source.query(query):
             state = "met" if line.last else "missed"
-            said = state if panel.kind is Kind.STATES else written(line.last, query.unit or panel.unit)
+            said = state if panel.kind is Kind.STATES else _figure(line.last, query.unit or panel.unit)
             cells.setdefault(line.legend, {})[query.column] = said
     head = "".join(f"<th>{query.column}</th>" for query in shown)
     rows = (
@@ -119,35 +110,34 @@ def _table(panel: Panel, source: Source) -> str:
 
 
 def _chart(name: str, panel: Panel, lines: Sequence[Series], source: Source) -> Chart:
-    scale = 1000.0 if panel.unit is Unit.SECONDS else 1.0
-    heat = panel.kind is Kind.HEATMAP
-    limits = _limits(panel, [line for line in lines if line.legend.startswith("limit of")])
-    lines = [line for line in lines if not line.legend.startswith("limit of")]
+    scale, heat = SCALE.get(panel.unit, 1), panel.kind is Kind.HEATMAP
     instants = sorted({at_s for line in lines for at_s in line.points})
-    keys = [line.legend.replace(".", "-") for line in lines]
-    if not set(keys) <= KNOWN:
-        keys = [COLOURS[number % len(COLOURS)] for number in range(len(lines))]
     drawn = [
         Line(
-            key=key,
+            key=_colour(number, line.legend),
             label=line.legend,
             values=[short(line.points[at_s] * scale) if at_s in line.points else None for at_s in instants],
-            area=key == "planned",
+            area=line.legend == "planned",
         )
-        for key, line in zip(keys, lines, strict=True)
+        for number, line in enumerate(lines)
     ]
     return Chart(
         id=name,
         title=panel.title,
-        unit=_measure(panel.unit),
+        unit=MEASURES.get(panel.unit, "per_s"),
         counts="",
         log=panel.logarithmic or heat,
         t=[at_s - source.from_s for at_s in instants],
-        bin_s=source.step_s,
         lines=[] if heat else drawn,
         heat=_heat(lines, instants) if heat else None,
-        limit=limits[0] * scale if limits else None,
+        limit=None if panel.limit is None else panel.limit * scale,
     )
+
+
+def _colour(number: int, legend: str) -> str:
+    """The key of a line's colour: red for limits, its own for what the report draws too, else the next."""
+    key = legend.replace(".", "-")
+    return "limit" if key.startswith("limit of") else key if key in KNOWN else COLOURS[number % len(COLOURS)]
 
 
 def _heat(lines: Sequence[Series], instants: Sequence[float]) -> Heat:

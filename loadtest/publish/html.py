@@ -28,7 +28,6 @@ HEAT_POINTS = 240
 ENDPOINT_POINTS = 120
 TABLE_ROWS = 24
 ERROR_ROWS = 100
-SCRIPTS = ("words.js", "chart.js", "report.js")
 QUANTILE_COLUMNS = (
     ("p50", "p50"),
     ("p90", "p90"),
@@ -59,7 +58,6 @@ def render(result: RunResult) -> str:
     return document(
         "report.html.j2",
         {"run": frame, "endpoints": endpoints},
-        SCRIPTS,
         result=result,
         noun=wording.transaction(result),
         headline=wording.headline(result),

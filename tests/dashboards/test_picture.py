@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from dashboards.catalogue import DASHBOARDS
-from dashboards.picture import document, written
+from dashboards.picture import document
 from dashboards.query import Source
-from dashboards.spec import Dashboard, Unit
+from dashboards.spec import Dashboard
 from tests.dashboards import retake
 from tests.dashboards.watched_run import Watched
 from tests.publish.sample_result import a_failed_run
@@ -39,19 +39,3 @@ def test_only_a_run_that_passes_replaces_a_picture(
         assert retake.replace_pictures(seen, pictures) == code
         assert taken == ([tmp_path / "peak.png"] if verdict == "PASS" else [])
         assert ("No picture was replaced" in capsys.readouterr().err) == (verdict != "PASS")
-
-
-@pytest.mark.parametrize(
-    ("value", "unit", "expected"),
-    [
-        (0.0012, Unit.SECONDS, "1.20 ms"),
-        (0, Unit.SECONDS, "0 ms"),
-        (0.45, Unit.SHARE, "45%"),
-        (48e6, Unit.BYTES, "48 MB"),
-        (583_000, Unit.ORDERS_PER_S, "583,000"),
-        (3, Unit.COUNT, "3"),
-        (0, Unit.COUNT, "0"),
-    ],
-)
-def test_values_are_written_as_in_the_report(value: float, unit: Unit, expected: str) -> None:
-    assert written(value, unit) == expected
