@@ -21,12 +21,13 @@ SCRIPTS = ("words.js", "chart.js", "report.js")
 """The scripts of a page that draws its charts."""
 
 
-def document(name: str, drawn: Any, /, **content: Any) -> str:
+def document(name: str, drawn: Any = None, /, **content: Any) -> str:
     """One HTML document that opens offline: a template with `content`, its style sheet, scripts and policy.
 
-    `drawn` is what the scripts draw, and goes in as JSON that cannot end its script element.
+    `drawn` is what the scripts draw, and goes in as JSON that cannot end its script element; None: no script.
     """
-    style, script = asset("report.css"), Markup("\n").join(asset(part) for part in SCRIPTS)
+    style = asset("report.css")
+    script = Markup("\n").join(asset(part) for part in SCRIPTS if drawn is not None)
     page = template(name).render(
         **content, data=embedded(drawn), style=style, script=script, policy=policy(style, script)
     )

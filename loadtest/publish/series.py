@@ -13,8 +13,8 @@ import msgspec
 _DIGITS = digits + ascii_lowercase
 
 Column = list[float | None]
-Unit = Literal["ms", "per_s", "count", "share", "shift", "bytes"]
-"""How a value is written: a latency, a rate, a number of things, a share of 1, such a share with its sign, bytes."""
+Unit = Literal["ms", "per_s", "count", "share", "bytes"]
+"""How a value is written: a latency, a rate, a number of things, a share of 1, bytes."""
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -38,18 +38,8 @@ class Heat(msgspec.Struct, frozen=True, kw_only=True):
     their number, as a digit of base 36. A day's heat map is most of a report's size."""
 
 
-class Range(msgspec.Struct, frozen=True, kw_only=True):
-    """A value and the interval that holds it, beside zero."""
-
-    label: str
-    low: float
-    value: float
-    high: float
-    css: str
-
-
 class Chart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One chart: lines and a heat map over time, or lines over quantiles, or ranges."""
+    """One chart: lines and a heat map over time, or lines over quantiles or rates."""
 
     id: str
     title: str
@@ -57,8 +47,8 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     counts: str
     """What the vertical axis counts, in words: `orders/s`."""
     log: bool = False
-    axis: Literal["time", "quantile", "rate", "shift"] = "time"
-    """What `t` counts: seconds, the nines of a quantile (2 is p99), or what was offered a second; `shift`: ranges."""
+    axis: Literal["time", "quantile", "rate"] = "time"
+    """What `t` counts: seconds, the nines of a quantile (2 is p99), or what was offered a second."""
     t: list[float] = []
     """The instants at which its points begin, where they are not the sheet's, and how long each lasts."""
     bin_s: float | None = None
@@ -66,7 +56,6 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     heat: Heat | None = None
     limit: float | None = None
     """A value that the lines should stay below."""
-    ranges: list[Range] = []
 
 
 class Sheet(msgspec.Struct, frozen=True, kw_only=True):

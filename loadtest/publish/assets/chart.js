@@ -5,7 +5,6 @@
 const charts = (() => {
   const MARGIN = { left: 60, right: 14, top: 24, bottom: 26 };
   const SHADES = 6;
-  const ROW_PX = 34;
   const LEAST_DRAG_PX = 6;
   const DAY_S = 86400;
 
@@ -37,18 +36,16 @@ const charts = (() => {
     time: { ticks: timeTicks, says: words.clock, room: 1 },
     quantile: { ticks: (low, high) => multiples(low, high, 1), says: (nines) => (nines ? words.quantile(nines) : "min"), room: 1 },
     rate: { ticks: roundTicks, says: (value) => `${words.rate(value)}/s`, room: 1.05 },
-    shift: {},
   };
 
   /** What a chart shows, for those who do not see it: the highest value of each line, and where it is. */
-  const described = ({ title, counts, unit, axis, lines, ranges, heat }, t) => {
+  const described = ({ title, counts, unit, axis, lines, heat }, t) => {
     const peaks = lines.filter(({ values }) => values.some(Number.isFinite)).map(({ label, values }) => {
       const at = values.reduce((best, value, i) => (value > (values[best] ?? -Infinity) ? i : best), 0);
       return `${label} at most ${words.of[unit](values[at])}, at ${AXES[axis].says(t[at])}`;
     });
-    const shifts = ranges.map(({ label, value, css }) => `${label} ${words.signed(value)}, ${css}`);
     const span = heat?.upper_ms.length ? [`all up to ${words.latency(heat.upper_ms.at(-1))}`] : [];
-    return `${title}, ${counts}: ${[...peaks, ...shifts, ...span].join("; ") || "nothing was measured"}.`;
+    return `${title}, ${counts}: ${[...peaks, ...span].join("; ") || "nothing was measured"}.`;
   };
 
   // ---- elements; text goes in as text, never as markup ---------------------------------------------------------
@@ -135,12 +132,10 @@ const charts = (() => {
       this.stale = !this.near && !always && Boolean(this.root);
       if (this.stale) return;
       this.width = Math.max(this.box.clientWidth, 260);
-      const shift = this.chart.axis === "shift";
-      this.height = shift ? MARGIN.top + MARGIN.bottom + ROW_PX * this.chart.ranges.length : this.width > 700 ? 270 : 220;
+      this.height = this.width > 700 ? 270 : 220;
       [this.right, this.bottom] = [this.width - MARGIN.right, this.height - MARGIN.bottom];
       this.root = svg("svg", { viewBox: `0 0 ${this.width} ${this.height}`, height: this.height, "aria-hidden": "true" });
-      if (shift) this.drawRanges();
-      else this.drawPlot();
+      this.drawPlot();
       this.box.replaceChildren(this.root);
       this.point();
     }
@@ -279,22 +274,6 @@ const charts = (() => {
       paths.forEach((cells, shade) => this.inside.append(svg("path", { class: `heat-${shade + 1}`, d: cells.join("") })));
     }
 
-    drawRanges() {
-      const left = Math.min(150, this.width * 0.36);
-      const reach = Math.max(0.04, ...this.chart.ranges.flatMap(({ low, high }) => [Math.abs(low), Math.abs(high)])) * 1.1;
-      const x = linear(-reach, reach, left, this.right);
-      for (const tick of roundTicks(-reach, reach, this.width / 120)) {
-        this.add("path", { class: tick ? "grid" : "base", d: `M${x(tick).toFixed(1)} ${MARGIN.top}V${this.bottom}` });
-        this.add("text", { class: "tick mid", x: x(tick), y: this.bottom + 18 }, tick ? words.signed(tick) : "0");
-      }
-      this.chart.ranges.forEach(({ label, low, value, high, css }, row) => {
-        const y = MARGIN.top + (row + 0.5) * ROW_PX;
-        this.add("text", { class: "row-name", x: 0, y: y + 4 }, label);
-        this.add("path", { class: `range ${css}`, d: `M${x(low).toFixed(1)} ${y}H${x(high).toFixed(1)}` });
-        this.add("circle", { class: `range ${css}`, cx: x(value).toFixed(1), cy: y, r: 4.5 });
-      });
-    }
-
     // ---- reading and zooming -----------------------------------------------------------------------------------
     /** The point nearest to the cursor, or -1. */
     index() {
@@ -414,7 +393,7 @@ const charts = (() => {
 
     show(sheet) {
       this.sheet = sheet;
-      const common = { lines: [], ranges: [], axis: "time", t: sheet.t, bin_s: sheet.bin_s };
+      const common = { lines: [], axis: "time", t: sheet.t, bin_s: sheet.bin_s };
       const known = new Map(sheet.charts.map((chart) => [chart.id, { ...common, ...chart }]));
       for (const figure of this.root.querySelectorAll("figure[data-chart]")) {
         const chart = known.get(figure.dataset.chart);
@@ -473,7 +452,7 @@ const charts = (() => {
     const before = new Map(known.charts.map((chart) => [chart.id, chart]));
     const newest = newer.charts.map((chart) => {
       const old = before.get(chart.id);
-      if (!old || chart.t || chart.ranges) return chart;
+      if (!old || chart.t) return chart;
       const lines = chart.lines?.map((line, i) => ({ ...line, values: join(old.lines[i].values, line.values) })) ?? [];
       return { ...chart, lines, heat: chart.heat && joinedHeat(old.heat, chart.heat, (a, b) => join(a, b, "")) };
     });
