@@ -158,7 +158,9 @@ class _Search:
         code = ExitCode.PASS
         try:
             for expr in self._settings.left_out:
-                self._console.print(f"left out, since a steady rate has no such thing: {expr}", markup=False)
+                self._console.print(
+                    f"not judged, since every step plays one steady rate: {expr}", markup=False
+                )
             self._seek()
         except _Stopped:
             code = ExitCode.ABORTED
@@ -178,7 +180,8 @@ class _Search:
             order = self._order(tps)
             number = len(self._steps) + 1
             with self._console.status(
-                f"step {number}: {tps_words(tps)} TPS for {order.warm_up_s} + {order.measure_s} s …"
+                f"step {number}: {tps_words(tps)} TPS, warm-up {order.warm_up_s:g} s, measured "
+                f"{order.measure_s:g} s …"
             ):
                 seen = self._workers.play(order)
             outcome = OUTCOMES[seen.result.exit_code]
@@ -200,13 +203,13 @@ class _Search:
         )
 
     def _first_guess(self) -> float:
-        with self._console.status("full speed in a closed loop, for a first guess …"):
+        with self._console.status("measuring full speed (closed loop), to choose the first rate …"):
             self._full_speed_tps = self._workers.full_speed()
         if not self._full_speed_tps:
-            raise RunError("nothing was completed at full speed in a closed loop: is that the right address?")
-        self._console.print(
-            f"full speed in a closed loop: {tps_words(self._full_speed_tps)} TPS", style="dim"
-        )
+            raise RunError(
+                "at full speed no request was answered without an error: check the address, and that the target works"
+            )
+        self._console.print(f"full speed (closed loop): {tps_words(self._full_speed_tps)} TPS", style="dim")
         return max(1.0, FIRST_SHARE * self._full_speed_tps)
 
     def _ceiling_tps(self) -> float:
@@ -309,8 +312,8 @@ def print_capacity(found: CapacityResult, for_tps: float, console: Console) -> N
     if found.sustained_tps:
         share = for_tps / found.sustained_tps
         console.print(
-            f"{for_tps:,.0f} TPS is {share:,.0f} times that; `singlesday simulate` projects it, and --measured says "
-            "how many machines it takes",
+            f"{for_tps:,.0f} TPS is {share:,.0f} times that: `singlesday simulate` predicts it, and "
+            "`singlesday capacity --measured` computes the machines for it",
             soft_wrap=True,
         )
 
@@ -321,7 +324,7 @@ def fitted(measured: list[str], refuse: Callable[[str], object]) -> UslFit:
         pairs = [text.split("=", 1) for text in measured]
         return fit([Measurement(int(machines), float(tps)) for machines, tps in pairs])
     except (ValueError, ImportError) as error:
-        refuse(f"--measured: expected MACHINES=TPS such as 4=14000, at several sizes ({error})")
+        refuse(f"--measured: expected MACHINES=TPS, for example 4=14000, for several sizes ({error})")
         raise
 
 
@@ -335,5 +338,5 @@ def print_bill(law: UslFit, tps: float, console: Console) -> None:
         f"{bill.machines.estimate:,.0f} ({bill.machines.low:,.0f} to {bill.machines.high:,.0f}, 95 %)",
     )
     table.add_row("arranged as", f"{bill.cells:,} cells of {bill.machines_a_cell:,} machines")
-    table.add_row("extrapolated", f"{bill.extrapolation:.1f} times beyond the largest size measured")
+    table.add_row("extrapolated", f"to {bill.extrapolation:.1f} times the largest size measured")
     console.print(table)

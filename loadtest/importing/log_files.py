@@ -33,7 +33,7 @@ def _plain(path: Path, raw: IO[bytes], start: bytes) -> Any:
             import zstandard  # noqa: PLC0415 - the extra `import`
         except ImportError as error:
             raise ImportingError(
-                f"{path}: expected the package zstandard for a .zst: pip install 'singlesday[import]'"
+                f"{path}: needs the package zstandard for .zst files: pip install 'singlesday[import]'"
             ) from error
         stream = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
         return _Packed(stream, zstandard.ZstdError)

@@ -58,7 +58,7 @@ def read_logs(
     """
     who = Who(agent=field is None, field=field) if visits else BY_ADDRESS
     if importlib.util.find_spec("polars") is None:
-        raise ImportingError("import log: expected the package polars: pip install 'singlesday[import]'")
+        raise ImportingError("import log: needs the package polars: pip install 'singlesday[import]'")
     tally = LogTally()
     log_format = FORMATS[format_name] if format_name else None
     first_broken: _Broken | None = None
@@ -145,7 +145,7 @@ def _traffic(
         *_held_back(endpoints),
     ]
     if not steps:
-        notes.append("the order in which customers ask for things is not told: the log has too few clients")
+        notes.append("the order of requests within a visit is not known: the log has too few clients")
     return Traffic(
         source=f"{', '.join(str(path) for path in paths)} ({log_format.name})",
         first_second=first,
@@ -161,7 +161,7 @@ def _visits(seen: pl.DataFrame, one_client_in: int) -> Visits:
     found = visits_of(seen.iter_rows(), one_client_in)
     if found is None:
         raise ImportingError(
-            "--visits: expected lines that say whose request each is (an address, or the field --visitor names)"
+            "--visits: expected lines that say who sent each request (an address, or the field that --visitor names)"
         )
     return found
 
@@ -196,11 +196,9 @@ def _dropped(tally: LogTally, first_broken: _Broken | None) -> list[str]:
         where = f"; the first is {first_broken}" if first_broken else ""
         notes.append(f"{counted(tally.broken, 'broken line', 'broken lines')} left out{where}")
     if tally.not_found:
-        notes.append(f"{tally.not_found:,} requests left out that were answered 404")
+        notes.append(f"{tally.not_found:,} requests left out that were answered with 404")
     if tally.forgotten:
-        notes.append(
-            f"{tally.forgotten:,} requests of rarely asked paths count, but their keys were not kept"
-        )
+        notes.append(f"{tally.forgotten:,} requests to rare paths are counted, but their keys were not kept")
     return notes
 
 
@@ -210,7 +208,7 @@ def _small(dropped: Sequence[tuple[str, str, int]], requests: int) -> list[str]:
     share = sum(each[2] for each in dropped) / requests
     some = ", ".join(f"{method} {template}" for method, template, _ in dropped[:3])
     more = ", …" if len(dropped) > 3 else ""
-    return [f"{len(dropped):,} endpoints left out that are {share:.2%} of the requests: {some}{more}"]
+    return [f"{len(dropped):,} rare endpoints left out, {share:.2%} of the requests: {some}{more}"]
 
 
 def _held_back(endpoints: Sequence[Endpoint]) -> list[str]:

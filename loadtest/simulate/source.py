@@ -28,7 +28,7 @@ def replica_from(folder: Path, tps: float | None, servers: int, seed: int) -> Re
         return _of_run(RunResult.read(folder / RESULT), tps, servers, seed)
     except OSError as error:
         raise SourceError(
-            f"--from {folder}: expected the folder of `singlesday capacity` or of a run ({error.strerror})"
+            f"--from {folder}: expected the folder of a `singlesday capacity` search or of a run ({error.strerror})"
         ) from error
     except (msgspec.MsgspecError, ValueError) as error:
         raise SourceError(f"--from {folder}: {error}") from error
@@ -42,7 +42,7 @@ def _of_capacity(found: CapacityResult, tps: float | None, servers: int, seed: i
     most = tps or (median(overloaded) if overloaded else found.sustained_tps)
     steps = sorted((step for step in found.steps if step.response_ms.count), key=lambda step: step.tps)
     if not steps or not most:
-        raise ValueError("expected a step that was answered")
+        raise ValueError("expected a search with at least one step in which requests were answered")
     # Of the steps at low load the busiest: it has the most samples.
     step = next((each for each in reversed(steps) if each.tps <= LOW_LOAD * most), steps[0])
     replica = Replica(most, ServiceTimes.of(step.response_buckets), servers=servers)
@@ -52,8 +52,8 @@ def _of_capacity(found: CapacityResult, tps: float | None, servers: int, seed: i
 def _of_run(result: RunResult, tps: float | None, servers: int, seed: int) -> Replica:
     if tps is None:
         raise SourceError(
-            "--replica-tps: expected with --from a run, which does not tell what a replica does at most; "
-            "the folder of `singlesday capacity` does"
+            "--replica-tps: expected, since a run does not show the highest rate of a replica; or give --from the "
+            "folder of a `singlesday capacity` search"
         )
     service = histogram_of(
         endpoint.service_buckets for name, endpoint in result.endpoints.items() if is_request(name)

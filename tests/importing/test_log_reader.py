@@ -105,7 +105,7 @@ def test_what_was_answered_404_is_left_out_and_said(tmp_path: Path) -> None:
     lines = [LINES["combined"](one) for one in some_requests()]
     traffic = read(written(tmp_path, "access.log", [*lines, *scans]))
     assert sum(traffic.counts) == 360
-    assert "50 requests left out that were answered 404" in traffic.notes
+    assert "50 requests left out that were answered with 404" in traffic.notes
 
 
 def test_what_is_hardly_ever_asked_for_is_left_out_and_said(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_what_is_hardly_ever_asked_for_is_left_out_and_said(tmp_path: Path) -> N
     lines = [LINES["combined"](one) for one in [*requests, Logged(START_S, "GET", "/rare")]]
     traffic = read(written(tmp_path, "access.log", lines))
     assert "GET /rare" not in mix(traffic)
-    assert any("1 endpoints left out" in note and "GET /rare" in note for note in traffic.notes)
+    assert any("1 rare endpoints left out" in note and "GET /rare" in note for note in traffic.notes)
 
 
 def test_how_customers_go_on_is_told_by_their_clients(tmp_path: Path) -> None:
