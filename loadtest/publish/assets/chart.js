@@ -79,8 +79,12 @@ const charts = (() => {
       this.box.setAttribute("role", "group");
       this.box.setAttribute("aria-roledescription", "chart");
       figure.append(this.legend, this.box);
-      [this.near, this.drag] = [true, null];
-      new IntersectionObserver(([seen]) => this.come(seen.isIntersecting), { rootMargin: "300px" }).observe(figure);
+      this.drag = null;
+      const watch = ([seen]) => {
+        this.near = seen.isIntersecting;
+        if (this.near && this.stale) this.draw();
+      };
+      new IntersectionObserver(watch, { rootMargin: "300px" }).observe(figure);
       this.listen();
     }
 
@@ -122,14 +126,9 @@ const charts = (() => {
       this.legend.replaceChildren(...items, this.moment);
     }
 
-    /** Charts that are far off the screen are drawn anew when they come near: zooming stays smooth. */
-    come(near) {
-      this.near = near;
-      if (near && this.stale) this.draw();
-    }
-
+    /** Draws the chart, unless it is far off the screen: then it is drawn when it comes near, so that zooming is smooth. */
     draw(always = false) {
-      this.stale = !this.near && !always && Boolean(this.root);
+      this.stale = this.root && !this.near && !always;
       if (this.stale) return;
       this.width = Math.max(this.box.clientWidth, 260);
       this.height = this.width > 700 ? 270 : 220;
@@ -387,8 +386,7 @@ const charts = (() => {
       this.voice.setAttribute("aria-live", "polite");
       root.append(this.voice);
       this.tools = root.querySelector(".zoom");
-      window.addEventListener("resize", () => this.redraw());
-      window.addEventListener("beforeprint", () => this.redraw(true));
+      for (const change of ["resize", "beforeprint"]) window.addEventListener(change, () => this.redraw(change === "beforeprint"));
     }
 
     show(sheet) {
