@@ -1,12 +1,10 @@
 """Asks a Prometheus for the values of a panel, over its HTTP API."""
 
-import json
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import requests
 
 from dashboards.promql import substituted
 from dashboards.spec import Panel, Query
@@ -57,16 +55,12 @@ class Source:
             for line in answer["result"]
         ]
 
-    def ask(self, what: str, **parameters: object) -> Any:
+    def ask(self, what: str, **parameters: str | float) -> Any:
         """What its API has to say of `what`. Raises `QueryError`, `OSError`."""
-        url = f"{self.url}/api/v1/{what}?{urllib.parse.urlencode(parameters)}"
-        try:
-            with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:  # noqa: S310 - the caller's own server
-                return json.load(answer)["data"]
-        except urllib.error.HTTPError as error:
-            with error:
-                reason = error.read().decode(errors="replace")
-            raise QueryError(f"{parameters.get('query')}: {reason}") from error
+        answer = requests.get(f"{self.url}/api/v1/{what}", params=parameters, timeout=TIMEOUT_S).json()
+        if answer["status"] != "success":
+            raise QueryError(f"{parameters.get('query')}: {answer['error']}")
+        return answer["data"]
 
 
 def _legend(template: str, labels: Mapping[str, str]) -> str:

@@ -88,10 +88,6 @@ const charts = (() => {
       this.listen();
     }
 
-    get t() { return this.chart.t; }
-    get step() { return this.chart.bin_s; }
-    get overTime() { return this.chart.axis === "time"; }
-    get axis() { return AXES[this.chart.axis]; }
     get span() {
       if (!this.overTime) return [0, Math.max(1, (this.t.at(-1) ?? 1) * this.axis.room)];
       return this.board.range ?? [0, Math.max(this.board.sheet.end_s, 1e-3)];
@@ -99,7 +95,8 @@ const charts = (() => {
 
     show(chart) {
       const [before, key] = [this.legendKey, [chart.counts, ...chart.lines.map((line) => line.label)].join()];
-      [this.chart, this.legendKey] = [chart, key];
+      [this.chart, this.t, this.step, this.legendKey] = [chart, chart.t, chart.bin_s, key];
+      [this.axis, this.overTime] = [AXES[chart.axis], chart.axis === "time"];
       this.box.setAttribute("aria-label", described(chart, this.t));
       for (const heading of this.figure.querySelectorAll("h3")) heading.textContent = chart.title;
       if (before !== key) this.drawLegend();
@@ -250,12 +247,9 @@ const charts = (() => {
 
     /** (instant, row, binary logarithm of the number of requests) of each cell in sight. */
     seenCells() {
-      const found = [];
-      for (let i = this.seen[0]; i < this.seen[1]; i += 1) {
-        const column = this.chart.heat.columns[i] ?? "";
-        for (let row = 0; row < column.length; row += 1) if (column[row] !== ".") found.push([i, row, parseInt(column[row], 36)]);
-      }
-      return found;
+      const columns = this.chart.heat.columns.slice(...this.seen);
+      const cells = columns.flatMap((column, i) => [...column].map((level, row) => [this.seen[0] + i, row, parseInt(level, 36)]));
+      return cells.filter(([, , level]) => level >= 0); // "." is no number
     }
 
     drawHeat() {
@@ -263,7 +257,7 @@ const charts = (() => {
       // A gap stays a gap: a cell reaches down to the next bound, four to an octave, and no further.
       const edges = upper.map((ms, row) => [ms, Math.max(upper[row - 1] ?? 0, ms / 1.4)].map((edge) => Math.round(this.y(edge))));
       const seen = this.seenCells();
-      const most = seen.reduce((high, [, , level]) => Math.max(high, level), 0);
+      const most = Math.max(0, ...seen.map(([, , level]) => level));
       const paths = Array.from({ length: SHADES }, () => []);
       for (const [i, row, level] of seen) {
         const left = Math.round(this.x(this.t[i]));
