@@ -114,11 +114,12 @@ class Observer:
         history = self._histories.get(run.info.id)
         if history is None:
             return None
-        return run_charts.so_far(
-            run.info,
-            history.since(known_s),
+        points = history.since(known_s)
+        return run_charts.of_run(
+            result,
+            points,
             history.bin_s,
-            result=result,
+            max(run.info.duration_s, *(point.t_s for point in points[-1:]), 1.0),
             now_s=None if run.over else run.coordinator.scheduled_to_ns / 1e9,
             planned=run.planned_transactions if known_s == float("-inf") else None,
         )

@@ -1,49 +1,25 @@
 """The planned curve as a picture: in a terminal, as SVG, and as CSV, for `singlesday show`.
 
-All three take a profile, by its shape alone (see `Drawable`), so that this package need not know
-`loadtest.plan`. Both pictures show the same things: transactions per second over the seconds of the plan, the
+Both pictures show the same things: transactions per second over the seconds of the plan, the
 peak with its figure, and the named phases. A column of the terminal is as high as the highest rate within it,
 so a spike narrower than a column keeps its height.
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
 from itertools import pairwise
 from math import ceil, nextafter
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from loadtest.publish import svg, wording
 
-Point = tuple[float, float]
+if TYPE_CHECKING:
+    from loadtest.plan.profile import Piecewise
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _TIME_STEPS_S = (0.1, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200)
 
 
-class Drawable(Protocol):
-    """What a picture needs to know of a profile. Times in seconds, rates in transactions per second.
-
-    `phases` are (from_s, to_s, name); `peak` is when the rate is highest, and that rate; `outline` has the
-    points of a line that draws the rate, two at one instant are a jump; `cumulative` counts transactions.
-    """
-
-    @property
-    def duration_s(self) -> float: ...
-
-    @property
-    def phases(self) -> Sequence[tuple[float, float, str]]: ...
-
-    @property
-    def peak(self) -> Point: ...
-
-    def outline(self) -> list[Point]: ...
-
-    def rate(self, t_s: float) -> float: ...
-
-    def cumulative(self, t_s: float) -> float: ...
-
-
-def as_text(name: str, profile: Drawable, width: int = 100, height: int = 12) -> str:
+def as_text(name: str, profile: "Piecewise", width: int = 100, height: int = 12) -> str:
     """The curve in characters, `width` columns wide, with `height` rows of curve between title and axes."""
     top = profile.peak[1] or 1.0
     labels = [
@@ -64,7 +40,7 @@ def as_text(name: str, profile: Drawable, width: int = 100, height: int = 12) ->
     return "\n".join(lines) + "\n"
 
 
-def headline(name: str, profile: Drawable) -> str:
+def headline(name: str, profile: "Piecewise") -> str:
     """One line: how high, when, how long and how many."""
     at_s, peak_tps = profile.peak
     when, length = wording.duration(round(at_s, 1)), wording.duration(round(profile.duration_s, 1))
@@ -72,14 +48,14 @@ def headline(name: str, profile: Drawable) -> str:
     return f"{name}: peak {peak_tps:,.0f} TPS at {when}, {length} in all, {total:,.0f} transactions"
 
 
-def as_csv(profile: Drawable, step_s: float = 1.0) -> str:
+def as_csv(profile: "Piecewise", step_s: float = 1.0) -> str:
     """Lines of t_s, planned_tps and transactions so far, every `step_s` seconds and at the end."""
     instants_s = [k * step_s for k in range(ceil(profile.duration_s / step_s))] + [profile.duration_s]
     rows = (f"{t_s:.6g},{profile.rate(t_s):.6f},{profile.cumulative(t_s):.3f}\n" for t_s in instants_s)
     return "t_s,planned_tps,transactions\n" + "".join(rows)
 
 
-def _column_heights(profile: Drawable, columns: int) -> list[float]:
+def _column_heights(profile: "Piecewise", columns: int) -> list[float]:
     """The highest rate within each of the columns the duration is divided into."""
     edges_s = [profile.duration_s * k / columns for k in range(columns + 1)]
     heights = [max(profile.rate(a), profile.rate(nextafter(b, a))) for a, b in pairwise(edges_s)]
@@ -163,7 +139,7 @@ text-anchor="{{ "end" if x > 720 else "start" }}">{{ rate }} TPS</text>
 """
 
 
-def as_svg(name: str, profile: Drawable) -> str:
+def as_svg(name: str, profile: "Piecewise") -> str:
     """The curve as an SVG picture, 960 pixels wide, light or dark as the viewer prefers."""
 
     def x(t_s: float) -> float:

@@ -93,19 +93,11 @@ def write(result: RunResult, path: Path) -> None:
 def _frame(result: RunResult) -> Sheet:
     """The charts of the whole run."""
     points = thin(shown(result), POINTS)
-    charts = run_charts.over_time(points, wording.transaction(result)) if points else []
-    charts = [_coarse(result) if chart.id == "heat" else chart for chart in charts]
-    errors = run_charts.errors_by_class(result, end_s(result))
+    sheet = run_charts.of_run(result, points, step_s(points), end_s(result))
     main = wording.main_endpoint(result)
     curve = run_charts.percentile_curve(*main) if main and main[1].response_ms.count else None
-    return Sheet(
-        end_s=end_s(result),
-        t=[point.t_s for point in points],
-        bin_s=step_s(points),
-        phases=result.run.phases,
-        marks=result.events,
-        charts=[*charts, *filter(None, (errors, curve))],
-    )
+    charts = [_coarse(result) if chart.id == "heat" else chart for chart in sheet.charts if points]
+    return msgspec.structs.replace(sheet, charts=[*charts, *filter(None, [curve])])
 
 
 def _coarse(result: RunResult) -> Any:

@@ -7,14 +7,14 @@ a tool that waits for answers before it sends more would have reported the lower
 import math
 import operator
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from loadtest.judge.validity import MAX_LAG_P99_MS
-from loadtest.measure.run_result import Buckets, Endpoint, EndpointOverTime, RunInfo, RunResult, TimelinePoint
+from loadtest.measure.run_result import Buckets, Endpoint, EndpointOverTime, RunResult, TimelinePoint
 from loadtest.publish import wording
 from loadtest.publish.series import Chart, Column, Line, Sheet, heat_of, short
 
@@ -24,6 +24,7 @@ ERROR_POINTS = 120
 NINES_A_STEP = 1 / 30
 """Resolution of the percentile curve: thirty points for each further nine."""
 
+_Fold = Callable[[float, float], float]
 PlannedTransactions = Callable[[float, float], float]
 """How many transactions the plan intends between two offsets, in seconds."""
 
@@ -44,21 +45,15 @@ def _quantile(name: str) -> _Of:
     return _Of(name.replace("_", "-"), name.replace("_", "."), value)
 
 
+_TIMES = Chart(id="percentiles", title="Response time", unit="ms", counts="response time", log=True)
 _OVER_TIME = (
     Chart(id="rates", title="Planned, started, completed", unit="per_s", counts=""),
-    Chart(id="percentiles", title="Response time", unit="ms", counts="response time", log=True),
+    _TIMES,
     Chart(id="error-rate", title="Error rate", unit="share", counts="of the requests"),
-    Chart(
-        id="apart",
-        title="Response time of ok and failed requests",
-        unit="ms",
-        counts="response time",
-        log=True,
-    ),
+    replace(_TIMES, id="apart", title="Response time of ok and failed requests"),
     Chart(id="lag", title="Dispatch lag", unit="ms", counts="lateness", log=True, limit=MAX_LAG_P99_MS),
     Chart(id="load", title="In flight and waiting", unit="count", counts="arrivals"),
 )
-_HEAT = Chart(id="heat", title="Response times of all requests", unit="ms", counts="response time", log=True)
 _LINES = {
     "rates": [
         _Of("planned", "planned", lambda p: p.planned_tps, area=True),
@@ -103,31 +98,31 @@ def over_time(points: Sequence[TimelinePoint], noun: str, ahead: Sequence[Timeli
 
 def heat_map(points: Sequence[TimelinePoint]) -> Chart:
     """How many requests took how long."""
-    return replace(_HEAT, heat=heat_of([point.heat for point in points]))
+    heat = heat_of([point.heat for point in points])
+    return replace(_TIMES, id="heat", title="Response times of all requests", heat=heat)
 
 
-def so_far(
-    info: RunInfo,
-    points: Sequence[TimelinePoint],
-    bin_s: int,
-    *,
+def of_run(
     result: RunResult,
-    now_s: float | None,
-    planned: PlannedTransactions | None,
+    points: Sequence[TimelinePoint],
+    bin_s: float,
+    end_s: float,
+    *,
+    now_s: float | None = None,
+    planned: PlannedTransactions | None = None,
 ) -> Sheet:
-    """The charts of `points` of a run that goes on; with `planned` they have the curve of what is to come, too."""
+    """The charts of a run's `points`; with `planned` they have the curve of what is to come, too."""
     ahead: list[TimelinePoint] = []
     if planned is not None:
-        first = int(points[-1].t_s) // bin_s + 1 if points else 0
-        to_come = [float(at * bin_s) for at in range(first, -(-int(info.duration_s) // bin_s))]
+        first = points[-1].t_s // bin_s + 1 if points else 0
+        to_come = [at * bin_s for at in range(int(first), math.ceil(result.run.duration_s // 1 / bin_s))]
         ahead = [TimelinePoint(t_s=t, planned_tps=planned(t, t + bin_s) / bin_s) for t in to_come]
-    t = [point.t_s for point in (*points, *ahead)]
-    errors = errors_by_class(result, info.duration_s)
+    errors = errors_by_class(result, end_s)
     return Sheet(
-        end_s=max(info.duration_s, *t[-1:], 1.0),
-        t=t,
+        end_s=end_s,
+        t=[point.t_s for point in (*points, *ahead)],
         bin_s=bin_s,
-        phases=info.phases,
+        phases=result.run.phases,
         marks=result.events,
         now_s=now_s,
         charts=[*over_time(points, wording.transaction(result), ahead), *filter(None, [errors])],
@@ -144,45 +139,29 @@ def of_endpoints(seen: Mapping[str, EndpointOverTime], frame: Sheet, most: int) 
     last_s = max((each.t_s[-1] for each in seen.values() if each.t_s), default=0)
     step_s = bin_s * -(-(last_s // bin_s + 1) // most)
     t = [float(t_s) for t_s in range(0, last_s + 1, step_s)]
-    charts = [
-        chart
-        for number, (name, each) in enumerate(seen.items())
-        for chart in _of_endpoint(f"endpoint-{number}", name, each, len(t), step_s)
-    ]
-    return replace(frame, t=t, bin_s=step_s, charts=charts)
 
-
-def _of_endpoint(place: str, name: str, seen: EndpointOverTime, length: int, step_s: int) -> Iterable[Chart]:
-    def column(values: Sequence[float], fold: Callable[[float, float], float], over_s: int = 1) -> Column:
+    def line(key: str, label: str, each: EndpointOverTime, values: Sequence[float], fold: _Fold) -> Line:
         """Folded values, None instead of 0; no column at all of nothing, since most endpoints never fail."""
-        folded = [0.0] * length
-        for t_s, value in zip(seen.t_s, values, strict=True):
+        folded = [0.0] * len(t)
+        for t_s, value in zip(each.t_s, values, strict=True):
             folded[t_s // step_s] = fold(folded[t_s // step_s], value)
-        return [short(value / over_s) if value else None for value in folded] if any(folded) else []
+        over_s = 1 if fold is max else step_s
+        shown = [short(value / over_s) if value or key == "completed" else None for value in folded]
+        return Line(key=key, label=label, values=shown if any(folded) else [])
 
-    made = [value or 0.0 for value in column(seen.requests, operator.add, step_s)]
-    failed = column(seen.failures, operator.add, step_s)
-    yield Chart(
-        id=f"{place}-rate",
-        title=f"{name}: requests",
-        unit="per_s",
-        counts="requests/s",
-        lines=[
-            Line(key="completed", label="made", values=list(made)),
-            Line(key="failed", label="failed", values=failed),
-        ],
-    )
-    yield Chart(
-        id=f"{place}-time",
-        title=f"{name}: response time",
-        unit="ms",
-        counts="response time",
-        log=True,
-        lines=[
-            Line(key="p50", label="p50", values=column(seen.p50_ms, max)),
-            Line(key="p99", label="p99", values=column(seen.p99_ms, max)),
-        ],
-    )
+    charts: list[Chart] = []
+    for number, (name, each) in enumerate(seen.items()):
+        rates = [
+            line("completed", "made", each, each.requests, operator.add),
+            line("failed", "failed", each, each.failures, operator.add),
+        ]
+        times = [line("p50", "p50", each, each.p50_ms, max), line("p99", "p99", each, each.p99_ms, max)]
+        rate, time = f"endpoint-{number}-rate", f"endpoint-{number}-time"
+        charts += [
+            Chart(id=rate, title=f"{name}: requests", unit="per_s", counts="requests/s", lines=rates),
+            replace(_TIMES, id=time, title=f"{name}: response time", lines=times),
+        ]
+    return replace(frame, t=t, bin_s=step_s, charts=charts)
 
 
 def errors_by_class(result: RunResult, end_s: float) -> Chart | None:

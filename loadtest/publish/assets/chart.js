@@ -300,11 +300,6 @@ const charts = (() => {
       this.root.append(this.cross);
     }
 
-    /** The values under the cursor, for screen readers. */
-    get said() {
-      return `${this.moment.textContent}: ${this.chart.lines.map(({ label }, i) => `${label} ${this.outputs[i].textContent}`).join(", ")}`;
-    }
-
     /** The value of the horizontal axis under a pointer. */
     under(event) {
       const box = this.root.getBoundingClientRect();
@@ -365,7 +360,8 @@ const charts = (() => {
       if (!act) return;
       event.preventDefault();
       act();
-      this.board.voice.textContent = this.said;
+      const read = this.chart.lines.map(({ label }, i) => `${label} ${this.outputs[i].textContent}`);
+      this.board.voice.textContent = `${this.moment.textContent}: ${read.join(", ")}`;
     }
   }
 

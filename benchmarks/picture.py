@@ -1,13 +1,39 @@
-"""The picture: one line for each generator, latency over quantile, both on logarithmic axes."""
+"""The pictures of benchmarks, as SVG: groups of labelled bars, and latencies over quantiles."""
 
 from collections.abc import Mapping, Sequence
 from math import log10
 
 from loadtest.publish import svg
 
+_BARS = """
+<rect width="100%" height="100%" fill="white"/>
+<text x="12" y="26" font-weight="bold" font-size="16">{{ label }}</text>
+{% set at = namespace(y=62) %}
+{% for heading, group in groups.items() %}
+<text x="12" y="{{ at.y }}" font-style="italic">{{ heading }}</text>
+{% for name, value in group.items() %}
+{% set at.y, length = at.y + 26, value / longest * 450 %}
+<text x="212" y="{{ at.y - 1 }}" text-anchor="end">{{ name }}</text>
+{% set colour = "#c2410c" if name == highlighted else "#94a3b8" %}
+<rect x="220" y="{{ at.y - 14 }}" width="{{ length }}" height="18" fill="{{ colour }}"/>
+<text x="{{ 226 + length }}" y="{{ at.y - 1 }}">{{ "{:,.0f}".format(value) }}</text>
+{% endfor %}
+{% set at.y = at.y + 39 %}
+{% endfor %}
+"""
+
+
+def bars(title: str, groups: Mapping[str, Mapping[str, float]], highlighted: str) -> str:
+    """The chart, as the text of an SVG document. Bars are to one scale over all groups."""
+    longest = max((value for group in groups.values() for value in group.values()), default=1) or 1
+    height = 44 + sum(39 + 26 * len(group) for group in groups.values())
+    content = {"groups": groups, "longest": longest, "highlighted": highlighted}
+    return svg.document(_BARS, width=760, height=height, label=title, **content)
+
+
 _COLOURS = ("#0f172a", "#c2410c", "#2563eb", "#16a34a", "#9333ea", "#ca8a04", "#64748b", "#db2777")
 _TICKS_MS = (10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
-_PICTURE = """
+_LINES = """
 <rect width="100%" height="100%" fill="white"/>
 <text x="80" y="28" font-weight="bold" font-size="15">{{ label }}</text>
 {% for x, q in quantiles %}
@@ -38,4 +64,4 @@ def lines(title: str, quantiles: Sequence[float], rows: Mapping[str, Sequence[fl
     drawn = {name: svg.points(list(zip(xs, map(y, row), strict=True))) for name, row in rows.items()}
     content = {"quantiles": list(zip(xs, quantiles, strict=True)), "lines": drawn, "colours": _COLOURS}
     axis = {"ticks": _TICKS_MS, "low": low, "high": high, "y": y}
-    return svg.document(_PICTURE, width=770, height=420, label=title, **content, **axis)
+    return svg.document(_LINES, width=770, height=420, label=title, **content, **axis)
