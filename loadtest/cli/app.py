@@ -49,8 +49,8 @@ def refuse(message: object) -> NoReturn:
 
 
 def give_up(error: Exception) -> NoReturn:
-    """Print an error that is not about the input, and exit with code 1."""
-    _end(error, ExitCode.INTERNAL_ERROR)
+    """Print an error that is not about the input, and exit with the code of its kind: 1 unless it has another."""
+    _end(error, getattr(error, "code", ExitCode.INTERNAL_ERROR))
 
 
 def _end(message: object, code: ExitCode) -> NoReturn:

@@ -35,6 +35,7 @@ from loadtest.judge.capacity_result import CapacityResult, Step, tps_words
 from loadtest.judge.slo_syntax import DRIFT, Kind, Slo, SloError, parse
 from loadtest.judge.step_length import bound_s, measured_s
 from loadtest.judge.usl import Measurement, UslFit, fit
+from loadtest.judge.validity import taken_by_others
 from loadtest.plan.overrides import above_0_s
 from loadtest.plan.plan_error import PlanError
 from loadtest.plan.plan_file import Abort, Plan
@@ -54,6 +55,8 @@ OUTCOMES: dict[int, Outcome] = {
 FIRST_SHARE = 0.7
 """The first rate tried, as a share of what a closed loop completes."""
 MOST_STEPS = 12
+MOST_AGAIN = 4
+"""Steps, in all of a search, that are played again since others used the generator's CPU meanwhile."""
 WARM_UP_S = 1
 LEAST_WAITING_S = 1.0
 """A step is broken off when arrivals wait this long for a user, or twice the loosest bound on a latency."""
@@ -152,6 +155,7 @@ class _Search:
         self._began = datetime.now(UTC), time.monotonic()
         self._full_speed_tps: float | None = None
         self._seeking: CapacitySearch | None = None
+        self._again = MOST_AGAIN
 
     def run(self) -> ExitCode:
         """Search; the files are written also when somebody stops it."""
@@ -186,8 +190,14 @@ class _Search:
                 seen = self._workers.play(order)
             outcome = OUTCOMES[seen.result.exit_code]
             headroom = _told(outcome, seen)
+            self._note(step_of(tps, outcome, seen, headroom))
+            if outcome is Outcome.INVALID and self._again and taken_by_others(seen.result):
+                self._again -= 1
+                self._console.print(
+                    "other programs used the generator's CPU: the same rate again", style="dim"
+                )
+                continue
             seeking.record(outcome, seen.completed_tps, headroom)
-            self._note(_step_of(tps, outcome, seen, headroom))
 
     def _begun(self) -> CapacitySearch:
         settings, ceiling_tps = self._settings, self._ceiling_tps()
@@ -205,10 +215,6 @@ class _Search:
     def _first_guess(self) -> float:
         with self._console.status("measuring full speed (closed loop), to choose the first rate …"):
             self._full_speed_tps = self._workers.full_speed()
-        if not self._full_speed_tps:
-            raise RunError(
-                "at full speed no request was answered without an error: check the address, and that the target works"
-            )
         self._console.print(f"full speed (closed loop): {tps_words(self._full_speed_tps)} TPS", style="dim")
         return max(1.0, FIRST_SHARE * self._full_speed_tps)
 
@@ -281,7 +287,7 @@ def _told(outcome: Outcome, seen: Seen) -> float | None:
     return None if outcome is Outcome.INVALID or missed_otherwise else seen.headroom
 
 
-def _step_of(tps: float, outcome: Outcome, seen: Seen, headroom: float | None) -> Step:
+def step_of(tps: float, outcome: Outcome, seen: Seen, headroom: float | None) -> Step:
     result = seen.result
     missed = [
         f"{slo.expr}: {_observed(slo.observed, parse(slo.expr))}" for slo in result.slo if not slo.passed

@@ -67,7 +67,7 @@ def simulate_plan(asked: Asked, console: Console) -> None:
     except source.SourceError as error:
         raise SimulationError(str(error)) from error
     loss = simulation.ZoneLoss(lost_at_s, asked.zones) if lost_at_s is not None else None
-    curve, every = Curve(asked.plan.profile()), []
+    curve, every = Curve.of(asked.plan), []
     for replicas in asked.replicas:
         with console.status(f"{replicas:,} replicas, {curve.total:,.0f} arrivals …"):
             what_if = simulation.WhatIf(replicas, asked.slower, loss)

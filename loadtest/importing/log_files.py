@@ -65,10 +65,11 @@ class _Packed:
 def _whole_lines(stream: Any, piece_bytes: int) -> Iterator[bytes]:
     kept = b""
     while block := stream.read(piece_bytes):
-        data = kept + block
-        end = data.rfind(b"\n") + 1 or (len(data) if len(data) > 2 * piece_bytes else 0)
-        kept = data[end:]
+        end = block.rfind(b"\n") + 1
+        if not end and len(kept) + len(block) > 2 * piece_bytes:
+            end = len(block)
         if end:
-            yield data[:end]
+            yield b"".join((kept, memoryview(block)[:end]))
+        kept = block[end:] if end else kept + block
     if kept:
         yield kept

@@ -13,6 +13,7 @@ from loadtest.importing.import_error import ImportingError
 from loadtest.importing.keys import MOST_KEYS, path_keys, query_keys, values_in
 from loadtest.importing.log_files import pieces_of
 from loadtest.importing.log_format import BY_ADDRESS, FORMATS, NOBODY, LogFormat, Who
+from loadtest.importing.log_scan import batch_in
 from loadtest.importing.log_tally import LogTally, steps_of
 from loadtest.importing.path_tree import PARAMETER
 from loadtest.importing.recorded import counted
@@ -67,9 +68,10 @@ def read_logs(
             log_format = log_format or _format_of(path, piece)
             _check_field(log_format, field)
             asked = who if visits or not tally.has_enough_steps else NOBODY
-            broken = tally.add(log_format.rows(piece, asked))
-            if broken is not None and first_broken is None:
-                first_broken = _Broken(path, number, broken)
+            batch = batch_in(piece, log_format, asked)
+            tally.add(batch)
+            if batch.first_broken is not None and first_broken is None:
+                first_broken = _Broken(path, number, batch.first_broken)
     if log_format is None:
         raise ImportingError(f"{paths[0]}: expected lines of an access log, got none")
     if tally.requests == 0 or tally.broken > _LEAST_GOOD * (tally.broken + tally.requests + tally.not_found):
@@ -78,7 +80,7 @@ def read_logs(
 
 
 def _check_field(log_format: LogFormat, field: str | None) -> None:
-    if field is not None and not log_format.has_fields:
+    if field is not None and log_format.fields is None:
         raise ImportingError(
             f"--visitor: expected with lines of JSON, whose fields have names, and these are {log_format.name}; "
             "without it, visitors are told by address and browser"
@@ -90,9 +92,8 @@ def _format_of(path: Path, piece: bytes) -> LogFormat:
     start = b"\n".join(piece.split(b"\n", _LINES_TO_TELL)[:_LINES_TO_TELL]) + b"\n"
 
     def readable(log_format: LogFormat) -> int:
-        tally = LogTally()
-        tally.add(log_format.rows(start, BY_ADDRESS))
-        return tally.requests + tally.not_found
+        batch = batch_in(start, log_format, NOBODY)
+        return batch.seconds.total() + batch.not_found
 
     lines = {log_format: readable(log_format) for log_format in FORMATS.values()}
     best = max(FORMATS.values(), key=lines.__getitem__)

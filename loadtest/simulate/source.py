@@ -16,6 +16,10 @@ LOW_LOAD = 0.6
 """A step at up to this share of what a replica does is what its times are taken from, if there is one."""
 
 
+MOST_OFF = 1.5
+"""Workers at once, times what each does by the times measured, may be off the rate measured by this factor."""
+
+
 class SourceError(Exception):
     """A folder does not say what a replica does."""
 
@@ -65,6 +69,15 @@ def _of_run(result: RunResult, tps: float | None, servers: int, seed: int) -> Re
 
 def _fitted(replica: Replica, offered_tps: float, p50_ms: float, p99_ms: float, seed: int) -> Replica:
     """The replica with the times of its work alone; those measured of commits contain the wait for another one."""
-    return (
-        replica if replica.servers else calibrated(replica, offered_tps, p50_ms / 1000, p99_ms / 1000, seed)
-    )
+    if not replica.servers:
+        return calibrated(replica, offered_tps, p50_ms / 1000, p99_ms / 1000, seed)
+    # So many workers do `tps` together where each takes this long on average. What was measured is that and a little
+    # more: the way there and back, and a wait now and then.
+    mean_s = replica.times.mean_s
+    scale = replica.servers / (replica.tps * mean_s)
+    if not 1 / MOST_OFF <= scale <= MOST_OFF:
+        raise ValueError(
+            f"--at-once {replica.servers}: {replica.tps:,.0f} a second that take {mean_s * 1000:.1f} ms each are "
+            f"{replica.tps * mean_s:.1f} at once"
+        )
+    return replica._replace(scale=scale)

@@ -90,6 +90,7 @@ def test_json_is_one_document(measured: Path) -> None:
         ),
         (["--from", "MEASURED", "--zones", "1"], "--zones: expected at least 2"),
         (["--from", "MEASURED", "--replica-tps", "300"], "expected a rate below 300"),
+        (["--from", "MEASURED", "--at-once", "100"], "--at-once 100: 1,000 a second that take"),
         (["--from", "MEASURED", "--peak-tps", "1e9"], "at most 2,000,000,000 arrivals"),
         (["--from", "MEASURED", "--html", "/nowhere/page.html", "--peak-tps", "100"], "cannot be written"),
     ],
