@@ -14,7 +14,6 @@ from tests.dashboards.watched_run import Watched
 from tests.publish.sample_result import a_failed_run
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=[dashboard.uid for dashboard in DASHBOARDS])
 def test_a_dashboard_is_drawn_with_all_its_panels_and_their_data(
     watched: Watched, dashboard: Dashboard
