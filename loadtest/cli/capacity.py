@@ -165,6 +165,8 @@ class _Search:
                 self._console.print(
                     f"not judged, since every step plays one steady rate: {expr}", markup=False
                 )
+            if (auditor := self._config.plan.auditor) is not None:
+                self._console.print(f"not audited, since steps keep no ledger: {auditor}", markup=False)
             self._seek()
         except _Stopped:
             code = ExitCode.ABORTED

@@ -55,15 +55,12 @@ def _charts(steps: Sequence[Step]) -> list[Chart]:
     def mean(value: Callable[[Step], float]) -> list[float | None]:
         return [short(fmean(map(value, tried))) for _, tried in at]
 
-    best = max((step.completed_tps for step in steps), default=0.0)
-    worst = max((step.response_ms.p99 for step in steps), default=0.0)
     return [
         Chart(
             id="throughput",
             title="Completed against offered",
             unit="per_s",
             counts="transactions/s",
-            says=f"Transactions completed a second over those offered; at most {wording.rate(best)} a second.",
             axis="rate",
             t=rates,
             lines=[
@@ -76,7 +73,6 @@ def _charts(steps: Sequence[Step]) -> list[Chart]:
             title="Response time against offered",
             unit="ms",
             counts="response time",
-            says=f"Response times over the rate offered; p99 is {wording.latency(worst)} at worst.",
             log=True,
             axis="rate",
             t=rates,
