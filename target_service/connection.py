@@ -126,13 +126,18 @@ class Connection(BaseProtocol):
         super().resume_writing()
         self._answer_waiting()
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """A body has been read: the parser may go on if it had to wait for that."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def data_received(self, data: bytes) -> None:
         """Bytes have come: heads, bodies, or parts of them; none, where the parser is to go on."""
         self._api.accept_waiting()
         self._send_held_back()
         if self._is_deaf or self._parser is None:
             return
-        self._begun = True
+        self._begun = self._begun or bool(data)
         try:
             if self._is_foreign(data):
                 raise BadHttpMessage("expected HTTP/1.1 or HTTP/1.0")

@@ -80,7 +80,7 @@ def is_host(text: str) -> bool:
 
 def is_foreign(data: bytes) -> bool:
     """Whether a request line names another protocol, which llhttp would read as HTTP."""
-    return _FOREIGN.search(data) is not None
+    return (b"RTSP/" in data or b"ICE/" in data) and _FOREIGN.search(data) is not None
 
 
 def reason_of(message: str) -> str:

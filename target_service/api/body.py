@@ -54,26 +54,20 @@ class BodyReader:
         self._deadline_s = deadline_s
         self._cut_offs = cut_offs
 
-    async def read_json(self, incoming: Incoming) -> bytes:
-        """The body, checked for type, size and deadline. Raises ProblemError."""
-        headers, payload = incoming.head.headers, incoming.payload
-        _check_type(headers)
-        if (length_of(headers) or 0) > MAX_BODY_BYTES:
+    async def read(self, incoming: Incoming) -> bytes:
+        """The body, when it is there. Raises ProblemError."""
+        length = length_of(incoming.head.headers)
+        if (length or 0) > MAX_BODY_BYTES:
             raise _too_large()
         _go_on(incoming)
         try:
-            if not payload.is_eof():
-                return await self._read_in_time(payload, is_chunked=length_of(headers) is None)
-            body = payload.read_nowait()
+            return await self._read_in_time(incoming.payload, is_chunked=length is None)
         except TimeoutError:
             raise ProblemError(
                 problem.BODY_TIMEOUT, "the rest of the body did not come", close=True
             ) from None
         except web.RequestPayloadError as error:
             raise ProblemError(problem.BAD_REQUEST, f"the body is malformed: {error}", close=True) from None
-        if len(body) > MAX_BODY_BYTES:
-            raise _too_large()
-        return body
 
     async def _read_in_time(self, payload: StreamReader, *, is_chunked: bool) -> bytes:
         """The body, once it is there. Raises TimeoutError when it is late and it is its turn to be cut off."""
@@ -94,7 +88,15 @@ async def _read_whole(payload: StreamReader) -> bytes:
     """A body of a known length; sleeps until all of it is there, whatever the client dribbles."""
     if payload.exception() is None:
         await payload.wait_eof()
-    return payload.read_nowait()
+    return whole_body(payload)
+
+
+def whole_body(payload: StreamReader) -> bytes:
+    """A body all of which is there. Raises ProblemError if it is too large."""
+    body = payload.read_nowait()
+    if len(body) > MAX_BODY_BYTES:
+        raise _too_large()
+    return body
 
 
 async def _read_chunks(payload: StreamReader) -> bytes:
@@ -108,8 +110,7 @@ async def _read_chunks(payload: StreamReader) -> bytes:
 
 def _go_on(incoming: Incoming) -> None:
     """Ask a client that waits for it to send the body."""
-    is_asked = hdrs.EXPECT in incoming.head.headers and not incoming.payload.is_eof()
-    if is_asked and incoming.head.version == HttpVersion11:
+    if hdrs.EXPECT in incoming.head.headers and incoming.head.version == HttpVersion11:
         incoming.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
@@ -132,7 +133,7 @@ def is_json(content_type: str) -> bool:
     return len(content_type) <= LONGEST_TYPE and _JSON.fullmatch(content_type) is not None
 
 
-def _check_type(headers: Mapping[str, str]) -> None:
+def check_type(headers: Mapping[str, str]) -> None:
     """Refuse a body of another type. Raises ProblemError."""
     if not is_json(headers.get(hdrs.CONTENT_TYPE, "")):
         raise ProblemError(problem.UNSUPPORTED_TYPE, "expected Content-Type: application/json in UTF-8")

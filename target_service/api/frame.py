@@ -11,7 +11,7 @@ import msgspec
 from multidict import CIMultiDictProxy, istr
 
 from target_service import problem
-from target_service.api.body import BodyReader, Incoming, decode
+from target_service.api.body import BodyReader, Incoming, check_type, decode, whole_body
 from target_service.api.operation import ApiRequest, Operation, Service
 from target_service.bearer import carries_token
 from target_service.exemplars import TRACEPARENT, sampled_trace
@@ -83,7 +83,8 @@ class Frame:
         run_id, response = LIVE, None
         try:
             run_id = run_id_of(headers)
-            response = await self._meet_fault(incoming, names, run_id)
+            work = self._drill if service.faults.await_requests and self._is_drilled else self._obey
+            response = await work(incoming, names, run_id)
         except (Exception, asyncio.CancelledError) as error:
             if isinstance(error, asyncio.CancelledError) and not service.has_given_up:
                 raise
@@ -107,15 +108,14 @@ class Frame:
             self._service.metrics.in_flight.add(-1)
             self._count(started, run_id, headers)
 
-    async def _meet_fault(self, incoming: Incoming, names: Mapping[str, str], run_id: str) -> ApiResponse:
-        """Let a request meet a drill's fault, refuse it under overload, or do what it asks for."""
-        service, fault = self._service, None
-        if self._is_drilled:
-            fault = service.faults.of_request(self.operation.route)
-            if fault is not None:
-                await _meet(fault, incoming)
-            if service.is_overloaded(self.operation):
-                raise OverloadedError(TOO_MUCH)
+    async def _drill(self, incoming: Incoming, names: Mapping[str, str], run_id: str) -> ApiResponse:
+        """Let a request meet a drill's fault, and do what it asks for unless that is too much by then."""
+        service = self._service
+        fault = service.faults.of_request(self.operation.route)
+        if fault is not None:
+            await _meet(fault, incoming)
+        if service.is_overloaded(self.operation):
+            raise OverloadedError(TOO_MUCH)
         response = await self._obey(incoming, names, run_id)
         if fault is not None and fault.kind == "slow-body" and response.parts is None:
             parts = _slowly(response.body, fault.delay_ms / 1e3)
@@ -131,7 +131,10 @@ class Frame:
         deadline_ns = deadline_ns_of(head.headers) if operation.sheds else None
         wanted = None
         if self._decoder is not None:
-            wanted = decode(self._decoder, await self._bodies.read_json(incoming))
+            check_type(head.headers)
+            is_whole = incoming.payload.is_eof()
+            body = whole_body(incoming.payload) if is_whole else await self._bodies.read(incoming)
+            wanted = decode(self._decoder, body)
         query = head.url.query if "?" in head.path else _NO_QUERY
         request = ApiRequest(run_id, names, query, wanted, key, deadline_ns)
         return await (self._change(request) if operation.sheds else operation.handler(request))
