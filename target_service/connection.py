@@ -109,7 +109,7 @@ class Connection(BaseProtocol):
         if self._task is not None:
             # A client that waits ignores it (RFC 9110, section 15.2); the system of one that is gone answers with a
             # reset.
-            self._say(CONTINUE)
+            self.say(CONTINUE)
             self._loop.call_later(RESET_COMES_S, self._end_if_reset)
         is_asking = self._task is not None or bool(self._messages)
         return is_asking and self._payload.is_eof() and not self._api.has_faults
@@ -137,10 +137,10 @@ class Connection(BaseProtocol):
         self._send_held_back()
         if self._is_deaf or self._parser is None:
             return
-        self._begun = self._begun or bool(data)
         try:
             if self._is_foreign(data):
                 raise BadHttpMessage("expected HTTP/1.1 or HTTP/1.0")
+            self._begun = self._begun or bool(data)
             messages, self._is_deaf, _ = self._parser.feed_data(data)
         except HttpProcessingError as error:
             self._fail(reason_of(error.message))
@@ -151,7 +151,7 @@ class Connection(BaseProtocol):
         self._answer_waiting()
 
     def _is_foreign(self, data: bytes) -> bool:
-        seen = self._line_end + data
+        seen = self._line_end + data if self._begun else data
         self._line_end = seen[-LONGEST_FOREIGN:]
         return is_foreign(seen)
 
@@ -176,7 +176,7 @@ class Connection(BaseProtocol):
             (self.transport.pause_reading if self._is_held else self.transport.resume_reading)()
 
     def _take(self, head: RawRequestMessage, payload: StreamReader) -> None:
-        answer = self._api.take(Incoming(head, payload, self._say, self.abort))
+        answer = self._api.take(Incoming(head, payload, self))
         if isinstance(answer, ApiResponse):
             self._write(answer, head, payload)
         else:
@@ -202,16 +202,15 @@ class Connection(BaseProtocol):
             self._task = None
             self._count(is_waiting=False)
         if self.transport is not None:
-            self._api.accept_waiting()
             self._answer_waiting()
 
     async def _send_parts(self, parts: AsyncGenerator[bytes, None]) -> None:
         async with contextlib.aclosing(parts):
             async for part in parts:
                 if part:  # an empty chunk is the end
-                    self._say(b"%x\r\n%b\r\n" % (len(part), part))
+                    self.say(b"%x\r\n%b\r\n" % (len(part), part))
                     await self._drain_helper()
-        self._say(b"0\r\n\r\n")
+        self.say(b"0\r\n\r\n")
 
     def _write(
         self,
@@ -220,9 +219,14 @@ class Connection(BaseProtocol):
         payload: StreamReader = EMPTY_PAYLOAD,
     ) -> None:
         """Give the answer to the request with this head, or to what is none; of one in parts, the head."""
-        is_last = self._has_ended and not self._messages
-        closes = head is None or head.should_close or is_last or response.closes or self._api.is_draining
-        closes = closes or (self._is_deaf and not self._messages) or not _comes_to_an_end(head, payload)
+        closes = (
+            response.closes
+            or self._api.is_draining
+            or head is None
+            or head.should_close
+            or ((self._has_ended or self._is_deaf) and not self._messages)
+            or not _comes_to_an_end(head, payload)
+        )
         goes_on = "keep-alive" if head is not None and head.version == HttpVersion10 else ""
         said = response.to_bytes("close" if closes else goes_on)
         if head is not None and head.method == "HEAD":
@@ -233,11 +237,12 @@ class Connection(BaseProtocol):
             self._held_back = said
             self._api.pace.hold_back(self._send_held_back)
             return
-        self._say(said)
+        self.say(said)
         if closes:
             self._close()
 
-    def _say(self, said: bytes) -> None:
+    def say(self, said: bytes) -> None:
+        """Write this, if anybody is there."""
         if self.transport is not None and not self.transport.is_closing():
             self.transport.write(said)
 
@@ -245,7 +250,7 @@ class Connection(BaseProtocol):
         """Send the refusal that had to wait, unless that has been done."""
         if self._held_back:
             said, self._held_back = self._held_back, b""
-            self._say(said)
+            self.say(said)
             self._answer_waiting()
 
     def _close(self) -> None:
@@ -301,8 +306,8 @@ class Connection(BaseProtocol):
             self.transport.close()
 
 
-def _comes_to_an_end(head: RawRequestMessage | None, payload: StreamReader) -> bool:
+def _comes_to_an_end(head: RawRequestMessage, payload: StreamReader) -> bool:
     """Whether the next request may follow: the rest of the body will come, and is not too much to wait for."""
-    if payload.is_eof() or head is None:
+    if payload.is_eof():
         return True
     return hdrs.EXPECT not in head.headers and 0 < (length_of(head.headers) or 0) <= MAX_BODY_BYTES

@@ -11,8 +11,9 @@ from aiohttp.http import SERVER_SOFTWARE
 JSON = "application/json"
 
 _first_lines: dict[int, str] = {
-    status: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus
+    status: f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: " for status in HTTPStatus
 }
+_SERVER = f"\r\nServer: {SERVER_SOFTWARE}"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -31,14 +32,12 @@ class ApiResponse(NamedTuple):
 
     def to_bytes(self, connection: str = "") -> bytes:
         """The response as it goes over the wire, with what is said of the connection; of one in parts, the head."""
-        more = "".join([f"{name}: {value}\r\n" for name, value in self.headers.items()])
+        head = _first_lines[self.status] + self.media_type
+        for name, value in self.headers.items():
+            head += f"\r\n{name}: {value}"
         framing = f"Content-Length: {len(self.body)}" if self.parts is None else "Transfer-Encoding: chunked"
-        head = (
-            f"{_first_lines[self.status]}Content-Type: {self.media_type}\r\n{more}"
-            f"{framing}\r\nDate: {rfc822_formatted_time()}\r\nServer: {SERVER_SOFTWARE}\r\n"
-        )
-        end = f"Connection: {connection}\r\n\r\n" if connection else "\r\n"
-        return (head + end).encode() + self.body
+        end = f"\r\nConnection: {connection}\r\n\r\n" if connection else "\r\n\r\n"
+        return f"{head}\r\n{framing}\r\nDate: {rfc822_formatted_time()}{_SERVER}{end}".encode() + self.body
 
 
 def json_response(value: Any, status: int = 200, headers: Mapping[str, str] = {}) -> ApiResponse:

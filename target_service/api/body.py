@@ -3,8 +3,8 @@
 import asyncio
 import random
 import re
-from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeVar
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 from aiohttp import HttpVersion11, StreamReader, hdrs, web
@@ -29,16 +29,23 @@ and does not come back, at one instant."""
 T = TypeVar("T")
 
 
+class Caller(Protocol):
+    """Whoever made a request."""
+
+    def say(self, said: bytes) -> None:
+        """Tell it something before the answer."""
+
+    def abort(self) -> None:
+        """End its connection at once."""
+
+
 class Incoming(NamedTuple):
     """A request whose head has come."""
 
     head: RawRequestMessage
     payload: StreamReader
     """Its body, as far as that has come."""
-    write: Callable[[bytes], None]
-    """Says something to the client before the answer."""
-    hang_up: Callable[[], None]
-    """Ends its connection at once."""
+    caller: Caller
 
 
 def length_of(headers: Mapping[str, str]) -> int | None:
@@ -111,7 +118,7 @@ async def _read_chunks(payload: StreamReader) -> bytes:
 def _go_on(incoming: Incoming) -> None:
     """Ask a client that waits for it to send the body."""
     if hdrs.EXPECT in incoming.head.headers and incoming.head.version == HttpVersion11:
-        incoming.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        incoming.caller.say(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
 _JSON = re.compile(

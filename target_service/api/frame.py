@@ -209,7 +209,7 @@ async def _meet(fault: Fault, incoming: Incoming) -> None:
     elif fault.kind == "hang":
         await asyncio.sleep(HANG_S)
     elif fault.kind == "reset":
-        incoming.hang_up()
+        incoming.caller.abort()
         await asyncio.sleep(HANG_S)  # the end of its connection is the end of the request
     elif fault.kind == "kill-worker":
         os.kill(os.getpid(), signal.SIGKILL)
