@@ -46,7 +46,7 @@ async def start_admin(
 ) -> web.AppRunner:
     """Serve the admin port on a bound socket; the caller cleans the runner up."""
     scrape = metrics_handler(registry_of(metrics.blocks, supervision))
-    app = web.Application(middlewares=[_well_formed])
+    app = web.Application(middlewares=[well_formed])
     app.router.add_get("/metrics", scrape if is_loopback(config.admin_host) else behind_token(config, scrape))
     app.router.add_get("/healthz", _alive)
     app.router.add_get("/readyz", _ready(metrics, supervision))
@@ -96,7 +96,8 @@ def _ready(metrics: SharedMetrics, supervision: Supervision) -> Handler:
 
 
 @web.middleware
-async def _well_formed(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def well_formed(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse heads whose meaning is in doubt, and tell every error as a problem."""
     try:
         check_head(request.headers, request.version)
         return await handler(request)

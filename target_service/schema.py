@@ -170,7 +170,8 @@ def has_plain_keys(body: bytes, order: OrderRequest) -> bool:
 
     Every key it may not lack is there at least once, or it would not have been decoded.
     """
-    quotes = 4 + 6 * len(order.lines) + (0 if order.region is None else 4)
+    of_region = 0 if b'"region"' not in body else 2 if order.region is None else 4
+    quotes = 4 + 6 * len(order.lines) + of_region
     return b"\\" not in body and body.count(b'"') == quotes
 
 
