@@ -1,7 +1,7 @@
-"""What pyproject.toml cannot say: the native core, and what `singlesday watch` gives Prometheus.
+"""What pyproject.toml cannot say: the extensions in Cython, and what `singlesday watch` gives Prometheus.
 
-The core is optional: without a compiler everything runs on pure Python, slower. The dashboards are a package of this
-repository, not one that users import, so a wheel carries them inside the package (`loadtest/_shipped`).
+Extensions are optional: without a compiler everything runs on pure Python, slower. The dashboards are a package of
+this repository, not one that users import, so a wheel carries them inside the package (`loadtest/_shipped`).
 """
 
 import runpy
@@ -14,7 +14,8 @@ from setuptools import Extension, setup
 from setuptools.command.build_py import build_py
 
 CORE = Path("loadtest/drive/_core")
-SOURCES = runpy.run_path(str(CORE / "sources.py"))["fingerprint"](CORE)
+IMPORTING = Path("loadtest/importing")
+FINGERPRINT = runpy.run_path("loadtest/sources.py")["fingerprint"]
 
 
 class WithDashboards(build_py):
@@ -28,16 +29,20 @@ class WithDashboards(build_py):
             shutil.copytree("dashboards", target, ignore=shutil.ignore_patterns("__pycache__"))
 
 
-core = cythonize(
-    Extension(
-        "loadtest.drive._core.native",
-        [str(CORE / "native.pyx")],
-        depends=[str(path) for path in sorted(CORE.glob("*.pxi"))],
-        include_dirs=[str(Path(greenlet.__file__).parents[1])],  # for greenlet/greenlet.h
-        define_macros=[("CORE_SOURCES", f'"{SOURCES}"')],
-    )
+core = Extension(
+    "loadtest.drive._core.native",
+    [str(CORE / "native.pyx")],
+    depends=[str(path) for path in sorted(CORE.glob("*.pxi"))],
+    include_dirs=[str(Path(greenlet.__file__).parents[1])],  # for greenlet/greenlet.h
+    define_macros=[("CORE_SOURCES", f'"{FINGERPRINT(CORE)}"')],
 )
-for extension in core:
+line_scan = Extension(
+    "loadtest.importing.line_scan",
+    [str(IMPORTING / "line_scan.pyx")],
+    define_macros=[("SCAN_SOURCES", f'"{FINGERPRINT(IMPORTING)}"')],
+)
+extensions = cythonize([core, line_scan])
+for extension in extensions:
     extension.optional = True  # of what is given to `cythonize` it is lost
 
-setup(cmdclass={"build_py": WithDashboards}, ext_modules=core)
+setup(cmdclass={"build_py": WithDashboards}, ext_modules=extensions)

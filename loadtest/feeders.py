@@ -81,7 +81,8 @@ class Feeder:
         self._split, self._refuse, self._skew = share == "split", at_end == "refuse", skew
         if self._random and self._refuse:
             raise FeederError(
-                f'{source}: at_end = "refuse": expected with order = "sequential"; a drawn row has no end'
+                f'{source}: at_end = "refuse": expected only with order = "sequential"; rows drawn at '
+                "random never run out"
             )
         self._run: RunContext | None = None
         self._given = 0
@@ -168,7 +169,7 @@ class Generator(Generic[T]):
             self._run, self._made = run, self._make(run.worker, max(run.workers, 1))
         for row in self._made:
             return row
-        raise FeederError(f"{getattr(self._make, '__name__', 'generator')}: it has ended")
+        raise FeederError(f"{getattr(self._make, '__name__', 'generator')}: it has no more rows")
 
 
 def csv(path: str | Path, **options: Any) -> Feeder:

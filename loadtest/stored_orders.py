@@ -1,8 +1,8 @@
 """Reads what the order service stored of a run, straight from its database.
 
-The tables are those documented at the top of `target_service/store/sqlite.py`, which PostgreSQL's are like column
-for column; the service is not asked, since an audit that trusts the audited is none. All is read in one
-transaction, because the service may still be at work.
+The tables are those documented at the top of `target_service/store/tables.py`, the same in both databases; the
+service is not asked, since an audit that trusts the audited is none. All is read in one transaction, because the
+service may still be at work.
 """
 
 import asyncio

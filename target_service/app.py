@@ -29,8 +29,8 @@ from target_service.metrics import WorkerMetrics
 from target_service.orders import OrderIds
 from target_service.routes import Api
 from target_service.shedding import AdaptiveLimit
-from target_service.store.base import Observers, Store, StoreSettings, StoreUnavailableError
-from target_service.store.open import make_store
+from target_service.store.base import StoreSettings, StoreUnavailableError
+from target_service.store.store import Store, make_store
 
 IDLE_LINGER_S = 0.5
 BEAT_S = 0.1
@@ -72,7 +72,8 @@ class Server:
                 shared=config.workers > 1,
                 stall_s=self._faults.store_stall_s,
             ),
-            Observers((metrics, self._limit)),
+            metrics,
+            self._limit,
         )
         self._stopped = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []

@@ -29,7 +29,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     workers: int
     store: str
     stock: int
-    stock_buckets: int
     skus: int
     drain_s: float
     store_wait_s: float
@@ -136,7 +135,6 @@ OPTIONS = (
     ),
     Option("store_file", str, "", "file that holds the DSN of the store, in place of --store"),
     Option("stock", _integer(0, 10**12), 1_000_000, "units of each product before its first sale"),
-    Option("stock_buckets", _integer(1, 64), 1, "has no effect any more: a product's units are one row"),
     Option("skus", _integer(1, 999_999_999), 1_000_000, "products in the catalogue: sku-000001 and up"),
     Option("drain_s", _seconds(0.1, 3600), 10.0, "longest wait for running requests when stopping"),
     Option("store_wait_s", _seconds(0.01, 60), 2.0, "longest an order waits for a locked store"),

@@ -17,9 +17,9 @@ from multidict import istr
 
 TRACEPARENT = istr("traceparent")
 
-_RECORD = struct.Struct("<16sdd")
-"""Trace id, seconds, seconds since 1970; the checksum follows."""
-_CHECKED = struct.Struct(f"<{_RECORD.size}sII")
+_TIMES = struct.Struct("<dd")
+"""Seconds, and seconds since 1970, which follow the 16 bytes of the trace id."""
+_CHECKED = struct.Struct(f"<{16 + _TIMES.size}sII")
 """Such a record, its CRC-32, and 1 where there is one."""
 RECORD_SLOTS = _CHECKED.size // 8
 """Doubles that one record takes."""
@@ -56,7 +56,7 @@ class Records:
 
     def put(self, number: int, trace_id: str, seconds: float) -> None:
         """Have a request that is done now stand for a bucket. `trace_id` has 32 hexadecimal digits."""
-        record = _RECORD.pack(bytes.fromhex(trace_id), seconds, round(time(), 3))
+        record = bytes.fromhex(trace_id) + _TIMES.pack(seconds, round(time(), 3))
         _CHECKED.pack_into(self._memory, number * _CHECKED.size, record, crc32(record), 1)
 
     def present(self) -> dict[int, Exemplar]:
@@ -65,15 +65,10 @@ class Records:
         if memory == bytes(len(memory)):  # no request is traced: spare the scrape the rest
             return {}
         return {
-            number: _read(record)
+            number: Exemplar(record[:16].hex(), *_TIMES.unpack(record[16:]))
             for number, (record, checksum, is_there) in enumerate(_CHECKED.iter_unpack(memory))
             if is_there == 1 and crc32(record) == checksum
         }
-
-
-def _read(record: bytes) -> Exemplar:
-    trace_id, seconds, at_s = _RECORD.unpack(record)
-    return Exemplar(trace_id.hex(), seconds, at_s)
 
 
 def newest(workers: Iterable[Mapping[int, Exemplar]]) -> dict[int, Exemplar]:
@@ -81,6 +76,5 @@ def newest(workers: Iterable[Mapping[int, Exemplar]]) -> dict[int, Exemplar]:
     kept: dict[int, Exemplar] = {}
     for exemplars in workers:
         for number, exemplar in exemplars.items():
-            if number not in kept or exemplar.at_s > kept[number].at_s:
-                kept[number] = exemplar
+            kept[number] = max(exemplar, kept.get(number, exemplar), key=lambda one: one.at_s)
     return kept

@@ -1,6 +1,6 @@
 """Housekeeping: unpaid orders are cancelled when their reservation ends, idempotency keys expire.
 
-One worker of all that share a store does it: the one that keeps the store's clock (`store.clock`). It works in
+One worker of all that share a store does it: the one that keeps the store's clock (`store.sweeps`). It works in
 chunks, each a short transaction found by an index, with a rest after each, so that customers' batches go between.
 """
 
@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from target_service.metrics import Counter
-from target_service.orders import first_number_at
-from target_service.store.base import CancelUnpaid, ExpireKeys, Store, StoreUnavailableError, Tick
+from target_service.store.base import CancelUnpaid, ExpireKeys, StoreUnavailableError, Swept, Tick
+from target_service.store.store import Store
 
 log = logging.getLogger("orders.housekeeping")
 
@@ -22,13 +22,15 @@ SWEEPS_PER_TERM = 20
 """How often a term is looked after within its length: nothing stays longer than a fifth over it."""
 CHUNK = 500
 """Orders in one transaction: some three milliseconds, which an order that comes just then hardly notices."""
-BUSY_CHUNK = 1500
-BUSY_S = 0.05
-"""A chunk that took so long waited for a batch of customers' first. Between batches of that size larger chunks do
-no harm, and are needed: at 15,000 orders a second as many become due."""
+LARGEST_CHUNK = 4000
+WANTED_PER_S = 20_000
+"""Rows a second, what it waits and rests included: a chunk that did fewer is followed by one of twice as many, for at
+15,000 orders a second as many become due. Between the large batches of that rate, large chunks do no harm."""
+LONGEST_WORK_S = 0.02
+"""A chunk that had the store for longer, on a slow disk, is followed by one of half as many."""
 RESTS_PER_CHUNK = 2.0
 LONGEST_REST_S = 0.015
-"""After each chunk others have the store for twice as long as it took."""
+"""After each chunk others have the store for twice as long as it had it."""
 
 
 class Terms(NamedTuple):
@@ -44,26 +46,29 @@ class Terms(NamedTuple):
         return min([LONGEST_PAUSE_S, *terms])
 
 
-class Clocks(NamedTuple):
-    """Where the time comes from: the machine's two clocks, in nanoseconds, and how to let it pass."""
-
-    monotonic_ns: Callable[[], int] = time.monotonic_ns
-    wall_ns: Callable[[], int] = time.time_ns
+def next_chunk(chunk: int, work_s: float, cycle_s: float) -> int:
+    """How many rows come after a chunk that was full: `work_s` is how long it had the store."""
+    if work_s > LONGEST_WORK_S:
+        return max(CHUNK // 4, chunk // 2)
+    per_s = chunk / cycle_s if cycle_s > 0 else WANTED_PER_S
+    if per_s < WANTED_PER_S:
+        return min(LARGEST_CHUNK, chunk * 2)
+    return max(CHUNK, chunk // 2) if per_s > 4 * WANTED_PER_S else chunk
 
 
 class Housekeeper:
-    """Sweeps one store."""
+    """Sweeps one store; `now_ns` is a clock that nobody can step."""
 
-    def __init__(self, store: Store, terms: Terms, cancelled: Counter, clocks: Clocks = Clocks()) -> None:  # noqa: B008
+    def __init__(
+        self, store: Store, terms: Terms, cancelled: Counter, now_ns: Callable[[], int] = time.monotonic_ns
+    ) -> None:
         self._store = store
         self._terms = terms
         self._cancelled = cancelled
-        self._clocks = clocks
+        self._now_ns = now_ns
         self._limit = CHUNK
         self._seen_ms = -1
-        self._seen_ns = clocks.monotonic_ns()
-        # Read once: a step of the wall clock while we run makes nothing older.
-        self._wall_less_monotonic_ns = clocks.wall_ns() - self._seen_ns
+        self._seen_ns = now_ns()
 
     async def run(self) -> None:
         """Sweep until cancelled."""
@@ -82,36 +87,30 @@ class Housekeeper:
         if now_ms is None:
             return
         if self._terms.reservation_s > 0:
-            due = self._due(now_ms, self._terms.reservation_s)
-            while cancelled := await self._chunk(CancelUnpaid(*due, self._limit)):
+            due_ms = now_ms - int(self._terms.reservation_s * 1000)
+            while cancelled := await self._chunk(CancelUnpaid(due_ms, self._limit)):
                 self._cancelled.add(cancelled)
         if self._terms.key_ttl_s > 0:
-            due = self._due(now_ms, self._terms.key_ttl_s)
-            while await self._chunk(ExpireKeys(*due, self._limit)):
+            due_ms = now_ms - int(self._terms.key_ttl_s * 1000)
+            while await self._chunk(ExpireKeys(due_ms, self._limit)):
                 pass
 
     async def _keep_clock(self) -> int | None:
         """What the store's clock shows, in milliseconds; None if another process keeps it."""
-        now_ns = self._clocks.monotonic_ns()
+        now_ns = self._now_ns()
         elapsed_ms = (now_ns - self._seen_ns) // 1_000_000
-        tick = Tick(self._seen_ms, elapsed_ms, step_ms=int(2000 * self._terms.pause_s))
-        reading = await self._store.write(tick)
+        reading = await self._store.write(Tick(self._seen_ms, elapsed_ms, int(2000 * self._terms.pause_s)))
         self._seen_ms, self._seen_ns = reading.now_ms, now_ns
         return reading.now_ms if reading.is_kept else None
 
     async def _chunk(self, change: CancelUnpaid | ExpireKeys) -> int:
-        began_ns = self._clocks.monotonic_ns()
-        done = await self._store.write(change)
-        if done:
-            taken_s = (self._clocks.monotonic_ns() - began_ns) / 1e9
-            self._limit = BUSY_CHUNK if taken_s > BUSY_S else CHUNK
-            await asyncio.sleep(min(LONGEST_REST_S, RESTS_PER_CHUNK * taken_s))
-            if self._clocks.monotonic_ns() - self._seen_ns > self._terms.pause_s * 1e9:
+        began_ns = self._now_ns()
+        swept: Swept = await self._store.write(change)
+        if swept.rows:
+            await asyncio.sleep(min(LONGEST_REST_S, RESTS_PER_CHUNK * swept.took_s))
+            cycle_s = (self._now_ns() - began_ns) / 1e9
+            if swept.rows >= change.limit:
+                self._limit = next_chunk(change.limit, swept.took_s, cycle_s)
+            if self._now_ns() - self._seen_ns > self._terms.pause_s * 1e9:
                 await self._keep_clock()
-        return done
-
-    def _due(self, now_ms: int, term_s: float) -> tuple[int, int]:
-        """Before what time of the store's clock, and what number where there is none."""
-        term_ms = int(term_s * 1000)
-        wall_ms = (self._clocks.monotonic_ns() + self._wall_less_monotonic_ns) // 1_000_000
-        return now_ms - term_ms, first_number_at(wall_ms - term_ms)
+        return swept.rows

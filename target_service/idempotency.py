@@ -13,6 +13,8 @@ import re
 
 from multidict import istr
 
+from target_service.refusal import Refusal
+
 HEADER = istr("Idempotency-Key")
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -21,7 +23,7 @@ class BadKeyError(ValueError):
     """The key is empty, longer than 128 characters, or not visible ASCII."""
 
 
-class KeyReusedError(Exception):
+class KeyReusedError(Refusal):
     """The key belongs to a request with another body."""
 
 

@@ -2,9 +2,9 @@
 
 Products are not rows: `sku-000001` … `sku-<n>` exist by being numbered, and their price follows from the
 number, so a catalogue of a million costs nothing and is the same on every machine. Stock becomes a row when
-the first unit is sold. `take_units` is the one place that decides who gets the last unit; it works in memory on
-what the store read inside its transaction, so that a hot product costs one read and one write a batch,
-however many want it (the merging that took hot rows from 500 to 31,000 updates/s, S[51][52] of docs/traffic.md).
+the first unit is sold. `take_units` is the one place that decides who gets the last unit, in memory, on what the
+store read inside its transaction: a hot product costs one read and one write a batch, however many want it (S[51][52]
+of docs/traffic.md).
 """
 
 import re

@@ -362,11 +362,12 @@ class WorkerMetrics:
         """Count a fault."""
         self._faults[kind].add()
 
-    def committed(self, changes: int, seconds: float) -> None:
-        """Count a batch (the store's observer)."""
+    def committed(self, changes: int, seconds: float, proves: bool = True) -> None:
+        """Count a batch (the store's observer); `proves`: it shows that orders can be written."""
         self._commit_seconds.observe(seconds)
         self._commit_batch_size.observe(changes)
-        self.pulse.prove(time.monotonic())
+        if proves:
+            self.pulse.prove(time.monotonic())
 
     def failed(self) -> None:
         """Count a failure of the store (the store's observer)."""

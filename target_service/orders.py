@@ -8,6 +8,7 @@ A *purchase* is what one request buys under one idempotency key: one order, or w
 each seller. It is stored wholly or not at all.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
@@ -18,10 +19,12 @@ from target_service.inventory import price_cents
 
 EPOCH_MS = 1_735_689_600_000
 """2025-01-01T00:00:00Z in milliseconds since 1970; 41 bits from there last until 2094."""
-WRITER_BITS = 12
-SEQUENCE_BITS = 10
+WRITER_BITS, SEQUENCE_BITS = 12, 10
 MOST_AT_ONCE = 1 << SEQUENCE_BITS
 """Numbers that one writer has for one millisecond."""
+
+
+_NAME = re.compile(r"[0-7][0-9a-f]{15}")
 
 
 class OrderIds:
@@ -55,16 +58,13 @@ class OrderIds:
 
 
 def order_name(order_id: int) -> str:
-    """How the number is written outside: 16 hexadecimal digits."""
+    """How the number is written outside."""
     return f"{order_id:016x}"
 
 
 def order_number(name: str) -> int | None:
     """The number behind a name, or None if it is not one."""
-    if len(name) != 16 or not all(digit in "0123456789abcdef" for digit in name):
-        return None
-    number = int(name, 16)
-    return number if number < 1 << 63 else None
+    return int(name, 16) if _NAME.fullmatch(name) else None
 
 
 def created_at_ms(order_id: int) -> int:
@@ -114,25 +114,14 @@ class Receipt(NamedTuple):
     replayed: bool
 
 
-_lines_encoder = msgspec.json.Encoder()
-
-
 def draft_order(
     order_id: int, buyer_id: int, wanted: Iterable[tuple[int, int]], part: int = 0, region: str = ""
 ) -> tuple[Order, dict[int, int]]:
     """Price an order of (product number, units): the order to store, and its units by product number."""
-    total_cents = 0
-    lines: list[tuple[int, int, int]] = []
+    lines = [(sku_no, units, price_cents(sku_no)) for sku_no, units in wanted]
+    total_cents = sum(units * each_cents for _, units, each_cents in lines)
     quantities: dict[int, int] = {}
-    for sku_no, units in wanted:
-        each_cents = price_cents(sku_no)
-        total_cents += each_cents * units
-        lines.append((sku_no, units, each_cents))
+    for sku_no, units, _ in lines:
         quantities[sku_no] = quantities.get(sku_no, 0) + units
-    text = _lines_encoder.encode(lines).decode()
+    text = msgspec.json.encode(lines).decode()
     return Order(order_id, part, buyer_id, total_cents, text, region=region), quantities
-
-
-def first_number_at(instant_ms: int) -> int:
-    """The lowest number an order made at this instant (milliseconds since 1970) can have."""
-    return max(0, instant_ms - EPOCH_MS) << (WRITER_BITS + SEQUENCE_BITS)

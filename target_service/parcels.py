@@ -7,18 +7,21 @@ chosen by the sender; a repeated id changes nothing, so a scanner may send again
 
 from typing import Literal, NamedTuple, get_args
 
+from target_service.refusal import Refusal
+
+# fmt: off
 EventKind = Literal[
-    "accepted",
-    "packed",
-    "handed_over",
-    "station_in",
-    "station_out",
-    "delivering",
-    "signed",
-    "failed",
-    "error",
-    "returned",
+    "accepted", "packed", "handed_over", "station_in", "station_out", "delivering", "signed",
+    "failed", "error", "returned",
 ]
+Region = Literal[
+    "qingdao", "beijing", "zhangjiakou", "hohhot", "ulanqab", "hangzhou", "shanghai", "nanjing", "fuzhou",
+    "shenzhen", "heyuan", "guangzhou", "chengdu", "hong-kong", "tokyo", "seoul", "singapore", "kuala-lumpur",
+    "jakarta", "manila", "bangkok", "silicon-valley", "virginia", "frankfurt", "london", "dubai", "riyadh",
+    "wuhan", "mexico",
+]
+"""The 29 regions: those named in public documents (S[60] of docs/traffic.md), and two that are likely."""
+# fmt: on
 
 NEXT: dict[str, frozenset[str]] = {
     "accepted": frozenset({"packed", "error"}),
@@ -36,57 +39,23 @@ NEXT: dict[str, frozenset[str]] = {
 
 assert set(NEXT) == set(get_args(EventKind))  # noqa: S101 - the two lists are one
 
-Region = Literal[
-    "qingdao",
-    "beijing",
-    "zhangjiakou",
-    "hohhot",
-    "ulanqab",
-    "hangzhou",
-    "shanghai",
-    "nanjing",
-    "fuzhou",
-    "shenzhen",
-    "heyuan",
-    "guangzhou",
-    "chengdu",
-    "hong-kong",
-    "tokyo",
-    "seoul",
-    "singapore",
-    "kuala-lumpur",
-    "jakarta",
-    "manila",
-    "bangkok",
-    "silicon-valley",
-    "virginia",
-    "frankfurt",
-    "london",
-    "dubai",
-    "riyadh",
-    "wuhan",
-    "mexico",
-]
-"""The 29 regions: those named in public documents (S[60] of docs/traffic.md), and two that are likely."""
-
-
 MOST_EVENTS = 100
 """Events that one parcel may have: some ten times the longest chain, and few enough to write and read at once (A)."""
 
 
-class UnknownParcelError(Exception):
+class UnknownParcelError(Refusal):
     """There is no such parcel in this run."""
 
 
-class OutOfOrderError(Exception):
+class OutOfOrderError(Refusal):
     """This event cannot follow the last one."""
 
 
-class TooManyEventsError(Exception):
+class TooManyEventsError(Refusal):
     """The parcel has as many events as one may have."""
 
 
-class ParcelExistsError(Exception):
+class ParcelExistsError(Refusal):
     """The order's parcel is on its way to somewhere else."""
 
 

@@ -10,21 +10,22 @@ key of its own: an order can be paid once.
 from typing import NamedTuple
 
 from target_service.orders import Order
+from target_service.refusal import Refusal
 
 CREATED = "created"
 PAID = "paid"
 CANCELLED = "cancelled"
 
 
-class PaymentRefusedError(Exception):
+class PaymentRefusedError(Refusal):
     """The order cannot be paid: it was cancelled."""
 
 
-class WrongAmountError(Exception):
+class WrongAmountError(Refusal):
     """The amount is not the order's total."""
 
 
-class UnknownOrderError(Exception):
+class UnknownOrderError(Refusal):
     """There is no such order in this run."""
 
 

@@ -11,17 +11,9 @@ import time
 
 from target_service.config import store_dsn
 from target_service.shadow import HEADER, BadRunIdError, run_id_of
-from target_service.store.base import (
-    Observers,
-    PurgeRun,
-    StoreOpenError,
-    StoreSettings,
-    StoreUnavailableError,
-)
-from target_service.store.open import make_store
+from target_service.store import base
+from target_service.store.store import make_store
 
-EXIT_FAILURE = 1
-EXIT_USAGE = 2
 WAIT_S = 30.0
 
 
@@ -29,16 +21,14 @@ async def purge(dsn: str, run_id: str) -> int:
     """Delete a run's orders, stock and parcels, chunk by chunk; returns how many orders it had.
 
     If the run still goes on, what it adds after the last chunk stays, and agrees with itself.
-
-    Raises StoreOpenError, StoreUnavailableError.
     """
-    store = make_store(StoreSettings(dsn, 0, WAIT_S, shared=True), Observers())
+    store = make_store(base.StoreSettings(dsn, 0, WAIT_S, shared=True))
     await store.open()
     try:
         orders = 0
         while True:
             began_s = time.monotonic()
-            purged = await store.write(PurgeRun(run_id))
+            purged: base.Purged = await store.write(base.PurgeRun(run_id))
             orders += purged.orders
             if not purged.has_more:
                 return orders
@@ -52,19 +42,17 @@ def main() -> int:
     """Purge the run named on the command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="target_service.purge", allow_abbrev=False)
     parser.add_argument("run", help=f"the run id, as sent in {HEADER}")
-    default = os.environ.get("ORDERS_STORE", "sqlite:///orders.db")
-    parser.add_argument(
-        "--store", type=store_dsn, default=default, help="[ORDERS_STORE; sqlite:///orders.db]"
-    )
+    dsn = os.environ.get("ORDERS_STORE", "sqlite:///orders.db")
+    parser.add_argument("--store", type=store_dsn, default=dsn, help="[ORDERS_STORE; sqlite:///orders.db]")
     arguments = parser.parse_args()
     try:
         run_id = run_id_of({HEADER: arguments.run})
         orders = asyncio.run(purge(arguments.store, run_id))
-    except (BadRunIdError, StoreOpenError) as error:
+    except (BadRunIdError, base.StoreOpenError) as error:
         parser.error(str(error))
-    except StoreUnavailableError as error:
+    except base.StoreUnavailableError as error:
         sys.stderr.write(f"target_service.purge: {error}\n")
-        return EXIT_FAILURE
+        return 1
     sys.stdout.write(f"purged {orders} orders of {run_id}\n")
     return 0
 

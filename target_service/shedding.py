@@ -123,8 +123,8 @@ class AdaptiveLimit:
         queue_ns = QUEUE_RTT_S * 1e9
         return self._last_rtt_ns > queue_ns or now_ns - self._last_answer_ns > queue_ns
 
-    def committed(self, changes: int, _seconds: float) -> None:
-        """A batch was made durable; called by the store's one writer, in whatever thread that is."""
+    def committed(self, changes: int, _seconds: float, _proves: bool = True) -> None:
+        """A batch was made durable."""
         now_ns = self._now_ns()
         self._changes += changes
         self._commits += 1

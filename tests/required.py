@@ -12,6 +12,10 @@ from typing import Any
 
 import pytest
 
+from loadtest.sources import PURE_VARIABLE, why_pure
+
+ROOT = Path(__file__).parents[1]
+
 
 def program(name: str) -> str:
     """The path of a program; skips the test (or fails it) where it is missing."""
@@ -27,11 +31,14 @@ def program(name: str) -> str:
 
 def native_core() -> Any:
     """The native core's module; skips a file's tests (or fails them) where it is not of these sources."""
-    if os.environ.get("LOADTEST_PURE", "0") not in ("", "0"):
-        pytest.skip("LOADTEST_PURE is set", allow_module_level=True)
-    why = importlib.import_module("loadtest.drive._core").WHY_PURE
-    if why and os.environ.get("REQUIRE_ALL") == "1":
-        pytest.fail(f"no native core: {why}")
+    return extension("loadtest.drive._core.native")
+
+
+def extension(module: str) -> Any:
+    """An extension in Cython; skips a file's tests (or fails them) where it is not of these sources."""
+    why = why_pure(module, ROOT.joinpath(*module.split(".")[:-1]))
+    if why and not why.startswith(PURE_VARIABLE) and os.environ.get("REQUIRE_ALL") == "1":
+        pytest.fail(f"no {module}: {why}")
     if why:
-        pytest.skip(f"no native core: {why}", allow_module_level=True)
-    return importlib.import_module("loadtest.drive._core.native")
+        pytest.skip(f"no {module}: {why}", allow_module_level=True)
+    return importlib.import_module(module)

@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOR_ALL = {"records", "clock", "exit_codes", "environment", "pauses", "place", "entry_points", "__init__"}
+FOR_ALL = {
+    "records",
+    "clock",
+    "exit_codes",
+    "environment",
+    "pauses",
+    "place",
+    "entry_points",
+    "sources",
+    "__init__",
+}
 WIRED = {
     "run_info",
     "run_audit",

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import greenlet
 
-from loadtest.drive._core.sources import fingerprint
+from loadtest.sources import fingerprint
 
 REPOSITORY = Path(__file__).parents[2]
 CORE = Path("loadtest/drive/_core")
@@ -26,7 +26,7 @@ def compile_checked(source: Path, target: Path) -> None:
     """Compile the core with the sanitizer. Raises `CalledProcessError`."""
     headers = [sysconfig.get_paths()["include"], str(Path(greenlet.__file__).parents[1])]
     flags = ["-fsanitize=address", "--param", "asan-stack=0", "-fno-omit-frame-pointer", "-O1", "-g"]
-    command = ["gcc", "-shared", "-fPIC", "-fwrapv", "-w", *flags, f'-DCORE_SOURCES="{fingerprint()}"']
+    command = ["gcc", "-shared", "-fPIC", "-fwrapv", "-w", *flags, f'-DCORE_SOURCES="{fingerprint(CORE)}"']
     command += [*(f"-I{folder}" for folder in headers), str(source), "-o", str(target)]
     subprocess.run(command, check=True)
 

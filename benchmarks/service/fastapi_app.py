@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from target_service.inventory import Catalogue
 from target_service.metrics import SharedMetrics, WorkerMetrics
 from target_service.orders import OrderIds, Purchase, created_at_ms, draft_order, order_name
-from target_service.store.base import Store, StoreSettings
-from target_service.store.open import make_store
+from target_service.store.base import StoreSettings
+from target_service.store.store import Store, make_store
 
 
 class Line(BaseModel):

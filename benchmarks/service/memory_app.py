@@ -7,7 +7,7 @@ import asyncio
 import signal
 import socket
 import sys
-from typing import Any
+from typing import Any, cast
 
 import uvloop
 
@@ -17,6 +17,7 @@ from target_service.metrics import SharedMetrics, WorkerMetrics
 from target_service.orders import Order, Purchase, Receipt
 from target_service.parcels import Parcel
 from target_service.store.base import Change, StockLevel
+from target_service.store.store import Store
 
 
 class MemoryStore:
@@ -60,7 +61,7 @@ async def serve() -> None:
     """Serve on a free port until SIGTERM."""
     config = parse(["--reservation-s", "0", "--key-ttl-s", "0"], {})
     metrics = WorkerMetrics(SharedMetrics.create(1).blocks[0])
-    server = Server(config, metrics, 0, MemoryStore())
+    server = Server(config, metrics, 0, cast("Store", MemoryStore()))
     listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.stop)
     await server.start(listener)

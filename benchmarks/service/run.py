@@ -27,7 +27,7 @@ from benchmarks.service.running import CONNECTIONS, Rate, Running, saturate, ser
 from benchmarks.service.slow_clients import slow_clients
 from target_service.orders import OrderIds, Purchase, draft_order
 from target_service.store.purchases import apply_purchases
-from target_service.store.sqlite_schema import connect, prepare
+from target_service.store.sqlite import connect, prepare
 from target_service.store.sqlite_session import SqliteSession, at_once
 
 SLOW_CLIENTS = 2000

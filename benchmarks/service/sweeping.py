@@ -26,8 +26,8 @@ from benchmarks.service.running import serving
 from loadtest.cli.children import wait_until
 from target_service.housekeeping import CHUNK
 from target_service.orders import OrderIds, Purchase, draft_order
-from target_service.store.base import CancelUnpaid, ExpireKeys, Observers, StoreSettings
-from target_service.store.open import make_store
+from target_service.store.base import CancelUnpaid, ExpireKeys, StoreSettings
+from target_service.store.store import make_store
 from tests.contract.postgres_server import postgres_server
 
 LATER = 1 << 62
@@ -40,7 +40,7 @@ WANTED_PER_S = 15_000
 
 async def swept_per_s(dsn: str, orders: int) -> dict[str, float]:
     """Rows a second of each sweep, alone on a store that holds so many orders."""
-    store = make_store(StoreSettings(dsn, 10**9, 30.0, shared=False), Observers())
+    store = make_store(StoreSettings(dsn, 10**9, 30.0, shared=False))
     ids, found = OrderIds(await store.open()), {}
     for first in range(0, orders, 1000):
         drafts = [draft_order(ids.next(), 7, [(1 + n % 1000, 1)]) for n in range(1000)]
@@ -50,7 +50,7 @@ async def swept_per_s(dsn: str, orders: int) -> dict[str, float]:
         await asyncio.gather(*map(store.write, purchases))
     for name, kind in (("cancelled", CancelUnpaid), ("keys expired", ExpireKeys)):
         began, cpu_s, done = time.perf_counter(), time.process_time(), 0
-        while swept := await store.write(kind(LATER, LATER, CHUNK)):
+        while swept := (await store.write(kind(LATER, CHUNK))).rows:
             done += swept
         found[f"{name} a second of the store's time"] = done / (time.perf_counter() - began)
         found[f"{name} a CPU-second of the service"] = done / (time.process_time() - cpu_s)

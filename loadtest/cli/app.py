@@ -1,4 +1,4 @@
-"""What every command of `singlesday` has: the application, where it speaks, and how it refuses."""
+"""What every command of `singlesday` uses: the application, its consoles, and how it ends on an error."""
 
 from typing import Any, NoReturn
 
@@ -12,19 +12,17 @@ from loadtest.configuration.config_error import ConfigError
 from loadtest.exit_codes import ExitCode
 from loadtest.plan.plan_file import PlanError
 
-ABOUT = (
-    "Load tests for the biggest day of the year: requests keep to a schedule, and a verdict ends each run."
-)
+ABOUT = "Load tests for the biggest day of the year: requests follow a schedule, and each run ends with a verdict."
 RUNS, RESULTS, PLANS, SERVICE, PROJECT = "Runs", "Results", "Plans", "Order service", "This project"
 PANELS = (RUNS, FLEET, RESULTS, PLANS, SERVICE, PROJECT)
-"""The groups of commands that `--help` shows, in this order."""
+"""The groups of commands in `--help`, in their order."""
 
 
 class Panels(TyperGroup):
-    """Lists commands by their panel, whichever module was imported first."""
+    """Lists commands by panel, whichever module was imported first."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Their names, those of a panel in the order in which they were declared."""
+        """Names of the commands, by panel; within a panel in the order of their declaration."""
         return sorted(
             super().list_commands(ctx),
             key=lambda name: PANELS.index(getattr(self.commands[name], "rich_help_panel", None) or PROJECT),
@@ -38,7 +36,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-shadow = typer.Typer(help="The order service's tables for load tests.", no_args_is_help=True)
+shadow = typer.Typer(help="Remove load-test data from the order service's database.", no_args_is_help=True)
 app.add_typer(shadow, name="shadow", rich_help_panel=SERVICE)
 console = Console(highlight=False, emoji=False)
 errors = Console(stderr=True, highlight=False, emoji=False)
@@ -46,13 +44,13 @@ BAD_INPUT = (ConfigError, PlanError)
 
 
 def refuse(message: object) -> NoReturn:
-    """End because of bad input, before any traffic."""
+    """Print an error about bad input, and exit with code 2."""
     _end(message, ExitCode.USAGE)
 
 
 def give_up(error: Exception) -> NoReturn:
-    """End because what was asked for could not be done."""
-    _end(error, ExitCode.INTERNAL_ERROR)
+    """Print an error that is not about the input, and exit with the code of its kind: 1 unless it has another."""
+    _end(error, getattr(error, "code", ExitCode.INTERNAL_ERROR))
 
 
 def _end(message: object, code: ExitCode) -> NoReturn:

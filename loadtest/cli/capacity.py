@@ -35,6 +35,7 @@ from loadtest.judge.capacity_result import CapacityResult, Step, tps_words
 from loadtest.judge.slo_syntax import DRIFT, Kind, Slo, SloError, parse
 from loadtest.judge.step_length import bound_s, measured_s
 from loadtest.judge.usl import Measurement, UslFit, fit
+from loadtest.judge.validity import taken_by_others
 from loadtest.plan.overrides import above_0_s
 from loadtest.plan.plan_error import PlanError
 from loadtest.plan.plan_file import Abort, Plan
@@ -54,6 +55,8 @@ OUTCOMES: dict[int, Outcome] = {
 FIRST_SHARE = 0.7
 """The first rate tried, as a share of what a closed loop completes."""
 MOST_STEPS = 12
+MOST_AGAIN = 4
+"""Steps, in all of a search, that are played again since others used the generator's CPU meanwhile."""
 WARM_UP_S = 1
 LEAST_WAITING_S = 1.0
 """A step is broken off when arrivals wait this long for a user, or twice the loosest bound on a latency."""
@@ -152,13 +155,16 @@ class _Search:
         self._began = datetime.now(UTC), time.monotonic()
         self._full_speed_tps: float | None = None
         self._seeking: CapacitySearch | None = None
+        self._again = MOST_AGAIN
 
     def run(self) -> ExitCode:
         """Search; the files are written also when somebody stops it."""
         code = ExitCode.PASS
         try:
             for expr in self._settings.left_out:
-                self._console.print(f"left out, since a steady rate has no such thing: {expr}", markup=False)
+                self._console.print(
+                    f"not judged, since every step plays one steady rate: {expr}", markup=False
+                )
             self._seek()
         except _Stopped:
             code = ExitCode.ABORTED
@@ -178,13 +184,20 @@ class _Search:
             order = self._order(tps)
             number = len(self._steps) + 1
             with self._console.status(
-                f"step {number}: {tps_words(tps)} TPS for {order.warm_up_s} + {order.measure_s} s …"
+                f"step {number}: {tps_words(tps)} TPS, warm-up {order.warm_up_s:g} s, measured "
+                f"{order.measure_s:g} s …"
             ):
                 seen = self._workers.play(order)
             outcome = OUTCOMES[seen.result.exit_code]
             headroom = _told(outcome, seen)
+            self._note(step_of(tps, outcome, seen, headroom))
+            if outcome is Outcome.INVALID and self._again and taken_by_others(seen.result):
+                self._again -= 1
+                self._console.print(
+                    "other programs used the generator's CPU: the same rate again", style="dim"
+                )
+                continue
             seeking.record(outcome, seen.completed_tps, headroom)
-            self._note(_step_of(tps, outcome, seen, headroom))
 
     def _begun(self) -> CapacitySearch:
         settings, ceiling_tps = self._settings, self._ceiling_tps()
@@ -200,13 +213,9 @@ class _Search:
         )
 
     def _first_guess(self) -> float:
-        with self._console.status("full speed in a closed loop, for a first guess …"):
+        with self._console.status("measuring full speed (closed loop), to choose the first rate …"):
             self._full_speed_tps = self._workers.full_speed()
-        if not self._full_speed_tps:
-            raise RunError("nothing was completed at full speed in a closed loop: is that the right address?")
-        self._console.print(
-            f"full speed in a closed loop: {tps_words(self._full_speed_tps)} TPS", style="dim"
-        )
+        self._console.print(f"full speed (closed loop): {tps_words(self._full_speed_tps)} TPS", style="dim")
         return max(1.0, FIRST_SHARE * self._full_speed_tps)
 
     def _ceiling_tps(self) -> float:
@@ -278,7 +287,7 @@ def _told(outcome: Outcome, seen: Seen) -> float | None:
     return None if outcome is Outcome.INVALID or missed_otherwise else seen.headroom
 
 
-def _step_of(tps: float, outcome: Outcome, seen: Seen, headroom: float | None) -> Step:
+def step_of(tps: float, outcome: Outcome, seen: Seen, headroom: float | None) -> Step:
     result = seen.result
     missed = [
         f"{slo.expr}: {_observed(slo.observed, parse(slo.expr))}" for slo in result.slo if not slo.passed
@@ -309,8 +318,8 @@ def print_capacity(found: CapacityResult, for_tps: float, console: Console) -> N
     if found.sustained_tps:
         share = for_tps / found.sustained_tps
         console.print(
-            f"{for_tps:,.0f} TPS is {share:,.0f} times that; `singlesday simulate` projects it, and --measured says "
-            "how many machines it takes",
+            f"{for_tps:,.0f} TPS is {share:,.0f} times that: `singlesday simulate` predicts it, and "
+            "`singlesday capacity --measured` computes the machines for it",
             soft_wrap=True,
         )
 
@@ -321,7 +330,7 @@ def fitted(measured: list[str], refuse: Callable[[str], object]) -> UslFit:
         pairs = [text.split("=", 1) for text in measured]
         return fit([Measurement(int(machines), float(tps)) for machines, tps in pairs])
     except (ValueError, ImportError) as error:
-        refuse(f"--measured: expected MACHINES=TPS such as 4=14000, at several sizes ({error})")
+        refuse(f"--measured: expected MACHINES=TPS, for example 4=14000, for several sizes ({error})")
         raise
 
 
@@ -335,5 +344,5 @@ def print_bill(law: UslFit, tps: float, console: Console) -> None:
         f"{bill.machines.estimate:,.0f} ({bill.machines.low:,.0f} to {bill.machines.high:,.0f}, 95 %)",
     )
     table.add_row("arranged as", f"{bill.cells:,} cells of {bill.machines_a_cell:,} machines")
-    table.add_row("extrapolated", f"{bill.extrapolation:.1f} times beyond the largest size measured")
+    table.add_row("extrapolated", f"to {bill.extrapolation:.1f} times the largest size measured")
     console.print(table)

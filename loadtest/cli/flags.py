@@ -1,4 +1,4 @@
-"""Flags of `singlesday`: those that several commands share, and those that take too many words to be read there."""
+"""Flags of `singlesday`: those of several commands, and those of commands that have many."""
 
 import inspect
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from loadtest.configuration.run_config import CHECKPOINT_S
 
 
 def example(command: str) -> str:
-    """How `--help` ends: what to type."""
+    """The last line of a command's `--help`: an example to type."""
     return f"Example: {command}"
 
 
@@ -23,19 +23,19 @@ class Schemas(StrEnum):
     PLAN = "plan"
 
 
-SchemaOf = Annotated[Schemas, typer.Argument(help="The file that it describes.", metavar="[result|plan]")]
+SchemaOf = Annotated[Schemas, typer.Argument(help="Which file the schema is for.", metavar="[result|plan]")]
 
 PLAN, LOAD, TARGET, JUDGE, OUTPUT, METRICS, WEB, FLEET = (
     "Plan",
     "Load generator",
-    "What is loaded",
+    "Target",
     "Objectives",
     "Output",
     "Metrics",
     "Web UI",
     "Other machines",
 )
-"""The groups of options that `--help` shows, in the order in which they come."""
+"""The groups of options in `--help`, in their order."""
 
 
 def option(group: str, metavar: str | None, words: str, *names: str, **more: Any) -> Any:
@@ -47,7 +47,7 @@ PlanName = Annotated[
     str, typer.Argument(help="A shipped plan's name, or a plan file (.toml).", metavar="PLAN")
 ]
 Duration = Annotated[
-    str | None, option(PLAN, "TIME", "Play only the first part of the plan, this long: 60s, 5m, 1h.")
+    str | None, option(PLAN, "TIME", "Play only this much of the plan, from its beginning: 60s, 5m, 1h.")
 ]
 TimeScale = Annotated[
     float | None, option(PLAN, "FACTOR", "Stretch the plan in time: 2 takes twice as long, 0.5 half as long.")
@@ -60,7 +60,7 @@ TokenFile = Annotated[
     option(
         FLEET,
         "FILE",
-        "The secret that master and workers share, at least 16 characters; or in LOADTEST_TOKEN.",
+        "File with the secret that master and workers share (16 characters or more); or set LOADTEST_TOKEN.",
     ),
 ]
 ServiceWorkers = Annotated[
@@ -68,17 +68,23 @@ ServiceWorkers = Annotated[
     option(
         TARGET,
         "N",
-        "Worker processes of the order service. Default: one for each of its cores, up to 4.",
+        "Worker processes of the order service. Default: one for each core it is given, up to 4.",
         min=1,
     ),
 ]
 Targets = Annotated[
     list[str] | None,
-    option(TARGET, "URL", "Load this address instead of the order service. Repeat it to spread the load."),
+    option(
+        TARGET,
+        "URL",
+        "Address to send the load to, instead of the order service. Repeatable: the load is spread.",
+    ),
 ]
 AllowHosts = Annotated[
     list[str] | None,
-    option(TARGET, "HOST", "Allow load on this host beyond 127.0.0.1. Repeatable."),
+    option(
+        TARGET, "HOST", "Allow load on this host; without it only this machine may be loaded. Repeatable."
+    ),
 ]
 Store = Annotated[
     str | None,
@@ -91,21 +97,26 @@ Store = Annotated[
 Auditor = Annotated[
     str | None,
     option(
-        TARGET, "MODULE:CLASS", "A class of yours that reads what your service stored, to audit the run by."
+        TARGET,
+        "MODULE:CLASS",
+        "Your class that reads the orders your service stored, to audit the run (docs/auditing.md).",
     ),
 ]
 Slos = Annotated[
     list[str] | None,
     option(JUDGE, "EXPR", 'An objective besides the plan\'s: "p99(POST /orders) < 250ms". Repeatable.'),
 ]
-Out = Annotated[Path, option(OUTPUT, "DIR", "Folder in which each run gets a folder of its own.")]
+Out = Annotated[Path, option(OUTPUT, "DIR", "Folder to write into; each run gets its own folder there.")]
 WebPort = Annotated[int, option(WEB, "PORT", "Port of the web UI.")]
 MetricsPort = Annotated[
-    int | None, option(METRICS, "PORT", "Serve the run's metrics to Prometheus here.", min=0, max=65535)
+    int | None,
+    option(METRICS, "PORT", "Port on which Prometheus can scrape the run's metrics.", min=0, max=65535),
 ]
 TraceFraction = Annotated[
     float | None,
-    option(METRICS, "SHARE", "Trace this share of the requests: 0.01 sends a traceparent with every 100th."),
+    option(
+        METRICS, "SHARE", "Share of the requests to trace: 0.01 sends a traceparent header with every 100th."
+    ),
 ]
 RemoteWrite = Annotated[
     str | None,
@@ -148,7 +159,7 @@ def takes(flags: type) -> Callable[[Callable[[typer.Context], None]], Callable[.
 
 
 class RunFlags:
-    """Of `singlesday run`."""
+    """Flags of `singlesday run`."""
 
     plan: PlanName = "singles-day"
     peak_tps: Annotated[
@@ -156,30 +167,34 @@ class RunFlags:
         option(
             PLAN,
             "N|auto",
-            "Orders a second at the peak; auto: up to half of what this machine can do. Default: the plan's own, "
-            "or auto for a shipped plan at the order service.",
+            "Orders a second at the peak; auto: measure this machine and take up to half of what it can do. "
+            "Default: the plan's own; auto for a shipped plan at the order service.",
         ),
     ] = None
     duration: Duration = None
     time_scale: TimeScale = None
-    seed: Annotated[int | None, option(PLAN, "N", "Seed of everything random, to repeat a run.")] = None
+    seed: Annotated[
+        int | None,
+        option(PLAN, "N", "Seed of all random choices; the same seed plays the same arrivals again."),
+    ] = None
     workers: Workers = None
     expect_workers: Annotated[
         int | None,
         option(
             FLEET,
             "N",
-            "Wait for N workers that `singlesday worker` starts elsewhere; none is started here but by --workers.",
+            "Wait for N workers started by `singlesday worker` on other machines. "
+            "None is started here unless --workers asks for it.",
             min=1,
         ),
     ] = None
     bind: Annotated[
         str,
-        option(FLEET, "HOST:PORT", "Where they reach this machine: one of its addresses, and a port."),
+        option(FLEET, "HOST:PORT", "Address and port of this machine that those workers connect to."),
     ] = "127.0.0.1:5557"
     token_file: TokenFile = None
     min_workers: Annotated[
-        int, option(FLEET, "N", "End the run when fewer workers than this are left.", min=1)
+        int, option(FLEET, "N", "End the run when fewer than N workers are left.", min=1)
     ] = 1
     target: Targets = None
     allow_host: AllowHosts = None
@@ -198,16 +213,18 @@ class RunFlags:
     trace_fraction: TraceFraction = None
     auditor: Auditor = None
     service_metrics: Annotated[
-        str | None, option(METRICS, "URL", "The target's own Prometheus page, to watch its memory.")
+        str | None,
+        option(METRICS, "URL", "Address of the target's own Prometheus metrics, to watch its memory."),
     ] = None
     web: Annotated[
-        bool, option(WEB, None, "Serve the web UI, where runs are started, instead of starting one.", "--web")
+        bool,
+        option(WEB, None, "Serve the web UI and start runs there, instead of starting one now.", "--web"),
     ] = False
     web_port: WebPort = 8089
 
 
 class WatchFlags:
-    """Of `singlesday watch`."""
+    """Flags of `singlesday watch`."""
 
     workers: Workers = None
     service_workers: ServiceWorkers = None
@@ -217,12 +234,12 @@ class WatchFlags:
 
 
 class DrillFlags:
-    """Of `singlesday drill`."""
+    """Flags of `singlesday drill`."""
 
     names: Annotated[
-        list[str] | None, typer.Argument(help="Drills to run; all if none is named.", metavar="[NAME]...")
+        list[str] | None, typer.Argument(help="Drills to run. Default: all.", metavar="[NAME]...")
     ] = None
-    listed: Annotated[bool, option(PLAN, None, "List the drills, and run none.", "--list")] = False
+    listed: Annotated[bool, option(PLAN, None, "List the drills and exit.", "--list")] = False
     workers: Workers = None
     service_workers: ServiceWorkers = 1
     slo: Slos = None
@@ -230,7 +247,7 @@ class DrillFlags:
 
 
 class CapacityFlags:
-    """Of `singlesday capacity`."""
+    """Flags of `singlesday capacity`."""
 
     plan: PlanName = "steady"
     start_tps: Annotated[
@@ -238,7 +255,7 @@ class CapacityFlags:
         option(
             "Search",
             "N",
-            "The first rate to try, in orders a second. Default: most of what a closed loop completes.",
+            "First rate to try, in orders a second. Default: a little less than full speed.",
             min=1,
         ),
     ] = None
@@ -247,11 +264,11 @@ class CapacityFlags:
         option(
             "Search",
             "TIME",
-            "How long each rate is measured. Default: 3 s to 10 s, as the objectives need (docs/capacity.md).",
+            "How long to measure each rate. Default: 3 s to 10 s, depending on the objectives (docs/capacity.md).",
         ),
     ] = None
     tolerance: Annotated[
-        float, option("Search", "SHARE", "How close to come to the limit: 0.05 is within 5 %.")
+        float, option("Search", "SHARE", "How exactly to find the highest rate: 0.05 is within 5 %.")
     ] = 0.03
     workers: Workers = None
     target: Targets = None
@@ -262,11 +279,20 @@ class CapacityFlags:
     measured: Annotated[
         list[str] | None,
         option(
-            "Machines", "MACHINES=TPS", "Run nothing: fit these measurements instead. Repeat for each size."
+            "Machines",
+            "MACHINES=TPS",
+            "Send nothing: compute machines from these measurements, for example 4=14000. Repeat for each size.",
         ),
     ] = None
     for_tps: Annotated[
-        float, option("Machines", "N", "The rate to say how many machines it takes.", "--for", min=1)
+        float,
+        option(
+            "Machines",
+            "N",
+            "The rate, in orders a second, to compute the number of machines for.",
+            "--for",
+            min=1,
+        ),
     ] = 583_000
     out: Out = Path("runs")
     quiet: Quiet = False
@@ -274,13 +300,16 @@ class CapacityFlags:
 
 
 class SimulateFlags:
-    """Of `singlesday simulate`."""
+    """Flags of `singlesday simulate`."""
 
     plan: PlanName = "singles-day"
     replicas: Annotated[
         list[int] | None,
         option(
-            "What if", "N", "So many replicas of what was measured. Repeat it to compare. Default: 1.", min=1
+            "What if",
+            "N",
+            "Number of replicas of the measured service. Repeat to compare. Default: 1.",
+            min=1,
         ),
     ] = None
     source: Annotated[
@@ -288,45 +317,60 @@ class SimulateFlags:
         option(
             "Measured",
             "FOLDER",
-            "What one replica does: the folder of `singlesday capacity`, or of a run.",
+            "Folder of a `singlesday capacity` search or of a run, which measured one replica.",
             "--from",
         ),
     ] = None
     replica_tps: Annotated[
         float | None,
-        option("Measured", "N", "What a replica does at most, where --from does not tell.", min=1),
+        option(
+            "Measured",
+            "N",
+            "The most orders a second that one replica does; needed if --from is a run.",
+            min=1,
+        ),
     ] = None
     at_once: Annotated[
         int,
         option(
             "Measured",
             "N",
-            "A replica works on so many at once, others wait in line. Default: 0, it commits in groups.",
+            "Requests that a replica works on at the same time; others wait. 0: it commits in groups, "
+            "as the order service does.",
             min=0,
         ),
     ] = 0
     bill: Annotated[
-        bool, option("Bill", None, "Simulate nothing: print what --for takes, machine by machine.", "--bill")
+        bool,
+        option(
+            "Bill", None, "Simulate nothing: print the machines that --for needs, line by line.", "--bill"
+        ),
     ] = False
-    for_tps: Annotated[float, option("Bill", "N", "The rate that the bill is for.", "--for", min=1)] = 583_000
+    for_tps: Annotated[
+        float, option("Bill", "N", "The rate, in orders a second, that --bill is for.", "--for", min=1)
+    ] = 583_000
     inputs: Annotated[
         Path | None,
-        option("Bill", "FILE", "Measurements of yours, as `python -m benchmarks.bill` writes them."),
+        option(
+            "Bill", "FILE", "Your own measurements for --bill: a file written by `python -m benchmarks.bill`."
+        ),
     ] = None
-    slower: Annotated[float, option("What if", "FACTOR", "Commits, or work, take so many times as long.")] = (
-        1.0
-    )
+    slower: Annotated[
+        float,
+        option("What if", "FACTOR", "Make a replica's work (its commits) take this many times as long."),
+    ] = 1.0
     zone_lost: Annotated[
-        str | None, option("What if", "TIME", "A zone is lost so long after the plan's beginning: 30s.")
+        str | None,
+        option("What if", "TIME", "Lose one zone this long after the plan begins, for example 30s."),
     ] = None
-    zones: Annotated[int, option("What if", "N", "How many zones there are, one of which may be lost.")] = 3
+    zones: Annotated[int, option("What if", "N", "Number of zones that the replicas are spread over.")] = 3
     peak_tps: Annotated[float | None, option(PLAN, "N", "Orders a second at the peak.")] = None
     duration: Duration = None
     time_scale: TimeScale = None
-    seed: Annotated[int | None, option(PLAN, "N", "Seed of everything random.")] = None
-    page: Annotated[Path | None, option(OUTPUT, "FILE", "Also write a page with charts here.", "--html")] = (
-        None
-    )
+    seed: Annotated[int | None, option(PLAN, "N", "Seed of all random choices.")] = None
+    page: Annotated[
+        Path | None, option(OUTPUT, "FILE", "Also write a page with charts to this file.", "--html")
+    ] = None
     json_lines: Annotated[
         bool, option(OUTPUT, None, "Print one document of JSON, for programs.", "--json")
     ] = False

@@ -1,4 +1,4 @@
-"""`singlesday import`: a plan, a script and its data, made of somebody's traffic, and what was dropped or guessed."""
+"""`singlesday import`: makes a plan, a script and its data from real traffic; says what it left out or guessed."""
 
 import csv
 import io
@@ -25,33 +25,42 @@ if TYPE_CHECKING:
 
 NAME = "import"
 app = typer.Typer(
-    help="Make a plan, a script and its data of somebody's traffic.",
+    help="Make a plan, a script and its data from real traffic: logs, a browser session, an API description.",
     epilog="Example: singlesday import log access.log",
     no_args_is_help=True,
 )
 console = Console(highlight=False, emoji=False)
 
-OutFolder = Annotated[Path, typer.Option("--out", help="Where to; made if it is not there.", metavar="DIR")]
+OutFolder = Annotated[
+    Path, typer.Option("--out", help="Folder to write into; created if missing.", metavar="DIR")
+]
 PlanName = Annotated[
-    str | None, typer.Option("--name", help="What plan and script are called; default: as the file.")
+    str | None, typer.Option("--name", help="Name of the plan and the script. Default: the file's name.")
 ]
 Transaction = Annotated[
     str | None,
-    typer.Option(help='The endpoint that is one transaction, for example "POST /orders"; default: guessed.'),
+    typer.Option(
+        help='Endpoint whose requests are the transactions, for example "POST /orders". Default: guessed.'
+    ),
 ]
 
 
 Assets = Annotated[
-    bool, typer.Option("--assets", help="Keep pictures, styles and scripts too, which a cache mostly has.")
+    bool,
+    typer.Option(
+        "--assets", help="Keep images, styles and scripts too, which browsers mostly have in their cache."
+    ),
 ]
 
 
 @app.command(epilog="Example: singlesday import log access.log.1.gz access.log")
 def log(
-    files: Annotated[list[Path], typer.Argument(help="Access logs, also .gz and .zst.", metavar="FILE…")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Access logs; .gz and .zst are unpacked.", metavar="FILE…")
+    ],
     log_format: Annotated[
         str | None,
-        typer.Option("--format", help=f"One of {', '.join(FORMATS)}; default: told from the lines."),
+        typer.Option("--format", help=f"One of {', '.join(FORMATS)}; default: detected."),
     ] = None,
     out: OutFolder = Path(),
     name: PlanName = None,
@@ -59,21 +68,22 @@ def log(
     visits: Annotated[
         bool,
         typer.Option(
-            "--visits", help="One arrival is a visit: what a client asked for, in its order, with its pauses."
+            "--visits",
+            help="One arrival is a whole visit: the requests of one client, in order and with its pauses.",
         ),
     ] = False,
     visitor: Annotated[
         str | None,
         typer.Option(
-            help="The field of JSON lines that tells visitors apart; default: address and browser. With --visits.",
+            help="With --visits: the field of JSON lines that identifies a visitor. Default: address and browser.",
             metavar="FIELD",
         ),
     ] = None,
     exact: Annotated[
-        bool, typer.Option("--exact", help="Replay each second as it was, instead of a fitted curve.")
+        bool, typer.Option("--exact", help="Replay the rate of each second, instead of a fitted curve.")
     ] = False,
 ) -> None:
-    """Make a plan of access logs: their curve, their mix, and the skew of their keys."""
+    """Make a plan and a script from access logs: rate over time, mix of endpoints, popularity of keys."""
     from loadtest.importing.log_plan import plan_of, plan_of_visits  # noqa: PLC0415 - what only this command needs
     from loadtest.importing.log_reader import read_logs  # noqa: PLC0415
 
@@ -84,7 +94,9 @@ def log(
             raise ImportingError("--visitor: expected together with --visits")
         if visits and (exact or transaction is not None):
             flag = "--exact" if exact else "--transaction"
-            raise ImportingError(f"{flag}: expected without --visits, whose transaction is a visit")
+            raise ImportingError(
+                f"{flag}: cannot be given together with --visits, where each visit is a transaction"
+            )
         named = plan_name(name, files[0])
         check_free(out, named)
         traffic = read_logs(files, log_format, visits=visits, field=visitor)
@@ -101,12 +113,14 @@ def log(
 
 @app.command(epilog="Example: singlesday import har shop.har")
 def har(
-    file: Annotated[Path, typer.Argument(help="What a browser's developer tools saved.", metavar="FILE")],
+    file: Annotated[
+        Path, typer.Argument(help="HAR file, as saved by a browser's developer tools.", metavar="FILE")
+    ],
     out: OutFolder = Path(),
     name: PlanName = None,
     assets: Assets = False,
 ) -> None:
-    """Make a script of a browser's session: one arrival is the whole session."""
+    """Make a script from a browser session (HAR): one arrival is the whole session."""
     from loadtest.importing.har import read_har  # noqa: PLC0415 - what only this command needs
 
     def read(named: str) -> Written:
@@ -119,12 +133,12 @@ def har(
 @app.command(epilog="Example: singlesday import curl commands.txt")
 def curl(
     file: Annotated[
-        Path, typer.Argument(help="A file of curl commands; - is standard input.", metavar="FILE")
+        Path, typer.Argument(help="File with curl commands; - reads standard input.", metavar="FILE")
     ],
     out: OutFolder = Path(),
     name: PlanName = None,
 ) -> None:
-    """Make a script of curl commands, as browsers copy them: one arrival sends all of them."""
+    """Make a script from curl commands, as browsers copy them: one arrival sends all of them."""
     from loadtest.importing.curl_command import read_curl  # noqa: PLC0415
 
     def read(named: str) -> Written:
@@ -135,11 +149,11 @@ def curl(
 
 @app.command(epilog="Example: singlesday import postman shop.postman_collection.json")
 def postman(
-    file: Annotated[Path, typer.Argument(help="An exported collection, format 2.1.", metavar="FILE")],
+    file: Annotated[Path, typer.Argument(help="Exported collection, format 2.1.", metavar="FILE")],
     out: OutFolder = Path(),
     name: PlanName = None,
 ) -> None:
-    """Make a script of a Postman collection: one arrival sends its requests in their order."""
+    """Make a script from a Postman collection: one arrival sends its requests in order."""
     from loadtest.importing.postman import read_postman  # noqa: PLC0415
 
     def read(named: str) -> Written:
@@ -151,11 +165,11 @@ def postman(
 
 @app.command(epilog="Example: singlesday import openapi http://127.0.0.1:8080/openapi.json")
 def openapi(
-    document: Annotated[str, typer.Argument(help="An OpenAPI document, version 3.", metavar="FILE|URL")],
+    document: Annotated[str, typer.Argument(help="OpenAPI document, version 3.", metavar="FILE|URL")],
     out: OutFolder = Path(),
     name: PlanName = None,
 ) -> None:
-    """Make a script of an API's description: what creates something is followed by what is asked of it."""
+    """Make a script from an OpenAPI document: whatever creates something is followed by the requests about it."""
     from loadtest.importing.document import document_text  # noqa: PLC0415
     from loadtest.importing.openapi import read_openapi  # noqa: PLC0415
     from loadtest.importing.openapi_script import chain_class, chains  # noqa: PLC0415
@@ -168,13 +182,15 @@ def openapi(
         classes = [chain_class(chain, f"{named}-data", taken) for chain in found]
         waiting = [one.name for one, chain in zip(classes, found, strict=True) if chain.needs_login]
         waiting = waiting if len(waiting) < len(classes) else []
-        notes = ["bodies and keys are made up by their schemas; rules that no schema tells may refuse them"]
+        notes = [
+            "bodies and keys are made up from the schemas; the API may still refuse them by rules that no schema has"
+        ]
         if any(one.needs_login for one in operations):
             notes.append(f"logins are made up: put real ones into {named}-data/logins.csv")
         if waiting:
             notes.append(
-                f"in the script and not in the plan, since they need a login: {', '.join(waiting)}; with real logins "
-                f'give each a [[scenario]] with user = "{named}:{waiting[0]}"'
+                f"left out of the plan, since they need a login: {', '.join(waiting)}; with real logins, give each "
+                f'a [[scenario]], for example user = "{named}:{waiting[0]}"'
             )
         made_of = f"Made by `singlesday import openapi` of {document}: {len(operations)} operations."
         return plan_of_classes(classes, named, made_of, notes, waiting)
@@ -186,23 +202,26 @@ def openapi(
     epilog="Example: singlesday import prometheus http://127.0.0.1:9090 'sum(rate(http_requests_total[1m]))'"
 )
 def prometheus(
-    url: Annotated[str, typer.Argument(help="The address of a Prometheus.", metavar="URL")],
+    url: Annotated[str, typer.Argument(help="Address of the Prometheus server.", metavar="URL")],
     query: Annotated[
-        str, typer.Argument(help="What is the rate: sum(rate(http_requests_total[1m])).", metavar="QUERY")
+        str, typer.Argument(help="The rate as PromQL: sum(rate(http_requests_total[1m])).", metavar="QUERY")
     ],
     begin: Annotated[
         str | None,
-        typer.Option("--from", help="From when, such as 2025-11-10T23:50:00Z; default: an hour ago."),
+        typer.Option("--from", help="Start, for example 2025-11-10T23:50:00Z. Default: an hour ago."),
     ] = None,
-    end: Annotated[str | None, typer.Option("--to", help="Until when; default: now.")] = None,
-    step: Annotated[str, typer.Option("--step", help="How far apart the rates are.")] = "15s",
+    end: Annotated[str | None, typer.Option("--to", help="End. Default: now.")] = None,
+    step: Annotated[str, typer.Option("--step", help="Time between two values of the rate.")] = "15s",
     user: Annotated[
-        str, typer.Option(help="The class that serves the arrivals, module:Class; a query has no requests.")
+        str,
+        typer.Option(
+            help="Class that serves the arrivals, module:Class; a rate does not say what to request."
+        ),
     ] = "loadtest.scenarios.shop:OrderOnly",
     out: OutFolder = Path(),
     name: PlanName = None,
 ) -> None:
-    """Make a plan of a rate that a Prometheus has recorded: its curve, for a script of yours."""
+    """Make a plan from a rate that Prometheus recorded, to play with a script of your own."""
     from loadtest.importing.prometheus_query import fetched, query_url, rates_of, time_range  # noqa: PLC0415
     from loadtest.importing.short_plan import plan_of_rates  # noqa: PLC0415
 
@@ -215,7 +234,7 @@ def prometheus(
 
 
 def _import(read: Callable[[str], Written], out: Path, name: Callable[[], str]) -> None:
-    """Read, write, and say what was dropped or guessed; or end with why that cannot be."""
+    """Read and write, and say what was left out or guessed; exit with code 2 on an `ImportingError`."""
     try:
         named = name()
         check_free(out, named)
@@ -262,7 +281,7 @@ def plan_name(asked: str | None, file: Path) -> str:
     if asked is not None:
         if not re.fullmatch(r"[A-Za-z]\w{0,60}", asked, re.ASCII):
             raise ImportingError(
-                f'--name: expected letters, digits and _, as a Python module has, got "{asked}"'
+                f'--name: expected a Python module name (letters, digits and _), got "{asked}"'
             )
         return asked
     stem = re.sub(r"\W+", "_", file.name.split(".")[0], flags=re.ASCII).strip("_").lower()[:60]
@@ -276,7 +295,7 @@ def check_free(out: Path, name: str) -> None:
     for path in (out / f"{name}.toml", out / f"{name}.py", out / f"{name}-data"):
         if path.exists():
             raise ImportingError(
-                f"{path}: is there already, and is not overwritten; choose another --name or --out"
+                f"{path}: exists already and is not overwritten; choose another --name or --out"
             )
 
 
@@ -318,7 +337,7 @@ def _print_traffic(traffic: "Traffic") -> None:
     total = sum(traffic.counts)
     console.print(
         f"{total:,} request{'s' if total != 1 else ''} in {len(traffic.counts):,} s, "
-        f"at most {max(traffic.counts):,} in one",
+        f"at most {max(traffic.counts):,} in one second",
         markup=False,
     )
     for each in traffic.endpoints:
@@ -329,9 +348,9 @@ def _print_traffic(traffic: "Traffic") -> None:
 
 
 def print_written(out: Path, name: str, written: Written) -> None:
-    """Say what was dropped or guessed, what there is now, and what to do with it."""
+    """Print what was left out or guessed, which files were written, and the command to play them."""
     if written.notes:
-        console.print("dropped or guessed:", markup=False)
+        console.print("left out or guessed:", markup=False)
     for note in written.notes:
         console.print(f"  - {note}", markup=False, soft_wrap=True)
     plan = out / f"{name}.toml"

@@ -13,7 +13,7 @@ STARTER = {
 }
 """The files of `loadtest/starter`, and where they go."""
 MEANING = {
-    "checkout.toml": "the plan: when customers arrive, what has to hold",
+    "checkout.toml": "the plan: when customers arrive, and which objectives must be met",
     "checkout.py": "the script: what they do",
     ".github/workflows/load-test.yml": "plays it in CI",
     "compose.yml": "plays it in containers",
@@ -21,14 +21,14 @@ MEANING = {
 
 
 class InitError(Exception):
-    """Why the files cannot be written, in a sentence."""
+    """The files cannot be written; says why in a sentence."""
 
 
 def write_starter(folder: Path) -> list[Path]:
-    """Write the files and return their paths. Raises `InitError`; what is there already is never overwritten."""
+    """Write the files and return their paths; never overwrites one. Raises `InitError`."""
     there = [folder / place for place in STARTER.values() if (folder / place).exists()]
     if there:
-        raise InitError(f"{there[0]}: is there already, and is not overwritten; name another folder")
+        raise InitError(f"{there[0]}: exists already and is not overwritten; choose another folder")
     written = []
     for name, place in STARTER.items():
         path = folder / place
@@ -44,11 +44,13 @@ def write_starter(folder: Path) -> list[Path]:
 
 
 def print_written(folder: Path, written: list[Path], console: Console) -> None:
-    """Say what there is now, and what to do with it."""
+    """Print which files were written, and the commands to play them."""
     for path in written:
         meaning = MEANING[path.relative_to(folder).as_posix()]
         console.print(f"wrote {path}: {meaning}", soft_wrap=True, markup=False)
     plan = folder / "checkout.toml"
-    console.print("\nNow play it at the sample order service, then at your own:", markup=False)
+    console.print(
+        "\nNow play the plan against the sample order service, then against your own:", markup=False
+    )
     console.print(f"  singlesday run {plan}", soft_wrap=True, markup=False)
     console.print(f"  singlesday run {plan} --target http://127.0.0.1:8080", soft_wrap=True, markup=False)

@@ -96,14 +96,17 @@ def resume(
     ],
     store: Annotated[
         str | None,
-        typer.Option(help="The run's database again, if its address holds a password.", metavar="DSN"),
+        typer.Option(
+            help="The run's database; needed only if its address has a password, which is not saved.",
+            metavar="DSN",
+        ),
     ] = None,
     quiet: flags.Quiet = False,
     json_lines: flags.JsonLines = False,
     metrics_port: flags.MetricsPort = None,
     token_file: flags.TokenFile = None,
 ) -> None:
-    """Go on with a run that was killed or stopped, from its last checkpoint."""
+    """Continue a run that was killed or stopped, from its last checkpoint."""
     from loadtest.cli import resume as resuming  # noqa: PLC0415 - gevent takes a second to import
 
     _take_token(token_file)
@@ -168,9 +171,9 @@ def purge(
 )
 @flags.takes(flags.CapacityFlags)
 def capacity(context: typer.Context) -> None:
-    """Find the highest rate that meets the objectives, and how many machines a higher one takes.
+    """Find the highest rate at which all objectives are met, or how many machines a higher rate needs.
 
-    One service, or --target, is offered one rate after another by the same users; capacity.html shows them.
+    Tries one rate after another at the order service or --target, and draws them in capacity.html.
     """
     from loadtest.cli import capacity as finding  # noqa: PLC0415 - gevent takes a second to import
     from loadtest.cli.asked import asked_run  # noqa: PLC0415
@@ -201,7 +204,7 @@ def capacity(context: typer.Context) -> None:
 )
 @flags.takes(flags.SimulateFlags)
 def simulate(context: typer.Context) -> None:
-    """Project what a plan would do to more replicas than there are, from one that was measured. Sends nothing."""
+    """Predict how more replicas would take a plan, from measurements of one. Sends nothing."""
     from loadtest.cli import simulate as simulating  # noqa: PLC0415 - what only this command needs
 
     asked = context.params
@@ -229,9 +232,9 @@ def simulate(context: typer.Context) -> None:
 @app.command(rich_help_panel=RUNS, epilog=flags.example("singlesday drill worker-kill network-cut"))
 @flags.takes(flags.DrillFlags)
 def drill(context: typer.Context) -> None:
-    """Let something go wrong on purpose, and judge how the order service takes it.
+    """Break something on purpose, and judge how well the order service recovers.
 
-    Each drill is a run of about 20 s: a worker is killed, the network is cut and so on. Without a name all are run.
+    Each drill is a run of about 20 s: a worker is killed, the network is cut and so on. Without a name, runs all.
     """
     from loadtest.cli import drill as drilling  # noqa: PLC0415 - gevent takes a second to import
     from loadtest.cli.asked import asked_run  # noqa: PLC0415
@@ -271,10 +274,10 @@ def drill(context: typer.Context) -> None:
 def bench(
     context: typer.Context,
     name: Annotated[
-        str, typer.Argument(help="A benchmark; what follows are its own options.", metavar="NAME")
+        str, typer.Argument(help="Which benchmark; its own options follow.", metavar="NAME")
     ] = "",
 ) -> None:
-    """Run a benchmark, or list them. Needs a checkout of the project."""
+    """Run a benchmark; without a name, list them. Needs a checkout of the project."""
     from loadtest.cli import bench as benches  # noqa: PLC0415 - what only this command needs
 
     if not name:
@@ -288,7 +291,7 @@ def bench(
 
 
 def _take_token(path: Path | None) -> None:
-    """Have the processes that are started know the token in a file."""
+    """Put the token from a file into the environment of the processes that are started."""
     from loadtest.environment import TOKEN_VARIABLE  # noqa: PLC0415 - rarely needed
     from loadtest.fleet.token import TokenError, read_token  # noqa: PLC0415
 
@@ -300,7 +303,7 @@ def _take_token(path: Path | None) -> None:
 
 
 def _checked(config: RunConfig) -> RunConfig:
-    """What was asked for, if it can be done. Raises one of `BAD_INPUT`."""
+    """Check a configuration, and return it completed. Raises one of `BAD_INPUT`."""
     from loadtest.configuration.check import check, check_port_free  # noqa: PLC0415 - gevent takes a second to import
     from loadtest.configuration.inspection import inspect_apart  # noqa: PLC0415
 
@@ -315,14 +318,15 @@ def _checked(config: RunConfig) -> RunConfig:
 
 
 def _check_auditor(config: RunConfig) -> None:
-    """Raise `ConfigError` unless somebody's own class can audit a target of their own."""
+    """Raise `ConfigError` unless the --auditor class can be used, and with a --target."""
     from loadtest.run_audit import AuditorError, check_auditor  # noqa: PLC0415 - what few runs have
 
     assert config.auditor is not None  # noqa: S101 - asked for
     named = config.named("auditor")
     if config.needs_service:
         raise ConfigError(
-            "auditor", f"{named}: belongs to a --target; the order service's database is read without it"
+            "auditor",
+            f"{named}: expected together with --target; the order service's database is audited without it",
         )
     try:
         check_auditor(config.auditor, config.plan_file)
@@ -333,7 +337,7 @@ def _check_auditor(config: RunConfig) -> None:
 def _play(
     config: RunConfig, out: Console, resumed: "Checkpoint | None" = None, lock: int | None = None
 ) -> int:
-    """Run, and say in a sentence why there is no verdict if there is none."""
+    """Run a plan and return the exit code; end with code 1 and a sentence where there is no verdict."""
     from loadtest.cli import run as runner  # noqa: PLC0415 - gevent takes a second to import
     from loadtest.cli.run_session import RunError  # noqa: PLC0415
     from loadtest.cli.service import ServiceError  # noqa: PLC0415
@@ -346,7 +350,7 @@ def _play(
 
 
 def main() -> None:
-    """Run a command; an error of ours that nobody expected ends with exit code 1 and its traceback."""
+    """Run a command; an unexpected error ends with exit code 1 and its traceback."""
     app()
 
 

@@ -1,4 +1,4 @@
-"""The commands that are typed on other machines than the master's: `worker` and `relay`."""
+"""The commands for machines other than the master's: `worker` and `relay`."""
 
 import os
 from pathlib import Path
@@ -17,9 +17,7 @@ from loadtest.cli.app import BAD_INPUT, app, errors, refuse
 def worker(
     master: Annotated[
         str,
-        flags.option(
-            flags.FLEET, "HOST:PORT", "Where the master listens: the --bind of its `singlesday run`."
-        ),
+        flags.option(flags.FLEET, "HOST:PORT", "Address of the master: the --bind of its `singlesday run`."),
     ],
     token_file: flags.TokenFile = None,
     workers: Annotated[
@@ -29,7 +27,7 @@ def worker(
     wait: Annotated[str, flags.option(flags.FLEET, "TIME", "How long to wait for the master.")] = "5m",
     out: flags.Out = Path("runs"),
 ) -> None:
-    """Send requests for a `singlesday run` on another machine, which sends the plan, its scripts and its data."""
+    """Send requests for a `singlesday run` on another machine, which sends plan, scripts and data."""
     from loadtest.cli import worker as working  # noqa: PLC0415 - what only this command needs
     from loadtest.fleet.joining import JoiningError  # noqa: PLC0415
     from loadtest.fleet.token import TokenError  # noqa: PLC0415
@@ -54,22 +52,20 @@ def worker(
 def relay(
     master: Annotated[
         str,
-        flags.option(
-            flags.FLEET, "HOST:PORT", "Where the master listens: the --bind of its `singlesday run`."
-        ),
+        flags.option(flags.FLEET, "HOST:PORT", "Address of the master: the --bind of its `singlesday run`."),
     ],
     bind: Annotated[
         str,
         flags.option(
             flags.FLEET,
             "HOST:PORT",
-            "Where workers reach this machine: their --master. One of its addresses.",
+            "Address and port of this machine that workers connect to, as their --master.",
         ),
     ],
     token_file: flags.TokenFile = None,
     wait: Annotated[str, flags.option(flags.FLEET, "TIME", "How long to wait for the master.")] = "5m",
 ) -> None:
-    """Stand between a master and some of its workers, so that it can have more than a thousand."""
+    """Gather what some workers report to their master, so that a run can have more than a thousand workers."""
     from loadtest.cli import relay as relaying  # noqa: PLC0415 - what only this command needs
     from loadtest.cli import worker as working  # noqa: PLC0415
     from loadtest.fleet.joining import JoiningError  # noqa: PLC0415

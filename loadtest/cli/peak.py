@@ -43,13 +43,13 @@ class Trial(Struct, frozen=True):
         return self.on_time and self.queueing_p99_ms <= MAX_QUEUEING_MS and self.failed <= MAX_FAILED
 
     def complaint(self) -> str:
-        """What was too much, in words."""
-        at = f"at {self.peak_tps:,} in an open loop"
+        """Why a run cannot peak there, in words."""
+        at = f"at {self.peak_tps:,} TPS in an open loop"
         if not self.on_time:
-            return f"{at} this machine was {self.lag_p99_ms:.0f} ms late at p99"
+            return f"{at} this machine sent requests {self.lag_p99_ms:.0f} ms late (p99)"
         if self.failed > MAX_FAILED:
-            return f"{at} {self.failed:.1%} failed"
-        return f"{at} arrivals waited {self.queueing_p99_ms:.0f} ms for a user at p99"
+            return f"{at} {self.failed:.1%} of the arrivals failed or were dropped"
+        return f"{at} arrivals waited {self.queueing_p99_ms:.0f} ms for a free user (p99)"
 
 
 class Sizing(Struct, frozen=True):
@@ -67,13 +67,13 @@ class Sizing(Struct, frozen=True):
         return self.trials[-1].peak_tps
 
     def in_words(self) -> str:
-        """What was found, for whoever waits for the run to start."""
+        """The result of the probe in a sentence, for the console."""
         if not self.trials:
-            return "Nothing was completed at full speed in a closed loop: the plan keeps its own peak."
+            return "At full speed no request was answered without an error, so the plan keeps its own peak."
         peak, share = f"{self.peak_tps:,}", self.peak_tps / self.full_speed_tps
-        said = [f"At full speed {self.full_speed_tps:,.0f} TPS in a closed loop"]
+        said = [f"At full speed (closed loop) {self.full_speed_tps:,.0f} TPS"]
         said += [trial.complaint() for trial in self.trials if not trial.fits]
-        words = f"{'; '.join(said)}; the plan will peak at {peak} ({share:.0%})."
+        words = f"{'; '.join(said)}; the plan will peak at {peak} TPS ({share:.0%} of full speed)."
         if self.trials[-1].fits:
             return words
         if self.trials[-1].on_time:

@@ -56,7 +56,7 @@ def _addresses(place: Place, flag: str) -> Addresses:
 
 
 def _why_not(family: int, address: tuple[str, int]) -> str | None:
-    """Why nobody can listen at an address now; None if somebody can."""
+    """Why this process cannot listen at an address; None if it can."""
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -66,6 +66,6 @@ def _why_not(family: int, address: tuple[str, int]) -> str | None:
             if error.errno == errno.EADDRINUSE:
                 return "the port is in use, perhaps by another run: end that, or choose another port"
             if error.errno == errno.EADDRNOTAVAIL:
-                return "is no address of this machine"
-            return f"cannot be listened at ({error.strerror})"
+                return "is not an address of this machine"
+            return f"cannot listen there ({error.strerror})"
     return None

@@ -19,10 +19,11 @@ def show(
     duration: flags.Duration = None,
     time_scale: flags.TimeScale = None,
     svg: Annotated[
-        Path | None, typer.Option(help="Write the curve into this picture instead.", metavar="FILE")
+        Path | None, typer.Option(help="Write the curve into this SVG file instead.", metavar="FILE")
     ] = None,
     csv: Annotated[
-        Path | None, typer.Option(help="Write t_s,planned_tps into this file instead.", metavar="FILE")
+        Path | None,
+        typer.Option(help="Write the curve into this CSV file instead: t_s,planned_tps.", metavar="FILE"),
     ] = None,
 ) -> None:
     """Show what a plan will play: its curve, its scenarios and its objectives. Sends nothing."""
@@ -45,7 +46,7 @@ def show(
 
 @app.command(rich_help_panel=PLANS, epilog=flags.example("singlesday schema plan > plan.schema.json"))
 def schema(of: flags.SchemaOf = flags.Schemas.RESULT) -> None:
-    """Print the JSON Schema of result.json or, with `plan`, of plan files: editors check and complete by it."""
+    """Print the JSON Schema of result.json or, with `plan`, of plan files, for editors and validators."""
     from loadtest.plan.plan_schema import plan_schema  # noqa: PLC0415
     from loadtest.publish.schema import result_schema  # noqa: PLC0415
 
@@ -56,10 +57,10 @@ def schema(of: flags.SchemaOf = flags.Schemas.RESULT) -> None:
 @app.command(rich_help_panel=PLANS, epilog=flags.example("singlesday init my-load-test"))
 def init(
     folder: Annotated[
-        Path, typer.Argument(help="The folder to write into; it is made if it is not there.", metavar="DIR")
+        Path, typer.Argument(help="Folder to write into; created if missing.", metavar="DIR")
     ] = Path(),
 ) -> None:
-    """Write a first plan, script, CI file and compose file, with comments; they run as they are."""
+    """Write a first plan, script, CI file and compose file, with comments, ready to run."""
     from loadtest.cli import init as beginning  # noqa: PLC0415 - what only this command needs
 
     try:

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from contextlib import redirect_stdout
 from itertools import cycle
+from typing import NamedTuple
 
 import gevent
 import msgspec
@@ -22,12 +23,37 @@ from loadtest.configuration.run_config import RunConfig
 from loadtest.configuration.scenario_classes import scenario_classes
 from loadtest.drive.closed_loop import ClosedLoop
 from loadtest.drive.served_users import count_in, served_users
+from loadtest.exit_codes import ExitCode
 from loadtest.measure.second import OpenSeconds, sum_of
 from loadtest.plugin.time_slice import ask_for_short_slices
 
 USERS = 64
 WARM_UP_S = 1.0
 MEASURE_S = 3.0
+
+
+class UnusableError(RuntimeError):
+    """Nothing can be judged by what the target answers."""
+
+
+class FullSpeed(NamedTuple):
+    """What a closed loop was answered."""
+
+    tps: float
+    """Transactions a second that were ok."""
+    ok: int
+    failed: int
+    most_often: str
+    """What failed most often, with the endpoint, in words; empty if nothing did."""
+
+    @property
+    def nothing_ok(self) -> str:
+        """Why there is nothing to judge by: a sentence where nothing at all was ok, else empty."""
+        if self.ok:
+            return ""
+        if not self.most_often:
+            return f"the target answered nothing within {WARM_UP_S + MEASURE_S:g} s"
+        return f"nothing that the target answered was ok: {self.most_often}"
 
 
 class Probe:
@@ -44,12 +70,21 @@ class Probe:
         self._is_transaction = [scenario.transaction for scenario in plan.scenarios]
 
     def sizing(self) -> Sizing:
-        """Full speed, and the peak the plan should play. Raises `RuntimeError` when most requests fail."""
+        """Full speed, and the peak the plan should play. Raises `UnusableError` when most requests fail."""
         trial = OpenTrial(self._environment, self._plan, self._classes)
         return find_peak(self.transactions_per_s(), trial.play)
 
     def transactions_per_s(self) -> float:
-        """Transactions a second at full speed. Raises `RuntimeError` when most arrivals fail."""
+        """Transactions a second at full speed. Raises `UnusableError` when most arrivals fail."""
+        seen = self.full_speed()
+        if seen.nothing_ok:
+            raise UnusableError(seen.nothing_ok)
+        if seen.failed > seen.ok:
+            raise UnusableError(f"most requests of the probe failed: {seen.most_often}")
+        return seen.tps
+
+    def full_speed(self) -> FullSpeed:
+        """What users get that ask again as soon as they are answered."""
         loop = ClosedLoop(cycle(self._order), len(self._classes), USERS, SystemClock())
         with served_users(self._environment, loop, self._classes, USERS):
             seen = OpenSeconds(time.monotonic_ns())
@@ -61,20 +96,18 @@ class Probe:
             transactions = self._transactions(loop) - before
             rate = transactions / (time.monotonic() - started_s)
             loop.stop()
-        if loop.failed - failed > transactions:
-            raise RuntimeError(f"most requests of the probe failed{_most_often(seen)}")
-        return rate
+        return FullSpeed(rate, transactions, loop.failed - failed, _most_often(seen))
 
     def _transactions(self, loop: ClosedLoop) -> int:
         return sum(ok for ok, counts in zip(loop.ok, self._is_transaction, strict=True) if counts)
 
 
 def _most_often(seen: OpenSeconds) -> str:
-    """The class of error that requests had most often, in words; nothing if none had any."""
+    """The class of error that requests had most often, and which requests, in words; empty if none had any."""
     errors: Counter[str] = Counter()
-    for endpoint in sum_of(seen.take()).endpoints.values():
-        errors.update(endpoint.errors)
-    return "".join(f": {error} ({count:,} times)" for error, count in errors.most_common(1))
+    for (method, name), endpoint in sum_of(seen.take()).endpoints.items():
+        errors.update({f"{method} {name}: {error}": count for error, count in endpoint.errors.items()})
+    return "".join(f"{error} ({count:,} times)" for error, count in errors.most_common(1))
 
 
 def interleaved(rates: list[float], length: int = 20) -> list[int]:
@@ -94,8 +127,12 @@ def main() -> None:
     # Locust tells of every task that raises; at full speed that is a log of gigabytes.
     logging.getLogger("locust.user.task").setLevel(logging.CRITICAL)
     ask_for_short_slices()  # as a run's worker
-    with redirect_stdout(sys.stderr):  # for what a script prints
-        sizing = Probe(config, host).sizing()
+    try:
+        with redirect_stdout(sys.stderr):  # for what a script prints
+            sizing = Probe(config, host).sizing()
+    except UnusableError as unusable:
+        print(unusable, file=sys.stderr)  # noqa: T201 - whoever started this reads it
+        sys.exit(ExitCode.INVALID)
     print(msgspec.json.encode(sizing).decode())  # noqa: T201 - its result
 
 

@@ -48,7 +48,7 @@ def serve(master: Master, bind: str, wait_s: float, console: Console) -> int:
         joining.greet(build_of())
         met = joining.place
     with Sockets(master.token, met, place) as sockets:
-        tell(f"relay for the master at {master}; workers come to {asked}")
+        tell(f"relaying for the master at {master}; workers connect to {asked}")
         return _pass_on(sockets, master, console)
 
 
@@ -74,7 +74,7 @@ class Sockets:
             self.below.bind(f"tcp://{below}")
         except zmq.ZMQError as error:
             self.close()
-            refused = f"--bind {below}: cannot be listened at ({error.strerror})"
+            refused = f"--bind {below}: cannot listen there ({error.strerror})"
             raise ConfigError("--bind", refused, value=str(below)) from error
         self.above.connect(f"tcp://{above}")
 
@@ -126,7 +126,7 @@ def _pass_on(sockets: Sockets, master: Master, console: Console) -> int:
             if leave_at_s is not None and (not relay.workers or time.monotonic() >= leave_at_s):
                 return ExitCode.PASS
             if relay.unheard_s > SILENCE_S:
-                loop.say(f"error: the master at {master} has not been heard for {SILENCE_S:.0f} s")
+                loop.say(f"error: nothing was heard from the master at {master} for {SILENCE_S:.0f} s")
                 return ExitCode.INTERNAL_ERROR
     return INTERRUPTED if asked[0] == signal.SIGINT else ExitCode.PASS
 
@@ -178,7 +178,7 @@ class _Loop:
 
     def _note_stranger(self) -> None:
         self._sockets.strangers.recv_multipart()
-        self._complain("refused a connection: its token is another than ours")
+        self._complain("refused a connection: its token differs from this relay's")
 
     def _complain(self, text: str) -> None:
         if time.monotonic() >= self._complain_at_s:

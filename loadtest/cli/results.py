@@ -15,11 +15,18 @@ from loadtest.measure.run_result import RESULT, RunResult
 def audit(
     run_folder: flags.RunFolder,
     store: Annotated[
-        str | None, typer.Option(help="The service's database. Default: orders.db in RUN.", metavar="DSN")
+        str | None,
+        typer.Option(
+            help="The service's database: sqlite:///FILE or postgresql://... Default: orders.db in RUN.",
+            metavar="DSN",
+        ),
     ] = None,
     auditor: Annotated[
         str | None,
-        typer.Option(help="A class of yours that reads what your service stored.", metavar="MODULE:CLASS"),
+        typer.Option(
+            help="Your class that reads the orders your service stored (docs/auditing.md).",
+            metavar="MODULE:CLASS",
+        ),
     ] = None,
 ) -> None:
     """Compare the orders that a run was promised with those in the service's database, and update its verdict."""
@@ -62,7 +69,7 @@ def audit(
 def report(run_folder: flags.RunFolder) -> None:
     """Write report.html and the other files of a run again, from its result.json.
 
-    Of a run whose master was killed, the workers' own records are added first.
+    If the master was killed, the workers' own records are added first.
     """
     from loadtest.cli.audit import settle_folder  # noqa: PLC0415
     from loadtest.cli.recover import recover_folder  # noqa: PLC0415
@@ -87,27 +94,27 @@ def compare(
     base: Annotated[
         str,
         typer.Argument(
-            help="What to compare with: a run folder, a result.json, a folder of run folders (the latest five are "
-            "pooled), or REF:PATH of one in git.",
+            help="The baseline: a run folder, a result.json, a folder of run folders (the latest five are "
+            "pooled), or REF:PATH for one in git.",
             metavar="BASE",
         ),
     ],
     heads: Annotated[
-        list[str], typer.Argument(help="The runs to judge, named in the same way.", metavar="HEAD…")
+        list[str], typer.Argument(help="The runs to judge, given in the same way.", metavar="HEAD…")
     ],
     html: Annotated[
-        Path | None, typer.Option(help="Also write the comparisons into this page.", metavar="FILE")
+        Path | None, typer.Option(help="Also write the comparisons as a page to this file.", metavar="FILE")
     ] = None,
     save_baseline: Annotated[
         Path | None,
         typer.Option(
-            help="Keep each HEAD that passed and is not worse in this folder. With the same folder as BASE, "
-            "the first run ever is kept without a comparison.",
+            help="Folder in which to keep each HEAD that passed and is not worse, as a later baseline. If it is "
+            "BASE and still empty, the first run is kept without a comparison.",
             metavar="DIR",
         ),
     ] = None,
 ) -> None:
-    """Say what got better or worse than a baseline by more than runs differ anyway.
+    """Compare runs with a baseline: what got better or worse by more than good runs differ among themselves.
 
     Exit code 10 if something got worse, 11 if there is too little data to tell.
     """

@@ -91,23 +91,25 @@ def _checkpoint(folder: Path, config: RunConfig) -> Checkpoint:
     try:
         ended = RunResult.read(folder / RESULT)
     except (OSError, ValueError):
-        raise ResumeError(f"{folder}: the run ended before it sent anything; start it again") from None
+        raise ResumeError(f"{folder}: the run ended before it sent anything; start a new one") from None
     audit = (
         "" if ended.audit or config.targets else "; `singlesday audit` compares its orders with the database"
     )
-    raise ResumeError(f"{folder}: the run has ended ({ended.verdict}), nothing is left to do{audit}")
+    raise ResumeError(f"{folder}: the run has ended ({ended.verdict}), so there is nothing to resume{audit}")
 
 
 def _store(config: RunConfig, checkpoint: Checkpoint, folder: Path, given: str | None) -> str | None:
     """The order service's store, which must be the one that has the first part's orders. Raises `ResumeError`."""
     if given is not None and (config.store is None or without_password(given) != config.store):
         kept = config.store or f"{SQLITE}{folder / 'orders.db'}"
-        raise ResumeError(f"--store: expected the run's own, {kept}; its orders are there")
+        raise ResumeError(f"--store: expected {kept}, the database of this run, which has its orders")
     if given is None and "store" in config.withheld:
-        raise ResumeError(f"--store: expected {config.store} with its password, which is not written down")
+        raise ResumeError(
+            f"--store: expected {config.store} with its password, which the run folder does not keep"
+        )
     if {"targets", "service_metrics"} & set(config.withheld):
         raise ResumeError(
-            f"{folder}: an address of the target held a password, which is not written down; start the run again"
+            f"{folder}: the target's address had a password, which the run folder does not keep; start a new run"
         )
     store = given or config.store
     if not config.targets and any(any(worker.counted) for worker in checkpoint.totals.workers):
@@ -118,7 +120,9 @@ def _store(config: RunConfig, checkpoint: Checkpoint, folder: Path, given: str |
 def _require_store(store: str) -> None:
     path = Path(store.removeprefix(SQLITE))
     if store.startswith(SQLITE) and not path.is_file():
-        raise ResumeError(f"{path}: expected the order service's database of this run, which has its orders")
+        raise ResumeError(
+            f"{path}: not found; expected the order service's database of this run, which has its orders"
+        )
 
 
 def _clock(seconds: float) -> str:

@@ -133,7 +133,7 @@ def _lead(session: Session) -> None:
     if config.web:
         address = f"http://127.0.0.1:{config.web_port}"
         session.console.print(
-            f"The web UI is at {address}; Ctrl-C ends it and audits its runs.", soft_wrap=True
+            f"Start runs at {address}; Ctrl-C here ends the web UI and audits its runs.", soft_wrap=True
         )
     while master.running:
         wait_until(lambda: not master.running, timeout_s=TEND_S)
@@ -167,17 +167,18 @@ def _dialled_here(bind: str) -> str:
 
 
 def how_to_join(config: RunConfig) -> str:
-    """What to type on the machines whose workers are waited for."""
+    """The command that starts a worker for this run, for the console."""
     count, address = config.workers_elsewhere, Place(config.bind, config.control_port)
     waits = f"waiting for {count} worker{'s' * (count != 1)} at {address}"
     if is_loopback(config.bind):
         return (
-            f"{waits}, which only this machine reaches: --bind ADDRESS:PORT of this machine opens it to others, "
-            f"with --token-file; here: singlesday worker --master {address}{_token_flag()}"
+            f"{waits}; start them on this machine: singlesday worker --master {address}{_token_flag()}\n"
+            "workers on other machines can connect only if this run is started with --bind ADDRESS:PORT and "
+            "--token-file"
         )
     if config.bind in EVERYWHERE:
         address = Place("ADDRESS-OF-THIS-MACHINE", config.control_port)
-    return f"{waits}: on each machine: singlesday worker --master {address} --token-file FILE"
+    return f"{waits}; start them on each machine: singlesday worker --master {address} --token-file FILE"
 
 
 def _csv_prefix(config: RunConfig, folder: Path) -> str:

@@ -18,6 +18,7 @@ from loadtest.cli.service import Service
 from loadtest.configuration.run_config import RunConfig, ServiceAddress
 from loadtest.configuration.run_document import as_environment
 from loadtest.environment import ALLOW_HOSTS_VARIABLE, CTRL_C, SERVICE_TOKEN_VARIABLE
+from loadtest.exit_codes import ExitCode
 from loadtest.fleet.checkpoint import Checkpoint
 
 STOP_GRACE_S = 15
@@ -25,6 +26,14 @@ STOP_GRACE_S = 15
 
 class RunError(Exception):
     """The run could not be started or went wrong beyond a verdict."""
+
+    code = ExitCode.INTERNAL_ERROR
+
+
+class NothingToJudgeError(RunError):
+    """The target answered nothing that a rate could be judged by."""
+
+    code = ExitCode.INVALID
 
 
 @dataclass(slots=True)

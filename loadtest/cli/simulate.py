@@ -47,7 +47,7 @@ def simulate_plan(asked: Asked, console: Console) -> None:
     lost_at_s = duration_s(asked.zone_lost, "--zone-lost")
     if lost_at_s is not None and lost_at_s >= asked.plan.duration_s:
         raise SimulationError(
-            f"--zone-lost: expected an instant within the plan's {asked.plan.duration_s:g} s, got {asked.zone_lost}"
+            f"--zone-lost: expected a time within the plan's {asked.plan.duration_s:g} s, got {asked.zone_lost}"
         )
     try:
         from loadtest.simulate import simulation, source  # noqa: PLC0415 - numpy is an extra
@@ -57,8 +57,8 @@ def simulate_plan(asked: Asked, console: Console) -> None:
         raise SimulationError('a simulation needs numpy: install "singlesday[analysis]"') from missing
     if asked.source is None:
         raise SimulationError(
-            "--from: expected the folder of `singlesday capacity`, or of a run: a simulation draws from what they "
-            "measured"
+            "--from: expected the folder of a `singlesday capacity` search or of a run, whose measurements "
+            "are simulated"
         )
     try:
         replica: Replica = source.replica_from(
@@ -67,7 +67,7 @@ def simulate_plan(asked: Asked, console: Console) -> None:
     except source.SourceError as error:
         raise SimulationError(str(error)) from error
     loss = simulation.ZoneLoss(lost_at_s, asked.zones) if lost_at_s is not None else None
-    curve, every = Curve(asked.plan.profile()), []
+    curve, every = Curve.of(asked.plan), []
     for replicas in asked.replicas:
         with console.status(f"{replicas:,} replicas, {curve.total:,.0f} arrivals …"):
             what_if = simulation.WhatIf(replicas, asked.slower, loss)
@@ -90,8 +90,8 @@ def _check(asked: Asked) -> None:
     total = asked.plan.profile().total
     if total > MOST_ARRIVALS:
         raise SimulationError(
-            f"plan {asked.plan.name}: {total:,.0f} arrivals are more than the {MOST_ARRIVALS:,} that are simulated; "
-            "give --duration"
+            f"plan {asked.plan.name}: expected at most {MOST_ARRIVALS:,} arrivals to simulate, got {total:,.0f}; "
+            "shorten it with --duration"
         )
 
 
@@ -117,7 +117,9 @@ def _tell(
     for sentence in settings:
         console.print(sentence, style="dim", soft_wrap=True)
     console.print(simulation_page.table(every))
-    console.print(f"projected; simulated in {sum(found.took_s for found in every):.1f} s", soft_wrap=True)
+    console.print(
+        f"projected, not measured; simulated in {sum(found.took_s for found in every):.1f} s", soft_wrap=True
+    )
     if asked.page is not None:
         console.print(f"wrote {asked.page}", soft_wrap=True, markup=False)
 

@@ -10,8 +10,9 @@ from rich.console import Console
 
 from loadtest.cli.cores import bind
 from loadtest.cli.peak import Sizing
-from loadtest.cli.run_session import RunError, Session
+from loadtest.cli.run_session import NothingToJudgeError, RunError, Session
 from loadtest.cli.service import Service
+from loadtest.exit_codes import ExitCode
 
 PROBE_TIMEOUT_S = 90
 
@@ -76,6 +77,8 @@ def _probe_target(session: Session, host: str | None) -> Sizing | None:
             session.probe = None
     if session.interrupts:
         return None
+    if probe.returncode == ExitCode.INVALID:
+        raise NothingToJudgeError(f"the probe of {at}: {words.decode(errors='replace').splitlines()[-1]}")
     if probe.returncode:
         raise RunError(f"the probe of {at} failed: {words.decode(errors='replace')[-500:]}")
     return msgspec.json.decode(said.splitlines()[-1], type=Sizing)

@@ -71,6 +71,8 @@ class Report(Struct, frozen=True, kw_only=True):
     cpu_wait: float = 0.0
     drained: bool = True
     """Whether nothing was under way any more in the end; else this worker's next step would start with it."""
+    nothing_ok: str = ""
+    """Of full speed, where nothing that was answered was ok: what was."""
     error: str = ""
     """Why there is no step: users that did not start."""
 
@@ -93,10 +95,8 @@ class Stepper:
 
     def full_speed(self) -> Report:
         """What a closed loop completes; it waits politely, so it is a first guess and no more."""
-        try:
-            return Report(completed_tps=Probe(self._config, self._host).transactions_per_s())
-        except RuntimeError as error:
-            return Report(error=str(error))
+        seen = Probe(self._config, self._host).full_speed()
+        return Report(completed_tps=seen.tps, nothing_ok=seen.nothing_ok)
 
     def serve(self, next_order: Callable[[], Order | None], answer: Callable[[Report], None]) -> None:
         """Play orders until there are no more."""

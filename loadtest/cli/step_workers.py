@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from loadtest.cli.children import Child
-from loadtest.cli.run_session import RunError, Session
+from loadtest.cli.run_session import NothingToJudgeError, RunError, Session
 from loadtest.cli.step import Order, Report
 from loadtest.configuration.run_config import RunConfig
 from loadtest.fleet.messages import unpack_second
@@ -46,8 +46,14 @@ class StepWorkers:
         self._children: list[Child] = []
 
     def full_speed(self) -> float:
-        """Transactions a second in a closed loop, over all workers. Raises `RunError`."""
-        return sum(report.completed_tps for report in self._ask(Order(tps=0)))
+        """Transactions a second in a closed loop, over all workers.
+
+        Raises `RunError`, where none of them was ok `NothingToJudgeError`.
+        """
+        reports = self._ask(Order(tps=0))
+        if all(report.nothing_ok for report in reports):
+            raise NothingToJudgeError(f"no rate can be judged, since {reports[0].nothing_ok}")
+        return sum(report.completed_tps for report in reports)
 
     def play(self, order: Order) -> Seen:
         """Play a step. Raises `RunError` when a worker ends or its users do not start."""

@@ -93,9 +93,7 @@ def serve(crew: Crew, master: Place, console: Console) -> int:
             while not asked:
                 wait_until(lambda: not crew.running or bool(asked), timeout_s=1)
                 if crew.crashed and not asked and not listens(master):
-                    gone = (
-                        f"error: the master at {master} is gone, without a word; what it had not saved is in "
-                    )
+                    gone = f"error: the master at {master} is gone; reports that it had not saved are in "
                     console.print(f"{gone}this machine's run folder", soft_wrap=True, markup=False)
                     return ExitCode.USAGE
                 if not asked:

@@ -149,7 +149,7 @@ def _check_addresses(config: RunConfig) -> None:
     if config.targets and config.store is not None:
         raise ConfigError(
             "store",
-            f"{config.named('store')}: is the order service's; it cannot be given together with "
+            f"{config.named('store')}: names the order service's database, so it cannot be given together with "
             f"{config.named('targets')}",
         )
     try:
@@ -182,8 +182,9 @@ def _check_service_metrics(config: RunConfig, allowed: list[str]) -> None:
     if config.needs_service:
         raise ConfigError(
             "service_metrics",
-            f"{config.named('service_metrics')}: belongs to a {config.named('targets')}; the order service has "
-            "its own",
+            f"{config.named('service_metrics')}: expected together with {config.named('targets')}; the "
+            "order service's "
+            "own metrics are read without it",
         )
     try:
         check_http(config.service_metrics or "")
@@ -193,13 +194,13 @@ def _check_service_metrics(config: RunConfig, allowed: list[str]) -> None:
 
 
 def _check_may_probe(config: RunConfig, url: str) -> None:
-    """A host whose owner agreed to a rate is not probed, since a probe sends as fast as it can."""
+    """Raise `ConfigError` for a host with an agreed rate: a probe sends as fast as it can."""
     host = target_address(url).host
     agreed = agreed_rate(config.plan, host)
     if agreed is not None:
         raise ConfigError(
             "auto_peak",
-            f"--peak-tps auto: would probe {host} at full speed, and at most {agreed:,.0f} requests a second "
+            f"--peak-tps auto: would load {host} at full speed, but at most {agreed:,.0f} requests a second "
             "are allowed there; give a number",
         )
 
@@ -216,7 +217,9 @@ def _check_faults(config: RunConfig) -> None:
             )
         if fault.process == "supervisor" and fault.kind != "stop" and config.web:
             raise ConfigError(
-                "plan", f"{where}the web UI needs its supervisor for further runs; use `singlesday run`"
+                "plan",
+                f"{where}ends the supervisor, which the web UI needs for further runs; use `singlesday run` "
+                "without --web",
             )
         try:
             if fault.kind == HOOK:
@@ -250,7 +253,7 @@ def _check_publishing(config: RunConfig) -> None:
 
 
 def _check_fleet(config: RunConfig) -> None:
-    """Whether workers of other machines can come, and those alone who may."""
+    """Raise `ConfigError` unless workers on other machines can connect, and only those with the token."""
     try:
         token = os.environ.get(TOKEN_VARIABLE, "")
         check_door(config.bind, token, config.named("bind"))
@@ -259,8 +262,9 @@ def _check_fleet(config: RunConfig) -> None:
     if config.conducted and "bind" in config.sources and not config.workers_elsewhere:
         raise ConfigError(
             "bind",
-            f"{config.named('bind')}: expected together with {config.named('workers_elsewhere')}: nobody else "
-            "comes there",
+            f"{config.named('bind')}: expected together with {config.named('workers_elsewhere')}, since "
+            "only workers on "
+            "other machines connect there",
         )
     if config.min_workers < 1 or (config.conducted and config.min_workers > config.workers):
         raise ConfigError(
@@ -272,13 +276,13 @@ def _check_fleet(config: RunConfig) -> None:
     if config.workers_elsewhere and config.conducted and config.needs_service:
         raise ConfigError(
             "workers_elsewhere",
-            f"{config.named('workers_elsewhere')}: expected together with {config.named('targets')}: the order "
-            "service that would be started here answers this machine alone",
+            f"{config.named('workers_elsewhere')}: expected together with {config.named('targets')}, since the order "
+            "service that a run starts can be reached from this machine only",
         )
     if config.workers_elsewhere and config.auto_peak:
         raise ConfigError(
             "auto_peak",
-            "--peak-tps auto: measures what this machine can do, and workers on others are expected; give a number",
+            "--peak-tps auto: measures this machine, but the workers are on other machines; give a number",
         )
 
 
@@ -291,10 +295,10 @@ def check_out(config: RunConfig) -> None:
     while not place.exists() and place != place.parent:
         place = place.parent
     if not place.is_dir():
-        raise ConfigError(field, f"{named}: expected a folder, and {place} is a file", value=str(out))
+        raise ConfigError(field, f"{named}: expected a folder, but {place} is a file", value=str(out))
     if not os.access(place, os.W_OK | os.X_OK):
         raise ConfigError(
-            field, f"{named}: expected a folder that can be written, and {place} cannot", value=str(out)
+            field, f"{named}: expected a folder that can be written, but {place} cannot", value=str(out)
         )
     free, wanted = shutil.disk_usage(place).free, ARTEFACTS_BYTES + config.workers * GROWTH_BYTES
     if free < wanted:

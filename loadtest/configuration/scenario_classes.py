@@ -119,7 +119,7 @@ def _class_of(user: str, plan_file: Path | None, where: str) -> type[User]:
     near = suggestion(class_name, there)
     raise ConfigError(
         "plan",
-        f"{where}: expected a Locust user class, and {module.__file__ or name} has no {class_name}{near}",
+        f"{where}: expected a Locust user class, but {module.__file__ or name} has no {class_name}{near}",
         value=user,
         expected="a Locust user class",
     )
@@ -157,7 +157,7 @@ def _function(written: str, plan_file: Path | None, where: str) -> Any:
         near = suggestion(attribute, [each for each, value in vars(module).items() if callable(value)])
         raise ConfigError(
             "plan",
-            f"{where}: expected a function, and {module.__file__ or name} has no {attribute}{near}",
+            f"{where}: expected a function, but {module.__file__ or name} has no {attribute}{near}",
             value=written,
         )
     return found
@@ -250,8 +250,8 @@ def _not_found(name: str, plan_file: Path | None, where: str) -> ConfigError:
     beside = f"beside {plan_file} or " if plan_file is not None else ""
     return ConfigError(
         "plan",
-        f"{where}: expected a module that can be imported, and there is no {name}{near}: looked {beside}"
-        f"where Python looks from {Path.cwd()}",
+        f"{where}: expected a module that can be imported, but there is no {name}{near}: looked {beside}"
+        f"on Python's path from {Path.cwd()}",
         value=name,
         expected="a module that can be imported",
     )
@@ -260,7 +260,7 @@ def _not_found(name: str, plan_file: Path | None, where: str) -> ConfigError:
 def _broken(name: str, where: str, error: BaseException) -> ConfigError:
     return ConfigError(
         "plan",
-        f"{where}: expected a module that can be imported, and {name} raised {type(error).__name__}: {error}",
+        f"{where}: expected a module that can be imported, but {name} raised {type(error).__name__}: {error}",
         value=name,
         expected="a module that can be imported",
     )
@@ -270,7 +270,8 @@ def _check_class(user_class: type[User], config: RunConfig, where: str) -> None:
     if user_class.abstract:
         raise ConfigError(
             "plan",
-            f"{where}: expected a class whose users can be started, and it is abstract, for others to derive from",
+            f"{where}: expected a class that can be started, but it is abstract (abstract = True): name one "
+            "derived from it",
             value=user_class.__name__,
         )
     if not user_class.tasks:
@@ -282,13 +283,13 @@ def _check_class(user_class: type[User], config: RunConfig, where: str) -> None:
         flags = " and ".join(f"{config.named(name)} {' '.join(tags)}" for name, tags in given.items() if tags)
         raise ConfigError(
             "tags",
-            f"{where}: expected at least one task of the class to be left by {flags}, got none",
+            f"{where}: expected at least one task of the class that {flags} selects, got none",
             value=user_class.__name__,
         )
 
 
 def _check_addresses(user_class: type[User], config: RunConfig) -> None:
-    """An HTTP client needs an HTTP address; what other clients need is theirs to say."""
+    """Raise `ConfigError` where a class with an HTTP client has an address that is not HTTP."""
     if not issubclass(user_class, HttpUser | LocustsFastHttpUser | FastHttpUser):
         return
     for address in config.targets or ([user_class.host] if user_class.host else []):
@@ -304,6 +305,6 @@ def _check_picked(config: RunConfig, needed: Sequence[str]) -> None:
         raise ConfigError(
             "left_out",
             f"{config.named('left_out')}: expected all classes that plan {config.plan.name} plays "
-            f"({', '.join(needed)}), and {', '.join(missing)} is not picked; the plan decides what is played",
+            f"({', '.join(needed)}), but {', '.join(missing)} is not picked; the plan decides what is played",
             value=", ".join(config.left_out),
         )

@@ -17,7 +17,7 @@ from loadtest.plan.target_address import target_address
 try:
     import httpx
 except ImportError as error:
-    raise ImportError("Http2User: expected the package httpx: pip install 'singlesday[http2]'") from error
+    raise ImportError("Http2User: needs the package httpx: pip install 'singlesday[http2]'") from error
 
 HTTP2 = "HTTP/2"
 

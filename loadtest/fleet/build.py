@@ -39,8 +39,8 @@ def differences(master: Build, worker: Build) -> str:
         if master[name] != worker[name]:
             script = name.removeprefix(SCRIPT)
             found.append(
-                f"another {script} than the master's: copy that there, or start the worker with "
-                "`singlesday worker`, which is sent it"
+                f"a {script} that differs from the master's: copy the master's there, or start the worker with "
+                "`singlesday worker`, which gets it from the master"
             )
     return "; ".join(found)
 

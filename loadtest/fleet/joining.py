@@ -220,8 +220,8 @@ class Joining:
                     continue
                 named = self._master.token_named or "no token was given"
                 raise JoiningError(
-                    f"the master at {self._master} refuses this worker: its token is another than ours ({named}), "
-                    "or what listens there is no master"
+                    f"the master at {self._master} refuses this worker: wrong token ({named}), or what "
+                    "listens there is not a master"
                 )
 
 

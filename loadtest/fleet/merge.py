@@ -5,7 +5,7 @@ again and ignored; a number that never came by the time the worker's final repor
 a gap is INVALID, because nobody can say what was in it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -123,7 +123,8 @@ class Merge:
             return False
         for second in seconds:
             self._add(totals, second)
-        self._note_state(totals, report)
+        self._note_state(totals, report, [(report.cpu, report.cpu_wait)])
+        self._note_gauges(seconds)
         self.exemplars.offer_all(report.exemplars)
         for sample in report.samples:
             self._failures.offer(sample)
@@ -145,9 +146,7 @@ class Merge:
             self._add_second(second)
         for sums, lag in zip(bundle.workers, lags, strict=True):
             self._add_sums(sums, lag)
-        if seconds:
-            newest = max(second.packed.index for second in seconds)
-            self._timeline.note_gauges(newest, self._in_flight, self._backlog)
+        self._note_gauges(seconds)
         self.exemplars.offer_all(bundle.exemplars)
         for sample in bundle.samples:
             self._failures.offer(sample)
@@ -272,11 +271,7 @@ class Merge:
         if lag is not None:
             codec.add(totals.dispatch_lag, lag)
         totals.count(sums.counted, sums.newest)
-        self._in_flight += sums.in_flight - totals.in_flight
-        self._backlog += sums.backlog - totals.backlog
-        for used, waited in sums.cpu:
-            totals.sample_cpu(used, waited)
-        totals.note(sums, sums.left)
+        self._note_state(totals, sums, sums.cpu)
 
     def _note_transactions(self, index: int, transactions: int) -> None:
         count = self._transactions.get(index, 0) + transactions
@@ -286,13 +281,18 @@ class Merge:
         if len(self._transactions) > 120:  # two minutes: later than that no report is on its way
             self._transactions.pop(min(self._transactions))
 
-    def _note_state(self, totals: WorkerTotals, report: Report) -> None:
-        self._in_flight += report.in_flight - totals.in_flight
-        self._backlog += report.backlog - totals.backlog
-        totals.sample_cpu(report.cpu, report.cpu_wait)
-        totals.note(report, report.left)
-        if report.seconds:
-            newest = max(packed.index for packed in report.seconds)
+    def _note_state(
+        self, totals: WorkerTotals, said: Report | WorkerSums, cpu: Iterable[tuple[float, float]]
+    ) -> None:
+        self._in_flight += said.in_flight - totals.in_flight
+        self._backlog += said.backlog - totals.backlog
+        for used, waited in cpu:
+            totals.sample_cpu(used, waited)
+        totals.note(said)
+
+    def _note_gauges(self, seconds: Sequence[ParsedSecond]) -> None:
+        if seconds:
+            newest = max(second.packed.index for second in seconds)
             self._timeline.note_gauges(newest, self._in_flight, self._backlog)
 
     def _spread(self) -> None:

@@ -27,7 +27,6 @@ from loadtest.fleet.bundle import (
     FROM_RELAY,
     TO_RELAY,
     Apart,
-    Bundle,
     Deliver,
     Down,
     Presence,
@@ -38,7 +37,7 @@ from loadtest.fleet.bundle import (
     encode,
 )
 from loadtest.fleet.clock_check import ClockCheck
-from loadtest.fleet.gathering import Gathering
+from loadtest.fleet.gathering import Gathering, Taking
 from loadtest.fleet.messages import Ack, Hello, MessageError, Report, decode
 from loadtest.fleet.messages import Clock as MasterClock
 from loadtest.fleet.messages import encode as encode_message
@@ -101,9 +100,7 @@ class Below:
 class Sent:
     """A bundle that was not answered yet."""
 
-    bundle: Bundle
-    frames: list[tuple[str, int, bytes]]
-    """(worker, number, report as it came) of each report in it."""
+    taking: Taking
     first_ns: int
     last_ns: int
 
@@ -266,8 +263,8 @@ class Relay:
     def _deliver(self, workers: Iterable[str], frame: bytes) -> None:
         message = decode(frame)
         for name in workers:
-            below = self.workers.get(name)
-            if below is not None and isinstance(message, Ack) and message.run_id == below.run_id:
+            below = self._in_run(name, message.run_id) if isinstance(message, Ack) else None
+            if below is not None and isinstance(message, Ack):
                 below.apart.discard(message.number)
                 below.acknowledged.append(message.number)
             self._to_worker(name, encode((TO_WORKER, frame, name)))
@@ -275,10 +272,12 @@ class Relay:
     def _acknowledge(self, sent: Sent | None, saved: Mapping[str, int]) -> None:
         if sent is None:
             return
-        run_id = sent.bundle.run_id
-        for name, number, _ in sent.frames:
-            below = self.workers.get(name)
-            if below is not None and below.run_id == run_id:
+        run_id = sent.taking.bundle.run_id
+        if run_id in self._gathered:
+            self._gathered[run_id].tell_later(sent.taking.lag_if_taken)
+        for name, number, _ in sent.taking.frames:
+            below = self._in_run(name, run_id)
+            if below is not None:
                 below.under_way.discard(number)
                 below.acknowledged.append(number)
             self._tell(name, Ack(run_id, number, saved.get(name, 0)))
@@ -286,12 +285,20 @@ class Relay:
     def _take_apart(self, sent: Sent | None) -> None:
         if sent is None:
             return
-        for name, number, data in sent.frames:
-            below = self.workers.get(name)
-            if below is not None and below.run_id == sent.bundle.run_id:
+        run_id = sent.taking.bundle.run_id
+        if run_id in self._gathered:
+            self._gathered[run_id].tell_later(sent.taking.lag_if_apart)
+        for name, number, data in sent.taking.frames:
+            below = self._in_run(name, run_id)
+            if below is not None:
                 below.under_way.discard(number)
                 below.apart.add(number)
             self._to_master(encode((TO_MASTER, data, name)))
+
+    def _in_run(self, name: str, run_id: str) -> Below | None:
+        """A worker that is here and takes part in a run."""
+        below = self.workers.get(name)
+        return below if below is not None and below.run_id == run_id else None
 
     def _send_presence(self, now_ns: int) -> None:
         hellos = []
@@ -308,25 +315,27 @@ class Relay:
         self._beating = []
 
     def _send_bundle(self, run_id: str, gathering: Gathering, now_ns: int) -> None:
-        frames = gathering.frames
-        if frames:
-            bundle = gathering.take(run_id, self._next)
+        if gathering.frames:
+            taking = gathering.take(run_id, self._next)
+            self._sent[self._next] = Sent(taking, now_ns, now_ns)
             self._next += 1
-            self._sent[bundle.number] = Sent(bundle, frames, now_ns, now_ns)
-            self._say(bundle)
+            self._say(taking.bundle)
 
     def _send_again(self, now_ns: int) -> None:
-        for sent in list(self._sent.values()):
+        for number, sent in list(self._sent.items()):
             if now_ns - sent.first_ns >= FORGET_NS:
-                self._forget(self._sent.pop(sent.bundle.number))
+                self._forget(self._sent.pop(number).taking)
             elif now_ns - sent.last_ns >= RESEND_NS:
                 sent.last_ns = now_ns
-                self._say(sent.bundle)
+                self._say(sent.taking.bundle)
 
-    def _forget(self, sent: Sent) -> None:
-        for name, number, _ in sent.frames:
-            below = self.workers.get(name)
-            if below is not None and below.run_id == sent.bundle.run_id:
+    def _forget(self, taking: Taking) -> None:
+        run_id = taking.bundle.run_id
+        if run_id in self._gathered:
+            self._gathered[run_id].tell_again()
+        for name, number, _ in taking.frames:
+            below = self._in_run(name, run_id)
+            if below is not None:
                 below.under_way.discard(number)
 
     def _send_stats(self) -> None:

@@ -18,7 +18,7 @@ from loadtest.fleet.token import REFUSALS, TokenError, check_door, check_token, 
 
 COMPLAIN_EVERY_S = 10.0
 
-_STRANGER = f"refused a connection to the control port: its token is another than ours ({TOKEN_VARIABLE})"
+_STRANGER = f"refused a connection to the control port: its token differs from this run's ({TOKEN_VARIABLE})"
 _NO_ENTRY = f"the master refuses this worker: {TOKEN_VARIABLE} must have the same value on both"
 
 logger = logging.getLogger(__name__)

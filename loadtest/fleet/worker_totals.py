@@ -122,11 +122,11 @@ class WorkerTotals:
         self.counted = list(map(add, self.counted, counters))
         self.newest = max(self.newest, newest)
 
-    def note(self, state: Report | WorkerSums, left: dict[str, int] | None) -> None:
-        """Note how a worker says that it is; `left` is None where nobody has left since it was told last."""
+    def note(self, state: Report | WorkerSums) -> None:
+        """Note how a worker says that it is."""
         self.in_flight, self.backlog = state.in_flight, state.backlog
-        if left is not None:
-            self.left = left
+        if state.left is not None:
+            self.left = state.left
         self.asked.update(state.asked)
         self.silent.update(state.silent)
         if state.final:

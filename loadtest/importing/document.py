@@ -21,7 +21,7 @@ def fetched(url: str, shown: str) -> bytes:
         said = error.read(300).decode("utf-8", "replace")
         raise ImportingError(f"{shown}: answered {error.code}: {said}") from error
     except (URLError, OSError, ValueError) as error:
-        raise ImportingError(f"{shown}: cannot be asked: {getattr(error, 'reason', error)}") from error
+        raise ImportingError(f"{shown}: cannot be fetched: {getattr(error, 'reason', error)}") from error
 
 
 def document_text(place: str) -> str:

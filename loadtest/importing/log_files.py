@@ -33,7 +33,7 @@ def _plain(path: Path, raw: IO[bytes], start: bytes) -> Any:
             import zstandard  # noqa: PLC0415 - the extra `import`
         except ImportError as error:
             raise ImportingError(
-                f"{path}: expected the package zstandard for a .zst: pip install 'singlesday[import]'"
+                f"{path}: needs the package zstandard for .zst files: pip install 'singlesday[import]'"
             ) from error
         stream = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
         return _Packed(stream, zstandard.ZstdError)
@@ -65,10 +65,11 @@ class _Packed:
 def _whole_lines(stream: Any, piece_bytes: int) -> Iterator[bytes]:
     kept = b""
     while block := stream.read(piece_bytes):
-        data = kept + block
-        end = data.rfind(b"\n") + 1 or (len(data) if len(data) > 2 * piece_bytes else 0)
-        kept = data[end:]
+        end = block.rfind(b"\n") + 1
+        if not end and len(kept) + len(block) > 2 * piece_bytes:
+            end = len(block)
         if end:
-            yield data[:end]
+            yield b"".join((kept, memoryview(block)[:end]))
+        kept = block[end:] if end else kept + block
     if kept:
         yield kept

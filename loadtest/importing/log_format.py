@@ -57,8 +57,8 @@ class LogFormat(NamedTuple):
     """The beginning of a line, for errors."""
     rows: Callable[[bytes, Who | None], pl.DataFrame]
     """Whole lines to a frame of `COLUMNS`, a row for each line that is not blank; what is not there is null."""
-    has_fields: bool = False
-    """Whether its lines have fields with names, of which one may tell who is who."""
+    fields: Fields | None = None
+    """What the fields of lines of JSON are called, of which one may tell who is who."""
 
 
 class Fields(NamedTuple):
@@ -166,10 +166,10 @@ def _combined(data: bytes, who: Who | None) -> pl.DataFrame:
     pieces = _cut(data, *more)
     head, first = pl.col("head"), str(pieces["head"][0]) if len(pieces) else ""
     client, _ = _client(_word("head", int(_VHOST.match(first) is not None)), who, _AGENT)
-    if first.endswith("] "):
-        time = head.str.slice(-28, 26)  # half the work of looking for the bracket
-    else:
-        time = head.str.splitn("[", 2).struct.field("field_1").str.head(26)
+    time = head.str.slice(-28, 26)  # half the work of looking for the bracket
+    if not pieces["head"].str.ends_with("] ").all():
+        bracketed = head.str.splitn("[", 2).struct.field("field_1").str.head(26)
+        time = pl.when(head.str.ends_with("] ")).then(time).otherwise(bracketed)
     return pieces.select(second=time, request="request", status=_status(), client=client)
 
 
@@ -268,12 +268,10 @@ def _text(name: str, values: Sequence[Any]) -> pl.Series:
     """A column as text, whatever stands in it."""
     import polars as pl  # noqa: PLC0415
 
-    for kind in (pl.String, pl.Int64):
-        try:
-            return pl.Series(name, values, kind, strict=True).cast(pl.String)
-        except TypeError:
-            continue
-    return pl.Series(name, [None if value is None else str(value) for value in values], pl.String)
+    try:
+        return pl.Series(name, values, pl.String, strict=True)
+    except TypeError:
+        return pl.Series(name, [None if value is None else str(value) for value in values], pl.String)
 
 
 def _columns(read: pl.DataFrame, fields: Fields, who: Who | None) -> pl.DataFrame:
@@ -313,21 +311,21 @@ FORMATS = {
             "nginx-json",
             '{"time_iso8601": …, "request": …, "status": …}',
             _json_lines(NGINX),
-            has_fields=True,
+            NGINX,
         ),
         LogFormat("envoy", '[2025-11-10T23:59:59.310Z] "GET / HTTP/1.1" 200', _envoy),
         LogFormat(
             "envoy-json",
             '{"start_time": …, "method": …, "path": …}',
             _json_lines(ENVOY),
-            has_fields=True,
+            ENVOY,
         ),
         LogFormat("alb", "https 2025-11-10T23:59:59.186641Z app/shop/50dc 1.2.3.4:2817", _alb),
         LogFormat(
             "cloudflare",
             '{"EdgeStartTimestamp": …, "ClientRequestMethod": …}',
             _json_lines(CLOUDFLARE),
-            has_fields=True,
+            CLOUDFLARE,
         ),
     )
 }

@@ -47,7 +47,7 @@ def plan_of(traffic: Traffic, name: str, *, transaction: str | None, exact: bool
     requests = sum(traffic.counts)
     classes = [endpoint_class(each, each.requests / requests, folder, taken) for each in ordered]
     notes += [
-        f"the body of {each.method} {each.called}: a log has none; put some into {file.path}, one a line"
+        f"{each.method} {each.called} has no body, since a log has none: put some into {file.path}, one a line"
         for each, one in zip(ordered, classes, strict=True)
         for file in one.files
         if file.is_json
@@ -96,7 +96,7 @@ def plan_of_visits(traffic: Traffic, visits: Visits, name: str) -> Written:
     )
     notes = [*traffic.notes, *_guessed(visits, bin_s)]
     notes += [
-        f"a request of the visits has no body, which a log has not: put some into {file.path}, one a line"
+        f"a request of the visits has no body, since a log has none: put some into {file.path}, one a line"
         for file in visitor.files
         if file.is_json
     ]
@@ -132,19 +132,18 @@ def _visit_knots(visits: Visits) -> tuple[list[Knot], int]:
 
 def _guessed(visits: Visits, bin_s: int) -> list[str]:
     notes = [
-        "a visitor is an address with its browser, or the field named; whoever was away for half an hour comes anew",
-        f"the curve is that of visits, by bins of {bin_s} s; those under way as the log begins count as begun then",
-        "pauses are whole seconds, as the log has them, and drawn from nine quantiles of those seen",
-        "keys are drawn anew for each step: a log does not say which order was whose",
+        "a visitor is an address with its browser, or what --visitor names; a visit ends after half an idle hour",
+        f"the curve counts beginning visits in bins of {bin_s} s; those under way at the log's start begin there",
+        "pauses are whole seconds, like the log's times, and drawn from nine quantiles of those in the log",
+        "each step draws its own key, since a log does not say which order belongs to whom",
     ]
     if visits.one_client_in > 1:
-        notes.append(
-            f"of {visits.one_client_in:,} visitors one was looked at, which bounds the memory it takes"
-        )
+        notes.append(f"one visitor in {visits.one_client_in:,} was looked at, to save memory")
     if visits.walk is not None:
         notes.append(
-            f"{visits.walk.visits / visits.total:.1%} of the visits have orders that few share: together they are a "
-            "walk, each step as often as it followed the one before"
+            f"{visits.walk.visits / visits.total:.1%} of the visits took rare paths; one scenario plays all "
+            "of them as "
+            "a random walk whose steps are as likely as in the log"
         )
     return notes
 
@@ -172,4 +171,4 @@ def _transaction(traffic: Traffic, asked: str | None) -> tuple[Endpoint, list[st
     writing = [each for each in traffic.endpoints if each.method in WITH_BODY]
     chosen = (writing or list(traffic.endpoints))[0]
     name = f"{chosen.method} {chosen.called}"
-    return chosen, [f"a transaction is one {name}; --transaction names another endpoint"]
+    return chosen, [f"each {name} is one transaction; --transaction names another endpoint"]

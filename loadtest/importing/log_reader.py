@@ -13,6 +13,7 @@ from loadtest.importing.import_error import ImportingError
 from loadtest.importing.keys import MOST_KEYS, path_keys, query_keys, values_in
 from loadtest.importing.log_files import pieces_of
 from loadtest.importing.log_format import BY_ADDRESS, FORMATS, NOBODY, LogFormat, Who
+from loadtest.importing.log_scan import batch_in
 from loadtest.importing.log_tally import LogTally, steps_of
 from loadtest.importing.path_tree import PARAMETER
 from loadtest.importing.recorded import counted
@@ -58,7 +59,7 @@ def read_logs(
     """
     who = Who(agent=field is None, field=field) if visits else BY_ADDRESS
     if importlib.util.find_spec("polars") is None:
-        raise ImportingError("import log: expected the package polars: pip install 'singlesday[import]'")
+        raise ImportingError("import log: needs the package polars: pip install 'singlesday[import]'")
     tally = LogTally()
     log_format = FORMATS[format_name] if format_name else None
     first_broken: _Broken | None = None
@@ -67,9 +68,10 @@ def read_logs(
             log_format = log_format or _format_of(path, piece)
             _check_field(log_format, field)
             asked = who if visits or not tally.has_enough_steps else NOBODY
-            broken = tally.add(log_format.rows(piece, asked))
-            if broken is not None and first_broken is None:
-                first_broken = _Broken(path, number, broken)
+            batch = batch_in(piece, log_format, asked)
+            tally.add(batch)
+            if batch.first_broken is not None and first_broken is None:
+                first_broken = _Broken(path, number, batch.first_broken)
     if log_format is None:
         raise ImportingError(f"{paths[0]}: expected lines of an access log, got none")
     if tally.requests == 0 or tally.broken > _LEAST_GOOD * (tally.broken + tally.requests + tally.not_found):
@@ -78,7 +80,7 @@ def read_logs(
 
 
 def _check_field(log_format: LogFormat, field: str | None) -> None:
-    if field is not None and not log_format.has_fields:
+    if field is not None and log_format.fields is None:
         raise ImportingError(
             f"--visitor: expected with lines of JSON, whose fields have names, and these are {log_format.name}; "
             "without it, visitors are told by address and browser"
@@ -90,9 +92,8 @@ def _format_of(path: Path, piece: bytes) -> LogFormat:
     start = b"\n".join(piece.split(b"\n", _LINES_TO_TELL)[:_LINES_TO_TELL]) + b"\n"
 
     def readable(log_format: LogFormat) -> int:
-        tally = LogTally()
-        tally.add(log_format.rows(start, BY_ADDRESS))
-        return tally.requests + tally.not_found
+        batch = batch_in(start, log_format, NOBODY)
+        return batch.seconds.total() + batch.not_found
 
     lines = {log_format: readable(log_format) for log_format in FORMATS.values()}
     best = max(FORMATS.values(), key=lines.__getitem__)
@@ -145,7 +146,7 @@ def _traffic(
         *_held_back(endpoints),
     ]
     if not steps:
-        notes.append("the order in which customers ask for things is not told: the log has too few clients")
+        notes.append("the order of requests within a visit is not known: the log has too few clients")
     return Traffic(
         source=f"{', '.join(str(path) for path in paths)} ({log_format.name})",
         first_second=first,
@@ -161,7 +162,7 @@ def _visits(seen: pl.DataFrame, one_client_in: int) -> Visits:
     found = visits_of(seen.iter_rows(), one_client_in)
     if found is None:
         raise ImportingError(
-            "--visits: expected lines that say whose request each is (an address, or the field --visitor names)"
+            "--visits: expected lines that say who sent each request (an address, or the field that --visitor names)"
         )
     return found
 
@@ -196,11 +197,9 @@ def _dropped(tally: LogTally, first_broken: _Broken | None) -> list[str]:
         where = f"; the first is {first_broken}" if first_broken else ""
         notes.append(f"{counted(tally.broken, 'broken line', 'broken lines')} left out{where}")
     if tally.not_found:
-        notes.append(f"{tally.not_found:,} requests left out that were answered 404")
+        notes.append(f"{tally.not_found:,} requests left out that were answered with 404")
     if tally.forgotten:
-        notes.append(
-            f"{tally.forgotten:,} requests of rarely asked paths count, but their keys were not kept"
-        )
+        notes.append(f"{tally.forgotten:,} requests to rare paths are counted, but their keys were not kept")
     return notes
 
 
@@ -210,7 +209,7 @@ def _small(dropped: Sequence[tuple[str, str, int]], requests: int) -> list[str]:
     share = sum(each[2] for each in dropped) / requests
     some = ", ".join(f"{method} {template}" for method, template, _ in dropped[:3])
     more = ", …" if len(dropped) > 3 else ""
-    return [f"{len(dropped):,} endpoints left out that are {share:.2%} of the requests: {some}{more}"]
+    return [f"{len(dropped):,} rare endpoints left out, {share:.2%} of the requests: {some}{more}"]
 
 
 def _held_back(endpoints: Sequence[Endpoint]) -> list[str]:

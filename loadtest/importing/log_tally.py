@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from loadtest.importing.import_error import ImportingError
+from loadtest.importing.log_batch import Batch, with_parts
 from loadtest.importing.log_time import second_of
 from loadtest.importing.path_tree import DATA_SEGMENT, PARAMETER, PathTree
 from loadtest.importing.traffic import Step
@@ -27,7 +28,6 @@ MOST_STEPS = 200_000
 LONGEST_S = 31 * 86_400
 FEWEST_CLIENTS = 20
 _QUERIES_A_BATCH = 2_000
-_METHOD = r"^[A-Z]{3,10}$"
 
 
 class LogTally:
@@ -50,41 +50,16 @@ class LogTally:
         self._seen: list[pl.DataFrame] = []
         self._paths: list[pl.DataFrame] = []
 
-    def add(self, rows: pl.DataFrame) -> int | None:
-        """Count a batch with the columns of `log_format`; the number of its first broken row, if it has one.
-
-        Equal requests are looked at once: most are asked many times. Raises `ImportingError` where the log goes on
-        for longer than a month.
-        """
+    def add(self, batch: Batch) -> None:
+        """Count a batch. Raises `ImportingError` where the log goes on for longer than a month."""
         import polars as pl  # noqa: PLC0415
 
-        each_second, asked = _by_second(rows), _asked(rows)
-        seconds = {written: second_of(written) for written in each_second if written is not None}
-        first_broken, broken = None, _broken(rows, seconds, asked)
-        if broken is not None:
-            first_broken = int(broken.arg_true()[0])
-            self.broken += int(broken.sum())
-            rows = rows.filter(~broken)
-            each_second, asked = _by_second(rows), _asked(rows)
-        found = asked.filter(pl.col("status").ne_missing("404"))
-        not_found = len(rows) - int(found["requests"].sum())
-        if not_found:
-            self.not_found += not_found
-            rows = rows.filter(pl.col("status").ne_missing("404"))
-            each_second = _by_second(rows)
-        for written, requests in each_second.items():
-            at = None if written is None else seconds[written]
-            if at is not None:
-                self.seconds[at] += requests
+        self.broken += batch.broken
+        self.not_found += batch.not_found
+        self.requests += batch.seconds.total()
+        self.seconds.update(batch.seconds)
         self._check_span()
-        self._count(rows, found, seconds)
-        return first_broken
-
-    def _count(self, rows: pl.DataFrame, asked: pl.DataFrame, seconds: dict[str, int | None]) -> None:
-        import polars as pl  # noqa: PLC0415
-
-        self.requests += len(rows)
-        asked = _with_path(asked)
+        asked = _with_path(batch.asked)
         paths = asked.group_by("method", "path").agg(pl.col("requests").sum())
         shape = pl.col("path").str.replace_all(DATA_SEGMENT, f"/{PARAMETER}")
         shapes = paths.group_by("method", shape).agg(pl.col("requests").sum())
@@ -94,7 +69,7 @@ class LogTally:
         if sum(map(len, self._paths)) > 2 * MOST_PATHS:
             self._merge_paths()
         self._sample_queries(asked)
-        self._sample_clients(rows, seconds)
+        self._sample_clients(batch.known)
 
     def _check_span(self) -> None:
         first, last = min(self.seconds, default=0), max(self.seconds, default=0)
@@ -122,14 +97,16 @@ class LogTally:
             self.queries = self.queries[::2]
             self._queries_a_batch = max(self._queries_a_batch // 2, 1)
 
-    def _sample_clients(self, rows: pl.DataFrame, seconds: dict[str, int | None]) -> None:
+    def _sample_clients(self, known: pl.DataFrame) -> None:
         import polars as pl  # noqa: PLC0415
 
-        known = rows.filter(pl.col("client").is_not_null())
+        if not len(known):
+            return
         who = pl.col("client").hash(seed=0).alias("who")
         kept = known.select(who, "second", "request").filter(pl.col("who") % self.one_client_in == 0)
-        at = pl.col("second").replace_strict(seconds, default=None, return_dtype=pl.Int64)
-        kept = _with_path(_with_parts(kept.with_columns(at.alias("at"))))
+        instants = {written: second_of(written) for written in kept["second"].unique()}
+        at = pl.col("second").replace_strict(instants, default=None, return_dtype=pl.Int64)
+        kept = _with_path(with_parts(kept.with_columns(at.alias("at"))))
         self._seen.append(kept.select("who", "at", "method", "path"))
         while sum(map(len, self._seen)) > MOST_STEPS and self.one_client_in < 1 << 32:
             self.one_client_in *= 2
@@ -147,7 +124,8 @@ class LogTally:
         """
         import polars as pl  # noqa: PLC0415
 
-        rows = pl.concat(self._seen) if self._seen else pl.DataFrame(schema=["who", "at", "method", "path"])
+        columns = {"who": pl.UInt64, "at": pl.Int64, "method": pl.String, "path": pl.String}
+        rows = pl.concat(self._seen) if self._seen else pl.DataFrame(schema=columns)
         paths = rows.select("method", "path").unique()
         known = [
             (method, path, name)
@@ -167,8 +145,12 @@ class LogTally:
 
         self._merge_paths()
         shape = pl.col("path").str.replace_all(DATA_SEGMENT, f"/{PARAMETER}").alias("shape")
-        paths = self._paths[0].with_columns(shape).group_by("method", "shape", maintain_order=True).head(most)
-        paths = paths.sort("requests", descending=True, maintain_order=True)
+        shaped = self._paths[0].with_columns(shape)
+        many = shaped.group_by("method", "shape").len().filter(pl.col("len") > most).drop("len")
+        few = shaped.join(many, on=["method", "shape"], how="anti")
+        larger = shaped.join(many, on=["method", "shape"], how="semi").partition_by("method", "shape")
+        paths = pl.concat([few, *(_most_requested(some, most) for some in larger)])
+        paths = paths.sort("requests", "method", "path", descending=[True, False, False])
         yield from paths.select("method", "shape", "path", "requests").iter_rows()
 
     def _merge_paths(self) -> None:
@@ -177,23 +159,23 @@ class LogTally:
         empty = pl.DataFrame(schema={"method": pl.String, "path": pl.String, "requests": pl.UInt32})
         merged = pl.concat([empty, *self._paths], how="vertical_relaxed").group_by("method", "path")
         paths = merged.agg(pl.col("requests").sum())
-        for column in ("path", "method", "requests"):  # one after another takes a third of all at once
-            paths = paths.sort(column, descending=column == "requests", maintain_order=True)
-        self.forgotten += int(paths[MOST_PATHS:]["requests"].sum())
-        self._paths = [paths.head(MOST_PATHS)]
+        kept = _most_requested(paths, MOST_PATHS)
+        self.forgotten += int(paths["requests"].sum()) - int(kept["requests"].sum())
+        self._paths = [kept]
 
 
-def _by_second(rows: pl.DataFrame) -> dict[str | None, int]:
-    """How many rows have each of the instants that stand in them."""
-    return dict(rows.group_by("second").len().iter_rows())
+def _most_requested(paths: pl.DataFrame, most: int) -> pl.DataFrame:
+    """The most requested paths, in no order; of equally requested ones the first by method and path.
 
-
-def _with_parts(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows with method, target and protocol of their `request`."""
+    Most paths of a long log are asked for once, and to sort them takes longer than to read the log.
+    """
     import polars as pl  # noqa: PLC0415
 
-    parts = pl.col("request").str.splitn(" ", 3).struct.rename_fields(["method", "target", "protocol"])
-    return rows.with_columns(parts.alias("parts")).unnest("parts")
+    if len(paths) <= most:
+        return paths
+    least = paths["requests"].sort(descending=True)[most - 1]
+    more, as_many = paths.filter(pl.col("requests") > least), paths.filter(pl.col("requests") == least)
+    return pl.concat([more, as_many.bottom_k(most - len(more), by=["method", "path"])])
 
 
 def _with_path(rows: pl.DataFrame) -> pl.DataFrame:
@@ -202,32 +184,6 @@ def _with_path(rows: pl.DataFrame) -> pl.DataFrame:
 
     parts = pl.col("target").str.splitn("?", 2).struct.rename_fields(["path", "query"])
     return rows.with_columns(parts.alias("parts")).unnest("parts")
-
-
-def _asked(rows: pl.DataFrame) -> pl.DataFrame:
-    """The different requests and states of some rows as they first came, with how many there are of each."""
-    import polars as pl  # noqa: PLC0415
-
-    counted = rows.group_by("request", "status", maintain_order=True).agg(requests=pl.len())
-    return _with_parts(counted)
-
-
-def _broken(rows: pl.DataFrame, seconds: dict[str, int | None], asked: pl.DataFrame) -> pl.Series | None:
-    """Which rows have no instant or no request; None if all have both."""
-    import polars as pl  # noqa: PLC0415
-
-    good = (
-        pl.col("method").str.contains(_METHOD)
-        & pl.col("target").str.starts_with("/")
-        & pl.col("protocol").str.starts_with("HTTP")
-    ).fill_null(False)
-    bad = asked.filter(~good)["request"]
-    never = [written for written, second in seconds.items() if second is None]
-    if not len(bad) and not never and not rows["second"].null_count():
-        return None
-    wrong = pl.col("request").is_in(bad.drop_nulls().implode()) | pl.col("request").is_null()
-    late = pl.col("second").is_null() | pl.col("second").is_in(never)
-    return rows.select((wrong | late).fill_null(True).alias("broken"))["broken"]
 
 
 def steps_of(seen: pl.DataFrame) -> list[Step]:

@@ -60,7 +60,7 @@ def read_openapi(text: str, source: str) -> list[Operation]:
 def _document(text: str, source: str) -> dict[str, Any]:
     if importlib.util.find_spec("openapi_spec_validator") is None:
         raise ImportingError(
-            "import openapi: expected the package openapi-spec-validator: pip install 'singlesday[import]'"
+            "import openapi: needs the package openapi-spec-validator: pip install 'singlesday[import]'"
         )
     import yaml  # noqa: PLC0415 - the extra `import`
     from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""A plan as TOML, with what it was made of and what was dropped or guessed at its head."""
+"""A plan as TOML, with what it was made of and what was left out or guessed at its head."""
 
 import json
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ class PlanText(NamedTuple):
 
 def plan_toml(plan: PlanText) -> str:
     """The file's text."""
-    lines = [f"# {plan.made_of}", "#", "# Dropped or guessed:"]
+    lines = [f"# {plan.made_of}", "#", "# Left out or guessed:"]
     for note in plan.notes or ("nothing",):
         lines += _comment(note)
     lines += ["", f"name = {json.dumps(plan.name)}"]

@@ -38,6 +38,7 @@ _RANDOM = re.compile(
 _CARD = re.compile(r"(?:\d[ -]?){13,19}")
 _SHORTEST_NUMBER = 13
 """The least that `_CARD` and `_RANDOM` match."""
+_LONGEST_CARD = 19
 
 
 def is_secret_name(name: str) -> bool:
@@ -57,6 +58,8 @@ def is_secret_value(value: str) -> bool:
 
     Most values are too short, or lack what such a one must hold, and no pattern is tried on them.
     """
+    if value.isdecimal():
+        return _SHORTEST_NUMBER <= len(value) <= _LONGEST_CARD
     return bool(
         (("@" in value or "%40" in value) and _E_MAIL.search(value))
         or ("eyJ" in value and _SIGNED.search(value))

@@ -33,7 +33,7 @@ def plan_of_classes(
     """A plan that plays some classes, each as often; those called `waiting` are in the script alone."""
     told = [
         *notes,
-        *(["the mix is guessed: each scenario as often as the first"] if len(classes) > 1 else []),
+        *(["the mix is guessed: every scenario comes as often as the first"] if len(classes) > 1 else []),
     ]
     imports = ["import uuid"] if any("uuid.uuid4()" in one.text for one in classes) else []
     return _written(classes, imports, name, made_of, told, waiting=waiting)
@@ -70,9 +70,9 @@ def plan_of_rates(rates: Rates, query: str, user: str, name: str) -> Written:
         raise ImportingError(f'--user: expected "module:Class", got "{user}"')
     knots = fitted_knots([rate * rates.step_s for rate in rates.tps], rates.step_s, TOLERANCE)
     end = rates.first_second + round(len(rates.tps) * rates.step_s)
-    notes = [f"a transaction is one of {query}; {user} serves it, --user names another class"]
+    notes = [f"each unit of {query} is one transaction, served by {user}; --user names another class"]
     if rates.missing:
-        notes.append(f"{rates.missing} of {len(rates.tps)} steps have no value: 0 in their place")
+        notes.append(f"{rates.missing} of {len(rates.tps)} steps have no value and count as 0")
     plan = PlanText(
         name=name,
         module=module,

@@ -56,6 +56,6 @@ class Traffic(NamedTuple):
     """The most requested first."""
     steps: tuple[Step, ...] = ()
     notes: tuple[str, ...] = ()
-    """What was dropped or guessed, a sentence each."""
+    """What was left out or guessed, a sentence each."""
     visits: Visits | None = None
     """What clients asked for one after another."""

@@ -68,6 +68,14 @@ def _late(result: RunResult) -> list[str]:
     ]
 
 
+def taken_by_others(result: RunResult) -> bool:
+    """Whether a worker was late because other programs used its CPU: another try may find it free."""
+    return any(
+        worker["dispatch_lag_p99_ms"] > MAX_LAG_P99_MS and worker["cpu_wait_max"] > TAKEN_CORE
+        for worker in result.generator.per_worker
+    )
+
+
 def _one_stall(result: RunResult) -> bool:
     late = result.generator.late_arrivals
     return late is not None and late <= min(FEW_LATE, FEW_LATE_SHARE * result.arrivals.started)

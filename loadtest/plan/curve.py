@@ -56,16 +56,16 @@ class Curve(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ProfileTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """The shape of its traffic: exactly one of `curve`, `knots`, `knots_tps` and `csv`."""
+    """The curve of the traffic: exactly one of `curve`, `knots`, `knots_tps` and `csv`."""
 
     curve: Annotated[
         str | None,
-        key(f"A curve by its name: {', '.join(NAMED_CURVES)}.", example="singles-day"),
+        key(f"A curve by name: {', '.join(NAMED_CURVES)}.", example="singles-day"),
     ] = None
     knots: Annotated[
         list[tuple[str | float, float]] | None,
         key(
-            "Points of the curve, joined by straight lines; two at one time are a jump.",
+            "Points of the curve, joined by straight lines; two points at the same time make a jump.",
             unit="[duration, fraction of the peak]",
             example=[["0s", 0.1], ["30s", 1.0]],
         ),
@@ -73,23 +73,28 @@ class ProfileTable(Struct, frozen=True, forbid_unknown_fields=True):
     knots_tps: Annotated[
         list[tuple[str | float, float]] | None,
         key(
-            "The same in rates; the highest is the peak.",
+            "Points of the curve as rates; the highest is the peak.",
             unit="[duration, transactions/s]",
             example=[["0s", 20], ["30s", 200]],
         ),
     ] = None
     csv: Annotated[
         str | None,
-        key("A file beside the plan with the knots, `seconds,fraction` a line.", example="curve.csv"),
+        key(
+            "A CSV file beside the plan with the points, one `seconds,fraction` a line.", example="curve.csv"
+        ),
     ] = None
     overshoot: Annotated[
         bool,
-        key("Whether fractions may be above 2; a curve that high is mostly one of rates.", example=True),
+        key(
+            "Allow fractions above 2, which are mostly rates written by mistake (see `knots_tps`).",
+            example=True,
+        ),
     ] = False
     phases: Annotated[
         tuple[tuple[str | float, str | float, str], ...],
         key(
-            "Named parts of the curve, which objectives can be about; a named curve has its own.",
+            "Named parts of the curve, for objectives with `during NAME`; a named curve has its own.",
             unit="[from, to, name]",
             example=[["0s", "30s", "ramp"]],
         ),
@@ -111,7 +116,9 @@ def read_curve(table: ProfileTable, path: Path, table_name: str = "profile") -> 
     if table.curve is not None:
         named = _named(table.curve, f"{where}.curve")
         if phases:
-            raise PlanError(f"{where}.phases: expected with knots or csv only; a named curve has its own")
+            raise PlanError(
+                f"{where}.phases: expected only with knots, knots_tps or csv; a named curve has its own phases"
+            )
         return named, None
     if table.csv is not None:
         where = f"{where}.csv: {table.csv if table.csv.isprintable() else repr(table.csv)}"
@@ -127,8 +134,8 @@ def read_curve(table: ProfileTable, path: Path, table_name: str = "profile") -> 
         return Curve(knots=tuple((t, rate / highest) for t, rate in points), phases=phases), highest
     if highest > _MOST_WITHOUT_OVERSHOOT and not table.overshoot:
         raise PlanError(
-            f"{where}: expected fractions of peak_tps, of which 1.0 is the peak, got {highest:g}; write rates as "
-            f"knots_tps, or overshoot = true where {highest:g} times the peak is meant"
+            f"{where}: expected fractions of peak_tps, where 1.0 is the peak, got {highest:g}; write rates as "
+            f"knots_tps, or set overshoot = true if {highest:g} times the peak is meant"
         )
     return Curve(knots=points, phases=phases), None
 
@@ -143,7 +150,7 @@ def seconds(written: str | float, where: str) -> float:
     if not isfinite(written):
         raise PlanError(f"{where}: expected a finite number of seconds, got {written:g}")
     if not 0 <= written <= LONGEST_S:
-        raise PlanError(f"{where}: expected from 0 s to 366 days, got {written:g} s")
+        raise PlanError(f"{where}: expected 0 s to 366 days, got {written:g} s")
     return float(written)
 
 
@@ -190,7 +197,7 @@ def _phase(written: tuple[str | float, str | float, str], where: str) -> Phase:
 def _check_knots(points: Sequence[tuple[float, float]], where: str) -> None:
     if len(points) < 2:
         raise PlanError(
-            f'{where}: expected at least two knots, got {len(points)}; curve = "constant" has none'
+            f'{where}: expected at least two points, got {len(points)}; for a constant rate write curve = "constant"'
         )
     try:
         knots(points)

@@ -63,7 +63,7 @@ Above0 = Annotated[float, Meta(gt=0)]
 
 
 class FaultTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What goes wrong on purpose, and what has to hold all the same; once for each."""
+    """What goes wrong on purpose, and which objectives must be met all the same; one table for each fault."""
 
     kind: Annotated[
         Kind,
@@ -71,16 +71,20 @@ class FaultTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ]
     at: Annotated[
         str | float,
-        key("When it begins, on the time axis of the curve.", unit="duration", example="10s"),
+        key("When the fault begins, on the time axis of the curve.", unit="duration", example="10s"),
     ]
     for_: Annotated[
         str | float,
-        key("How long it lasts, in seconds as played; then it is undone.", unit="duration", example="3s"),
+        key(
+            "How long the fault lasts, in seconds as played; then it is undone.",
+            unit="duration",
+            example="3s",
+        ),
     ] = field(default="0s", name="for")
     name: Annotated[
         str | None,
         key(
-            "What it is called; objectives may say `during` and this name.",
+            "Name of the fault; objectives can say `during NAME`.",
             example="worker-kill",
             default="its kind",
         ),
@@ -88,7 +92,7 @@ class FaultTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     process: Annotated[
         Process | None,
         key(
-            "Of kill, stop, restart: worker or supervisor of the order service.",
+            "For kill, stop, restart: which process of the order service, worker or supervisor.",
             example="supervisor",
             default="worker",
         ),
@@ -96,7 +100,7 @@ class FaultTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     share: Annotated[
         Annotated[float, Meta(gt=0, le=1)] | None,
         key(
-            "Share of the requests, or of the connections, that meet it.",
+            "Share of the requests, or of the connections, that the fault hits.",
             unit="share",
             example=0.3,
             default="1",
@@ -105,7 +109,7 @@ class FaultTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     delay: Annotated[
         str | float | None,
         key(
-            "Of delay, stall, slow-body, latency: how much longer something takes.",
+            "For delay, stall, slow-body, latency: how much longer something takes.",
             unit="duration",
             example="500ms",
             default="200ms",
@@ -113,57 +117,65 @@ class FaultTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = None
     route: Annotated[
         str | None,
-        key("Of what requests meet: the order service's operation.", example="create_order", default="all"),
+        key(
+            "For faults that hit requests: the order service's operation, such as create_order.",
+            example="create_order",
+            default="all",
+        ),
     ] = None
     bytes_per_s: Annotated[
         Above0 | None,
-        key("Of bandwidth: all that passes in each direction.", unit="bytes/s", example=100000),
+        key("For bandwidth: the most that passes in each direction.", unit="bytes/s", example=100000),
     ] = None
     times: Annotated[
         Annotated[float, Meta(gt=1, le=1000)] | None,
-        key("Of overload: how many times the curve's own rate is sent.", example=5, default="10"),
+        key("For overload: how many times the curve's own rate is sent.", example=5, default="10"),
     ] = None
     cores: Annotated[
         Annotated[int, Meta(ge=1, le=1024)] | None,
-        key("Of cpu: how many processes compute, on the cores that the service has.", example=2, default="1"),
+        key("For cpu: how many processes compute on the service's cores.", example=2, default="1"),
     ] = None
     folder: Annotated[
         str | None,
-        key("Of disk-full: the folder of a tmpfs that is filled.", example="/mnt/orders"),
+        key("For disk-full: the folder of a tmpfs that is filled.", example="/mnt/orders"),
     ] = None
     command: Annotated[
-        tuple[str, ...], key("Of hook: the command that begins it.", example=["systemctl", "stop", "shop"])
+        tuple[str, ...],
+        key("For hook: the command that begins the fault.", example=["systemctl", "stop", "shop"]),
     ] = ()
     undo: Annotated[
-        tuple[str, ...], key("Of hook: the command that ends it.", example=["systemctl", "start", "shop"])
+        tuple[str, ...],
+        key("For hook: the command that ends the fault.", example=["systemctl", "start", "shop"]),
     ] = ()
     url: Annotated[
         str | None,
-        key("Of hook: an address that is sent a POST to begin it.", example="http://127.0.0.1:9000/break"),
+        key("For hook: a URL that is sent a POST to begin the fault.", example="http://127.0.0.1:9000/break"),
     ] = None
     undo_url: Annotated[
         str | None,
-        key("Of hook: an address that is sent a POST to end it.", example="http://127.0.0.1:9000/mend"),
+        key("For hook: a URL that is sent a POST to end the fault.", example="http://127.0.0.1:9000/mend"),
     ] = None
     recovers_within: Annotated[
         str | float,
         key(
-            "After its end, how long until all is normal again, at the latest.", unit="duration", example="5s"
+            "The service must be back to normal within this time after the fault ends.",
+            unit="duration",
+            example="5s",
         ),
     ] = "10s"
     detected_within: Annotated[
         str | float | None,
         key(
-            "After its beginning, how long until it shows, at the latest.",
+            "The fault must show in the figures within this time after it begins.",
             unit="duration",
             example="2s",
-            default="it need not show",
+            default="no limit",
         ),
     ] = None
     expect: Annotated[
         tuple[str, ...],
         key(
-            "Objectives over its period; `goodput` may be a share of what is planned without the fault.",
+            "Objectives while the fault lasts; `goodput` may be a share of what is planned without the fault.",
             example=["goodput > 80%"],
         ),
     ] = ()
@@ -305,19 +317,20 @@ def check_faults(faults: Sequence[Fault], duration_s: float, phases: Iterable[st
 def _check_times(fault: Fault, duration_s: float, place: str) -> None:
     if fault.at_s < BEFORE_S:
         raise PlanError(
-            f"{place}.at: expected {BEFORE_S:g} s or later, since what is normal is seen before it; "
+            f"{place}.at: expected {BEFORE_S:g} s or later, so that normal figures are known; "
             f"got {fault.at_s:g} s"
         )
     if fault.kind in LASTING and not fault.for_s:
-        raise PlanError(f"{place}.for: expected how long {fault.kind} lasts, above 0 s")
+        raise PlanError(f"{place}.for: expected how long {fault.kind} lasts, more than 0 s")
     if fault.recovers_within_s <= 0:
         raise PlanError(f"{place}.recovers_within: expected more than 0 s")
     if fault.detected_within_s is not None and fault.detected_within_s <= 0:
         raise PlanError(f"{place}.detected_within: expected more than 0 s")
     if duration_s < fault.settled_s * (1 - 1e-9):
         raise PlanError(
-            f"{place}.at: expected a plan that goes on until {fault.settled_s:g} s (its end, recovers_within, and "
-            f"{SETTLED_S:g} s more), to see whether all is normal again; it ends at {duration_s:g} s"
+            f"{place}.at: expected a plan that lasts until {fault.settled_s:g} s (the fault's end, "
+            "recovers_within and "
+            f"{SETTLED_S:g} s more), to see whether the service recovers; it ends at {duration_s:g} s"
         )
 
 
@@ -330,27 +343,28 @@ def _check_apart(fault: Fault, others: Iterable[Fault], place: str) -> None:
         is_down = other.process == "supervisor" and other.kind in ("kill", "restart")
         if is_down and fault.kind in PROCESS and other.at_s <= fault.at_s <= other.end_s:
             raise PlanError(
-                f"{place}.at: expected an instant at which the supervisor is there, and {other.name} ends it from "
+                f"{place}.at: expected a time when the supervisor runs, but {other.name} ends it from "
                 f"{other.at_s:g} s to {other.end_s:g} s; got {fault.at_s:g} s"
             )
         if other.end_s <= fault.at_s < other.settled_s:
             raise PlanError(
-                f"{place}.at: expected {other.settled_s:g} s or later (when all is normal again after {other.name}), "
-                f"or before {other.name} is over; got {fault.at_s:g} s"
+                f"{place}.at: expected {other.settled_s:g} s or later (when the service has recovered from "
+                f"{other.name}), "
+                f"or a time before {other.name} is over; got {fault.at_s:g} s"
             )
 
 
 def _check_what_it_needs(fault: Fault, place: str) -> None:
     if fault.kind == "bandwidth" and not fault.bytes_per_s:
-        raise PlanError(f"{place}.bytes_per_s: expected how much may pass")
+        raise PlanError(f"{place}.bytes_per_s: expected the bytes a second that may pass")
     if fault.kind == "disk-full" and not fault.folder:
         raise PlanError(f"{place}.folder: expected the folder of a tmpfs to fill")
     if fault.kind == HOOK and bool(fault.command) == bool(fault.url):
         raise PlanError(f"{place}: expected either command or url with kind hook")
     if fault.kind == HOOK and fault.for_s and not (fault.undo or fault.undo_url):
-        raise PlanError(f"{place}.undo: expected undo or undo_url, since it lasts {fault.for_s:g} s")
+        raise PlanError(f"{place}.undo: expected undo or undo_url, since the fault lasts {fault.for_s:g} s")
     if fault.process == "postgresql":
         raise PlanError(
-            f"{place}.process: a database is not started by a run, and a run touches no process of others; "
-            "use kind hook with command and undo"
+            f"{place}.process: expected worker or supervisor, got postgresql, which a run does not start and so does "
+            "not end; use kind hook with command and undo"
         )

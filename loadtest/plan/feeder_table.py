@@ -24,30 +24,34 @@ class FeederTable(Struct, frozen=True, forbid_unknown_fields=True):
         key("A CSV file beside the plan; its first line names the columns.", example="buyers.csv"),
     ] = None
     json_lines: Annotated[
-        str | None, key("A file with a JSON object on each line.", example="bodies.jsonl")
+        str | None, key("A file beside the plan with a JSON object on each line.", example="bodies.jsonl")
     ] = None
-    sqlite: Annotated[str | None, key("An SQLite file, with `table`.", example="shop.db")] = None
+    sqlite: Annotated[
+        str | None, key("An SQLite file beside the plan; `table` names its table.", example="shop.db")
+    ] = None
     generator: Annotated[
         str | None,
         key(
-            "A function of (worker, workers) that yields rows; its module is looked for as the class's is.",
+            "A function of (worker, workers) that yields rows; its module is found like the user class's.",
             unit="module:function",
             example="coupons:numbers",
         ),
     ] = None
     table: Annotated[str | None, key("The table or view of an SQLite file.", example="buyers")] = None
-    order: Annotated[Order, key("As the file has them, or drawn, each as often.", example="random")] = (
-        "sequential"
-    )
+    order: Annotated[
+        Order,
+        key("Rows in the order of the file, or drawn at random, each equally likely.", example="random"),
+    ] = "sequential"
     share: Annotated[
-        Share, key("Whether every worker has all rows, or each row is one worker's.", example="split")
+        Share,
+        key("Whether every worker uses all rows, or each row is used by one worker only.", example="split"),
     ] = "whole"
     at_end: Annotated[
         AtEnd, key("After the last row: begin again, or fail the arrival.", example="refuse")
     ] = "recycle"
     skew: Annotated[
         Skew | None,
-        key("Draw by Zipf's law with this exponent; the first row is wanted most.", example=0.9),
+        key("Draw rows by Zipf's law with this exponent; the first row comes most often.", example=0.9),
     ] = None
 
     @property
@@ -68,9 +72,9 @@ def check_feeder(feeder: FeederTable, where: str) -> None:
         raise PlanError(f"{where}.{given_key}: expected together with {wanted}")
     if feeder.at_end == "refuse" and (feeder.order == _DRAWN or feeder.skew is not None):
         raise PlanError(
-            f'{where}.at_end: "refuse": expected with order = "sequential"; a drawn row has no end'
+            f'{where}.at_end: "refuse": expected only with order = "sequential"; rows drawn at random never run out'
         )
     if feeder.generator is not None and feeder != FeederTable(generator=feeder.generator):
         raise PlanError(
-            f"{where}.generator: expected alone: which rows come when is the function's own affair"
+            f"{where}.generator: expected without other keys, since the function decides which rows come"
         )

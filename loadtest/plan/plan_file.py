@@ -285,7 +285,9 @@ def _read(path: Path) -> Plan:
     curve, highest_tps = read_curve(table.profile, path)
     peak_tps = table.peak_tps or highest_tps
     if peak_tps is None:
-        raise PlanError(f"{path}: peak_tps: expected the transactions per second where the curve is at 1.0")
+        raise PlanError(
+            f"{path}: peak_tps: expected the transactions a second at the peak, where the curve is at 1.0"
+        )
     plan = Plan(
         name=path.stem if table.name is None else table.name,
         peak_tps=peak_tps,
@@ -313,7 +315,9 @@ def _played_s(table: PlanTable, curve: Curve, path: Path) -> float:
     if table.duration is not None:
         return _above_0_s(table.duration, f"{path}: duration")
     if curve.name == "constant":
-        raise PlanError(f"{path}: duration: expected with curve constant, which has no end of its own")
+        raise PlanError(
+            f'{path}: duration: expected, for example "60s", since a constant curve has no end of its own'
+        )
     return curve.profile().duration_s * table.time_scale
 
 
@@ -332,7 +336,8 @@ def _scenarios(tables: tuple[ScenarioTable, ...], peak_tps: float, path: Path) -
         if table.profile is not None:
             if table.profile.phases:
                 raise PlanError(
-                    f"{path}: scenario[{i}].profile.phases: expected in [profile], which names the phases of all"
+                    f"{path}: scenario[{i}].profile.phases: expected in [profile], whose phases are those "
+                    "of all scenarios"
                 )
             curve, highest_tps = read_curve(table.profile, path, f"scenario[{i}].profile")
         each = table.per_transaction or (highest_tps / peak_tps if highest_tps else 1.0)
@@ -382,8 +387,8 @@ def _checked_total(plan: Plan, curve: Curve, where: str, source: str) -> float:
         longest_s = curve.profile(plan.duration_s / plan.time_scale).duration_s * plan.time_scale
         if plan.duration_s > longest_s * (1 + 1e-9):
             raise PlanError(
-                f"{source}: duration: expected at most {format_duration(longest_s)}, which is all there is "
-                f"of curve {curve.name} at time scale {plan.time_scale:g}, "
+                f"{source}: duration: expected at most {format_duration(longest_s)}, the length of curve "
+                f"{curve.name} at time scale {plan.time_scale:g}, "
                 f"got {format_duration(plan.duration_s)}"
             )
         check_faults(
@@ -405,18 +410,21 @@ def _check_scenarios(plan: Plan, source: str) -> None:
             raise PlanError(f'{source}: scenario[{i}].user: expected "module:Class", got "{scenario.user}"')
         if scenario.transaction and scenario.curve is not None:
             raise PlanError(
-                f"{source}: scenario[{i}].profile: expected none where the scenario is the transaction, whose shape "
-                "[profile] is"
+                f"{source}: scenario[{i}].profile: expected none, since this scenario is the transaction, "
+                "which follows "
+                "[profile]"
             )
         if scenario.feeder is not None:
             check_feeder(scenario.feeder, f"{source}: scenario[{i}].feeder")
     _check_class_names(plan.scenarios, source)
     transactions = [s.per_transaction for s in plan.scenarios if s.transaction]
     if not transactions:
-        raise PlanError(f"{source}: scenario: expected at least one [[scenario]] that is the transaction")
+        raise PlanError(
+            f"{source}: scenario: expected at least one [[scenario]] (the first is the transaction)"
+        )
     if abs(sum(transactions) - 1) > _TRANSACTIONS_TOLERANCE:
         raise PlanError(
-            f"{source}: scenario: expected per_transaction of the scenarios that are transactions "
+            f"{source}: scenario: expected per_transaction of the scenarios with transaction = true "
             f"to add up to 1, got {sum(transactions):g}"
         )
 
@@ -428,8 +436,8 @@ def _check_class_names(scenarios: tuple[Scenario, ...], source: str) -> None:
         name = scenario.user.partition(":")[2]
         if name in first:
             raise PlanError(
-                f"{source}: scenario[{i}].user: expected a class of another name than {first[name]} has, got "
-                f'"{scenario.user}"; Locust tells classes apart by their names'
+                f"{source}: scenario[{i}].user: expected a class name that no other scenario has, got "
+                f'"{scenario.user}" beside "{first[name]}"; Locust tells classes apart by name'
             )
         first[name] = scenario.user
 

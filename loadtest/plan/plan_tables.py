@@ -1,4 +1,4 @@
-"""A plan file as it is written: one struct for each of its tables, which says what each key may hold and means.
+"""A plan file as written: one struct for each table, which says what each key means and may hold.
 
 `plan_file` checks what these types cannot say and makes the `Plan` of them; `plan_schema` makes the reference and
 the schema for editors of them.
@@ -21,12 +21,12 @@ Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class ScenarioTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """What some of the arrivals do; once for each."""
+    """What some of the arrivals do; one table for each kind."""
 
     user: Annotated[
         str,
         key(
-            "A Locust user class; its module is looked for beside the plan first.",
+            "A Locust user class; its module is looked for beside the plan, then on Python's path.",
             unit="module:Class",
             example="checkout:Checkout",
         ),
@@ -34,8 +34,8 @@ class ScenarioTable(Struct, frozen=True, forbid_unknown_fields=True):
     per_transaction: Annotated[
         Positive | None,
         key(
-            "Arrivals of it for each transaction; with a `profile` of its own, its rate where that is at 1.0, as a "
-            "multiple of `peak_tps`.",
+            "Arrivals of this scenario for each transaction; with its own `profile`, its rate where that is at 1.0, "
+            "as a multiple of `peak_tps`.",
             unit="arrivals",
             example=0.5,
             default="1, or the highest of its own `knots_tps` over `peak_tps`",
@@ -44,38 +44,38 @@ class ScenarioTable(Struct, frozen=True, forbid_unknown_fields=True):
     transaction: Annotated[
         bool,
         key(
-            "Whether each of its arrivals is a transaction.",
+            "Whether each arrival of this scenario is a transaction.",
             example=True,
-            default="true for the first scenario if no other says so",
+            default="true for the first scenario if none sets it",
         ),
     ] = False
     profile: Annotated[
         ProfileTable | None,
         key(
-            "A shape of its own, written as `[profile]` is, without `phases`; not for a transaction, whose shape "
-            "`[profile]` is.",
+            "A curve of its own, written like `[profile]` but without `phases`; not for a transaction, which "
+            "follows `[profile]`.",
             default="the plan's",
         ),
     ] = None
     feeder: Annotated[
         FeederTable | None,
         key(
-            "Rows for it: `self.feeder.next()` in the class gives the next one, and the workers share them out.",
+            "Rows of data: `self.feeder.next()` in the class gives the next one; the workers share them.",
             default="none",
         ),
     ] = None
 
 
 class SloTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """What has to hold; once for each."""
+    """One objective."""
 
     expr: Annotated[
         str,
-        key("The objective: a measure, what it is of, and its limit.", example="p99(POST /orders) < 250ms"),
+        key("The objective: a measure, its endpoint, and its limit.", example="p99(POST /orders) < 250ms"),
     ]
     endpoint: Annotated[
         str | None,
-        key("What the measure is of, if the objective itself does not say so.", example="POST /orders"),
+        key("The endpoint, if `expr` names none.", example="POST /orders"),
     ] = None
 
 
@@ -83,10 +83,11 @@ class AbortTable(Struct, frozen=True, forbid_unknown_fields=True):
     """When to stop a run that has gone wrong."""
 
     unless: Annotated[
-        tuple[str, ...], key("Objectives; the run ends where one is missed.", example=["errors(*) < 50%"])
+        tuple[str, ...],
+        key("Objectives; the run ends when one of them is missed.", example=["errors(*) < 50%"]),
     ] = ()
     after: Annotated[
-        str | float, key("How long one has to be missed before the run ends.", unit="duration", example="10s")
+        str | float, key("How long one must be missed before the run ends.", unit="duration", example="10s")
     ] = "5s"
 
 
@@ -95,7 +96,7 @@ class PlanTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     name: Annotated[
         str | None,
-        key("What the run and its folder are called.", example="checkout", default="the file's name"),
+        key("Name of the run and of its folder.", example="checkout", default="the file's name"),
     ] = None
     peak_tps: Annotated[
         Positive | None,
@@ -109,7 +110,7 @@ class PlanTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     duration: Annotated[
         str | float | None,
         key(
-            "How long the plan plays; it is cut there.",
+            "How long the plan plays; a longer curve is cut off.",
             unit="duration",
             example="2m",
             default="the whole curve; required with `constant`",
@@ -121,13 +122,14 @@ class PlanTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     arrivals: Annotated[
         ArrivalKind,
         key(
-            "How arrivals are spaced: evenly, or at random as independent customers come.", example="poisson"
+            "How arrivals are spaced: evenly (uniform), or at random like independent customers (poisson).",
+            example="poisson",
         ),
     ] = "uniform"
-    seed: Annotated[Seed, key("Seed of everything random.", example=7)] = 1
+    seed: Annotated[Seed, key("Seed of all random choices.", example=7)] = 1
     virtual_users: Annotated[
         AtLeastOne,
-        key("Locust users that serve the arrivals, over all workers.", unit="users", example=2000),
+        key("Number of Locust users that serve the arrivals, over all workers.", unit="users", example=2000),
     ] = 1000
     patience_s: Annotated[
         str | float,
@@ -138,22 +140,23 @@ class PlanTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     trace_fraction: Annotated[
         Share,
         key(
-            "Share of the requests that carry a `traceparent`, so that the slowest can be looked up by their trace.",
+            "Share of the requests that carry a `traceparent` header, so that the slowest can be found by "
+            "their trace.",
             unit="share",
             example=0.001,
         ),
     ] = 0.0
-    profile: Annotated[ProfileTable | None, key("The shape of the traffic.", default="required")] = None
+    profile: Annotated[ProfileTable | None, key("The curve of the traffic.", default="required")] = None
     scenario: Annotated[
         tuple[ScenarioTable, ...], key("What the arrivals do; at least one.", default="required")
     ] = ()
-    slo: Annotated[tuple[SloTable, ...], key("What has to hold.")] = ()
+    slo: Annotated[tuple[SloTable, ...], key("Objectives, which decide the verdict.")] = ()
     abort: Annotated[AbortTable, key("When to stop a run that has gone wrong.")] = AbortTable()
     fault: Annotated[tuple[FaultTable, ...], key("What goes wrong on purpose.")] = ()
     auditor: Annotated[
         Annotated[str, Meta(pattern=r"^[\w.]+:\w+$")] | None,
         key(
-            "A class of yours that reads what your service stored, to audit a run against a target by.",
+            "Your class that reads what your service stored, to audit runs at a target (docs/auditing.md).",
             example="shop_audit:ShopAudit",
             default="none",
         ),
@@ -161,7 +164,7 @@ class PlanTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     targets: Annotated[
         dict[str, Positive],
         key(
-            "Hosts beyond loopback that may be loaded, each with its highest rate.",
+            "Hosts other than this machine that may be loaded, each with the highest rate allowed there.",
             unit="requests/s",
             example={"shop.example.com": 500},
         ),

@@ -75,7 +75,8 @@ def trust(result: RunResult) -> Answer:
     """Whether the load generator did its own part, and whether every acknowledged order is stored."""
     verdict, lag = result.validity.verdict, result.generator.dispatch_lag_ms.p99
     value, state = _TRUST.get(verdict, (verdict, "warn"))
-    lines = list(result.validity.reasons)[:MOST_LINES]
+    said = wording.headline(result).reasons
+    lines = [reason for reason in result.validity.reasons if reason not in said][:MOST_LINES]
     lines.append(f"The generator was {wording.latency(lag)} late at p99; the limit is {MAX_LAG_P99_MS:g} ms.")
     balanced = all(holds for _, holds in wording.identities(result))
     lines.append("Every arrival is accounted for." if balanced else "The arrivals do not add up.")

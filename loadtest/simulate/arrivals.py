@@ -1,7 +1,9 @@
 """When arrivals reach one server of many: the plan's curve, dealt out by a balancer that does not look.
 
-A balancer that picks a server for each arrival at random turns any schedule into a Poisson process for each of them,
-at that server's share of the rate. Shares change with time: while a zone is gone, the others get its part.
+One server alone gets the plan's own instants, as a run with one worker plays them. A balancer that picks one of
+several at random leaves a Poisson process one for each of them, at that server's share of the rate, and makes an even
+schedule nearly one: between two of a server's arrivals come a geometric number of the plan's. Shares change with
+time: while a zone is gone, the others get its part.
 
 All is vectorised. The plan's cumulative is taken at every `GRID_S`; between two of its points the rate is constant,
 so an arrival is off by less than the grid.
@@ -12,9 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from loadtest.plan.plan_file import Plan
 from loadtest.plan.profile import Profile
+from loadtest.plan.schedule import Poisson, Uniform
 
 GRID_S = 0.01
+NS = 1e-9
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -22,7 +27,9 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 class Curve:
     """A plan's arrivals a second, on a grid. Times are seconds from its beginning."""
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: Profile, plan: Plan | None = None) -> None:
+        """Of any curve, whose arrivals are Poisson; with its `plan`, as that says."""
+        self._plan = plan
         points = max(2, round(profile.duration_s / GRID_S) + 1)
         self.duration_s = profile.duration_s
         self.t_s: Floats = np.linspace(0.0, profile.duration_s, points)
@@ -39,11 +46,31 @@ class Curve:
         seconds = np.minimum(self.t_s[:-1].astype(np.int64), max(0, int(np.ceil(self.duration_s)) - 1))
         return np.asarray(np.bincount(seconds, weights=self._steps), dtype=np.float64)
 
+    @classmethod
+    def of(cls, plan: Plan) -> "Curve":
+        """Of a plan's transactions."""
+        return cls(plan.profile(), plan)
+
+    def every_arrival(self) -> Floats | None:
+        """The instants of the plan's transactions as one worker plays them; None where there is but a curve."""
+        if self._plan is None:
+            return None
+        profile, seed = self._plan.profile(), f"{self._plan.seed}/0"
+        schedule = Uniform(profile) if self._plan.arrivals == "uniform" else Poisson(profile, seed)
+        chunks = [np.array(chunk, dtype=np.float64) for chunk in schedule.chunks(0, 1)]
+        instants_s: Floats = np.concatenate(chunks) * NS if chunks else np.zeros(0)
+        return instants_s
+
     def arrivals(self, share: Callable[[Floats], Floats], noise: np.random.Generator) -> Floats:
         """The instants, ascending, at which a server is asked that gets `share` (of 1, by time) of all arrivals."""
-        expected = np.concatenate([[0.0], np.cumsum(self._steps * share(self.t_s[:-1]))])
+        shares = share(self.t_s[:-1])
+        expected = np.concatenate([[0.0], np.cumsum(self._steps * shares)])
         total = expected[-1]
-        gaps = noise.standard_exponential(int(total + 8 * np.sqrt(total) + 16))
-        numbers = np.cumsum(gaps)
-        within = numbers[: int(np.searchsorted(numbers, total))]
-        return np.interp(within, expected, self.t_s)
+        count = int(total + 8 * np.sqrt(total) + 16)
+        if self._plan is not None and self._plan.arrivals == "uniform":
+            first = float(shares[0])
+            numbers: Any = (np.cumsum(noise.geometric(first, count)) - 0.5) * first
+        else:
+            numbers = np.cumsum(noise.standard_exponential(count))
+        instants_s: Floats = np.interp(numbers[: int(np.searchsorted(numbers, total))], expected, self.t_s)
+        return instants_s

@@ -12,12 +12,14 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
 from heapq import heapreplace
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from loadtest.simulate.arrivals import Floats
 
+TINY_S = 1e-9
 Indexes = np.ndarray[Any, np.dtype[np.int64]]
 
 
@@ -32,10 +34,15 @@ class Served(NamedTuple):
     batches: int
 
 
-def pool(arrived_s: Floats, service_s: Floats, servers: int) -> Served:
-    """Serve arrivals in their order by `servers` workers; `service_s` is how long each takes."""
-    done = _alone(arrived_s, service_s) if servers == 1 else _among(arrived_s, service_s, servers)
+def pool(arrived_s: Floats, service_s: Floats, servers: int, under_way: int | None = None) -> Served:
+    """Serve arrivals in their order by `servers` workers; `service_s` is how long each takes.
+
+    Who comes while `under_way` are served or wait is refused; None: nobody is.
+    """
     everyone = np.arange(len(arrived_s))
+    if under_way is not None:
+        return _with_room(arrived_s, service_s, servers, max(under_way, servers))
+    done = _alone(arrived_s, service_s) if servers == 1 else _among(arrived_s, service_s, servers)
     return Served(everyone, done, everyone[:0], float(service_s.sum()), len(arrived_s))
 
 
@@ -57,6 +64,39 @@ def _among(arrived_s: Floats, service_s: Floats, servers: int) -> Floats:
     return np.array(done)
 
 
+def _with_room(arrived_s: Floats, service_s: Floats, servers: int, under_way: int) -> Served:
+    free = [0.0] * servers
+    begins: deque[float] = deque()
+    """When each of those that wait will begin: ascending, since they are served in their order."""
+    taken: list[int] = []
+    done: list[float] = []
+    for number, (arrived, service) in enumerate(zip(arrived_s.tolist(), service_s.tolist(), strict=True)):
+        while begins and begins[0] <= arrived:
+            begins.popleft()
+        first = free[0]
+        if first > arrived:
+            if len(begins) >= under_way - servers:
+                continue
+            begins.append(first)
+        end = max(first, arrived) + service
+        heapreplace(free, end)
+        taken.append(number)
+        done.append(end)
+    kept = np.array(taken, dtype=np.int64)
+    refused = np.setdiff1d(np.arange(len(arrived_s)), kept, assume_unique=True)
+    return Served(kept, np.array(done), refused, float(service_s[kept].sum()), len(kept))
+
+
+class Housekeeping(NamedTuple):
+    """Commits that a server makes for itself, each alone: the order service's clock ticks, unpaid orders end."""
+
+    every_s: float
+    """From the last of them to the next first one."""
+    commits: int = 1
+    """So many each time, with one of others' changes between two of them."""
+    first_s: float = 0.0
+
+
 class Commits(NamedTuple):
     """How a group-committing server works."""
 
@@ -67,9 +107,42 @@ class Commits(NamedTuple):
     most_waiting: int | None = None
     """Changes that may be under way; one more is refused at once. None: any number."""
     refusal_s: float = 0.0
-    """What refusing one takes from the server's time."""
+    """What refusing one takes of the server's CPU, idle while a commit waits for the disk (its fixed part)."""
     refusal_share: float = 1.0
     """The most of its time that refusals may take; whoever else is refused waits at the door and costs nothing."""
+    housekeeping: Housekeeping | None = None
+
+
+class _Own:
+    """When the next commit of housekeeping is due."""
+
+    def __init__(self, how: Housekeeping | None) -> None:
+        self._how = how
+        self._due_s = how.first_s if how is not None else inf
+        self._left = how.commits if how is not None else 0
+
+    def is_due(self, now_s: float) -> bool:
+        """Whether it comes before whatever else waits."""
+        return now_s >= self._due_s
+
+    def idle_until(self, until_s: float, now_s: float, fixed_s: Iterator[float]) -> float:
+        """Make those that are due while nobody else waits; when the last of them is over, or `until_s`."""
+        while self._due_s < until_s:
+            now_s = max(now_s, self._due_s)
+            now_s += self.began(now_s, fixed_s)
+        return max(now_s, until_s)
+
+    def began(self, now_s: float, fixed_s: Iterator[float]) -> float:
+        """How long it takes; the next one is due after a commit of others, or a pause."""
+        assert self._how is not None  # noqa: S101 - else none is due
+        took_s = next(fixed_s)
+        self._left -= 1
+        if self._left:
+            # What is handed over when this one is over comes after all that waits by then: after one more commit.
+            self._due_s = now_s + took_s + TINY_S
+        else:
+            self._left, self._due_s = self._how.commits, now_s + took_s + self._how.every_s
+        return took_s
 
 
 class _Door:
@@ -93,7 +166,7 @@ class _Door:
     def let_in(self, end: int) -> int:
         """All before `end` have come: as many as there is room for are under way; how many were refused."""
         first = self.next
-        cut = min(end, first + max(self._most - self.held, 0))
+        cut = min(end, first + self._most - self.held)
         if cut > first:
             self.waiting.append((first, cut))
             self.held += cut - first
@@ -112,15 +185,23 @@ def commits(arrived_s: Floats, fixed_s: Iterator[float], how: Commits) -> Served
     arrived = arrived_s.tolist()
     count, now = len(arrived), 0.0
     door = _Door(count, how.most_waiting if how.most_waiting is not None else count)
+    own = _Own(how.housekeeping)
     batches: list[tuple[int, int, float]] = []
     busy, rounds, refused = 0.0, 0, 0
     while door.is_open:
         if not door.held:
-            now = max(now, arrived[door.next])
+            now = own.idle_until(arrived[door.next], now, fixed_s)
             refused += door.let_in(max(bisect_left(arrived, now, door.next), door.next + 1))
+        if own.is_due(now):
+            took = own.began(now, fixed_s)
+            now += took
+            busy += took
+            refused += door.let_in(bisect_left(arrived, now, door.next))
         size = min(door.held, how.largest)
-        took = next(fixed_s) + how.each_s * size
-        took += min(refused * how.refusal_s, took * how.refusal_share / max(1 - how.refusal_share, 1e-9))
+        fixed = next(fixed_s)
+        took = fixed + how.each_s * size
+        refusing = min(refused * how.refusal_s, took * how.refusal_share / max(1 - how.refusal_share, 1e-9))
+        took += max(refusing - fixed, 0.0)
         now += took
         busy += took
         rounds += 1

@@ -15,7 +15,7 @@ import numpy as np
 
 from loadtest.measure.run_result import Buckets
 from loadtest.simulate.arrivals import Floats
-from loadtest.simulate.queues import Commits, Served, commits, pool
+from loadtest.simulate.queues import Commits, Housekeeping, Served, commits, pool
 
 US = 1e-6
 QUEUE_S = 0.5
@@ -23,7 +23,6 @@ QUEUE_S = 0.5
 REFUSAL_S, REFUSAL_SHARE = 25e-6, 0.05
 """What a refusal costs the order service, and the share of a worker spent on them: `target_service/shedding.py`."""
 LARGEST_BATCH, LEAST_WAITING = 1024, 64
-LEAST_EACH = 0.1
 DRAWN = 4096
 CALIBRATED_S = 20.0
 STEPS = 10
@@ -43,6 +42,11 @@ class ServiceTimes(NamedTuple):
         if not total:
             raise ValueError("expected service times, and none were measured")
         return cls(np.array(buckets.upper_us) * US, np.array(list(accumulate(buckets.counts))) / total)
+
+    @classmethod
+    def always(cls, time_s: float) -> "ServiceTimes":
+        """One and the same time."""
+        return cls(np.array([time_s]), np.array([1.0]))
 
     def quantile(self, q: float) -> float:
         """The smallest time with at least the share `q` of all at or below it."""
@@ -74,34 +78,48 @@ class Replica(NamedTuple):
     servers: int = 0
     """0: it commits in groups; else how many arrivals it works on at once, the others waiting in line."""
     queue_s: float = QUEUE_S
-    """Work that may wait; more is refused at once."""
+    """Work that may wait where commits are made in groups; more is refused at once."""
+    under_way: int | None = None
+    """How many may be under way, served or waiting, where that is known; more are refused at once. None: `queue_s` of
+    work with commits, any number with workers."""
+    housekeeping: Housekeeping | None = None
+    """What it commits for itself, where that is known; in measured times it is a part of them."""
 
     @property
     def most_waiting(self) -> int:
         """Changes that may be under way."""
-        return max(LEAST_WAITING, round(self.queue_s * self.tps))
+        return self.under_way or max(LEAST_WAITING, round(self.queue_s * self.tps))
 
     @property
     def each_s(self) -> float:
         """What a change adds to its commit: 1 / tps, less its part of what the fullest commits take besides.
 
-        When as many as may be are under way, one half is being written while the other half gathers.
+        When as many as may be are under way, one half is being written while the other half gathers. Nothing is left
+        for it where the store is so slow that its commits alone make the rate what it is.
         """
-        fullest = min(LARGEST_BATCH, max(LEAST_WAITING, QUEUE_S * self.tps) / 2)
-        return max(1 / self.tps - self.times.mean_s * self.scale / fullest, LEAST_EACH / self.tps)
+        most = self.under_way or max(LEAST_WAITING, QUEUE_S * self.tps)
+        fullest = min(LARGEST_BATCH, most / 2)
+        return max(1 / self.tps - self.times.mean_s * self.scale / fullest, 0.0)
 
     def serve(self, arrived_s: Floats, noise: np.random.Generator) -> Served:
         """What becomes of the arrivals that it is dealt."""
         if self.servers:
-            return pool(arrived_s, self.times.draw(len(arrived_s), noise) * self.scale, self.servers)
+            service_s = self.times.draw(len(arrived_s), noise) * self.scale
+            return pool(arrived_s, service_s, self.servers, self.under_way)
         how = Commits(
             self.each_s,
             LARGEST_BATCH,
             most_waiting=self.most_waiting,
             refusal_s=REFUSAL_S,
             refusal_share=REFUSAL_SHARE,
+            housekeeping=self._own(noise),
         )
         return commits(arrived_s, self._fixed(noise), how)
+
+    def _own(self, noise: np.random.Generator) -> Housekeeping | None:
+        """Its housekeeping, begun at any time: it does not know when arrivals begin."""
+        own = self.housekeeping
+        return own and own._replace(first_s=float(noise.random() * own.every_s))
 
     def _fixed(self, noise: np.random.Generator) -> Iterator[float]:
         while True:

@@ -120,7 +120,8 @@ def simulate(curve: Curve, replica: Replica, what_if: WhatIf, seed: int = 1) -> 
     slower = replica._replace(tps=replica.tps / what_if.slower, scale=replica.scale * what_if.slower)
     for number, (share, dead_from_s) in enumerate(_shares(what_if)):
         noise = np.random.default_rng([seed, number])
-        arrived = curve.arrivals(share, noise)
+        alone = curve.every_arrival() if what_if.replicas == 1 else None
+        arrived = curve.arrivals(share, noise) if alone is None else alone
         if len(arrived):
             counts.add(arrived, slower.serve(arrived, noise), dead_from_s)
     return _found(counts, what_if, curve.duration_s, perf_counter() - began_s)

@@ -16,6 +16,10 @@ LOW_LOAD = 0.6
 """A step at up to this share of what a replica does is what its times are taken from, if there is one."""
 
 
+MOST_OFF = 1.5
+"""Workers at once, times what each does by the times measured, may be off the rate measured by this factor."""
+
+
 class SourceError(Exception):
     """A folder does not say what a replica does."""
 
@@ -28,7 +32,7 @@ def replica_from(folder: Path, tps: float | None, servers: int, seed: int) -> Re
         return _of_run(RunResult.read(folder / RESULT), tps, servers, seed)
     except OSError as error:
         raise SourceError(
-            f"--from {folder}: expected the folder of `singlesday capacity` or of a run ({error.strerror})"
+            f"--from {folder}: expected the folder of a `singlesday capacity` search or of a run ({error.strerror})"
         ) from error
     except (msgspec.MsgspecError, ValueError) as error:
         raise SourceError(f"--from {folder}: {error}") from error
@@ -42,7 +46,7 @@ def _of_capacity(found: CapacityResult, tps: float | None, servers: int, seed: i
     most = tps or (median(overloaded) if overloaded else found.sustained_tps)
     steps = sorted((step for step in found.steps if step.response_ms.count), key=lambda step: step.tps)
     if not steps or not most:
-        raise ValueError("expected a step that was answered")
+        raise ValueError("expected a search with at least one step in which requests were answered")
     # Of the steps at low load the busiest: it has the most samples.
     step = next((each for each in reversed(steps) if each.tps <= LOW_LOAD * most), steps[0])
     replica = Replica(most, ServiceTimes.of(step.response_buckets), servers=servers)
@@ -52,8 +56,8 @@ def _of_capacity(found: CapacityResult, tps: float | None, servers: int, seed: i
 def _of_run(result: RunResult, tps: float | None, servers: int, seed: int) -> Replica:
     if tps is None:
         raise SourceError(
-            "--replica-tps: expected with --from a run, which does not tell what a replica does at most; "
-            "the folder of `singlesday capacity` does"
+            "--replica-tps: expected, since a run does not show the highest rate of a replica; or give --from the "
+            "folder of a `singlesday capacity` search"
         )
     service = histogram_of(
         endpoint.service_buckets for name, endpoint in result.endpoints.items() if is_request(name)
@@ -65,6 +69,15 @@ def _of_run(result: RunResult, tps: float | None, servers: int, seed: int) -> Re
 
 def _fitted(replica: Replica, offered_tps: float, p50_ms: float, p99_ms: float, seed: int) -> Replica:
     """The replica with the times of its work alone; those measured of commits contain the wait for another one."""
-    return (
-        replica if replica.servers else calibrated(replica, offered_tps, p50_ms / 1000, p99_ms / 1000, seed)
-    )
+    if not replica.servers:
+        return calibrated(replica, offered_tps, p50_ms / 1000, p99_ms / 1000, seed)
+    # So many workers do `tps` together where each takes this long on average. What was measured is that and a little
+    # more: the way there and back, and a wait now and then.
+    mean_s = replica.times.mean_s
+    scale = replica.servers / (replica.tps * mean_s)
+    if not 1 / MOST_OFF <= scale <= MOST_OFF:
+        raise ValueError(
+            f"--at-once {replica.servers}: {replica.tps:,.0f} a second that take {mean_s * 1000:.1f} ms each are "
+            f"{replica.tps * mean_s:.1f} at once"
+        )
+    return replica._replace(scale=scale)

@@ -15,7 +15,7 @@ from target_service.orders import OrderIds
 from target_service.problem import Kind
 from target_service.response import JSON, ApiResponse
 from target_service.shedding import AdaptiveLimit, Crowd
-from target_service.store.base import Store
+from target_service.store.store import Store
 
 
 class ApiRequest(NamedTuple):

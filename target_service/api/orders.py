@@ -121,7 +121,7 @@ class OrderHandlers:
 
     async def _buy(self, request: ApiRequest, orders: tuple[Order, ...], units: Mapping[int, int]) -> Receipt:
         purchase = Purchase(request.run_id, request.key, orders, units)
-        receipt = await self._service.store.write(purchase, request.deadline_ns)
+        receipt: Receipt = await self._service.store.write(purchase, request.deadline_ns)
         metrics = self._service.metrics
         counters = metrics.replayed if receipt.replayed else metrics.created
         counters[traffic_of(request.run_id)].add(len(receipt.orders))

@@ -11,15 +11,17 @@
 * A change whose caller was cancelled, or whose deadline has passed, before its batch began is not made.
 
 What can be changed is a `Change`; each has one answer, or raises what its own rules (`orders`, `payments`,
-`parcels`) say.
+`parcels`) say. `store.store` has the store itself.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple, Protocol, overload
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from target_service.orders import Order, Purchase, Receipt
 from target_service.parcels import KeyedParcel, Parcel, ParcelReceipt, Scan
 from target_service.payments import Payment
+
+T = TypeVar("T")
 
 
 class StoreUnavailableError(Exception):
@@ -55,24 +57,27 @@ class Restock(NamedTuple):
 
 
 class CancelUnpaid(NamedTuple):
-    """Cancel unpaid orders that are due, `limit` at most and what belongs to the last one's checkout.
+    """Cancel orders stored before a time of the store's clock and not paid; their units go back on sale.
 
-    Their units go back on sale. Answers how many were cancelled: 0 when none is due any more.
+    `limit` at most, and what belongs to the last one's checkout.
     """
 
-    stored_before_ms: int
-    """On the store's clock."""
-    numbered_below: int
-    """Of orders that bear no such time (an earlier program stored them), those with a lower number."""
+    before_ms: int
     limit: int = 1000
 
 
 class ExpireKeys(NamedTuple):
-    """Forget keys that are due; answers how many it forgot. Due, and how many at most, is as in `CancelUnpaid`."""
+    """Forget keys stored before a time of the store's clock; `limit` is as in `CancelUnpaid`."""
 
-    stored_before_ms: int
-    numbered_below: int
+    before_ms: int
     limit: int = 1000
+
+
+class Swept(NamedTuple):
+    """How many rows a sweep changed (0 when none is due any more), and for how long it had the store."""
+
+    rows: int
+    took_s: float
 
 
 class PurgeRun(NamedTuple):
@@ -91,7 +96,7 @@ class Purged(NamedTuple):
 
 
 class Tick(NamedTuple):
-    """Read the store's clock, and move it on if no other process does (`store.clock`)."""
+    """Read the store's clock, and move it on if no other process does (`store.sweeps`)."""
 
     seen_ms: int
     """What it showed when it was last read."""
@@ -109,47 +114,35 @@ class ClockReading(NamedTuple):
 
 
 class Proof(NamedTuple):
-    """A change for its own sake: it proves that the store makes changes durable."""
+    """A change for its own sake: it proves that the store makes changes durable, and has its tables."""
 
     writer_id: int
 
 
-Sweep = CancelUnpaid | ExpireKeys | PurgeRun | Tick
-Change = Purchase | Payment | Restock | Parcel | Scan | KeyedParcel | Proof | Sweep
-Result = Receipt | Order | StockLevel | Parcel | ParcelReceipt | Purged | ClockReading | int
+Change = (
+    Purchase
+    | Payment
+    | Restock
+    | Parcel
+    | Scan
+    | KeyedParcel
+    | Proof
+    | CancelUnpaid
+    | ExpireKeys
+    | PurgeRun
+    | Tick
+)
+Result = Receipt | Order | StockLevel | Parcel | ParcelReceipt | Swept | Purged | ClockReading | int
 
 
 class CommitObserver(Protocol):
-    """Told about every batch; may be called from another thread."""
+    """Told about every batch, on the event loop."""
 
-    def committed(self, changes: int, seconds: float) -> None:
-        """A batch of this many changes was made durable in this many seconds."""
-        ...
-
-    def failed(self) -> None:
-        """A batch could not be made durable, or a read failed."""
-        ...
-
-
-class Observers(tuple[CommitObserver, ...]):
-    """Any number of observers that are told the same."""
-
-    __slots__ = ()
-
-    def committed(self, changes: int, seconds: float) -> None:
-        """A batch was made durable."""
-        for observer in self:
-            observer.committed(changes, seconds)
+    def committed(self, changes: int, seconds: float, proves: bool = True) -> None:
+        """A batch was made durable in so many seconds; `proves`: orders can be written, not only something else."""
 
     def failed(self) -> None:
         """A batch could not be made durable, or a read failed."""
-        for observer in self:
-            observer.failed()
-
-
-def no_stall() -> float:
-    """No stall."""
-    return 0.0
 
 
 class StoreSettings(NamedTuple):
@@ -162,61 +155,39 @@ class StoreSettings(NamedTuple):
     """Longest a change waits for the store's lock."""
     shared: bool
     """Whether other processes write to it too."""
-    stall_s: Callable[[], float] = no_stall
+    stall_s: Callable[[], float] = float
     """Asked before each commit how long to wait with it: a drill's stalls; may be called from any thread."""
 
 
-class Store(Protocol):
-    """Where orders and stock live."""
+class Session(Protocol):
+    """A connection inside a transaction, or one that only reads; in its SQL `$1` stands for the first argument."""
 
-    async def open(self) -> int:
-        """Open it, bring its schema up to date, and return a writer number no other process has.
+    initial_units: int
+    """Units of a product before its first sale."""
+    locked: str
+    """The clause that locks the rows of a SELECT until the transaction ends; empty where the store has one lock."""
+    unlocked_only: str
+    """The same, passing over rows that somebody else has locked."""
 
-        Raises StoreOpenError, or StoreUnavailableError where waiting may help.
-        """
-        ...
+    async def fetch(self, sql: str, *arguments: object) -> Sequence[Sequence[Any]]:
+        """The rows of a query that has few."""
 
-    async def close(self) -> None:
-        """Commit what was handed over, then let go."""
-        ...
+    async def fetch_many(self, columns: str, source: str, *arguments: object) -> Sequence[Sequence[Any]]:
+        """The rows of `SELECT columns source`, where there may be thousands."""
 
-    async def ping(self) -> None:
-        """Make something durable. Raises StoreUnavailableError."""
-        ...
+    async def execute(self, sql: str, *arguments: object) -> int:
+        """Run a statement; how many rows it changed."""
 
-    @overload
-    async def write(self, change: Purchase, deadline_ns: int | None = None) -> Receipt: ...
-    @overload
-    async def write(self, change: Payment, deadline_ns: int | None = None) -> Order: ...
-    @overload
-    async def write(self, change: Restock, deadline_ns: int | None = None) -> StockLevel: ...
-    @overload
-    async def write(self, change: Parcel | Scan, deadline_ns: int | None = None) -> Parcel: ...
-    @overload
-    async def write(self, change: KeyedParcel, deadline_ns: int | None = None) -> ParcelReceipt: ...
-    @overload
-    async def write(self, change: PurgeRun, deadline_ns: int | None = None) -> Purged: ...
-    @overload
-    async def write(self, change: Tick, deadline_ns: int | None = None) -> ClockReading: ...
-    @overload
-    async def write(
-        self, change: CancelUnpaid | ExpireKeys | Proof, deadline_ns: int | None = None
-    ) -> int: ...
-    async def write(self, change: Change, deadline_ns: int | None = None) -> Result:
-        """Make a change durable; `deadline_ns` is an instant of the monotonic clock.
+    async def with_rows(self, columns: str, rows: Sequence[Sequence[object]], statement: str) -> None:
+        """Run a statement, if there are rows, in which `new` is a table of them; columns as `"sku_no bigint, …"`."""
 
-        Raises StoreUnavailableError, StoreFullError, DeadlineError, and what the change's own rules say.
-        """
-        ...
+    def among(self, place: int, kind: str = "bigint") -> str:
+        """SQL for "is one of the values, of this type, in this argument", which `listed` makes."""
 
-    async def order(self, run_id: str, order_id: int) -> Order | None:
-        """The order of that number in that run."""
-        ...
+    def listed(self, values: Sequence[object]) -> object:
+        """Values as one argument."""
 
-    async def stock(self, run_id: str, sku_no: int) -> StockLevel:
-        """Units of the product in that run."""
-        ...
 
-    async def parcel(self, run_id: str, parcel_id: int) -> Parcel | None:
-        """The parcel of that number in that run."""
-        ...
+def names_of(columns: str) -> str:
+    """The names in `"sku_no bigint, units bigint"`, for a statement."""
+    return ", ".join(column.split()[0] for column in columns.split(","))

@@ -23,15 +23,14 @@ from target_service.parcels import (
     register,
 )
 from target_service.payments import Payment, settle
-from target_service.store.base import Change, Proof, Restock, StockLevel
-from target_service.store.group_commit import RULES, Answer
+from target_service.refusal import Refusal
+from target_service.store.base import Change, Proof, Restock, Session, StockLevel
+from target_service.store.line import Answer
 from target_service.store.purchases import ORDER, apply_purchases
-from target_service.store.session import Session
 from target_service.store.sweeps import SWEEPS
-from target_service.store.tables import STORED_MS, tables_of
+from target_service.store.tables import LIVE_TABLES, SHADOW_TABLES, STORED_MS, tables_of
 
 _events_of = msgspec.json.Decoder(tuple[ParcelEvent, ...]).decode
-_to_json = msgspec.json.Encoder().encode
 
 
 async def apply_batch(session: Session, batch: Sequence[Change]) -> list[Answer]:
@@ -39,17 +38,12 @@ async def apply_batch(session: Session, batch: Sequence[Change]) -> list[Answer]
     answers: dict[int, Answer] = {}
     others = [place for place, change in enumerate(batch) if not isinstance(change, Purchase)]
     for place in sorted(others, key=lambda place: _lock_order(batch[place])):
-        answers[place] = await _apply_change(session, batch[place])
+        try:
+            answers[place] = await _APPLY[type(batch[place])](session, batch[place])
+        except Refusal as refusal:
+            answers[place] = refusal
     answers |= await apply_purchases(session, batch)
     return [answers[place] for place in range(len(batch))]
-
-
-async def _apply_change(session: Session, change: Change) -> Answer:
-    """Make one change; its result, or the rule that forbids it."""
-    try:
-        return await _APPLY[type(change)](session, change)
-    except RULES as refusal:
-        return refusal
 
 
 def _lock_order(change: Change) -> tuple[int, int]:
@@ -63,58 +57,42 @@ def _lock_order(change: Change) -> tuple[int, int]:
 
 async def find_order(session: Session, run_id: str, order_id: int, lock: str = "") -> Order | None:
     """The order of that number in that run; `lock` is a locking clause."""
-    rows = await session.fetch(
-        f"SELECT {ORDER} FROM {tables_of(run_id).orders} WHERE order_id = $1 AND run_id = $2{lock}",
-        order_id,
-        run_id,
-    )
+    sql = f"SELECT {ORDER} FROM {tables_of(run_id).orders} WHERE order_id = $1 AND run_id = $2{lock}"
+    rows = await session.fetch(sql, order_id, run_id)
     return Order(*rows[0]) if rows else None
 
 
 async def find_stock(session: Session, run_id: str, sku_no: int) -> StockLevel:
     """Units of the product in that run; the initial ones if none was ever sold."""
-    rows = await session.fetch(
-        f"SELECT initial, available FROM {tables_of(run_id).stock} WHERE run_id = $1 AND sku_no = $2",
-        run_id,
-        sku_no,
-    )
+    sql = f"SELECT initial, available FROM {tables_of(run_id).stock} WHERE run_id = $1 AND sku_no = $2"
+    rows = await session.fetch(sql, run_id, sku_no)
     return StockLevel(*rows[0]) if rows else StockLevel(session.initial_units, session.initial_units)
 
 
 async def find_parcel(session: Session, run_id: str, parcel_id: int, lock: str = "") -> Parcel | None:
     """The parcel of that number in that run; `lock` is a locking clause."""
-    rows = await session.fetch(
-        "SELECT parcel_id, run_id, order_id, destination, events"
-        f" FROM {tables_of(run_id).parcels} WHERE parcel_id = $1 AND run_id = $2{lock}",
-        parcel_id,
-        run_id,
-    )
-    if not rows:
-        return None
-    number, run, order_id, destination, events = rows[0]
-    return Parcel(number, run, order_id, destination, _events_of(events))
+    columns, parcels = "parcel_id, run_id, order_id, destination, events", tables_of(run_id).parcels
+    sql = f"SELECT {columns} FROM {parcels} WHERE parcel_id = $1 AND run_id = $2{lock}"
+    for number, run, order_id, destination, events in await session.fetch(sql, parcel_id, run_id):
+        return Parcel(number, run, order_id, destination, _events_of(events))
+    return None
 
 
 async def _pay(session: Session, payment: Payment) -> Order:
     order = await find_order(session, payment.run_id, payment.order_id, session.locked)
     paid = settle(payment, order)
     if paid != order:
-        await session.execute(
-            f"UPDATE {tables_of(payment.run_id).orders} SET status = $1 WHERE order_id = $2",
-            paid.status,
-            paid.order_id,
-        )
+        sql = f"UPDATE {tables_of(payment.run_id).orders} SET status = $1 WHERE order_id = $2"
+        await session.execute(sql, paid.status, paid.order_id)
     return paid
 
 
 async def _add_parcel(session: Session, parcel: Parcel) -> Parcel:
-    inserted = await session.execute(
+    sql = (
         f"INSERT INTO {tables_of(parcel.run_id).parcels} (parcel_id, run_id, order_id, destination, events)"
-        " VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-        *parcel[:4],
-        _to_json(parcel.events).decode(),
+        " VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING"
     )
-    if inserted:
+    if await session.execute(sql, *parcel[:4], msgspec.json.encode(parcel.events).decode()):
         return parcel
     return register(parcel, await find_parcel(session, parcel.run_id, parcel.parcel_id))
 
@@ -123,70 +101,57 @@ async def _scan(session: Session, scan: Scan) -> Parcel:
     before = await find_parcel(session, scan.run_id, scan.parcel_id, session.locked)
     parcel = apply_scan(scan, before)
     if parcel is not before:
-        await session.execute(
-            f"UPDATE {tables_of(scan.run_id).parcels} SET events = $1 WHERE parcel_id = $2",
-            _to_json(parcel.events).decode(),
-            scan.parcel_id,
-        )
+        sql = f"UPDATE {tables_of(scan.run_id).parcels} SET events = $1 WHERE parcel_id = $2"
+        await session.execute(sql, msgspec.json.encode(parcel.events).decode(), scan.parcel_id)
     return parcel
 
 
 async def _change_parcel_once(session: Session, keyed: KeyedParcel) -> ParcelReceipt:
     """Make a parcel's change under its key, or tell again what came of it. Raises KeyReusedError."""
-    change, key = keyed.change, keyed.key
-    tables = tables_of(change.run_id)
+    change, key, run_id = keyed.change, keyed.key, keyed.change.run_id
+    tables = tables_of(run_id)
+    under_it = "WHERE run_id = $1 AND idempotency_key = $2"
     known = await session.fetch(
-        f"SELECT request, parcel_id, events FROM {tables.parcel_keys} WHERE run_id = $1 AND idempotency_key = $2",
-        change.run_id,
-        key,
+        f"SELECT request, parcel_id, events FROM {tables.parcel_keys} {under_it}", run_id, key
     )
-    if known:
-        request, parcel_id, events = known[0]
-        parcel = await find_parcel(session, change.run_id, parcel_id)
-        if request != keyed.request or parcel is None:
+    for request, parcel_id, events in known:
+        before = await find_parcel(session, run_id, parcel_id)
+        if request != keyed.request or before is None:
             raise KeyReusedError(f"Idempotency-Key {key} belongs to another request")
-        return ParcelReceipt(parcel._replace(events=parcel.events[:events]), replayed=True)
-    if await session.fetch(
-        f"SELECT 1 FROM {tables.orders} WHERE run_id = $1 AND idempotency_key = $2 AND key_live = 1 LIMIT 1",
-        change.run_id,
-        key,
-    ):
+        return ParcelReceipt(before._replace(events=before.events[:events]), replayed=True)
+    if await session.fetch(f"SELECT 1 FROM {tables.orders} {under_it} AND key_live = 1 LIMIT 1", run_id, key):
         raise KeyReusedError(f"Idempotency-Key {key} belongs to a request for orders")
     parcel = await (_scan(session, change) if isinstance(change, Scan) else _add_parcel(session, change))
-    await session.execute(
+    sql = (
         f"INSERT INTO {tables.parcel_keys} (run_id, idempotency_key, request, parcel_id, events, stored_ms)"
-        f" VALUES ($1, $2, $3, $4, $5, {STORED_MS})",
-        change.run_id,
-        key,
-        keyed.request,
-        parcel.parcel_id,
-        len(parcel.events),
+        f" VALUES ($1, $2, $3, $4, $5, {STORED_MS})"
     )
+    await session.execute(sql, run_id, key, keyed.request, parcel.parcel_id, len(parcel.events))
     return ParcelReceipt(parcel, replayed=False)
 
 
 async def _restock(session: Session, more: Restock) -> StockLevel:
-    await session.execute(
+    sql = (
         f"INSERT INTO {tables_of(more.run_id).stock} AS known (run_id, sku_no, initial, available)"
         " VALUES ($1, $2, $3, $3) ON CONFLICT (run_id, sku_no)"
-        " DO UPDATE SET initial = known.initial + $4, available = known.available + $4",
-        more.run_id,
-        more.sku_no,
-        session.initial_units + more.units,
-        more.units,
+        " DO UPDATE SET initial = known.initial + $4, available = known.available + $4"
+        " RETURNING initial, available"
     )
-    return await find_stock(session, more.run_id, more.sku_no)
+    first_units = session.initial_units + more.units
+    return StockLevel(*(await session.fetch(sql, more.run_id, more.sku_no, first_units, more.units))[0])
 
 
 async def _prove(session: Session, proof: Proof) -> int:
-    """Write something: a row of the writer's own, which no other process locks."""
-    changed = await session.execute(
-        "UPDATE writers SET proofs = proofs + 1 WHERE writer_id = $1", proof.writer_id
+    """Write a row of the writer's own, which no other process locks, and nothing into every table of orders."""
+    for table in (*LIVE_TABLES, *SHADOW_TABLES):
+        await session.execute(f"INSERT INTO {table} SELECT * FROM {table} WHERE 1 = 0")
+        await session.execute(f"UPDATE {table} SET run_id = run_id WHERE 1 = 0")
+    # There is no such row where the database was replaced by another.
+    sql = (
+        "INSERT INTO writers (writer_id, started_at) VALUES ($1, CURRENT_TIMESTAMP)"
+        " ON CONFLICT (writer_id) DO UPDATE SET proofs = writers.proofs + 1"
     )
-    if not changed:
-        # The database was replaced by another.
-        await session.execute("INSERT INTO writers (writer_id) VALUES ($1)", proof.writer_id)
-    return 1
+    return await session.execute(sql, proof.writer_id)
 
 
 _APPLY: dict[type, Callable[[Session, Any], Awaitable[Answer]]] = {

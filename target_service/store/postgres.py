@@ -1,238 +1,254 @@
-"""The PostgreSQL store: several service machines on one database.
+"""PostgreSQL: several service machines on one database.
 
-The tables are those of `store.sqlite`. Each process has one connection that writes and a few that read. The
-writer takes everything that waits into one transaction, as the SQLite writer does, and answers when
-PostgreSQL has said that the commit is on disk (`synchronous_commit` is the server's, but never off). When the
-connection breaks while a commit is under way its fate is unknown: the callers are told 503 and find out by
-trying again under their key.
-
-The connection is made anew when it is lost; until then changes wait, at most `wait_s`.
+Each process has one connection that writes and a few that read. A commit is on disk when PostgreSQL says so
+(`synchronous_commit` is the server's, but never off). When the connection breaks while a commit is under way its fate
+is unknown: the callers are told 503 and find out by trying again under their key. The connection is made anew when it
+is lost; until then changes wait, at most `wait_s`.
 """
+
+# ruff: noqa: S608 - only our own table names are put into statements; values are bound
 
 import asyncio
 import contextlib
-import logging
+import struct
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import asyncpg
+import asyncpg.protocol
 
-from target_service.orders import Order
-from target_service.parcels import Parcel
+from target_service.orders import Purchase
+from target_service.parcels import KeyedParcel
 from target_service.store.base import (
     Change,
-    CommitObserver,
-    Proof,
-    StockLevel,
+    Session,
     StoreFullError,
     StoreOpenError,
     StoreSettings,
     StoreUnavailableError,
+    T,
+    names_of,
 )
-from target_service.store.changes import apply_batch, find_order, find_parcel, find_stock
-from target_service.store.group_commit import Line, Pending, Waiting, deliver
-from target_service.store.postgres_schema import NewerSchemaError, migrate
-from target_service.store.postgres_session import PostgresSession
-from target_service.store.postgres_wire import watch_messages
-
-log = logging.getLogger("orders.store")
+from target_service.store.changes import apply_batch
+from target_service.store.line import Line
+from target_service.store.store import AgainError, Committed
+from target_service.store.tables import are_missing, schema
 
 READERS = 4
-RETRY_PAUSE_S = 0.05
+SCHEMA_VERSION = 5
+"""What table `schema_version` says of a database that has these tables."""
+WORDS = {
+    "big": "bigint",
+    "number": "bigserial PRIMARY KEY",
+    "time": "timestamptz",
+    "hot": " WITH (fillfactor = 50)",
+    "keyed_by": "",
+}
+SCHEMA_LOCK = 0x0_5EED
+"""Any number will do, as long as no other program uses it in the same database."""
+LONGEST_SCHEMA_S = 60.0
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 FULL = (asyncpg.DiskFullError, asyncpg.OutOfMemoryError)
 AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
-"""Two machines were in each other's way; this one's transaction was undone and can be done again."""
-REFUSED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.SyntaxOrAccessError)
+REFUSED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 """One change is not as the database wants it; the others of its batch may be."""
 MISCONFIGURED = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.ClientConfigurationError,
+    ValueError,
 )
 
-T = TypeVar("T")
+
+class WatchedProtocol(asyncpg.protocol.Protocol):  # type: ignore[misc]  # asyncpg has no types
+    """asyncpg's side of one connection, which a message of an impossible length ends.
+
+    asyncpg 0.31 and 0.32 read a message shorter than its own length field for ever, without giving the event loop
+    back. What stands on the database's port by mistake may send such a thing: 64 zero bytes will do.
+    """
+
+    _HEAD = struct.Struct(">xi")
+    """A message's kind, and its length without that (PostgreSQL's documentation, "Message Formats")."""
+    _transport: asyncio.Transport
+    _begun = b""
+    """The first bytes of a head that has not come whole."""
+    _to_come = 0
+    """How many bytes are left of the message that has begun."""
+
+    def connection_made(self, transport: Any) -> None:
+        """The connection is there."""
+        self._transport = transport
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come: for asyncpg, if they can be messages."""
+        seen, at = self._begun + data, self._to_come
+        while at + self._HEAD.size <= len(seen):
+            (length,) = self._HEAD.unpack_from(seen, at)
+            if length < 4:  # it counts itself
+                self._transport.abort()
+                return
+            at += 1 + length
+        self._begun, self._to_come = seen[at:], max(0, at - len(seen))
+        super().data_received(data)
 
 
-class PostgresStore:
-    """A store in one PostgreSQL database; see the contract in `store.base`."""
+asyncpg.protocol.Protocol = WatchedProtocol  # asyncpg takes no protocol of its user's
 
-    def __init__(self, settings: StoreSettings, observer: CommitObserver) -> None:
+
+class PostgresSession:
+    """One connection; see `base.Session`."""
+
+    locked = " FOR UPDATE"
+    unlocked_only = " FOR UPDATE SKIP LOCKED"
+
+    def __init__(self, connection: Any, initial_units: int) -> None:
+        self.connection = connection
+        self.initial_units = initial_units
+
+    async def fetch(self, sql: str, *arguments: object) -> Sequence[Sequence[Any]]:
+        rows: list[Sequence[Any]] = await self.connection.fetch(sql, *arguments)
+        return rows
+
+    async def fetch_many(self, columns: str, source: str, *arguments: object) -> Sequence[Sequence[Any]]:
+        return await self.fetch(f"SELECT {columns} {source}", *arguments)
+
+    async def execute(self, sql: str, *arguments: object) -> int:
+        tag: str = await self.connection.execute(sql, *arguments)
+        return int(tag.rsplit(" ", 1)[1])  # such as `UPDATE 5`
+
+    async def with_rows(self, columns: str, rows: Sequence[Sequence[object]], statement: str) -> None:
+        if rows:
+            kinds = [column.split()[1] for column in columns.split(",")]
+            arrays = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(kinds, 1))
+            new = f"WITH new ({names_of(columns)}) AS (SELECT * FROM unnest({arrays}))"
+            await self.connection.execute(f"{new} {statement}", *map(list, zip(*rows, strict=True)))
+
+    def among(self, place: int, kind: str = "bigint") -> str:
+        return f"= ANY(${place}::{kind}[])"
+
+    def listed(self, values: Sequence[object]) -> object:
+        return values
+
+
+async def lock_keys(session: PostgresSession, batch: Sequence[Change]) -> None:
+    """Have every key of a batch to itself: what another machine stores under one is unseen until it commits."""
+    keys = [
+        f"{change.run_id if isinstance(change, Purchase) else change.change.run_id} {change.key}"
+        for change in batch
+        if isinstance(change, Purchase | KeyedParcel) and change.key is not None
+    ]
+    if keys:
+        await session.fetch(
+            "SELECT pg_advisory_xact_lock(lock) FROM (SELECT DISTINCT hashtextextended(key, 0) AS lock"
+            " FROM unnest($1::text[]) AS key ORDER BY lock) AS sorted",
+            keys,
+        )
+
+
+async def prepare(connection: Any) -> None:
+    """Make the tables, unless they are there; one machine at a time. Raises StoreOpenError and asyncpg's errors."""
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", SCHEMA_LOCK, timeout=LONGEST_SCHEMA_S)
+        await connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version integer NOT NULL)")
+        version = await connection.fetchval("SELECT max(version) FROM schema_version") or 0
+        if are_missing(version, SCHEMA_VERSION):
+            await connection.execute(schema(**WORDS), timeout=LONGEST_SCHEMA_S)
+            await connection.execute("INSERT INTO schema_version VALUES ($1)", SCHEMA_VERSION)
+
+
+class PostgresDatabase:
+    """This process's connections to one database; see `store.store.Database`."""
+
+    busy = "PostgreSQL does not answer"
+
+    def __init__(self, settings: StoreSettings) -> None:
         self._settings = settings
-        self._observer = observer
-        self._line = Line(settings.wait_s, deliver)
-        self._pending = Pending(settings.wait_s)
-        self._work = asyncio.Event()
-        self._closing = False
         self._session: PostgresSession | None = None
         self._writer_id = 0
-        self._said = ""
 
     async def open(self) -> int:
-        """Connect, migrate, start the writer. Raises StoreOpenError, StoreUnavailableError."""
-        watch_messages()
+        """Connect and make the tables. Raises StoreOpenError, StoreUnavailableError."""
+        wait_s = self._settings.wait_s
         try:
             self._session = await self._connect()
             self._readers = await asyncpg.create_pool(
-                self._settings.dsn,
-                min_size=1,
-                max_size=READERS,
-                command_timeout=self._settings.wait_s,
-                timeout=self._settings.wait_s,
+                self._settings.dsn, min_size=1, max_size=READERS, command_timeout=wait_s, timeout=wait_s
             )
-        except (*MISCONFIGURED, NewerSchemaError, ValueError) as error:
+        except MISCONFIGURED as error:
             raise StoreOpenError(f"cannot open the PostgreSQL store: {error}") from error
         except FAILURES as error:
             raise StoreUnavailableError(f"PostgreSQL does not answer: {error}") from error
-        self._writer = asyncio.create_task(self._write_until_closed())
-        self._watchers = [
-            asyncio.create_task(watch) for watch in (self._pending.watch(), self._give_up_while_stuck())
-        ]
         return self._writer_id
 
     async def close(self) -> None:
-        """Commit what was handed over, then let go of the connections."""
-        self._closing = True
-        self._work.set()
-        await self._writer
-        for watcher in self._watchers:
-            watcher.cancel()
+        """Let go of the connections."""
         with contextlib.suppress(Exception):
             async with asyncio.timeout(self._settings.wait_s):
                 await self._readers.close()
         self._readers.terminate()
         self._drop_connection()
 
-    async def ping(self) -> None:
-        """Make something durable. Raises StoreUnavailableError."""
-        await self.write(Proof(self._writer_id))
-
-    def write(self, change: Change, deadline_ns: int | None = None) -> Coroutine[Any, Any, Any]:
-        """Hand a change to the writer and wait until it is on disk."""
-        return self._pending.hand_over(change, deadline_ns, self._hand_over)
-
-    def _hand_over(self, waiting: Waiting) -> None:
-        self._line.join([waiting])
-        self._work.set()
-
-    async def order(self, run_id: str, order_id: int) -> Order | None:
-        """Look an order up by its number."""
-        return await self._read(lambda reader: find_order(reader, run_id, order_id))
-
-    async def stock(self, run_id: str, sku_no: int) -> StockLevel:
-        """Units of a product."""
-        return await self._read(lambda reader: find_stock(reader, run_id, sku_no))
-
-    async def parcel(self, run_id: str, parcel_id: int) -> Parcel | None:
-        """Look a parcel up by its number."""
-        return await self._read(lambda reader: find_parcel(reader, run_id, parcel_id))
-
-    async def _read(self, look_up: Callable[[PostgresSession], Awaitable[T]]) -> T:
-        try:
-            async with self._readers.acquire(timeout=self._settings.wait_s) as reader:
-                return await look_up(PostgresSession(reader, self._settings.initial_units))
-        except Exception as error:
-            # Not only asyncpg's: it fails in many ways on an answer that is no PostgreSQL's.
-            self._observer.failed()
-            raise StoreUnavailableError(f"PostgreSQL cannot be read: {error!r}") from error
+    async def read(self, look_up: Callable[[Session], Awaitable[T]]) -> T:
+        """Look something up on one of the connections that read."""
+        async with self._readers.acquire(timeout=self._settings.wait_s) as reader:
+            return await look_up(PostgresSession(reader, self._settings.initial_units))
 
     async def _connect(self) -> PostgresSession:
-        """A connection that writes, to a database whose schema is up to date."""
+        """A connection that writes, to a database that has its tables."""
         wait_s = self._settings.wait_s
         connection = await asyncpg.connect(self._settings.dsn, timeout=wait_s, command_timeout=wait_s)
         try:
-            # The first time there may be a schema to bring up to date, which takes as long as it takes.
+            # The first time there may be tables to make, or another machine makes them, for as long as that takes.
             async with asyncio.timeout(wait_s if self._writer_id else None):
-                await self._prepare(connection)
+                # Set for the session, so that no later change of the server's settings reaches it.
+                asked = await connection.fetchval("SHOW synchronous_commit")
+                await connection.execute(f"SET synchronous_commit = {'on' if asked == 'off' else asked}")
+                await prepare(connection)
+                if not self._writer_id:
+                    self._writer_id = await connection.fetchval(
+                        "INSERT INTO writers (started_at) VALUES (CURRENT_TIMESTAMP) RETURNING writer_id"
+                    )
         except BaseException:
             connection.terminate()
             raise
         return PostgresSession(connection, self._settings.initial_units)
 
-    async def _prepare(self, connection: Any) -> None:
-        # Set for the session, so that no later change of the server's settings reaches it.
-        asked = await connection.fetchval("SHOW synchronous_commit")
-        await connection.execute(f"SET synchronous_commit = {'on' if asked == 'off' else asked}")
-        await migrate(connection)
-        if not self._writer_id:
-            self._writer_id = await connection.fetchval(
-                "INSERT INTO writers DEFAULT VALUES RETURNING writer_id"
-            )
-
-    async def _write_until_closed(self) -> None:
-        while not (self._closing and not self._line):
-            await self._work.wait()
-            self._work.clear()
-            while self._line:
-                try:
-                    if self._session is not None and self._session.connection.is_closed():
-                        self._drop_connection()
-                    session = self._session or await self._connect()
-                except Exception as error:
-                    await self._wait_to_connect(error)
-                else:
-                    self._session = session
-                    await self._commit(session, self._line.next_batch())
-
-    async def _wait_to_connect(self, error: Exception) -> None:
-        if repr(error) != self._said:
-            self._said = repr(error)
-            log.error("PostgreSQL does not answer as it should: %r", error)
-        self._observer.failed()
-        self._line.give_up("PostgreSQL does not answer")
-        await asyncio.sleep(RETRY_PAUSE_S)
-
-    async def _give_up_while_stuck(self) -> None:
-        """Refuse changes that have waited as long as any may while there is no connection."""
-        while True:
-            await asyncio.sleep(RETRY_PAUSE_S)
-            if self._line and self._session is None:
-                self._line.give_up("PostgreSQL does not answer")
-
-    async def _commit(self, session: PostgresSession, batch: list[Waiting]) -> None:
-        if not batch:
-            return
-        started_ns = time.monotonic_ns()
+    async def commit(self, line: Line) -> Committed:
+        """Make what waits durable, on a connection that is made anew if it was lost."""
         try:
+            if self._session is None or self._session.connection.is_closed():
+                self._drop_connection()
+                self._session = await self._connect()
+            session, began_s = self._session, time.monotonic()
             async with asyncio.timeout(self._settings.wait_s):
                 # Whatever the server's default is: what was locked by others is read again when they are done.
                 await session.connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
-                changes = [waiting.change for waiting in batch]
-                await session.lock_keys(changes)
-                answers = await apply_batch(session, changes)
+                batch = line.begin()
+                await lock_keys(session, batch)
+                answers = await apply_batch(session, batch)
                 await asyncio.sleep(self._settings.stall_s())
                 await session.connection.execute("COMMIT")
         except Exception as error:
-            # Whatever it was, a defect of ours too: the writer must live on, and no change may wait for ever.
-            await self._fail(session, batch, error)
-            return
-        self._observer.committed(len(answers), (time.monotonic_ns() - started_ns) / 1e9)
-        deliver(batch, answers)
+            raise await self._undo(error, has_begun=bool(line.under_way)) from error
+        return Committed(answers, time.monotonic() - began_s)
 
-    async def _fail(self, session: PostgresSession, batch: list[Waiting], error: Exception) -> None:
-        if isinstance(error, AGAIN) and await self._is_undone(session):
-            self._line.put_first(batch)
-            return
+    async def _undo(self, error: Exception, *, has_begun: bool) -> Exception:
+        """Undo the transaction; what to tell of it."""
+        if isinstance(error, AGAIN) and self._session is not None:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(self._settings.wait_s):
+                    await self._session.connection.execute("ROLLBACK")
+                    return AgainError(str(error))
         # Whatever state the connection is in, a new one has none.
         self._drop_connection()
-        is_ours = not isinstance(error, FAILURES) or isinstance(error, REFUSED)
-        if is_ours:
-            log.error("a batch failed", exc_info=error)
-            if len(batch) > 1:
-                self._line.put_first(batch, singly=True)
-                return
-        self._observer.failed()
-        kind = StoreFullError if isinstance(error, FULL) else StoreUnavailableError
-        deliver(batch, [kind(f"PostgreSQL cannot be written: {error!r}") for _ in batch])
-
-    async def _is_undone(self, session: PostgresSession) -> bool:
-        try:
-            async with asyncio.timeout(self._settings.wait_s):
-                await session.connection.execute("ROLLBACK")
-        except Exception:
-            return False
-        return True
+        if not has_begun:
+            return StoreUnavailableError(f"PostgreSQL does not answer as it should: {error!r}")
+        if isinstance(error, FAILURES) and not isinstance(error, REFUSED):
+            kind = StoreFullError if isinstance(error, FULL) else StoreUnavailableError
+            return kind(f"PostgreSQL cannot be written: {error!r}")
+        return error
 
     def _drop_connection(self) -> None:
         session, self._session = self._session, None

@@ -23,6 +23,9 @@ LARGEST_AGE = (1 << 31) - 1
 """After it comes 0."""
 
 
+REMEDY = "put it back with its log, or restart the service on what is there"
+
+
 class FileMovedError(sqlite3.OperationalError):
     """The database at the path is not the one that is open."""
 
@@ -34,10 +37,10 @@ def count_on(connection: sqlite3.Connection) -> None:
 
 
 def check_whole(connection: sqlite3.Connection) -> None:
-    """Raise sqlite3.DatabaseError if pages do not belong together, as of a copy under a newer log."""
+    """Raise FileMovedError if pages do not belong together, as of a copy under a newer log."""
     ((found,),) = connection.execute("PRAGMA integrity_check(1)").fetchall()
     if found != "ok":
-        raise sqlite3.DatabaseError(f"stop the service and restore the database with its log: {found}")
+        raise FileMovedError(f"stop the service and restore the database with its log: {found}")
 
 
 class OpenFile:
@@ -56,13 +59,13 @@ class OpenFile:
         for name, before in self._files.items():
             found = _file_at(name)
             if found.identity != before.identity:
-                raise FileMovedError(f"{name} was moved, deleted or replaced while it was in use")
+                raise FileMovedError(f"{Path(name).name} was moved, deleted or replaced: {REMEDY}")
             if name == self._database and found.size_bytes < before.size_bytes:
-                raise FileMovedError(f"{name} was cut short while it was in use")
+                raise FileMovedError(f"{Path(name).name} was cut short: {REMEDY}")
             self._files[name] = found
         age = self._read_age()
         if (age - self._age) % (LARGEST_AGE + 1) > LARGEST_AGE // 2:
-            raise FileMovedError(f"{self._database} was overwritten by an older copy while it was in use")
+            raise FileMovedError(f"{Path(self._database).name} was overwritten by an older copy: {REMEDY}")
         self._age = age
 
     def _read_age(self) -> int:

@@ -8,18 +8,18 @@ Each step of SQLite's lets go of the interpreter lock and must win it back from 
 # ruff: noqa: S608 - only our own table names are put into statements; values are bound
 
 import sqlite3
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Sequence
 from itertools import chain
 from typing import Any, TypeVar
 
 import msgspec
 
+from target_service.store.base import names_of
+
 LARGEST_PIECE, PIECE_STEP = 256, 16
 """Rows in one statement: a multiple of the step, then the rest. So two do for most batches, and few stay prepared."""
 
 T = TypeVar("T")
-
-_to_json = msgspec.json.Encoder().encode
 
 
 def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -34,7 +34,7 @@ def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 class SqliteSession:
-    """One connection."""
+    """One connection; see `base.Session`."""
 
     locked = ""
     unlocked_only = ""
@@ -44,38 +44,31 @@ class SqliteSession:
         self.initial_units = initial_units
 
     async def fetch(self, sql: str, *arguments: Any) -> Sequence[Sequence[Any]]:
-        """The rows of a query that has few."""
         return self.connection.execute(sql.replace("$", "?"), arguments).fetchall()
 
     async def fetch_many(self, columns: str, source: str, *arguments: Any) -> Sequence[Sequence[Any]]:
-        """The rows of `SELECT columns source`."""
         sql = f"SELECT json_group_array(json_array({columns})) FROM (SELECT {columns} {source})"
         ((rows,),) = await self.fetch(sql, *arguments)
         decoded: list[list[Any]] = msgspec.json.decode(rows)
         return decoded
 
     async def execute(self, sql: str, *arguments: Any) -> int:
-        """Run a statement; how many rows it changed."""
         return self.connection.execute(sql.replace("$", "?"), arguments).rowcount
 
-    async def with_rows(
-        self, columns: Mapping[str, str], rows: Sequence[Sequence[Any]], statement: str
-    ) -> None:
-        """Run a statement, in pieces of up to LARGEST_PIECE rows, in which `new` is a table of them."""
-        row, done = f"({','.join('?' * len(columns))})", 0
+    async def with_rows(self, columns: str, rows: Sequence[Sequence[object]], statement: str) -> None:
+        """As in the contract, in pieces of up to LARGEST_PIECE rows."""
+        row, done = f"({','.join('?' * (columns.count(',') + 1))})", 0
         while done < len(rows):
             left = len(rows) - done
             size = min(LARGEST_PIECE, left // PIECE_STEP * PIECE_STEP or left)
-            values = f"WITH new ({', '.join(columns)}) AS (VALUES {','.join([row] * size)})"
+            values = f"WITH new ({names_of(columns)}) AS (VALUES {','.join([row] * size)})"
             self.connection.execute(
                 f"{values} {statement}", list(chain.from_iterable(rows[done : done + size]))
             )
             done += size
 
     def among(self, place: int, kind: str = "") -> str:  # noqa: ARG002 - JSON tells the type
-        """SQL for "is one of these values"."""
         return f"IN (SELECT value FROM json_each(${place}))"
 
     def listed(self, values: Sequence[object]) -> str:
-        """Values as one argument."""
-        return _to_json(values).decode()
+        return msgspec.json.encode(values).decode()

@@ -19,7 +19,7 @@ CREATE TABLE shadow_stock (run_id TEXT, sku_no INTEGER, initial INTEGER, availab
 
 
 def database(tmp_path: Path, *statements: str) -> str:
-    """A file with the tables that `target_service/store/sqlite.py` documents."""
+    """A file with the tables that `target_service/store/tables.py` documents."""
     path = tmp_path / "orders.db"
     with sqlite3.connect(path) as connection:
         connection.executescript(SCHEMA + ";".join(statements))

@@ -1,16 +1,23 @@
 """`singlesday capacity`, without its generators: what it asks them for, and what it makes of what they saw."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import pytest
+from rich.console import Console
 
 from loadtest.cli import capacity
 from loadtest.cli.capacity import asked_search
-from loadtest.cli.step import Report
-from loadtest.cli.step_workers import seen
+from loadtest.cli.run_session import NothingToJudgeError, Session
+from loadtest.cli.step import Order, Report
+from loadtest.cli.step_workers import Seen, StepWorkers, seen
 from loadtest.configuration.config_error import ConfigError
 from loadtest.configuration.run_config import RunConfig
+from loadtest.exit_codes import ExitCode
 from loadtest.fleet.messages import pack_second
 from loadtest.judge.capacity import Outcome
-from loadtest.judge.slo_syntax import parse
+from loadtest.judge.capacity_result import CapacityResult
+from loadtest.judge.slo_syntax import Slo, parse
 from loadtest.measure.second import Second
 from loadtest.plan.plan_file import Plan, shipped_drills
 from loadtest.records import Outcome as Request
@@ -23,7 +30,9 @@ def config(plan: str = "steady", **more: object) -> RunConfig:
     return RunConfig(plan=Plan.load(plan), plan_name=plan, conducted=True, **more)  # type: ignore[arg-type]
 
 
-def report(count: int = 1000, took_ms: float = 5.0, error: str | None = None, **more: object) -> Report:
+def report(
+    count: int = 1000, took_ms: float = 5.0, error: str | None = None, late_ms: float = 0.1, **more: object
+) -> Report:
     """What a worker saw that started `count` arrivals of one request each."""
     second = Second(1, scheduled=count, started=count)
     second.failed = count if error else 0
@@ -31,7 +40,7 @@ def report(count: int = 1000, took_ms: float = 5.0, error: str | None = None, **
         second.endpoint(("POST", "/orders")).add(
             Request("POST", "/orders", 0, 0, round(took_ms * MS), 10, error)
         )
-        second.dispatch_lag.record_ns(100_000)
+        second.dispatch_lag.record_ns(round(late_ms * MS))
     fields = {"measured_s": 2.0, "completed_tps": count / 2, "cpu": 0.3, "cpu_wait": 0.0, **more}
     return Report(total=pack_second(second), **fields)  # type: ignore[arg-type]
 
@@ -102,3 +111,72 @@ def test_headroom_is_told_only_where_it_says_something_of_the_outcome() -> None:
     missed = seen([report(took_ms=40)], config(), objectives)
     assert capacity._told(Outcome.FAIL, missed) == pytest.approx(-0.5, rel=0.02)
     assert capacity._told(Outcome.INVALID, missed) is None
+
+
+class Played:
+    """Generators that see one thing after another, the last one for good; the orders that they were given."""
+
+    def __init__(self, *reports: Report) -> None:
+        self.reports, self.orders = list(reports), list[Order]()
+
+    def __call__(self, _session: Session, objectives: Sequence[Slo]) -> "Played":
+        self.objectives = objectives
+        return self
+
+    def play(self, order: Order) -> Seen:
+        self.orders.append(order)
+        return seen(
+            [self.reports.pop(0) if len(self.reports) > 1 else self.reports[0]], config(), self.objectives
+        )
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+def searched(played: Played, folder: Path, monkeypatch: pytest.MonkeyPatch) -> ExitCode:
+    monkeypatch.setattr(capacity, "StepWorkers", played)
+    whole, settings = asked_search(
+        config(out=str(folder), targets=("http://127.0.0.1:1",)), ASKED | {"start_tps": 500.0}
+    )
+    return capacity.search(whole, settings, Console(quiet=True))
+
+
+def test_a_rate_at_which_others_took_the_generators_cpu_is_played_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken, passed, missed = (
+        report(late_ms=50, cpu_wait=0.3),
+        report(),
+        report(took_ms=900, completed_tps=510.0),
+    )
+    played = Played(taken, taken, passed, missed)
+    assert searched(played, tmp_path, monkeypatch) is ExitCode.PASS
+    assert [order.tps for order in played.orders[:4]] == [500, 500, 500, 1000]
+    (found,) = (CapacityResult.read(path) for path in tmp_path.glob("*/capacity.json"))
+    assert found.limit == "target"
+    assert [step.outcome for step in found.steps[:3]] == ["invalid", "invalid", "pass"]
+
+
+def test_a_machine_that_is_never_free_ends_a_search_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played = Played(report(late_ms=50, cpu_wait=0.3))
+    assert searched(played, tmp_path, monkeypatch) is ExitCode.INVALID
+    assert len(played.orders) <= capacity.MOST_STEPS + capacity.MOST_AGAIN
+    saturated = Played(report(late_ms=50, cpu=0.97), report())
+    assert searched(saturated, tmp_path, monkeypatch) is ExitCode.PASS
+    assert saturated.orders[1].tps < 500
+
+
+def test_a_target_that_answered_nothing_right_is_named_so_with_the_code_of_a_run_that_proves_nothing() -> (
+    None
+):
+    session = Session(config(), Console(quiet=True))
+    workers = StepWorkers(session, [])
+    answers = [Report(nothing_ok="nothing was ok: GET /: status-500 (7 times)"), Report(completed_tps=5.0)]
+    workers._ask = lambda _order: answers  # type: ignore[method-assign, assignment]
+    assert workers.full_speed() == 5.0
+    answers.pop()
+    with pytest.raises(NothingToJudgeError, match=r"no rate can be judged.*status-500 \(7 times\)") as caught:
+        workers.full_speed()
+    assert caught.value.code is ExitCode.INVALID

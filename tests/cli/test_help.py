@@ -34,7 +34,7 @@ def test_help_has_an_example_and_words_for_every_option(name: str) -> None:
 
 def test_the_options_of_run_stand_in_groups() -> None:
     text = printed("run", "--help")
-    for group in ("Plan", "Load generator", "What is loaded", "Objectives", "Output", "Metrics", "Web UI"):
+    for group in ("Plan", "Load generator", "Target", "Objectives", "Output", "Metrics", "Web UI"):
         assert f"─ {group} ─" in text
     groups = {p.name: getattr(p, "rich_help_panel", None) for p in COMMANDS["run"].params}
     assert {name for name, group in groups.items() if group is None} == {"plan"}, "an option is in no group"

@@ -50,8 +50,8 @@ def test_what_was_dropped_or_guessed_is_said_and_stands_at_the_head_of_the_plan(
     for said in (
         "1 broken line left out",
         f"{access_log}:51",
-        "a transaction is one POST /orders",
-        "the body of",
+        "each POST /orders is one transaction",
+        "has no body, since a log has none",
     ):
         assert said in result.output
         assert said in head.replace("\n#    ", " ")
@@ -72,7 +72,7 @@ def test_replaying_exactly_needs_no_fit(access_log: Path) -> None:
             "--format: expected one of combined, nginx-json, envoy, envoy-json, alb, ",
         ),
         (["--format", "alb"], "access.log:1: expected most lines to be alb"),
-        (["--name", "a-b"], '--name: expected letters, digits and _, as a Python module has, got "a-b"'),
+        (["--name", "a-b"], '--name: expected a Python module name (letters, digits and _), got "a-b"'),
         (["--transaction", "GET /x"], "--transaction: expected one of GET /products/[sku], POST /orders"),
     ],
 )
@@ -165,8 +165,11 @@ def test_a_file_that_is_not_there_is_named_at_every_door(tmp_path: Path, door: s
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["openapi", "http://127.0.0.1:1/openapi.json"], "http://127.0.0.1:1/openapi.json: cannot be asked"),
-        (["prometheus", "http://127.0.0.1:1", "up"], "http://127.0.0.1:1: cannot be asked"),
+        (
+            ["openapi", "http://127.0.0.1:1/openapi.json"],
+            "http://127.0.0.1:1/openapi.json: cannot be fetched",
+        ),
+        (["prometheus", "http://127.0.0.1:1", "up"], "http://127.0.0.1:1: cannot be fetched"),
         (["prometheus", "127.0.0.1:9090", "up"], "expected an address with http://"),
         (["prometheus", "http://127.0.0.1:1", "up", "--step", "x"], "--step: expected a duration"),
     ],

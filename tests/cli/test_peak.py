@@ -23,7 +23,7 @@ def test_a_quiet_machine_is_given_its_share_of_full_speed_at_the_first_trial() -
     sizing = find_peak(5_000, late_by(0.3))
     assert sizing == Sizing(5_000, [Trial(2_500, 0.3)])
     assert sizing.in_words() == (
-        "At full speed 5,000 TPS in a closed loop; the plan will peak at 2,500 (50%)."
+        "At full speed (closed loop) 5,000 TPS; the plan will peak at 2,500 TPS (50% of full speed)."
     )
 
 
@@ -31,8 +31,9 @@ def test_a_peak_at_which_arrivals_are_late_is_lowered_and_the_reason_said() -> N
     sizing = find_peak(5_000, {2_500: Trial(2_500, 12.4), 2_000: Trial(2_000, 2.0)}.__getitem__)
     assert sizing.peak_tps == 2_000
     assert sizing.in_words() == (
-        "At full speed 5,000 TPS in a closed loop; "
-        "at 2,500 in an open loop this machine was 12 ms late at p99; the plan will peak at 2,000 (40%)."
+        "At full speed (closed loop) 5,000 TPS; at 2,500 TPS in an open loop this machine sent requests 12 "
+        "ms late (p99); "
+        "the plan will peak at 2,000 TPS (40% of full speed)."
     )
 
 
@@ -41,8 +42,10 @@ def test_a_peak_at_which_the_target_does_not_keep_up_is_lowered_and_the_reason_s
     sizing = find_peak(5_000, {trial.peak_tps: trial for trial in played}.__getitem__)
     assert sizing.trials == played
     assert sizing.in_words() == (
-        "At full speed 5,000 TPS in a closed loop; at 2,500 in an open loop 2.0% failed; "
-        "at 2,000 in an open loop arrivals waited 412 ms for a user at p99; the plan will peak at 1,500 (30%)."
+        "At full speed (closed loop) 5,000 TPS; at 2,500 TPS in an open loop 2.0% of the arrivals failed or "
+        "were dropped; "
+        "at 2,000 TPS in an open loop arrivals waited 412 ms for a free user (p99); "
+        "the plan will peak at 1,500 TPS (30% of full speed)."
     )
 
 
@@ -50,14 +53,16 @@ def test_a_machine_late_at_every_peak_is_told_what_to_expect() -> None:
     sizing = find_peak(5_000, late_by(40.0))
     assert [trial.peak_tps for trial in sizing.trials] == [2_500, 2_000, 1_500, 1_000, 500]
     assert sizing.in_words().endswith(
-        "the plan will peak at 500 (10%). Something else slows this machine: stop it, or expect an INVALID run."
+        "the plan will peak at 500 TPS (10% of full speed). Something else slows this machine: stop it, or "
+        "expect an INVALID run."
     )
 
 
 def test_a_target_that_fails_at_every_peak_is_not_called_a_slow_machine() -> None:
     sizing = find_peak(5_000, lambda peak_tps: Trial(peak_tps, 0.3, failed=0.5))
     assert sizing.in_words().endswith(
-        "the plan will peak at 500 (10%). The target does not keep up with even that: expect missed objectives."
+        "the plan will peak at 500 TPS (10% of full speed). The target does not keep up with even that: "
+        "expect missed objectives."
     )
 
 
@@ -65,7 +70,7 @@ def test_a_target_that_completed_nothing_is_not_tried_and_leaves_the_plan_its_pe
     sizing = find_peak(0.0, lambda _peak: pytest.fail("it was tried"))
     assert sizing == Sizing(0.0, [])
     assert sizing.in_words() == (
-        "Nothing was completed at full speed in a closed loop: the plan keeps its own peak."
+        "At full speed no request was answered without an error, so the plan keeps its own peak."
     )
 
 

@@ -97,8 +97,11 @@ def rewritten(**changes: object) -> Callable[[Path], None]:
 
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "no settings": (lambda folder: (folder / "run.json").unlink(), "expected the folder of a run"),
-    "a run that has ended": (ended, "has ended .FAIL., nothing is left to do; `singlesday audit`"),
-    "nothing was played": (lambda folder: (folder / "checkpoint.bin").unlink(), "start it again"),
+    "a run that has ended": (ended, "has ended .FAIL., so there is nothing to resume; `singlesday audit`"),
+    "nothing was played": (
+        lambda folder: (folder / "checkpoint.bin").unlink(),
+        "sent anything; start a new one",
+    ),
     "a damaged checkpoint": (
         lambda folder: (folder / "checkpoint.bin").write_bytes(checkpoint()[:-9]),
         "checkpoint.bin: a checkpoint that is damaged",
@@ -111,12 +114,15 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda folder: checkpoints.write(checkpoint(b'{"name": "x"}'), folder),
         "plan sent as JSON",
     ),
-    "its database is gone": (lambda folder: (folder / "orders.db").unlink(), "orders.db: expected"),
+    "its database is gone": (
+        lambda folder: (folder / "orders.db").unlink(),
+        "orders.db: not found; expected",
+    ),
     "a password that is not written down": (
         rewritten(store="postgresql://u:secret@127.0.0.1/orders"),
         "--store: expected postgresql://u@127.0.0.1/orders with its password",
     ),
-    "a target with a password": (rewritten(targets=["http://u:secret@127.0.0.1:1"]), "held a password"),
+    "a target with a password": (rewritten(targets=["http://u:secret@127.0.0.1:1"]), "had a password"),
 }
 
 
@@ -148,7 +154,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_store_given_again_must_be_the_same_but_for_its_password(folder: Path) -> None:
     rewritten(store="postgresql://u:secret@127.0.0.1/orders")(folder)
     resume(folder, "postgresql://u:secret@127.0.0.1/orders")
-    with pytest.raises(ResumeError, match="expected the run's own"):
+    with pytest.raises(ResumeError, match="the database of this run"):
         resume(folder, "postgresql://u:secret@127.0.0.1/others")
     rewritten()(folder)
     with pytest.raises(ResumeError, match=r"orders\.db"):

@@ -77,6 +77,6 @@ def test_a_host_with_an_agreed_rate_is_never_probed_at_full_speed() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         target = f"http://127.0.0.1:{server.getsockname()[1]}"
         config = RunConfig(plan=plan, plan_name="smoke", targets=[target], auto_peak=True)
-        with pytest.raises(ConfigError, match=r"probe 127\.0\.0\.1 at full speed, and at most 500"):
+        with pytest.raises(ConfigError, match=r"load 127\.0\.0\.1 at full speed, but at most 500"):
             check(config, lambda _: {})
         check(config.but(auto_peak=False), lambda _: {})

@@ -57,7 +57,7 @@ def test_figures_are_printed_and_said_to_be_projected(measured: Path, tmp_path: 
     code, said = simulate("singles-day", "--peak-tps", "3000", *flags)
     assert code == 0, said
     assert "at most 1,000 transactions a second, group commit" in said
-    assert "projected; simulated in" in said
+    assert "projected, not measured; simulated in" in said
     assert "…" not in said, "a figure was cut off"
     drawn = page.read_text(encoding="utf-8")
     assert 'data-chart="rates-3"' in drawn
@@ -90,7 +90,8 @@ def test_json_is_one_document(measured: Path) -> None:
         ),
         (["--from", "MEASURED", "--zones", "1"], "--zones: expected at least 2"),
         (["--from", "MEASURED", "--replica-tps", "300"], "expected a rate below 300"),
-        (["--from", "MEASURED", "--peak-tps", "1e9"], "more than the 2,000,000,000"),
+        (["--from", "MEASURED", "--at-once", "100"], "--at-once 100: 1,000 a second that take"),
+        (["--from", "MEASURED", "--peak-tps", "1e9"], "at most 2,000,000,000 arrivals"),
         (["--from", "MEASURED", "--html", "/nowhere/page.html", "--peak-tps", "100"], "cannot be written"),
     ],
 )
@@ -107,7 +108,7 @@ def test_a_run_folder_needs_the_replicas_rate_and_is_simulated_from_with_it(tmp_
     run.write(tmp_path / "result.json")
     code, said = simulate("singles-day", "--from", str(tmp_path))
     assert code == 2
-    assert "--replica-tps: expected with --from a run" in " ".join(said.split())
+    assert "--replica-tps: expected, since a run" in " ".join(said.split())
     most = 2 * run.transactions.mean_tps
     flags = ("--from", str(tmp_path), "--replica-tps", f"{most}", "--peak-tps", "50", "--json")
     code, said = simulate("singles-day", *flags)

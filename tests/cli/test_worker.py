@@ -142,7 +142,7 @@ def test_whoever_starts_a_run_is_told_what_to_type_elsewhere_and_that_loopback_i
     config = RunConfig(
         plan=Plan.load("smoke"), plan_name="smoke", workers=2, workers_elsewhere=2, control_port=7
     )
-    assert "which only this machine reaches: --bind ADDRESS:PORT" in how_to_join(config)
+    assert "can connect only if this run is started with --bind ADDRESS:PORT" in how_to_join(config)
     assert "singlesday worker --master 10.0.0.1:7 --token-file FILE" in how_to_join(
         config.but(bind="10.0.0.1")
     )
@@ -160,7 +160,7 @@ def test_a_master_may_listen_where_this_machine_is_and_the_port_is_free(host: st
 @pytest.mark.parametrize(
     ("host", "said"),
     [
-        ("192.0.2.7", "--bind 192.0.2.7:5557: is no address of this machine"),
+        ("192.0.2.7", "--bind 192.0.2.7:5557: is not an address of this machine"),
         ("nowhere.invalid", "--bind nowhere.invalid:5557: nowhere.invalid is not known on this machine"),
     ],
 )

@@ -71,9 +71,11 @@ MISTAKES: dict[str, Mistake] = {
     ),
     "a class without tasks": Mistake("@task", script=script("    @task\n", ""), doors=RESUMED),
     "two classes of one name": Mistake(
-        "another name", plan=TWO_SCENARIOS.replace("{second}", "other:Shopper")
+        "a class name that no other scenario has", plan=TWO_SCENARIOS.replace("{second}", "other:Shopper")
     ),
-    "one class twice": Mistake("another name", plan=TWO_SCENARIOS.replace("{second}", "{module}:Shopper")),
+    "one class twice": Mistake(
+        "a class name that no other scenario has", plan=TWO_SCENARIOS.replace("{second}", "{module}:Shopper")
+    ),
     "an objective of the plan": Mistake("p99", plan=PLAN + '[[slo]]\nexpr = "p99(GET /ok) <"\n'),
     "an objective in a phase that is not there": Mistake(
         "spike", options={"slo": "p99(GET /ok) during spike < 1s"}, doors=WITH_A_TARGET

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from target_service.store.base import CommitObserver, Store, StoreSettings
-from target_service.store.open import make_store
+from target_service.store.base import CommitObserver, StoreSettings
+from target_service.store.store import Store, make_store
 from tests.contract.postgres_server import PostgresServer, postgres_server
 
 StoreFactory = Callable[..., Store]
@@ -23,10 +23,12 @@ class Unobserved:
         self.batches = 0
         self.changes = 0
         self.failures = 0
+        self.proofs = 0
 
-    def committed(self, changes: int, seconds: float) -> None:
+    def committed(self, changes: int, seconds: float, proves: bool = True) -> None:
         """Count a batch."""
         assert seconds >= 0
+        self.proofs += proves
         self.batches += 1
         self.changes += changes
 

@@ -120,7 +120,7 @@ def test_a_file_is_put_nowhere_but_below_the_folder(name: str, safe: bool) -> No
 def test_what_both_are_made_of_is_compared_and_what_one_alone_knows_is_not() -> None:
     master = BUILD | {"script shop.py": "1"}
     assert differences(master, master) == differences(master, BUILD) == differences({}, BUILD) == ""
-    assert "another shop.py than the master's" in differences(master, master | {"script shop.py": "2"})
+    assert "a shop.py that differs from the master's" in differences(master, master | {"script shop.py": "2"})
     assert "an older singlesday instead of the master's 0.2.0" in differences(BUILD, {})
 
 

@@ -26,7 +26,7 @@ from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import Ack, Hello, Lease, MessageError, Report, decode
 from loadtest.fleet.messages import Clock as MasterClock
 from loadtest.fleet.messages import encode as encode_message
-from loadtest.fleet.relay import SAME_BEAT_NS, Relay
+from loadtest.fleet.relay import FORGET_NS, SAME_BEAT_NS, Relay
 from loadtest.fleet.stats_sums import StatsSums
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER
 from loadtest.fleet.worker_report import Load, Reporter, Users
@@ -161,6 +161,9 @@ def assert_same(one: Merge, other: Merge) -> None:
             same.asked,
             same.silent,
         )
+        assert totals.dispatch_lag.count <= same.dispatch_lag.count, (
+            "a worker's lag may be missing, never twice"
+        )
         assert totals.cpu_max == pytest.approx(same.cpu_max)
 
 
@@ -210,6 +213,40 @@ def test_a_report_is_acknowledged_when_the_master_has_it_and_not_before() -> Non
     tree.step()
     tree.step()
     assert tree.settled
+
+
+def test_what_a_bundle_told_is_told_again_when_no_answer_came() -> None:
+    tree = Tree(1)
+    tree.report("w0", (1,), 0)
+    for _ in range(2 * FORGET_NS // NS + 2):
+        tree.step(lose_up=True)
+    for _ in range(4):
+        tree.step()
+    assert tree.settled
+    [totals], [direct] = tree.master.merge.workers.values(), tree.direct.workers.values()
+    assert totals.left == direct.left != {}
+    assert totals.asked == direct.asked != set()
+
+
+@pytest.mark.parametrize("seconds", [1, 9, 10, 11, 12])
+def test_a_workers_dispatch_lag_counts_once_where_a_bundle_was_taken_apart(seconds: int) -> None:
+    tree = Tree(2)
+    for index in range(seconds):
+        for worker in tree.reporters:
+            tree.report(worker, (1, 20), index)
+        tree.step()
+    tree.report("w0", (3,), seconds)
+    [mine] = tree.reporters["w0"].due(tree.clock.now_ns() + NS)
+    tree.master.merge.fold("w0", mine)  # by another way
+    tree.report("w1", (3,), seconds)
+    tree.step()
+    tree.report("w0", (), seconds, final=True)
+    tree.report("w1", (), seconds, final=True)
+    tree.step()
+    assert tree.settled
+    assert_same(tree.master.merge, tree.direct)
+    for name, totals in tree.direct.workers.items():
+        assert tree.master.merge.workers[name].dispatch_lag == totals.dispatch_lag
 
 
 def test_a_thousand_workers_reports_go_up_as_one_message() -> None:

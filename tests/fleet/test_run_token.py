@@ -61,7 +61,9 @@ def test_who_has_the_same_token_is_heard(token: str) -> None:
 def test_who_has_another_is_not_and_it_is_said(token: str, caplog: pytest.LogCaptureFixture) -> None:
     with master(TOKEN) as server, worker(server, token), gevent.Timeout(SOON_S):
         # Of two sockets one may be closed before it has seen why; the other always has.
-        while not ("its token is another than ours" in caplog.text or "refuses this worker" in caplog.text):
+        while not (
+            "its token differs from this run's" in caplog.text or "refuses this worker" in caplog.text
+        ):
             gevent.sleep(0.02)
         with gevent.Timeout(0.1, False):
             server.recv_from_client()

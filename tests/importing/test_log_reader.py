@@ -14,6 +14,7 @@ from loadtest.importing.import_error import ImportingError
 from loadtest.importing.log_files import pieces_of
 from loadtest.importing.log_format import FORMATS, Who
 from loadtest.importing.log_reader import read_logs
+from loadtest.importing.log_scan import batch_in
 from loadtest.importing.log_tally import LogTally
 from loadtest.importing.log_time import second_of, whole_seconds
 from loadtest.importing.traffic import Traffic
@@ -105,7 +106,7 @@ def test_what_was_answered_404_is_left_out_and_said(tmp_path: Path) -> None:
     lines = [LINES["combined"](one) for one in some_requests()]
     traffic = read(written(tmp_path, "access.log", [*lines, *scans]))
     assert sum(traffic.counts) == 360
-    assert "50 requests left out that were answered 404" in traffic.notes
+    assert "50 requests left out that were answered with 404" in traffic.notes
 
 
 def test_what_is_hardly_ever_asked_for_is_left_out_and_said(tmp_path: Path) -> None:
@@ -113,7 +114,7 @@ def test_what_is_hardly_ever_asked_for_is_left_out_and_said(tmp_path: Path) -> N
     lines = [LINES["combined"](one) for one in [*requests, Logged(START_S, "GET", "/rare")]]
     traffic = read(written(tmp_path, "access.log", lines))
     assert "GET /rare" not in mix(traffic)
-    assert any("1 endpoints left out" in note and "GET /rare" in note for note in traffic.notes)
+    assert any("1 rare endpoints left out" in note and "GET /rare" in note for note in traffic.notes)
 
 
 def test_how_customers_go_on_is_told_by_their_clients(tmp_path: Path) -> None:
@@ -270,7 +271,7 @@ def test_of_a_long_log_as_many_queries_are_kept_of_its_end_as_of_its_beginning(
     tally, line = LogTally(), LINES["combined"]
     for number in range(64):
         some = [line(Logged(START_S, "GET", f"/search?q={number}-{each}")) for each in range(20)]
-        tally.add(FORMATS["combined"].rows("\n".join(some).encode() + b"\n", None))
+        tally.add(batch_in("\n".join(some).encode() + b"\n", FORMATS["combined"], None))
     of_batch = [int(query.split("-")[0].removeprefix("q=")) for _, _, query in tally.queries]
     assert 50 <= len(of_batch) <= 100
     assert 24 < sum(of_batch) / len(of_batch) < 40

@@ -31,7 +31,7 @@ def test_a_series_becomes_the_plans_curve() -> None:
 def test_steps_without_a_value_are_0_and_said() -> None:
     rates = rates_of(answer((1000, "5"), (1030, "NaN"), (1045, "5")), URL, 15)
     assert (rates.tps, rates.missing) == ((5, 0, 0, 5), 2)
-    assert "2 of 4 steps have no value: 0 in their place" in plan_of_rates(rates, "x", "a:B", "n").notes
+    assert "2 of 4 steps have no value and count as 0" in plan_of_rates(rates, "x", "a:B", "n").notes
 
 
 def test_a_query_is_asked_as_it_is_written() -> None:

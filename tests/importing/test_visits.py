@@ -147,7 +147,7 @@ def test_orders_that_nobody_shares_are_walked_with_the_mix_that_they_have(tmp_pa
     log = tmp_path / "access.log"
     log.write_text("".join(LINES["combined"](one) + "\n" for one in lines))
     written = imported(tmp_path, log)
-    assert any("are a walk" in note for note in written.notes)
+    assert any("random walk" in note for note in written.notes)
     shares = {
         one.user.partition(":")[2]: one.per_transaction
         for one in Plan.load(tmp_path / "again.toml").scenarios

@@ -14,8 +14,8 @@ from loadtest.measure.run_result import RunResult
 from loadtest.run_audit import audit_folder
 from target_service.inventory import SoldOutError
 from target_service.orders import OrderIds, Purchase, draft_order
-from target_service.store.base import Store, StoreSettings, StoreUnavailableError
-from target_service.store.open import make_store
+from target_service.store.base import StoreSettings, StoreUnavailableError
+from target_service.store.store import Store, make_store
 from tests.contract.conftest import Unobserved
 from tests.judge.simulated_run import World, play
 

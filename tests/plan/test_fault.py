@@ -74,15 +74,15 @@ def test_names_of_the_same_kind_are_told_apart(tmp_path: Path) -> None:
         ('kind = "kil"\nat = 10', "fault[0].kind: expected one of delay, error"),
         ('kind = "kill"\nat = "soon"', "fault[0].at: expected a duration"),
         ('kind = "kill"\nat = 1', "fault[0].at: expected 3 s or later"),
-        ('kind = "kill"\nat = 39', "fault[0].at: expected a plan that goes on until 52 s"),
+        ('kind = "kill"\nat = 39', "fault[0].at: expected a plan that lasts until 52 s"),
         ('kind = "stall"\nat = 10', "fault[0].for: expected how long stall lasts"),
         ('kind = "kill"\nat = 10\nshare = 0.5', "fault[0].share: expected only with kind"),
         ('kind = "kill"\nat = 10\nrecover_within = 3', "did you mean recovers_within?"),
         ('kind = "kill"\nat = 10\nname = "a b"', "fault[0].name: expected a word"),
         ('kind = "kill"\nat = 10\nname = "steady"', "expected a name that no other fault or phase has"),
         ('kind = "kill"\nat = 10\nrecovers_within = 0', "fault[0].recovers_within: expected more than 0 s"),
-        ('kind = "kill"\nat = 10\nprocess = "postgresql"', "a run touches no process of others"),
-        ('kind = "bandwidth"\nat = 10\nfor = 2', "fault[0].bytes_per_s: expected how much may pass"),
+        ('kind = "kill"\nat = 10\nprocess = "postgresql"', "got postgresql, which a run does not start"),
+        ('kind = "bandwidth"\nat = 10\nfor = 2', "fault[0].bytes_per_s: expected the bytes a second"),
         ('kind = "disk-full"\nat = 10\nfor = 2', "fault[0].folder: expected the folder of a tmpfs"),
         ('kind = "hook"\nat = 10', "expected either command or url"),
         ('kind = "hook"\nat = 10\nfor = 2\ncommand = ["true"]', "expected undo or undo_url"),
@@ -111,7 +111,7 @@ def test_nobody_signals_the_processes_of_a_service_that_is_down(tmp_path: Path) 
     crash = 'kind = "kill"\nprocess = "supervisor"\nat = 10\nfor = 4'
     for kind in ("kill", "restart", 'stop"\nfor = "1s'):
         said = refused(tmp_path, crash, f'name = "second"\nkind = "{kind}"\nat = 12')
-        assert "fault[1].at: expected an instant at which the supervisor is there, and kill ends it" in said
+        assert "fault[1].at: expected a time when the supervisor runs, but kill ends it" in said
     assert len(plan_of(tmp_path, crash, 'kind = "stop"\nat = 9\nfor = 2').faults) == 2
 
 

@@ -115,7 +115,7 @@ def test_a_curve_is_written_as_the_plans_is(tmp_path: Path, own: str, rates: tup
         ),
         (
             'transaction = true\nprofile = { curve = "constant" }\n',
-            r"scenario\[2\].profile: expected none where the scenario is the transaction",
+            r"scenario\[2\].profile: expected none, since this scenario is the transaction",
         ),
     ],
 )
@@ -126,7 +126,7 @@ def test_a_mistake_in_it_is_named_with_its_scenario(tmp_path: Path, own: str, me
 
 def test_a_curve_that_ends_before_the_plan_is_refused(tmp_path: Path) -> None:
     text = with_own('profile = { curve = "rehearsal" }\n').replace('"20s"', '"31m"')
-    with pytest.raises(PlanError, match="duration: expected at most 30m, which is all there is of curve reh"):
+    with pytest.raises(PlanError, match="duration: expected at most 30m, the length of curve reh"):
         plan_of(tmp_path, text)
 
 

@@ -33,11 +33,14 @@ def test_a_peak_that_was_missed_is_a_no_with_its_share() -> None:
     assert "was completed on average" in said.lines[0]
 
 
-def test_a_generator_that_fell_behind_is_a_no_with_its_reason() -> None:
+def test_a_generator_that_fell_behind_is_a_no_with_its_reason_where_the_verdict_does_not_say_it() -> None:
     result = a_failed_run()
     result.validity.verdict, result.validity.reasons = "INVALID", ["worker 1 was late"]
-    said = trust(result)
-    assert (said.value, said.state, said.lines[0]) == ("No", "bad", "worker 1 was late")
+    for verdict, begins in (("INVALID", "The generator was"), ("AUDIT", "worker 1 was late")):
+        result.verdict = verdict
+        said = trust(result)
+        assert (said.value, said.state) == ("No", "bad")
+        assert said.lines[0].startswith(begins)
 
 
 def test_a_run_without_a_second_has_no_answer_and_no_defect() -> None:

@@ -133,13 +133,27 @@ def test_every_chart_has_words_in_its_place_and_a_figure_to_stand_in() -> None:
         assert all(len(chart["says"]) > 30 for chart in part["charts"])
 
 
-def test_objectives_are_not_judged_where_the_run_does_not_count() -> None:
+def an_invalid_run() -> RunResult:
     result = a_failed_run()
-    assert '<table class="moot">' not in html.render(result)
-    result.verdict, result.validity.verdict = "INVALID", "INVALID"
-    page = html.render(result)
-    assert '<table class="moot">' in page
-    assert "Can these numbers be trusted? No" in Page(page).text
+    result.verdict = result.validity.verdict = "INVALID"
+    result.validity.reasons = ["dispatch lag p99 34 ms", "worker 1 lost its CPU"]
+    return result
+
+
+def test_objectives_are_neither_met_nor_missed_where_the_run_does_not_count() -> None:
+    judged = {"met", "missed", "not judged"}
+    for result, seen in ((a_failed_run(), {"met", "missed"}), (an_invalid_run(), {"not judged"})):
+        table = html.render(result).partition("<h2>Objectives</h2>")[2].partition("</table>")[0]
+        assert set(re.findall(r"<td[^>]*>([^<]*)", table)) & judged == seen
+
+
+@pytest.mark.parametrize("verdict", ["PASS", "FAIL", "AUDIT", "INVALID", "ABORTED"])
+def test_a_reason_is_said_once_whatever_the_verdict(verdict: str) -> None:
+    result = an_invalid_run()
+    result.verdict = verdict
+    text = Page(html.render(result)).text
+    assert "Can these numbers be trusted? No" in text
+    assert [text.count(reason) for reason in result.validity.reasons] == [1, 1]
 
 
 def test_only_singles_day_stands_beside_the_real_one() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.simulate.queues import Commits, commits, pool
+from loadtest.simulate.queues import Commits, Housekeeping, commits, pool
 
 ARRIVALS = 200_000
 RATE = 1000.0
@@ -100,3 +100,50 @@ def test_beyond_its_capacity_a_bounded_server_goes_on_at_its_capacity_and_its_de
     rate = len(served.taken) / arrived[-1]
     assert 0.9 * RATE < rate < RATE
     assert (served.done_s - arrived[served.taken]).max() < 2 * (200 / RATE + 0.005) * 1.06
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.lists(st.tuples(st.floats(0, 5), st.floats(0.01, 1)), min_size=1, max_size=80),
+    st.integers(1, 4),
+    st.integers(0, 5),
+)
+def test_a_pool_with_room_serves_in_order_and_never_has_more_than_that(
+    came: list[tuple[float, float]], servers: int, waiting: int
+) -> None:
+    arrived = np.array(sorted(at for at, _ in came))
+    service = np.array([each for _, each in came])
+    served = pool(arrived, service, servers, servers + waiting)
+    assert sorted([*served.taken, *served.refused]) == list(range(len(arrived)))
+    assert (served.done_s >= arrived[served.taken] + service[served.taken] - 1e-12).all()
+    for number in range(len(arrived)):
+        before = served.taken < number
+        others = (served.done_s[before] > arrived[number]).sum()
+        assert (number in served.taken) == (others < servers + waiting)
+
+
+def test_a_pool_with_room_for_all_is_the_pool_without_a_bound() -> None:
+    arrived = poisson(RATE, 5000)
+    service = np.random.default_rng(2).exponential(3.5 / RATE, 5000)
+    assert pool(arrived, service, 4, 5000).done_s.tolist() == pool(arrived, service, 4).done_s.tolist()
+
+
+def test_housekeeping_takes_its_turns_between_the_commits_of_others() -> None:
+    own = Housekeeping(every_s=10.0, commits=2, first_s=0.5)
+    arrived = np.array([0.0, 0.1, 0.2, 1.1, 4.0])
+    served = commits(arrived, repeat(1.0), Commits(each_s=0.0, housekeeping=own))
+    # At 1.0 a commit of its own; at 2.0 all that waited, which includes 1.1; at 3.0 the other one of its own.
+    assert served.done_s.tolist() == [1.0, 3.0, 3.0, 3.0, 5.0]
+    # While nobody waits it is made at its time, and whoever comes in the midst of it waits for its end.
+    idle = commits(np.array([0.9]), repeat(1.0), Commits(each_s=0.0, housekeeping=own._replace(commits=1)))
+    assert idle.done_s.tolist() == [2.5]
+
+
+def test_refusing_takes_nothing_from_a_server_that_waits_for_its_disk_meanwhile() -> None:
+    arrived = np.arange(0, 5, 0.001)
+    how = Commits(each_s=0.0, most_waiting=64, refusal_s=25e-6, refusal_share=0.05)
+    slow, free = (commits(arrived, repeat(0.1), each) for each in (how, how._replace(refusal_s=0.0)))
+    assert slow.done_s.tolist() == free.done_s.tolist()
+    busy = commits(arrived, repeat(0.0), how._replace(each_s=0.01))
+    without = commits(arrived, repeat(0.0), how._replace(each_s=0.01, refusal_s=0.0))
+    assert busy.busy_s > 1.005 * without.busy_s

@@ -117,3 +117,38 @@ def test_a_pool_of_workers_takes_the_place_of_commits() -> None:
 def test_the_same_seed_gives_the_same_figures() -> None:
     one, two = (played(2 * TPS, WhatIf(2)) for _ in range(2))
     assert one.moments == two.moments
+
+
+def steady(kind: str, tps: float = 100.0) -> Plan:
+    return Plan.load("steady").with_overrides(arrivals=kind).at_rate(tps, 20.0)
+
+
+@pytest.mark.parametrize("kind", ["uniform", "poisson"])
+def test_one_replica_gets_the_very_instants_that_a_run_plays(kind: str) -> None:
+    plan = steady(kind)
+    arrived = Curve.of(plan).every_arrival()
+    assert arrived is not None
+    assert arrived * 1e9 == pytest.approx([t_ns for t_ns, _ in plan.mix().arrivals(0, 1)], abs=1)
+    # Even arrivals that one worker could just serve never wait; a crowd's do.
+    pool = Replica(101.0, ServiceTimes.always(1 / 101), servers=1)
+    waited_ms = simulate(Curve.of(plan), pool, WhatIf(1)).p99_ms - 1000 / 101
+    assert waited_ms < 0.2 if kind == "uniform" else waited_ms > 20
+
+
+def test_even_arrivals_that_are_dealt_out_are_less_uneven_than_a_crowds() -> None:
+    def unevenness(kind: str, share: float) -> float:
+        noise = np.random.default_rng(5)
+        gaps = np.diff(Curve.of(steady(kind, 2000.0)).arrivals(lambda t_s: np.full(len(t_s), share), noise))
+        assert gaps.mean() == pytest.approx(1 / (2000.0 * share), rel=0.1)
+        return float(gaps.std() / gaps.mean())
+
+    assert unevenness("poisson", 0.5) == pytest.approx(1.0, rel=0.05)
+    assert unevenness("uniform", 0.5) == pytest.approx(0.5**0.5, rel=0.05)
+    assert unevenness("uniform", 0.02) == pytest.approx(1.0, rel=0.1)
+
+
+def test_a_slow_store_does_what_its_commits_and_its_room_allow_and_refusals_cost_it_nothing() -> None:
+    slow = Replica(640.0, ServiceTimes.always(0.05), under_way=64)
+    found = simulate(Curve.of(steady("uniform", 6400.0)), slow, WhatIf(1))
+    assert np.mean([moment.completed_tps for moment in found.moments[2:-2]]) == pytest.approx(640, rel=0.01)
+    assert found.p99_ms < 101 * 1.011

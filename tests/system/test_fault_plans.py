@@ -27,6 +27,7 @@ from loadtest.measure.run_result import RunResult
 from loadtest.plan.fault import KINDS
 from tests.system.fault_oracle import FEW, Oracle, Order, Spell, dues, orders, p99, stored
 from tests.system.fault_plans import DISK, HOOKS, Drawn, FaultPlan, draw
+from tests.system.small_disk import small_disk
 from tests.timing import CoreTakenError
 
 ALL = 100
@@ -81,28 +82,23 @@ def switch() -> Iterator[tuple[str, list[str]]]:
 
 
 @contextlib.contextmanager
-def small_disk(folder: Path, needed: bool) -> Iterator[Path]:
-    """A tmpfs of 48 MiB; skips the test where none can be made."""
-    folder.mkdir()
-    if not needed:
+def disk_for(plan: FaultPlan, folder: Path) -> Iterator[Path]:
+    """A folder of its own file system if the plan fills one; skips the test where none can be made."""
+    if not plan.needs_disk:
+        folder.mkdir()
         yield folder
         return
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(folder)], capture_output=True
-    )
-    if made.returncode:
-        pytest.skip(f"no tmpfs can be made here: {made.stderr.decode().strip()}")
-    try:
+    with small_disk(folder, 48) as mounted:
+        if not mounted:
+            pytest.skip("mounting a small file system needs root")
         yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 def play(plan: FaultPlan, folder: Path) -> Played:
     """Play a plan, and read all that is known of it."""
     folder.mkdir()
     shutil.copy(Path(__file__).with_name("noted_orders.py"), folder)
-    with switch() as (address, called), small_disk(folder / "disk", plan.needs_disk) as disk:
+    with switch() as (address, called), disk_for(plan, folder / "disk") as disk:
         text = plan.text.replace(HOOKS, address).replace(DISK, str(disk))
         (folder / "plan.toml").write_text(text)
         flags = [flag.replace(DISK, str(disk)) for flag in plan.flags]

@@ -4,7 +4,6 @@ Each seed is a schedule. CI plays one; with `FLEET_SCHEDULES=50` pytest plays th
 `FLEET_SCHEDULES=100-150` those from 100 to 149.
 """
 
-import contextlib
 import os
 import random
 import signal
@@ -23,6 +22,7 @@ from loadtest.judge.validity import VALID
 from loadtest.measure.run_result import Endpoint, Quantiles, RunResult
 from tests.system.locust_process import LocustRun, Process, Seen, locust_run, target, write_plan
 from tests.system.relay import Relay, relay
+from tests.system.small_disk import fill, small_disk
 from tests.system.test_truth import identity_holds
 
 FIRST, _, END = os.environ.get("FLEET_SCHEDULES", "1").rpartition("-")
@@ -124,23 +124,11 @@ class Scene:
                     process.send_signal(signal.SIGCONT)
 
 
-def fill(disk: Path) -> None:
-    """Write until there is no room for another block."""
-    with contextlib.suppress(OSError), (disk / "ballast").open("ab", buffering=0) as ballast:
-        while ballast.write(b"x" * 4096):
-            pass
-
-
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 24 MiB of its own for the run's folder; any folder where only root may mount one."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "none", str(place)]
-    mounted = subprocess.run(mount, capture_output=True).returncode == 0
-    yield place
-    if mounted:
-        subprocess.run(["umount", "-l", str(place)], check=True)
+    with small_disk(tmp_path / "disk", 24):
+        yield tmp_path / "disk"
 
 
 def seeds() -> list[int]:

@@ -121,7 +121,7 @@ def test_the_recipe_for_several_machines_step_by_step(machines: Machines) -> Non
         assert wait_until(lambda: "waiting for 2 workers" in said.read_text(), 30)
         with started(machines.words(work), machines.on("stranger")) as stranger:
             assert stranger.wait(60) == 2
-        assert "refuses this worker: its token is another" in (machines.on("stranger") / "said").read_text()
+        assert "refuses this worker: wrong token" in (machines.on("stranger") / "said").read_text()
         with (
             Joining(Master("127.0.0.1", machines.control, token.strip()), 30, print) as older,
             pytest.raises(JoiningError, match=r"has singlesday 0\.0\.9 .*: pip install singlesday=="),
@@ -130,7 +130,7 @@ def test_the_recipe_for_several_machines_step_by_step(machines: Machines) -> Non
         with started(machines.words(work), machines.on("second")) as second:
             assert master.wait(90) in {0, 11}, said.read_text()
             assert (first.wait(30), second.wait(30)) == (0, 0)
-    assert "its token is another than ours" in said.read_text()
+    assert "its token differs from this run's" in said.read_text()
     [result] = [RunResult.read(path) for path in machines.on("master").glob("runs/*/result.json")]
     assert (result.arrivals.planned, result.arrivals.lost, result.arrivals.failed) == (120, 0, 0)
     assert len(result.generator.per_worker) == 2

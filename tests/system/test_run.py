@@ -102,7 +102,8 @@ def test_run_starts_the_service_drives_the_plan_and_balances_the_books(
 def test_a_shipped_plan_is_sized_by_a_probe_and_plays_what_the_probe_says(tmp_path: Path) -> None:
     done = singlesday("run", "smoke", "--duration", "2s", "--out", str(tmp_path / "runs"))
     said = re.search(
-        r"At full speed ([\d,]+) TPS in a closed loop.*the plan will peak at ([\d,]+) \((\d+)%\)", done.stdout
+        r"At full speed \(closed loop\) ([\d,]+) TPS.*the plan will peak at ([\d,]+) TPS \((\d+)% of",
+        done.stdout,
     )
     assert said is not None, done.stdout + done.stderr
     full, peak, share = (int(number.replace(",", "")) for number in said.groups())

@@ -1,5 +1,6 @@
 """The API of a running service: what it answers, and how strictly it reads."""
 
+import contextlib
 import json
 import socket
 import sqlite3
@@ -14,6 +15,7 @@ import msgspec
 import pytest
 
 from target_service.schema import OrderRequest, ParcelRequest, ScanRequest
+from tests.target_service.buyers import wait_until
 from tests.target_service.service_process import Answer, Service, running
 from tests.timing import Timing
 
@@ -386,6 +388,37 @@ def test_the_description_lists_every_operation(service: Service) -> None:
 def test_health_and_readiness(service: Service) -> None:
     assert service.ask("GET", "/healthz").json == {"status": "alive"}
     assert service.ask("GET", "/readyz").json == {"status": "ready"}
+
+
+def wait_for_unready(service: Service, why: str) -> None:
+    """Wait until the service says that it is not ready, and why, to who asks and in its log."""
+    wait_until(lambda: service.ask("GET", "/readyz").status == 503)
+    assert why in service.ask("GET", "/readyz").body.decode()
+    wait_until(lambda: why in service.log.read_text())
+
+
+def test_a_service_whose_table_of_orders_is_gone_is_not_ready_whatever_else_it_can_write(
+    tmp_path: Path,
+) -> None:
+    parcel = json.dumps({"origin": "tokyo", "destination": "seoul"})
+    with running(tmp_path, "--reservation-s", "1") as service:
+        assert service.order().status == 201
+        with contextlib.closing(sqlite3.connect(tmp_path / "orders.db", timeout=10)) as database:
+            database.execute("DROP TABLE orders")
+        wait_for_unready(service, "no such table: orders")
+        assert service.ask("POST", "/parcels", parcel).status == 201
+        assert service.ask("GET", "/readyz").status == 503
+
+
+def test_a_service_whose_log_was_deleted_says_so_and_what_to_do(tmp_path: Path) -> None:
+    with running(tmp_path) as service:
+        assert service.order().status == 201
+        (tmp_path / "orders.db-wal").unlink()
+        assert service.order().status == 503
+        wait_for_unready(service, "orders.db-wal was moved, deleted or replaced: put it back")
+        assert "restart the service on what is there" in service.order().body.decode()
+    with running(tmp_path) as again:
+        assert again.order().status == 201
 
 
 def test_a_locked_store_is_answered_with_503_in_time_and_recovers(tmp_path: Path, timing: Timing) -> None:

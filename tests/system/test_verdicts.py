@@ -19,6 +19,7 @@ from loadtest.cli.service import Service
 from loadtest.exit_codes import ExitCode
 from loadtest.measure.run_result import RunResult
 from tests.system.run_process import PLAN, Ended, Run, assert_artefacts, calm, signalled
+from tests.system.small_disk import fill, small_disk
 from tests.timing import Timing
 
 pytestmark = pytest.mark.slow
@@ -179,60 +180,50 @@ def hanging(service: Service) -> Iterator[None]:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 16 MiB."""
-    place = tmp_path / "small"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(place)]
-    if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("mounting a small file system needs root")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    with small_disk(tmp_path / "small", 16) as mounted:
+        if not mounted:
+            pytest.skip("mounting a small file system needs root")
+        yield tmp_path / "small"
 
 
-def fill(disk: Path) -> None:
-    """Write until there is no room for another block."""
-    with contextlib.suppress(OSError), (disk / "ballast").open("ab", buffering=0) as ballast:
-        while ballast.write(b"x" * 4096):
-            pass
-
-
-def test_a_disk_without_room_for_a_run_is_refused_before_any_traffic(small_disk: Path) -> None:
-    fill(small_disk)
-    command = [sys.executable, "-m", "loadtest.cli.main", "run", "smoke", "--out", str(small_disk / "runs")]
+def test_a_disk_without_room_for_a_run_is_refused_before_any_traffic(disk: Path) -> None:
+    fill(disk)
+    command = [sys.executable, "-m", "loadtest.cli.main", "run", "smoke", "--out", str(disk / "runs")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == ExitCode.USAGE, done.stdout + done.stderr
     assert "MiB free for a run's files, got 0.0 MiB" in done.stderr
-    assert not (small_disk / "runs").exists()
+    assert not (disk / "runs").exists()
 
 
 def test_a_disk_that_fills_up_meanwhile_loses_nothing_and_is_no_pass(
-    small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.setenv("TMPDIR", str(elsewhere))
     store = f"sqlite:///{tmp_path / 'orders.db'}"
-    run = Run(small_disk, "--peak-tps", "20", "--store", store)
+    run = Run(disk, "--peak-tps", "20", "--store", store)
     run.wait_until(lambda: run.reached(1.0))
     output, run._log = run.output, tmp_path / "unused"
-    fill(small_disk)
+    fill(disk)
     code = run.process.wait(60)
     assert code == ExitCode.INTERNAL_ERROR, output
-    assert not list(small_disk.glob("runs/*/*.partial"))
+    assert not list(disk.glob("runs/*/*.partial"))
     (kept,) = elsewhere.glob("*/result.json")
     assert RunResult.read(kept).transactions.count > 0
 
 
 def test_a_disk_without_room_for_a_ledger_aborts_the_run_before_an_order_is_unrecorded(
-    small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.setenv("TMPDIR", str(elsewhere))
-    run = Run(small_disk, "--peak-tps", "20", "--store", f"sqlite:///{tmp_path / 'orders.db'}")
-    run.wait_until(lambda: any("workers connected" in log.read_text() for log in master_logs(small_disk)))
-    fill(small_disk)  # the file that takes what the run prints stands there too
+    run = Run(disk, "--peak-tps", "20", "--store", f"sqlite:///{tmp_path / 'orders.db'}")
+    run.wait_until(lambda: any("workers connected" in log.read_text() for log in master_logs(disk)))
+    fill(disk)  # the file that takes what the run prints stands there too
     assert run.process.wait(60) == ExitCode.INTERNAL_ERROR
     kept = RunResult.read(next(elsewhere.glob("*/result.json")))
     assert any("its ledger of orders cannot be written" in reason for reason in kept.validity.reasons)

@@ -10,7 +10,7 @@ from target_service import app
 from target_service.app import Server
 from target_service.config import parse
 from target_service.metrics import SharedMetrics, WorkerMetrics
-from target_service.store.base import Store
+from target_service.store.store import Store
 
 SOON_S = 20.0
 

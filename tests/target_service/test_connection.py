@@ -19,7 +19,7 @@ from target_service.metrics import REJECTED, REQUEST_SECONDS, SHED, SharedMetric
 from target_service.orders import OrderIds
 from target_service.routes import Api
 from target_service.shedding import LEAST_LIMIT, AdaptiveLimit
-from target_service.store.base import Store
+from target_service.store.store import Store
 
 BODY = b'{"buyer_id": 7, "lines": []}'
 HEAD = b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"

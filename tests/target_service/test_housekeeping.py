@@ -1,53 +1,61 @@
 """Housekeeping against a scripted store, on clocks that only move when told."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_service.housekeeping import LONGEST_PAUSE_S, Clocks, Housekeeper, Terms
+from target_service.housekeeping import (
+    CHUNK,
+    LARGEST_CHUNK,
+    LONGEST_PAUSE_S,
+    LONGEST_WORK_S,
+    WANTED_PER_S,
+    Housekeeper,
+    Terms,
+    next_chunk,
+)
 from target_service.metrics import CANCELLED, SharedMetrics
-from target_service.orders import first_number_at
-from target_service.store.base import CancelUnpaid, ClockReading, ExpireKeys, Tick
-from target_service.store.clock import Clock, tick
+from target_service.store.base import CancelUnpaid, ExpireKeys, Swept, Tick
+from target_service.store.store import Store
+from target_service.store.sweeps import SWEEPS
 
-WALL_MS = 1_800_000_000_000
 RESERVATIONS = Terms(60, 0)
 
 
 class Machine:
-    """Two clocks, of which the wall's may be stepped."""
+    """A clock that only moves when told."""
 
     def __init__(self) -> None:
         self.monotonic_ms = 1_000
-        self.wall_ms = WALL_MS
 
-    def pass_ms(self, milliseconds: int) -> None:
-        self.monotonic_ms += milliseconds
-        self.wall_ms += milliseconds
-
-    @property
-    def clocks(self) -> Clocks:
-        return Clocks(lambda: self.monotonic_ms * 1_000_000, lambda: self.wall_ms * 1_000_000)
+    def now_ns(self) -> int:
+        return self.monotonic_ms * 1_000_000
 
 
 class ScriptedStore:
-    """Keeps the clock, notes what it is asked, and answers from a list."""
+    """Keeps the clock by the store's own rules, notes what it is asked, and answers from a list."""
+
+    initial_units, locked, unlocked_only = 0, "", ""
 
     def __init__(self, *answers: int) -> None:
-        self.clock = Clock(1, 1)
+        self.now_ms = self.step_ms = 1
         self.asked: list[Any] = []
         self._answers = list(answers)
 
     async def write(self, change: Any) -> Any:
         if isinstance(change, Tick):
-            clock = tick(self.clock, change)
-            self.clock = clock or self.clock
-            return ClockReading(self.clock.now_ms, clock is not None)
+            return await SWEEPS[Tick](self, change)  # type: ignore[arg-type]  # of a session, what it asks of the clock
         self.asked.append(change)
-        return self._answers.pop(0) if self._answers else 0
+        return Swept(self._answers.pop(0) if self._answers else 0, 0.0)
+
+    async def fetch(self, _sql: str) -> list[tuple[int, int]]:
+        return [(self.now_ms, self.step_ms)]
+
+    async def execute(self, _sql: str, now_ms: int, step_ms: int) -> None:
+        self.now_ms, self.step_ms = now_ms, step_ms
 
 
 class Keeper:
@@ -57,10 +65,10 @@ class Keeper:
         self.machine = Machine()
         self._block = SharedMetrics.create(1).blocks[0]
         counter = self._block.counter(CANCELLED)
-        self._housekeeper = Housekeeper(store, terms, counter, self.machine.clocks)  # type: ignore[arg-type]  # write only
+        self._housekeeper = Housekeeper(cast("Store", store), terms, counter, self.machine.now_ns)
 
     def sweep_after(self, milliseconds: int) -> None:
-        self.machine.pass_ms(milliseconds)
+        self.machine.monotonic_ms += milliseconds
         asyncio.run(self._housekeeper.sweep())
 
     @property
@@ -92,7 +100,7 @@ def test_keys_expire_by_a_term_of_their_own() -> None:
     for pause_ms in (0, 5000, 5000):
         keeper.sweep_after(pause_ms)
     assert [type(change) for change in store.asked] == [ExpireKeys, ExpireKeys]
-    assert store.asked[-1].numbered_below == first_number_at(WALL_MS + 10_000 - 3_600_000)
+    assert store.asked[-1].before_ms == store.now_ms - 3_600_000
 
 
 def test_what_lasts_for_ever_is_never_swept() -> None:
@@ -110,16 +118,17 @@ def test_the_pause_is_a_twentieth_of_the_shortest_term(terms: Terms, pause_s: fl
     assert terms.pause_s == pause_s
 
 
-@given(st.lists(st.tuples(st.integers(0, 6000), st.integers(-(10**10), 10**10)), min_size=1, max_size=30))
-def test_no_step_of_the_wall_clock_makes_anything_older_or_younger(steps: list[tuple[int, int]]) -> None:
-    store, stepped = ScriptedStore(), ScriptedStore()
-    steady, unsteady = Keeper(store), Keeper(stepped)
-    for pause_ms, step_ms in steps:
-        unsteady.machine.wall_ms += step_ms
-        steady.sweep_after(pause_ms)
-        unsteady.sweep_after(pause_ms)
-    assert store.asked == stepped.asked
-    assert store.clock == stepped.clock
+@given(st.integers(100, 5000), st.floats(0, 0.1), st.floats(0, 0.2))
+def test_a_chunk_grows_until_it_keeps_up_and_shrinks_where_it_takes_too_long(
+    chunk: int, work_s: float, longer_s: float
+) -> None:
+    after = next_chunk(chunk, work_s, work_s + longer_s)
+    if work_s > LONGEST_WORK_S:
+        assert after < chunk or after == CHUNK // 4
+    elif chunk < WANTED_PER_S * (work_s + longer_s):
+        assert after == min(LARGEST_CHUNK, 2 * chunk)
+    else:
+        assert after <= max(chunk, CHUNK)
 
 
 LOOKS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 20_000), st.booleans()), max_size=60)
@@ -134,18 +143,18 @@ def test_the_clock_never_runs_faster_than_time_whoever_keeps_it(looks: list[tupl
 
     def started(which: int) -> Housekeeper:
         counter = SharedMetrics.create(1).blocks[0].counter(CANCELLED)
-        return Housekeeper(store, terms[which], counter, machine.clocks)  # type: ignore[arg-type]  # write only
+        return Housekeeper(cast("Store", store), terms[which], counter, machine.now_ns)
 
     keepers = [started(which) for which in range(3)]
     born: list[tuple[int, int]] = []
     for which, pause_ms, is_new in looks:
-        machine.pass_ms(pause_ms)
-        born.append((store.clock.now_ms + store.clock.step_ms, machine.monotonic_ms))
+        machine.monotonic_ms += pause_ms
+        born.append((store.now_ms + store.step_ms, machine.monotonic_ms))
         if is_new:
             keepers[which] = started(which)
         asyncio.run(keepers[which].sweep())
         for stored_ms, at_ms in born:
-            assert store.clock.now_ms - stored_ms <= machine.monotonic_ms - at_ms
+            assert store.now_ms - stored_ms <= machine.monotonic_ms - at_ms
 
 
 def test_the_clock_goes_on_when_its_keeper_is_gone() -> None:
@@ -153,8 +162,8 @@ def test_the_clock_goes_on_when_its_keeper_is_gone() -> None:
     first, second = Keeper(store), Keeper(store)
     for keeper in (first, first, second, first, second):
         keeper.sweep_after(3000)
-    kept_ms = store.clock.now_ms
+    kept_ms = store.now_ms
     second.sweep_after(3000)
-    assert store.clock.now_ms == kept_ms + 3000
+    assert store.now_ms == kept_ms + 3000
     first.sweep_after(0)
-    assert store.clock.now_ms == kept_ms + 3000, "who was away for long adds nothing"
+    assert store.now_ms == kept_ms + 3000, "who was away for long adds nothing"

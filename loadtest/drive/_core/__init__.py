@@ -5,35 +5,13 @@ There is one seam, here: whoever imports these names need not know which they go
 classes derived from them.
 """
 
-import logging
-import os
-from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from loadtest.drive._core.sources import fingerprint
+from loadtest.sources import PURE_VARIABLE, why_pure
 
-PURE_VARIABLE: Final = "LOADTEST_PURE"
-WHY_PURE: str
+WHY_PURE: str = why_pure(f"{__name__}.native", Path(__file__).parent)
 """Why the core is not native, for people; "" if it is."""
-
-
-def _reason() -> str:
-    if os.environ.get(PURE_VARIABLE, "0") not in ("", "0"):
-        return f"{PURE_VARIABLE} is set"
-    try:
-        native = import_module(f"{__name__}.native")
-    except ImportError as error:
-        return f"it is not built ({error})"
-    if fingerprint() not in ("", getattr(native, "SOURCES", None)):
-        why = (
-            "it was built from other sources than these; for the native one run: touch setup.py && make setup"
-        )
-        logging.getLogger(__name__).warning("The client's core is pure Python: %s", why)
-        return why
-    return ""
-
-
-WHY_PURE = _reason()
 CORE: Final[Literal["native", "pure"]] = "pure" if WHY_PURE else "native"
 
 __all__ = [

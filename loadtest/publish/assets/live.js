@@ -70,7 +70,8 @@
     expr.append(element("code", "", slo.expr));
     const waiting = slo.state === "waiting";
     if (slo.note && !waiting) expr.append(element("br"), element("span", "soft", slo.note));
-    return row([expr, waiting ? "–" : slo.observed, [waiting ? "soft" : slo.state, waiting ? "no data yet" : slo.state]]);
+    const unjudged = waiting ? "no data yet" : live.verdict.word === "INVALID" ? "not judged" : "";
+    return row([expr, waiting ? "–" : slo.observed, [unjudged ? "soft" : slo.state, unjudged || slo.state]]);
   }));
 
   // Rows stay as long as the endpoints are the same: whoever points at a name or has tabbed to it keeps it.

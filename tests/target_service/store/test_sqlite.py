@@ -11,8 +11,9 @@ import pytest
 
 from target_service.orders import OrderIds, Purchase, Receipt, draft_order
 from target_service.store.base import StoreOpenError, StoreSettings, StoreUnavailableError
-from target_service.store.sqlite import SqliteStore, database_path, synchronous_of
+from target_service.store.sqlite import database_path, synchronous_of
 from target_service.store.sqlite_session import LARGEST_PIECE, SqliteSession, at_once
+from target_service.store.store import Store, make_store
 from tests.contract.conftest import Unobserved
 from tests.target_service.service_process import ROOT
 from tests.timing import Timing
@@ -20,8 +21,8 @@ from tests.timing import Timing
 ids = OrderIds(0)
 
 
-def store_at(path: Path, wait_s: float = 0.2, options: str = "") -> SqliteStore:
-    return SqliteStore(StoreSettings(f"sqlite:///{path}{options}", 10, wait_s, shared=True), Unobserved())
+def store_at(path: Path, wait_s: float = 0.2, options: str = "") -> Store:
+    return make_store(StoreSettings(f"sqlite:///{path}{options}", 10, wait_s, shared=True), Unobserved())
 
 
 def purchase() -> Purchase:
@@ -97,7 +98,7 @@ def test_a_defect_in_one_batch_does_not_stop_the_writer(
         store = store_at(tmp_path / "orders.db")
         await store.open()
         with monkeypatch.context() as patch:
-            patch.setattr("target_service.store.sqlite_writer.apply_batch", lambda *_: 1 / 0)
+            patch.setattr("target_service.store.sqlite.apply_batch", lambda *_: 1 / 0)
             with pytest.raises(StoreUnavailableError, match="division by zero"):
                 await store.write(purchase())
         assert isinstance(await store.write(purchase()), Receipt)
@@ -107,12 +108,13 @@ def test_a_defect_in_one_batch_does_not_stop_the_writer(
     assert "a batch failed" in caplog.text
 
 
-def test_a_schema_of_a_later_program_is_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("version", "which"), [(2, "older"), (99, "newer")])
+def test_the_tables_of_another_program_are_left_alone(tmp_path: Path, version: int, which: str) -> None:
     path = tmp_path / "orders.db"
     database = sqlite3.connect(path)
-    database.execute("PRAGMA user_version = 99")
+    database.execute(f"PRAGMA user_version = {version}")
     database.close()
-    with pytest.raises(StoreOpenError, match="schema version 99 is newer"):
+    with pytest.raises(StoreOpenError, match=f"schema version {version} is {which}"):
         asyncio.run(store_at(path).open())
 
 
@@ -128,7 +130,7 @@ def test_any_number_of_rows_is_inserted_in_order(rows: int) -> None:
     database = sqlite3.connect(":memory:")
     database.execute("CREATE TABLE pairs (a, b)")
     values = [(n, -n) for n in range(rows)]
-    columns = {"a": "int", "b": "int"}
+    columns = "a int, b int"
     at_once(SqliteSession(database, 0).with_rows(columns, values, "INSERT INTO pairs SELECT * FROM new"))
     assert database.execute("SELECT * FROM pairs").fetchall() == values
     database.close()
@@ -137,8 +139,8 @@ def test_any_number_of_rows_is_inserted_in_order(rows: int) -> None:
 def test_many_processes_may_open_a_new_file_at_once(tmp_path: Path) -> None:
     program = (
         "import asyncio, sys; from target_service.store.base import StoreSettings;"
-        "from target_service.store.sqlite import SqliteStore; from tests.contract.conftest import Unobserved;"
-        "store = SqliteStore(StoreSettings(sys.argv[1], 1, 1.0, True), Unobserved());"
+        "from target_service.store.store import make_store; from tests.contract.conftest import Unobserved;"
+        "store = make_store(StoreSettings(sys.argv[1], 1, 1.0, True), Unobserved());"
         "print(asyncio.run(store.open())); asyncio.run(store.close())"
     )
     for number in range(2):

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from target_service.orders import OrderIds, Purchase, Receipt, draft_order
-from target_service.store import sqlite_writer
+from target_service.store import sqlite
 from target_service.store.base import StoreSettings, StoreUnavailableError
-from target_service.store.sqlite import SqliteStore
+from target_service.store.store import Store, make_store
 from tests.contract.conftest import Unobserved
 
 ids = OrderIds(0)
@@ -61,7 +61,7 @@ def run(path: Path, harm: Callable[[Path], None], mend: Callable[[Path], None]) 
     """Buy, do harm, buy in vain, mend it, buy until it works; returns the receipts given after the harm."""
 
     async def scenario() -> list[Receipt]:
-        store = SqliteStore(StoreSettings(f"sqlite:///{path}", 10, 0.5, shared=True), Unobserved())
+        store = make_store(StoreSettings(f"sqlite:///{path}", 10, 0.5, shared=True), Unobserved())
         await store.open()
         try:
             await store.write(purchase())
@@ -99,7 +99,7 @@ def test_nothing_is_acknowledged_until_a_database_is_back_at_the_path(
     path, spare = tmp_path / "orders.db", tmp_path / "spare.db"
 
     async def make_spare() -> None:
-        store = SqliteStore(StoreSettings(f"sqlite:///{spare}", 10, 0.5, shared=True), Unobserved())
+        store = make_store(StoreSettings(f"sqlite:///{spare}", 10, 0.5, shared=True), Unobserved())
         await store.open()
         await store.close()
 
@@ -114,7 +114,7 @@ def test_a_restored_backup_is_taken_up_and_kept_whole(tmp_path: Path) -> None:
 
     async def scenario() -> set[int]:
         stores = [
-            SqliteStore(StoreSettings(f"sqlite:///{path}", 100, 0.5, shared=True), Unobserved())
+            make_store(StoreSettings(f"sqlite:///{path}", 100, 0.5, shared=True), Unobserved())
             for _ in range(2)
         ]
         kept = set()
@@ -150,7 +150,7 @@ def checkpoint(path: Path) -> None:
     database.close()
 
 
-async def orders_of(store: SqliteStore, count: int) -> set[int]:
+async def orders_of(store: Store, count: int) -> set[int]:
     return {(await store.write(purchase())).orders[0].order_id for _ in range(count)}
 
 
@@ -158,11 +158,11 @@ def test_an_older_copy_put_into_the_same_file_is_noticed_before_an_order_is_ackn
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The copy is as large as the database: what was stored since are changes of the same pages."""
-    monkeypatch.setattr(sqlite_writer, "COUNT_EVERY_S", 0.0)  # a second has passed before each commit
+    monkeypatch.setattr(sqlite, "COUNT_EVERY_S", 0.0)  # a second has passed before each commit
     path = tmp_path / "orders.db"
 
     async def scenario() -> set[int]:
-        store = SqliteStore(StoreSettings(f"sqlite:///{path}", 10_000, 0.5, shared=True), Unobserved())
+        store = make_store(StoreSettings(f"sqlite:///{path}", 10_000, 0.5, shared=True), Unobserved())
         await store.open()
         await orders_of(store, 3)
         checkpoint(path)
@@ -186,11 +186,11 @@ def test_an_older_copy_put_into_the_same_file_is_noticed_before_an_order_is_ackn
 def test_a_database_whose_pages_are_of_two_ages_is_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_writer, "COUNT_EVERY_S", 0.0)
+    monkeypatch.setattr(sqlite, "COUNT_EVERY_S", 0.0)
     path = tmp_path / "orders.db"
 
     async def scenario() -> None:
-        store = SqliteStore(StoreSettings(f"sqlite:///{path}", 10_000, 0.5, shared=True), Unobserved())
+        store = make_store(StoreSettings(f"sqlite:///{path}", 10_000, 0.5, shared=True), Unobserved())
         await store.open()
         await orders_of(store, 3)
         checkpoint(path)

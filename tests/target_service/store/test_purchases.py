@@ -1,4 +1,4 @@
-"""What happens inside a batch, without a database."""
+"""The plan of a batch's purchases, without a database."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from target_service.idempotency import KeyReusedError
 from target_service.inventory import SoldOutError
 from target_service.orders import Order, Purchase, Receipt
-from target_service.store.group_commit import by_run, plan
+from target_service.store.purchases import by_run, plan
 from target_service.store.sweeps import units_of
 
 

@@ -1,0 +1,120 @@
+"""A piece of a log, counted: how many requests when, and each different one once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+from loadtest.importing.log_time import second_of
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_METHOD = r"^[A-Z]{3,10}$"
+_NOT_FOUND = "404"
+
+
+class Batch(NamedTuple):
+    """What a piece holds, without its broken lines and what was answered 404.
+
+    A row is a line that is not blank, numbered from 0.
+    """
+
+    seconds: Counter[int]
+    """Requests by the second since 1970."""
+    asked: pl.DataFrame
+    """Each different request and status once, as they first came: `method`, `target`, how many `requests` there were
+    and the row of the `first`."""
+    not_found: int
+    broken: int
+    first_broken: int | None
+    """A row."""
+    known: pl.DataFrame
+    """`client`, `second` as the log has it, and `request` of each row that says whose it is."""
+
+
+def batch_of(rows: pl.DataFrame) -> Batch:
+    """Count rows with the columns of `log_format`. Equal requests are looked at once: most are asked many times.
+
+    They may be numbered by another column, `row`.
+    """
+    import polars as pl  # noqa: PLC0415 - the extra `import`
+
+    if "row" not in rows.columns:
+        rows = rows.with_row_index("row")
+    asked, instants = _asked(rows), _instants(rows)
+    first_broken, broken = None, _broken(rows, instants, asked)
+    if broken is not None:
+        first_broken = rows["row"].filter(broken)[0]
+        rows = rows.filter(~broken)
+        asked = _asked(rows)
+    found = asked.filter(pl.col("status").ne_missing(_NOT_FOUND))
+    not_found = len(rows) - int(found["requests"].sum())
+    if not_found:
+        rows = rows.filter(pl.col("status").ne_missing(_NOT_FOUND))
+    seconds: Counter[int] = Counter()
+    for written, requests in rows.group_by("second").len().iter_rows():
+        if (second := instants[written]) is not None:
+            seconds[second] += requests
+    known = rows.filter(pl.col("client").is_not_null()).select("client", "second", "request")
+    many_broken = 0 if broken is None else int(broken.sum())
+    return Batch(seconds, found, not_found, many_broken, first_broken, known)
+
+
+def merged(batches: list[Batch]) -> Batch:
+    """Batches of one piece, whose rows are numbered together, as one."""
+    import polars as pl  # noqa: PLC0415
+
+    asked = pl.concat([batch.asked for batch in batches], how="vertical_relaxed")
+    parts = [column for column in asked.columns if column not in ("requests", "first")]
+    same = asked.group_by(parts).agg(pl.col("requests").sum(), pl.col("first").min())
+    seconds: Counter[int] = Counter()
+    for batch in batches:
+        seconds.update(batch.seconds)
+    return Batch(
+        seconds,
+        same.sort("first"),
+        sum(batch.not_found for batch in batches),
+        sum(batch.broken for batch in batches),
+        min((batch.first_broken for batch in batches if batch.first_broken is not None), default=None),
+        pl.concat([batch.known for batch in batches]),
+    )
+
+
+def with_parts(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows with method, target and protocol of their `request`."""
+    import polars as pl  # noqa: PLC0415
+
+    parts = pl.col("request").str.splitn(" ", 3).struct.rename_fields(["method", "target", "protocol"])
+    return rows.with_columns(parts.alias("parts")).unnest("parts")
+
+
+def _asked(rows: pl.DataFrame) -> pl.DataFrame:
+    """The different requests and states of some rows as they first came."""
+    import polars as pl  # noqa: PLC0415
+
+    counted = rows.group_by("request", "status").agg(requests=pl.len(), first=pl.col("row").min())
+    return with_parts(counted.sort("first"))
+
+
+def _instants(rows: pl.DataFrame) -> dict[str, int | None]:
+    """The seconds that the different instants of some rows are."""
+    return {written: second_of(written) for written in rows["second"].drop_nulls().unique()}
+
+
+def _broken(rows: pl.DataFrame, instants: dict[str, int | None], asked: pl.DataFrame) -> pl.Series | None:
+    """Which rows have no instant or no request; None if all have both."""
+    import polars as pl  # noqa: PLC0415
+
+    good = (
+        pl.col("method").str.contains(_METHOD)
+        & pl.col("target").str.starts_with("/")
+        & pl.col("protocol").str.starts_with("HTTP")
+    ).fill_null(False)
+    bad = asked.filter(~good)["request"]
+    never = [written for written, second in instants.items() if second is None]
+    if not len(bad) and not never and not rows["second"].null_count():
+        return None
+    wrong = pl.col("request").is_in(bad.drop_nulls().implode()) | pl.col("request").is_null()
+    late = pl.col("second").is_null() | pl.col("second").is_in(never)
+    return rows.select((wrong | late).fill_null(True).alias("broken"))["broken"]

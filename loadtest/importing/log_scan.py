@@ -1,0 +1,82 @@
+"""Pieces of logs to `Batch`es: plain lines by the extension `line_scan`, where it is built, all others by polars.
+
+Both say the same of the same lines (`tests/importing/test_log_scan.py`); the extension takes a quarter of the time.
+It does not look for clients, so a piece whose clients are asked for is read by polars.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loadtest.importing.log_batch import Batch, batch_of, merged, with_parts
+from loadtest.importing.log_format import NOBODY, LogFormat, Who
+from loadtest.importing.log_time import second_of
+from loadtest.sources import why_pure
+
+if TYPE_CHECKING:
+    from loadtest.importing.line_scan import Combined, Found, JsonLines
+
+
+def batch_in(piece: bytes, log_format: LogFormat, who: Who | None) -> Batch:
+    """The lines of a piece, counted."""
+    scanner = None if who is not NOBODY else _scanner(log_format)
+    found = scanner and _scanned(scanner.scan(piece), log_format)
+    return found or batch_of(log_format.rows(piece, who))
+
+
+@cache
+def _is_native() -> bool:
+    return not why_pure("loadtest.importing.line_scan", Path(__file__).parent)
+
+
+@cache
+def _scanner(log_format: LogFormat) -> Combined | JsonLines | None:
+    """What reads plain lines of a format; None where nothing does."""
+    if not _is_native():
+        return None
+    from loadtest.importing import line_scan  # noqa: PLC0415 - not built everywhere
+
+    fields = log_format.fields
+    if fields is None:
+        return line_scan.Combined() if log_format.name == "combined" else None
+    roles = (fields.time, fields.method, fields.target, fields.status, fields.query, fields.request)
+    return line_scan.JsonLines(roles)
+
+
+def _scanned(found: Found, log_format: LogFormat) -> Batch | None:
+    """What was found in a piece; None where an instant is none, since its lines have to be told apart."""
+    rows, requests, instants, odd, odd_rows = found
+    seconds: Counter[int] = Counter()
+    for written, lines in instants.items():
+        second = second_of(written)
+        if second is None:
+            return None
+        if lines:
+            seconds[second] += lines
+    batches = [_plain(requests, seconds, rows - len(odd_rows))]
+    if odd_rows:
+        batches.append(_numbered(odd, odd_rows, log_format))
+    return merged(batches) if odd_rows else batches[0]
+
+
+def _plain(requests: bytes, seconds: Counter[int], rows: int) -> Batch:
+    import polars as pl  # noqa: PLC0415 - the extra `import`
+
+    columns = {"first": pl.UInt32, "requests": pl.UInt32, "request": pl.String, "status": pl.String}
+    asked = pl.read_csv(requests, separator='"', quote_char=None, has_header=False, schema=columns)
+    found = asked.filter(pl.col("status") != "404").select("request", "status", "requests", "first")
+    known = pl.DataFrame(schema=dict.fromkeys(("client", "second", "request"), pl.String))
+    return Batch(
+        seconds, with_parts(found.sort("first")), rows - int(found["requests"].sum()), 0, None, known
+    )
+
+
+def _numbered(lines: bytes, numbers: list[int], log_format: LogFormat) -> Batch:
+    """Lines that have such numbers among the rows of a piece."""
+    import polars as pl  # noqa: PLC0415
+
+    rows = log_format.rows(lines, NOBODY)
+    return batch_of(rows.with_columns(pl.Series("row", numbers, pl.UInt32)))

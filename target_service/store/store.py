@@ -1,0 +1,206 @@
+"""The store: one line of changes, one writer that makes them durable, a batch a transaction, on either database.
+
+The writer waits for a change, has the database begin a transaction, and only then takes everything that waits: the
+batch grows by itself while the lock or the disk is busy. Whatever fails, the writer lives on: what a database says of
+itself (StoreUnavailableError) is told to the batch's callers, and once to the log; anything else is a defect of one
+change, or ours, so the batch is done again one by one, and only the one that fails alone is refused.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from target_service.orders import Order, Purchase
+from target_service.parcels import Parcel
+from target_service.store.base import (
+    Change,
+    CommitObserver,
+    DeadlineError,
+    Proof,
+    Session,
+    StockLevel,
+    StoreSettings,
+    StoreUnavailableError,
+    T,
+)
+from target_service.store.changes import find_order, find_parcel, find_stock
+from target_service.store.line import TOO_LATE, Answer, Line, Waiting, deliver, refuse
+
+log = logging.getLogger("orders.store")
+
+LOOK_S = 0.05
+"""How often the line is looked through for changes that have waited for too long."""
+RETRY_PAUSE_S = 0.05
+
+
+class AgainError(Exception):
+    """Two machines were in each other's way; the transaction was undone and can be done again."""
+
+
+class Committed(NamedTuple):
+    """What became of a batch, and how long its transaction took."""
+
+    answers: Sequence[Answer]
+    seconds: float
+
+
+class Database(Protocol):
+    """What SQLite and PostgreSQL do in their own ways."""
+
+    busy: str
+    """Why changes wait before a transaction begins."""
+
+    async def open(self) -> int:
+        """Connect, make the tables, and return a writer number no other process has.
+
+        Raises StoreOpenError, or StoreUnavailableError where waiting may help.
+        """
+
+    async def close(self) -> None:
+        """Let go of it."""
+
+    async def commit(self, line: Line) -> Committed:
+        """Begin a transaction, then take what waits in the line, and make it durable.
+
+        Raises StoreUnavailableError and AgainError; anything else means that a change cannot be made. Nothing is
+        under way if it could not even begin.
+        """
+
+    async def read(self, look_up: Callable[[Session], Awaitable[T]]) -> T:
+        """Look something up. Raises what the database raises."""
+
+
+class Store:
+    """Where orders and stock live; see the contract in `store.base`."""
+
+    def __init__(
+        self, settings: StoreSettings, observers: Sequence[CommitObserver], database: Database
+    ) -> None:
+        self._wait_s = settings.wait_s
+        self._observers = observers
+        self._database = database
+        self._line = Line()
+        self._work = asyncio.Event()
+        self._closing = False
+        self._said = ""
+
+    async def open(self) -> int:
+        """Open it, and return a writer number no other process has. Raises StoreOpenError, StoreUnavailableError."""
+        self._writer_id = await self._database.open()
+        self._writer = asyncio.create_task(self._write_until_closed())
+        self._watch = asyncio.create_task(self._give_up_on_old())
+        return self._writer_id
+
+    async def close(self) -> None:
+        """Commit what was handed over, then let go."""
+        self._closing = True
+        self._work.set()
+        await self._writer
+        self._watch.cancel()
+        await self._database.close()
+
+    async def ping(self) -> None:
+        """Make something durable. Raises StoreUnavailableError."""
+        await self.write(Proof(self._writer_id))
+
+    async def write(self, change: Change, deadline_ns: int | None = None) -> Any:
+        """Make a change durable; `deadline_ns` is an instant of the monotonic clock. Its answer: see `store.base`.
+
+        Raises StoreUnavailableError, StoreFullError, DeadlineError, and what the change's own rules say.
+        """
+        now_ns = time.monotonic_ns()
+        if deadline_ns is not None and deadline_ns <= now_ns:
+            raise DeadlineError(TOO_LATE)
+        answer = asyncio.get_running_loop().create_future()
+        self._line.join(Waiting(change, answer, now_ns, deadline_ns))
+        self._work.set()
+        return await answer
+
+    async def order(self, run_id: str, order_id: int) -> Order | None:
+        """The order of that number in that run."""
+        return await self._read(lambda session: find_order(session, run_id, order_id))
+
+    async def stock(self, run_id: str, sku_no: int) -> StockLevel:
+        """Units of the product in that run."""
+        return await self._read(lambda session: find_stock(session, run_id, sku_no))
+
+    async def parcel(self, run_id: str, parcel_id: int) -> Parcel | None:
+        """The parcel of that number in that run."""
+        return await self._read(lambda session: find_parcel(session, run_id, parcel_id))
+
+    async def _read(self, look_up: Callable[[Session], Awaitable[T]]) -> T:
+        try:
+            return await self._database.read(look_up)
+        except Exception as error:
+            # Not only the database's own: asyncpg fails in many ways on an answer that is no PostgreSQL's.
+            self._note_failure()
+            raise StoreUnavailableError(f"the store cannot be read: {error}") from error
+
+    async def _write_until_closed(self) -> None:
+        while self._line or not self._closing:
+            await self._work.wait()
+            self._work.clear()
+            while self._line:
+                try:
+                    committed = await self._database.commit(self._line)
+                except Exception as error:
+                    await self._fail(error)
+                else:
+                    self._tell(committed)
+
+    def _tell(self, committed: Committed) -> None:
+        batch, self._line.under_way = self._line.under_way, []
+        if not batch:
+            return
+        if self._said:
+            self._said = ""
+            log.warning("the store makes changes durable again")
+        proves = any(isinstance(waiting.change, Purchase | Proof) for waiting in batch)
+        for observer in self._observers:
+            observer.committed(len(batch), committed.seconds, proves)
+        deliver(batch, committed.answers)
+
+    async def _fail(self, error: Exception) -> None:
+        batch = self._line.under_way
+        if isinstance(error, AgainError):
+            self._line.begin_again()
+            return
+        if not isinstance(error, StoreUnavailableError):
+            log.error("a batch failed", exc_info=error)
+            if len(batch) > 1:
+                self._line.begin_again(singly=True)
+                return
+            error = StoreUnavailableError(f"the store cannot be written: {error!r}")
+        elif str(error) != self._said:
+            self._said = str(error)
+            log.error("%s", error)
+        self._note_failure()
+        self._line.under_way = []
+        refuse(batch, type(error), str(error))
+        if not batch:
+            await asyncio.sleep(RETRY_PAUSE_S)
+
+    def _note_failure(self) -> None:
+        for observer in self._observers:
+            observer.failed()
+
+    async def _give_up_on_old(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            why = "the store does not answer" if self._line.under_way else self._said or self._database.busy
+            if self._line.give_up(self._wait_s, why):
+                self._note_failure()
+
+
+def make_store(settings: StoreSettings, *observers: CommitObserver) -> Store:
+    """The store that the DSN names, not opened yet."""
+    if settings.dsn.startswith("sqlite:"):
+        from target_service.store.sqlite import SqliteDatabase  # noqa: PLC0415
+
+        return Store(settings, observers, SqliteDatabase(settings))
+    # asyncpg is an extra: only PostgreSQL needs it.
+    from target_service.store.postgres import PostgresDatabase  # noqa: PLC0415
+
+    return Store(settings, observers, PostgresDatabase(settings))

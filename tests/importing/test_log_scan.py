@@ -1,0 +1,167 @@
+"""One contract for two readers of a piece: the extension counts plain lines as polars does, and hands back others."""
+
+import json
+from unittest import mock
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from loadtest.importing.log_batch import Batch, batch_of
+from loadtest.importing.log_format import FORMATS, NOBODY, LogFormat
+from loadtest.importing.log_scan import _scanner, batch_in
+from tests.importing.logs import LINES, Logged
+from tests.required import extension
+
+extension("loadtest.importing.line_scan")
+
+SCANNED = ["combined", "nginx-json", "envoy-json", "cloudflare"]
+METHODS = ["GET", "POST", "get", "PROPFIND", "A", "GE", "ABCDEFGHIJ", "ABCDEFGHIJK", "GET ", ""]
+TARGETS = [
+    "/",
+    "/a?b=c",
+    "*",
+    "/ü",
+    "/a b",
+    "/\x01",
+    "/\x7f",
+    "/%20",
+    "",
+    "/" + "x" * 20_000,
+    "?",
+    '/"',
+    "/\\",
+]
+INSTANTS = [
+    "10/Nov/2025:23:59:59 +0000",
+    "10/Nov/2025:23:59:58 +0800",
+    "31/Feb/2025:23:59:59 +0000",
+    "2025-11-10T23:59:00Z",
+    "2025-11-10T23:59:00.310Z",
+    "2025-11-11T07:59:00.3+08:00",
+    "2025-11-10",
+    "1762819140",
+    "1762819140.512",
+    "1762819140.9999999",
+    "1762819140999999999",
+    "9223372036854775808",
+    "176281914",
+    "99999999999.9",
+    "-",
+    "",
+]
+STATUSES = ["200", "404", "20", "2000", "-", "", "0", "099", " 20"]
+CLIENTS = ["203.0.113.7", "shop:443 203.0.113.7 -", "x[y", "jäne", "", "\t"]
+
+
+def same(piece: bytes, log_format: LogFormat) -> None:
+    """Both ways say the same, where polars looks for every field, whether some lines have it or not."""
+    with mock.patch("loadtest.importing.log_format._names_in", return_value=set()):
+        by_polars, by_both = batch_of(log_format.rows(piece, NOBODY)), batch_in(piece, log_format, NOBODY)
+    assert shown(by_both) == shown(by_polars)
+
+
+def shown(batch: Batch) -> tuple[object, ...]:
+    columns = ["request", "status", "requests", "first", "method", "target", "protocol"]
+    rows = batch.asked.select(columns).rows()
+    return dict(batch.seconds), rows, batch.not_found, batch.broken, batch.first_broken
+
+
+def piece_of(lines: list[bytes]) -> bytes:
+    return b"".join(line + b"\n" for line in lines)
+
+
+PARTS = {
+    "client": CLIENTS,
+    "before": [" - - [", " - jane [", " [", "[", " - [a [", ""],
+    "instant": INSTANTS,
+    "after": ['] "', '] "', ']"', ' "', "] ", ""],
+    "method": METHODS,
+    "target": TARGETS,
+    "protocol": [" HTTP/1.1", " HTTP/2.0", " http", "", " HTTP/1.1 x"],
+    "between": ['" ', '" ', '"', '"  ', ""],
+    "status": STATUSES,
+    "rest": ["", " 153", ' 153 "-" "agent"', '"', "\r", " \xe4"],
+}
+
+
+@st.composite
+def written(draw: st.DrawFn) -> bytes:
+    """A line of `combined`, of which at most two parts are not as they should be."""
+    odd = draw(st.sets(st.sampled_from(sorted(PARTS)), max_size=2))
+    parts = {name: draw(st.sampled_from(some if name in odd else some[:2])) for name, some in PARTS.items()}
+    parts["method"] += " "
+    return "".join(parts.values()).encode(draw(st.sampled_from(["utf-8", "latin-1"])), "replace")
+
+
+VALUES: st.SearchStrategy[object] = st.one_of(
+    st.sampled_from(
+        [*METHODS, *TARGETS, *INSTANTS, *STATUSES, "GET / HTTP/1.1", "GET /a?b HTTP/2", "x\n", "\ud83d"]
+    ),
+    st.sampled_from([200, 404, 0, 1, 1.5, 1762819140, 1762819140.25, 1762819140512000000, -1, 1e30]),
+    st.none() | st.booleans() | st.just({"a": [1]}) | st.just([]),
+)
+
+
+@st.composite
+def an_object(draw: st.DrawFn, form: str) -> bytes:
+    """A line of JSON, mostly as it should be."""
+    at_s, status = draw(st.sampled_from([1_762_819_140, 1_762_819_141.31])), draw(st.sampled_from([200, 404]))
+    target = draw(st.sampled_from(TARGETS if draw(st.integers(0, 4)) == 0 else TARGETS[:2]))
+    fields = json.loads(LINES[form](Logged(at_s, "GET", target, status=status)))
+    known = FORMATS[form].fields
+    assert known is not None
+    names = st.sampled_from([*sorted(known.wanted(None)), "other"])
+    for name in draw(st.lists(names, max_size=draw(st.sampled_from([0, 0, 1, 2])))):
+        fields[name] = draw(VALUES)
+    for name in draw(st.lists(st.sampled_from(sorted(fields)), max_size=draw(st.sampled_from([0, 0, 0, 1])))):
+        del fields[name]
+    separators = draw(st.sampled_from([(", ", ": "), (",", ":"), (" , ", " :\t")]))
+    text = json.dumps(fields, ensure_ascii=draw(st.booleans()), separators=separators)
+    if draw(st.integers(0, 5)) == 0:
+        cut, more = (
+            draw(st.integers(0, len(text))),
+            draw(st.sampled_from(["", "}", '"', "\\", "\x02", "0", ",", " "])),
+        )
+        text = text[:cut] + more + text[cut + draw(st.integers(0, 2)) :]
+    if draw(st.integers(0, 5)) == 0:
+        text = text[:-1] + ', "status": "404"}'
+    return text.encode("utf-8", "surrogatepass")
+
+
+ODD = st.sampled_from(
+    [b"", b" ", b"\r", b"\t\x0b", b"{}", b"[]", b"null", b'"', b"\x00", b"\xff", b"GET / HTTP/1.1"]
+)
+
+
+@given(
+    st.lists(written() | ODD | st.binary(max_size=60).map(lambda data: data.replace(b"\n", b"")), max_size=12)
+)
+@example([b'1 - - [10/Nov/2025:23:59:59 +0000] "GET / HTTP/1.1" 404'])
+def test_lines_of_combined_are_counted_alike(lines: list[bytes]) -> None:
+    same(piece_of(lines), FORMATS["combined"])
+
+
+@pytest.mark.parametrize("form", SCANNED[1:])
+@given(data=st.data())
+def test_lines_of_json_are_counted_alike(form: str, data: st.DataObject) -> None:
+    same(piece_of(data.draw(st.lists(an_object(form) | ODD, max_size=6))), FORMATS[form])
+
+
+@pytest.mark.parametrize("form", SCANNED)
+def test_a_usual_log_is_all_plain(form: str) -> None:
+    """Or the extension would be of no use: nothing is left for polars."""
+    lines = [LINES[form](Logged(1_762_819_140 + n / 7, "GET", f"/p/{n}?q={n}")).encode() for n in range(50)]
+    scanner = _scanner(FORMATS[form])
+    assert scanner is not None
+    rows, _, _, odd, odd_rows = scanner.scan(piece_of(lines))
+    assert (rows, odd, odd_rows) == (50, b"", [])
+    same(piece_of(lines), FORMATS[form])
+
+
+def test_many_different_requests_are_all_counted() -> None:
+    lines = [
+        LINES["combined"](Logged(1_762_819_140 + n % 90, "GET", f"/{n % 30_000}")).encode()
+        for n in range(70_000)
+    ]
+    same(piece_of(lines), FORMATS["combined"])
