@@ -34,7 +34,6 @@ def test_a_query_is_promql_once_its_variables_are_replaced(dashboard: Dashboard,
     assert all(variable.name in VARIABLES for variable in dashboard.variables)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("dashboard", "panel"), PANELS, ids=NAMES)
 def test_a_panel_shows_data_without_nan_after_a_real_run(
     watched: Watched, dashboard: Dashboard, panel: Panel
@@ -58,7 +57,6 @@ ONE_SECOND = 0.65
 """Four standard deviations of what one second of a Poisson schedule has at `PEAK_TPS`."""
 
 
-@pytest.mark.slow
 def test_magnitudes_are_those_of_the_run(watched: Watched) -> None:
     assert last_value(watched, "singlesday-peak-run", "Planned") == pytest.approx(PEAK_TPS)
     assert last_value(watched, "singlesday-peak-run", "Completed") == pytest.approx(PEAK_TPS, rel=ONE_SECOND)
@@ -79,13 +77,11 @@ def series(watched: Watched, metric: str, chosen: str) -> str:
     return f'last_over_time({metric}{{run="{watched.result.run.id}",{chosen}}}[1m])'
 
 
-@pytest.mark.slow
 def test_the_last_scrape_has_the_whole_run_in_it(watched: Watched) -> None:
     created = series(watched, "loadtest_transactions_total", 'state="ok"')
     assert at_the_end(watched, created) == watched.result.transactions.count
 
 
-@pytest.mark.slow
 def test_p99_by_buckets_is_within_one_bucket_of_the_reports(watched: Watched) -> None:
     buckets = series(watched, "loadtest_response_seconds_bucket", 'endpoint="POST /orders"')
     asked_s = at_the_end(watched, f"histogram_quantile(0.99, {buckets})")
@@ -95,7 +91,6 @@ def test_p99_by_buckets_is_within_one_bucket_of_the_reports(watched: Watched) ->
     assert bounds[max(upper - 2, 0)] <= asked_s <= bounds[min(upper + 1, len(bounds) - 1)]
 
 
-@pytest.mark.slow
 def test_the_exact_quantile_is_within_one_percent_of_the_reports(watched: Watched) -> None:
     """The run is shorter than the ten seconds that the metric looks back, so both are of the whole run."""
     assert watched.result.run.duration_s < RECENT_S
@@ -104,7 +99,6 @@ def test_the_exact_quantile_is_within_one_percent_of_the_reports(watched: Watche
     assert at_the_end(watched, exact) == pytest.approx(reported_s, rel=0.01)
 
 
-@pytest.mark.slow
 def test_no_rule_fails_in_a_real_prometheus(watched: Watched) -> None:
     groups = watched.source._ask("rules")["groups"]
     rules = [rule for group in groups for rule in group["rules"]]

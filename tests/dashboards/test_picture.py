@@ -11,7 +11,6 @@ from dashboards.spec import Dashboard, Unit
 from tests.dashboards.conftest import Watched
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=[dashboard.uid for dashboard in DASHBOARDS])
 def test_a_dashboard_is_drawn_with_all_its_panels_and_their_data(
     watched: Watched, dashboard: Dashboard

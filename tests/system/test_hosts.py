@@ -100,7 +100,6 @@ def seen_by(shop: "subprocess.Popen[bytes]") -> int:
     return len(json.loads(shop.stdout.read().splitlines()[-1])["received_ns"])
 
 
-@pytest.mark.slow
 def test_a_run_over_hosts_keeps_exact_books_whatever_befalls_them(tmp_path: Path) -> None:
     with network(ADDRESSES) as made:
         slowed = made.slow("slow")

@@ -257,7 +257,7 @@ def scene(name: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("found", [name], indirect=True)
 
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(240)]
 
 
 @scene("stalled")
