@@ -76,7 +76,7 @@ class Heard:
     master: Master = field(default_factory=Master)
     messages: list[tuple[str, Message]] = field(default_factory=list)
     bundles: list[tuple[str, Bundle]] = field(default_factory=list)
-    take: Callable[[Bundle], None] = repr  # anything that takes one
+    take: Callable[[Bundle], object] = repr  # anything that takes one
 
     def __post_init__(self) -> None:
         def on_bundle(relay: str, bundle: Bundle) -> None:
