@@ -10,7 +10,8 @@ from dashboards.promql import substituted
 from dashboards.spec import Dashboard, Panel, Query
 from loadtest.publish.prometheus import BOUNDS_S
 from loadtest.publish.reading import RECENT_S
-from tests.dashboards.conftest import PEAK_TPS, Watched
+from tests.dashboards.conftest import PEAK_TPS
+from tests.dashboards.watched_run import Watched
 
 PANELS = [(dashboard, panel) for dashboard in DASHBOARDS for panel in dashboard.panels]
 NAMES = [f"{dashboard.uid}: {panel.title}" for dashboard, panel in PANELS]
@@ -42,7 +43,7 @@ def test_a_panel_shows_data_without_nan_after_a_real_run(
     for query in [*panel.queries, *threshold]:
         lines = watched.source.query(query)
         assert lines, f"{query.expr} returned nothing"
-        values = [value for line in lines for _, value in line.points]
+        values = [value for line in lines for value in line.points.values()]
         assert all(math.isfinite(value) for value in values), query.expr
         assert all("{{" not in line.legend and line.legend for line in lines)
         assert len({line.legend for line in lines}) == len(lines), "two lines share a name"
@@ -50,7 +51,7 @@ def test_a_panel_shows_data_without_nan_after_a_real_run(
 
 def last_value(watched: Watched, dashboard_uid: str, title: str) -> float:
     [panel] = [p for d, p in PANELS if d.uid == dashboard_uid and p.title == title]
-    return max(value for line in watched.source.panel(panel) for _, value in line.points)
+    return max(value for line in watched.source.panel(panel) for value in line.points.values())
 
 
 ONE_SECOND = 0.65
@@ -68,7 +69,7 @@ def test_magnitudes_are_those_of_the_run(watched: Watched) -> None:
 
 def at_the_end(watched: Watched, expr: str) -> float:
     """The one value of an expression after the last scrape."""
-    [answer] = watched.source._ask("query", query=expr, time=watched.source.to_s)["result"]
+    [answer] = watched.source.ask("query", query=expr, time=watched.source.to_s)["result"]
     return float(answer["value"][1])
 
 
@@ -100,7 +101,7 @@ def test_the_exact_quantile_is_within_one_percent_of_the_reports(watched: Watche
 
 
 def test_no_rule_fails_in_a_real_prometheus(watched: Watched) -> None:
-    groups = watched.source._ask("rules")["groups"]
+    groups = watched.source.ask("rules")["groups"]
     rules = [rule for group in groups for rule in group["rules"]]
     assert len(rules) == 17
     assert [rule["lastError"] for rule in rules if rule.get("lastError")] == []
