@@ -49,9 +49,9 @@ def _overview(comparisons: Sequence[Comparison]) -> Table:
 
 
 def _print_one(comparison: Comparison, console: Console) -> None:
-    table = Table(box=None, padding=(0, 2), header_style="dim")
+    table = Table(box=None, padding=(0, 1), header_style="dim")
     for name in ("metric", "BASE", "HEAD", "shift", "interval", "finding"):
-        table.add_column(name, justify="left" if name in ("metric", "finding") else "right")
+        table.add_column(name, justify="left" if name in ("metric", "finding") else "right", no_wrap=True)
     for shift in comparison.shifts:
         table.add_row(shift.metric, *cells(shift), Text(shift.finding.value, style=_STYLES[shift.finding]))
     console.print(Text(sentence(comparison), style=_STYLES[comparison.finding]))

@@ -304,5 +304,13 @@ def test_runs_that_are_too_short_say_how_much_is_needed() -> None:
     found = compare(run(1), run(2, seconds=4), resamples=RESAMPLES)
     assert found.finding is Finding.UNKNOWN
     assert found.reason == (
-        "BASE has 120 seconds with answers and HEAD 4; at least 8 of the same seconds are needed in both"
+        "BASE has 120 seconds with answers and HEAD 4; at least 8 of the same seconds are needed in both, and "
+        "a minute or more for a sharp answer"
     )
+
+
+def test_short_runs_whose_interval_has_no_end_are_too_little_data_and_no_crash() -> None:
+    found = compare(run(2, seconds=15), run(102, seconds=12), resamples=RESAMPLES)
+    assert any(shift.unbounded for shift in found.shifts), "it overflowed"
+    assert found.finding is Finding.UNKNOWN
+    assert found.reason.startswith("BASE has 15 seconds with answers and HEAD 12;")
