@@ -92,7 +92,7 @@ def _folder_held(session: Session) -> Iterator[tuple[int, ...]]:
 
 
 def _written(folder: Path) -> int:
-    """When the result there was written, in nanoseconds; 0 if there is none."""
+    """When the result in `folder` was written, in ns since 1970; 0 if there is none."""
     try:
         return (folder / RESULT).stat().st_mtime_ns
     except FileNotFoundError:
@@ -142,7 +142,7 @@ def _lead(session: Session) -> None:
 
 
 def locust_flags(config: RunConfig, folder: Path) -> tuple[list[str], list[str]]:
-    """The command lines of a master and of each worker: what they are for Locust. The rest is in the document."""
+    """The command lines of the master and of each worker, with Locust's own flags; all else is in `run.json`."""
     port = str(config.control_port or free_port())
     master = [
         *LOCUST,
@@ -258,7 +258,7 @@ def _rewrite(result: RunResult, folder: Path) -> None:
 
 
 def _conclude_unstarted(session: Session) -> ExitCode:
-    """Leave the artefacts of a run that was stopped before it began: whoever collects them finds them."""
+    """Write the files of a run that was stopped before it began, for CI jobs that collect them."""
     config, resumed = session.config, session.resumed
     info = resumed.info if resumed else run_info(config, session.folder)
     info.duration_s = 0.0
@@ -269,7 +269,7 @@ def _conclude_unstarted(session: Session) -> ExitCode:
 
 
 def new_token() -> dict[str, str]:
-    """The variable that lets master and workers know each other, unless whoever started us has set it."""
+    """A random run token as an environment variable; empty if one is set already."""
     return {} if os.environ.get(TOKEN_VARIABLE) else {TOKEN_VARIABLE: secrets.token_urlsafe(32)}
 
 
@@ -278,7 +278,7 @@ def _token_flag() -> str:
 
 
 def free_port() -> int:
-    """A TCP port of loopback that nobody uses now."""
+    """A TCP port of loopback that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -361,7 +361,7 @@ def _slo(table: SloTable) -> str:
 
 
 def _check(plan: Plan, source: str) -> None:
-    """Whatever the types cannot say. Raises PlanError."""
+    """Check what the types cannot express. Raises `PlanError`."""
     _check_numbers(msgspec.to_builtins(plan), source)
     if not _NAME.fullmatch(plan.name) or plan.name in {".", ".."}:
         raise PlanError(
@@ -430,7 +430,7 @@ def _check_scenarios(plan: Plan, source: str) -> None:
 
 
 def _check_class_names(scenarios: tuple[Scenario, ...], source: str) -> None:
-    """Locust tells user classes apart by their names, as do its statistics and ours."""
+    """Raise `PlanError` where two classes have one name: Locust's statistics and ours know classes by name."""
     first: dict[str, str] = {}
     for i, scenario in enumerate(scenarios):
         name = scenario.user.partition(":")[2]
@@ -443,7 +443,7 @@ def _check_class_names(scenarios: tuple[Scenario, ...], source: str) -> None:
 
 
 def _check_numbers(value: Any, source: str, key: str = "") -> None:
-    """TOML has nan and inf; a plan has no use for them."""
+    """Raise `PlanError` for nan and inf, which TOML allows."""
     if isinstance(value, dict):
         for name, inner in value.items():
             _check_numbers(inner, source, f"{key}.{name}".lstrip("."))
