@@ -49,9 +49,9 @@ SCHEMA_LOCK = 0x0_5EED
 """Any number will do, as long as no other program uses it in the same database."""
 BY_INDEX = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET jit = off"
 """Every statement of the writer's goes by an index. Without statistics, of tables that are minutes old, the planner
-would read all that is due for each chunk of a sweep, and sort it: of 200,000 due orders, in chunks of 1,500, a CPU-second
-of the server's cancelled 28,000; by the index 54,000, however many are due. The clock's one row is read in any case,
-and must not be thought so costly that its plan is compiled."""
+would read all that is due for each chunk of a sweep, and sort it: of 200,000 due orders, in chunks of 1,500, a
+CPU-second of the server's cancelled 28,000; by the index 54,000, however many are due. The clock's one row is read in
+any case, and must not be thought so costly that its plan is compiled."""
 LONGEST_SCHEMA_S = 60.0
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 FULL = (asyncpg.DiskFullError, asyncpg.OutOfMemoryError)
