@@ -22,6 +22,7 @@ from target_service.orders import Purchase
 from target_service.parcels import KeyedParcel
 from target_service.store.base import (
     Change,
+    CommitObserver,
     Session,
     StoreFullError,
     StoreOpenError,
@@ -32,7 +33,7 @@ from target_service.store.base import (
 )
 from target_service.store.changes import apply_batch
 from target_service.store.line import Line
-from target_service.store.store import AgainError, Committed
+from target_service.store.store import AgainError, Committed, Store
 from target_service.store.tables import are_missing, schema
 
 READERS = 4
@@ -261,3 +262,10 @@ class PostgresDatabase:
         if session is not None:
             with contextlib.suppress(Exception):
                 session.connection.terminate()
+
+
+class PostgresStore(Store):
+    """A store in such a database."""
+
+    def __init__(self, settings: StoreSettings, *observers: CommitObserver) -> None:
+        super().__init__(settings, observers, PostgresDatabase(settings))

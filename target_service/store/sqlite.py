@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from target_service.store.base import (
+    CommitObserver,
     Session,
     StoreFullError,
     StoreOpenError,
@@ -27,7 +28,7 @@ from target_service.store.changes import apply_batch
 from target_service.store.line import Line
 from target_service.store.sqlite_file import FileMovedError, OpenFile, check_whole, count_on
 from target_service.store.sqlite_session import SqliteSession, at_once
-from target_service.store.store import Committed
+from target_service.store.store import Committed, Store
 from target_service.store.tables import are_missing, schema
 
 OPEN_WAIT_S = 5.0
@@ -257,3 +258,10 @@ class SqliteDatabase:
         kind = StoreFullError if _code(error) == sqlite3.SQLITE_FULL else StoreUnavailableError
         why = self._harm or error
         return kind(str(why) if self._was_moved else f"the store cannot be written: {why}")
+
+
+class SqliteStore(Store):
+    """A store in such a database."""
+
+    def __init__(self, settings: StoreSettings, *observers: CommitObserver) -> None:
+        super().__init__(settings, observers, SqliteDatabase(settings))

@@ -197,10 +197,10 @@ class Store:
 def make_store(settings: StoreSettings, *observers: CommitObserver) -> Store:
     """The store that the DSN names, not opened yet."""
     if settings.dsn.startswith("sqlite:"):
-        from target_service.store.sqlite import SqliteDatabase  # noqa: PLC0415
+        from target_service.store.sqlite import SqliteStore  # noqa: PLC0415
 
-        return Store(settings, observers, SqliteDatabase(settings))
+        return SqliteStore(settings, *observers)
     # asyncpg is an extra: only PostgreSQL needs it.
-    from target_service.store.postgres import PostgresDatabase  # noqa: PLC0415
+    from target_service.store.postgres import PostgresStore  # noqa: PLC0415
 
-    return Store(settings, observers, PostgresDatabase(settings))
+    return PostgresStore(settings, *observers)
