@@ -130,7 +130,6 @@ class SqliteDatabase:
     def __init__(self, settings: StoreSettings) -> None:
         self._settings = settings
         self._path = database_path(settings.dsn)
-        self._thread = ThreadPoolExecutor(1, "store-writer")
         self._writer_id = 0
         self._session: SqliteSession
         self._reader: SqliteSession
@@ -142,6 +141,8 @@ class SqliteDatabase:
     async def open(self) -> int:
         """Open the file, and make its tables. Raises StoreOpenError."""
         # In a thread: another process may hold the lock, and meanwhile the event loop must show that it lives.
+        self._thread = ThreadPoolExecutor(1, "store-writer")
+        self._writer_id = 0
         try:
             await self._in_thread(retry_while_locked, self._connect, OPEN_WAIT_S)
         except sqlite3.Error as error:

@@ -82,12 +82,11 @@ class Store:
         self._observers = observers
         self._database = database
         self._line = Line()
-        self._work = asyncio.Event()
-        self._closing = False
         self._said = ""
 
     async def open(self) -> int:
         """Open it, and return a writer number no other process has. Raises StoreOpenError, StoreUnavailableError."""
+        self._closing, self._work = False, asyncio.Event()
         self._writer_id = await self._database.open()
         self._writer = asyncio.create_task(self._write_until_closed())
         self._watch = asyncio.create_task(self._give_up_on_old())

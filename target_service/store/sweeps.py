@@ -47,15 +47,13 @@ async def _find_due(
     found: list[Sequence[Any]] = []
     for from_ms, to_ms, below in ((0, 0, sweep.numbered_below), (1, sweep.stored_before_ms - 1, _ALL)):
         if left := max(0, limit - len(found)):
-            found += await _find_between(
-                session, f"{source} AND stored_ms BETWEEN $1 AND $2", lock, (from_ms, to_ms, below, left)
-            )
+            found += await _find_between(session, source, lock, (from_ms, to_ms, below, left))
     return found
 
 
 async def _find_between(session: Session, source: str, lock: str, due: tuple[int, int, int, int]) -> Rows:
     """The oldest orders stored between two times and numbered below a bound: so many, and the last one's checkout."""
-    columns = "order_id, run_id, lines, stored_ms"
+    columns, source = "order_id, run_id, lines, stored_ms", f"{source} AND stored_ms BETWEEN $1 AND $2"
     # The plus keeps the planner from walking the numbers instead of the index.
     oldest = f"FROM {source} AND +order_id < $3 ORDER BY stored_ms, order_id LIMIT $4{lock}"
     rows = await session.fetch_many(columns, oldest, *due)
