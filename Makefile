@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
 
-.PHONY: help setup run watch test test-pure test-fast test-all lint clean drill coverage docs compose-env
+.PHONY: help setup run watch test test-pure test-fast test-slow test-all lint clean drill coverage docs compose-env
 
 # Most tests wait for processes: twice as many at once as there are cores. Those that judge times come last, alone.
 AT_ONCE ?= $(shell n=$$(( 2 * $$(nproc 2>/dev/null || echo 2) )); echo $$(( n < 8 ? n : 8 )))
 # Hundreds of processes are started in tests: they should find their modules compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
+WITHOUT_RUNS := $(addprefix --ignore=tests/,system browser dashboards deploy examples)
 PYTEST := $(BIN)/python -m pytest -q -n $(AT_ONCE) $(AGAIN)
 
 help: ## Say what there is
@@ -40,22 +41,28 @@ run: $(INSTALLED) ## Singles' Day against the sample order service, scaled to th
 watch: $(INSTALLED) ## The web UI, the order service and, if it is installed, Prometheus; says which addresses to open
 	$(BIN)/singlesday watch
 
-test: $(READY) ## All tests but the campaigns: about twelve minutes on two cores
-	$(PYTEST) -m "not campaign"
-
-test-pure: $(READY) ## The tests of the client, of whole runs and of the truth on the pure Python core
-	LOADTEST_PURE=1 $(PYTEST) -m "not campaign" tests/drive tests/plugin tests/system
-
-test-fast: $(READY) ## Tests without the slow ones
+test: $(READY) ## Every kind of fault once: under six minutes on two cores; tests/slow.py says what it leaves out
 	$(PYTEST) -m "not slow and not campaign"
 
-test-all: $(READY) ## Campaigns too, as every night
+test-pure: $(READY) ## The tests of the client, of whole runs and of the truth on the pure Python core
+	LOADTEST_PURE=1 $(PYTEST) -m "not slow and not campaign" tests/drive tests/plugin tests/system
+
+test-fast: $(READY) ## Tests that start no run, no browser and no database: about two minutes
+	$(PYTEST) -m "not slow and not campaign" $(WITHOUT_RUNS)
+
+# Which of the slow tests: 2/6 is the third of six shares. CI plays one with each commit.
+SHARE ?= 0/1
+
+test-slow: $(READY) ## What `make test` leaves out, but the campaigns; with SHARE=2/6 a part of it
+	$(PYTEST) -m "slow and not campaign" --slow-share $(SHARE)
+
+test-all: $(READY) ## Slow tests and campaigns too, as every night
 	CONSERVATION_RUNS=20 FLEET_SCHEDULES=50 FAULT_PLANS=100 $(PYTEST)
 
 COVERED := plan:95 measure:95 judge:95 fleet:90
 
 coverage: $(READY) ## Lines and branches that the fast tests reach: 95 % of plan, measure and judge, 90 % of fleet, 80 % of all
-	$(PYTEST) -m "not slow and not campaign" --cov=loadtest --cov=target_service --cov-branch --cov-report=
+	$(PYTEST) -m "not slow and not campaign" $(WITHOUT_RUNS) --cov=loadtest --cov=target_service --cov-branch --cov-report=
 	@for part in $(COVERED); do \
 		$(BIN)/coverage report --include="loadtest/$${part%:*}/*" --fail-under=$${part#*:} --skip-covered || exit 1; done
 	$(BIN)/coverage report --fail-under=80 --skip-covered --sort=cover

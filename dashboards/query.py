@@ -1,12 +1,10 @@
 """Asks a Prometheus for the values of a panel, over its HTTP API."""
 
-import json
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import requests
 
 from dashboards.promql import substituted
 from dashboards.spec import Panel, Query
@@ -20,10 +18,15 @@ class QueryError(Exception):
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a panel: its name and its (unix time, value) pairs."""
+    """One line of a panel: its name and its values by unix time, oldest first."""
 
     legend: str
-    points: list[tuple[float, float]]
+    points: dict[float, float]
+
+    @property
+    def last(self) -> float:
+        """The newest value."""
+        return list(self.points.values())[-1]
 
 
 @dataclass(frozen=True)
@@ -43,34 +46,21 @@ class Source:
 
     def query(self, query: Query) -> list[Series]:
         """Every line of one query."""
-        expr = substituted(
-            query.expr,
-            self.variables,
-            scrape_s=self.scrape_s,
-            step_s=self.step_s,
-            range_s=self.to_s - self.from_s,
-        )
-        answer = self._ask("query_range", query=expr, start=self.from_s, end=self.to_s, step=self.step_s)
+        span_s = self.to_s - self.from_s
+        times = {"scrape_s": self.scrape_s, "step_s": self.step_s, "range_s": span_s}
+        expr = substituted(query.expr, self.variables, **times)
+        answer = self.ask("query_range", query=expr, start=self.from_s, end=self.to_s, step=self.step_s)
         return [
-            Series(_legend(query.legend, line["metric"]), [(float(t), float(v)) for t, v in line["values"]])
+            Series(_legend(query.legend, line["metric"]), {float(t): float(v) for t, v in line["values"]})
             for line in answer["result"]
         ]
 
-    def label_values(self, label: str, series: str) -> list[str]:
-        """The values that a label has had, sorted."""
-        values: list[str] = self._ask(f"label/{label}/values", **{"match[]": series})
-        return values
-
-    def _ask(self, what: str, **parameters: object) -> Any:
-        url = f"{self.url}/api/v1/{what}?{urllib.parse.urlencode(parameters)}"
-        try:
-            with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:  # noqa: S310 - the caller's own server
-                return json.load(answer)["data"]
-        except urllib.error.HTTPError as error:
-            with error:
-                raise QueryError(
-                    f"{parameters.get('query')}: {error.read().decode(errors='replace')}"
-                ) from error
+    def ask(self, what: str, **parameters: str | float) -> Any:
+        """What its API has to say of `what`. Raises `QueryError`, `OSError`."""
+        answer = requests.get(f"{self.url}/api/v1/{what}", params=parameters, timeout=TIMEOUT_S).json()
+        if answer["status"] != "success":
+            raise QueryError(f"{parameters.get('query')}: {answer['error']}")
+        return answer["data"]
 
 
 def _legend(template: str, labels: Mapping[str, str]) -> str:

@@ -53,16 +53,30 @@ def audit_run(folder: Path, read: Read) -> Audit:
     """The audit of the run in a folder. Raises `IncompleteLedgerError`, `StoreError`, `AuditorError`, `OSError`.
 
     A worker on another machine may have kept its ledger there; then the service seems to hold orders that nobody
-    sent, and the run has more transactions than its ledgers hold orders.
+    sent, and the run has more transactions than its ledgers hold orders. What an auditor found wrong in the service's
+    own data is wrong all the same: then there is an audit, of that alone.
     """
     result = RunResult.read(folder / RESULT)
     audit, noted = _audited(folder, result, read)
     if noted < result.transactions.count:
+        if audit.problems:
+            return _of_problems(
+                audit, f"only {noted:,} of the run's {result.transactions.count:,} orders are noted"
+            )
         raise IncompleteLedgerError(
             f"the ledgers in {folder / 'ledger'} list {noted:,} orders of {result.transactions.count:,}; copy "
             "the ledgers of workers on other machines there (orders of scripts without one cannot be checked)"
         )
     return audit
+
+
+def _of_problems(audit: Audit, why: str) -> Audit:
+    """What an auditor found without looking at orders, which could not be compared: `why` not."""
+    counts = dict.fromkeys(
+        ("lost", "duplicated", "oversold", "phantom", "shadow_leaks", "misplaced", "unknown"), 0
+    )
+    not_compared = f"Orders were not compared: {why}"
+    return msgspec.structs.replace(audit, **counts, problems=[*audit.problems, not_compared])
 
 
 def _audited(folder: Path, result: RunResult, read: Read) -> tuple[Audit, int]:

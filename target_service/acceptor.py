@@ -16,7 +16,8 @@ import socket
 from collections.abc import Callable
 from time import perf_counter
 
-from target_service.api.fast_path import FastPath
+from target_service.connection import Connection
+from target_service.routes import Api
 
 AT_ONCE = 256
 """Connections accepted at one look: about 5 ms of work."""
@@ -45,28 +46,28 @@ class Acceptor:
     def __init__(
         self,
         listener: socket.socket,
-        protocol: Callable[[], asyncio.Protocol],
-        fast_path: FastPath,
+        protocol: Callable[[], Connection],
+        api: Api,
         most: int,
     ) -> None:
-        """Keeps at most so many connections, each with a `protocol` of its own; `fast_path` answers the others."""
+        """Keeps at most so many connections, each with a `protocol` of its own; `api` answers the others."""
         self._loop = asyncio.get_running_loop()
         self._listener = listener
         self._protocol = protocol
-        self._fast_path = fast_path
+        self._api = api
         self._most = most
         self._silent: list[tuple[socket.socket, float]] = []
         """Accepted, had sent nothing at the last look, and since when."""
         self._next_look = 0.0
         self._will_look = False
-        self.kept = 0
-        """Connections that the loop has, or is about to have."""
+        self.connections: set[Connection] = set()
+        """Those that the loop has, or is about to have."""
         listener.setblocking(False)
         self._loop.add_reader(listener.fileno(), self._take)
 
-    def let_go(self) -> None:
+    def let_go(self, connection: Connection) -> None:
         """A connection has ended."""
-        self.kept -= 1
+        self.connections.discard(connection)
 
     def accept_waiting(self) -> None:
         """Accept connections that wait, if that is due again; cheap, and meant to be called often."""
@@ -89,7 +90,7 @@ class Acceptor:
         for client, since_s in silent:
             found = self._answer(client)
             is_early = perf_counter() - since_s < PATIENCE_S and self._listener.fileno() >= 0
-            if found is SILENT and is_early and self.kept >= self._most:
+            if found is SILENT and is_early and len(self.connections) >= self._most:
                 self._silent.append((client, since_s))
             elif found is not ANSWERED:
                 self._hand_over(client)
@@ -98,7 +99,7 @@ class Acceptor:
         self._next_look = perf_counter() + LOOK_EVERY_S
         if self._silent and not self._will_look:
             self._will_look = True
-            is_calm = self.kept < self._most and not self._fast_path.crowd.is_busy()
+            is_calm = len(self.connections) < self._most and not self._api.crowd.is_busy()
             self._loop.call_later(0 if is_calm else LOOK_EVERY_S, self._look_again)
 
     def _look_again(self) -> None:
@@ -132,7 +133,7 @@ class Acceptor:
         """Answer a connection that asks for something that needs no protocol, and forget it."""
         try:
             asked = client.recv(LONGEST_CHECK_BYTES, socket.MSG_PEEK)
-            answer = self._fast_path.answer_to_first(asked) if asked else b""
+            answer = self._api.answer_to_first(asked) if asked else b""
         except BlockingIOError:
             return SILENT
         except OSError:
@@ -143,20 +144,21 @@ class Acceptor:
         return ANSWERED
 
     def _hand_over(self, client: socket.socket) -> None:
-        if self.kept >= self._most:
-            self._answer_and_close(client, self._fast_path.one_too_many())
+        if len(self.connections) >= self._most:
+            self._answer_and_close(client, self._api.one_too_many())
             return
-        self.kept += 1
-        task = self._loop.create_task(self._connect(client))
+        connection = self._protocol()
+        self.connections.add(connection)
+        task = self._loop.create_task(self._connect(client, connection))
         _connecting.add(task)
         task.add_done_callback(_connecting.discard)
 
-    async def _connect(self, client: socket.socket) -> None:
+    async def _connect(self, client: socket.socket, connection: Connection) -> None:
         self.accept_waiting()
         try:
-            await self._loop.connect_accepted_socket(self._protocol, client)
+            await self._loop.connect_accepted_socket(lambda: connection, client)
         except OSError:
-            self.let_go()
+            self.let_go(connection)
             client.close()
 
     @staticmethod

@@ -8,6 +8,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -19,7 +20,16 @@ from target_service.faults import Drill
 from target_service.metrics import SharedMetrics, Supervision, registry_of
 from target_service.metrics_page import metrics_handler
 from target_service.problem import ProblemError, shortened
-from target_service.protocol import LONGEST_LINE, ProblemProtocol, check_head, protocol_log
+from target_service.protocol import (
+    LONGEST_LINE,
+    ProblemProtocol,
+    aiohttp_response,
+    check_head,
+    protocol_log,
+    reason_of,
+)
+
+_KEPT = ("WWW-Authenticate", "Allow")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -36,7 +46,7 @@ async def start_admin(
 ) -> web.AppRunner:
     """Serve the admin port on a bound socket; the caller cleans the runner up."""
     scrape = metrics_handler(registry_of(metrics.blocks, supervision))
-    app = web.Application(middlewares=[_well_formed])
+    app = web.Application(middlewares=[well_formed])
     app.router.add_get("/metrics", scrape if is_loopback(config.admin_host) else behind_token(config, scrape))
     app.router.add_get("/healthz", _alive)
     app.router.add_get("/readyz", _ready(metrics, supervision))
@@ -46,17 +56,14 @@ async def start_admin(
     await runner.setup()
     server = runner.server
     assert server is not None  # noqa: S101 - there is one from `setup` on
-    await asyncio.get_running_loop().create_server(
-        lambda: ProblemProtocol(
-            server,
-            lambda _kind: None,
-            access_log=None,
-            logger=protocol_log,
-            keepalive_timeout=config.idle_s,
-            max_line_size=LONGEST_LINE,
-        ),
-        sock=bound,
-    )
+    loop = asyncio.get_running_loop()
+    settings: dict[str, Any] = {
+        "access_log": None,
+        "logger": protocol_log,
+        "keepalive_timeout": config.idle_s,
+        "max_line_size": LONGEST_LINE,
+    }
+    await loop.create_server(lambda: ProblemProtocol(server, loop=loop, **settings), sock=bound)
     return runner
 
 
@@ -82,19 +89,25 @@ def _ready(metrics: SharedMetrics, supervision: Supervision) -> Handler:
         newest_s = max(block.pulse.proved_s for block in metrics.blocks)
         if supervision.is_stopping or time.monotonic() - newest_s > PROVED_WITHIN_S:
             why = "the service is stopping" if supervision.is_stopping else "no worker's store takes changes"
-            return ProblemError(problem.UNAVAILABLE, why).response().to_aiohttp()
+            raise ProblemError(problem.UNAVAILABLE, why)
         return web.json_response({"status": "ready"})
 
     return ready
 
 
 @web.middleware
-async def _well_formed(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def well_formed(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse heads whose meaning is in doubt, and tell every error as a problem."""
     try:
-        check_head(request)
+        check_head(request.headers, request.version)
+        return await handler(request)
     except ProblemError as error:
-        return error.response().to_aiohttp()
-    return await handler(request)
+        return aiohttp_response(error)
+    except web.HTTPException as error:
+        kind = next(kind for kind in problem.KINDS if kind.status == error.status)
+        response = aiohttp_response(ProblemError(kind, reason_of(error.text or ""), close=True))
+        response.headers.update({name: error.headers[name] for name in _KEPT if name in error.headers})
+        return response
 
 
 def _configuration(config: Config) -> Handler:

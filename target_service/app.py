@@ -12,14 +12,12 @@ import resource
 import socket
 import time
 from collections.abc import Coroutine
-from typing import Any, cast
+from typing import Any
 
-from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
 from target_service.acceptor import Acceptor
-from target_service.api.body import BODY_DEADLINE_S, CUT_OFFS, MAX_BODY_BYTES
-from target_service.api.fast_path import FastPath
+from target_service.api.body import BodyReader
 from target_service.api.operation import Service
 from target_service.config import Config
 from target_service.connection import Connection
@@ -29,15 +27,12 @@ from target_service.housekeeping import Housekeeper, Terms
 from target_service.inventory import Catalogue
 from target_service.metrics import WorkerMetrics
 from target_service.orders import OrderIds
-from target_service.protocol import LONGEST_LINE, protocol_log
-from target_service.routes import add_routes
+from target_service.routes import Api
 from target_service.shedding import AdaptiveLimit
 from target_service.store.base import StoreSettings, StoreUnavailableError
 from target_service.store.store import Store, make_store
 
 IDLE_LINGER_S = 0.5
-UNREAD_BODY_LINGER_S = 1.0
-"""How long the rest of a refused body is read, so that the refusal is not lost to a reset."""
 BEAT_S = 0.1
 LAG_SAMPLE_S = 0.1
 PROOF_S = 2.0
@@ -88,15 +83,11 @@ class Server:
         # Before the store, which may take minutes to open: meanwhile the worker must show that it lives.
         self._keep_up(self._beat())
         self._service = self._make_service(writer_id=await self._store.open())
-        app = web.Application(client_max_size=MAX_BODY_BYTES, logger=log)
-        app[BODY_DEADLINE_S] = self._config.body_deadline_s
-        app[CUT_OFFS] = CutOffs(asyncio.get_running_loop().time)
-        self._fast_path = FastPath(self._service, add_routes(app, self._service))
-        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=ANSWER_S)
-        await self._runner.setup()
+        cut_offs = CutOffs(asyncio.get_running_loop().time)
+        api = Api(self._service, BodyReader(self._config.body_deadline_s, cut_offs))
         most = _most_connections(self._config.most_connections)
-        self._acceptor = Acceptor(listener, self._connection, self._fast_path, most)
-        self._fast_path.accept_waiting = self._service.accept_waiting = self._acceptor.accept_waiting
+        self._acceptor = Acceptor(listener, lambda: Connection(api, self._acceptor.let_go), api, most)
+        api.accept_waiting = self._service.accept_waiting = self._acceptor.accept_waiting
         self._start_tasks()
 
     def set_drill(self, drill: Drill) -> None:
@@ -116,7 +107,6 @@ class Server:
         self._acceptor.close()
         await self._finish(loop.time() + IDLE_LINGER_S, end_s)
         await self._give_up()
-        await self._runner.cleanup()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -143,21 +133,6 @@ class Server:
         for connection in self._connections():
             connection.abort()
 
-    def _connection(self) -> Connection:
-        """The protocol of a connection that has just come."""
-        return Connection(
-            cast("web.Server", self._runner.server),  # there is one from `setup` on
-            lambda kind: self._metrics.rejected[kind.slug, "live"].add(),
-            self._fast_path,
-            self._acceptor.let_go,
-            access_log=None,
-            logger=protocol_log,
-            auto_decompress=False,
-            keepalive_timeout=self._config.idle_s,
-            max_line_size=LONGEST_LINE,
-            lingering_time=UNREAD_BODY_LINGER_S,
-        )
-
     def _make_service(self, writer_id: int) -> Service:
         config = self._config
         return Service(
@@ -173,7 +148,7 @@ class Server:
     def _start_tasks(self) -> None:
         self._keep_up(self._sample_lag())
         self._keep_up(self._prove_store())
-        self._keep_up(self._end_unread())
+        self._keep_up(self._end_unused())
         if self._slot == 0:
             terms = Terms(self._config.reservation_s, self._config.key_ttl_s)
             housekeeper = Housekeeper(self._store, terms, self._metrics.cancelled)
@@ -191,8 +166,7 @@ class Server:
             self.stop()
 
     def _connections(self) -> list[Connection]:
-        server = self._runner.server
-        return [each for each in server.connections if isinstance(each, Connection)] if server else []
+        return list(self._acceptor.connections)
 
     async def _beat(self) -> None:
         while True:
@@ -208,13 +182,13 @@ class Server:
             self._metrics.loop_lag.observe(lag_s)
             self._service.crowd.note_lag(lag_s)
 
-    async def _end_unread(self) -> None:
-        """Abort, now and then, the connections whose clients do not read."""
+    async def _end_unused(self) -> None:
+        """End, now and then, the connections whose clients say nothing, or do not read."""
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(SWEEP_S)
+            await asyncio.sleep(min(SWEEP_S, self._config.idle_s / 2))
             for connection in self._connections():
-                connection.end_if_unread(loop.time(), self._config.idle_s)
+                connection.look(loop.time(), self._config.idle_s)
 
     async def _prove_store(self) -> None:
         """Have the store write now and then, so that its silence means something."""

@@ -1,269 +1,313 @@
-"""One connection: a plain request on it takes the fast path (`api.fast_path`), all others are aiohttp's.
+"""One connection to the public port: aiohttp's parser reads requests, which are answered one after another.
 
-For that it must know for certain where a request begins. It does as long as each one came whole and alone,
-after the answer to the one before; a connection that ever did otherwise (two pieces, a pipeline) is the parser's
-alone from then on.
-
-It also knows whether a request has begun, which a drain must finish, and whether an answer is being read. A client
-that ends its side after a whole request still gets the answer.
+aiohttp's own request, response and router would cost an order more than its store does, so only its parser and its
+streams are used here: `routes.Api` says at once what becomes of a request, and an answer goes over the wire in one
+piece. What has begun is known here, which a drain must finish, and whether an answer is being read.
 """
 
 import asyncio
-import re
+import contextlib
 import socket
-from collections.abc import Callable
-from typing import Any, cast
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
-from aiohttp import EMPTY_PAYLOAD, StreamReader, web
+from aiohttp import EMPTY_PAYLOAD, HttpVersion10, StreamReader, hdrs, web
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http import RawRequestMessage
+from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError
 
-from target_service.api.fast_path import HEALTH, FastPath, whole_request
-from target_service.api.frame import Frame, Incoming
-from target_service.problem import Kind
-from target_service.protocol import ProblemProtocol
+from target_service.api.body import MAX_BODY_BYTES, Incoming, length_of
+from target_service.problem import ProblemError
+from target_service.protocol import LONGEST_FOREIGN, is_foreign, malformed, new_parser, reason_of
+from target_service.response import ApiResponse
+from target_service.routes import Api
 
+LINGER_S = 1.0
+"""How long the rest of what is refused is read, so that the refusal is not lost to a reset."""
 RESET_COMES_S = 0.02
 """How long after the client's end its connection is checked for a reset. A client that hangs up buys nothing, unless
 its order has begun."""
-_FOREIGN = re.compile(rb" (?:RTSP|ICE)/[0-9]\.[0-9]\r?\n")
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+Message = tuple[RawRequestMessage, StreamReader]
 
 
-class Connection(ProblemProtocol):
+class Connection(BaseProtocol):
     """The server's side of one connection."""
 
     __slots__ = (
+        "_api",
         "_begun",
-        "_fast_path",
         "_has_ended",
         "_held_back",
-        "_is_answered",
         "_is_counted",
-        "_is_plain",
-        "_last_body",
-        "_later",
+        "_is_deaf",
+        "_is_held",
         "_line_end",
+        "_messages",
         "_on_end",
+        "_payload",
         "_task",
         "_unread",
-        "_wire",
+        "_used_s",
     )
 
-    def __init__(
-        self,
-        server: web.Server,
-        refused: Callable[[Kind], None],
-        fast_path: FastPath,
-        on_end: Callable[[], None] = lambda: None,
-        **settings: Any,
-    ) -> None:
-        """`fast_path` is shared by all connections; `on_end` hears of the end; the rest as for `ProblemProtocol`."""
-        super().__init__(server, refused, **settings)
-        self._fast_path = fast_path
+    def __init__(self, api: Api, on_end: "Callable[[Connection], None]" = lambda _: None) -> None:
+        """`api` answers what comes on all connections; `on_end` hears of the end."""
+        loop = asyncio.get_running_loop()
+        super().__init__(loop)
+        self._parser = new_parser(self)
+        self._api = api
         self._on_end = on_end
-        self._is_plain = True
-        """Whether every request so far came whole and alone."""
-        self._is_answered = True
+        self._messages: deque[Message | ProblemError] = deque()
+        """Requests that wait for their turn; an error, where bytes came that are none, is the last."""
+        self._payload: StreamReader = EMPTY_PAYLOAD
+        """The body of the newest request."""
         self._task: asyncio.Task[None] | None = None
-        """A request on the fast path that is being answered."""
-        self._later = b""
-        """What came before its answer."""
+        """A request that is being answered."""
+        self._begun = False
+        """Whether bytes of a request have come that has no answer yet."""
         self._line_end = b""
-        """The last bytes of a connection that is the parser's."""
+        """The last bytes that came."""
         self._held_back = b""
         """A refusal that waits to be sent."""
         self._is_counted = False
-        self._begun = False
-        """Whether bytes of a request have come that has no answer yet."""
-        self._last_body: StreamReader = EMPTY_PAYLOAD
-        """The body of the newest request that the parser has seen."""
         self._has_ended = False
         """Whether the client sends no more."""
-        self._wire: asyncio.Transport | None = None
-        """Its transport until the very end; aiohttp lets go of it when it begins to close."""
+        self._is_deaf = False
+        """Whether what comes is no request any more: it was malformed, or the last answer has been given."""
+        self._is_held = False
+        """Whether nothing is read while requests wait."""
+        self._used_s = loop.time()
+        """When it was last of use: made, or answered."""
         self._unread = (0, 0.0)
         """Bytes of answers not taken yet, and since when it is that many."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is there."""
-        self._fast_path.accept_waiting()
-        self._wire = cast("asyncio.Transport", transport)
+        self._api.accept_waiting()
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """The connection is gone."""
-        self._fast_path.accept_waiting()
+        """The connection is gone, and with it the caller of a request that is being answered."""
+        self._api.accept_waiting()
         if self._task is not None:
             self._task.cancel()
-        if self._wire is not None:
-            self._wire = None
-            self._count(is_waiting=False)
-            self._on_end()
+        self._count(is_waiting=False)
+        self._messages.clear()
+        self._parser, self._payload = (
+            None,
+            EMPTY_PAYLOAD,
+        )  # they know this connection: leave no circle to collect
         super().connection_lost(exc)
+        self._on_end(self)
 
-    def eof_received(self) -> bool:  # type: ignore[override]  # aiohttp's never keeps the connection
+    def eof_received(self) -> bool:
         """The client sends no more, but may wait for the answer to a whole request; a drill's may take for ever."""
         self._has_ended = True
-        if self._task is not None and self.transport is not None:
+        self._send_held_back()
+        if self._task is not None:
             # A client that waits ignores it (RFC 9110, section 15.2); the system of one that is gone answers with a
             # reset.
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.say(CONTINUE)
             self._loop.call_later(RESET_COMES_S, self._end_if_reset)
-        is_whole = self._task is not None or self._last_body.is_eof()
-        return self._begun and is_whole and not self._fast_path.has_faults
+        is_asking = self._task is not None or bool(self._messages)
+        return is_asking and self._payload.is_eof() and not self._api.has_faults
 
     def _end_if_reset(self) -> None:
-        wire = self._wire
-        if wire is not None and wire.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        transport = self.transport
+        if transport is not None and transport.get_extra_info("socket").getsockopt(
+            socket.SOL_SOCKET, socket.SO_ERROR
+        ):
             self.abort()
 
-    def data_received(self, data: bytes) -> None:
-        """Bytes have come: a request that takes the fast path, or something for the parser."""
-        if data:
-            self._fast_path.accept_waiting()
-            if self._held_back:
-                self._send_held_back()
-            if self._task is not None:
-                self._keep_for_later(data)
-                return
-            if self._is_plain:
-                request = whole_request(data) if self._is_answered else None
-                if request is not None and self._takes_fast_path(request):
-                    return
-                self._is_plain = request is not None
-                self._is_answered = False
-                self._count(is_waiting=self._is_plain)
-            self._begun = True
-            if not self._is_plain and self._is_foreign(data):
-                return
-        super().data_received(data)
-        if self._messages:
-            self._last_body = self._messages[-1][1]
+    def resume_writing(self) -> None:
+        """The client has read what was said."""
+        super().resume_writing()
+        self._answer_waiting()
 
-    def _keep_for_later(self, data: bytes) -> None:
-        self._later += data
-        if self._wire is not None:
-            self._wire.pause_reading()
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """A body has been read: the parser may go on if it had to wait for that."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come: heads, bodies, or parts of them; none, where the parser is to go on."""
+        self._api.accept_waiting()
+        self._send_held_back()
+        if self._is_deaf or self._parser is None:
+            return
+        try:
+            if self._is_foreign(data):
+                raise BadHttpMessage("expected HTTP/1.1 or HTTP/1.0")
+            self._begun = self._begun or bool(data)
+            messages, self._is_deaf, _ = self._parser.feed_data(data)
+        except HttpProcessingError as error:
+            self._fail(reason_of(error.message))
+        else:
+            if messages:
+                self._messages.extend(messages)
+                self._payload = messages[-1][1]
+        self._answer_waiting()
 
     def _is_foreign(self, data: bytes) -> bool:
-        """Whether a request line names another protocol, which llhttp would read as HTTP; the end, then."""
-        seen = self._line_end + data
-        self._line_end = seen[-len(b" RTSP/1.0\r") :]
-        if _FOREIGN.search(seen) is None or self.transport is None:
-            return False
-        self.transport.write(self._fast_path.foreign())
-        self.force_close()
-        return True
+        seen = self._line_end + data if self._begun else data
+        self._line_end = seen[-LONGEST_FOREIGN:]
+        return is_foreign(seen)
+
+    def _fail(self, reason: str) -> None:
+        """What has come is no request, nor the body of one."""
+        self._is_deaf = True
+        if self._payload.is_eof() or (self._task is None and not self._messages):
+            self._messages.append(malformed(f"the request is malformed: {reason}"))
+        else:
+            self._payload.set_exception(web.RequestPayloadError(reason))
+
+    def _answer_waiting(self) -> None:
+        """Answer requests in turn, until one takes its time, or the client does not read."""
+        while self._messages and self._task is None and not self._paused and not self._held_back:
+            message = self._messages.popleft()
+            if isinstance(message, ProblemError):
+                self._write(self._api.refuse(message))
+            else:
+                self._take(*message)
+        if self._is_held != bool(self._messages) and self.transport is not None:
+            self._is_held = not self._is_held
+            (self.transport.pause_reading if self._is_held else self.transport.resume_reading)()
+
+    def _take(self, head: RawRequestMessage, payload: StreamReader) -> None:
+        answer = self._api.take(Incoming(head, payload, self))
+        if isinstance(answer, ApiResponse):
+            self._write(answer, head, payload)
+        else:
+            self._count(is_waiting=payload.is_eof())
+            self._task = self._loop.create_task(self._answer(answer, head, payload))
+
+    async def _answer(
+        self, work: Callable[[], Awaitable[ApiResponse]], head: RawRequestMessage, payload: StreamReader
+    ) -> None:
+        """Answer one request that takes its time, then those that came meanwhile."""
+        try:
+            response = await work()
+            if response.parts is not None and head.version == HttpVersion10:
+                whole = b"".join([part async for part in response.parts])
+                response = response._replace(body=whole, parts=None)
+            self._write(response, head, payload)
+            if response.parts is not None:
+                await self._send_parts(response.parts)
+        except BaseException:
+            self.abort()
+            raise
+        finally:
+            self._task = None
+            self._count(is_waiting=False)
+        if self.transport is not None:
+            self._answer_waiting()
+
+    async def _send_parts(self, parts: AsyncGenerator[bytes, None]) -> None:
+        async with contextlib.aclosing(parts):
+            async for part in parts:
+                if part:  # an empty chunk is the end
+                    self.say(b"%x\r\n%b\r\n" % (len(part), part))
+                    await self._drain_helper()
+        self.say(b"0\r\n\r\n")
+
+    def _write(
+        self,
+        response: ApiResponse,
+        head: RawRequestMessage | None = None,
+        payload: StreamReader = EMPTY_PAYLOAD,
+    ) -> None:
+        """Give the answer to the request with this head, or to what is none; of one in parts, the head."""
+        closes = (
+            response.closes
+            or self._api.is_draining
+            or head is None
+            or head.should_close
+            or ((self._has_ended or self._is_deaf) and not self._messages)
+            or not _comes_to_an_end(head, payload)
+        )
+        goes_on = "keep-alive" if head is not None and head.version == HttpVersion10 else ""
+        said = response.to_bytes("close" if closes else goes_on)
+        if head is not None and head.method == "HEAD":
+            said = said[: len(said) - len(response.body)]
+        self._used_s = self._loop.time()
+        self._begun = bool(self._messages)
+        if response is self._api.refusal and not closes and not self._api.pace.may_tell():
+            self._held_back = said
+            self._api.pace.hold_back(self._send_held_back)
+            return
+        self.say(said)
+        if closes:
+            self._close()
+
+    def say(self, said: bytes) -> None:
+        """Write this, if anybody is there."""
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(said)
+
+    def _send_held_back(self) -> None:
+        """Send the refusal that had to wait, unless that has been done."""
+        if self._held_back:
+            said, self._held_back = self._held_back, b""
+            self.say(said)
+            self._answer_waiting()
+
+    def _close(self) -> None:
+        """End the connection once all is sent. Where the client has more to say, that is read for a moment."""
+        lingers = self._is_deaf or not self._payload.is_eof() or bool(self._messages)
+        self._is_deaf = True
+        self._messages.clear()
+        if self.transport is None or self.transport.is_closing():
+            return
+        if lingers and not self._has_ended:
+            self.transport.write_eof()
+            self.transport.resume_reading()
+            self._loop.call_later(LINGER_S, self.transport.close)
+        else:
+            self.transport.close()
 
     def _count(self, *, is_waiting: bool) -> None:
         """Count a request that came whole among those that wait, or no longer."""
         if is_waiting != self._is_counted:
             self._is_counted = is_waiting
             if is_waiting:
-                self._fast_path.crowd.joined()
+                self._api.crowd.joined()
             else:
-                self._fast_path.crowd.left()
-
-    async def finish_response(
-        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
-    ) -> tuple[web.StreamResponse, bool]:
-        """Send an answer of aiohttp's; the next request may come."""
-        self._count(is_waiting=False)
-        self._fast_path.accept_waiting()
-        if self._has_ended and not self._messages:
-            resp.force_close()
-        sent = await super().finish_response(request, resp, start_time)
-        self._is_answered = bool(resp.keep_alive)
-        self._begun = bool(self._messages)
-        return sent
+                self._api.crowd.left()
 
     def end_if_idle(self) -> None:
         """Close the connection unless a request has begun."""
-        if not self._begun and not self._held_back:
-            self.force_close()
+        if not self._begun and not self._held_back and self._task is None and self.transport is not None:
+            self.transport.close()
 
     def give_up(self) -> None:
         """There is no more time: have a request that is being answered told so, or one that is still arriving."""
         if self._task is not None:
             self._task.cancel()
-        elif self._current_request is not None and self._current_request.task is not None:
-            self._current_request.task.cancel()
-        elif self.transport is not None:
-            self.transport.write(self._fast_path.farewell())
-            self.force_close()
+        elif not self._is_deaf:
+            self._write(self._api.farewell)
 
     def abort(self) -> None:
         """End the connection, whatever is still to be sent."""
-        if self._wire is not None:
-            self._wire.abort()
+        if self.transport is not None:
+            self.transport.abort()
 
-    def end_if_unread(self, now_s: float, longest_s: float) -> None:
-        """Abort the connection if its client has taken nothing of an answer for so long."""
-        size = self._wire.get_write_buffer_size() if self._wire is not None else 0
+    def look(self, now_s: float, longest_s: float) -> None:
+        """End the connection if it was idle, a head has been coming, or an answer was not read, for so long."""
+        if self.transport is None:
+            return
+        size = self.transport.get_write_buffer_size()
         if size != self._unread[0]:
             self._unread = (size, now_s)
         elif size and now_s - self._unread[1] >= longest_s:
             self.abort()
+        elif not size and self._task is None and now_s - self._used_s >= longest_s:
+            self.transport.close()
 
-    def _takes_fast_path(self, request: "re.Match[bytes]") -> bool:
-        transport = self.transport
-        if transport is None or transport.is_closing() or self.writing_paused:
-            return False
-        answer = self._fast_path.answer_to(request)
-        if answer is None:
-            return False
-        self._note_use()
-        if isinstance(answer, bytes):
-            self._send(answer, is_refusal=request["target"] not in HEALTH)
-        else:
-            self._begun = True
-            self._count(is_waiting=True)
-            self._task = self._loop.create_task(self._answer(*answer))
+
+def _comes_to_an_end(head: RawRequestMessage, payload: StreamReader) -> bool:
+    """Whether the next request may follow: the rest of the body will come, and is not too much to wait for."""
+    if payload.is_eof():
         return True
-
-    def _send(self, answer: bytes, *, is_refusal: bool) -> None:
-        if is_refusal and not self._fast_path.may_refuse_now():
-            self._held_back = answer
-            self._fast_path.hold_back(self._send_held_back)
-        elif self.transport is not None:
-            self.transport.write(answer)
-
-    async def _answer(self, frame: Frame, incoming: Incoming) -> None:
-        """Answer a request on the fast path, then take up what came meanwhile."""
-        try:
-            response = await frame.answer(incoming)
-        finally:
-            self._task = None
-            self._begun = False
-            self._count(is_waiting=False)
-        transport = self.transport
-        if transport is None or transport.is_closing():
-            return
-        self._fast_path.accept_waiting()
-        self._note_use()
-        is_last = incoming.closes or (self._has_ended and not self._later)
-        closes = is_last or response.closes or self._fast_path.is_draining
-        transport.write(response.to_bytes(closes=closes))
-        if closes:
-            self.force_close()
-        elif self._later:
-            self._take_up_later()
-
-    def _take_up_later(self) -> None:
-        data, self._later = self._later, b""
-        if self._wire is not None and not self._wire.is_closing():
-            self._wire.resume_reading()
-            self.data_received(data)
-
-    def _send_held_back(self) -> None:
-        """Send the refusal that had to wait, unless that has been done, or the client is gone."""
-        answer, self._held_back = self._held_back, b""
-        if answer and self._wire is not None and not self._wire.is_closing():
-            self._wire.write(answer)
-
-    def _note_use(self) -> None:
-        """Count the time to be idle from now: aiohttp does not see what takes the fast path."""
-        self._next_keepalive_close_time = self._loop.time() + self.keepalive_timeout
-
-    def _process_keepalive(self) -> None:
-        if self._task is not None:
-            self._note_use()
-        super()._process_keepalive()
+    return hdrs.EXPECT not in head.headers and 0 < (length_of(head.headers) or 0) <= MAX_BODY_BYTES

@@ -1,19 +1,19 @@
-"""A response of the API: made by a handler, and told by aiohttp or in raw bytes."""
+"""A response of the API: made by a handler, and told in the bytes of HTTP."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
 import msgspec
-from aiohttp import web
 from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.http import SERVER_SOFTWARE
 
 JSON = "application/json"
 
 _first_lines: dict[int, str] = {
-    status: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus
+    status: f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: " for status in HTTPStatus
 }
+_SERVER = f"\r\nServer: {SERVER_SOFTWARE}"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -27,28 +27,17 @@ class ApiResponse(NamedTuple):
     media_type: str = JSON
     closes: bool = False
     """Whether the connection ends with it."""
-    sent: web.StreamResponse | None = None
-    """Set where it was a stream, and has been sent already."""
+    parts: AsyncGenerator[bytes, None] | None = None
+    """Its body where that comes bit by bit."""
 
-    def to_aiohttp(self) -> web.StreamResponse:
-        """The response as aiohttp sends it."""
-        if self.sent is not None:
-            return self.sent
-        headers = {"Content-Type": self.media_type, **self.headers}
-        response = web.Response(body=self.body, status=self.status, headers=headers)
-        if self.closes:
-            response.force_close()
-        return response
-
-    def to_bytes(self, *, closes: bool = False) -> bytes:
-        """The response as it goes over the wire, whose connection ends with it if either says so."""
-        more = "".join([f"{name}: {value}\r\n" for name, value in self.headers.items()])
-        head = (
-            f"{_first_lines[self.status]}Content-Type: {self.media_type}\r\n{more}"
-            f"Content-Length: {len(self.body)}\r\nDate: {rfc822_formatted_time()}\r\nServer: {SERVER_SOFTWARE}\r\n"
-        )
-        end = "Connection: close\r\n\r\n" if closes or self.closes else "\r\n"
-        return (head + end).encode() + self.body
+    def to_bytes(self, connection: str = "") -> bytes:
+        """The response as it goes over the wire, with what is said of the connection; of one in parts, the head."""
+        head = _first_lines[self.status] + self.media_type
+        for name, value in self.headers.items():
+            head += f"\r\n{name}: {value}"
+        framing = f"Content-Length: {len(self.body)}" if self.parts is None else "Transfer-Encoding: chunked"
+        end = f"\r\nConnection: {connection}\r\n\r\n" if connection else "\r\n\r\n"
+        return f"{head}\r\n{framing}\r\nDate: {rfc822_formatted_time()}{_SERVER}{end}".encode() + self.body
 
 
 def json_response(value: Any, status: int = 200, headers: Mapping[str, str] = {}) -> ApiResponse:

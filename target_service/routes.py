@@ -1,17 +1,32 @@
-"""Every operation of the API in one table, and the routes made from it."""
+"""Every operation of the API in one table, and what becomes of a request: answered at once, or worked on."""
 
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from time import perf_counter
 from typing import Any
 
 import msgspec
-from aiohttp import HttpVersion11, hdrs, web
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http_exceptions import HttpProcessingError
 
 from target_service import problem
 from target_service.api import assistant, health, orders, parcels, products
-from target_service.api.frame import Frame
-from target_service.api.operation import ApiRequest, Handler, Operation, Service
+from target_service.api.body import BodyReader, Incoming
+from target_service.api.frame import STOPPING, Frame
+from target_service.api.operation import ApiRequest, Operation, Service
 from target_service.openapi import document
 from target_service.problem import ProblemError
-from target_service.response import ApiResponse
+from target_service.protocol import check_head, is_foreign, new_parser
+from target_service.response import ApiResponse, json_response
+from target_service.schema import Health
+from target_service.shadow import HEADER
+from target_service.shedding import TOO_MUCH, Pace
+
+_HEALTH_STARTS = (b"GET /healthz ", b"GET /readyz ")
+
+Work = Callable[[], Awaitable[ApiResponse]]
 
 
 def operations(service: Service) -> list[Operation]:
@@ -20,26 +35,116 @@ def operations(service: Service) -> list[Operation]:
     return [operation for area in areas for operation in area.operations(service)]
 
 
-def add_routes(app: web.Application, service: Service) -> list[Frame]:
-    """Add every operation to the application, the document that describes them, and answers for the rest."""
-    table = operations(service)
-    frames = [Frame(service, operation) for operation in (*table, _description(table))]
-    paths = dict.fromkeys(frame.operation.path for frame in frames)
-    refusals = [_refusal(path, _method_not_allowed) for path in paths]
-    refusals.append(_refusal("/{path:.*}", _not_found))
-    for frame in (*frames, *(Frame(service, refusal) for refusal in refusals)):
-        operation = frame.operation
-        app.router.add_route(operation.method, operation.path, frame.serve, expect_handler=_go_on)
-    return frames
+class Api:
+    """Says what becomes of each request; one for all connections of a worker."""
+
+    def __init__(self, service: Service, bodies: BodyReader) -> None:
+        table = operations(service)
+        self._service = service
+        self._fixed: dict[str, dict[str, Frame]] = {}
+        self._varied: dict[re.Pattern[str], dict[str, Frame]] = {}
+        for each in (*table, _description(table)):
+            frame = Frame(service, each, bodies)
+            if "{" in each.path:
+                self._varied.setdefault(_pattern_of(each.path), {})[each.method] = frame
+            else:
+                self._fixed.setdefault(each.path, {})[each.method] = frame
+        self._healthy = {
+            "/healthz": json_response(Health("alive")),
+            "/readyz": json_response(Health("ready")),
+        }
+        self._seconds = service.metrics.request_seconds
+        self._overload = ProblemError(problem.OVERLOADED, TOO_MUCH)
+        self.refusal = self._overload.response()
+        """What is told under overload; always this very object."""
+        self.farewell = ProblemError(problem.UNAVAILABLE, STOPPING, close=True).response()
+        """What is told to those who have not said all they want when there is no more time."""
+        self.crowd = service.crowd
+        self.pace = Pace(service.crowd)
+        self.accept_waiting: Callable[[], None] = service.accept_waiting
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether each connection is to end with its next answer."""
+        return self._service.draining
+
+    @property
+    def has_faults(self) -> bool:
+        """Whether a drill's faults wait for requests."""
+        return self._service.faults.await_requests
+
+    def take(self, incoming: Incoming) -> ApiResponse | Work:
+        """The answer to a request that needs no work; else what makes it. A refusal costs a fraction of an order."""
+        started = perf_counter()
+        head = incoming.head
+        try:
+            check_head(head.headers, head.version)
+            frame, names = self._find(head.method, head.url.path)
+        except ProblemError as error:
+            return self._refuse(error, "other", incoming, started)
+        service, operation = self._service, frame.operation
+        if operation.route == "other":
+            return self._health(operation.path) or partial(frame.answer, incoming, names)
+        if service.is_overloaded(operation) and not service.faults.await_requests:
+            return self._refuse(self._overload, operation.route, incoming, started)
+        return partial(frame.answer, incoming, names)
+
+    def _refuse(self, error: ProblemError, route: str, incoming: Incoming, started: float) -> ApiResponse:
+        traffic = "shadow" if HEADER in incoming.head.headers else "live"
+        response = self.refuse(error, traffic)
+        self._seconds[route, traffic].observe(perf_counter() - started)
+        return response
+
+    def refuse(self, error: ProblemError, traffic: str = "live") -> ApiResponse:
+        """Count a refusal; what is told."""
+        metrics = self._service.metrics
+        metrics.rejected[error.kind.slug, traffic].add()
+        if error is self._overload:
+            metrics.shed.add()
+            return self.refusal
+        return error.response()
+
+    def answer_to_first(self, data: bytes) -> bytes | None:
+        """The whole answer to a health check that came with its connection, which is closed; None if it is none."""
+        if not data.startswith(_HEALTH_STARTS) or is_foreign(data):
+            return None
+        try:
+            messages, _, _ = new_parser(BaseProtocol(asyncio.get_running_loop())).feed_data(data)
+            if len(messages) != 1 or not messages[0][1].is_eof():
+                return None
+            check_head(messages[0][0].headers, messages[0][0].version)
+        except (HttpProcessingError, ProblemError):
+            return None
+        answer = self._health(messages[0][0].path)
+        return None if answer is None else answer.to_bytes("close")
+
+    def one_too_many(self) -> bytes:
+        """What a connection is told that cannot be kept."""
+        return self.refuse(self._overload).to_bytes("close")
+
+    def _health(self, path: str) -> ApiResponse | None:
+        """Readiness only if that is proved already: else the store is asked, which takes its time."""
+        if path == "/readyz" and (self._service.draining or not health.is_proved(self._service)):
+            return None
+        return self._healthy.get(path)
+
+    def _find(self, method: str, path: str) -> tuple[Frame, Mapping[str, str]]:
+        """The operation, and the variable parts of its path. Raises ProblemError."""
+        frames, names = self._fixed.get(path), {}
+        if frames is None:
+            for pattern, some in self._varied.items():
+                if found := pattern.fullmatch(path):
+                    frames, names = some, found.groupdict()
+                    break
+            else:
+                raise ProblemError(problem.NOT_FOUND, f"there is no {path}")
+        if method not in frames:
+            raise ProblemError(problem.METHOD_NOT_ALLOWED, f"{method} is not allowed on {path}")
+        return frames[method], names
 
 
-async def _go_on(request: web.Request) -> None:
-    """Ask a client that waits for it to send the body. aiohttp's own handler fails on what is not UTF-8."""
-    if request.headers[hdrs.EXPECT].lower() != "100-continue":
-        raise web.HTTPExpectationFailed(text="expected no Expect but 100-continue")
-    if request.version == HttpVersion11:
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0
+def _pattern_of(path: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", path))
 
 
 def _description(table: list[Operation]) -> Operation:
@@ -51,21 +156,3 @@ def _description(table: list[Operation]) -> Operation:
     return Operation(
         "GET", "/openapi.json", "getOpenapi", "other", "This description", describe, dict[str, Any]
     )
-
-
-def _refusal(path: str, handler: Handler) -> Operation:
-    return Operation("*", path, "refuse", "other", "Refuse", handler, None)
-
-
-async def _method_not_allowed(request: ApiRequest) -> ApiResponse:
-    asked = _parsed(request)
-    raise ProblemError(problem.METHOD_NOT_ALLOWED, f"{asked.method} is not allowed on {asked.path}")
-
-
-async def _not_found(request: ApiRequest) -> ApiResponse:
-    raise ProblemError(problem.NOT_FOUND, f"there is no {_parsed(request).path}")
-
-
-def _parsed(request: ApiRequest) -> web.Request:
-    assert request.parsed is not None  # noqa: S101 - the fast path knows no such operation
-    return request.parsed

@@ -19,6 +19,8 @@ A change takes a place only for its time in the store: a client that sends its b
 injected, in nanoseconds of the monotonic clock.
 """
 
+import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
@@ -46,6 +48,10 @@ CROWD_GROWS = 1.25
 REFUSALS_PER_CPU_S = 2000
 BURST_OF_REFUSALS = 200.0
 """By one worker: at 25 us each, 5 % of the CPU that it gets, be that a core or, on a busy machine, a tenth of one."""
+HELD_BACK_S = 0.01
+"""How often refusals are sent that had to wait."""
+MOST_AT_ONCE = 200
+"""Some 2 ms of them."""
 
 TOO_MUCH = "more is under way than the store can take"
 """What a refused caller is told."""
@@ -188,17 +194,31 @@ class Crowd:
 
 
 class Pace:
-    """How many refusals may be told now. A client that asks again at once is refused again, and a crowd of them could
+    """How fast refusals may be told. A client that asks again at once is refused again, and a crowd of them could
     keep the loop busy with nothing else; a client that is told a little later asks a little later. The clock is the
     CPU's."""
 
-    def __init__(self, cpu_s: Callable[[], float]) -> None:
+    def __init__(self, crowd: Crowd, cpu_s: Callable[[], float] = time.thread_time) -> None:
+        """Only while the `crowd` makes the loop late."""
+        self._crowd = crowd
         self._cpu_s = cpu_s
         self._free = BURST_OF_REFUSALS
         self._since_s = cpu_s()
+        self._held_back: deque[Callable[[], None]] = deque()
 
-    def take(self) -> bool:
-        """Take one, if there is one."""
+    def hold_back(self, send: Callable[[], None]) -> None:
+        """Have a refusal sent as soon as it is its turn, by which time it may have been sent otherwise."""
+        if not self._held_back:
+            self._look_later()
+        self._held_back.append(send)
+
+    def may_tell(self) -> bool:
+        """Whether a refusal may be sent at once."""
+        return not self._held_back and self._take()
+
+    def _take(self) -> bool:
+        if not self._crowd.is_late():
+            return True
         if self._free < 1:
             cpu_s = self._cpu_s()
             self._free = min(BURST_OF_REFUSALS, self._free + (cpu_s - self._since_s) * REFUSALS_PER_CPU_S)
@@ -207,3 +227,14 @@ class Pace:
                 return False
         self._free -= 1
         return True
+
+    def _look_later(self) -> None:
+        asyncio.get_running_loop().call_later(HELD_BACK_S, self._send_held_back)
+
+    def _send_held_back(self) -> None:
+        for _ in range(min(len(self._held_back), MOST_AT_ONCE)):
+            if not self._take():
+                break
+            self._held_back.popleft()()
+        if self._held_back:
+            self._look_later()

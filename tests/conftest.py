@@ -16,6 +16,7 @@ import locust  # noqa: F401 - for the effect
 
 del os.environ["LOCUST_SKIP_MONKEY_PATCH"]
 
+from tests.slow import in_share, parsed_share, unmark_what_stays
 from tests.timing import arrange, place, skipped_at_last, timing  # noqa: F401 - `timing` is a fixture
 
 LONGEST_INPUT_IN_A_NAME = 60
@@ -34,10 +35,21 @@ def pytest_make_parametrize_id(val: object) -> str | None:
     return None
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist, which reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What plays on which worker, and in which order."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """CI plays the slow tests in turn: some of them with each commit."""
+    parser.addoption("--slow-share", metavar="N/OF", help="of the tests left, only these: one of OF shares")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist, which reads the groups, and before -m
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Which tests play, on which worker, and in which order."""
+    unmark_what_stays(items)
     arrange(items)
+    if text := config.getoption("--slow-share", None):
+        number, of = parsed_share(text)
+        others = [item for item in items if not in_share(item.nodeid, number, of)]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if in_share(item.nodeid, number, of)]
 
 
 @pytest.hookimpl(

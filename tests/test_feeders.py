@@ -215,7 +215,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.slow(held_by="test_every_line_of_a_file_is_found_by_its_number")
 def test_ten_million_keys_take_less_than_50_mb(tmp_path: Path) -> None:
     path = tmp_path / "keys.csv"
     with path.open("w") as file:

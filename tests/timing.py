@@ -37,6 +37,10 @@ TAKEN = 0.15
 ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}")
 LONGEST_NAME = 500
 """Letters of a test's name: each worker of pytest-xdist tells all names, and the name again with each step."""
+WAITING = {"system", "deploy", "examples"}
+"""The folders whose tests start whole runs and wait for them."""
+WAITING_UNTIL = 0.7
+"""The share of a session in which they begin: a long one that began last would keep the other workers waiting."""
 LOCKED = Path(__file__).parent
 """A folder that exists; nothing is written there."""
 LATE_FOR_OTHERS = "other programs used"
@@ -173,9 +177,9 @@ def arrange(items: list[pytest.Item]) -> None:
     """Order tests for several workers.
 
     Those that judge times come last, as one group. Any may be played a second time. Of the others, those that share
-    something (a service, a database, a browser) stay with it on one worker.
+    something (a service, a database, a browser) stay with it on one worker, and so do those of one file that wait for
+    no process: pytest-xdist's scheduler takes time in proportion to the square of the number of groups.
     """
-    items.sort(key=judges_times)
     for item in items:
         if ADDRESS.search(item.nodeid):
             raise pytest.UsageError(
@@ -190,6 +194,24 @@ def arrange(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("alone"))
         elif owner := shared(item):
             item.add_marker(pytest.mark.xdist_group(owner))
+        elif not waits(item):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    places = mixed(items) if "PYTEST_XDIST_WORKER" in os.environ else {}
+    items.sort(key=lambda item: (judges_times(item), places.get(item, 0.0)))
+
+
+def waits(item: pytest.Item) -> bool:
+    """Whether a test mostly waits for processes that it started."""
+    return item.path.parent.name in WAITING
+
+
+def mixed(items: list[pytest.Item]) -> dict[pytest.Item, float]:
+    """The place of each test from 0 to 1, so that some wait while others compute, and none waits at the end."""
+    places: dict[pytest.Item, float] = {}
+    for kind, until in (True, WAITING_UNTIL), (False, 1.0):
+        alike = [item for item in items if waits(item) == kind]
+        places |= {item: until * number / len(alike) for number, item in enumerate(alike)}
+    return places
 
 
 def played_again(asked: int | None) -> pytest.MarkDecorator:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.client.contestants import OURS, Contestant, Measurement, installed
-from benchmarks.client.picture import bars
 from benchmarks.client.sink import Sink
+from benchmarks.picture import bars
 from loadtest.drive._core import CORE
 
 JOURNEYS = {

@@ -13,9 +13,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchmarks.picture import lines
 from benchmarks.truth.expected import QUANTILES, quantiles_ms, waits_ms
 from benchmarks.truth.generators import Generator, installed
-from benchmarks.truth.picture import lines
 
 TRUTH = "the truth"
 

@@ -4,13 +4,14 @@ from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 from typer.core import TyperGroup
 
 from loadtest.cli.flags import FLEET
 from loadtest.configuration.config_error import ConfigError
 from loadtest.exit_codes import ExitCode
 from loadtest.plan.plan_file import PlanError
+from loadtest.publish.paragraph import print_paragraph
 
 ABOUT = "Load tests for the biggest day of the year: requests follow a schedule, and each run ends with a verdict."
 RUNS, RESULTS, PLANS, SERVICE, PROJECT = "Runs", "Results", "Plans", "Order service", "This project"
@@ -54,5 +55,5 @@ def give_up(error: Exception) -> NoReturn:
 
 
 def _end(message: object, code: ExitCode) -> NoReturn:
-    errors.print(f"[bold red]error:[/] {escape(str(message))}", soft_wrap=True)
+    print_paragraph(errors, Text.assemble(("error:", "bold red"), f" {message}"), hang=2)
     raise typer.Exit(int(code))

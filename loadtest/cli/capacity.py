@@ -42,6 +42,7 @@ from loadtest.plan.plan_file import Abort, Plan
 from loadtest.plan.target_address import target_address
 from loadtest.plan.target_rate import agreed_rate
 from loadtest.publish import capacity_page
+from loadtest.publish.paragraph import print_paragraph
 from loadtest.publish.run_folder import new_run_folder
 from loadtest.run_info import run_info
 
@@ -165,6 +166,8 @@ class _Search:
                 self._console.print(
                     f"not judged, since every step plays one steady rate: {expr}", markup=False
                 )
+            if (auditor := self._config.plan.auditor) is not None:
+                self._console.print(f"not audited, since steps keep no ledger: {auditor}", markup=False)
             self._seek()
         except _Stopped:
             code = ExitCode.ABORTED
@@ -240,7 +243,7 @@ class _Search:
             sys.stdout.write(json.dumps({"step": _shown(step)}) + "\n")
             sys.stdout.flush()
         else:
-            self._console.print(capacity_page.line(step), markup=False, soft_wrap=True)
+            print_paragraph(self._console, capacity_page.line(step), hang=4)
 
     def _result(self, seeking: CapacitySearch) -> CapacityResult:
         info = run_info(self._config, self._session.folder)
@@ -312,15 +315,15 @@ def _observed(value: float | None, slo: Slo) -> str:
 
 def print_capacity(found: CapacityResult, for_tps: float, console: Console) -> None:
     """Print what the search found, what limited it, and how far that is from the rate that is wanted."""
-    console.print(
-        f"{found.sentence} ({len(found.steps)} steps in {found.took_s:.0f} s)", style="bold", soft_wrap=True
+    print_paragraph(
+        console, f"{found.sentence} ({len(found.steps)} steps in {found.took_s:.0f} s)", style="bold"
     )
     if found.sustained_tps:
         share = for_tps / found.sustained_tps
-        console.print(
+        print_paragraph(
+            console,
             f"{for_tps:,.0f} TPS is {share:,.0f} times that: `singlesday simulate` predicts it, and "
             "`singlesday capacity --measured` computes the machines for it",
-            soft_wrap=True,
         )
 
 

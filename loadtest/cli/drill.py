@@ -16,6 +16,7 @@ from loadtest.plan.fault import PROCESS
 from loadtest.plan.plan_file import Plan, shipped_drills
 from loadtest.publish import wording
 from loadtest.publish.console_verdict import COLOURS
+from loadtest.publish.paragraph import print_paragraph
 from loadtest.publish.run_folder import REPORT, new_run_folder
 
 GRAVEST_FIRST = (
@@ -50,7 +51,7 @@ def service_settings(name: str) -> dict[str, str]:
 
 
 def play(configs: Sequence[RunConfig], console: Console) -> int:
-    """Run each drill and print what came of it; the gravest exit code. Raises `RunError` and `ServiceError`."""
+    """Run each drill and print its findings; returns the gravest exit code. Raises `RunError` and `ServiceError`."""
     played: list[Played] = []
     for config in configs:
         console.print(f"{config.plan.name}: {_told(config.plan)} …", soft_wrap=True, style="dim")
@@ -58,6 +59,10 @@ def play(configs: Sequence[RunConfig], console: Console) -> int:
         settings = service_settings(config.plan.name)
         run(config.but(folder=str(folder)), Console(quiet=True), service_environment=settings)
         played.append(Played(config.plan.name, RunResult.read(folder / RESULT), folder))
+        for fault in played[-1].result.faults:
+            console.print(
+                f"  {fault.did or fault.problem or 'nothing was done'}", soft_wrap=True, markup=False
+            )
         if played[-1].result.exit_code == ExitCode.ABORTED:
             break
     console.print()
@@ -69,10 +74,9 @@ def play(configs: Sequence[RunConfig], console: Console) -> int:
 
 
 def table_of(played: Sequence[Played]) -> Table:
-    """What went wrong, when it showed, when it was over, what was still done meanwhile, and the verdict."""
+    """A row for each fault: when it showed, when the service had recovered, goodput meanwhile, audit and verdict."""
     table = Table(box=None, padding=(0, 1), header_style="dim")
     table.add_column(" drill", no_wrap=True)
-    table.add_column("what was done", overflow="fold")
     for heading in ("detected in", "recovered in", "goodput"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("audit", no_wrap=True)
@@ -81,7 +85,6 @@ def table_of(played: Sequence[Played]) -> Table:
         for number, fault in enumerate(one.result.faults):
             table.add_row(
                 Text(f" {one.name}" if not number else ""),
-                Text(fault.did or fault.problem or "nothing"),
                 *_figures(fault),
                 Text(_audit(one.result) if not number else ""),
                 Text(one.result.verdict if not number else "", style=COLOURS[one.result.verdict]),
@@ -90,7 +93,7 @@ def table_of(played: Sequence[Played]) -> Table:
 
 
 def print_list(console: Console) -> None:
-    """Print which drills there are, and what each does."""
+    """Print the name, the length and the faults of each shipped drill."""
     for name in shipped_drills():
         plan = Plan.load(shipped_drills()[name])
         console.print(f"  {name:<12} {plan.duration_s:.0f} s  {_told(plan)}", soft_wrap=True)
@@ -113,18 +116,18 @@ def _audit(result: RunResult) -> str:
 
 
 def _print_why(one: Played, console: Console) -> None:
-    """Of a drill that did not pass, why, and where its report is."""
+    """Print why a drill did not pass, and where its report is."""
     if one.result.exit_code == ExitCode.PASS:
         return
     head = wording.headline(one.result)
-    console.print(f"\n{one.name}: {head.word}: {head.sentence}", soft_wrap=True, markup=False)
+    print_paragraph(console, f"\n{one.name}: {head.word}: {head.sentence}", hang=2)
     for reason in head.reasons[:5]:
-        console.print(f"  - {reason}", soft_wrap=True, markup=False)
+        print_paragraph(console, f"  - {reason}", hang=4)
     console.print(f"  report  {one.folder / REPORT}", soft_wrap=True, markup=False)
 
 
 def _told(plan: Plan) -> str:
-    """What a plan's faults are, in a few words."""
+    """A plan's faults in words: kind, begin and length in seconds."""
     return "; ".join(
         f"{fault.kind}{f' of {fault.process}' if fault.kind in PROCESS else ''}"
         f" at {fault.at_s:g} s{f' for {fault.for_s:g} s' if fault.for_s else ''}"

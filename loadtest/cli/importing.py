@@ -18,6 +18,7 @@ from loadtest.importing.log_format import FORMATS
 from loadtest.importing.log_plan import Written
 from loadtest.plan.plan_error import PlanError
 from loadtest.plan.plan_file import Plan
+from loadtest.publish.paragraph import print_paragraph
 
 if TYPE_CHECKING:
     from loadtest.importing.recorded import Recorded
@@ -352,7 +353,7 @@ def print_written(out: Path, name: str, written: Written) -> None:
     if written.notes:
         console.print("left out or guessed:", markup=False)
     for note in written.notes:
-        console.print(f"  - {note}", markup=False, soft_wrap=True)
+        print_paragraph(console, f"  - {note}", hang=4)
     plan = out / f"{name}.toml"
     data = f", {out / f'{name}-data'}" if written.files or written.curve_csv else ""
     script = f", {out / f'{name}.py'}" if written.script is not None else ""

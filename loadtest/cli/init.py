@@ -5,6 +5,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from loadtest.publish.paragraph import print_paragraph
+
 STARTER = {
     "checkout.toml": "checkout.toml",
     "checkout.py": "checkout.py",
@@ -47,7 +49,7 @@ def print_written(folder: Path, written: list[Path], console: Console) -> None:
     """Print which files were written, and the commands to play them."""
     for path in written:
         meaning = MEANING[path.relative_to(folder).as_posix()]
-        console.print(f"wrote {path}: {meaning}", soft_wrap=True, markup=False)
+        print_paragraph(console, f"wrote {path}: {meaning}", hang=2)
     plan = folder / "checkout.toml"
     console.print(
         "\nNow play the plan against the sample order service, then against your own:", markup=False

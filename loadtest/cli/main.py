@@ -28,7 +28,6 @@ from loadtest.cli.app import (
 )
 from loadtest.cli.bench import HelpWithBenchmarks
 from loadtest.cli.place import listening_place
-from loadtest.configuration.config_error import ConfigError
 from loadtest.configuration.run_config import RunConfig
 from loadtest.place import Place
 from loadtest.plan.overrides import duration_s
@@ -313,25 +312,10 @@ def _checked(config: RunConfig) -> RunConfig:
         config = config.but(bind=listening_place(Place(config.bind, config.control_port), "--bind").host)
     checked = check(config, inspect_apart)
     if checked.auditor is not None:
-        _check_auditor(checked)
+        from loadtest.plugin.auditing import check_class  # noqa: PLC0415 - what few runs have
+
+        check_class(checked, checked.auditor)
     return checked
-
-
-def _check_auditor(config: RunConfig) -> None:
-    """Raise `ConfigError` unless the --auditor class can be used, and with a --target."""
-    from loadtest.run_audit import AuditorError, check_auditor  # noqa: PLC0415 - what few runs have
-
-    assert config.auditor is not None  # noqa: S101 - asked for
-    named = config.named("auditor")
-    if config.needs_service:
-        raise ConfigError(
-            "auditor",
-            f"{named}: expected together with --target; the order service's database is audited without it",
-        )
-    try:
-        check_auditor(config.auditor, config.plan_file)
-    except AuditorError as error:
-        raise ConfigError("auditor", f"{named}: {error}") from error
 
 
 def _play(

@@ -217,7 +217,7 @@ def _scripts_own_code(session: Session) -> int:
 def _conclude_one(session: Session, folder: Path) -> ExitCode:
     result = RunResult.read(folder / RESULT)
     auditor = session.config.auditor
-    if session.service is not None or auditor is not None:
+    if result.audit is None and (session.service is not None or auditor is not None):
         try:
             if auditor is not None:
                 result.audit = audit_apart(folder, auditor, session.config.plan_file)

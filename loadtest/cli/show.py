@@ -67,9 +67,12 @@ def _settings(plan: Plan) -> list[tuple[str, str]]:
     return [
         ("requests/s", f"{at_peak} at the peak if each arrival sends one; more if a scenario sends several"),
         ("arrivals", spacing),
-        ("users", f"{plan.virtual_users:,} serve the arrivals"),
-        ("patience", f"an arrival that no user is free for within {plan.patience_s:g} s is dropped"),
-        *(("aborts", f"if for {plan.abort.after_s:g} s not: {expr}") for expr in plan.abort.unless),
+        ("users", f"{plan.virtual_users:,} virtual users serve the arrivals"),
+        ("patience", f"an arrival is dropped if no user is free within {plan.patience_s:g} s"),
+        *(
+            ("aborts", f"when this is missed for {plan.abort.after_s:g} s: {expr}")
+            for expr in plan.abort.unless
+        ),
         ("targets", ", ".join(["127.0.0.1", *targets])),
     ]
 

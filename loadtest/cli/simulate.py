@@ -12,6 +12,7 @@ from rich.table import Table
 
 from loadtest.plan.overrides import duration_s
 from loadtest.plan.plan_file import Plan
+from loadtest.publish.paragraph import print_paragraph
 from loadtest.simulate.bill import bill, read_inputs, rows, shipped_inputs
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def _tell(
         sys.stdout.write(json.dumps(document) + "\n")
         return
     for sentence in settings:
-        console.print(sentence, style="dim", soft_wrap=True)
+        print_paragraph(console, sentence, style="dim")
     console.print(simulation_page.table(every))
     console.print(
         f"projected, not measured; simulated in {sum(found.took_s for found in every):.1f} s", soft_wrap=True
@@ -154,8 +155,8 @@ def print_bill(tps: float, inputs: Path | None, json_lines: bool, console: Conso
         lines = [line._asdict() for line in bill(tps, measured)]
         sys.stdout.write(json.dumps({"tps": tps, "projected": True, "lines": lines}) + "\n")
         return
-    console.print(
-        f"{tps:,.0f} orders a second, projected from what was measured on: {measured.machine}", soft_wrap=True
+    print_paragraph(
+        console, f"{tps:,.0f} orders a second, projected from what was measured on: {measured.machine}"
     )
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
     for name, side in (("", "left"), ("", "left"), ("estimate", "right"), ("interval", "right")):

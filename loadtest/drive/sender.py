@@ -55,7 +55,7 @@ class Sender(Agent):
             else:
                 connection = begun.connection
                 if connection is None:
-                    raise begun.raised or ConnectionError("no connection, and nothing says why")
+                    raise begun.raised or ConnectionError("no connection, for an unknown reason")
                 connection.go_on(sent, begun.raised)
         except OSError as error:
             return self._failed(call, sent, connection, error)

@@ -232,7 +232,7 @@ class Coordinator:
             self._refuse(worker, member, f"{off}, more than {limit_s} s: set it right (NTP) and start again")
         elif certain_ns > CLOCK_NOTED_NS and not member.clock_noted:
             member.clock_noted = True
-            self._note(f"{off}; its arrivals are corrected by that")
+            self._note(f"{off}; its arrivals are sent at the right time all the same")
 
     def _check_build(self, worker: str, member: Member, hello: Hello) -> None:
         """Refuse a worker that would send something else than the others, or understand a message differently."""
@@ -274,8 +274,9 @@ class Coordinator:
         if (more := said.missed - member.missed) > 0:
             member.missed = said.missed
             self._note(
-                f"{self.roster.name(worker)} stood still, or heard too late of its share: {more:,} arrivals that "
-                "were due by then were dropped, not sent as a burst"
+                f"{self.roster.name(worker)} was paused, or was told its arrivals too late: {more:,} "
+                "overdue arrivals "
+                "were dropped instead of sent as a burst"
             )
         if said.final and self.phase is Phase.RUNNING and not member.lost:
             member.leased_ns = min(member.leased_ns, said.ended_ns)
@@ -381,7 +382,7 @@ class Coordinator:
         self._finish_by_ns += stood_ns
         if self.phase is not Phase.WAITING:
             self._note(
-                f"the master stood still for {_told(stood_ns)}; workers went on as long as their leases lasted"
+                f"the master was paused for {_told(stood_ns)}; workers went on only until their leases ended"
             )
 
     def _drop_silent(self) -> None:

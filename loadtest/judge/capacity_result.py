@@ -63,10 +63,10 @@ class CapacityResult(msgspec.Struct, frozen=True, kw_only=True):
     def sentence(self) -> str:
         """The answer in words."""
         if not self.sustained_tps:
-            return f"nothing sustained: {LIMITS[Limit(self.limit)]}"
+            return f"no rate was sustained: {LIMITS[Limit(self.limit)]}"
         said = f"sustained {tps_words(self.sustained_tps)} TPS"
         if self.exceeded_tps is not None:
-            said += f", not {tps_words(self.exceeded_tps)}"
+            said += f", but not {tps_words(self.exceeded_tps)} TPS"
         return f"{said}: {LIMITS[Limit(self.limit)]}"
 
     @classmethod
@@ -97,9 +97,9 @@ def tps_words(tps: float) -> str:
 
 
 LIMITS = {
-    Limit.TARGET: "above that the target missed an objective",
-    Limit.GENERATOR: "above that the load generator fell behind; the target may be capable of more",
-    Limit.CEILING: "that is the highest rate that is allowed there",
-    Limit.FLOOR: "not even the lowest rate passed",
-    Limit.TRIALS: "the search used up its steps before it knew more closely",
+    Limit.TARGET: "at a higher rate the target missed an objective",
+    Limit.GENERATOR: "at a higher rate the load generator fell behind; the target may be capable of more",
+    Limit.CEILING: "a higher rate is not allowed there",
+    Limit.FLOOR: "not even the lowest rate met every objective",
+    Limit.TRIALS: "the search used up its steps before it could be more exact",
 }

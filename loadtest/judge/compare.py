@@ -45,6 +45,8 @@ MOSTLY_FAILED = 0.5
 """The share of failed requests from which on a run has no times to compare."""
 LEAST_SHARE = 0.0005
 """Nor is one of the error rate by less than 0.05 percentage points."""
+MOST_LOG_RATIO = math.log(1e9)
+"""An interval that reaches further, in logarithms, says nothing: too few seconds have answers in both runs."""
 
 
 class CompareError(ValueError):
@@ -98,6 +100,8 @@ class Shift:
     high: float
     unit: Unit
     finding: Finding
+    unbounded: bool = False
+    """Whether it has data in both runs, but so little that its interval has no useful end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,8 @@ class Comparison:
         order = (Finding.WORSE, Finding.BETTER, Finding.SAME)
         first = next((finding for finding in order if finding in found), Finding.UNKNOWN)
         doubtful = {Finding.BETTER, Finding.SAME} if self.head_failed else set()
-        doubtful |= {Finding.SAME} if self.base_failed else set()
+        unbounded = any(shift.unbounded for shift in self.shifts)
+        doubtful |= {Finding.SAME} if self.base_failed or unbounded else set()
         return Finding.UNKNOWN if first in doubtful else first
 
     @property
@@ -189,7 +194,7 @@ def _how_little(bases: Sequence[RunResult], head: RunResult) -> str:
     ours = sum(point.response_ms.count > 0 for point in head.timeline)
     return (
         f"BASE has {known} seconds with answers and HEAD {ours}; at least {LEAST_BATCHES} of the same seconds are "
-        "needed in both"
+        "needed in both, and a minute or more for a sharp answer"
     )
 
 
@@ -239,6 +244,8 @@ def _shift(metric: Metric, noun: str, bases: Sequence[RunResult], interval: Inte
     name = metric.name.format(noun=noun)
     if interval is None:
         return Shift(name, 0, 0, 0, 0, 0, metric.unit, Finding.UNKNOWN)
+    if metric.is_ratio and max(map(abs, interval)) > MOST_LOG_RATIO:
+        return Shift(name, 0, 0, 0, 0, 0, metric.unit, Finding.UNKNOWN, unbounded=True)
     level = fmean(value for base in bases for value in _samples(metric, base, BATCHES) if value is not None)
     outwards, back = (math.expm1, math.exp) if metric.is_ratio else (float, float)
     shift, low, high = (outwards(value) for value in interval)

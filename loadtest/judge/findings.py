@@ -38,7 +38,7 @@ def _script_errors(result: RunResult) -> list[str]:
     errors = sorted(result.script_errors, key=lambda error: -error.count)
     said = [
         f"the script raised {error.error} {_times(error.count)} (in {error.scenario}, at {error.where}); "
-        "fix the script, or check what the target answered it"
+        "fix the script, or look at what the target answered"
         for error in errors[:MOST_SCRIPT_ERRORS]
     ]
     more = len(errors) - MOST_SCRIPT_ERRORS
@@ -69,7 +69,7 @@ def _missing_users(result: RunResult) -> list[str]:
             why = f": {users.why_not}" if users.why_not else ""
             said.append(
                 f"{users.failed:,} of {users.wanted:,} users of {name} could not start{why}; "
-                "mend on_start or lower virtual_users"
+                "fix on_start or lower virtual_users"
             )
         if users.left:
             said.append(
@@ -91,13 +91,14 @@ def _unanswered(result: RunResult) -> list[str]:
         count = sum(waiting.values())
         were = "request was" if count == 1 else "requests were"
         return [
-            f"{count:,} {were} never answered ({named}); they count as failed, with the time that they had waited"
+            f"{count:,} {were} never answered ({named}); counted as failed, with the time waited as response time"
         ]
     if cancelled:
         return [
             (
-                f"{cancelled:,} arrivals had not ended when the run did; they count against availability and "
-                "with the time that they had taken"
+                f"{cancelled:,} {'arrival was' if cancelled == 1 else 'arrivals were'} still under way when "
+                "the run ended; "
+                "they lower availability, and count with the time taken until then"
             )
         ]
     return []

@@ -170,14 +170,20 @@ def _expectations(fault: FaultResult) -> list[SloResult]:
 
 def _recovers(fault: FaultResult) -> SloResult:
     known = fault.most_p99_ms is not None
-    missing = "not before the next fault or the end of the run" if known else "nothing was seen before it"
+    missing = (
+        "not recovered before the next fault or the end of the run"
+        if known
+        else "no figures from before it to compare with"
+    )
     return _within_time(
         f"{fault.name} recovers_within", fault.recovered_in_s, fault.recovers_within_s, missing
     )
 
 
 def _shows(fault: FaultResult, within_s: float) -> SloResult:
-    return _within_time(f"{fault.name} detected_within", fault.detected_in_s, within_s, "it never showed")
+    return _within_time(
+        f"{fault.name} detected_within", fault.detected_in_s, within_s, "it never showed in the figures"
+    )
 
 
 def _within_time(what: str, observed_s: float | None, within_s: float, missing: str) -> SloResult:
@@ -197,7 +203,7 @@ def _goodput(fault: FaultResult, operator: str, share: float) -> SloResult:
         expr=f"{fault.name} goodput {operator} {share * 100:g}%",
         observed=None if seen is None else round(seen * 100, 6),
         passed=met,
-        note="" if seen is not None else "no transaction was planned in its period",
+        note="" if seen is not None else "no transaction was planned while it lasted",
         source=FAULT,
     )
 

@@ -86,7 +86,7 @@ def judgeable(slos: Iterable[Slo], duration_s: float) -> list[Slo]:
 def _judge_drift(slo: Slo, result: RunResult) -> SloResult:
     trends = find_drift(result)
     if not trends:
-        return _no_data(slo, f"drift shows in {LEAST_DURATION_S / 60:g} min or more")
+        return _no_data(slo, f"drift needs a run of at least {LEAST_DURATION_S / 60:g} min")
     drifting = [
         f"{found.metric} {found.relative_per_h:+.2%}/h" if found.level else found.metric
         for found in trends
@@ -100,7 +100,7 @@ def _judge_drift(slo: Slo, result: RunResult) -> SloResult:
 def _judge_scenarios(slo: Slo, result: RunResult) -> SloResult:
     idle = result.scenarios_without_requests
     if idle is None:
-        return _no_data(slo, "this record does not count the requests of each scenario")
+        return _no_data(slo, "this result.json does not count the requests of each scenario")
     note = f"no request was made by {', '.join(idle)}" if idle else ""
     return _judged(slo, float(len(idle)), note)
 

@@ -103,7 +103,7 @@ def _late_worker(worker: dict[str, Any]) -> str:
         return f"{late}: its own work took {busy:.0%} of a CPU; use more workers or lower the peak"
     return (
         f"{late} although it used only {busy:.0%} of a CPU: its process was paused; "
-        "look for what stopped it (a debugger, a full disk, a suspended machine)"
+        "find out what paused it (a debugger, a full disk, a suspended machine)"
     )
 
 
@@ -139,8 +139,8 @@ def _off_schedule(result: RunResult) -> list[str]:
     if arrivals.lost < 0:
         return [
             (
-                f"{-arrivals.lost:,} more arrivals were served than the plan has: a worker played a part that was "
-                "not its own; report this as a defect of the harness"
+                f"{-arrivals.lost:,} more arrivals were served than the plan has: a worker served arrivals that "
+                "were assigned to another; report this as a defect of the harness"
             )
         ]
     missing = arrivals.lost / arrivals.planned

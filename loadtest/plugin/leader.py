@@ -26,6 +26,7 @@ from loadtest.judge.slo_syntax import parse
 from loadtest.measure.run_result import RESULT
 from loadtest.plan.plan_file import Plan
 from loadtest.plan.pool import pool_of
+from loadtest.plugin.auditing import with_auditor
 from loadtest.plugin.fault_play import FaultPlay
 from loadtest.plugin.habits import what_is_overridden
 from loadtest.plugin.imports import add_user_classes, told_of_init
@@ -64,7 +65,7 @@ class Leader:
         if config.resume:
             config = config.but(plan=_plan_of(checkpoint_of(config)))
         with told_of_init(environment):
-            self._config = check(config)
+            self._config = with_auditor(check(config))
         self.greeter.plan_files = (
             plan_files(self._config) if self._may_be_greeted(environment) else PlanFiles()
         )

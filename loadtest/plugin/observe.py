@@ -18,7 +18,7 @@ from loadtest.fleet.endpoint_timeline import MAX_BINS
 from loadtest.measure.run_result import RunResult
 from loadtest.pauses import Pauses
 from loadtest.plugin.led_run import LedRun
-from loadtest.publish import endpoint_charts, live, live_charts, wording
+from loadtest.publish import live, run_charts, wording
 from loadtest.publish.network import network
 from loadtest.publish.reading import RECENT_S, Reading, WorkerReading
 from loadtest.publish.series import Sheet
@@ -108,19 +108,20 @@ class Observer:
         if run is None or seen is None:
             return None
         frame = Sheet(end_s=max(run.plan.duration_s, 1.0), phases=run.info.phases)
-        return endpoint_charts.charts_of({name: seen}, frame, MAX_BINS)
+        return run_charts.of_endpoints({name: seen}, frame, MAX_BINS)
 
     def _sheet(self, run: LedRun, result: RunResult, known_s: float) -> Sheet | None:
         history = self._histories.get(run.info.id)
         if history is None:
             return None
-        return live_charts.sheet_of(
-            run.info,
-            history.since(known_s),
+        points = history.since(known_s)
+        return run_charts.of_run(
+            result,
+            points,
             history.bin_s,
-            result=result,
+            max(run.info.duration_s, *(point.t_s for point in points[-1:]), 1.0),
             now_s=None if run.over else run.coordinator.scheduled_to_ns / 1e9,
-            ahead=run.planned_transactions if known_s == float("-inf") else None,
+            planned=run.planned_transactions if known_s == float("-inf") else None,
         )
 
     def _verdict(self, run: LedRun, result: RunResult, workers: list[live.WorkerRow]) -> live.Verdict:

@@ -53,30 +53,11 @@ def preview(config: RunConfig, form: Mapping[str, str]) -> Preview:
     noun, shares = _noun(plan), _shares(plan)
     return Preview(
         effects=_effects(plan, Plan.load(config.plan_name), form, noun),
-        facts=facts(_Named(plan), shares, arrivals.peak, noun),
+        facts=facts(profile, shares, arrivals.peak, noun),
         shares=shares,
         objectives=[*plan.slos, *config.objectives] or [f"only the {IMPLICIT} ones that every run has"],
-        sheet=curve(_Named(plan), arrivals, noun) if profile.duration_s else None,
+        sheet=curve(profile, arrivals, noun) if profile.duration_s else None,
     )
-
-
-class _Named:
-    """A plan's profile, its phases as plain tuples."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._profile = plan.profile()
-        self.duration_s = self._profile.duration_s
-        self.phases = [(phase.from_s, phase.to_s, phase.name) for phase in self._profile.phases]
-        self.peak = self._profile.peak
-
-    def outline(self) -> list[tuple[float, float]]:
-        return self._profile.outline()
-
-    def rate(self, t_s: float) -> float:
-        return self._profile.rate(t_s)
-
-    def cumulative(self, t_s: float) -> float:
-        return self._profile.cumulative(t_s)
 
 
 def _noun(plan: Plan) -> str:

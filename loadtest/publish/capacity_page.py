@@ -19,14 +19,14 @@ PAGE = "capacity.html"
 
 
 def line(step: Step) -> str:
-    """One step in a line: what was offered and completed, how long it took, and what was wrong."""
+    """One step in a line of 80 characters: TPS offered and done, times; below it, if anything was wrong, what."""
     took = step.response_ms
     said = (
-        f"  {tps_words(step.tps):>9} TPS  {step.outcome:<7}  completed {tps_words(step.completed_tps):>9}  "
-        f"p50 {wording.latency(took.p50):>7}  p99 {wording.latency(took.p99):>7}  "
-        f"lag {wording.latency(step.dispatch_lag_p99_ms):>7}  cpu {step.cpu_max:>4.0%}"
+        f"{tps_words(step.tps):>7} TPS {step.outcome:<7} done {tps_words(step.completed_tps):>7} "
+        f"p50 {wording.latency(took.p50):>7} p99 {wording.latency(took.p99):>7} "
+        f"lag {wording.latency(step.dispatch_lag_p99_ms):>7} cpu {step.cpu_max:>4.0%}"
     )
-    return f"{said}  {step.why[0]}" if step.why else said
+    return f"{said}\n    {step.why[0]}" if step.why else said
 
 
 def render(result: CapacityResult) -> str:
@@ -55,15 +55,12 @@ def _charts(steps: Sequence[Step]) -> list[Chart]:
     def mean(value: Callable[[Step], float]) -> list[float | None]:
         return [short(fmean(map(value, tried))) for _, tried in at]
 
-    best = max((step.completed_tps for step in steps), default=0.0)
-    worst = max((step.response_ms.p99 for step in steps), default=0.0)
     return [
         Chart(
             id="throughput",
             title="Completed against offered",
             unit="per_s",
             counts="transactions/s",
-            says=f"Transactions completed a second over those offered; at most {wording.rate(best)} a second.",
             axis="rate",
             t=rates,
             lines=[
@@ -76,7 +73,6 @@ def _charts(steps: Sequence[Step]) -> list[Chart]:
             title="Response time against offered",
             unit="ms",
             counts="response time",
-            says=f"Response times over the rate offered; p99 is {wording.latency(worst)} at worst.",
             log=True,
             axis="rate",
             t=rates,

@@ -11,7 +11,6 @@ from loadtest.judge.compare import Comparison, Finding, Shift, Unit
 from loadtest.measure.whole_file import write_whole
 from loadtest.publish import wording
 from loadtest.publish.page import document
-from loadtest.publish.series import Chart, Range, Sheet, short
 
 _SENTENCES = {
     Finding.WORSE: "HEAD is worse than BASE",
@@ -50,9 +49,9 @@ def _overview(comparisons: Sequence[Comparison]) -> Table:
 
 
 def _print_one(comparison: Comparison, console: Console) -> None:
-    table = Table(box=None, padding=(0, 2), header_style="dim")
+    table = Table(box=None, padding=(0, 1), header_style="dim")
     for name in ("metric", "BASE", "HEAD", "shift", "interval", "finding"):
-        table.add_column(name, justify="left" if name in ("metric", "finding") else "right")
+        table.add_column(name, justify="left" if name in ("metric", "finding") else "right", no_wrap=True)
     for shift in comparison.shifts:
         table.add_row(shift.metric, *cells(shift), Text(shift.finding.value, style=_STYLES[shift.finding]))
     console.print(Text(sentence(comparison), style=_STYLES[comparison.finding]))
@@ -76,12 +75,12 @@ def render(comparisons: Sequence[Comparison]) -> str:
             "comparison": comparison,
             "base": base_names(comparison),
             "sentence": sentence(comparison),
-            "rows": [(shift, cells(shift)) for shift in comparison.shifts],
+            "reach": _percent(_reach(comparison)),
+            "rows": [(shift, cells(shift), _bar(shift, _reach(comparison))) for shift in comparison.shifts],
         }
         for comparison in comparisons
     ]
-    charts = [_chart(number, comparison) for number, comparison in enumerate(comparisons, start=1)]
-    return document("comparison.html.j2", Sheet(end_s=0.0, charts=charts), sections=sections)
+    return document("comparison.html.j2", sections=sections)
 
 
 def write(comparisons: Sequence[Comparison], path: Path) -> None:
@@ -122,24 +121,23 @@ def _signed(shift: float, unit: Unit) -> str:
     return f"{shift * 100:+.1f}%" if unit is not Unit.SHARE else f"{shift * 100:+.3g} points"
 
 
-def _chart(number: int, comparison: Comparison) -> Chart:
-    """Each ratio's interval beside zero; error rates are left to the table."""
-    drawn = [s for s in comparison.shifts if s.unit is not Unit.SHARE and s.finding is not Finding.UNKNOWN]
-    found = "; ".join(f"{s.metric} {_signed(s.shift, s.unit)}, {s.finding.value}" for s in drawn)
-    return Chart(
-        id=f"head-{number}",
-        title="Shifts",
-        unit="shift",
-        counts="shift from BASE to HEAD",
-        says=f"Shift of each metric from BASE to HEAD: {found or 'too little data'}.",
-        ranges=[
-            Range(
-                label=s.metric,
-                low=short(s.low) or 0.0,
-                value=short(s.shift) or 0.0,
-                high=short(s.high) or 0.0,
-                css=s.finding.name.lower(),
-            )
-            for s in drawn
-        ],
-    )
+def _percent(share: float) -> str:
+    return f"{share * 100:.0f}%"
+
+
+def _reach(comparison: Comparison) -> float:
+    """How far the bars of a comparison reach to either side of zero, as a share of BASE."""
+    drawn = [bound for shift in comparison.shifts if _is_drawn(shift) for bound in (shift.low, shift.high)]
+    return 1.1 * max(0.04, *map(abs, drawn), 0.0)
+
+
+def _bar(shift: Shift, reach: float) -> tuple[str, str, str] | None:
+    """Low end, shift and high end, -100 to 100 being the bar's reach. A change of error rates is no share of BASE."""
+    if not _is_drawn(shift):
+        return None
+    low, value, high = (f"{bound / reach * 100:.1f}" for bound in (shift.low, shift.shift, shift.high))
+    return low, value, high
+
+
+def _is_drawn(shift: Shift) -> bool:
+    return shift.unit is not Unit.SHARE and shift.finding is not Finding.UNKNOWN

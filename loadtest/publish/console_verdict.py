@@ -17,6 +17,7 @@ from loadtest.judge.slo_syntax import IMPLICIT
 from loadtest.measure.printable import printable
 from loadtest.measure.run_result import Endpoint, RunResult, SloResult
 from loadtest.publish import wording
+from loadtest.publish.paragraph import print_paragraph
 from loadtest.publish.regions import HEADINGS as REGION_HEADINGS
 from loadtest.publish.regions import regions, residency
 from loadtest.publish.summary import (
@@ -33,8 +34,6 @@ from loadtest.publish.summary import (
 
 COLOURS = {"PASS": "green", "FAIL": "red", "AUDIT": "red", "INVALID": "yellow", "ABORTED": "yellow"}
 _COLUMNS = ("observed", "result", "set by")
-_SEAMS = "/?&=,;:)"
-"""After these a word that is longer than a line may be broken."""
 _SOURCES = {"plan": "the plan", "flag": "--slo", FAULT: "a fault", IMPLICIT: "every run"}
 MOST_OBJECTIVES = 30
 MOST_REGIONS = 10
@@ -59,39 +58,17 @@ def print_verdict(
 def print_outcome(result: RunResult, report_path: Path, console: Console) -> None:
     """Print the verdict, the audit and where the report is, of a run whose figures have been printed before."""
     _print_headline(result, console)
-    _say(console, Text(f"  audit   {wording.audit(result)}"), hang=10)
+    print_paragraph(console, Text(f"  audit   {wording.audit(result)}"), hang=10)
     console.print(f"  report  {escape(str(report_path))}", soft_wrap=True, highlight=False)
-
-
-def _say(console: Console, text: Text, *, hang: int) -> None:
-    """Print a sentence; on a terminal in as many lines as it needs, those after the first indented by `hang`."""
-    lines = wrapped(text, max(console.width - hang, 20)) if console.is_terminal else [text]
-    for number, line in enumerate(lines):
-        console.print(Text(" " * hang if number else "").append_text(line), soft_wrap=True)
-
-
-def wrapped(text: Text, width: int) -> list[Text]:
-    """A text in lines of at most `width` characters, broken between words; a longer word after one of `_SEAMS`."""
-    begins, ends = 0, []
-    while len(text) - begins > width:
-        part = text.plain[begins : begins + width + 1]
-        seam = max(part.rfind(sign, 1, width) + 1 for sign in _SEAMS)
-        space = part.rfind(" ", len(part) - len(part.lstrip()), width + 1)
-        begins += space + 1 if space > 0 else seam or width
-        ends.append(begins)
-    lines = list(text.divide(ends))
-    for line in lines:
-        line.rstrip()
-    return lines
 
 
 def _print_headline(result: RunResult, console: Console) -> None:
     head = wording.headline(result)
     console.print()
     verdict = Text(f" {head.word} ", style=f"bold reverse {COLOURS[head.word]}")
-    _say(console, Text.assemble(verdict, " ", (printable(head.sentence), "bold")), hang=2)
+    print_paragraph(console, Text.assemble(verdict, " ", (printable(head.sentence), "bold")), hang=2)
     for reason in first(head.reasons, MOST_REASONS, "reasons"):
-        _say(console, Text(f"  - {short(reason)}"), hang=4)
+        print_paragraph(console, Text(f"  - {short(reason)}"), hang=4)
 
 
 def _print_figures(result: RunResult, console: Console) -> None:
@@ -100,14 +77,14 @@ def _print_figures(result: RunResult, console: Console) -> None:
     every = facts(result)
     width = max(len(name) for name, _ in every)
     for name, fact in every:
-        _say(console, Text(f"  {name:<{width}}  {printable(fact)}"), hang=width + 4)
+        print_paragraph(console, Text(f"  {name:<{width}}  {printable(fact)}"), hang=width + 4)
     _print_errors(result, console)
     _print_times(result, console)
     _print_regions(result, console)
     _print_objectives(result, console)
     console.print()
     for equation, holds in wording.identities(result):
-        _say(console, Text(f"  {equation}", style="dim" if holds else "bold red"), hang=4)
+        print_paragraph(console, Text(f"  {equation}", style="dim" if holds else "bold red"), hang=4)
 
 
 def _print_errors(result: RunResult, console: Console) -> None:
@@ -117,9 +94,9 @@ def _print_errors(result: RunResult, console: Console) -> None:
         console.print()
     for row in rows[:MOST_ERRORS]:
         what = f"  {row.failures:,} x {row.error}  {row.endpoint}, {row.share} of its requests"
-        _say(console, Text(short(f"{what}{row.when and f', {row.when}'}"), style="red"), hang=6)
+        print_paragraph(console, Text(short(f"{what}{row.when and f', {row.when}'}"), style="red"), hang=6)
         if row.sample:
-            _say(console, Text(f"      {short(row.sample)}", style="dim"), hang=8)
+            print_paragraph(console, Text(f"      {short(row.sample)}", style="dim"), hang=8)
     if len(rows) > MOST_ERRORS:
         console.print(f"  and {len(rows) - MOST_ERRORS:,} more kinds of error, in the report")
 
@@ -132,7 +109,9 @@ def _print_times(result: RunResult, console: Console) -> None:
     names = [name.replace("_", ".") for name in QUANTILES]
     console.print(Text(_row("", names), style="dim"), soft_wrap=True)
     for name, endpoint in list(result.endpoints.items())[:MOST_ENDPOINTS]:
-        _say(console, Text.assemble(f"  {short(name)}", (_counts(endpoint, result), "dim")), hang=4)
+        print_paragraph(
+            console, Text.assemble(f"  {short(name)}", (_counts(endpoint, result), "dim")), hang=4
+        )
         console.print(Text(_row("response", cells(endpoint.response_ms))))
         console.print(Text(_row("service", cells(endpoint.service_ms)), style="dim"))
     more = len(result.endpoints) - MOST_ENDPOINTS
@@ -152,14 +131,14 @@ def _print_regions(result: RunResult, console: Console) -> None:
         names = ["", *(short(name) for name, _ in shown)]
         width = max(map(len, names))
         console.print()
-        _say(console, Text(f"  {short(table.endpoint)} from"), hang=4)
+        print_paragraph(console, Text(f"  {short(table.endpoint)} from"), hang=4)
         for number, (name, row) in enumerate(zip(names, lines, strict=True)):
             line = "".join(f"{cell:>{room}}" for cell, room in zip(row, widths, strict=True))
             console.print(Text(f"    {name:<{width}}{line}", "" if number else "dim"), soft_wrap=True)
         if len(rows) > MOST_REGIONS:
             console.print(f"  and {len(rows) - MOST_REGIONS:,} more regions, in the report")
     if tables:
-        _say(console, Text(f"  {residency(result)}"), hang=4)
+        print_paragraph(console, Text(f"  {residency(result)}"), hang=4)
 
 
 def _row(name: str, figures: list[str]) -> str:
@@ -169,7 +148,7 @@ def _row(name: str, figures: list[str]) -> str:
 def _counts(endpoint: Endpoint, result: RunResult) -> str:
     per_second = endpoint.requests / result.run.duration_s if result.run.duration_s else 0.0
     failed = f"{endpoint.failures:,} failed" if endpoint.failures else "none failed"
-    return f"  {endpoint.requests:,} times, {wording.rate(per_second)}/s, {failed}"
+    return f"  {wording.things(endpoint.requests, 'request')}, {wording.rate(per_second)}/s, {failed}"
 
 
 def _print_objectives(result: RunResult, console: Console) -> None:
@@ -189,7 +168,7 @@ def _print_objectives(result: RunResult, console: Console) -> None:
     for slo, seen in zip(shown, figures, strict=True):
         line = Text(f"  {short(slo.expr):<{width}}", style="dim" if void else "")
         if line.cell_len > width + 2:
-            _say(console, line, hang=4)
+            print_paragraph(console, line, hang=4)
             line = Text(" " * (width + 2), style=line.style)
         line.append(_figures(seen, widths), style="dim" if void else "green" if slo.passed else "bold red")
         console.print(line, soft_wrap=True)

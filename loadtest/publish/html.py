@@ -12,7 +12,7 @@ import msgspec
 from loadtest.judge.drift import find_drift
 from loadtest.measure.run_result import Endpoint, Period, RunResult, TimelinePoint, step_s
 from loadtest.measure.whole_file import write_whole
-from loadtest.publish import endpoint_charts, run_charts, wording
+from loadtest.publish import run_charts, wording
 from loadtest.publish.answers import answers
 from loadtest.publish.network import HEADINGS, network
 from loadtest.publish.page import document
@@ -28,7 +28,6 @@ HEAT_POINTS = 240
 ENDPOINT_POINTS = 120
 TABLE_ROWS = 24
 ERROR_ROWS = 100
-SCRIPTS = ("words.js", "chart.js", "report.js")
 QUANTILE_COLUMNS = (
     ("p50", "p50"),
     ("p90", "p90"),
@@ -55,11 +54,10 @@ def render(result: RunResult) -> str:
     frame = _frame(result)
     main = wording.main_endpoint(result)
     seen = {name: e.over_time for name, e in result.endpoints.items() if e.over_time is not None}
-    endpoints = endpoint_charts.charts_of(seen, frame, ENDPOINT_POINTS)
+    endpoints = run_charts.of_endpoints(seen, frame, ENDPOINT_POINTS)
     return document(
         "report.html.j2",
         {"run": frame, "endpoints": endpoints},
-        SCRIPTS,
         result=result,
         noun=wording.transaction(result),
         headline=wording.headline(result),
@@ -95,19 +93,11 @@ def write(result: RunResult, path: Path) -> None:
 def _frame(result: RunResult) -> Sheet:
     """The charts of the whole run."""
     points = thin(shown(result), POINTS)
-    charts = run_charts.over_time(points, wording.transaction(result)) if points else []
-    charts = [_coarse(result) if chart.id == "heat" else chart for chart in charts]
-    errors = run_charts.errors_by_class(result, end_s(result))
+    sheet = run_charts.of_run(result, points, step_s(points), end_s(result))
     main = wording.main_endpoint(result)
     curve = run_charts.percentile_curve(*main) if main and main[1].response_ms.count else None
-    return Sheet(
-        end_s=end_s(result),
-        t=[point.t_s for point in points],
-        bin_s=step_s(points),
-        phases=result.run.phases,
-        marks=result.events,
-        charts=[*charts, *filter(None, (errors, curve))],
-    )
+    charts = [_coarse(result) if chart.id == "heat" else chart for chart in sheet.charts if points]
+    return msgspec.structs.replace(sheet, charts=[*charts, *filter(None, [curve])])
 
 
 def _coarse(result: RunResult) -> Any:

@@ -225,9 +225,9 @@ def verdict(
         said = [f"{wording.expression(slo)}: {wording.observed(slo)} so far." for slo in missed]
         return Verdict(word="FAIL", sentence=sentence, reasons=said + reasons, final=False)
     if dangers:
-        sentence = "Every objective that has data holds, but the run is not going as planned."
+        sentence = "Every objective with data is met so far, but the run is not going as planned."
         return Verdict(word="AT RISK", sentence=sentence, reasons=reasons, final=False)
-    sentence = "Every objective that has data holds, and the load generator keeps to its plan."
+    sentence = "Every objective with data is met so far, and the load generator keeps to its plan."
     return Verdict(word="PASS", sentence=sentence, reasons=reasons, final=False)
 
 

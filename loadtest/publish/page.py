@@ -7,7 +7,6 @@ not run.
 
 import base64
 import hashlib
-from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -18,16 +17,17 @@ from markupsafe import Markup
 
 from loadtest.measure.printable import printable
 
-CHARTS_ALONE = ("words.js", "chart.js", "comparison.js")
-"""The scripts of a page that draws its charts and does nothing else."""
+SCRIPTS = ("words.js", "chart.js", "report.js")
+"""The scripts of a page that draws its charts."""
 
 
-def document(name: str, drawn: Any, scripts: Sequence[str] = CHARTS_ALONE, /, **content: Any) -> str:
+def document(name: str, drawn: Any = None, /, **content: Any) -> str:
     """One HTML document that opens offline: a template with `content`, its style sheet, scripts and policy.
 
-    `drawn` is what the scripts draw, and goes in as JSON that cannot end its script element.
+    `drawn` is what the scripts draw, and goes in as JSON that cannot end its script element; None: no script.
     """
-    style, script = asset("report.css"), Markup("\n").join(asset(part) for part in scripts)
+    style = asset("report.css")
+    script = Markup("\n").join(asset(part) for part in SCRIPTS if drawn is not None)
     page = template(name).render(
         **content, data=embedded(drawn), style=style, script=script, policy=policy(style, script)
     )

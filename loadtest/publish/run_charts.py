@@ -1,17 +1,22 @@
-"""Which charts a run is shown by, live and in the report: what each one holds, in which unit, and its words.
+"""Which charts a run is shown by, live and in the report: what each one holds, and in which unit.
 
 All but one share the run's time axis. The percentile curve sets response time beside service time: where they part,
 a tool that waits for answers before it sends more would have reported the lower one, and missed the difference.
 """
 
 import math
-from collections.abc import Callable, Sequence
+import operator
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
+from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from loadtest.judge.validity import MAX_LAG_P99_MS
-from loadtest.measure.run_result import Buckets, Endpoint, RunResult, TimelinePoint
+from loadtest.measure.run_result import Buckets, Endpoint, EndpointOverTime, RunResult, TimelinePoint
 from loadtest.publish import wording
-from loadtest.publish.series import Chart, Limit, Line, heat_of, short
+from loadtest.publish.series import Chart, Column, Line, Sheet, heat_of, short
 
 MOST_ERROR_LINES = 6
 """Classes of error that have a line of their own."""
@@ -19,173 +24,179 @@ ERROR_POINTS = 120
 NINES_A_STEP = 1 / 30
 """Resolution of the percentile curve: thirty points for each further nine."""
 
-Value = Callable[[TimelinePoint], float | None]
+_Fold = Callable[[float, float], float]
+PlannedTransactions = Callable[[float, float], float]
+"""How many transactions the plan intends between two offsets, in seconds."""
 
 
-def over_time(points: Sequence[TimelinePoint], noun: str) -> list[Chart]:
-    """The charts over a sheet's time: each of `points` is one of its instants. `noun` is what a transaction is."""
-    return [
-        rates(points, noun),
-        response_times(points),
-        heat_map(points),
-        error_rate(points),
-        ok_and_failed(points),
-        dispatch_lag(points),
-        load(points),
-    ]
+class _Of(NamedTuple):
+    """A line over a run's time: its colour and label, and its value at a point."""
+
+    key: str
+    label: str
+    value: Callable[[TimelinePoint], float | None]
+    area: bool = False
 
 
-def rates(points: Sequence[TimelinePoint], noun: str) -> Chart:
-    """Transactions a second: planned, started, completed and failed."""
-    best = max((point.completed_tps for point in points), default=0.0)
-    return Chart(
-        id="rates",
-        title="Planned, started, completed",
-        caption=f"What the plan intends, what was started and what the target completed, in {noun}s a second. "
-        "Failed are arrivals of every scenario.",
-        unit="per_s",
-        counts=f"{noun}s/s",
-        says=f"{noun.capitalize()}s a second over the run; at best {wording.rate(best)} were completed in a second.",
-        lines=[
-            _line("planned", "planned", points, lambda p: p.planned_tps, area=True),
-            _line("started", "started", points, lambda p: p.started_tps),
-            _line("completed", "completed", points, lambda p: p.completed_tps),
-            # None where nothing failed: no red line along the axis.
-            _line("failed", "failed", points, lambda p: p.failed_per_s or p.failed_tps or None),
-        ],
-    )
+def _quantile(name: str) -> _Of:
+    def value(point: TimelinePoint) -> float | None:
+        return getattr(point.response_ms, name) if point.response_ms.count else None
+
+    return _Of(name.replace("_", "-"), name.replace("_", "."), value)
 
 
-def response_times(points: Sequence[TimelinePoint]) -> Chart:
-    """Percentiles of response time."""
-    return Chart(
-        id="percentiles",
-        title="Response time",
-        caption="From the planned instant to the last byte: waiting for a free user is part of it.",
-        unit="ms",
-        counts="response time",
-        says=f"Response-time percentiles of all requests over the run.{_worst(points)}",
-        log=True,
-        lines=[
-            _line(name.replace("_", "-"), name.replace("_", "."), points, _quantile(name))
-            for name in ("p50", "p90", "p99", "p99_9", "max")
-        ],
-    )
+_TIMES = Chart(id="percentiles", title="Response time", unit="ms", counts="response time", log=True)
+_OVER_TIME = (
+    Chart(id="rates", title="Planned, started, completed", unit="per_s", counts=""),
+    _TIMES,
+    Chart(id="error-rate", title="Error rate", unit="share", counts="of the requests"),
+    replace(_TIMES, id="apart", title="Response time of ok and failed requests"),
+    Chart(id="lag", title="Dispatch lag", unit="ms", counts="lateness", log=True, limit=MAX_LAG_P99_MS),
+    Chart(id="load", title="In flight and waiting", unit="count", counts="arrivals"),
+)
+_LINES = {
+    "rates": [
+        _Of("planned", "planned", lambda p: p.planned_tps, area=True),
+        _Of("started", "started", lambda p: p.started_tps),
+        _Of("completed", "completed", lambda p: p.completed_tps),
+        # None where nothing failed: no red line along the axis.
+        _Of("failed", "failed", lambda p: p.failed_per_s or p.failed_tps or None),
+    ],
+    "percentiles": [_quantile(name) for name in ("p50", "p90", "p99", "p99_9", "max")],
+    "error-rate": [
+        _Of("failed", "failed", lambda p: p.failures / p.requests if p.requests else None, area=True)
+    ],
+    "apart": [
+        _Of("p50", "ok p50", lambda p: p.ok_p50_ms),
+        _Of("p99", "ok p99", lambda p: p.ok_p99_ms),
+        _Of("failed-p50", "failed p50", lambda p: p.failed_p50_ms),
+        _Of("failed", "failed p99", lambda p: p.failed_p99_ms),
+    ],
+    "lag": [_Of("lag", "p99", lambda p: p.dispatch_lag_p99_ms or None)],
+    "load": [
+        _Of("in-flight", "in flight", lambda p: p.in_flight),
+        _Of("backlog", "waiting for a free user", lambda p: p.backlog),
+    ],
+}
+
+
+def over_time(points: Sequence[TimelinePoint], noun: str, ahead: Sequence[TimelinePoint] = ()) -> list[Chart]:
+    """The charts over a sheet's time: each of `points` is one of its instants. `noun` is what a transaction is.
+
+    `ahead` are instants to come, of which only what is planned is drawn.
+    """
+
+    def drawn(of: _Of) -> Line:
+        known = [*points, *ahead] if of.key == "planned" else points
+        return Line(key=of.key, label=of.label, values=[short(of.value(p)) for p in known], area=of.area)
+
+    def filled(chart: Chart) -> Chart:
+        return replace(chart, counts=chart.counts or f"{noun}s/s", lines=[*map(drawn, _LINES[chart.id])])
+
+    return [*map(filled, _OVER_TIME), heat_map(points)]
 
 
 def heat_map(points: Sequence[TimelinePoint]) -> Chart:
     """How many requests took how long."""
     heat = heat_of([point.heat for point in points])
-    says = "Heat map of response times; shades count requests."
-    if heat.upper_ms:
-        low, high = heat.upper_ms[0] / 1.4, heat.upper_ms[-1]
-        says += f" All are between {wording.latency(low)} and {wording.latency(high)}."
-    return Chart(
-        id="heat",
-        title="Response times of all requests",
-        caption="A column is a moment, a cell a range of response times; the stronger its colour, the more requests.",
-        unit="ms",
-        counts="response time",
-        says=says,
-        log=True,
-        heat=heat,
+    return replace(_TIMES, id="heat", title="Response times of all requests", heat=heat)
+
+
+def of_run(
+    result: RunResult,
+    points: Sequence[TimelinePoint],
+    bin_s: float,
+    end_s: float,
+    *,
+    now_s: float | None = None,
+    planned: PlannedTransactions | None = None,
+) -> Sheet:
+    """The charts of a run's `points`; with `planned` they have the curve of what is to come, too."""
+    ahead: list[TimelinePoint] = []
+    if planned is not None:
+        first = points[-1].t_s // bin_s + 1 if points else 0
+        to_come = [at * bin_s for at in range(int(first), math.ceil(result.run.duration_s // 1 / bin_s))]
+        ahead = [TimelinePoint(t_s=t, planned_tps=planned(t, t + bin_s) / bin_s) for t in to_come]
+    errors = errors_by_class(result, end_s)
+    return Sheet(
+        end_s=end_s,
+        t=[point.t_s for point in (*points, *ahead)],
+        bin_s=bin_s,
+        phases=result.run.phases,
+        marks=result.events,
+        now_s=now_s,
+        charts=[*over_time(points, wording.transaction(result), ahead), *filter(None, [errors])],
     )
 
 
-def error_rate(points: Sequence[TimelinePoint]) -> Chart:
-    """The share of requests that failed."""
-    failures, requests = (sum(getattr(p, name) for p in points) for name in ("failures", "requests"))
-    said = wording.percent(failures / requests) if requests else "no request was made"
-    return Chart(
-        id="error-rate",
-        title="Error rate",
-        caption="The share of the requests that failed.",
-        unit="share",
-        counts="of the requests",
-        says=f"Share of failed requests over the run: {said} in all.",
-        lines=[_line("failed", "failed", points, _failed_share, area=True)],
-    )
+def of_endpoints(seen: Mapping[str, EndpointOverTime], frame: Sheet, most: int) -> Sheet:
+    """A sheet with two charts for each endpoint, `endpoint-N-rate` and `-time`, N by its place in `seen`.
 
+    Axis, phases and marks are those of `frame`. There are at most `most` instants, for all endpoints the same:
+    neighbours are folded into one as everywhere, rates to their mean and latencies to the worst.
+    """
+    bin_s = max((each.bin_s for each in seen.values()), default=1)
+    last_s = max((each.t_s[-1] for each in seen.values() if each.t_s), default=0)
+    step_s = bin_s * -(-(last_s // bin_s + 1) // most)
+    t = [float(t_s) for t_s in range(0, last_s + 1, step_s)]
 
-def ok_and_failed(points: Sequence[TimelinePoint]) -> Chart:
-    """Response times of requests that succeeded and of those that failed, apart."""
-    return Chart(
-        id="apart",
-        title="Response time of ok and failed requests",
-        caption="Apart, because errors that come fast make a mean look good.",
-        unit="ms",
-        counts="response time",
-        says="Response time of successful requests beside that of failed ones, median and p99.",
-        log=True,
-        lines=[
-            _line("p50", "ok p50", points, lambda p: p.ok_p50_ms),
-            _line("p99", "ok p99", points, lambda p: p.ok_p99_ms),
-            _line("failed-p50", "failed p50", points, lambda p: p.failed_p50_ms),
-            _line("failed", "failed p99", points, lambda p: p.failed_p99_ms),
-        ],
-    )
+    def line(key: str, label: str, each: EndpointOverTime, values: Sequence[float], fold: _Fold) -> Line:
+        """Folded values, None instead of 0; no column at all of nothing, since most endpoints never fail."""
+        folded = [0.0] * len(t)
+        for t_s, value in zip(each.t_s, values, strict=True):
+            folded[t_s // step_s] = fold(folded[t_s // step_s], value)
+        over_s = 1 if fold is max else step_s
+        shown = [short(value / over_s) if value or key == "completed" else None for value in folded]
+        return Line(key=key, label=label, values=shown if any(folded) else [])
 
-
-def dispatch_lag(points: Sequence[TimelinePoint]) -> Chart:
-    """How late the generator itself was, beside the limit beyond which a run does not count."""
-    worst = max((point.dispatch_lag_p99_ms for point in points), default=0.0)
-    return Chart(
-        id="lag",
-        title="Dispatch lag",
-        caption="How late the load generator itself started what it could have started on time.",
-        unit="ms",
-        counts="lateness",
-        says=f"Dispatch lag at p99: {wording.latency(worst)} at worst; the limit is {MAX_LAG_P99_MS:g} ms.",
-        log=True,
-        lines=[_line("lag", "p99", points, lambda p: p.dispatch_lag_p99_ms or None)],
-        limit=Limit(value=MAX_LAG_P99_MS, label=f"limit {MAX_LAG_P99_MS:g} ms"),
-    )
-
-
-def load(points: Sequence[TimelinePoint]) -> Chart:
-    """Requests in flight, and arrivals that wait for a free user."""
-    in_flight, backlog = (
-        max((getattr(p, name) for p in points), default=0) for name in ("in_flight", "backlog")
-    )
-    return Chart(
-        id="load",
-        title="In flight and waiting",
-        caption="A growing queue is the target's doing: every user was busy.",
-        unit="count",
-        counts="arrivals",
-        says=f"At most {in_flight:,} arrivals were in flight and {backlog:,} waited for a free user.",
-        lines=[
-            _line("in-flight", "in flight", points, lambda p: p.in_flight),
-            _line("backlog", "waiting for a free user", points, lambda p: p.backlog),
-        ],
-    )
+    charts: list[Chart] = []
+    for number, (name, each) in enumerate(seen.items()):
+        rates = [
+            line("completed", "made", each, each.requests, operator.add),
+            line("failed", "failed", each, each.failures, operator.add),
+        ]
+        times = [line("p50", "p50", each, each.p50_ms, max), line("p99", "p99", each, each.p99_ms, max)]
+        rate, time = f"endpoint-{number}-rate", f"endpoint-{number}-time"
+        charts += [
+            Chart(id=rate, title=f"{name}: requests", unit="per_s", counts="requests/s", lines=rates),
+            replace(_TIMES, id=time, title=f"{name}: response time", lines=times),
+        ]
+    return replace(frame, t=t, bin_s=step_s, charts=charts)
 
 
 def errors_by_class(result: RunResult, end_s: float) -> Chart | None:
     """Failures a second of each of the most frequent classes, over `end_s` seconds; None without any."""
-    seen = [
-        (f"{row.error} at {row.endpoint}", evidence)
+    seen = {
+        f"{row.error} at {row.endpoint}": evidence.per_second
         for row in wording.error_rows(result)[:MOST_ERROR_LINES]
         if (evidence := result.endpoints[row.endpoint].evidence.get(row.error)) is not None
-    ]
-    bin_s = max(1.0, end_s / ERROR_POINTS)
-    if not any(evidence.per_second for _, evidence in seen):
+    }
+    if not any(seen.values()):
         return None
-    t = [number * bin_s for number in range(max(1, math.ceil(end_s / bin_s)))]
+    bin_s = max(1.0, end_s / ERROR_POINTS)
+    bins = max(1, math.ceil(end_s / bin_s))
     return Chart(
         id="errors",
         title="Errors by class",
-        caption="When each class of error came, and how often.",
         unit="per_s",
         counts="errors/s",
-        says="Errors a second: " + ", ".join(f"{label} {e.count:,} in all" for label, e in seen) + ".",
-        t=t,
+        t=[number * bin_s for number in range(bins)],
         bin_s=bin_s,
         lines=[
-            Line(key=f"error-{number}", label=label, values=_spread(evidence.per_second, t, bin_s))
-            for number, (label, evidence) in enumerate(seen, start=1)
+            Line(key=f"error-{number}", label=label, values=_spread(per_second, bins, bin_s))
+            for number, (label, per_second) in enumerate(seen.items(), start=1)
         ],
     )
+
+
+def _spread(per_second: Sequence[tuple[float, int]], bins: int, bin_s: float) -> Column:
+    """Counts by time, as failures a second in each bin; None before and after the first and last."""
+    counts = [0.0] * bins
+    for t_s, count in per_second:
+        counts[min(bins - 1, max(0, int(t_s / bin_s)))] += count
+    known = [number for number, count in enumerate(counts) if count]
+    shown = range(known[0] - 1, known[-1] + 2) if known else range(0)
+    return [short(count / bin_s) if number in shown else None for number, count in enumerate(counts)]
 
 
 def percentile_curve(name: str, endpoint: Endpoint) -> Chart:
@@ -193,18 +204,11 @@ def percentile_curve(name: str, endpoint: Endpoint) -> Chart:
     most = max(sum(endpoint.response_buckets.counts), sum(endpoint.service_buckets.counts), 10)
     steps = math.ceil(math.log10(most) / NINES_A_STEP)
     nines = [round(step * NINES_A_STEP, 4) for step in range(steps + 1)]
-    said = ", ".join(
-        f"{what} p50 {wording.latency(q.p50)}, p99 {wording.latency(q.p99)}, p99.9 {wording.latency(q.p99_9)}"
-        for what, q in (("response time", endpoint.response_ms), ("service time", endpoint.service_ms))
-    )
     return Chart(
         id="curve",
         title=f"Percentiles of {name}",
-        caption="Response time counts from the planned instant, service time from the first byte sent. "
-        "Where they part, requests waited to be sent.",
         unit="ms",
         counts="latency",
-        says=f"Percentiles of {name}: {said}.",
         log=True,
         axis="quantile",
         t=nines,
@@ -215,45 +219,10 @@ def percentile_curve(name: str, endpoint: Endpoint) -> Chart:
     )
 
 
-def _line(key: str, label: str, points: Sequence[TimelinePoint], value: Value, area: bool = False) -> Line:
-    return Line(key=key, label=label, values=[short(value(point)) for point in points], area=area)
-
-
-def _quantile(name: str) -> Value:
-    return lambda point: getattr(point.response_ms, name) if point.response_ms.count else None
-
-
-def _failed_share(point: TimelinePoint) -> float | None:
-    return point.failures / point.requests if point.requests else None
-
-
-def _worst(points: Sequence[TimelinePoint]) -> str:
-    worst = max(points, key=lambda p: p.response_ms.p99, default=None)
-    if worst is None or not worst.response_ms.count:
-        return " Nothing was measured."
-    return f" p99 is worst at {wording.duration(worst.t_s)}, with {wording.latency(worst.response_ms.p99)}."
-
-
-def _spread(per_second: Sequence[tuple[float, int]], t: Sequence[float], bin_s: float) -> list[float | None]:
-    """Counts by time, as failures a second at each of `t`; None before and after the first and last."""
-    counts = [0.0] * len(t)
-    for t_s, count in per_second:
-        counts[min(len(t) - 1, max(0, int(t_s / bin_s)))] += count
-    known = [number for number, count in enumerate(counts) if count]
-    return [
-        short(count / bin_s) if known and known[0] - 1 <= number <= known[-1] + 1 else None
-        for number, count in enumerate(counts)
-    ]
-
-
-def _at(buckets: Buckets, nines: Sequence[float]) -> list[float | None]:
+def _at(buckets: Buckets, nines: Sequence[float]) -> Column:
     """The value in ms at each quantile, given by its nines."""
-    total, cumulative = sum(buckets.counts), list(accumulate(buckets.counts))
-    values: list[float | None] = []
-    place = 0
-    for n in nines:
-        rank = max(1, math.ceil((1 - 10**-n) * total - 1e-9))
-        while place < len(cumulative) - 1 and cumulative[place] < rank:
-            place += 1
-        values.append(short(buckets.upper_us[place] / 1000) if total else None)
-    return values
+    if not buckets.counts:
+        return []
+    cumulative = list(accumulate(buckets.counts))
+    ranks = [max(1, math.ceil((1 - 10**-n) * cumulative[-1] - 1e-9)) for n in nines]
+    return [short(buckets.upper_us[bisect_left(cumulative, rank)] / 1000) for rank in ranks]

@@ -12,8 +12,9 @@ import msgspec
 
 _DIGITS = digits + ascii_lowercase
 
-Unit = Literal["ms", "per_s", "count", "share", "shift", "bytes"]
-"""How a value is written: a latency, a rate, a number of things, a share of 1, such a share with its sign, bytes."""
+Column = list[float | None]
+Unit = Literal["ms", "per_s", "count", "share", "bytes"]
+"""How a value is written: a latency, a rate, a number of things, a share of 1, bytes."""
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -22,7 +23,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     key: str
     """The name of its colour in the style sheet."""
     label: str
-    values: list[float | None]
+    values: Column
     area: bool = False
     """Whether the surface below it is filled."""
 
@@ -37,44 +38,24 @@ class Heat(msgspec.Struct, frozen=True, kw_only=True):
     their number, as a digit of base 36. A day's heat map is most of a report's size."""
 
 
-class Limit(msgspec.Struct, frozen=True, kw_only=True):
-    """A value that the lines should stay below."""
-
-    value: float
-    label: str
-
-
-class Range(msgspec.Struct, frozen=True, kw_only=True):
-    """A value and the interval that holds it, beside zero."""
-
-    label: str
-    low: float
-    value: float
-    high: float
-    css: str
-
-
 class Chart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One chart: lines and a heat map over time, or lines over quantiles, or ranges."""
+    """One chart: lines and a heat map over time, or lines over quantiles or rates."""
 
     id: str
     title: str
-    caption: str = ""
     unit: Unit
     counts: str
     """What the vertical axis counts, in words: `orders/s`."""
-    says: str
-    """What the chart shows, for those who do not see it."""
     log: bool = False
     axis: Literal["time", "quantile", "rate"] = "time"
     """What `t` counts: seconds, the nines of a quantile (2 is p99), or what was offered a second."""
     t: list[float] = []
-    """The instants at which its points begin, where they are not the sheet's."""
-    bin_s: float = 1.0
+    """The instants at which its points begin, where they are not the sheet's, and how long each lasts."""
+    bin_s: float | None = None
     lines: list[Line] = []
     heat: Heat | None = None
-    limit: Limit | None = None
-    ranges: list[Range] = []
+    limit: float | None = None
+    """A value that the lines should stay below."""
 
 
 class Sheet(msgspec.Struct, frozen=True, kw_only=True):

@@ -80,7 +80,6 @@ def _charts(found: Simulated) -> list[Chart]:
             title=f"Offered and completed, {of} (projected)",
             unit="per_s",
             counts="transactions/s",
-            says=f"Projected for {of}: at most {wording.rate(found.completed_peak_tps)} a second are completed.",
             lines=[
                 line("planned", "offered", "offered_tps"),
                 line("completed", "completed", "completed_tps"),
@@ -93,7 +92,6 @@ def _charts(found: Simulated) -> list[Chart]:
             title=f"Response time, {of} (projected)",
             unit="ms",
             counts="response time",
-            says=f"Projected for {of}: p50 {wording.latency(found.p50_ms)}, p99 {wording.latency(found.p99_ms)}.",
             log=True,
             lines=[line("p50", "p50", "p50_ms"), line("p99", "p99", "p99_ms")],
         ),

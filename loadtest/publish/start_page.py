@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from loadtest.publish import wording
-from loadtest.publish.curve import Drawable
 from loadtest.publish.series import Chart, Line, Sheet, short
+
+if TYPE_CHECKING:
+    from loadtest.plan.profile import Piecewise
 
 POINTS = 600
 
@@ -75,25 +77,22 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     sheet: Sheet | None = None
 
 
-def curve(profile: Drawable, arrivals: Cumulative, noun: str) -> Sheet:
+def curve(profile: "Piecewise", arrivals: Cumulative, noun: str) -> Sheet:
     """The planned rates: transactions, and arrivals of all scenarios, a second."""
     bin_s = profile.duration_s / POINTS
     t = [number * bin_s for number in range(POINTS)]
     edges_s = [*t, profile.duration_s]
-    at_s, peak_tps = profile.peak
     return Sheet(
         end_s=profile.duration_s,
         t=[round(t_s, 4) for t_s in t],
         bin_s=bin_s,
-        phases=list(profile.phases),
+        phases=[(from_s, to_s, name) for from_s, to_s, name in profile.phases],
         charts=[
             Chart(
                 id="plan",
                 title="The plan",
                 unit="per_s",
                 counts="a second",
-                says=f"Planned rate over {wording.duration(profile.duration_s)}: at most {wording.rate(peak_tps)} "
-                f"{noun}s/s, at {wording.duration(round(at_s, 1))}.",
                 lines=[
                     Line(key="planned", label=f"{noun}s/s", values=_rates(profile, edges_s), area=True),
                     Line(
@@ -115,7 +114,7 @@ def _rates(profile: Cumulative, edges_s: Sequence[float]) -> list[float | None]:
 
 
 def facts(
-    profile: Drawable, shares: Sequence[Share], arrivals_peak: tuple[float, float], noun: str
+    profile: "Piecewise", shares: Sequence[Share], arrivals_peak: tuple[float, float], noun: str
 ) -> list[tuple[str, str, str]]:
     """The plan in figures; `arrivals_peak` is when all scenarios together are highest, and their rate then."""
     at_s, peak_tps = profile.peak

@@ -5,7 +5,8 @@ they stand for, since a picture that averages a stall away lies.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from statistics import fmean
 
 import msgspec
 
@@ -13,8 +14,15 @@ from loadtest.measure.run_result import Quantiles, RunResult, TimelinePoint
 
 _RATES = ("planned_tps", "started_tps", "completed_tps", "failed_tps", "failed_per_s")
 _AMOUNTS = ("scheduled", "started", "requests", "failures", "dropped")
-_APART = ("ok_p50_ms", "ok_p99_ms", "failed_p50_ms", "failed_p99_ms")
-_LEVELS = ("in_flight", "backlog", "dispatch_lag_p99_ms")
+_LEVELS = (
+    "in_flight",
+    "backlog",
+    "dispatch_lag_p99_ms",
+    "ok_p50_ms",
+    "ok_p99_ms",
+    "failed_p50_ms",
+    "failed_p99_ms",
+)
 
 
 def thin(timeline: Sequence[TimelinePoint], most: int) -> list[TimelinePoint]:
@@ -51,22 +59,12 @@ def _one(points: Sequence[TimelinePoint]) -> TimelinePoint:
     heat: Counter[int] = Counter()
     for point in points:
         heat.update(dict(point.heat))
-    values: dict[str, float] = {name: _mean([getattr(p, name) for p in points]) for name in _RATES}
-    values |= {name: sum(getattr(p, name) for p in points) for name in _AMOUNTS}
-    values |= {name: max(getattr(p, name) for p in points) for name in _LEVELS}
-    apart: dict[str, float | None] = {
-        name: max((ms for p in points if (ms := getattr(p, name)) is not None), default=None)
-        for name in _APART
-    }
-    worst = _worst([point.response_ms for point in points])
-    return msgspec.structs.replace(points[0], response_ms=worst, heat=sorted(heat.items()), **values, **apart)
 
+    def folded(fold: Callable[[list[float]], float], names: Sequence[str]) -> dict[str, float | None]:
+        known = {name: [ms for p in points if (ms := getattr(p, name)) is not None] for name in names}
+        return {name: fold(values) if values else None for name, values in known.items()}
 
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
-
-
-def _worst(quantiles: Sequence[Quantiles]) -> Quantiles:
-    """Each quantile's highest value; the count is their sum."""
-    fields = {name: max(getattr(q, name) for q in quantiles) for name in Quantiles.__struct_fields__}
-    return Quantiles(**fields | {"count": sum(q.count for q in quantiles)})
+    rest = folded(fmean, _RATES) | folded(sum, _AMOUNTS) | folded(max, _LEVELS)
+    worst = {name: max(getattr(p.response_ms, name) for p in points) for name in Quantiles.__struct_fields__}
+    times = Quantiles(**worst | {"count": sum(p.response_ms.count for p in points)})
+    return msgspec.structs.replace(points[0], response_ms=times, heat=sorted(heat.items()), **rest)

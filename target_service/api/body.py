@@ -3,10 +3,12 @@
 import asyncio
 import random
 import re
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, StreamReader, hdrs, web
+from aiohttp.http import RawRequestMessage
 
 from target_service import problem
 from target_service.cut_offs import CutOffs
@@ -20,9 +22,6 @@ from target_service.schema import (
 )
 
 MAX_BODY_BYTES = 64 * 1024
-BODY_DEADLINE_S = web.AppKey("body_deadline_s", float)
-"""How long a body may take to arrive, in seconds."""
-CUT_OFFS = web.AppKey("cut_offs", CutOffs)
 DEADLINE_SPREAD = 0.1
 """By how much of it a deadline may be shortened at random, so that a crowd that came at one instant is not cut off,
 and does not come back, at one instant."""
@@ -30,44 +29,96 @@ and does not come back, at one instant."""
 T = TypeVar("T")
 
 
-async def read_json(request: web.Request) -> bytes:
-    """The body, checked for type, size and deadline. Raises ProblemError."""
-    _check_head(request)
-    try:
-        if request.content.is_eof():
-            return await request.read()
-        return await _read_in_time(request)
-    except TimeoutError:
-        raise ProblemError(problem.BODY_TIMEOUT, "the rest of the body did not come", close=True) from None
-    except web.HTTPRequestEntityTooLarge:
-        raise _too_large() from None
-    except web.PayloadAccessError as error:
-        raise ProblemError(problem.BAD_REQUEST, f"the body is malformed: {error}", close=True) from None
+class Caller(Protocol):
+    """Whoever made a request."""
+
+    def say(self, said: bytes) -> None:
+        """Tell it something before the answer."""
+
+    def abort(self) -> None:
+        """End its connection at once."""
 
 
-async def _read_in_time(request: web.Request) -> bytes:
-    """The body, once it is there. Raises TimeoutError when it is late and it is its turn to be cut off."""
-    try:
-        async with asyncio.timeout(_deadline_s(request)):
-            return await _read_whole(request)
-    except TimeoutError:
-        turn_s = request.app[CUT_OFFS].take_turn()
-        if request.content_length is None:  # a part of it has been taken out of the stream, and is lost
-            await asyncio.sleep(turn_s)
-            raise
-        async with asyncio.timeout(turn_s):
-            return await _read_whole(request)
+class Incoming(NamedTuple):
+    """A request whose head has come."""
+
+    head: RawRequestMessage
+    payload: StreamReader
+    """Its body, as far as that has come."""
+    caller: Caller
 
 
-async def _read_whole(request: web.Request) -> bytes:
-    if request.content_length is not None:
-        # Sleep until all of it is there: `read` alone would wake for every byte of a client that dribbles.
-        await request.content.wait_eof()
-    return await request.read()
+def length_of(headers: Mapping[str, str]) -> int | None:
+    """How many bytes the body is said to have; None if that is not said. The parser has checked the number."""
+    text = headers.get(hdrs.CONTENT_LENGTH)
+    return None if text is None else int(text)
 
 
-def _deadline_s(request: web.Request) -> float:
-    return request.app[BODY_DEADLINE_S] * (1 - DEADLINE_SPREAD * random.random())  # noqa: S311 - no secret
+class BodyReader:
+    """Reads bodies, and gives up those that do not come in time."""
+
+    def __init__(self, deadline_s: float, cut_offs: CutOffs) -> None:
+        self._deadline_s = deadline_s
+        self._cut_offs = cut_offs
+
+    async def read(self, incoming: Incoming) -> bytes:
+        """The body, when it is there. Raises ProblemError."""
+        length = length_of(incoming.head.headers)
+        if (length or 0) > MAX_BODY_BYTES:
+            raise _too_large()
+        _go_on(incoming)
+        try:
+            return await self._read_in_time(incoming.payload, is_chunked=length is None)
+        except TimeoutError:
+            raise ProblemError(
+                problem.BODY_TIMEOUT, "the rest of the body did not come", close=True
+            ) from None
+        except web.RequestPayloadError as error:
+            raise ProblemError(problem.BAD_REQUEST, f"the body is malformed: {error}", close=True) from None
+
+    async def _read_in_time(self, payload: StreamReader, *, is_chunked: bool) -> bytes:
+        """The body, once it is there. Raises TimeoutError when it is late and it is its turn to be cut off."""
+        reading = asyncio.ensure_future((_read_chunks if is_chunked else _read_whole)(payload))
+        patience_s = self._deadline_s * (1 - DEADLINE_SPREAD * random.random())  # noqa: S311 - no secret
+        try:
+            done, _ = await asyncio.wait([reading], timeout=patience_s)
+            if not done:
+                done, _ = await asyncio.wait([reading], timeout=self._cut_offs.take_turn())
+            if not done:
+                raise TimeoutError
+            return reading.result()
+        finally:
+            reading.cancel()
+
+
+async def _read_whole(payload: StreamReader) -> bytes:
+    """A body of a known length; sleeps until all of it is there, whatever the client dribbles."""
+    if payload.exception() is None:
+        await payload.wait_eof()
+    return whole_body(payload)
+
+
+def whole_body(payload: StreamReader) -> bytes:
+    """A body all of which is there. Raises ProblemError if it is too large."""
+    body = payload.read_nowait()
+    if len(body) > MAX_BODY_BYTES:
+        raise _too_large()
+    return body
+
+
+async def _read_chunks(payload: StreamReader) -> bytes:
+    body = bytearray()
+    while chunk := await payload.readany():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise _too_large()
+    return bytes(body)
+
+
+def _go_on(incoming: Incoming) -> None:
+    """Ask a client that waits for it to send the body."""
+    if hdrs.EXPECT in incoming.head.headers and incoming.head.version == HttpVersion11:
+        incoming.caller.say(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
 _JSON = re.compile(
@@ -83,22 +134,18 @@ LONGEST_TYPE = 256
 
 
 def is_json(content_type: str) -> bool:
-    """Whether a `Content-Type` names JSON in UTF-8.
-
-    Read here since aiohttp gives it to the parser of `email`, whose time grows with the square of its length.
-    """
+    """Whether a `Content-Type` names JSON in UTF-8; the parser of `email` would take the square of its length."""
     if content_type == "application/json":
         return True
     return len(content_type) <= LONGEST_TYPE and _JSON.fullmatch(content_type) is not None
 
 
-def _check_head(request: web.Request) -> None:
-    if not is_json(request.headers.get(hdrs.CONTENT_TYPE, "")):
+def check_type(headers: Mapping[str, str]) -> None:
+    """Refuse a body of another type. Raises ProblemError."""
+    if not is_json(headers.get(hdrs.CONTENT_TYPE, "")):
         raise ProblemError(problem.UNSUPPORTED_TYPE, "expected Content-Type: application/json in UTF-8")
-    if request.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity":
+    if headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity":
         raise ProblemError(problem.UNSUPPORTED_TYPE, "expected no Content-Encoding")
-    if (request.content_length or 0) > MAX_BODY_BYTES:
-        raise _too_large()
 
 
 def _too_large() -> ProblemError:

@@ -1,22 +1,17 @@
-"""The frame every operation runs in: run id, key, deadline, body, faults, timing, and errors as problems.
-
-The same for a request that aiohttp has parsed and for one that came by the fast path (`api.fast_path`).
-"""
+"""The frame every operation runs in: run id, key, deadline, body, faults, timing, and errors as problems."""
 
 import asyncio
 import logging
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from time import monotonic_ns, perf_counter
-from typing import NamedTuple
 
 import msgspec
-from aiohttp import web
-from multidict import istr
+from multidict import CIMultiDictProxy, istr
 
 from target_service import problem
-from target_service.api.body import decode, read_json
+from target_service.api.body import BodyReader, Incoming, check_type, decode, whole_body
 from target_service.api.operation import ApiRequest, Operation, Service
 from target_service.bearer import carries_token
 from target_service.exemplars import TRACEPARENT, sampled_trace
@@ -33,8 +28,7 @@ from target_service.parcels import (
 )
 from target_service.payments import PaymentRefusedError, UnknownOrderError, WrongAmountError
 from target_service.problem import ProblemError
-from target_service.protocol import check_head
-from target_service.response import JSON, ApiResponse
+from target_service.response import ApiResponse
 from target_service.shadow import LIVE, BadRunIdError, run_id_of, traffic_of
 from target_service.shedding import TOO_MUCH, OverloadedError
 from target_service.store.base import DeadlineError, StoreFullError, StoreUnavailableError
@@ -44,103 +38,105 @@ LONGEST_DEADLINE_MS = 3_600_000
 SLOW_BODY_PARTS = 20
 STOPPING = "the service is stopping"
 
+_NO_QUERY: Mapping[str, str] = {}
+
 log = logging.getLogger("orders")
 
-_KINDS: tuple[tuple[type[Exception], problem.Kind], ...] = (
-    (SoldOutError, problem.SOLD_OUT),
-    (KeyReusedError, problem.KEY_REUSED),
-    (KeyInFlightError, problem.KEY_IN_FLIGHT),
-    (OverloadedError, problem.OVERLOADED),
-    (StoreFullError, problem.STORE_FULL),
-    (StoreUnavailableError, problem.UNAVAILABLE),
-    (DeadlineError, problem.DEADLINE),
-    (BadKeyError, problem.BAD_REQUEST),
-    (BadRunIdError, problem.BAD_REQUEST),
-    (UnknownOrderError, problem.NOT_FOUND),
-    (UnknownParcelError, problem.NOT_FOUND),
-    (PaymentRefusedError, problem.CONFLICT),
-    (OutOfOrderError, problem.CONFLICT),
-    (ParcelExistsError, problem.CONFLICT),
-    (TooManyEventsError, problem.CONFLICT),
-    (WrongAmountError, problem.BAD_FIELD),
-)
-
-
-class Incoming(NamedTuple):
-    """A request before it is checked: as aiohttp parsed it, or plain and with its whole body."""
-
-    headers: Mapping[str, str]
-    names: Mapping[str, str]
-    """The variable parts of its path."""
-    parsed: web.Request | None = None
-    body: bytes = b""
-    closes: bool = False
-    """Whether it asks for the connection to end with its answer."""
+_KIND_OF: dict[type[Exception], problem.Kind] = {
+    SoldOutError: problem.SOLD_OUT,
+    KeyReusedError: problem.KEY_REUSED,
+    KeyInFlightError: problem.KEY_IN_FLIGHT,
+    OverloadedError: problem.OVERLOADED,
+    StoreFullError: problem.STORE_FULL,
+    StoreUnavailableError: problem.UNAVAILABLE,
+    DeadlineError: problem.DEADLINE,
+    BadKeyError: problem.BAD_REQUEST,
+    BadRunIdError: problem.BAD_REQUEST,
+    UnknownOrderError: problem.NOT_FOUND,
+    UnknownParcelError: problem.NOT_FOUND,
+    PaymentRefusedError: problem.CONFLICT,
+    OutOfOrderError: problem.CONFLICT,
+    ParcelExistsError: problem.CONFLICT,
+    TooManyEventsError: problem.CONFLICT,
+    WrongAmountError: problem.BAD_FIELD,
+}
 
 
 class Frame:
     """One operation in its frame."""
 
-    def __init__(self, service: Service, operation: Operation) -> None:
+    def __init__(self, service: Service, operation: Operation, bodies: BodyReader) -> None:
         self.operation = operation
         self._service = service
+        self._bodies = bodies
         self._decoder = None if operation.body is None else msgspec.json.Decoder(operation.body)
         self._is_drilled = operation.route != "other"
         self.seconds = {
             traffic: service.metrics.request_seconds[operation.route, traffic] for traffic in TRAFFIC
         }
 
-    async def serve(self, request: web.Request) -> web.StreamResponse:
-        """Answer a request that aiohttp has parsed."""
-        response = await self.answer(Incoming(request.headers, request.match_info, request))
-        sent = response.to_aiohttp()
-        if self._service.draining:
-            sent.force_close()
-        return sent
-
-    async def answer(self, incoming: Incoming) -> ApiResponse:
+    async def answer(self, incoming: Incoming, names: Mapping[str, str]) -> ApiResponse:
         """The response to a request, which is counted and timed; whatever goes wrong is told as a problem."""
-        started, service = perf_counter(), self._service
+        started, service, headers = perf_counter(), self._service, incoming.head.headers
         service.accept_waiting()
         service.metrics.in_flight.add(1)
-        run_id = LIVE
+        run_id, response = LIVE, None
         try:
-            run_id = run_id_of(incoming.headers)
-            response = await self._respond(incoming, run_id)
+            run_id = run_id_of(headers)
+            work = self._drill if service.faults.await_requests and self._is_drilled else self._obey
+            response = await work(incoming, names, run_id)
         except (Exception, asyncio.CancelledError) as error:
-            is_whole = self.operation.media_type == JSON
-            if isinstance(error, asyncio.CancelledError) and not (service.has_given_up and is_whole):
+            if isinstance(error, asyncio.CancelledError) and not service.has_given_up:
                 raise
             response = self._refuse(error, traffic_of(run_id))
         finally:
-            service.metrics.in_flight.add(-1)
-        self._count(perf_counter() - started, traffic_of(run_id), incoming.headers)
+            if response is None or response.parts is None:
+                service.metrics.in_flight.add(-1)
+        if response.parts is not None:
+            return response._replace(parts=self._counted(response.parts, started, run_id, headers))
+        self._count(started, run_id, headers)
         return response
 
-    async def _respond(self, incoming: Incoming, run_id: str) -> ApiResponse:
-        parsed = incoming.parsed
-        if parsed is None:
-            return await self._obey(incoming, run_id)
-        check_head(parsed)
-        met = await self._admit(parsed)
-        if met is not None and met.kind == "reset":
-            return ApiResponse(200, b"")  # to nobody
-        response = await self._obey(incoming, run_id)
-        if met is not None and met.kind == "slow-body" and response.sent is None:
-            return await _send_slowly(parsed, response, met.delay_ms / 1e3)
+    async def _counted(
+        self, parts: AsyncGenerator[bytes, None], started: float, run_id: str, headers: CIMultiDictProxy[str]
+    ) -> AsyncGenerator[bytes, None]:
+        """The parts of an answer, which is under way until the last of them has been sent."""
+        try:
+            async for part in parts:
+                yield part
+        finally:
+            self._service.metrics.in_flight.add(-1)
+            self._count(started, run_id, headers)
+
+    async def _drill(self, incoming: Incoming, names: Mapping[str, str], run_id: str) -> ApiResponse:
+        """Let a request meet a drill's fault, and do what it asks for unless that is too much by then."""
+        service = self._service
+        fault = service.faults.of_request(self.operation.route)
+        if fault is not None:
+            await _meet(fault, incoming)
+        if service.is_overloaded(self.operation):
+            raise OverloadedError(TOO_MUCH)
+        response = await self._obey(incoming, names, run_id)
+        if fault is not None and fault.kind == "slow-body" and response.parts is None:
+            parts = _slowly(response.body, fault.delay_ms / 1e3)
+            return response._replace(body=b"", parts=parts)
         return response
 
-    async def _obey(self, incoming: Incoming, run_id: str) -> ApiResponse:
+    async def _obey(self, incoming: Incoming, names: Mapping[str, str], run_id: str) -> ApiResponse:
         """Do what is asked for."""
-        operation, headers, parsed = self.operation, incoming.headers, incoming.parsed
-        if operation.for_operators and not carries_token(headers, self._service.admin_token):
+        operation, head = self.operation, incoming.head
+        if operation.for_operators and not carries_token(head.headers, self._service.admin_token):
             raise ProblemError(problem.UNAUTHORIZED, "expected the operator's bearer token")
-        key = parse_key(headers.get(KEY_HEADER)) if operation.keyed else None
-        deadline_ns = deadline_ns_of(headers) if operation.sheds else None
+        key = parse_key(head.headers.get(KEY_HEADER)) if operation.keyed else None
+        deadline_ns = deadline_ns_of(head.headers) if operation.sheds else None
         wanted = None
         if self._decoder is not None:
-            wanted = decode(self._decoder, incoming.body if parsed is None else await read_json(parsed))
-        request = ApiRequest(run_id, incoming.names, wanted, key, deadline_ns, parsed)
+            check_type(head.headers)
+            is_whole = incoming.payload.is_eof()
+            body = whole_body(incoming.payload) if is_whole else await self._bodies.read(incoming)
+            wanted = decode(self._decoder, body)
+        query = head.url.query if "?" in head.path else _NO_QUERY
+        request = ApiRequest(run_id, names, query, wanted, key, deadline_ns)
         return await (self._change(request) if operation.sheds else operation.handler(request))
 
     async def _change(self, request: ApiRequest) -> ApiResponse:
@@ -162,19 +158,6 @@ class Frame:
         service.limit.done(began_ns)
         return response
 
-    async def _admit(self, request: web.Request) -> Fault | None:
-        """Let the request meet a drill's fault, and refuse it under overload. The fault that it met, if any."""
-        if not self._is_drilled:
-            return None
-        service = self._service
-        fault = service.faults.of_request(self.operation.route)
-        if fault is not None:
-            await _meet(fault, request)
-        if service.is_overloaded(self.operation):
-            # Before the body is read: aiohttp reads on, for a moment, and closes if it does not come.
-            raise OverloadedError(TOO_MUCH)
-        return fault
-
     def _refuse(self, error: BaseException, traffic: str) -> ApiResponse:
         refusal = problem_of(error, self.operation)
         self._service.metrics.rejected[refusal.kind.slug, traffic].add()
@@ -182,8 +165,9 @@ class Frame:
             self._service.metrics.shed.add()
         return refusal.response()
 
-    def _count(self, taken_s: float, traffic: str, headers: Mapping[str, str]) -> None:
-        seconds = self.seconds[traffic]
+    def _count(self, started: float, run_id: str, headers: Mapping[str, str]) -> None:
+        taken_s = perf_counter() - started
+        seconds = self.seconds[traffic_of(run_id)]
         seconds.observe(taken_s)
         if TRACEPARENT in headers:
             trace_id = sampled_trace(headers[TRACEPARENT])
@@ -209,14 +193,14 @@ def problem_of(error: BaseException, operation: Operation) -> ProblemError:
         return error
     if isinstance(error, asyncio.CancelledError):
         return ProblemError(problem.UNAVAILABLE, STOPPING, close=True)
-    for raised, kind in _KINDS:
+    for raised, kind in _KIND_OF.items():
         if isinstance(error, raised):
             return ProblemError(kind, str(error))
     log.error("%s %s failed", operation.method, operation.path, exc_info=error)
     return ProblemError(problem.INTERNAL, problem.DEFECT)
 
 
-async def _meet(fault: Fault, request: web.Request) -> None:
+async def _meet(fault: Fault, incoming: Incoming) -> None:
     """Let a request meet what a fault does before it is answered."""
     if fault.kind == "delay":
         await asyncio.sleep(fault.delay_ms / 1e3)
@@ -224,24 +208,16 @@ async def _meet(fault: Fault, request: web.Request) -> None:
         raise ProblemError(problem.DRILL, "a drill makes this request fail")
     elif fault.kind == "hang":
         await asyncio.sleep(HANG_S)
-    elif fault.kind == "reset" and request.transport is not None:
-        request.transport.abort()
+    elif fault.kind == "reset":
+        incoming.caller.abort()
+        await asyncio.sleep(HANG_S)  # the end of its connection is the end of the request
     elif fault.kind == "kill-worker":
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def _send_slowly(request: web.Request, answer: ApiResponse, longer_s: float) -> ApiResponse:
-    """Send an answer whose body comes bit by bit."""
-    headers = {
-        "Content-Type": answer.media_type,
-        **answer.headers,
-        "Content-Length": str(len(answer.body)),
-    }
-    response = web.StreamResponse(status=answer.status, headers=headers)
-    await response.prepare(request)
-    size = len(answer.body) // SLOW_BODY_PARTS + 1
+async def _slowly(body: bytes, longer_s: float) -> AsyncGenerator[bytes, None]:
+    """A body bit by bit."""
+    size = len(body) // SLOW_BODY_PARTS + 1
     for at in range(0, SLOW_BODY_PARTS * size, size):
         await asyncio.sleep(longer_s / SLOW_BODY_PARTS)
-        if part := answer.body[at : at + size]:
-            await response.write(part)
-    return answer._replace(sent=response)
+        yield body[at : at + size]

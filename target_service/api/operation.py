@@ -7,8 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from aiohttp import web
-
 from target_service.faults import Faults
 from target_service.idempotency import KeysInFlight
 from target_service.inventory import Catalogue
@@ -27,14 +25,13 @@ class ApiRequest(NamedTuple):
     """Empty for live traffic."""
     names: Mapping[str, str]
     """The variable parts of its path."""
+    query: Mapping[str, str]
     wanted: Any
     """The decoded body; None if the operation takes none."""
     key: str | None
     """Its idempotency key."""
     deadline_ns: int | None
     """The instant after which its caller no longer waits, on the monotonic clock."""
-    parsed: web.Request | None
-    """The same as aiohttp parsed it; None if it came by the fast path (`api.fast_path`)."""
 
 
 Handler = Callable[[ApiRequest], Awaitable[ApiResponse]]
@@ -73,7 +70,7 @@ class Operation(NamedTuple):
     name: str
     """Its `operationId` in OpenAPI."""
     route: str
-    """Its label in metrics and drills, one of `metrics.ROUTES`; rarer operations share one."""
+    """Its label in metrics and drills, one of `metrics.ROUTES`; what no drill meets is `other`."""
     summary: str
     handler: Handler
     answer: Any

@@ -100,8 +100,7 @@ class ParcelHandlers:
 
     async def show(self, request: ApiRequest) -> ApiResponse:
         """`GET /parcels/{parcel_id}`; `?before=20` shows the events before the 21st."""
-        query = {} if request.parsed is None else request.parsed.query
-        before = query.get("before", str(MOST_EVENTS))
+        before = request.query.get("before", str(MOST_EVENTS))
         if not (before.isascii() and before.isdigit() and len(before) <= 3):
             raise ProblemError(
                 problem.BAD_REQUEST, f"before: expected 0 to {MOST_EVENTS}, got {before[:40]!r}"

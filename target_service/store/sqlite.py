@@ -211,7 +211,7 @@ class SqliteDatabase:
             self._file.check()
         except Exception as error:
             if not line.under_way:
-                line.begin()  # what waits is refused at once: it would wait in vain
+                line.begin()  # what waits is refused at once: it would wait for nothing
             raise self._undo(error) from error
         self._ended_s = self._checked_s = time.monotonic()
         return Committed(answers, self._ended_s - began_s)

@@ -91,6 +91,11 @@ class Books:
         return ["a payment was taken twice"] if run_id != "r1" else []
 
 
+class Wrong(Books):
+    def problems(self, run_id):
+        return ["units below none"]
+
+
 class Broken(Books):
     def keys(self, run_id):
         raise OSError("no route to the database")
@@ -115,6 +120,17 @@ def test_somebodys_own_class_audits_their_service_in_a_process_of_its_own(own_au
     assert (audit.acknowledged, audit.stored, audit.lost) == (2, 1, 1)
     with pytest.raises(AuditorError, match="no route to the database"):
         audit_apart(folder, "own_books:Broken")
+
+
+def test_what_an_auditor_finds_wrong_counts_though_a_script_kept_no_ledger(own_auditor: Path) -> None:
+    folder = run_of(own_auditor, 5, 0)
+    with pytest.raises(AuditorError, match="list 0 orders of 5"):
+        audit_apart(folder, "own_books:Books")
+    audit = audit_apart(folder, "own_books:Wrong")
+    assert not audit.balanced
+    assert (audit.lost, audit.phantom) == (0, 0)
+    assert audit.problems[0] == "units below none"
+    assert "only 0 of the run's 5 orders" in audit.problems[1]
 
 
 @pytest.mark.parametrize(

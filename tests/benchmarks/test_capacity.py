@@ -16,7 +16,8 @@ OURS = {"sustained_tps": 980.0, "exceeded_tps": 1010.0, "took_s": 100.0}
         ([1000.0, 1001.0], OURS | {"took_s": 181.0}, None, "MISSED"),
         ([1000.0, 1001.0], OURS | {"exceeded_tps": None}, None, "within"),
         ([1000.0, 1100.0], OURS, None, "taken: wrk differs from itself"),
-        ([1000.0, 1001.0], OURS, "others used 40% of the cores", "taken: others used 40%"),
+        ([1000.0, 1001.0], OURS, "others used 40% of the cores", "within"),
+        ([1100.0, 1101.0], OURS, "others used 40% of the cores", "taken: others used 40%"),
         ([1000.0, 0.0], OURS, None, "MISSED: wrk met the bound"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.client import run
 from benchmarks.client.contestants import OURS, installed, k6_counts
 from benchmarks.client.fuzz import fuzz
-from benchmarks.client.picture import bars
+from benchmarks.picture import bars
 
 
 def test_five_thousand_mutated_responses_end_in_the_named_ways() -> None:

@@ -90,7 +90,7 @@ def serious(problems: list[str]) -> list[str]:
     return [text for text in problems if "net::ERR_" not in text]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(held_by="test_a_mistake_is_refused_at_the_door")
 def test_every_field_that_cannot_be_played_says_so_beside_it_and_nothing_starts(
     ours: Fleet, context: "BrowserContext", problems: list[str]
 ) -> None:
@@ -123,7 +123,6 @@ def test_every_field_that_cannot_be_played_says_so_beside_it_and_nothing_starts(
     assert serious(problems) == []
 
 
-@pytest.mark.slow
 def test_a_run_is_started_watched_in_two_tabs_stopped_reported_and_started_again(
     ours: Fleet, context: "BrowserContext", problems: list[str]
 ) -> None:
@@ -188,7 +187,7 @@ def find_the_report(page: "Page", ours: Fleet) -> None:
     assert "logistics" in page.inner_text("h1")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(held_by="test_a_run_is_started_watched_in_two_tabs_stopped_reported_and_started_again")
 def test_a_worker_that_dies_a_target_that_dies_and_a_master_that_dies_are_told(
     context: "BrowserContext", problems: list[str], tmp_path: Path
 ) -> None:

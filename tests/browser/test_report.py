@@ -169,6 +169,9 @@ def test_dragging_zooms_every_chart_and_escape_shows_all_again(
 
 def test_the_keyboard_reads_and_zooms_and_says_what_it_reads(browser: "Browser", failed_report: Path) -> None:
     page = opened(browser, failed_report, DESK).page
+    said = page.locator(".chart").first.get_attribute("aria-label") or ""
+    assert said.startswith("Planned, started, completed, orders/s: planned at most ")
+    assert "; completed at most 2,110, at 32 s; " in said
     page.locator(".chart").first.focus()
     for _ in range(3):
         page.keyboard.press("Shift+ArrowRight")

@@ -10,7 +10,8 @@ from dashboards.promql import substituted
 from dashboards.spec import Dashboard, Panel, Query
 from loadtest.publish.prometheus import BOUNDS_S
 from loadtest.publish.reading import RECENT_S
-from tests.dashboards.conftest import PEAK_TPS, Watched
+from tests.dashboards.conftest import PEAK_TPS
+from tests.dashboards.watched_run import Watched
 
 PANELS = [(dashboard, panel) for dashboard in DASHBOARDS for panel in dashboard.panels]
 NAMES = [f"{dashboard.uid}: {panel.title}" for dashboard, panel in PANELS]
@@ -34,7 +35,6 @@ def test_a_query_is_promql_once_its_variables_are_replaced(dashboard: Dashboard,
     assert all(variable.name in VARIABLES for variable in dashboard.variables)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("dashboard", "panel"), PANELS, ids=NAMES)
 def test_a_panel_shows_data_without_nan_after_a_real_run(
     watched: Watched, dashboard: Dashboard, panel: Panel
@@ -43,7 +43,7 @@ def test_a_panel_shows_data_without_nan_after_a_real_run(
     for query in [*panel.queries, *threshold]:
         lines = watched.source.query(query)
         assert lines, f"{query.expr} returned nothing"
-        values = [value for line in lines for _, value in line.points]
+        values = [value for line in lines for value in line.points.values()]
         assert all(math.isfinite(value) for value in values), query.expr
         assert all("{{" not in line.legend and line.legend for line in lines)
         assert len({line.legend for line in lines}) == len(lines), "two lines share a name"
@@ -51,14 +51,13 @@ def test_a_panel_shows_data_without_nan_after_a_real_run(
 
 def last_value(watched: Watched, dashboard_uid: str, title: str) -> float:
     [panel] = [p for d, p in PANELS if d.uid == dashboard_uid and p.title == title]
-    return max(value for line in watched.source.panel(panel) for _, value in line.points)
+    return max(value for line in watched.source.panel(panel) for value in line.points.values())
 
 
 ONE_SECOND = 0.65
 """Four standard deviations of what one second of a Poisson schedule has at `PEAK_TPS`."""
 
 
-@pytest.mark.slow
 def test_magnitudes_are_those_of_the_run(watched: Watched) -> None:
     assert last_value(watched, "singlesday-peak-run", "Planned") == pytest.approx(PEAK_TPS)
     assert last_value(watched, "singlesday-peak-run", "Completed") == pytest.approx(PEAK_TPS, rel=ONE_SECOND)
@@ -70,7 +69,7 @@ def test_magnitudes_are_those_of_the_run(watched: Watched) -> None:
 
 def at_the_end(watched: Watched, expr: str) -> float:
     """The one value of an expression after the last scrape."""
-    [answer] = watched.source._ask("query", query=expr, time=watched.source.to_s)["result"]
+    [answer] = watched.source.ask("query", query=expr, time=watched.source.to_s)["result"]
     return float(answer["value"][1])
 
 
@@ -79,13 +78,11 @@ def series(watched: Watched, metric: str, chosen: str) -> str:
     return f'last_over_time({metric}{{run="{watched.result.run.id}",{chosen}}}[1m])'
 
 
-@pytest.mark.slow
 def test_the_last_scrape_has_the_whole_run_in_it(watched: Watched) -> None:
     created = series(watched, "loadtest_transactions_total", 'state="ok"')
     assert at_the_end(watched, created) == watched.result.transactions.count
 
 
-@pytest.mark.slow
 def test_p99_by_buckets_is_within_one_bucket_of_the_reports(watched: Watched) -> None:
     buckets = series(watched, "loadtest_response_seconds_bucket", 'endpoint="POST /orders"')
     asked_s = at_the_end(watched, f"histogram_quantile(0.99, {buckets})")
@@ -95,7 +92,6 @@ def test_p99_by_buckets_is_within_one_bucket_of_the_reports(watched: Watched) ->
     assert bounds[max(upper - 2, 0)] <= asked_s <= bounds[min(upper + 1, len(bounds) - 1)]
 
 
-@pytest.mark.slow
 def test_the_exact_quantile_is_within_one_percent_of_the_reports(watched: Watched) -> None:
     """The run is shorter than the ten seconds that the metric looks back, so both are of the whole run."""
     assert watched.result.run.duration_s < RECENT_S
@@ -104,9 +100,8 @@ def test_the_exact_quantile_is_within_one_percent_of_the_reports(watched: Watche
     assert at_the_end(watched, exact) == pytest.approx(reported_s, rel=0.01)
 
 
-@pytest.mark.slow
 def test_no_rule_fails_in_a_real_prometheus(watched: Watched) -> None:
-    groups = watched.source._ask("rules")["groups"]
+    groups = watched.source.ask("rules")["groups"]
     rules = [rule for group in groups for rule in group["rules"]]
     assert len(rules) == 17
     assert [rule["lastError"] for rule in rules if rule.get("lastError")] == []

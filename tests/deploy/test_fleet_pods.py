@@ -59,7 +59,7 @@ def start(container: dict[str, Any], place: Path, control: int, orders: str) -> 
         )  # fmt: skip
 
 
-@pytest.mark.slow
+@pytest.mark.slow(held_by="test_the_recipe_for_several_machines_step_by_step")
 def test_the_job_leads_the_pods_of_the_deployment_and_ends_with_the_verdict(tmp_path: Path) -> None:
     found, control, processes = containers(), free_port(), list[Process]()
     config_map(tmp_path / "job" / "plan")

@@ -155,7 +155,6 @@ def knows(prometheus: str, metric: str) -> bool:
     return bool(ask(prometheus, "GET", f"/api/v1/query?query={metric}").json["data"]["result"])
 
 
-@pytest.mark.slow
 def test_the_whole_of_compose_runs_as_processes_and_prometheus_sees_it(topology: Topology) -> None:
     topology.start("orders")
     wait_until(lambda: topology.healthy("orders"))
@@ -180,7 +179,6 @@ def test_the_whole_of_compose_runs_as_processes_and_prometheus_sees_it(topology:
     wait_until(lambda: knows(prometheus, "orders_created_total"))
 
 
-@pytest.mark.slow
 def test_the_ci_profile_ends_with_the_verdicts_exit_code(topology: Topology) -> None:
     topology.start("orders")
     wait_until(lambda: topology.healthy("orders"))
@@ -188,7 +186,7 @@ def test_the_ci_profile_ends_with_the_verdicts_exit_code(topology: Topology) -> 
     assert topology.start("ci").wait(60) in {0, 10, 11}
 
 
-@pytest.mark.slow
+@pytest.mark.slow(held_by="test_the_ci_profile_ends_with_the_verdicts_exit_code")
 def test_the_ci_profile_needs_nothing_of_the_rests(topology: Topology) -> None:
     theirs = {"LOADTEST_TOKEN", "LOADTEST_WEB_TOKEN", "GRAFANA_ADMIN_PASSWORD"}
     topology.secrets = {name: value for name, value in topology.secrets.items() if name not in theirs}
@@ -197,6 +195,7 @@ def test_the_ci_profile_needs_nothing_of_the_rests(topology: Topology) -> None:
     assert topology.start("ci").wait(60) in {0, 10, 11}
 
 
+@pytest.mark.slow(stays=["LOADTEST_TOKEN"])
 @pytest.mark.parametrize("missing", ["LOADTEST_TOKEN", "LOADTEST_WEB_TOKEN"])
 def test_a_master_without_a_password_does_not_start(topology: Topology, missing: str) -> None:
     topology.left_empty = {missing}

@@ -31,14 +31,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.slow
 def test_the_site_builds_without_a_warning_and_has_a_page_for_each_file(site: Path) -> None:
     for page in PAGES:
         place = site if page.stem == "index" else site / page.stem
         assert (place / "index.html").exists()
 
 
-@pytest.mark.slow
 def test_the_reference_is_drawn_from_the_code(site: Path) -> None:
     plans, flags, python = (
         (site / "reference" / name / "index.html").read_text()

@@ -18,7 +18,7 @@ RETIRED = {
     r"books (balance\b|are balanced|do not (balance|agree))": "every acknowledged order is stored",
     r"distrusts itself": "checks its own load generator",
     r"nothing can be said": "there is too little data to judge it",
-    r"at least so slow": "with the time that they had waited",
+    r"at least so slow": "with the time waited as response time",
     r"last words": "the end of its log",
     r"named likewise": "named in the same way",
     r"by what is known so far": "so far",

@@ -112,8 +112,8 @@ def test_a_master_that_stood_still_does_not_take_its_workers_for_lost(woken_s: f
     fleet.wake_master()
     fleet.run_to_end()
     assert fleet.coordinator.aborted is None
-    assert [text for _, text in fleet.coordinator.notes if "stood still" not in text] == []
-    assert any("the master stood still for" in text for _, text in fleet.coordinator.notes)
+    assert [text for _, text in fleet.coordinator.notes if "was paused" not in text] == []
+    assert any("the master was paused for" in text for _, text in fleet.coordinator.notes)
     result = arrivals(fleet.coordinator.merge.total, fleet.coordinator.planned())
     assert (result.planned, result.lost) == (1000, 0)
 
@@ -339,5 +339,5 @@ def test_a_worker_that_stood_still_is_named_with_what_it_dropped_and_each_time_o
         fleet.coordinator.on_report("w0", Report("run", 1000 + number, [], 0, 0, 0.0, 0.0, missed=missed))
     notes = [text for _, text in fleet.coordinator.notes]
     assert [text.partition(": ")[2].split()[0] for text in notes] == ["600", "100"]
-    assert "worker 1 stood still" in notes[0]
+    assert "worker 1 was paused" in notes[0]
     assert "dropped, not sent as a burst" in notes[0]

@@ -13,6 +13,6 @@ def sentence(sustained_tps: float, exceeded_tps: float) -> str:
 
 
 def test_two_rates_that_the_search_told_apart_are_told_apart_in_words() -> None:
-    assert sentence(5120.4, 5270.0).startswith("sustained 5,120 TPS, not 5,270: ")
-    assert sentence(48.2, 49.4).startswith("sustained 48.2 TPS, not 49.4: ")
-    assert sentence(4.96, 5.08).startswith("sustained 4.96 TPS, not 5.08: ")
+    assert sentence(5120.4, 5270.0).startswith("sustained 5,120 TPS, but not 5,270 TPS: ")
+    assert sentence(48.2, 49.4).startswith("sustained 48.2 TPS, but not 49.4 TPS: ")
+    assert sentence(4.96, 5.08).startswith("sustained 4.96 TPS, but not 5.08 TPS: ")

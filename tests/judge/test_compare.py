@@ -144,6 +144,7 @@ def test_the_same_code_twice_raises_an_alarm_in_at_most_one_of_twenty_comparison
     assert len(alarms) <= 5, alarms
 
 
+@pytest.mark.slow(held_by="test_anything_worse_outweighs_what_got_better")
 @SIMULATIONS
 def test_a_p99_that_is_ten_percent_higher_is_found_in_at_least_19_of_20_comparisons(
     simulate: Simulation,
@@ -158,6 +159,7 @@ def on_a_restless_machine(seed: int, worse: float = 1.0) -> RunResult:
     return run(seed, seconds=MINUTE, level=worse * math.exp(random.Random(seed).gauss(0, 0.03)))
 
 
+@pytest.mark.slow(held_by="test_a_change_beyond_what_baselines_differ_by_is_found_in_a_pool")
 def test_a_pool_of_baselines_knows_how_much_runs_differ_and_a_single_one_does_not() -> None:
     alarms = {1: 0, 5: 0}
     for trial in range(60):
@@ -302,5 +304,13 @@ def test_runs_that_are_too_short_say_how_much_is_needed() -> None:
     found = compare(run(1), run(2, seconds=4), resamples=RESAMPLES)
     assert found.finding is Finding.UNKNOWN
     assert found.reason == (
-        "BASE has 120 seconds with answers and HEAD 4; at least 8 of the same seconds are needed in both"
+        "BASE has 120 seconds with answers and HEAD 4; at least 8 of the same seconds are needed in both, and "
+        "a minute or more for a sharp answer"
     )
+
+
+def test_short_runs_whose_interval_has_no_end_are_too_little_data_and_no_crash() -> None:
+    found = compare(run(2, seconds=15), run(102, seconds=12), resamples=RESAMPLES)
+    assert any(shift.unbounded for shift in found.shifts), "it overflowed"
+    assert found.finding is Finding.UNKNOWN
+    assert found.reason.startswith("BASE has 15 seconds with answers and HEAD 12;")

@@ -80,6 +80,7 @@ def test_a_p99_that_creeps_by_three_percent_an_hour_is_found(seed: int) -> None:
     assert drifting(soak(seed, p99_per_h=0.03)) == ["response_p99_ms"]
 
 
+@pytest.mark.slow(held_by="test_the_objective_of_a_steady_soak_says_what_was_steady")
 def test_a_hundred_clean_soaks_raise_no_alarm() -> None:
     assert [seed for seed in range(100, 200) if drifting(soak(seed))] == []
 

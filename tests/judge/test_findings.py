@@ -43,7 +43,7 @@ def test_a_script_that_raised_is_named_with_class_text_line_and_count() -> None:
     assert find(result) == [
         (
             "the script raised IndexError: pop from empty list 40 times (in Buyer, at shop.py:17 in buy); "
-            "fix the script, or check what the target answered it"
+            "fix the script, or look at what the target answered"
         )
     ]
 
@@ -63,7 +63,7 @@ def test_users_that_could_not_start_are_counted_with_their_reason() -> None:
         wanted=20, ready=10, failed=10, why_not="IndexError: no account left"
     )
     assert find(result) == [
-        "10 of 20 users of Buyer could not start: IndexError: no account left; mend on_start or lower virtual_users"
+        "10 of 20 users of Buyer could not start: IndexError: no account left; fix on_start or lower virtual_users"
     ]
 
 
@@ -71,14 +71,14 @@ def test_requests_that_were_never_answered_are_counted_by_endpoint() -> None:
     said = find(run(POST_order=endpoint(unanswered=99), GET_ok=endpoint(unanswered=1)))
     assert "; ".join(said).partition("; ")[::2] == (
         "100 requests were never answered (POST /order 99, GET /ok 1)",
-        "they count as failed, with the time that they had waited",
+        "counted as failed, with the time waited as response time",
     )
 
 
 def test_arrivals_under_way_without_a_request_are_told_too() -> None:
     result = run(GET_ok=endpoint())
     result.arrivals.cancelled = 7
-    assert find(result)[0].startswith("7 arrivals had not ended when the run did")
+    assert find(result)[0].startswith("7 arrivals were still under way when the run ended")
 
 
 def test_arrivals_without_a_request_are_told() -> None:

@@ -84,7 +84,7 @@ def test_a_run_without_trouble_is_valid_and_needs_no_reason() -> None:
             run(dispatch_lag_p99_ms=1200.0, cpu_max=0.2),
             (
                 "worker 2 sent requests 1200 ms late (p99) although it used only 20% of a CPU: its process was "
-                "paused; look for what stopped it"
+                "paused; find out what paused it"
             ),
         ),
         (run(cpu_max=0.95), "worker 2 used 95% of a CPU for five seconds, more than 90%"),

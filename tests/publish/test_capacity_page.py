@@ -57,7 +57,7 @@ def test_both_charts_are_over_the_rates_in_their_order() -> None:
 
 def test_the_page_says_the_answer_every_step_and_what_was_missed_and_escapes_it_all() -> None:
     page = capacity_page.render(RESULT)
-    assert "sustained 200 TPS, not 206: above that the target missed an objective" in page
+    assert "sustained 200 TPS, but not 206 TPS: at a higher rate the target missed an objective" in page
     assert page.count("<tr><td>") == 4
     assert "310ms" in page
     assert "<script>http" not in page
@@ -67,7 +67,8 @@ def test_the_page_says_the_answer_every_step_and_what_was_missed_and_escapes_it_
 def test_a_line_says_what_was_offered_completed_and_missed() -> None:
     said = capacity_page.line(RESULT.steps[1])
     assert "206 TPS" in said
-    assert said.endswith("p99(POST /orders) < 250ms: 310ms")
+    assert said.endswith("\n    p99(POST /orders) < 250ms: 310ms")
+    assert len(said.partition("\n")[0]) <= 80
 
 
 def test_nothing_sustained_is_said_as_such() -> None:
@@ -75,7 +76,7 @@ def test_nothing_sustained_is_said_as_such() -> None:
         Capacity(0.0, 1.0, Limit.FLOOR, 2), plan="p", targets=[], started_at="2026-11-29T12:00:00+00:00",
         took_s=1.0, objectives=[], tolerance=0.03, steps=[step(1.0, "fail")],
     )  # fmt: skip
-    assert none.sentence == "nothing sustained: not even the lowest rate passed"
+    assert none.sentence == "no rate was sustained: not even the lowest rate met every objective"
     assert 'class="verdict fail"' in capacity_page.render(none)
 
 

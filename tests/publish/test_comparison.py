@@ -1,14 +1,14 @@
 """A comparison in the terminal and as a page."""
 
 import io
+import re
 from pathlib import Path
 
-import msgspec
+import pytest
 from rich.console import Console
 
 from loadtest.judge.compare import Comparison, Finding, Shift, Unit
 from loadtest.publish import comparison as page
-from loadtest.publish.series import Sheet
 
 WORSE = Comparison(
     base_ids=["base-run"],
@@ -43,15 +43,18 @@ def test_the_terminal_shows_each_shift_with_its_interval() -> None:
     assert "response p99.9 - - - - too little data" in lines
 
 
-def test_the_page_carries_the_intervals_and_escapes_the_notes() -> None:
+def test_the_page_draws_the_intervals_to_one_scale_and_escapes_the_notes() -> None:
     text = page.render([WORSE])
     assert "&lt;script&gt;" in text
-    data = text.partition('id="data">')[2].partition("</script>")[0]
-    assert "<" not in data
-    (chart,) = msgspec.json.decode(data, type=Sheet).charts
-    assert [row.css for row in chart.ranges] == ["same", "worse", "better"]
-    assert all(row.low <= row.value <= row.high for row in chart.ranges)
-    assert "response p99 +10.0%, worse" in chart.says
+    assert "<script" not in text, "nothing here needs one"
+    bars = re.findall(r'class="range (\w+)" d="M(\S+) 0H(\S+)"/><circle class="range \w+" cx="(\S+)"', text)
+    assert [bar[0] for bar in bars] == ["same", "worse", "better"]
+    assert all(-100 <= float(low) <= float(value) <= float(high) <= 100 for _, low, high, value in bars)
+    reach = 0.12 * 1.1
+    assert [float(bar[3]) for bar in bars] == pytest.approx(
+        [v / reach * 100 for v in (0.005, 0.1, 0.1)], abs=0.1
+    )
+    assert ">+13%</text>" in text
 
 
 def test_a_comparison_without_data_is_drawn_too(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from loadtest.measure.run_result import RunResult, SloResult
-from loadtest.publish import console_verdict, summary
+from loadtest.publish import console_verdict, paragraph, summary
 from tests.publish.sample_result import a_failed_run, an_empty_run
 
 REPORT = Path("runs/x/report.html")
@@ -56,7 +56,7 @@ def test_every_endpoint_has_its_requests_and_every_objective_its_outcome() -> No
         "POST",
         "/orders",
         "67,479",
-        "times,",
+        "requests,",
     ]
     assert any(line[:1] == ["errors(*)"] and "met" in line for line in lines)
     assert any(line[:1] == ["p99.9(POST"] and "missed" in line for line in lines)
@@ -92,7 +92,7 @@ def test_a_word_longer_than_the_line_breaks_where_an_address_has_a_seam() -> Non
 
 @given(st.text(st.sampled_from("ab /?&"), max_size=200), st.integers(1, 40))
 def test_a_wrapped_text_says_the_same(text: str, width: int) -> None:
-    lines = [line.plain for line in console_verdict.wrapped(Text(text), width)]
+    lines = [line.plain for line in paragraph.wrapped(Text(text), width)]
     assert "".join("".join(lines).split()) == "".join(text.split())
     assert all(len(line) <= width for line in lines)
 

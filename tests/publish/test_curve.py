@@ -7,7 +7,7 @@ import pytest
 
 from loadtest.plan.plan_file import Plan, shipped_plans
 from loadtest.plan.profile import Phase, Piecewise, constant, decay, knots, ramp
-from loadtest.publish.curve import as_csv, as_svg, as_text, clock, headline, short, time_ticks
+from loadtest.publish.curve import as_csv, as_svg, as_text, headline, time_ticks
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -37,8 +37,8 @@ def test_a_spike_narrower_than_a_column_keeps_its_height() -> None:
 
 def test_a_text_curve_names_peak_phases_and_axes() -> None:
     text = as_text("singles-day", Plan.load("singles-day").with_overrides(peak_tps=583_000).profile())
-    assert text.startswith("singles-day: peak 583,000 TPS at 36s, 1:00 in all, 26,375,521 transactions\n")
-    for word in ("583k ┤", "╵before", "╵opening", "╵spike", "╵after", "0s", "30s", "1:00"):
+    assert text.startswith("singles-day: peak 583,000 TPS at 36 s, 1 min in all, 26,375,521 transactions\n")
+    for word in ("583,000 ┤", "╵before", "╵opening", "╵spike", "╵after", "0 s", "30 s", "1 min"):
         assert word in text
 
 
@@ -108,20 +108,6 @@ def test_csv_has_every_second_and_the_end() -> None:
     assert [row[0] for row in rows[1:]] == ["0", "1", "2", "2.5"]
     assert float(rows[2][1]) == pytest.approx(100 * 2.718281828**-0.2, rel=1e-6)
     assert float(rows[-1][2]) == pytest.approx(decay(100, 5, 2.5).total, abs=0.001)
-
-
-def test_instants_and_rates_are_written_for_people() -> None:
-    assert [clock(t) for t in (0, 26, 0.5, 60, 90, 7200, 86400)] == [
-        "0s", "26s", "0.5s", "1:00", "1:30", "2:00:00", "24:00:00"
-    ]  # fmt: skip
-    assert [short(r) for r in (0, 0.5, 950, 2000, 583_000, 1_500_000)] == [
-        "0",
-        "0.5",
-        "950",
-        "2k",
-        "583k",
-        "1.5M",
-    ]
 
 
 @pytest.mark.parametrize("duration_s", [0.3, 10, 60, 3610, 86400, 10_000_000])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from loadtest.measure.run_result import Arrivals, Quantiles, RunResult, SloResult, TimelinePoint, Validity
 from loadtest.publish import live
-from loadtest.publish.live_charts import sheet_of
+from loadtest.publish.run_charts import of_run
 from tests.publish.sample_result import a_failed_run
 
 
@@ -168,11 +168,11 @@ def test_a_page_that_knows_nothing_gets_the_whole_plan_and_later_only_what_is_ne
     def ahead(from_s: float, to_s: float) -> float:
         return 7.0 * (to_s - from_s)
 
-    whole = sheet_of(result.run, points, 1, result=result, now_s=10.0, ahead=ahead)
+    whole = of_run(result, points, 1, 60.0, now_s=10.0, planned=ahead)
     assert whole.t == [float(t_s) for t_s in range(60)]
     rates = {line.key: line.values for line in whole.charts[0].lines}
     assert len(rates["planned"]) == 60
     assert rates["planned"][-1] == 7
     assert len(rates["completed"]) == 10
-    news = sheet_of(result.run, points[8:], 1, result=result, now_s=10.0, ahead=None)
+    news = of_run(result, points[8:], 1, 60.0, now_s=10.0, planned=None)
     assert news.t == [8, 9]

@@ -29,6 +29,7 @@ def test_one_server_with_random_work_waits_as_m_m_1(utilisation: float) -> None:
     assert np.quantile(took, 0.99) == pytest.approx(expected_s * np.log(100), rel=0.1)
 
 
+@pytest.mark.slow(stays=["0.8"])
 @pytest.mark.parametrize("utilisation", [0.3, 0.6, 0.8])
 def test_one_server_with_equal_work_waits_as_m_d_1(utilisation: float) -> None:
     """Pollaczek and Khinchine: mean wait s u / (2 (1 - u)); both kinds of server have to agree."""

@@ -17,8 +17,6 @@ from loadtest.measure.run_result import RunResult
 from loadtest.testing import ScriptedServer, ServedConnection, response_bytes
 from tests.timing import unless_taken
 
-pytestmark = pytest.mark.slow
-
 HEAD = """
 import gevent, gevent.pool, itertools, os
 from locust import SequentialTaskSet, TaskSet, run_single_user, task
@@ -187,6 +185,7 @@ class Buyer(FastHttpUser):
     assert (users.wanted, users.ready, users.failed) == (20, 10, 10)
 
 
+@pytest.mark.slow(held_by="test_every_outcome_of_one_script_is_counted_and_named")
 def test_a_pattern_covers_names_beyond_the_limit(tmp_path: Path) -> None:
     script = """
 number = itertools.count()
@@ -322,6 +321,7 @@ def test_a_worker_whose_clock_is_off_starts_in_time_and_is_noted(tmp_path: Path)
     assert ended.result.generator.dispatch_lag_ms.p50 < 1_000, "not five seconds late"
 
 
+@pytest.mark.slow(held_by="test_a_worker_whose_clock_is_off_starts_in_time_and_is_noted")
 def test_a_worker_whose_clock_is_of_no_use_ends_the_run_with_a_sentence(tmp_path: Path) -> None:
     with target() as server:
         ended = fleet_with_a_clock_off(tmp_path, server, -90)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from loadtest.measure.run_result import RunResult
 from tests.system.locust_fleet import fleet, wait_until
 from tests.target_service.service_process import ask, running
@@ -42,6 +44,7 @@ def test_books_that_do_not_agree_become_the_exit_code_of_a_headless_run(tmp_path
     assert result.audit.lost == result.transactions.count > 0
 
 
+@pytest.mark.slow(held_by="test_a_run_from_the_web_ui_is_audited_as_it_ends")
 def test_without_a_store_the_page_and_the_report_say_that_nothing_was_audited(tmp_path: Path) -> None:
     with running(tmp_path) as service, fleet(tmp_path, service.url) as ours:
         assert ask(ours.web_url, "POST", "/swarm", SHORT, FORM).json["success"]

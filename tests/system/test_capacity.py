@@ -70,7 +70,7 @@ def test_a_search_of_a_script_of_ones_own_stops_at_the_rate_that_the_target_allo
     written = json.loads((folder / "capacity.json").read_bytes())
     assert written | {"steps": []} == last["capacity"]
     assert [sum(step["response_buckets"]["counts"]) for step in written["steps"]] == [20, CEILING_RPS]
-    assert "highest rate that is allowed" in (folder / "capacity.html").read_text(encoding="utf-8")
+    assert "a higher rate is not allowed there" in (folder / "capacity.html").read_text(encoding="utf-8")
 
 
 def test_a_mistake_ends_with_code_2_before_anything_is_sent(tmp_path: Path) -> None:

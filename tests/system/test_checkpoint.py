@@ -43,7 +43,6 @@ def killed_run(service: Service, folder: Path) -> RunResult:
     return RunResult.read(folder / "result.json")
 
 
-@pytest.mark.slow
 def test_a_killed_soak_leaves_a_report_up_to_its_last_checkpoint(service: Service, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     result = killed_run(service, folder)

@@ -107,6 +107,7 @@ def test_ctrl_c_before_a_command_begins_shows_none_either(
     assert capsys.readouterr().err == "stopped by Ctrl-C before anything began\n"
 
 
+@pytest.mark.slow(held_by="test_killed_run_leaves_no_process_behind")
 def test_a_refused_run_leaves_no_worker_behind(tmp_path: Path) -> None:
     write(tmp_path)
     code, said = ended(tmp_path, "--processes", "2", "-H", "http://127.0.0.1:1")

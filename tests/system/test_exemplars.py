@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+import pytest
+
 from tests.dashboards.prometheus_server import prometheus
 from tests.system.locust_fleet import fleet, wait_until
 from tests.target_service.service_process import ask, running
@@ -50,6 +52,7 @@ def test_prometheus_stores_the_traces_that_stand_for_the_requests_of_a_run(tmp_p
         wait_until(lambda: ask(ours.web_url, "GET", "/peak/live").json["state"] == "done", 40)
 
 
+@pytest.mark.slow(held_by="test_prometheus_stores_the_traces_that_stand_for_the_requests_of_a_run")
 def test_prometheus_stores_a_callers_traces_of_any_of_the_services_workers(tmp_path: Path) -> None:
     with (
         running(tmp_path, "--workers", "2") as service,

@@ -244,7 +244,6 @@ def every_kind_at_once() -> FaultPlan:
     return FaultPlan(-1, 14.0, 1.0, faults)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_every_kind_of_fault_at_once_is_made_and_undone_and_nothing_acknowledged_is_lost(
     tmp_path: Path,
@@ -265,7 +264,9 @@ def test_every_kind_of_fault_at_once_is_made_and_undone_and_nothing_acknowledged
     assert left == []
 
 
-@pytest.mark.slow
+@pytest.mark.slow(
+    held_by="test_every_kind_of_fault_at_once_is_made_and_undone_and_nothing_acknowledged_is_lost"
+)
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("seed", [(FIRST + number) % ALL for number in range(PLAYED)])
 def test_the_verdict_of_a_random_fault_plan_is_right_and_every_arrival_is_explained(

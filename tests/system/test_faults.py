@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
-
 PLAN = """
 name = "faulty"
 peak_tps = 20

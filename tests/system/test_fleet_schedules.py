@@ -136,7 +136,6 @@ def seeds() -> list[int]:
     return list(range(first, int(END)))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", seeds())
 def test_whatever_befalls_a_fleet_its_books_are_exact_and_nothing_is_left_running(
     seed: int, tmp_path: Path, disk: Path

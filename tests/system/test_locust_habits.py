@@ -161,6 +161,7 @@ BAD = {
 }
 
 
+@pytest.mark.slow(stays=["singlesday run"])
 @pytest.mark.parametrize("door", BAD)
 def test_a_class_that_is_not_there_ends_every_process_with_a_sentence(
     door: str, shop: Target, tmp_path: Path
@@ -178,6 +179,7 @@ def test_a_class_that_is_not_there_ends_every_process_with_a_sentence(
     assert shop.seen().received == 0
 
 
+@pytest.mark.slow(held_by="test_a_class_that_is_not_there_ends_every_process_with_a_sentence")
 def test_the_form_says_it_too(shop: Target, tmp_path: Path) -> None:
     (tmp_path / "plan.toml").write_text(PLAN.replace("{module}:Shopper", "script:Shoper"))
     with web_ui(tmp_path, "-f", "script.py", "-H", shop.url) as url:
@@ -188,6 +190,7 @@ def test_the_form_says_it_too(shop: Target, tmp_path: Path) -> None:
     assert shop.seen().received == 0
 
 
+@pytest.mark.slow(stays=["file"])
 @pytest.mark.parametrize("where", ["environment", "file"])
 def test_our_options_are_taken_from_the_environment_and_from_locusts_file(
     where: str, shop: Target, tmp_path: Path
@@ -212,6 +215,7 @@ def test_standard_output_is_json_alone_where_json_was_asked_for(shop: Target, tm
         assert re.search("PASS|INVALID|DEGRADED|FAIL", done.err)
 
 
+@pytest.mark.slow(held_by="test_what_a_script_ends_is_said_to_be_ended_by_it")
 def test_a_scripts_own_exit_code_stays_where_the_verdict_is_a_pass(shop: Target, tmp_path: Path) -> None:
     write(
         tmp_path,
@@ -225,6 +229,7 @@ def test_a_scripts_own_exit_code_stays_where_the_verdict_is_a_pass(shop: Target,
     assert done.code == (done.results[-1]["exit_code"] or 3)
 
 
+@pytest.mark.slow(stays=["init", "request"])
 @pytest.mark.parametrize("event", ["init", "test_start", "request", "test_stop", "quitting"])
 def test_a_listener_that_raises_never_leaves_a_green_run(event: str, shop: Target, tmp_path: Path) -> None:
     write(
@@ -270,6 +275,7 @@ def test_flags_and_shapes_that_do_not_count_are_named_once(shop: Target, tmp_pat
     assert done.results[-1]["arrivals"]["planned"] == 20
 
 
+@pytest.mark.slow(stays=["singlesday run"])
 @pytest.mark.parametrize("door", ["singlesday run", "processes"])
 def test_a_scripts_listeners_hear_what_they_would_hear_under_plain_locust(
     door: str, shop: Target, tmp_path: Path
@@ -288,6 +294,7 @@ def test_a_scripts_listeners_hear_what_they_would_hear_under_plain_locust(
     assert done.results[-1]["arrivals"]["started"] == 20
 
 
+@pytest.mark.slow(stays=["load-test"])
 @pytest.mark.parametrize("module", ["script", "load-test"])
 def test_a_script_is_found_beside_its_plan_and_by_its_path(module: str, shop: Target, tmp_path: Path) -> None:
     write(tmp_path / "tests" / "load", module=module)
@@ -295,6 +302,7 @@ def test_a_script_is_found_beside_its_plan_and_by_its_path(module: str, shop: Ta
     assert done.results[-1]["arrivals"]["started"] == 20, done.err
 
 
+@pytest.mark.slow(held_by="test_the_class_picker_plays_the_plan")
 def test_each_class_keeps_its_own_host_until_one_is_given_for_all(tmp_path: Path) -> None:
     with target() as one, target() as other:
         for module, host in (("one", one.url), ("other", other.url)):

@@ -104,7 +104,6 @@ def bring_plan(place: Path) -> None:
     (place / "data" / "skus.csv").write_text("sku\n" + "".join(f"sku-{n}\n" for n in range(200)))
 
 
-@pytest.mark.slow
 def test_the_recipe_for_several_machines_step_by_step(machines: Machines) -> None:
     draw, run, work = STEPS
     subprocess.run(["sh", "-ec", draw], cwd=machines.on("master"), check=True)

@@ -126,7 +126,7 @@ def children_of(process: Process) -> list[int]:
     return sorted(map(int, found.split()))
 
 
-@pytest.mark.slow
+@pytest.mark.slow(held_by="test_a_worker_below_a_relay_and_a_whole_relay_are_killed")
 def test_two_relays_and_four_workers_have_the_books_of_a_fleet_without(tree: Tree) -> None:
     left, right = free_port(), free_port()
     tree.relay("left", left).relay("right", right).workers("first", left, 2).workers("second", right, 2)
@@ -142,7 +142,6 @@ def test_two_relays_and_four_workers_have_the_books_of_a_fleet_without(tree: Tre
     assert tree.target.seen().received == 160
 
 
-@pytest.mark.slow
 def test_a_worker_below_a_relay_and_a_whole_relay_are_killed(tree: Tree) -> None:
     left, right = free_port(), free_port()
     tree.relay("left", left).relay("right", right).workers("first", left, 2).workers("second", right, 1)

@@ -64,6 +64,7 @@ def test_prometheus_has_the_last_values_of_a_run_that_nobody_scraped(tmp_path: P
         assert RunResult.read(result).notes == []
 
 
+@pytest.mark.slow(held_by="test_a_receiver_that_stays_away_costs_the_oldest_and_says_how_many")
 def test_a_receiver_that_is_not_there_costs_the_run_a_note(tmp_path: Path) -> None:
     nobody = f"http://127.0.0.1:{free_port()}/api/v1/write"
     with (

@@ -20,8 +20,6 @@ from loadtest.measure.ledger import OrderState, read_ledgers
 from tests.system.run_process import PLAN, Ended, Resumed, Run, assert_artefacts
 from tests.timing import Others, ended_well
 
-pytestmark = pytest.mark.slow
-
 DURATION_S = 10
 TPS = 50
 LONGER = PLAN.replace('"3s"', f'"{DURATION_S}s"').replace("peak_tps = 20", f"peak_tps = {TPS}")
@@ -99,6 +97,7 @@ def stopped(out: Path) -> Ended:
     return Resumed(ended.folder).end()
 
 
+@pytest.mark.slow(held_by="test_a_run_killed_twice_is_one_run_over_the_whole_plan")
 def test_a_run_that_was_stopped_by_a_signal_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     others = Others()
     ended = stopped(tmp_path)
@@ -113,6 +112,7 @@ def test_a_run_that_was_stopped_by_a_signal_goes_on_where_it_was_stopped(tmp_pat
     assert result.audit.acknowledged == result.transactions.count, "nothing was played twice"
 
 
+@pytest.mark.slow(held_by="test_a_run_killed_twice_is_one_run_over_the_whole_plan")
 def test_a_run_whose_parent_was_killed_leaves_no_process_and_goes_on(tmp_path: Path) -> None:
     run = Run(tmp_path, *SAVED, plan=LONGER)
     run.wait_until(lambda: run.reached(2))
@@ -133,6 +133,7 @@ def test_a_run_whose_parent_was_killed_leaves_no_process_and_goes_on(tmp_path: P
     assert ended.result.audit.balanced
 
 
+@pytest.mark.slow(held_by="test_a_run_killed_twice_is_one_run_over_the_whole_plan")
 def test_a_resumed_run_that_is_stopped_before_it_begins_keeps_what_it_had(tmp_path: Path) -> None:
     folder = killed(Run(tmp_path, *SAVED, plan=LONGER), 3)
     had = (folder / "result.json").read_bytes()
@@ -153,6 +154,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
     running.stop()
 
 
+@pytest.mark.slow(held_by="test_what_cannot_be_gone_on_with_is_refused_as_usage")
 def test_a_run_against_a_target_goes_on_against_the_same_and_only_if_it_answers(
     service: Service, tmp_path: Path
 ) -> None:

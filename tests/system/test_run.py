@@ -53,7 +53,6 @@ def service(tmp_path: Path) -> Iterator[Service]:
     running.stop()
 
 
-@pytest.mark.slow
 def test_run_starts_the_service_drives_the_plan_and_balances_the_books(
     tmp_path: Path, timing: Timing
 ) -> None:
@@ -98,7 +97,7 @@ def test_run_starts_the_service_drives_the_plan_and_balances_the_books(
     assert "| audit | passed" in summary.read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(held_by="test_a_signal_during_the_probe_ends_it_at_once_12")
 def test_a_shipped_plan_is_sized_by_a_probe_and_plays_what_the_probe_says(tmp_path: Path) -> None:
     done = singlesday("run", "smoke", "--duration", "2s", "--out", str(tmp_path / "runs"))
     said = re.search(
@@ -114,7 +113,7 @@ def test_a_shipped_plan_is_sized_by_a_probe_and_plays_what_the_probe_says(tmp_pa
     assert not list(folder.glob("probe.db*")), "the probe's orders are not the run's"
 
 
-@pytest.mark.slow
+@pytest.mark.slow(held_by="test_a_shipped_plan_plays_squeezed")
 def test_a_run_of_parcels_speaks_of_parcels_and_claims_no_audit(tmp_path: Path) -> None:
     done = singlesday(
         "run", "logistics", "--peak-tps", "20", "--duration", "6s", "--out", str(tmp_path / "runs")
@@ -164,6 +163,7 @@ BAD_INPUT = {
 }
 
 
+@pytest.mark.slow(stays=["unknown plan", "unreachable target", "web port in use"])
 @pytest.mark.parametrize("case", BAD_INPUT)
 def test_bad_input_is_refused_before_any_traffic(case: str, tmp_path: Path) -> None:
     arguments, named = BAD_INPUT[case]
@@ -201,7 +201,7 @@ class occupied_port:  # noqa: N801 - a context manager, read as a phrase
         self._socket.close()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(stays=["2"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_load_within_two_seconds_and_leaves_everything_written(
     number: signal.Signals, tmp_path: Path, timing: Timing
@@ -246,7 +246,6 @@ def locust(*arguments: str, **kwargs: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **kwargs)
 
 
-@pytest.mark.slow
 def test_plain_headless_locust_plays_a_plan_and_its_own_table_agrees(
     service: Service, tmp_path: Path
 ) -> None:
@@ -282,7 +281,6 @@ def rows_of(stats_csv: Path) -> dict[str, int]:
     return rows
 
 
-@pytest.mark.slow
 def test_master_and_workers_as_locust_users_start_them(service: Service, tmp_path: Path) -> None:
     others = Others()
     port = free_port()
@@ -308,7 +306,7 @@ def test_master_and_workers_as_locust_users_start_them(service: Service, tmp_pat
     assert all(worker["started"] > 0 for worker in result.generator.per_worker)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(held_by="test_several_targets_stand_behind_the_first_ones_name")
 def test_several_targets_share_the_connections(service: Service, tmp_path: Path) -> None:
     other = Service(f"sqlite:///{tmp_path / 'other.db'}", tmp_path / "other.log")
     out = tmp_path / "runs"

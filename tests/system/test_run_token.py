@@ -81,6 +81,7 @@ def test_a_strangers_messages_are_not_even_heard(tmp_path: Path) -> None:
         assert "stranger" not in said(tmp_path / "master.log")
 
 
+@pytest.mark.slow(stays=["role1"])
 @pytest.mark.parametrize("role", [["--master"], ["--worker"]])
 def test_a_token_that_is_too_short_ends_master_and_worker_before_anything_starts(role: list[str]) -> None:
     ended = subprocess.run(

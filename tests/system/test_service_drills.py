@@ -24,21 +24,18 @@ def set_drill(service: Service, *faults: dict[str, object], token: str = TOKEN) 
     return ask(service.admin_url, "PUT", "/admin/faults", body, {"Authorization": f"Bearer {token}"})
 
 
-@pytest.mark.slow
 def test_killing_the_service_under_load_loses_no_acknowledged_order(tmp_path: Path) -> None:
     outcome = kill_drill(tmp_path, rounds=3)
     assert outcome.acknowledged
     assert (outcome.lost, outcome.duplicated, outcome.unbalanced) == ([], 0, [])
 
 
-@pytest.mark.slow
 def test_a_power_cut_loses_no_acknowledged_order(tmp_path: Path) -> None:
     outcome = power_drill(tmp_path, rounds=3)
     assert outcome.acknowledged
     assert (outcome.lost, outcome.duplicated, outcome.unbalanced) == ([], 0, [])
 
 
-@pytest.mark.slow
 def test_the_power_cut_drill_finds_what_an_unsynced_store_loses(tmp_path: Path) -> None:
     assert power_drill(tmp_path, rounds=2, synchronous="OFF").lost
 
@@ -175,6 +172,7 @@ def test_a_run_is_purged_beside_the_running_service(tmp_path: Path) -> None:
         assert "X-Load-Test" in bad.stderr
 
 
+@pytest.mark.slow(held_by="test_killing_the_service_under_load_loses_no_acknowledged_order")
 def test_buyers_are_served_through_many_stalls_without_a_wrong_book(tmp_path: Path) -> None:
     with running(tmp_path, *DRILLED, "--workers", "2", "--store-wait-s", "0.2") as service:
         set_drill(
@@ -225,7 +223,7 @@ class WallClock:
         self._steps.write_text(str(seconds))
 
 
-@pytest.mark.slow
+@pytest.mark.slow(held_by="test_unpaid_orders_are_cancelled_when_their_reservation_ends")
 def test_steps_of_the_wall_clock_neither_end_a_reservation_early_nor_keep_it_for_ever(tmp_path: Path) -> None:
     clock = WallClock(tmp_path)
     with running(tmp_path, "--reservation-s", "5", "--key-ttl-s", "5", **clock.environment) as service:

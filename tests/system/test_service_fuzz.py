@@ -17,7 +17,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         assert "Traceback" not in started.log.read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(held_by="test_bodies_bent_out_of_shape_are_refused_and_never_break_anything")
 @pytest.mark.filterwarnings("ignore")  # schemathesis and its own dependencies warn of themselves
 def test_requests_made_from_the_description_get_described_answers(service: Service) -> None:
     from tests.system import described_requests  # noqa: PLC0415 - a long import, which no other test needs

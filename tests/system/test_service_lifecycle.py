@@ -23,6 +23,7 @@ def refused(*flags: str, **environment: str) -> str:
     return ended.stderr
 
 
+@pytest.mark.slow(stays=["15"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_stopping_under_load_loses_no_acknowledged_order(tmp_path: Path, number: signal.Signals) -> None:
     with running(tmp_path, "--workers", "2") as service:
@@ -176,7 +177,7 @@ def test_the_configuration_is_printed_without_secrets(tmp_path: Path) -> None:
         assert "sesame-9" not in said
 
 
-@pytest.mark.slow
+@pytest.mark.slow(held_by="test_a_crashed_worker_is_started_again_and_counted")
 def test_a_worker_that_hangs_is_replaced_and_the_others_go_on(tmp_path: Path) -> None:
     with running(tmp_path, "--workers", "2") as service:
         hung, other = service.worker_pids()

@@ -25,7 +25,6 @@ def server() -> Iterator[PostgresServer]:
         yield started
 
 
-@pytest.mark.slow
 def test_crashing_postgres_under_two_machines_loses_no_acknowledged_order(
     tmp_path: Path, server: PostgresServer
 ) -> None:
@@ -56,7 +55,7 @@ def test_crashing_postgres_under_two_machines_loses_no_acknowledged_order(
     assert set(acknowledged.items()) <= set(rows)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(held_by="test_a_hot_product_sells_exactly_the_stock_there_is")
 def test_machines_that_share_a_hot_product_sell_every_unit_once(
     tmp_path: Path, server: PostgresServer
 ) -> None:

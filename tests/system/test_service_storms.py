@@ -5,8 +5,6 @@ import contextlib
 import sqlite3
 from pathlib import Path
 
-import pytest
-
 from benchmarks.service.load import Load, measure
 from benchmarks.service.slow_clients import slow_clients
 from tests.target_service.buyers import wait_until
@@ -15,7 +13,6 @@ from tests.target_service.service_process import running
 STOCK = 1000
 
 
-@pytest.mark.slow
 def test_a_crowd_through_all_workers_gets_exactly_the_units_there_are(tmp_path: Path) -> None:
     with running(tmp_path, "--workers", "2", "--stock", str(STOCK)) as service:
         load = Load(service.address[1], connections=100, seconds=4, sku_no=42)
@@ -29,7 +26,6 @@ def test_a_crowd_through_all_workers_gets_exactly_the_units_there_are(tmp_path: 
         assert database.execute("SELECT count(*) FROM orders").fetchone() == (0,)
 
 
-@pytest.mark.slow
 def test_a_storm_of_one_key_makes_one_order(tmp_path: Path) -> None:
     with running(tmp_path, "--workers", "2") as service:
         load = Load(service.address[1], connections=50, seconds=3, sku_no=42, key="everybody")
@@ -43,7 +39,6 @@ def test_a_storm_of_one_key_makes_one_order(tmp_path: Path) -> None:
         assert database.execute("SELECT count(*) FROM shadow_orders").fetchone() == (1,)
 
 
-@pytest.mark.slow
 def test_clients_that_dribble_take_nobodys_place(tmp_path: Path) -> None:
     with running(tmp_path, "--most-in-flight", "64") as service, slow_clients(service.address[1], 300):
         wait_until(lambda: service.metric("orders_in_flight") >= 300)

@@ -41,6 +41,7 @@ def test_a_shipped_plan_plays_squeezed(outcomes: dict[str, Any], name: str) -> N
     assert told["ok"] == told["planned"] > 50
 
 
+@pytest.mark.slow(held_by="test_a_shipped_plan_plays_squeezed")
 def test_the_whole_day_plays_squeezed_and_its_books_agree(tmp_path: Path) -> None:
     """Every region's orders are stored for it; the way from there is in response times and not in service times."""
     plan = (files("loadtest.plan") / "plans" / "day.toml").read_text(encoding="utf-8")

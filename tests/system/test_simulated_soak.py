@@ -152,7 +152,7 @@ def soaked(leaks: Leaks) -> RunResult:
     return judge(result, slos, aborted=None)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(held_by="test_a_leak_of_two_percent_an_hour_fails_the_soak_and_the_report_names_it")
 def test_two_steady_hours_pass_and_the_books_hold_every_arrival() -> None:
     result = soaked(Leaks())
     assert result.verdict == "PASS", (result.validity, result.slo)
@@ -163,7 +163,6 @@ def test_two_steady_hours_pass_and_the_books_hold_every_arrival() -> None:
     assert drift.note == "steady: response_p99_ms, errors, completed_share, service_memory_bytes"
 
 
-@pytest.mark.slow
 def test_a_leak_of_two_percent_an_hour_fails_the_soak_and_the_report_names_it(tmp_path: Path) -> None:
     result = soaked(Leaks(memory=0.02))
     assert (result.verdict, result.exit_code) == ("FAIL", ExitCode.SLO_FAIL)
@@ -176,7 +175,7 @@ def test_a_leak_of_two_percent_an_hour_fails_the_soak_and_the_report_names_it(tm
     assert "service_memory_bytes +" in (failure.text or "")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(held_by="test_a_p99_that_creeps_by_three_percent_an_hour_is_found")
 def test_latency_that_creeps_is_found_though_every_second_meets_its_objective() -> None:
     result = soaked(Leaks(latency=0.1))
     assert {slo.expr: slo.passed for slo in result.slo}["p99(POST /orders) < 250ms"]

@@ -20,8 +20,6 @@ import pytest
 from loadtest.judge.validity import INVALID
 from loadtest.measure.run_result import RunResult
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).parents[2]
 USERS = Path(__file__).with_name("mutation_users.py")
 ERRORS_ALLOWED = ("errors(*) <= 100%", "availability >= 0%")
@@ -168,6 +166,14 @@ def readme_example(folder: Path, target: str) -> Ended:
     return play(folder, plan, script, target)
 
 
+@pytest.mark.slow(
+    stays=[
+        "500 to everything",
+        "one scenario makes no request",
+        "a misspelt endpoint",
+        "the script always raises",
+    ]
+)
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_run_never_ends_pass_and_says_what_was_bad(name: str, runs: dict[str, Future[Ended]]) -> None:
     case, ended = BAD[name], runs[name].result()
@@ -180,6 +186,7 @@ def test_a_bad_run_never_ends_pass_and_says_what_was_bad(name: str, runs: dict[s
     )
 
 
+@pytest.mark.slow(stays=["journeys"])
 @pytest.mark.parametrize("name", GOOD)
 def test_a_good_run_has_nothing_against_it(name: str, runs: dict[str, Future[Ended]]) -> None:
     ended = runs[name].result()

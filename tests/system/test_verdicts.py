@@ -22,8 +22,6 @@ from tests.system.run_process import PLAN, Ended, Run, assert_artefacts, calm, s
 from tests.system.small_disk import fill, small_disk
 from tests.timing import Timing
 
-pytestmark = pytest.mark.slow
-
 ABORT = """
 [abort]
 unless = ["errors(*) < 50%"]
@@ -86,6 +84,7 @@ def kill(service: Service) -> None:
         process.kill()
 
 
+@pytest.mark.slow(held_by="test_a_sustained_breach_aborts_the_run_within_two_seconds_12")
 def test_a_target_that_dies_fails_the_run_and_does_not_end_it(doomed: Service, tmp_path: Path) -> None:
     run = Run(tmp_path, "--peak-tps", "20", "--target", doomed.url, "--slo", "errors(*) < 1%")
     run.wait_until(lambda: run.reached(1.5))
@@ -123,6 +122,7 @@ def test_a_signal_during_the_probe_ends_it_at_once_12(tmp_path: Path) -> None:
     assert_artefacts(ended)
 
 
+@pytest.mark.slow(held_by="test_a_signal_during_the_probe_ends_it_at_once_12")
 def test_a_signal_while_workers_are_awaited_is_12(tmp_path: Path) -> None:
     run = Run(tmp_path, "--peak-tps", "20")
     ended = signalled(run, lambda: run.child("--worker"))
@@ -133,6 +133,7 @@ def test_a_signal_while_workers_are_awaited_is_12(tmp_path: Path) -> None:
 RAMP = PLAN.replace('curve = "constant"', 'knots = [["0s", 0.1], ["1.5s", 1.0], ["3s", 1.0]]')
 
 
+@pytest.mark.slow(stays=["at the peak"])
 @pytest.mark.parametrize("at_s", [0.5, 2.0], ids=["on the ramp", "at the peak"])
 def test_a_signal_under_load_is_12_and_the_orders_until_then_are_audited(at_s: float, tmp_path: Path) -> None:
     run = Run(tmp_path, "--peak-tps", "40", plan=RAMP)
@@ -143,6 +144,7 @@ def test_a_signal_under_load_is_12_and_the_orders_until_then_are_audited(at_s: f
     assert_artefacts(ended)
 
 
+@pytest.mark.slow(held_by="test_a_signal_under_load_is_12_and_the_orders_until_then_are_audited")
 def test_a_signal_once_the_result_is_written_changes_no_verdict(tmp_path: Path) -> None:
     ended = calm(_signalled_at_the_end, tmp_path)
     assert ended.code == ExitCode.PASS, ended.output
@@ -155,6 +157,7 @@ def _signalled_at_the_end(out: Path) -> Ended:
     return signalled(run, lambda: run.reached(0.5) and (run.folder / "junit.xml").exists())
 
 
+@pytest.mark.slow(held_by="test_a_signal_under_load_is_12_and_the_orders_until_then_are_audited")
 def test_a_signal_while_the_last_answers_are_awaited_is_12_and_cancels_them(
     doomed: Service, tmp_path: Path
 ) -> None:
@@ -215,6 +218,7 @@ def test_a_disk_that_fills_up_meanwhile_loses_nothing_and_is_no_pass(
     assert RunResult.read(kept).transactions.count > 0
 
 
+@pytest.mark.slow(held_by="test_a_disk_that_fills_up_meanwhile_loses_nothing_and_is_no_pass")
 def test_a_disk_without_room_for_a_ledger_aborts_the_run_before_an_order_is_unrecorded(
     disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,7 +59,6 @@ class Watching:
         return [child for child in running if child.status() != psutil.STATUS_ZOMBIE]
 
 
-@pytest.mark.slow
 def test_every_address_that_is_named_answers_and_ctrl_c_ends_all_of_it(tmp_path: Path) -> None:
     with Watching(tmp_path) as watching:
         addresses = re.findall(r"^  (.+?)  +(http://\S+)$", watching.said, re.MULTILINE)
@@ -85,7 +84,7 @@ PARTS = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.slow(stays=["worker-1"])
 @pytest.mark.parametrize("name", PARTS)
 def test_a_part_that_dies_is_named_and_the_others_are_ended(tmp_path: Path, name: str) -> None:
     if name == "Prometheus":
@@ -97,7 +96,7 @@ def test_a_part_that_dies_is_named_and_the_others_are_ended(tmp_path: Path, name
         assert not watching.left()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(held_by="test_a_part_that_dies_is_named_and_the_others_are_ended")
 def test_the_last_lines_of_a_part_that_cannot_start_are_its_own(tmp_path: Path) -> None:
     program("prometheus")
     folder = tmp_path / "watch"
@@ -111,7 +110,7 @@ def test_the_last_lines_of_a_part_that_cannot_start_are_its_own(tmp_path: Path) 
     assert "another day" not in watching.said
 
 
-@pytest.mark.slow
+@pytest.mark.slow(held_by="test_a_part_that_dies_is_named_and_the_others_are_ended")
 def test_a_service_that_cannot_start_is_said_with_its_reason(tmp_path: Path) -> None:
     (tmp_path / "watch" / "orders.db").mkdir(parents=True)
     command = [sys.executable, "-m", "loadtest.cli.main", "watch", "--out", str(tmp_path)]

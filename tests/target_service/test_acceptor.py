@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import cast
 
 from target_service.acceptor import Acceptor
-from target_service.api.fast_path import FastPath
+from target_service.connection import Connection
+from target_service.routes import Api
 from target_service.shedding import Crowd
 
 BACKLOG = 512
@@ -45,7 +46,7 @@ def play(
 
     async def act() -> None:
         with socket.create_server(("127.0.0.1", 0), backlog=BACKLOG) as listener:
-            acceptor = Acceptor(listener, Echo, cast("FastPath", Answers()), most)
+            acceptor = Acceptor(listener, lambda: cast("Connection", Echo()), cast("Api", Answers()), most)
             address = listener.getsockname()
 
             def connect(said: bytes) -> socket.socket:
@@ -79,7 +80,7 @@ def test_whoever_waits_is_accepted_and_served_by_the_loop() -> None:
     async def scene(acceptor: Acceptor, connect: Callable[[bytes], socket.socket]) -> None:
         clients = [connect(b"%d" % number) for number in range(300)]
         assert [await heard(client) for client in clients] == [b"%d" % number for number in range(300)]
-        assert acceptor.kept == 300  # nobody has said that they ended
+        assert len(acceptor.connections) == 300  # nobody has said that they ended
 
     play(scene)
 
@@ -87,7 +88,7 @@ def test_whoever_waits_is_accepted_and_served_by_the_loop() -> None:
 def test_one_too_many_is_refused_unless_it_asks_for_health() -> None:
     async def scene(acceptor: Acceptor, connect: Callable[[bytes], socket.socket]) -> None:
         with connect(b"") as first, connect(b"") as second:
-            while acceptor.kept < 2:
+            while len(acceptor.connections) < 2:
                 await asyncio.sleep(0.001)
             assert await heard(connect(b"x")) == b"full"
             assert await heard(connect(b"health")) == b"well"

@@ -1,4 +1,4 @@
-"""A connection to a service that takes no more changes: refused from raw bytes or by aiohttp, never out of step."""
+"""A connection: requests in pieces, in pipelines and under overload are answered in turn, never out of step."""
 
 import asyncio
 import time
@@ -8,17 +8,16 @@ from io import BytesIO
 from typing import Any, NamedTuple, cast
 
 import pytest
-from aiohttp import web
 
-from target_service.api.body import BODY_DEADLINE_S
-from target_service.api.fast_path import FastPath
+from target_service.api.body import BodyReader
 from target_service.api.operation import Service
 from target_service.connection import Connection
+from target_service.cut_offs import CutOffs
 from target_service.faults import Drill, Fault, Faults
 from target_service.inventory import Catalogue
 from target_service.metrics import REJECTED, REQUEST_SECONDS, SHED, SharedMetrics, WorkerMetrics
 from target_service.orders import OrderIds
-from target_service.routes import add_routes
+from target_service.routes import Api
 from target_service.shedding import LEAST_LIMIT, AdaptiveLimit
 from target_service.store.store import Store
 
@@ -26,6 +25,8 @@ BODY = b'{"buyer_id": 7, "lines": []}'
 HEAD = b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 ORDER = HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
 ALIVE = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+QUESTION = b'{"prompt": "where?", "max_tokens": 1}'
+ASKED = HEAD.replace(b"/orders", b"/assistant/messages") + b"Content-Length: %d\r\n\r\n" % len(QUESTION)
 
 
 class Heard(NamedTuple):
@@ -40,8 +41,6 @@ class Full:
     """A service without a free place, and one connection to it."""
 
     def __init__(self) -> None:
-        self.parsed = 0
-        """Requests that came as far as aiohttp's handler."""
         shared = SharedMetrics.create(1)
         limit = AdaptiveLimit(LEAST_LIMIT, time.monotonic_ns)
         for _ in range(LEAST_LIMIT):
@@ -66,33 +65,30 @@ class Full:
         length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
         return _heard(head + await self.reader.readexactly(length))
 
-    async def serve(self, scene: Callable[["Full"], Awaitable[None]], idle_s: float) -> None:
+    async def serve(self, scene: Callable[["Full"], Awaitable[None]]) -> None:
         """Play a scene."""
-        app = web.Application()
-        app[BODY_DEADLINE_S] = 5.0
-        frames = add_routes(app, self.service)
-        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1)
-        await runner.setup()
-        server = runner.server
-        assert server is not None
-        fast_path = FastPath(self.service, frames)
+        loop = asyncio.get_running_loop()
+        api = Api(self.service, BodyReader(5.0, CutOffs(loop.time)))
         self.bytes_seen = 0
-        listening = await asyncio.get_running_loop().create_server(
-            lambda: _Watched(self, server, fast_path, idle_s), "127.0.0.1", 0
-        )
+
+        def make() -> Connection:
+            self.connection = _Watched(self, api)
+            return self.connection
+
+        listening = await loop.create_server(make, "127.0.0.1", 0)
         async with listening, asyncio.timeout(10):
             self.reader, self.writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
             await scene(self)
-            self.parsed = server.requests_count
             self.writer.close()
-        await runner.cleanup()
+            self.connection.abort()
+            await asyncio.sleep(0.01)  # until both ends have heard of it
 
 
 class _Watched(Connection):
     __slots__ = ("_full",)
 
-    def __init__(self, full: Full, server: Any, fast_path: FastPath, idle_s: float) -> None:
-        super().__init__(server, lambda _kind: None, fast_path, keepalive_timeout=idle_s, access_log=None)
+    def __init__(self, full: Full, api: Api) -> None:
+        super().__init__(api)
         self._full = full
 
     def data_received(self, data: bytes) -> None:
@@ -110,44 +106,37 @@ def _heard(raw: bytes) -> Heard:
     return Heard(response.status, dict(response.getheaders()), response.read())
 
 
-def play(
-    scene: Callable[[Full], Awaitable[None]],
-    prepare: Callable[[Full], None] | None = None,
-    idle_s: float = 60,
-) -> int:
-    """Play a scene on one connection; how many requests aiohttp saw of it."""
+def play(scene: Callable[[Full], Awaitable[None]], prepare: Callable[[Full], None] = lambda _: None) -> None:
+    """Play a scene on one connection."""
     full = Full()
-    if prepare is not None:
-        prepare(full)
-    asyncio.run(full.serve(scene, idle_s))
-    return full.parsed
+    prepare(full)
+    asyncio.run(full.serve(scene))
 
 
-def test_a_change_is_refused_and_health_told_from_raw_bytes_and_all_else_is_left_to_aiohttp() -> None:
+def test_changes_are_refused_and_all_else_is_answered_in_turn() -> None:
     async def scene(full: Full) -> None:
         asked = [
             ORDER,
             b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n",
             ORDER,
-            ORDER,
             ORDER.replace(b"/orders", b"/orders/0000000000000001/payment"),
             ALIVE,
         ]
-        assert [(await full.ask(each)).status for each in asked] == [503, 404, 503, 503, 503, 200]
+        assert [(await full.ask(each)).status for each in asked] == [503, 404, 503, 503, 200]
 
-    assert play(scene) == 1
+    play(scene)
 
 
-def test_a_refusal_is_the_same_from_raw_bytes_and_from_aiohttp() -> None:
+def test_a_refusal_is_the_same_however_its_request_came() -> None:
     async def scene(full: Full) -> None:
-        from_raw_bytes = await full.ask(ORDER)
-        from_aiohttp = await full.ask(ORDER[:50], ORDER[50:])
-        dates = [heard.headers.pop("Date") for heard in (from_raw_bytes, from_aiohttp)]
+        whole = await full.ask(ORDER)
+        in_pieces = await full.ask(ORDER[:50], ORDER[50:])
+        dates = [heard.headers.pop("Date") for heard in (whole, in_pieces)]
         assert all(date.endswith(" GMT") for date in dates)
-        assert from_raw_bytes == from_aiohttp
-        assert from_raw_bytes.headers["Retry-After"] == "1"
+        assert whole == in_pieces
+        assert whole.headers["Retry-After"] == "1"
 
-    assert play(scene) == 1
+    play(scene)
 
 
 def test_a_refusal_does_not_wait_for_the_body_and_the_connection_goes_on_after_it() -> None:
@@ -156,7 +145,7 @@ def test_a_refusal_does_not_wait_for_the_body_and_the_connection_goes_on_after_i
         full.writer.write(ORDER[-3:])
         assert [(await full.ask(each)).status for each in (ALIVE, ORDER, ALIVE)] == [200, 503, 200]
 
-    assert play(scene) == 4
+    play(scene)
 
 
 def test_a_body_that_looks_like_a_request_is_a_body() -> None:
@@ -165,25 +154,30 @@ def test_a_body_that_looks_like_a_request_is_a_body() -> None:
         assert (await full.ask(head, ORDER)).status == 415
         assert (await full.ask(ALIVE)).status == 200
 
-    assert play(scene) == 2
+    play(scene)
 
 
 def test_a_request_that_overtakes_an_answer_waits_for_it() -> None:
     async def scene(full: Full) -> None:
-        question = b'{"prompt": "where?", "max_tokens": 1}'
-        head = HEAD.replace(b"/orders", b"/assistant/messages") + b"Content-Length: %d\r\n\r\n" % len(
-            question
-        )
-        full.writer.write(head + question)
+        full.writer.write(ASKED + QUESTION)
         assert (await full.reader.readline()).startswith(b"HTTP/1.1 200")
         full.writer.write(ORDER)
         await full.reader.readuntil(b"\r\n0\r\n\r\n")
         assert (await full.ask()).status == 503
 
-    assert play(scene) == 2
+    play(scene)
 
 
-def test_the_tail_of_a_pipeline_is_the_parsers() -> None:
+def test_a_stream_to_a_client_of_http_1_0_comes_whole() -> None:
+    async def scene(full: Full) -> None:
+        heard = await full.ask(ASKED.replace(b"HTTP/1.1", b"HTTP/1.0") + QUESTION)
+        assert (heard.status, heard.headers["Connection"]) == (200, "close")
+        assert heard.body.endswith(b"event: done\ndata: {}\n\n")
+
+    play(scene)
+
+
+def test_a_pipeline_is_answered_in_turn_and_may_end_in_pieces() -> None:
     async def scene(full: Full) -> None:
         head = b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(ORDER)
         # Two whole requests and the head of a third, whose body comes later.
@@ -192,27 +186,39 @@ def test_the_tail_of_a_pipeline_is_the_parsers() -> None:
         full.writer.write(ORDER)
         assert (await full.ask(ALIVE)).status == 200
 
-    assert play(scene) == 4
+    play(scene)
 
 
-def test_a_connection_that_is_only_refused_is_not_taken_for_idle() -> None:
+def test_thousands_of_requests_in_one_piece_are_answered_each() -> None:
     async def scene(full: Full) -> None:
-        # Until aiohttp, which sees none of it, would have closed it twice over.
-        until = time.monotonic() + 0.6
-        while time.monotonic() < until:
-            assert (await full.ask(ORDER)).status == 503
+        full.writer.write(ALIVE * 3000)
+        full.writer.write_eof()
+        told = await full.reader.read(-1)
+        assert told.count(b"HTTP/1.1 200") == 3000
 
-    assert play(scene, idle_s=0.3) == 0
+    play(scene)
 
 
-def test_a_drain_closes_connections_and_so_lets_requests_in() -> None:
+def test_a_connection_is_of_use_while_it_is_answered_and_not_for_ever_afterwards() -> None:
+    async def scene(full: Full) -> None:
+        await full.ask(ORDER)
+        now_s = asyncio.get_running_loop().time()
+        full.connection.look(now_s + 0.9, 1.0)
+        await full.ask(ORDER)
+        full.connection.look(now_s + 2.0, 1.0)
+        assert await full.reader.read() == b""
+
+    play(scene)
+
+
+def test_a_drain_closes_connections_with_their_next_answer() -> None:
     def drain(full: Full) -> None:
         full.service.draining = True
 
     async def scene(full: Full) -> None:
         assert (await full.ask(ORDER)).headers["Connection"] == "close"
 
-    assert play(scene, drain) == 1
+    play(scene, drain)
 
 
 def test_a_drill_meets_its_requests_whatever_is_under_way() -> None:
@@ -222,10 +228,10 @@ def test_a_drill_meets_its_requests_whatever_is_under_way() -> None:
     async def scene(full: Full) -> None:
         assert (await full.ask(ORDER)).status == 500
 
-    assert play(scene, spoil) == 1
+    play(scene, spoil)
 
 
-def test_what_is_refused_from_raw_bytes_is_counted_as_its_traffic() -> None:
+def test_what_is_refused_is_counted_as_its_traffic() -> None:
     full = Full()
 
     async def scene(full: Full) -> None:
@@ -234,10 +240,9 @@ def test_what_is_refused_from_raw_bytes_is_counted_as_its_traffic() -> None:
 
     shared = SharedMetrics.create(1)
     full.service.metrics = WorkerMetrics(shared.blocks[0])
-    asyncio.run(full.serve(scene, 60))
+    asyncio.run(full.serve(scene))
 
     block = shared.blocks[0]
-    assert full.parsed == 0
     assert [block.series(REJECTED, "overloaded", traffic) for traffic in ("live", "shadow")] == [[2.0], [2.0]]
     assert block.series(SHED) == [4.0]
     assert sum(block.series(REQUEST_SECONDS, "create_order", "shadow")[:-1]) == 2

@@ -1,15 +1,14 @@
-"""The protocol's own answers: one line of reason, and defects outside the API told and logged as such."""
+"""What is refused before it reaches an operation: hosts, one line of reason, and the admin port's own failures."""
 
 import asyncio
 import json
-import logging
 
 import pytest
 from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_service.problem import Kind
+from target_service.admin import well_formed
 from target_service.protocol import LONGEST_REASON, ProblemProtocol, is_host, reason_of
 
 
@@ -65,52 +64,38 @@ def test_a_reason_is_always_one_short_line(message: str) -> None:
     assert len(reason.splitlines()) <= 1
 
 
-def answer_to_a_handler_that_raises(error: Exception, refused: list[Kind]) -> tuple[bytes, bytes]:
-    """Head and body of what the protocol answers before it closes the connection."""
-    muted = logging.getLogger("muted")
-    muted.setLevel(logging.CRITICAL)
-
-    async def fail(_request: web.BaseRequest) -> web.Response:
+@pytest.mark.parametrize(
+    ("error", "status", "slug"),
+    [
+        (web.HTTPNotFound(), 404, "not-found"),
+        (web.HTTPForbidden(text="faults are off"), 403, "forbidden"),
+        (RuntimeError("a defect"), 500, "internal"),
+    ],
+)
+def test_what_goes_wrong_at_the_admin_port_is_a_problem(
+    caplog: pytest.LogCaptureFixture, error: Exception, status: int, slug: str
+) -> None:
+    async def fail(_request: web.Request) -> web.StreamResponse:
         raise error
 
     async def scene() -> bytes:
-        server = web.Server(fail)
-        listening = await asyncio.get_running_loop().create_server(
-            lambda: ProblemProtocol(server, refused.append, logger=muted), "127.0.0.1", 0
-        )
+        app = web.Application(middlewares=[well_formed])
+        app.router.add_get("/", fail)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        server, loop = runner.server, asyncio.get_running_loop()
+        assert server is not None
+        listening = await loop.create_server(lambda: ProblemProtocol(server, loop=loop), "127.0.0.1", 0)
         async with listening, asyncio.timeout(10):
             reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
-            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             answer = await reader.read()
             writer.close()
-        await server.shutdown()
+        await runner.cleanup()
         return answer
 
     head, _, body = asyncio.run(scene()).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d" % status)
     assert b"application/problem+json" in head
-    return head, body
-
-
-@pytest.mark.parametrize(
-    ("error", "slug"),
-    [(web.HTTPNotFound(), "not-found"), (web.HTTPExpectationFailed(text="magic"), "unmet-expectation")],
-)
-def test_an_answer_of_aiohttps_own_becomes_a_problem_and_is_counted(
-    error: web.HTTPException, slug: str
-) -> None:
-    refused: list[Kind] = []
-    head, body = answer_to_a_handler_that_raises(error, refused)
-    assert head.startswith(b"HTTP/1.1 %d" % error.status)
     assert json.loads(body)["type"] == f"/problems/{slug}"
-    assert [kind.slug for kind in refused] == [slug]
-
-
-def test_a_defect_outside_the_api_is_a_problem_that_is_logged_and_counted(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    refused: list[Kind] = []
-    head, body = answer_to_a_handler_that_raises(RuntimeError("a defect"), refused)
-    assert head.startswith(b"HTTP/1.1 500")
-    assert json.loads(body)["type"] == "/problems/internal"
-    assert [kind.slug for kind in refused] == ["internal"]
-    assert "a defect" in caplog.text
+    assert ("a defect" in caplog.text) == (status == 500)

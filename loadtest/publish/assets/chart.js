@@ -5,16 +5,13 @@
 const charts = (() => {
   const MARGIN = { left: 60, right: 14, top: 24, bottom: 26 };
   const SHADES = 6;
-  const ROW_PX = 34;
   const LEAST_DRAG_PX = 6;
   const DAY_S = 86400;
 
   // ---- scales and ticks ----------------------------------------------------------------------------------------
+  const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
   const linear = (low, high, from, to) => (value) => from + ((value - low) / (high - low)) * (to - from);
-  const logarithmic = (low, high, from, to) => {
-    const scale = linear(Math.log10(low), Math.log10(high), from, to);
-    return (value) => scale(Math.log10(Math.max(value, low)));
-  };
+  const logarithmic = (low, high, from, to) => (value) => from + (Math.log(Math.max(value, low) / low) / Math.log(high / low)) * (to - from);
   const multiples = (low, high, step) => {
     const first = Math.ceil(low / step - 1e-9);
     return Array.from({ length: Math.max(0, Math.floor(high / step + 1e-9) - first + 1) }, (_, i) => (first + i) * step);
@@ -39,6 +36,16 @@ const charts = (() => {
     time: { ticks: timeTicks, says: words.clock, room: 1 },
     quantile: { ticks: (low, high) => multiples(low, high, 1), says: (nines) => (nines ? words.quantile(nines) : "min"), room: 1 },
     rate: { ticks: roundTicks, says: (value) => `${words.rate(value)}/s`, room: 1.05 },
+  };
+
+  /** What a chart shows, for those who do not see it: the highest value of each line, and where it is. */
+  const described = ({ title, counts, unit, axis, lines, heat }, t) => {
+    const peaks = lines.filter(({ values }) => values.some(Number.isFinite)).map(({ label, values }) => {
+      const at = values.reduce((best, value, i) => (value > (values[best] ?? -Infinity) ? i : best), 0);
+      return `${label} at most ${words.of[unit](values[at])}, at ${AXES[axis].says(t[at])}`;
+    });
+    const span = heat?.upper_ms.length ? [`all up to ${words.latency(heat.upper_ms.at(-1))}`] : [];
+    return `${title}, ${counts}: ${[...peaks, ...span].join("; ") || "nothing was measured"}.`;
   };
 
   // ---- elements; text goes in as text, never as markup ---------------------------------------------------------
@@ -72,15 +79,15 @@ const charts = (() => {
       this.box.setAttribute("role", "group");
       this.box.setAttribute("aria-roledescription", "chart");
       figure.append(this.legend, this.box);
-      this.near = true;
-      new IntersectionObserver(([seen]) => this.come(seen.isIntersecting), { rootMargin: "300px" }).observe(figure);
+      this.drag = null;
+      const watch = ([seen]) => {
+        this.near = seen.isIntersecting;
+        if (this.near && this.stale) this.draw();
+      };
+      new IntersectionObserver(watch, { rootMargin: "300px" }).observe(figure);
       this.listen();
     }
 
-    get t() { return this.chart.t.length ? this.chart.t : this.board.sheet.t; }
-    get step() { return this.chart.t.length ? this.chart.bin_s ?? 1 : this.board.sheet.bin_s; }
-    get overTime() { return this.chart.axis === "time" && !this.chart.ranges.length; }
-    get axis() { return AXES[this.chart.axis]; }
     get span() {
       if (!this.overTime) return [0, Math.max(1, (this.t.at(-1) ?? 1) * this.axis.room)];
       return this.board.range ?? [0, Math.max(this.board.sheet.end_s, 1e-3)];
@@ -88,8 +95,9 @@ const charts = (() => {
 
     show(chart) {
       const [before, key] = [this.legendKey, [chart.counts, ...chart.lines.map((line) => line.label)].join()];
-      [this.chart, this.legendKey] = [chart, key];
-      this.box.setAttribute("aria-label", chart.says);
+      [this.chart, this.t, this.step, this.legendKey] = [chart, chart.t, chart.bin_s, key];
+      [this.axis, this.overTime] = [AXES[chart.axis], chart.axis === "time"];
+      this.box.setAttribute("aria-label", described(chart, this.t));
       for (const heading of this.figure.querySelectorAll("h3")) heading.textContent = chart.title;
       if (before !== key) this.drawLegend();
       this.draw();
@@ -115,23 +123,15 @@ const charts = (() => {
       this.legend.replaceChildren(...items, this.moment);
     }
 
-    /** Charts that are far off the screen are drawn anew when they come near: zooming stays smooth. */
-    come(near) {
-      this.near = near;
-      if (near && this.stale) this.draw();
-    }
-
+    /** Draws the chart, unless it is far off the screen: then it is drawn when it comes near, so that zooming is smooth. */
     draw(always = false) {
-      this.stale = !this.near && !always && Boolean(this.root);
+      this.stale = this.root && !this.near && !always;
       if (this.stale) return;
       this.width = Math.max(this.box.clientWidth, 260);
-      this.height = this.chart.ranges.length
-        ? MARGIN.top + MARGIN.bottom + ROW_PX * this.chart.ranges.length
-        : this.width > 700 ? 270 : 220;
+      this.height = this.width > 700 ? 270 : 220;
       [this.right, this.bottom] = [this.width - MARGIN.right, this.height - MARGIN.bottom];
       this.root = svg("svg", { viewBox: `0 0 ${this.width} ${this.height}`, height: this.height, "aria-hidden": "true" });
-      if (this.chart.ranges.length) this.drawRanges();
-      else this.drawPlot();
+      this.drawPlot();
       this.box.replaceChildren(this.root);
       this.point();
     }
@@ -172,7 +172,7 @@ const charts = (() => {
       for (const { values } of this.chart.lines) for (let i = this.seen[0]; i < this.seen[1]; i += 1) take(values[i]);
       const { heat, limit } = this.chart;
       if (heat) for (const [, row] of this.seenCells()) take(heat.upper_ms[row]);
-      if (limit) take(limit.value * 1.5);
+      if (limit) take(limit * 1.5);
       if (!this.chart.log) {
         high = Math.max(high * 1.08, this.chart.unit === "share" ? 0.001 : 1);
         this.y = linear(0, high, this.bottom, MARGIN.top);
@@ -208,7 +208,7 @@ const charts = (() => {
       this.board.sheet.marks.forEach(([at], number) => {
         const x = this.x(at);
         if (x < MARGIN.left - 1 || x > this.right + 1) return;
-        const dot = Math.min(Math.max(x, MARGIN.left + 8), this.right - 8);
+        const dot = clamp(x, MARGIN.left + 8, this.right - 8);
         this.add("path", { class: "event", d: `M${x.toFixed(1)} ${MARGIN.top}V${this.bottom}` });
         this.add("circle", { class: "event-dot", cx: dot, cy: MARGIN.top, r: 8 });
         this.add("text", { class: "event-number mid", x: dot, y: MARGIN.top + 4 }, String(number + 1));
@@ -218,53 +218,38 @@ const charts = (() => {
     }
 
     drawLimit() {
-      const y = this.y(this.chart.limit.value);
+      const y = this.y(this.chart.limit);
       this.inside.append(
         svg("path", { class: "limit", d: `M${MARGIN.left} ${y.toFixed(1)}H${this.right}` }),
-        svg("text", { class: "tick end", x: this.right - 6, y: y - 6 }, this.chart.limit.label),
+        svg("text", { class: "tick end", x: this.right - 6, y: y - 6 }, `limit ${words.of[this.chart.unit](this.chart.limit)}`),
       );
     }
 
     drawLine({ key, values, area }) {
       const runs = this.runs(values);
-      const draw = (points) => points.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L");
-      if (area) {
-        const filled = runs.map((run) => `M${run[0][0].toFixed(1)} ${this.bottom}L${draw(run)}V${this.bottom}Z`);
-        this.inside.append(svg("path", { class: `area ${key}`, d: filled.join("") }));
-      }
-      const lines = runs.map((run) => `M${draw(run)}${run.length === 1 ? "h0" : ""}`);
-      this.inside.append(svg("path", { class: `line ${key}`, d: lines.join("") }));
+      const draw = (css, paths) => this.inside.append(svg("path", { class: `${css} ${key}`, d: paths.join("") }));
+      if (area) draw("area", runs.map((run) => `M${run[0][0]} ${this.bottom}L${run.join("L")}V${this.bottom}Z`));
+      draw("line", runs.map((run) => `M${run.join("L")}${run.length === 1 ? "h0" : ""}`));
     }
 
-    /** Points in pixels, a list for each stretch without a gap; of many within one pixel the lowest and highest. */
+    /** Points in pixels, a list for each stretch without a gap. */
     runs(values) {
       const found = [];
-      const dense = this.seen[1] - this.seen[0] > 2 * this.width;
-      let [run, previous] = [null, NaN];
+      let previous = -Infinity;
       for (let i = this.seen[0]; i < this.seen[1]; i += 1) {
-        const value = values[i];
-        if (value === null || value === undefined) { run = null; continue; }
-        const [x, y] = [this.place(i), this.y(value)];
-        if (run && this.overTime && this.t[i] - previous > 1.5 * this.step) run = null;
+        if (!Number.isFinite(values[i])) { previous = -Infinity; continue; }
+        if (this.overTime ? this.t[i] - previous > 1.5 * this.step : previous < 0) found.push([]);
         previous = this.t[i];
-        if (!run) found.push((run = []));
-        const last = run.at(-1);
-        if (dense && last && run.at(-2) && Math.floor(last[0]) === Math.floor(x) && Math.floor(run.at(-2)[0]) === Math.floor(x)) {
-          const [low, high] = [Math.min(run.at(-2)[1], last[1], y), Math.max(run.at(-2)[1], last[1], y)];
-          [run.at(-2)[1], last[1]] = last[1] > run.at(-2)[1] ? [low, high] : [high, low];
-        } else run.push([x, y]);
+        found.at(-1).push([this.place(i).toFixed(1), this.y(values[i]).toFixed(1)]);
       }
       return found;
     }
 
     /** (instant, row, binary logarithm of the number of requests) of each cell in sight. */
     seenCells() {
-      const found = [];
-      for (let i = this.seen[0]; i < this.seen[1]; i += 1) {
-        const column = this.chart.heat.columns[i] ?? "";
-        for (let row = 0; row < column.length; row += 1) if (column[row] !== ".") found.push([i, row, parseInt(column[row], 36)]);
-      }
-      return found;
+      const columns = this.chart.heat.columns.slice(...this.seen);
+      const cells = columns.flatMap((column, i) => [...column].map((level, row) => [this.seen[0] + i, row, parseInt(level, 36)]));
+      return cells.filter(([, , level]) => level >= 0); // "." is no number
     }
 
     drawHeat() {
@@ -272,7 +257,7 @@ const charts = (() => {
       // A gap stays a gap: a cell reaches down to the next bound, four to an octave, and no further.
       const edges = upper.map((ms, row) => [ms, Math.max(upper[row - 1] ?? 0, ms / 1.4)].map((edge) => Math.round(this.y(edge))));
       const seen = this.seenCells();
-      const most = seen.reduce((high, [, , level]) => Math.max(high, level), 0);
+      const most = Math.max(0, ...seen.map(([, , level]) => level));
       const paths = Array.from({ length: SHADES }, () => []);
       for (const [i, row, level] of seen) {
         const left = Math.round(this.x(this.t[i]));
@@ -282,34 +267,17 @@ const charts = (() => {
       paths.forEach((cells, shade) => this.inside.append(svg("path", { class: `heat-${shade + 1}`, d: cells.join("") })));
     }
 
-    drawRanges() {
-      const left = Math.min(150, this.width * 0.36);
-      const reach = Math.max(0.04, ...this.chart.ranges.flatMap(({ low, high }) => [Math.abs(low), Math.abs(high)])) * 1.1;
-      const x = linear(-reach, reach, left, this.right);
-      for (const tick of roundTicks(-reach, reach, this.width / 120)) {
-        this.add("path", { class: tick ? "grid" : "base", d: `M${x(tick).toFixed(1)} ${MARGIN.top}V${this.bottom}` });
-        this.add("text", { class: "tick mid", x: x(tick), y: this.bottom + 18 }, tick ? words.signed(tick) : "0");
-      }
-      this.chart.ranges.forEach(({ label, low, value, high, css }, row) => {
-        const y = MARGIN.top + (row + 0.5) * ROW_PX;
-        this.add("text", { class: "row-name", x: 0, y: y + 4 }, label);
-        this.add("path", { class: `range ${css}`, d: `M${x(low).toFixed(1)} ${y}H${x(high).toFixed(1)}` });
-        this.add("circle", { class: `range ${css}`, cx: x(value).toFixed(1), cy: y, r: 4.5 });
-      });
-    }
-
     // ---- reading and zooming -----------------------------------------------------------------------------------
     /** The point nearest to the cursor, or -1. */
     index() {
       const at = this.overTime ? this.board.cursor : this.cursor ?? null;
       if (at === null || !this.t.length) return -1;
-      return Math.min(Math.max(above(this.t, at) - 1, 0), this.t.length - 1);
+      return clamp(above(this.t, at) - 1, 0, this.t.length - 1);
     }
 
     /** Shows the cursor, and in the legend the values there; without one the last values while a run goes on. */
     point() {
       this.cross?.remove();
-      if (this.chart.ranges.length) return;
       const at = this.index();
       const measured = this.chart.lines.filter(({ key }) => key !== "planned").map(({ values }) => values.length);
       const shown = at < 0 && this.board.live ? Math.max(...measured) - 1 : at; // the plan's own line goes on
@@ -321,17 +289,15 @@ const charts = (() => {
       const x = this.place(at);
       if (x < MARGIN.left - 1 || x > this.right + 1) return;
       this.cross = svg("g", { class: "cross" });
+      if (this.drag !== null) {
+        const [left, right] = [this.x(this.drag), this.x(this.board.cursor)].sort((a, b) => a - b);
+        this.cross.append(svg("rect", { class: "chosen", x: left, width: right - left, y: MARGIN.top, height: this.bottom - MARGIN.top }));
+      }
       this.cross.append(svg("path", { d: `M${x.toFixed(1)} ${MARGIN.top}V${this.bottom}` }));
       for (const { key, values } of this.chart.lines) {
-        if (values[at] === null || values[at] === undefined) continue;
-        this.cross.append(svg("circle", { class: `dot ${key}`, cx: x.toFixed(1), cy: this.y(values[at]).toFixed(1), r: 3.5 }));
+        if (Number.isFinite(values[at])) this.cross.append(svg("circle", { class: `dot ${key}`, cx: x.toFixed(1), cy: this.y(values[at]).toFixed(1), r: 3.5 }));
       }
       this.root.append(this.cross);
-    }
-
-    /** The values under the cursor, for screen readers. */
-    get said() {
-      return `${this.moment.textContent}: ${this.chart.lines.map(({ label }, i) => `${label} ${this.outputs[i].textContent}`).join(", ")}`;
     }
 
     /** The value of the horizontal axis under a pointer. */
@@ -339,57 +305,47 @@ const charts = (() => {
       const box = this.root.getBoundingClientRect();
       const px = ((event.clientX - box.left) / box.width) * this.width;
       const [from, to] = this.span;
-      return Math.min(Math.max(linear(MARGIN.left, this.right, from, to)(px), from), to);
+      return clamp(linear(MARGIN.left, this.right, from, to)(px), from, to);
     }
 
     readAt(t) {
-      if (this.overTime) { this.board.read(t); return; }
-      this.cursor = t;
-      this.point();
+      if (this.overTime) this.board.read(t);
+      else if (this.t.length) {
+        this.cursor = t;
+        this.point();
+      }
     }
 
     listen() {
-      let drag = null;
-      const pixel = (event) => event.clientX - this.box.getBoundingClientRect().left;
-      this.box.addEventListener("pointerdown", (event) => {
-        if (this.chart.ranges.length) return;
+      const { box } = this;
+      box.addEventListener("pointerdown", (event) => {
+        if (event.pointerType !== "touch" && !event.button && this.overTime) {
+          this.drag = this.under(event);
+          box.setPointerCapture(event.pointerId);
+        }
         this.readAt(this.under(event));
-        if (event.pointerType === "touch" || event.button || !this.overTime) return;
-        drag = { t: this.under(event), px: pixel(event), shade: svg("rect", { class: "chosen", y: MARGIN.top, height: this.bottom - MARGIN.top }) };
-        this.root.append(drag.shade);
-        this.box.setPointerCapture(event.pointerId);
       });
-      this.box.addEventListener("pointermove", (event) => {
-        if (this.chart.ranges.length) return;
-        this.readAt(this.under(event));
-        if (!drag) return;
-        if (!drag.shade.isConnected) this.root.append(drag.shade); // drawn anew meanwhile
-        drag.shade.setAttribute("x", Math.min(drag.px, pixel(event)));
-        drag.shade.setAttribute("width", Math.abs(drag.px - pixel(event)));
+      box.addEventListener("pointermove", (event) => this.readAt(this.under(event)));
+      box.addEventListener("pointerup", (event) => {
+        const [from, to] = [this.drag, this.under(event)].sort((a, b) => a - b);
+        const far = this.drag !== null && this.x(to) - this.x(from) >= LEAST_DRAG_PX;
+        this.drag = null;
+        if (far) this.board.zoom(from, to);
+        else this.point();
       });
-      const end = (event) => {
-        if (!drag) return;
-        const [from, to] = [drag.t, this.under(event)].sort((a, b) => a - b);
-        const far = Math.abs(drag.px - pixel(event)) >= LEAST_DRAG_PX;
-        drag.shade.remove();
-        drag = null;
-        if (far && event.type === "pointerup") this.board.zoom(from, to);
-      };
-      this.box.addEventListener("pointerup", end);
-      this.box.addEventListener("pointercancel", end);
-      this.box.addEventListener("pointerleave", () => { if (!drag) this.readAt(null); });
-      this.box.addEventListener("dblclick", () => this.board.zoom());
-      this.box.addEventListener("keydown", (event) => this.key(event));
-      this.box.addEventListener("blur", () => this.readAt(null));
+      box.addEventListener("pointercancel", () => { this.drag = null; });
+      box.addEventListener("pointerleave", () => { if (this.drag === null) this.readAt(null); });
+      box.addEventListener("dblclick", () => this.board.zoom());
+      box.addEventListener("keydown", (event) => this.key(event));
+      box.addEventListener("blur", () => this.readAt(null));
     }
 
     key(event) {
-      if (this.chart.ranges.length || event.ctrlKey || event.metaKey || event.altKey || !this.t.length) return;
-      const at = this.index();
-      const [from, to] = this.span;
-      const here = at < 0 ? this.t[Math.max(0, above(this.t, from) - 1)] : this.t[at];
-      const step = event.shiftKey ? 10 : 1;
-      const move = (by) => this.t[Math.min(Math.max((at < 0 ? above(this.t, from) - 1 : at) + by, 0), this.t.length - 1)];
+      if (event.ctrlKey || event.metaKey || event.altKey || !this.t.length) return;
+      const [[from, to], last] = [this.span, this.t.length - 1];
+      const at = this.index() < 0 ? above(this.t, from) - 1 : this.index();
+      const [here, step] = [this.t[Math.max(0, at)], event.shiftKey ? 10 : 1];
+      const move = (by) => this.t[clamp(at + by, 0, last)];
       const near = (factor) => [here - (here - from) * factor, here + (to - here) * factor];
       const keys = {
         ArrowRight: () => this.readAt(move(step)),
@@ -404,7 +360,8 @@ const charts = (() => {
       if (!act) return;
       event.preventDefault();
       act();
-      this.board.voice.textContent = this.said;
+      const read = this.chart.lines.map(({ label }, i) => `${label} ${this.outputs[i].textContent}`);
+      this.board.voice.textContent = `${this.moment.textContent}: ${read.join(", ")}`;
     }
   }
 
@@ -419,13 +376,13 @@ const charts = (() => {
       this.voice.setAttribute("aria-live", "polite");
       root.append(this.voice);
       this.tools = root.querySelector(".zoom");
-      window.addEventListener("resize", () => this.redraw());
-      window.addEventListener("beforeprint", () => this.redraw(true));
+      for (const change of ["resize", "beforeprint"]) window.addEventListener(change, () => this.redraw(change === "beforeprint"));
     }
 
     show(sheet) {
       this.sheet = sheet;
-      const known = new Map(sheet.charts.map((chart) => [chart.id, { lines: [], ranges: [], t: [], axis: "time", ...chart }]));
+      const common = { lines: [], axis: "time", t: sheet.t, bin_s: sheet.bin_s };
+      const known = new Map(sheet.charts.map((chart) => [chart.id, { ...common, ...chart }]));
       for (const figure of this.root.querySelectorAll("figure[data-chart]")) {
         const chart = known.get(figure.dataset.chart);
         figure.hidden = !chart;
@@ -457,11 +414,11 @@ const charts = (() => {
     /** A button for each phase, and one for the whole run: zooming without a mouse. */
     drawTools() {
       if (!this.tools) return;
-      const spans = [["whole run", null, null], ...this.sheet.phases.map(([from, to, name]) => [name, from, to])];
+      const spans = [[null, null, "whole run"], ...this.sheet.phases];
       const key = JSON.stringify(spans);
       if (this.toolsKey !== key) {
         this.toolsKey = key;
-        this.tools.replaceChildren(...spans.map(([name, from, to]) => {
+        this.tools.replaceChildren(...spans.map(([from, to, name]) => {
           const button = element("button", "span", name);
           button.type = "button";
           button.addEventListener("click", () => this.zoom(from, to));
@@ -469,9 +426,8 @@ const charts = (() => {
         }), element("span", "soft", "or drag across a chart; Esc shows all"));
       }
       [...this.tools.querySelectorAll("button")].forEach((button, i) => {
-        const [, from, to] = spans[i];
-        const pressed = this.range ? this.range[0] === from && this.range[1] === to : from === null;
-        button.setAttribute("aria-pressed", String(pressed));
+        const [from, to] = this.range ?? [null, null];
+        button.setAttribute("aria-pressed", String(spans[i][0] === from && spans[i][1] === to));
       });
     }
   }
@@ -484,7 +440,7 @@ const charts = (() => {
     const before = new Map(known.charts.map((chart) => [chart.id, chart]));
     const newest = newer.charts.map((chart) => {
       const old = before.get(chart.id);
-      if (!old || chart.t || chart.ranges) return chart;
+      if (!old || chart.t) return chart;
       const lines = chart.lines?.map((line, i) => ({ ...line, values: join(old.lines[i].values, line.values) })) ?? [];
       return { ...chart, lines, heat: chart.heat && joinedHeat(old.heat, chart.heat, (a, b) => join(a, b, "")) };
     });

@@ -1,11 +1,11 @@
-// The report's charts: the run's on one board, the chosen endpoint's on another.
+// Draws a page's charts; in a run's report also those of the endpoint that is chosen, at times of their own.
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
+  const { run, endpoints } = data.run ? data : { run: data, endpoints: { charts: [] } };
   const board = new charts.Board(document.querySelector("main"));
-  board.show({ ...data.run, charts: [...data.run.charts, ...data.endpoints.charts.map((chart) => ({
-    ...chart, t: data.endpoints.t, bin_s: data.endpoints.bin_s,
-  }))] });
+  const { t, bin_s } = endpoints;
+  board.show({ ...run, charts: [...run.charts, ...endpoints.charts.map((chart) => ({ ...chart, t, bin_s }))] });
 
   const picks = [...document.querySelectorAll("button.pick")];
   for (const pick of picks) {

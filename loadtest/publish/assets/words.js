@@ -25,7 +25,6 @@ const words = (() => {
   const count = (value) => (none(value) ? "–" : whole(value));
   const things = (value, noun) => `${whole(value)} ${noun}${value === 1 ? "" : "s"}`;
   const quantile = (nines) => `p${number((1 - 10 ** -nines) * 100, 8)}`;
-  const signed = (share) => `${share > 0 ? "+" : ""}${number(share * 100)}%`;
 
   const size = (bytes) => {
     const [scale, unit] = [[1e12, "TB"], [1e9, "GB"], [1e6, "MB"], [1e3, "kB"]].find(([least]) => bytes >= least * 0.9995) ?? [1, "B"];
@@ -33,6 +32,6 @@ const words = (() => {
   };
 
   // How a value of a chart is written, by the chart's unit.
-  const of = { ms: latency, per_s: rate, count, share: percent, shift: signed, bytes: size };
-  return { latency, rate, percent, clock, count, things, quantile, signed, of };
+  const of = { ms: latency, per_s: rate, count, share: percent, bytes: size };
+  return { latency, rate, percent, clock, count, things, quantile, of };
 })();
