@@ -53,16 +53,18 @@ async def _find_due(
 
 async def _find_between(session: Session, source: str, lock: str, due: tuple[int, int, int, int]) -> Rows:
     """The oldest orders stored between two times and numbered below a bound: so many, and the last one's checkout."""
-    columns, source = "order_id, run_id, lines, stored_ms", f"{source} AND stored_ms BETWEEN $1 AND $2"
+    columns = "order_id, run_id, lines, stored_ms"
     # The plus keeps the planner from walking the numbers instead of the index.
-    oldest = f"FROM {source} AND +order_id < $3 ORDER BY stored_ms, order_id LIMIT $4{lock}"
-    rows = await session.fetch_many(columns, oldest, *due)
+    oldest = (
+        f"{source} AND stored_ms BETWEEN $1 AND $2 AND +order_id < $3 ORDER BY stored_ms, order_id LIMIT $4"
+    )
+    rows = await session.fetch_many(columns, f"FROM {oldest}{lock}", *due)
     if len(rows) < due[-1]:
         return rows
     number, _, _, stored_ms = rows[-1]
-    same = f"FROM {source} AND order_id > $3 AND order_id <= $4{lock}"
-    last = number | MOST_AT_ONCE - 1
-    return [*rows, *await session.fetch_many(columns, same, stored_ms, stored_ms, number, last)]
+    # Not BETWEEN: with equal times the index finds the numbers, too.
+    same = f"FROM {source} AND stored_ms = $1 AND order_id > $2 AND order_id <= $3{lock}"
+    return [*rows, *await session.fetch_many(columns, same, stored_ms, number, number | MOST_AT_ONCE - 1)]
 
 
 async def _cancel_unpaid(session: Session, cancel: CancelUnpaid) -> Swept:
