@@ -30,6 +30,7 @@ from loadtest.fleet.checkpoint import CHECKPOINT, Checkpoint
 from loadtest.judge.verdict import judge, settle
 from loadtest.measure.run_result import RESULT, Arrivals, RunResult, Transactions
 from loadtest.place import EVERYWHERE, Place, is_loopback
+from loadtest.publish import wording
 from loadtest.publish.console_verdict import print_outcome, print_verdict
 from loadtest.publish.run_folder import REPORT, deliver, draw, rescue
 from loadtest.publish.step_summary import append_step_summary
@@ -57,6 +58,7 @@ def run(
     before = _written(session.folder)
     with signals_go_to(session.interrupt), _folder_held(session) as session.inherited:
         try:
+            _print_beginning(session)
             if config.needs_service:
                 session.cores = divide_machine(config.workers)
                 session.start_service()
@@ -101,6 +103,16 @@ def _written(folder: Path) -> int:
 
 def _no_result(folder: Path) -> str:
     return f"the master left no result in {folder}; the end of {folder / 'master.log'} says why"
+
+
+def _print_beginning(session: Session) -> None:
+    """Tell a terminal what is being started, since that takes some seconds in which nothing else is shown."""
+    config = session.config
+    if config.console != "auto" or not session.console.is_terminal:
+        return
+    started = ["the order service"] * config.needs_service + ["a master"]
+    workers = wording.things(config.workers_here, "worker")
+    session.console.print(f"Starting {', '.join(started)} and {workers} …", style="dim", soft_wrap=True)
 
 
 def _lead(session: Session) -> None:
