@@ -316,7 +316,7 @@ FAMILIES = (
         "loadtest_dispatch_lag_seconds",
         "histogram",
         (),
-        "How late the generator started what it could have started on time.",
+        "How late the load generator started arrivals although a user was free.",
         _lag,
         LAG_BOUNDS_S,
     ),
