@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from loadtest.importing.import_error import ImportingError
 from loadtest.importing.recorded import Recorded, body_of, counted
+from loadtest.plan.plan_error import explained
 
 
 class _Pair(Struct, frozen=True):
@@ -60,8 +61,10 @@ def read_har(data: bytes, source: str) -> tuple[list[Recorded], list[str]]:
     """The requests of a HAR file in their order, and notes on what was left out. Raises `ImportingError`."""
     try:
         entries = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=_Har).log.entries
-    except msgspec.MsgspecError as error:
-        raise ImportingError(f"{source}: expected a HAR file: {error}") from error
+    except msgspec.DecodeError as error:
+        raise ImportingError(
+            f"{source}: expected a HAR file: {explained(error).replace('a table', 'an object')}"
+        ) from error
     except UnicodeDecodeError as error:
         raise ImportingError(f"{source}: expected a HAR file in UTF-8") from error
     sockets = [each for each in entries if _is_socket(each)]
