@@ -155,7 +155,7 @@ def test_commits_are_on_disk_whatever_the_server_is_set_to(
                 await admin.execute("ALTER SYSTEM SET synchronous_commit = off")
                 await admin.execute("SELECT pg_reload_conf()")
             await store.write(purchase((1, 1)))
-            connection = store._database._session.connection  # type: ignore[attr-defined]  # no other way to ask it
+            connection = store._session.connection  # type: ignore[attr-defined]  # no other way to ask it
             assert await connection.fetchval("SHOW synchronous_commit") == "on"
         await admin.execute("ALTER SYSTEM RESET synchronous_commit")
         await admin.execute("SELECT pg_reload_conf()")
