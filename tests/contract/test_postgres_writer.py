@@ -27,8 +27,8 @@ def dsn(postgres: PostgresServer) -> str:
     return postgres.create_database(f"writer_{next(_numbers)}")
 
 
-def store_at(dsn: str) -> Store:
-    return make_store(StoreSettings(dsn, 1000, WAIT_S, shared=True), Unobserved())
+def store_at(dsn: str, wait_s: float = 10.0) -> Store:
+    return make_store(StoreSettings(dsn, 1000, wait_s, shared=True), Unobserved())
 
 
 class Proxy:
@@ -105,7 +105,7 @@ def test_whatever_answers_in_its_place_changes_are_refused_in_time_and_then_made
 ) -> None:
     async def scenario() -> None:
         proxy = Proxy(dsn)
-        async with proxy.listening() as through, opened(store_at(through)) as store:
+        async with proxy.listening() as through, opened(store_at(through, WAIT_S)) as store:
             await store.write(purchase((1, 1)))
             proxy.answer_with(foreign)
             began_s = time.monotonic()
