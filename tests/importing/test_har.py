@@ -125,6 +125,21 @@ def test_pauses_are_told_and_assets_and_other_hosts_left_out() -> None:
     assert "# 3.0 s later" in session_script(kept, "Session", "data").text
 
 
+def test_what_a_browser_asks_of_its_own_accord_is_left_out_and_said() -> None:
+    """A script sends no preflight, and a service that answers none would be held against it; an API's own stays."""
+    asking = {"headers": [{"name": "Access-Control-Request-Method", "value": "POST"}]}
+    session, notes = read_har(
+        har_of(
+            ("options", f"{HOST}/orders", asking, {}),
+            ("POST", f"{HOST}/orders", {}, {}),
+            ("OPTIONS", f"{HOST}/capabilities", {}, {}),
+        ),
+        "x.har",
+    )
+    assert [one.method for one in session] == ["POST", "OPTIONS"]
+    assert notes == ["1 request left out by which the browser asked whether it may send another (OPTIONS)"]
+
+
 json_values = st.recursive(
     st.none()
     | st.booleans()
