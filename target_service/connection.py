@@ -35,23 +35,6 @@ Message = tuple[RawRequestMessage, StreamReader]
 class Connection(BaseProtocol):
     """The server's side of one connection."""
 
-    __slots__ = (
-        "_api",
-        "_begun",
-        "_has_ended",
-        "_held_back",
-        "_is_counted",
-        "_is_deaf",
-        "_is_held",
-        "_line_end",
-        "_messages",
-        "_on_end",
-        "_payload",
-        "_task",
-        "_unread",
-        "_used_s",
-    )
-
     def __init__(self, api: Api, on_end: "Callable[[Connection], None]" = lambda _: None) -> None:
         """`api` answers what comes on all connections; `on_end` hears of the end."""
         loop = asyncio.get_running_loop()

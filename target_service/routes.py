@@ -150,9 +150,8 @@ def _pattern_of(path: str) -> re.Pattern[str]:
 def _description(table: list[Operation]) -> Operation:
     described = ApiResponse(200, msgspec.json.encode(document(table)))
 
-    async def describe(_request: ApiRequest) -> ApiResponse:
+    async def get_openapi(_request: ApiRequest) -> ApiResponse:
+        """This description."""
         return described
 
-    return Operation(
-        "GET", "/openapi.json", "getOpenapi", "other", "This description", describe, dict[str, Any]
-    )
+    return Operation("GET", "/openapi.json", get_openapi, dict[str, Any])
