@@ -79,7 +79,7 @@ class Api:
         head = incoming.head
         try:
             check_head(head.headers, head.version)
-            frame, names = self._find(head.method, head.url.path)
+            frame, names = self._find(head.method, head.path)
         except ProblemError as error:
             return self._refuse(error, "other", incoming, started)
         service, operation = self._service, frame.operation
