@@ -18,7 +18,7 @@ third it says where the simulation lies: *inside* what the real runs span, *outs
 by more* than those 20 %.
 
 A play in which the generator calls itself INVALID proves nothing and is played again, up to `MOST_AGAIN` times; a row
-without enough others says *taken*, as does one that missed while others used the cores. Takes two and a half minutes.
+without any other says *taken*, as does one that missed while others used the cores. Takes two and a half minutes.
 """
 
 import argparse
@@ -155,7 +155,7 @@ def play(workers: StepWorkers, tps: float, seconds: int) -> Real:
 
 
 def plays(workers: StepWorkers, tps: float, seconds: int, wanted: int, again: list[int]) -> list[Real]:
-    """So many plays that are not INVALID, while `again` has plays left; else those that there are."""
+    """So many plays that are not INVALID, or fewer where `again` has no play left; if all are, all of them."""
     played: list[Real] = []
     while sum(not one.invalid for one in played) < wanted:
         if len(played) >= wanted:
@@ -164,7 +164,7 @@ def plays(workers: StepWorkers, tps: float, seconds: int, wanted: int, again: li
             again[0] -= 1
         played.append(play(workers, tps, seconds))
     good = [one for one in played if not one.invalid]
-    return good if len(good) >= wanted else played
+    return good or played
 
 
 def measured(case: Case, workers: StepWorkers, seconds: int, folder: Path, again: list[int]) -> Replica:
@@ -184,8 +184,7 @@ def measured(case: Case, workers: StepWorkers, seconds: int, folder: Path, again
         tolerance=1.0,
         steps=steps,
     ).write(folder)
-    replica = replica_from(folder, None, case.servers, case.plan.seed)
-    return replica._replace(under_way=case.under_way)
+    return replica_from(folder, None, case.servers, case.plan.seed, case.under_way)
 
 
 def simulated(case: Case, replica: Replica, tps: float, seconds: int) -> Told:

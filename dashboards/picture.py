@@ -17,7 +17,6 @@ from loadtest.publish.series import Unit as Measure
 
 WIDTH_PX = 1500
 COLOURS = ("started", "completed", "service", "error-3", "p99-9", "error-1", "error-6", "p50")
-"""Keys of the report's style sheet, for lines in their order, unless their names are keys themselves."""
 KNOWN = {
     "planned", "started", "completed", "failed", "p50", "p90", "p99", "p99-9", "max", "service", "response", "lag"
 }  # fmt: skip
@@ -114,12 +113,12 @@ def _chart(name: str, panel: Panel, lines: Sequence[Series], source: Source) -> 
     instants = sorted({at_s for line in lines for at_s in line.points})
     drawn = [
         Line(
-            key=_colour(number, line.legend),
+            key=key,
             label=line.legend,
             values=[short(line.points[at_s] * scale) if at_s in line.points else None for at_s in instants],
             area=line.legend == "planned",
         )
-        for number, line in enumerate(lines)
+        for key, line in zip(_colours(lines), lines, strict=True)
     ]
     return Chart(
         id=name,
@@ -134,10 +133,12 @@ def _chart(name: str, panel: Panel, lines: Sequence[Series], source: Source) -> 
     )
 
 
-def _colour(number: int, legend: str) -> str:
-    """The key of a line's colour: red for limits, its own for what the report draws too, else the next."""
-    key = legend.replace(".", "-")
-    return "limit" if key.startswith("limit of") else key if key in KNOWN else COLOURS[number % len(COLOURS)]
+def _colours(lines: Sequence[Series]) -> list[str]:
+    """Keys of the report's colours: red for limits, the lines' names if it knows them all, else one by one."""
+    names = [line.legend.replace(".", "-") for line in lines]
+    known = all(name in KNOWN or name.startswith("limit of") for name in names)
+    keys = names if known else [COLOURS[number % len(COLOURS)] for number in range(len(names))]
+    return ["limit" if name.startswith("limit of") else key for name, key in zip(names, keys, strict=True)]
 
 
 def _heat(lines: Sequence[Series], instants: Sequence[float]) -> Heat:

@@ -340,6 +340,16 @@ class SimulateFlags:
             min=0,
         ),
     ] = 0
+    under_way: Annotated[
+        int | None,
+        option(
+            "Measured",
+            "N",
+            "Requests that a replica has under way at most, waiting ones included; more are refused. Default: "
+            "half a second of work, with --at-once any number.",
+            min=1,
+        ),
+    ] = None
     bill: Annotated[
         bool,
         option(

@@ -217,7 +217,11 @@ def simulate(context: typer.Context) -> None:
             time_scale=asked["time_scale"],
             seed=asked["seed"],
         )
-        named = ("source", "replica_tps", "at_once", "slower", "zone_lost", "zones", "page", "json_lines")
+        measured, what_if = (
+            ("source", "replica_tps", "at_once", "under_way"),
+            ("slower", "zone_lost", "zones"),
+        )
+        named = (*measured, *what_if, "page", "json_lines")
         wanted = simulating.Asked(
             plan=plan, replicas=asked["replicas"] or [1], **{name: asked[name] for name in named}
         )

@@ -4,8 +4,10 @@ It greets the master as a worker does, so that a wrong token or another release 
 workers until the master says that all is over.
 """
 
+import contextlib
 import signal
 import time
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 from uuid import uuid4
@@ -34,6 +36,10 @@ LEAVE_S = 5.0
 SILENCE_S = 60.0
 """A master that is not heard for so long has gone, as Locust's workers have it."""
 COMPLAIN_EVERY_S = 10.0
+WINDOW_S = 5.0
+"""Over how long its use of a core is watched, as that of workers is."""
+BUSY = 0.9
+"""Share of a core from which on a relay may keep its workers waiting: they share a thread."""
 
 
 def serve(master: Master, bind: str, wait_s: float, console: Console) -> int:
@@ -117,7 +123,7 @@ def _pass_on(sockets: Sockets, master: Master, console: Console) -> int:
         stats=StatsSums(),
     )
     loop = _Loop(relay, sockets, console)
-    with signals_go_to(ask):
+    with signals_go_to(ask), _cpu_told(loop):
         leave_at_s: float | None = None
         while not asked:
             loop.once()
@@ -125,10 +131,26 @@ def _pass_on(sockets: Sockets, master: Master, console: Console) -> int:
                 leave_at_s = time.monotonic() + LEAVE_S
             if leave_at_s is not None and (not relay.workers or time.monotonic() >= leave_at_s):
                 return ExitCode.PASS
+            if relay.refused:
+                said = f"--master {master}: a relay listens there; expected the run's master, as relays have no relay"
+                raise ConfigError("--master", said, value=str(master))
             if relay.unheard_s > SILENCE_S:
                 loop.say(f"error: nothing was heard from the master at {master} for {SILENCE_S:.0f} s")
                 return ExitCode.INTERNAL_ERROR
     return INTERRUPTED if asked[0] == signal.SIGINT else ExitCode.PASS
+
+
+@contextlib.contextmanager
+def _cpu_told(loop: "_Loop") -> Iterator[None]:
+    """Say at the end how much of a core the relay took; one that had none left made its workers wait."""
+    began_s, spent_s = time.monotonic(), time.process_time()
+    try:
+        yield
+    finally:
+        lasted_s, used_s = time.monotonic() - began_s, time.process_time() - spent_s
+        most = max(loop.busiest, used_s / lasted_s)
+        text = f"used {used_s:.1f} s of a core in {lasted_s:.0f} s, at most {most:.0%} of it"
+        loop.say(text + ("; give some of its workers to another relay" if most > BUSY else ""))
 
 
 class _Loop:
@@ -143,6 +165,9 @@ class _Loop:
             self._poller.register(side, zmq.POLLIN)
         self._beat_at_s = 0.0
         self._complain_at_s = 0.0
+        self._window_s, self._window_spent_s = time.monotonic(), time.process_time()
+        self.busiest = 0.0
+        """The highest share of a core that any five seconds took."""
 
     def once(self) -> None:
         """Wait for messages until the next beat, at most."""
@@ -157,6 +182,13 @@ class _Loop:
         if time.monotonic() >= self._beat_at_s:
             self._beat_at_s = time.monotonic() + BEAT_MS / 1000
             self._relay.beat()
+            self._note_cpu()
+
+    def _note_cpu(self) -> None:
+        now_s, spent_s = time.monotonic(), time.process_time()
+        if now_s - self._window_s >= WINDOW_S:
+            self.busiest = max(self.busiest, (spent_s - self._window_spent_s) / (now_s - self._window_s))
+            self._window_s, self._window_spent_s = now_s, spent_s
 
     def say(self, text: str) -> None:
         """Tell whoever started us."""

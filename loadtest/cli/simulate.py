@@ -35,6 +35,7 @@ class Asked:
     source: Path | None
     replica_tps: float | None
     at_once: int
+    under_way: int | None
     slower: float
     zone_lost: str | None
     zones: int
@@ -63,7 +64,7 @@ def simulate_plan(asked: Asked, console: Console) -> None:
         )
     try:
         replica: Replica = source.replica_from(
-            asked.source, asked.replica_tps, asked.at_once, asked.plan.seed
+            asked.source, asked.replica_tps, asked.at_once, asked.plan.seed, asked.under_way
         )
     except source.SourceError as error:
         raise SimulationError(str(error)) from error
@@ -82,6 +83,10 @@ def _check(asked: Asked) -> None:
         raise SimulationError(f"--replicas: expected 1 to {MOST_REPLICAS:,}, got {asked.replicas}")
     if not 0 < asked.slower < float("inf"):
         raise SimulationError(f"--slower: expected a factor above 0, got {asked.slower:g}")
+    if asked.under_way is not None and asked.under_way < asked.at_once:
+        raise SimulationError(
+            f"--under-way: expected at least the {asked.at_once} of --at-once, got {asked.under_way}"
+        )
     if not asked.zones >= 2:
         raise SimulationError(f"--zones: expected at least 2, got {asked.zones}")
     if asked.zone_lost is not None and min(asked.replicas) < asked.zones:

@@ -103,8 +103,12 @@ class Deliver(msgspec.Struct, frozen=True, tag=True):
     frame: bytes
 
 
+class Refused(msgspec.Struct, frozen=True, tag=True):
+    """Relay to a relay that took it for the master: between a worker and its master is one relay at most."""
+
+
 Up = Bundle | Presence
-Down = Present | Taken | Apart | Deliver
+Down = Present | Taken | Apart | Deliver | Refused
 _up: msgspec.msgpack.Decoder[Up] = msgspec.msgpack.Decoder(Up)
 _down: msgspec.msgpack.Decoder[list[Down]] = msgspec.msgpack.Decoder(list[Down])
 encode = msgspec.msgpack.encode

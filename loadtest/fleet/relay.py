@@ -31,6 +31,7 @@ from loadtest.fleet.bundle import (
     Down,
     Presence,
     Present,
+    Refused,
     Taken,
     Up,
     decode_down,
@@ -122,6 +123,8 @@ class Relay:
         self.workers: dict[str, Below] = {}
         self.leaving = False
         """Whether the master has said that all is over."""
+        self.refused = False
+        """Whether what was taken for the master has said that it is a relay."""
         self._to_master = to_master
         self._to_worker = to_worker
         self._clock = clock
@@ -144,6 +147,9 @@ class Relay:
         kind, data, name = _parsed(frame)
         if name != sender:
             raise MessageError(f"a message in the name of {name!r}")
+        if kind == FROM_RELAY:
+            self._to_worker(name, encode((TO_RELAY, encode([Refused()]), name)))
+            return
         below = self.workers.get(name)
         if below is None:
             below = self.workers[name] = Below()
@@ -259,6 +265,8 @@ class Relay:
                 self._acknowledge(self._sent.pop(number, None), saved)
             case Apart(number=number):
                 self._take_apart(self._sent.pop(number, None))
+            case Refused():
+                self.refused = True
 
     def _deliver(self, workers: Iterable[str], frame: bytes) -> None:
         message = decode(frame)

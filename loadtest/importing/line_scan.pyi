@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 Found = tuple[int, bytes, dict[str, int], bytes, list[int]]
-"""How many rows there are; `first"lines"request"status` a line, for each different request and status; lines that
-were not answered 404 by instant; lines that are not plain; and their rows."""
+"""How many rows there are; `first"lines"method"target"protocol"status` a line, for each different request and status;
+lines that were not answered 404 by instant; lines that are not plain; and their rows."""
 
 SOURCES: str
 """`sources.fingerprint` of what it was built from."""

@@ -137,7 +137,7 @@ cdef class Table:
         return found
 
     cdef bytes requests(self):
-        """`first"lines"request"status` a line, of texts that are a request, a quote, a space and a status."""
+        """`first"lines"method"target"protocol"status` a line, of requests with a quote, a space and a status."""
         cdef size_t number, room = 0
         cdef Counted *one
         for number in range(self.room):
@@ -153,6 +153,8 @@ cdef class Table:
             to = with_number(to, one.first)
             to = with_number(to, one.lines)
             memcpy(to, self.text + one.at, one.length - 4)  # with its quote
+            (<char *> memchr(to, 32, one.length))[0] = b'"'
+            (<char *> memchr(to, 32, one.length))[0] = b'"'
             to += one.length - 4
             memcpy(to, self.text + one.at + one.length - 3, 3)
             to[3] = b"\n"

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 _METHOD = r"^[A-Z]{3,10}$"
-_NOT_FOUND = "404"
+NOT_FOUND = "404"
+PARTS = ("method", "target", "protocol", "status")
 
 
 class Batch(NamedTuple):
@@ -23,8 +24,8 @@ class Batch(NamedTuple):
     seconds: Counter[int]
     """Requests by the second since 1970."""
     asked: pl.DataFrame
-    """Each different request and status once, as they first came: `method`, `target`, how many `requests` there were
-    and the row of the `first`."""
+    """Each different request and status once, as they first came: `PARTS`, how many `requests` there were and the row
+    of the `first`."""
     not_found: int
     broken: int
     first_broken: int | None
@@ -48,16 +49,17 @@ def batch_of(rows: pl.DataFrame) -> Batch:
         first_broken = rows["row"].filter(broken)[0]
         rows = rows.filter(~broken)
         asked = _asked(rows)
-    found = asked.filter(pl.col("status").ne_missing(_NOT_FOUND))
+    found = asked.filter(pl.col("status").ne_missing(NOT_FOUND))
     not_found = len(rows) - int(found["requests"].sum())
     if not_found:
-        rows = rows.filter(pl.col("status").ne_missing(_NOT_FOUND))
+        rows = rows.filter(pl.col("status").ne_missing(NOT_FOUND))
     seconds: Counter[int] = Counter()
     for written, requests in rows.group_by("second").len().iter_rows():
         if (second := instants[written]) is not None:
             seconds[second] += requests
     known = rows.filter(pl.col("client").is_not_null()).select("client", "second", "request")
     many_broken = 0 if broken is None else int(broken.sum())
+    found = found.select(*PARTS, "requests", "first")
     return Batch(seconds, found, not_found, many_broken, first_broken, known)
 
 
@@ -66,8 +68,7 @@ def merged(batches: list[Batch]) -> Batch:
     import polars as pl  # noqa: PLC0415
 
     asked = pl.concat([batch.asked for batch in batches], how="vertical_relaxed")
-    parts = [column for column in asked.columns if column not in ("requests", "first")]
-    same = asked.group_by(parts).agg(pl.col("requests").sum(), pl.col("first").min())
+    same = asked.group_by(PARTS).agg(pl.col("requests").sum(), pl.col("first").min())
     seconds: Counter[int] = Counter()
     for batch in batches:
         seconds.update(batch.seconds)

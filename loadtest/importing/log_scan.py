@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loadtest.importing.log_batch import Batch, batch_of, merged, with_parts
+from loadtest.importing.log_batch import NOT_FOUND, PARTS, Batch, batch_of, merged
 from loadtest.importing.log_format import NOBODY, LogFormat, Who
 from loadtest.importing.log_time import second_of
 from loadtest.sources import why_pure
@@ -65,13 +65,11 @@ def _scanned(found: Found, log_format: LogFormat) -> Batch | None:
 def _plain(requests: bytes, seconds: Counter[int], rows: int) -> Batch:
     import polars as pl  # noqa: PLC0415 - the extra `import`
 
-    columns = {"first": pl.UInt32, "requests": pl.UInt32, "request": pl.String, "status": pl.String}
+    columns = {"first": pl.UInt32, "requests": pl.UInt32, **dict.fromkeys(PARTS, pl.String)}
     asked = pl.read_csv(requests, separator='"', quote_char=None, has_header=False, schema=columns)
-    found = asked.filter(pl.col("status") != "404").select("request", "status", "requests", "first")
+    found = asked.filter(pl.col("status") != NOT_FOUND).select(*PARTS, "requests", "first").sort("first")
     known = pl.DataFrame(schema=dict.fromkeys(("client", "second", "request"), pl.String))
-    return Batch(
-        seconds, with_parts(found.sort("first")), rows - int(found["requests"].sum()), 0, None, known
-    )
+    return Batch(seconds, found, rows - int(found["requests"].sum()), 0, None, known)
 
 
 def _numbered(lines: bytes, numbers: list[int], log_format: LogFormat) -> Batch:

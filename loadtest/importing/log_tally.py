@@ -61,8 +61,7 @@ class LogTally:
         self._check_span()
         asked = _with_path(batch.asked)
         paths = asked.group_by("method", "path").agg(pl.col("requests").sum())
-        shape = pl.col("path").str.replace_all(DATA_SEGMENT, f"/{PARAMETER}")
-        shapes = paths.group_by("method", shape).agg(pl.col("requests").sum())
+        shapes = paths.group_by("method", _shape()).agg(pl.col("requests").sum())
         for method, path, requests in shapes.iter_rows():
             self.tree.add(method, path, requests)
         self._paths.append(paths)
@@ -126,26 +125,24 @@ class LogTally:
 
         columns = {"who": pl.UInt64, "at": pl.Int64, "method": pl.String, "path": pl.String}
         rows = pl.concat(self._seen) if self._seen else pl.DataFrame(schema=columns)
-        paths = rows.select("method", "path").unique()
+        rows = rows.with_columns(_shape().alias("shape"))
         known = [
-            (method, path, name)
-            for method, path in paths.iter_rows()
-            if (name := names.get((method, self.tree.template_of(method, path))))
+            (method, shape, name)
+            for method, shape in rows.select("method", "shape").unique().iter_rows()
+            if (name := names.get((method, self.tree.template_of(method, shape))))
         ]
-        named = pl.DataFrame(known, schema=dict.fromkeys(("method", "path", "name"), pl.String), orient="row")
-        joined = rows.join(named, on=["method", "path"], how="inner", maintain_order="left")
+        named = pl.DataFrame(
+            known, schema=dict.fromkeys(("method", "shape", "name"), pl.String), orient="row"
+        )
+        joined = rows.join(named, on=["method", "shape"], how="inner", maintain_order="left")
         return joined.sort("who", "at", maintain_order=True).select("who", "at", "name")
 
     def keyed_paths(self, most: int) -> Iterator[tuple[str, str, str, int]]:
-        """Method, shape, path and requests, the most requested first; at most so many of one shape.
-
-        A shape is a path without what looks like data by itself; many have one.
-        """
+        """Method, shape, path and requests, the most requested first; at most so many of one shape."""
         import polars as pl  # noqa: PLC0415
 
         self._merge_paths()
-        shape = pl.col("path").str.replace_all(DATA_SEGMENT, f"/{PARAMETER}").alias("shape")
-        shaped = self._paths[0].with_columns(shape)
+        shaped = self._paths[0].with_columns(_shape().alias("shape"))
         many = shaped.group_by("method", "shape").len().filter(pl.col("len") > most).drop("len")
         few = shaped.join(many, on=["method", "shape"], how="anti")
         larger = shaped.join(many, on=["method", "shape"], how="semi").partition_by("method", "shape")
@@ -176,6 +173,13 @@ def _most_requested(paths: pl.DataFrame, most: int) -> pl.DataFrame:
     least = paths["requests"].sort(descending=True)[most - 1]
     more, as_many = paths.filter(pl.col("requests") > least), paths.filter(pl.col("requests") == least)
     return pl.concat([more, as_many.bottom_k(most - len(more), by=["method", "path"])])
+
+
+def _shape() -> pl.Expr:
+    """Paths without what looks like data by itself; many have one shape, and each of a shape the same template."""
+    import polars as pl  # noqa: PLC0415
+
+    return pl.col("path").str.replace_all(DATA_SEGMENT, f"/{PARAMETER}")
 
 
 def _with_path(rows: pl.DataFrame) -> pl.DataFrame:

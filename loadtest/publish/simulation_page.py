@@ -46,7 +46,7 @@ def render(title: str, settings: Sequence[str], every: Sequence[Simulated]) -> s
         (found.zone_lost_at_s, "a zone is lost") for found in every[:1] if found.zone_lost_at_s is not None
     ]
     sheet = Sheet(
-        end_s=float(len(first)),
+        end_s=first[-1].t_s + (first[1].t_s if len(first) > 1 else 1.0),
         t=[moment.t_s for moment in first],
         marks=marks,
         charts=[chart for found in every for chart in _charts(found)],

@@ -5,8 +5,8 @@ several at random leaves a Poisson process one for each of them, at that server'
 schedule nearly one: between two of a server's arrivals come a geometric number of the plan's. Shares change with
 time: while a zone is gone, the others get its part.
 
-All is vectorised. The plan's cumulative is taken at every `GRID_S`; between two of its points the rate is constant,
-so an arrival is off by less than the grid.
+All is vectorised. The plan's cumulative is taken at every `GRID_S` (of a long plan, at `MOST_POINTS`); between two
+of its points the rate is constant, so an arrival is off by less than the grid.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,8 @@ from loadtest.plan.plan_file import Plan
 from loadtest.plan.profile import Profile
 from loadtest.plan.schedule import Poisson, Uniform
 
-GRID_S = 0.01
+GRID_S, MOST_POINTS = 0.01, 1_000_000
+"""Of a plan longer than three hours the grid is coarser: a day's is 0.09 s."""
 NS = 1e-9
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -30,10 +31,10 @@ class Curve:
     def __init__(self, profile: Profile, plan: Plan | None = None) -> None:
         """Of any curve, whose arrivals are Poisson; with its `plan`, as that says."""
         self._plan = plan
-        points = max(2, round(profile.duration_s / GRID_S) + 1)
+        points = max(2, min(round(profile.duration_s / GRID_S), MOST_POINTS) + 1)
         self.duration_s = profile.duration_s
         self.t_s: Floats = np.linspace(0.0, profile.duration_s, points)
-        cumulative = np.array([profile.cumulative(t_s) for t_s in self.t_s])
+        cumulative = np.fromiter(map(profile.cumulative, self.t_s.tolist()), dtype=np.float64)
         self._steps: Floats = np.diff(cumulative)
 
     @property

@@ -8,6 +8,7 @@ One server alone needs no loop: its n-th departure is the largest, over k <= n, 
 to n (D. V. Lindley, 1952), which is a cumulative sum and a running maximum.
 """
 
+from array import array
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
@@ -182,7 +183,7 @@ def commits(arrived_s: Floats, fixed_s: Iterator[float], how: Commits) -> Served
     A commit takes all that have come by its beginning. It begins when the one before it is over, or when somebody
     comes. Who comes while too many are under way is refused.
     """
-    arrived = arrived_s.tolist()
+    arrived = array("d", arrived_s.tobytes())  # found as fast as in a list, in a quarter of its memory
     count, now = len(arrived), 0.0
     door = _Door(count, how.most_waiting if how.most_waiting is not None else count)
     own = _Own(how.housekeeping)

@@ -171,4 +171,5 @@ def machine_words(replica: Replica) -> dict[str, Any]:
         "commit_p50_ms": replica.times.quantile(0.5) * replica.scale * 1000,
         "commit_p99_ms": replica.times.quantile(0.99) * replica.scale * 1000,
         "queue_s": replica.queue_s,
+        "under_way": replica.under_way,
     }

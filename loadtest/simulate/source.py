@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import msgspec
 
@@ -24,12 +25,29 @@ class SourceError(Exception):
     """A folder does not say what a replica does."""
 
 
-def replica_from(folder: Path, tps: float | None, servers: int, seed: int) -> Replica:
+class Asked(NamedTuple):
+    """What somebody knows of a replica that a folder does not say."""
+
+    tps: float | None
+    """What it does at most, in the place of what the folder says."""
+    servers: int
+    under_way: int | None
+    seed: int
+
+    def replica(self, tps: float, times: ServiceTimes) -> Replica:
+        """It does so much, as was measured, and takes such times."""
+        return Replica(tps, times, servers=self.servers, under_way=self.under_way)
+
+
+def replica_from(
+    folder: Path, tps: float | None, servers: int, seed: int, under_way: int | None = None
+) -> Replica:
     """The replica of a folder; `tps` takes the place of what it says it does at most. Raises `SourceError`."""
+    asked = Asked(tps, servers, under_way, seed)
     try:
         if (folder / CAPACITY).is_file():
-            return _of_capacity(CapacityResult.read(folder / CAPACITY), tps, servers, seed)
-        return _of_run(RunResult.read(folder / RESULT), tps, servers, seed)
+            return _of_capacity(CapacityResult.read(folder / CAPACITY), asked)
+        return _of_run(RunResult.read(folder / RESULT), asked)
     except OSError as error:
         raise SourceError(
             f"--from {folder}: expected the folder of a `singlesday capacity` search or of a run ({error.strerror})"
@@ -38,23 +56,23 @@ def replica_from(folder: Path, tps: float | None, servers: int, seed: int) -> Re
         raise SourceError(f"--from {folder}: {error}") from error
 
 
-def _of_capacity(found: CapacityResult, tps: float | None, servers: int, seed: int) -> Replica:
+def _of_capacity(found: CapacityResult, asked: Asked) -> Replica:
     """The replica does at most what overloaded steps completed; its times are those of a step at low load."""
     # What failed below the rate that was sustained met a stall, and an invalid step says nothing of the replica.
     failed = [step for step in found.steps if step.outcome == Outcome.FAIL.value]
     overloaded = [step.completed_tps for step in failed if step.tps > found.sustained_tps]
-    most = tps or (median(overloaded) if overloaded else found.sustained_tps)
+    most = asked.tps or (median(overloaded) if overloaded else found.sustained_tps)
     steps = sorted((step for step in found.steps if step.response_ms.count), key=lambda step: step.tps)
     if not steps or not most:
         raise ValueError("expected a search with at least one step in which requests were answered")
     # Of the steps at low load the busiest: it has the most samples.
     step = next((each for each in reversed(steps) if each.tps <= LOW_LOAD * most), steps[0])
-    replica = Replica(most, ServiceTimes.of(step.response_buckets), servers=servers)
-    return _fitted(replica, step.tps, step.response_ms.p50, step.response_ms.p99, seed)
+    replica = asked.replica(most, ServiceTimes.of(step.response_buckets))
+    return _fitted(replica, step.tps, step.response_ms.p50, step.response_ms.p99, asked.seed)
 
 
-def _of_run(result: RunResult, tps: float | None, servers: int, seed: int) -> Replica:
-    if tps is None:
+def _of_run(result: RunResult, asked: Asked) -> Replica:
+    if asked.tps is None:
         raise SourceError(
             "--replica-tps: expected, since a run does not show the highest rate of a replica; or give --from the "
             "folder of a `singlesday capacity` search"
@@ -62,9 +80,9 @@ def _of_run(result: RunResult, tps: float | None, servers: int, seed: int) -> Re
     service = histogram_of(
         endpoint.service_buckets for name, endpoint in result.endpoints.items() if is_request(name)
     )
-    replica = Replica(tps, ServiceTimes.of(service.buckets()), servers=servers)
+    replica = asked.replica(asked.tps, ServiceTimes.of(service.buckets()))
     p50_ms, p99_ms = service.quantile(0.5) / 1000, service.quantile(0.99) / 1000
-    return _fitted(replica, result.transactions.mean_tps, p50_ms, p99_ms, seed)
+    return _fitted(replica, result.transactions.mean_tps, p50_ms, p99_ms, asked.seed)
 
 
 def _fitted(replica: Replica, offered_tps: float, p50_ms: float, p99_ms: float, seed: int) -> Replica:

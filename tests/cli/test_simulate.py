@@ -90,6 +90,10 @@ def test_json_is_one_document(measured: Path) -> None:
         ),
         (["--from", "MEASURED", "--zones", "1"], "--zones: expected at least 2"),
         (["--from", "MEASURED", "--replica-tps", "300"], "expected a rate below 300"),
+        (
+            ["--from", "MEASURED", "--at-once", "9", "--under-way", "8"],
+            "--under-way: expected at least the 9",
+        ),
         (["--from", "MEASURED", "--at-once", "100"], "--at-once 100: 1,000 a second that take"),
         (["--from", "MEASURED", "--peak-tps", "1e9"], "at most 2,000,000,000 arrivals"),
         (["--from", "MEASURED", "--html", "/nowhere/page.html", "--peak-tps", "100"], "cannot be written"),
@@ -99,6 +103,19 @@ def test_a_mistake_ends_with_code_2_and_says_which(flags: list[str], expected: s
     code, said = simulate("singles-day", *[str(measured) if flag == "MEASURED" else flag for flag in flags])
     assert code == 2, said
     assert expected in " ".join(said.split())
+
+
+def test_a_replica_with_a_bound_refuses_what_is_beyond_it(measured: Path) -> None:
+    flags = ("--from", str(measured), "--at-once", "7", "--peak-tps", "2000", "--json")
+    code, said = simulate("singles-day", *flags)
+    assert code == 0, said
+    assert json.loads(said)["simulated"][0]["refused"] == 0
+    code, said = simulate("singles-day", *flags, "--under-way", "70")
+    document = json.loads(said)
+    assert document["replica"]["under_way"] == 70
+    (found,) = document["simulated"]
+    assert found["refused"] > 0.2 * found["offered"]
+    assert found["p99_ms"] < 1.1 * 70  # that many, a thousand a second
 
 
 def test_a_run_folder_needs_the_replicas_rate_and_is_simulated_from_with_it(tmp_path: Path) -> None:

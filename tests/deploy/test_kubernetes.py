@@ -16,6 +16,7 @@ from tests.target_service.service_process import ROOT
 
 FOLDER = ROOT / "deploy" / "k8s"
 FLEET = FOLDER / "fleet"
+RELAYS = FOLDER / "fleet-relays"
 KUSTOMIZATION: dict[str, Any] = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
 KUBERNETES = "1.31"
 CUSTOM = {"ServiceMonitor", "PrometheusRule", "LocustTest"}
@@ -26,7 +27,12 @@ Resource = dict[str, Any]
 
 def resources() -> Iterator[Resource]:
     files = [FOLDER / name for name in KUSTOMIZATION["resources"]]
-    others = [*(FOLDER / "examples").glob("*.yaml"), FLEET / "run.yaml", FLEET / "workers.yaml"]
+    others = [
+        *(FOLDER / "examples").glob("*.yaml"),
+        FLEET / "run.yaml",
+        FLEET / "workers.yaml",
+        RELAYS / "relays.yaml",
+    ]
     for path in [*files, *sorted(others)]:
         yield from (found for found in yaml.safe_load_all(path.read_text()) if found)
 
@@ -79,7 +85,7 @@ def test_a_workload_selects_its_own_pods(resource: Resource) -> None:
 
 def test_a_service_leads_to_ports_that_its_pods_have() -> None:
     services = [found for found in ALL if found["kind"] == "Service"]
-    assert len(services) == 3
+    assert len(services) == 4
     for service in services:
         [target] = pods_with(service["spec"]["selector"])
         names = {port["name"] for port in container(target)["ports"]}
@@ -139,7 +145,7 @@ def test_no_secret_is_written_into_a_manifest(resource: Resource) -> None:
 
 def test_generators_keep_their_cores_and_are_never_scaled_in_a_run() -> None:
     assert not [found for found in ALL if found["kind"] == "HorizontalPodAutoscaler"]
-    for name in ("workers", "master", "run", "run-workers"):
+    for name in ("workers", "master", "run", "run-workers", "run-relays"):
         [found] = [w for w in WORKLOADS if w["metadata"]["name"] == name]
         limits, requests = (container(found)["resources"][kind]["cpu"] for kind in ("limits", "requests"))
         assert limits == requests
@@ -159,7 +165,24 @@ def test_the_fleet_waits_for_as_many_workers_as_there_are_pods_and_has_its_plan(
     assert {path.name for path in FLEET.glob("*.yaml")} == {"kustomization.yaml", *kustomization["resources"]}
 
 
-@pytest.mark.parametrize("folder", [FOLDER, FLEET], ids=["all", "fleet"])
+def test_workers_of_the_fleet_with_relays_dial_relays_and_relays_the_master() -> None:
+    [workers, relays] = [w for w in WORKLOADS if w["metadata"]["name"] in {"run-workers", "run-relays"}]
+    [patch] = yaml.safe_load((RELAYS / "kustomization.yaml").read_text())["patches"]
+    [change] = yaml.safe_load(patch["patch"])
+    assert (patch["target"]["name"], change["op"]) == ("run-workers", "replace")
+    *path, place = change["path"].strip("/").split("/")
+    assert path == ["spec", "template", "spec", "containers", "0", "args"]
+    args = container(workers)["args"]
+    assert args[int(place) - 1] == "--master"
+    name, _, port = change["value"].partition(":")
+    [service] = [found for found in ALL if found["kind"] == "Service" and found["metadata"]["name"] == name]
+    assert pods_with(service["spec"]["selector"]) == [relays]
+    args = container(relays)["args"]
+    assert args[args.index("--master") + 1] == "run:5557"
+    assert args[args.index("--bind") + 1].endswith(f":{port}")
+
+
+@pytest.mark.parametrize("folder", [FOLDER, FLEET, RELAYS], ids=["all", "fleet", "relays"])
 def test_kustomize_builds_what_the_files_say(folder: Path) -> None:
     kubectl = shutil.which("kubectl")
     if kubectl is None:

@@ -48,6 +48,7 @@ def test_the_reference_is_drawn_from_the_code(site: Path) -> None:
     assert "loadtest.drive.user.FastHttpUser" in python
 
 
+@pytest.mark.slow(stays=["checkout.py", "named_buyers.py"])
 @pytest.mark.parametrize("name", blocks("python"))
 def test_a_recipes_script_is_a_locustfile_that_loads(name: str, tmp_path: Path) -> None:
     for file, text in {**blocks("csv"), name: blocks("python")[name]}.items():

@@ -331,6 +331,19 @@ def test_a_hello_is_answered_with_the_masters_clock_and_told_with_its_doubt() ->
     assert tree.master.hellos["w0"].ready
 
 
+def test_a_relay_behind_a_relay_is_refused_and_counts_as_no_worker() -> None:
+    upper, lower = Tree(0), Tree(1)
+    lower.relay.beat()
+    [frame] = lower.up
+    upper.relay.on_worker("relay_1", frame)
+    assert upper.up == []
+    assert upper.relay.workers == {}
+    [(name, answer)] = upper.down
+    assert name == "relay_1"
+    lower.relay.on_master(answer)
+    assert lower.relay.refused
+
+
 def test_one_lease_of_the_master_reaches_every_worker_that_it_names() -> None:
     tree = Tree(2)
     lease = encode_message(Lease("run", 5))

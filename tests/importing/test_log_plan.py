@@ -2,6 +2,7 @@
 
 import ast
 import csv
+import itertools
 import re
 import string
 from collections import Counter
@@ -45,10 +46,10 @@ def a_run(folder: Path, text: str = PLAN) -> tuple[Plan, Path]:
     (folder / "written.toml").write_text(text)
     plan = Plan.load(folder / "written.toml")
     random = Random(3)
-    weights = [rank**-THETA for rank in range(1, SKUS + 1)]
+    up_to = list(itertools.accumulate(rank**-THETA for rank in range(1, SKUS + 1)))
     lines = []
     for at_s, scenario in arrivals(plan):
-        sku = random.choices(range(SKUS), weights)[0]
+        sku = random.choices(range(SKUS), cum_weights=up_to)[0]
         method, target = (
             ("POST", "/orders"),
             ("GET", f"/products/sku-{sku:06d}"),

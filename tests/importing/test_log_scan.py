@@ -62,9 +62,7 @@ def same(piece: bytes, log_format: LogFormat) -> None:
 
 
 def shown(batch: Batch) -> tuple[object, ...]:
-    columns = ["request", "status", "requests", "first", "method", "target", "protocol"]
-    rows = batch.asked.select(columns).rows()
-    return dict(batch.seconds), rows, batch.not_found, batch.broken, batch.first_broken
+    return dict(batch.seconds), batch.asked.rows(), batch.not_found, batch.broken, batch.first_broken
 
 
 def piece_of(lines: list[bytes]) -> bytes:

@@ -87,7 +87,9 @@ class Histogram:
         )
 
     def buckets(self, per_octave: int = 88) -> Buckets:
-        counts = Counter(upper_edge_us(value, per_octave) for value in self.values_us)
+        counts: Counter[int] = Counter()
+        for value, count in Counter(self.values_us).items():
+            counts[upper_edge_us(value, per_octave)] += count
         return Buckets(upper_us=sorted(counts), counts=[counts[edge] for edge in sorted(counts)])
 
 
@@ -256,6 +258,17 @@ def _period(name: str, span: tuple[float, float], requests: list[Request], dropp
     )
 
 
+class Instants:
+    """When something happened, in seconds."""
+
+    def __init__(self, at_s: list[float]) -> None:
+        self._at_s = np.sort(at_s)
+
+    def at(self, until_s: float) -> int:
+        """How often by then."""
+        return int(np.searchsorted(self._at_s, until_s, side="right"))
+
+
 def _timeline(
     scene: Scene, arrivals: list[tuple[float, str]], requests: list[Request], dropped: list[float]
 ) -> list[TimelinePoint]:
@@ -273,6 +286,9 @@ def _timeline(
         done[int(request.done_s)].append(request.response_us)
         if request.error:
             bad[int(request.done_s)].append(request.response_us)
+    due = Instants([request.intended_s for request in requests])
+    begun = Instants([request.started_s for request in requests])
+    ended = Instants([request.done_s for request in requests])
     rng = np.random.default_rng(scene.seed + 2)
     points = []
     for second in range(scene.duration_s):
@@ -291,8 +307,8 @@ def _timeline(
                 requests=len(done[second]),
                 failures=failures[second],
                 dropped=given_up[second],
-                in_flight=sum(r.started_s <= second + 1 < r.done_s for r in requests),
-                backlog=sum(r.intended_s <= second + 1 < r.started_s for r in requests),
+                in_flight=begun.at(second + 1) - ended.at(second + 1),
+                backlog=due.at(second + 1) - begun.at(second + 1),
                 response_ms=histogram.quantiles(),
                 ok_p50_ms=histogram.quantiles().p50 if done[second] else None,
                 ok_p99_ms=histogram.quantiles().p99 if done[second] else None,

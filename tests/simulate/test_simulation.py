@@ -9,7 +9,7 @@ from loadtest.plan.plan_file import Plan
 from loadtest.plan.profile import constant
 from loadtest.simulate.arrivals import Curve
 from loadtest.simulate.replica import Replica, ServiceTimes, calibrated
-from loadtest.simulate.simulation import Simulated, WhatIf, ZoneLoss, simulate
+from loadtest.simulate.simulation import MOST_MOMENTS, Simulated, WhatIf, ZoneLoss, simulate
 
 TPS = 1000.0
 
@@ -152,3 +152,13 @@ def test_a_slow_store_does_what_its_commits_and_its_room_allow_and_refusals_cost
     found = simulate(Curve.of(steady("uniform", 6400.0)), slow, WhatIf(1))
     assert np.mean([moment.completed_tps for moment in found.moments[2:-2]]) == pytest.approx(640, rel=0.01)
     assert found.p99_ms < 101 * 1.011
+
+
+def test_a_day_has_as_many_moments_as_fit_and_each_second_counts() -> None:
+    day_s = 86_400.0
+    found = simulate(Curve(constant(2.0, day_s)), Replica(TPS, ServiceTimes.always(0.004)), WhatIf(1))
+    assert len(found.moments) == day_s / 12 <= MOST_MOMENTS
+    assert [moment.t_s for moment in found.moments[:3]] == [0.0, 12.0, 24.0]
+    assert sum(moment.offered_tps for moment in found.moments) * 12 == pytest.approx(found.offered)
+    assert found.completed_peak_tps >= 8  # of a second, though a moment's rate is nearly 2
+    assert max(moment.completed_tps for moment in found.moments) < 6

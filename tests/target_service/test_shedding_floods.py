@@ -16,7 +16,7 @@ STUCK = SlowStore(0.6, 0.0005)
 """A commit lasts longer than a fast store's whole queue."""
 
 CALM = Crowd(20, 6)
-FLOOD_S, LEARNING_S, AFTER_S = 20, 10, 8
+FLOOD_S, LEARNING_S, AFTER_S = 15, 10, 8
 
 
 @cache
