@@ -43,7 +43,7 @@ td:first-child { max-width: 420px; white-space: normal; overflow-wrap: anywhere;
 
 
 def document(dashboard: Dashboard, source: Source) -> str:
-    """The dashboard as an HTML page, its panels in their order and widths. Raises `QueryError`, `OSError`."""
+    """The dashboard as an HTML page, its panels in their order and widths. Raises `OSError`."""
     charts: list[Chart] = []
     parts = []
     for heading, panels in dashboard.rows:

@@ -12,10 +12,6 @@ from dashboards.spec import Panel, Query
 TIMEOUT_S = 30
 
 
-class QueryError(Exception):
-    """Prometheus refused a query; the message has its reason."""
-
-
 @dataclass(frozen=True)
 class Series:
     """One line of a panel: its name and its values by unix time, oldest first."""
@@ -41,7 +37,7 @@ class Source:
     variables: Mapping[str, str | Sequence[str]]
 
     def panel(self, panel: Panel) -> list[Series]:
-        """Every line of a panel. Raises `QueryError`, `OSError`."""
+        """Every line of a panel. Raises `OSError`."""
         return [series for query in panel.queries for series in self.query(query)]
 
     def query(self, query: Query) -> list[Series]:
@@ -56,10 +52,10 @@ class Source:
         ]
 
     def ask(self, what: str, **parameters: str | float) -> Any:
-        """What its API has to say of `what`. Raises `QueryError`, `OSError`."""
+        """What its API has to say of `what`. Raises `OSError`."""
         answer = requests.get(f"{self.url}/api/v1/{what}", params=parameters, timeout=TIMEOUT_S).json()
         if answer["status"] != "success":
-            raise QueryError(f"{parameters.get('query')}: {answer['error']}")
+            raise requests.RequestException(f"{parameters.get('query')}: {answer['error']}")
         return answer["data"]
 
 

@@ -56,7 +56,7 @@ OUTCOMES: dict[int, Outcome] = {
 FIRST_SHARE = 0.7
 """The first rate tried, as a share of what a closed loop completes."""
 MOST_STEPS = 12
-MOST_AGAIN = 4
+MOST_AGAIN = 8
 """Steps, in all of a search, that are played again since others used the generator's CPU meanwhile."""
 WARM_UP_S = 1
 LEAST_WAITING_S = 1.0

@@ -26,7 +26,7 @@ from loadtest.configuration.run_config import RunConfig
 from loadtest.configuration.scenario_classes import scenario_classes
 from loadtest.drive.open_loop import OpenLoop
 from loadtest.drive.run_context import RunContext, enter_run
-from loadtest.drive.served_users import count_in, served_users
+from loadtest.drive.served_users import all_idle, count_in, served_users
 from loadtest.drive.start import ArrivalStream, Assignment
 from loadtest.drive.timer import system_timer
 from loadtest.fleet.messages import PackedSecond, pack_second
@@ -112,7 +112,7 @@ class Stepper:
         )
         each = max(1, self._plan.virtual_users // self._slots)
         with served_users(self._environment, loop, self._classes, each):
-            if not _all_idle(loop, each * len(self._classes)):
+            if not all_idle(loop, each * len(self._classes), START_TIMEOUT_S) and not loop.idle:
                 answer(Report(error=f"{each} users did not start in {START_TIMEOUT_S} s"))
                 return
             while order is not None:
@@ -162,16 +162,6 @@ class Stepper:
             gevent.sleep(min(POLL_S, max(end_ns - now_ns, 0) / NS_PER_S))
         stream.extend(end_ns - start_ns)
         return meter, end_ns
-
-
-def _all_idle(loop: OpenLoop, users: int) -> bool:
-    """Wait until all users have started; whether they did."""
-    deadline_s = time.monotonic() + START_TIMEOUT_S
-    while loop.idle < users:
-        if time.monotonic() > deadline_s:
-            return loop.idle > 0
-        gevent.sleep(POLL_S)
-    return True
 
 
 def _drain(loop: OpenLoop) -> bool:

@@ -126,15 +126,8 @@ def seen(reports: Sequence[Report], config: RunConfig, objectives: Sequence[Slo]
     result = of_total(total, _info(config, measured))
     result.generator = _generator(reports, total, lags)
     judge(result, objectives, aborted=None)
-    response = _response(total)
-    return Seen(
-        result,
-        sum(report.completed_tps for report in reports),
-        measured,
-        response.quantiles(),
-        response.buckets(),
-        _headroom(result),
-    )
+    completed_tps = sum(report.completed_tps for report in reports)
+    return Seen(result, completed_tps, measured, *_response(total).drawn(), _headroom(result))
 
 
 def _info(config: RunConfig, measured_s: float) -> RunInfo:

@@ -13,7 +13,7 @@ from locust.env import Environment
 from loadtest.cli.peak import Trial
 from loadtest.clock import SystemClock
 from loadtest.drive.open_loop import OpenLoop
-from loadtest.drive.served_users import count_in, served_users
+from loadtest.drive.served_users import all_idle, count_in, served_users
 from loadtest.drive.start import ArrivalStream, Assignment
 from loadtest.drive.timer import system_timer
 from loadtest.measure.second import OpenSeconds, Second, sum_of
@@ -50,7 +50,8 @@ class OpenTrial:
             timer=system_timer,
         )
         with served_users(self._environment, loop, self._classes, USERS):
-            _wait_until_idle(loop, USERS * len(self._classes))
+            if not all_idle(loop, users := USERS * len(self._classes), START_TIMEOUT_S):
+                raise RuntimeError(f"{users} users did not start in {START_TIMEOUT_S} s")
             return trial_of(peak_tps, self._seconds(loop, peak_tps))
 
     def _seconds(self, loop: OpenLoop, peak_tps: int) -> list[Second]:
@@ -76,10 +77,3 @@ def trial_of(peak_tps: int, seconds: Sequence[Second]) -> Trial:
         total.queueing.quantile(0.99) / US_PER_MS,
         (total.failed + total.dropped) / max(total.scheduled, 1),
     )
-
-
-def _wait_until_idle(loop: OpenLoop, users: int) -> None:
-    """Wait until all users have started. Raises `RuntimeError` if they do not."""
-    with gevent.Timeout(START_TIMEOUT_S, RuntimeError(f"{users} users did not start in {START_TIMEOUT_S} s")):
-        while loop.idle < users:
-            gevent.sleep(0.01)

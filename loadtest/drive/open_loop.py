@@ -75,8 +75,8 @@ class OpenLoop(Dispatch):
 
     def begin(self, stream: ArrivalStream, open_seconds: OpenSeconds) -> None:
         """Hand out what `stream` holds, from `open_seconds.zero_ns` on, and count it in `open_seconds`."""
-        # What is there by now lives as long as the run: a full collection would look through all of it, users, Locust
-        # and its web server, for tens of milliseconds in which nothing is dispatched.
+        # Exclude all objects made so far (users, Locust, its web server) from garbage collection, since they live as
+        # long as the run: a full collection of them takes tens of milliseconds, in which nothing is dispatched.
         gc.freeze()
         self.stream = stream
         self.count_in(open_seconds)

@@ -7,16 +7,20 @@ What they do is counted only from `count_in` on; before, outcomes go one by one 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import gevent
 from gevent.pool import Group
 from locust import User
 from locust.env import Environment
 
 from loadtest.clock import SystemClock
+from loadtest.drive.open_loop import OpenLoop
 from loadtest.drive.recorder import recorder_for
 from loadtest.drive.request_events import RequestEvents
 from loadtest.drive.serving import Dispatcher, Serving, Sinks, attach, serving_of
 from loadtest.drive.task_runner import install_task_set
 from loadtest.measure.second import OpenSeconds
+
+POLL_S = 0.01
 
 
 @contextmanager
@@ -46,6 +50,14 @@ def served_users(
         events.close()
         recorder.count_in(None, None)
         attach(environment, None)
+
+
+def all_idle(loop: OpenLoop, users: int, timeout_s: float) -> bool:
+    """Wait until so many users have started and wait for arrivals; False where they did not within the time."""
+    with gevent.Timeout(timeout_s, False):
+        while loop.idle < users:
+            gevent.sleep(POLL_S)
+    return loop.idle >= users
 
 
 def count_in(environment: Environment, open_seconds: OpenSeconds) -> None:

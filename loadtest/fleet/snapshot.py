@@ -211,8 +211,8 @@ def _endpoint(entry: EndpointSecond, pause: Pause) -> Endpoint:
 def _add_exchanges(endpoint: Endpoint, entry: EndpointSecond) -> None:
     """What is known of the run as a whole alone: it is one more histogram each."""
     if entry.sent_bytes:
-        same = entry.first_byte is None
-        endpoint.first_byte_ms = endpoint.service_ms if same else entry.first_bytes().quantiles()
+        whole = entry.first_byte is None
+        endpoint.first_byte_ms = endpoint.service_ms if whole else entry.until_first_byte.quantiles()
     endpoint.connect_ms = None if entry.connect is None else entry.connect.quantiles()
     endpoint.tls_ms = None if entry.tls is None else entry.tls.quantiles()
 

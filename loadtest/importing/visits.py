@@ -1,9 +1,10 @@
 """Visits: what clients asked for one after another, and the few orders of steps that most of them share.
 
-A client is an address with its browser, or a field of the log. Whoever was away for half an hour comes anew. Equal
-steps in a row are one step, repeated; visits with the same steps are a journey. The most usual journeys are kept as
-they are; the others together are a walk, in which each step follows the one before as often as it did in them. So the
-mix of what is asked for stays that of the visits, whether their orders are few or many.
+A client is an address with its browser, or a field of the log. After half an hour without a request its next one
+begins a new visit. Equal steps in a row are one step, repeated; visits with the same steps are a journey. The most
+usual journeys are kept as they are; the others together are a walk, in which each step follows the one before as
+often as it did in them. So the mix of what is asked for stays that of the visits, whether their orders are few or
+many.
 """
 
 from collections import Counter, defaultdict
@@ -12,7 +13,7 @@ from itertools import groupby, pairwise
 from typing import NamedTuple
 
 LONGEST_PAUSE_S = 1800
-"""A client that was away for longer comes anew (half an hour, as web analytics count visits)."""
+"""A client that was away for longer begins a new visit (half an hour, as web analytics count visits)."""
 MOST_STEPS = 200
 """Steps of one visit that are looked at; what goes on for longer is a program, not a customer (A)."""
 MOST_JOURNEYS = 12

@@ -175,7 +175,7 @@ class Histogram:
         value of its bucket (at most the maximum): never too low, and less than 0.8 % too high. Raises
         ValueError unless 0 <= q <= 1.
         """
-        return self._quantiles((q,))[0]
+        return self.quantiles_us((q,))[0]
 
     def count_over(self, value_us: int) -> int:
         """How many values are in buckets above that of `value_us`."""
@@ -184,7 +184,12 @@ class Histogram:
 
     def quantiles_us(self, ascending: tuple[float, ...]) -> list[int]:
         """`quantile` of each of several shares, ascending, in one pass."""
-        return self._quantiles(ascending)
+        if not all(0 <= q <= 1 for q in ascending):
+            raise ValueError(f"expected quantiles from 0 to 1, got {ascending}")
+        buckets = sorted(self.counts)
+        reached = list(accumulate(map(self.counts.__getitem__, buckets)))
+        upper = [min(_UPPER_US[bucket], self.max_us) for bucket in buckets]
+        return [_at(q, upper, reached) for q in ascending]
 
     def quantiles(self) -> Quantiles:
         """Count, mean, maximum and the usual quantiles, in milliseconds."""
@@ -219,14 +224,6 @@ class Histogram:
             shift = max(value_us.bit_length() - HEAT_BITS - 1, 0)
             coarse[(((value_us >> shift) + 1) << shift) - 1] += n
         return sorted(coarse.items())
-
-    def _quantiles(self, ascending: tuple[float, ...]) -> list[int]:
-        if not all(0 <= q <= 1 for q in ascending):
-            raise ValueError(f"expected quantiles from 0 to 1, got {ascending}")
-        buckets = sorted(self.counts)
-        reached = list(accumulate(map(self.counts.__getitem__, buckets)))
-        upper = [min(_UPPER_US[bucket], self.max_us) for bucket in buckets]
-        return [_at(q, upper, reached) for q in ascending]
 
     def __eq__(self, other: object) -> bool:
         """Whether both counted the same."""

@@ -12,17 +12,17 @@ def together(parts: Sequence[Endpoint]) -> Endpoint:
     errors: Counter[str] = Counter()
     for part in parts:
         errors.update(part.errors)
-    response = histogram_of(part.response_buckets for part in parts)
-    service = histogram_of(part.service_buckets for part in parts)
+    response_ms, response_buckets = histogram_of(part.response_buckets for part in parts).drawn()
+    service_ms, service_buckets = histogram_of(part.service_buckets for part in parts).drawn()
     return Endpoint(
         requests=sum(part.requests for part in parts),
         failures=sum(part.failures for part in parts),
         errors=dict(errors),
         response_bytes=sum(part.response_bytes for part in parts),
-        response_ms=response.quantiles(),
-        service_ms=service.quantiles(),
-        response_buckets=response.buckets(),
-        service_buckets=service.buckets(),
+        response_ms=response_ms,
+        service_ms=service_ms,
+        response_buckets=response_buckets,
+        service_buckets=service_buckets,
     )
 
 

@@ -121,7 +121,7 @@ class EndpointSecond:
         for error, count in other.errors.items():
             self.add_error(error, count)
         if self.first_byte is not None or other.first_byte is not None:
-            self.first_bytes().merge(other.service if other.first_byte is None else other.first_byte)
+            self.first_bytes().merge(other.until_first_byte)
         self.connect, self.tls = _merged(self.connect, other.connect), _merged(self.tls, other.tls)
         self.response.merge(other.response)
         self.service.merge(other.service)
@@ -133,6 +133,11 @@ class EndpointSecond:
         if self.failed is None:
             self.failed = Histogram()
         return self.failed
+
+    @property
+    def until_first_byte(self) -> Histogram:
+        """From sending to the first byte of the answer: the service times, while answers came whole."""
+        return self.service if self.first_byte is None else self.first_byte
 
     def first_bytes(self) -> Histogram:
         """`first_byte`, made of `service` on first use."""

@@ -40,7 +40,7 @@ _IN_THE_FORM: dict[str, dict[str, Any]] = {
         "metavar": "F",
         "help": "Multiply the plan's time axis: 0.1 plays a 30 minute plan in 3 minutes",
     },
-    "--seed": {"metavar": "N", "help": "Seed of everything random in the plan"},
+    "--seed": {"metavar": "N", "help": "Seed of all random choices; default: the plan's own"},
 }
 """Flags that the form has too, besides --plan, and how `argparse` is told of them."""
 

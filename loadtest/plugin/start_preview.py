@@ -18,7 +18,7 @@ _NOUNS = {
 }
 """What a transaction of the shipped scenarios is, by module."""
 _SEED = "The same seed plays the same arrivals and makes the same random choices."
-_SCALE = "0.1 plays the same curve ten times as fast, with a tenth of the arrivals."
+_SCALE = "With 0.1 the same curve plays ten times as fast, with a tenth of the arrivals."
 
 
 def choice(name: str) -> PlanChoice:
@@ -86,7 +86,7 @@ def _effects(plan: Plan, own: Plan, form: Mapping[str, str], noun: str) -> dict[
         else f"The plan's own: {peak}.",
         "duration": f"The plan's own is {length}; this plays {wording.duration(plan.duration_s)}."
         if form.get("duration")
-        else f"The plan's own: {length}. Less cuts its end off.",
+        else f"The plan's own: {length}. A shorter one cuts off the end.",
         "time_scale": f"The plan's own: {own.time_scale:g}. {_SCALE}",
         "seed": f"The plan's own: {own.seed}. {_SEED}",
     }

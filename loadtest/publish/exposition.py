@@ -41,7 +41,7 @@ class RunCollector(Collector):
 def exposition(read: Read, content_type: str = TEXT, pause: Pause = no_pause) -> bytes:
     """The metrics in Prometheus' text format, or in that of `OPENMETRICS`.
 
-    With pauses, what workers report meanwhile is in the lines that follow: each series is right by itself.
+    Workers may report during a pause, so later lines can be newer than earlier ones; each series alone is consistent.
     """
     page: list[bytes] = []
     for metric in RunCollector(read, pause).collect():
@@ -84,7 +84,7 @@ def content_type_for(accept: str) -> str:
 def _filled(family: Family, reading: Reading, pause: Pause) -> Metric:
     run = reading.info.id
     labels = ("run", *family.labels)
-    # Arrivals' states add up, so they are of one instant; endpoints are many, and each is for itself.
+    # The states of arrivals must add up, so no pause may come between them. Endpoints are many and independent.
     between = pause if "endpoint" in family.labels else no_pause
     if family.kind == "histogram":
         histogram = HistogramMetricFamily(family.name, family.help, labels=labels)

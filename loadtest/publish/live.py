@@ -347,7 +347,7 @@ def audit(result: RunResult, *, over: bool, under_way: bool) -> str:
     if under_way:
         return "The orders are being compared with the database."
     said = wording.audit(result)
-    return f"{said}." if result.audit is None else f"Audit: {said}."
+    return f"Audit: {said}."
 
 
 def _state(slo: SloResult, over: bool) -> str:

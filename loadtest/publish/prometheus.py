@@ -111,9 +111,9 @@ def _connections(reading: Reading, add: Add) -> None:
 
 def _network(reading: Reading, add: Add) -> None:
     for name, endpoint in reading.requested:
-        first_byte = endpoint.service if endpoint.first_byte is None else endpoint.first_byte
-        spent = {"connect": endpoint.connect, "tls": endpoint.tls}
-        for step, times in (spent | {"first_byte": first_byte if endpoint.sent_bytes else None}).items():
+        first_byte = endpoint.until_first_byte if endpoint.sent_bytes else None
+        spent = {"connect": endpoint.connect, "tls": endpoint.tls, "first_byte": first_byte}
+        for step, times in spent.items():
             add(0 if times is None else times.sum_us / 1e6, name, step)
 
 
@@ -316,7 +316,7 @@ FAMILIES = (
         "loadtest_dispatch_lag_seconds",
         "histogram",
         (),
-        "How late the generator started what it could have started on time.",
+        "How late the load generator started arrivals although a user was free.",
         _lag,
         LAG_BOUNDS_S,
     ),

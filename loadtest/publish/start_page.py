@@ -97,7 +97,7 @@ def curve(profile: "Piecewise", arrivals: Cumulative, noun: str) -> Sheet:
                     Line(key="planned", label=f"{noun}s/s", values=_rates(profile, edges_s), area=True),
                     Line(
                         key="started",
-                        label="requests/s of all scenarios, at one each",
+                        label="requests/s of all scenarios, if each arrival makes one",
                         values=_rates(arrivals, edges_s),
                     ),
                 ],

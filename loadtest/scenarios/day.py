@@ -28,7 +28,10 @@ from loadtest.zipf import ZipfSampler
 CATALOGUE = 1_000_000
 """Products that are wanted on such a day: all that the sample service has."""
 THETA_NORMAL = 0.9
-"""S[27], S[57]: the top 1 % of a million products take 52 % and 92 % of the accesses (D)."""
+"""Zipf's exponent in quiet hours: 1 % of the million products take 52 % of the accesses (D of S[27] and S[57]).
+
+At the spike, with `THETA_SPIKE`, they take 92 %.
+"""
 NORMAL_LEVEL, SPIKE_LEVEL = 0.1, 0.85
 """A: theta rises between these shares of the peak: every hour but the first is below, the spike above."""
 THETA_STEPS = 15

@@ -38,6 +38,18 @@ RETIRED = {
     r"the most precious first": "the most important file first",
     r"to be had\b": "there were",
     r"open_books|\bBook\(|keeps books|its book\b": "open_ledgers, LedgerFile",
+    r"drawn row has no end": "rows drawn at random never run out",
+    r"is another than ours": "wrong token; differs from this run's",
+    r"has no such thing|own affair|nobody else comes there": "not judged, since every step plays one steady rate",
+    r"comes anew|orders that few share|is not told: the log": "a visit ends after half an idle hour",
+    r"cannot be listened at|is no address of": "cannot listen there, is not an address of this machine",
+    r"heard too late of its share|its leases lasted|their leases lasted": "was paused, or told its arrivals too late",
+    r"mend on_start|which is not written down|dropped or guessed": "fix; the run folder does not keep; left out",
+    r"for want of a|what has to hold\.|seed of everything": "objectives, seed of all random choices",
+    r"is there already, and is not": "exists already and is not overwritten",
+    r"above that the (target|load)|nothing sustained": "at a higher rate the target missed an objective",
+    r"\bOf (kill|hook|cpu|delay|overload|bandwidth|disk-full)\b[,:]": "For hook: …",
+    r"would probe|is that the right address": "would load, check the address",
 }
 """A pattern, and what is said instead."""
 

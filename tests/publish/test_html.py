@@ -82,7 +82,7 @@ def test_the_page_says_what_a_reader_looks_for_first() -> None:
         "p99 response time",
         "Received 46.3 MB",
         "planned 115,296 = scheduled 115,296 + lost 0",
-        "dispatch lag (ours: an idle user was there)",
+        "dispatch lag (the load generator's fault: a user was free)",
         "30 s: service stalled for 1.2 s",
     ):
         assert words in text

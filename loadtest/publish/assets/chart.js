@@ -6,7 +6,6 @@ const charts = (() => {
   const MARGIN = { left: 60, right: 14, top: 24, bottom: 26 };
   const SHADES = 6;
   const LEAST_DRAG_PX = 6;
-  const DAY_S = 86400;
 
   // ---- scales and ticks ----------------------------------------------------------------------------------------
   const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
@@ -23,7 +22,7 @@ const charts = (() => {
   };
   const timeTicks = (low, high, about) => {
     const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200];
-    const step = steps.find((each) => (high - low) / each <= about) ?? DAY_S * Math.ceil((high - low) / about / DAY_S);
+    const step = steps.find((each) => (high - low) / each <= about) ?? 86400 * Math.ceil((high - low) / about / 86400);
     return high - low < 2 ? roundTicks(low, high, about) : multiples(low, high, step);
   };
   const decadeTicks = (low, high) => {
@@ -333,7 +332,10 @@ const charts = (() => {
         if (far) this.board.zoom(from, to);
         else this.point();
       });
-      box.addEventListener("pointercancel", () => { this.drag = null; });
+      box.addEventListener("pointercancel", () => {
+        this.drag = null;
+        this.point();
+      });
       box.addEventListener("pointerleave", () => { if (this.drag === null) this.readAt(null); });
       box.addEventListener("dblclick", () => this.board.zoom());
       box.addEventListener("keydown", (event) => this.key(event));
