@@ -89,7 +89,7 @@ def test_a_deadline_that_passes_in_the_line_for_a_batch_ends_the_wait(stalling: 
 
 
 def test_who_hangs_up_in_the_line_for_a_batch_buys_nothing(stalling: Service) -> None:
-    # On a busy machine the batch before may be done by the time that the hang-up is seen: then it is no line any more.
+    # On a busy machine the batch before may be done by the time that the hang-up is seen: then there is no line.
     for attempt in range(10):
         with sent(stalling, f"before-{attempt}") as before:
             wait_until_at_work(stalling, 1)
