@@ -18,10 +18,11 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError
 
-from target_service.api.body import MAX_BODY_BYTES, Incoming, length_of
+from target_service.api.body import Incoming, length_of
 from target_service.problem import ProblemError
 from target_service.protocol import (
     LONGEST_FOREIGN,
+    MAX_BODY_BYTES,
     Head,
     is_foreign,
     malformed,

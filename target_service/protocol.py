@@ -20,6 +20,7 @@ from target_service.problem import ProblemError
 
 LONGEST_LINE = 2048
 """Bytes of a request line."""
+MAX_BODY_BYTES = 64 * 1024
 LONGEST_REASON = 200
 _HOST = re.compile(
     r"""(?: (?: [A-Za-z0-9._~!$&'()*+,;=-] | %[0-9A-Fa-f]{2} ){1,255}+ | \[[0-9A-Fa-f:.]{2,45}+\] )
@@ -74,7 +75,7 @@ def plain_request(data: bytes) -> tuple[Head, bytes] | None:
     found = _PLAIN.match(data)
     if found is None or len(data) - found.end() != int(found["length"] or 0):
         return None
-    if found.end() > LONGEST_PLAIN_HEAD:
+    if found.end() > LONGEST_PLAIN_HEAD or len(data) > found.end() + MAX_BODY_BYTES:
         return None
     fields = [line.partition(":") for line in found["fields"].decode().split("\r\n")[:-1]]
     headers = CIMultiDict([(name, value.strip(" \t")) for name, _, value in fields])

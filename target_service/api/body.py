@@ -12,7 +12,7 @@ from aiohttp import HttpVersion11, StreamReader, hdrs, web
 from target_service import problem
 from target_service.cut_offs import CutOffs
 from target_service.problem import FieldError, ProblemError
-from target_service.protocol import Head
+from target_service.protocol import MAX_BODY_BYTES, Head
 from target_service.schema import (
     DuplicateKeyError,
     OrderRequest,
@@ -21,7 +21,6 @@ from target_service.schema import (
     refuse_duplicate_keys,
 )
 
-MAX_BODY_BYTES = 64 * 1024
 DEADLINE_SPREAD = 0.1
 """By how much of it a deadline may be shortened at random, so that a crowd that came at one instant is not cut off,
 and does not come back, at one instant."""

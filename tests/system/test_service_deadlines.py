@@ -1,5 +1,6 @@
 """Work whose caller does not wait any more is not done, on both stores, as seen from a socket."""
 
+import itertools
 import json
 import re
 import select
@@ -20,6 +21,8 @@ from tests.target_service.service_process import Answer, Service, running
 from tests.timing import Timing
 
 STALL_S = 0.4
+_made = itertools.count()
+"""Databases: the fixture below may be made more than once beside one server."""
 BODY = b'{"buyer_id": 7, "lines": [{"sku": "sku-000001", "quantity": 1}]}'
 
 
@@ -39,7 +42,7 @@ def stalling(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     drill.write_text(json.dumps({"faults": [stall]}))
     store = None
     if request.param == "postgres":
-        store = request.getfixturevalue("server").create_database("deadlines")
+        store = request.getfixturevalue("server").create_database(f"deadlines_{next(_made)}")
     with running(folder, "--enable-faults", "--drill", str(drill), store=store) as service:
         yield service
 

@@ -47,6 +47,7 @@ def test_what_clients_send_in_one_piece_is_plain(data: bytes) -> None:
         PLAIN.replace(b"Length: 2", b"Length: +2"),
         PLAIN.replace(b"Length: 2", b"Length: 2, 2"),
         PLAIN.replace(b"POST", b"CONNECT"),
+        PLAIN.replace(b"Length: 2", b"Length: 65537") + b" " * 65535,
     ],
 )
 def test_whatever_could_end_elsewhere_is_left_to_the_parser(data: bytes) -> None:
