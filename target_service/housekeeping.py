@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from target_service.metrics import Counter
+from target_service.orders import first_number_at
 from target_service.store.base import CancelUnpaid, ExpireKeys, StoreUnavailableError, Swept, Tick
 from target_service.store.store import Store
 
@@ -69,6 +70,8 @@ class Housekeeper:
         self._limit = CHUNK
         self._seen_ms = -1
         self._seen_ns = now_ns()
+        # Read once: a step of the wall clock while we run makes nothing older.
+        self._wall_less_monotonic_ns = time.time_ns() - self._seen_ns
 
     async def run(self) -> None:
         """Sweep until cancelled."""
@@ -87,12 +90,12 @@ class Housekeeper:
         if now_ms is None:
             return
         if self._terms.reservation_s > 0:
-            due_ms = now_ms - int(self._terms.reservation_s * 1000)
-            while cancelled := await self._chunk(CancelUnpaid(due_ms, self._limit)):
+            due = self._due(now_ms, self._terms.reservation_s)
+            while cancelled := await self._chunk(CancelUnpaid(*due, self._limit)):
                 self._cancelled.add(cancelled)
         if self._terms.key_ttl_s > 0:
-            due_ms = now_ms - int(self._terms.key_ttl_s * 1000)
-            while await self._chunk(ExpireKeys(due_ms, self._limit)):
+            due = self._due(now_ms, self._terms.key_ttl_s)
+            while await self._chunk(ExpireKeys(*due, self._limit)):
                 pass
 
     async def _keep_clock(self) -> int | None:
@@ -106,11 +109,17 @@ class Housekeeper:
     async def _chunk(self, change: CancelUnpaid | ExpireKeys) -> int:
         began_ns = self._now_ns()
         swept: Swept = await self._store.write(change)
-        if swept.rows:
+        if swept:
             await asyncio.sleep(min(LONGEST_REST_S, RESTS_PER_CHUNK * swept.took_s))
             cycle_s = (self._now_ns() - began_ns) / 1e9
-            if swept.rows >= change.limit:
+            if swept >= change.limit:
                 self._limit = next_chunk(change.limit, swept.took_s, cycle_s)
             if self._now_ns() - self._seen_ns > self._terms.pause_s * 1e9:
                 await self._keep_clock()
-        return swept.rows
+        return swept
+
+    def _due(self, now_ms: int, term_s: float) -> tuple[int, int]:
+        """Before what time of the store's clock, and what number where there is none."""
+        term_ms = int(term_s * 1000)
+        wall_ms = (self._now_ns() + self._wall_less_monotonic_ns) // 1_000_000
+        return now_ms - term_ms, first_number_at(wall_ms - term_ms)

@@ -72,6 +72,11 @@ def created_at_ms(order_id: int) -> int:
     return (order_id >> (WRITER_BITS + SEQUENCE_BITS)) + EPOCH_MS
 
 
+def first_number_at(instant_ms: int) -> int:
+    """The lowest number an order made at this instant (milliseconds since 1970) can have."""
+    return max(0, instant_ms - EPOCH_MS) << (WRITER_BITS + SEQUENCE_BITS)
+
+
 class Order(NamedTuple):
     """One order as it is stored."""
 

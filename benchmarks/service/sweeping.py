@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import uvloop
 
 from benchmarks.service.load import Load, measure
@@ -27,7 +28,7 @@ from loadtest.cli.children import wait_until
 from target_service.housekeeping import CHUNK
 from target_service.orders import OrderIds, Purchase, draft_order
 from target_service.store.base import CancelUnpaid, ExpireKeys, StoreSettings
-from target_service.store.store import make_store
+from target_service.store.store import Store, make_store
 from tests.contract.postgres_server import postgres_server
 
 LATER = 1 << 62
@@ -38,22 +39,37 @@ PATIENCE_S = 60.0
 WANTED_PER_S = 15_000
 
 
-async def swept_per_s(dsn: str, orders: int) -> dict[str, float]:
-    """Rows a second of each sweep, alone on a store that holds so many orders."""
+def server_cpu_s() -> float:
+    """CPU that PostgreSQL's connections of ours have used, in seconds; 0 where there are none."""
+    found = psutil.process_iter(["cmdline", "cpu_times"])
+    ours = [one.info for one in found if "".join(one.info["cmdline"] or [])[:20] == "postgres: shop alone"]
+    return sum(sum(info["cpu_times"][:2]) for info in ours)
+
+
+async def filled(dsn: str, orders: int) -> Store:
+    """A store, opened, that holds so many orders, none of them paid."""
     store = make_store(StoreSettings(dsn, 10**9, 30.0, shared=False))
-    ids, found = OrderIds(await store.open()), {}
+    ids = OrderIds(await store.open())
     for first in range(0, orders, 1000):
         drafts = [draft_order(ids.next(), 7, [(1 + n % 1000, 1)]) for n in range(1000)]
         purchases = [
             Purchase("", f"key-{first + n}", (order,), units) for n, (order, units) in enumerate(drafts)
         ]
         await asyncio.gather(*map(store.write, purchases))
+    return store
+
+
+async def swept_per_s(dsn: str, orders: int, chunk: int = CHUNK) -> dict[str, float]:
+    """Rows a second of each sweep, alone on a store that holds so many orders."""
+    store, found = await filled(dsn, orders), {}
     for name, kind in (("cancelled", CancelUnpaid), ("keys expired", ExpireKeys)):
-        began, cpu_s, done = time.perf_counter(), time.process_time(), 0
-        while swept := (await store.write(kind(LATER, CHUNK))).rows:
+        began, cpu_s, server_s, done = time.perf_counter(), time.process_time(), server_cpu_s(), 0
+        while swept := await store.write(kind(LATER, LATER, chunk)):
             done += swept
         found[f"{name} a second of the store's time"] = done / (time.perf_counter() - began)
         found[f"{name} a CPU-second of the service"] = done / (time.process_time() - cpu_s)
+        if server_s:
+            found[f"{name} a CPU-second of PostgreSQL"] = done / (server_cpu_s() - server_s)
     await store.close()
     return found
 
@@ -83,6 +99,26 @@ def kept_up(dsn: str, seconds: float) -> dict[str, float]:
     }
 
 
+async def _leave(dsn: str, orders: int) -> None:
+    await (await filled(dsn, orders)).close()
+
+
+def caught_up(dsn: str, backlog: int) -> dict[str, float]:
+    """How fast a service under as many orders as it takes cancels what was left to it."""
+    asyncio.run(_leave(dsn, backlog))
+    terms = ("--reservation-s", str(TERM_S), "--key-ttl-s", "0", "--stock", "1000000000")
+    with serving("target_service", "--port", "0", "--admin-port", "0", "--store", dsn, *terms) as running:
+        crowd = threading.Thread(target=lambda: uvloop.run(measure(Load(running.port, CONNECTIONS, 10.0))))
+        crowd.start()
+        name = "orders_cancelled_total"
+        wait_until(lambda: running.counted(name) > 0, PATIENCE_S)
+        began, was = time.monotonic(), running.counted(name)
+        wait_until(lambda: running.counted(name) >= backlog, PATIENCE_S)
+        per_s = (running.counted(name) - was) / (time.monotonic() - began)
+        crowd.join()
+    return {f"a backlog of {backlog} cancelled a second, beside orders": per_s}
+
+
 @contextlib.contextmanager
 def databases(*, is_postgres: bool, folder: str | None) -> Iterator[Callable[[str], str]]:
     """Makes fresh databases: the DSN of each name."""
@@ -106,6 +142,7 @@ def main() -> None:
     with databases(is_postgres=arguments.postgres, folder=arguments.folder) as make:
         found = asyncio.run(swept_per_s(make("alone"), arguments.orders))
         found |= kept_up(make("beside"), arguments.seconds)
+        found |= caught_up(make("backlog"), arguments.orders)
     found["wanted, rows a second"] = WANTED_PER_S
     for name, value in found.items():
         print(f"{name:58} {value:12,.2f}")

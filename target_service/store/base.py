@@ -57,27 +57,31 @@ class Restock(NamedTuple):
 
 
 class CancelUnpaid(NamedTuple):
-    """Cancel orders stored before a time of the store's clock and not paid; their units go back on sale.
+    """Cancel unpaid orders that are due, `limit` at most and what belongs to the last one's checkout.
 
-    `limit` at most, and what belongs to the last one's checkout.
+    Their units go back on sale.
     """
 
-    before_ms: int
+    stored_before_ms: int
+    """On the store's clock."""
+    numbered_below: int
+    """Of orders that bear no such time (an earlier program stored them), those with a lower number."""
     limit: int = 1000
 
 
 class ExpireKeys(NamedTuple):
-    """Forget keys stored before a time of the store's clock; `limit` is as in `CancelUnpaid`."""
+    """Forget keys that are due. Due, and how many at most, is as in `CancelUnpaid`."""
 
-    before_ms: int
+    stored_before_ms: int
+    numbered_below: int
     limit: int = 1000
 
 
-class Swept(NamedTuple):
-    """How many rows a sweep changed (0 when none is due any more), and for how long it had the store."""
+class Swept(int):
+    """How many rows a sweep changed; 0 when none is due any more."""
 
-    rows: int
     took_s: float
+    """For how long it had the store."""
 
 
 class PurgeRun(NamedTuple):
@@ -132,7 +136,7 @@ Change = (
     | PurgeRun
     | Tick
 )
-Result = Receipt | Order | StockLevel | Parcel | ParcelReceipt | Swept | Purged | ClockReading | int
+Result = Receipt | Order | StockLevel | Parcel | ParcelReceipt | Purged | ClockReading | int
 
 
 class CommitObserver(Protocol):

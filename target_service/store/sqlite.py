@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from target_service.store.base import (
+    CommitObserver,
     Session,
     StoreFullError,
     StoreOpenError,
@@ -27,7 +28,7 @@ from target_service.store.changes import apply_batch
 from target_service.store.line import Line
 from target_service.store.sqlite_file import FileMovedError, OpenFile, check_whole, count_on
 from target_service.store.sqlite_session import SqliteSession, at_once
-from target_service.store.store import Committed
+from target_service.store.store import Committed, Store
 from target_service.store.tables import are_missing, schema
 
 OPEN_WAIT_S = 5.0
@@ -129,7 +130,6 @@ class SqliteDatabase:
     def __init__(self, settings: StoreSettings) -> None:
         self._settings = settings
         self._path = database_path(settings.dsn)
-        self._thread = ThreadPoolExecutor(1, "store-writer")
         self._writer_id = 0
         self._session: SqliteSession
         self._reader: SqliteSession
@@ -141,6 +141,8 @@ class SqliteDatabase:
     async def open(self) -> int:
         """Open the file, and make its tables. Raises StoreOpenError."""
         # In a thread: another process may hold the lock, and meanwhile the event loop must show that it lives.
+        self._thread = ThreadPoolExecutor(1, "store-writer")
+        self._writer_id = 0
         try:
             await self._in_thread(retry_while_locked, self._connect, OPEN_WAIT_S)
         except sqlite3.Error as error:
@@ -257,3 +259,10 @@ class SqliteDatabase:
         kind = StoreFullError if _code(error) == sqlite3.SQLITE_FULL else StoreUnavailableError
         why = self._harm or error
         return kind(str(why) if self._was_moved else f"the store cannot be written: {why}")
+
+
+class SqliteStore(Store):
+    """A store in such a database."""
+
+    def __init__(self, settings: StoreSettings, *observers: CommitObserver) -> None:
+        super().__init__(settings, observers, SqliteDatabase(settings))

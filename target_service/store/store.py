@@ -82,12 +82,11 @@ class Store:
         self._observers = observers
         self._database = database
         self._line = Line()
-        self._work = asyncio.Event()
-        self._closing = False
         self._said = ""
 
     async def open(self) -> int:
         """Open it, and return a writer number no other process has. Raises StoreOpenError, StoreUnavailableError."""
+        self._closing, self._work = False, asyncio.Event()
         self._writer_id = await self._database.open()
         self._writer = asyncio.create_task(self._write_until_closed())
         self._watch = asyncio.create_task(self._give_up_on_old())
@@ -197,10 +196,10 @@ class Store:
 def make_store(settings: StoreSettings, *observers: CommitObserver) -> Store:
     """The store that the DSN names, not opened yet."""
     if settings.dsn.startswith("sqlite:"):
-        from target_service.store.sqlite import SqliteDatabase  # noqa: PLC0415
+        from target_service.store.sqlite import SqliteStore  # noqa: PLC0415
 
-        return Store(settings, observers, SqliteDatabase(settings))
+        return SqliteStore(settings, *observers)
     # asyncpg is an extra: only PostgreSQL needs it.
-    from target_service.store.postgres import PostgresDatabase  # noqa: PLC0415
+    from target_service.store.postgres import PostgresStore  # noqa: PLC0415
 
-    return Store(settings, observers, PostgresDatabase(settings))
+    return PostgresStore(settings, *observers)

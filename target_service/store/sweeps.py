@@ -37,15 +37,32 @@ from target_service.store.base import (
 from target_service.store.tables import KEYED, LIVE_TABLES, SHADOW_TABLES, UNPAID
 
 Rows = Sequence[Sequence[Any]]
+_ALL = (1 << 63) - 1
 
 
-async def _find_due(session: Session, source: str, before_ms: int, limit: int, lock: str) -> Rows:
-    """Number, run, lines and time of the oldest orders stored before then; ends with a whole checkout."""
-    columns, oldest = "order_id, run_id, lines, stored_ms", f"ORDER BY stored_ms, order_id LIMIT $2{lock}"
-    rows = await session.fetch_many(columns, f"FROM {source} AND stored_ms < $1 {oldest}", before_ms, limit)
-    if len(rows) < limit:
+async def _find_due(
+    session: Session, source: str, sweep: CancelUnpaid | ExpireKeys, limit: int, lock: str = ""
+) -> list[Sequence[Any]]:
+    """Number, run, lines and time of the oldest orders that are due; ends with a whole checkout."""
+    found: list[Sequence[Any]] = []
+    for from_ms, to_ms, below in ((0, 0, sweep.numbered_below), (1, sweep.stored_before_ms - 1, _ALL)):
+        if left := max(0, limit - len(found)):
+            found += await _find_between(session, source, lock, (from_ms, to_ms, below, left))
+    return found
+
+
+async def _find_between(session: Session, source: str, lock: str, due: tuple[int, int, int, int]) -> Rows:
+    """The oldest orders stored between two times and numbered below a bound: so many, and the last one's checkout."""
+    columns = "order_id, run_id, lines, stored_ms"
+    # The plus keeps the planner from walking the numbers instead of the index.
+    oldest = (
+        f"{source} AND stored_ms BETWEEN $1 AND $2 AND +order_id < $3 ORDER BY stored_ms, order_id LIMIT $4"
+    )
+    rows = await session.fetch_many(columns, f"FROM {oldest}{lock}", *due)
+    if len(rows) < due[-1]:
         return rows
     number, _, _, stored_ms = rows[-1]
+    # Not BETWEEN: with equal times the index finds the numbers, too.
     same = f"FROM {source} AND stored_ms = $1 AND order_id > $2 AND order_id <= $3{lock}"
     return [*rows, *await session.fetch_many(columns, same, stored_ms, number, number | MOST_AT_ONCE - 1)]
 
@@ -55,20 +72,18 @@ async def _cancel_unpaid(session: Session, cancel: CancelUnpaid) -> Swept:
     for orders, stock, _, _ in (LIVE_TABLES, SHADOW_TABLES):
         if done < cancel.limit:
             source, left = f"{orders} WHERE {UNPAID}", cancel.limit - done
-            # What is locked is being paid.
-            rows = await _find_due(session, source, cancel.before_ms, left, session.unlocked_only)
+            rows = await _find_due(session, source, cancel, left, session.unlocked_only)  # locked: being paid
             await _execute_on(session, f"UPDATE {orders} SET status = '{CANCELLED}'", rows)
             await _put_back(session, stock, units_of(rows))
             done += len(rows)
-    return Swept(done, monotonic() - began_s)
+    return _swept(done, began_s)
 
 
 async def _expire_keys(session: Session, expire: ExpireKeys) -> Swept:
     began_s, done = monotonic(), 0
     for orders, _, _, parcel_keys in (LIVE_TABLES, SHADOW_TABLES):
         if done < expire.limit:
-            source, left = f"{orders} WHERE {KEYED}", expire.limit - done
-            rows = await _find_due(session, source, expire.before_ms, left, "")
+            rows = await _find_due(session, f"{orders} WHERE {KEYED}", expire, expire.limit - done)
             if session.locked and rows:  # in the order in which customers' batches lock them
                 numbers = session.listed([row[0] for row in rows])
                 them = f"WHERE order_id {session.among(1)} ORDER BY order_id{session.locked}"
@@ -77,8 +92,14 @@ async def _expire_keys(session: Session, expire: ExpireKeys) -> Swept:
         if done < expire.limit:
             due = f"SELECT run_id, idempotency_key FROM {parcel_keys} WHERE stored_ms < $1 LIMIT $2"
             sql = f"DELETE FROM {parcel_keys} WHERE (run_id, idempotency_key) IN ({due})"
-            done += await session.execute(sql, expire.before_ms, expire.limit - done)
-    return Swept(done, monotonic() - began_s)
+            done += await session.execute(sql, expire.stored_before_ms, expire.limit - done)
+    return _swept(done, began_s)
+
+
+def _swept(rows: int, began_s: float) -> Swept:
+    swept = Swept(rows)
+    swept.took_s = monotonic() - began_s
+    return swept
 
 
 async def _execute_on(session: Session, statement: str, rows: Rows) -> int:

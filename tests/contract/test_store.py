@@ -35,7 +35,7 @@ from tests.contract.conftest import INITIAL_UNITS, StoreFactory, Unobserved
 
 T = TypeVar("T")
 LATER = 1 << 62
-"""A time after every order's."""
+"""A time after, and a number above, every order's."""
 
 ids = OrderIds(writer=0)
 
@@ -62,7 +62,7 @@ def purchase(*lines: tuple[int, int], key: str | None = None, run_id: str = "", 
 async def swept(store: Store, sweep: CancelUnpaid | ExpireKeys) -> int:
     """How many rows a sweep changes in all; on a busy machine it takes several passes."""
     changed = 0
-    while done := (await store.write(sweep)).rows:
+    while done := await store.write(sweep):
         changed += done
     return changed
 
@@ -180,8 +180,8 @@ def test_an_expired_key_can_be_used_again(make: StoreFactory) -> None:
     async def scenario() -> tuple[Receipt, int, int]:
         async with opened(make()) as store:
             await store.write(first)
-            none_yet = (await store.write(ExpireKeys(1))).rows
-            expired = await swept(store, ExpireKeys(LATER))
+            none_yet: int = await store.write(ExpireKeys(2, LATER))
+            expired = await swept(store, ExpireKeys(LATER, 0))
             return await store.write(second), none_yet, expired
 
     assert run(scenario()) == (Receipt(second.orders, replayed=False), 0, 1)
@@ -261,8 +261,8 @@ def test_unpaid_orders_are_cancelled_and_their_units_return(make: StoreFactory) 
             for one in (paid, unpaid, shadow):
                 await store.write(one)
             await store.write(Payment("", paid.orders[0].order_id, paid.orders[0].total_cents))
-            assert await swept(store, CancelUnpaid(LATER)) == 2
-            assert await swept(store, CancelUnpaid(LATER)) == 0
+            assert await swept(store, CancelUnpaid(LATER, 0)) == 2
+            assert await swept(store, CancelUnpaid(LATER, 0)) == 0
             assert await store.stock("", 1) == StockLevel(INITIAL_UNITS, INITIAL_UNITS - 2)
             assert await store.stock("", 2) == StockLevel(INITIAL_UNITS, INITIAL_UNITS)
             assert await store.stock("run-a", 1) == StockLevel(INITIAL_UNITS, INITIAL_UNITS)

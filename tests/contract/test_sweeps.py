@@ -68,10 +68,26 @@ def test_what_was_stored_after_the_bound_is_not_due(make: StoreFactory) -> None:
             await store.write(purchase((1, 1), key="old"))
             now_ms = await let_pass(store, 5000)
             await store.write(purchase((1, 1), key="new"))
-            assert (await store.write(CancelUnpaid(now_ms))).rows == 1
-            assert (await store.write(ExpireKeys(now_ms))).rows == 1
+            assert (await store.write(CancelUnpaid(now_ms, 0))) == 1
+            assert (await store.write(ExpireKeys(now_ms, 0))) == 1
             assert (await store.write(purchase((1, 1), key="new"))).replayed
             assert not (await store.write(purchase((1, 1), key="old"))).replayed
+
+    run(scenario())
+
+
+def test_orders_that_an_older_program_stored_without_a_time_go_by_their_numbers(make: StoreFactory) -> None:
+    async def scenario() -> None:
+        async with opened(make()) as store:
+            bought = [purchase((1, 1), key=f"k{n}") for n in range(3)]
+            for one in bought:
+                await store.write(one)
+            session = store._database._session  # type: ignore[attr-defined]  # no other way to ask it
+            await session.execute("UPDATE orders SET stored_ms = 0")
+            below = bought[2].orders[0].order_id
+            assert await store.write(CancelUnpaid(LATER, 0)) == 0
+            assert await store.write(CancelUnpaid(0, below)) == await store.write(ExpireKeys(0, below)) == 2
+            assert (await store.write(bought[2])).replayed
 
     run(scenario())
 
@@ -83,11 +99,11 @@ def test_a_chunk_ends_with_a_whole_checkout(make: StoreFactory, limit: int) -> N
             bought = [checkout(9, key=f"k{n}") for n in range(4)]
             for one in bought:
                 await store.write(one)
-            while (await store.write(CancelUnpaid(LATER, limit))).rows:
+            while await store.write(CancelUnpaid(LATER, 0, limit)):
                 for one in bought:
                     found = [await store.order("", order.order_id) for order in one.orders]
                     assert len({order.status for order in found if order is not None}) == 1
-            assert (await store.write(ExpireKeys(LATER, limit))).rows % 9 == 0
+            assert (await store.write(ExpireKeys(LATER, 0, limit))) % 9 == 0
             for one in bought:
                 again = await store.write(one._replace(orders=checkout(9).orders))
                 assert len(again.orders) == 9
@@ -113,7 +129,7 @@ def test_one_transaction_changes_no_more_rows_than_its_limit_allows(
                 order, quantities = draft_order((1 << 40) + n * MOST_AT_ONCE, 7, [(1, 1)])
                 await store.write(Purchase("r" * (n % 2), f"k{n}", (order,), quantities))
             passes = []
-            while done := (await store.write(sweep(LATER, 60))).rows:
+            while done := (await store.write(sweep(LATER, 0, 60))):
                 passes.append(done)
             assert passes == [60, 60, 60, 20]
 
@@ -125,7 +141,7 @@ def test_many_due_orders_are_swept_in_chunks_that_leave_the_books_balanced(make:
         async with opened(make(10_000)) as store:
             await asyncio.gather(*(store.write(purchase((n % 7 + 1, 2))) for n in range(300)))
             left = 300
-            while done := (await store.write(CancelUnpaid(LATER, 64))).rows:
+            while done := (await store.write(CancelUnpaid(LATER, 0, 64))):
                 left -= done
                 sold = 0
                 for n in range(1, 8):
@@ -209,7 +225,7 @@ def test_a_parcels_change_is_made_once_under_its_key(make: StoreFactory) -> None
             for key, request in (("a", "other"), ("b", "send")):
                 with pytest.raises(KeyReusedError):
                     await store.write(KeyedParcel(key, request, first))
-            assert await swept(store, ExpireKeys(LATER)) == 2
+            assert await swept(store, ExpireKeys(LATER, 0)) == 2
             assert not (await store.write(KeyedParcel("a", "send", second))).replayed
 
     run(scenario())
@@ -303,8 +319,8 @@ class Shop:
         for _ in range(15):
             run_id, sku_no = self._dice.choice(["", "run-a"]), self._dice.randint(1, 7)
             await self.store.write(Restock(run_id, sku_no, 3))
-            await self.store.write(CancelUnpaid(LATER, 5))
-            await self.store.write(ExpireKeys(LATER, 5))
+            await self.store.write(CancelUnpaid(LATER, 0, 5))
+            await self.store.write(ExpireKeys(LATER, 0, 5))
 
     async def sold(self) -> Counter[tuple[str, int]]:
         """Units in orders that are not cancelled, by run and product."""

@@ -40,7 +40,7 @@ def replace_pictures(seen: Watched, pictures: dict[str, Path]) -> int:
         sys.stderr.write("\n  ".join([f"{word}: {sentence} No picture was replaced.", *reasons]) + "\n")
         return seen.result.exit_code
     began_s = datetime.fromisoformat(seen.result.run.started_at).timestamp()
-    source = replace(seen.source, from_s=began_s - MARGIN_S)
+    source = replace(seen.source, from_s=max(began_s - MARGIN_S, seen.source.from_s))  # it knows no more
     for dashboard in DASHBOARDS:
         if dashboard.uid in pictures:
             take(document(dashboard, source), pictures[dashboard.uid])

@@ -49,7 +49,9 @@ class ScriptedStore:
         if isinstance(change, Tick):
             return await SWEEPS[Tick](self, change)  # type: ignore[arg-type]  # of a session, what it asks of the clock
         self.asked.append(change)
-        return Swept(self._answers.pop(0) if self._answers else 0, 0.0)
+        swept = Swept(self._answers.pop(0) if self._answers else 0)
+        swept.took_s = 0.0
+        return swept
 
     async def fetch(self, _sql: str) -> list[tuple[int, int]]:
         return [(self.now_ms, self.step_ms)]
@@ -100,7 +102,7 @@ def test_keys_expire_by_a_term_of_their_own() -> None:
     for pause_ms in (0, 5000, 5000):
         keeper.sweep_after(pause_ms)
     assert [type(change) for change in store.asked] == [ExpireKeys, ExpireKeys]
-    assert store.asked[-1].before_ms == store.now_ms - 3_600_000
+    assert store.asked[-1].stored_before_ms == store.now_ms - 3_600_000
 
 
 def test_what_lasts_for_ever_is_never_swept() -> None:
