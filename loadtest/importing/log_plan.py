@@ -1,4 +1,4 @@
-"""`Traffic` as a plan, its script and its data: the rim writes them, nothing is decided there."""
+"""Makes a plan, its script and its data from `Traffic`, as text; `cli/importing` writes the files."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple

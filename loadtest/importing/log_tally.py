@@ -132,7 +132,7 @@ class LogTally:
 
     @property
     def has_enough_steps(self) -> bool:
-        """Whether as many requests are kept with their clients as are needed to tell who goes on how."""
+        """Whether enough requests with their clients are kept to find the usual next steps."""
         return self.one_client_in > 1
 
     def seen(self, names: dict[tuple[str, str], str]) -> pl.DataFrame:
@@ -210,7 +210,7 @@ def _with_path(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def steps_of(seen: pl.DataFrame) -> list[Step]:
-    """What customers did after what, the most usual first; empty for too few clients.
+    """Which endpoint customers asked for after which, the most frequent first; empty for too few clients.
 
     `seen` are requests as `LogTally.seen` gives them.
     """

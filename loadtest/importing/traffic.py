@@ -1,4 +1,4 @@
-"""What somebody's traffic turned out to be: how much of it when, what was asked for, and by which keys."""
+"""Traffic as read from logs: requests by second, by endpoint, and by key."""
 
 from typing import NamedTuple
 

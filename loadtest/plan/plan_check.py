@@ -95,7 +95,7 @@ def _check_scenarios(plan: Plan, source: str) -> None:
 
 
 def _check_class_names(scenarios: tuple[Scenario, ...], source: str) -> None:
-    """Locust tells user classes apart by their names, as do its statistics and ours."""
+    """Raise `PlanError` where two classes have one name: Locust's statistics and ours know classes by name."""
     first: dict[str, str] = {}
     for i, scenario in enumerate(scenarios):
         name = scenario.user.partition(":")[2]
@@ -108,7 +108,7 @@ def _check_class_names(scenarios: tuple[Scenario, ...], source: str) -> None:
 
 
 def _check_numbers(value: Any, source: str, key: str = "") -> None:
-    """TOML has nan and inf; a plan has no use for them."""
+    """Raise `PlanError` for nan and inf, which TOML allows."""
     if isinstance(value, dict):
         for name, inner in value.items():
             _check_numbers(inner, source, f"{key}.{name}".lstrip("."))

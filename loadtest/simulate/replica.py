@@ -45,7 +45,7 @@ class ServiceTimes(NamedTuple):
 
     @classmethod
     def always(cls, time_s: float) -> "ServiceTimes":
-        """One and the same time."""
+        """Every service time is the same."""
         return cls(np.array([time_s]), np.array([1.0]))
 
     def quantile(self, q: float) -> float:
@@ -58,12 +58,12 @@ class ServiceTimes(NamedTuple):
         return float((self.upper_s * np.diff(self.share, prepend=0.0)).sum())
 
     def spread(self, factor: float) -> "ServiceTimes":
-        """The same median, and every other time so many times as far from it on a scale of logarithms."""
+        """The same median; distances from it are multiplied by `factor` on a logarithmic scale."""
         median_s = self.quantile(0.5)
         return ServiceTimes(median_s * (self.upper_s / median_s) ** factor, self.share)
 
     def draw(self, count: int, noise: np.random.Generator) -> Floats:
-        """So many times, at random."""
+        """`count` random service times, in seconds."""
         return self.upper_s[np.searchsorted(self.share, noise.random(count))]
 
 
@@ -117,7 +117,7 @@ class Replica(NamedTuple):
         return commits(arrived_s, self._fixed(noise), how)
 
     def _own(self, noise: np.random.Generator) -> Housekeeping | None:
-        """Its housekeeping, begun at any time: it does not know when arrivals begin."""
+        """Its housekeeping, begun at a random time: it does not depend on when arrivals begin."""
         own = self.housekeeping
         return own and own._replace(first_s=float(noise.random() * own.every_s))
 
@@ -155,7 +155,7 @@ def calibrated(replica: Replica, offered_tps: float, p50_s: float, p99_s: float,
 
 
 def _bisected(is_too_little: Callable[[float], bool], most: float, steps: int) -> float:
-    """The value from 0 to `most` from which on it is not too little any more."""
+    """The smallest value from 0 to `most` that is large enough, by bisection."""
     low, high = 0.0, most
     for _ in range(steps):
         middle = (low + high) / 2
@@ -164,7 +164,7 @@ def _bisected(is_too_little: Callable[[float], bool], most: float, steps: int) -
 
 
 def machine_words(replica: Replica) -> dict[str, Any]:
-    """What the replica was taken for, for the record."""
+    """The replica's figures, for the console and `--json`."""
     return {
         "tps": replica.tps,
         "kind": f"{replica.servers} at once" if replica.servers else "group commit",
