@@ -21,9 +21,12 @@ from tests.timing import arrange, place, skipped_at_last, timing  # noqa: F401 -
 
 LONGEST_INPUT_IN_A_NAME = 60
 
-# How long an example takes to draw or to play says how busy the machine is.
+# How long an example takes to draw or to play says how busy the machine is. Every night draws more of them.
 hypothesis.settings.register_profile(
-    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "any machine",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    max_examples=int(os.environ.get("EXAMPLES", "50")),
 )
 hypothesis.settings.load_profile("any machine")
 

@@ -179,6 +179,7 @@ def test_the_whole_of_compose_runs_as_processes_and_prometheus_sees_it(topology:
     wait_until(lambda: knows(prometheus, "orders_created_total"))
 
 
+@pytest.mark.slow(held_by="test_the_whole_of_compose_runs_as_processes_and_prometheus_sees_it")
 def test_the_ci_profile_ends_with_the_verdicts_exit_code(topology: Topology) -> None:
     topology.start("orders")
     wait_until(lambda: topology.healthy("orders"))
@@ -186,7 +187,7 @@ def test_the_ci_profile_ends_with_the_verdicts_exit_code(topology: Topology) -> 
     assert topology.start("ci").wait(60) in {0, 10, 11}
 
 
-@pytest.mark.slow(held_by="test_the_ci_profile_ends_with_the_verdicts_exit_code")
+@pytest.mark.slow(held_by="test_the_whole_of_compose_runs_as_processes_and_prometheus_sees_it")
 def test_the_ci_profile_needs_nothing_of_the_rests(topology: Topology) -> None:
     theirs = {"LOADTEST_TOKEN", "LOADTEST_WEB_TOKEN", "GRAFANA_ADMIN_PASSWORD"}
     topology.secrets = {name: value for name, value in topology.secrets.items() if name not in theirs}

@@ -176,6 +176,7 @@ def test_all_protocols_play_in_one_run_without_a_failure(folder: Folder) -> None
         assert_whole(folder.played("singlesday", "run", "all.toml"), *ENDPOINTS)
 
 
+@pytest.mark.slow(held_by="test_all_protocols_play_in_one_run_without_a_failure")
 def test_a_script_that_knows_nothing_of_us_plays_as_its_readme_says(folder: Folder) -> None:
     with folder.served("websocket") as ports:
         words = shlex.split(on_port(commands("websocket")[-1], ports["websocket"]))

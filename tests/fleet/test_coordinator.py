@@ -340,4 +340,4 @@ def test_a_worker_that_stood_still_is_named_with_what_it_dropped_and_each_time_o
     notes = [text for _, text in fleet.coordinator.notes]
     assert [text.partition(": ")[2].split()[0] for text in notes] == ["600", "100"]
     assert "worker 1 was paused" in notes[0]
-    assert "dropped, not sent as a burst" in notes[0]
+    assert "dropped instead of sent as a burst" in notes[0]

@@ -28,6 +28,7 @@ def test_a_run_from_the_web_ui_is_audited_as_it_ends(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.slow(held_by="test_an_order_missing_from_the_database_is_13")
 def test_books_that_do_not_agree_become_the_exit_code_of_a_headless_run(tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()

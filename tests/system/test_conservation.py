@@ -88,7 +88,7 @@ def requests_of(result: RunResult) -> int:
     return sum(e.requests for name, e in result.endpoints.items() if not name.startswith(f"{ARRIVAL} "))
 
 
-@pytest.mark.slow(stays=["0", "3"])
+@pytest.mark.slow(stays=["0"])
 @pytest.mark.parametrize("seed", range(RUNS))
 def test_every_arrival_and_every_request_is_in_the_books_exactly_once(seed: int, tmp_path: Path) -> None:
     drawn = draw(seed)

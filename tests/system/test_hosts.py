@@ -100,6 +100,7 @@ def seen_by(shop: "subprocess.Popen[bytes]") -> int:
     return len(json.loads(shop.stdout.read().splitlines()[-1])["received_ns"])
 
 
+@pytest.mark.slow(held_by="test_whatever_befalls_a_fleet_its_books_are_exact_and_nothing_is_left_running")
 def test_a_run_over_hosts_keeps_exact_books_whatever_befalls_them(tmp_path: Path) -> None:
     with network(ADDRESSES) as made:
         slowed = made.slow("slow")

@@ -44,6 +44,7 @@ def worker(log: Path, control: int, **environment: str) -> Iterator[None]:
         process.wait()
 
 
+@pytest.mark.slow(held_by="test_a_strangers_messages_are_not_even_heard")
 def test_only_workers_with_the_token_join_and_the_others_are_logged(tmp_path: Path) -> None:
     control = free_port()
     with (
