@@ -60,11 +60,14 @@ class _Har(Struct, frozen=True):
 def read_har(data: bytes, source: str) -> tuple[list[Recorded], list[str]]:
     """The requests of a HAR file in their order, and notes on what was left out. Raises `ImportingError`."""
     try:
-        entries = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=_Har).log.entries
+        document = _without_nulls(msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf")))
+        entries = msgspec.convert(document, _Har).log.entries
     except msgspec.DecodeError as error:
         raise ImportingError(
             f"{source}: expected a HAR file: {explained(error).replace('a table', 'an object')}"
         ) from error
+    except RecursionError as error:
+        raise ImportingError(f"{source}: expected a HAR file: it is nested too deeply") from error
     except UnicodeDecodeError as error:
         raise ImportingError(f"{source}: expected a HAR file in UTF-8") from error
     sockets = [each for each in entries if _is_socket(each)]
@@ -82,6 +85,15 @@ def read_har(data: bytes, source: str) -> tuple[list[Recorded], list[str]]:
             "another (OPTIONS)"
         )
     return sorted(found, key=lambda one: one.at_s), notes
+
+
+def _without_nulls(value: Any) -> Any:
+    """What is null is not there: some browsers write so what others leave out."""
+    if isinstance(value, dict):
+        return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [_without_nulls(inner) for inner in value if inner is not None]
+    return value
 
 
 def _is_socket(entry: _Entry) -> bool:
