@@ -48,7 +48,7 @@ def listed() -> str:
 
 
 def command_of(name: str, arguments: list[str]) -> list[str]:
-    """What runs a benchmark, from the checkout. Raises `BenchError` listing what there is."""
+    """The command that runs a benchmark from the checkout. Raises `BenchError`, which lists those there are."""
     known = names()
     if name not in known:
         raise BenchError(f"bench {name}: expected one of {', '.join(known) or NONE_HERE}")
@@ -56,11 +56,24 @@ def command_of(name: str, arguments: list[str]) -> list[str]:
     return [sys.executable, "-m", f"benchmarks.{name}", *arguments]
 
 
+def help_without_flags(name: str) -> str:
+    """The docstring of a benchmark that reads no flags, for its `--help`; empty where it prints its own help."""
+    folder = FOLDER / name
+    files = sorted(folder.glob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
+    if any("argparse" in file.read_text(encoding="utf-8") for file in files):
+        return ""
+    return _docstring(name)
+
+
 def _first_line(name: str) -> str:
     """What a benchmark measures, by its own docstring."""
+    return _docstring(name).split("\n", 1)[0]
+
+
+def _docstring(name: str) -> str:
     path = next(
         path
         for path in (FOLDER / f"{name}.py", FOLDER / name / "run.py", FOLDER / name / "__main__.py")
         if path.exists()
     )
-    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n", 1)[0]
+    return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""

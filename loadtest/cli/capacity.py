@@ -1,4 +1,4 @@
-"""`singlesday capacity`: the highest rate that is sustained, and what a much higher one would take.
+"""`singlesday capacity`: finds the highest rate that is sustained; computes the machines for a higher one.
 
 One service, or somebody's `--target`, is offered one rate after another by the same users (`cli.step`);
 `judge.capacity` says which is next. Where measurements at several sizes are given, the Universal Scalability Law is
@@ -65,7 +65,7 @@ LEAST_WAITING_S = 1.0
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """How a search goes about it."""
+    """Settings of a search: rates in TPS, times in seconds."""
 
     start_tps: float | None
     """None: found by a closed loop."""

@@ -1,4 +1,4 @@
-"""The processes that `singlesday run` starts, and their certain end.
+"""The processes that `singlesday run` starts, and how they are made to end.
 
 Each child gets a session of its own, so Ctrl-C in the terminal reaches only us and we decide in which order
 things stop; and the kernel is asked to end it if we die without a word, so that nothing is left behind that

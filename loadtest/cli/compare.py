@@ -50,7 +50,7 @@ def _exit_code(findings: Collection[Finding]) -> ExitCode:
 
 
 def _is_first(options: CompareOptions) -> bool:
-    """Whether this is the night that lays the first baseline: BASE is where it will be, and nothing is there yet."""
+    """Whether there is no baseline yet: BASE is the folder of --save-baseline, and it is empty."""
     base = Path(options.base)
     return options.save_baseline == base and (
         not base.exists() or (base.is_dir() and not any(base.iterdir()))

@@ -21,7 +21,7 @@ SHORT_SLICES_SINCE: Final = (6, 12)
 
 
 class Cores(NamedTuple):
-    """The cores of both sides, as the system numbers them; none at all where they are not divided."""
+    """The cores of the generator and of the service, as the system numbers them; empty where they are not divided."""
 
     generator: frozenset[int] = frozenset()
     service: frozenset[int] = frozenset()

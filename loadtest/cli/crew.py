@@ -18,7 +18,7 @@ Start = Callable[[str], Child]
 
 
 class Crew:
-    """As many workers as were asked for, as long as they can be had. `tell` is told of each that crashed."""
+    """The workers on this machine, replaced when they crash. `tell` is called with a sentence about each crash."""
 
     def __init__(self, size: int, start: Start, tell: Callable[[str], None]) -> None:
         self.workers: list[Child] = []

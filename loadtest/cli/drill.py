@@ -40,7 +40,7 @@ class Played(NamedTuple):
 
 
 def service_settings(name: str) -> dict[str, str]:
-    """What the order service is told besides, in its environment."""
+    """Environment variables of the order service that a drill needs."""
     if name != "overload":
         return {}
     return {

@@ -241,7 +241,7 @@ class DrillFlags:
     ] = None
     listed: Annotated[bool, option(PLAN, None, "List the drills and exit.", "--list")] = False
     workers: Workers = None
-    service_workers: ServiceWorkers = 1
+    service_workers: Annotated[int, option(TARGET, "N", "Worker processes of the order service.", min=1)] = 1
     slo: Slos = None
     out: Out = Path("runs")
 

@@ -343,9 +343,7 @@ def _print_traffic(traffic: "Traffic") -> None:
     )
     for each in traffic.endpoints:
         keys = f"  {keys_told(each.keys)}" if each.keys else ""
-        console.print(
-            f"  {each.requests / total:7.2%}  {each.method} {each.called}{keys}", markup=False, soft_wrap=True
-        )
+        console.print(f"  {each.requests / total:7.2%}  {each.name}{keys}", markup=False, soft_wrap=True)
 
 
 def print_written(out: Path, name: str, written: Written) -> None:

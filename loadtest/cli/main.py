@@ -290,6 +290,9 @@ def bench(
         command = benches.command_of(name, context.args)
     except benches.BenchError as error:
         refuse(error)
+    if {"--help", "-h"} & set(context.args) and (said := benches.help_without_flags(name)):
+        typer.echo(said)
+        return
     os.execv(command[0], command)  # noqa: S606 - our own program
 
 

@@ -1,4 +1,4 @@
-"""What a run folder whose master was killed still tells: its checkpoint, and its workers' own records."""
+"""Recovers the result of a run whose master was killed, from its checkpoint and its workers' own records."""
 
 from pathlib import Path
 

@@ -29,7 +29,7 @@ def audit(
         ),
     ] = None,
 ) -> None:
-    """Compare the orders that a run was promised with those in the service's database, and update its verdict."""
+    """Check that the service's database has every order that it acknowledged, and update the run's verdict."""
     from loadtest.cli.audit import print_audit, settle_folder  # noqa: PLC0415
     from loadtest.run_audit import (  # noqa: PLC0415
         AuditorError,

@@ -1,4 +1,4 @@
-"""`singlesday resume`: goes on with a run that was killed or stopped, from its folder alone.
+"""`singlesday resume`: continues a run that was killed or stopped, from its folder alone.
 
 Everything that shaped the run is in the folder: `run.json` says how it was started, `checkpoint.bin` holds the plan,
 the objectives and the totals. From then on it is `singlesday run`, with the same verdict over the whole time axis.
@@ -21,11 +21,11 @@ from loadtest.stored_orders import SQLITE
 
 
 class ResumeError(ValueError):
-    """A run that cannot be gone on with; the message says why."""
+    """The run cannot be resumed; the message says why."""
 
 
 class Resumable(NamedTuple):
-    """A run that can be gone on with."""
+    """A run that can be resumed: its configuration, checkpoint and lock."""
 
     config: RunConfig
     checkpoint: Checkpoint
@@ -37,7 +37,7 @@ class Resumable(NamedTuple):
 def resumable(
     folder: Path, *, store: str | None, console: str, metrics_port: int | None
 ) -> Iterator[Resumable]:
-    """How to go on with the run in `folder`, which is held meanwhile. Raises `ResumeError`, `PlanError`."""
+    """What it takes to resume the run in `folder`, which is locked meanwhile. Raises `ResumeError`, `PlanError`."""
     try:
         with _held(folder) as lock:
             config = read_document(folder, _plan_of(folder))
@@ -61,13 +61,13 @@ def resumable(
 
 
 def where_it_goes_on(run: Resumable) -> str:
-    """One line for whoever waits."""
+    """Where the run is resumed, as one line for the console."""
     return f"resuming at {_clock(run.checkpoint.known_to_s)} of {_clock(run.config.plan.duration_s)} …"
 
 
 @contextmanager
 def _held(folder: Path) -> Iterator[int]:
-    """Raises `DocumentError`, also where no run can be held."""
+    """Lock the run's folder. Raises `DocumentError`, also where a folder cannot be locked."""
     if not (folder / DOCUMENT).is_file():
         read_document(folder)
     with held(folder) as lock:
@@ -83,7 +83,7 @@ def _plan_of(folder: Path) -> Plan | None:
 
 
 def _checkpoint(folder: Path, config: RunConfig) -> Checkpoint:
-    """The totals to go on with. Raises `ResumeError`, `CheckpointError`."""
+    """The totals that the resumed part adds to. Raises `ResumeError`, `CheckpointError`."""
     try:
         return checkpoints.read(folder)
     except OSError:
@@ -126,5 +126,5 @@ def _require_store(store: str) -> None:
 
 
 def _clock(seconds: float) -> str:
-    """`1:23:00`."""
+    """Seconds as `1:23:00`."""
     return str(timedelta(seconds=round(seconds)))

@@ -30,6 +30,7 @@ from loadtest.fleet.checkpoint import CHECKPOINT, Checkpoint
 from loadtest.judge.verdict import judge, settle
 from loadtest.measure.run_result import RESULT, Arrivals, RunResult, Transactions
 from loadtest.place import EVERYWHERE, Place, is_loopback
+from loadtest.publish import wording
 from loadtest.publish.console_verdict import print_outcome, print_verdict
 from loadtest.publish.run_folder import REPORT, deliver, draw, rescue
 from loadtest.publish.step_summary import append_step_summary
@@ -57,6 +58,7 @@ def run(
     before = _written(session.folder)
     with signals_go_to(session.interrupt), _folder_held(session) as session.inherited:
         try:
+            _print_beginning(session)
             if config.needs_service:
                 session.cores = divide_machine(config.workers)
                 session.start_service()
@@ -92,7 +94,7 @@ def _folder_held(session: Session) -> Iterator[tuple[int, ...]]:
 
 
 def _written(folder: Path) -> int:
-    """When the result there was written, in nanoseconds; 0 if there is none."""
+    """When the result in `folder` was written, in ns since 1970; 0 if there is none."""
     try:
         return (folder / RESULT).stat().st_mtime_ns
     except FileNotFoundError:
@@ -101,6 +103,16 @@ def _written(folder: Path) -> int:
 
 def _no_result(folder: Path) -> str:
     return f"the master left no result in {folder}; the end of {folder / 'master.log'} says why"
+
+
+def _print_beginning(session: Session) -> None:
+    """Tell a terminal what is being started, since that takes some seconds in which nothing else is shown."""
+    config = session.config
+    if config.console != "auto" or not session.console.is_terminal:
+        return
+    started = ["the order service"] * config.needs_service + ["a master"]
+    workers = wording.things(config.workers_here, "worker")
+    session.console.print(f"Starting {', '.join(started)} and {workers} …", style="dim", soft_wrap=True)
 
 
 def _lead(session: Session) -> None:
@@ -142,7 +154,7 @@ def _lead(session: Session) -> None:
 
 
 def locust_flags(config: RunConfig, folder: Path) -> tuple[list[str], list[str]]:
-    """The command lines of a master and of each worker: what they are for Locust. The rest is in the document."""
+    """The command lines of the master and of each worker, with Locust's own flags; all else is in `run.json`."""
     port = str(config.control_port or free_port())
     master = [
         *LOCUST,
@@ -258,7 +270,7 @@ def _rewrite(result: RunResult, folder: Path) -> None:
 
 
 def _conclude_unstarted(session: Session) -> ExitCode:
-    """Leave the artefacts of a run that was stopped before it began: whoever collects them finds them."""
+    """Write the files of a run that was stopped before it began, for CI jobs that collect them."""
     config, resumed = session.config, session.resumed
     info = resumed.info if resumed else run_info(config, session.folder)
     info.duration_s = 0.0
@@ -269,7 +281,7 @@ def _conclude_unstarted(session: Session) -> ExitCode:
 
 
 def new_token() -> dict[str, str]:
-    """The variable that lets master and workers know each other, unless whoever started us has set it."""
+    """A random run token as an environment variable; empty if one is set already."""
     return {} if os.environ.get(TOKEN_VARIABLE) else {TOKEN_VARIABLE: secrets.token_urlsafe(32)}
 
 
@@ -278,7 +290,7 @@ def _token_flag() -> str:
 
 
 def free_port() -> int:
-    """A TCP port of loopback that nobody uses now."""
+    """A TCP port of loopback that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""A run of `singlesday run` while it goes on: its configuration and the processes it consists of."""
+"""A run of `singlesday run` while it is played: its configuration and its processes."""
 
 import secrets
 import signal
@@ -104,7 +104,7 @@ class Session:
 
     @property
     def who_stopped(self) -> str:
-        """Ctrl-C or SIGTERM: the signal that asked to stop, by the name that people know."""
+        """The signal that asked to stop, by the name that people know: Ctrl-C or SIGTERM."""
         return "Ctrl-C" if self.asked_by is CTRL_C else self.asked_by.name
 
     def interrupt(self, number: int, _frame: FrameType | None) -> None:

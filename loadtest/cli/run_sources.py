@@ -26,7 +26,7 @@ GIT_TIMEOUT_S = 60
 
 
 class SourceError(Exception):
-    """What was given is no run, and what was expected."""
+    """What was given is not a run; the message says what was expected."""
 
 
 def read_run(source: str) -> RunResult:

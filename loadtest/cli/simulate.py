@@ -1,4 +1,4 @@
-"""`singlesday simulate`: a plan played to more replicas than there are, event by event, from one measured."""
+"""`singlesday simulate`: simulates a plan against more replicas than there are, from measurements of one."""
 
 import json
 import sys

@@ -94,7 +94,7 @@ class Stepper:
         self._transactions = [scenario.transaction for scenario in config.plan.scenarios]
 
     def full_speed(self) -> Report:
-        """What a closed loop completes; it waits politely, so it is a first guess and no more."""
+        """Transactions a second in a closed loop: a first guess, since a closed loop slows down with the target."""
         seen = Probe(self._config, self._host).full_speed()
         return Report(completed_tps=seen.tps, nothing_ok=seen.nothing_ok)
 
@@ -147,7 +147,7 @@ class Stepper:
 
     @staticmethod
     def _watch(loop: OpenLoop, stream: ArrivalStream, order: Order, start_ns: int) -> tuple[CpuMeter, int]:
-        """Let arrivals go until the step is over or beyond saving; a meter begun after the warm-up, and the end."""
+        """Play until the step is over or cannot pass any more; (CPU since the warm-up, end in ns)."""
         warm_ns = start_ns + order.warm_up_s * NS_PER_S
         end_ns = warm_ns + order.measure_s * NS_PER_S
         most_waiting = max(order.tps * order.most_waiting_s, 10.0)

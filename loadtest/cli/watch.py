@@ -1,4 +1,4 @@
-"""`singlesday watch`: everything that a person looks at, on this machine and without Docker.
+"""`singlesday watch`: web UI, order service and Prometheus on this machine, without Docker.
 
 It starts the order service, a master with the web UI, workers and, where it is installed, Prometheus, says which
 addresses to open, and ends all of it on Ctrl-C, or when one of them ends by itself: a page that stands still because
@@ -34,7 +34,7 @@ RULES = (SHIPPED if SHIPPED.is_dir() else CHECKOUT) / "dashboards" / "prometheus
 
 
 class ProcessEndedError(Exception):
-    """A process ended by itself, which none should; the message says which, how, and the end of its log."""
+    """A process ended by itself; the message says which one, how, and the end of its log."""
 
 
 def watch(config: RunConfig, prometheus_port: int, console: Console) -> None:

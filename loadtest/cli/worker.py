@@ -82,7 +82,7 @@ def listens(place: Place) -> bool:
 
 
 def serve(crew: Crew, master: Place, console: Console) -> int:
-    """Wait for the crew's end, or end it when we are told to, or when there is no master any more."""
+    """Wait until the workers end; end them on a signal, or when the master is gone. Returns an exit code."""
     asked: list[int] = []
 
     def ask(number: int, _frame: FrameType | None) -> None:

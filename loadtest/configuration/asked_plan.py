@@ -1,4 +1,4 @@
-"""The plan that somebody asks for: a name or a file, and what is put in the place of its own figures."""
+"""The plan of a run: a shipped name or a file, with the figures that flags or the form override."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -80,7 +80,7 @@ def check(config: RunConfig, inspect: Inspect = inspect_here) -> RunConfig:
 
 
 def _own_hosts(found: dict[str, str], config: RunConfig) -> dict[str, str]:
-    """The hosts that count: where the order service can be started, the shipped scenarios' own means that one."""
+    """The classes' own hosts, without those of shipped scenarios where a run starts the order service."""
     return {
         user: host
         for user, host in found.items()
@@ -206,7 +206,7 @@ def _check_may_probe(config: RunConfig, url: str) -> None:
 
 
 def _check_faults(config: RunConfig) -> None:
-    """Raise `ConfigError` for a fault that nobody here could make."""
+    """Raise `ConfigError` for a fault that this run cannot play."""
     for fault in config.plan.faults:
         where = f"{config.plan_name}: fault {fault.name}: "
         if fault.kind in (*SERVICE, *PROCESS) and not (config.needs_service and config.conducted):

@@ -6,7 +6,7 @@ _NEAREST = re.compile(r"\(did you mean (.*?)\?\)")
 
 
 class ConfigError(ValueError):
-    """A value that no run can have; its text is a sentence that names where the value stands.
+    """A value that cannot be used; its text names the file, key or flag, and what was expected.
 
     `field` is the name in `RunConfig`, `nearest` the valid name most like `value`, where there is one.
     """
@@ -23,5 +23,5 @@ class ConfigError(ValueError):
 
 
 def explained_by(error: Exception, field: str, prefix: str = "") -> ConfigError:
-    """What a part of the harness said of `field`, as the one error."""
+    """Another part's error about `field`, as a `ConfigError`."""
     return ConfigError(field, f"{prefix}{error}")

@@ -1,4 +1,4 @@
-"""A fault of somebody else's service: a command or an address of theirs begins it, another ends it.
+"""A fault of your own service: one command or URL begins it, another ends it.
 
 What they answer decides whether the fault was played: an exit code other than 0, or a status of 400 and more, is told
 in the verdict. Undo is asked for even where the beginning failed, since half of it may have been done.

@@ -14,7 +14,7 @@ Knot = tuple[float, float]
 """(seconds, requests per second)."""
 
 
-def exact_knots(counts: Sequence[int], bin_s: float = 1.0) -> list[Knot]:
+def exact_knots(counts: Sequence[float], bin_s: float = 1.0) -> list[Knot]:
     """Knots that replay each bin at the rate counted in it: steps, of which equal neighbours are one."""
     knots: list[Knot] = []
     for number, count in enumerate(counts):

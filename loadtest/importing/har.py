@@ -59,24 +59,49 @@ class _Har(Struct, frozen=True):
 def read_har(data: bytes, source: str) -> tuple[list[Recorded], list[str]]:
     """The requests of a HAR file in their order, and notes on what was left out. Raises `ImportingError`."""
     try:
-        entries = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=_Har).log.entries
+        document = _without_nulls(msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf")))
+        entries = msgspec.convert(document, _Har).log.entries
     except msgspec.MsgspecError as error:
         raise ImportingError(f"{source}: expected a HAR file: {error}") from error
+    except RecursionError as error:
+        raise ImportingError(f"{source}: expected a HAR file: it is nested too deeply") from error
     except UnicodeDecodeError as error:
         raise ImportingError(f"{source}: expected a HAR file in UTF-8") from error
     sockets = [each for each in entries if _is_socket(each)]
-    http = [
+    over_http = [
         each
         for each in entries
         if each.request.url.startswith(("http://", "https://")) and not _is_socket(each)
     ]
+    http = [each for each in over_http if not _is_preflight(each.request)]
     found = list(map(_recorded, http, _instants_s(http)))
     notes = [f"{counted(len(sockets), 'WebSocket', 'WebSockets')} left out"] if sockets else []
+    if asked := len(over_http) - len(http):
+        notes.append(
+            f"{counted(asked, 'request', 'requests')} left out by which the browser asked whether it may send "
+            "another (OPTIONS)"
+        )
     return sorted(found, key=lambda one: one.at_s), notes
+
+
+def _without_nulls(value: Any) -> Any:
+    """What is null is not there: some browsers write so what others leave out."""
+    if isinstance(value, dict):
+        return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [_without_nulls(inner) for inner in value if inner is not None]
+    return value
 
 
 def _is_socket(entry: _Entry) -> bool:
     return entry.request.url.startswith(("ws://", "wss://")) or entry.response.status == 101
+
+
+def _is_preflight(request: _Request) -> bool:
+    """Whether a browser sent it of its own accord before a request to another origin (CORS)."""
+    return request.method.upper() == "OPTIONS" and any(
+        header.name.lower() == "access-control-request-method" for header in request.headers
+    )
 
 
 def _instants_s(entries: Sequence[_Entry]) -> list[float]:

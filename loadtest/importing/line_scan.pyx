@@ -260,6 +260,24 @@ cdef class Lines:
     def __cinit__(self):
         self.asked, self.instants = Table(), Table()
 
+    def scan(self, bytes data not None):
+        cdef Bytes at = <Bytes> PyBytes_AS_STRING(data)
+        cdef Bytes end = at + len(data)
+        cdef Bytes stop
+        self.begin()
+        while at < end:
+            stop = find(at, end, 10)
+            if stop == NULL:
+                stop = end
+            if not self.line(at, stop):
+                self.add_odd(at, stop)
+            at = stop + 1
+        return self.end()
+
+    cdef bint line(self, Bytes at, Bytes end) except? False:
+        """Count a line; False where it is not plain."""
+        return False
+
     cdef int begin(self) except -1:
         self.asked.clear()
         self.instants.clear()
@@ -300,20 +318,6 @@ cdef class Lines:
 
 cdef class Combined(Lines):
     """Lines of `combined`, and what is written alike."""
-
-    def scan(self, bytes data not None):
-        cdef Bytes at = <Bytes> PyBytes_AS_STRING(data)
-        cdef Bytes end = at + len(data)
-        cdef Bytes stop
-        self.begin()
-        while at < end:
-            stop = find(at, end, 10)
-            if stop == NULL:
-                stop = end
-            if not self.line(at, stop):
-                self.add_odd(at, stop)
-            at = stop + 1
-        return self.end()
 
     cdef bint line(self, Bytes at, Bytes end) except? False:
         cdef Bytes opened = find(at, end, 34)
@@ -358,20 +362,6 @@ cdef class JsonLines(Lines):
                 self.wanted[self.many] = Span(<Bytes> PyBytes_AS_STRING(name), len(name))
                 self.roles[self.many] = role
                 self.many += 1
-
-    def scan(self, bytes data not None):
-        cdef Bytes at = <Bytes> PyBytes_AS_STRING(data)
-        cdef Bytes end = at + len(data)
-        cdef Bytes stop
-        self.begin()
-        while at < end:
-            stop = find(at, end, 10)
-            if stop == NULL:
-                stop = end
-            if not self.line(at, stop):
-                self.add_odd(at, stop)
-            at = stop + 1
-        return self.end()
 
     cdef bint line(self, Bytes at, Bytes end) except? False:
         return self.read(at, end) and self.compose()

@@ -28,6 +28,8 @@ _VHOST = re.compile(r"\S+ [0-9a-fA-F.:]*[.:][0-9a-fA-F.:]* \S+ \S+ \[")
 _PIECES = ("head", "request", "tail")
 _AGENT = "sixth"
 _AGENTS = ("http_user_agent", "user_agent", "ClientRequestUserAgent")
+_INSIDE = ">"
+"""Between the name of an object and that of a field in it."""
 _ANONYMOUS = ("-", "")
 _BROKEN = (msgspec.MsgspecError, UnicodeDecodeError)
 _fields_of = msgspec.json.Decoder(dict[str, Any]).decode
@@ -106,6 +108,22 @@ CLOUDFLARE = Fields(
     status=("EdgeResponseStatus",),
     address=("ClientIP",),
 )
+
+TRAEFIK = Fields(
+    time=("StartUTC", "time", "StartLocal"),
+    method=("RequestMethod",),
+    target=("RequestPath",),
+    status=("DownstreamStatus", "OriginStatus"),
+    address=("ClientHost", "ClientAddr"),
+)
+CADDY = Fields(
+    time=("ts",),
+    method=("request>method",),
+    target=("request>uri",),
+    status=("status",),
+    address=("request>client_ip", "request>remote_ip"),
+)
+"""As Caddy itself names what is in another object."""
 
 
 def _cut(data: bytes, *more: str) -> pl.DataFrame:
@@ -195,6 +213,23 @@ def _alb(data: bytes, who: Who | None) -> pl.DataFrame:
     )
 
 
+def _haproxy(data: bytes, who: Who | None) -> pl.DataFrame:
+    """`… 1.2.3.4:41342 [10/Nov/2025:23:59:59.310] https~ shop/app1 0/0/1/3/4 200 … "GET / HTTP/1.1"`.
+
+    What `option httplog` writes. Its instants have no zone; they are taken for UTC.
+    """
+    import polars as pl  # noqa: PLC0415
+
+    head = pl.col("head")
+    address, _ = _client(head.str.extract(r"(\S+):\d+ \[\d\d/", 1), who and who._replace(agent=False), "")
+    return _cut(data).select(
+        second=head.str.extract(r"\[(\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d)\.\d+\] ", 1) + " +0000",
+        request="request",
+        status=head.str.extract(r"\] \S+ \S+ [0-9/+-]+ (\d{3}) ", 1),
+        client=address,
+    )
+
+
 def _json_lines(fields: Fields) -> Callable[[bytes, Who | None], pl.DataFrame]:
     def rows(data: bytes, who: Who | None) -> pl.DataFrame:
         wanted = fields.wanted(who)
@@ -215,10 +250,11 @@ def _names_in(data: bytes, wanted: set[str]) -> set[str]:
     for number in range(_LOOKED_AT):
         begin = data.find(b"\n", len(data) * number // _LOOKED_AT) + 1 if number else 0
         try:
-            names.update(_fields_of(data[begin : data.find(b"\n", begin) + 1 or None]))
+            line = _fields_of(data[begin : data.find(b"\n", begin) + 1 or None])
         except _BROKEN:
             continue
-    return names & wanted
+        names.update(name for name in wanted if name.partition(_INSIDE)[0] in line)
+    return names
 
 
 class _Lines:
@@ -226,12 +262,11 @@ class _Lines:
 
     def __init__(self, names: set[str]) -> None:
         self._names = sorted(names)
+        outer = sorted({name.partition(_INSIDE)[0] for name in names})
+        self._places = {name: f"field_{number}" for number, name in enumerate(outer)}
         kind = msgspec.defstruct(
             "Line",
-            [
-                (f"field_{number}", Any, msgspec.field(default=None, name=name))
-                for number, name in enumerate(self._names)
-            ],
+            [(place, Any, msgspec.field(default=None, name=name)) for name, place in self._places.items()],
             gc=False,
         )
         self._decoder = msgspec.json.Decoder(kind)
@@ -256,11 +291,13 @@ class _Lines:
     def _frame(self, lines: Sequence[Any]) -> pl.DataFrame:
         import polars as pl  # noqa: PLC0415
 
-        return pl.DataFrame(
-            [
-                _text(name, list(map(attrgetter(f"field_{number}"), lines)))
-                for number, name in enumerate(self._names)
-            ]
+        return pl.DataFrame([_text(name, self._values(name, lines)) for name in self._names])
+
+    def _values(self, name: str, lines: Sequence[Any]) -> list[Any]:
+        outer, _, inner = name.partition(_INSIDE)
+        values = list(map(attrgetter(self._places[outer]), lines))
+        return (
+            [value.get(inner) if isinstance(value, dict) else None for value in values] if inner else values
         )
 
 
@@ -326,6 +363,16 @@ FORMATS = {
             '{"EdgeStartTimestamp": …, "ClientRequestMethod": …}',
             _json_lines(CLOUDFLARE),
             CLOUDFLARE,
+        ),
+        LogFormat(
+            "traefik-json",
+            '{"StartUTC": …, "RequestMethod": …, "RequestPath": …}',
+            _json_lines(TRAEFIK),
+            TRAEFIK,
+        ),
+        LogFormat("caddy", '{"ts": …, "request": {"method": …, "uri": …}}', _json_lines(CADDY), CADDY),
+        LogFormat(
+            "haproxy", "1.2.3.4:41342 [10/Nov/2025:23:59:59.310] https~ shop/app1 0/0/1/3/4 200", _haproxy
         ),
     )
 }

@@ -1,12 +1,14 @@
-"""`Traffic` as a plan, its script and its data: the rim writes them, nothing is decided there."""
+"""Makes a plan, its script and its data from `Traffic`, as text; `cli/importing` writes the files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from loadtest.importing.curve_fit import Knot, exact_knots, fitted_knots
 from loadtest.importing.import_error import ImportingError
 from loadtest.importing.plan_text import PlannedScenario, PlanText, plan_toml, when
 from loadtest.importing.script_text import WITH_BODY, FeederFile, endpoint_class, script_py
+from loadtest.importing.shares import TOLERANCE as SHARE_TOLERANCE
+from loadtest.importing.shares import Share, counts_of
 from loadtest.importing.traffic import Endpoint, Traffic
 from loadtest.importing.visit_script import IMPORTS, visit_classes
 from loadtest.importing.visits import Visits
@@ -47,13 +49,16 @@ def plan_of(traffic: Traffic, name: str, *, transaction: str | None, exact: bool
     requests = sum(traffic.counts)
     classes = [endpoint_class(each, each.requests / requests, folder, taken) for each in ordered]
     notes += [
-        f"{each.method} {each.called} has no body, since a log has none: put some into {file.path}, one a line"
+        f"{each.name} has no body, since a log has none: put some into {file.path}, one a line"
         for each, one in zip(ordered, classes, strict=True)
         for file in one.files
         if file.is_json
     ]
-    notes.append("the mix is that of the whole log; headers, hosts, cookies and logins are not in it")
+    own = {} if exact else _own_curves(traffic, chosen)
+    notes += _mix_notes(own, ordered)
     knots = [(at_s, rate * share) for at_s, rate in _knots(traffic.counts, exact)]
+    if chosen.shares and not exact:
+        knots = _knots(counts_of(traffic.counts, chosen.shares, chosen.requests), exact)
     peak = max(rate for _, rate in knots)
     made_of = (
         f"Made by `singlesday import log` of {requests:,} requests from {when(traffic.first_second)} to "
@@ -66,7 +71,7 @@ def plan_of(traffic: Traffic, name: str, *, transaction: str | None, exact: bool
         notes=notes,
         knots=knots,
         scenarios=[
-            PlannedScenario(one.name, each.requests / chosen.requests)
+            PlannedScenario(one.name, each.requests / chosen.requests, knots=own.get(each.name, ()))
             for each, one in zip(ordered, classes, strict=True)
         ],
         virtual_users=min(max(round(peak / share * _USERS_PER_RATE), 50), 100_000),
@@ -148,7 +153,30 @@ def _guessed(visits: Visits, bin_s: int) -> list[str]:
     return notes
 
 
-def _knots(counts: Sequence[int], exact: bool) -> list[Knot]:
+def _own_curves(traffic: Traffic, chosen: Endpoint) -> dict[str, list[Knot]]:
+    """The curves of endpoints whose share changes otherwise than the transaction's, by what they are called."""
+    return {
+        each.name: _knots(
+            counts_of(traffic.counts, each.shares or [Share(0, 1.0)], each.requests), exact=False
+        )
+        for each in traffic.endpoints
+        if each is not chosen and each.shares != chosen.shares
+    }
+
+
+def _mix_notes(own: Mapping[str, object], ordered: Sequence[Endpoint]) -> list[str]:
+    left_out = "headers, hosts, cookies and logins are not in it"
+    if not own:
+        return [f"the mix is that of the whole log; {left_out}"]
+    some = ", ".join(list(own)[:5]) + (", …" if len(own) > 5 else "")
+    changed = (
+        f"the mix changes by more than {SHARE_TOLERANCE:.0%} while the log goes on, so {len(own):,} of "
+        f"{len(ordered):,} endpoints have curves of their own: {some}"
+    )
+    return [f"{changed}; {left_out}"]
+
+
+def _knots(counts: Sequence[float], exact: bool) -> list[Knot]:
     """The rate of all requests, by the second or fitted in bins; a last bin that is cut has its own mean."""
     if exact:
         return exact_knots(counts)
@@ -162,7 +190,7 @@ def _knots(counts: Sequence[int], exact: bool) -> list[Knot]:
 
 
 def _transaction(traffic: Traffic, asked: str | None) -> tuple[Endpoint, list[str]]:
-    known = {f"{each.method} {each.called}": each for each in traffic.endpoints}
+    known = {each.name: each for each in traffic.endpoints}
     if asked is not None:
         if asked not in known:
             shown = ", ".join(list(known)[:8])

@@ -17,6 +17,7 @@ from loadtest.importing.log_scan import batch_in
 from loadtest.importing.log_tally import LogTally, steps_of
 from loadtest.importing.path_tree import PARAMETER
 from loadtest.importing.recorded import counted
+from loadtest.importing.shares import shares_of
 from loadtest.importing.traffic import Endpoint, Traffic
 from loadtest.importing.visits import Visits, visits_of
 
@@ -128,15 +129,19 @@ def _traffic(
 ) -> Traffic:
     templates = list(tally.tree.templates())
     kept = [each for each in templates if each[2] >= SMALLEST_SHARE * tally.requests][:MOST_ENDPOINTS]
-    endpoints = _endpoints(tally, kept)
-    names = {
-        (method, template): f"{method} {endpoint.called}"
-        for (method, template, _), endpoint in zip(kept, endpoints, strict=True)
-    }
     first = min(tally.seconds)
     counts = [0] * (max(tally.seconds) - first + 1)
     for second, requests in tally.seconds.items():
         counts[second - first] = requests
+    shares = shares_of(tally.parts(), first, len(counts))
+    endpoints = [
+        each._replace(shares=shares.get((method, template), ()))
+        for each, (method, template, _) in zip(_endpoints(tally, kept), kept, strict=True)
+    ]
+    names = {
+        (method, template): endpoint.name
+        for (method, template, _), endpoint in zip(kept, endpoints, strict=True)
+    }
     seen = tally.seen(names)
     steps = tuple(steps_of(seen))
     found = _visits(seen, tally.one_client_in) if visits else None
@@ -214,7 +219,7 @@ def _small(dropped: Sequence[tuple[str, str, int]], requests: int) -> list[str]:
 
 def _held_back(endpoints: Sequence[Endpoint]) -> list[str]:
     return [
-        f"{name} of {endpoint.method} {endpoint.called} was not copied, since it looks like a secret: made up instead"
+        f"{name} of {endpoint.name} was not copied, since it looks like a secret: made up instead"
         for endpoint in endpoints
         for keys in (endpoint.keys, endpoint.query)
         if keys is not None

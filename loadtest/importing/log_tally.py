@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING
 
 from loadtest.importing.import_error import ImportingError
 from loadtest.importing.log_batch import Batch, with_parts
 from loadtest.importing.log_time import second_of
 from loadtest.importing.path_tree import DATA_SEGMENT, PARAMETER, PathTree
+from loadtest.importing.shares import Part
 from loadtest.importing.traffic import Step
 from loadtest.importing.visits import LONGEST_PAUSE_S
 
@@ -25,6 +27,8 @@ MOST_PATHS = 500_000
 MOST_QUERIES = 50_000
 MOST_STEPS = 200_000
 """Requests that are kept with their clients: of all clients, or of an even part of them."""
+MOST_SHAPES = 200
+"""Different shapes of paths whose requests are kept of each batch, to tell how shares change."""
 LONGEST_S = 31 * 86_400
 FEWEST_CLIENTS = 20
 _QUERIES_A_BATCH = 2_000
@@ -48,6 +52,7 @@ class LogTally:
         """Of how many clients one has its steps kept; it doubles whenever they become too many."""
         self._queries_a_batch = _QUERIES_A_BATCH
         self._seen: list[pl.DataFrame] = []
+        self._parts: list[Part] = []
         self._paths: list[pl.DataFrame] = []
 
     def add(self, batch: Batch) -> None:
@@ -64,6 +69,9 @@ class LogTally:
         shapes = paths.group_by("method", _shape()).agg(pl.col("requests").sum())
         for method, path, requests in shapes.iter_rows():
             self.tree.add(method, path, requests)
+        if batch.seconds:
+            usual = {(row[0], row[1]): row[2] for row in shapes.top_k(MOST_SHAPES, by="requests").iter_rows()}
+            self._parts.append(Part(min(batch.seconds), max(batch.seconds), usual))
         self._paths.append(paths)
         if sum(map(len, self._paths)) > 2 * MOST_PATHS:
             self._merge_paths()
@@ -111,9 +119,20 @@ class LogTally:
             self.one_client_in *= 2
             self._seen = [pl.concat(self._seen).filter(pl.col("who") % self.one_client_in == 0)]
 
+    def parts(self) -> list[Part]:
+        """Each batch's requests by method and template."""
+        template_of = cache(self.tree.template_of)
+        found = []
+        for first, last, by_shape in self._parts:
+            requests: Counter[tuple[str, str]] = Counter()
+            for (method, shape), many in by_shape.items():
+                requests[method, template_of(method, shape)] += many
+            found.append(Part(first, last, requests))
+        return found
+
     @property
     def has_enough_steps(self) -> bool:
-        """Whether as many requests are kept with their clients as are needed to tell who goes on how."""
+        """Whether enough requests with their clients are kept to find the usual next steps."""
         return self.one_client_in > 1
 
     def seen(self, names: dict[tuple[str, str], str]) -> pl.DataFrame:
@@ -191,7 +210,7 @@ def _with_path(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def steps_of(seen: pl.DataFrame) -> list[Step]:
-    """What customers did after what, the most usual first; empty for too few clients.
+    """Which endpoint customers asked for after which, the most frequent first; empty for too few clients.
 
     `seen` are requests as `LogTally.seen` gives them.
     """

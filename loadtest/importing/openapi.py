@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from random import Random
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from loadtest.importing.import_error import ImportingError
 from loadtest.importing.schema_example import Examples, referred
@@ -47,14 +48,24 @@ def read_openapi(text: str, source: str) -> list[Operation]:
     document = _document(text, source)
     examples = Examples(document, Random(1))  # noqa: S311 - traffic, not secrets
     operations = [
-        _operation(document, examples, (path, method), examples.resolved(item), operation)
-        for path, item in (document.get("paths") or {}).items()
-        for method, operation in examples.resolved(item).items()
+        _operation(document, examples, (_base(operation, item, document) + path, method), item, operation)
+        for path, written in (document.get("paths") or {}).items()
+        for item in [examples.resolved(written)]
+        for method, operation in item.items()
         if method in _METHODS and isinstance(operation, dict)
     ]
     if not operations:
         raise ImportingError(f"{source}: paths: expected at least one operation")
     return operations
+
+
+def _base(*places: Mapping[str, Any]) -> str:
+    """The path of the first server that one of these names, which all paths of operations stand below."""
+    servers: list[dict[str, Any]] = next((found for place in places if (found := place.get("servers"))), [{}])
+    url = str(servers[0].get("url") or "")
+    for name, variable in (servers[0].get("variables") or {}).items():
+        url = url.replace(f"{{{name}}}", str(variable.get("default", "")))
+    return "" if "{" in url else "/".join(["", *filter(None, urlsplit(url).path.split("/"))]).rstrip("/")
 
 
 def _document(text: str, source: str) -> dict[str, Any]:

@@ -17,6 +17,8 @@ class PlannedScenario(NamedTuple):
     per_transaction: float
     transaction: bool = False
     """Whether each of its arrivals is a transaction; the first of a plan is one anyway."""
+    knots: Sequence[Knot] = ()
+    """Its own curve, in arrivals a second; empty where it follows the plan's."""
 
 
 class PlanText(NamedTuple):
@@ -53,18 +55,26 @@ def plan_toml(plan: PlanText) -> str:
     if plan.curve_csv:
         lines.append(f"csv = {json.dumps(plan.curve_csv)}")
     else:
-        lines += ["knots_tps = [  # seconds, transactions a second"]
-        lines += [f"  [{at_s:.9g}, {rate:.9g}]," for at_s, rate in plan.knots]
-        lines.append("]")
+        lines += _knots(plan.knots, "transactions")
     for number, scenario in enumerate(plan.scenarios):
         lines += ["", "[[scenario]]", f'user = "{plan.module}:{scenario.class_name}"']
-        if number or scenario.transaction:
+        if (number or scenario.transaction) and not scenario.knots:
             lines.append(f"per_transaction = {scenario.per_transaction:.12g}")
         if scenario.transaction or not number:
             lines.append("transaction = true")
+        if scenario.knots:
+            lines += ["[scenario.profile]", *_knots(scenario.knots, "arrivals")]
     for slo in plan.slos:
         lines += ["", "[[slo]]", f"expr = {json.dumps(slo, ensure_ascii=False)}"]
     return "\n".join([*lines, ""])
+
+
+def _knots(knots: Sequence[Knot], what: str) -> list[str]:
+    return [
+        f"knots_tps = [  # seconds, {what} a second",
+        *(f"  [{at:.9g}, {rate:.9g}]," for at, rate in knots),
+        "]",
+    ]
 
 
 def when(second: int) -> str:

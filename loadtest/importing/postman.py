@@ -80,7 +80,7 @@ def _recorded(request: Any, place: str, source: str, auth: Any, filled: _Filled)
     if isinstance(request, str):
         request = {"method": "GET", "url": request}
     url = request.get("url") if isinstance(request, dict) else None
-    raw = url.get("raw") if isinstance(url, dict) else url
+    raw = (url.get("raw") or _address(url)) if isinstance(url, dict) else url
     if not raw or not isinstance(raw, str):
         raise ImportingError(f"{source}: {place}.url: expected an address")
     whole = filled(raw)
@@ -90,7 +90,7 @@ def _recorded(request: Any, place: str, source: str, auth: Any, filled: _Filled)
         whole = f"http://{whole}"
     headers = [
         (filled(one.get("key")), filled(one.get("value")))
-        for one in request.get("header") or ()
+        for one in _headers(request.get("header"))
         if isinstance(one, dict) and not one.get("disabled")
     ]
     if isinstance(request.get("auth") or auth, dict):
@@ -100,6 +100,37 @@ def _recorded(request: Any, place: str, source: str, auth: Any, filled: _Filled)
         headers = [header for header in headers if header[0].lower() != "content-type"]
         headers.append(("Content-Type", MULTIPART))
     return Recorded(str(request.get("method") or "GET").upper(), whole, tuple(headers), **body)
+
+
+def _address(url: Mapping[str, Any]) -> str:
+    """An address of its parts; "" where it has no host."""
+
+    def joined(name: str, between: str) -> str:
+        parts = url.get(name) or ""
+        if isinstance(parts, str):
+            return parts
+        return between.join(str(one.get("value", "") if isinstance(one, dict) else one) for one in parts)
+
+    host = joined("host", ".")
+    if not host:
+        return ""
+    scheme = f"{url['protocol']}://" if url.get("protocol") else ""
+    port = f":{url['port']}" if url.get("port") else ""
+    pairs = [
+        f"{one.get('key')}={one.get('value') or ''}"
+        for one in url.get("query") or ()
+        if isinstance(one, dict) and not one.get("disabled")
+    ]
+    query = f"?{'&'.join(pairs)}" if pairs else ""
+    return f"{scheme}{host}{port}/{joined('path', '/').removeprefix('/')}{query}"
+
+
+def _headers(written: Any) -> list[Any]:
+    """Headers as a list, also of the text that format 2.0 may have in its place."""
+    if not isinstance(written, str):
+        return list(written or ())
+    pairs = (line.partition(":") for line in written.splitlines() if ":" in line)
+    return [{"key": name.strip(), "value": value.strip()} for name, _, value in pairs]
 
 
 def _part(one: dict[str, Any], filled: _Filled) -> tuple[str, str, str]:

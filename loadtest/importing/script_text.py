@@ -62,7 +62,7 @@ def endpoint_class(endpoint: Endpoint, share: float, folder: str, taken: set[str
     call = endpoint_call(endpoint, file_stem(name), folder)
     text = [
         f"class {name}(FastHttpUser):",
-        f'    """{prose(f"{endpoint.method} {endpoint.called}: {share:.2%} of the requests.")}"""',
+        f'    """{prose(f"{endpoint.name}: {share:.2%} of the requests.")}"""',
         "",
         *method_text("send", call.body),
     ]

@@ -1,4 +1,4 @@
-"""What is never copied out of somebody's traffic: who they are, and what lets others be them.
+"""What is never copied from recorded traffic: personal data, and credentials.
 
 A name says it (a `token` in a query, a `Cookie`), or the value does (an e-mail address, a signed token, a long random
 text). Whatever is held back is named as a feeder, with made-up values in its place.

@@ -1,7 +1,8 @@
-"""What somebody's traffic turned out to be: how much of it when, what was asked for, and by which keys."""
+"""Traffic as read from logs: requests by second, by endpoint, and by key."""
 
 from typing import NamedTuple
 
+from loadtest.importing.shares import Share
 from loadtest.importing.visits import Visits
 from loadtest.importing.zipf_fit import Skew
 
@@ -27,11 +28,18 @@ class Endpoint(NamedTuple):
     requests: int
     keys: Keys | None = None
     query: Keys | None = None
+    shares: tuple[Share, ...] = ()
+    """Its shares of all requests, where they change; empty where one holds for the whole log."""
 
     @property
     def called(self) -> str:
         """What it is called in a plan's objectives: `/products/[sku]`."""
         return self.template.replace("{", "[").replace("}", "]")
+
+    @property
+    def name(self) -> str:
+        """Its method and what it is called."""
+        return f"{self.method} {self.called}"
 
 
 class Step(NamedTuple):

@@ -25,7 +25,7 @@ def visit_classes(visits: Visits, endpoints: Sequence[Endpoint], folder: str) ->
     if visits.walk is not None:
         asked |= {name for name in visits.walk.following if name is not None}
     taken: set[str] = set()
-    named = {f"{each.method} {each.called}": each for each in endpoints}
+    named = {each.name: each for each in endpoints}
     methods = {
         name: file_stem(class_name(each.method, each.template, taken))
         for name, each in named.items()

@@ -1,4 +1,4 @@
-"""How unequally keys are wanted: Zipf's exponent by maximum likelihood.
+"""The popularity of keys: Zipf's exponent by maximum likelihood.
 
 Of keys in the order of their counts, the k-th is wanted in proportion to k ** -theta. The likelihood of counts c_k of
 the first n ranks is -theta * sum(c_k ln k) - C ln(sum(k ** -theta)); its derivative falls in theta, so its zero is

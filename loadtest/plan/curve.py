@@ -170,7 +170,7 @@ def read_text(path: Path, where: str) -> str:
 
 
 def check_curve(curve: Curve, where: str) -> None:
-    """Whatever the types cannot say, of a curve from anywhere. Raises `PlanError` beginning with `where`."""
+    """Check what the types cannot express. Raises `PlanError` beginning with `where`."""
     for phase in curve.phases:
         if phase.to_s <= phase.from_s:
             raise PlanError(f"{where}.phases: expected {phase.name} to end after it starts")

@@ -1,4 +1,4 @@
-"""Faults of a plan: what goes wrong on purpose, when, for how long, and what has to hold all the same.
+"""Faults of a plan: what goes wrong on purpose, when, for how long, and which objectives apply meanwhile.
 
 A fault belongs to one group of kinds, which says who makes it happen:
 
@@ -36,7 +36,7 @@ LASTING = (*SERVICE, "stop", *NETWORK, *MACHINE, "overload")
 BEFORE_S = 3.0
 """How much of the run has to be seen before a fault, to know what is normal (`loadtest.judge.recovery`)."""
 SETTLED_S = 3.0
-"""For how long all has to be normal again after a fault to count as recovered, so long a plan has to go on."""
+"""How long figures must stay normal after a fault to count as recovered; a plan must last that long after it."""
 RECOVERS_WITHIN_S = 10.0
 
 _KEYS_OF = {
@@ -335,7 +335,7 @@ def _check_times(fault: Fault, duration_s: float, place: str) -> None:
 
 
 def _check_apart(fault: Fault, others: Iterable[Fault], place: str) -> None:
-    """Faults overlap, or the second begins when the first has to be recovered from.
+    """Raise `PlanError` unless faults overlap, or the second begins after the first's time to recover.
 
     Nobody signals the processes of a service that is down.
     """

@@ -61,7 +61,7 @@ class FeederTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def check_feeder(feeder: FeederTable, where: str) -> None:
-    """What the types cannot say. Raises `PlanError`, which begins with `where`."""
+    """Check what the types cannot express. Raises `PlanError`, which begins with `where`."""
     given = [name for name in SOURCES if getattr(feeder, name) is not None]
     if len(given) != 1:
         got = " and ".join(given) or "none"

@@ -126,12 +126,12 @@ class DayShop(Shop):
 
 
 def excitement(level: float) -> float:
-    """From 0, an ordinary hour, to 1, the spike, by the share of the peak that the plan is at."""
+    """0 in an ordinary hour to 1 at the spike, linear in the plan's rate as a share of its peak."""
     return min(max((level - NORMAL_LEVEL) / (SPIKE_LEVEL - NORMAL_LEVEL), 0.0), 1.0)
 
 
 def theta(excited: float) -> float:
-    """Zipf's exponent at an excitement."""
+    """Zipf's exponent at an excitement from 0 to 1, linear between `THETA_NORMAL` and `THETA_SPIKE`."""
     return THETA_NORMAL + (THETA_SPIKE - THETA_NORMAL) * excited
 
 

@@ -12,10 +12,11 @@ out: connections are kept.
 
 import time
 from random import Random
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 import gevent
-from locust import User
+
+from loadtest.drive.user import FastHttpUser
 
 
 class Region(NamedTuple):
@@ -70,12 +71,12 @@ def somewhere(random: Random) -> Region:
     return region
 
 
-def travel(user: User, region: Region) -> None:
+def travel(user: FastHttpUser, region: Region) -> None:
     """Wait the way from `region` to the service and back, before the user's next request.
 
     That request's response time counts from before the wait; its service time does not.
     """
-    client = cast("Any", user).client
+    client = user.client
     if client.intended_ns is None:  # not the arrival's first request, which counts from the planned instant
         client.intended_ns = time.monotonic_ns()
     gevent.sleep(region.rtt_ms / 1000)

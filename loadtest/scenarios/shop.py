@@ -55,7 +55,7 @@ class Shop:
         return sku(self.skus.draw())
 
     def next_buyer(self) -> int:
-        """The next buyer's id, from 1; other workers' buyers have the same ids, which a shop cannot mind."""
+        """The next buyer's id, from 1; each worker counts by itself, so ids repeat across workers."""
         self.buyers += 1
         return self.buyers
 
@@ -65,7 +65,7 @@ _shops: dict[tuple[Environment, type[Shop]], Any] = {}
 
 
 def shop_of(environment: Environment, kind: type[AnyShop]) -> AnyShop:
-    """The shop of a kind that an environment's buyers share; a new one for each run."""
+    """The shop of class `kind` that all buyers of an environment share; a new one for each run."""
     context = run_context(environment)
     shop: AnyShop | None = _shops.get((environment, kind))
     if shop is None or shop.context is not context:
@@ -178,7 +178,7 @@ def sku(number: int) -> str:
 
 
 def order_state(status_code: int) -> OrderState:
-    """What a status says of the order: created, refused, or, without an answer one can trust, unknown."""
+    """The order's state by the response's status: created, refused, or unknown where the answer proves nothing."""
     if status_code == 201:
         return OrderState.ACKNOWLEDGED
     if 400 <= status_code < 500 or status_code == 503:

@@ -1,4 +1,4 @@
-"""When arrivals reach one server of many: the plan's curve, dealt out by a balancer that does not look.
+"""When arrivals reach one server of many: a load balancer deals out the plan's curve at random.
 
 One server alone gets the plan's own instants, as a run with one worker plays them. A balancer that picks one of
 several at random leaves a Poisson process one for each of them, at that server's share of the rate, and makes an even
@@ -29,7 +29,7 @@ class Curve:
     """A plan's arrivals a second, on a grid. Times are seconds from its beginning."""
 
     def __init__(self, profile: Profile, plan: Plan | None = None) -> None:
-        """Of any curve, whose arrivals are Poisson; with its `plan`, as that says."""
+        """Of any profile, with Poisson arrivals; with a `plan`, arrivals as the plan has them."""
         self._plan = plan
         points = max(2, min(round(profile.duration_s / GRID_S), MOST_POINTS) + 1)
         self.duration_s = profile.duration_s
@@ -49,7 +49,7 @@ class Curve:
 
     @classmethod
     def of(cls, plan: Plan) -> "Curve":
-        """Of a plan's transactions."""
+        """The curve of a plan's transactions."""
         return cls(plan.profile(), plan)
 
     def every_arrival(self) -> Floats | None:
@@ -63,7 +63,7 @@ class Curve:
         return instants_s
 
     def arrivals(self, share: Callable[[Floats], Floats], noise: np.random.Generator) -> Floats:
-        """The instants, ascending, at which a server is asked that gets `share` (of 1, by time) of all arrivals."""
+        """Ascending instants, in seconds, of a server that gets the share `share(t)` of all arrivals."""
         shares = share(self.t_s[:-1])
         expected = np.concatenate([[0.0], np.cumsum(self._steps * shares)])
         total = expected[-1]

@@ -1,4 +1,4 @@
-"""What a rate takes: the bill of machines, worked out from figures that were measured, and from nothing else.
+"""The machines that a rate needs, computed from measured figures only.
 
 Each line says from which measurements it follows and how; none was measured at the size that it is for, so all of
 them are projected. The measurements are in `inputs.json` beside this file, each with the command that repeats it and
@@ -80,7 +80,7 @@ def read_inputs(data: bytes) -> Inputs:
 
 
 def bill(tps: float, inputs: Inputs) -> list[Line]:
-    """What `tps` orders a second take."""
+    """The lines of the bill for `tps` orders a second."""
     return [*_generator(tps, inputs), *_network(tps, inputs), *_service(tps, inputs)]
 
 
@@ -134,7 +134,7 @@ def _service(tps: float, inputs: Inputs) -> Iterator[Line]:
 
 
 def _line(part: str, what: str, values: Sequence[float], unit: str, how: str) -> Line:
-    """A line of what follows from the lowest, the middle and the highest measurement, whichever way it goes."""
+    """A line with the results of the lowest, the middle and the highest measurement, sorted."""
     low, value, high = sorted(values)
     return Line(part, what, low, value, high, unit, how)
 

@@ -127,14 +127,14 @@ class _Own:
         return now_s >= self._due_s
 
     def idle_until(self, until_s: float, now_s: float, fixed_s: Iterator[float]) -> float:
-        """Make those that are due while nobody else waits; when the last of them is over, or `until_s`."""
+        """Make the commits that are due while no change waits; returns when the last one ends, or `until_s`."""
         while self._due_s < until_s:
             now_s = max(now_s, self._due_s)
             now_s += self.began(now_s, fixed_s)
         return max(now_s, until_s)
 
     def began(self, now_s: float, fixed_s: Iterator[float]) -> float:
-        """How long it takes; the next one is due after a commit of others, or a pause."""
+        """Begin one and return how long it takes in s; the next is due after another commit, or a pause."""
         assert self._how is not None  # noqa: S101 - else none is due
         took_s = next(fixed_s)
         self._left -= 1
@@ -165,7 +165,7 @@ class _Door:
         return self.next < self._count or self.held > 0
 
     def let_in(self, end: int) -> int:
-        """All before `end` have come: as many as there is room for are under way; how many were refused."""
+        """Take in all arrivals before index `end` for which there is room; returns how many were refused."""
         first = self.next
         cut = min(end, first + self._most - self.held)
         if cut > first:

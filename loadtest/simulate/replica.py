@@ -45,7 +45,7 @@ class ServiceTimes(NamedTuple):
 
     @classmethod
     def always(cls, time_s: float) -> "ServiceTimes":
-        """One and the same time."""
+        """Every service time is the same."""
         return cls(np.array([time_s]), np.array([1.0]))
 
     def quantile(self, q: float) -> float:
@@ -58,12 +58,12 @@ class ServiceTimes(NamedTuple):
         return float((self.upper_s * np.diff(self.share, prepend=0.0)).sum())
 
     def spread(self, factor: float) -> "ServiceTimes":
-        """The same median, and every other time so many times as far from it on a scale of logarithms."""
+        """The same median; distances from it are multiplied by `factor` on a logarithmic scale."""
         median_s = self.quantile(0.5)
         return ServiceTimes(median_s * (self.upper_s / median_s) ** factor, self.share)
 
     def draw(self, count: int, noise: np.random.Generator) -> Floats:
-        """So many times, at random."""
+        """`count` random service times, in seconds."""
         return self.upper_s[np.searchsorted(self.share, noise.random(count))]
 
 
@@ -117,7 +117,7 @@ class Replica(NamedTuple):
         return commits(arrived_s, self._fixed(noise), how)
 
     def _own(self, noise: np.random.Generator) -> Housekeeping | None:
-        """Its housekeeping, begun at any time: it does not know when arrivals begin."""
+        """Its housekeeping, begun at a random time: it does not depend on when arrivals begin."""
         own = self.housekeeping
         return own and own._replace(first_s=float(noise.random() * own.every_s))
 
@@ -136,26 +136,43 @@ def calibrated(replica: Replica, offered_tps: float, p50_s: float, p99_s: float,
         raise ValueError(
             f"expected a rate below {replica.tps:,.0f} a second to calibrate by, got {offered_tps:,.0f}"
         )
-    arrived = np.cumsum(
-        np.random.default_rng(seed).exponential(1 / offered_tps, round(offered_tps * CALIBRATED_S))
-    )
+    arrived = np.random.default_rng(seed).exponential(1 / offered_tps, round(offered_tps * CALIBRATED_S))
+    measured = _Measured(np.cumsum(arrived), p50_s, p99_s, seed)
+    return measured.spread(replica, _bisected(measured.is_too_narrow(replica), MOST_SPREAD, SPREAD_STEPS))
 
-    def took_s(candidate: Replica, q: float) -> float:
-        served = candidate._replace(queue_s=1e9).serve(arrived, np.random.default_rng(seed))
-        return float(np.quantile(served.done_s - arrived[served.taken], q))
 
-    def scaled(candidate: Replica) -> Replica:
-        scale = _bisected(lambda scale: took_s(candidate._replace(scale=scale), 0.5) < p50_s, 1.0, STEPS)
-        return candidate._replace(scale=scale)
+class _Measured(NamedTuple):
+    """What a replica is fitted to: arrivals at one rate, and their measured median and p99."""
 
-    def spread(factor: float) -> Replica:
-        return scaled(replica._replace(times=replica.times.spread(factor)))
+    arrived_s: Floats
+    p50_s: float
+    p99_s: float
+    seed: int
 
-    return spread(_bisected(lambda factor: took_s(spread(factor), 0.99) < p99_s, MOST_SPREAD, SPREAD_STEPS))
+    def took_s(self, candidate: Replica, q: float) -> float:
+        """A quantile of a candidate's response times."""
+        served = candidate._replace(queue_s=1e9).serve(self.arrived_s, np.random.default_rng(self.seed))
+        return float(np.quantile(served.done_s - self.arrived_s[served.taken], q))
+
+    def scaled(self, candidate: Replica) -> Replica:
+        """The candidate, its times scaled so that its median is the measured one."""
+
+        def is_too_fast(scale: float) -> bool:
+            return self.took_s(candidate._replace(scale=scale), 0.5) < self.p50_s
+
+        return candidate._replace(scale=_bisected(is_too_fast, 1.0, STEPS))
+
+    def spread(self, candidate: Replica, factor: float) -> Replica:
+        """The same for times that vary so many times as much."""
+        return self.scaled(candidate._replace(times=candidate.times.spread(factor)))
+
+    def is_too_narrow(self, candidate: Replica) -> Callable[[float], bool]:
+        """Whether its p99 is below the measured one with a factor."""
+        return lambda factor: self.took_s(self.spread(candidate, factor), 0.99) < self.p99_s
 
 
 def _bisected(is_too_little: Callable[[float], bool], most: float, steps: int) -> float:
-    """The value from 0 to `most` from which on it is not too little any more."""
+    """The smallest value from 0 to `most` that is large enough, by bisection."""
     low, high = 0.0, most
     for _ in range(steps):
         middle = (low + high) / 2
@@ -164,7 +181,7 @@ def _bisected(is_too_little: Callable[[float], bool], most: float, steps: int) -
 
 
 def machine_words(replica: Replica) -> dict[str, Any]:
-    """What the replica was taken for, for the record."""
+    """The replica's figures, for the console and `--json`."""
     return {
         "tps": replica.tps,
         "kind": f"{replica.servers} at once" if replica.servers else "group commit",

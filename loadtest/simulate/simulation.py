@@ -1,4 +1,4 @@
-"""A plan played to many replicas, event by event, and what became of every arrival.
+"""Simulates a plan against many replicas, event by event.
 
 Replicas share nothing, so each is simulated by itself: its arrivals, its commits, its refusals. What they have in
 common are the plan, the balancer that deals arrivals out, and a zone that may go: its replicas answer nothing any
@@ -24,7 +24,7 @@ MOST_MOMENTS = 7200
 
 
 class ZoneLoss(NamedTuple):
-    """A zone that goes and does not come back."""
+    """The loss of one zone, for good."""
 
     at_s: float
     zones: int = 3
@@ -34,7 +34,7 @@ class ZoneLoss(NamedTuple):
 
 
 class WhatIf(NamedTuple):
-    """What is other than measured."""
+    """What differs from the measured replica: how many, how slow, which loss."""
 
     replicas: int
     slower: float = 1.0
@@ -155,7 +155,7 @@ def simulate(curve: Curve, replica: Replica, what_if: WhatIf, seed: int = 1) -> 
 
 
 def _shares(what_if: WhatIf) -> Iterator[tuple[Callable[[Floats], Floats], float]]:
-    """Of each replica its share of the arrivals by time, and when it dies."""
+    """For each replica, its share of the arrivals over time, and when it is lost."""
     count, loss = what_if.replicas, what_if.zone_loss
     for number in range(count):
         if loss is None:

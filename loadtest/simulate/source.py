@@ -1,4 +1,4 @@
-"""The replica that a simulation is made of, as a folder of `singlesday capacity` or of a run knows it."""
+"""The simulated replica, from the folder of a `singlesday capacity` search or of a run."""
 
 from pathlib import Path
 from statistics import median
@@ -35,7 +35,7 @@ class Asked(NamedTuple):
     seed: int
 
     def replica(self, tps: float, times: ServiceTimes) -> Replica:
-        """It does so much, as was measured, and takes such times."""
+        """A replica with this highest rate and these measured times."""
         return Replica(tps, times, servers=self.servers, under_way=self.under_way)
 
 

@@ -3,7 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from loadtest.cli.bench import BenchError, command_of, listed, names
+from loadtest.cli.bench import BenchError, command_of, help_without_flags, listed, names
 from loadtest.cli.main import app
 
 
@@ -28,6 +28,17 @@ def test_the_list_of_benchmarks_says_what_each_measures(arguments: list[str]) ->
     for name in names():
         line = next(line for line in ended.output.splitlines() if line.startswith(f"  {name} "))
         assert line.removeprefix(f"  {name}").strip(), f"{name} has no words"
+
+
+@pytest.mark.parametrize("name", ["import_log", "histogram", "relays"])
+def test_help_of_a_benchmark_without_flags_is_its_docstring_and_measures_nothing(name: str) -> None:
+    ended = CliRunner().invoke(app, ["bench", name, "--help"])
+    assert ended.exit_code == 0, ended.output
+    assert len(ended.output) > 40
+
+
+def test_a_benchmark_with_flags_prints_its_own_help() -> None:
+    assert help_without_flags("client") == help_without_flags("master") == ""
 
 
 def test_the_list_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

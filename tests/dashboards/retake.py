@@ -45,6 +45,7 @@ def replace_pictures(seen: Watched, pictures: dict[str, Path]) -> int:
         if dashboard.uid in pictures:
             take(document(dashboard, source), pictures[dashboard.uid])
             sys.stdout.write(f"wrote {pictures[dashboard.uid]}\n")
+    sys.stdout.write("README.md and docs/watching.md must not speak of a disturbed run any more\n")
     return 0
 
 

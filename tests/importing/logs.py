@@ -108,6 +108,69 @@ def cloudflare(one: Logged) -> str:
     )
 
 
+def traefik_json(one: Logged) -> str:
+    """Traefik's access log with `format: json`."""
+    time = _at(one.at_s).strftime("%Y-%m-%dT%H:%M:%S.%f") + "123Z"
+    return json.dumps(
+        {
+            "ClientAddr": f"{one.client}:51234",
+            "ClientHost": one.client,
+            "DownstreamContentSize": 153,
+            "DownstreamStatus": one.status,
+            "Duration": 4081234,
+            "OriginStatus": one.status,
+            "RequestHost": "shop.example.com",
+            "RequestMethod": one.method,
+            "RequestPath": one.target,
+            "RequestProtocol": "HTTP/1.1",
+            "RouterName": "shop@docker",
+            "StartUTC": time,
+            "entryPointName": "web",
+            "level": "info",
+            "msg": "",
+            "time": time[:19] + "Z",
+        }
+    )
+
+
+def caddy(one: Logged) -> str:
+    """Caddy's access log, as it is by default."""
+    return json.dumps(
+        {
+            "level": "info",
+            "ts": one.at_s,
+            "logger": "http.log.access.log0",
+            "msg": "handled request",
+            "request": {
+                "remote_ip": one.client,
+                "remote_port": "41342",
+                "client_ip": one.client,
+                "proto": "HTTP/2.0",
+                "method": one.method,
+                "host": "shop.example.com",
+                "uri": one.target,
+                "headers": {"User-Agent": [AGENT], "Accept": ["*/*"]},
+                "tls": {"resumed": False, "version": 772},
+            },
+            "bytes_read": 0,
+            "duration": 0.004,
+            "size": 153,
+            "status": one.status,
+            "resp_headers": {"Server": ["Caddy"]},
+        }
+    )
+
+
+def haproxy(one: Logged) -> str:
+    """HAProxy's `option httplog`, as syslog keeps it, with a header captured."""
+    at = _at(one.at_s)
+    return (
+        f"{at.strftime('%b %e %H:%M:%S')} edge haproxy[1742]: {one.client}:41342 "
+        f"[{at.strftime('%d/%b/%Y:%H:%M:%S.%f')[:-3]}] https~ shop/app1 0/0/1/3/4 {one.status} 153 - - ---- "
+        f'12/11/3/1/0 0/0 {{shop.example.com}} "{one.method} {one.target} HTTP/1.1"'
+    )
+
+
 LINES: dict[str, Callable[[Logged], str]] = {
     "combined": combined,
     "apache": apache,
@@ -116,5 +179,8 @@ LINES: dict[str, Callable[[Logged], str]] = {
     "envoy-json": envoy_json,
     "alb": alb,
     "cloudflare": cloudflare,
+    "traefik-json": traefik_json,
+    "caddy": caddy,
+    "haproxy": haproxy,
 }
 """By the name of the format; Apache's is combined too."""

@@ -125,6 +125,33 @@ def test_pauses_are_told_and_assets_and_other_hosts_left_out() -> None:
     assert "# 3.0 s later" in session_script(kept, "Session", "data").text
 
 
+def test_what_a_browser_asks_of_its_own_accord_is_left_out_and_said() -> None:
+    """A script sends no preflight, and a service that answers none would be held against it; an API's own stays."""
+    asking = {"headers": [{"name": "Access-Control-Request-Method", "value": "POST"}]}
+    session, notes = read_har(
+        har_of(
+            ("options", f"{HOST}/orders", asking, {}),
+            ("POST", f"{HOST}/orders", {}, {}),
+            ("OPTIONS", f"{HOST}/capabilities", {}, {}),
+        ),
+        "x.har",
+    )
+    assert [one.method for one in session] == ["POST", "OPTIONS"]
+    assert notes == ["1 request left out by which the browser asked whether it may send another (OPTIONS)"]
+
+
+def test_what_a_browser_writes_as_null_is_not_there() -> None:
+    """Safari has nulls where other browsers leave a field out."""
+    null = {
+        "headers": None,
+        "postData": {"mimeType": "application/json", "text": '{"a": null}', "params": None},
+    }
+    entry = json.loads(har_of(("POST", f"{HOST}/orders", null, {})))
+    entry["log"]["entries"][0]["response"] = {"status": 201, "content": {"mimeType": None, "text": None}}
+    ((request,), _) = read_har(json.dumps(entry).encode(), "x.har")
+    assert (request.json_body, request.status, request.answer) == ({"a": None}, 201, None)
+
+
 json_values = st.recursive(
     st.none()
     | st.booleans()
@@ -170,6 +197,7 @@ def test_equal_by_chance_is_not_taken_for_said_before() -> None:
         (b'{"log": {}}', "entries"),
         (b'{"log": {"entries": [{"request": {"method": 3}}]}}', r"entries\[0\]\.request\.method"),
         (b"\xff\xfe{", "expected a HAR file"),
+        (b'{"log": ' + b"[" * 100_000, "expected a HAR file"),
     ],
 )
 def test_what_is_no_har_is_refused_in_a_sentence(data: bytes, said: str) -> None:

@@ -6,6 +6,7 @@ import itertools
 import re
 import string
 from collections import Counter
+from math import sqrt
 from pathlib import Path
 from random import Random
 
@@ -107,6 +108,36 @@ def test_a_log_written_by_a_run_gives_back_its_plan(tmp_path: Path, exact: bool)
     assert shares["GetOrdersOrderId"] == pytest.approx(0.2 / 1.7, abs=0.01)
     (skew,) = re.findall(r"skew=([\d.]+)", (tmp_path / "again.py").read_text())
     assert float(skew) == pytest.approx(THETA, abs=0.05)
+
+
+CHANGING = """
+[scenario.profile]
+knots = [[0, 1], [40, 1], [40, 0.25], [90, 0.25]]
+"""
+
+
+def test_an_endpoint_whose_share_changes_gets_a_curve_of_its_own(tmp_path: Path) -> None:
+    """Product pages are a share of the orders throughout; order states have a curve of their own."""
+    steady = PLAN.replace('curve = "singles-day"', "knots = [[0, 0.5], [90, 1]]")
+    plan, log = a_run(tmp_path, steady + CHANGING)
+    again = imported(tmp_path, log)
+    assert [scenario.curve is not None for scenario in again.scenarios] == [False, False, True]
+    assert "so 1 of 3 endpoints have curves of their own: GET /orders/[order_id]" in " ".join(
+        (tmp_path / "again.toml").read_text().replace("\n#   ", " ").split()
+    )
+    wanted, found = plan.scenario_profile(2), again.scenario_profile(2)
+    for begin in (0, 10, 20, 30, 45, 60, 80):
+        of_wanted = wanted.cumulative(begin + 10) - wanted.cumulative(begin)
+        by_chance = 3 * sqrt(of_wanted)
+        assert found.cumulative(begin + 10) - found.cumulative(begin) == pytest.approx(
+            of_wanted, abs=0.03 * of_wanted + by_chance
+        )
+    assert found.total == pytest.approx(wanted.total, rel=0.02)
+
+
+def test_an_even_mix_has_one_curve(tmp_path: Path) -> None:
+    _, log = a_run(tmp_path)
+    assert all(scenario.curve is None for scenario in imported(tmp_path, log).scenarios)
 
 
 def test_keys_are_in_the_order_in_which_they_are_wanted(tmp_path: Path) -> None:

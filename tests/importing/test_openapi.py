@@ -65,6 +65,21 @@ DOCUMENT: dict[str, Any] = {
 }
 
 
+@pytest.mark.parametrize(
+    ("servers", "base"),
+    [
+        ([], ""),
+        ([{"url": "/"}], ""),
+        ([{"url": "/api/v3/"}], "/api/v3"),
+        ([{"url": "https://shop.test"}, {"url": "https://shop.test/other"}], ""),
+        ([{"url": "https://shop.test/{v}/", "variables": {"v": {"default": "v1"}}}], "/v1"),
+    ],
+)
+def test_paths_stand_below_their_server(servers: list[Any], base: str) -> None:
+    found = read_openapi(json.dumps(DOCUMENT | {"servers": servers}), "x")
+    assert {one.path for one in found} == {base + path for path in DOCUMENT["paths"]}
+
+
 def test_what_creates_something_is_followed_by_what_is_asked_of_it() -> None:
     first, *rest = chains(read_openapi(json.dumps(DOCUMENT), "api.json"))
     assert (first.first.path, first.variable, first.key) == ("/orders", "order-id", "id")

@@ -88,3 +88,34 @@ def test_what_is_no_collection_is_refused_with_its_key(document: Any, said: str)
     data = document.encode() if isinstance(document, str) else json.dumps(document).encode()
     with pytest.raises(ImportingError, match=said):
         read_postman(data, "shop.json")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:8080/orders/1?a=b",
+        {"raw": "http://127.0.0.1:8080/orders/1?a=b"},
+        {
+            "protocol": "http",
+            "host": ["127", "0", "0", "1"],
+            "port": "8080",
+            "path": ["orders", {"type": "string", "value": "1"}],
+            "query": [{"key": "a", "value": "b"}, {"key": "off", "value": "1", "disabled": True}],
+        },
+        {
+            "protocol": "http",
+            "host": "127.0.0.1:8080",
+            "path": "/orders/1",
+            "query": [{"key": "a", "value": "b"}],
+        },
+    ],
+)
+@pytest.mark.parametrize(
+    "header",
+    ["Accept: */*\nX-Shop: a:b\n", [{"key": "Accept", "value": "*/*"}, {"key": "X-Shop", "value": "a:b"}]],
+)
+def test_addresses_and_headers_are_read_as_either_format_may_write_them(url: Any, header: Any) -> None:
+    document = {"item": [{"request": {"method": "GET", "url": url, "header": header}}]}
+    ((request,), _) = read_postman(json.dumps(document).encode(), "x.json")
+    assert request.url == "http://127.0.0.1:8080/orders/1?a=b"
+    assert request.headers == (("Accept", "*/*"), ("X-Shop", "a:b"))
