@@ -136,22 +136,39 @@ def calibrated(replica: Replica, offered_tps: float, p50_s: float, p99_s: float,
         raise ValueError(
             f"expected a rate below {replica.tps:,.0f} a second to calibrate by, got {offered_tps:,.0f}"
         )
-    arrived = np.cumsum(
-        np.random.default_rng(seed).exponential(1 / offered_tps, round(offered_tps * CALIBRATED_S))
-    )
+    arrived = np.random.default_rng(seed).exponential(1 / offered_tps, round(offered_tps * CALIBRATED_S))
+    measured = _Measured(np.cumsum(arrived), p50_s, p99_s, seed)
+    return measured.spread(replica, _bisected(measured.is_too_narrow(replica), MOST_SPREAD, SPREAD_STEPS))
 
-    def took_s(candidate: Replica, q: float) -> float:
-        served = candidate._replace(queue_s=1e9).serve(arrived, np.random.default_rng(seed))
-        return float(np.quantile(served.done_s - arrived[served.taken], q))
 
-    def scaled(candidate: Replica) -> Replica:
-        scale = _bisected(lambda scale: took_s(candidate._replace(scale=scale), 0.5) < p50_s, 1.0, STEPS)
-        return candidate._replace(scale=scale)
+class _Measured(NamedTuple):
+    """What a replica is fitted to: arrivals at one rate, and their measured median and p99."""
 
-    def spread(factor: float) -> Replica:
-        return scaled(replica._replace(times=replica.times.spread(factor)))
+    arrived_s: Floats
+    p50_s: float
+    p99_s: float
+    seed: int
 
-    return spread(_bisected(lambda factor: took_s(spread(factor), 0.99) < p99_s, MOST_SPREAD, SPREAD_STEPS))
+    def took_s(self, candidate: Replica, q: float) -> float:
+        """A quantile of a candidate's response times."""
+        served = candidate._replace(queue_s=1e9).serve(self.arrived_s, np.random.default_rng(self.seed))
+        return float(np.quantile(served.done_s - self.arrived_s[served.taken], q))
+
+    def scaled(self, candidate: Replica) -> Replica:
+        """The candidate, its times scaled so that its median is the measured one."""
+
+        def is_too_fast(scale: float) -> bool:
+            return self.took_s(candidate._replace(scale=scale), 0.5) < self.p50_s
+
+        return candidate._replace(scale=_bisected(is_too_fast, 1.0, STEPS))
+
+    def spread(self, candidate: Replica, factor: float) -> Replica:
+        """The same for times that vary so many times as much."""
+        return self.scaled(candidate._replace(times=candidate.times.spread(factor)))
+
+    def is_too_narrow(self, candidate: Replica) -> Callable[[float], bool]:
+        """Whether its p99 is below the measured one with a factor."""
+        return lambda factor: self.took_s(self.spread(candidate, factor), 0.99) < self.p99_s
 
 
 def _bisected(is_too_little: Callable[[float], bool], most: float, steps: int) -> float:
