@@ -148,7 +148,7 @@ def test_a_generator_is_told_its_worker_and_begins_anew_with_each_run() -> None:
             assert [feeder.next(), feeder.next()] == [1, 5]
     with worker(3, 4):
         assert [feeder.next(), feeder.next()] == [3, 7]
-        with pytest.raises(FeederError, match="ended"):
+        with pytest.raises(FeederError, match="no more rows"):
             feeder.next()
 
 
