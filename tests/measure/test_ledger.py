@@ -142,4 +142,4 @@ def test_what_was_opened_can_be_read_though_its_worker_cuts_it_meanwhile(tmp_pat
     (opened,) = open_ledgers(tmp_path, "run")
     ledger.close()
     assert len(opened.states) == GROWTH_BYTES
-    assert opened.states.count(OrderState.ACKNOWLEDGED) == sum(opened.states) == OrderState.ACKNOWLEDGED
+    assert opened.states.rstrip(b"\0") == bytes([OrderState.ACKNOWLEDGED])
