@@ -11,7 +11,6 @@ No more than `most` connections are kept: one above that is told 503 and closed,
 
 import asyncio
 import contextlib
-import enum
 import socket
 from collections.abc import Callable
 from time import perf_counter
@@ -29,15 +28,6 @@ PATIENCE_S = 1.0
 """How long one too many may be silent: it may be about to ask for health."""
 QUIET_S = 0.1
 """How long to wait where no descriptor is left."""
-
-
-class _Found(enum.Enum):
-    SILENT = "it has sent nothing yet"
-    ANSWERED = "it has its answer, or is gone"
-    ASKING = "it has sent something that the loop must answer"
-
-
-SILENT, ANSWERED, ASKING = _Found
 
 
 class Acceptor:
@@ -85,21 +75,16 @@ class Acceptor:
         self._take()
 
     def _take(self) -> None:
-        """Give connections that were silent at the last look to the loop, and accept those that have come since."""
+        """Look again at connections that were silent, and accept those that have come since."""
         silent, self._silent = self._silent, []
         for client, since_s in silent:
-            found = self._answer(client)
-            is_early = perf_counter() - since_s < PATIENCE_S and self._listener.fileno() >= 0
-            if found is SILENT and is_early and len(self.connections) >= self._most:
-                self._silent.append((client, since_s))
-            elif found is not ANSWERED:
-                self._hand_over(client)
+            self._look_at(client, since_s)
         if self._listener.fileno() >= 0:
             self._accept_some()
         self._next_look = perf_counter() + LOOK_EVERY_S
         if self._silent and not self._will_look:
             self._will_look = True
-            is_calm = len(self.connections) < self._most and not self._api.crowd.is_busy()
+            is_calm = not self._is_full() and not self._api.crowd.is_busy()
             self._loop.call_later(0 if is_calm else LOOK_EVERY_S, self._look_again)
 
     def _look_again(self) -> None:
@@ -118,40 +103,43 @@ class Acceptor:
                 self._loop.call_later(QUIET_S, self._listen_again)
                 return taken
             client.setblocking(False)
-            found = self._answer(client)
-            if found is SILENT:
-                self._silent.append((client, perf_counter()))
-            elif found is not ANSWERED:
-                self._hand_over(client)
+            self._look_at(client)
         return AT_ONCE
 
     def _listen_again(self) -> None:
         if self._listener.fileno() >= 0:
             self._loop.add_reader(self._listener.fileno(), self._take)
 
-    def _answer(self, client: socket.socket) -> "_Found":
-        """Answer a connection that asks for something that needs no protocol, and forget it."""
+    def _look_at(self, client: socket.socket, silent_since_s: float | None = None) -> None:
+        """Answer a connection that needs no protocol, or give it to the loop. One that has sent nothing at the first
+        look gets another; one too many, a few."""
+        now_s = perf_counter()
+        answer: bytes | None = b""
         try:
             asked = client.recv(LONGEST_CHECK_BYTES, socket.MSG_PEEK)
             answer = self._api.answer_to_first(asked) if asked else b""
         except BlockingIOError:
-            return SILENT
-        except OSError:
-            answer = b""
-        if answer is None:
-            return ASKING
-        self._answer_and_close(client, answer)
-        return ANSWERED
-
-    def _hand_over(self, client: socket.socket) -> None:
-        if len(self.connections) >= self._most:
-            self._answer_and_close(client, self._api.one_too_many())
+            answer = None
+            since_s = silent_since_s or now_s
+            may_wait = self._is_full() and now_s - since_s < PATIENCE_S and self._listener.fileno() >= 0
+            if silent_since_s is None or may_wait:
+                self._silent.append((client, since_s))
+                return
+        except OSError:  # it is gone
+            pass
+        if answer is None and self._is_full():
+            answer = self._api.one_too_many()
+        if answer is not None:
+            self._answer_and_close(client, answer)
             return
         connection = self._protocol()
         self.connections.add(connection)
         task = self._loop.create_task(self._connect(client, connection))
         _connecting.add(task)
         task.add_done_callback(_connecting.discard)
+
+    def _is_full(self) -> bool:
+        return len(self.connections) >= self._most
 
     async def _connect(self, client: socket.socket, connection: Connection) -> None:
         self.accept_waiting()

@@ -18,7 +18,7 @@ from target_service.bearer import carries_token
 from target_service.config import Config, is_loopback
 from target_service.faults import Drill
 from target_service.metrics import SharedMetrics, Supervision, registry_of
-from target_service.metrics_page import metrics_handler
+from target_service.metrics_page import MetricsPage
 from target_service.problem import ProblemError, shortened
 from target_service.protocol import (
     LONGEST_LINE,
@@ -45,18 +45,18 @@ async def start_admin(
     set_drill: Callable[[Drill], None],
 ) -> web.AppRunner:
     """Serve the admin port on a bound socket; the caller cleans the runner up."""
-    scrape = metrics_handler(registry_of(metrics.blocks, supervision))
+    pages = _Admin(config, metrics, supervision, set_drill)
+    scrape = MetricsPage(registry_of(metrics.blocks, supervision)).serve
     app = web.Application(middlewares=[well_formed])
-    app.router.add_get("/metrics", scrape if is_loopback(config.admin_host) else behind_token(config, scrape))
-    app.router.add_get("/healthz", _alive)
-    app.router.add_get("/readyz", _ready(metrics, supervision))
-    app.router.add_get("/admin/config", behind_token(config, _configuration(config)))
-    app.router.add_put("/admin/faults", behind_token(config, _faults(config, set_drill)))
+    app.router.add_get("/metrics", scrape if is_loopback(config.admin_host) else pages.behind_token(scrape))
+    app.router.add_get("/healthz", pages.alive)
+    app.router.add_get("/readyz", pages.ready)
+    app.router.add_get("/admin/config", pages.behind_token(pages.configuration))
+    app.router.add_put("/admin/faults", pages.behind_token(pages.set_faults))
     runner = web.AppRunner(app, shutdown_timeout=1.0)
     await runner.setup()
-    server = runner.server
+    server, loop = runner.server, asyncio.get_running_loop()
     assert server is not None  # noqa: S101 - there is one from `setup` on
-    loop = asyncio.get_running_loop()
     settings: dict[str, Any] = {
         "access_log": None,
         "logger": protocol_log,
@@ -67,32 +67,61 @@ async def start_admin(
     return runner
 
 
-def behind_token(config: Config, handler: Handler) -> Handler:
-    """Let through only requests that carry the token; without a configured token, none."""
+class _Admin:
+    """Answers what is asked of the admin port."""
 
-    async def guarded(request: web.Request) -> web.StreamResponse:
-        if not carries_token(request.headers, config.admin_token):
-            raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"})
-        return await handler(request)
+    def __init__(
+        self,
+        config: Config,
+        metrics: SharedMetrics,
+        supervision: Supervision,
+        set_drill: Callable[[Drill], None],
+    ) -> None:
+        self._config = config
+        self._metrics = metrics
+        self._supervision = supervision
+        self._set_drill = set_drill
 
-    return guarded
+    def behind_token(self, handler: Handler) -> Handler:
+        """Let through only requests that carry the token; without a configured token, none."""
 
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            if not carries_token(request.headers, self._config.admin_token):
+                raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"})
+            return await handler(request)
 
-async def _alive(_request: web.Request) -> web.StreamResponse:
-    """The supervisor lives, which replaces each worker that does not."""
-    return web.json_response({"status": "alive"})
+        return guarded
 
+    async def alive(self, _request: web.Request) -> web.StreamResponse:
+        """The supervisor lives, which replaces each worker that does not."""
+        return web.json_response({"status": "alive"})
 
-def _ready(metrics: SharedMetrics, supervision: Supervision) -> Handler:
-    async def ready(_request: web.Request) -> web.StreamResponse:
+    async def ready(self, _request: web.Request) -> web.StreamResponse:
         """A worker's store made something durable lately, and the service is not stopping."""
-        newest_s = max(block.pulse.proved_s for block in metrics.blocks)
-        if supervision.is_stopping or time.monotonic() - newest_s > PROVED_WITHIN_S:
-            why = "the service is stopping" if supervision.is_stopping else "no worker's store takes changes"
-            raise ProblemError(problem.UNAVAILABLE, why)
+        if self._supervision.is_stopping:
+            raise ProblemError(problem.UNAVAILABLE, "the service is stopping")
+        newest_s = max(block.pulse.proved_s for block in self._metrics.blocks)
+        if time.monotonic() - newest_s > PROVED_WITHIN_S:
+            raise ProblemError(problem.UNAVAILABLE, "no worker's store takes changes")
         return web.json_response({"status": "ready"})
 
-    return ready
+    async def configuration(self, _request: web.Request) -> web.StreamResponse:
+        """The settings, without secrets."""
+        return web.json_response(self._config.without_secrets())
+
+    async def set_faults(self, request: web.Request) -> web.StreamResponse:
+        """Replace the drill."""
+        if not self._config.enable_faults:
+            raise web.HTTPForbidden(text="faults are off: start the service with --enable-faults\n")
+        try:
+            async with asyncio.timeout(self._config.body_deadline_s):
+                drill = msgspec.json.decode(await request.read(), type=Drill)
+        except TimeoutError:
+            raise web.HTTPRequestTimeout from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise web.HTTPUnprocessableEntity(text=f"{shortened(str(error))}\n") from None
+        self._set_drill(drill)
+        return web.Response(body=msgspec.json.encode(drill), content_type="application/json")
 
 
 @web.middleware
@@ -108,28 +137,3 @@ async def well_formed(request: web.Request, handler: Handler) -> web.StreamRespo
         response = aiohttp_response(ProblemError(kind, reason_of(error.text or ""), close=True))
         response.headers.update({name: error.headers[name] for name in _KEPT if name in error.headers})
         return response
-
-
-def _configuration(config: Config) -> Handler:
-    async def show(_request: web.Request) -> web.StreamResponse:
-        return web.json_response(config.without_secrets())
-
-    return show
-
-
-def _faults(config: Config, set_drill: Callable[[Drill], None]) -> Handler:
-    async def set_faults(request: web.Request) -> web.StreamResponse:
-        if not config.enable_faults:
-            raise web.HTTPForbidden(text="faults are off: start the service with --enable-faults\n")
-        try:
-            async with asyncio.timeout(config.body_deadline_s):
-                body = await request.read()
-            drill = msgspec.json.decode(body, type=Drill)
-        except TimeoutError:
-            raise web.HTTPRequestTimeout from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise web.HTTPUnprocessableEntity(text=f"{shortened(str(error))}\n") from None
-        set_drill(drill)
-        return web.Response(body=msgspec.json.encode(drill), content_type="application/json")
-
-    return set_faults

@@ -28,13 +28,12 @@ from target_service.inventory import Catalogue
 from target_service.metrics import WorkerMetrics
 from target_service.orders import OrderIds
 from target_service.routes import Api
-from target_service.shedding import AdaptiveLimit
+from target_service.shedding import AdaptiveLimit, Crowd
 from target_service.store.base import StoreSettings, StoreUnavailableError
 from target_service.store.store import Store, make_store
 
 IDLE_LINGER_S = 0.5
 BEAT_S = 0.1
-LAG_SAMPLE_S = 0.1
 PROOF_S = 2.0
 """A store that made nothing durable for so long is asked to."""
 SWEEP_S = 1.0
@@ -63,6 +62,7 @@ class Server:
         self._metrics = metrics
         self._slot = slot
         self._faults = Faults(slot, time.monotonic_ns, metrics.fault_met)
+        self._crowd = Crowd()
         self._limit = AdaptiveLimit(config.most_in_flight, time.monotonic_ns)
         self._store = store or make_store(
             StoreSettings(
@@ -82,13 +82,21 @@ class Server:
         """Open the store and begin to answer. Raises StoreOpenError, StoreUnavailableError."""
         # Before the store, which may take minutes to open: meanwhile the worker must show that it lives.
         self._keep_up(self._beat())
-        self._service = self._make_service(writer_id=await self._store.open())
+        ids = OrderIds(await self._store.open())
+        catalogue, token = Catalogue(self._config.skus), self._config.admin_token
+        self._service = Service(
+            self._store, catalogue, ids, self._metrics, self._limit, self._faults, token, crowd=self._crowd
+        )
         cut_offs = CutOffs(asyncio.get_running_loop().time)
         api = Api(self._service, BodyReader(self._config.body_deadline_s, cut_offs))
         most = _most_connections(self._config.most_connections)
         self._acceptor = Acceptor(listener, lambda: Connection(api, self._acceptor.let_go), api, most)
         api.accept_waiting = self._service.accept_waiting = self._acceptor.accept_waiting
-        self._start_tasks()
+        self._keep_up(self._prove_store())
+        self._keep_up(self._end_unused())
+        if self._slot == 0:
+            terms = Terms(self._config.reservation_s, self._config.key_ttl_s)
+            self._keep_up(Housekeeper(self._store, terms, self._metrics.cancelled).run())
 
     def set_drill(self, drill: Drill) -> None:
         """Replace the faults that requests meet."""
@@ -115,44 +123,23 @@ class Server:
     async def _finish(self, idle_until_s: float, end_s: float) -> None:
         """Wait for every request that has begun; connections without one are closed from `idle_until_s` on."""
         loop = asyncio.get_running_loop()
-        while self._connections() and loop.time() < end_s:
+        while self._acceptor.connections and loop.time() < end_s:
             if loop.time() >= idle_until_s:
-                for connection in self._connections():
+                for connection in list(self._acceptor.connections):
                     connection.end_if_idle()
             await asyncio.sleep(DRAIN_LOOK_S)
 
     async def _give_up(self) -> None:
         """Tell clients that are left that there is no more time, and cut off those that do not listen."""
         self._service.has_given_up = True
-        for connection in self._connections():
+        for connection in list(self._acceptor.connections):
             connection.give_up()
         loop = asyncio.get_running_loop()
         until_s = loop.time() + ANSWER_S / 2
-        while self._connections() and loop.time() < until_s:
+        while self._acceptor.connections and loop.time() < until_s:
             await asyncio.sleep(DRAIN_LOOK_S)
-        for connection in self._connections():
+        for connection in list(self._acceptor.connections):
             connection.abort()
-
-    def _make_service(self, writer_id: int) -> Service:
-        config = self._config
-        return Service(
-            self._store,
-            Catalogue(config.skus),
-            OrderIds(writer_id),
-            self._metrics,
-            self._limit,
-            self._faults,
-            config.admin_token,
-        )
-
-    def _start_tasks(self) -> None:
-        self._keep_up(self._sample_lag())
-        self._keep_up(self._prove_store())
-        self._keep_up(self._end_unused())
-        if self._slot == 0:
-            terms = Terms(self._config.reservation_s, self._config.key_ttl_s)
-            housekeeper = Housekeeper(self._store, terms, self._metrics.cancelled)
-            self._keep_up(housekeeper.run())
 
     def _keep_up(self, work: Coroutine[Any, Any, None]) -> None:
         """Run this for as long as the worker serves; should it fail, the worker drains and is replaced."""
@@ -165,29 +152,23 @@ class Server:
             log.error("%s has ended; the worker is replaced", task.get_coro(), exc_info=task.exception())
             self.stop()
 
-    def _connections(self) -> list[Connection]:
-        return list(self._acceptor.connections)
-
     async def _beat(self) -> None:
-        while True:
-            self._metrics.pulse.beat()
-            await asyncio.sleep(BEAT_S)
-
-    async def _sample_lag(self) -> None:
+        """Show that the event loop turns, and note how late it does."""
         loop = asyncio.get_running_loop()
         while True:
-            due = loop.time() + LAG_SAMPLE_S
-            await asyncio.sleep(LAG_SAMPLE_S)
-            lag_s = max(0.0, loop.time() - due)
+            due_s = loop.time() + BEAT_S
+            self._metrics.pulse.beat()
+            await asyncio.sleep(BEAT_S)
+            lag_s = max(0.0, loop.time() - due_s)
             self._metrics.loop_lag.observe(lag_s)
-            self._service.crowd.note_lag(lag_s)
+            self._crowd.note_lag(lag_s)
 
     async def _end_unused(self) -> None:
         """End, now and then, the connections whose clients say nothing, or do not read."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(min(SWEEP_S, self._config.idle_s / 2))
-            for connection in self._connections():
+            for connection in list(self._acceptor.connections):
                 connection.look(loop.time(), self._config.idle_s)
 
     async def _prove_store(self) -> None:

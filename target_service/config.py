@@ -45,6 +45,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     ] = "sqlite:///orders.db"
     store_file: Annotated[str, _about("file that holds the DSN of the store, in place of --store")] = ""
     stock: Annotated[int, _about("units of each product before its first sale", 0, 10**12)] = 1_000_000
+    stock_buckets: Annotated[int, _about("has no effect: a product's units are one row", 1, 64)] = 1
     skus: Annotated[int, _about("products in the catalogue: sku-000001 and up", 1, 10**9 - 1)] = 1_000_000
     drain_s: Annotated[float, _about("longest wait for running requests when stopping", 0.1, 3600)] = 10.0
     store_wait_s: Annotated[float, _about("longest an order waits for a locked store", 0.01, 60)] = 2.0

@@ -11,7 +11,7 @@ import mmap
 import os
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate, product
 from typing import NamedTuple, get_args
 
@@ -30,17 +30,8 @@ _Bucket = tuple[str, float] | tuple[str, float, samples.Exemplar]
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 TRAFFIC = ("live", "shadow")
-ROUTES = (
-    "create_order",
-    "create_checkout",
-    "get_order",
-    "pay_order",
-    "get_product",
-    "inventory",
-    "parcels",
-    "assistant",
-    "other",
-)
+_ORDERS = ("create_order", "create_checkout", "get_order", "pay_order")
+ROUTES = (*_ORDERS, "get_product", "inventory", "parcels", "assistant", "other")
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
@@ -70,32 +61,32 @@ class Family(NamedTuple):
         return self.counts + (len(self.bounds) + 1) * RECORD_SLOTS * self.is_traced
 
 
+FAMILIES: list[Family] = []
+
+
 def _family(
     kind: str, name: str, what: str, bounds: tuple[float, ...] = (), /, **labels: Sequence[str]
 ) -> Family:
-    """A family with every combination of its labels' values."""
-    return Family(name, what, kind, tuple(labels), tuple(product(*labels.values())), bounds)
+    """A family with every combination of its labels' values, which joins the others."""
+    family = Family(
+        name, what, kind, tuple(labels), tuple(product(*labels.values())), bounds, "route" in labels
+    )
+    FAMILIES.append(family)
+    return family
 
 
 CREATED = _family("counter", "orders_created_total", "Orders made durable.", traffic=TRAFFIC)
 REPLAYED = _family(
     "counter", "orders_replayed_total", "Repeated requests given their first answer.", traffic=TRAFFIC
 )
+_REASONS = [kind.slug for kind in KINDS]
 REJECTED = _family(
-    "counter",
-    "orders_rejected_total",
-    "Requests answered with an error.",
-    reason=[kind.slug for kind in KINDS],
-    traffic=TRAFFIC,
+    "counter", "orders_rejected_total", "Requests answered with an error.", reason=_REASONS, traffic=TRAFFIC
 )
+_INSIDE = "Time from a request's head to its response, inside the service."
 REQUEST_SECONDS = _family(
-    "histogram",
-    "orders_request_seconds",
-    "Time from a request's head to its response, inside the service.",
-    SECONDS,
-    route=ROUTES,
-    traffic=TRAFFIC,
-)._replace(is_traced=True)
+    "histogram", "orders_request_seconds", _INSIDE, SECONDS, route=ROUTES, traffic=TRAFFIC
+)
 COMMIT_SECONDS = _family("histogram", "orders_commit_seconds", "Time to make one batch durable.", SECONDS)
 COMMIT_BATCH_SIZE = _family(
     "histogram", "orders_commit_batch_size", "Changes made durable together.", BATCH_SIZES
@@ -110,22 +101,6 @@ STORE_ERRORS = _family("counter", "orders_store_errors_total", "Times the store 
 LOOP_LAG = _family(
     "histogram", "orders_event_loop_lag_seconds", "How late a timer of the event loop is.", SECONDS
 )
-
-FAMILIES = (
-    CREATED,
-    REPLAYED,
-    REJECTED,
-    REQUEST_SECONDS,
-    COMMIT_SECONDS,
-    COMMIT_BATCH_SIZE,
-    IN_FLIGHT,
-    SHED,
-    FAULTS,
-    CANCELLED,
-    STORE_ERRORS,
-    LOOP_LAG,
-)
-
 
 _SIZES = [family.slots * len(family.values) for family in FAMILIES]
 _OFFSETS = dict(zip((family.name for family in FAMILIES), accumulate(_SIZES, initial=0), strict=False))
@@ -268,13 +243,9 @@ class SummedMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """All metrics as they are now."""
-        for family in FAMILIES:
-            yield self._metric(family)
-        yield CounterMetricFamily(
-            "orders_worker_restarts",
-            "Workers started again after a crash.",
-            value=self._supervision.restarts,
-        )
+        yield from map(self._metric, FAMILIES)
+        restarts, what = self._supervision.restarts, "Workers started again after a crash."
+        yield CounterMetricFamily("orders_worker_restarts", what, value=restarts)
         memory_bytes = sum(resident_bytes(pid) for pid in self._supervision.pids())
         yield GaugeMetricFamily("orders_memory_bytes", "Resident memory of all workers.", value=memory_bytes)
 
@@ -283,16 +254,10 @@ class SummedMetrics(Collector):
             histogram = HistogramMetricFamily(family.name, family.help, labels=family.labels)
             for values in family.values:
                 *counts, total = self._sum(family, values)
-                buckets = _cumulative(family.bounds, counts)
-                if family.is_traced:
-                    buckets = _with(
-                        newest(block.exemplars(family, *values) for block in self._blocks), buckets
-                    )
-                histogram.add_metric(values, buckets, total)
+                histogram.add_metric(values, self._buckets(family, values, counts), total)
             return histogram
-        metric = (CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily)(
-            family.name, family.help, labels=family.labels
-        )
+        kind = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
+        metric = kind(family.name, family.help, labels=family.labels)
         for values in family.values:
             metric.add_metric(values, self._sum(family, values)[0])
         return metric
@@ -300,6 +265,16 @@ class SummedMetrics(Collector):
     def _sum(self, family: Family, values: tuple[str, ...]) -> list[float]:
         return [
             sum(slot) for slot in zip(*(block.series(family, *values) for block in self._blocks), strict=True)
+        ]
+
+    def _buckets(self, family: Family, values: tuple[str, ...], counts: Sequence[float]) -> list[_Bucket]:
+        """Cumulative counts, with the exemplars that stand for them."""
+        of_workers = [block.exemplars(family, *values) for block in self._blocks if family.is_traced]
+        exemplars = newest(of_workers)
+        names = [*(str(float(bound)) for bound in family.bounds), "+Inf"]
+        return [
+            (name, count, _drawn(exemplars[number])) if number in exemplars else (name, count)
+            for number, (name, count) in enumerate(zip(names, accumulate(counts), strict=True))
         ]
 
 
@@ -311,19 +286,6 @@ def resident_bytes(pid: int) -> int:
             return int(statm.read().split()[1]) * PAGE_BYTES
     except (OSError, IndexError):
         return 0
-
-
-def _cumulative(bounds: Iterable[float], buckets: Iterable[float]) -> list[_Bucket]:
-    names = [*(str(float(bound)) for bound in bounds), "+Inf"]
-    return list(zip(names, accumulate(buckets), strict=True))
-
-
-def _with(exemplars: Mapping[int, Exemplar], buckets: Sequence[_Bucket]) -> list[_Bucket]:
-    """Buckets with the exemplars that stand for them, by their number."""
-    return [
-        (*bucket[:2], _drawn(exemplars[number])) if number in exemplars else bucket
-        for number, bucket in enumerate(buckets)
-    ]
 
 
 def _drawn(exemplar: Exemplar) -> samples.Exemplar:

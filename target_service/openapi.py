@@ -58,8 +58,8 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
 
 def _describe(operation: Operation, of_type: dict[str, Any]) -> dict[str, Any]:
     described: dict[str, Any] = {
-        "operationId": operation.name,
-        "summary": operation.summary,
+        "operationId": _camel_case(operation.handler.__name__),
+        "summary": (operation.handler.__doc__ or "").split("\n")[0].rstrip("."),
         "parameters": [*_path_parameters(operation.path), *_header_parameters(operation)],
         "responses": {
             str(operation.status): {
@@ -75,6 +75,11 @@ def _describe(operation: Operation, of_type: dict[str, Any]) -> dict[str, Any]:
             "content": {"application/json": {"schema": of_type[repr(operation.body)]}},
         }
     return described
+
+
+def _camel_case(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(map(str.capitalize, rest))
 
 
 def _path_parameters(path: str) -> Iterable[dict[str, Any]]:

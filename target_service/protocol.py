@@ -7,6 +7,8 @@ import asyncio
 import functools
 import logging
 import re
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from aiohttp import HttpVersion, HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.base_protocol import BaseProtocol
@@ -18,6 +20,7 @@ from target_service.problem import ProblemError
 
 LONGEST_LINE = 2048
 """Bytes of a request line."""
+MAX_BODY_BYTES = 64 * 1024
 LONGEST_REASON = 200
 _HOST = re.compile(
     r"""(?: (?: [A-Za-z0-9._~!$&'()*+,;=-] | %[0-9A-Fa-f]{2} ){1,255}+ | \[[0-9A-Fa-f:.]{2,45}+\] )
@@ -33,6 +36,50 @@ log = logging.getLogger("orders")
 protocol_log = logging.getLogger("orders.protocol")
 # A stranger's malformed request is answered with 400; a traceback of the parser for each would only fill the disk.
 protocol_log.setLevel(logging.CRITICAL)
+
+
+class Head(NamedTuple):
+    """The head of a request, whoever read it."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: "CIMultiDict[str] | CIMultiDictProxy[str]"
+    version: HttpVersion = HttpVersion11
+    closes: bool = False
+    """Whether the connection ends with its answer."""
+
+
+_NAME = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
+_FRAMING = (
+    rb"content-length|transfer-encoding|connection|proxy-connection|expect|upgrade"
+    rb"|content-encoding|sec-websocket-key1"
+)
+_FIELD = rb"(?!(?i:%b):)%b:[\t\x20-\x7e]*+|(?i:connection): ?(?i:keep-alive)" % (_FRAMING, _NAME)
+_FIELDS = rb"(?:(?:%b)\r\n){0,64}+" % _FIELD
+_LENGTH = rb"(?i:content-length): ?(?P<length>[0-9]{1,5}+)\r\n"
+_PLAIN = re.compile(
+    rb"(?P<method>GET|POST) (?P<path>/[0-9A-Za-z/._~-]{0,200}+) HTTP/1\.1\r\n"
+    rb"(?P<fields>%b(?:%b%b)?+)\r\n" % (_FIELDS, _LENGTH, _FIELDS)
+)
+LONGEST_PLAIN_HEAD = 4096
+
+
+def plain_request(data: bytes) -> tuple[Head, bytes] | None:
+    """Head and body, if these bytes are one whole request in the plainest form of HTTP, and nothing else.
+
+    Narrower than aiohttp's parser on purpose: where the two could disagree about where a request ends, one
+    connection's answers could reach another's requests behind a proxy. So there is one Content-Length at most, it
+    names exactly the bytes that are there, and what else changes the framing or the connection is left to the parser.
+    """
+    found = _PLAIN.match(data)
+    if found is None or len(data) - found.end() != int(found["length"] or 0):
+        return None
+    if found.end() > LONGEST_PLAIN_HEAD or len(data) > found.end() + MAX_BODY_BYTES:
+        return None
+    fields = [line.partition(":") for line in found["fields"].decode().split("\r\n")[:-1]]
+    headers = CIMultiDict([(name, value.strip(" \t")) for name, _, value in fields])
+    return Head(found["method"].decode(), found["path"].decode(), {}, headers), data[found.end() :]
 
 
 def new_parser(protocol: BaseProtocol) -> HttpRequestParser:

@@ -79,7 +79,7 @@ class Api:
         head = incoming.head
         try:
             check_head(head.headers, head.version)
-            frame, names = self._find(head.method, head.url.path)
+            frame, names = self._find(head.method, head.path)
         except ProblemError as error:
             return self._refuse(error, "other", incoming, started)
         service, operation = self._service, frame.operation
@@ -150,9 +150,8 @@ def _pattern_of(path: str) -> re.Pattern[str]:
 def _description(table: list[Operation]) -> Operation:
     described = ApiResponse(200, msgspec.json.encode(document(table)))
 
-    async def describe(_request: ApiRequest) -> ApiResponse:
+    async def get_openapi(_request: ApiRequest) -> ApiResponse:
+        """This description."""
         return described
 
-    return Operation(
-        "GET", "/openapi.json", "getOpenapi", "other", "This description", describe, dict[str, Any]
-    )
+    return Operation("GET", "/openapi.json", get_openapi, dict[str, Any])

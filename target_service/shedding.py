@@ -1,22 +1,16 @@
 """Shedding: how many changes may be under way before another is refused at once.
 
-The limit follows Little's law, as Sentinel's adaptive protection does (S[49][50] of docs/traffic.md): what is
-under way is the rate times the time each change takes. Sentinel takes the highest rate and the shortest response
-time of the last seconds. That fails with a store that commits in groups: the more changes wait, the more it commits,
-in the same time. While one batch is written the next one has to gather. With room for one batch only, every second
-batch is tiny, the rate halves, the rule takes that for all the store can do, and the limit stays low long after the
-crowd has left. So here the time is a constant, and the store's rate and batch size are measured:
-
-* `SHORT_QUEUE_S` of work may wait at any store: a fast one fills its batches, and no change waits much longer.
-* A store that is slower than that gets room for `BATCHES` batches, so that they grow for as long as more changes a
-  commit mean more changes a second, but never more than `LONG_QUEUE_S` of work.
+The limit follows Little's law, as Sentinel's adaptive protection does (S[49][50] of docs/traffic.md): what is under
+way is the rate times the time each change takes. Sentinel takes the highest rate and the shortest response time of
+the last seconds. That fails with a store that commits in groups, which commits the more, in the same time, the more
+changes wait: the rule would halve its rate for good. So here the time is a constant, and the store's rate and batch
+size are measured: `SHORT_QUEUE_S` of work may wait at any store, and at a slower one there is room for `BATCHES`
+batches, at most `LONG_QUEUE_S`.
 
 The limit binds only while there is a queue (answers take longer than `QUEUE_RTT_S`, or none came for as long): at
-midnight the rate jumps by two orders of magnitude (S[24]), and a limit learned in the quiet before would refuse
-the first orders of the day.
-
-A change takes a place only for its time in the store: a client that sends its body slowly takes none. Time is
-injected, in nanoseconds of the monotonic clock.
+midnight the rate jumps by two orders of magnitude (S[24]), and a limit learned in the quiet before would refuse the
+first orders of the day. A change takes a place only for its time in the store: a client that sends its body slowly
+takes none. Time is injected, in nanoseconds of the monotonic clock.
 """
 
 import asyncio

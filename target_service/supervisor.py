@@ -15,7 +15,6 @@ import socket
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Coroutine
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -43,6 +42,7 @@ STARTED_WITHIN_S = 120.0
 KILL_AFTER_S = 3.0
 """How long after its drain should have ended a worker is killed."""
 
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 EXIT_FAILURE = 1
 EXIT_TEMPORARY = 75
 """EX_TEMPFAIL of sysexits.h: a worker's way to say that waiting may help."""
@@ -219,11 +219,16 @@ async def supervise(config: Config) -> int:
     supervision = Supervision(lambda: [slot.pid for slot in slots if slot.pid])
     metrics = SharedMetrics.create(config.workers)
     slots = [Slot(n, listener, config, metrics, supervision) for n, listener in enumerate(listeners)]
-    set_drill = partial(_set_drill, slots)
+
+    def set_drill(drill: Drill) -> None:
+        for slot in slots:
+            slot.set_drill(drill)
+
     if config.drill:
         set_drill(read_drill(config.drill))
-    stop = _stop_on_signals()
+    stop, hangup = _on_signals()
     running = [asyncio.create_task(slot.run()) for slot in slots]
+    replacing: asyncio.Task[None] | None = None
     admin: web.AppRunner | None = None
     try:
         # Imported while the workers start: it takes as long as they do.
@@ -234,7 +239,7 @@ async def supervise(config: Config) -> int:
         if not stop.is_set():
             _say(f"admin {url_of(config.admin_host, admin_socket)}")
             _say(f"ready {url_of(config.host, listeners[0])}")
-            _replace_on_hangup(slots)
+            replacing = asyncio.create_task(_replace_all(slots, hangup))
             await _until(stop.wait(), running, stop)
         supervision.is_stopping = True
         for listener in listeners:
@@ -245,27 +250,20 @@ async def supervise(config: Config) -> int:
     finally:
         for slot in slots:
             slot.kill()
+        if replacing is not None:
+            replacing.cancel()
         if admin is not None:
             await admin.cleanup()
         _ignore_signals()
 
 
-def _set_drill(slots: list[Slot], drill: Drill) -> None:
-    for slot in slots:
-        slot.set_drill(drill)
-
-
-STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-SIGNALS = (*STOPPING_SIGNALS, signal.SIGHUP)
-
-
-def _stop_on_signals() -> asyncio.Event:
-    stop = asyncio.Event()
+def _on_signals() -> tuple[asyncio.Event, asyncio.Event]:
+    """What SIGTERM and SIGINT set, and what SIGHUP sets."""
+    stop, hangup = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in STOPPING_SIGNALS:
-        loop.add_signal_handler(number, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, lambda: None)  # until there are workers to replace
-    return stop
+    for number, event in zip(SIGNALS, (stop, stop, hangup), strict=True):
+        loop.add_signal_handler(number, event.set)
+    return stop, hangup
 
 
 def _ignore_signals() -> None:
@@ -275,21 +273,13 @@ def _ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _replace_on_hangup(slots: list[Slot]) -> None:
-    loop = asyncio.get_running_loop()
-    replacing: set[asyncio.Task[None]] = set()
-
-    async def replace_all() -> None:
+async def _replace_all(slots: list[Slot], hangup: asyncio.Event) -> None:
+    """Replace the workers one after another whenever it is asked for."""
+    while True:
+        hangup.clear()
+        await hangup.wait()
         for slot in slots:
             await slot.replace()
-
-    def start() -> None:
-        if not replacing:
-            task = loop.create_task(replace_all())
-            replacing.add(task)
-            task.add_done_callback(replacing.discard)
-
-    loop.add_signal_handler(signal.SIGHUP, start)
 
 
 async def _until(

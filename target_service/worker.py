@@ -82,7 +82,7 @@ def _first_line() -> bytes:
 async def _serve(server: Server, listener: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, server.stop)
-    await _obey(server)
+    _obeying = await _obey(server)
     await server.start(listener)
     # What is there by now lives as long as the process: keep it out of every collection.
     gc.freeze()
@@ -95,8 +95,8 @@ async def _serve(server: Server, listener: socket.socket) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-async def _obey(server: Server) -> None:
-    """Set the drills that come as further lines on standard input."""
+async def _obey(server: Server) -> asyncio.Task[None]:
+    """Set the drills that come as further lines on standard input; keep the task, or it is collected."""
     loop = asyncio.get_running_loop()
     lines = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
@@ -105,11 +105,7 @@ async def _obey(server: Server) -> None:
         while line := await lines.readline():
             server.set_drill(msgspec.json.decode(line, type=Drill))
 
-    _background.add(asyncio.create_task(read()))
-
-
-_background: set[asyncio.Task[None]] = set()
-"""Tasks that live as long as the process; the loop itself keeps only weak references."""
+    return asyncio.create_task(read())
 
 
 if __name__ == "__main__":

@@ -17,33 +17,25 @@ FIRST_TOKEN_S = 0.05
 TOKEN_S = 0.02
 TEXT = "the parcel you ask about left the warehouse and will be with you before the lanterns are lit"
 WORDS = TEXT.split()
+EVENTS = "text/event-stream"
 
 _encode = msgspec.json.Encoder().encode
 
 
 def operations(_service: Service) -> list[Operation]:
     """What can be asked of the assistant."""
-    ask = Operation(
-        "POST",
-        "/assistant/messages",
-        "askAssistant",
-        "assistant",
-        "Ask the shop's assistant; the answer is a stream of events",
-        answer,
-        Token,
-        body=AssistantRequest,
-        media_type="text/event-stream",
-    )
-    return [ask]
+    ask = Operation("POST", "/assistant/messages", ask_assistant, Token, AssistantRequest, "assistant")
+    return [ask._replace(media_type=EVENTS)]
 
 
-async def answer(request: ApiRequest) -> ApiResponse:
-    """`POST /assistant/messages`: `data: {"index": 0, "text": "the"}` …, then `event: done`."""
+async def ask_assistant(request: ApiRequest) -> ApiResponse:
+    """Ask the shop's assistant; the answer is a stream of events."""
     events = _events(request.wanted.max_tokens)
-    return ApiResponse(200, b"", {"Cache-Control": "no-store"}, "text/event-stream", parts=events)
+    return ApiResponse(200, b"", {"Cache-Control": "no-store"}, EVENTS, parts=events)
 
 
 async def _events(tokens: int) -> AsyncGenerator[bytes, None]:
+    """`data: {"index": 0, "text": "the"}` …, then `event: done`."""
     loop = asyncio.get_running_loop()
     due = loop.time() + FIRST_TOKEN_S
     for index in range(tokens):

@@ -8,11 +8,11 @@ from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 from aiohttp import HttpVersion11, StreamReader, hdrs, web
-from aiohttp.http import RawRequestMessage
 
 from target_service import problem
 from target_service.cut_offs import CutOffs
 from target_service.problem import FieldError, ProblemError
+from target_service.protocol import MAX_BODY_BYTES, Head
 from target_service.schema import (
     DuplicateKeyError,
     OrderRequest,
@@ -21,7 +21,6 @@ from target_service.schema import (
     refuse_duplicate_keys,
 )
 
-MAX_BODY_BYTES = 64 * 1024
 DEADLINE_SPREAD = 0.1
 """By how much of it a deadline may be shortened at random, so that a crowd that came at one instant is not cut off,
 and does not come back, at one instant."""
@@ -42,9 +41,9 @@ class Caller(Protocol):
 class Incoming(NamedTuple):
     """A request whose head has come."""
 
-    head: RawRequestMessage
-    payload: StreamReader
-    """Its body, as far as that has come."""
+    head: Head
+    body: bytes | StreamReader
+    """The whole of it, or as far as it has come."""
     caller: Caller
 
 
@@ -61,14 +60,16 @@ class BodyReader:
         self._deadline_s = deadline_s
         self._cut_offs = cut_offs
 
-    async def read(self, incoming: Incoming) -> bytes:
+    async def read(self, incoming: Incoming, body: StreamReader) -> bytes:
         """The body, when it is there. Raises ProblemError."""
+        if body.is_eof():
+            return _checked(body.read_nowait())
         length = length_of(incoming.head.headers)
         if (length or 0) > MAX_BODY_BYTES:
             raise _too_large()
         _go_on(incoming)
         try:
-            return await self._read_in_time(incoming.payload, is_chunked=length is None)
+            return await self._read_in_time(body, is_chunked=length is None)
         except TimeoutError:
             raise ProblemError(
                 problem.BODY_TIMEOUT, "the rest of the body did not come", close=True
@@ -95,12 +96,10 @@ async def _read_whole(payload: StreamReader) -> bytes:
     """A body of a known length; sleeps until all of it is there, whatever the client dribbles."""
     if payload.exception() is None:
         await payload.wait_eof()
-    return whole_body(payload)
+    return payload.read_nowait()
 
 
-def whole_body(payload: StreamReader) -> bytes:
-    """A body all of which is there. Raises ProblemError if it is too large."""
-    body = payload.read_nowait()
+def _checked(body: bytes) -> bytes:
     if len(body) > MAX_BODY_BYTES:
         raise _too_large()
     return body

@@ -8,10 +8,10 @@ from collections.abc import AsyncGenerator, Mapping
 from time import monotonic_ns, perf_counter
 
 import msgspec
-from multidict import CIMultiDictProxy, istr
+from multidict import istr
 
 from target_service import problem
-from target_service.api.body import BodyReader, Incoming, check_type, decode, whole_body
+from target_service.api.body import BodyReader, Incoming, check_type, decode
 from target_service.api.operation import ApiRequest, Operation, Service
 from target_service.bearer import carries_token
 from target_service.exemplars import TRACEPARENT, sampled_trace
@@ -37,8 +37,6 @@ DEADLINE_HEADER = istr("X-Request-Deadline-Ms")
 LONGEST_DEADLINE_MS = 3_600_000
 SLOW_BODY_PARTS = 20
 STOPPING = "the service is stopping"
-
-_NO_QUERY: Mapping[str, str] = {}
 
 log = logging.getLogger("orders")
 
@@ -98,7 +96,7 @@ class Frame:
         return response
 
     async def _counted(
-        self, parts: AsyncGenerator[bytes, None], started: float, run_id: str, headers: CIMultiDictProxy[str]
+        self, parts: AsyncGenerator[bytes, None], started: float, run_id: str, headers: Mapping[str, str]
     ) -> AsyncGenerator[bytes, None]:
         """The parts of an answer, which is under way until the last of them has been sent."""
         try:
@@ -132,11 +130,11 @@ class Frame:
         wanted = None
         if self._decoder is not None:
             check_type(head.headers)
-            is_whole = incoming.payload.is_eof()
-            body = whole_body(incoming.payload) if is_whole else await self._bodies.read(incoming)
+            body = incoming.body
+            if not isinstance(body, bytes):
+                body = await self._bodies.read(incoming, body)
             wanted = decode(self._decoder, body)
-        query = head.url.query if "?" in head.path else _NO_QUERY
-        request = ApiRequest(run_id, names, query, wanted, key, deadline_ns)
+        request = ApiRequest(run_id, names, head.query, wanted, key, deadline_ns)
         return await (self._change(request) if operation.sheds else operation.handler(request))
 
     async def _change(self, request: ApiRequest) -> ApiResponse:

@@ -19,19 +19,18 @@ from target_service.store.store import Store
 
 
 class ApiRequest(NamedTuple):
-    """A request as its handler gets it: checked and decoded."""
+    """A request as its handler gets it: checked and decoded.
+
+    `run_id` is empty for live traffic, `names` are the variable parts of the path, `wanted` is the decoded body,
+    `key` the idempotency key. `deadline_ns` is the instant after which the caller no longer waits (monotonic clock).
+    """
 
     run_id: str
-    """Empty for live traffic."""
     names: Mapping[str, str]
-    """The variable parts of its path."""
     query: Mapping[str, str]
     wanted: Any
-    """The decoded body; None if the operation takes none."""
     key: str | None
-    """Its idempotency key."""
     deadline_ns: int | None
-    """The instant after which its caller no longer waits, on the monotonic clock."""
 
 
 Handler = Callable[[ApiRequest], Awaitable[ApiResponse]]
@@ -63,22 +62,19 @@ class Service:
 
 
 class Operation(NamedTuple):
-    """One operation of the API."""
+    """One operation of the API. Its handler's name and docstring are its name and summary in OpenAPI."""
 
     method: str
     path: str
-    name: str
-    """Its `operationId` in OpenAPI."""
-    route: str
-    """Its label in metrics and drills, one of `metrics.ROUTES`; what no drill meets is `other`."""
-    summary: str
     handler: Handler
     answer: Any
     """The type of a success's body."""
-    status: int = 200
-    """The status of a success."""
     body: Any = None
     """The type of the request's body, or None if it has none."""
+    route: str = "other"
+    """Its label in metrics and drills, one of `metrics.ROUTES`; what no drill meets is `other`."""
+    status: int = 200
+    """The status of a success."""
     problems: tuple[Kind, ...] = ()
     """What it may refuse with, besides what every operation may."""
     keyed: bool = False

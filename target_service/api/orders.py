@@ -32,50 +32,20 @@ from target_service.schema import (
 from target_service.shadow import traffic_of
 
 _lines_of = msgspec.json.Decoder(tuple[tuple[int, int, int], ...]).decode
-_PURCHASE = (problem.SOLD_OUT, problem.KEY_IN_FLIGHT, problem.KEY_REUSED)
+_REFUSALS = (problem.SOLD_OUT, problem.KEY_IN_FLIGHT, problem.KEY_REUSED)
 
 
 def operations(service: Service) -> list[Operation]:
     """What can be done with orders."""
-    orders = OrderHandlers(service)
-    purchase = Operation(
-        "POST",
-        "/orders",
-        "createOrder",
-        "create_order",
-        "Create an order",
-        orders.create,
-        OrderCreated,
-        status=201,
-        body=OrderRequest,
-        problems=_PURCHASE,
-        keyed=True,
-        sheds=True,
-    )
+    its = OrderHandlers(service)
+    purchase = Operation("POST", "/orders", its.create_order, OrderCreated, OrderRequest, "create_order", 201)
+    purchase = purchase._replace(problems=_REFUSALS, keyed=True, sheds=True)
     checkout = purchase._replace(
-        path="/checkouts",
-        name="createCheckout",
-        route="create_checkout",
-        summary="Check a basket out: one order for each seller",
-        handler=orders.check_out,
-        answer=CheckoutCreated,
+        path="/checkouts", handler=its.create_checkout, answer=CheckoutCreated, route="create_checkout"
     )
-    look = Operation(
-        "GET", "/orders/{order_id}", "getOrder", "get_order", "Look at an order", orders.show, OrderView
-    )
-    payment = Operation(
-        "POST",
-        "/orders/{order_id}/payment",
-        "payOrder",
-        "pay_order",
-        "Pay for an order",
-        orders.pay,
-        OrderView,
-        body=PaymentRequest,
-        problems=(problem.CONFLICT,),
-        sheds=True,
-    )
-    return [purchase, checkout, look, payment]
+    look = Operation("GET", "/orders/{order_id}", its.get_order, OrderView, route="get_order")
+    pay = Operation("POST", look.path + "/payment", its.pay_order, OrderView, PaymentRequest, "pay_order")
+    return [purchase, checkout, look, pay._replace(problems=(problem.CONFLICT,), sheds=True)]
 
 
 class OrderHandlers:
@@ -84,21 +54,23 @@ class OrderHandlers:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    async def create(self, request: ApiRequest) -> ApiResponse:
-        """`POST /orders`: 201 when the order is durable."""
+    async def create_order(self, request: ApiRequest) -> ApiResponse:
+        """Create an order; it is durable when this is answered."""
         order, units = self._draft(self._service.ids.next(), request.wanted, request.wanted.lines)
         receipt = await self._buy(request, (order,), units)
         created = _created(receipt.orders[0])
         return json_response(created, 201, _headers(receipt, {"Location": f"/orders/{created.order_id}"}))
 
-    async def check_out(self, request: ApiRequest) -> ApiResponse:
-        """`POST /checkouts`: one order for each seller, all of them or none."""
-        baskets = self._by_seller(request.wanted.lines)
-        numbers = self._service.ids.several(len(baskets))
+    async def create_checkout(self, request: ApiRequest) -> ApiResponse:
+        """Check a basket out: one order for each seller, all of them or none."""
+        sellers: dict[int, list[Line]] = {}
+        for line in request.wanted.lines:
+            sellers.setdefault(seller_of(int(line.sku[4:])), []).append(line)
+        numbers = self._service.ids.several(len(sellers))
         orders: list[Order] = []
         quantities: Counter[int] = Counter()
-        for part, (number, basket) in enumerate(zip(numbers, baskets, strict=True), 1):
-            order, units = self._draft(number, request.wanted, basket, part)
+        for part, (number, lines) in enumerate(zip(numbers, sellers.values(), strict=True), 1):
+            order, units = self._draft(number, request.wanted, lines, part)
             orders.append(order)
             quantities.update(units)
         receipt = await self._buy(request, tuple(orders), quantities)
@@ -106,18 +78,17 @@ class OrderHandlers:
         body = CheckoutCreated(created, sum(order.total_cents for order in created))
         return json_response(body, 201, _headers(receipt, {}))
 
-    async def show(self, request: ApiRequest) -> ApiResponse:
-        """`GET /orders/{order_id}`."""
+    async def get_order(self, request: ApiRequest) -> ApiResponse:
+        """Look at an order."""
         order = await self._service.store.order(request.run_id, _number(request))
         if order is None:
             raise UnknownOrderError(f"there is no order {request.names['order_id']}")
         return json_response(_view(order))
 
-    async def pay(self, request: ApiRequest) -> ApiResponse:
-        """`POST /orders/{order_id}/payment`: 200 when it is known to be paid."""
+    async def pay_order(self, request: ApiRequest) -> ApiResponse:
+        """Pay for an order."""
         payment = Payment(request.run_id, _number(request), request.wanted.amount_cents)
-        order = await self._service.store.write(payment, request.deadline_ns)
-        return json_response(_view(order))
+        return json_response(_view(await self._service.store.write(payment, request.deadline_ns)))
 
     async def _buy(self, request: ApiRequest, orders: tuple[Order, ...], units: Mapping[int, int]) -> Receipt:
         purchase = Purchase(request.run_id, request.key, orders, units)
@@ -133,20 +104,13 @@ class OrderHandlers:
         priced = [(self._sku_no(line.sku, wanted), line.quantity) for line in lines]
         return draft_order(number, wanted.buyer_id, priced, part, wanted.region or "")
 
-    def _by_seller(self, lines: Iterable[Line]) -> list[list[Line]]:
-        sellers: dict[int, list[Line]] = {}
-        for line in lines:
-            sellers.setdefault(seller_of(int(line.sku[4:])), []).append(line)
-        return list(sellers.values())
-
     def _sku_no(self, sku: str, wanted: OrderRequest) -> int:
         try:
             return self._service.catalogue.number(sku)
         except UnknownSkuError as error:
             index = next(n for n, line in enumerate(wanted.lines) if line.sku == sku)
-            raise ProblemError(
-                problem.BAD_FIELD, str(error), FieldError(f"/lines/{index}/sku", "not in the catalogue")
-            ) from None
+            wrong = FieldError(f"/lines/{index}/sku", "not in the catalogue")
+            raise ProblemError(problem.BAD_FIELD, str(error), wrong) from None
 
 
 def _number(request: ApiRequest) -> int:
@@ -163,21 +127,17 @@ def _headers(receipt: Receipt, headers: dict[str, str]) -> dict[str, str]:
 
 def _created(order: Order) -> OrderCreated:
     """The answer to a new order, made of what never changes, so that a replay is the same to the byte."""
-    return OrderCreated(
-        order_name(order.order_id), CREATED, order.buyer_id, order.total_cents, created_at_ms(order.order_id)
-    )
+    made_ms = created_at_ms(order.order_id)
+    return OrderCreated(order_name(order.order_id), CREATED, order.buyer_id, order.total_cents, made_ms)
 
 
 def _view(order: Order) -> OrderView:
     return OrderView(
-        order_name(order.order_id),
-        order.status,
-        order.buyer_id,
-        order.total_cents,
-        created_at_ms(order.order_id),
-        tuple(
-            OrderLine(sku_name(sku_no), units, each_cents)
-            for sku_no, units, each_cents in _lines_of(order.lines)
-        ),
-        order.region,
+        order_id=order_name(order.order_id),
+        status=order.status,
+        buyer_id=order.buyer_id,
+        total_cents=order.total_cents,
+        created_at_ms=created_at_ms(order.order_id),
+        lines=tuple(OrderLine(sku_name(sku_no), *rest) for sku_no, *rest in _lines_of(order.lines)),
+        region=order.region,
     )

@@ -8,57 +8,26 @@ import time
 from target_service import problem
 from target_service.api.operation import ApiRequest, Operation, Service
 from target_service.orders import order_name, order_number
-from target_service.parcels import (
-    MOST_EVENTS,
-    KeyedParcel,
-    Parcel,
-    ParcelEvent,
-    Scan,
-    UnknownParcelError,
-)
+from target_service.parcels import MOST_EVENTS, KeyedParcel, Parcel, ParcelEvent, Scan, UnknownParcelError
 from target_service.problem import FieldError, ProblemError
 from target_service.response import ApiResponse, json_response
 from target_service.schema import EventView, ParcelRequest, ParcelView, ScanRequest
 
 PAGE = 20
 """Events in one answer."""
+_REFUSALS = (problem.CONFLICT, problem.KEY_IN_FLIGHT, problem.KEY_REUSED)
 
 
 def operations(service: Service) -> list[Operation]:
     """What can be done with parcels."""
-    parcels = ParcelHandlers(service)
+    its = ParcelHandlers(service)
     send = Operation(
-        "POST",
-        "/parcels",
-        "createParcel",
-        "parcels",
-        "Send a parcel",
-        parcels.create,
-        ParcelView,
-        status=201,
-        body=ParcelRequest,
-        problems=(problem.CONFLICT, problem.KEY_IN_FLIGHT, problem.KEY_REUSED),
-        keyed=True,
-        sheds=True,
+        "POST", "/parcels", its.create_parcel, ParcelView, ParcelRequest, "parcels", 201, _REFUSALS
     )
-    scan = send._replace(
-        path="/parcels/{parcel_id}/events",
-        name="addParcelEvent",
-        summary="Note what happened to a parcel",
-        handler=parcels.scan,
-        status=200,
-        body=ScanRequest,
-    )
-    look = Operation(
-        "GET",
-        "/parcels/{parcel_id}",
-        "getParcel",
-        "parcels",
-        "Look where a parcel is",
-        parcels.show,
-        ParcelView,
-    )
-    return [send, scan, look]
+    send = send._replace(keyed=True, sheds=True)
+    path = "/parcels/{parcel_id}"
+    scan = send._replace(path=path + "/events", handler=its.add_parcel_event, body=ScanRequest, status=200)
+    return [send, scan, Operation("GET", path, its.get_parcel, ParcelView, route="parcels")]
 
 
 class ParcelHandlers:
@@ -67,8 +36,8 @@ class ParcelHandlers:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    async def create(self, request: ApiRequest) -> ApiResponse:
-        """`POST /parcels`: 201 when the parcel is known to the network."""
+    async def create_parcel(self, request: ApiRequest) -> ApiResponse:
+        """Send a parcel."""
         wanted = request.wanted
         order_id = await self._order_id(request.run_id, wanted.order_id)
         accepted = ParcelEvent("accepted", "accepted", wanted.origin, _now_ms())
@@ -79,8 +48,8 @@ class ParcelHandlers:
         headers["Location"] = f"/parcels/{order_name(kept.parcel_id)}"
         return json_response(_view(kept), 201, headers)
 
-    async def scan(self, request: ApiRequest) -> ApiResponse:
-        """`POST /parcels/{parcel_id}/events`."""
+    async def add_parcel_event(self, request: ApiRequest) -> ApiResponse:
+        """Note what happened to a parcel."""
         wanted = request.wanted
         event = ParcelEvent(wanted.event_id, wanted.kind, wanted.region, _now_ms())
         scan = Scan(request.run_id, _number(request), event)
@@ -98,13 +67,12 @@ class ParcelHandlers:
         receipt = await store.write(KeyedParcel(request.key, asked, change), deadline_ns)
         return receipt.parcel, {"Idempotent-Replayed": "true"} if receipt.replayed else {}
 
-    async def show(self, request: ApiRequest) -> ApiResponse:
-        """`GET /parcels/{parcel_id}`; `?before=20` shows the events before the 21st."""
+    async def get_parcel(self, request: ApiRequest) -> ApiResponse:
+        """Look where a parcel is; `?before=20` shows the events before the 21st."""
         before = request.query.get("before", str(MOST_EVENTS))
         if not (before.isascii() and before.isdigit() and len(before) <= 3):
-            raise ProblemError(
-                problem.BAD_REQUEST, f"before: expected 0 to {MOST_EVENTS}, got {before[:40]!r}"
-            )
+            expected = f"before: expected 0 to {MOST_EVENTS}, got {before[:40]!r}"
+            raise ProblemError(problem.BAD_REQUEST, expected)
         parcel = await self._service.store.parcel(request.run_id, _number(request))
         if parcel is None:
             raise UnknownParcelError(f"there is no parcel {request.names['parcel_id']}")
@@ -116,9 +84,8 @@ class ParcelHandlers:
             return 0
         number = order_number(name) or 0
         if await self._service.store.order(run_id, number) is None:
-            raise ProblemError(
-                problem.BAD_FIELD, f"there is no order {name}", FieldError("/order_id", "no such order")
-            )
+            wrong = FieldError("/order_id", "no such order")
+            raise ProblemError(problem.BAD_FIELD, f"there is no order {name}", wrong)
         return number
 
 
@@ -137,10 +104,10 @@ def _number(request: ApiRequest) -> int:
 def _view(parcel: Parcel, before: int = MOST_EVENTS) -> ParcelView:
     earlier = max(0, min(before, len(parcel.events)) - PAGE)
     return ParcelView(
-        order_name(parcel.parcel_id),
-        parcel.status,
-        parcel.destination,
-        order_name(parcel.order_id) if parcel.order_id else None,
-        earlier,
-        tuple(EventView(*event) for event in parcel.events[earlier:before]),
+        parcel_id=order_name(parcel.parcel_id),
+        status=parcel.status,
+        destination=parcel.destination,
+        order_id=order_name(parcel.order_id) if parcel.order_id else None,
+        earlier_events=earlier,
+        events=tuple(EventView(*event) for event in parcel.events[earlier:before]),
     )

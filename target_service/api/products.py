@@ -11,32 +11,15 @@ from target_service.store.base import Restock, StockLevel
 
 def operations(service: Service) -> list[Operation]:
     """What can be asked of products."""
-    products = ProductHandlers(service)
-    look = Operation(
-        "GET", "/products/{sku}", "getProduct", "get_product", "Look at a product", products.show, Product
-    )
-    count = Operation(
-        "GET",
-        "/inventory/{sku}",
-        "getInventory",
-        "inventory",
-        "Count a product's units",
-        products.inventory,
-        Inventory,
-    )
+    its = ProductHandlers(service)
     restock = Operation(
-        "POST",
-        "/inventory/{sku}/restocks",
-        "restock",
-        "inventory",
-        "Add units of a product (operators)",
-        products.restock,
-        Inventory,
-        body=RestockRequest,
-        problems=(problem.UNAUTHORIZED,),
-        for_operators=True,
+        "POST", "/inventory/{sku}/restocks", its.restock, Inventory, RestockRequest, "inventory"
     )
-    return [look, count, restock]
+    return [
+        Operation("GET", "/products/{sku}", its.get_product, Product, route="get_product"),
+        Operation("GET", "/inventory/{sku}", its.get_inventory, Inventory, route="inventory"),
+        restock._replace(problems=(problem.UNAUTHORIZED,), for_operators=True),
+    ]
 
 
 class ProductHandlers:
@@ -45,19 +28,19 @@ class ProductHandlers:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    async def show(self, request: ApiRequest) -> ApiResponse:
-        """`GET /products/{sku}`."""
+    async def get_product(self, request: ApiRequest) -> ApiResponse:
+        """Look at a product."""
         sku, sku_no = self._sku(request)
         level = await self._service.store.stock(request.run_id, sku_no)
         return json_response(Product(sku, price_cents(sku_no), level.available))
 
-    async def inventory(self, request: ApiRequest) -> ApiResponse:
-        """`GET /inventory/{sku}`."""
+    async def get_inventory(self, request: ApiRequest) -> ApiResponse:
+        """Count a product's units."""
         sku, sku_no = self._sku(request)
         return json_response(_inventory(sku, await self._service.store.stock(request.run_id, sku_no)))
 
     async def restock(self, request: ApiRequest) -> ApiResponse:
-        """`POST /inventory/{sku}/restocks`, for operators only."""
+        """Add units of a product (operators)."""
         sku, sku_no = self._sku(request)
         level = await self._service.store.write(Restock(request.run_id, sku_no, request.wanted.units))
         return json_response(_inventory(sku, level))

@@ -22,17 +22,14 @@ from target_service.orders import Purchase
 from target_service.parcels import KeyedParcel
 from target_service.store.base import (
     Change,
-    CommitObserver,
     Session,
     StoreFullError,
     StoreOpenError,
-    StoreSettings,
     StoreUnavailableError,
     T,
     names_of,
 )
 from target_service.store.changes import apply_batch
-from target_service.store.line import Line
 from target_service.store.store import AgainError, Committed, Store
 from target_service.store.tables import are_missing, schema
 
@@ -164,21 +161,16 @@ async def prepare(connection: Any) -> None:
             await connection.execute("INSERT INTO schema_version VALUES ($1)", SCHEMA_VERSION)
 
 
-class PostgresDatabase:
-    """This process's connections to one database; see `store.store.Database`."""
+class PostgresStore(Store):
+    """A store in one database, to which this process has a connection that writes and some that read."""
 
     busy = "PostgreSQL does not answer"
+    _session: PostgresSession | None = None
 
-    def __init__(self, settings: StoreSettings) -> None:
-        self._settings = settings
-        self._session: PostgresSession | None = None
-        self._writer_id = 0
-
-    async def open(self) -> int:
-        """Connect and make the tables. Raises StoreOpenError, StoreUnavailableError."""
+    async def _connect(self) -> int:
         wait_s = self._settings.wait_s
         try:
-            self._session = await self._connect()
+            self._session = await self._open_session()
             self._readers = await asyncpg.create_pool(
                 self._settings.dsn, min_size=1, max_size=READERS, command_timeout=wait_s, timeout=wait_s
             )
@@ -188,20 +180,18 @@ class PostgresDatabase:
             raise StoreUnavailableError(f"PostgreSQL does not answer: {error}") from error
         return self._writer_id
 
-    async def close(self) -> None:
-        """Let go of the connections."""
+    async def _disconnect(self) -> None:
         with contextlib.suppress(Exception):
             async with asyncio.timeout(self._settings.wait_s):
                 await self._readers.close()
         self._readers.terminate()
         self._drop_connection()
 
-    async def read(self, look_up: Callable[[Session], Awaitable[T]]) -> T:
-        """Look something up on one of the connections that read."""
+    async def _look_up(self, look_up: Callable[[Session], Awaitable[T]]) -> T:
         async with self._readers.acquire(timeout=self._settings.wait_s) as reader:
             return await look_up(PostgresSession(reader, self._settings.initial_units))
 
-    async def _connect(self) -> PostgresSession:
+    async def _open_session(self) -> PostgresSession:
         """A connection that writes, to a database that has its tables."""
         wait_s = self._settings.wait_s
         connection = await asyncpg.connect(self._settings.dsn, timeout=wait_s, command_timeout=wait_s)
@@ -222,12 +212,12 @@ class PostgresDatabase:
             raise
         return PostgresSession(connection, self._settings.initial_units)
 
-    async def commit(self, line: Line) -> Committed:
-        """Make what waits durable, on a connection that is made anew if it was lost."""
+    async def _commit(self) -> Committed:
+        line = self._line
         try:
             if self._session is None or self._session.connection.is_closed():
                 self._drop_connection()
-                self._session = await self._connect()
+                self._session = await self._open_session()
             session, began_s = self._session, time.monotonic()
             async with asyncio.timeout(self._settings.wait_s):
                 # Whatever the server's default is: what was locked by others is read again when they are done.
@@ -262,10 +252,3 @@ class PostgresDatabase:
         if session is not None:
             with contextlib.suppress(Exception):
                 session.connection.terminate()
-
-
-class PostgresStore(Store):
-    """A store in such a database."""
-
-    def __init__(self, settings: StoreSettings, *observers: CommitObserver) -> None:
-        super().__init__(settings, observers, PostgresDatabase(settings))

@@ -122,15 +122,14 @@ def _code(error: Exception) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
-class SqliteDatabase:
-    """One file and this process's two connections to it; see `store.store.Database`."""
+class SqliteStore(Store):
+    """A store in one file, to which this process has two connections."""
 
     busy = "another process holds the store's lock"
 
-    def __init__(self, settings: StoreSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: StoreSettings, *observers: CommitObserver) -> None:
+        super().__init__(settings, *observers)
         self._path = database_path(settings.dsn)
-        self._writer_id = 0
         self._session: SqliteSession
         self._reader: SqliteSession
         self._harm = ""
@@ -138,35 +137,31 @@ class SqliteDatabase:
         self._was_moved = False
         self._counted_s = self._checked_s = self._ended_s = 0.0
 
-    async def open(self) -> int:
-        """Open the file, and make its tables. Raises StoreOpenError."""
+    async def _connect(self) -> int:
         # In a thread: another process may hold the lock, and meanwhile the event loop must show that it lives.
         self._thread = ThreadPoolExecutor(1, "store-writer")
         self._writer_id = 0
         try:
-            await self._in_thread(retry_while_locked, self._connect, OPEN_WAIT_S)
+            await self._in_thread(retry_while_locked, self._open_file, OPEN_WAIT_S)
         except sqlite3.Error as error:
             raise StoreOpenError(f"cannot open {self._path}: {error}") from error
         return self._writer_id
 
-    async def close(self) -> None:
-        """Let go of the file."""
-        await self._in_thread(self._close)
+    async def _disconnect(self) -> None:
+        await self._in_thread(self._close_file)
         self._reader.connection.close()
         self._thread.shutdown(wait=False)
 
-    async def commit(self, line: Line) -> Committed:
-        """Make what waits durable."""
-        return await self._in_thread(self._commit, line)
+    async def _commit(self) -> Committed:
+        return await self._in_thread(self._commit_batch, self._line)
 
-    async def read(self, look_up: Callable[[Session], Awaitable[T]]) -> T:
-        """Look something up, at once."""
+    async def _look_up(self, look_up: Callable[[Session], Awaitable[T]]) -> T:
         return await look_up(self._reader)
 
     def _in_thread(self, action: Callable[..., T], *arguments: object) -> "asyncio.Future[T]":
         return asyncio.get_running_loop().run_in_executor(self._thread, action, *arguments)
 
-    def _connect(self) -> None:
+    def _open_file(self) -> None:
         """Connect to what is at the path now; only the first time may it be made. Raises sqlite3.Error."""
         may_create = not self._writer_id
         with contextlib.ExitStack() as on_error:
@@ -191,12 +186,12 @@ class SqliteDatabase:
         )
         self._writer_id, self._file = number, file
 
-    def _close(self) -> None:
+    def _close_file(self) -> None:
         with contextlib.suppress(sqlite3.Error):
             self._file.check()
             self._session.connection.close()
 
-    def _commit(self, line: Line) -> Committed:
+    def _commit_batch(self, line: Line) -> Committed:
         try:
             if not self._has_begun(line):
                 return Committed((), 0.0)
@@ -239,7 +234,7 @@ class SqliteDatabase:
 
     def _open_again(self) -> None:
         time.sleep(REOPEN_PAUSE_S)
-        retry_while_locked(self._connect, self._settings.wait_s)
+        retry_while_locked(self._open_file, self._settings.wait_s)
         if self._was_moved:
             check_whole(self._session.connection)
         self._harm, self._was_moved = "", False
@@ -259,10 +254,3 @@ class SqliteDatabase:
         kind = StoreFullError if _code(error) == sqlite3.SQLITE_FULL else StoreUnavailableError
         why = self._harm or error
         return kind(str(why) if self._was_moved else f"the store cannot be written: {why}")
-
-
-class SqliteStore(Store):
-    """A store in such a database."""
-
-    def __init__(self, settings: StoreSettings, *observers: CommitObserver) -> None:
-        super().__init__(settings, observers, SqliteDatabase(settings))

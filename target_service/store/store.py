@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from target_service.orders import Order, Purchase
 from target_service.parcels import Parcel
@@ -46,48 +46,46 @@ class Committed(NamedTuple):
     seconds: float
 
 
-class Database(Protocol):
-    """What SQLite and PostgreSQL do in their own ways."""
+class Store:
+    """Where orders and stock live; see the contract in `store.base`. `sqlite` and `postgres` say how, in theirs."""
 
     busy: str
     """Why changes wait before a transaction begins."""
 
-    async def open(self) -> int:
-        """Connect, make the tables, and return a writer number no other process has.
+    def __init__(self, settings: StoreSettings, *observers: CommitObserver) -> None:
+        self._settings = settings
+        self._observers = observers
+        self._line = Line()
+        self._writer_id = 0
+        self._said = ""
+
+    async def _connect(self) -> int:
+        """Connect, make tables that are missing, and return a writer number no other process has.
 
         Raises StoreOpenError, or StoreUnavailableError where waiting may help.
         """
+        raise NotImplementedError
 
-    async def close(self) -> None:
-        """Let go of it."""
+    async def _disconnect(self) -> None:
+        """Let go of the database."""
+        raise NotImplementedError
 
-    async def commit(self, line: Line) -> Committed:
+    async def _commit(self) -> Committed:
         """Begin a transaction, then take what waits in the line, and make it durable.
 
         Raises StoreUnavailableError and AgainError; anything else means that a change cannot be made. Nothing is
         under way if it could not even begin.
         """
+        raise NotImplementedError
 
-    async def read(self, look_up: Callable[[Session], Awaitable[T]]) -> T:
+    async def _look_up(self, look_up: Callable[[Session], Awaitable[T]]) -> T:
         """Look something up. Raises what the database raises."""
-
-
-class Store:
-    """Where orders and stock live; see the contract in `store.base`."""
-
-    def __init__(
-        self, settings: StoreSettings, observers: Sequence[CommitObserver], database: Database
-    ) -> None:
-        self._wait_s = settings.wait_s
-        self._observers = observers
-        self._database = database
-        self._line = Line()
-        self._said = ""
+        raise NotImplementedError
 
     async def open(self) -> int:
         """Open it, and return a writer number no other process has. Raises StoreOpenError, StoreUnavailableError."""
         self._closing, self._work = False, asyncio.Event()
-        self._writer_id = await self._database.open()
+        self._writer_id = await self._connect()
         self._writer = asyncio.create_task(self._write_until_closed())
         self._watch = asyncio.create_task(self._give_up_on_old())
         return self._writer_id
@@ -98,7 +96,8 @@ class Store:
         self._work.set()
         await self._writer
         self._watch.cancel()
-        await self._database.close()
+        self._line.give_up(self._settings.wait_s, TOO_LATE)  # the writer leaves those that are late
+        await self._disconnect()
 
     async def ping(self) -> None:
         """Make something durable. Raises StoreUnavailableError."""
@@ -131,7 +130,7 @@ class Store:
 
     async def _read(self, look_up: Callable[[Session], Awaitable[T]]) -> T:
         try:
-            return await self._database.read(look_up)
+            return await self._look_up(look_up)
         except Exception as error:
             # Not only the database's own: asyncpg fails in many ways on an answer that is no PostgreSQL's.
             self._note_failure()
@@ -143,7 +142,7 @@ class Store:
             self._work.clear()
             while self._line:
                 try:
-                    committed = await self._database.commit(self._line)
+                    committed = await self._commit()
                 except Exception as error:
                     await self._fail(error)
                 else:
@@ -188,8 +187,8 @@ class Store:
     async def _give_up_on_old(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
-            why = "the store does not answer" if self._line.under_way else self._said or self._database.busy
-            if self._line.give_up(self._wait_s, why):
+            why = "the store does not answer" if self._line.under_way else self._said or self.busy
+            if self._line.give_up(self._settings.wait_s, why):
                 self._note_failure()
 
 

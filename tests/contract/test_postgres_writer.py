@@ -27,8 +27,8 @@ def dsn(postgres: PostgresServer) -> str:
     return postgres.create_database(f"writer_{next(_numbers)}")
 
 
-def store_at(dsn: str) -> Store:
-    return make_store(StoreSettings(dsn, 1000, WAIT_S, shared=True), Unobserved())
+def store_at(dsn: str, wait_s: float = 10.0) -> Store:
+    return make_store(StoreSettings(dsn, 1000, wait_s, shared=True), Unobserved())
 
 
 class Proxy:
@@ -105,7 +105,7 @@ def test_whatever_answers_in_its_place_changes_are_refused_in_time_and_then_made
 ) -> None:
     async def scenario() -> None:
         proxy = Proxy(dsn)
-        async with proxy.listening() as through, opened(store_at(through)) as store:
+        async with proxy.listening() as through, opened(store_at(through, WAIT_S)) as store:
             await store.write(purchase((1, 1)))
             proxy.answer_with(foreign)
             began_s = time.monotonic()
@@ -155,7 +155,7 @@ def test_commits_are_on_disk_whatever_the_server_is_set_to(
                 await admin.execute("ALTER SYSTEM SET synchronous_commit = off")
                 await admin.execute("SELECT pg_reload_conf()")
             await store.write(purchase((1, 1)))
-            connection = store._database._session.connection  # type: ignore[attr-defined]  # no other way to ask it
+            connection = store._session.connection  # type: ignore[attr-defined]  # no other way to ask it
             assert await connection.fetchval("SHOW synchronous_commit") == "on"
         await admin.execute("ALTER SYSTEM RESET synchronous_commit")
         await admin.execute("SELECT pg_reload_conf()")

@@ -363,7 +363,7 @@ def test_a_store_that_has_lost_a_table_proves_nothing(make: StoreFactory, table:
     async def scenario() -> None:
         async with opened(make(INITIAL_UNITS, observer)) as store:
             await store.ping()
-            session = store._database._session  # type: ignore[attr-defined]  # no other way to ask it
+            session = store._session  # type: ignore[attr-defined]  # no other way to ask it
             await session.fetch(f"ALTER TABLE {table} RENAME TO gone")
             proofs = observer.proofs
             with pytest.raises(StoreUnavailableError, match=table):

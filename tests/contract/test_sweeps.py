@@ -82,7 +82,7 @@ def test_orders_that_an_older_program_stored_without_a_time_go_by_their_numbers(
             bought = [purchase((1, 1), key=f"k{n}") for n in range(3)]
             for one in bought:
                 await store.write(one)
-            session = store._database._session  # type: ignore[attr-defined]  # no other way to ask it
+            session = store._session  # type: ignore[attr-defined]  # no other way to ask it
             await session.execute("UPDATE orders SET stored_ms = 0")
             below = bought[2].orders[0].order_id
             assert await store.write(CancelUnpaid(LATER, 0)) == 0

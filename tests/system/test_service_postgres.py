@@ -40,7 +40,7 @@ def test_crashing_postgres_under_two_machines_loses_no_acknowledged_order(
                 wait_until(lambda: len(here.acknowledged) > seen[0] + 20)  # noqa: B023 - it waits here
                 wait_until(lambda: len(there.acknowledged) > seen[1] + 20)  # noqa: B023 - it waits here
                 server.stop(signal.SIGQUIT)
-                assert one.ask("GET", "/readyz").status == 503
+                wait_until(lambda: one.ask("GET", "/readyz").status == 503)
                 assert one.ask("GET", "/healthz").status == 200
                 server.start()
         assert here.cut + there.cut == []

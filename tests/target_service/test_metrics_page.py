@@ -2,7 +2,6 @@
 
 import asyncio
 import gzip
-from collections.abc import Awaitable
 from random import Random
 
 import pytest
@@ -19,7 +18,7 @@ from target_service.metrics import (
     Supervision,
     registry_of,
 )
-from target_service.metrics_page import FRESH_S, OPENMETRICS, TEXT, PageCache, metrics_handler, page_of
+from target_service.metrics_page import FRESH_S, OPENMETRICS, MetricsPage, page_of
 
 
 def block_of(seed: int | None) -> Block:
@@ -65,23 +64,20 @@ def test_exemplars_are_in_openmetrics_only() -> None:
 @pytest.mark.parametrize("asked", ["gzip", "deflate, gzip;q=0.5", ""])
 def test_the_page_is_packed_for_who_can_unpack_it(asked: str) -> None:
     registry = registry_of([block_of(1)], Supervision())
-    scrape = metrics_handler(registry)
-    request = make_mocked_request("GET", "/metrics", headers={"Accept-Encoding": asked})
-    response = asyncio.run(_answered(scrape(request)))
-    assert isinstance(response, web.Response)
-    assert isinstance(response.body, bytes)
+    response = served(MetricsPage(registry), {"Accept-Encoding": asked})
     assert (response.headers.get("Content-Encoding") == "gzip") == bool(asked)
-    assert (gzip.decompress(response.body) if asked else response.body) == page_of(registry)
+    body = body_of(response)
+    assert (gzip.decompress(body) if asked else body) == page_of(registry)
 
 
 def test_who_asks_again_while_a_page_is_fresh_gets_the_same_bytes_and_then_new_ones() -> None:
     now_s = 100.0
     registry, memory = counted_page()
-    cache = PageCache(registry, lambda: now_s)
+    page = MetricsPage(registry, lambda: now_s)
 
-    def got(*, anew: bool = False) -> bytes:
+    def got(control: str = "") -> bytes:
         memory[0] += 1
-        return cache.get(TEXT, in_gzip=False, anew=anew)
+        return body_of(served(page, {"Cache-Control": control}))
 
     first = got()
     now_s += FRESH_S - 0.01
@@ -90,17 +86,18 @@ def test_who_asks_again_while_a_page_is_fresh_gets_the_same_bytes_and_then_new_o
     second = got()
     assert second != first
     assert got() == second
-    assert got(anew=True) != second
+    assert got("no-cache") != second
 
 
 def test_a_page_is_kept_for_each_form_it_is_asked_in() -> None:
     registry, memory = counted_page()
-    cache = PageCache(registry, lambda: 0.0)
-    plain = cache.get(TEXT, in_gzip=False)
+    page = MetricsPage(registry, lambda: 0.0)
+    plain = body_of(served(page, {}))
     memory[0] += 1
-    packed = cache.get(TEXT, in_gzip=True)
+    packed = body_of(served(page, {"Accept-Encoding": "gzip"}))
     assert gzip.decompress(packed) == page_of(registry) != plain
-    assert cache.get(OPENMETRICS, in_gzip=False) == page_of(registry, OPENMETRICS)
+    openmetrics = served(page, {"Accept": "application/openmetrics-text; version=1.0.0"})
+    assert body_of(openmetrics) == page_of(registry, OPENMETRICS)
 
 
 @pytest.mark.parametrize(
@@ -108,19 +105,21 @@ def test_a_page_is_kept_for_each_form_it_is_asked_in() -> None:
     [("", True), ("?x=1", True), ("?name[]=", True), ("?name[]=orders_in_flight", False)],
 )
 def test_a_scrape_may_choose_metrics_by_name(query: str, is_whole: bool) -> None:
-    scrape = metrics_handler(registry_of([block_of(1)], Supervision()))
-    response = asyncio.run(_answered(scrape(make_mocked_request("GET", f"/metrics{query}"))))
-    assert isinstance(response, web.Response)
+    body = body_of(served(MetricsPage(registry_of([block_of(1)], Supervision())), {}, query))
+    assert b"orders_in_flight" in body
+    assert (b"orders_created_total" in body) == is_whole
+
+
+def served(page: MetricsPage, headers: dict[str, str], query: str = "") -> web.Response:
+    return asyncio.run(page.serve(make_mocked_request("GET", f"/metrics{query}", headers=headers)))
+
+
+def body_of(response: web.Response) -> bytes:
     assert isinstance(response.body, bytes)
-    assert b"orders_in_flight" in response.body
-    assert (b"orders_created_total" in response.body) == is_whole
+    return response.body
 
 
 def counted_page() -> tuple[CollectorRegistry, "memoryview[float]"]:
     """Metrics, and the memory that their numbers are read from."""
     memory = memoryview(bytearray(BLOCK_SLOTS * 8)).cast("d")
     return registry_of([Block(memory)], Supervision()), memory
-
-
-async def _answered(response: Awaitable[web.StreamResponse]) -> web.StreamResponse:
-    return await response
