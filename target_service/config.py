@@ -39,7 +39,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     store: Annotated[
         str,
         _about(
-            "sqlite:///FILE or postgresql://…; a DSN with a password belongs into the environment or into a file,"
+            "sqlite:///FILE or postgresql://…; a DSN with a password belongs in the environment or in a file,"
             " since everybody on the machine can read a command line"
         ),
     ] = "sqlite:///orders.db"

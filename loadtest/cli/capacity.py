@@ -330,11 +330,19 @@ def print_capacity(found: CapacityResult, for_tps: float, console: Console) -> N
 def fitted(measured: list[str], refuse: Callable[[str], object]) -> UslFit:
     """Fit `MACHINES=TPS` measurements; what cannot be used goes to `refuse`, which does not return."""
     try:
-        pairs = [text.split("=", 1) for text in measured]
-        return fit([Measurement(int(machines), float(tps)) for machines, tps in pairs])
+        return fit([_measurement(text) for text in measured])
     except (ValueError, ImportError) as error:
-        refuse(f"--measured: expected MACHINES=TPS, for example 4=14000, for several sizes ({error})")
+        refuse(f"--measured: {error}")
         raise
+
+
+def _measurement(text: str) -> Measurement:
+    machines, _, tps = text.partition("=")
+    try:
+        numbers = int(machines), float(tps)
+    except ValueError:
+        raise ValueError(f'expected MACHINES=TPS, for example 4=14000, got "{text}"') from None
+    return Measurement(*numbers)
 
 
 def print_bill(law: UslFit, tps: float, console: Console) -> None:

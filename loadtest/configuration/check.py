@@ -269,8 +269,8 @@ def _check_fleet(config: RunConfig) -> None:
     if config.min_workers < 1 or (config.conducted and config.min_workers > config.workers):
         raise ConfigError(
             "min_workers",
-            f"{config.named('min_workers')} {config.min_workers}: expected at least 1 and at most the "
-            f"{config.workers} workers of this run",
+            f"{config.named('min_workers')} {config.min_workers}: expected 1 to {config.workers}, the number "
+            "of workers of this run",
             value=str(config.min_workers),
         )
     if config.workers_elsewhere and config.conducted and config.needs_service:

@@ -27,7 +27,7 @@ def check_target(url: str | None, allowed: Iterable[str] = ()) -> None:
     try:
         socket.create_connection((host, port), CONNECT_TIMEOUT_S).close()
     except OSError as error:
-        raise UnreachableError(f"target {url}: nothing answers there ({error})") from error
+        raise UnreachableError(f"target {url}: nothing answers there ({error.strerror or error})") from error
 
 
 def check_http(url: str) -> None:

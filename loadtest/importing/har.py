@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from loadtest.importing.import_error import ImportingError
 from loadtest.importing.recorded import Recorded, body_of, counted
+from loadtest.plan.plan_error import explained
 
 
 class _Pair(Struct, frozen=True):
@@ -61,8 +62,10 @@ def read_har(data: bytes, source: str) -> tuple[list[Recorded], list[str]]:
     try:
         document = _without_nulls(msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf")))
         entries = msgspec.convert(document, _Har).log.entries
-    except msgspec.MsgspecError as error:
-        raise ImportingError(f"{source}: expected a HAR file: {error}") from error
+    except msgspec.DecodeError as error:
+        raise ImportingError(
+            f"{source}: expected a HAR file: {explained(error).replace('a table', 'an object')}"
+        ) from error
     except RecursionError as error:
         raise ImportingError(f"{source}: expected a HAR file: it is nested too deeply") from error
     except UnicodeDecodeError as error:

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from loadtest.cli import capacity
 from loadtest.cli.capacity import asked_search
+from loadtest.cli.main import app
 from loadtest.cli.run_session import NothingToJudgeError, Session
 from loadtest.cli.step import Order, Report
 from loadtest.cli.step_workers import Seen, StepWorkers, seen
@@ -180,3 +182,18 @@ def test_a_target_that_answered_nothing_right_is_named_so_with_the_code_of_a_run
     with pytest.raises(NothingToJudgeError, match=r"no rate can be judged.*status-500 \(7 times\)") as caught:
         workers.full_speed()
     assert caught.value.code is ExitCode.INVALID
+
+
+@pytest.mark.parametrize(
+    ("measured", "said"),
+    [
+        ("4", 'expected MACHINES=TPS, for example 4=14000, got "4"'),
+        ("a=b", 'got "a=b"'),
+        ("0=5", "expected machines and TPS above 0"),
+        ("4=14000", "at least 4 measurements"),
+    ],
+)
+def test_a_measurement_that_cannot_be_fitted_is_named_in_plain_words(measured: str, said: str) -> None:
+    ended = CliRunner().invoke(app, ["capacity", "--measured", measured])
+    assert ended.exit_code == 2
+    assert said in ended.output

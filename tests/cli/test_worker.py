@@ -125,7 +125,7 @@ KEPT: list[socket.socket] = []
         (["--bind", "0.0.0.0:1"], "--bind 0.0.0.0: is reachable from outside and needs a token"),
         (
             ["--min-workers", "9", "--workers", "1"],
-            "--min-workers 9: expected at least 1 and at most the 1 workers",
+            "--min-workers 9: expected 1 to 1, the number of workers",
         ),
         (["--expect-workers", "2"], "--expect-workers: expected together with --target"),
         (["--bind", "nonsense:x"], "--bind nonsense:x: expected HOST:PORT"),

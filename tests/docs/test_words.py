@@ -23,7 +23,7 @@ RETIRED = {
     r"named likewise": "named in the same way",
     r"by what is known so far": "so far",
     r"beats with the seconds": "exact, unlike a rate of the counters",
-    r"belong into": "belong in",
+    r"belongs? into the": "belongs in",
     r"was not its own": "not its own arrivals",
     r"(master|worker|client|service)'s books|(the|its|empty|no) books\b": "totals, a ledger, or the service's orders",
     r"stored_books|StoredBooks|PackedBooks|WorkerBook": "stored_orders, PackedTotals, WorkerTotals",

@@ -120,4 +120,4 @@ def test_the_help_says_where_a_password_belongs(capsys: pytest.CaptureFixture[st
     said = " ".join(capsys.readouterr().out.split())
     assert "ORDERS_STORE" in said
     assert "--store-file" in said
-    assert "a DSN with a password belongs into the environment or into a file" in said
+    assert "a DSN with a password belongs in the environment or in a file" in said
