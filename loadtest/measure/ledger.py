@@ -109,10 +109,10 @@ def _new_file(folder: Path, name: str) -> tuple[Path, BinaryIO]:
 
 
 class LedgerFile(NamedTuple):
-    """One worker's ledger, mapped into memory: order n has the key `prefix:n` and the state `states[n]`."""
+    """One worker's ledger: order n has the key `prefix:n` and the state `states[n]`."""
 
     prefix: str
-    states: bytes | memoryview
+    states: bytes
 
 
 def region_of(key: str) -> str:
@@ -121,15 +121,15 @@ def region_of(key: str) -> str:
 
 
 def open_ledgers(folder: Path, run_id: str) -> list[LedgerFile]:
-    """Every ledger below `folder`, also of workers that never closed them, not read yet. Raises `OSError`."""
-    ledgers = []
-    for path in sorted(folder.glob(f"*{SUFFIX}")):
-        states: bytes | memoryview = b""
-        with path.open("rb") as file:
-            if path.stat().st_size:  # nothing cannot be mapped
-                states = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        ledgers.append(LedgerFile(f"{run_id}:{path.name.removesuffix(SUFFIX)}", states))
-    return ledgers
+    """Every ledger below `folder`, also of workers that never closed them. Raises `OSError`.
+
+    They are read, not mapped: a worker may be about to cut its file to the orders that it holds (`Ledger.close`), and
+    whoever reads a map beyond the end of its file is killed by SIGBUS.
+    """
+    return [
+        LedgerFile(f"{run_id}:{path.name.removesuffix(SUFFIX)}", path.read_bytes())
+        for path in sorted(folder.glob(f"*{SUFFIX}"))
+    ]
 
 
 class LedgerEntry(NamedTuple):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.measure.ledger import GROWTH_BYTES, Ledger, LedgerEntry, OrderState, read_ledgers
+from loadtest.measure.ledger import GROWTH_BYTES, Ledger, LedgerEntry, OrderState, open_ledgers, read_ledgers
 
 WRITER = """
 import sys
@@ -134,3 +134,12 @@ def test_the_blocks_of_the_books_are_reserved_and_no_holes(tmp_path: Path) -> No
     ledger = Ledger(tmp_path, "run", "w1")
     assert ledger.path.stat().st_blocks * 512 >= GROWTH_BYTES
     ledger.close()
+
+
+def test_what_was_opened_can_be_read_though_its_worker_cuts_it_meanwhile(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, "run", "w1")
+    ledger.settle(ledger.intend()[0], OrderState.ACKNOWLEDGED)
+    (opened,) = open_ledgers(tmp_path, "run")
+    ledger.close()
+    assert len(opened.states) == GROWTH_BYTES
+    assert opened.states.rstrip(b"\0") == bytes([OrderState.ACKNOWLEDGED])

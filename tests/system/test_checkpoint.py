@@ -43,6 +43,7 @@ def killed_run(service: Service, folder: Path) -> RunResult:
     return RunResult.read(folder / "result.json")
 
 
+@pytest.mark.slow(held_by="test_a_run_killed_twice_is_one_run_over_the_whole_plan")
 def test_a_killed_soak_leaves_a_report_up_to_its_last_checkpoint(service: Service, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     result = killed_run(service, folder)

@@ -281,6 +281,7 @@ def rows_of(stats_csv: Path) -> dict[str, int]:
     return rows
 
 
+@pytest.mark.slow(held_by="test_users_of_every_kind_serve_every_arrival_once")
 def test_master_and_workers_as_locust_users_start_them(service: Service, tmp_path: Path) -> None:
     others = Others()
     port = free_port()

@@ -36,6 +36,7 @@ def test_a_power_cut_loses_no_acknowledged_order(tmp_path: Path) -> None:
     assert (outcome.lost, outcome.duplicated, outcome.unbalanced) == ([], 0, [])
 
 
+@pytest.mark.slow(held_by="test_a_power_cut_loses_no_acknowledged_order")
 def test_the_power_cut_drill_finds_what_an_unsynced_store_loses(tmp_path: Path) -> None:
     assert power_drill(tmp_path, rounds=2, synchronous="OFF").lost
 

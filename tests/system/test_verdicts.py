@@ -30,12 +30,14 @@ after = "1s"
 QUICK_ABORT_S = 2.0
 
 
+@pytest.mark.slow(held_by="test_a_bad_run_never_ends_pass_and_says_what_was_bad")
 def test_a_missed_objective_is_10(tmp_path: Path) -> None:
     ended = calm(lambda out: Run(out, "--peak-tps", "20", "--slo", "p99(POST /orders) < 1us").end(), tmp_path)
     assert ended.code == ExitCode.SLO_FAIL, ended.output
     assert_artefacts(ended)
 
 
+@pytest.mark.slow(held_by="test_hogs_on_the_generators_core_make_the_run_invalid_and_it_says_why")
 def test_a_worker_that_stood_still_makes_the_run_11(tmp_path: Path) -> None:
     run = Run(tmp_path, "--peak-tps", "20", "--workers", "2")
     run.wait_until(lambda: run.reached(1.0))
