@@ -8,10 +8,12 @@ import asyncio
 import os
 import sys
 import time
+from urllib.parse import urlsplit
 
 from target_service.config import store_dsn
 from target_service.shadow import HEADER, BadRunIdError, run_id_of
 from target_service.store import base
+from target_service.store.sqlite import database_path
 from target_service.store.store import make_store
 
 WAIT_S = 30.0
@@ -45,6 +47,10 @@ def main() -> int:
     dsn = os.environ.get("ORDERS_STORE", "sqlite:///orders.db")
     parser.add_argument("--store", type=store_dsn, default=dsn, help="[ORDERS_STORE; sqlite:///orders.db]")
     arguments = parser.parse_args()
+    if urlsplit(arguments.store).scheme == "sqlite" and not database_path(arguments.store).is_file():
+        parser.error(
+            f"--store: no file {database_path(arguments.store)}, expected an order service's database"
+        )
     try:
         run_id = run_id_of({HEADER: arguments.run})
         orders = asyncio.run(purge(arguments.store, run_id))

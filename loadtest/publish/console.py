@@ -153,7 +153,7 @@ def _line(view: LiveView, total_s: float, workers_lost: int) -> str:
         f"{view.t_s:4.0f}/{total_s:.0f} s",
         view.phase,
         f"{wording.rate(view.completed_tps)} of {wording.rate(view.planned_tps)} {view.noun}s/s",
-        f"p50 {wording.latency(view.p50_ms)} p99 {wording.latency(view.p99_ms)}",
+        f"p50 {_seen(view.p50_ms)} p99 {_seen(view.p99_ms)}",
         f"failed {view.failed:,}",
         f"dropped {view.dropped:,}" if view.dropped else "",
         f"queued {view.backlog:,}" if view.backlog else "",
@@ -163,6 +163,11 @@ def _line(view: LiveView, total_s: float, workers_lost: int) -> str:
         f"{wording.things(workers_lost, 'worker')} missing" if workers_lost else "",
     ]
     return "  ".join(part for part in parts if part)
+
+
+def _seen(ms: float) -> str:
+    """A latency, or a dash before the first answer."""
+    return wording.latency(ms) if ms else "-"
 
 
 def _said(error: LiveError) -> str:
@@ -196,9 +201,9 @@ def _figures(view: LiveView) -> Table:
         (
             "response",
             [
-                ("p50", wording.latency(view.p50_ms)),
-                ("p99", wording.latency(view.p99_ms)),
-                ("p99.9", wording.latency(view.p99_9_ms)),
+                ("p50", _seen(view.p50_ms)),
+                ("p99", _seen(view.p99_ms)),
+                ("p99.9", _seen(view.p99_9_ms)),
             ],
         ),
         ("arrivals", [("failed", view.failed), ("dropped", view.dropped), ("queued", view.backlog)]),

@@ -151,20 +151,25 @@ def _counts(endpoint: Endpoint, result: RunResult) -> str:
     return f"  {wording.things(endpoint.requests, 'request')}, {wording.rate(per_second)}/s, {failed}"
 
 
+def _judged(slo: SloResult, *, void: bool) -> str:
+    if void:
+        return "not judged"
+    return "met" if slo.passed else "missed"
+
+
 def _print_objectives(result: RunResult, console: Console) -> None:
     """Every objective with what was seen of it; grey where the run proves nothing about it."""
     if not result.slo:
         return
     void = result.verdict == "INVALID"
-    heading = "objective" + (" (not to be trusted)" if void else "")
     shown = result.slo[:MOST_OBJECTIVES]
-    figures = [(wording.observed(slo), "met" if slo.passed else "missed", _set_by(slo)) for slo in shown]
+    figures = [(wording.observed(slo), _judged(slo, void=void), _set_by(slo)) for slo in shown]
     widths = [max(map(len, column)) for column in zip(_COLUMNS, *figures, strict=True)]
     room = console.width - sum(widths) - 2 * len(widths) - 3 if console.is_terminal else MOST_CHARACTERS
-    longest = max(len(each) for each in (heading, *(short(slo.expr) for slo in shown)))
-    width = min(longest, max(room, len(heading)))
+    longest = max(len(each) for each in ("objective", *(short(slo.expr) for slo in shown)))
+    width = min(longest, max(room, len("objective")))
     console.print()
-    console.print(Text(f"  {heading:<{width}}{_figures(_COLUMNS, widths)}", style="dim"), soft_wrap=True)
+    console.print(Text(f"  {'objective':<{width}}{_figures(_COLUMNS, widths)}", style="dim"), soft_wrap=True)
     for slo, seen in zip(shown, figures, strict=True):
         line = Text(f"  {short(slo.expr):<{width}}", style="dim" if void else "")
         if line.cell_len > width + 2:

@@ -149,3 +149,8 @@ def test_a_run_without_a_snapshot_closes_silently() -> None:
 
 def test_a_run_longer_than_planned_has_no_time_left() -> None:
     assert "0 s left" in shown(Mode.LIVE, [75.0], terminal=True)
+
+
+def test_no_latency_is_told_before_the_first_answer() -> None:
+    (line,) = lines_of(replace(VIEW, p50_ms=0.0, p99_ms=0.0))
+    assert "p50 - p99 -" in line
