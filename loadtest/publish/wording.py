@@ -21,6 +21,8 @@ RECORD_TPS = 583_000
 """Orders a second at the peak of Singles' Day 2020, 26 s after midnight: S, docs/traffic.md source 29."""
 SINGLES_DAY_PLANS = ("singles-day", "rehearsal", "day")
 """The shipped plans whose curve is that day's: only their rates are compared with the record."""
+ENOUGH_REQUESTS = 1_000
+"""Ten of them lie beyond p99, as each step of `capacity` has it."""
 
 
 class Headline(NamedTuple):
@@ -162,6 +164,13 @@ def observed(slo: SloResult) -> str:
             return "no data"
         unit = unit_of(slo.expr) if slo.source == FAULT else ""
         return f"{slo.observed:.4g}{unit}"
+
+
+def judged(slo: SloResult, verdict: str) -> str:
+    """`met` or `missed`, where the run can tell: an INVALID one cannot, an ABORTED one only until its end."""
+    if verdict == "INVALID" or (verdict == "ABORTED" and slo.observed is None):
+        return "not judged"
+    return ("met" if slo.passed else "missed") + (" so far" if verdict == "ABORTED" else "")
 
 
 def gauge(metric: str, value: float) -> str:
@@ -329,7 +338,15 @@ def _aborted(result: RunResult) -> Headline:
     sentence = f"The run ended early, after {after}{f': {causes[0]}' if causes else ''}."
     audit = audit_findings(result.audit) if result.audit else []
     rest = [reason for reason in reasons if reason not in ends]
-    return Headline("ABORTED", sentence, [*rest, *result.findings, *audit])
+    return Headline("ABORTED", sentence, [*_too_few(result, after), *rest, *result.findings, *audit])
+
+
+def _too_few(result: RunResult, after: str) -> list[str]:
+    """That an aborted run hardly began, in a sentence; empty where percentiles mean something."""
+    requests, _ = total_requests(result)
+    if not 0 < requests < ENOUGH_REQUESTS:
+        return []
+    return [f"Too little was played for percentiles: {things(requests, 'request')} in {after}."]
 
 
 def _unbalanced(result: RunResult) -> Headline:
