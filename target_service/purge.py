@@ -50,14 +50,17 @@ def main() -> int:
     meaning = f"address of the service's store [ORDERS_STORE; default {DEFAULT}]"
     parser.add_argument("--store", type=store_dsn, default=dsn, help=meaning)
     arguments = parser.parse_args()
+    try:
+        run_id = run_id_of({HEADER: arguments.run})
+    except BadRunIdError as error:
+        parser.error(str(error))
     if urlsplit(arguments.store).scheme == "sqlite" and not database_path(arguments.store).is_file():
         parser.error(
             f"--store: expected an order service's database, there is no file {database_path(arguments.store)}"
         )
     try:
-        run_id = run_id_of({HEADER: arguments.run})
         orders = asyncio.run(purge(arguments.store, run_id))
-    except (BadRunIdError, base.StoreOpenError) as error:
+    except base.StoreOpenError as error:
         parser.error(str(error))
     except base.StoreUnavailableError as error:
         sys.stderr.write(f"target_service.purge: {error}\n")

@@ -21,6 +21,8 @@ RECORD_TPS = 583_000
 """Orders a second at the peak of Singles' Day 2020, 26 s after midnight: S, docs/traffic.md source 29."""
 SINGLES_DAY_PLANS = ("singles-day", "rehearsal", "day")
 """The shipped plans whose curve is that day's: only their rates are compared with the record."""
+STOPPED = "stopped after "
+"""How the reason begins with which a run was stopped; the headline of an ABORTED run says it."""
 ENOUGH_REQUESTS = 1_000
 """Ten of them lie beyond p99, as each step of `capacity` has it."""
 
@@ -206,6 +208,11 @@ def total_requests(result: RunResult) -> tuple[int, int]:
     return sum(e.requests for e in single), sum(e.failures for e in single)
 
 
+def is_too_little(result: RunResult) -> bool:
+    """Whether an ABORTED run hardly began: it made requests, and fewer than percentiles want."""
+    return result.verdict == "ABORTED" and 0 < total_requests(result)[0] < ENOUGH_REQUESTS
+
+
 def identities(result: RunResult) -> list[tuple[str, bool]]:
     """The arrivals' equations with this run's numbers, each with whether it holds."""
     a = result.arrivals
@@ -331,7 +338,7 @@ def _invalid(result: RunResult) -> Headline:
 def _aborted(result: RunResult) -> Headline:
     """Why it ended is said once: validity has it first, and the events of a run that went on have it too."""
     reasons = [reason for reason in result.validity.reasons if "aborted: " not in reason]
-    ends = [reason for reason in reasons if reason.startswith("stopped after ")]
+    ends = [reason for reason in reasons if reason.startswith(STOPPED)]
     causes = [reason.partition(": ")[2] for reason in ends]
     causes += [what.removeprefix("aborted: ") for _, what in result.events if "abort" in what]
     after = duration(round(result.run.duration_s, 1))
@@ -343,10 +350,11 @@ def _aborted(result: RunResult) -> Headline:
 
 def _too_few(result: RunResult, after: str) -> list[str]:
     """That an aborted run hardly began, in a sentence; empty where percentiles mean something."""
-    requests, _ = total_requests(result)
-    if not 0 < requests < ENOUGH_REQUESTS:
+    if not is_too_little(result):
         return []
-    return [f"Too little was played for percentiles: {things(requests, 'request')} in {after}."]
+    return [
+        f"Too little was played for percentiles: {things(total_requests(result)[0], 'request')} in {after}."
+    ]
 
 
 def _unbalanced(result: RunResult) -> Headline:
