@@ -87,7 +87,7 @@ class Observer:
             report_gaps=generator.report_gaps,
             workers=workers,
             slo=live.objectives(result.slo, over=run.over),
-            endpoints=live.endpoint_rows(result, _rates(run)),
+            endpoints=live.endpoint_rows(result, None if run.over else _rates(run)),
             network=network(result)[: live.MOST_ENDPOINTS],
             more_endpoints=max(0, len(result.endpoints) - live.MOST_ENDPOINTS),
             errors=live.errors(result),

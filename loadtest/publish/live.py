@@ -266,9 +266,12 @@ class SteadyVerdict:
         return now
 
 
-def endpoint_rows(result: RunResult, recent: Mapping[str, float]) -> list[EndpointRow]:
-    """The endpoints asked most, with their requests a second of late by name."""
+def endpoint_rows(result: RunResult, recent: Mapping[str, float] | None) -> list[EndpointRow]:
+    """The endpoints asked most; `recent` is their requests a second of late by name, None after the end."""
     total = wording.total_requests(result)[0] or 1
+    if recent is None:
+        length_s = result.run.duration_s or 1.0
+        recent = {name: endpoint.requests / length_s for name, endpoint in result.endpoints.items()}
     return [
         EndpointRow(
             name=name,
@@ -346,8 +349,9 @@ def audit(result: RunResult, *, over: bool, under_way: bool) -> str:
         return ""
     if under_way:
         return "The orders are being compared with the database."
-    said = wording.audit(result)
-    return f"Audit: {said}."
+    if result.audit is None:
+        return f"The orders were not checked: {result.unaudited}."
+    return f"Audit: {wording.audit(result)}."
 
 
 def _state(slo: SloResult, over: bool) -> str:

@@ -159,6 +159,14 @@ def test_endpoints_have_their_share_and_their_rate_of_late() -> None:
     assert rows[0].name == "POST /orders"
     assert rows[0].rate == 120
     assert sum(row.share for row in rows) == pytest.approx(1)
+    assert live.endpoint_rows(a_failed_run(), None)[0].rate == 1124.65, "after the end: 67,479 in 60 s"
+
+
+def test_an_audit_that_was_not_made_says_why_in_a_sentence() -> None:
+    result = a_failed_run()
+    result.audit, result.unaudited = None, "no database given (--audit-store)"
+    said = live.audit(result, over=True, under_way=False)
+    assert said == "The orders were not checked: no database given (--audit-store)."
 
 
 def test_a_page_that_knows_nothing_gets_the_whole_plan_and_later_only_what_is_new() -> None:

@@ -84,12 +84,16 @@
     pick.setAttribute("aria-pressed", String(name === endpoint.name));
     const cell = element("td", "wrap");
     cell.append(pick);
-    return row([cell, ...Array(6).fill("")], ["", "now/s", "requests", "share", "p50", "p99", "failed"]);
+    return row([cell, ...Array(6).fill("")], ["", byId("rate").textContent, "requests", "share", "p50", "p99", "failed"]);
   };
   const endpoints = (live) => {
     const names = live.endpoints.map(({ name }) => name);
-    if (names.join("\n") !== listed.join("\n")) {
-      listed = names;
+    const over = live.state === "done";
+    byId("rate").textContent = over ? "requests/s" : "now/s";
+    byId("rate-of").textContent = over ? "All figures are of the whole run." : "Rates are of the last five seconds, the rest of the whole run.";
+    const shown = [byId("rate").textContent, ...names];
+    if (shown.join("\n") !== listed.join("\n")) {
+      listed = shown;
       fill("endpoints", names.map(endpointRow));
     }
     live.endpoints.forEach((each, i) => {
