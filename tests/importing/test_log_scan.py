@@ -62,7 +62,8 @@ def same(piece: bytes, log_format: LogFormat) -> None:
 
 
 def shown(batch: Batch) -> tuple[object, ...]:
-    return dict(batch.seconds), batch.asked.rows(), batch.not_found, batch.broken, batch.first_broken
+    counted = dict(batch.seconds), dict(batch.shapes), sorted(batch.paths.rows())
+    return *counted, batch.queried.rows(), batch.not_found, batch.broken, batch.first_broken
 
 
 def piece_of(lines: list[bytes]) -> bytes:
@@ -152,7 +153,7 @@ def test_a_usual_log_is_all_plain(form: str) -> None:
     lines = [LINES[form](Logged(1_762_819_140 + n / 7, "GET", f"/p/{n}?q={n}")).encode() for n in range(50)]
     scanner = _scanner(FORMATS[form])
     assert scanner is not None
-    rows, _, _, odd, odd_rows = scanner.scan(piece_of(lines))
+    rows, *_, odd, odd_rows = scanner.scan(piece_of(lines))
     assert (rows, odd, odd_rows) == (50, b"", [])
     same(piece_of(lines), FORMATS[form])
 
