@@ -13,7 +13,7 @@ SOURCES: str
 class Combined:
     """Reads lines of `combined`."""
 
-    def scan(self, data: bytes) -> Found:
+    def scan(self, data: bytes | memoryview) -> Found:
         """Count the lines of a piece."""
 
 class JsonLines:
@@ -22,5 +22,5 @@ class JsonLines:
     def __init__(self, names: Sequence[Sequence[str]]) -> None:
         """For time, method, target, status, query and request: the names of each, of which the first counts."""
 
-    def scan(self, data: bytes) -> Found:
+    def scan(self, data: bytes | memoryview) -> Found:
         """Count the lines of a piece."""

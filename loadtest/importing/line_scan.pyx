@@ -7,6 +7,7 @@ and HTTP, a status of three digits. Every other line is handed back as it is. `l
 
 import os
 
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
@@ -303,9 +304,15 @@ cdef class Lines:
         self.asked, self.instants = Table(), Table()
         self.paths, self.shapes, self.queries = Table(), Table(), Table()
 
-    def scan(self, bytes data not None):
-        cdef Bytes at = <Bytes> PyBytes_AS_STRING(data)
-        cdef Bytes end = at + len(data)
+    def scan(self, data not None):
+        cdef Py_buffer held
+        PyObject_GetBuffer(data, &held, PyBUF_SIMPLE)
+        try:
+            return self.scan_between(<Bytes> held.buf, <Bytes> held.buf + held.len)
+        finally:
+            PyBuffer_Release(&held)
+
+    cdef tuple scan_between(self, Bytes at, Bytes end):
         cdef Bytes stop
         self.begin()
         while at < end:

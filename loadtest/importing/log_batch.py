@@ -25,7 +25,7 @@ class Batch(NamedTuple):
     seconds: Counter[int]
     """Requests by the second since 1970."""
     shapes: Counter[tuple[str, str]]
-    """Requests by method and shape (`shape`)."""
+    """Requests by method and shape (`path_shape`)."""
     paths: pl.DataFrame
     """Each different `method` and `path` once, and how many `requests` there were, in no order."""
     queried: pl.DataFrame
@@ -105,7 +105,7 @@ def with_path(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(parts.alias("parts")).unnest("parts")
 
 
-def shape() -> pl.Expr:
+def path_shape() -> pl.Expr:
     """Paths without what looks like data by itself; many have one shape, and each of a shape the same template."""
     import polars as pl  # noqa: PLC0415
 
@@ -115,7 +115,7 @@ def shape() -> pl.Expr:
 def _shapes(paths: pl.DataFrame) -> Counter[tuple[str, str]]:
     import polars as pl  # noqa: PLC0415
 
-    counted = paths.group_by("method", shape()).agg(pl.col("requests").sum())
+    counted = paths.group_by("method", path_shape()).agg(pl.col("requests").sum())
     return Counter({(method, path): requests for method, path, requests in counted.iter_rows()})
 
 

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from loadtest.importing.line_scan import Combined, Found, JsonLines
 
 
-def batch_in(piece: bytes, log_format: LogFormat, who: Who | None) -> Batch:
+def batch_in(piece: bytes | memoryview, log_format: LogFormat, who: Who | None) -> Batch:
     """The lines of a piece, counted."""
     scanner = None if who is not NOBODY else _scanner(log_format)
     found = scanner and _scanned(scanner.scan(piece), log_format)
-    return found or batch_of(log_format.rows(piece, who))
+    return found or batch_of(log_format.rows(bytes(piece), who))
 
 
 @cache

@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from loadtest.importing.import_error import ImportingError
-from loadtest.importing.log_batch import Batch, shape, with_parts, with_path
+from loadtest.importing.log_batch import Batch, path_shape, with_parts, with_path
 from loadtest.importing.log_time import second_of
 from loadtest.importing.path_tree import PathTree
 from loadtest.importing.shares import Part
@@ -139,7 +139,7 @@ class LogTally:
 
         columns = {"who": pl.UInt64, "at": pl.Int64, "method": pl.String, "path": pl.String}
         rows = pl.concat(self._seen) if self._seen else pl.DataFrame(schema=columns)
-        rows = rows.with_columns(shape().alias("shape"))
+        rows = rows.with_columns(path_shape().alias("shape"))
         known = [
             (method, shape, name)
             for method, shape in rows.select("method", "shape").unique().iter_rows()
@@ -156,7 +156,7 @@ class LogTally:
         import polars as pl  # noqa: PLC0415
 
         self._merge_paths()
-        shaped = self._paths[0].with_columns(shape().alias("shape"))
+        shaped = self._paths[0].with_columns(path_shape().alias("shape"))
         many = shaped.group_by("method", "shape").len().filter(pl.col("len") > most).drop("len")
         few = shaped.join(many, on=["method", "shape"], how="anti")
         larger = shaped.join(many, on=["method", "shape"], how="semi").partition_by("method", "shape")
