@@ -93,11 +93,11 @@ class _Admin:
         return guarded
 
     async def alive(self, _request: web.Request) -> web.StreamResponse:
-        """The supervisor lives, which replaces each worker that does not."""
+        """Say that the supervisor lives, which replaces each worker that does not."""
         return web.json_response({"status": "alive"})
 
     async def ready(self, _request: web.Request) -> web.StreamResponse:
-        """A worker's store made something durable lately, and the service is not stopping."""
+        """Say whether a worker has written to the store lately, and the service is not stopping."""
         if self._supervision.is_stopping:
             raise ProblemError(problem.UNAVAILABLE, "the service is stopping")
         newest_s = max(block.pulse.proved_s for block in self._metrics.blocks)
@@ -108,11 +108,11 @@ class _Admin:
         return web.json_response({"status": "ready"})
 
     async def configuration(self, _request: web.Request) -> web.StreamResponse:
-        """The settings, without secrets."""
+        """Tell the settings, without secrets."""
         return web.json_response(self._config.without_secrets())
 
     async def set_faults(self, request: web.Request) -> web.StreamResponse:
-        """Replace the drill."""
+        """Replace the drill by the one in the body."""
         if not self._config.enable_faults:
             raise web.HTTPForbidden(text="faults are off: start the service with --enable-faults\n")
         try:

@@ -12,7 +12,7 @@ CUT_OFFS_PER_S = 10
 
 
 class CutOffs:
-    """The turns of one worker; `now_s` is its event loop's clock."""
+    """Spreads the cut-offs of one worker over time; `now_s` is its event loop's clock."""
 
     def __init__(self, now_s: Callable[[], float]) -> None:
         self._now_s = now_s

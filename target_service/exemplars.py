@@ -55,12 +55,12 @@ class Records:
         self._memory = memory.cast("B")
 
     def put(self, number: int, trace_id: str, seconds: float) -> None:
-        """Have a request that is done now stand for a bucket. `trace_id` has 32 hexadecimal digits."""
+        """Make a request that ends now the exemplar of a bucket. `trace_id` has 32 hexadecimal digits."""
         record = bytes.fromhex(trace_id) + _TIMES.pack(seconds, round(time(), 3))
         _CHECKED.pack_into(self._memory, number * _CHECKED.size, record, crc32(record), 1)
 
     def present(self) -> dict[int, Exemplar]:
-        """Those there are by their number, without one that is being written."""
+        """The exemplars by their number, without one that is being written."""
         memory = bytes(self._memory)
         if memory == bytes(len(memory)):  # no request is traced: spare the scrape the rest
             return {}

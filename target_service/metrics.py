@@ -165,7 +165,7 @@ class Histogram:
         self._slots[self._sum_at] += value
 
     def exemplify(self, value: float, trace_id: str) -> None:
-        """Have a request that was just counted stand for its bucket, in a family that is traced."""
+        """Make the request that was just counted the exemplar of its bucket, in a traced family."""
         self._records.put(bisect_left(self._bounds, value), trace_id, value)
 
 
@@ -177,7 +177,7 @@ class Block:
         self.pulse = Pulse(memory[-PULSE_SLOTS:])
 
     def slots(self, family: Family, *values: str) -> "memoryview[float]":
-        """Where the series with these label values lies."""
+        """The place in memory of the series with these label values."""
         at = _OFFSETS[family.name] + family.values.index(values) * family.slots
         return self._memory[at : at + family.slots]
 

@@ -174,7 +174,7 @@ class Crowd:
         return self.waiting >= LEAST_LIMIT
 
     def is_late(self) -> bool:
-        """Whether refusals, too, had better be few: else each client gets its own at once."""
+        """Whether the loop is so late that refusals are spread out too; otherwise each is sent at once."""
         return self._lag_s > SHORT_LAG_S or self.is_full()
 
     def note_lag(self, lag_s: float) -> None:

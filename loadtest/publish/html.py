@@ -187,7 +187,7 @@ def _environment(result: RunResult) -> list[tuple[str, list[tuple[str, str]]]]:
         ("Versions", run.versions),
     ]
     return [
-        (name, [(key, wording.setting(value)) for key, value in values.items()])
+        (name, [wording.labelled(key, value) for key, value in values.items()])
         for name, values in groups
         if values
     ]

@@ -101,6 +101,18 @@ def setting(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+_UNITS = {"_tps": "/s", "_s": " s", "_gib": " GiB"}
+"""What the end of a setting's name says of its value."""
+
+
+def labelled(key: str, value: object) -> tuple[str, str]:
+    """A setting's name and value, the unit beside the value: `memory_gib`, 8 is `memory`, `8 GiB`."""
+    unit = next((end for end in _UNITS if key.endswith(end)), "")
+    if not unit or not isinstance(value, (int, float)):
+        return key.replace("_", " "), setting(value)
+    return key.removesuffix(unit).replace("_", " "), f"{setting(value)}{_UNITS[unit]}"
+
+
 _WORKER_HEADINGS = {
     "name": "worker",
     "cpu_max": "CPU, highest",

@@ -32,7 +32,7 @@ class Caller(Protocol):
     """Whoever made a request."""
 
     def say(self, said: bytes) -> None:
-        """Tell it something before the answer."""
+        """Send bytes before the answer."""
 
     def abort(self) -> None:
         """End its connection at once."""
@@ -115,7 +115,7 @@ async def _read_chunks(payload: StreamReader) -> bytes:
 
 
 def _go_on(incoming: Incoming) -> None:
-    """Ask a client that waits for it to send the body."""
+    """Tell a client that asked first (`Expect: 100-continue`) to send the body."""
     if hdrs.EXPECT in incoming.head.headers and incoming.head.version == HttpVersion11:
         incoming.caller.say(b"HTTP/1.1 100 Continue\r\n\r\n")
 

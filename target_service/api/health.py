@@ -21,11 +21,11 @@ def operations(service: Service) -> list[Operation]:
     """What an orchestrator can ask."""
 
     async def get_health(_request: ApiRequest) -> ApiResponse:
-        """Is the process alive."""
+        """Whether the process is alive."""
         return json_response(Health("alive"))
 
     async def get_readiness(_request: ApiRequest) -> ApiResponse:
-        """Can it serve: the store has just made something durable, or does so now, and this is not about to stop."""
+        """Whether the service can take orders: its store can be written, and it is not stopping."""
         if service.draining:
             raise ProblemError(problem.UNAVAILABLE, "the service is stopping")
         if not is_proved(service):

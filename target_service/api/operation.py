@@ -50,11 +50,11 @@ class Service:
     keys: KeysInFlight = field(default_factory=KeysInFlight)
     crowd: Crowd = field(default_factory=Crowd)
     accept_waiting: Callable[[], None] = lambda: None
-    """Called by each request on its way, so that new connections are seen in the midst of a long turn of the loop."""
+    """Called by each request, so that new connections are accepted also during a long turn of the loop."""
     draining: bool = False
     """Set when the process is about to stop: each connection is closed after its next answer."""
     has_given_up: bool = False
-    """Set when it can wait no longer: a request that is cancelled from then on is told so."""
+    """Set when the time to stop is over: a request that is cancelled from then on is answered with that."""
 
     def is_overloaded(self, operation: "Operation") -> bool:
         """Whether a request for this operation must be refused now."""
@@ -76,7 +76,7 @@ class Operation(NamedTuple):
     status: int = 200
     """The status of a success."""
     problems: tuple[Kind, ...] = ()
-    """What it may refuse with, besides what every operation may."""
+    """The kinds of error it may answer with, besides those of every operation."""
     keyed: bool = False
     """Whether it takes an `Idempotency-Key`."""
     sheds: bool = False

@@ -35,12 +35,12 @@ class ProductHandlers:
         return json_response(Product(sku, price_cents(sku_no), level.available))
 
     async def get_inventory(self, request: ApiRequest) -> ApiResponse:
-        """Count a product's units."""
+        """Look at a product's stock."""
         sku, sku_no = self._sku(request)
         return json_response(_inventory(sku, await self._service.store.stock(request.run_id, sku_no)))
 
     async def restock(self, request: ApiRequest) -> ApiResponse:
-        """Add units of a product (operators)."""
+        """Add units of a product; needs the operator's token."""
         sku, sku_no = self._sku(request)
         level = await self._service.store.write(Restock(request.run_id, sku_no, request.wanted.units))
         return json_response(_inventory(sku, level))

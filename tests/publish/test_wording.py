@@ -192,6 +192,20 @@ def test_an_invalid_run_gives_its_reasons_and_claims_nothing_about_the_target() 
     assert head.reasons == ["worker 2 was 34 ms late."]
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("memory_gib", 8, ("memory", "8 GiB")),
+        ("peak_tps", 1500.0, ("peak", "1500/s")),
+        ("patience_s", 10.0, ("patience", "10 s")),
+        ("patience_s", "the plan's", ("patience s", "the plan's")),
+        ("virtual_users", 600, ("virtual users", "600")),
+    ],
+)
+def test_a_setting_has_its_unit_beside_its_value(key: str, value: object, said: tuple[str, str]) -> None:
+    assert wording.labelled(key, value) == said
+
+
 def test_an_aborted_run_says_when_and_why_once() -> None:
     result = an_empty_run()
     result.run.duration_s, result.events = (
