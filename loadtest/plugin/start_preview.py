@@ -6,7 +6,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from loadtest.configuration.run_config import TOML, RunConfig
-from loadtest.judge.slo_syntax import IMPLICIT
+from loadtest.judge.implicit import with_implicit
+from loadtest.judge.slo_syntax import IMPLICIT, parse
 from loadtest.plan.plan_file import Plan
 from loadtest.publish import wording
 from loadtest.publish.start_page import OwnField, PlanChoice, Preview, Share, curve, facts
@@ -55,9 +56,15 @@ def preview(config: RunConfig, form: Mapping[str, str]) -> Preview:
         effects=_effects(plan, Plan.load(config.plan_name), form, noun),
         facts=facts(profile, shares, arrivals.peak, noun),
         shares=shares,
-        objectives=[*plan.slos, *config.objectives] or [f"only the {IMPLICIT} ones that every run has"],
+        objectives=_objectives([*plan.slos, *config.objectives]),
         sheet=curve(profile, arrivals, noun) if profile.duration_s else None,
     )
+
+
+def _objectives(own: list[str]) -> list[str]:
+    """The objectives that were set and the implicit ones, as the live page lists them."""
+    every = with_implicit([parse(expr) for expr in own], ())
+    return [f"{slo.expr} (implicit)" if slo.source == IMPLICIT else slo.expr for slo in every]
 
 
 def _noun(plan: Plan) -> str:

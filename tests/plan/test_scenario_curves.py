@@ -190,7 +190,11 @@ def test_a_machine_is_sized_at_the_proportions_of_the_peak_second(tmp_path: Path
 
 
 def test_the_start_page_adds_the_scenarios_up(plan: Plan, tmp_path: Path) -> None:
-    shown = preview(RunConfig(plan=plan, plan_name=str(tmp_path / "mine.toml")), {})
+    shown = preview(
+        RunConfig(plan=plan, plan_name=str(tmp_path / "mine.toml"), objectives=["dropped < 9"]), {}
+    )
+    assert ("dropped < 9" in shown.objectives, "dropped == 0 (implicit)" in shown.objectives) == (True, False)
+    assert "availability > 99% (implicit)" in shown.objectives
     assert (
         "With all scenarios",
         "230 requests/s",

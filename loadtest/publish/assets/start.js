@@ -32,9 +32,8 @@
     const mine = (asked += 1);
     byId("preview").setAttribute("aria-busy", "true");
     byId("plan-effect").textContent = byId("plan").selectedOptions[0]?.dataset.description ?? "";
-    const answer = await ask(paths.preview);
+    const shown = await (await ask(paths.preview)).json();
     if (mine !== asked) return;
-    const shown = await answer.json();
     refuse(shown.error);
     byId("preview").setAttribute("aria-busy", String(Boolean(shown.error)));
     for (const [name, text] of Object.entries(shown.effects)) byId(`${name}-effect`).textContent = text;
@@ -65,6 +64,8 @@
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     byId("go").disabled = true;
+    clearTimeout(timer);
+    asked += 1; // a preview that answers late must not hide what START was refused for
     try {
       const answer = await (await ask(paths.swarm)).json();
       if (answer.success) window.location.assign(paths.page);
