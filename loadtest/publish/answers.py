@@ -49,7 +49,8 @@ def peak(result: RunResult) -> Answer:
         lines.append(f"That is {wording.share_of_record(found.best_tps)}/s, the peak of Singles' Day 2020.")
     question = f"Was the peak of {_rate(found.planned_tps, noun)} held?"
     if result.verdict == "ABORTED" and found.planned_tps < 0.99 * asked_tps:
-        return Answer("Was the peak held?", "Not reached", "none", lines)
+        ended = f"The run ended before the plan's full peak of {_rate(asked_tps, noun)}."
+        return Answer("Was the peak held?", "Not reached", "none", [ended, lines[1]])
     if found.held_s >= found.lasted_s:
         return Answer(question, "Yes", "good", lines)
     if not found.held_s:

@@ -48,6 +48,7 @@ def test_an_aborted_run_that_hardly_began_is_neither_a_held_peak_nor_trusted() -
     result.verdict, result.run.settings["peak_tps"] = "ABORTED", 600.0
     result.validity.reasons = ["stopped after 1 s: it was stopped by Ctrl-C"]
     assert (peak(result).value, trust(result).value) == ("Not reached", "With care")
+    assert peak(result).lines[0] == "The run ended before the plan's full peak of 600 orders/s."
     assert "stopped" not in " ".join(trust(result).lines)
     assert broken(result).value == "Nothing", "an objective without data names no slowest second"
 
