@@ -25,7 +25,7 @@ LOOK_EVERY_S = 0.025
 LONGEST_CHECK_BYTES = 2048
 """What a health check's request takes at most."""
 PATIENCE_S = 1.0
-"""How long one too many may be silent: it may be about to ask for health."""
+"""How long a connection beyond the most may be silent: it may be about to ask for health."""
 QUIET_S = 0.1
 """How long to wait where no descriptor is left."""
 
@@ -40,23 +40,23 @@ class Acceptor:
         api: Api,
         most: int,
     ) -> None:
-        """Keeps at most so many connections, each with a `protocol` of its own; `api` answers the others."""
+        """Keep at most `most` connections, each with a `protocol` of its own; `api` answers those beyond."""
         self._loop = asyncio.get_running_loop()
         self._listener = listener
         self._protocol = protocol
         self._api = api
         self._most = most
         self._silent: list[tuple[socket.socket, float]] = []
-        """Accepted, had sent nothing at the last look, and since when."""
+        """Accepted connections that had sent nothing at the last look, and since when."""
         self._next_look = 0.0
         self._will_look = False
         self.connections: set[Connection] = set()
-        """Those that the loop has, or is about to have."""
+        """Connections that the loop has, or is about to have."""
         listener.setblocking(False)
         self._loop.add_reader(listener.fileno(), self._take)
 
     def let_go(self, connection: Connection) -> None:
-        """A connection has ended."""
+        """Forget a connection that has ended."""
         self.connections.discard(connection)
 
     def accept_waiting(self) -> None:

@@ -14,7 +14,7 @@ import msgspec
 from aiohttp import web
 
 from target_service import problem
-from target_service.bearer import carries_token
+from target_service.bearer import EXPECTED_HEADER, carries_token
 from target_service.config import Config, is_loopback
 from target_service.faults import Drill
 from target_service.metrics import SharedMetrics, Supervision, registry_of
@@ -87,7 +87,7 @@ class _Admin:
 
         async def guarded(request: web.Request) -> web.StreamResponse:
             if not carries_token(request.headers, self._config.admin_token):
-                raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"})
+                raise web.HTTPUnauthorized(text=EXPECTED_HEADER, headers={"WWW-Authenticate": "Bearer"})
             return await handler(request)
 
         return guarded
@@ -102,7 +102,9 @@ class _Admin:
             raise ProblemError(problem.UNAVAILABLE, "the service is stopping")
         newest_s = max(block.pulse.proved_s for block in self._metrics.blocks)
         if time.monotonic() - newest_s > PROVED_WITHIN_S:
-            raise ProblemError(problem.UNAVAILABLE, "no worker's store takes changes")
+            raise ProblemError(
+                problem.UNAVAILABLE, f"no worker has written to the store in the last {PROVED_WITHIN_S:g} s"
+            )
         return web.json_response({"status": "ready"})
 
     async def configuration(self, _request: web.Request) -> web.StreamResponse:

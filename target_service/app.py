@@ -130,7 +130,7 @@ class Server:
             await asyncio.sleep(DRAIN_LOOK_S)
 
     async def _give_up(self) -> None:
-        """Tell clients that are left that there is no more time, and cut off those that do not listen."""
+        """Answer clients that are left that the service stops, and cut off those that do not read."""
         self._service.has_given_up = True
         for connection in list(self._acceptor.connections):
             connection.give_up()
@@ -153,7 +153,7 @@ class Server:
             self.stop()
 
     async def _beat(self) -> None:
-        """Show that the event loop turns, and note how late it does."""
+        """Count the turns of the event loop, and note how late they are."""
         loop = asyncio.get_running_loop()
         while True:
             due_s = loop.time() + BEAT_S
@@ -172,7 +172,7 @@ class Server:
                 connection.look(loop.time(), self._config.idle_s)
 
     async def _prove_store(self) -> None:
-        """Have the store write now and then, so that its silence means something."""
+        """Have the store write now and then, so that readiness notices a store that no longer can."""
         while True:
             await asyncio.sleep(PROOF_S)
             if time.monotonic() - self._metrics.pulse.proved_s >= PROOF_S:

@@ -3,6 +3,10 @@
 import hmac
 from collections.abc import Mapping
 
+EXPECTED_HEADER = (
+    "expected the header Authorization: Bearer TOKEN, with the --admin-token that the service began with"
+)
+
 
 def carries_token(headers: Mapping[str, str], token: str) -> bool:
     """Whether the `Authorization` header holds this token; never, if there is none to hold.

@@ -30,48 +30,59 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     host: Annotated[str, _about("address of the public API")] = "127.0.0.1"
     port: Annotated[int, _about("port of the public API; 0 picks a free one", 0, 65535)] = 8080
-    admin_host: Annotated[str, _about("address of the admin port; beyond loopback only with a token")] = (
-        "127.0.0.1"
-    )
+    admin_host: Annotated[
+        str, _about("address of the admin port; one that other machines reach needs --admin-token")
+    ] = "127.0.0.1"
     admin_port: Annotated[int, _about("port of /metrics and /admin; 0 picks a free one", 0, 65535)] = 8081
-    admin_token: Annotated[str, _about("bearer token for /admin/*; without one those paths are closed")] = ""
+    admin_token: Annotated[
+        str, _about("bearer token for /admin/*; without one those paths refuse every request")
+    ] = ""
     workers: Annotated[int, _about("worker processes that share the port", 1, 64)] = 1
     store: Annotated[
         str,
         _about(
-            "sqlite:///FILE or postgresql://…; a DSN with a password belongs in the environment or in a file,"
-            " since everybody on the machine can read a command line"
+            "address of the store, sqlite:///FILE or postgresql://…; put one with a password into the environment"
+            " or a file, since everybody on the machine can read a command line"
         ),
     ] = "sqlite:///orders.db"
-    store_file: Annotated[str, _about("file that holds the DSN of the store, in place of --store")] = ""
+    store_file: Annotated[str, _about("file that holds the address of the store, in place of --store")] = ""
     stock: Annotated[int, _about("units of each product before its first sale", 0, 10**12)] = 1_000_000
-    stock_buckets: Annotated[int, _about("has no effect: a product's units are one row", 1, 64)] = 1
+    stock_buckets: Annotated[int, _about("has no effect any more: a product's units are one row", 1, 64)] = 1
     skus: Annotated[int, _about("products in the catalogue: sku-000001 and up", 1, 10**9 - 1)] = 1_000_000
-    drain_s: Annotated[float, _about("longest wait for running requests when stopping", 0.1, 3600)] = 10.0
-    store_wait_s: Annotated[float, _about("longest an order waits for a locked store", 0.01, 60)] = 2.0
-    body_deadline_s: Annotated[float, _about("longest wait for the rest of a body", 0.1, 3600)] = 10.0
-    idle_s: Annotated[
-        float, _about("longest a connection may be idle, take over a head, or read nothing", 0.1, 3600)
-    ] = 75.0
-    reservation_s: Annotated[float, _about("unpaid orders are cancelled after this; 0: never", 0, YEAR_S)] = (
-        1800.0
+    drain_s: Annotated[float, _about("seconds to wait for requests under way when stopping", 0.1, 3600)] = (
+        10.0
     )
-    key_ttl_s: Annotated[float, _about("idempotency keys are kept this long; 0: for ever", 0, YEAR_S)] = (
+    store_wait_s: Annotated[
+        float, _about("seconds an order waits for the store before it is answered with 503", 0.01, 60)
+    ] = 2.0
+    body_deadline_s: Annotated[
+        float, _about("seconds that the body of a request may take to arrive", 0.1, 3600)
+    ] = 10.0
+    idle_s: Annotated[
+        float,
+        _about(
+            "seconds a connection may be idle, send an unfinished head, or leave answers unread", 0.1, 3600
+        ),
+    ] = 75.0
+    reservation_s: Annotated[
+        float, _about("seconds until an unpaid order is cancelled; 0: never", 0, YEAR_S)
+    ] = 1800.0
+    key_ttl_s: Annotated[float, _about("seconds that idempotency keys are kept; 0: for ever", 0, YEAR_S)] = (
         86_400.0
     )
     most_in_flight: Annotated[
-        int, _about("changes one worker takes on before it answers 503", 64, 1_000_000)
+        int, _about("changes that one worker works on at a time; beyond that it answers 503", 64, 1_000_000)
     ] = 10_000
     most_connections: Annotated[
         int,
         _about(
-            "connections one worker keeps; one more is told 503 and closed, unless it asks for health",
+            "connections that one worker keeps; beyond that it answers 503 and closes, save for health checks",
             1,
             1_000_000,
         ),
     ] = 10_000
     enable_faults: Annotated[bool, _about("allow faults for drills (yes or no)")] = False
-    drill: Annotated[str, _about("JSON file with the drill to begin with; needs --enable-faults")] = ""
+    drill: Annotated[str, _about("JSON file with the drill to start with; needs --enable-faults")] = ""
 
     def without_secrets(self) -> dict[str, Any]:
         """The settings as a mapping fit for a log: tokens and passwords are masked."""
@@ -156,11 +167,15 @@ OPTIONS = _options()
 
 
 def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> Config:
-    """Read the flags and the environment; exit with code 2 and a message naming the culprit if one is bad."""
-    parser = _Parser(prog="target_service", description="The order service.", allow_abbrev=False)
+    """Read the flags and the environment; exit with code 2 and a message that names a bad one."""
+    parser = _Parser(
+        prog="target_service",
+        description="The sample order service. Each flag has a twin in the environment.",
+        allow_abbrev=False,
+    )
     for option in OPTIONS:
         switch: dict[str, Any] = {"nargs": "?", "const": True} if option.kind is bool else {}
-        meaning = f"{option.meta.description} [{option.variable}; {option.default}]"
+        meaning = f"{option.meta.description} [{option.variable}; default {_in_words(option.default)}]"
         parser.add_argument(option.flag, type=option.read, **switch, help=meaning)
     flags = vars(parser.parse_args(argv))
     if flags["store"] is not None and flags["store_file"] is not None:
@@ -170,17 +185,23 @@ def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> C
         values["store"] = _store_in(parser, path)
     config = Config(**values)
     if not is_loopback(config.admin_host) and not config.admin_token:
-        parser.error(f"--admin-host {config.admin_host} is reachable from outside: it needs --admin-token")
+        parser.error(f"--admin-host: other machines reach {config.admin_host}, so it needs --admin-token")
     if config.drill and not config.enable_faults:
         parser.error("--drill needs --enable-faults")
     return config
 
 
+def _in_words(default: object) -> str:
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    return f"{default:g}" if isinstance(default, float) else str(default) or "none"
+
+
 class _Parser(argparse.ArgumentParser):
-    """Repeats no value of a flag it does not know: it may be a secret under a name misspelt."""
+    """Never repeats the value of an unknown flag: it may be a secret under a misspelt name."""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As argparse does, but of strange arguments only the flags are named."""
+        """Parse as argparse does, but name only the flags of unknown arguments."""
         known, strange = self.parse_known_args(args, namespace)
         if strange:
             names = [each.partition("=")[0] for each in strange if each.startswith("-")]

@@ -118,7 +118,7 @@ class Connection(BaseProtocol):
             self.abort()
 
     def resume_writing(self) -> None:
-        """The client has read what was said."""
+        """The client has read what was sent: go on sending."""
         super().resume_writing()
         self._answer_waiting()
 
@@ -157,7 +157,7 @@ class Connection(BaseProtocol):
         return is_foreign(seen)
 
     def _fail(self, reason: str) -> None:
-        """What has come is no request, nor the body of one."""
+        """Refuse bytes that are neither a request nor its body."""
         self._is_deaf = True
         if self._payload.is_eof() or (self._task is None and not self._messages):
             self._messages.append(malformed(f"the request is malformed: {reason}"))
@@ -243,7 +243,7 @@ class Connection(BaseProtocol):
             self._close()
 
     def say(self, said: bytes) -> None:
-        """Write this, if anybody is there."""
+        """Send these bytes, unless the client is gone."""
         if self.transport is not None and not self.transport.is_closing():
             self.transport.write(said)
 
@@ -269,7 +269,7 @@ class Connection(BaseProtocol):
             self.transport.close()
 
     def _count(self, *, is_waiting: bool) -> None:
-        """Count a request that came whole among those that wait, or no longer."""
+        """Count a request that came whole as waiting, or as waiting no longer."""
         if is_waiting != self._is_counted:
             self._is_counted = is_waiting
             if is_waiting:
@@ -283,7 +283,7 @@ class Connection(BaseProtocol):
             self.transport.close()
 
     def give_up(self) -> None:
-        """There is no more time: have a request that is being answered told so, or one that is still arriving."""
+        """The time to stop is over: end a request that is under way or still arriving with an answer that says so."""
         if self._task is not None:
             self._task.cancel()
         elif not self._is_deaf:

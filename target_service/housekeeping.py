@@ -79,9 +79,15 @@ class Housekeeper:
             try:
                 await self.sweep()
             except StoreUnavailableError as error:
-                log.warning("housekeeping is put off: %s", error)
+                log.warning(
+                    "unpaid orders and old keys wait for the next sweep, in %g s: %s",
+                    self._terms.pause_s,
+                    error,
+                )
             except Exception:
-                log.exception("housekeeping failed; it is tried again")
+                log.exception(
+                    "sweeping unpaid orders and old keys failed; next try in %g s", self._terms.pause_s
+                )
             await asyncio.sleep(self._terms.pause_s)
 
     async def sweep(self) -> None:

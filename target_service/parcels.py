@@ -117,7 +117,9 @@ def register(parcel: Parcel, existing: Parcel | None) -> Parcel:
     if existing is None:
         return parcel
     if (existing.order_id, existing.destination) != (parcel.order_id, parcel.destination):
-        raise ParcelExistsError(f"parcel {parcel.parcel_id:016x} goes to {existing.destination} already")
+        raise ParcelExistsError(
+            f"parcel {parcel.parcel_id:016x} is on its way to {existing.destination} already"
+        )
     return existing
 
 
@@ -132,9 +134,9 @@ def apply_scan(scan: Scan, parcel: Parcel | None) -> Parcel:
         return parcel
     if len(parcel.events) >= MOST_EVENTS:
         raise TooManyEventsError(
-            f"parcel {parcel.parcel_id:016x} has {MOST_EVENTS} events, as many as it may"
+            f"parcel {parcel.parcel_id:016x} has {MOST_EVENTS} events, the most that one may have"
         )
     if scan.event.kind not in NEXT[parcel.status]:
         allowed = ", ".join(sorted(NEXT[parcel.status])) or "nothing"
-        raise OutOfOrderError(f"{scan.event.kind} cannot follow {parcel.status}; what can: {allowed}")
+        raise OutOfOrderError(f"{scan.event.kind} cannot follow {parcel.status}; expected {allowed}")
     return parcel._replace(events=(*parcel.events, scan.event))

@@ -47,5 +47,5 @@ def settle(payment: Payment, order: Order | None) -> Order:
     if payment.amount_cents != order.total_cents:
         raise WrongAmountError(f"expected {order.total_cents} cents, got {payment.amount_cents}")
     if order.status == CANCELLED:
-        raise PaymentRefusedError("the order was cancelled")
+        raise PaymentRefusedError("the order was cancelled, so it cannot be paid")
     return order._replace(status=PAID)

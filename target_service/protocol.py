@@ -102,19 +102,21 @@ def check_head(headers: "CIMultiDict[str] | CIMultiDictProxy[str]", version: Htt
     """
     hosts = headers.getall(hdrs.HOST, ())
     if len(hosts) > 1 or not all(map(is_host, hosts)) or (version == HttpVersion11 and not hosts):
-        raise malformed("expected one Host header: a name or an address, and maybe a port")
+        raise malformed("expected one Host header with a name or an address, and a port or none")
     if version not in (HttpVersion11, HttpVersion10):
         raise malformed("expected HTTP/1.1 or HTTP/1.0")
     if hdrs.TRANSFER_ENCODING in headers:
         codings = [coding.lower() for coding in headers.getall(hdrs.TRANSFER_ENCODING)]
         if codings != ["chunked"] or version != HttpVersion11:
-            raise malformed("expected no Transfer-Encoding but chunked, and that in HTTP/1.1")
+            raise malformed("expected no Transfer-Encoding other than chunked, and only in HTTP/1.1")
     if hdrs.EXPECT in headers and headers[hdrs.EXPECT].lower() != "100-continue":
-        raise ProblemError(problem.UNMET_EXPECTATION, "expected no Expect but 100-continue", close=True)
+        raise ProblemError(
+            problem.UNMET_EXPECTATION, "expected no Expect header other than 100-continue", close=True
+        )
 
 
 def malformed(detail: str) -> ProblemError:
-    """The refusal of bytes of which nobody knows where the next request begins."""
+    """The refusal of bytes that are no HTTP; the connection ends, since no next request can be found in them."""
     return ProblemError(problem.BAD_REQUEST, detail, close=True)
 
 

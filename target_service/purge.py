@@ -17,10 +17,11 @@ from target_service.store.sqlite import database_path
 from target_service.store.store import make_store
 
 WAIT_S = 30.0
+DEFAULT = "sqlite:///orders.db"
 
 
 async def purge(dsn: str, run_id: str) -> int:
-    """Delete a run's orders, stock and parcels, chunk by chunk; returns how many orders it had.
+    """Delete a run's orders, stock and parcels, chunk by chunk; return how many orders it had.
 
     If the run still goes on, what it adds after the last chunk stays, and agrees with itself.
     """
@@ -42,19 +43,24 @@ async def purge(dsn: str, run_id: str) -> int:
 
 def main() -> int:
     """Purge the run named on the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="target_service.purge", allow_abbrev=False)
-    parser.add_argument("run", help=f"the run id, as sent in {HEADER}")
-    dsn = os.environ.get("ORDERS_STORE", "sqlite:///orders.db")
-    parser.add_argument("--store", type=store_dsn, default=dsn, help="[ORDERS_STORE; sqlite:///orders.db]")
+    about = "Delete what a load-test run left in the shadow tables; live orders stay."
+    parser = argparse.ArgumentParser(prog="target_service.purge", description=about, allow_abbrev=False)
+    parser.add_argument("run", help=f"run id, as the run sent it in {HEADER}")
+    dsn = os.environ.get("ORDERS_STORE", DEFAULT)
+    meaning = f"address of the service's store [ORDERS_STORE; default {DEFAULT}]"
+    parser.add_argument("--store", type=store_dsn, default=dsn, help=meaning)
     arguments = parser.parse_args()
-    if urlsplit(arguments.store).scheme == "sqlite" and not database_path(arguments.store).is_file():
-        parser.error(
-            f"--store: no file {database_path(arguments.store)}, expected an order service's database"
-        )
     try:
         run_id = run_id_of({HEADER: arguments.run})
+    except BadRunIdError as error:
+        parser.error(str(error))
+    if urlsplit(arguments.store).scheme == "sqlite" and not database_path(arguments.store).is_file():
+        parser.error(
+            f"--store: expected an order service's database, there is no file {database_path(arguments.store)}"
+        )
+    try:
         orders = asyncio.run(purge(arguments.store, run_id))
-    except (BadRunIdError, base.StoreOpenError) as error:
+    except base.StoreOpenError as error:
         parser.error(str(error))
     except base.StoreUnavailableError as error:
         sys.stderr.write(f"target_service.purge: {error}\n")

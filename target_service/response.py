@@ -18,12 +18,12 @@ _encode = msgspec.json.Encoder().encode
 
 
 class ApiResponse(NamedTuple):
-    """What a client is told."""
+    """The answer to one request."""
 
     status: int
     body: bytes
     headers: Mapping[str, str] = {}
-    """All but those that every response has."""
+    """The headers, without those that every response has."""
     media_type: str = JSON
     closes: bool = False
     """Whether the connection ends with it."""

@@ -36,7 +36,7 @@ def operations(service: Service) -> list[Operation]:
 
 
 class Api:
-    """Says what becomes of each request; one for all connections of a worker."""
+    """Finds the operation of each request and refuses under overload; one for all connections of a worker."""
 
     def __init__(self, service: Service, bodies: BodyReader) -> None:
         table = operations(service)
@@ -56,9 +56,9 @@ class Api:
         self._seconds = service.metrics.request_seconds
         self._overload = ProblemError(problem.OVERLOADED, TOO_MUCH)
         self.refusal = self._overload.response()
-        """What is told under overload; always this very object."""
+        """The answer under overload; always this very object."""
         self.farewell = ProblemError(problem.UNAVAILABLE, STOPPING, close=True).response()
-        """What is told to those who have not said all they want when there is no more time."""
+        """The answer to requests that are still arriving when the time to stop is over."""
         self.crowd = service.crowd
         self.pace = Pace(service.crowd)
         self.accept_waiting: Callable[[], None] = service.accept_waiting
@@ -74,7 +74,7 @@ class Api:
         return self._service.faults.await_requests
 
     def take(self, incoming: Incoming) -> ApiResponse | Work:
-        """The answer to a request that needs no work; else what makes it. A refusal costs a fraction of an order."""
+        """The answer, if it needs no work; else the work that makes it. A refusal costs a fraction of an order."""
         started = perf_counter()
         head = incoming.head
         try:
@@ -96,7 +96,7 @@ class Api:
         return response
 
     def refuse(self, error: ProblemError, traffic: str = "live") -> ApiResponse:
-        """Count a refusal; what is told."""
+        """Count a refusal, and make its answer."""
         metrics = self._service.metrics
         metrics.rejected[error.kind.slug, traffic].add()
         if error is self._overload:
@@ -119,7 +119,7 @@ class Api:
         return None if answer is None else answer.to_bytes("close")
 
     def one_too_many(self) -> bytes:
-        """What a connection is told that cannot be kept."""
+        """The answer to a connection beyond `--most-connections`."""
         return self.refuse(self._overload).to_bytes("close")
 
     def _health(self, path: str) -> ApiResponse | None:

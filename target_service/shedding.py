@@ -47,12 +47,12 @@ HELD_BACK_S = 0.01
 MOST_AT_ONCE = 200
 """Some 2 ms of them."""
 
-TOO_MUCH = "more is under way than the store can take"
-"""What a refused caller is told."""
+TOO_MUCH = "too many requests are under way; try again later"
+"""The detail of a refusal."""
 
 
 class OverloadedError(Exception):
-    """More is under way than the store can take."""
+    """Too many requests are under way to take one more."""
 
 
 class _Bucket(NamedTuple):
@@ -89,7 +89,7 @@ class AdaptiveLimit:
         return self._in_flight >= LEAST_LIMIT and self._is_too_much(self._now_ns())
 
     def admit(self) -> int | None:
-        """Let a change begin: the instant it began, to be given to `done`; None if it must be refused."""
+        """Admit a change: the instant it began, which `done` wants; None if it must be refused."""
         now_ns = self._now_ns()
         if self._in_flight >= LEAST_LIMIT and self._is_too_much(now_ns):
             return None

@@ -110,7 +110,7 @@ class Slot:
 
     @property
     def pid(self) -> int | None:
-        """The process that fills it; None between two."""
+        """The worker's process id; None while no process runs."""
         running = self._process is not None and self._process.returncode is None
         return self._process.pid if running and self._process else None
 
@@ -161,7 +161,7 @@ class Slot:
         watch = Watch(pulse.beats, clock())
         while not watch.is_hung(pulse.beats, clock()):
             await asyncio.sleep(LOOK_EVERY_S)
-        log.error("worker %d hangs: it shows no sign of life; killed", self._number)
+        log.error("worker %d hangs: its event loop stands still; it is killed", self._number)
         process.kill()
 
     async def _spawn(self) -> Process:
@@ -307,7 +307,7 @@ async def _drain(slots: list[Slot], running: list[asyncio.Task[None]], drain_s: 
         slot.stop()
     _, late = await asyncio.wait(running, timeout=drain_s + KILL_AFTER_S)
     if late:
-        log.error("%d workers did not end within %g s: killed", len(late), drain_s + KILL_AFTER_S)
+        log.error("%d workers did not end within %g s and were killed", len(late), drain_s + KILL_AFTER_S)
     return 1 if late else 0
 
 

@@ -22,12 +22,12 @@ def check_target(url: str | None, allowed: Iterable[str] = ()) -> None:
     try:
         _, host, port = target_address(url or "")
     except ValueError as error:
-        raise UnreachableError(f"target {url!r}: {error}") from error
+        raise UnreachableError(f"{url!r}: {error}") from error
     AllowedTargets(dict.fromkeys(allowed, float("inf"))).check(host, port)
     try:
         socket.create_connection((host, port), CONNECT_TIMEOUT_S).close()
     except OSError as error:
-        raise UnreachableError(f"target {url}: nothing answers there ({error.strerror or error})") from error
+        raise UnreachableError(f"{url}: nothing answers there ({error.strerror or error})") from error
 
 
 def check_http(url: str) -> None:
@@ -35,6 +35,6 @@ def check_http(url: str) -> None:
     try:
         scheme = target_address(url).scheme
     except ValueError as error:
-        raise UnreachableError(f"target {url!r}: {error}") from error
+        raise UnreachableError(f"{url!r}: {error}") from error
     if scheme not in HTTP:
-        raise UnreachableError(f"target {url!r}: expected an address such as http://127.0.0.1:8080")
+        raise UnreachableError(f"{url!r}: expected an address such as http://127.0.0.1:8080")

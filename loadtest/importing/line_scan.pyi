@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-Found = tuple[int, bytes, dict[str, int], bytes, list[int]]
-"""How many rows there are; `first"lines"method"target"protocol"status` a line, for each different request and status;
-lines that were not answered 404 by instant; lines that are not plain; and their rows."""
+Found = tuple[int, dict[str, int], dict[str, int], bytes, bytes, bytes, list[int]]
+"""How many rows there are; of lines that were not answered 404 how many have each instant, and each method and shape;
+`lines"method"path` a line, of each different path; `first"lines"method"target"protocol"status` a line, of each
+different request and status with a query; lines that are not plain; and their rows."""
 
 SOURCES: str
 """`sources.fingerprint` of what it was built from."""
@@ -12,7 +13,7 @@ SOURCES: str
 class Combined:
     """Reads lines of `combined`."""
 
-    def scan(self, data: bytes) -> Found:
+    def scan(self, data: bytes | memoryview) -> Found:
         """Count the lines of a piece."""
 
 class JsonLines:
@@ -21,5 +22,5 @@ class JsonLines:
     def __init__(self, names: Sequence[Sequence[str]]) -> None:
         """For time, method, target, status, query and request: the names of each, of which the first counts."""
 
-    def scan(self, data: bytes) -> Found:
+    def scan(self, data: bytes | memoryview) -> Found:
         """Count the lines of a piece."""

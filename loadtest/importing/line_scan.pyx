@@ -7,6 +7,7 @@ and HTTP, a status of three digits. Every other line is handed back as it is. `l
 
 import os
 
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
@@ -35,6 +36,7 @@ cdef enum:
     LEAST_METHOD = 3
     MOST_METHOD = 10
     STATUS_END = 5  # `" 200` after a request
+    LEAST_DATA = 32  # bytes of a segment that is data, whatever they are
 
 cdef enum:  # what a field of JSON is for, in the order of `log_scan`
     TIME
@@ -49,7 +51,7 @@ cdef struct Counted:
     uint64_t hashed
     size_t at  # in the table's text
     uint32_t length
-    uint32_t lines  # 0: nobody stands here
+    uint32_t lines
     uint32_t first  # the row of the first of them
 
 cdef struct Span:
@@ -58,9 +60,10 @@ cdef struct Span:
 
 
 cdef class Table:
-    """How many lines have each of some texts."""
+    """How many lines have each of some texts, in the order in which the texts first came."""
 
-    cdef Counted *places
+    cdef Counted *each
+    cdef uint32_t *places  # 1 and the number of who stands there; 0: nobody
     cdef size_t room, used
     cdef char *text
     cdef size_t text_room, text_used
@@ -68,54 +71,56 @@ cdef class Table:
 
     def __cinit__(self):
         self.seed = int.from_bytes(os.urandom(8), "little")  # nobody writes a log that fills one place
-        self.room = FEWEST_PLACES
-        self.places = <Counted *> calloc(self.room, sizeof(Counted))
-        if self.places == NULL:
-            raise MemoryError
+        self.widen(FEWEST_PLACES)
 
     def __dealloc__(self):
+        free(self.each)
         free(self.places)
         free(self.text)
 
     cdef void clear(self) noexcept:
-        memset(self.places, 0, self.room * sizeof(Counted))
+        memset(self.places, 0, self.room * sizeof(uint32_t))
         self.used = self.text_used = 0
 
-    cdef Counted *count(self, Bytes at, size_t length, uint32_t row, uint32_t lines) except NULL:
-        """Count a text; its place stays until the next one is counted."""
+    cdef int count(self, Bytes at, size_t length, uint32_t row, uint32_t lines) except -1:
         cdef uint64_t hashed = hash_of(at, length, self.seed)
         cdef size_t place = hashed & (self.room - 1)
-        cdef Counted *one = &self.places[place]
-        while one.length:
+        cdef Counted *one
+        while self.places[place]:
+            one = &self.each[self.places[place] - 1]
             if one.hashed == hashed and one.length == length and memcmp(self.text + one.at, at, length) == 0:
                 one.lines += lines
-                return one
+                return 0
             place = (place + 1) & (self.room - 1)
-            one = &self.places[place]
         if 2 * self.used >= self.room:
-            self.widen()
+            self.widen(4 * self.room)
             return self.count(at, length, row, lines)
         if self.text_used + length > self.text_room:
             self.lengthen(length)
+        one = &self.each[self.used]
         one.hashed, one.at, one.length, one.lines, one.first = hashed, self.text_used, <uint32_t> length, lines, row
         memcpy(self.text + self.text_used, at, length)
         self.text_used += length
         self.used += 1
-        return one
+        self.places[place] = <uint32_t> self.used
+        return 0
 
-    cdef int widen(self) except -1:
-        cdef size_t room = 4 * self.room, place, number
-        cdef Counted *wider = <Counted *> calloc(room, sizeof(Counted))
-        if wider == NULL:
+    cdef int widen(self, size_t room) except -1:
+        cdef size_t place, number
+        cdef uint32_t *places = <uint32_t *> calloc(room, sizeof(uint32_t))
+        cdef Counted *each = <Counted *> realloc(self.each, room // 2 * sizeof(Counted))
+        if each != NULL:
+            self.each = each
+        if each == NULL or places == NULL:
+            free(places)
             raise MemoryError
-        for number in range(self.room):
-            if self.places[number].length:
-                place = self.places[number].hashed & (room - 1)
-                while wider[place].length:
-                    place = (place + 1) & (room - 1)
-                wider[place] = self.places[number]
+        for number in range(self.used):
+            place = each[number].hashed & (room - 1)
+            while places[place]:
+                place = (place + 1) & (room - 1)
+            places[place] = <uint32_t> number + 1
         free(self.places)
-        self.places, self.room = wider, room
+        self.places, self.room = places, room
         return 0
 
     cdef int lengthen(self, size_t more) except -1:
@@ -130,35 +135,28 @@ cdef class Table:
         cdef size_t number
         cdef dict found = {}
         cdef Counted *one
-        for number in range(self.room):
-            one = &self.places[number]
-            if one.length:
-                found[self.text[one.at:one.at + one.length].decode("ascii")] = one.lines
+        for number in range(self.used):
+            one = &self.each[number]
+            found[self.text[one.at:one.at + one.length].decode("ascii")] = one.lines
         return found
 
-    cdef bytes requests(self):
-        """`first"lines"method"target"protocol"status` a line, of requests with a quote, a space and a status."""
-        cdef size_t number, room = 0
+    cdef bytes written(self, bint with_first):
+        """`lines"method"rest` a line, of texts that are a method, a space and a rest; `first"` before it if wanted."""
+        cdef size_t number
         cdef Counted *one
-        for number in range(self.room):
-            if self.places[number].length:
-                room += self.places[number].length + 24
-        cdef bytes written = PyBytes_FromStringAndSize(NULL, room)
+        cdef bytes written = PyBytes_FromStringAndSize(NULL, self.text_used + 24 * self.used)
         cdef char *to = PyBytes_AS_STRING(written)
         cdef char *begin = to
-        for number in range(self.room):
-            one = &self.places[number]
-            if one.length == 0:
-                continue
-            to = with_number(to, one.first)
+        for number in range(self.used):
+            one = &self.each[number]
+            if with_first:
+                to = with_number(to, one.first)
             to = with_number(to, one.lines)
-            memcpy(to, self.text + one.at, one.length - 4)  # with its quote
+            memcpy(to, self.text + one.at, one.length)
             (<char *> memchr(to, 32, one.length))[0] = b'"'
-            (<char *> memchr(to, 32, one.length))[0] = b'"'
-            to += one.length - 4
-            memcpy(to, self.text + one.at + one.length - 3, 3)
-            to[3] = b"\n"
-            to += 4
+            to += one.length
+            to[0] = b"\n"
+            to += 1
         return written[:to - begin]
 
 
@@ -246,10 +244,55 @@ cdef bint is_request(Bytes at, Bytes end) noexcept:
     return is_printable(at, end - at)
 
 
+cdef size_t with_shape(Bytes path, Bytes end, uint8_t *to) noexcept:
+    """Write a path as `path_tree.DATA_SEGMENT` has it replaced; its length, at most twice that of the path."""
+    cdef uint8_t *begin = to
+    cdef Bytes stop
+    cdef size_t data
+    while path < end:
+        to[0] = 47
+        path += 1
+        stop = find(path, end, 47)
+        if stop == NULL:
+            stop = end
+        data = data_in(path, stop)
+        if data:
+            memcpy(to + 1, b"{}", 2)
+            to += 2
+            path += data
+        memcpy(to + 1, path, stop - path)
+        to += 1 + (stop - path)
+        path = stop
+    return to - begin
+
+
+cdef inline size_t data_in(Bytes segment, Bytes end) noexcept:
+    """How many bytes at a segment's begin are data: all, a number of one or two digits that is a word, or none."""
+    cdef Bytes at = segment
+    cdef size_t digits = 0
+    if end - segment >= LEAST_DATA:
+        return end - segment
+    while at < end:
+        digits = digits + 1 if is_digit(at[0]) else 0
+        if digits == 3 or at[0] == 64 or (at[0] == 37 and end - at >= 3 and at[1] == 52 and at[2] == 48):
+            return end - segment
+        at += 1
+    digits = 0
+    while segment + digits < end and is_digit(segment[digits]):
+        digits += 1
+    return 0 if segment + digits < end and is_letter(segment[digits]) else digits
+
+
+cdef inline bint is_letter(uint8_t byte) noexcept:
+    """Whether a number does not end before it."""
+    return 65 <= (byte & 0xDF) <= 90 or byte == 95
+
+
 cdef class Lines:
     """What is found in one piece of a log."""
 
-    cdef Table asked, instants
+    cdef Table asked, instants, paths, shapes, queries
+    cdef uint8_t[2 * MOST_KEY] text
     cdef bytearray odd
     cdef list odd_rows
     cdef uint32_t rows
@@ -259,10 +302,17 @@ cdef class Lines:
 
     def __cinit__(self):
         self.asked, self.instants = Table(), Table()
+        self.paths, self.shapes, self.queries = Table(), Table(), Table()
 
-    def scan(self, bytes data not None):
-        cdef Bytes at = <Bytes> PyBytes_AS_STRING(data)
-        cdef Bytes end = at + len(data)
+    def scan(self, data not None):
+        cdef Py_buffer held
+        PyObject_GetBuffer(data, &held, PyBUF_SIMPLE)
+        try:
+            return self.scan_between(<Bytes> held.buf, <Bytes> held.buf + held.len)
+        finally:
+            PyBuffer_Release(&held)
+
+    cdef tuple scan_between(self, Bytes at, Bytes end):
         cdef Bytes stop
         self.begin()
         while at < end:
@@ -279,15 +329,59 @@ cdef class Lines:
         return False
 
     cdef int begin(self) except -1:
-        self.asked.clear()
-        self.instants.clear()
+        for table in (self.asked, self.instants, self.paths, self.shapes, self.queries):
+            (<Table> table).clear()
         self.odd, self.odd_rows, self.rows = bytearray(), [], 0
         self.written_length = self.of_written = 0
         return 0
 
     cdef tuple end(self):
         self.settle()
-        return self.rows, self.asked.requests(), self.instants.lines_of_each(), bytes(self.odd), self.odd_rows
+        self.cut()
+        return (
+            self.rows,
+            self.instants.lines_of_each(),
+            self.shapes.lines_of_each(),
+            self.paths.written(False),
+            self.queries.written(True),
+            bytes(self.odd),
+            self.odd_rows,
+        )
+
+    cdef int cut(self) except -1:
+        """Count paths, shapes and requests with a query of what was asked for and not answered 404."""
+        cdef size_t number, length
+        cdef Counted *one
+        cdef Bytes key, end, path, query
+        for number in range(self.asked.used):
+            one = &self.asked.each[number]
+            key = <Bytes> self.asked.text + one.at
+            if memcmp(key + one.length - 3, b"404", 3) == 0:
+                continue
+            path = find(key, key + one.length, 32) + 1
+            end = find(path, key + one.length, 32)
+            query = find(path, end, 63)
+            if query != NULL:
+                self.add_query(key, path, end, one)
+                end = query
+            self.paths.count(key, end - key, 0, one.lines)
+        for number in range(self.paths.used):
+            one = &self.paths.each[number]
+            key = <Bytes> self.paths.text + one.at
+            path = find(key, key + one.length, 47)
+            memcpy(self.text, key, path - key)
+            length = path - key + with_shape(path, key + one.length, self.text + (path - key))
+            self.shapes.count(self.text, length, 0, one.lines)
+        return 0
+
+    cdef int add_query(self, Bytes key, Bytes target, Bytes after, Counted *one) except -1:
+        """Count `method target"protocol"status`."""
+        cdef uint8_t *text = self.text
+        memcpy(text, key, one.length - 4)
+        text[after - key] = 34
+        memcpy(text + one.length - 4, key + one.length - 3, 3)
+        self.queries.count(text, one.length - 1, one.first, one.lines)
+        return 0
 
     cdef int settle(self) except -1:
         """Note the lines of the last instant."""

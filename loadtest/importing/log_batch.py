@@ -1,4 +1,4 @@
-"""A piece of a log, counted: how many requests when, and each different one once."""
+"""A piece of a log, counted: how many requests when, of each path, and each different one with a query once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from loadtest.importing.log_time import second_of
+from loadtest.importing.path_tree import DATA_SEGMENT, PARAMETER
 
 if TYPE_CHECKING:
     import polars as pl
@@ -23,9 +24,13 @@ class Batch(NamedTuple):
 
     seconds: Counter[int]
     """Requests by the second since 1970."""
-    asked: pl.DataFrame
-    """Each different request and status once, as they first came: `PARTS`, how many `requests` there were and the row
-    of the `first`."""
+    shapes: Counter[tuple[str, str]]
+    """Requests by method and shape (`path_shape`)."""
+    paths: pl.DataFrame
+    """Each different `method` and `path` once, and how many `requests` there were, in no order."""
+    queried: pl.DataFrame
+    """Each different request and status whose target has a query, as they first came: `PARTS`, how many `requests`
+    there were and the row of the `first`."""
     not_found: int
     broken: int
     first_broken: int | None
@@ -59,21 +64,23 @@ def batch_of(rows: pl.DataFrame) -> Batch:
             seconds[second] += requests
     known = rows.filter(pl.col("client").is_not_null()).select("client", "second", "request")
     many_broken = 0 if broken is None else int(broken.sum())
-    found = found.select(*PARTS, "requests", "first")
-    return Batch(seconds, found, not_found, many_broken, first_broken, known)
+    paths = with_path(found).group_by("method", "path").agg(pl.col("requests").sum())
+    queried = found.filter(pl.col("target").str.contains("?", literal=True))
+    queried = queried.select(*PARTS, "requests", "first")
+    return Batch(seconds, _shapes(paths), paths, queried, not_found, many_broken, first_broken, known)
 
 
 def merged(batches: list[Batch]) -> Batch:
     """Batches of one piece, whose rows are numbered together, as one."""
     import polars as pl  # noqa: PLC0415
 
-    asked = pl.concat([batch.asked for batch in batches], how="vertical_relaxed")
-    same = asked.group_by(PARTS).agg(pl.col("requests").sum(), pl.col("first").min())
-    seconds: Counter[int] = Counter()
-    for batch in batches:
-        seconds.update(batch.seconds)
+    paths = pl.concat([batch.paths for batch in batches], how="vertical_relaxed")
+    queried = pl.concat([batch.queried for batch in batches], how="vertical_relaxed")
+    same = queried.group_by(PARTS).agg(pl.col("requests").sum(), pl.col("first").min())
     return Batch(
-        seconds,
+        sum((batch.seconds for batch in batches), Counter()),
+        sum((batch.shapes for batch in batches), Counter()),
+        paths.group_by("method", "path").agg(pl.col("requests").sum()),
         same.sort("first"),
         sum(batch.not_found for batch in batches),
         sum(batch.broken for batch in batches),
@@ -88,6 +95,28 @@ def with_parts(rows: pl.DataFrame) -> pl.DataFrame:
 
     parts = pl.col("request").str.splitn(" ", 3).struct.rename_fields(["method", "target", "protocol"])
     return rows.with_columns(parts.alias("parts")).unnest("parts")
+
+
+def with_path(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows with path and query of their `target`."""
+    import polars as pl  # noqa: PLC0415
+
+    parts = pl.col("target").str.splitn("?", 2).struct.rename_fields(["path", "query"])
+    return rows.with_columns(parts.alias("parts")).unnest("parts")
+
+
+def path_shape() -> pl.Expr:
+    """Paths without what looks like data by itself; many have one shape, and each of a shape the same template."""
+    import polars as pl  # noqa: PLC0415
+
+    return pl.col("path").str.replace_all(DATA_SEGMENT, f"/{PARAMETER}")
+
+
+def _shapes(paths: pl.DataFrame) -> Counter[tuple[str, str]]:
+    import polars as pl  # noqa: PLC0415
+
+    counted = paths.group_by("method", path_shape()).agg(pl.col("requests").sum())
+    return Counter({(method, path): requests for method, path, requests in counted.iter_rows()})
 
 
 def _asked(rows: pl.DataFrame) -> pl.DataFrame:

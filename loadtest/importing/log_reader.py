@@ -43,7 +43,7 @@ class _Broken(NamedTuple):
         if not self.path.is_file():
             return str(self.path)  # a pipe, which is read once
         line = 0
-        for number, piece in enumerate(pieces_of(self.path)):
+        for number, piece in enumerate(map(bytes, pieces_of(self.path))):
             if number == self.piece:
                 return f"{self.path}:{line + _line_of(piece, self.row)}"
             line += piece.count(b"\n")
@@ -66,7 +66,7 @@ def read_logs(
     first_broken: _Broken | None = None
     for path in paths:
         for number, piece in enumerate(pieces_of(path)):
-            log_format = log_format or _format_of(path, piece)
+            log_format = log_format or _format_of(path, bytes(piece))
             _check_field(log_format, field)
             asked = who if visits or not tally.has_enough_steps else NOBODY
             batch = batch_in(piece, log_format, asked)
@@ -90,15 +90,16 @@ def _check_field(log_format: LogFormat, field: str | None) -> None:
 
 def _format_of(path: Path, piece: bytes) -> LogFormat:
     """The format that most of the first lines have."""
-    start = b"\n".join(piece.split(b"\n", _LINES_TO_TELL)[:_LINES_TO_TELL]) + b"\n"
-
-    def readable(log_format: LogFormat) -> int:
-        batch = batch_in(start, log_format, NOBODY)
-        return batch.seconds.total() + batch.not_found
-
-    lines = {log_format: readable(log_format) for log_format in FORMATS.values()}
-    best = max(FORMATS.values(), key=lines.__getitem__)
-    if lines[best] == 0:
+    first = piece.split(b"\n", _LINES_TO_TELL)[:_LINES_TO_TELL]
+    best, most = None, 0
+    for log_format in FORMATS.values():
+        batch = batch_in(b"\n".join(first) + b"\n", log_format, NOBODY)
+        readable = batch.seconds.total() + batch.not_found
+        if readable > most:
+            best, most = log_format, readable
+        if most == len(first):
+            break  # no other format has more
+    if best is None:
         known = ", ".join(FORMATS)
         shown = piece.split(b"\n", 1)[0][:80].decode("utf-8", "replace")
         raise ImportingError(f'{path}:1: expected lines of an access log ({known}), got "{shown}"')

@@ -7,24 +7,27 @@ It does not look for clients, so a piece whose clients are asked for is read by 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loadtest.importing.log_batch import NOT_FOUND, PARTS, Batch, batch_of, merged
+from loadtest.importing.log_batch import PARTS, Batch, batch_of, merged
 from loadtest.importing.log_format import NOBODY, LogFormat, Who
 from loadtest.importing.log_time import second_of
 from loadtest.sources import why_pure
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from loadtest.importing.line_scan import Combined, Found, JsonLines
 
 
-def batch_in(piece: bytes, log_format: LogFormat, who: Who | None) -> Batch:
+def batch_in(piece: bytes | memoryview, log_format: LogFormat, who: Who | None) -> Batch:
     """The lines of a piece, counted."""
     scanner = None if who is not NOBODY else _scanner(log_format)
     found = scanner and _scanned(scanner.scan(piece), log_format)
-    return found or batch_of(log_format.rows(piece, who))
+    return found or batch_of(log_format.rows(bytes(piece), who))
 
 
 @cache
@@ -48,7 +51,7 @@ def _scanner(log_format: LogFormat) -> Combined | JsonLines | None:
 
 def _scanned(found: Found, log_format: LogFormat) -> Batch | None:
     """What was found in a piece; None where an instant is none, since its lines have to be told apart."""
-    rows, requests, instants, odd, odd_rows = found
+    rows, instants, shapes, paths, queried, odd, odd_rows = found
     seconds: Counter[int] = Counter()
     for written, lines in instants.items():
         second = second_of(written)
@@ -56,20 +59,30 @@ def _scanned(found: Found, log_format: LogFormat) -> Batch | None:
             return None
         if lines:
             seconds[second] += lines
-    batches = [_plain(requests, seconds, rows - len(odd_rows))]
-    if odd_rows:
-        batches.append(_numbered(odd, odd_rows, log_format))
-    return merged(batches) if odd_rows else batches[0]
+    plain = Batch(
+        seconds,
+        Counter({_cut_in_two(text): lines for text, lines in shapes.items()}),
+        _frame(paths, ("requests",), ("method", "path")).select("method", "path", "requests"),
+        _frame(queried, ("first", "requests"), PARTS).select(*PARTS, "requests", "first"),
+        rows - len(odd_rows) - seconds.total(),
+        0,
+        None,
+        _frame(b"", (), ("client", "second", "request")),
+    )
+    return merged([plain, _numbered(odd, odd_rows, log_format)]) if odd_rows else plain
 
 
-def _plain(requests: bytes, seconds: Counter[int], rows: int) -> Batch:
+def _cut_in_two(text: str) -> tuple[str, str]:
+    method, _, shape = text.partition(" ")
+    return method, shape
+
+
+def _frame(lines: bytes, numbers: Sequence[str], texts: Sequence[str]) -> pl.DataFrame:
+    """Lines of numbers and then texts, with quotes between them, under such names."""
     import polars as pl  # noqa: PLC0415 - the extra `import`
 
-    columns = {"first": pl.UInt32, "requests": pl.UInt32, **dict.fromkeys(PARTS, pl.String)}
-    asked = pl.read_csv(requests, separator='"', quote_char=None, has_header=False, schema=columns)
-    found = asked.filter(pl.col("status") != NOT_FOUND).select(*PARTS, "requests", "first").sort("first")
-    known = pl.DataFrame(schema=dict.fromkeys(("client", "second", "request"), pl.String))
-    return Batch(seconds, found, rows - int(found["requests"].sum()), 0, None, known)
+    columns = {**dict.fromkeys(numbers, pl.UInt32), **dict.fromkeys(texts, pl.String)}
+    return pl.read_csv(lines, separator='"', quote_char=None, has_header=False, schema=columns)
 
 
 def _numbered(lines: bytes, numbers: list[int], log_format: LogFormat) -> Batch:

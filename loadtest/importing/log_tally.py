@@ -12,9 +12,9 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from loadtest.importing.import_error import ImportingError
-from loadtest.importing.log_batch import Batch, with_parts
+from loadtest.importing.log_batch import Batch, path_shape, with_parts, with_path
 from loadtest.importing.log_time import second_of
-from loadtest.importing.path_tree import DATA_SEGMENT, PARAMETER, PathTree
+from loadtest.importing.path_tree import PathTree
 from loadtest.importing.shares import Part
 from loadtest.importing.traffic import Step
 from loadtest.importing.visits import LONGEST_PAUSE_S
@@ -57,25 +57,20 @@ class LogTally:
 
     def add(self, batch: Batch) -> None:
         """Count a batch. Raises `ImportingError` where the log goes on for longer than a month."""
-        import polars as pl  # noqa: PLC0415
-
         self.broken += batch.broken
         self.not_found += batch.not_found
         self.requests += batch.seconds.total()
         self.seconds.update(batch.seconds)
         self._check_span()
-        asked = _with_path(batch.asked)
-        paths = asked.group_by("method", "path").agg(pl.col("requests").sum())
-        shapes = paths.group_by("method", _shape()).agg(pl.col("requests").sum())
-        for method, path, requests in shapes.iter_rows():
+        for (method, path), requests in batch.shapes.items():
             self.tree.add(method, path, requests)
         if batch.seconds:
-            usual = {(row[0], row[1]): row[2] for row in shapes.top_k(MOST_SHAPES, by="requests").iter_rows()}
+            usual = dict(batch.shapes.most_common(MOST_SHAPES))
             self._parts.append(Part(min(batch.seconds), max(batch.seconds), usual))
-        self._paths.append(paths)
+        self._paths.append(batch.paths)
         if sum(map(len, self._paths)) > 2 * MOST_PATHS:
             self._merge_paths()
-        self._sample_queries(asked)
+        self._sample_queries(batch.queried)
         self._sample_clients(batch.known)
 
     def _check_span(self) -> None:
@@ -85,13 +80,13 @@ class LogTally:
                 f"expected logs of at most 31 days, got requests {(last - first) / 86_400:,.1f} days apart"
             )
 
-    def _sample_queries(self, asked: pl.DataFrame) -> None:
+    def _sample_queries(self, queried: pl.DataFrame) -> None:
         """Keep some queries of each batch: as many of the last as of the first, however many there are."""
         import polars as pl  # noqa: PLC0415
 
-        some = asked.filter(pl.col("query").is_not_null())
-        if not len(some):
+        if not len(queried):
             return
+        some = with_path(queried)
         counted = some.group_by("method", "path", maintain_order=True).agg(pl.col("requests").sum())
         for method, path, requests in counted.iter_rows():
             if len(self.with_query) < MOST_QUERIES or (method, path) in self.with_query:
@@ -113,7 +108,7 @@ class LogTally:
         kept = known.select(who, "second", "request").filter(pl.col("who") % self.one_client_in == 0)
         instants = {written: second_of(written) for written in kept["second"].unique()}
         at = pl.col("second").replace_strict(instants, default=None, return_dtype=pl.Int64)
-        kept = _with_path(with_parts(kept.with_columns(at.alias("at"))))
+        kept = with_path(with_parts(kept.with_columns(at.alias("at"))))
         self._seen.append(kept.select("who", "at", "method", "path"))
         while sum(map(len, self._seen)) > MOST_STEPS and self.one_client_in < 1 << 32:
             self.one_client_in *= 2
@@ -144,7 +139,7 @@ class LogTally:
 
         columns = {"who": pl.UInt64, "at": pl.Int64, "method": pl.String, "path": pl.String}
         rows = pl.concat(self._seen) if self._seen else pl.DataFrame(schema=columns)
-        rows = rows.with_columns(_shape().alias("shape"))
+        rows = rows.with_columns(path_shape().alias("shape"))
         known = [
             (method, shape, name)
             for method, shape in rows.select("method", "shape").unique().iter_rows()
@@ -161,7 +156,7 @@ class LogTally:
         import polars as pl  # noqa: PLC0415
 
         self._merge_paths()
-        shaped = self._paths[0].with_columns(_shape().alias("shape"))
+        shaped = self._paths[0].with_columns(path_shape().alias("shape"))
         many = shaped.group_by("method", "shape").len().filter(pl.col("len") > most).drop("len")
         few = shaped.join(many, on=["method", "shape"], how="anti")
         larger = shaped.join(many, on=["method", "shape"], how="semi").partition_by("method", "shape")
@@ -192,21 +187,6 @@ def _most_requested(paths: pl.DataFrame, most: int) -> pl.DataFrame:
     least = paths["requests"].sort(descending=True)[most - 1]
     more, as_many = paths.filter(pl.col("requests") > least), paths.filter(pl.col("requests") == least)
     return pl.concat([more, as_many.bottom_k(most - len(more), by=["method", "path"])])
-
-
-def _shape() -> pl.Expr:
-    """Paths without what looks like data by itself; many have one shape, and each of a shape the same template."""
-    import polars as pl  # noqa: PLC0415
-
-    return pl.col("path").str.replace_all(DATA_SEGMENT, f"/{PARAMETER}")
-
-
-def _with_path(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows with path and query of their `target`."""
-    import polars as pl  # noqa: PLC0415
-
-    parts = pl.col("target").str.splitn("?", 2).struct.rename_fields(["path", "query"])
-    return rows.with_columns(parts.alias("parts")).unnest("parts")
 
 
 def steps_of(seen: pl.DataFrame) -> list[Step]:

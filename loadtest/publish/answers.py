@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 from loadtest.judge.peak import Peak, fell_short, find_peak
 from loadtest.judge.validity import MAX_LAG_P99_MS
-from loadtest.measure.run_result import RunResult
+from loadtest.measure.run_result import RunResult, SloResult
 from loadtest.publish import wording
 
 MOST_LINES = 4
@@ -48,6 +48,8 @@ def peak(result: RunResult) -> Answer:
     if noun == "order" and result.run.plan in SINGLES_DAY:
         lines.append(f"That is {wording.share_of_record(found.best_tps)}/s, the peak of Singles' Day 2020.")
     question = f"Was the peak of {_rate(found.planned_tps, noun)} held?"
+    if result.verdict == "ABORTED" and found.planned_tps < 0.99 * asked_tps:
+        return Answer("Was the peak held?", "Not reached", "none", lines)
     if found.held_s >= found.lasted_s:
         return Answer(question, "Yes", "good", lines)
     if not found.held_s:
@@ -76,7 +78,10 @@ def trust(result: RunResult) -> Answer:
     verdict, lag = result.validity.verdict, result.generator.dispatch_lag_ms.p99
     value, state = _TRUST.get(verdict, (verdict, "warn"))
     said = wording.headline(result).reasons
-    lines = [reason for reason in result.validity.reasons if reason not in said][:MOST_LINES]
+    if wording.is_too_little(result) and value == "Yes":
+        value, state = "With care", "warn"
+    told = (*said, *(reason for reason in result.validity.reasons if reason.startswith(wording.STOPPED)))
+    lines = [reason for reason in result.validity.reasons if reason not in told][:MOST_LINES]
     lines.append(f"The generator was {wording.latency(lag)} late at p99; the limit is {MAX_LAG_P99_MS:g} ms.")
     balanced = all(holds for _, holds in wording.identities(result))
     lines.append("Every arrival is accounted for." if balanced else "The arrivals do not add up.")
@@ -99,7 +104,7 @@ def incidents(result: RunResult) -> Iterator[tuple[float, str]]:
         when = f"{row.when}: " if row.when else ""
         yield seen.first_s if seen else 0.0, f"{when}{row.failures:,} x {row.error} at {row.endpoint}."
     slowest = max(result.timeline, key=lambda point: point.response_ms.p99, default=None)
-    if slowest is not None and any(not slo.passed and slo.expr.startswith("p") for slo in result.slo):
+    if slowest is not None and any(map(_is_slow, result.slo)):
         yield (
             slowest.t_s,
             f"{slowest.t_s:g} s: the slowest second, with p99 {wording.latency(slowest.response_ms.p99)}.",
@@ -111,6 +116,10 @@ _TRUST: dict[str, tuple[str, State]] = {
     "DEGRADED": ("With care", "warn"),
     "INVALID": ("No", "bad"),
 }
+
+
+def _is_slow(slo: SloResult) -> bool:
+    return slo.observed is not None and not slo.passed and slo.expr.startswith("p")
 
 
 def _audited(result: RunResult) -> str:

@@ -151,19 +151,12 @@ def _counts(endpoint: Endpoint, result: RunResult) -> str:
     return f"  {wording.things(endpoint.requests, 'request')}, {wording.rate(per_second)}/s, {failed}"
 
 
-def _judged(slo: SloResult, *, void: bool) -> str:
-    if void:
-        return "not judged"
-    return "met" if slo.passed else "missed"
-
-
 def _print_objectives(result: RunResult, console: Console) -> None:
     """Every objective with what was seen of it; grey where the run proves nothing about it."""
     if not result.slo:
         return
-    void = result.verdict == "INVALID"
     shown = result.slo[:MOST_OBJECTIVES]
-    figures = [(wording.observed(slo), _judged(slo, void=void), _set_by(slo)) for slo in shown]
+    figures = [(wording.observed(slo), wording.judged(slo, result.verdict), _set_by(slo)) for slo in shown]
     widths = [max(map(len, column)) for column in zip(_COLUMNS, *figures, strict=True)]
     room = console.width - sum(widths) - 2 * len(widths) - 3 if console.is_terminal else MOST_CHARACTERS
     longest = max(len(each) for each in ("objective", *(short(slo.expr) for slo in shown)))
@@ -171,6 +164,7 @@ def _print_objectives(result: RunResult, console: Console) -> None:
     console.print()
     console.print(Text(f"  {'objective':<{width}}{_figures(_COLUMNS, widths)}", style="dim"), soft_wrap=True)
     for slo, seen in zip(shown, figures, strict=True):
+        void = seen[1] == "not judged"
         line = Text(f"  {short(slo.expr):<{width}}", style="dim" if void else "")
         if line.cell_len > width + 2:
             print_paragraph(console, line, hang=4)

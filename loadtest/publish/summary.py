@@ -5,7 +5,7 @@ It is bounded, however many endpoints a run has and however long their names are
 
 from loadtest.judge.slo_syntax import IMPLICIT
 from loadtest.measure.printable import printable
-from loadtest.measure.run_result import Endpoint, Quantiles, RunResult
+from loadtest.measure.run_result import Endpoint, Quantiles, RunResult, SloResult
 from loadtest.publish import wording
 
 QUANTILES = ("p50", "p90", "p99", "p99_9", "max")
@@ -101,7 +101,7 @@ def _markdown_slo(result: RunResult) -> str:
     if not result.slo:
         return ""
     rows = [
-        f"| {_code(wording.expression(slo))} | {wording.observed(slo)} | {'met' if slo.passed else '**missed**'} |"
+        f"| {_code(wording.expression(slo))} | {wording.observed(slo)} | {_marked(slo, result.verdict)} |"
         for slo in result.slo
     ]
     note = (
@@ -111,6 +111,11 @@ def _markdown_slo(result: RunResult) -> str:
     return "\n".join(["| objective | observed | result |", "|---|---:|---|", *rows]) + (
         note if implicit else ""
     )
+
+
+def _marked(slo: SloResult, verdict: str) -> str:
+    said = wording.judged(slo, verdict)
+    return f"**{said}**" if said.startswith("missed") else said
 
 
 def _markdown_errors(result: RunResult) -> str:

@@ -21,6 +21,10 @@ RECORD_TPS = 583_000
 """Orders a second at the peak of Singles' Day 2020, 26 s after midnight: S, docs/traffic.md source 29."""
 SINGLES_DAY_PLANS = ("singles-day", "rehearsal", "day")
 """The shipped plans whose curve is that day's: only their rates are compared with the record."""
+STOPPED = "stopped after "
+"""How the reason begins with which a run was stopped; the headline of an ABORTED run says it."""
+ENOUGH_REQUESTS = 1_000
+"""Ten of them lie beyond p99, as each step of `capacity` has it."""
 
 
 class Headline(NamedTuple):
@@ -164,6 +168,13 @@ def observed(slo: SloResult) -> str:
         return f"{slo.observed:.4g}{unit}"
 
 
+def judged(slo: SloResult, verdict: str) -> str:
+    """`met` or `missed`, where the run can tell: an INVALID one cannot, an ABORTED one only until its end."""
+    if verdict == "INVALID" or (verdict == "ABORTED" and slo.observed is None):
+        return "not judged"
+    return ("met" if slo.passed else "missed") + (" so far" if verdict == "ABORTED" else "")
+
+
 def gauge(metric: str, value: float) -> str:
     """A value by the unit that its metric's name ends in: `_ms`, `_bytes`, or a share of 1."""
     if metric.endswith("_ms"):
@@ -195,6 +206,11 @@ def total_requests(result: RunResult) -> tuple[int, int]:
     """(requests, failures) over every endpoint; journeys, which are made of them, are not counted again."""
     single = [e for name, e in result.endpoints.items() if is_request(name)]
     return sum(e.requests for e in single), sum(e.failures for e in single)
+
+
+def is_too_little(result: RunResult) -> bool:
+    """Whether an ABORTED run hardly began: it made requests, and fewer than percentiles want."""
+    return result.verdict == "ABORTED" and 0 < total_requests(result)[0] < ENOUGH_REQUESTS
 
 
 def identities(result: RunResult) -> list[tuple[str, bool]]:
@@ -322,14 +338,23 @@ def _invalid(result: RunResult) -> Headline:
 def _aborted(result: RunResult) -> Headline:
     """Why it ended is said once: validity has it first, and the events of a run that went on have it too."""
     reasons = [reason for reason in result.validity.reasons if "aborted: " not in reason]
-    ends = [reason for reason in reasons if reason.startswith("stopped after ")]
+    ends = [reason for reason in reasons if reason.startswith(STOPPED)]
     causes = [reason.partition(": ")[2] for reason in ends]
     causes += [what.removeprefix("aborted: ") for _, what in result.events if "abort" in what]
     after = duration(round(result.run.duration_s, 1))
     sentence = f"The run ended early, after {after}{f': {causes[0]}' if causes else ''}."
     audit = audit_findings(result.audit) if result.audit else []
     rest = [reason for reason in reasons if reason not in ends]
-    return Headline("ABORTED", sentence, [*rest, *result.findings, *audit])
+    return Headline("ABORTED", sentence, [*_too_few(result, after), *rest, *result.findings, *audit])
+
+
+def _too_few(result: RunResult, after: str) -> list[str]:
+    """That an aborted run hardly began, in a sentence; empty where percentiles mean something."""
+    if not is_too_little(result):
+        return []
+    return [
+        f"Too little was played for percentiles: {things(total_requests(result)[0], 'request')} in {after}."
+    ]
 
 
 def _unbalanced(result: RunResult) -> Headline:

@@ -72,7 +72,7 @@ class BodyReader:
             return await self._read_in_time(body, is_chunked=length is None)
         except TimeoutError:
             raise ProblemError(
-                problem.BODY_TIMEOUT, "the rest of the body did not come", close=True
+                problem.BODY_TIMEOUT, "the rest of the body did not arrive in time", close=True
             ) from None
         except web.RequestPayloadError as error:
             raise ProblemError(problem.BAD_REQUEST, f"the body is malformed: {error}", close=True) from None

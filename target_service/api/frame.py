@@ -13,7 +13,7 @@ from multidict import istr
 from target_service import problem
 from target_service.api.body import BodyReader, Incoming, check_type, decode
 from target_service.api.operation import ApiRequest, Operation, Service
-from target_service.bearer import carries_token
+from target_service.bearer import EXPECTED_HEADER, carries_token
 from target_service.exemplars import TRACEPARENT, sampled_trace
 from target_service.faults import HANG_S, Fault
 from target_service.idempotency import HEADER as KEY_HEADER
@@ -61,7 +61,7 @@ _KIND_OF: dict[type[Exception], problem.Kind] = {
 
 
 class Frame:
-    """One operation in its frame."""
+    """Runs one operation for each request, with the checks and measurements that all operations share."""
 
     def __init__(self, service: Service, operation: Operation, bodies: BodyReader) -> None:
         self.operation = operation
@@ -74,7 +74,7 @@ class Frame:
         }
 
     async def answer(self, incoming: Incoming, names: Mapping[str, str]) -> ApiResponse:
-        """The response to a request, which is counted and timed; whatever goes wrong is told as a problem."""
+        """Answer a request, and count and time it; any error becomes a problem body."""
         started, service, headers = perf_counter(), self._service, incoming.head.headers
         service.accept_waiting()
         service.metrics.in_flight.add(1)
@@ -107,7 +107,7 @@ class Frame:
             self._count(started, run_id, headers)
 
     async def _drill(self, incoming: Incoming, names: Mapping[str, str], run_id: str) -> ApiResponse:
-        """Let a request meet a drill's fault, and do what it asks for unless that is too much by then."""
+        """Apply a drill's fault to a request, then run the operation unless the service is overloaded by then."""
         service = self._service
         fault = service.faults.of_request(self.operation.route)
         if fault is not None:
@@ -121,10 +121,10 @@ class Frame:
         return response
 
     async def _obey(self, incoming: Incoming, names: Mapping[str, str], run_id: str) -> ApiResponse:
-        """Do what is asked for."""
+        """Check token, headers and body, then run the operation."""
         operation, head = self.operation, incoming.head
         if operation.for_operators and not carries_token(head.headers, self._service.admin_token):
-            raise ProblemError(problem.UNAUTHORIZED, "expected the operator's bearer token")
+            raise ProblemError(problem.UNAUTHORIZED, EXPECTED_HEADER)
         key = parse_key(head.headers.get(KEY_HEADER)) if operation.keyed else None
         deadline_ns = deadline_ns_of(head.headers) if operation.sheds else None
         wanted = None
@@ -138,7 +138,7 @@ class Frame:
         return await (self._change(request) if operation.sheds else operation.handler(request))
 
     async def _change(self, request: ApiRequest) -> ApiResponse:
-        """Make a change, if there is a place for one more and no other request works under its key."""
+        """Make a change, unless the service is full or another request works under the same key."""
         service = self._service
         service.keys.hold(request.run_id, request.key)
         began_ns = None
@@ -186,7 +186,7 @@ def deadline_ns_of(headers: Mapping[str, str]) -> int | None:
 
 
 def problem_of(error: BaseException, operation: Operation) -> ProblemError:
-    """The problem that tells the caller of this error; an unexpected error is logged and told as 500."""
+    """The problem that this error is answered with; an unexpected error is logged and answered with 500."""
     if isinstance(error, ProblemError):
         return error
     if isinstance(error, asyncio.CancelledError):
@@ -199,7 +199,7 @@ def problem_of(error: BaseException, operation: Operation) -> ProblemError:
 
 
 async def _meet(fault: Fault, incoming: Incoming) -> None:
-    """Let a request meet what a fault does before it is answered."""
+    """Do to a request what the fault says, before it is answered."""
     if fault.kind == "delay":
         await asyncio.sleep(fault.delay_ms / 1e3)
     elif fault.kind == "error":
@@ -214,7 +214,7 @@ async def _meet(fault: Fault, incoming: Incoming) -> None:
 
 
 async def _slowly(body: bytes, longer_s: float) -> AsyncGenerator[bytes, None]:
-    """A body bit by bit."""
+    """The body in small pieces, `longer_s` in all."""
     size = len(body) // SLOW_BODY_PARTS + 1
     for at in range(0, SLOW_BODY_PARTS * size, size):
         await asyncio.sleep(longer_s / SLOW_BODY_PARTS)

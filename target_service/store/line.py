@@ -23,7 +23,7 @@ from target_service.store.base import (
 )
 
 LARGEST_BATCH = 1024
-TOO_LATE = "the deadline passed before the work was begun"
+TOO_LATE = "the caller's deadline passed before the work began"
 ALONE = (CancelUnpaid, ExpireKeys, PurgeRun, Restock, Tick)
 """Changes that have a transaction to themselves: each locks in an order of its own, or holds many rows."""
 

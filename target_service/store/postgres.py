@@ -232,7 +232,7 @@ class PostgresStore(Store):
         return Committed(answers, time.monotonic() - began_s)
 
     async def _undo(self, error: Exception, *, has_begun: bool) -> Exception:
-        """Undo the transaction; what to tell of it."""
+        """Undo the transaction; the error to raise for it."""
         if isinstance(error, AGAIN) and self._session is not None:
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(self._settings.wait_s):

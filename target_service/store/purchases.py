@@ -49,7 +49,7 @@ def by_run(batch: Iterable[Change]) -> dict[str, list[Placed]]:
 
 
 def plan(share: Iterable[Placed], known: Mapping[str, Purchase], left: dict[int, int]) -> Plan:
-    """Decide one run's share: replay keys that are known, or become so; the others take from `left` in turn.
+    """Plan one run's purchases: a key that is known, or was met before, is replayed; the others take from `left`.
 
     `left` is units by product number.
     """
@@ -99,7 +99,7 @@ async def _apply_run(session: Session, run_id: str, share: list[Placed]) -> dict
 
 
 async def _known(session: Session, tables: Tables, run_id: str, keys: list[str]) -> dict[str, Purchase]:
-    """What keys belong to; that of a parcel's change belongs to a request that bought nothing."""
+    """The orders stored under keys; a key of a parcel's change counts as a purchase of nothing."""
     under = f"WHERE run_id = $1 AND idempotency_key {session.among(2, 'text')}"
     source = (
         f"FROM (SELECT idempotency_key, {ORDER} FROM {tables.orders} {under} AND key_live = 1 UNION ALL"

@@ -125,7 +125,7 @@ def _code(error: Exception) -> int:
 class SqliteStore(Store):
     """A store in one file, to which this process has two connections."""
 
-    busy = "another process holds the store's lock"
+    busy = "another process has locked the database"
 
     def __init__(self, settings: StoreSettings, *observers: CommitObserver) -> None:
         super().__init__(settings, *observers)
@@ -133,7 +133,7 @@ class SqliteStore(Store):
         self._session: SqliteSession
         self._reader: SqliteSession
         self._harm = ""
-        """Why the connection must be opened anew; empty while it is good."""
+        """Why the connection must be opened anew; empty while it works."""
         self._was_moved = False
         self._counted_s = self._checked_s = self._ended_s = 0.0
 
@@ -240,7 +240,7 @@ class SqliteStore(Store):
         self._harm, self._was_moved = "", False
 
     def _undo(self, error: Exception) -> Exception:
-        """Undo the transaction; what to tell of it."""
+        """Undo the transaction; the error to raise for it."""
         self._was_moved = self._was_moved or isinstance(error, FileMovedError)
         if isinstance(error, sqlite3.Error) and _code(error) not in ORDINARY:
             self._harm = self._harm or str(error)

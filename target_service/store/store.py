@@ -36,7 +36,7 @@ RETRY_PAUSE_S = 0.05
 
 
 class AgainError(Exception):
-    """Two machines were in each other's way; the transaction was undone and can be done again."""
+    """Two transactions were in conflict; this one was undone and can be repeated."""
 
 
 class Committed(NamedTuple):
@@ -71,7 +71,7 @@ class Store:
         raise NotImplementedError
 
     async def _commit(self) -> Committed:
-        """Begin a transaction, then take what waits in the line, and make it durable.
+        """Begin a transaction, then write in it the changes that wait in the line.
 
         Raises StoreUnavailableError and AgainError; anything else means that a change cannot be made. Nothing is
         under way if it could not even begin.
@@ -154,7 +154,7 @@ class Store:
             return
         if self._said:
             self._said = ""
-            log.warning("the store makes changes durable again")
+            log.warning("the store can be written again")
         proves = any(isinstance(waiting.change, Purchase | Proof) for waiting in batch)
         for observer in self._observers:
             observer.committed(len(batch), committed.seconds, proves)
@@ -166,7 +166,7 @@ class Store:
             self._line.begin_again()
             return
         if not isinstance(error, StoreUnavailableError):
-            log.error("a batch failed", exc_info=error)
+            log.error("writing a batch of changes failed", exc_info=error)
             if len(batch) > 1:
                 self._line.begin_again(singly=True)
                 return

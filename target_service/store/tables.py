@@ -84,8 +84,10 @@ def tables_of(run_id: str) -> Tables:
 def are_missing(version: int, ours: int) -> bool:
     """Whether the tables must be made; 0 is no version. Raises StoreOpenError if another program made them."""
     if version not in (0, ours):
-        which = "newer" if version > ours else "older"
-        raise StoreOpenError(f"schema version {version} is {which} than this program's {ours}")
+        which = "a newer" if version > ours else "an older"
+        raise StoreOpenError(
+            f"the database was made by {which} release (schema version {version}, expected {ours}); name another one"
+        )
     return version == 0
 
 

@@ -295,7 +295,7 @@ def test_a_parcel_goes_through_its_chain_and_no_other_way(make: StoreFactory) ->
             with pytest.raises(ParcelExistsError):
                 await store.write(parcel._replace(destination="tokyo"))
             with pytest.raises(
-                OutOfOrderError, match="signed cannot follow accepted; what can: error, packed"
+                OutOfOrderError, match="signed cannot follow accepted; expected error, packed"
             ):
                 await store.write(Scan("", parcel.parcel_id, ParcelEvent("e9", "signed", "beijing", 2)))
             for _ in range(2):

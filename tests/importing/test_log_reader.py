@@ -96,7 +96,7 @@ def test_pieces_are_whole_lines_and_nothing_is_lost(data: bytes, piece_bytes: in
         data = b"x" + data
         file.write(data)
         file.flush()
-        pieces = list(pieces_of(Path(file.name), piece_bytes))
+        pieces = list(map(bytes, pieces_of(Path(file.name), piece_bytes)))
     assert b"".join(pieces) == data
     assert all(piece.endswith(b"\n") or len(piece) > 2 * piece_bytes for piece in pieces[:-1])
 

@@ -62,7 +62,8 @@ def same(piece: bytes, log_format: LogFormat) -> None:
 
 
 def shown(batch: Batch) -> tuple[object, ...]:
-    return dict(batch.seconds), batch.asked.rows(), batch.not_found, batch.broken, batch.first_broken
+    counted = dict(batch.seconds), dict(batch.shapes), sorted(batch.paths.rows())
+    return *counted, batch.queried.rows(), batch.not_found, batch.broken, batch.first_broken
 
 
 def piece_of(lines: list[bytes]) -> bytes:
@@ -140,6 +141,20 @@ def test_lines_of_combined_are_counted_alike(lines: list[bytes]) -> None:
     same(piece_of(lines), FORMATS["combined"])
 
 
+SEGMENTS = st.one_of(
+    st.text("0129aZ_-.@%{}~", max_size=5),
+    st.sampled_from(
+        ["a%40b", "%4", "%400", "x" * 31, "x" * 32, "1" + "x" * 31, "12.html", "a123b", "1ü", "?q=1"]
+    ),
+)
+
+
+@given(st.lists(st.lists(SEGMENTS, max_size=4).map("/".join), min_size=1, max_size=8))
+def test_what_is_data_in_a_path_is_the_same_to_both(paths: list[str]) -> None:
+    lines = [LINES["combined"](Logged(1_762_819_140, "GET", f"/{path}")).encode() for path in paths]
+    same(piece_of(lines), FORMATS["combined"])
+
+
 @pytest.mark.parametrize("form", SCANNED[1:])
 @given(data=st.data())
 def test_lines_of_json_are_counted_alike(form: str, data: st.DataObject) -> None:
@@ -152,7 +167,7 @@ def test_a_usual_log_is_all_plain(form: str) -> None:
     lines = [LINES[form](Logged(1_762_819_140 + n / 7, "GET", f"/p/{n}?q={n}")).encode() for n in range(50)]
     scanner = _scanner(FORMATS[form])
     assert scanner is not None
-    rows, _, _, odd, odd_rows = scanner.scan(piece_of(lines))
+    rows, *_, odd, odd_rows = scanner.scan(piece_of(lines))
     assert (rows, odd, odd_rows) == (50, b"", [])
     same(piece_of(lines), FORMATS[form])
 

@@ -43,6 +43,15 @@ def test_a_generator_that_fell_behind_is_a_no_with_its_reason_where_the_verdict_
         assert said.lines[0].startswith(begins)
 
 
+def test_an_aborted_run_that_hardly_began_is_neither_a_held_peak_nor_trusted() -> None:
+    result = sample_result(Scene(duration_s=1, peak_tps=600.0))
+    result.verdict, result.run.settings["peak_tps"] = "ABORTED", 600.0
+    result.validity.reasons = ["stopped after 1 s: it was stopped by Ctrl-C"]
+    assert (peak(result).value, trust(result).value) == ("Not reached", "With care")
+    assert "stopped" not in " ".join(trust(result).lines)
+    assert broken(result).value == "Nothing", "an objective without data names no slowest second"
+
+
 def test_a_run_without_a_second_has_no_answer_and_no_defect() -> None:
     assert peak(an_empty_run()).value == "No data"
     assert len(answers(an_empty_run())) == 3

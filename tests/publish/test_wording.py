@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.judge.drift import Trend
-from loadtest.measure.run_result import Audit, Evidence, RunResult, SloResult
+from loadtest.measure.run_result import Audit, Endpoint, Evidence, Quantiles, RunResult, SloResult
 from loadtest.publish import wording
 from tests.publish.sample_result import a_failed_run, an_empty_run
 
@@ -206,6 +206,21 @@ def test_an_aborted_run_says_when_and_why_once() -> None:
         "12.4 s: aborted: it was stopped by Ctrl-C",
     ]
     assert wording.headline(result) == wording.Headline("ABORTED", sentence, ["worker 1 was late"])
+
+
+def test_an_aborted_run_that_hardly_began_says_so_and_how_its_objectives_stood() -> None:
+    result = a_failed_run()
+    result.verdict, result.run.duration_s = "ABORTED", 0.4
+    assert not any("Too little" in reason for reason in wording.headline(result).reasons)
+    result.endpoints = {
+        "GET /": Endpoint(requests=11, failures=0, response_ms=Quantiles(), service_ms=Quantiles())
+    }
+    assert "Too little was played for percentiles: 11 requests in 0.4 s." in wording.headline(result).reasons
+    met, missed, unseen = (
+        SloResult(expr="errors(*) < 1%", observed=at, passed=at == 0) for at in (0, 1, None)
+    )
+    said = [wording.judged(slo, "ABORTED") for slo in (met, missed, unseen)]
+    assert said == ["met so far", "missed so far", "not judged"]
 
 
 def test_unbalanced_books_are_told_kind_by_kind() -> None:

@@ -79,7 +79,7 @@ def test_a_host_that_a_script_sets_on_init_is_the_one_that_is_checked(tmp_path: 
     listener = "@events.init.add_listener\ndef _(environment, **_): environment.host = 'http://127.0.0.1:1'\n"
     write(tmp_path, top=listener)
     code, said = ended(tmp_path)
-    assert (code, "target http://127.0.0.1:1: nothing answers there" in said) == (ExitCode.USAGE, True), said
+    assert (code, ": http://127.0.0.1:1: nothing answers there" in said) == (ExitCode.USAGE, True), said
 
 
 def test_ctrl_c_while_a_script_is_imported_shows_no_traceback(tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ def test_a_run_is_purged_beside_the_running_service(tmp_path: Path) -> None:
     nowhere = [*command[:-1], f"sqlite:///{tmp_path}/nowhere.db"]
     bad = subprocess.run(nowhere, cwd=ROOT, capture_output=True, text=True)
     assert (bad.returncode, (tmp_path / "nowhere.db").exists()) == (2, False)
-    assert "nowhere.db, expected an order service's database" in bad.stderr
+    assert f"expected an order service's database, there is no file {tmp_path}/nowhere.db" in bad.stderr
 
 
 @pytest.mark.slow(held_by="test_killing_the_service_under_load_loses_no_acknowledged_order")

@@ -47,7 +47,7 @@ def test_a_switch_needs_no_value() -> None:
         (["--nonsense"], "--nonsense"),
         (
             ["--admin-host", "0.0.0.0"],
-            "--admin-host 0.0.0.0 is reachable from outside: it needs --admin-token",
+            "--admin-host: other machines reach 0.0.0.0, so it needs --admin-token",
         ),
     ],
 )
@@ -120,4 +120,4 @@ def test_the_help_says_where_a_password_belongs(capsys: pytest.CaptureFixture[st
     said = " ".join(capsys.readouterr().out.split())
     assert "ORDERS_STORE" in said
     assert "--store-file" in said
-    assert "a DSN with a password belongs in the environment or in a file" in said
+    assert "put one with a password into the environment or a file" in said

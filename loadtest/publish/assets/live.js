@@ -71,7 +71,8 @@
     const waiting = slo.state === "waiting";
     if (slo.note && !waiting) expr.append(element("br"), element("span", "soft", slo.note));
     const unjudged = waiting ? "no data yet" : live.verdict.word === "INVALID" ? "not judged" : "";
-    return row([expr, waiting ? "–" : slo.observed, [unjudged ? "soft" : slo.state, unjudged || slo.state]]);
+    const state = live.verdict.word === "ABORTED" ? `${slo.state} so far` : slo.state;
+    return row([expr, waiting ? "–" : slo.observed, [unjudged ? "soft" : slo.state, unjudged || state]]);
   }));
 
   // Rows stay as long as the endpoints are the same: whoever points at a name or has tabbed to it keeps it.
