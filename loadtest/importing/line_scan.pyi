@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 Found = tuple[int, dict[str, int], dict[str, int], bytes, bytes, bytes, list[int]]
 """How many rows there are; of lines that were not answered 404 how many have each instant, and each method and shape;
-`lines"method"path` a line, of each different path; `first"lines"method"target"protocol"status` a line, of each
+`lines"method path` a line, of each different path; `first"lines"method"target"protocol"status` a line, of each
 different request and status with a query; lines that are not plain; and their rows."""
 
 SOURCES: str

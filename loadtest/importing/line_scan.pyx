@@ -140,8 +140,15 @@ cdef class Table:
             found[self.text[one.at:one.at + one.length].decode("ascii")] = one.lines
         return found
 
-    cdef bytes written(self, bint with_first):
-        """`lines"method"rest` a line, of texts that are a method, a space and a rest; `first"` before it if wanted."""
+    cdef bytes written(self):
+        """`lines"text` a line."""
+        return self.each_written(False)
+
+    cdef bytes written_in_parts(self):
+        """`first"lines"method"rest` a line, of texts that are a method, a space and a rest."""
+        return self.each_written(True)
+
+    cdef bytes each_written(self, bint in_parts):
         cdef size_t number
         cdef Counted *one
         cdef bytes written = PyBytes_FromStringAndSize(NULL, self.text_used + 24 * self.used)
@@ -149,11 +156,12 @@ cdef class Table:
         cdef char *begin = to
         for number in range(self.used):
             one = &self.each[number]
-            if with_first:
+            if in_parts:
                 to = with_number(to, one.first)
             to = with_number(to, one.lines)
             memcpy(to, self.text + one.at, one.length)
-            (<char *> memchr(to, 32, one.length))[0] = b'"'
+            if in_parts:
+                (<char *> memchr(to, 32, one.length))[0] = b'"'
             to += one.length
             to[0] = b"\n"
             to += 1
@@ -342,8 +350,8 @@ cdef class Lines:
             self.rows,
             self.instants.lines_of_each(),
             self.shapes.lines_of_each(),
-            self.paths.written(False),
-            self.queries.written(True),
+            self.paths.written(),
+            self.queries.written_in_parts(),
             bytes(self.odd),
             self.odd_rows,
         )

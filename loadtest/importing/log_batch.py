@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from loadtest.importing.log_time import second_of
@@ -27,7 +28,8 @@ class Batch(NamedTuple):
     shapes: Counter[tuple[str, str]]
     """Requests by method and shape (`path_shape`)."""
     paths: pl.DataFrame
-    """Each different `method` and `path` once, and how many `requests` there were, in no order."""
+    """Each different method and path once, as one text that is `asked` (`GET /orders`), and how many `requests` there
+    were, in no order."""
     queried: pl.DataFrame
     """Each different request and status whose target has a query, as they first came: `PARTS`, how many `requests`
     there were and the row of the `first`."""
@@ -64,10 +66,14 @@ def batch_of(rows: pl.DataFrame) -> Batch:
             seconds[second] += requests
     known = rows.filter(pl.col("client").is_not_null()).select("client", "second", "request")
     many_broken = 0 if broken is None else int(broken.sum())
-    paths = with_path(found).group_by("method", "path").agg(pl.col("requests").sum())
+    asked_of = pl.concat_str("method", "path", separator=" ").alias("asked")
+    paths = with_path(found).group_by(asked_of).agg(pl.col("requests").sum())
     queried = found.filter(pl.col("target").str.contains("?", literal=True))
     queried = queried.select(*PARTS, "requests", "first")
-    return Batch(seconds, _shapes(paths), paths, queried, not_found, many_broken, first_broken, known)
+    shapes = paths.group_by(path_shape("asked")).agg(pl.col("requests").sum())
+    return Batch(
+        seconds, by_shape(shapes.iter_rows()), paths, queried, not_found, many_broken, first_broken, known
+    )
 
 
 def merged(batches: list[Batch]) -> Batch:
@@ -80,7 +86,7 @@ def merged(batches: list[Batch]) -> Batch:
     return Batch(
         sum((batch.seconds for batch in batches), Counter()),
         sum((batch.shapes for batch in batches), Counter()),
-        paths.group_by("method", "path").agg(pl.col("requests").sum()),
+        paths.group_by("asked").agg(pl.col("requests").sum()),
         same.sort("first"),
         sum(batch.not_found for batch in batches),
         sum(batch.broken for batch in batches),
@@ -105,18 +111,20 @@ def with_path(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(parts.alias("parts")).unnest("parts")
 
 
-def path_shape() -> pl.Expr:
+def path_shape(column: str) -> pl.Expr:
     """Paths without what looks like data by itself; many have one shape, and each of a shape the same template."""
     import polars as pl  # noqa: PLC0415
 
-    return pl.col("path").str.replace_all(DATA_SEGMENT, f"/{PARAMETER}")
+    return pl.col(column).str.replace_all(DATA_SEGMENT, f"/{PARAMETER}")
 
 
-def _shapes(paths: pl.DataFrame) -> Counter[tuple[str, str]]:
-    import polars as pl  # noqa: PLC0415
-
-    counted = paths.group_by("method", path_shape()).agg(pl.col("requests").sum())
-    return Counter({(method, path): requests for method, path, requests in counted.iter_rows()})
+def by_shape(counted: Iterable[tuple[str, int]]) -> Counter[tuple[str, str]]:
+    """Requests by method and shape, of those by both as one text."""
+    found: Counter[tuple[str, str]] = Counter()
+    for text, requests in counted:
+        method, _, shape = text.partition(" ")
+        found[method, shape] = requests
+    return found
 
 
 def _asked(rows: pl.DataFrame) -> pl.DataFrame:

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loadtest.importing.log_batch import PARTS, Batch, batch_of, merged
+from loadtest.importing.log_batch import PARTS, Batch, batch_of, by_shape, merged
 from loadtest.importing.log_format import NOBODY, LogFormat, Who
 from loadtest.importing.log_time import second_of
 from loadtest.sources import why_pure
@@ -61,20 +61,20 @@ def _scanned(found: Found, log_format: LogFormat) -> Batch | None:
             seconds[second] += lines
     plain = Batch(
         seconds,
-        Counter({_cut_in_two(text): lines for text, lines in shapes.items()}),
-        _frame(paths, ("requests",), ("method", "path")).select("method", "path", "requests"),
+        by_shape(shapes.items()),
+        _frame(paths, ("requests",), ("asked",)).select("asked", "requests"),
         _frame(queried, ("first", "requests"), PARTS).select(*PARTS, "requests", "first"),
         rows - len(odd_rows) - seconds.total(),
         0,
         None,
-        _frame(b"", (), ("client", "second", "request")),
+        _nobody(),
     )
     return merged([plain, _numbered(odd, odd_rows, log_format)]) if odd_rows else plain
 
 
-def _cut_in_two(text: str) -> tuple[str, str]:
-    method, _, shape = text.partition(" ")
-    return method, shape
+@cache
+def _nobody() -> pl.DataFrame:
+    return _frame(b"", (), ("client", "second", "request"))
 
 
 def _frame(lines: bytes, numbers: Sequence[str], texts: Sequence[str]) -> pl.DataFrame:

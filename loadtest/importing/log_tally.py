@@ -139,7 +139,7 @@ class LogTally:
 
         columns = {"who": pl.UInt64, "at": pl.Int64, "method": pl.String, "path": pl.String}
         rows = pl.concat(self._seen) if self._seen else pl.DataFrame(schema=columns)
-        rows = rows.with_columns(path_shape().alias("shape"))
+        rows = rows.with_columns(path_shape("path").alias("shape"))
         known = [
             (method, shape, name)
             for method, shape in rows.select("method", "shape").unique().iter_rows()
@@ -156,19 +156,20 @@ class LogTally:
         import polars as pl  # noqa: PLC0415
 
         self._merge_paths()
-        shaped = self._paths[0].with_columns(path_shape().alias("shape"))
-        many = shaped.group_by("method", "shape").len().filter(pl.col("len") > most).drop("len")
-        few = shaped.join(many, on=["method", "shape"], how="anti")
-        larger = shaped.join(many, on=["method", "shape"], how="semi").partition_by("method", "shape")
-        paths = pl.concat([few, *(_most_requested(some, most) for some in larger)])
-        paths = paths.sort("requests", "method", "path", descending=[True, False, False])
-        yield from paths.select("method", "shape", "path", "requests").iter_rows()
+        shaped = self._paths[0].with_columns(path_shape("asked").alias("shape"))
+        many = shaped.group_by("shape").len().filter(pl.col("len") > most)["shape"]
+        few = shaped.filter(~pl.col("shape").is_in(many.implode()))
+        larger = [_most_requested(shaped.filter(pl.col("shape") == shape), most) for shape in many]
+        paths = pl.concat([few, *larger]).sort("requests", "asked", descending=[True, False])
+        for shape, asked, requests in paths.select("shape", "asked", "requests").iter_rows():
+            method, _, path = asked.partition(" ")
+            yield method, shape[len(method) + 1 :], path, requests
 
     def _merge_paths(self) -> None:
         import polars as pl  # noqa: PLC0415
 
-        empty = pl.DataFrame(schema={"method": pl.String, "path": pl.String, "requests": pl.UInt32})
-        merged = pl.concat([empty, *self._paths], how="vertical_relaxed").group_by("method", "path")
+        empty = pl.DataFrame(schema={"asked": pl.String, "requests": pl.UInt32})
+        merged = pl.concat([empty, *self._paths], how="vertical_relaxed").group_by("asked")
         paths = merged.agg(pl.col("requests").sum())
         kept = _most_requested(paths, MOST_PATHS)
         self.forgotten += int(paths["requests"].sum()) - int(kept["requests"].sum())
@@ -186,7 +187,7 @@ def _most_requested(paths: pl.DataFrame, most: int) -> pl.DataFrame:
         return paths
     least = paths["requests"].sort(descending=True)[most - 1]
     more, as_many = paths.filter(pl.col("requests") > least), paths.filter(pl.col("requests") == least)
-    return pl.concat([more, as_many.bottom_k(most - len(more), by=["method", "path"])])
+    return pl.concat([more, as_many.bottom_k(most - len(more), by="asked")])
 
 
 def steps_of(seen: pl.DataFrame) -> list[Step]:
