@@ -61,6 +61,12 @@ def _over_all_shown(quantile: str) -> str:
     return f"histogram_quantile({quantile}, sum by (le, endpoint) (increase({chosen}[$__range]))) >= 0"
 
 
+def _extreme(which: str, quantile: str) -> str:
+    """The lowest or highest response time of each endpoint over the time shown."""
+    chosen = f'loadtest_response_quantile_seconds{{run="$run",quantile="{quantile}"}}'
+    return f"{which} by (endpoint) ({which}_over_time({chosen}[$__range]))"
+
+
 FIGURES = (
     Panel("Planned", "Orders a second that the plan intends now.", (Query(PLANNED, "planned"),),
           Unit.ORDERS_PER_S, Kind.FIGURE, width=4, height=4),
@@ -104,13 +110,15 @@ ENDPOINTS = (
            Query('(sum by (endpoint) (increase(loadtest_response_seconds_sum{run="$run"}[$__range])) / '
                  'sum by (endpoint) (increase(loadtest_response_seconds_count{run="$run"}[$__range]))) >= 0',
                  "{{endpoint}}", column="mean", unit=Unit.SECONDS),
+           Query(_extreme("min", "0"), "{{endpoint}}", column="min", unit=Unit.SECONDS),
            Query(_over_all_shown("0.5"), "{{endpoint}}", column="p50", unit=Unit.SECONDS),
            Query(_over_all_shown("0.95"), "{{endpoint}}", column="p95", unit=Unit.SECONDS),
-           Query(_over_all_shown("0.99"), "{{endpoint}}", column="p99", unit=Unit.SECONDS)),
-          Unit.COUNT, Kind.TABLE, width=14, height=9, joined_by="endpoint"),
+           Query(_over_all_shown("0.99"), "{{endpoint}}", column="p99", unit=Unit.SECONDS),
+           Query(_extreme("max", "1"), "{{endpoint}}", column="max", unit=Unit.SECONDS)),
+          Unit.COUNT, Kind.TABLE, width=16, height=9, joined_by="endpoint"),
     Panel("Errors by class", "What failed how often, over the whole run.",
           (Query(_shown("loadtest_errors_total", "", "endpoint, error"), "{{endpoint}} {{error}}", column="count"),),
-          Unit.COUNT, Kind.TABLE, width=10, height=9),
+          Unit.COUNT, Kind.TABLE, width=8, height=9),
 )  # fmt: skip
 
 THE_RUN = (
@@ -129,9 +137,11 @@ THE_RUN = (
                  "[$__rate_interval]))", "{{le}}", exemplars=True),),
           Unit.SECONDS, Kind.HEATMAP, height=9),
     Panel("Response and service time, p99",
-          "Where the two differ, arrivals wait for an idle user, which a closed loop would not show. By buckets.",
+          "Where the two differ, arrivals wait for an idle user, which a closed loop would not show. By buckets; "
+          "what failed also apart.",
           (Query(_histogram_p99("loadtest_response_seconds"), "response", exemplars=True),
-           Query(_histogram_p99("loadtest_service_seconds"), "service")),
+           Query(_histogram_p99("loadtest_service_seconds"), "service"),
+           Query(_histogram_p99("loadtest_failed_response_seconds"), "response of failed")),
           Unit.SECONDS),
     Panel("Requests", "Requests a second by endpoint, over 15 s: the counters grow by whole seconds.",
           (Query('sum by (endpoint) (rate(loadtest_requests_total{run="$run",endpoint=~"$endpoint"}[15s]))',

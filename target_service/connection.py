@@ -189,6 +189,7 @@ class Connection(BaseProtocol):
         """Answer one request that takes its time, then those that came meanwhile."""
         try:
             response = await work()
+            self._api.accept_waiting()  # a commit has answers for thousands at once
             if response.parts is not None and head.version == HttpVersion10:
                 whole = b"".join([part async for part in response.parts])
                 response = response._replace(body=whole, parts=None)

@@ -28,7 +28,8 @@ from loadtest.publish.shown_endpoints import recent_responses, shown_errors
 BOUNDS_S = exemplar.BOUNDS_S
 """Upper bounds of the buckets of response and service time."""
 LAG_BOUNDS_S = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 1.0)
-QUANTILES = (0.5, 0.9, 0.99, 0.999, 0.9999)
+QUANTILES = (0.0, 0.5, 0.9, 0.99, 0.999, 0.9999, 1.0)
+"""The first and the last are the lowest and the highest value."""
 
 
 class Family(NamedTuple):
@@ -120,6 +121,12 @@ def _network(reading: Reading, add: Add) -> None:
 def _response(reading: Reading, add: Add) -> None:
     for name, endpoint in reading.endpoints.items():
         add(endpoint.response, name, exemplars=reading.exemplars.of(name))
+
+
+def _failed(reading: Reading, add: Add) -> None:
+    for name, endpoint in reading.endpoints.items():
+        if endpoint.failed is not None:
+            add(endpoint.failed, name)
 
 
 def _service(reading: Reading, add: Add) -> None:
@@ -299,6 +306,13 @@ FAMILIES = (
         _response,
     ),
     Family(
+        "loadtest_failed_response_seconds",
+        "histogram",
+        ("endpoint",),
+        "Response time of those that failed, which are in `loadtest_response_seconds` too; absent while none did.",
+        _failed,
+    ),
+    Family(
         "loadtest_service_seconds",
         "histogram",
         ("endpoint",),
@@ -309,7 +323,8 @@ FAMILIES = (
         "loadtest_response_quantile_seconds",
         "gauge",
         ("endpoint", "quantile"),
-        f"Response time's quantiles over the newest {RECENT_S} s of the whole fleet, exact to 0.8 %.",
+        f"Response time's quantiles over the newest {RECENT_S} s of the whole fleet, exact to 0.8 %; 0 and 1 are the "
+        "lowest and the highest.",
         _quantiles,
     ),
     Family(

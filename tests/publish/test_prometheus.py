@@ -112,6 +112,19 @@ def test_quantiles_are_of_the_recent_seconds_and_exact_over_all_of_them() -> Non
     assert math.isclose(seen["loadtest_response_quantile_seconds", key], 0.002, rel_tol=0.008)
     key = (("endpoint", "POST /orders"), ("quantile", "0.9999"))
     assert math.isclose(seen["loadtest_response_quantile_seconds", key], 0.05, rel_tol=0.008)
+    for quantile, value_s in (("0", 0.001), ("1", 0.05)):
+        key = (("endpoint", "POST /orders"), ("quantile", quantile))
+        assert math.isclose(seen["loadtest_response_quantile_seconds", key], value_s, rel_tol=0.008)
+
+
+def test_response_times_of_what_failed_are_told_apart_once_something_has() -> None:
+    total = a_second(0, 1000, 9000)
+    name = "loadtest_failed_response_seconds_count", (("endpoint", "POST /orders"),)
+    assert name not in scraped(a_reading(total))
+    total.endpoints["POST", "/orders"].failures_only().record_us(9000)
+    seen = scraped(a_reading(total))
+    assert seen[name] == 1
+    assert seen["loadtest_response_seconds_count", name[1]] == 2
 
 
 def test_rates_are_of_the_newest_second_that_everybody_has_reported_and_nought_at_the_end() -> None:

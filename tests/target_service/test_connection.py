@@ -17,6 +17,7 @@ from target_service.faults import Drill, Fault, Faults
 from target_service.inventory import Catalogue
 from target_service.metrics import REJECTED, REQUEST_SECONDS, SHED, SharedMetrics, WorkerMetrics
 from target_service.orders import OrderIds
+from target_service.response import ApiResponse
 from target_service.routes import Api
 from target_service.shedding import LEAST_LIMIT, AdaptiveLimit
 from target_service.store.store import Store
@@ -68,7 +69,7 @@ class Full:
     async def serve(self, scene: Callable[["Full"], Awaitable[None]]) -> None:
         """Play a scene."""
         loop = asyncio.get_running_loop()
-        api = Api(self.service, BodyReader(5.0, CutOffs(loop.time)))
+        api = self.api = Api(self.service, BodyReader(5.0, CutOffs(loop.time)))
         self.bytes_seen = 0
 
         def make() -> Connection:
@@ -254,5 +255,21 @@ def test_who_asks_to_close_is_answered_and_closed_whatever_is_asked(asked: bytes
         heard = await full.ask(asked.replace(b"Host: x\r\n", b"Host: x\r\nConnection: close\r\n"))
         assert (heard.status, heard.headers["Connection"]) == (expected, "close")
         assert await full.reader.read() == b""
+
+    play(scene)
+
+
+def test_those_who_wait_are_accepted_between_two_answers_of_one_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[str] = []
+
+    async def work() -> ApiResponse:
+        looks.clear()
+        return ApiResponse(200, b"done")
+
+    async def scene(full: Full) -> None:
+        monkeypatch.setattr(full.api, "accept_waiting", lambda: looks.append("look"))
+        monkeypatch.setattr(full.api, "take", lambda _incoming: work)
+        assert (await full.ask(ALIVE)).body == b"done"
+        assert looks == ["look"]
 
     play(scene)
