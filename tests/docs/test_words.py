@@ -48,7 +48,6 @@ RETIRED = {
     r"for want of a|what has to hold\.|seed of everything": "objectives, seed of all random choices",
     r"is there already, and is not": "exists already and is not overwritten",
     r"There is no such thing|thing is in a state|defect of the service": "Nothing was found; the order or parcel",
-    r"audit that trusts|that is beyond saving": "proves nothing; cannot pass any more",
     r"above that the (target|load)|nothing sustained": "at a higher rate the target missed an objective",
     r"\bOf (kill|hook|cpu|delay|overload|bandwidth|disk-full)\b[,:]": "For hook: …",
     r"would probe|is that the right address": "would load, check the address",
