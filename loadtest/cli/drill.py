@@ -51,7 +51,7 @@ def service_settings(name: str) -> dict[str, str]:
 
 
 def play(configs: Sequence[RunConfig], console: Console) -> int:
-    """Run each drill and print its findings; returns the gravest exit code. Raises `RunError` and `ServiceError`."""
+    """Run each drill and print its findings; return the worst exit code. Raises `RunError` and `ServiceError`."""
     played: list[Played] = []
     for config in configs:
         console.print(f"{config.plan.name}: {_told(config.plan)} …", soft_wrap=True, style="dim")

@@ -41,7 +41,7 @@ DRAIN_S = 15.0
 """How long a step waits for what is under way when it is over."""
 POLL_S = 0.05
 LEASE_NS = 200_000_000
-"""How far ahead arrivals are let go, so that a step that is beyond saving can be broken off."""
+"""How far ahead arrivals are let go, so that a step that cannot pass any more can be broken off."""
 NS_PER_S = 1_000_000_000
 
 

@@ -23,7 +23,7 @@ LARGEST_AGE = (1 << 31) - 1
 """After it comes 0."""
 
 
-REMEDY = "put it back with its log, or restart the service to go on with what is there"
+REMEDY = "put it back with its log, or restart the service on what is there"
 
 
 class FileMovedError(sqlite3.OperationalError):

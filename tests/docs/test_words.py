@@ -47,6 +47,7 @@ RETIRED = {
     r"mend on_start|which is not written down|dropped or guessed": "fix; the run folder does not keep; left out",
     r"for want of a|what has to hold\.|seed of everything": "objectives, seed of all random choices",
     r"is there already, and is not": "exists already and is not overwritten",
+    r"There is no such thing|thing is in a state|defect of the service": "Nothing was found; the order or parcel",
     r"above that the (target|load)|nothing sustained": "at a higher rate the target missed an objective",
     r"\bOf (kill|hook|cpu|delay|overload|bandwidth|disk-full)\b[,:]": "For hook: …",
     r"would probe|is that the right address": "would load, check the address",
