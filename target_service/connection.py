@@ -91,10 +91,8 @@ class Connection(BaseProtocol):
             self._task.cancel()
         self._count(is_waiting=False)
         self._messages.clear()
-        self._parser, self._payload = (
-            None,
-            EMPTY_PAYLOAD,
-        )  # they know this connection: leave no circle to collect
+        # They know this connection: leave no circle to collect.
+        self._parser, self._payload = None, EMPTY_PAYLOAD
         super().connection_lost(exc)
         self._on_end(self)
 

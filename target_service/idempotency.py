@@ -40,6 +40,11 @@ def parse_key(text: str | None) -> str | None:
     return text
 
 
+def headers_of(*, replayed: bool) -> dict[str, str]:
+    """The headers of an answer under a key: whether it is the first one's again."""
+    return {"Idempotent-Replayed": "true"} if replayed else {}
+
+
 class KeysInFlight:
     """The keys this process is working on, each with its run."""
 

@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector
 
 from target_service.exemplars import RECORD_SLOTS, Exemplar, Records, newest
 from target_service.faults import FaultKind
-from target_service.problem import KINDS
+from target_service.problem import KINDS, OVERLOADED, Kind
 
 _Bucket = tuple[str, float] | tuple[str, float, samples.Exemplar]
 """A bucket as prometheus-client takes it: its bound, its count, and maybe its exemplar."""
@@ -319,6 +319,12 @@ class WorkerMetrics:
         self._commit_batch_size = block.histogram(COMMIT_BATCH_SIZE)
         self._store_errors = block.counter(STORE_ERRORS)
         self.pulse = block.pulse
+
+    def refused(self, kind: Kind, traffic: str) -> None:
+        """Count a request that is answered with an error."""
+        self.rejected[kind.slug, traffic].add()
+        if kind is OVERLOADED:
+            self.shed.add()
 
     def fault_met(self, kind: str) -> None:
         """Count a fault."""

@@ -97,12 +97,8 @@ class Api:
 
     def refuse(self, error: ProblemError, traffic: str = "live") -> ApiResponse:
         """Count a refusal, and make its answer."""
-        metrics = self._service.metrics
-        metrics.rejected[error.kind.slug, traffic].add()
-        if error is self._overload:
-            metrics.shed.add()
-            return self.refusal
-        return error.response()
+        self._service.metrics.refused(error.kind, traffic)
+        return self.refusal if error is self._overload else error.response()
 
     def answer_to_first(self, data: bytes) -> bytes | None:
         """The whole answer to a health check that came with its connection, which is closed; None if it is none."""

@@ -44,6 +44,7 @@ from loadtest.fleet.messages import Clock as MasterClock
 from loadtest.fleet.messages import encode as encode_message
 from loadtest.fleet.stats_sums import StatsSums
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER
+from loadtest.measure.histogram import Histogram
 
 NS_PER_S = 1_000_000_000
 BUNDLE_NS = NS_PER_S // 2
@@ -261,10 +262,10 @@ class Relay:
                 self._clock_check.answered(answer, self._clock.now_ns(), self._clock.wall_ns())
             case Deliver(workers=workers, frame=frame):
                 self._deliver(workers, frame)
-            case Taken(number=number, saved=saved):
-                self._acknowledge(self._sent.pop(number, None), saved)
-            case Apart(number=number):
-                self._take_apart(self._sent.pop(number, None))
+            case Taken(number=number, saved=saved) if number in self._sent:
+                self._acknowledge(self._sent.pop(number).taking, saved)
+            case Apart(number=number) if number in self._sent:
+                self._take_apart(self._sent.pop(number).taking)
             case Refused():
                 self.refused = True
 
@@ -277,31 +278,33 @@ class Relay:
                 below.acknowledged.append(message.number)
             self._to_worker(name, encode((TO_WORKER, frame, name)))
 
-    def _acknowledge(self, sent: Sent | None, saved: Mapping[str, int]) -> None:
-        if sent is None:
-            return
-        run_id = sent.taking.bundle.run_id
-        if run_id in self._gathered:
-            self._gathered[run_id].tell_later(sent.taking.lag_if_taken)
-        for name, number, _ in sent.taking.frames:
-            below = self._in_run(name, run_id)
+    def _acknowledge(self, taking: Taking, saved: Mapping[str, int]) -> None:
+        self._tell_later(taking, taking.lag_if_taken)
+        for name, number, _, below in self._end(taking):
             if below is not None:
-                below.under_way.discard(number)
                 below.acknowledged.append(number)
-            self._tell(name, Ack(run_id, number, saved.get(name, 0)))
+            self._tell(name, Ack(taking.bundle.run_id, number, saved.get(name, 0)))
 
-    def _take_apart(self, sent: Sent | None) -> None:
-        if sent is None:
-            return
-        run_id = sent.taking.bundle.run_id
-        if run_id in self._gathered:
-            self._gathered[run_id].tell_later(sent.taking.lag_if_apart)
-        for name, number, data in sent.taking.frames:
-            below = self._in_run(name, run_id)
+    def _take_apart(self, taking: Taking) -> None:
+        self._tell_later(taking, taking.lag_if_apart)
+        for name, number, data, below in self._end(taking):
             if below is not None:
-                below.under_way.discard(number)
                 below.apart.add(number)
             self._to_master(encode((TO_MASTER, data, name)))
+
+    def _tell_later(self, taking: Taking, lag: Mapping[str, Histogram]) -> None:
+        if taking.bundle.run_id in self._gathered:
+            self._gathered[taking.bundle.run_id].tell_later(lag)
+
+    def _end(self, taking: Taking) -> list[tuple[str, int, bytes, Below | None]]:
+        """Note that a bundle is no longer under way; worker, number and bytes of each report, and the worker if here."""
+        ended = []
+        for name, number, data in taking.frames:
+            below = self._in_run(name, taking.bundle.run_id)
+            if below is not None:
+                below.under_way.discard(number)
+            ended.append((name, number, data, below))
+        return ended
 
     def _in_run(self, name: str, run_id: str) -> Below | None:
         """A worker that is here and takes part in a run."""
@@ -341,10 +344,7 @@ class Relay:
         run_id = taking.bundle.run_id
         if run_id in self._gathered:
             self._gathered[run_id].tell_again()
-        for name, number, _ in taking.frames:
-            below = self._in_run(name, run_id)
-            if below is not None:
-                below.under_way.discard(number)
+        self._end(taking)  # their workers send them again
 
     def _send_stats(self) -> None:
         for name, data in self._stats.take():

@@ -158,9 +158,7 @@ class Frame:
 
     def _refuse(self, error: BaseException, traffic: str) -> ApiResponse:
         refusal = problem_of(error, self.operation)
-        self._service.metrics.rejected[refusal.kind.slug, traffic].add()
-        if refusal.kind is problem.OVERLOADED:
-            self._service.metrics.shed.add()
+        self._service.metrics.refused(refusal.kind, traffic)
         return refusal.response()
 
     def _count(self, started: float, run_id: str, headers: Mapping[str, str]) -> None:

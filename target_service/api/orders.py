@@ -7,6 +7,7 @@ import msgspec
 
 from target_service import problem
 from target_service.api.operation import ApiRequest, Operation, Service
+from target_service.idempotency import headers_of
 from target_service.inventory import UnknownSkuError, seller_of, sku_name
 from target_service.orders import (
     Order,
@@ -59,7 +60,9 @@ class OrderHandlers:
         order, units = self._draft(self._service.ids.next(), request.wanted, request.wanted.lines)
         receipt = await self._buy(request, (order,), units)
         created = _created(receipt.orders[0])
-        return json_response(created, 201, _headers(receipt, {"Location": f"/orders/{created.order_id}"}))
+        return json_response(
+            created, 201, {"Location": f"/orders/{created.order_id}"} | headers_of(replayed=receipt.replayed)
+        )
 
     async def create_checkout(self, request: ApiRequest) -> ApiResponse:
         """Check a basket out: one order for each seller, all of them or none."""
@@ -76,7 +79,7 @@ class OrderHandlers:
         receipt = await self._buy(request, tuple(orders), quantities)
         created = tuple(map(_created, receipt.orders))
         body = CheckoutCreated(created, sum(order.total_cents for order in created))
-        return json_response(body, 201, _headers(receipt, {}))
+        return json_response(body, 201, headers_of(replayed=receipt.replayed))
 
     async def get_order(self, request: ApiRequest) -> ApiResponse:
         """Look at an order."""
@@ -119,10 +122,6 @@ def _number(request: ApiRequest) -> int:
     if number is None:
         raise UnknownOrderError(f"there is no order {name}")
     return number
-
-
-def _headers(receipt: Receipt, headers: dict[str, str]) -> dict[str, str]:
-    return headers | {"Idempotent-Replayed": "true"} if receipt.replayed else headers
 
 
 def _created(order: Order) -> OrderCreated:

@@ -7,6 +7,7 @@ import time
 
 from target_service import problem
 from target_service.api.operation import ApiRequest, Operation, Service
+from target_service.idempotency import headers_of
 from target_service.orders import order_name, order_number
 from target_service.parcels import MOST_EVENTS, KeyedParcel, Parcel, ParcelEvent, Scan, UnknownParcelError
 from target_service.problem import FieldError, ProblemError
@@ -65,7 +66,7 @@ class ParcelHandlers:
         if request.key is None:
             return await store.write(change, deadline_ns), {}
         receipt = await store.write(KeyedParcel(request.key, asked, change), deadline_ns)
-        return receipt.parcel, {"Idempotent-Replayed": "true"} if receipt.replayed else {}
+        return receipt.parcel, headers_of(replayed=receipt.replayed)
 
     async def get_parcel(self, request: ApiRequest) -> ApiResponse:
         """Look where a parcel is; `?before=20` shows the events before the 21st."""

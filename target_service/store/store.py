@@ -9,6 +9,7 @@ change, or ours, so the batch is done again one by one, and only the one that fa
 import asyncio
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -46,7 +47,7 @@ class Committed(NamedTuple):
     seconds: float
 
 
-class Store:
+class Store(ABC):
     """Where orders and stock live; see the contract in `store.base`. `sqlite` and `postgres` say how, in theirs."""
 
     busy: str
@@ -59,28 +60,28 @@ class Store:
         self._writer_id = 0
         self._said = ""
 
+    @abstractmethod
     async def _connect(self) -> int:
         """Connect, make tables that are missing, and return a writer number no other process has.
 
         Raises StoreOpenError, or StoreUnavailableError where waiting may help.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     async def _disconnect(self) -> None:
         """Let go of the database."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _commit(self) -> Committed:
         """Begin a transaction, then write in it the changes that wait in the line.
 
         Raises StoreUnavailableError and AgainError; anything else means that a change cannot be made. Nothing is
         under way if it could not even begin.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     async def _look_up(self, look_up: Callable[[Session], Awaitable[T]]) -> T:
         """Look something up. Raises what the database raises."""
-        raise NotImplementedError
 
     async def open(self) -> int:
         """Open it, and return a writer number no other process has. Raises StoreOpenError, StoreUnavailableError."""
