@@ -15,7 +15,6 @@ from loadtest.fleet.messages import Message, MessageError, decode, encode
 
 TO_MASTER = "singlesday_to_master"
 TO_WORKER = "singlesday_to_worker"
-LOCAL_WORKER = "local"
 
 logger = logging.getLogger(__name__)
 OnMessage = Callable[[str, Message], None]

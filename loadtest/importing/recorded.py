@@ -45,11 +45,6 @@ class Recorded(NamedTuple):
     answer: Any = None
     """The answer's JSON, if it had one."""
 
-    @property
-    def has_body(self) -> bool:
-        """Whether it sent one."""
-        return self.json_body is not None or bool(self.form) or self.text is not None
-
 
 def of_one_host(
     recorded: Sequence[Recorded], source: str, *, assets: bool

@@ -204,15 +204,6 @@ class _Writer:
         return [*lines, *(f"{found.variable} = said{_place(found)}" for found in taken)]
 
 
-def _is_kept(name: str, value: str, one: Recorded) -> bool:
-    """Whether a header means something to a service; what browsers send with everything does not."""
-    if name == "content-type":
-        return one.text is not None
-    if name == "accept":
-        return not value.startswith(("text/html", "*/*", "image/"))
-    return name in KEPT_HEADERS or name.startswith("x-")
-
-
 def _place(found: Taken) -> str:
     return "".join(f"[{part!r}]" for part in found.place)
 

@@ -1,18 +1,9 @@
 """Overrides as people type them, on a command line or into a form: text in, numbers out, errors naming the flag."""
 
-from typing import Any, TypedDict
+from typing import Any
 
 from loadtest.plan.duration import parse_duration
 from loadtest.plan.plan_error import PlanError
-
-
-class PlanOverrides(TypedDict):
-    """What the command line may put in the place of a plan's own figures; None leaves those."""
-
-    peak_tps: float | None
-    time_scale: float | None
-    seed: int | None
-    trace_fraction: float | None
 
 
 def number_above_0(text: Any, flag: str, expected: str = "a number above 0") -> float | None:
