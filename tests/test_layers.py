@@ -49,7 +49,7 @@ MAY_IMPORT = {
     "run_info": {"configuration", "measure", "judge", "drive"},
     "stored_orders": {"judge", "measure"},
     "run_audit": {"measure", "judge", "stored_orders"},
-    "configuration": WIRED - {"run_info", "run_audit"} | {"feeders"},
+    "configuration": WIRED - {"run_info"} | {"feeders"},
     "plugin": WIRED | {"configuration", "feeders"},
     "cli": WIRED | {"configuration", "plugin", "importing", "simulate"},
     "locustfile": {"plugin", "scenarios"},

@@ -8,6 +8,7 @@ import typer
 from loadtest.cli.cores import divide_machine, usable_cores
 from loadtest.cli.place import place_of
 from loadtest.configuration.asked_plan import OVERRIDES, asked_plan
+from loadtest.configuration.auditor import with_plans_auditor
 from loadtest.configuration.run_config import CHECKPOINT_S, RunConfig, Source
 from loadtest.plan.overrides import above_0_s
 from loadtest.plan.plan_file import shipped_plans
@@ -85,10 +86,7 @@ def asked_run(context: typer.Context, plan_name: str, **given: Any) -> RunConfig
         sources=sources_of(context),
     )
     config = config.but(**{name: given[name] for name in _AS_GIVEN if name in given})
-    if "auditor" in given and config.auditor is None and config.plan.auditor is not None:
-        named = Source("file", f"{plan_name}: auditor")
-        return config.but(auditor=config.plan.auditor, sources={**config.sources, "auditor": named})
-    return config
+    return with_plans_auditor(config) if "auditor" in given and not config.web else config
 
 
 def sources_of(context: typer.Context) -> dict[str, Source]:

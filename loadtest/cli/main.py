@@ -310,6 +310,7 @@ def _take_token(path: Path | None) -> None:
 
 def _checked(config: RunConfig) -> RunConfig:
     """Check a configuration, and return it completed. Raises one of `BAD_INPUT`."""
+    from loadtest.configuration.auditor import check_class, with_plans_auditor  # noqa: PLC0415
     from loadtest.configuration.check import check, check_port_free  # noqa: PLC0415 - gevent takes a second to import
     from loadtest.configuration.inspection import inspect_apart  # noqa: PLC0415
 
@@ -318,10 +319,8 @@ def _checked(config: RunConfig) -> RunConfig:
     if config.workers_elsewhere:
         config = config.but(bind=listening_place(Place(config.bind, config.control_port), "--bind").host)
     checked = check(config, inspect_apart)
-    if checked.auditor is not None:
-        from loadtest.plugin.auditing import check_class  # noqa: PLC0415 - what few runs have
-
-        check_class(checked, checked.auditor)
+    # Each form of the web UI has a plan of its own, with its auditor; the first one is checked here too.
+    check_class(with_plans_auditor(checked) if config.web else checked)
     return checked
 
 

@@ -126,6 +126,11 @@ class RunConfig(Struct, frozen=True, kw_only=True):
         return Path(self.plan_name) if self.plan_name.endswith(TOML) else None
 
     @property
+    def one_run(self) -> bool:
+        """Whether `singlesday` started the processes for this run alone: it then audits it, and says how it ended."""
+        return self.conducted and not self.web
+
+    @property
     def workers_here(self) -> int:
         """How many workers are started on this machine."""
         return self.workers - self.workers_elsewhere

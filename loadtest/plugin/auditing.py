@@ -11,11 +11,11 @@ import gevent
 import msgspec
 from gevent.event import Event
 
-from loadtest.configuration.config_error import ConfigError
-from loadtest.configuration.run_config import RunConfig, Source
+from loadtest.configuration.auditor import check_class, with_plans_auditor
+from loadtest.configuration.run_config import RunConfig
 from loadtest.measure.run_result import Audit
 from loadtest.plugin.led_run import LedRun
-from loadtest.run_audit import STORE_VARIABLE, AuditorError, audit_apart, audit_in_process, check_auditor
+from loadtest.run_audit import STORE_VARIABLE, AuditorError, audit_apart, audit_in_process
 
 TIMEOUT_S = 600.0
 POLL_S = 0.1
@@ -28,28 +28,11 @@ def with_auditor(config: RunConfig) -> RunConfig:
 
     `--audit-store` takes its place. Where `singlesday run` conducts, it has checked the class, and audits itself.
     """
-    if config.conducted and not config.web:
+    if config.one_run:
         return config
-    if config.auditor is None and config.plan.auditor is not None and "audit_store" not in config.sources:
-        named = Source("file", f"{config.plan_file or config.plan.name}: auditor")
-        config = config.but(auditor=config.plan.auditor, sources=config.sources | {"auditor": named})
-    if config.auditor is not None:
-        check_class(config, config.auditor)
+    config = with_plans_auditor(config)
+    check_class(config)
     return config
-
-
-def check_class(config: RunConfig, auditor: str) -> None:
-    """Raise `ConfigError` unless a class can be used to audit with, and the target is somebody's own."""
-    named = config.named("auditor")
-    if config.needs_service or config.service is not None:
-        raise ConfigError(
-            "auditor",
-            f"{named}: expected together with --target; the order service's database is audited without it",
-        )
-    try:
-        check_auditor(auditor, config.plan_file)
-    except AuditorError as error:
-        raise ConfigError("auditor", f"{named}: {error}") from error
 
 
 class Auditor:
@@ -64,7 +47,7 @@ class Auditor:
 
     def follow(self, run: LedRun) -> None:
         """Audit `run` when it is over, unless `singlesday run` does."""
-        if run.config.conducted and not run.config.web:
+        if run.config.one_run:
             return
         if self.store or run.config.auditor is not None:
             self._busy.add(run.info.id)

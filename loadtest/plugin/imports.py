@@ -52,4 +52,4 @@ def add_user_classes(environment: Environment, config: RunConfig) -> None:
     ours = scenario_classes(config.plan, config.plan_file)
     names = {user_class.__name__ for user_class in ours}
     others = [c for c in environment.user_classes if c.__name__ not in names]
-    environment.user_classes[:] = ours + ([] if config.conducted and not config.web else others)
+    environment.user_classes[:] = ours + ([] if config.one_run else others)

@@ -84,7 +84,7 @@ class Leader:
             config = self._to_play(environment, runner)
             resumed = checkpoint_of(config) if config.resume else None
             slos = [parse(expr) for expr in resumed.slos] if resumed is not None else objectives_of(config)
-            if not (config.conducted and not config.web):
+            if not config.one_run:
                 write_document(config.but(web=False), Path(config.folder or ""))
             faults = FaultPlay(config, resumed.known_to_s if resumed is not None else 0.0)
             config = config.but(through=faults.through)

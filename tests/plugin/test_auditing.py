@@ -13,30 +13,22 @@ from loadtest.measure.run_result import Audit
 from loadtest.plan.plan_file import Plan
 from loadtest.plugin import auditing
 from loadtest.plugin.auditing import Auditor, with_auditor
-
-OWN = """
-class Books:
-    def keys(self, run_id):
-        return []
-
-    def problems(self, run_id):
-        return []
-"""
+from tests.audit.test_run_audit import AUDITOR
 
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunConfig:
     """Of a plan that names its auditor, at somebody's own target."""
-    (tmp_path / "own_books_too.py").write_text(OWN, encoding="utf-8")
+    (tmp_path / "own_books.py").write_text(AUDITOR, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    plan = msgspec.structs.replace(Plan.load("steady"), auditor="own_books_too:Books")
+    plan = msgspec.structs.replace(Plan.load("steady"), auditor="own_books:Books")
     return RunConfig(plan=plan, plan_name="steady", targets=["http://127.0.0.1:1"])
 
 
 def test_the_plans_auditor_counts_at_every_door_that_plays_a_run(config: RunConfig) -> None:
-    assert with_auditor(config).auditor == "own_books_too:Books"
+    assert with_auditor(config).auditor == "own_books:Books"
     of_the_form = config.but(conducted=True, web=True)
-    assert with_auditor(of_the_form).auditor == "own_books_too:Books"
+    assert with_auditor(of_the_form).auditor == "own_books:Books"
     assert with_auditor(config.but(conducted=True)).auditor is None, "the command has decided"
 
 
@@ -49,10 +41,10 @@ def test_a_store_that_was_asked_for_takes_its_place(config: RunConfig) -> None:
     ("named", "more", "said"),
     [
         ("nowhere:Books", {}, "steady: auditor: .*No module named 'nowhere'"),
-        ("own_books_too", {}, "steady: auditor: expected module:Class"),
-        ("own_books_too:Books", {"targets": []}, "steady: auditor: expected together with --target"),
+        ("own_books", {}, "steady: auditor: expected module:Class"),
+        ("own_books:Books", {"targets": []}, "steady: auditor: expected together with --target"),
         (
-            "own_books_too:Books",
+            "own_books:Books",
             {"service": ServiceAddress("http://127.0.0.1:2", "http://127.0.0.1:3")},
             "steady: auditor: expected together with --target",
         ),
@@ -75,6 +67,6 @@ def test_a_class_is_asked_where_there_is_one_and_the_store_else(
     own = Auditor()
     own.store = "sqlite:///x.db"
     of_class: Any = SimpleNamespace(config=with_auditor(config), folder=Path())
-    assert own._outcome(of_class) == "own_books_too:Books"
+    assert own._outcome(of_class) == "own_books:Books"
     of_store: Any = SimpleNamespace(config=config, folder=Path())
     assert own._outcome(of_store) == audit
