@@ -24,10 +24,9 @@ without any other says *taken*, as does one that missed while others used the co
 import argparse
 import contextlib
 import json
-import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -37,10 +36,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.service.running import serving
+from benchmarks.service.running import Running, service, serving, slowed
 from loadtest.cli.capacity import steady, step_of
 from loadtest.cli.run_session import Session
-from loadtest.cli.service import Service
 from loadtest.cli.step import Order
 from loadtest.cli.step_workers import Seen, StepWorkers
 from loadtest.configuration.check import objectives_of
@@ -99,8 +97,7 @@ class Case(NamedTuple):
     plan: Plan
     tps: float
     designed: Replica | None
-    servers: int = 0
-    under_way: int | None = None
+    """As it was built; None where that is not known."""
 
 
 class Row(msgspec.Struct, kw_only=True):
@@ -120,29 +117,15 @@ class Row(msgspec.Struct, kw_only=True):
 
 
 @contextlib.contextmanager
-def stepping(config: RunConfig, name: str, url: str, admin_url: str) -> Iterator[StepWorkers]:
+def stepping(config: RunConfig, folder: Path, running: Running) -> Iterator[StepWorkers]:
     """What loads a target."""
-    folder = Path(config.out) / name
-    folder.mkdir(exist_ok=True)
-    session = Session(config.but(folder=str(folder), service=ServiceAddress(url, admin_url)), Console())
+    url = f"http://127.0.0.1:{running.port}"
+    session = Session(config.but(folder=str(folder), service=ServiceAddress(url, url)), Console())
     workers = StepWorkers(session, objectives_of(session.config))
     try:
         yield workers
     finally:
         workers.close()
-
-
-@contextlib.contextmanager
-def order_service(folder: Path, more: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """(its address, its metrics' address) of the order service on a new database."""
-    folder.mkdir(exist_ok=True)
-    service = Service(
-        f"sqlite:///{folder / 'orders.db'}", folder / "service.log", environment=os.environ | more
-    )
-    try:
-        yield service.url, service.metrics_url
-    finally:
-        service.stop()
 
 
 def play(workers: StepWorkers, tps: float, seconds: int) -> Real:
@@ -156,15 +139,11 @@ def play(workers: StepWorkers, tps: float, seconds: int) -> Real:
 
 def plays(workers: StepWorkers, tps: float, seconds: int, wanted: int, again: list[int]) -> list[Real]:
     """So many plays that are not INVALID, or fewer where `again` has no play left; if all are, all of them."""
-    played: list[Real] = []
-    while sum(not one.invalid for one in played) < wanted:
-        if len(played) >= wanted:
-            if not again[0]:
-                break
-            again[0] -= 1
+    played = [play(workers, tps, seconds) for _ in range(wanted)]
+    while sum(not one.invalid for one in played) < wanted and again[0]:
+        again[0] -= 1
         played.append(play(workers, tps, seconds))
-    good = [one for one in played if not one.invalid]
-    return good or played
+    return [one for one in played if not one.invalid] or played
 
 
 def measured(case: Case, workers: StepWorkers, seconds: int, folder: Path, again: list[int]) -> Replica:
@@ -184,7 +163,9 @@ def measured(case: Case, workers: StepWorkers, seconds: int, folder: Path, again
         tolerance=1.0,
         steps=steps,
     ).write(folder)
-    return replica_from(folder, None, case.servers, case.plan.seed, case.under_way)
+    built = case.designed
+    servers, under_way = (built.servers, built.under_way) if built else (0, None)
+    return replica_from(folder, None, servers, case.plan.seed, under_way)
 
 
 def simulated(case: Case, replica: Replica, tps: float, seconds: int) -> Told:
@@ -259,53 +240,41 @@ def said_of(
     return "outside; the real runs differ by more" if differ else "outside"
 
 
-def of_store(config: RunConfig, seconds: int) -> list[Row]:
+def of_store(config: RunConfig, folder: Path, seconds: int) -> list[Row]:
     """The order service with a store that takes 100 ms more for each commit."""
-    folder = Path(config.out) / "store"
-    folder.mkdir()
-    drill = folder / "drill.json"
-    stall = {"kind": "stall-store", "delay_ms": COMMIT_MS, "duration_s": 3600}
-    drill.write_text(json.dumps({"faults": [stall]}))
-    more = {
-        "ORDERS_ENABLE_FAULTS": "yes",
-        "ORDERS_DRILL": str(drill),
-        "ORDERS_MOST_IN_FLIGHT": str(UNDER_WAY),
-        "ORDERS_RESERVATION_S": "0",
-        "ORDERS_KEY_TTL_S": "0",
-    }
     # While one half of those under way is written, the other half gathers.
     tps = UNDER_WAY / 2 / COMMIT_MS * 1000
     own = Housekeeping(TICK_S)
     designed = Replica(tps, ServiceTimes.always(COMMIT_MS / 1000), under_way=UNDER_WAY, housekeeping=own)
-    case = Case("store", config.plan, tps, designed, under_way=UNDER_WAY)
-    with order_service(folder, more) as address, stepping(config, "store", *address) as workers:
-        return rows(case, workers, seconds, folder)
+    for_ever = ("--reservation-s", "0", "--key-ttl-s", "0")
+    with (
+        slowed(folder, COMMIT_MS, UNDER_WAY, *for_ever) as running,
+        stepping(config, folder, running) as workers,
+    ):
+        return rows(Case("store", config.plan, tps, designed), workers, seconds, folder)
 
 
-def of_slots(config: RunConfig, seconds: int) -> list[Row]:
+def of_slots(config: RunConfig, folder: Path, seconds: int) -> list[Row]:
     """Slots with a fixed service time."""
-    folder = Path(config.out) / "slots"
-    folder.mkdir()
     tps = SLOTS / SLOT_MS * 1000
     designed = Replica(tps, ServiceTimes.always(SLOT_MS / 1000), servers=SLOTS, under_way=UNDER_WAY)
     poisson = config.plan.with_overrides(arrivals="poisson")
-    case = Case("slots", poisson, tps, designed, SLOTS, UNDER_WAY)
     flags = ["--slots", f"{SLOTS}", "--ms", f"{SLOT_MS:g}", "--waiting", f"{UNDER_WAY - SLOTS}"]
-    with serving("benchmarks.slots", *flags) as running:
-        url = f"http://127.0.0.1:{running.port}"
-        with stepping(config.but(plan=poisson), "slots", url, url) as workers:
-            return rows(case, workers, seconds, folder)
+    with (
+        serving("benchmarks.slots", *flags) as running,
+        stepping(config.but(plan=poisson), folder, running) as workers,
+    ):
+        return rows(Case("slots", poisson, tps, designed), workers, seconds, folder)
 
 
-def of_cpu(config: RunConfig, seconds: int) -> list[Row]:
+def of_cpu(config: RunConfig, folder: Path, seconds: int) -> list[Row]:
     """The order service as it is; its rate is guessed by a closed loop."""
-    folder = Path(config.out) / "cpu"
-    with order_service(folder, {}) as address, stepping(config, "cpu", *address) as workers:
+    with service(folder) as running, stepping(config, folder, running) as workers:
         case = Case("cpu", config.plan, workers.full_speed(), None)
         return rows(case, workers, seconds, folder)
 
 
-CASES: dict[str, tuple[Callable[[RunConfig, int], list[Row]], int]] = {
+CASES: dict[str, tuple[Callable[[RunConfig, Path, int], list[Row]], int]] = {
     "store": (of_store, 5),
     "slots": (of_slots, 4),
     "cpu": (of_cpu, 3),
@@ -355,7 +324,9 @@ def main() -> None:
         config = config.but(plan=steady(config.plan, plan.slos))
         for name in [asked.only] if asked.only else list(CASES):
             compare, seconds = CASES[name]
-            every += compare(config, asked.seconds or seconds)
+            case = Path(folder) / name
+            case.mkdir()
+            every += compare(config, case, asked.seconds or seconds)
     Console(width=150).print(table_of(every))
     for reason in sorted({reason for row in every for reason in row.taken_by}):
         print(f"taken: {reason}")

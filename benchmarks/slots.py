@@ -13,7 +13,7 @@ stood before.
 
 import argparse
 import asyncio
-from heapq import heapify, heapreplace
+from heapq import heapreplace
 from typing import cast
 
 import httptools
@@ -36,14 +36,12 @@ class Slots:
 
     def __init__(self, slots: int, service_s: float, most_waiting: int) -> None:
         self._free_s = [0.0] * slots
-        heapify(self._free_s)
-        self._service_s, self._most = service_s, most_waiting
-        self._slots = slots
+        self._service_s, self._room = service_s, slots + most_waiting
         self._under_way = 0
 
     def take(self, now_s: float) -> float | None:
         """When a request that comes now is done; None where it is refused."""
-        if self._under_way >= self._slots + self._most:
+        if self._under_way >= self._room:
             return None
         self._under_way += 1
         done_s = max(self._free_s[0], now_s) + self._service_s

@@ -96,15 +96,18 @@ def unless_taken(result: RunResult, others: Others | None = None) -> None:
     """
     if result.verdict != INVALID:
         return
-    reason = taken_by_others(result) or (others.taken() if others is not None else None)
+    reason = _excuse(result, others)
     if reason is not None:
         raise CoreTakenError(reason)
 
 
+def _excuse(result: RunResult, others: Others | None) -> str | None:
+    return taken_by_others(result) or (others.taken() if others is not None else None)
+
+
 def ended_well(result: RunResult, others: Others) -> bool:
     """Whether a run passed, or was INVALID only where others used its cores: of use where no time is judged."""
-    taken = taken_by_others(result) or others.taken()
-    return result.verdict == "PASS" or (result.verdict == INVALID and taken is not None)
+    return result.verdict == "PASS" or (result.verdict == INVALID and _excuse(result, others) is not None)
 
 
 def plays_again(item: pytest.Item) -> bool:

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import uvloop
 
 from benchmarks.service.load import Load, Measured, measure
-from benchmarks.service.running import Running, saturate, service
+from benchmarks.service.running import Running, saturate, slowed
 
 OVERLOAD = 10
 MOST_IN_FLIGHT = 64
@@ -77,17 +77,6 @@ def overload(running: Running, offered: Offered) -> dict[str, float]:
     }
 
 
-def slowed(folder: Path, offered: Offered) -> dict[str, float]:
-    """The figures of a fresh service whose store stalls before each commit."""
-    stall = {"kind": "stall-store", "delay_ms": offered.stall_ms, "duration_s": 3600}
-    with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".json") as drill:
-        json.dump({"faults": [stall]}, drill)
-        drill.flush()
-        flags = ("--enable-faults", "yes", "--drill", drill.name, "--most-in-flight", str(MOST_IN_FLIGHT))
-        with service(folder, 1, *flags) as running:
-            return overload(running, offered)
-
-
 def main() -> None:
     """Measure, print the table, and write it as JSON if asked."""
     parser = argparse.ArgumentParser(prog="benchmarks.service.overload", description=__doc__)
@@ -97,7 +86,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="orders-overload-", dir=arguments.folder) as folder:
-        figures = slowed(Path(folder), Offered(arguments.seconds, arguments.stall_ms))
+        offered = Offered(arguments.seconds, arguments.stall_ms)
+        with slowed(Path(folder), offered.stall_ms, MOST_IN_FLIGHT) as running:
+            figures = overload(running, offered)
     for name, value in figures.items():
         print(f"{name:58} {value:12,.2f}")
     if arguments.json:

@@ -22,8 +22,8 @@ from urllib.parse import urlsplit
 import uvloop
 
 from benchmarks.service.load import Load, measure
-from benchmarks.service.overload import OVERLOAD, Offered, slowed
-from benchmarks.service.running import CONNECTIONS, Rate, Running, saturate, service, serving
+from benchmarks.service.overload import MOST_IN_FLIGHT, OVERLOAD, Offered, overload
+from benchmarks.service.running import CONNECTIONS, Rate, Running, saturate, service, serving, slowed
 from benchmarks.service.slow_clients import slow_clients
 from target_service.orders import OrderIds, Purchase, draft_order
 from target_service.store.purchases import apply_purchases
@@ -107,7 +107,9 @@ def one_round(folder: Path, seconds: float) -> dict[str, float]:
         figures[f"p99 at half load beside {SLOW_CLIENTS} slow clients, ms"] = beside
     with service(folder, workers=2) as running:
         two, _ = saturate(running, seconds)
-    figures |= slowed(folder, Offered(seconds))
+    offered = Offered(seconds)
+    with slowed(folder, offered.stall_ms, MOST_IN_FLIGHT) as running:
+        figures |= overload(running, offered)
     bare = bare_sqlite(folder, seconds)
     return figures | {
         "memory, orders/s": memory.per_s,

@@ -1,6 +1,7 @@
 """What is measured: a server in a process of its own, its CPU, and how much it does when it is saturated."""
 
 import contextlib
+import json
 import subprocess
 import sys
 import tempfile
@@ -64,6 +65,18 @@ def service(folder: Path, workers: int = 1, *more: str) -> Iterator[Running]:
     with tempfile.TemporaryDirectory(dir=folder) as data:
         flags = ["--port", "0", "--admin-port", "0", "--workers", str(workers)]
         with serving("target_service", *flags, "--store", f"sqlite:///{data}/orders.db", *more) as running:
+            yield running
+
+
+@contextlib.contextmanager
+def slowed(folder: Path, stall_ms: float, most_in_flight: int, *more: str) -> Iterator[Running]:
+    """The order service on a store that stalls before each commit."""
+    stall = {"kind": "stall-store", "delay_ms": stall_ms, "duration_s": 3600}
+    with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".json") as drill:
+        json.dump({"faults": [stall]}, drill)
+        drill.flush()
+        flags = ("--enable-faults", "yes", "--drill", drill.name, "--most-in-flight", str(most_in_flight))
+        with service(folder, 1, *flags, *more) as running:
             yield running
 
 

@@ -42,7 +42,9 @@ WANTED_PER_S = 15_000
 def server_cpu_s() -> float:
     """CPU that PostgreSQL's connections of ours have used, in seconds; 0 where there are none."""
     found = psutil.process_iter(["cmdline", "cpu_times"])
-    ours = [one.info for one in found if "".join(one.info["cmdline"] or [])[:20] == "postgres: shop alone"]
+    ours = [
+        one.info for one in found if "".join(one.info["cmdline"] or []).startswith("postgres: shop alone")
+    ]
     return sum(sum(info["cpu_times"][:2]) for info in ours)
 
 
@@ -59,12 +61,12 @@ async def filled(dsn: str, orders: int) -> Store:
     return store
 
 
-async def swept_per_s(dsn: str, orders: int, chunk: int = CHUNK) -> dict[str, float]:
+async def swept_per_s(dsn: str, orders: int) -> dict[str, float]:
     """Rows a second of each sweep, alone on a store that holds so many orders."""
     store, found = await filled(dsn, orders), {}
     for name, kind in (("cancelled", CancelUnpaid), ("keys expired", ExpireKeys)):
         began, cpu_s, server_s, done = time.perf_counter(), time.process_time(), server_cpu_s(), 0
-        while swept := await store.write(kind(LATER, LATER, chunk)):
+        while swept := await store.write(kind(LATER, LATER, CHUNK)):
             done += swept
         found[f"{name} a second of the store's time"] = done / (time.perf_counter() - began)
         found[f"{name} a CPU-second of the service"] = done / (time.process_time() - cpu_s)

@@ -297,7 +297,7 @@ class Relay:
             self._gathered[taking.bundle.run_id].tell_later(lag)
 
     def _end(self, taking: Taking) -> list[tuple[str, int, bytes, Below | None]]:
-        """Note that a bundle is no longer under way; its reports as worker, number and bytes, each with its worker."""
+        """Note that a bundle is no longer under way; its reports: worker, number, bytes, and the worker if here."""
         ended = []
         for name, number, data in taking.frames:
             below = self._in_run(name, taking.bundle.run_id)

@@ -79,7 +79,7 @@ class Reconciliation:
     @property
     def noted(self) -> int:
         """Orders in the client's ledger."""
-        return sum(len(states) - _count(states, OrderState.UNUSED) for states in self._ledgers.values())
+        return sum(len(states) - states.count(OrderState.UNUSED) for states in self._ledgers.values())
 
     def add(self, keys: Iterable[str]) -> None:
         """Take keys that are stored, each as often as it is."""
@@ -114,10 +114,10 @@ class Reconciliation:
         return found
 
 
-def _compare(states: bytes | memoryview, times: bytearray, found: Audit) -> None:
+def _compare(states: bytes, times: bytearray, found: Audit) -> None:
     """Add one ledger to what was found."""
     for at in range(0, len(times), CHUNK):
-        state, count = bytes(states[at : at + CHUNK]), bytes(times[at : at + CHUNK])
+        state, count = states[at : at + CHUNK], times[at : at + CHUNK]
         if state.translate(None, _STATES):
             raise ValueError("a ledger holds a state that there is none of: it was not written by a run")
         stored = _mask(count, _SOME)
@@ -135,11 +135,6 @@ _ACKNOWLEDGED = bytes(number == OrderState.ACKNOWLEDGED for number in range(256)
 _MAY_EXIST = bytes(number in MAY_EXIST for number in range(256))
 
 
-def _mask(data: bytes, chosen: bytes) -> int:
+def _mask(data: bytes | bytearray, chosen: bytes) -> int:
     """A number with a bit for each byte that is one of the chosen."""
     return int.from_bytes(data.translate(chosen), "little")
-
-
-def _count(states: bytes | memoryview, state: OrderState) -> int:
-    """How often a state is in a ledger."""
-    return sum(bytes(states[at : at + CHUNK]).count(state) for at in range(0, len(states), CHUNK))

@@ -58,9 +58,8 @@ def judge_validity(result: RunResult, *, objectives_met: bool = False) -> Validi
 def _late(result: RunResult) -> list[str]:
     if result.generator.dispatch_lag_ms.p99 <= MAX_LAG_P99_MS:
         return []
-    late = [w for w in result.generator.per_worker if w["dispatch_lag_p99_ms"] > MAX_LAG_P99_MS]
     lag_ms = result.generator.dispatch_lag_ms.p99
-    return [_late_worker(worker) for worker in late] or [
+    return [_late_worker(worker) for worker in _late_workers(result)] or [
         (
             f"requests were sent {lag_ms:.0f} ms late (p99), more than {MAX_LAG_P99_MS:.0f} ms; "
             "use more workers or lower the peak"
@@ -70,10 +69,11 @@ def _late(result: RunResult) -> list[str]:
 
 def taken_by_others(result: RunResult) -> bool:
     """Whether a worker was late because other programs used its CPU: another try may find it free."""
-    return any(
-        worker["dispatch_lag_p99_ms"] > MAX_LAG_P99_MS and worker["cpu_wait_max"] > TAKEN_CORE
-        for worker in result.generator.per_worker
-    )
+    return any(worker["cpu_wait_max"] > TAKEN_CORE for worker in _late_workers(result))
+
+
+def _late_workers(result: RunResult) -> list[dict[str, Any]]:
+    return [one for one in result.generator.per_worker if one["dispatch_lag_p99_ms"] > MAX_LAG_P99_MS]
 
 
 def _one_stall(result: RunResult) -> bool:

@@ -16,7 +16,6 @@ import numpy as np
 
 from loadtest.plan.plan_file import Plan
 from loadtest.plan.profile import Profile
-from loadtest.plan.schedule import Poisson, Uniform
 
 GRID_S, MOST_POINTS = 0.01, 1_000_000
 """Of a plan longer than three hours the grid is coarser: a day's is 0.09 s."""
@@ -56,10 +55,10 @@ class Curve:
         """The instants of the plan's transactions as one worker plays them; None where there is but a curve."""
         if self._plan is None:
             return None
-        profile, seed = self._plan.profile(), f"{self._plan.seed}/0"
-        schedule = Uniform(profile) if self._plan.arrivals == "uniform" else Poisson(profile, seed)
-        chunks = [np.array(chunk, dtype=np.float64) for chunk in schedule.chunks(0, 1)]
-        instants_s: Floats = np.concatenate(chunks) * NS if chunks else np.zeros(0)
+        plan = self._plan
+        schedules = [plan.schedule(place) for place, one in enumerate(plan.scenarios) if one.transaction]
+        chunks = [np.array(chunk, dtype=np.float64) for one in schedules for chunk in one.chunks(0, 1)]
+        instants_s: Floats = np.sort(np.concatenate(chunks)) * NS if chunks else np.zeros(0)
         return instants_s
 
     def arrivals(self, share: Callable[[Floats], Floats], noise: np.random.Generator) -> Floats:

@@ -5,6 +5,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 
 @contextlib.contextmanager
 def small_disk(folder: Path, mib: int) -> Iterator[bool]:
@@ -17,6 +19,15 @@ def small_disk(folder: Path, mib: int) -> Iterator[bool]:
     finally:
         if mounted:
             subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@contextlib.contextmanager
+def disk_or_skip(folder: Path, mib: int) -> Iterator[Path]:
+    """A file system of `mib` MiB at `folder`; skips the test where none can be made."""
+    with small_disk(folder, mib) as mounted:
+        if not mounted:
+            pytest.skip("mounting a small file system needs root")
+        yield folder
 
 
 def fill(disk: Path) -> None:

@@ -27,7 +27,7 @@ from loadtest.measure.run_result import RunResult
 from loadtest.plan.fault import KINDS
 from tests.system.fault_oracle import FEW, Oracle, Order, Spell, dues, orders, p99, stored
 from tests.system.fault_plans import DISK, HOOKS, Drawn, FaultPlan, draw
-from tests.system.small_disk import small_disk
+from tests.system.small_disk import disk_or_skip
 from tests.timing import CoreTakenError
 
 ALL = 100
@@ -88,10 +88,8 @@ def disk_for(plan: FaultPlan, folder: Path) -> Iterator[Path]:
         folder.mkdir()
         yield folder
         return
-    with small_disk(folder, 48) as mounted:
-        if not mounted:
-            pytest.skip("mounting a small file system needs root")
-        yield folder
+    with disk_or_skip(folder, 48) as disk:
+        yield disk
 
 
 def play(plan: FaultPlan, folder: Path) -> Played:

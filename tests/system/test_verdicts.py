@@ -19,7 +19,7 @@ from loadtest.cli.service import Service
 from loadtest.exit_codes import ExitCode
 from loadtest.measure.run_result import RunResult
 from tests.system.run_process import PLAN, Ended, Run, assert_artefacts, calm, signalled
-from tests.system.small_disk import fill, small_disk
+from tests.system.small_disk import disk_or_skip, fill
 from tests.timing import Timing
 
 ABORT = """
@@ -187,10 +187,8 @@ def hanging(service: Service) -> Iterator[None]:
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 16 MiB."""
-    with small_disk(tmp_path / "small", 16) as mounted:
-        if not mounted:
-            pytest.skip("mounting a small file system needs root")
-        yield tmp_path / "small"
+    with disk_or_skip(tmp_path / "small", 16) as disk:
+        yield disk
 
 
 def test_a_disk_without_room_for_a_run_is_refused_before_any_traffic(disk: Path) -> None:
