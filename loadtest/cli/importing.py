@@ -333,11 +333,12 @@ def _rows(columns: tuple[str, ...], rows: tuple[tuple[str, ...], ...], is_json: 
 
 
 def _print_traffic(traffic: "Traffic") -> None:
+    from loadtest.importing.recorded import counted  # noqa: PLC0415
     from loadtest.importing.script_text import keys_told  # noqa: PLC0415
 
     total = sum(traffic.counts)
     console.print(
-        f"{total:,} request{'s' if total != 1 else ''} in {len(traffic.counts):,} s, "
+        f"{counted(total, 'request', 'requests')} in {len(traffic.counts):,} s, "
         f"at most {max(traffic.counts):,} in one second",
         markup=False,
     )

@@ -158,7 +158,11 @@ cdef class Table:
             one = &self.each[number]
             if in_parts:
                 to = with_number(to, one.first)
+                to[0] = b'"'
+                to += 1
             to = with_number(to, one.lines)
+            to[0] = b'"'
+            to += 1
             memcpy(to, self.text + one.at, one.length)
             if in_parts:
                 (<char *> memchr(to, 32, one.length))[0] = b'"'
@@ -168,9 +172,9 @@ cdef class Table:
         return written[:to - begin]
 
 
-cdef inline char *with_number(char *to, uint32_t number) noexcept:
-    """A number and a quote."""
-    cdef char[10] digits
+cdef inline char *with_number(char *to, uint64_t number) noexcept:
+    """Write a number's digits; what follows them."""
+    cdef char[20] digits
     cdef int many = 0
     while True:
         digits[many] = <char> (48 + number % 10)
@@ -182,8 +186,7 @@ cdef inline char *with_number(char *to, uint32_t number) noexcept:
         many -= 1
         to[0] = digits[many]
         to += 1
-    to[0] = b'"'
-    return to + 1
+    return to
 
 
 cdef inline uint64_t hash_of(Bytes at, size_t length, uint64_t seed) noexcept:
@@ -534,8 +537,6 @@ cdef class JsonLines(Lines):
             return True
         elif kind == 116 or kind == 102:
             return False
-        elif not is_decimal(value):
-            return False
         if value.length and number < self.rank[role]:
             self.rank[role], self.found[role] = number, value
         return True
@@ -632,17 +633,7 @@ cdef inline size_t whole_second(Span instant, uint8_t *to) noexcept:
             seconds /= 1000
     if not 1 <= seconds <= 1e11:
         return 0
-    whole = <uint64_t> seconds
-    digits = 0
-    seconds = <double> whole
-    left = 1
-    while left * 10 <= whole:
-        left *= 10
-    while left:
-        to[digits] = <uint8_t> (48 + whole // left % 10)
-        digits += 1
-        left //= 10
-    return digits
+    return with_number(<char *> to, <uint64_t> seconds) - <char *> to
 
 
 cdef inline Bytes past_blanks(Bytes at, Bytes end) noexcept:

@@ -97,17 +97,18 @@ def merged(batches: list[Batch]) -> Batch:
 
 def with_parts(rows: pl.DataFrame) -> pl.DataFrame:
     """Rows with method, target and protocol of their `request`."""
-    import polars as pl  # noqa: PLC0415
-
-    parts = pl.col("request").str.splitn(" ", 3).struct.rename_fields(["method", "target", "protocol"])
-    return rows.with_columns(parts.alias("parts")).unnest("parts")
+    return _split(rows, "request", " ", ["method", "target", "protocol"])
 
 
 def with_path(rows: pl.DataFrame) -> pl.DataFrame:
     """Rows with path and query of their `target`."""
+    return _split(rows, "target", "?", ["path", "query"])
+
+
+def _split(rows: pl.DataFrame, column: str, separator: str, names: list[str]) -> pl.DataFrame:
     import polars as pl  # noqa: PLC0415
 
-    parts = pl.col("target").str.splitn("?", 2).struct.rename_fields(["path", "query"])
+    parts = pl.col(column).str.splitn(separator, len(names)).struct.rename_fields(names)
     return rows.with_columns(parts.alias("parts")).unnest("parts")
 
 

@@ -28,7 +28,7 @@ _VHOST = re.compile(r"\S+ [0-9a-fA-F.:]*[.:][0-9a-fA-F.:]* \S+ \S+ \[")
 _PIECES = ("head", "request", "tail")
 _AGENT = "sixth"
 _AGENTS = ("http_user_agent", "user_agent", "ClientRequestUserAgent")
-_INSIDE = ">"
+INSIDE = ">"
 """Between the name of an object and that of a field in it."""
 _ANONYMOUS = ("-", "")
 _BROKEN = (msgspec.MsgspecError, UnicodeDecodeError)
@@ -253,7 +253,7 @@ def _names_in(data: bytes, wanted: set[str]) -> set[str]:
             line = _fields_of(data[begin : data.find(b"\n", begin) + 1 or None])
         except _BROKEN:
             continue
-        names.update(name for name in wanted if name.partition(_INSIDE)[0] in line)
+        names.update(name for name in wanted if name.partition(INSIDE)[0] in line)
     return names
 
 
@@ -262,7 +262,7 @@ class _Lines:
 
     def __init__(self, names: set[str]) -> None:
         self._names = sorted(names)
-        outer = sorted({name.partition(_INSIDE)[0] for name in names})
+        outer = sorted({name.partition(INSIDE)[0] for name in names})
         self._places = {name: f"field_{number}" for number, name in enumerate(outer)}
         kind = msgspec.defstruct(
             "Line",
@@ -294,7 +294,7 @@ class _Lines:
         return pl.DataFrame([_text(name, self._values(name, lines)) for name in self._names])
 
     def _values(self, name: str, lines: Sequence[Any]) -> list[Any]:
-        outer, _, inner = name.partition(_INSIDE)
+        outer, _, inner = name.partition(INSIDE)
         values = list(map(attrgetter(self._places[outer]), lines))
         return (
             [value.get(inner) if isinstance(value, dict) else None for value in values] if inner else values

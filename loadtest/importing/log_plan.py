@@ -8,7 +8,7 @@ from loadtest.importing.import_error import ImportingError
 from loadtest.importing.plan_text import PlannedScenario, PlanText, plan_toml, when
 from loadtest.importing.script_text import WITH_BODY, FeederFile, endpoint_class, script_py
 from loadtest.importing.shares import TOLERANCE as SHARE_TOLERANCE
-from loadtest.importing.shares import Share, counts_of
+from loadtest.importing.shares import counts_of
 from loadtest.importing.traffic import Endpoint, Traffic
 from loadtest.importing.visit_script import IMPORTS, visit_classes
 from loadtest.importing.visits import Visits
@@ -41,7 +41,6 @@ class Written(NamedTuple):
 def plan_of(traffic: Traffic, name: str, *, transaction: str | None, exact: bool) -> Written:
     """The plan that plays a log again. Raises `ImportingError` for a `transaction` that is none of its endpoints."""
     chosen, guess = _transaction(traffic, transaction)
-    share = chosen.requests / sum(traffic.counts)
     folder = f"{name}-data"
     notes = [*traffic.notes, *guess]
     taken: set[str] = set()
@@ -54,11 +53,11 @@ def plan_of(traffic: Traffic, name: str, *, transaction: str | None, exact: bool
         for file in one.files
         if file.is_json
     ]
-    own = {} if exact else _own_curves(traffic, chosen)
+    of_all = _knots(traffic.counts, exact)
+    changing = [] if exact else [each for each in traffic.endpoints if each.shares != chosen.shares]
+    own = {each.name: _curve(traffic, each, of_all) for each in changing}
     notes += _mix_notes(own, ordered)
-    knots = [(at_s, rate * share) for at_s, rate in _knots(traffic.counts, exact)]
-    if chosen.shares and not exact:
-        knots = _knots(counts_of(traffic.counts, chosen.shares, chosen.requests), exact)
+    knots = _curve(traffic, chosen._replace(shares=()) if exact else chosen, of_all)
     peak = max(rate for _, rate in knots)
     made_of = (
         f"Made by `singlesday import log` of {requests:,} requests from {when(traffic.first_second)} to "
@@ -74,7 +73,7 @@ def plan_of(traffic: Traffic, name: str, *, transaction: str | None, exact: bool
             PlannedScenario(one.name, each.requests / chosen.requests, knots=own.get(each.name, ()))
             for each, one in zip(ordered, classes, strict=True)
         ],
-        virtual_users=min(max(round(peak / share * _USERS_PER_RATE), 50), 100_000),
+        virtual_users=min(max(round(peak / (chosen.requests / requests) * _USERS_PER_RATE), 50), 100_000),
         slos=["errors(*) < 1%"],
         curve_csv=f"{folder}/curve.csv" if exact else None,
         peak_tps=peak,
@@ -147,21 +146,17 @@ def _guessed(visits: Visits, bin_s: int) -> list[str]:
     if visits.walk is not None:
         notes.append(
             f"{visits.walk.visits / visits.total:.1%} of the visits took rare paths; one scenario plays all "
-            "of them as "
-            "a random walk whose steps are as likely as in the log"
+            "of them as a random walk whose steps are as likely as in the log"
         )
     return notes
 
 
-def _own_curves(traffic: Traffic, chosen: Endpoint) -> dict[str, list[Knot]]:
-    """The curves of endpoints whose share changes otherwise than the transaction's, by what they are called."""
-    return {
-        each.name: _knots(
-            counts_of(traffic.counts, each.shares or [Share(0, 1.0)], each.requests), exact=False
-        )
-        for each in traffic.endpoints
-        if each is not chosen and each.shares != chosen.shares
-    }
+def _curve(traffic: Traffic, endpoint: Endpoint, of_all: Sequence[Knot]) -> list[Knot]:
+    """An endpoint's curve: its share of that of all requests, unless that share changes."""
+    if endpoint.shares:
+        return _knots(counts_of(traffic.counts, endpoint.shares, endpoint.requests), exact=False)
+    share = endpoint.requests / sum(traffic.counts)
+    return [(at_s, rate * share) for at_s, rate in of_all]
 
 
 def _mix_notes(own: Mapping[str, object], ordered: Sequence[Endpoint]) -> list[str]:
@@ -198,5 +193,4 @@ def _transaction(traffic: Traffic, asked: str | None) -> tuple[Endpoint, list[st
         return known[asked], []
     writing = [each for each in traffic.endpoints if each.method in WITH_BODY]
     chosen = (writing or list(traffic.endpoints))[0]
-    name = f"{chosen.method} {chosen.called}"
-    return chosen, [f"each {name} is one transaction; --transaction names another endpoint"]
+    return chosen, [f"each {chosen.name} is one transaction; --transaction names another endpoint"]

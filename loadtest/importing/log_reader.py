@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,7 +17,7 @@ from loadtest.importing.log_scan import batch_in
 from loadtest.importing.log_tally import LogTally, steps_of
 from loadtest.importing.path_tree import PARAMETER
 from loadtest.importing.recorded import counted
-from loadtest.importing.shares import shares_of
+from loadtest.importing.shares import Share, shares_of
 from loadtest.importing.traffic import Endpoint, Traffic
 from loadtest.importing.visits import Visits, visits_of
 
@@ -135,14 +135,8 @@ def _traffic(
     for second, requests in tally.seconds.items():
         counts[second - first] = requests
     shares = shares_of(tally.parts(), first, len(counts))
-    endpoints = [
-        each._replace(shares=shares.get((method, template), ()))
-        for each, (method, template, _) in zip(_endpoints(tally, kept), kept, strict=True)
-    ]
-    names = {
-        (method, template): endpoint.name
-        for (method, template, _), endpoint in zip(kept, endpoints, strict=True)
-    }
+    endpoints = _endpoints(tally, kept, shares)
+    names = {each[:2]: endpoint.name for each, endpoint in zip(kept, endpoints, strict=True)}
     seen = tally.seen(names)
     steps = tuple(steps_of(seen))
     found = _visits(seen, tally.one_client_in) if visits else None
@@ -173,13 +167,15 @@ def _visits(seen: pl.DataFrame, one_client_in: int) -> Visits:
     return found
 
 
-def _endpoints(tally: LogTally, kept: Sequence[tuple[str, str, int]]) -> list[Endpoint]:
+def _endpoints(
+    tally: LogTally, kept: Sequence[tuple[str, str, int]], shares: Mapping[tuple[str, str], tuple[Share, ...]]
+) -> list[Endpoint]:
     template_of = cache(tally.tree.template_of)
-    counted: dict[tuple[str, str], list[tuple[tuple[str, ...], int]]] = defaultdict(list)
+    requested: dict[tuple[str, str], list[tuple[tuple[str, ...], int]]] = defaultdict(list)
     for method, shape, path, requests in tally.keyed_paths(MOST_KEYS):
         template = template_of(method, shape)
         if PARAMETER in template:
-            counted[method, template].append((values_in(template, path), requests))
+            requested[method, template].append((values_in(template, path), requests))
     queries: dict[tuple[str, str], list[str]] = defaultdict(list)
     for method, path, query in tally.queries:
         queries[method, template_of(method, path)].append(query)
@@ -188,12 +184,13 @@ def _endpoints(tally: LogTally, kept: Sequence[tuple[str, str, int]]) -> list[En
         with_query[method, template_of(method, path)] += requests
     found = []
     for method, template, requests in kept:
-        keys = path_keys(template, counted[method, template])
+        keys = path_keys(template, requested[method, template])
         named = template
         for name in keys.names if keys else ():
             named = named.replace(PARAMETER, f"{{{name}}}", 1)
         asked = query_keys(queries[method, template], with_query[method, template], requests)
-        found.append(Endpoint(method, named, requests, keys, asked))
+        changes = shares.get((method, template), ())
+        found.append(Endpoint(method, named, requests, keys, asked, changes))
     return found
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loadtest.importing.log_batch import PARTS, Batch, batch_of, by_shape, merged
-from loadtest.importing.log_format import NOBODY, LogFormat, Who
+from loadtest.importing.log_format import INSIDE, NOBODY, LogFormat, Who
 from loadtest.importing.log_time import second_of
 from loadtest.sources import why_pure
 
@@ -46,6 +46,8 @@ def _scanner(log_format: LogFormat) -> Combined | JsonLines | None:
     if fields is None:
         return line_scan.Combined() if log_format.name == "combined" else None
     roles = (fields.time, fields.method, fields.target, fields.status, fields.query, fields.request)
+    if any(INSIDE in name for names in roles for name in names):
+        return None  # a line with an object in it is never plain
     return line_scan.JsonLines(roles)
 
 

@@ -61,12 +61,12 @@ class LogTally:
         self.not_found += batch.not_found
         self.requests += batch.seconds.total()
         self.seconds.update(batch.seconds)
-        self._check_span()
         for (method, path), requests in batch.shapes.items():
             self.tree.add(method, path, requests)
         if batch.seconds:
             usual = dict(batch.shapes.most_common(MOST_SHAPES))
             self._parts.append(Part(min(batch.seconds), max(batch.seconds), usual))
+            self._check_span()
         self._paths.append(batch.paths)
         if sum(map(len, self._paths)) > 2 * MOST_PATHS:
             self._merge_paths()
@@ -74,7 +74,7 @@ class LogTally:
         self._sample_clients(batch.known)
 
     def _check_span(self) -> None:
-        first, last = min(self.seconds, default=0), max(self.seconds, default=0)
+        first, last = min(part.first for part in self._parts), max(part.last for part in self._parts)
         if last - first >= LONGEST_S:
             raise ImportingError(
                 f"expected logs of at most 31 days, got requests {(last - first) / 86_400:,.1f} days apart"

@@ -65,7 +65,7 @@ def _base(*places: Mapping[str, Any]) -> str:
     url = str(servers[0].get("url") or "")
     for name, variable in (servers[0].get("variables") or {}).items():
         url = url.replace(f"{{{name}}}", str(variable.get("default", "")))
-    return "" if "{" in url else "/".join(["", *filter(None, urlsplit(url).path.split("/"))]).rstrip("/")
+    return "" if "{" in url else "/".join(["", *filter(None, urlsplit(url).path.split("/"))])
 
 
 def _document(text: str, source: str) -> dict[str, Any]:

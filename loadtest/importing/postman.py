@@ -90,8 +90,7 @@ def _recorded(request: Any, place: str, source: str, auth: Any, filled: _Filled)
         whole = f"http://{whole}"
     headers = [
         (filled(one.get("key")), filled(one.get("value")))
-        for one in _headers(request.get("header"))
-        if isinstance(one, dict) and not one.get("disabled")
+        for one in _enabled(_headers(request.get("header")))
     ]
     if isinstance(request.get("auth") or auth, dict):
         headers.append(("Authorization", "made up"))
@@ -116,19 +115,20 @@ def _address(url: Mapping[str, Any]) -> str:
         return ""
     scheme = f"{url['protocol']}://" if url.get("protocol") else ""
     port = f":{url['port']}" if url.get("port") else ""
-    pairs = [
-        f"{one.get('key')}={one.get('value') or ''}"
-        for one in url.get("query") or ()
-        if isinstance(one, dict) and not one.get("disabled")
-    ]
+    pairs = [f"{one.get('key')}={one.get('value') or ''}" for one in _enabled(url.get("query"))]
     query = f"?{'&'.join(pairs)}" if pairs else ""
     return f"{scheme}{host}{port}/{joined('path', '/').removeprefix('/')}{query}"
 
 
-def _headers(written: Any) -> list[Any]:
+def _enabled(written: Any) -> list[dict[str, Any]]:
+    """Those of some headers, parameters or fields that are not switched off."""
+    return [one for one in written or () if isinstance(one, dict) and not one.get("disabled")]
+
+
+def _headers(written: Any) -> Any:
     """Headers as a list, also of the text that format 2.0 may have in its place."""
     if not isinstance(written, str):
-        return list(written or ())
+        return written
     pairs = (line.partition(":") for line in written.splitlines() if ":" in line)
     return [{"key": name.strip(), "value": value.strip()} for name, _, value in pairs]
 
@@ -150,7 +150,7 @@ def _body(body: Any, filled: _Filled) -> dict[str, Any]:
         language = ((body.get("options") or {}).get("raw") or {}).get("language", "")
         return body_of(filled(body["raw"]), "json" if language == "json" else "")
     if mode in {"urlencoded", "formdata"}:
-        pairs = [one for one in body.get(mode) or () if isinstance(one, dict) and not one.get("disabled")]
+        pairs = _enabled(body.get(mode))
         if mode == "formdata":
             return {"text": multipart(_part(one, filled) for one in pairs)[0]} if pairs else {}
         return {"form": tuple((filled(one.get("key")), filled(one.get("value"))) for one in pairs)}

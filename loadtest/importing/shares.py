@@ -38,15 +38,13 @@ def shares_of(parts: Sequence[Part], first: int, seconds: int) -> dict[tuple[str
     many = min(MOST_CELLS, max(seconds // SHORTEST_S, 1))
     cell_s = seconds / many
     found: dict[tuple[str, str], list[float]] = {}
-    totals = [0.0] * many
     for part in parts:
         spread = _overlaps(part.first - first, part.last + 1 - first, cell_s, many)
-        for cell, weight in spread:
-            totals[cell] += weight * sum(part.requests.values())
         for endpoint, requests in part.requests.items():
             of_each = found.setdefault(endpoint, [0.0] * many)
             for cell, weight in spread:
                 of_each[cell] += weight * requests
+    totals = list(map(sum, zip(*found.values(), strict=True)))
     changing = {}
     for endpoint, of_each in found.items():
         if len(_steps(of_each, totals, _BY_CHANCE)) > 1:
@@ -77,14 +75,14 @@ def _overlaps(begin: float, end: float, cell_s: float, many: int) -> list[tuple[
 def _steps(counts: Sequence[float], totals: Sequence[float], deviations: float) -> list[tuple[int, float]]:
     """The cell in which each step begins, and its share."""
     steps: list[tuple[int, float]] = []
-    begun = asked = total = 0.0
+    begun, asked, total = 0, 0.0, 0.0
     for cell, (count, of_all) in enumerate(zip(counts, totals, strict=True)):
         if total:
             expected = of_all * asked / total
             chance = deviations * sqrt(max(expected, 1.0) * (1 + of_all / total))
             if abs(count - expected) > TOLERANCE * expected + chance:
-                steps.append((int(begun), asked / total))
+                steps.append((begun, asked / total))
                 begun, asked, total = cell, 0.0, 0.0
         asked += count
         total += of_all
-    return [*steps, (int(begun), asked / total)] if total else steps
+    return [*steps, (begun, asked / total)] if total else steps

@@ -48,7 +48,7 @@ def read(path: Path) -> Traffic:
 
 
 def mix(traffic: Traffic) -> dict[str, int]:
-    return {f"{each.method} {each.called}": each.requests for each in traffic.endpoints}
+    return {each.name: each.requests for each in traffic.endpoints}
 
 
 @pytest.mark.parametrize("name", LINES)

@@ -15,7 +15,7 @@ from tests.required import extension
 
 extension("loadtest.importing.line_scan")
 
-SCANNED = ["combined", "nginx-json", "envoy-json", "cloudflare"]
+SCANNED = ["combined", "nginx-json", "envoy-json", "cloudflare", "traefik-json"]
 METHODS = ["GET", "POST", "get", "PROPFIND", "A", "GE", "ABCDEFGHIJ", "ABCDEFGHIJK", "GET ", ""]
 TARGETS = [
     "/",

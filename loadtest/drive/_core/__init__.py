@@ -8,7 +8,7 @@ classes derived from them.
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from loadtest.sources import PURE_VARIABLE, why_pure
+from loadtest.sources import why_pure
 
 WHY_PURE: str = why_pure(f"{__name__}.native", Path(__file__).parent)
 """Why the core is not native, for people; "" if it is."""
@@ -16,7 +16,6 @@ CORE: Final[Literal["native", "pure"]] = "pure" if WHY_PURE else "native"
 
 __all__ = [
     "CORE",
-    "PURE_VARIABLE",
     "WHY_PURE",
     "Ahead",
     "Counts",
