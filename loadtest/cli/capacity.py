@@ -163,11 +163,9 @@ class _Search:
         code = ExitCode.PASS
         try:
             for expr in self._settings.left_out:
-                self._console.print(
-                    f"not judged, since every step plays one steady rate: {expr}", markup=False
-                )
+                print_paragraph(self._console, f"not judged, since every step plays one steady rate: {expr}")
             if (auditor := self._config.plan.auditor) is not None:
-                self._console.print(f"not audited, since steps keep no ledger: {auditor}", markup=False)
+                print_paragraph(self._console, f"not audited, since steps keep no ledger: {auditor}")
             self._seek()
         except _Stopped:
             code = ExitCode.ABORTED
@@ -196,8 +194,8 @@ class _Search:
             self._note(step_of(tps, outcome, seen, headroom))
             if outcome is Outcome.INVALID and self._again and taken_by_others(seen.result):
                 self._again -= 1
-                self._console.print(
-                    "other programs used the generator's CPU: the same rate again", style="dim"
+                print_paragraph(
+                    self._console, "other programs used the generator's CPU: the same rate again", style="dim"
                 )
                 continue
             seeking.record(outcome, seen.completed_tps, headroom)

@@ -6,6 +6,7 @@ Here stand those that play something; `other_machines`, `plans` and `results` ha
 import os
 import platform
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -217,14 +218,8 @@ def simulate(context: typer.Context) -> None:
             time_scale=asked["time_scale"],
             seed=asked["seed"],
         )
-        measured, what_if = (
-            ("source", "replica_tps", "at_once", "under_way"),
-            ("slower", "zone_lost", "zones"),
-        )
-        named = (*measured, *what_if, "page", "json_lines")
-        wanted = simulating.Asked(
-            plan=plan, replicas=asked["replicas"] or [1], **{name: asked[name] for name in named}
-        )
+        given = {each.name: asked[each.name] for each in fields(simulating.Asked)}
+        wanted = simulating.Asked(**given | {"plan": plan, "replicas": asked["replicas"] or [1]})
         simulating.simulate_plan(wanted, errors if asked["json_lines"] else console)
     except (PlanError, simulating.SimulationError) as error:
         refuse(error)

@@ -26,6 +26,7 @@ from loadtest.fleet.messages import MessageError
 from loadtest.fleet.relay import Relay
 from loadtest.fleet.stats_sums import StatsSums
 from loadtest.fleet.token import REFUSALS, check_door, encrypt
+from loadtest.judge.validity import CPU_JUDGED_S, MAX_CPU
 from loadtest.place import Place
 
 BEAT_MS = 100
@@ -36,10 +37,6 @@ LEAVE_S = 5.0
 SILENCE_S = 60.0
 """A master that is not heard for so long has gone, as Locust's workers have it."""
 COMPLAIN_EVERY_S = 10.0
-WINDOW_S = 5.0
-"""Over how long its use of a core is watched, as that of workers is."""
-BUSY = 0.9
-"""Share of a core from which on a relay may keep its workers waiting: they share a thread."""
 
 
 def serve(master: Master, bind: str, wait_s: float, console: Console) -> int:
@@ -150,7 +147,7 @@ def _cpu_told(loop: "_Loop") -> Iterator[None]:
         lasted_s, used_s = time.monotonic() - began_s, time.process_time() - spent_s
         most = max(loop.busiest, used_s / lasted_s)
         text = f"used {used_s:.1f} s of a core in {lasted_s:.0f} s, at most {most:.0%} of it"
-        loop.say(text + ("; give some of its workers to another relay" if most > BUSY else ""))
+        loop.say(text + ("; give some of its workers to another relay" if most > MAX_CPU else ""))
 
 
 class _Loop:
@@ -186,7 +183,7 @@ class _Loop:
 
     def _note_cpu(self) -> None:
         now_s, spent_s = time.monotonic(), time.process_time()
-        if now_s - self._window_s >= WINDOW_S:
+        if now_s - self._window_s >= CPU_JUDGED_S:
             self.busiest = max(self.busiest, (spent_s - self._window_spent_s) / (now_s - self._window_s))
             self._window_s, self._window_spent_s = now_s, spent_s
 

@@ -181,7 +181,7 @@ def _dialled_here(bind: str) -> str:
 def how_to_join(config: RunConfig) -> str:
     """The command that starts a worker for this run, for the console."""
     count, address = config.workers_elsewhere, Place(config.bind, config.control_port)
-    waits = f"waiting for {count} worker{'s' * (count != 1)} at {address}"
+    waits = f"waiting for {wording.things(count, 'worker')} at {address}"
     if is_loopback(config.bind):
         return (
             f"{waits}; start them on this machine: singlesday worker --master {address}{_token_flag()}\n"

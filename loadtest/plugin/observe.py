@@ -70,13 +70,14 @@ class Observer:
         known_s = since_s if run_id == run.info.id else float("-inf")
         workers = _workers(run)
         requests, failures = wording.total_requests(result)
+        verdict = self._verdict(run, result, workers)
         return live.Live(
             state=self.state(),
             noun=wording.transaction(result),
             run=live.head(run.info, str(run.folder)) if run_id != run.info.id else None,
             t_s=run.coordinator.scheduled_to_ns / 1e9,
             sheet=self._sheet(run, result, known_s),
-            verdict=self._verdict(run, result, workers),
+            verdict=verdict,
             equations=live.equations(result, over=run.over),
             audit=live.audit(result, over=run.over, under_way=self._auditing(run)),
             lag_ms={name: getattr(generator.dispatch_lag_ms, name) for name in ("p50", "p99", "max")},
@@ -86,7 +87,7 @@ class Observer:
             dropped=result.arrivals.dropped,
             report_gaps=generator.report_gaps,
             workers=workers,
-            slo=live.objectives(result.slo, over=run.over),
+            slo=live.objectives(result.slo, verdict),
             endpoints=live.endpoint_rows(result, None if run.over else _rates(run)),
             network=network(result)[: live.MOST_ENDPOINTS],
             more_endpoints=max(0, len(result.endpoints) - live.MOST_ENDPOINTS),
@@ -205,7 +206,7 @@ def _rates(run: LedRun) -> dict[str, float]:
     """Requests a second to each endpoint over the last seconds that every worker has reported."""
     recent = run.coordinator.merge.timeline.recent(live.RATE_S + 1)[:-1]
     made: Counter[str] = Counter()
-    for second in recent if not run.over else []:
+    for second in recent:
         made.update({" ".join(key): endpoint.requests for key, endpoint in second.endpoints.items()})
     return {name: count / len(recent) for name, count in made.items()}
 

@@ -75,10 +75,10 @@ def render(comparisons: Sequence[Comparison]) -> str:
             "comparison": comparison,
             "base": base_names(comparison),
             "sentence": sentence(comparison),
-            "reach": _percent(_reach(comparison)),
-            "rows": [(shift, cells(shift), _bar(shift, _reach(comparison))) for shift in comparison.shifts],
+            "reach": f"{reach:.0%}",
+            "rows": [(shift, cells(shift), _bar(shift, reach)) for shift in comparison.shifts],
         }
-        for comparison in comparisons
+        for comparison, reach in ((comparison, _reach(comparison)) for comparison in comparisons)
     ]
     return document("comparison.html.j2", sections=sections)
 
@@ -119,10 +119,6 @@ def _value(value: float, unit: Unit) -> str:
 def _signed(shift: float, unit: Unit) -> str:
     """`+10.2%` of BASE; an error rate moves by percentage points."""
     return f"{shift * 100:+.1f}%" if unit is not Unit.SHARE else f"{shift * 100:+.3g} points"
-
-
-def _percent(share: float) -> str:
-    return f"{share * 100:.0f}%"
 
 
 def _reach(comparison: Comparison) -> float:

@@ -286,13 +286,13 @@ def endpoint_rows(result: RunResult, recent: Mapping[str, float] | None) -> list
     ]
 
 
-def objectives(slos: Iterable[SloResult], *, over: bool) -> list[Objective]:
-    """Each SLO with what was observed, in words."""
+def objectives(slos: Iterable[SloResult], verdict: Verdict) -> list[Objective]:
+    """Each SLO with what was observed, in words, and what the verdict leaves of it."""
     return [
         Objective(
             expr=wording.expression(slo),
             observed=wording.observed(slo),
-            state=_state(slo, over),
+            state=_state(slo, verdict),
             note=slo.note,
         )
         for slo in slos
@@ -354,7 +354,7 @@ def audit(result: RunResult, *, over: bool, under_way: bool) -> str:
     return f"Audit: {wording.audit(result)}."
 
 
-def _state(slo: SloResult, over: bool) -> str:
-    if slo.observed is None and not over:
+def _state(slo: SloResult, verdict: Verdict) -> str:
+    if slo.observed is None and not verdict.final:
         return "waiting"
-    return "met" if slo.passed else "missed"
+    return wording.judged(slo, verdict.word)

@@ -6,6 +6,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,11 @@ import pytest
 from dashboards.chromium import chromium as chromium_of_this_machine
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, FloatRect, Page
+
+DOCS = Path(__file__).parents[2] / "docs"
+SCREENSHOTS = "UPDATE_SCREENSHOTS"
+"""Set in the environment, the tests leave their pictures in docs/."""
 
 
 @contextmanager
@@ -25,6 +30,14 @@ def chromium() -> Iterator["Browser"]:
         except (ImportError, OSError) as error:
             (pytest.fail if os.environ.get("REQUIRE_ALL") == "1" else pytest.skip)(str(error))
         yield browser
+
+
+def keep(page: "Page", name: str, height: int) -> None:
+    """Leave a picture of the page's first `height` pixels in docs/, if `SCREENSHOTS` is set."""
+    if os.environ.get(SCREENSHOTS):
+        page.wait_for_timeout(1500)
+        clip: FloatRect = {"x": 0, "y": 0, "width": page.evaluate("innerWidth"), "height": height}
+        page.screenshot(path=DOCS / name, full_page=True, clip=clip)
 
 
 def violations(page: "Page") -> list[str]:

@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tests.browser.chromium import chromium, violations
+from tests.browser.chromium import SCREENSHOTS, chromium, keep, violations
 from tests.system.locust_fleet import Fleet, fleet, wait_until
-from tests.target_service.service_process import ROOT, ask, running
+from tests.target_service.service_process import ask, running
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, FloatRect, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 WAIT_MS = 30_000
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-SCREENSHOTS = "UPDATE_SCREENSHOTS"
-"""Set in the environment, the tests leave their pictures in docs/."""
 
 
 @pytest.fixture(scope="module")
@@ -77,13 +75,6 @@ def worker_of(ours: Fleet) -> psutil.Process:
         for each in psutil.Process().children()
         if "--worker" in (words := each.cmdline()) and words[words.index("--master-port") + 1] == port
     )
-
-
-def keep(page: "Page", name: str, height: int) -> None:
-    if os.environ.get(SCREENSHOTS):
-        page.wait_for_timeout(1500)
-        clip: FloatRect = {"x": 0, "y": 0, "width": 1280, "height": height}
-        page.screenshot(path=ROOT / "docs" / name, full_page=True, clip=clip)
 
 
 def serious(problems: list[str]) -> list[str]:

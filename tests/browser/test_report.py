@@ -1,6 +1,5 @@
 """The report in a real browser: quiet console, no request, readable at desk and on a phone."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,15 +9,14 @@ import pytest
 
 from loadtest.cli.children import wait_until
 from loadtest.publish import comparison, html
-from tests.browser.chromium import chromium, violations
+from tests.browser.chromium import chromium, keep, violations
 from tests.publish.sample_result import a_failed_run, an_empty_run
 from tests.publish.test_comparison import POOLED, WORSE
 from tests.publish.test_html import hostile_run, long_run
-from tests.target_service.service_process import ROOT
 from tests.timing import Timing
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, FloatRect, Page
+    from playwright.sync_api import Browser, Page
 
 DESK, PHONE = 1280, 390
 RUNS = {"failed": a_failed_run, "empty": an_empty_run, "hostile": hostile_run}
@@ -112,16 +110,7 @@ def test_every_chart_fits_its_place_with_text_of_readable_size_and_every_figure_
         "cells => cells.map(cell => cell.getBoundingClientRect().right)"
     )
     assert max(right) <= width
-
-
-@pytest.mark.skipif(
-    not os.environ.get("UPDATE_SCREENSHOTS"), reason="set UPDATE_SCREENSHOTS to draw docs/ anew"
-)
-def test_the_pictures_in_the_docs_are_drawn(browser: "Browser", failed_report: Path) -> None:
-    for width, height in ((DESK, 1480), (PHONE, 1600)):
-        page = opened(browser, failed_report, width).page
-        clip: FloatRect = {"x": 0, "y": 0, "width": width, "height": height}
-        page.screenshot(path=ROOT / "docs" / f"report-{width}.png", full_page=True, clip=clip)
+    keep(page, f"report-{width}.png", 1480 if width == DESK else 1600)
 
 
 def test_the_first_screen_holds_the_verdict_and_the_figures(browser: "Browser", failed_report: Path) -> None:

@@ -140,6 +140,14 @@ def test_an_even_mix_has_one_curve(tmp_path: Path) -> None:
     assert all(scenario.curve is None for scenario in imported(tmp_path, log).scenarios)
 
 
+def test_a_plan_has_a_virtual_user_for_each_request_a_second_of_the_peak(tmp_path: Path) -> None:
+    _, log = a_run(tmp_path)
+    traffic, plan = read_logs([log]), imported(tmp_path, log)
+    [orders] = [each for each in traffic.endpoints if each.name == "POST /orders"]
+    requests = plan.peak_tps * sum(traffic.counts) / orders.requests
+    assert plan.virtual_users == pytest.approx(max(requests, 50), abs=1)
+
+
 def test_keys_are_in_the_order_in_which_they_are_wanted(tmp_path: Path) -> None:
     _, log = a_run(tmp_path)
     imported(tmp_path, log)

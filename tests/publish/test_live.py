@@ -82,8 +82,11 @@ def test_an_objective_that_is_missed_is_said_before_the_end_and_one_without_data
     assert (said.word, said.final) == ("FAIL", False)
     assert said.reasons == ["p99(POST /orders) < 1ms: 5ms so far."]
     assert live.verdict(going(slo=[unknown]), over=False).word == "PASS"
-    assert [o.state for o in live.objectives([missed, unknown], over=False)] == ["missed", "waiting"]
-    assert [o.state for o in live.objectives([missed, unknown], over=True)] == ["missed", "missed"]
+    assert [o.state for o in live.objectives([missed, unknown], said)] == ["missed", "waiting"]
+    ended = live.Verdict(word="FAIL", sentence="", reasons=[], final=True)
+    assert [o.state for o in live.objectives([missed, unknown], ended)] == ["missed", "missed"]
+    stopped = live.Verdict(word="ABORTED", sentence="", reasons=[], final=True)
+    assert [o.state for o in live.objectives([missed, unknown], stopped)] == ["missed so far", "not judged"]
 
 
 def test_a_generator_that_fails_makes_everything_else_moot() -> None:

@@ -141,6 +141,7 @@ const charts = (() => {
       this.place = (i) => this.x(this.t[i] + (this.overTime ? this.step / 2 : 0));
       const first = Math.max(0, above(this.t, from - this.step) - 1);
       this.seen = [first, Math.min(this.t.length, above(this.t, to) + 1)];
+      this.cells = this.chart.heat ? this.seenCells() : [];
       const ticks = this.vertical();
       if (this.overTime) this.drawPhases();
       for (const tick of ticks) {
@@ -170,7 +171,7 @@ const charts = (() => {
       };
       for (const { values } of this.chart.lines) for (let i = this.seen[0]; i < this.seen[1]; i += 1) take(values[i]);
       const { heat, limit } = this.chart;
-      if (heat) for (const [, row] of this.seenCells()) take(heat.upper_ms[row]);
+      if (heat) for (const [, row] of this.cells) take(heat.upper_ms[row]);
       if (limit) take(limit * 1.5);
       if (!this.chart.log) {
         high = Math.max(high * 1.08, this.chart.unit === "share" ? 0.001 : 1);
@@ -255,10 +256,9 @@ const charts = (() => {
       const upper = this.chart.heat.upper_ms;
       // A gap stays a gap: a cell reaches down to the next bound, four to an octave, and no further.
       const edges = upper.map((ms, row) => [ms, Math.max(upper[row - 1] ?? 0, ms / 1.4)].map((edge) => Math.round(this.y(edge))));
-      const seen = this.seenCells();
-      const most = Math.max(0, ...seen.map(([, , level]) => level));
+      const most = this.cells.reduce((high, [, , level]) => Math.max(high, level), 0);
       const paths = Array.from({ length: SHADES }, () => []);
-      for (const [i, row, level] of seen) {
+      for (const [i, row, level] of this.cells) {
         const left = Math.round(this.x(this.t[i]));
         const right = Math.max(Math.round(this.x(this.t[i] + this.step)), left + 1);
         paths[Math.floor((level / (most + 1)) * SHADES)].push(`M${left} ${edges[row][0]}H${right}V${edges[row][1]}H${left}z`);

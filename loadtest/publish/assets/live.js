@@ -70,9 +70,8 @@
     expr.append(element("code", "", slo.expr));
     const waiting = slo.state === "waiting";
     if (slo.note && !waiting) expr.append(element("br"), element("span", "soft", slo.note));
-    const unjudged = waiting ? "no data yet" : live.verdict.word === "INVALID" ? "not judged" : "";
-    const state = live.verdict.word === "ABORTED" ? `${slo.state} so far` : slo.state;
-    return row([expr, waiting ? "–" : slo.observed, [unjudged ? "soft" : slo.state, unjudged || state]]);
+    const css = /^(met|missed)/.test(slo.state) ? slo.state.split(" ")[0] : "soft";
+    return row([expr, waiting ? "–" : slo.observed, [css, waiting ? "no data yet" : slo.state]]);
   }));
 
   // Rows stay as long as the endpoints are the same: whoever points at a name or has tabbed to it keeps it.
