@@ -5,7 +5,7 @@
 
 Each worker reports as a real one does: twice a second, with a second that has ended in every other report, and
 latencies drawn so that an endpoint hits some dozens of buckets. Messages are made before the clock starts; what
-is timed is what the master does with their bytes. One core is 1.0; docs/design.md wants less than 0.5.
+is timed is what the master does with their bytes. One core is 1.0; docs/design.md says what it should be.
 
 With `--relays` it is what a fleet costs its master, and each relay, in all that they do with Locust's messages, but
 for reading and writing sockets: reports, heartbeats and Locust's own statistics, acknowledgements and leases. One of

@@ -1,6 +1,6 @@
 """Tests that `make test` leaves out, and what holds in their place.
 
-A change is tested in five minutes: of every kind of fault, one test with real processes stays in `make test`. Second
+A change is to be tested in minutes: of every kind of fault, one test with real processes stays in `make test`. Second
 plays of a kind, long campaigns and tables of cases are marked, with the test that stays:
 
     @pytest.mark.slow(held_by="test_a_crashed_worker_is_started_again_and_counted")
