@@ -7,8 +7,8 @@ import polars as pl
 from loadtest.importing import log_paths
 
 Found = tuple[int, dict[str, int], bytes, bytes, list[int]]
-"""How many rows there are; how many lines that were not answered 404 have each instant; `row"client"instant"request` a
-line, of those that say whose they are; lines that are not plain; and their rows."""
+"""How many rows there are; how many lines that were not answered 404 have each instant; `row"client"instant"request`
+a line, of those that say whose they are; lines that are not plain; and their rows."""
 
 SOURCES: str
 """`sources.fingerprint` of what it was built from."""
