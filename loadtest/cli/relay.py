@@ -21,11 +21,11 @@ from loadtest.clock import SystemClock
 from loadtest.configuration.config_error import ConfigError
 from loadtest.exit_codes import INTERRUPTED, ExitCode
 from loadtest.fleet.build import build_of
-from loadtest.fleet.joining import Joining, Master
+from loadtest.fleet.joining import Joining, Master, addresses_of
 from loadtest.fleet.messages import MessageError
 from loadtest.fleet.relay import Relay
 from loadtest.fleet.stats_sums import StatsSums
-from loadtest.fleet.token import REFUSALS, check_door, encrypt
+from loadtest.fleet.token import STRANGERS, check_door, encrypt
 from loadtest.judge.validity import CPU_JUDGED_S, MAX_CPU
 from loadtest.place import Place
 
@@ -47,6 +47,9 @@ def serve(master: Master, bind: str, wait_s: float, console: Console) -> int:
 
     place = listening_place(asked := place_of(bind, "--bind"), "--bind")
     check_door(asked.host, master.token, "--bind")
+    if asked.port == master.port and place.host in addresses_of(master):
+        said = f"--bind {bind}: is the --master; expected an address or a port of the relay's own"
+        raise ConfigError("--bind", said, value=bind)
     with Joining(master, wait_s, tell) as joining:
         joining.greet(build_of())
         met = joining.place
@@ -72,7 +75,7 @@ class Sockets:
         if token:
             encrypt(self.above, token, serves=False)
             encrypt(self.below, token, serves=True)
-        self.strangers: Any = self.below.get_monitor_socket(REFUSALS)
+        self.strangers: Any = self.below.get_monitor_socket(STRANGERS)
         try:
             self.below.bind(f"tcp://{below}")
         except zmq.ZMQError as error:

@@ -14,7 +14,7 @@ from locust.rpc.zmqrpc import BaseSocket, Client, Server
 from zmq.utils.monitor import parse_monitor_message
 
 from loadtest.environment import TOKEN_VARIABLE
-from loadtest.fleet.token import REFUSALS, TokenError, check_door, check_token, encrypt
+from loadtest.fleet.token import REFUSALS, STRANGERS, TokenError, check_door, check_token, encrypt
 
 COMPLAIN_EVERY_S = 10.0
 
@@ -40,7 +40,7 @@ def secure(token: str, refuse: Refuse) -> None:
         if token:
             encrypt(socket.socket, token, serves=serves)
         if token or not serves:  # a worker without a token is refused by a master with one
-            refused = socket.socket.get_monitor_socket(REFUSALS)
+            refused = socket.socket.get_monitor_socket(STRANGERS if serves else REFUSALS)
             gevent.spawn(_report_refusals, refused, _STRANGER if serves else _NO_ENTRY)
 
     def listen(server: Any, host: str, port: int) -> None:

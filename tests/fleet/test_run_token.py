@@ -1,5 +1,6 @@
 """Locust's control sockets with a run token: who has it is heard, nobody else is, and no door stands open."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 
@@ -68,6 +69,18 @@ def test_who_has_another_is_not_and_it_is_said(token: str, caplog: pytest.LogCap
         with gevent.Timeout(0.1, False):
             server.recv_from_client()
             pytest.fail("it was heard")
+
+
+def test_a_probe_that_only_connects_and_leaves_is_not_taken_for_somebody_with_another_token(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with master(TOKEN) as server, gevent.Timeout(SOON_S):
+        for _ in range(3):
+            socket.create_connection((HOST, server.port)).close()
+        with worker(server, TOKEN):
+            server.recv_from_client()
+        gevent.sleep(0.1)
+    assert "its token differs" not in caplog.text
 
 
 def test_a_port_beyond_this_machine_is_not_opened_without_a_token() -> None:
