@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import zmq
 from rich.console import Console
+from zmq.utils.monitor import parse_monitor_message
 
 from loadtest.cli.children import signals_go_to
 from loadtest.cli.place import listening_place, place_of
@@ -25,7 +26,7 @@ from loadtest.fleet.joining import Joining, Master, addresses_of
 from loadtest.fleet.messages import MessageError
 from loadtest.fleet.relay import Relay
 from loadtest.fleet.stats_sums import StatsSums
-from loadtest.fleet.token import STRANGERS, check_door, encrypt
+from loadtest.fleet.token import REFUSALS, check_door, encrypt, why_refused
 from loadtest.judge.validity import CPU_JUDGED_S, MAX_CPU
 from loadtest.place import Place
 
@@ -75,7 +76,7 @@ class Sockets:
         if token:
             encrypt(self.above, token, serves=False)
             encrypt(self.below, token, serves=True)
-        self.strangers: Any = self.below.get_monitor_socket(STRANGERS)
+        self.strangers: Any = self.below.get_monitor_socket(REFUSALS)
         try:
             self.below.bind(f"tcp://{below}")
         except zmq.ZMQError as error:
@@ -209,8 +210,8 @@ class _Loop:
                 self._complain(f"ignored a message: {error}")
 
     def _note_stranger(self) -> None:
-        self._sockets.strangers.recv_multipart()
-        self._complain("refused a connection: its token differs from this relay's")
+        event = parse_monitor_message(self._sockets.strangers.recv_multipart())["event"]
+        self._complain(f"refused a connection: {why_refused(event)}")
 
     def _complain(self, text: str) -> None:
         if time.monotonic() >= self._complain_at_s:

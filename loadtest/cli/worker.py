@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
@@ -30,10 +29,6 @@ from loadtest.place import EVERYWHERE, Place, is_loopback
 STOP_TIMEOUT_S = 10.0
 LOOK_S = 5.0
 """How long a master that may be gone is dialled."""
-LOOK_EVERY_S = 10.0
-GONE_S = 60.0
-"""A master at whose address nobody has listened for so long is gone. Locust's workers wait as long for a heartbeat,
-but one that never met its master would dial for five minutes. A relay that died has that long to be replaced."""
 
 
 def master_of(text: str, token_file: Path | None, environ: Mapping[str, str]) -> Master:
@@ -111,27 +106,10 @@ def gone(master: Place) -> str:
     )
 
 
-class Presence:
-    """Whether a master is still there, by looking now and then whether anybody listens at its address."""
-
-    def __init__(self, place: Place) -> None:
-        self._place = place
-        self._seen_s = self._looked_s = time.monotonic()
-
-    def over(self) -> bool:
-        """True once nobody has listened there for `GONE_S`."""
-        now_s = time.monotonic()
-        if now_s - self._looked_s >= LOOK_EVERY_S:
-            self._looked_s = now_s
-            if listens(self._place):
-                self._seen_s = now_s
-        return self._looked_s - self._seen_s >= GONE_S
-
-
 def serve(crew: Crew, master: Place, console: Console) -> int:
     """Wait until the workers end; end them on a signal, or when the master is gone. Returns an exit code."""
     asked: list[int] = []
-    presence, failed = Presence(master), 0
+    failed = 0
 
     def ask(number: int, _frame: FrameType | None) -> None:
         asked.append(number)
@@ -140,8 +118,7 @@ def serve(crew: Crew, master: Place, console: Console) -> int:
         try:
             while not asked:
                 wait_until(lambda: not crew.running or bool(asked), timeout_s=1)
-                ended = crew.failed > failed and not listens(master)
-                if not asked and (ended or presence.over()):
+                if not asked and crew.failed > failed and not listens(master):
                     console.print(f"error: {gone(master)}", soft_wrap=True, markup=False)
                     return ExitCode.USAGE
                 if not asked:

@@ -26,9 +26,19 @@ REFUSALS = (
     | zmq.Event.HANDSHAKE_FAILED_AUTH
 )
 """What a socket's monitor tells of a handshake that failed."""
-STRANGERS = zmq.Event.HANDSHAKE_FAILED_PROTOCOL | zmq.Event.HANDSHAKE_FAILED_AUTH
-"""Those of them that tell a master of somebody with another token. Who only connects and leaves, such as a probe of a
-port, has none."""
+
+
+def why_refused(event: int) -> str:
+    """What one of `REFUSALS` tells whoever listens, as a clause.
+
+    Who only connects and leaves, such as a probe of the port, looks like a worker without a token that saw first that
+    it cannot speak with us.
+    """
+    if event == zmq.Event.HANDSHAKE_FAILED_NO_DETAIL:
+        return (
+            "it was closed before it had shown the run's token: a worker without it, or a probe of the port"
+        )
+    return "its token differs from this run's"
 
 
 class TokenError(ValueError):

@@ -23,12 +23,12 @@ from loadtest.configuration.run_config import RunConfig
 from loadtest.configuration.run_document import DocumentError, from_environment
 from loadtest.drive import serving
 from loadtest.drive.shape import PlanShape, PoolDispatcher
-from loadtest.environment import CTRL_C
+from loadtest.environment import CTRL_C, RUNS_FOLDER_VARIABLE
 from loadtest.exit_codes import ExitCode
 from loadtest.fleet.bundle import Bundle
 from loadtest.fleet.control_port import guard
 from loadtest.fleet.greeting import PlanFiles
-from loadtest.fleet.heartbeat import keep_steady
+from loadtest.fleet.heartbeat import dial_for_a_minute, keep_steady
 from loadtest.fleet.messages import Trouble
 from loadtest.fleet.relayed import dismiss_relays, listen_to_relays
 from loadtest.fleet.run_token import secure
@@ -106,6 +106,8 @@ class Plugin:
         add_options(parser, self.default_plan, self._base)
         parser.set_defaults(master_bind_host=LOOPBACK, web_host=LOOPBACK)
         if first:
+            if RUNS_FOLDER_VARIABLE in os.environ:  # `singlesday worker` has greeted the master
+                dial_for_a_minute()
             import_early(self._base.plan_name if self._base else plan_named(self.default_plan), parser)
             events.init.add_listener(self.after_init)  # last: by now the scripts have added theirs
         secure(token_in(os.environ), refuse)

@@ -11,13 +11,12 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from loadtest.cli import worker
 from loadtest.cli.children import Child, wait_until
 from loadtest.cli.crew import MOST_REPLACED, Crew
 from loadtest.cli.main import app
 from loadtest.cli.place import listening_place, place_of
 from loadtest.cli.run import free_port, how_to_join
-from loadtest.cli.worker import Presence, listens, serve
+from loadtest.cli.worker import listens, serve
 from loadtest.configuration.config_error import ConfigError
 from loadtest.configuration.run_config import RunConfig
 from loadtest.place import Place
@@ -253,23 +252,3 @@ def test_a_worker_that_has_said_what_is_wrong_with_its_script_is_not_started_aga
         place = Place("127.0.0.1", server.getsockname()[1])
         assert serve(crew, place, Console(file=said, width=300)) == 2
     assert said.getvalue() == "worker-1: exit code 2: error: shop.py: no such class\n"
-
-
-def test_workers_that_never_met_their_master_end_once_nobody_listens_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(worker, "LOOK_EVERY_S", 0.0)
-    monkeypatch.setattr(worker, "GONE_S", 0.0001)
-    said = io.StringIO()
-
-    def start(name: str) -> Child:
-        return Child(name, [sys.executable, "-c", "import time; time.sleep(600)"], log=tmp_path / name)
-
-    with socket.create_server(("127.0.0.1", 0)) as left:
-        place = Place("127.0.0.1", left.getsockname()[1])
-        present = Presence(place)
-        assert not present.over()
-    assert (
-        serve(Crew(1, start, lambda text: print(text, file=said)), place, Console(file=said, width=300)) == 2
-    )
-    assert f"the master at {place} is gone" in said.getvalue()

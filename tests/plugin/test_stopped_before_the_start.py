@@ -14,6 +14,7 @@ from loadtest.plugin.wiring import Plugin
 def test_a_master_that_is_stopped_before_its_run_begins_lets_workers_and_relays_go() -> None:
     runner: Any = MasterRunner.__new__(MasterRunner)
     told: list[tuple[str, str]] = []
+    runner.greenlet = None
     runner.quit = lambda: told.append(("quit", "every worker"))
     runner.send_message = lambda kind, _data, name: told.append((kind, name))
     routes_of(runner).relays.add("relay_1")
