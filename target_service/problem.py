@@ -1,4 +1,8 @@
-"""Errors as the API tells them: RFC 9457 problem details."""
+"""Errors: what kinds there are, how a rule of the shop's or of HTTP's raises one, and how the API tells it.
+
+A rule raises a `ProblemError` of the kind that forbids what was asked, before anything is written. From there on it
+is passed on as it is, and told as RFC 9457 has it.
+"""
 
 from typing import NamedTuple
 
@@ -77,7 +81,7 @@ def shortened(text: str, most: int = LONGEST_DETAIL) -> str:
 
 
 class ProblemError(Exception):
-    """Raised by a handler to answer with an error."""
+    """A rule forbids what was asked; in a batch, the other changes are made."""
 
     def __init__(self, kind: Kind, detail: str, *errors: FieldError, close: bool = False) -> None:
         super().__init__(shortened(detail))

@@ -51,10 +51,6 @@ TOO_MUCH = "too many requests are under way; try again later"
 """The detail of a refusal."""
 
 
-class OverloadedError(Exception):
-    """Too many requests are under way to take one more."""
-
-
 class _Bucket(NamedTuple):
     """A quarter of a second or more, from the end of one commit to the end of another."""
 

@@ -17,21 +17,13 @@ from target_service.bearer import EXPECTED_HEADER, carries_token
 from target_service.exemplars import TRACEPARENT, sampled_trace
 from target_service.faults import HANG_S, Fault
 from target_service.idempotency import HEADER as KEY_HEADER
-from target_service.idempotency import BadKeyError, KeyInFlightError, KeyReusedError, parse_key
-from target_service.inventory import SoldOutError
+from target_service.idempotency import parse_key
 from target_service.metrics import TRAFFIC
-from target_service.parcels import (
-    OutOfOrderError,
-    ParcelExistsError,
-    TooManyEventsError,
-    UnknownParcelError,
-)
-from target_service.payments import PaymentRefusedError, UnknownOrderError, WrongAmountError
 from target_service.problem import ProblemError
 from target_service.response import ApiResponse
-from target_service.shadow import LIVE, BadRunIdError, run_id_of, traffic_of
-from target_service.shedding import TOO_MUCH, OverloadedError
-from target_service.store.base import DeadlineError, StoreFullError, StoreUnavailableError
+from target_service.shadow import LIVE, run_id_of, traffic_of
+from target_service.shedding import TOO_MUCH
+from target_service.store.base import StoreUnavailableError
 
 DEADLINE_HEADER = istr("X-Request-Deadline-Ms")
 LONGEST_DEADLINE_MS = 3_600_000
@@ -39,25 +31,6 @@ SLOW_BODY_PARTS = 20
 STOPPING = "the service is stopping"
 
 log = logging.getLogger("orders")
-
-_KIND_OF: dict[type[Exception], problem.Kind] = {
-    SoldOutError: problem.SOLD_OUT,
-    KeyReusedError: problem.KEY_REUSED,
-    KeyInFlightError: problem.KEY_IN_FLIGHT,
-    OverloadedError: problem.OVERLOADED,
-    StoreFullError: problem.STORE_FULL,
-    StoreUnavailableError: problem.UNAVAILABLE,
-    DeadlineError: problem.DEADLINE,
-    BadKeyError: problem.BAD_REQUEST,
-    BadRunIdError: problem.BAD_REQUEST,
-    UnknownOrderError: problem.NOT_FOUND,
-    UnknownParcelError: problem.NOT_FOUND,
-    PaymentRefusedError: problem.CONFLICT,
-    OutOfOrderError: problem.CONFLICT,
-    ParcelExistsError: problem.CONFLICT,
-    TooManyEventsError: problem.CONFLICT,
-    WrongAmountError: problem.BAD_FIELD,
-}
 
 
 class Frame:
@@ -113,7 +86,7 @@ class Frame:
         if fault is not None:
             await _meet(fault, incoming)
         if service.is_overloaded(self.operation):
-            raise OverloadedError(TOO_MUCH)
+            raise ProblemError(problem.OVERLOADED, TOO_MUCH)
         response = await self._obey(incoming, names, run_id)
         if fault is not None and fault.kind == "slow-body" and response.parts is None:
             parts = _slowly(response.body, fault.delay_ms / 1e3)
@@ -145,7 +118,7 @@ class Frame:
         try:
             began_ns = service.limit.admit()
             if began_ns is None:
-                raise OverloadedError(TOO_MUCH)
+                raise ProblemError(problem.OVERLOADED, TOO_MUCH)
             response = await self.operation.handler(request)
         except BaseException:
             if began_ns is not None:
@@ -189,9 +162,8 @@ def problem_of(error: BaseException, operation: Operation) -> ProblemError:
         return error
     if isinstance(error, asyncio.CancelledError):
         return ProblemError(problem.UNAVAILABLE, STOPPING, close=True)
-    for raised, kind in _KIND_OF.items():
-        if isinstance(error, raised):
-            return ProblemError(kind, str(error))
+    if isinstance(error, StoreUnavailableError):
+        return ProblemError(error.kind, str(error))
     log.error("%s %s failed", operation.method, operation.path, exc_info=error)
     return ProblemError(problem.INTERNAL, problem.DEFECT)
 

@@ -8,9 +8,11 @@ import msgspec
 from target_service import problem
 from target_service.api.operation import ApiRequest, Operation, Service
 from target_service.idempotency import headers_of
-from target_service.inventory import UnknownSkuError, seller_of, sku_name
+from target_service.inventory import seller_of, sku_name
 from target_service.orders import (
+    CREATED,
     Order,
+    Payment,
     Purchase,
     Receipt,
     created_at_ms,
@@ -18,7 +20,6 @@ from target_service.orders import (
     order_name,
     order_number,
 )
-from target_service.payments import CREATED, Payment, UnknownOrderError
 from target_service.problem import FieldError, ProblemError
 from target_service.response import ApiResponse, json_response
 from target_service.schema import (
@@ -85,7 +86,7 @@ class OrderHandlers:
         """Look at an order."""
         order = await self._service.store.order(request.run_id, _number(request))
         if order is None:
-            raise UnknownOrderError(f"there is no order {request.names['order_id']}")
+            raise _unknown(request)
         return json_response(_view(order))
 
     async def pay_order(self, request: ApiRequest) -> ApiResponse:
@@ -108,20 +109,23 @@ class OrderHandlers:
         return draft_order(number, wanted.buyer_id, priced, part, wanted.region or "")
 
     def _sku_no(self, sku: str, wanted: OrderRequest) -> int:
-        try:
-            return self._service.catalogue.number(sku)
-        except UnknownSkuError as error:
+        sku_no = self._service.catalogue.number(sku)
+        if sku_no is None:
             index = next(n for n, line in enumerate(wanted.lines) if line.sku == sku)
             wrong = FieldError(f"/lines/{index}/sku", "not in the catalogue")
-            raise ProblemError(problem.BAD_FIELD, str(error), wrong) from None
+            raise ProblemError(problem.BAD_FIELD, f"{sku} is not in the catalogue", wrong)
+        return sku_no
 
 
 def _number(request: ApiRequest) -> int:
-    name = request.names["order_id"]
-    number = order_number(name)
+    number = order_number(request.names["order_id"])
     if number is None:
-        raise UnknownOrderError(f"there is no order {name}")
+        raise _unknown(request)
     return number
+
+
+def _unknown(request: ApiRequest) -> ProblemError:
+    return ProblemError(problem.NOT_FOUND, f"there is no order {request.names['order_id']}")
 
 
 def _created(order: Order) -> OrderCreated:

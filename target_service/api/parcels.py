@@ -9,7 +9,7 @@ from target_service import problem
 from target_service.api.operation import ApiRequest, Operation, Service
 from target_service.idempotency import headers_of
 from target_service.orders import order_name, order_number
-from target_service.parcels import MOST_EVENTS, KeyedParcel, Parcel, ParcelEvent, Scan, UnknownParcelError
+from target_service.parcels import MOST_EVENTS, KeyedParcel, Parcel, ParcelEvent, Scan
 from target_service.problem import FieldError, ProblemError
 from target_service.response import ApiResponse, json_response
 from target_service.schema import EventView, ParcelRequest, ParcelView, ScanRequest
@@ -76,7 +76,7 @@ class ParcelHandlers:
             raise ProblemError(problem.BAD_REQUEST, expected)
         parcel = await self._service.store.parcel(request.run_id, _number(request))
         if parcel is None:
-            raise UnknownParcelError(f"there is no parcel {request.names['parcel_id']}")
+            raise _unknown(request)
         return json_response(_view(parcel, int(before)))
 
     async def _order_id(self, run_id: str, name: str | None) -> int:
@@ -95,11 +95,14 @@ def _now_ms() -> int:
 
 
 def _number(request: ApiRequest) -> int:
-    name = request.names["parcel_id"]
-    number = order_number(name)
+    number = order_number(request.names["parcel_id"])
     if number is None:
-        raise UnknownParcelError(f"there is no parcel {name}")
+        raise _unknown(request)
     return number
+
+
+def _unknown(request: ApiRequest) -> ProblemError:
+    return ProblemError(problem.NOT_FOUND, f"there is no parcel {request.names['parcel_id']}")
 
 
 def _view(parcel: Parcel, before: int = MOST_EVENTS) -> ParcelView:

@@ -2,7 +2,7 @@
 
 from target_service import problem
 from target_service.api.operation import ApiRequest, Operation, Service
-from target_service.inventory import UnknownSkuError, price_cents
+from target_service.inventory import price_cents
 from target_service.problem import ProblemError
 from target_service.response import ApiResponse, json_response
 from target_service.schema import Inventory, Product, RestockRequest
@@ -47,10 +47,10 @@ class ProductHandlers:
 
     def _sku(self, request: ApiRequest) -> tuple[str, int]:
         sku = request.names["sku"]
-        try:
-            return sku, self._service.catalogue.parse(sku)
-        except UnknownSkuError as error:
-            raise ProblemError(problem.NOT_FOUND, str(error)) from None
+        sku_no = self._service.catalogue.number(sku)
+        if sku_no is None:
+            raise ProblemError(problem.NOT_FOUND, f"{sku} is not in the catalogue")
+        return sku, sku_no
 
 
 def _inventory(sku: str, level: StockLevel) -> Inventory:
