@@ -13,14 +13,14 @@ from multidict import istr
 from target_service import problem
 from target_service.api.body import BodyReader, Incoming, check_type, decode
 from target_service.api.operation import ApiRequest, Operation, Service
-from target_service.bearer import EXPECTED_HEADER, carries_token
 from target_service.exemplars import TRACEPARENT, sampled_trace
 from target_service.faults import HANG_S, Fault
 from target_service.idempotency import HEADER as KEY_HEADER
 from target_service.idempotency import parse_key
 from target_service.metrics import TRAFFIC
-from target_service.problem import ProblemError
+from target_service.problem import STOPPING, ProblemError
 from target_service.response import ApiResponse
+from target_service.secrets import EXPECTED_HEADER, carries_token
 from target_service.shadow import LIVE, run_id_of, traffic_of
 from target_service.shedding import TOO_MUCH
 from target_service.store.base import StoreUnavailableError
@@ -28,7 +28,6 @@ from target_service.store.base import StoreUnavailableError
 DEADLINE_HEADER = istr("X-Request-Deadline-Ms")
 LONGEST_DEADLINE_MS = 3_600_000
 SLOW_BODY_PARTS = 20
-STOPPING = "the service is stopping"
 
 log = logging.getLogger("orders")
 
@@ -97,17 +96,18 @@ class Frame:
         """Check token, headers and body, then run the operation."""
         operation, head = self.operation, incoming.head
         if operation.for_operators and not carries_token(head.headers, self._service.admin_token):
-            raise ProblemError(problem.UNAUTHORIZED, EXPECTED_HEADER)
+            raise ProblemError(problem.UNAUTHORIZED, EXPECTED_HEADER, headers={"WWW-Authenticate": "Bearer"})
         key = parse_key(head.headers.get(KEY_HEADER)) if operation.keyed else None
         deadline_ns = deadline_ns_of(head.headers) if operation.sheds else None
         wanted = None
         if self._decoder is not None:
-            check_type(head.headers)
+            if not operation.any_type:
+                check_type(head.headers)
             body = incoming.body
             if not isinstance(body, bytes):
                 body = await self._bodies.read(incoming, body)
             wanted = decode(self._decoder, body)
-        request = ApiRequest(run_id, names, head.query, wanted, key, deadline_ns)
+        request = ApiRequest(run_id, names, head.query, head.headers, wanted, key, deadline_ns)
         return await (self._change(request) if operation.sheds else operation.handler(request))
 
     async def _change(self, request: ApiRequest) -> ApiResponse:
