@@ -18,9 +18,30 @@ cdef extern from *:
     #ifndef SCAN_SOURCES
     #define SCAN_SOURCES ""
     #endif
+    #ifdef __SSE2__
+    #include <emmintrin.h>
+    #endif
+    #include <stdint.h>
+
+    /* The first quote, backslash or control character from `at` on, or a place before it, as far as is quickly seen. */
+    static inline const uint8_t *towards_special(const uint8_t *at, const uint8_t *end) {
+    #ifdef __SSE2__
+        const __m128i quote = _mm_set1_epi8(34), escape = _mm_set1_epi8(92), control = _mm_set1_epi8(31);
+        while (end - at >= 16) {
+            const __m128i some = _mm_loadu_si128((const __m128i *)at);
+            const __m128i is_control = _mm_cmpeq_epi8(_mm_min_epu8(some, control), some);
+            const __m128i special = _mm_or_si128(_mm_cmpeq_epi8(some, quote), _mm_cmpeq_epi8(some, escape));
+            const int found = _mm_movemask_epi8(_mm_or_si128(special, is_control));
+            if (found)
+                return at + __builtin_ctz(found);
+            at += 16;
+        }
+    #endif
+        return at;
+    }
     """
     const char *SCAN_SOURCES
-    int trailing_zeros "__builtin_ctzll"(uint64_t word) noexcept
+    const uint8_t *towards_special(const uint8_t *at, const uint8_t *end) noexcept
 
 SOURCES = SCAN_SOURCES.decode()
 
@@ -33,6 +54,8 @@ cdef enum:
     MOST_KEY = 16384  # bytes of a request; a longer one is not plain
     MOST_INSTANT = 64
     MOST_NAMES = 32
+    MOST_GAPS = 256
+    MOST_LAYOUT = 16384  # bytes
     LEAST_METHOD = 3
     MOST_METHOD = 10
     STATUS_END = 5  # `" 200` after a request
@@ -57,6 +80,11 @@ cdef struct Counted:
 cdef struct Span:
     Bytes at
     size_t length
+
+cdef struct Gap:  # what stands before a value of JSON
+    uint32_t at  # in the layout's text
+    uint32_t length
+    int number  # of the value's name among those that are wanted, or -1
 
 
 cdef class Table:
@@ -217,6 +245,43 @@ cdef inline bint is_printable(Bytes at, size_t length) noexcept:
         at += 1
         length -= 1
     return bad == 0 and wrong == 0
+
+
+cdef inline bint is_unescaped(Bytes at, size_t length) noexcept:
+    """Whether all bytes are ASCII from the space on, and no backslash."""
+    cdef uint64_t word, escapes, bad = 0
+    cdef uint8_t wrong = 0
+    while length >= 8:
+        memcpy(&word, at, 8)
+        escapes = word ^ 0x5C5C5C5C5C5C5C5CU
+        bad |= word | (word - 0x2020202020202020U) | (escapes - 0x0101010101010101U) & ~escapes
+        at += 8
+        length -= 8
+    while length:
+        wrong |= (at[0] < 32) | (at[0] > 127) | (at[0] == 92)
+        at += 1
+        length -= 1
+    return bad & 0x8080808080808080U == 0 and wrong == 0
+
+
+cdef inline bint is_same(Bytes one, Bytes other, size_t length) noexcept:
+    """`memcmp` of a few bytes, most often equal ones, without the call."""
+    cdef uint64_t of_one, of_other, wrong = 0
+    if length < 8:
+        while length:
+            length -= 1
+            wrong |= one[length] ^ other[length]
+        return wrong == 0
+    while length > 8:
+        memcpy(&of_one, one, 8)
+        memcpy(&of_other, other, 8)
+        wrong |= of_one ^ of_other
+        one += 8
+        other += 8
+        length -= 8
+    memcpy(&of_one, one + length - 8, 8)
+    memcpy(&of_other, other + length - 8, 8)
+    return (wrong | of_one ^ of_other) == 0
 
 
 cdef inline Bytes find(Bytes begin, Bytes end, int byte) noexcept:
@@ -454,6 +519,10 @@ cdef class JsonLines(Lines):
     cdef Span[ROLES] found
     cdef uint8_t[MOST_KEY + 64] key
     cdef uint8_t[MOST_INSTANT] instant
+    cdef Gap[MOST_GAPS] gaps  # of the last line that was read name by name; a program writes all its lines alike
+    cdef int many_gaps
+    cdef uint8_t[MOST_LAYOUT] layout
+    cdef size_t layout_length
 
     def __init__(self, names):
         """`names`: for each role of `Fields`, its names; the first that a line has counts."""
@@ -469,15 +538,36 @@ cdef class JsonLines(Lines):
                 self.many += 1
 
     cdef bint line(self, Bytes at, Bytes end) except? False:
-        return self.read(at, end) and self.compose()
+        return (self.read_alike(at, end) or self.read(at, end)) and self.compose()
+
+    cdef bint read_alike(self, Bytes at, Bytes end) noexcept:
+        """`read`, of a line with the same between its values as the last one that was read name by name."""
+        cdef Gap *gap
+        cdef Span value
+        cdef int number
+        self.forget_values()
+        for number in range(self.many_gaps):
+            gap = &self.gaps[number]
+            if <size_t> (end - at) <= gap.length or not is_same(at, self.layout + gap.at, gap.length):
+                return False
+            value.at = at + gap.length
+            at = past_value(value.at, end)
+            if at == NULL:
+                return False
+            value.length = at - value.at
+            if gap.number >= 0 and not self.take(gap.number, value):
+                return False
+        at = past_blanks(at, end)
+        return self.many_gaps != 0 and at < end and at[0] == 125 and past_blanks(at + 1, end) == end
 
     cdef bint read(self, Bytes at, Bytes end) noexcept:
         """Find the fields of a line; False where it is not plain."""
         cdef uint32_t seen = 0
         cdef int number
+        cdef Bytes before = at
         cdef Span name, value
-        for number in range(ROLES):
-            self.rank[number] = MOST_NAMES
+        self.forget_values()
+        self.many_gaps = self.layout_length = 0
         at = past_blanks(at, end)
         if at == end or at[0] != 123:
             return False
@@ -507,6 +597,8 @@ cdef class JsonLines(Lines):
                 if seen >> number & 1 or not self.take(number, value):
                     return False
                 seen |= 1U << number
+            self.note_gap(before, value.at, number)
+            before = at
             at = past_blanks(at, end)
             if at == end:
                 return False
@@ -515,6 +607,22 @@ cdef class JsonLines(Lines):
             if at[0] != 44:
                 return False
             at += 1
+
+    cdef inline void forget_values(self) noexcept:
+        cdef int role
+        for role in range(ROLES):
+            self.rank[role] = MOST_NAMES
+
+    cdef inline void note_gap(self, Bytes begin, Bytes end, int number) noexcept:
+        """Note what stands before a value, of all values or, where that is too much, of none."""
+        cdef size_t length = end - begin
+        if self.many_gaps == MOST_GAPS or self.layout_length + length > MOST_LAYOUT:
+            self.many_gaps, self.layout_length = 0, MOST_LAYOUT
+            return
+        self.gaps[self.many_gaps] = Gap(<uint32_t> self.layout_length, <uint32_t> length, number)
+        memcpy(self.layout + self.layout_length, begin, length)
+        self.layout_length += length
+        self.many_gaps += 1
 
     cdef inline int number_of(self, Span name) noexcept:
         cdef int number
@@ -531,7 +639,7 @@ cdef class JsonLines(Lines):
         if kind == 34:
             value.at += 1
             value.length -= 2
-            if memchr(value.at, 92, value.length) != NULL or not is_printable(value.at, value.length):
+            if not is_unescaped(value.at, value.length):
                 return False
         elif kind == 110:  # null
             return True
@@ -644,18 +752,10 @@ cdef inline Bytes past_blanks(Bytes at, Bytes end) noexcept:
 
 cdef inline Bytes past_string(Bytes at, Bytes end) noexcept:
     """What follows a string that goes on at `at`; NULL where it is not plain."""
-    cdef uint64_t word, quotes, escapes, special
     while at < end:
-        if end - at >= 8:
-            memcpy(&word, at, 8)
-            quotes = word ^ 0x2222222222222222U
-            escapes = word ^ 0x5C5C5C5C5C5C5C5CU
-            special = (quotes - 0x0101010101010101U) & ~quotes | (escapes - 0x0101010101010101U) & ~escapes
-            special = (special | (word - 0x2020202020202020U) & ~word) & 0x8080808080808080U
-            if special == 0:
-                at += 8
-                continue
-            at += trailing_zeros(special) >> 3
+        at = towards_special(at, end)
+        if at == end:
+            return NULL
         if at[0] == 34:
             return at + 1
         if at[0] < 32:
