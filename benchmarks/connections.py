@@ -273,7 +273,7 @@ def cost(connections: int, relays: int, endpoints: int, seconds: int) -> Cost:
             await_listening(port)
         crowd = open_.enter_context(closing(Crowd(token, endpoints)))
         crowd.join(ports[1:] or ports, connections)
-        give_up_s = time.monotonic() + 120
+        give_up_s = time.monotonic() + 300
         while not crowd.assigned:
             assert time.monotonic() < give_up_s, (place / "master").read_text()
             crowd.play_until_s(time.monotonic() + 0.2)
