@@ -212,7 +212,7 @@ class Supervisor:
     """All slots, and the admin port."""
 
     def __init__(self, config: Config) -> None:
-        """Bind the ports. Raises AddressInUseError, BadDrillError."""
+        """Bind the ports. Raises AddressInUseError."""
         self._config = config
         self._listeners = bind_shared(config.host, config.port, config.workers, BACKLOG)
         self._admin_socket = bind(config.admin_host, config.admin_port, backlog=ADMIN_BACKLOG)
