@@ -92,7 +92,7 @@ class Server:
             self._limit,
             self._faults,
             self._store.ping,
-            lambda: time.monotonic() - self._metrics.pulse.proved_s <= FRESH_S,
+            lambda: time.monotonic() - self._metrics.proved_s.value <= FRESH_S,
             self._config.admin_token,
             crowd=self._crowd,
         )
@@ -139,7 +139,7 @@ class Server:
         loop = asyncio.get_running_loop()
         while True:
             due_s = loop.time() + BEAT_S
-            self._metrics.pulse.beat()
+            self._metrics.beats.add()
             await asyncio.sleep(BEAT_S)
             lag_s = max(0.0, loop.time() - due_s)
             self._metrics.loop_lag.observe(lag_s)
@@ -149,7 +149,7 @@ class Server:
         """Have the store write now and then, so that readiness notices a store that no longer can."""
         while True:
             await asyncio.sleep(PROOF_S)
-            if time.monotonic() - self._metrics.pulse.proved_s >= PROOF_S:
+            if time.monotonic() - self._metrics.proved_s.value >= PROOF_S:
                 with contextlib.suppress(StoreUnavailableError):
                     await self._store.ping()
 

@@ -188,6 +188,19 @@ def test_a_pipeline_is_answered_in_turn_and_may_end_in_pieces() -> None:
     play(scene)
 
 
+@pytest.mark.parametrize(
+    "garbage", [b"\x16\x03\x01", b"GET / HTTP/9.9\r\n\r\n", b"GET / RTSP/1.0\r\n\r\n", b"GET /\n\n"]
+)
+def test_requests_before_garbage_in_one_piece_are_answered_and_then_it(garbage: bytes) -> None:
+    async def scene(full: Full) -> None:
+        full.writer.write(ALIVE + ORDER + ALIVE + garbage)
+        told = await full.reader.read(-1)
+        statuses = [int(answer[:3]) for answer in told.split(b"HTTP/1.1 ")[1:]]
+        assert statuses == [200, 503, 200, 400]
+
+    play(scene)
+
+
 def test_thousands_of_requests_in_one_piece_are_answered_each() -> None:
     async def scene(full: Full) -> None:
         full.writer.write(ALIVE * 3000)
