@@ -17,6 +17,7 @@ is said of the time axis holds for both.
 
 import tomllib
 from collections.abc import Callable
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -233,8 +234,7 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def normally_played(self, curve: Curve) -> Piecewise:
         """The same without what faults add to it."""
-        whole = curve.profile(at_least_s=self.duration_s / self.time_scale)
-        return whole.scale(self.peak_tps).stretch(self.time_scale).cut(self.duration_s)
+        return _normally_played(curve, self.peak_tps, self.time_scale, self.duration_s)
 
     def schedule(self, scenario_index: int) -> Schedule:
         """When the arrivals of one scenario are due."""
@@ -246,6 +246,13 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def mix(self) -> Mix:
         """When the arrivals of all scenarios are due, as one stream."""
         return Mix([self.schedule(i) for i in range(len(self.scenarios))])
+
+
+@lru_cache(maxsize=8)
+def _normally_played(curve: Curve, peak_tps: float, time_scale: float, duration_s: float) -> Piecewise:
+    """Made once for all scenarios on one curve: an imported log has sixty of them on a curve of a thousand knots."""
+    whole = curve.profile(at_least_s=duration_s / time_scale)
+    return whole.scale(peak_tps).stretch(time_scale).cut(duration_s)
 
 
 def shipped_plans() -> list[str]:

