@@ -42,6 +42,7 @@ from loadtest.plan.plan_tables import (
     SloTable,
 )
 from loadtest.plan.profile import Phase, Piecewise
+from loadtest.plan.scaled import Scaled
 from loadtest.plan.schedule import Poisson, Schedule, Uniform
 
 __all__ = ["Abort", "Curve", "Plan", "PlanError", "Scenario", "shipped_drills", "shipped_plans"]
@@ -174,10 +175,10 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Transactions per second over the seconds as played: scaled to `peak_tps`, stretched, and cut."""
         return self.played(self.curve)
 
-    def scenario_profile(self, scenario_index: int) -> Piecewise:
+    def scenario_profile(self, scenario_index: int) -> Scaled:
         """Arrivals of one scenario per second over the seconds as played."""
         scenario = self.scenarios[scenario_index]
-        return self.played(scenario.curve or self.curve).scale(scenario.per_transaction)
+        return Scaled(self.played(scenario.curve or self.curve), scenario.per_transaction)
 
     def share_of_peak(self) -> Callable[[float], float]:
         """A function of seconds as played: the rate of transactions then, as a share of their peak."""
@@ -189,9 +190,9 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Arrivals of all scenarios per second over the seconds as played."""
         shared = sum(scenario.per_transaction for scenario in self.scenarios if scenario.curve is None)
         whole = self.profile().scale(shared)
-        for i, scenario in enumerate(self.scenarios):
+        for scenario in self.scenarios:
             if scenario.curve is not None:
-                whole = whole.add(self.scenario_profile(i))
+                whole = whole.add(self.played(scenario.curve).scale(scenario.per_transaction))
         return whole
 
     def scenario_arrivals(self) -> list[float]:

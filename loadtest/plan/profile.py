@@ -16,6 +16,7 @@ its segment and one closed formula.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from itertools import accumulate, pairwise
 from math import isfinite
 from typing import NamedTuple, Protocol
@@ -122,7 +123,7 @@ class Piecewise:
     def _segment_at(self, t_s: float) -> int:
         return min(bisect_right(self._starts_s, t_s), len(self.segments)) - 1
 
-    @property
+    @cached_property
     def peak(self) -> tuple[float, float]:
         """(seconds, arrivals per second) where the rate is highest, the first time.
 
