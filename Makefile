@@ -7,8 +7,8 @@ READY := $(VENV)/.ready
 
 .PHONY: help setup run watch test test-pure test-fast test-slow test-all lint clean drill coverage docs compose-env
 
-# Most tests wait for processes: twice as many at once as there are cores. Those that judge times come last, alone.
-AT_ONCE ?= $(shell n=$$(( 2 * $$(nproc 2>/dev/null || echo 2) )); echo $$(( n < 8 ? n : 8 )))
+# Most tests wait for processes: three times as many at once as there are cores. What others would spoil comes last, alone.
+AT_ONCE ?= $(shell n=$$(( 3 * $$(nproc 2>/dev/null || echo 2) )); echo $$(( n < 8 ? n : 8 )))
 # Hundreds of processes are started in tests: they should find their modules compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -20,7 +20,7 @@ help: ## Say what there is
 
 setup: $(READY) ## Create the virtual environment, with all that tests need
 
-CORE := setup.py $(wildcard loadtest/drive/_core/*.pyx loadtest/drive/_core/*.pxi loadtest/importing/*.pyx)
+CORE := setup.py $(wildcard loadtest/drive/_core/*.pyx loadtest/drive/_core/*.pxi loadtest/importing/*.pyx loadtest/importing/*.pxi)
 
 $(INSTALLED): pyproject.toml $(CORE)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

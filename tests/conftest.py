@@ -17,7 +17,13 @@ import locust  # noqa: F401 - for the effect
 del os.environ["LOCUST_SKIP_MONKEY_PATCH"]
 
 from tests.slow import in_share, parsed_share, unmark_what_stays
-from tests.timing import arrange, place, skipped_at_last, timing  # noqa: F401 - `timing` is a fixture
+from tests.timing import (
+    arrange,
+    be_alone_if_played_again,
+    place,
+    skipped_at_last,
+    timing,  # noqa: F401 - a fixture
+)
 
 LONGEST_INPUT_IN_A_NAME = 60
 
@@ -68,6 +74,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     """A module that sets the variable when it is imported would hang every Locust that a later test starts."""
     assert "LOCUST_SKIP_MONKEY_PATCH" not in os.environ, "some test module left this set"
+    be_alone_if_played_again(item)
     with skipped_at_last(item):
         return (yield)
 

@@ -1,16 +1,20 @@
 """The fixture `timing`: a time that was missed is a failure, unless the cores were taken."""
 
+import fcntl
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from loadtest.cli.children import wait_until
 from loadtest.measure.run_result import RunResult, Validity
 from tests import timing
 from tests.publish.sample_result import an_empty_run
-from tests.timing import CoreTakenError, Others, Timing, ended_well, taken_by_others, unless_taken
+from tests.timing import CoreTakenError, Others, Place, Timing, ended_well, taken_by_others, unless_taken
 
 TAKEN = "worker 1 sent requests 31 ms late (p99): other programs used its CPU 40% of the time"
 OWN_FAULT = "worker 1 used 97% of its core for five seconds, more than 90%"
@@ -123,10 +127,70 @@ def test_what_a_child_uses_is_ours() -> None:
     assert timing._used_by_all_s() - before_s[1] >= 0.25  # counted in hundredths
 
 
+def taking(place: Place, *, alone: bool, then: Callable[[], None]) -> threading.Thread:
+    """A thread that waits for a place."""
+
+    def wait() -> None:
+        place.take(alone=alone)
+        then()
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    return thread
+
+
+def is_locked(path: Path) -> bool:
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def test_who_waits_to_be_alone_gets_it_before_those_that_come_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timing, "LOCKED", tmp_path)
+    (tmp_path / timing.GATE).touch()
+    first, second, single, late = (Place() for _ in range(4))
+    first.take(alone=False)
+    second.take(alone=False)  # beside it
+    had: list[str] = []
+    waiting = taking(single, alone=True, then=lambda: had.append("alone"))
+    assert wait_until(lambda: is_locked(tmp_path / timing.GATE), 30)
+    coming = taking(late, alone=False, then=lambda: had.append("late"))
+    first.leave()
+    assert had == []
+    second.leave()
+    waiting.join(30)
+    assert had == ["alone"]
+    single.leave()
+    coming.join(30)
+    assert had == ["alone", "late"]
+    late.leave()
+
+
+def test_one_that_plays_with_others_can_come_to_be_alone_though_they_want_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timing, "LOCKED", tmp_path)
+    (tmp_path / timing.GATE).touch()
+    places = [Place() for _ in range(3)]
+    for each in places:
+        each.take(alone=False)
+    threads = [taking(each, alone=True, then=each.leave) for each in places]
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+
+
 CONFTEST = """
 from pathlib import Path
 from tests import timing as module
-from tests.conftest import pytest_collection_modifyitems, pytest_runtest_call, pytest_runtest_protocol
+from tests.conftest import (
+    pytest_collection_modifyitems, pytest_runtest_call, pytest_runtest_protocol, pytest_runtest_setup
+)
 from tests.timing import timing
 
 module.LOCKED = Path(__file__).parent  # this test itself holds a place on the other

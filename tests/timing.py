@@ -1,4 +1,4 @@
-"""Tests that judge times: they play alone, and they fail only where the cores were theirs.
+"""Tests that judge times: they fail only where the cores were theirs.
 
 A short run on a machine that others use may rightly come out late. What must hold on any machine (books that
 balance, exit codes, who was told what) is asserted as ever; what is a matter of time is asserted within the
@@ -9,11 +9,11 @@ fixture `timing`:
         with timing:
             assert longest_ms == pytest.approx(2_000, rel=0.02)
 
-An assertion that fails within it is a failure of the test, unless the cores were taken meanwhile: then the test is
-played once more, and if they were taken again it skips and says by whom. (pytest's --reruns, as in CI, plays any test
-again, these too.) Cores are taken where a run's own books
-say so (`heard`), or where processes that are not the test's used a good part of them. A skip for this reason stays
-one under `REQUIRE_ALL=1`: no program is missing.
+An assertion that fails within it is a failure of the test, unless the cores were taken meanwhile, be it by the tests
+beside it: then the test is played once more, with no other beside it, and if they were taken again it skips and says
+by whom. (pytest's --reruns, as in CI, plays any test again, and alone.) Cores are taken where a run's own books say
+so (`heard`), or where processes that are not the test's used a good part of them. A skip for this reason stays one
+under `REQUIRE_ALL=1`: no program is missing. What others would always spoil is marked `alone`, and plays last.
 """
 
 import contextlib
@@ -42,7 +42,9 @@ WAITING = {"system", "deploy", "examples"}
 WAITING_UNTIL = 0.7
 """The share of a session in which they begin: a long one that began last would keep the other workers waiting."""
 LOCKED = Path(__file__).parent
-"""A folder that exists; nothing is written there."""
+"""A folder that exists; nothing is written there. Who plays holds a lock on it."""
+GATE = "conftest.py"
+"""A file in it, locked by who waits for a place: one that waits to be alone holds up those that come later."""
 LATE_FOR_OTHERS = "other programs used"
 """How `judge/validity` says it."""
 
@@ -167,19 +169,19 @@ class Timing:
 
 @pytest.fixture
 def timing(request: pytest.FixtureRequest) -> Timing:
-    """What the module says; a test with this fixture plays alone, after all others."""
+    """What the module says."""
     return Timing(last=plays_again(request.node))
 
 
-def judges_times(item: pytest.Item) -> bool:
-    """Whether a test has the fixture or, sharing scenes that others judge, is marked so."""
-    return "timing" in getattr(item, "fixturenames", ()) or item.get_closest_marker("alone") is not None
+def plays_alone(item: pytest.Item) -> bool:
+    """Whether others beside a test would always spoil it: it plays after them."""
+    return item.get_closest_marker("alone") is not None
 
 
 def arrange(items: list[pytest.Item]) -> None:
     """Order tests for several workers.
 
-    Those that judge times come last, as one group. Any may be played a second time. Of the others, those that share
+    Those that play alone come last, as one group. Any may be played a second time. Of the others, those that share
     something (a service, a database, a browser) stay with it on one worker, and so do those of one file that wait for
     no process: pytest-xdist's scheduler takes time in proportion to the square of the number of groups.
     """
@@ -193,14 +195,14 @@ def arrange(items: list[pytest.Item]) -> None:
                 f"{item.nodeid[:LONGEST_NAME]}…: expected a name of at most {LONGEST_NAME} letters"
             )
         item.add_marker(played_again(item.config.getoption("reruns", None)))
-        if judges_times(item):
+        if plays_alone(item):
             item.add_marker(pytest.mark.xdist_group("alone"))
         elif owner := shared(item):
             item.add_marker(pytest.mark.xdist_group(owner))
         elif not waits(item):
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
     places = mixed(items) if "PYTEST_XDIST_WORKER" in os.environ else {}
-    items.sort(key=lambda item: (judges_times(item), places.get(item, 0.0)))
+    items.sort(key=lambda item: (plays_alone(item), places.get(item, 0.0)))
 
 
 def waits(item: pytest.Item) -> bool:
@@ -235,19 +237,48 @@ def shared(item: pytest.Item) -> str | None:
     return min(owners, key=len, default=None)
 
 
+class Place:
+    """A test's place among those that run side by side: together with others, or alone.
+
+    Workers of pytest-xdist are processes. Those that play together share a lock; one that plays alone has it for
+    itself.
+    """
+
+    def __init__(self) -> None:
+        self._gate = os.open(LOCKED / GATE, os.O_RDONLY)
+        self._folder = os.open(LOCKED, os.O_RDONLY)
+
+    def take(self, *, alone: bool) -> None:
+        """Wait for it, and hold it until `leave`; one that is held already is left first."""
+        fcntl.flock(self._folder, fcntl.LOCK_UN)
+        fcntl.flock(self._gate, fcntl.LOCK_EX)
+        fcntl.flock(self._folder, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(self._gate, fcntl.LOCK_UN)
+
+    def leave(self) -> None:
+        """Let others have it."""
+        os.close(self._folder)
+        os.close(self._gate)
+
+
+_PLACE = pytest.StashKey[Place]()
+
+
 @contextlib.contextmanager
 def place(item: pytest.Item) -> Iterator[None]:
-    """Hold a place among tests that run side by side: together with others, or alone.
-
-    Workers of pytest-xdist are processes: those that judge no time share a lock on this folder, one that does
-    waits until it has it for itself.
-    """
+    """Hold a place for a test, however often it is played."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
         yield  # no test beside this one
         return
-    folder = os.open(LOCKED, os.O_RDONLY)
+    held = item.stash[_PLACE] = Place()
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX if judges_times(item) else fcntl.LOCK_SH)
+        held.take(alone=plays_alone(item))
         yield
     finally:
-        os.close(folder)
+        held.leave()
+
+
+def be_alone_if_played_again(item: pytest.Item) -> None:
+    """Give a test that failed at its first play the machine for itself at the next."""
+    if plays_again(item) and _PLACE in item.stash:
+        item.stash[_PLACE].take(alone=True)

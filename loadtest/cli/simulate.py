@@ -1,6 +1,7 @@
 """`singlesday simulate`: simulates a plan against more replicas than there are, from measurements of one."""
 
 import json
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +94,8 @@ def _check(asked: Asked) -> None:
         raise SimulationError(
             f"--zone-lost: expected at least as many replicas as zones, got {min(asked.replicas)} and {asked.zones}"
         )
+    if asked.page is not None and not os.access(asked.page.parent, os.W_OK):
+        raise SimulationError(f"--html: expected a file in a folder that can be written to, got {asked.page}")
     total = asked.plan.profile().total
     if total > MOST_ARRIVALS:
         raise SimulationError(

@@ -166,14 +166,7 @@ def readme_example(folder: Path, target: str) -> Ended:
     return play(folder, plan, script, target)
 
 
-@pytest.mark.slow(
-    stays=[
-        "500 to everything",
-        "one scenario makes no request",
-        "a misspelt endpoint",
-        "the script always raises",
-    ]
-)
+@pytest.mark.slow(stays=["500 to everything", "a misspelt endpoint"])
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_run_never_ends_pass_and_says_what_was_bad(name: str, runs: dict[str, Future[Ended]]) -> None:
     case, ended = BAD[name], runs[name].result()
