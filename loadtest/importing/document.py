@@ -29,7 +29,8 @@ def fetched(url: str, shown: str) -> bytes:
         with urlopen(_request(url, shown), timeout=_TIMEOUT_S) as answer:  # noqa: S310 - the scheme is checked
             return bytes(answer.read(_MOST_BYTES))
     except HTTPError as error:
-        raise ImportingError(f"{shown}: answered {error.code}: {_said(error.read(4000))}") from error
+        with error:
+            raise ImportingError(f"{shown}: answered {error.code}: {_said(error.read(4000))}") from error
     except (URLError, OSError, ValueError) as error:
         raise ImportingError(f"{shown}: cannot be fetched: {getattr(error, 'reason', error)}") from error
 

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from loadtest.importing.import_error import ImportingError
-from loadtest.importing.recorded import MULTIPART, Recorded, body_of, counted, multipart
+from loadtest.importing.recorded import FORM, MULTIPART, Recorded, body_of, counted, form_of, multipart
 
 _VARIABLE = re.compile(r"{{\s*([^{}]+?)\s*}}")
 _DYNAMIC = {"$guid": "3f2504e0-4f89-41d3-9a0c-0305e82c3301", "$timestamp": "1762819140", "$randomInt": "417"}
@@ -160,6 +160,8 @@ def _recorded(request: Any, place: str, source: str, auth: Any, filled: _Filled)
     if "text" in body and request["body"].get("mode") == "formdata":
         headers = [header for header in headers if header[0].lower() != "content-type"]
         headers.append(("Content-Type", MULTIPART))
+    if "text" in body and request["body"].get("mode") == "urlencoded":
+        headers.append(("Content-Type", FORM))
     method = request.get("method") or "GET"
     if not isinstance(method, str) or not _METHOD.fullmatch(method):
         raise ImportingError(f"{source}: {place}.method: expected a method such as GET, got {method!r:.60}")
@@ -244,7 +246,7 @@ def _body(body: Any, filled: _Filled) -> dict[str, Any]:
         pairs = _enabled(body.get(mode))
         if mode == "formdata":
             return {"text": multipart(_part(one, filled) for one in pairs)[0]} if pairs else {}
-        return {"form": tuple((filled(one.get("key")), filled(one.get("value"))) for one in pairs)}
+        return form_of(urlencode([(filled(one.get("key")), filled(one.get("value"))) for one in pairs]))
     if mode == "graphql":
         graphql = body.get("graphql") or {}
         sent: dict[str, Any] = {"query": filled(graphql.get("query"))}

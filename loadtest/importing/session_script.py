@@ -100,13 +100,6 @@ class _Writer:
                 return self.secret(name or "login")
         return repr(value)
 
-    def form(self, pairs: Sequence[tuple[str, str]], request: int) -> str:
-        """A form's fields as an expression: a dictionary, or pairs where a name comes twice."""
-        found = [(repr(name), self.value(value, name, request)) for name, value in pairs]
-        if len({name for name, _ in found}) < len(found):
-            return "[" + ", ".join(f"({name}, {value})" for name, value in found) + "]"
-        return "{" + ", ".join(f"{name}: {value}" for name, value in found) + "}"
-
     def text(self, text: str, request: int) -> str:
         """A body that is neither JSON nor a form, without the secrets that stand in it under their names."""
         pieces: list[tuple[bool, str]] = []
@@ -197,7 +190,8 @@ class _Writer:
         if one.json_body is not None:
             arguments.append(f"json={self.value(one.json_body, '', number)}")
         elif one.form:
-            arguments.append(f"data={self.form(one.form, number)}")
+            pairs = (f"{name!r}: {self.value(value, name, number)}" for name, value in one.form)
+            arguments.append("data={" + ", ".join(pairs) + "}")
         elif one.text is not None:
             arguments.append(f"data={self.text(one.text, number)}")
         headers = self.headers(one, number)

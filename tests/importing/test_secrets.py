@@ -85,8 +85,3 @@ def test_the_body_of_an_order_is_copied() -> None:
         "POST", "http://127.0.0.1/orders", json_body={"sku": "blue", "size": "xl"}, answer={"id": 1}
     )
     assert "'sku': 'blue', 'size': 'xl'" in script_of(one)
-
-
-def test_a_form_that_has_a_name_twice_keeps_both() -> None:
-    one = Recorded("POST", "http://127.0.0.1/filter", form=(("size", "s"), ("size", "m")))
-    assert "data=[('size', 's'), ('size', 'm')]" in script_of(one)
