@@ -20,7 +20,7 @@ help: ## Say what there is
 
 setup: $(READY) ## Create the virtual environment, with all that tests need
 
-CORE := setup.py $(wildcard loadtest/drive/_core/*.pyx loadtest/drive/_core/*.pxi loadtest/importing/*.pyx)
+CORE := setup.py $(wildcard loadtest/drive/_core/*.pyx loadtest/drive/_core/*.pxi loadtest/importing/*.pyx loadtest/importing/*.pxi)
 
 $(INSTALLED): pyproject.toml $(CORE)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

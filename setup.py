@@ -39,6 +39,7 @@ core = Extension(
 line_scan = Extension(
     "loadtest.importing.line_scan",
     [str(IMPORTING / "line_scan.pyx")],
+    depends=[str(path) for path in sorted(IMPORTING.glob("*.pxi"))],
     define_macros=[("SCAN_SOURCES", f'"{FINGERPRINT(IMPORTING)}"')],
 )
 extensions = cythonize([core, line_scan])

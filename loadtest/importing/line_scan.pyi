@@ -1,26 +1,48 @@
-"""What the extension `line_scan` offers; `log_scan` is who calls it."""
+"""What the extension `line_scan` offers; `log_scan` is who calls it, and `log_paths`."""
 
 from collections.abc import Sequence
 
-Found = tuple[int, dict[str, int], dict[str, int], bytes, bytes, bytes, list[int]]
-"""How many rows there are; of lines that were not answered 404 how many have each instant, and each method and shape;
-`lines"method path` a line, of each different path; `first"lines"method"target"protocol"status` a line, of each
-different request and status with a query; lines that are not plain; and their rows."""
+import polars as pl
+
+from loadtest.importing import log_paths
+
+Found = tuple[int, dict[str, int], bytes, list[int]]
+"""How many rows there are; how many lines that were not answered 404 have each instant; lines that are not plain; and
+their rows."""
 
 SOURCES: str
 """`sources.fingerprint` of what it was built from."""
 
-class Combined:
-    """Reads lines of `combined`."""
+class Paths:
+    """`log_paths.Paths` in Cython."""
+
+    def add(self, counted: pl.DataFrame) -> None:
+        """Count requests by `shape` and `asked`."""
+
+    def forget_rare(self, most: int, most_bytes: int) -> int:
+        """Forget the least requested paths where they are too many; how many requests those had."""
+
+    def most_requested(self, most: int) -> list[tuple[str, list[str], list[int]]]:
+        """Each shape with its paths and their requests."""
+
+class Lines:
+    """What is found in a piece of a log."""
 
     def scan(self, data: bytes | memoryview) -> Found:
-        """Count the lines of a piece."""
+        """Read the lines of a piece."""
 
-class JsonLines:
+    def count_into(self, paths: log_paths.Paths) -> tuple[dict[str, int], bytes]:
+        """Count the plain lines of the last piece that were not answered 404.
+
+        Paths are counted in `paths`, which has to be the extension's own. How many lines have each method and shape;
+        `first"lines"method"target"protocol"status` a line, of each different request and status with a query.
+        """
+
+class Combined(Lines):
+    """Reads lines of `combined`."""
+
+class JsonLines(Lines):
     """Reads lines that are flat objects of JSON."""
 
     def __init__(self, names: Sequence[Sequence[str]]) -> None:
         """For time, method, target, status, query and request: the names of each, of which the first counts."""
-
-    def scan(self, data: bytes | memoryview) -> Found:
-        """Count the lines of a piece."""

@@ -1,4 +1,4 @@
-"""A piece of a log, counted: how many requests when, of each path, and each different one with a query once."""
+"""A piece of a log, counted: how many requests when, of each shape, and each different one with a query once."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from loadtest.importing.path_tree import DATA_SEGMENT, PARAMETER
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from loadtest.importing.log_paths import Paths
 
 _METHOD = r"^[A-Z]{3,10}$"
 NOT_FOUND = "404"
@@ -27,9 +29,6 @@ class Batch(NamedTuple):
     """Requests by the second since 1970."""
     shapes: Counter[tuple[str, str]]
     """Requests by method and shape (`path_shape`)."""
-    paths: pl.DataFrame
-    """Each different method and path once, as one text that is `asked` (`GET /orders`), and how many `requests` there
-    were, in no order."""
     queried: pl.DataFrame
     """Each different request and status whose target has a query, as they first came: `PARTS`, how many `requests`
     there were and the row of the `first`."""
@@ -41,10 +40,10 @@ class Batch(NamedTuple):
     """`client`, `second` as the log has it, and `request` of each row that says whose it is."""
 
 
-def batch_of(rows: pl.DataFrame) -> Batch:
+def batch_of(rows: pl.DataFrame, paths: Paths) -> Batch:
     """Count rows with the columns of `log_format`. Equal requests are looked at once: most are asked many times.
 
-    They may be numbered by another column, `row`.
+    They may be numbered by another column, `row`. Their paths are counted in `paths`.
     """
     import polars as pl  # noqa: PLC0415 - the extra `import`
 
@@ -67,26 +66,24 @@ def batch_of(rows: pl.DataFrame) -> Batch:
     known = rows.filter(pl.col("client").is_not_null()).select("client", "second", "request")
     many_broken = 0 if broken is None else int(broken.sum())
     asked_of = pl.concat_str("method", "path", separator=" ").alias("asked")
-    paths = with_path(found).group_by(asked_of).agg(pl.col("requests").sum())
+    asked_for = with_path(found).group_by(asked_of).agg(pl.col("requests").sum())
+    asked_for = asked_for.with_columns(path_shape("asked").alias("shape"))
+    paths.add(asked_for.select("shape", "asked", "requests"))
     queried = found.filter(pl.col("target").str.contains("?", literal=True))
     queried = queried.select(*PARTS, "requests", "first")
-    shapes = paths.group_by(path_shape("asked")).agg(pl.col("requests").sum())
-    return Batch(
-        seconds, by_shape(shapes.iter_rows()), paths, queried, not_found, many_broken, first_broken, known
-    )
+    shapes = by_shape(asked_for.group_by("shape").agg(pl.col("requests").sum()).iter_rows())
+    return Batch(seconds, shapes, queried, not_found, many_broken, first_broken, known)
 
 
 def merged(batches: list[Batch]) -> Batch:
     """Batches of one piece, whose rows are numbered together, as one."""
     import polars as pl  # noqa: PLC0415
 
-    paths = pl.concat([batch.paths for batch in batches], how="vertical_relaxed")
     queried = pl.concat([batch.queried for batch in batches], how="vertical_relaxed")
     same = queried.group_by(PARTS).agg(pl.col("requests").sum(), pl.col("first").min())
     return Batch(
         sum((batch.seconds for batch in batches), Counter()),
         sum((batch.shapes for batch in batches), Counter()),
-        paths.group_by("asked").agg(pl.col("requests").sum()),
         same.sort("first"),
         sum(batch.not_found for batch in batches),
         sum(batch.broken for batch in batches),

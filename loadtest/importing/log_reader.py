@@ -13,6 +13,7 @@ from loadtest.importing.import_error import ImportingError
 from loadtest.importing.keys import MOST_KEYS, path_keys, query_keys, values_in
 from loadtest.importing.log_files import pieces_of
 from loadtest.importing.log_format import BY_ADDRESS, FORMATS, NOBODY, LogFormat, Who
+from loadtest.importing.log_paths import no_paths
 from loadtest.importing.log_scan import batch_in
 from loadtest.importing.log_tally import LogTally, steps_of
 from loadtest.importing.path_tree import PARAMETER
@@ -69,7 +70,7 @@ def read_logs(
             log_format = log_format or _format_of(path, bytes(piece))
             _check_field(log_format, field)
             asked = who if visits or not tally.has_enough_steps else NOBODY
-            batch = batch_in(piece, log_format, asked)
+            batch = batch_in(piece, log_format, asked, tally.paths)
             tally.add(batch)
             if batch.first_broken is not None and first_broken is None:
                 first_broken = _Broken(path, number, batch.first_broken)
@@ -93,7 +94,7 @@ def _format_of(path: Path, piece: bytes) -> LogFormat:
     first = piece.split(b"\n", _LINES_TO_TELL)[:_LINES_TO_TELL]
     best, most = None, 0
     for log_format in FORMATS.values():
-        batch = batch_in(b"\n".join(first) + b"\n", log_format, NOBODY)
+        batch = batch_in(b"\n".join(first) + b"\n", log_format, NOBODY, no_paths())
         readable = batch.seconds.total() + batch.not_found
         if readable > most:
             best, most = log_format, readable
@@ -171,11 +172,7 @@ def _endpoints(
     tally: LogTally, kept: Sequence[tuple[str, str, int]], shares: Mapping[tuple[str, str], tuple[Share, ...]]
 ) -> list[Endpoint]:
     template_of = cache(tally.tree.template_of)
-    requested: dict[tuple[str, str], list[tuple[tuple[str, ...], int]]] = defaultdict(list)
-    for method, shape, path, requests in tally.keyed_paths(MOST_KEYS):
-        template = template_of(method, shape)
-        if PARAMETER in template:
-            requested[method, template].append((values_in(template, path), requests))
+    requested = _requested(tally)
     queries: dict[tuple[str, str], list[str]] = defaultdict(list)
     for method, path, query in tally.queries:
         queries[method, template_of(method, path)].append(query)
@@ -184,7 +181,7 @@ def _endpoints(
         with_query[method, template_of(method, path)] += requests
     found = []
     for method, template, requests in kept:
-        keys = path_keys(template, requested[method, template])
+        keys = path_keys(template, requested.get((method, template), ()))
         named = template
         for name in keys.names if keys else ():
             named = named.replace(PARAMETER, f"{{{name}}}", 1)
@@ -192,6 +189,24 @@ def _endpoints(
         changes = shares.get((method, template), ())
         found.append(Endpoint(method, named, requests, keys, asked, changes))
     return found
+
+
+def _requested(tally: LogTally) -> dict[tuple[str, str], list[tuple[tuple[str, ...], int]]]:
+    """The values in each template's paths with their requests, the most requested first."""
+    found: dict[tuple[str, str], list[tuple[str, int]]] = defaultdict(list)
+    of_several = set()
+    for asked, paths, requests in tally.paths.most_requested(MOST_KEYS):
+        method, _, shape = asked.partition(" ")
+        endpoint = method, tally.tree.template_of(method, shape)
+        if PARAMETER in endpoint[1]:
+            of_several |= {endpoint} & found.keys()
+            found[endpoint] += zip(paths, requests, strict=True)
+    for endpoint in of_several:
+        found[endpoint].sort(key=lambda each: (-each[1], each[0]))
+    return {
+        endpoint: [(values_in(endpoint[1], path), requests) for path, requests in counted]
+        for endpoint, counted in found.items()
+    }
 
 
 def _dropped(tally: LogTally, first_broken: _Broken | None) -> list[str]:

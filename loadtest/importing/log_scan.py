@@ -9,36 +9,30 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loadtest.importing.log_batch import PARTS, Batch, batch_of, by_shape, merged
 from loadtest.importing.log_format import INSIDE, NOBODY, LogFormat, Who
+from loadtest.importing.log_paths import Paths, PolarsPaths, is_native
 from loadtest.importing.log_time import second_of
-from loadtest.sources import why_pure
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from loadtest.importing.line_scan import Combined, Found, JsonLines
+    from loadtest.importing.line_scan import Lines
 
 
-def batch_in(piece: bytes | memoryview, log_format: LogFormat, who: Who | None) -> Batch:
-    """The lines of a piece, counted."""
-    scanner = None if who is not NOBODY else _scanner(log_format)
-    found = scanner and _scanned(scanner.scan(piece), log_format)
-    return found or batch_of(log_format.rows(bytes(piece), who))
-
-
-@cache
-def _is_native() -> bool:
-    return not why_pure("loadtest.importing.line_scan", Path(__file__).parent)
+def batch_in(piece: bytes | memoryview, log_format: LogFormat, who: Who | None, paths: Paths) -> Batch:
+    """The lines of a piece, counted, and their paths in `paths`."""
+    scanner = None if who is not NOBODY or isinstance(paths, PolarsPaths) else _scanner(log_format)
+    found = scanner and _scanned(scanner, piece, log_format, paths)
+    return found or batch_of(log_format.rows(bytes(piece), who), paths)
 
 
 @cache
-def _scanner(log_format: LogFormat) -> Combined | JsonLines | None:
+def _scanner(log_format: LogFormat) -> Lines | None:
     """What reads plain lines of a format; None where nothing does."""
-    if not _is_native():
+    if not is_native():
         return None
     from loadtest.importing import line_scan  # noqa: PLC0415 - not built everywhere
 
@@ -51,9 +45,9 @@ def _scanner(log_format: LogFormat) -> Combined | JsonLines | None:
     return line_scan.JsonLines(roles)
 
 
-def _scanned(found: Found, log_format: LogFormat) -> Batch | None:
-    """What was found in a piece; None where an instant is none, since its lines have to be told apart."""
-    rows, instants, shapes, paths, queried, odd, odd_rows = found
+def _scanned(scanner: Lines, piece: bytes | memoryview, log_format: LogFormat, paths: Paths) -> Batch | None:
+    """What is found in a piece; None where an instant is none, since its lines have to be told apart."""
+    rows, instants, odd, odd_rows = scanner.scan(piece)
     seconds: Counter[int] = Counter()
     for written, lines in instants.items():
         second = second_of(written)
@@ -61,17 +55,17 @@ def _scanned(found: Found, log_format: LogFormat) -> Batch | None:
             return None
         if lines:
             seconds[second] += lines
+    shapes, queried = scanner.count_into(paths)
     plain = Batch(
         seconds,
         by_shape(shapes.items()),
-        _frame(paths, ("requests",), ("asked",)).select("asked", "requests"),
         _frame(queried, ("first", "requests"), PARTS).select(*PARTS, "requests", "first"),
         rows - len(odd_rows) - seconds.total(),
         0,
         None,
         _nobody(),
     )
-    return merged([plain, _numbered(odd, odd_rows, log_format)]) if odd_rows else plain
+    return merged([plain, _numbered(odd, odd_rows, log_format, paths)]) if odd_rows else plain
 
 
 @cache
@@ -87,9 +81,9 @@ def _frame(lines: bytes, numbers: Sequence[str], texts: Sequence[str]) -> pl.Dat
     return pl.read_csv(lines, separator='"', quote_char=None, has_header=False, schema=columns)
 
 
-def _numbered(lines: bytes, numbers: list[int], log_format: LogFormat) -> Batch:
+def _numbered(lines: bytes, numbers: list[int], log_format: LogFormat, paths: Paths) -> Batch:
     """Lines that have such numbers among the rows of a piece."""
     import polars as pl  # noqa: PLC0415
 
     rows = log_format.rows(lines, NOBODY)
-    return batch_of(rows.with_columns(pl.Series("row", numbers, pl.UInt32)))
+    return batch_of(rows.with_columns(pl.Series("row", numbers, pl.UInt32)), paths)

@@ -7,12 +7,12 @@ wanted keys, a sample of queries and a sample of clients.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
 from loadtest.importing.import_error import ImportingError
 from loadtest.importing.log_batch import Batch, path_shape, with_parts, with_path
+from loadtest.importing.log_paths import no_paths
 from loadtest.importing.log_time import second_of
 from loadtest.importing.path_tree import PathTree
 from loadtest.importing.shares import Part
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 MOST_PATHS = 500_000
-"""Different paths that are counted one by one; of more, the least requested are forgotten."""
+"""Different paths that are counted one by one; of twice as many, the least requested are forgotten."""
+MOST_PATH_BYTES = 64 << 20
+"""Of all of them; the same holds for twice as many."""
 MOST_QUERIES = 50_000
 MOST_STEPS = 200_000
 """Requests that are kept with their clients: of all clients, or of an even part of them."""
@@ -40,6 +42,8 @@ class LogTally:
     def __init__(self) -> None:
         self.seconds: Counter[int] = Counter()
         self.tree = PathTree()
+        self.paths = no_paths()
+        """Whoever makes a batch counts its paths here."""
         self.requests = 0
         self.broken = 0
         self.not_found = 0
@@ -53,7 +57,6 @@ class LogTally:
         self._queries_a_batch = _QUERIES_A_BATCH
         self._seen: list[pl.DataFrame] = []
         self._parts: list[Part] = []
-        self._paths: list[pl.DataFrame] = []
 
     def add(self, batch: Batch) -> None:
         """Count a batch. Raises `ImportingError` where the log goes on for longer than a month."""
@@ -67,9 +70,7 @@ class LogTally:
             usual = dict(batch.shapes.most_common(MOST_SHAPES))
             self._parts.append(Part(min(batch.seconds), max(batch.seconds), usual))
             self._check_span()
-        self._paths.append(batch.paths)
-        if sum(map(len, self._paths)) > 2 * MOST_PATHS:
-            self._merge_paths()
+        self.forgotten += self.paths.forget_rare(MOST_PATHS, MOST_PATH_BYTES)
         self._sample_queries(batch.queried)
         self._sample_clients(batch.known)
 
@@ -150,44 +151,6 @@ class LogTally:
         )
         joined = rows.join(named, on=["method", "shape"], how="inner", maintain_order="left")
         return joined.sort("who", "at", maintain_order=True).select("who", "at", "name")
-
-    def keyed_paths(self, most: int) -> Iterator[tuple[str, str, str, int]]:
-        """Method, shape, path and requests, the most requested first; at most so many of one shape."""
-        import polars as pl  # noqa: PLC0415
-
-        self._merge_paths()
-        shaped = self._paths[0].with_columns(path_shape("asked").alias("shape"))
-        many = shaped.group_by("shape").len().filter(pl.col("len") > most)["shape"]
-        few = shaped.filter(~pl.col("shape").is_in(many.implode()))
-        larger = [_most_requested(shaped.filter(pl.col("shape") == shape), most) for shape in many]
-        paths = pl.concat([few, *larger]).sort("requests", "asked", descending=[True, False])
-        for shape, asked, requests in paths.select("shape", "asked", "requests").iter_rows():
-            method, _, path = asked.partition(" ")
-            yield method, shape[len(method) + 1 :], path, requests
-
-    def _merge_paths(self) -> None:
-        import polars as pl  # noqa: PLC0415
-
-        empty = pl.DataFrame(schema={"asked": pl.String, "requests": pl.UInt32})
-        merged = pl.concat([empty, *self._paths], how="vertical_relaxed").group_by("asked")
-        paths = merged.agg(pl.col("requests").sum())
-        kept = _most_requested(paths, MOST_PATHS)
-        self.forgotten += int(paths["requests"].sum()) - int(kept["requests"].sum())
-        self._paths = [kept]
-
-
-def _most_requested(paths: pl.DataFrame, most: int) -> pl.DataFrame:
-    """The most requested paths, in no order; of equally requested ones the first by method and path.
-
-    Most paths of a long log are asked for once, and to sort them takes longer than to read the log.
-    """
-    import polars as pl  # noqa: PLC0415
-
-    if len(paths) <= most:
-        return paths
-    least = paths["requests"].sort(descending=True)[most - 1]
-    more, as_many = paths.filter(pl.col("requests") > least), paths.filter(pl.col("requests") == least)
-    return pl.concat([more, as_many.bottom_k(most - len(more), by="asked")])
 
 
 def steps_of(seen: pl.DataFrame) -> list[Step]:

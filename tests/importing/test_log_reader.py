@@ -271,7 +271,7 @@ def test_of_a_long_log_as_many_queries_are_kept_of_its_end_as_of_its_beginning(
     tally, line = LogTally(), LINES["combined"]
     for number in range(64):
         some = [line(Logged(START_S, "GET", f"/search?q={number}-{each}")) for each in range(20)]
-        tally.add(batch_in("\n".join(some).encode() + b"\n", FORMATS["combined"], None))
+        tally.add(batch_in("\n".join(some).encode() + b"\n", FORMATS["combined"], None, tally.paths))
     of_batch = [int(query.split("-")[0].removeprefix("q=")) for _, _, query in tally.queries]
     assert 50 <= len(of_batch) <= 100
     assert 24 < sum(of_batch) / len(of_batch) < 40

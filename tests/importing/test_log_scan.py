@@ -3,12 +3,14 @@
 import json
 from unittest import mock
 
+import polars as pl
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from loadtest.importing.log_batch import Batch, batch_of
 from loadtest.importing.log_format import FORMATS, NOBODY, LogFormat
+from loadtest.importing.log_paths import Paths, PolarsPaths, no_paths
 from loadtest.importing.log_scan import _scanner, batch_in
 from tests.importing.logs import LINES, Logged
 from tests.required import extension
@@ -57,13 +59,20 @@ CLIENTS = ["203.0.113.7", "shop:443 203.0.113.7 -", "x[y", "jäne", "", "\t"]
 def same(piece: bytes, log_format: LogFormat) -> None:
     """Both ways say the same, where polars looks for every field, whether some lines have it or not."""
     with mock.patch("loadtest.importing.log_format._names_in", return_value=set()):
-        by_polars, by_both = batch_of(log_format.rows(piece, NOBODY)), batch_in(piece, log_format, NOBODY)
+        plain, both = PolarsPaths(), no_paths()
+        by_polars = batch_of(log_format.rows(piece, NOBODY), plain)
+        by_both = batch_in(piece, log_format, NOBODY, both)
     assert shown(by_both) == shown(by_polars)
+    assert kept(both) == kept(plain)
 
 
 def shown(batch: Batch) -> tuple[object, ...]:
-    counted = dict(batch.seconds), dict(batch.shapes), sorted(batch.paths.rows())
+    counted = dict(batch.seconds), dict(batch.shapes)
     return *counted, batch.queried.rows(), batch.not_found, batch.broken, batch.first_broken
+
+
+def kept(paths: Paths, most: int = 1_000_000) -> list[tuple[str, list[str], list[int]]]:
+    return sorted(paths.most_requested(most))
 
 
 def piece_of(lines: list[bytes]) -> bytes:
@@ -167,7 +176,7 @@ def test_a_usual_log_is_all_plain(form: str) -> None:
     lines = [LINES[form](Logged(1_762_819_140 + n / 7, "GET", f"/p/{n}?q={n}")).encode() for n in range(50)]
     scanner = _scanner(FORMATS[form])
     assert scanner is not None
-    rows, *_, odd, odd_rows = scanner.scan(piece_of(lines))
+    rows, _, odd, odd_rows = scanner.scan(piece_of(lines))
     assert (rows, odd, odd_rows) == (50, b"", [])
     same(piece_of(lines), FORMATS[form])
 
@@ -178,3 +187,27 @@ def test_many_different_requests_are_all_counted() -> None:
         for n in range(70_000)
     ]
     same(piece_of(lines), FORMATS["combined"])
+
+
+COUNTED = st.lists(
+    st.tuples(
+        st.sampled_from("ab"), st.sampled_from(["", "a", "b", "ab", "ü", "\0", "\n"]), st.integers(1, 9)
+    ),
+    max_size=12,
+)
+
+
+@given(st.lists(st.tuples(COUNTED, st.integers(0, 3), st.integers(0, 12)), max_size=4), st.integers(1, 4))
+def test_the_same_paths_are_forgotten_and_kept(
+    pieces: list[tuple[list[tuple[str, str, int]], int, int]], most: int
+) -> None:
+    plain, both = PolarsPaths(), no_paths()
+    for counted, paths, path_bytes in pieces:
+        rows = [(f"GET /{shape}{{}}", f"GET /{shape}{path}", requests) for shape, path, requests in counted]
+        frame = pl.DataFrame(
+            rows, {"shape": pl.String, "asked": pl.String, "requests": pl.UInt32}, orient="row"
+        )
+        plain.add(frame)
+        both.add(frame)
+        assert both.forget_rare(paths, 8 * path_bytes) == plain.forget_rare(paths, 8 * path_bytes)
+        assert kept(both, most) == kept(plain, most)
