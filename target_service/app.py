@@ -1,9 +1,4 @@
-"""One worker's HTTP server: built, served on an inherited socket, and drained without cutting a request.
-
-Draining: connections that wait are accepted, the listening socket is closed, every answer from then on closes its
-connection, and connections without a request are given a moment (`IDLE_LINGER_S`) for one that is on its way. What
-has begun is finished, or told 503 shortly before `drain_s` is over. Then the store commits what is left and closes.
-"""
+"""One worker: its store, its port and its tasks, built, served, and drained without cutting a request."""
 
 import asyncio
 import contextlib
@@ -16,30 +11,24 @@ from typing import Any
 
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
-from target_service.acceptor import Acceptor
-from target_service.api.body import BodyReader
-from target_service.api.operation import Service
+from target_service.api.operation import Service, Shop
 from target_service.config import Config
-from target_service.connection import Connection
-from target_service.cut_offs import CutOffs
 from target_service.faults import Drill, Faults
 from target_service.housekeeping import Housekeeper, Terms
 from target_service.inventory import Catalogue
 from target_service.metrics import WorkerMetrics
 from target_service.orders import OrderIds
-from target_service.routes import Api
+from target_service.port import Port
+from target_service.routes import Api, operations
 from target_service.shedding import AdaptiveLimit, Crowd
 from target_service.store.base import StoreSettings, StoreUnavailableError
 from target_service.store.store import Store, make_store
 
-IDLE_LINGER_S = 0.5
 BEAT_S = 0.1
 PROOF_S = 2.0
 """A store that made nothing durable for so long is asked to."""
-SWEEP_S = 1.0
-DRAIN_LOOK_S = 0.02
-ANSWER_S = 0.5
-"""The part of a drain that is kept for refusing what is left, and for the store's last commit."""
+FRESH_S = 1.0
+"""How long one durable change of any client proves that the store takes more."""
 SPARE_DESCRIPTORS = 64
 
 log = logging.getLogger("orders")
@@ -83,17 +72,21 @@ class Server:
         # Before the store, which may take minutes to open: meanwhile the worker must show that it lives.
         self._keep_up(self._beat())
         ids = OrderIds(await self._store.open())
-        catalogue, token = Catalogue(self._config.skus), self._config.admin_token
-        self._service = Service(
-            self._store, catalogue, ids, self._metrics, self._limit, self._faults, token, crowd=self._crowd
+        service = Service(
+            self._metrics,
+            self._limit,
+            self._faults,
+            self._store.ping,
+            lambda: time.monotonic() - self._metrics.pulse.proved_s <= FRESH_S,
+            self._config.admin_token,
+            crowd=self._crowd,
         )
-        cut_offs = CutOffs(asyncio.get_running_loop().time)
-        api = Api(self._service, BodyReader(self._config.body_deadline_s, cut_offs))
+        shop = Shop(self._store, Catalogue(self._config.skus), ids, self._metrics)
+        api = Api(service, operations(shop, service), self._config.body_deadline_s)
         most = _most_connections(self._config.most_connections)
-        self._acceptor = Acceptor(listener, lambda: Connection(api, self._acceptor.let_go), api, most)
-        api.accept_waiting = self._service.accept_waiting = self._acceptor.accept_waiting
+        self._port = Port(listener, api, most, self._config.idle_s)
         self._keep_up(self._prove_store())
-        self._keep_up(self._end_unused())
+        self._keep_up(self._port.end_unused())
         if self._slot == 0:
             terms = Terms(self._config.reservation_s, self._config.key_ttl_s)
             self._keep_up(Housekeeper(self._store, terms, self._metrics.cancelled).run())
@@ -109,37 +102,11 @@ class Server:
     async def run(self) -> None:
         """Serve until `stop`, then drain."""
         await self._stopped.wait()
-        loop = asyncio.get_running_loop()
-        end_s = loop.time() + self._config.drain_s - min(ANSWER_S, self._config.drain_s / 2)
-        self._service.draining = True
-        self._acceptor.close()
-        await self._finish(loop.time() + IDLE_LINGER_S, end_s)
-        await self._give_up()
+        await self._port.drain(self._config.drain_s)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._store.close()
-
-    async def _finish(self, idle_until_s: float, end_s: float) -> None:
-        """Wait for every request that has begun; connections without one are closed from `idle_until_s` on."""
-        loop = asyncio.get_running_loop()
-        while self._acceptor.connections and loop.time() < end_s:
-            if loop.time() >= idle_until_s:
-                for connection in list(self._acceptor.connections):
-                    connection.end_if_idle()
-            await asyncio.sleep(DRAIN_LOOK_S)
-
-    async def _give_up(self) -> None:
-        """Answer clients that are left that the service stops, and cut off those that do not read."""
-        self._service.has_given_up = True
-        for connection in list(self._acceptor.connections):
-            connection.give_up()
-        loop = asyncio.get_running_loop()
-        until_s = loop.time() + ANSWER_S / 2
-        while self._acceptor.connections and loop.time() < until_s:
-            await asyncio.sleep(DRAIN_LOOK_S)
-        for connection in list(self._acceptor.connections):
-            connection.abort()
 
     def _keep_up(self, work: Coroutine[Any, Any, None]) -> None:
         """Run this for as long as the worker serves; should it fail, the worker drains and is replaced."""
@@ -162,14 +129,6 @@ class Server:
             lag_s = max(0.0, loop.time() - due_s)
             self._metrics.loop_lag.observe(lag_s)
             self._crowd.note_lag(lag_s)
-
-    async def _end_unused(self) -> None:
-        """End, now and then, the connections whose clients say nothing, or do not read."""
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(min(SWEEP_S, self._config.idle_s / 2))
-            for connection in list(self._acceptor.connections):
-                connection.look(loop.time(), self._config.idle_s)
 
     async def _prove_store(self) -> None:
         """Have the store write now and then, so that readiness notices a store that no longer can."""

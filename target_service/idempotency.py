@@ -13,30 +13,19 @@ import re
 
 from multidict import istr
 
-from target_service.refusal import Refusal
+from target_service import problem
+from target_service.problem import ProblemError
 
 HEADER = istr("Idempotency-Key")
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
 
-class BadKeyError(ValueError):
-    """The key is empty, longer than 128 characters, or not visible ASCII."""
-
-
-class KeyReusedError(Refusal):
-    """The key belongs to a request with another body."""
-
-
-class KeyInFlightError(Exception):
-    """A request with this key is being worked on."""
-
-
 def parse_key(text: str | None) -> str | None:
-    """Check an `Idempotency-Key` header; None stays None. Raises BadKeyError."""
+    """Check an `Idempotency-Key` header; None stays None. Raises ProblemError."""
     if text is None:
         return None
     if _KEY.fullmatch(text) is None:
-        raise BadKeyError("Idempotency-Key: expected 1 to 128 visible ASCII characters")
+        raise ProblemError(problem.BAD_REQUEST, "Idempotency-Key: expected 1 to 128 visible ASCII characters")
     return text
 
 
@@ -52,11 +41,13 @@ class KeysInFlight:
         self._held: set[tuple[str, str]] = set()
 
     def hold(self, run_id: str, key: str | None) -> None:
-        """Hold a key, if there is one, until `let_go`. Raises KeyInFlightError if another request does."""
+        """Hold a key, if there is one, until `let_go`. Raises ProblemError if another request does."""
         if key is None:
             return
         if (run_id, key) in self._held:
-            raise KeyInFlightError(f"a request with Idempotency-Key {key} is being worked on")
+            raise ProblemError(
+                problem.KEY_IN_FLIGHT, f"a request with Idempotency-Key {key} is being worked on"
+            )
         self._held.add((run_id, key))
 
     def let_go(self, run_id: str, key: str | None) -> None:

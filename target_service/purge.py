@@ -11,7 +11,8 @@ import time
 from urllib.parse import urlsplit
 
 from target_service.config import store_dsn
-from target_service.shadow import HEADER, BadRunIdError, run_id_of
+from target_service.problem import ProblemError
+from target_service.shadow import HEADER, run_id_of
 from target_service.store import base
 from target_service.store.sqlite import database_path
 from target_service.store.store import make_store
@@ -52,7 +53,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         run_id = run_id_of({HEADER: arguments.run})
-    except BadRunIdError as error:
+    except ProblemError as error:
         parser.error(str(error))
     if urlsplit(arguments.store).scheme == "sqlite" and not database_path(arguments.store).is_file():
         parser.error(

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -14,64 +14,57 @@ from aiohttp.http_exceptions import HttpProcessingError
 from target_service import problem
 from target_service.api import assistant, health, orders, parcels, products
 from target_service.api.body import BodyReader, Incoming
-from target_service.api.frame import STOPPING, Frame
-from target_service.api.operation import ApiRequest, Operation, Service
+from target_service.api.frame import Frame
+from target_service.api.operation import ApiRequest, Operation, Service, Shop
 from target_service.openapi import document
-from target_service.problem import ProblemError
+from target_service.problem import STOPPING, ProblemError
 from target_service.protocol import check_head, is_foreign, new_parser
-from target_service.response import ApiResponse, json_response
-from target_service.schema import Health
+from target_service.response import ApiResponse
 from target_service.shadow import HEADER
-from target_service.shedding import TOO_MUCH, Pace
+from target_service.shedding import REFUSALS_PER_S, TOO_MUCH, Turns
 
 _HEALTH_STARTS = (b"GET /healthz ", b"GET /readyz ")
 
 Work = Callable[[], Awaitable[ApiResponse]]
 
 
-def operations(service: Service) -> list[Operation]:
-    """The API."""
-    areas = (orders, products, parcels, assistant, health)
-    return [operation for area in areas for operation in area.operations(service)]
+def operations(shop: Shop, service: Service) -> list[Operation]:
+    """The public port's, the description of which is one of them."""
+    table = [
+        *orders.operations(shop),
+        *products.operations(shop),
+        *parcels.operations(shop),
+        *assistant.operations(),
+        *health.operations(service),
+    ]
+    return [*table, _description(table)]
 
 
 class Api:
-    """Finds the operation of each request and refuses under overload; one for all connections of a worker."""
+    """Finds the operation of each request and refuses under overload; one for all connections of a port."""
 
-    def __init__(self, service: Service, bodies: BodyReader) -> None:
-        table = operations(service)
-        self._service = service
+    def __init__(self, service: Service, table: Iterable[Operation], body_deadline_s: float) -> None:
+        self.service = service
         self._fixed: dict[str, dict[str, Frame]] = {}
         self._varied: dict[re.Pattern[str], dict[str, Frame]] = {}
-        for each in (*table, _description(table)):
+        bodies = BodyReader(body_deadline_s)
+        for each in table:
             frame = Frame(service, each, bodies)
             if "{" in each.path:
                 self._varied.setdefault(_pattern_of(each.path), {})[each.method] = frame
             else:
                 self._fixed.setdefault(each.path, {})[each.method] = frame
-        self._healthy = {
-            "/healthz": json_response(Health("alive")),
-            "/readyz": json_response(Health("ready")),
-        }
         self._seconds = service.metrics.request_seconds
         self._overload = ProblemError(problem.OVERLOADED, TOO_MUCH)
+        self._refusals = Turns(REFUSALS_PER_S)
         self.refusal = self._overload.response()
         """The answer under overload; always this very object."""
         self.farewell = ProblemError(problem.UNAVAILABLE, STOPPING, close=True).response()
         """The answer to requests that are still arriving when the time to stop is over."""
-        self.crowd = service.crowd
-        self.pace = Pace(service.crowd)
-        self.accept_waiting: Callable[[], None] = service.accept_waiting
 
-    @property
-    def is_draining(self) -> bool:
-        """Whether each connection is to end with its next answer."""
-        return self._service.draining
-
-    @property
-    def has_faults(self) -> bool:
-        """Whether a drill's faults wait for requests."""
-        return self._service.faults.await_requests
+    def refusal_waits_s(self) -> float:
+        """How long the next refusal must wait to be told."""
+        return self._refusals.take() if self.service.crowd.is_late() else 0.0
 
     def take(self, incoming: Incoming) -> ApiResponse | Work:
         """The answer, if it needs no work; else the work that makes it. A refusal costs a fraction of an order."""
@@ -82,7 +75,7 @@ class Api:
             frame, names = self._find(head.method, head.path)
         except ProblemError as error:
             return self._refuse(error, "other", incoming, started)
-        service, operation = self._service, frame.operation
+        service, operation = self.service, frame.operation
         if operation.route == "other":
             return self._health(operation.path) or partial(frame.answer, incoming, names)
         if service.is_overloaded(operation) and not service.faults.await_requests:
@@ -97,7 +90,7 @@ class Api:
 
     def refuse(self, error: ProblemError, traffic: str = "live") -> ApiResponse:
         """Count a refusal, and make its answer."""
-        self._service.metrics.refused(error.kind, traffic)
+        self.service.metrics.refused(error.kind, traffic)
         return self.refusal if error is self._overload else error.response()
 
     def answer_to_first(self, data: bytes) -> bytes | None:
@@ -120,9 +113,9 @@ class Api:
 
     def _health(self, path: str) -> ApiResponse | None:
         """Readiness only if that is proved already: else the store is asked, which takes its time."""
-        if path == "/readyz" and (self._service.draining or not health.is_proved(self._service)):
-            return None
-        return self._healthy.get(path)
+        if path == "/readyz":
+            return health.READY if self.service.is_proved() and not self.service.draining else None
+        return health.ALIVE if path == "/healthz" else None
 
     def _find(self, method: str, path: str) -> tuple[Frame, Mapping[str, str]]:
         """The operation, and the variable parts of its path. Raises ProblemError."""
@@ -134,9 +127,13 @@ class Api:
                     break
             else:
                 raise ProblemError(problem.NOT_FOUND, f"there is no {path}")
-        if method not in frames:
-            raise ProblemError(problem.METHOD_NOT_ALLOWED, f"{method} is not allowed on {path}")
-        return frames[method], names
+        frame = frames.get("GET" if method == "HEAD" else method)
+        if frame is None:
+            allowed = {"Allow": ", ".join(frames)}
+            raise ProblemError(
+                problem.METHOD_NOT_ALLOWED, f"{method} is not allowed on {path}", headers=allowed
+            )
+        return frame, names
 
 
 def _pattern_of(path: str) -> re.Pattern[str]:

@@ -11,6 +11,9 @@ from collections.abc import Mapping
 
 from multidict import istr
 
+from target_service import problem
+from target_service.problem import ProblemError
+
 HEADER = istr("X-Load-Test")
 LIVE = ""
 """The run id of traffic that belongs to no load test."""
@@ -18,17 +21,17 @@ LIVE = ""
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
 
-class BadRunIdError(ValueError):
-    """The run id cannot be one: a tagged request must never be taken for a live one, so it is refused."""
-
-
 def run_id_of(headers: Mapping[str, str]) -> str:
-    """The run a request belongs to; empty for live traffic. Raises BadRunIdError."""
+    """The run a request belongs to; empty for live traffic.
+
+    Raises ProblemError if it cannot be one: a tagged request must never be taken for a live one.
+    """
     text = headers.get(HEADER)
     if text is None:
         return LIVE
     if _RUN_ID.fullmatch(text) is None:
-        raise BadRunIdError(f"{HEADER}: expected 1 to 64 letters, digits, '.', '_', ':' or '-'")
+        detail = f"{HEADER}: expected 1 to 64 letters, digits, '.', '_', ':' or '-'"
+        raise ProblemError(problem.BAD_REQUEST, detail)
     return text
 
 

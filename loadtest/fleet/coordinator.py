@@ -113,7 +113,7 @@ class Coordinator:
         self.held_slots: list[HeldSlot] = []
         self.roster = Roster()
         self.saved: dict[str, int] = {}
-        """Up to which report of each worker a checkpoint on the disk reaches."""
+        """Up to which report of each worker a checkpoint, or the result, on the disk reaches."""
         self._duration_ns = duration_ns
         self._drain_s = drain_s
         self._count = count
@@ -254,6 +254,14 @@ class Coordinator:
             self.merge.fold(worker, report)
         self._send(worker, Ack(self.run_id, report.number, self.saved.get(worker, 0)))
         self._hear(worker, report)
+
+    def tell_all_is_saved(self) -> None:
+        """Tell the workers that all they have reported is on the disk: no record of their own is needed any more."""
+        for worker in self.roster.members:
+            totals = self.merge.workers.get(worker)
+            if totals is not None and totals.reports:
+                self.saved[worker] = totals.reports
+                self._send(worker, Ack(self.run_id, totals.reports - 1, totals.reports))
 
     def on_bundle(self, bundle: Bundle) -> bool:
         """Fold what a relay has summed up; False where its reports have to come by themselves (`Merge.fold_bundle`).

@@ -102,7 +102,7 @@ class Ack(msgspec.Struct, frozen=True, tag=True):
     run_id: str
     number: int
     saved: int = 0
-    """Reports with lower numbers than that are in a checkpoint on the master's disk."""
+    """Reports with lower numbers than that are on the master's disk, in a checkpoint or in the result."""
 
 
 class Refuse(msgspec.Struct, frozen=True, tag=True):

@@ -185,7 +185,7 @@ class WorkerRun:
         """Finish, let go of Locust, and forget the run."""
         self.finish()
         if self._journal is not None:
-            self._journal.close(forget=self._reporter.settled)
+            self._journal.close()
         self._beat.kill(block=False)
         self._events.close()
         recorder = recorder_for(self._environment)

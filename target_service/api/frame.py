@@ -13,51 +13,23 @@ from multidict import istr
 from target_service import problem
 from target_service.api.body import BodyReader, Incoming, check_type, decode
 from target_service.api.operation import ApiRequest, Operation, Service
-from target_service.bearer import EXPECTED_HEADER, carries_token
 from target_service.exemplars import TRACEPARENT, sampled_trace
 from target_service.faults import HANG_S, Fault
 from target_service.idempotency import HEADER as KEY_HEADER
-from target_service.idempotency import BadKeyError, KeyInFlightError, KeyReusedError, parse_key
-from target_service.inventory import SoldOutError
+from target_service.idempotency import parse_key
 from target_service.metrics import TRAFFIC
-from target_service.parcels import (
-    OutOfOrderError,
-    ParcelExistsError,
-    TooManyEventsError,
-    UnknownParcelError,
-)
-from target_service.payments import PaymentRefusedError, UnknownOrderError, WrongAmountError
-from target_service.problem import ProblemError
+from target_service.problem import STOPPING, ProblemError
 from target_service.response import ApiResponse
-from target_service.shadow import LIVE, BadRunIdError, run_id_of, traffic_of
-from target_service.shedding import TOO_MUCH, OverloadedError
-from target_service.store.base import DeadlineError, StoreFullError, StoreUnavailableError
+from target_service.secrets import EXPECTED_HEADER, carries_token
+from target_service.shadow import LIVE, run_id_of, traffic_of
+from target_service.shedding import TOO_MUCH
+from target_service.store.base import StoreUnavailableError
 
 DEADLINE_HEADER = istr("X-Request-Deadline-Ms")
 LONGEST_DEADLINE_MS = 3_600_000
 SLOW_BODY_PARTS = 20
-STOPPING = "the service is stopping"
 
 log = logging.getLogger("orders")
-
-_KIND_OF: dict[type[Exception], problem.Kind] = {
-    SoldOutError: problem.SOLD_OUT,
-    KeyReusedError: problem.KEY_REUSED,
-    KeyInFlightError: problem.KEY_IN_FLIGHT,
-    OverloadedError: problem.OVERLOADED,
-    StoreFullError: problem.STORE_FULL,
-    StoreUnavailableError: problem.UNAVAILABLE,
-    DeadlineError: problem.DEADLINE,
-    BadKeyError: problem.BAD_REQUEST,
-    BadRunIdError: problem.BAD_REQUEST,
-    UnknownOrderError: problem.NOT_FOUND,
-    UnknownParcelError: problem.NOT_FOUND,
-    PaymentRefusedError: problem.CONFLICT,
-    OutOfOrderError: problem.CONFLICT,
-    ParcelExistsError: problem.CONFLICT,
-    TooManyEventsError: problem.CONFLICT,
-    WrongAmountError: problem.BAD_FIELD,
-}
 
 
 class Frame:
@@ -113,7 +85,7 @@ class Frame:
         if fault is not None:
             await _meet(fault, incoming)
         if service.is_overloaded(self.operation):
-            raise OverloadedError(TOO_MUCH)
+            raise ProblemError(problem.OVERLOADED, TOO_MUCH)
         response = await self._obey(incoming, names, run_id)
         if fault is not None and fault.kind == "slow-body" and response.parts is None:
             parts = _slowly(response.body, fault.delay_ms / 1e3)
@@ -124,17 +96,18 @@ class Frame:
         """Check token, headers and body, then run the operation."""
         operation, head = self.operation, incoming.head
         if operation.for_operators and not carries_token(head.headers, self._service.admin_token):
-            raise ProblemError(problem.UNAUTHORIZED, EXPECTED_HEADER)
+            raise ProblemError(problem.UNAUTHORIZED, EXPECTED_HEADER, headers={"WWW-Authenticate": "Bearer"})
         key = parse_key(head.headers.get(KEY_HEADER)) if operation.keyed else None
         deadline_ns = deadline_ns_of(head.headers) if operation.sheds else None
         wanted = None
         if self._decoder is not None:
-            check_type(head.headers)
+            if not operation.any_type:
+                check_type(head.headers)
             body = incoming.body
             if not isinstance(body, bytes):
                 body = await self._bodies.read(incoming, body)
             wanted = decode(self._decoder, body)
-        request = ApiRequest(run_id, names, head.query, wanted, key, deadline_ns)
+        request = ApiRequest(run_id, names, head.query, head.headers, wanted, key, deadline_ns)
         return await (self._change(request) if operation.sheds else operation.handler(request))
 
     async def _change(self, request: ApiRequest) -> ApiResponse:
@@ -145,7 +118,7 @@ class Frame:
         try:
             began_ns = service.limit.admit()
             if began_ns is None:
-                raise OverloadedError(TOO_MUCH)
+                raise ProblemError(problem.OVERLOADED, TOO_MUCH)
             response = await self.operation.handler(request)
         except BaseException:
             if began_ns is not None:
@@ -189,9 +162,8 @@ def problem_of(error: BaseException, operation: Operation) -> ProblemError:
         return error
     if isinstance(error, asyncio.CancelledError):
         return ProblemError(problem.UNAVAILABLE, STOPPING, close=True)
-    for raised, kind in _KIND_OF.items():
-        if isinstance(error, raised):
-            return ProblemError(kind, str(error))
+    if isinstance(error, StoreUnavailableError):
+        return ProblemError(error.kind, str(error))
     log.error("%s %s failed", operation.method, operation.path, exc_info=error)
     return ProblemError(problem.INTERNAL, problem.DEFECT)
 

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from multidict import MultiMapping
+
 from target_service.faults import Faults
 from target_service.idempotency import KeysInFlight
 from target_service.inventory import Catalogue
@@ -27,7 +29,8 @@ class ApiRequest(NamedTuple):
 
     run_id: str
     names: Mapping[str, str]
-    query: Mapping[str, str]
+    query: MultiMapping[str]
+    headers: Mapping[str, str]
     wanted: Any
     key: str | None
     deadline_ns: int | None
@@ -36,16 +39,26 @@ class ApiRequest(NamedTuple):
 Handler = Callable[[ApiRequest], Awaitable[ApiResponse]]
 
 
-@dataclass(slots=True)
-class Service:
-    """What the handlers share within one worker."""
+class Shop(NamedTuple):
+    """What the handlers of one worker share."""
 
     store: Store
     catalogue: Catalogue
     ids: OrderIds
     metrics: WorkerMetrics
+
+
+@dataclass(slots=True)
+class Service:
+    """What the requests of one port share, whatever they ask for."""
+
+    metrics: WorkerMetrics
     limit: AdaptiveLimit
     faults: Faults
+    prove: Callable[[], Awaitable[None]]
+    """Find out whether the store takes changes. Raises ProblemError, StoreUnavailableError."""
+    is_proved: Callable[[], bool]
+    """Whether it has shown that so lately that it need not be asked."""
     admin_token: str = ""
     keys: KeysInFlight = field(default_factory=KeysInFlight)
     crowd: Crowd = field(default_factory=Crowd)
@@ -85,3 +98,5 @@ class Operation(NamedTuple):
     for_operators: bool = False
     """Whether it needs the operator's token."""
     media_type: str = JSON
+    any_type: bool = False
+    """Whether a body is read as JSON whatever its type says."""

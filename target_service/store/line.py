@@ -7,13 +7,14 @@ when a transaction has begun goes into it, LARGEST_BATCH at most.
 import asyncio
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from target_service import problem
+from target_service.problem import ProblemError
 from target_service.store.base import (
     CancelUnpaid,
     Change,
-    DeadlineError,
     ExpireKeys,
     PurgeRun,
     Restock,
@@ -23,7 +24,6 @@ from target_service.store.base import (
 )
 
 LARGEST_BATCH = 1024
-TOO_LATE = "the caller's deadline passed before the work began"
 ALONE = (CancelUnpaid, ExpireKeys, PurgeRun, Restock, Tick)
 """Changes that have a transaction to themselves: each locks in an order of its own, or holds many rows."""
 
@@ -56,10 +56,15 @@ def deliver(batch: Iterable[Waiting], answers: Iterable[Answer]) -> None:
             waiting.answer.set_result(answer)
 
 
-def refuse(changes: Iterable[Waiting], kind: type[Exception], why: str) -> None:
+def too_late() -> ProblemError:
+    """The refusal of a change whose caller does not wait for it any more."""
+    return ProblemError(problem.DEADLINE, "the caller's deadline passed before the work began")
+
+
+def refuse(changes: Iterable[Waiting], made: Callable[[], Exception]) -> None:
     """Tell changes why they are not made, each by an exception of its own."""
     for waiting in changes:
-        deliver([waiting], [kind(why)])
+        deliver([waiting], [made()])
 
 
 class Line:
@@ -124,9 +129,9 @@ class Line:
                 gone = {id(waiting) for waiting in (*late, *old)}
                 self._waiting = [waiting for waiting in self._waiting if id(waiting) not in gone]
             stuck = _older(self.under_way, now_ns - 2 * wait_s * 1e9)
-        refuse(late, DeadlineError, TOO_LATE)
-        refuse(old, StoreUnavailableError, why)
-        refuse(stuck, StoreUnavailableError, "the store does not answer")
+        refuse(late, too_late)
+        refuse(old, lambda: StoreUnavailableError(why))
+        refuse(stuck, lambda: StoreUnavailableError("the store does not answer"))
         return len(old)
 
 

@@ -18,7 +18,6 @@ from target_service.parcels import Parcel
 from target_service.store.base import (
     Change,
     CommitObserver,
-    DeadlineError,
     Proof,
     Session,
     StockLevel,
@@ -27,7 +26,7 @@ from target_service.store.base import (
     T,
 )
 from target_service.store.changes import find_order, find_parcel, find_stock
-from target_service.store.line import TOO_LATE, Answer, Line, Waiting, deliver, refuse
+from target_service.store.line import Answer, Line, Waiting, deliver, refuse, too_late
 
 log = logging.getLogger("orders.store")
 
@@ -97,7 +96,7 @@ class Store(ABC):
         self._work.set()
         await self._writer
         self._watch.cancel()
-        self._line.give_up(self._settings.wait_s, TOO_LATE)  # the writer leaves those that are late
+        self._line.give_up(self._settings.wait_s, "the store closes")  # the writer leaves those that are late
         await self._disconnect()
 
     async def ping(self) -> None:
@@ -107,11 +106,11 @@ class Store(ABC):
     async def write(self, change: Change, deadline_ns: int | None = None) -> Any:
         """Make a change durable; `deadline_ns` is an instant of the monotonic clock. Its answer: see `store.base`.
 
-        Raises StoreUnavailableError, StoreFullError, DeadlineError, and what the change's own rules say.
+        Raises StoreUnavailableError, StoreFullError, and ProblemError as the change's own rules say.
         """
         now_ns = time.monotonic_ns()
         if deadline_ns is not None and deadline_ns <= now_ns:
-            raise DeadlineError(TOO_LATE)
+            raise too_late()
         answer = asyncio.get_running_loop().create_future()
         self._line.join(Waiting(change, answer, now_ns, deadline_ns))
         self._work.set()
@@ -177,7 +176,7 @@ class Store(ABC):
             log.error("%s", error)
         self._note_failure()
         self._line.under_way = []
-        refuse(batch, type(error), str(error))
+        refuse(batch, lambda: type(error)(str(error)))
         if not batch:
             await asyncio.sleep(RETRY_PAUSE_S)
 

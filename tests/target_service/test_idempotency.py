@@ -2,7 +2,9 @@
 
 import pytest
 
-from target_service.idempotency import BadKeyError, KeyInFlightError, KeysInFlight, parse_key
+from target_service import problem
+from target_service.idempotency import KeysInFlight, parse_key
+from tests.target_service.refusals import refused
 
 
 def test_a_missing_key_is_no_key() -> None:
@@ -16,14 +18,14 @@ def test_visible_ascii_is_a_key(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", " ", "a b", "k" * 129, "é", "a\n", "\x7f"])
 def test_anything_else_is_not(text: str) -> None:
-    with pytest.raises(BadKeyError):
+    with refused(problem.BAD_REQUEST):
         parse_key(text)
 
 
 def test_a_key_is_held_by_one_until_let_go() -> None:
     keys = KeysInFlight()
     keys.hold("", "k")
-    with pytest.raises(KeyInFlightError):
+    with refused(problem.KEY_IN_FLIGHT):
         keys.hold("", "k")
     keys.let_go("", "k")
     keys.hold("", "k")

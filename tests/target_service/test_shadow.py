@@ -2,7 +2,9 @@
 
 import pytest
 
-from target_service.shadow import HEADER, LIVE, BadRunIdError, run_id_of, traffic_of
+from target_service import problem
+from target_service.shadow import HEADER, LIVE, run_id_of, traffic_of
+from tests.target_service.refusals import refused
 
 
 def test_a_request_without_the_tag_is_live() -> None:
@@ -17,5 +19,5 @@ def test_a_tagged_request_belongs_to_its_run() -> None:
 
 @pytest.mark.parametrize("text", ["", " ", "-x", "a b", "a/b", "x" * 65, "é", "a\n"])
 def test_a_bad_tag_is_refused_and_never_taken_for_live(text: str) -> None:
-    with pytest.raises(BadRunIdError):
+    with refused(problem.BAD_REQUEST):
         run_id_of({HEADER: text})
