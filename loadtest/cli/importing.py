@@ -171,13 +171,14 @@ def openapi(
     name: PlanName = None,
 ) -> None:
     """Make a script from an OpenAPI document: whatever creates something is followed by the requests about it."""
-    from loadtest.importing.document import document_text  # noqa: PLC0415
+    from loadtest.importing.document import document_text, without_login  # noqa: PLC0415
     from loadtest.importing.openapi import read_openapi  # noqa: PLC0415
     from loadtest.importing.openapi_script import chain_class, chains  # noqa: PLC0415
     from loadtest.importing.short_plan import plan_of_classes  # noqa: PLC0415
 
     def read(named: str) -> Written:
-        operations = read_openapi(document_text(document), document)
+        shown = without_login(document)
+        operations = read_openapi(document_text(document), shown)
         taken: set[str] = set()
         found = chains(operations)
         classes = [chain_class(chain, f"{named}-data", taken) for chain in found]
@@ -193,10 +194,10 @@ def openapi(
                 f"left out of the plan, since they need a login: {', '.join(waiting)}; with real logins, give each "
                 f'a [[scenario]], for example user = "{named}:{waiting[0]}"'
             )
-        made_of = f"Made by `singlesday import openapi` of {document}: {len(operations)} operations."
+        made_of = f"Made by `singlesday import openapi` of {shown}: {len(operations)} operations."
         return plan_of_classes(classes, named, made_of, notes, waiting)
 
-    _import(read, out, lambda: plan_name(name, Path(document.rpartition("/")[2] or "api")))
+    _import(read, out, lambda: plan_name(name, Path(without_login(document).rpartition("/")[2] or "api")))
 
 
 @app.command(
