@@ -121,8 +121,12 @@ class Frame:
 
     async def _change(self, request: ApiRequest) -> ApiResponse:
         """Make a change, unless the service is full or another request works under the same key."""
-        service = self._service
-        service.keys.hold(request.run_id, request.key)
+        service, under = self._service, (request.run_id, request.key)
+        if under in service.keys:
+            detail = f"a request with Idempotency-Key {request.key} is being worked on"
+            raise ProblemError(problem.KEY_IN_FLIGHT, detail)
+        if request.key is not None:
+            service.keys.add(under)
         began_ns = None
         try:
             began_ns = service.limit.admit()
@@ -134,7 +138,7 @@ class Frame:
                 service.limit.gave_up()
             raise
         finally:
-            service.keys.let_go(request.run_id, request.key)
+            service.keys.discard(under)
         service.limit.done(began_ns)
         return response
 
