@@ -37,6 +37,9 @@ from target_service.tags import KEY_HEADER, LIVE, RUN_HEADER, parse_key, run_id_
 DEADLINE_HEADER = istr("X-Request-Deadline-Ms")
 LONGEST_DEADLINE_MS = 3_600_000
 SLOW_BODY_PARTS = 20
+_HEALTH_STARTS = (b"GET /healthz ", b"GET /readyz ")
+
+Work = Callable[[], Awaitable[ApiResponse]]
 
 log = logging.getLogger("orders")
 
@@ -202,11 +205,6 @@ async def _slowly(body: bytes, longer_s: float) -> AsyncGenerator[bytes, None]:
     for at in range(0, SLOW_BODY_PARTS * size, size):
         await asyncio.sleep(longer_s / SLOW_BODY_PARTS)
         yield body[at : at + size]
-
-
-_HEALTH_STARTS = (b"GET /healthz ", b"GET /readyz ")
-
-Work = Callable[[], Awaitable[ApiResponse]]
 
 
 def operations(shop: Shop, service: Service) -> list[Operation]:

@@ -22,10 +22,11 @@ from multidict import istr
 from target_service import problem
 from target_service.problem import ProblemError
 
-RUN_HEADER = istr("X-Load-Test")
+RUN_HEADER, KEY_HEADER = istr("X-Load-Test"), istr("Idempotency-Key")
 LIVE = ""
 """The run id of traffic that belongs to no load test."""
 
+_KEY = re.compile(r"[\x21-\x7e]{1,128}")
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
 
@@ -46,10 +47,6 @@ def run_id_of(headers: Mapping[str, str]) -> str:
 def traffic_of(run_id: str) -> str:
     """The label of this run's traffic in metrics."""
     return "shadow" if run_id else "live"
-
-
-KEY_HEADER = istr("Idempotency-Key")
-_KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 def parse_key(text: str | None) -> str | None:
