@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from random import Random
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from loadtest.importing.import_error import ImportingError
@@ -144,7 +144,7 @@ def _of_yaml(text: str) -> Any:
     import yaml  # noqa: PLC0415 - the extra `import`
 
     class Loader(yaml.SafeLoader):
-        yaml_implicit_resolvers: ClassVar = {
+        yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML has it
             first: [
                 (tag, pattern)
                 for tag, pattern in known
