@@ -44,16 +44,9 @@ class Drill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int = 0
 
 
-class BadDrillError(Exception):
-    """A drill file that cannot be used; the message names it."""
-
-
 def read_drill(path: str) -> Drill:
-    """The drill in a JSON file. Raises BadDrillError."""
-    try:
-        return msgspec.json.decode(Path(path).read_bytes(), type=Drill)
-    except (OSError, msgspec.DecodeError) as error:
-        raise BadDrillError(f"{path}: {error}") from error
+    """The drill in a JSON file; none without a file. Raises OSError, msgspec.DecodeError."""
+    return msgspec.json.decode(Path(path).read_bytes(), type=Drill) if path else Drill()
 
 
 class _Armed:

@@ -153,9 +153,9 @@ class Slot:
 
     async def _kill_when_it_hangs(self, process: Process) -> None:
         """Kill a worker whose event loop stands still, until cancelled."""
-        pulse, clock = self._metrics.blocks[self._number].pulse, asyncio.get_running_loop().time
-        watch = Watch(pulse.beats, clock())
-        while not watch.is_hung(pulse.beats, clock()):
+        beats, clock = self._metrics.blocks[self._number].beats, asyncio.get_running_loop().time
+        watch = Watch(beats.value, clock())
+        while not watch.is_hung(beats.value, clock()):
             await asyncio.sleep(LOOK_EVERY_S)
         log.error("worker %d hangs: its event loop stands still; it is killed", self._number)
         process.kill()
@@ -212,7 +212,7 @@ class Supervisor:
     """All slots, and the admin port."""
 
     def __init__(self, config: Config) -> None:
-        """Bind the ports. Raises AddressInUseError, BadDrillError."""
+        """Bind the ports. Raises AddressInUseError."""
         self._config = config
         self._listeners = bind_shared(config.host, config.port, config.workers, BACKLOG)
         self._admin_socket = bind(config.admin_host, config.admin_port, backlog=ADMIN_BACKLOG)

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from multidict import MultiMapping
 
 from target_service.faults import Faults
-from target_service.idempotency import KeysInFlight
 from target_service.inventory import Catalogue
 from target_service.metrics import WorkerMetrics
 from target_service.orders import OrderIds
@@ -18,6 +17,7 @@ from target_service.problem import Kind
 from target_service.response import JSON, ApiResponse
 from target_service.shedding import AdaptiveLimit, Crowd
 from target_service.store.store import Store
+from target_service.tags import KeysInFlight
 
 
 class ApiRequest(NamedTuple):

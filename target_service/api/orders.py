@@ -7,7 +7,6 @@ import msgspec
 
 from target_service import problem
 from target_service.api.operation import ApiRequest, Operation, Shop
-from target_service.idempotency import headers_of
 from target_service.inventory import seller_of, sku_name
 from target_service.orders import (
     CREATED,
@@ -31,7 +30,7 @@ from target_service.schema import (
     OrderView,
     PaymentRequest,
 )
-from target_service.shadow import traffic_of
+from target_service.tags import headers_of, traffic_of
 
 _lines_of = msgspec.json.Decoder(tuple[tuple[int, int, int], ...]).decode
 _REFUSALS = (problem.SOLD_OUT, problem.KEY_IN_FLIGHT, problem.KEY_REUSED)

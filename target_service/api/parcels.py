@@ -7,12 +7,12 @@ import time
 
 from target_service import problem
 from target_service.api.operation import ApiRequest, Operation, Shop
-from target_service.idempotency import headers_of
 from target_service.orders import order_name, order_number
 from target_service.parcels import MOST_EVENTS, KeyedParcel, Parcel, ParcelEvent, Scan
 from target_service.problem import FieldError, ProblemError
 from target_service.response import ApiResponse, json_response
 from target_service.schema import EventView, ParcelRequest, ParcelView, ScanRequest
+from target_service.tags import headers_of
 
 PAGE = 20
 """Events in one answer."""

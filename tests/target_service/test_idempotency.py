@@ -3,7 +3,7 @@
 import pytest
 
 from target_service import problem
-from target_service.idempotency import KeysInFlight, parse_key
+from target_service.tags import KeysInFlight, parse_key
 from tests.target_service.refusals import refused
 
 

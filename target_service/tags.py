@@ -1,4 +1,9 @@
-"""Idempotency keys: their form, and which of them requests are working under right now.
+"""Two headers that say whose a request is: the load-test run it belongs to, and the key it may be repeated under.
+
+A request that carries `X-Load-Test: <run id>` reads and writes shadow tables and shadow stock only, and each
+run has its own: its orders, keys and units are no other run's, and purging one run leaves the rest alone.
+This is how full-link stress tests share production (S[45][46] of docs/traffic.md). Inside the service the run id
+travels as `run_id`; live traffic has the empty one.
 
 The answer to a repeated request lies in the store, next to the order (same transaction, same fsync), so it is
 replayed across workers, restarts and machines. What is kept here is only the set of keys this process is
@@ -10,13 +15,40 @@ same key may be tried again.
 """
 
 import re
+from collections.abc import Mapping
 
 from multidict import istr
 
 from target_service import problem
 from target_service.problem import ProblemError
 
-HEADER = istr("Idempotency-Key")
+RUN_HEADER = istr("X-Load-Test")
+LIVE = ""
+"""The run id of traffic that belongs to no load test."""
+
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+
+
+def run_id_of(headers: Mapping[str, str]) -> str:
+    """The run a request belongs to; empty for live traffic.
+
+    Raises ProblemError if it cannot be one: a tagged request must never be taken for a live one.
+    """
+    text = headers.get(RUN_HEADER)
+    if text is None:
+        return LIVE
+    if _RUN_ID.fullmatch(text) is None:
+        detail = f"{RUN_HEADER}: expected 1 to 64 letters, digits, '.', '_', ':' or '-'"
+        raise ProblemError(problem.BAD_REQUEST, detail)
+    return text
+
+
+def traffic_of(run_id: str) -> str:
+    """The label of this run's traffic in metrics."""
+    return "shadow" if run_id else "live"
+
+
+KEY_HEADER = istr("Idempotency-Key")
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
 
