@@ -99,6 +99,8 @@ class WorkerRun:
         self._environment = environment
         self._clock = SystemClock()
         self._plan = plan
+        # Made before the worker says that it is ready: nothing long may stand between the start and its first report.
+        self._mix = plan.mix()
         self._names = names = {s.user.partition(":")[2]: index for index, s in enumerate(plan.scenarios)}
         self._build = build_of(modules_of(config))
         self._loop = OpenLoop(
@@ -200,7 +202,7 @@ class WorkerRun:
         now_ns = self._clock.now_ns()
         # Where the clocks differ by no more than is certain of them, ours is taken for right.
         zero_ns = now_ns + (zero_wall_ns - self._clock.wall_ns()) + self._clock_check.correction_ns
-        stream = ArrivalStream(self._plan.mix().arrivals, round(self._plan.duration_s * NS_PER_S))
+        stream = ArrivalStream(self._mix.arrivals, round(self._plan.duration_s * NS_PER_S))
         open_seconds = OpenSeconds(zero_ns, self._patterns, matches)
         self._share = Share(stream, open_seconds)
         self._cpu.sample()
