@@ -29,6 +29,7 @@ from target_service.protocol import (
     new_parser,
     plain_request,
     reason_of,
+    up_to_heads,
 )
 from target_service.response import ApiResponse
 from target_service.routes import Api
@@ -52,6 +53,7 @@ class Connection(BaseProtocol):
         super().__init__(loop)
         self._parser = new_parser(self)
         self._api = api
+        self._service = api.service
         self._on_end = on_end
         self._messages: deque[tuple[Head, Body] | ProblemError] = deque()
         """Requests that wait for their turn; an error, where bytes came that are none, is the last."""
@@ -81,12 +83,12 @@ class Connection(BaseProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is there."""
-        self._api.accept_waiting()
+        self._service.accept_waiting()
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The connection is gone, and with it the caller of a request that is being answered."""
-        self._api.accept_waiting()
+        self._service.accept_waiting()
         if self._task is not None:
             self._task.cancel()
         self._count(is_waiting=False)
@@ -106,7 +108,7 @@ class Connection(BaseProtocol):
             self.say(CONTINUE)
             self._loop.call_later(RESET_COMES_S, self._end_if_reset)
         is_asking = self._task is not None or bool(self._messages)
-        return is_asking and self._payload.is_eof() and not self._api.has_faults
+        return is_asking and self._payload.is_eof() and not self._service.faults.await_requests
 
     def _end_if_reset(self) -> None:
         transport = self.transport
@@ -127,7 +129,7 @@ class Connection(BaseProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come: heads, bodies, or parts of them; none, where the parser is to go on."""
-        self._api.accept_waiting()
+        self._service.accept_waiting()
         self._send_held_back()
         if self._is_deaf or self._parser is None:
             return
@@ -138,15 +140,17 @@ class Connection(BaseProtocol):
                 return
         self._is_plain = False
         try:
-            if self._is_foreign(data):
-                raise BadHttpMessage("expected HTTP/1.1 or HTTP/1.0")
-            self._begun = self._begun or bool(data)
-            messages, self._is_deaf, _ = self._parser.feed_data(data)
+            for piece in up_to_heads(data):
+                if self._is_foreign(piece):
+                    raise BadHttpMessage("expected HTTP/1.1 or HTTP/1.0")
+                self._begun = self._begun or bool(piece)
+                messages, self._is_deaf, _ = self._parser.feed_data(piece)
+                for message, self._payload in messages:
+                    self._messages.append((_head_of(message), self._payload))
+                if self._is_deaf:
+                    break
         except HttpProcessingError as error:
             self._fail(reason_of(error.message))
-        else:
-            for message, self._payload in messages:
-                self._messages.append((_head_of(message), self._payload))
         self._answer_waiting()
 
     def _is_foreign(self, data: bytes) -> bool:
@@ -187,7 +191,7 @@ class Connection(BaseProtocol):
         """Answer one request that takes its time, then those that came meanwhile."""
         try:
             response = await work()
-            self._api.accept_waiting()  # a commit has answers for thousands at once
+            self._service.accept_waiting()  # a commit has answers for thousands at once
             if response.parts is not None and head.version == HttpVersion10:
                 whole = b"".join([part async for part in response.parts])
                 response = response._replace(body=whole, parts=None)
@@ -220,7 +224,7 @@ class Connection(BaseProtocol):
         """Give the answer to the request with this head, or to what is none; of one in parts, the head."""
         closes = (
             response.closes
-            or self._api.is_draining
+            or self._service.draining
             or head is None
             or head.closes
             or ((self._has_ended or self._is_deaf) and not self._messages)
@@ -232,9 +236,9 @@ class Connection(BaseProtocol):
             said = said[: len(said) - len(response.body)]
         self._used_s = self._loop.time()
         self._begun = bool(self._messages)
-        if response is self._api.refusal and not closes and not self._api.pace.may_tell():
+        if response is self._api.refusal and not closes and (wait_s := self._api.refusal_waits_s()):
             self._held_back = said
-            self._api.pace.hold_back(self._send_held_back)
+            self._loop.call_later(wait_s, self._send_held_back)
             return
         self.say(said)
         if closes:
@@ -271,9 +275,9 @@ class Connection(BaseProtocol):
         if is_waiting != self._is_counted:
             self._is_counted = is_waiting
             if is_waiting:
-                self._api.crowd.joined()
+                self._service.crowd.joined()
             else:
-                self._api.crowd.left()
+                self._service.crowd.left()
 
     def end_if_idle(self) -> None:
         """Close the connection unless a request has begun."""

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from target_service.metrics import Counter
-from target_service.orders import first_number_at
 from target_service.store.base import CancelUnpaid, ExpireKeys, StoreUnavailableError, Swept, Tick
 from target_service.store.store import Store
 
@@ -70,23 +69,18 @@ class Housekeeper:
         self._limit = CHUNK
         self._seen_ms = -1
         self._seen_ns = now_ns()
-        # Read once: a step of the wall clock while we run makes nothing older.
-        self._wall_less_monotonic_ns = time.time_ns() - self._seen_ns
 
     async def run(self) -> None:
         """Sweep until cancelled."""
         while True:
             try:
                 await self.sweep()
-            except StoreUnavailableError as error:
+            except Exception as error:
                 log.warning(
                     "unpaid orders and old keys wait for the next sweep, in %g s: %s",
                     self._terms.pause_s,
                     error,
-                )
-            except Exception:
-                log.exception(
-                    "sweeping unpaid orders and old keys failed; next try in %g s", self._terms.pause_s
+                    exc_info=not isinstance(error, StoreUnavailableError),
                 )
             await asyncio.sleep(self._terms.pause_s)
 
@@ -96,12 +90,12 @@ class Housekeeper:
         if now_ms is None:
             return
         if self._terms.reservation_s > 0:
-            due = self._due(now_ms, self._terms.reservation_s)
-            while cancelled := await self._chunk(CancelUnpaid(*due, self._limit)):
+            due_ms = _due(now_ms, self._terms.reservation_s)
+            while cancelled := await self._chunk(CancelUnpaid(due_ms, self._limit)):
                 self._cancelled.add(cancelled)
         if self._terms.key_ttl_s > 0:
-            due = self._due(now_ms, self._terms.key_ttl_s)
-            while await self._chunk(ExpireKeys(*due, self._limit)):
+            due_ms = _due(now_ms, self._terms.key_ttl_s)
+            while await self._chunk(ExpireKeys(due_ms, self._limit)):
                 pass
 
     async def _keep_clock(self) -> int | None:
@@ -124,8 +118,7 @@ class Housekeeper:
                 await self._keep_clock()
         return swept
 
-    def _due(self, now_ms: int, term_s: float) -> tuple[int, int]:
-        """Before what time of the store's clock, and what number where there is none."""
-        term_ms = int(term_s * 1000)
-        wall_ms = (self._now_ns() + self._wall_less_monotonic_ns) // 1_000_000
-        return now_ms - term_ms, first_number_at(wall_ms - term_ms)
+
+def _due(now_ms: int, term_s: float) -> int:
+    """What was stored before this time of the store's clock is due; so is what bears no time, which is 0."""
+    return max(1, now_ms - int(term_s * 1000))

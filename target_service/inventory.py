@@ -11,6 +11,9 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from target_service import problem
+from target_service.problem import ProblemError
+
 SKU_PATTERN = r"^sku-[0-9]{6,9}$(?!\n)"
 """What a SKU looks like; numbers above 999,999 have more digits and no leading zero.
 
@@ -26,39 +29,17 @@ SELLERS = 1000
 """Sellers the catalogue is spread over (A)."""
 
 
-class UnknownSkuError(Exception):
-    """A SKU that the catalogue does not hold."""
-
-    def __init__(self, sku: str) -> None:
-        super().__init__(f"{sku} is not in the catalogue")
-        self.sku = sku
-
-
-class SoldOutError(Exception):
-    """Fewer units are left than were asked for."""
-
-    def __init__(self, sku_no: int, wanted: int, left: int) -> None:
-        super().__init__(f"{sku_name(sku_no)}: {wanted} wanted, {left} left")
-        self.sku_no = sku_no
-
-
 class Catalogue(NamedTuple):
     """The products on sale: numbers 1 to `size`."""
 
     size: int
 
-    def parse(self, sku: str) -> int:
-        """The product's number, from any text. Raises UnknownSkuError."""
-        if _SKU.fullmatch(sku) is None:
-            raise UnknownSkuError(sku)
-        return self.number(sku)
-
-    def number(self, sku: str) -> int:
-        """The number of a SKU that has the right form. Raises UnknownSkuError, also for a second spelling."""
+    def number(self, sku: str) -> int | None:
+        """The product's number, from any text; None if the catalogue does not hold it, also for a second spelling."""
+        if _SKU.fullmatch(sku) is None or (len(sku) > 10 and sku[4] == "0"):
+            return None
         sku_no = int(sku[4:])
-        if not 1 <= sku_no <= self.size or (len(sku) > 10 and sku[4] == "0"):
-            raise UnknownSkuError(sku)
-        return sku_no
+        return sku_no if 1 <= sku_no <= self.size else None
 
 
 def sku_name(sku_no: int) -> str:
@@ -76,14 +57,15 @@ def seller_of(sku_no: int) -> int:
     return sku_no % SELLERS
 
 
-def take_units(quantities: Mapping[int, int], left: dict[int, int]) -> SoldOutError | None:
+def take_units(quantities: Mapping[int, int], left: dict[int, int]) -> ProblemError | None:
     """Take a purchase's units (by product number) from what is left, lowered in place: all or none.
 
-    The first product of which there is too little, if any.
+    A refusal that names the first product of which there is too little, if any.
     """
     for sku_no, units in quantities.items():
         if left[sku_no] < units:
-            return SoldOutError(sku_no, units, left[sku_no])
+            detail = f"{sku_name(sku_no)}: {units} wanted, {left[sku_no]} left"
+            return ProblemError(problem.SOLD_OUT, detail)
     for sku_no, units in quantities.items():
         left[sku_no] -= units
     return None

@@ -6,6 +6,12 @@ new one to every process that opens it), 10 bits of sequence. Outside it is writ
 
 A *purchase* is what one request buys under one idempotency key: one order, or with a checkout one order for
 each seller. It is stored wholly or not at all.
+
+    created --pay--> paid
+    created --reservation runs out--> cancelled (its units go back on sale)
+
+Paying a paid order again with the right amount changes nothing and is answered alike, so a payment needs no
+key of its own: an order can be paid once.
 """
 
 import re
@@ -15,7 +21,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from target_service import problem
 from target_service.inventory import price_cents
+from target_service.problem import ProblemError
 
 EPOCH_MS = 1_735_689_600_000
 """2025-01-01T00:00:00Z in milliseconds since 1970; 41 bits from there last until 2094."""
@@ -23,6 +31,7 @@ WRITER_BITS, SEQUENCE_BITS = 12, 10
 MOST_AT_ONCE = 1 << SEQUENCE_BITS
 """Numbers that one writer has for one millisecond."""
 
+CREATED, PAID, CANCELLED = "created", "paid", "cancelled"
 
 _NAME = re.compile(r"[0-7][0-9a-f]{15}")
 
@@ -72,11 +81,6 @@ def created_at_ms(order_id: int) -> int:
     return (order_id >> (WRITER_BITS + SEQUENCE_BITS)) + EPOCH_MS
 
 
-def first_number_at(instant_ms: int) -> int:
-    """The lowest number an order made at this instant (milliseconds since 1970) can have."""
-    return max(0, instant_ms - EPOCH_MS) << (WRITER_BITS + SEQUENCE_BITS)
-
-
 class Order(NamedTuple):
     """One order as it is stored."""
 
@@ -87,7 +91,7 @@ class Order(NamedTuple):
     total_cents: int
     lines: str
     """JSON: `[[sku number, units, price in cents], …]`, in the buyer's order."""
-    status: str = "created"
+    status: str = CREATED
     region: str = ""
     """Where its buyer is; empty where that was not told."""
 
@@ -130,3 +134,23 @@ def draft_order(
         quantities[sku_no] = quantities.get(sku_no, 0) + units
     text = msgspec.json.encode(lines).decode()
     return Order(order_id, part, buyer_id, total_cents, text, region=region), quantities
+
+
+class Payment(NamedTuple):
+    """Money for an order."""
+
+    run_id: str
+    order_id: int
+    amount_cents: int
+
+
+def settle(payment: Payment, order: Order | None) -> Order:
+    """The order after this payment (the same one if it was paid before). Raises ProblemError."""
+    if order is None:
+        raise ProblemError(problem.NOT_FOUND, f"there is no order {order_name(payment.order_id)}")
+    if payment.amount_cents != order.total_cents:
+        detail = f"expected {order.total_cents} cents, got {payment.amount_cents}"
+        raise ProblemError(problem.BAD_FIELD, detail)
+    if order.status == CANCELLED:
+        raise ProblemError(problem.CONFLICT, "the order was cancelled, so it cannot be paid")
+    return order._replace(status=PAID)

@@ -7,7 +7,8 @@ chosen by the sender; a repeated id changes nothing, so a scanner may send again
 
 from typing import Literal, NamedTuple, get_args
 
-from target_service.refusal import Refusal
+from target_service import problem
+from target_service.problem import ProblemError
 
 # fmt: off
 EventKind = Literal[
@@ -41,22 +42,6 @@ assert set(NEXT) == set(get_args(EventKind))  # noqa: S101 - the two lists are o
 
 MOST_EVENTS = 100
 """Events that one parcel may have: some ten times the longest chain, and few enough to write and read at once (A)."""
-
-
-class UnknownParcelError(Refusal):
-    """There is no such parcel in this run."""
-
-
-class OutOfOrderError(Refusal):
-    """This event cannot follow the last one."""
-
-
-class TooManyEventsError(Refusal):
-    """The parcel has as many events as one may have."""
-
-
-class ParcelExistsError(Refusal):
-    """The order's parcel is on its way to somewhere else."""
 
 
 class ParcelEvent(NamedTuple):
@@ -112,31 +97,30 @@ class ParcelReceipt(NamedTuple):
 def register(parcel: Parcel, existing: Parcel | None) -> Parcel:
     """The parcel to keep: an order has one, so sending the same again changes nothing.
 
-    Raises ParcelExistsError.
+    Raises ProblemError if it is on its way to somewhere else.
     """
     if existing is None:
         return parcel
     if (existing.order_id, existing.destination) != (parcel.order_id, parcel.destination):
-        raise ParcelExistsError(
-            f"parcel {parcel.parcel_id:016x} is on its way to {existing.destination} already"
-        )
+        detail = f"parcel {parcel.parcel_id:016x} is on its way to {existing.destination} already"
+        raise ProblemError(problem.CONFLICT, detail)
     return existing
 
 
 def apply_scan(scan: Scan, parcel: Parcel | None) -> Parcel:
     """The parcel after this event (the same one if it is known already).
 
-    Raises UnknownParcelError, TooManyEventsError, OutOfOrderError.
+    Raises ProblemError if there is no such parcel, or it has all its events, or this one cannot follow the last.
     """
     if parcel is None:
-        raise UnknownParcelError(f"there is no parcel {scan.parcel_id:016x}")
+        raise ProblemError(problem.NOT_FOUND, f"there is no parcel {scan.parcel_id:016x}")
     if any(event.event_id == scan.event.event_id for event in parcel.events):
         return parcel
     if len(parcel.events) >= MOST_EVENTS:
-        raise TooManyEventsError(
-            f"parcel {parcel.parcel_id:016x} has {MOST_EVENTS} events, the most that one may have"
-        )
+        detail = f"parcel {parcel.parcel_id:016x} has {MOST_EVENTS} events, the most that one may have"
+        raise ProblemError(problem.CONFLICT, detail)
     if scan.event.kind not in NEXT[parcel.status]:
         allowed = ", ".join(sorted(NEXT[parcel.status])) or "nothing"
-        raise OutOfOrderError(f"{scan.event.kind} cannot follow {parcel.status}; expected {allowed}")
+        detail = f"{scan.event.kind} cannot follow {parcel.status}; expected {allowed}"
+        raise ProblemError(problem.CONFLICT, detail)
     return parcel._replace(events=(*parcel.events, scan.event))

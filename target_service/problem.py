@@ -1,5 +1,10 @@
-"""Errors as the API tells them: RFC 9457 problem details."""
+"""Errors: what kinds there are, how a rule of the shop's or of HTTP's raises one, and how the API tells it.
 
+A rule raises a `ProblemError` of the kind that forbids what was asked, before anything is written. From there on it
+is passed on as it is, and told as RFC 9457 has it.
+"""
+
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -52,8 +57,9 @@ UNMET_EXPECTATION = Kind("unmet-expectation", 417, "The Expect header asks for w
 BAD_FIELD = Kind("bad-field", 422, "A field is missing or wrong")
 KEY_REUSED = Kind("key-reused", 422, "The Idempotency-Key belongs to another request")
 INTERNAL = Kind("internal", 500, "The service failed")
+STOPPING = "the service is stopping"
 DEFECT = "this is a bug in the service; its log has the details"
-"""The detail of `INTERNAL`."""
+"""Details of `UNAVAILABLE` and `INTERNAL`."""
 DRILL = Kind("drill", 500, "A drill is under way")
 OVERLOADED = Kind("overloaded", 503, "The service is overloaded", 1)
 UNAVAILABLE = Kind("unavailable", 503, "The store does not answer", 1)
@@ -77,11 +83,19 @@ def shortened(text: str, most: int = LONGEST_DETAIL) -> str:
 
 
 class ProblemError(Exception):
-    """Raised by a handler to answer with an error."""
+    """A rule forbids what was asked; in a batch, the other changes are made."""
 
-    def __init__(self, kind: Kind, detail: str, *errors: FieldError, close: bool = False) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        detail: str,
+        *errors: FieldError,
+        close: bool = False,
+        headers: Mapping[str, str] = {},
+    ) -> None:
         super().__init__(shortened(detail))
         self.kind = kind
+        self.headers = headers
         self.errors = tuple(
             FieldError(each.pointer, shortened(each.detail, LONGEST_FIELD_DETAIL)) for each in errors
         )
@@ -92,5 +106,7 @@ class ProblemError(Exception):
         """The response that tells it."""
         kind = self.kind
         body = ProblemBody(f"/problems/{kind.slug}", kind.title, kind.status, str(self), self.errors)
-        headers = {} if kind.retry_after_s is None else {"Retry-After": str(kind.retry_after_s)}
-        return ApiResponse(kind.status, msgspec.json.encode(body), headers, MEDIA_TYPE, self.close)
+        after = {} if kind.retry_after_s is None else {"Retry-After": str(kind.retry_after_s)}
+        return ApiResponse(
+            kind.status, msgspec.json.encode(body), {**after, **self.headers}, MEDIA_TYPE, self.close
+        )

@@ -1,19 +1,18 @@
 """What is refused before it reaches an operation: heads whose meaning is in doubt, and what is no HTTP at all.
 
-The API promises problems (RFC 9457) for these too, where aiohttp would answer in plain text.
+The API promises problems (RFC 9457) for these too.
 """
 
 import asyncio
 import functools
-import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from aiohttp import HttpVersion, HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import HttpRequestParser
-from multidict import CIMultiDict, CIMultiDictProxy
+from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiMapping
 
 from target_service import problem
 from target_service.problem import ProblemError
@@ -30,12 +29,6 @@ _HOST = re.compile(
 _HIGHEST_PORT = 65535
 _FOREIGN = re.compile(rb" (?:RTSP|ICE)/[0-9]\.[0-9]\r?\n")
 LONGEST_FOREIGN = len(b" RTSP/1.0\r\n")
-_FIRST_OF_SERVER = 500
-
-log = logging.getLogger("orders")
-protocol_log = logging.getLogger("orders.protocol")
-# A stranger's malformed request is answered with 400; a traceback of the parser for each would only fill the disk.
-protocol_log.setLevel(logging.CRITICAL)
 
 
 class Head(NamedTuple):
@@ -43,7 +36,7 @@ class Head(NamedTuple):
 
     method: str
     path: str
-    query: Mapping[str, str]
+    query: MultiMapping[str]
     headers: "CIMultiDict[str] | CIMultiDictProxy[str]"
     version: HttpVersion = HttpVersion11
     closes: bool = False
@@ -63,6 +56,9 @@ _PLAIN = re.compile(
     rb"(?P<fields>%b(?:%b%b)?+)\r\n" % (_FIELDS, _LENGTH, _FIELDS)
 )
 LONGEST_PLAIN_HEAD = 4096
+MOST_PIECES = 1000
+"""Of what has come at once; the rest is one."""
+_NO_QUERY: MultiMapping[str] = MultiDict()
 
 
 def plain_request(data: bytes) -> tuple[Head, bytes] | None:
@@ -79,7 +75,22 @@ def plain_request(data: bytes) -> tuple[Head, bytes] | None:
         return None
     fields = [line.partition(":") for line in found["fields"].decode().split("\r\n")[:-1]]
     headers = CIMultiDict([(name, value.strip(" \t")) for name, _, value in fields])
-    return Head(found["method"].decode(), found["path"].decode(), {}, headers), data[found.end() :]
+    return Head(found["method"].decode(), found["path"].decode(), _NO_QUERY, headers), data[found.end() :]
+
+
+def up_to_heads(data: bytes) -> Iterator[bytes]:
+    """The data in pieces, each but the last up to the end of a head, or what looks like one.
+
+    The parser forgets the requests before an error in the same piece. So they are answered, and the error last.
+    """
+    at = 0
+    for _ in range(MOST_PIECES):
+        end = data.find(b"\r\n\r\n", at, len(data) - 1)
+        if end < 0:
+            break
+        yield data[at : end + 4]
+        at = end + 4
+    yield data[at:]
 
 
 def new_parser(protocol: BaseProtocol) -> HttpRequestParser:
@@ -136,33 +147,3 @@ def reason_of(message: str) -> str:
     """The parser's words in one line, without the drawing of the bytes it stumbled over."""
     words = " ".join(message.split("\n\n", maxsplit=1)[0].split())
     return words.rstrip(":")[:LONGEST_REASON]
-
-
-class ProblemProtocol(web.RequestHandler):
-    """The server's side of a connection to the admin port; tells the parser's errors as problems, and closes."""
-
-    __slots__ = ()
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """The answer to a request that failed outside a handler. Raises ConnectionError if one has begun."""
-        super().handle_error(request, status, exc, message)
-        if status < _FIRST_OF_SERVER:
-            return aiohttp_response(malformed(f"the request is malformed: {reason_of(message or '')}"))
-        log.error("a request to the admin port failed", exc_info=exc)
-        return aiohttp_response(ProblemError(problem.INTERNAL, problem.DEFECT, close=True))
-
-
-def aiohttp_response(error: ProblemError) -> web.Response:
-    """A problem as aiohttp sends it."""
-    told = error.response()
-    headers = {"Content-Type": told.media_type, **told.headers}
-    response = web.Response(body=told.body, status=told.status, headers=headers)
-    if told.closes:
-        response.force_close()
-    return response

@@ -5,38 +5,32 @@ or `?` in its password ends cannot be known. What comes from libraries (their er
 for the secrets themselves before it is written.
 """
 
+import hmac
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 MASK = "***"
 _SHORTEST = 4
 """Characters: a shorter secret would blot out words that are none."""
-_PLACE = re.compile(r"[A-Za-z0-9_.,:\[\]-]*(?:/[A-Za-z0-9_./ ~+-]*)?")
+_SHOWN = re.compile(
+    r"""(?P<scheme> \w+:// ) (?P<user> [^@?\#/]* @ )?
+    (?P<place> (?: \[[0-9A-Fa-f:.]+\] | [\w.-]* ) (?: :[0-9]+ )? (?: ,[\w.-]+ (?: :[0-9]+ )? )* (?: /[\w./~+-]* )? )
+    (?P<rest> \?[^@\#]* )?""",
+    re.ASCII | re.VERBOSE,
+)
 
 
 def masked(dsn: str) -> str:
-    """A DSN without anything that may be secret."""
-    scheme, _, rest = dsn.partition("://")
-    if scheme == "sqlite":
+    """A DSN without anything that may be secret: of one that is written in no plain way, the scheme alone."""
+    if dsn.startswith("sqlite:"):
         return dsn.partition("?")[0] + ("?" + MASK if "?" in dsn else "")
-    user, at, place = rest.rpartition("@")
-    place, question, _ = place.partition("?")
-    if (
-        "?" in user
-        or "#" in rest
-        or _PLACE.fullmatch(place) is None
-        or (not at and _has_words_for_port(place))
-    ):
-        return f"{scheme}://{MASK}"
-    return f"{scheme}://{MASK + at if at else ''}{place}{question and question + MASK}"
-
-
-def _has_words_for_port(place: str) -> bool:
-    """Whether a user and a password stand where host and port should: `user:password/database`."""
-    hosts = place.partition("/")[0].split(",")
-    return any(re.search(r":[^\]]*[^0-9\]]", host) for host in hosts if not host.startswith("["))
+    found = _SHOWN.fullmatch(dsn)
+    if found is None:
+        return f"{dsn.partition('://')[0]}://{MASK}"
+    user, rest = (MASK + "@" if found["user"] else ""), ("?" + MASK if found["rest"] else "")
+    return found["scheme"] + user + found["place"] + rest
 
 
 def secrets_of(dsn: str, token: str) -> list[str]:
@@ -77,3 +71,21 @@ def log_masked(secrets: Iterable[str], level: int) -> MaskingFormatter:
     handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=[handler])
     return formatter
+
+
+EXPECTED_HEADER = (
+    "expected the header Authorization: Bearer TOKEN, with the --admin-token that the service began with"
+)
+
+
+def carries_token(headers: Mapping[str, str], token: str) -> bool:
+    """Whether the `Authorization` header holds this token; never, if there is none to hold.
+
+    The scheme may be written in any case (RFC 9110, section 11.1). The time taken says nothing of the token's bytes.
+    """
+    # aiohttp hands over bytes that are no UTF-8 as surrogates.
+    offered = headers.get("Authorization", "").encode(errors="surrogateescape")
+    scheme, _, credentials = offered.partition(b" ")
+    is_bearer = scheme.lower() == b"bearer"
+    is_token = hmac.compare_digest(credentials.strip(b" "), token.encode(errors="surrogateescape"))
+    return bool(token) and is_bearer and is_token

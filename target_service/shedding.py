@@ -13,11 +13,8 @@ first orders of the day. A change takes a place only for its time in the store: 
 takes none. Time is injected, in nanoseconds of the monotonic clock.
 """
 
-import asyncio
 import time
-from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
 
 SHORT_QUEUE_S = 0.5
 LONG_QUEUE_S = 2.0
@@ -25,9 +22,10 @@ BATCHES = 2.5
 """Two would keep a limit as it is, whatever it is: one batch written, one gathering."""
 QUEUE_RTT_S = 0.1
 LEAST_LIMIT = 64
-BUCKET_NS = 250_000_000
-MEMORY_NS = 5_000_000_000
-"""Long enough to see full batches, short enough to notice a slower disk."""
+BUCKET_S = 0.25
+ERA_S = 3.0
+"""What the store did in this era and the one before counts: long enough to see full batches, short enough to notice a
+slower disk."""
 
 LARGEST_CROWD = 4000
 """Of one worker. From 6,000 connections two workers take 0.88 to 1.07 as many orders as from 600; with 2000 it was
@@ -39,29 +37,14 @@ LONG_LAG_S = 0.25
 CROWD_GROWS = 1.25
 """Every tenth of a second, or once in a turn that is longer."""
 
-REFUSALS_PER_CPU_S = 2000
-BURST_OF_REFUSALS = 200.0
-"""By one worker: at 25 us each, 5 % of the CPU that it gets, be that a core or, on a busy machine, a tenth of one."""
-HELD_BACK_S = 0.01
-"""How often refusals are sent that had to wait."""
-MOST_AT_ONCE = 200
-"""Some 2 ms of them."""
+REFUSALS_PER_S = 2000
+"""By one worker while its loop is late: at 25 us each, 5 % of a core."""
+CUT_OFFS_PER_S = 10
+"""By one worker: an answer of 408 to a connection that is then made anew costs 0.7 ms, so less than a hundredth of
+its time, where fifty were one in thirty. Who waits for its turn keeps its connection, and may still finish."""
 
 TOO_MUCH = "too many requests are under way; try again later"
 """The detail of a refusal."""
-
-
-class OverloadedError(Exception):
-    """Too many requests are under way to take one more."""
-
-
-class _Bucket(NamedTuple):
-    """A quarter of a second or more, from the end of one commit to the end of another."""
-
-    ended_ns: int
-    rate_per_s: float
-    batch: float
-    """Mean number of changes in a commit."""
 
 
 class AdaptiveLimit:
@@ -74,10 +57,10 @@ class AdaptiveLimit:
         self._last_rtt_ns = 0
         self._last_answer_ns = now_ns()
         self._limit = float(most_in_flight)
-        self._history: deque[_Bucket] = deque()
-        self._bucket_from_ns = now_ns()
-        self._changes = 0
-        self._commits = 0
+        self._best = self._best_before = (0.0, 0.0)
+        """The highest rate a second, and the largest mean batch, of this era and of the one before."""
+        self._bucket_from_ns = self._era_from_ns = now_ns()
+        self._changes = self._commits = 0
 
     @property
     def limit(self) -> float:
@@ -122,22 +105,19 @@ class AdaptiveLimit:
         now_ns = self._now_ns()
         self._changes += changes
         self._commits += 1
-        if now_ns - self._bucket_from_ns >= BUCKET_NS:
-            self._close_bucket(now_ns)
+        seconds = (now_ns - self._bucket_from_ns) / 1e9
+        if seconds >= BUCKET_S:
+            if now_ns - self._era_from_ns >= ERA_S * 1e9:
+                self._best_before, self._best, self._era_from_ns = self._best, (0.0, 0.0), now_ns
+            rate_per_s, batch = self._changes / seconds, self._changes / self._commits
+            self._best = max(self._best[0], rate_per_s), max(self._best[1], batch)
+            fastest_per_s, largest = map(max, self._best, self._best_before)
+            batches = min(BATCHES * largest, LONG_QUEUE_S * fastest_per_s)
+            self._limit = max(LEAST_LIMIT, SHORT_QUEUE_S * fastest_per_s, batches)
+            self._bucket_from_ns, self._changes, self._commits = now_ns, 0, 0
 
     def failed(self) -> None:
         """A batch was not made durable; it says nothing of how fast the store is."""
-
-    def _close_bucket(self, now_ns: int) -> None:
-        seconds = (now_ns - self._bucket_from_ns) / 1e9
-        self._history.append(_Bucket(now_ns, self._changes / seconds, self._changes / self._commits))
-        self._bucket_from_ns, self._changes, self._commits = now_ns, 0, 0
-        while self._history[0].ended_ns < now_ns - MEMORY_NS:
-            self._history.popleft()
-        fastest = max(bucket.rate_per_s for bucket in self._history)
-        largest = max(bucket.batch for bucket in self._history)
-        batches = min(BATCHES * largest, fastest * LONG_QUEUE_S)
-        self._limit = max(LEAST_LIMIT, fastest * SHORT_QUEUE_S, batches)
 
 
 class Crowd:
@@ -187,48 +167,21 @@ class Crowd:
         self._largest = self.waiting
 
 
-class Pace:
-    """How fast refusals may be told. A client that asks again at once is refused again, and a crowd of them could
-    keep the loop busy with nothing else; a client that is told a little later asks a little later. The clock is the
-    CPU's."""
+class Turns:
+    """Spreads over time what a crowd would make happen at one instant; `now_s` is a clock that nobody steps.
 
-    def __init__(self, crowd: Crowd, cpu_s: Callable[[], float] = time.thread_time) -> None:
-        """Only while the `crowd` makes the loop late."""
-        self._crowd = crowd
-        self._cpu_s = cpu_s
-        self._free = BURST_OF_REFUSALS
-        self._since_s = cpu_s()
-        self._held_back: deque[Callable[[], None]] = deque()
+    A client that asks again at once is refused again, and one that is cut off connects anew: a crowd of them could
+    keep the loop busy with nothing else. One that is told a little later comes back a little later.
+    """
 
-    def hold_back(self, send: Callable[[], None]) -> None:
-        """Have a refusal sent as soon as it is its turn, by which time it may have been sent otherwise."""
-        if not self._held_back:
-            self._look_later()
-        self._held_back.append(send)
+    def __init__(self, per_s: float, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._per_s = per_s
+        self._now_s = now_s
+        self._free_s = now_s()
 
-    def may_tell(self) -> bool:
-        """Whether a refusal may be sent at once."""
-        return not self._held_back and self._take()
-
-    def _take(self) -> bool:
-        if not self._crowd.is_late():
-            return True
-        if self._free < 1:
-            cpu_s = self._cpu_s()
-            self._free = min(BURST_OF_REFUSALS, self._free + (cpu_s - self._since_s) * REFUSALS_PER_CPU_S)
-            self._since_s = cpu_s
-            if self._free < 1:
-                return False
-        self._free -= 1
-        return True
-
-    def _look_later(self) -> None:
-        asyncio.get_running_loop().call_later(HELD_BACK_S, self._send_held_back)
-
-    def _send_held_back(self) -> None:
-        for _ in range(min(len(self._held_back), MOST_AT_ONCE)):
-            if not self._take():
-                break
-            self._held_back.popleft()()
-        if self._held_back:
-            self._look_later()
+    def take(self) -> float:
+        """Take the next turn: how many seconds it is away."""
+        now_s = self._now_s()
+        turn_s = max(now_s, self._free_s)
+        self._free_s = turn_s + 1 / self._per_s
+        return turn_s - now_s

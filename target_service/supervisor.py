@@ -14,18 +14,13 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from target_service.config import Config
+from target_service.config import EXIT_TEMPORARY, Config
 from target_service.faults import Drill, read_drill
 from target_service.metrics import SharedMetrics, Supervision
 from target_service.sockets import bind, bind_shared, url_of
-
-if TYPE_CHECKING:
-    from aiohttp import web
 
 BACKLOG = 4096
 ADMIN_BACKLOG = 128
@@ -44,9 +39,6 @@ KILL_AFTER_S = 3.0
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 EXIT_FAILURE = 1
-EXIT_TEMPORARY = 75
-"""EX_TEMPFAIL of sysexits.h: a worker's way to say that waiting may help."""
-EXIT_USAGE = 2
 
 log = logging.getLogger("orders.supervisor")
 
@@ -129,6 +121,7 @@ class Slot:
             elif not self._stopping.is_set():
                 crashes = 1 if clock() - started > HEALTHY_AFTER_S else crashes + 1
                 await self._pause_after_crash(crashes, code)
+        self.ready.set()  # nobody needs to wait for it any more
 
     async def _pause_after_crash(self, crashes: int, code: int) -> None:
         self._supervision.restarts += 1
@@ -157,9 +150,9 @@ class Slot:
 
     async def _kill_when_it_hangs(self, process: Process) -> None:
         """Kill a worker whose event loop stands still, until cancelled."""
-        pulse, clock = self._metrics.blocks[self._number].pulse, asyncio.get_running_loop().time
-        watch = Watch(pulse.beats, clock())
-        while not watch.is_hung(pulse.beats, clock()):
+        beats, clock = self._metrics.blocks[self._number].beats, asyncio.get_running_loop().time
+        watch = Watch(beats.value, clock())
+        while not watch.is_hung(beats.value, clock()):
             await asyncio.sleep(LOOK_EVERY_S)
         log.error("worker %d hangs: its event loop stands still; it is killed", self._number)
         process.kill()
@@ -212,103 +205,93 @@ def _ending(code: int) -> str:
     return f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
 
 
-async def supervise(config: Config) -> int:
-    """Run the service until it is told to stop; returns the exit code. Raises AddressInUseError."""
-    listeners = bind_shared(config.host, config.port, config.workers, BACKLOG)
-    admin_socket = bind(config.admin_host, config.admin_port, backlog=ADMIN_BACKLOG)
-    supervision = Supervision(lambda: [slot.pid for slot in slots if slot.pid])
-    metrics = SharedMetrics.create(config.workers)
-    slots = [Slot(n, listener, config, metrics, supervision) for n, listener in enumerate(listeners)]
+class Supervisor:
+    """All slots, and the admin port."""
 
-    def set_drill(drill: Drill) -> None:
-        for slot in slots:
+    def __init__(self, config: Config) -> None:
+        """Bind the ports. Raises AddressInUseError."""
+        self._config = config
+        self._listeners = bind_shared(config.host, config.port, config.workers, BACKLOG)
+        self._admin_socket = bind(config.admin_host, config.admin_port, backlog=ADMIN_BACKLOG)
+        self._supervision = Supervision(lambda: [slot.pid for slot in self._slots if slot.pid])
+        self._metrics = SharedMetrics.create(config.workers)
+        self._slots = [
+            Slot(number, listener, config, self._metrics, self._supervision)
+            for number, listener in enumerate(self._listeners)
+        ]
+        self._stopping = asyncio.Event()
+        self._hangup = asyncio.Event()
+        if config.drill:
+            self._set_drill(read_drill(config.drill))
+
+    async def run(self) -> int:
+        """Run the service until it is told to stop; returns the exit code."""
+        loop, code = asyncio.get_running_loop(), 0
+        for number, obey in zip(SIGNALS, (self._stop, self._stop, self._hangup.set), strict=True):
+            loop.add_signal_handler(number, obey)
+        try:
+            async with asyncio.TaskGroup() as group:
+                code = await self._serve(group)
+        except* RefusedError as refusals:
+            code = next(error.code for error in refusals.exceptions if isinstance(error, RefusedError))
+        finally:
+            self._kill_all()
+            for number in SIGNALS:
+                # No further one must spoil a clean end: the loop would give each back its default when it closes.
+                loop.remove_signal_handler(number)
+                signal.signal(number, signal.SIG_IGN)
+        return code
+
+    async def _serve(self, group: asyncio.TaskGroup) -> int:
+        running = [group.create_task(slot.run()) for slot in self._slots]
+        # Imported while the workers start: it takes as long as they do.
+        from target_service.admin import MOST_CONNECTIONS, admin_api  # noqa: PLC0415
+        from target_service.port import Port  # noqa: PLC0415
+
+        api = admin_api(self._config, self._metrics, self._supervision, self._set_drill)
+        admin = Port(self._admin_socket, api, MOST_CONNECTIONS, self._config.idle_s)
+        beside = [group.create_task(admin.end_unused())]
+        for slot in self._slots:
+            await slot.ready.wait()
+        if not self._stopping.is_set():
+            _say(f"admin {url_of(self._config.admin_host, self._admin_socket)}")
+            _say(f"ready {url_of(self._config.host, self._listeners[0])}")
+            beside.append(group.create_task(self._replace_when_asked()))
+        await self._stopping.wait()
+        longest_s = self._config.drain_s + KILL_AFTER_S
+        _, late = await asyncio.wait(running, timeout=longest_s)
+        if late:
+            log.error("%d workers did not end within %g s and were killed", len(late), longest_s)
+            self._kill_all()
+        for task in beside:
+            task.cancel()
+        admin.cut()
+        return EXIT_FAILURE if late else 0
+
+    def _set_drill(self, drill: Drill) -> None:
+        for slot in self._slots:
             slot.set_drill(drill)
 
-    if config.drill:
-        set_drill(read_drill(config.drill))
-    stop, hangup = _on_signals()
-    running = [asyncio.create_task(slot.run()) for slot in slots]
-    replacing: asyncio.Task[None] | None = None
-    admin: web.AppRunner | None = None
-    try:
-        # Imported while the workers start: it takes as long as they do.
-        from target_service.admin import start_admin  # noqa: PLC0415
-
-        admin = await start_admin(admin_socket, config, metrics, supervision, set_drill)
-        await _until(_all_ready(slots), running, stop)
-        if not stop.is_set():
-            _say(f"admin {url_of(config.admin_host, admin_socket)}")
-            _say(f"ready {url_of(config.host, listeners[0])}")
-            replacing = asyncio.create_task(_replace_all(slots, hangup))
-            await _until(stop.wait(), running, stop)
-        supervision.is_stopping = True
-        for listener in listeners:
+    def _stop(self) -> None:
+        """Have all workers drain, to whom no connection comes any more."""
+        self._supervision.is_stopping = True
+        for listener in self._listeners:
             listener.close()
-        return await _drain(slots, running, config.drain_s)
-    except RefusedError as refusal:
-        return refusal.code
-    finally:
-        for slot in slots:
+        for slot in self._slots:
+            slot.stop()
+        self._stopping.set()
+
+    def _kill_all(self) -> None:
+        for slot in self._slots:
             slot.kill()
-        if replacing is not None:
-            replacing.cancel()
-        if admin is not None:
-            await admin.cleanup()
-        _ignore_signals()
 
-
-def _on_signals() -> tuple[asyncio.Event, asyncio.Event]:
-    """What SIGTERM and SIGINT set, and what SIGHUP sets."""
-    stop, hangup = asyncio.Event(), asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number, event in zip(SIGNALS, (stop, stop, hangup), strict=True):
-        loop.add_signal_handler(number, event.set)
-    return stop, hangup
-
-
-def _ignore_signals() -> None:
-    """Let no further signal spoil a clean end: the loop would give each back its default when it closes."""
-    for number in SIGNALS:
-        asyncio.get_running_loop().remove_signal_handler(number)
-        signal.signal(number, signal.SIG_IGN)
-
-
-async def _replace_all(slots: list[Slot], hangup: asyncio.Event) -> None:
-    """Replace the workers one after another whenever it is asked for."""
-    while True:
-        hangup.clear()
-        await hangup.wait()
-        for slot in slots:
-            await slot.replace()
-
-
-async def _until(
-    event: Coroutine[Any, Any, object], running: list[asyncio.Task[None]], stop: asyncio.Event
-) -> None:
-    """Wait until something is so, or the service is told to stop; raises what a slot failed with."""
-    waited = {asyncio.create_task(event), asyncio.create_task(stop.wait())}
-    try:
-        await asyncio.wait({*waited, *running}, return_when=asyncio.FIRST_COMPLETED)
-        for slot in running:
-            if slot.done():
-                slot.result()
-    finally:
-        for task in waited:
-            task.cancel()
-
-
-async def _all_ready(slots: list[Slot]) -> None:
-    for slot in slots:
-        await slot.ready.wait()
-
-
-async def _drain(slots: list[Slot], running: list[asyncio.Task[None]], drain_s: float) -> int:
-    for slot in slots:
-        slot.stop()
-    _, late = await asyncio.wait(running, timeout=drain_s + KILL_AFTER_S)
-    if late:
-        log.error("%d workers did not end within %g s and were killed", len(late), drain_s + KILL_AFTER_S)
-    return 1 if late else 0
+    async def _replace_when_asked(self) -> None:
+        """Replace the workers one after another whenever it is asked for."""
+        while True:
+            self._hangup.clear()
+            await self._hangup.wait()
+            for slot in self._slots:
+                await slot.replace()
 
 
 def _say(line: str) -> None:

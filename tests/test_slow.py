@@ -1,6 +1,7 @@
 """What `make test` leaves out says what holds in its place, and CI's shares leave nothing out."""
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +13,16 @@ TESTS = Path(__file__).parent
 EXPECTED = 'expected slow(held_by="a test that stays") or slow(stays=["a case that stays"])'
 
 
-def marks() -> Iterator[tuple[str, ast.FunctionDef, ast.Call]]:
+@functools.cache
+def marks() -> list[tuple[str, ast.FunctionDef, ast.Call]]:
     """(place, function, mark) of every test that is marked slow."""
+    return list(_marks())
+
+
+def _marks() -> Iterator[tuple[str, ast.FunctionDef, ast.Call]]:
     for path in sorted(TESTS.rglob("test_*.py")):
-        for function in ast.walk(ast.parse(path.read_text())):
+        text = path.read_text()
+        for function in ast.walk(ast.parse(text)) if "mark.slow" in text else ():
             if isinstance(function, ast.FunctionDef):
                 for mark in function.decorator_list:
                     if ast.unparse(mark).startswith("pytest.mark.slow"):
@@ -26,7 +33,7 @@ def marks() -> Iterator[tuple[str, ast.FunctionDef, ast.Call]]:
 
 
 def test_every_slow_test_is_held_by_one_that_stays_in_make_test() -> None:
-    found = list(marks())
+    found = marks()
     texts = [path.read_text() for path in sorted(TESTS.rglob("test_*.py"))]
     whole = {function.name for _, function, mark in found if mark.keywords[0].arg == "held_by"}
     assert len(found) > 30

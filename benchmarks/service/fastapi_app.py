@@ -43,7 +43,7 @@ def make_app(store: Store, ids: OrderIds) -> FastAPI:
         idempotency_key: Annotated[str | None, Header()] = None,
         x_load_test: Annotated[str, Header()] = "",
     ) -> dict[str, str | int]:
-        lines = [(catalogue.number(line.sku), line.quantity) for line in wanted.lines]
+        lines = [(catalogue.number(line.sku) or 1, line.quantity) for line in wanted.lines]
         order, quantities = draft_order(ids.next(), wanted.buyer_id, lines)
         receipt = await store.write(Purchase(x_load_test, idempotency_key, (order,), quantities))
         stored = receipt.orders[0]

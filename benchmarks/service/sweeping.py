@@ -66,7 +66,7 @@ async def swept_per_s(dsn: str, orders: int) -> dict[str, float]:
     store, found = await filled(dsn, orders), {}
     for name, kind in (("cancelled", CancelUnpaid), ("keys expired", ExpireKeys)):
         began, cpu_s, server_s, done = time.perf_counter(), time.process_time(), server_cpu_s(), 0
-        while swept := await store.write(kind(LATER, LATER, CHUNK)):
+        while swept := await store.write(kind(LATER, CHUNK)):
             done += swept
         found[f"{name} a second of the store's time"] = done / (time.perf_counter() - began)
         found[f"{name} a CPU-second of the service"] = done / (time.process_time() - cpu_s)

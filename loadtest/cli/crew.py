@@ -2,16 +2,19 @@
 
 Its replacement joins as any late worker does, so what the crashed one had not reported stays lost and counted.
 Workers that crash again and again have a reason that another try does not mend: after `MOST_REPLACED` they are left
-alone.
+alone. So is one that ended with `USAGE`, having said what is wrong with its script or its settings.
 """
 
 import signal
 from collections.abc import Callable
 
 from loadtest.cli.children import Child
+from loadtest.exit_codes import ExitCode
 
 MOST_REPLACED = 3
 """For each worker of the crew."""
+FINAL = frozenset({ExitCode.PASS, ExitCode.USAGE})
+"""Exit codes after which nobody is replaced."""
 
 Start = Callable[[str], Child]
 """Starts a worker of that name."""
@@ -35,14 +38,14 @@ class Crew:
         return any(worker.running for worker in self.workers)
 
     @property
-    def crashed(self) -> bool:
-        """Whether anybody has, and was not replaced yet."""
-        return any(not worker.running and worker.process.returncode for worker in self.workers)
+    def failed(self) -> int:
+        """How many have ended by an error and were not replaced."""
+        return sum(bool(not worker.running and worker.process.returncode) for worker in self.workers)
 
     def tend(self) -> None:
         """Replace whoever has crashed since the last look."""
         for worker in list(self.workers):
-            if not worker.running and worker.process.returncode and self._left:
+            if not worker.running and worker.process.returncode not in FINAL and self._left:
                 self._left -= 1
                 self.workers.remove(worker)
                 worker.close()

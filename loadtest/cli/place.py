@@ -1,6 +1,7 @@
 """`HOST:PORT` as the command line has it: where a master listens, and whether it can."""
 
 import errno
+import ipaddress
 import socket
 
 from loadtest.configuration.config_error import ConfigError
@@ -17,7 +18,7 @@ def place_of(text: str, flag: str) -> Place:
     host, colon, given = text.rpartition(":") if text.count(":") == 1 or "]:" in text else (text, "", "")
     host = host.removeprefix("[").removesuffix("]")
     usable = not colon or (given.isascii() and given.isdigit() and int(given) < 1 << 16)
-    if not host or not usable or any(letter in host for letter in "/ @[]"):
+    if not host or not usable or any(letter in host for letter in "/ @[]") or not _is_a_host(host):
         raise ConfigError(
             flag, f"{flag} {text}: expected HOST:PORT, for example 10.0.0.1:{CONTROL_PORT}", value=text
         )
@@ -28,6 +29,17 @@ def place_of(text: str, flag: str) -> Place:
             value=text,
         )
     return Place(host, int(given) if colon else CONTROL_PORT)
+
+
+def _is_a_host(host: str) -> bool:
+    """False for what has colons and is no IPv6 address."""
+    if ":" not in host:
+        return True
+    address, _, zone = host.partition("%")
+    try:
+        return bool(ipaddress.IPv6Address(address)) and ":" not in zone
+    except ValueError:
+        return False
 
 
 def listening_place(place: Place, flag: str) -> Place:

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import zmq
 from rich.console import Console
+from zmq.utils.monitor import parse_monitor_message
 
 from loadtest.cli.children import signals_go_to
 from loadtest.cli.place import listening_place, place_of
@@ -21,11 +22,11 @@ from loadtest.clock import SystemClock
 from loadtest.configuration.config_error import ConfigError
 from loadtest.exit_codes import INTERRUPTED, ExitCode
 from loadtest.fleet.build import build_of
-from loadtest.fleet.joining import Joining, Master
+from loadtest.fleet.joining import Joining, Master, addresses_of
 from loadtest.fleet.messages import MessageError
 from loadtest.fleet.relay import Relay
 from loadtest.fleet.stats_sums import StatsSums
-from loadtest.fleet.token import REFUSALS, check_door, encrypt
+from loadtest.fleet.token import REFUSALS, check_door, encrypt, why_refused
 from loadtest.judge.validity import CPU_JUDGED_S, MAX_CPU
 from loadtest.place import Place
 
@@ -47,6 +48,9 @@ def serve(master: Master, bind: str, wait_s: float, console: Console) -> int:
 
     place = listening_place(asked := place_of(bind, "--bind"), "--bind")
     check_door(asked.host, master.token, "--bind")
+    if asked.port == master.port and place.host in addresses_of(master):
+        said = f"--bind {bind}: is the --master; expected an address or a port of the relay's own"
+        raise ConfigError("--bind", said, value=bind)
     with Joining(master, wait_s, tell) as joining:
         joining.greet(build_of())
         met = joining.place
@@ -206,8 +210,8 @@ class _Loop:
                 self._complain(f"ignored a message: {error}")
 
     def _note_stranger(self) -> None:
-        self._sockets.strangers.recv_multipart()
-        self._complain("refused a connection: its token differs from this relay's")
+        event = parse_monitor_message(self._sockets.strangers.recv_multipart())["event"]
+        self._complain(f"refused a connection: {why_refused(event)}")
 
     def _complain(self, text: str) -> None:
         if time.monotonic() >= self._complain_at_s:

@@ -27,6 +27,7 @@ from loadtest.configuration.run_document import held, write_document
 from loadtest.environment import TOKEN_VARIABLE
 from loadtest.exit_codes import ExitCode
 from loadtest.fleet.checkpoint import CHECKPOINT, Checkpoint
+from loadtest.fleet.token import token_in
 from loadtest.judge.verdict import judge, settle
 from loadtest.measure.run_result import RESULT, Arrivals, RunResult, Transactions
 from loadtest.place import EVERYWHERE, Place, is_loopback
@@ -102,7 +103,13 @@ def _written(folder: Path) -> int:
 
 
 def _no_result(folder: Path) -> str:
-    return f"the master left no result in {folder}; the end of {folder / 'master.log'} says why"
+    said = f"the master left no result in {folder}; the end of {folder / 'master.log'} says why"
+    if not (folder / CHECKPOINT).is_file():
+        return said
+    return (
+        f"{said}. `singlesday report {folder}` draws one of what it and its workers have saved, "
+        f"`singlesday resume {folder}` goes on with the run"
+    )
 
 
 def _print_beginning(session: Session) -> None:
@@ -282,11 +289,11 @@ def _conclude_unstarted(session: Session) -> ExitCode:
 
 def new_token() -> dict[str, str]:
     """A random run token as an environment variable; empty if one is set already."""
-    return {} if os.environ.get(TOKEN_VARIABLE) else {TOKEN_VARIABLE: secrets.token_urlsafe(32)}
+    return {} if token_in(os.environ) else {TOKEN_VARIABLE: secrets.token_urlsafe(32)}
 
 
 def _token_flag() -> str:
-    return " --token-file FILE" if os.environ.get(TOKEN_VARIABLE) else ""
+    return " --token-file FILE" if token_in(os.environ) else ""
 
 
 def free_port() -> int:

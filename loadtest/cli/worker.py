@@ -22,9 +22,9 @@ from loadtest.configuration.config_error import ConfigError
 from loadtest.environment import PLAN_FOLDER_VARIABLE, RUNS_FOLDER_VARIABLE, TOKEN_VARIABLE
 from loadtest.exit_codes import INTERRUPTED, ExitCode
 from loadtest.fleet.build import build_of
-from loadtest.fleet.joining import Joining, Master
-from loadtest.fleet.token import check_token, read_token
-from loadtest.place import Place, is_loopback
+from loadtest.fleet.joining import Joining, Master, home_in
+from loadtest.fleet.token import check_token, read_token, token_in
+from loadtest.place import EVERYWHERE, Place, is_loopback
 
 STOP_TIMEOUT_S = 10.0
 LOOK_S = 5.0
@@ -34,11 +34,17 @@ LOOK_S = 5.0
 def master_of(text: str, token_file: Path | None, environ: Mapping[str, str]) -> Master:
     """Where the master is, with the token for it. Raises `ConfigError`, `TokenError`."""
     place = place_of(text, "--master")
+    if place.host in EVERYWHERE:
+        raise ConfigError(
+            "--master",
+            f"--master {text}: is where a master listens; expected the address at which its machine is reached",
+            value=text,
+        )
     named = f"--token-file {token_file}" if token_file is not None else TOKEN_VARIABLE
     if token_file is not None:
         token = read_token(token_file)
     else:
-        check_token(token := environ.get(TOKEN_VARIABLE, ""))
+        check_token(token := token_in(environ))
     if not token and not is_loopback(place.host):
         raise ConfigError(
             "--token-file",
@@ -53,15 +59,16 @@ def work(master: Master, workers: int, out: Path, wait_s: float, console: Consol
     def tell(text: str) -> None:
         console.print(text, style="dim", soft_wrap=True, markup=False)
 
+    check_out(out)
     with tempfile.TemporaryDirectory(prefix="singlesday-") as folder:
-        plans = Path(folder)
         with Joining(master, wait_s, tell) as joining:
-            welcome, met = joining.bring(build_of(), plans), joining.place
+            welcome, met = joining.bring(build_of(), Path(folder)), joining.place
+        plans = home_in(Path(folder), welcome)
         out.mkdir(parents=True, exist_ok=True)
         sent = f" with {len(welcome.files)} files of {welcome.plan}" if welcome.files else ""
         tell(f"{workers} worker{'s' * (workers != 1)} for the master at {master}{sent}; logs in {out}")
         flags = ["--plan", str(plans / welcome.plan)] if welcome.plan else []
-        environment = {PLAN_FOLDER_VARIABLE: folder, RUNS_FOLDER_VARIABLE: str(out.resolve())}
+        environment = {PLAN_FOLDER_VARIABLE: str(plans), RUNS_FOLDER_VARIABLE: str(out.resolve())}
         environment |= {TOKEN_VARIABLE: master.token} if master.token else {}
         command = [*LOCUST, "--worker", *flags]
         command += ["--master-host", met.host, "--master-port", str(met.port)]
@@ -70,6 +77,16 @@ def work(master: Master, workers: int, out: Path, wait_s: float, console: Consol
             return Child(name, command, log=out / f"{name}-{os.getpid()}.log", environment=environment)
 
         return serve(Crew(workers, start, tell), met, console)
+
+
+def check_out(out: Path) -> None:
+    """Raise `ConfigError` unless a folder can be made at `out`, before a master is waited for."""
+    place = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        why = "cannot be written to" if place.is_dir() else "is a file"
+        raise ConfigError(
+            "--out", f"--out {out}: expected a folder to write into; {place} {why}", value=str(out)
+        )
 
 
 def listens(place: Place) -> bool:
@@ -81,9 +98,18 @@ def listens(place: Place) -> bool:
     return True
 
 
+def gone(master: Place) -> str:
+    """What to do when a master has gone, if it did not end the run itself."""
+    return (
+        f"the master at {master} is gone. If it was killed, copy the folder `workers` of this machine's run folder "
+        "into the master's, and draw the result there with `singlesday report`"
+    )
+
+
 def serve(crew: Crew, master: Place, console: Console) -> int:
     """Wait until the workers end; end them on a signal, or when the master is gone. Returns an exit code."""
     asked: list[int] = []
+    failed = 0
 
     def ask(number: int, _frame: FrameType | None) -> None:
         asked.append(number)
@@ -92,12 +118,12 @@ def serve(crew: Crew, master: Place, console: Console) -> int:
         try:
             while not asked:
                 wait_until(lambda: not crew.running or bool(asked), timeout_s=1)
-                if crew.crashed and not asked and not listens(master):
-                    gone = f"error: the master at {master} is gone; reports that it had not saved are in "
-                    console.print(f"{gone}this machine's run folder", soft_wrap=True, markup=False)
+                if not asked and crew.failed > failed and not listens(master):
+                    console.print(f"error: {gone(master)}", soft_wrap=True, markup=False)
                     return ExitCode.USAGE
                 if not asked:
                     crew.tend()
+                    failed = crew.failed
                 if not crew.running:
                     break
         finally:
@@ -109,4 +135,6 @@ def serve(crew: Crew, master: Place, console: Console) -> int:
             console.print(
                 f"{worker.name}: {worker.ending()}: {worker.last_lines(1)}", soft_wrap=True, markup=False
             )
-    return ExitCode.INTERNAL_ERROR if any(codes) else ExitCode.PASS
+    if set(codes) <= {ExitCode.PASS, ExitCode.USAGE}:
+        return max(codes)
+    return ExitCode.INTERNAL_ERROR

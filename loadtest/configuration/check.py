@@ -15,11 +15,10 @@ from loadtest.configuration.run_config import RunConfig
 from loadtest.drive.errors import HostNotAllowed
 from loadtest.drive.preflight import UnreachableError, check_http, check_target
 from loadtest.drive.targets import AllowedTargets
-from loadtest.environment import TOKEN_VARIABLE
 from loadtest.faults.hook import HookFault
 from loadtest.faults.machine_faults import DiskFault
 from loadtest.faults.maker import FaultError
-from loadtest.fleet.token import TokenError, check_door
+from loadtest.fleet.token import TokenError, check_door, token_in
 from loadtest.judge.abort import AbortCondition, unless
 from loadtest.judge.recovery import FAULT
 from loadtest.judge.slo import judgeable
@@ -255,8 +254,7 @@ def _check_publishing(config: RunConfig) -> None:
 def _check_fleet(config: RunConfig) -> None:
     """Raise `ConfigError` unless workers on other machines can connect, and only those with the token."""
     try:
-        token = os.environ.get(TOKEN_VARIABLE, "")
-        check_door(config.bind, token, config.named("bind"))
+        check_door(config.bind, token_in(os.environ), config.named("bind"))
     except OF_PARTS as error:
         raise explained_by(error, "bind") from error
     if config.conducted and "bind" in config.sources and not config.workers_elsewhere:

@@ -10,6 +10,7 @@ answers each by itself and keeps nothing of it: whoever greets is no worker yet.
 
 import hashlib
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -50,8 +51,8 @@ class OwnFile(msgspec.Struct, frozen=True):
     path: Annotated[str, Meta(max_length=4000)]
     """The same everywhere."""
     size_bytes: _Size
-    name: str = ""
-    """What it is called below the plan's folder, if it lies there."""
+    name: Annotated[str, Meta(max_length=4000)] = ""
+    """Where it is from the plan's folder on, with `..` for one outside, since a script may look for it there."""
 
 
 class Greeting(msgspec.Struct, frozen=True, tag=True):
@@ -172,11 +173,14 @@ def plan_files_of(plan: Path, wanted: Sequence[Path]) -> PlanFiles:
     own = []
     for path in (plan, *wanted):
         place, size = path.resolve(), path.stat().st_size
-        name = place.relative_to(folder).as_posix() if place.is_relative_to(folder) else ""
-        if name and size <= MOST_SENT_BYTES and len(paths) < MOST_FILES:
-            paths[name] = place
+        if place.is_relative_to(folder):
+            name = place.relative_to(folder).as_posix()
+            if size <= MOST_SENT_BYTES and len(paths) < MOST_FILES:
+                paths[name] = place
+                continue
         else:
-            own.append(OwnFile(str(path.absolute()), size, name))
+            name = Path(os.path.relpath(path, plan.parent)).as_posix()
+        own.append(OwnFile(os.path.abspath(path), size, name))
     return PlanFiles(plan.name, tuple(paths.items()), tuple(own))
 
 

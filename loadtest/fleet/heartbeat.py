@@ -8,6 +8,7 @@ run.
 import time
 from typing import Any
 
+from locust import runners
 from locust.runners import WorkerRunner
 
 _HEARD = "_singlesday_heard_s"
@@ -22,6 +23,14 @@ class _Heard:
 
     def __set__(self, runner: Any, at_s: float | None) -> None:
         setattr(runner, _HEARD, None if at_s is None else time.monotonic())
+
+
+def dial_for_a_minute() -> None:
+    """Have a worker of this process, which its master has just welcomed, not dial five minutes for one that is gone.
+
+    It is as long as Locust's workers wait for a heartbeat, and enough for a relay that died to be replaced.
+    """
+    runners.CONNECT_RETRY_COUNT = runners.MASTER_HEARTBEAT_TIMEOUT // runners.CONNECT_TIMEOUT
 
 
 def keep_steady() -> None:

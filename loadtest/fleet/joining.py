@@ -5,11 +5,12 @@ this runs in the process of `singlesday worker`, which starts the workers proper
 """
 
 import contextlib
+import os
 import socket as names
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -113,12 +114,13 @@ class Joining:
         return self._ask(Greeting(dict(build), names.gethostname()), Welcome)
 
     def bring(self, build: Build, folder: Path) -> Welcome:
-        """Greet, and put the plan's files into a folder. Raises `JoiningError`, `OSError`."""
+        """Greet, and put the plan's files into a folder (see `home_in`). Raises `JoiningError`, `OSError`."""
         welcome = self.greet(build)
+        home = home_in(folder, welcome)
         for own in welcome.own:
-            find_own(own, folder)
+            find_own(own, folder, home)
         for file in welcome.files:
-            self._fetch(file, folder)
+            self._fetch(file, home)
         return welcome
 
     def _dial(self) -> bool:
@@ -142,6 +144,16 @@ class Joining:
                 f"the master at {self._master} sends a file of an unusable name, {file.name!r}"
             )
         path = folder / file.name
+        try:
+            self._write(file, path)
+        except OSError as error:  # a full disk does not say of which file
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        if path.stat().st_size != file.size_bytes or sha256_of(path) != file.sha256:
+            raise JoiningError(
+                f"{file.name} was changed on the master's machine while it was sent: try again"
+            )
+
+    def _write(self, file: SentFile, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as out:
             while out.tell() < file.size_bytes:
@@ -153,10 +165,6 @@ class Joining:
                     out.write(chunk.data)
                 if not chunk.data:
                     break
-        if path.stat().st_size != file.size_bytes or sha256_of(path) != file.sha256:
-            raise JoiningError(
-                f"{file.name} was changed on the master's machine while it was sent: try again"
-            )
 
     def _ask(self, asked: Asked, wanted: type[A]) -> A:
         """What the master says to a question. Raises `JoiningError`."""
@@ -234,8 +242,17 @@ def addresses_of(master: Master) -> list[str]:
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-def find_own(own: OwnFile, folder: Path) -> None:
-    """Have a file that is not sent found where the script looks for it. Raises `JoiningError`, `OSError`."""
+def home_in(folder: Path, welcome: Welcome) -> Path:
+    """Where below `folder` the plan's file goes: so deep that what a script finds by `..` is in `folder` too."""
+    ups = max((PurePosixPath(own.name).parts.count("..") for own in welcome.own), default=0)
+    return folder.joinpath(*["plan"] * ups)
+
+
+def find_own(own: OwnFile, folder: Path, home: Path) -> None:
+    """Have a file that is not sent found where the script looks for it, from the plan's `home` on inside `folder`.
+
+    Raises `JoiningError`, `OSError`.
+    """
     path = Path(own.path)
     if not path.is_file():
         raise JoiningError(
@@ -246,7 +263,7 @@ def find_own(own: OwnFile, folder: Path) -> None:
             f"{path}: expected the same {own.size_bytes:,} bytes as on the master's machine, got "
             f"{path.stat().st_size:,}: copy it here again"
         )
-    if is_safe(own.name):
-        link = folder / own.name
+    link = Path(os.path.normpath(home / own.name))
+    if own.name and link.is_relative_to(folder) and not link.exists():
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(path)

@@ -2,14 +2,16 @@
 
 A master that is killed takes with it what it was told after its last checkpoint. Each worker therefore writes its
 reports into the run's folder too, as it numbers them, and begins a new file now and then; the master says with each
-acknowledgement up to which number a checkpoint has them, and older files are removed. `singlesday report` adds what
-is left to the checkpoint (`fleet.recovered`), so a run whose master died is told up to the last word of its workers.
+acknowledgement up to which number a checkpoint has them, and older files are removed; the last ones go when it has
+written the result. `singlesday report` adds what is left to the checkpoint (`fleet.recovered`), so a run whose master
+died is told up to the last word of its workers.
 
 A file is a sequence of frames, each a length of four bytes and a `Report` as it travels. A frame that was cut short
 by the end of its process ends the file. Writing is two small appends a second, to the page cache: no disk is waited
 for.
 """
 
+import contextlib
 import logging
 import struct
 from collections.abc import Iterator
@@ -38,6 +40,7 @@ class Journal:
         """(number of its last report, path) of each, oldest first."""
         self._out: IO[bytes] | None = None
         self._written = 0
+        self._saved = 0
         self._broken = False
 
     def write(self, report: Report) -> None:
@@ -58,16 +61,18 @@ class Journal:
             logger.warning("this worker's own record cannot be kept: %s", error)
 
     def saved(self, before: int) -> None:
-        """Forget files whose reports all have numbers below `before`: they are in a checkpoint."""
+        """Forget files whose reports all have numbers below `before`: they are on the master's disk."""
+        self._saved = max(self._saved, before)
         while len(self._files) > 1 and self._files[0][0] < before:
             self._files.pop(0)[1].unlink(missing_ok=True)
 
-    def close(self, *, forget: bool) -> None:
-        """Stop writing; `forget` removes the record of a run whose master has it all."""
-        if self._out is not None:
-            self._out.close()
-            self._out = None
-        if forget:
+    def close(self) -> None:
+        """Stop writing, and remove the record if the master has said that all of it is on its disk."""
+        with contextlib.suppress(OSError):  # what a full disk did not take is tried again; it has been told
+            if self._out is not None:
+                self._out.close()
+        self._out = None
+        if self._files and self._files[-1][0] < self._saved:
             for _, path in self._files:
                 path.unlink(missing_ok=True)
             self._files.clear()

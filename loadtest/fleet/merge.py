@@ -160,6 +160,14 @@ class Merge:
         """
         self._settle(waiting_is_lost=False)
 
+    def break_off(self) -> None:
+        """Settle the arrivals of a part of a run that was interrupted: nobody serves what it had under way.
+
+        Those in flight are cancelled, those that waited for a user count as never scheduled, which makes them lost
+        (`snapshot.broken_off` says the same of a run that may still go on).
+        """
+        self._settle(waiting_is_lost=True)
+
     def pack(self) -> PackedTotals:
         """Everything in the totals; it shares the timeline's bins (see `Timeline.pack`)."""
         return PackedTotals(
@@ -190,12 +198,10 @@ class Merge:
     def take_up(self, packed: PackedTotals, names: Mapping[str, str]) -> None:
         """Begin these empty totals with those of an interrupted part of the same run, its workers renamed.
 
-        Nobody serves what that part had under way: arrivals in flight are cancelled, those that waited for a
-        user count as never scheduled, which makes them lost (`snapshot.broken_off` says the same of a
-        checkpoint). Raises `ValueError` when this cannot have been packed from totals with the same periods.
+        Raises `ValueError` when this cannot have been packed from totals with the same periods.
         """
         self._unpack(packed, names)
-        self._settle(waiting_is_lost=True)
+        self.break_off()
 
     def load(self, packed: PackedTotals) -> None:
         """Begin these empty totals with those of a checkpoint, whose workers' later reports may still be added.
@@ -227,6 +233,7 @@ class Merge:
                 asked=set(worker.asked),
                 silent=set(worker.silent),
                 given_up=worker.gaps,
+                newest=worker.newest,
             )
 
     def _pack_periods(self) -> list[PackedSecond]:
@@ -237,13 +244,17 @@ class Merge:
         return [packed for _, packed in self._packed_periods]
 
     def _settle(self, *, waiting_is_lost: bool) -> None:
-        total = self.total
+        """Settle what workers left open, in the newest second of each: which of its seconds it was is not known."""
         for totals in self.workers.values():
             seen = dict(zip(COUNTERS, totals.counted, strict=True))
             settled = seen | _settled(seen, waiting_is_lost=waiting_is_lost)
             totals.counted = list(settled.values())
+            if settled == seen:
+                continue
+            index = max(totals.newest, 0)
+            second = self._fresh.setdefault(index, Second(index))
             for name, count in settled.items():
-                setattr(total, name, getattr(total, name) + count - seen[name])
+                setattr(second, name, getattr(second, name) + count - seen[name])
 
     def _has(self, worker: str, number: int) -> bool:
         totals = self.workers.get(worker)

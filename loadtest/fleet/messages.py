@@ -59,6 +59,8 @@ class Hello(msgspec.Struct, frozen=True, tag=True):
     """By how much that may be wrong: half of the round trip."""
     build: Annotated[dict[_Text, _Text], Meta(max_length=MAX_SCENARIOS + 10)] = {}
     """What the worker is made of: see `fleet.build`."""
+    zero_wall_ns: int = 0
+    """As in the `Assign` that it serves by; 0 before it has one."""
 
 
 class Clock(msgspec.Struct, frozen=True, tag=True):
@@ -102,7 +104,7 @@ class Ack(msgspec.Struct, frozen=True, tag=True):
     run_id: str
     number: int
     saved: int = 0
-    """Reports with lower numbers than that are in a checkpoint on the master's disk."""
+    """Reports with lower numbers than that are on the master's disk, in a checkpoint or in the result."""
 
 
 class Refuse(msgspec.Struct, frozen=True, tag=True):

@@ -14,7 +14,7 @@ from loadtest.fleet.checkpoint import KILLED, Checkpoint, CheckpointError
 from loadtest.fleet.coordinator import Coordinator
 from loadtest.fleet.merge import Merge
 from loadtest.fleet.messages import MessageError, Report
-from loadtest.fleet.snapshot import PeriodRecords, broken_off, progress
+from loadtest.fleet.snapshot import PeriodRecords, arrivals, progress
 from loadtest.measure.run_result import RunResult
 
 NS_PER_S = 1_000_000_000
@@ -59,8 +59,10 @@ def recover(
     to_ns = max(checkpoint.history.known_to_ns, newest_s * NS_PER_S)
     coordinator = _coordinator(checkpoint, merge, to_ns)
     info = msgspec.structs.replace(checkpoint.info, duration_s=to_ns / NS_PER_S)
+    scheduled = merge.total.scheduled
+    merge.break_off()
     result = progress(coordinator, info, PeriodRecords(checkpoint.periods))
-    result.arrivals = broken_off(result.arrivals)
+    result.arrivals = arrivals(merge.total, scheduled)
     result.timeline = list(merge.timeline.points(planned))
     result.gauges = dict(checkpoint.gauges)
     return Recovered(result, len(added), len(set(added)))

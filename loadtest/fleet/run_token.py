@@ -14,11 +14,11 @@ from locust.rpc.zmqrpc import BaseSocket, Client, Server
 from zmq.utils.monitor import parse_monitor_message
 
 from loadtest.environment import TOKEN_VARIABLE
-from loadtest.fleet.token import REFUSALS, TokenError, check_door, check_token, encrypt
+from loadtest.fleet.token import REFUSALS, TokenError, check_door, check_token, encrypt, why_refused
 
 COMPLAIN_EVERY_S = 10.0
 
-_STRANGER = f"refused a connection to the control port: its token differs from this run's ({TOKEN_VARIABLE})"
+_STRANGER = f"refused a connection to the control port: {{}} ({TOKEN_VARIABLE})"
 _NO_ENTRY = f"the master refuses this worker: {TOKEN_VARIABLE} must have the same value on both"
 
 logger = logging.getLogger(__name__)
@@ -64,11 +64,12 @@ def secure(token: str, refuse: Refuse) -> None:
 
 def _report_refusals(monitor: Any, complaint: str) -> None:
     """Log that handshakes fail, not for each of them: whoever is refused tries again."""
-    next_s = 0.0
+    next_s: dict[str, float] = {}
     while True:
         event = parse_monitor_message(monitor.recv_multipart())
         if event["event"] == zmq.Event.MONITOR_STOPPED:
             return
-        if time.monotonic() >= next_s:
-            next_s = time.monotonic() + COMPLAIN_EVERY_S
-            logger.warning(complaint)
+        told = complaint.format(why_refused(event["event"]))
+        if time.monotonic() >= next_s.get(told, 0.0):
+            next_s[told] = time.monotonic() + COMPLAIN_EVERY_S
+            logger.warning(told)

@@ -7,6 +7,7 @@ distributed: who does not know the token does not know the key, and its handshak
 """
 
 import hashlib
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,32 @@ REFUSALS = (
     | zmq.Event.HANDSHAKE_FAILED_PROTOCOL
     | zmq.Event.HANDSHAKE_FAILED_AUTH
 )
-"""What a socket's monitor tells of a handshake with somebody of another token."""
+"""What a socket's monitor tells of a handshake that failed."""
+
+
+def why_refused(event: int) -> str:
+    """What one of `REFUSALS` tells whoever listens, as a clause.
+
+    Who only connects and leaves, such as a probe of the port, looks like a worker without a token that saw first that
+    it cannot speak with us.
+    """
+    if event == zmq.Event.HANDSHAKE_FAILED_NO_DETAIL:
+        return (
+            "it was closed before it had shown the run's token: a worker without it, or a probe of the port"
+        )
+    return "its token differs from this run's"
 
 
 class TokenError(ValueError):
     """A control port that would stand open, or a token that closes none."""
+
+
+def token_in(environ: Mapping[str, str]) -> str:
+    """The token in the environment, without the white space around it; empty if there is none.
+
+    A secret that was made of a file ends with the file's line break.
+    """
+    return environ.get(TOKEN_VARIABLE, "").strip()
 
 
 def check_token(token: str, named: str = TOKEN_VARIABLE) -> None:
@@ -54,12 +76,15 @@ def check_door(host: str, token: str, named: str = "--master-bind-host") -> None
 
 
 def read_token(path: Path) -> str:
-    """The token in a file, without the white space around it. Raises `TokenError` naming the file."""
+    """The token in a file, without the white space around it and a byte order mark.
+
+    Raises `TokenError` naming the file.
+    """
     named = f"--token-file {path}"
     try:
         with path.open("rb") as file:
             data = file.read(LONGEST_FILE_BYTES + 1)
-        token = data.decode().strip()
+        token = data.decode("utf-8-sig").strip()
     except OSError as error:
         raise TokenError(f"{named}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:

@@ -101,7 +101,6 @@ class WorkerTotals:
     def recall(self, packed: PackedWorker) -> None:
         """Restore which reports had come when the totals were packed; others may still come."""
         self._contiguous, self.seen, self.given_up = packed.reports, set(packed.besides), 0
-        self.newest = packed.newest
 
     def first_sight(self, number: int) -> bool:
         """Note a report's number; False when it was seen before."""

@@ -301,6 +301,9 @@ class LedRun:
         result = self.live()
         result.run.duration_s = self.coordinator.scheduled_to_ns / NS_PER_S
         self.delivery.deliver(self.judge(result, aborted=self.coordinator.aborted))
+        if self.delivery.states.now is DeliveryState.WRITTEN:
+            self.coordinator.tell_all_is_saved()
+            self._outbox.flush()
         self.states.on(LeaderEvent.DELIVER)
         self._settle_checkpoint()
 

@@ -23,15 +23,16 @@ from loadtest.configuration.run_config import RunConfig
 from loadtest.configuration.run_document import DocumentError, from_environment
 from loadtest.drive import serving
 from loadtest.drive.shape import PlanShape, PoolDispatcher
-from loadtest.environment import CTRL_C, TOKEN_VARIABLE
+from loadtest.environment import CTRL_C, RUNS_FOLDER_VARIABLE
 from loadtest.exit_codes import ExitCode
 from loadtest.fleet.bundle import Bundle
 from loadtest.fleet.control_port import guard
 from loadtest.fleet.greeting import PlanFiles
-from loadtest.fleet.heartbeat import keep_steady
+from loadtest.fleet.heartbeat import dial_for_a_minute, keep_steady
 from loadtest.fleet.messages import Trouble
 from loadtest.fleet.relayed import dismiss_relays, listen_to_relays
 from loadtest.fleet.run_token import secure
+from loadtest.fleet.token import token_in
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER, listen, send_to_master
 from loadtest.plugin import start_preview
 from loadtest.plugin.auditing import Auditor
@@ -105,9 +106,11 @@ class Plugin:
         add_options(parser, self.default_plan, self._base)
         parser.set_defaults(master_bind_host=LOOPBACK, web_host=LOOPBACK)
         if first:
+            if RUNS_FOLDER_VARIABLE in os.environ:  # `singlesday worker` has greeted the master
+                dial_for_a_minute()
             import_early(self._base.plan_name if self._base else plan_named(self.default_plan), parser)
             events.init.add_listener(self.after_init)  # last: by now the scripts have added theirs
-        secure(os.environ.get(TOKEN_VARIABLE, ""), refuse)
+        secure(token_in(os.environ), refuse)
 
     def on_init(self, environment: Environment, runner: Runner, **_: Any) -> None:
         """Take over the pool and the connection; stop here if the plan cannot be played."""
@@ -266,7 +269,7 @@ class Plugin:
         self._auditor.store = options.audit_store
         self._json = options.json
         self._by_hand = not (options.headless or options.autostart)
-        self._hear_signals(options)
+        self._hear_signals(runner, options)
         _end_last(environment, self.on_quitting)
         environment.dispatcher_class = PoolDispatcher
         shape = PlanShape()
@@ -317,11 +320,11 @@ class Plugin:
             gevent.sleep(ANNOUNCE_POLL_S)
         run.delivery.announce(Console(highlight=False, stderr=self._json, emoji=False))
 
-    def _hear_signals(self, options: Namespace) -> None:
+    def _hear_signals(self, runner: Runner, options: Namespace) -> None:
         """End a headless run on a signal, of which Locust would die before; elsewhere only remember which it was."""
         if options.headless:
             for number in (signal.SIGINT, CTRL_C, signal.SIGTERM):
-                gevent.signal_handler(number, self._on_signal, number)
+                gevent.signal_handler(number, self._on_signal, runner, number)
             return
 
         def interrupt(number: int, frame: FrameType | None) -> None:
@@ -341,8 +344,13 @@ class Plugin:
         name = "Ctrl-C" if number in (signal.SIGINT, CTRL_C) else number.name
         self._signal = self._signal or f"it was stopped by {name}"
 
-    def _on_signal(self, number: signal.Signals) -> None:
+    def _on_signal(self, runner: Runner, number: signal.Signals) -> None:
         if self.leader.run is None:
+            if isinstance(
+                runner, MasterRunner
+            ):  # else workers that wait for the start would wait for a minute
+                dismiss_relays(runner)
+                runner.quit()
             sys.exit(int(ExitCode.ABORTED))
         self._note_signal(number)
         self.leader.stop(self._signal)

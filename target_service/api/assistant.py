@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 
 import msgspec
 
-from target_service.api.operation import ApiRequest, Operation, Service
+from target_service.api.operation import ApiRequest, Operation
 from target_service.response import ApiResponse
 from target_service.schema import AssistantRequest, Token
 
@@ -22,7 +22,7 @@ EVENTS = "text/event-stream"
 _encode = msgspec.json.Encoder().encode
 
 
-def operations(_service: Service) -> list[Operation]:
+def operations() -> list[Operation]:
     """What can be asked of the assistant."""
     ask = Operation("POST", "/assistant/messages", ask_assistant, Token, AssistantRequest, "assistant")
     return [ask._replace(media_type=EVENTS)]

@@ -10,7 +10,6 @@ import msgspec
 from aiohttp import HttpVersion11, StreamReader, hdrs, web
 
 from target_service import problem
-from target_service.cut_offs import CutOffs
 from target_service.problem import FieldError, ProblemError
 from target_service.protocol import MAX_BODY_BYTES, Head
 from target_service.schema import (
@@ -20,6 +19,7 @@ from target_service.schema import (
     has_plain_keys,
     refuse_duplicate_keys,
 )
+from target_service.shedding import CUT_OFFS_PER_S, Turns
 
 DEADLINE_SPREAD = 0.1
 """By how much of it a deadline may be shortened at random, so that a crowd that came at one instant is not cut off,
@@ -56,9 +56,9 @@ def length_of(headers: Mapping[str, str]) -> int | None:
 class BodyReader:
     """Reads bodies, and gives up those that do not come in time."""
 
-    def __init__(self, deadline_s: float, cut_offs: CutOffs) -> None:
+    def __init__(self, deadline_s: float) -> None:
         self._deadline_s = deadline_s
-        self._cut_offs = cut_offs
+        self._cut_offs = Turns(CUT_OFFS_PER_S)
 
     async def read(self, incoming: Incoming, body: StreamReader) -> bytes:
         """The body, when it is there. Raises ProblemError."""
@@ -84,7 +84,7 @@ class BodyReader:
         try:
             done, _ = await asyncio.wait([reading], timeout=patience_s)
             if not done:
-                done, _ = await asyncio.wait([reading], timeout=self._cut_offs.take_turn())
+                done, _ = await asyncio.wait([reading], timeout=self._cut_offs.take())
             if not done:
                 raise TimeoutError
             return reading.result()

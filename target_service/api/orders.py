@@ -6,19 +6,18 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from target_service import problem
-from target_service.api.operation import ApiRequest, Operation, Service
-from target_service.idempotency import headers_of
-from target_service.inventory import UnknownSkuError, seller_of, sku_name
+from target_service.api.operation import ApiRequest, Operation, Shop
+from target_service.inventory import seller_of, sku_name
 from target_service.orders import (
+    CREATED,
     Order,
+    Payment,
     Purchase,
     Receipt,
     created_at_ms,
     draft_order,
     order_name,
-    order_number,
 )
-from target_service.payments import CREATED, Payment, UnknownOrderError
 from target_service.problem import FieldError, ProblemError
 from target_service.response import ApiResponse, json_response
 from target_service.schema import (
@@ -30,15 +29,15 @@ from target_service.schema import (
     OrderView,
     PaymentRequest,
 )
-from target_service.shadow import traffic_of
+from target_service.tags import headers_of, traffic_of
 
 _lines_of = msgspec.json.Decoder(tuple[tuple[int, int, int], ...]).decode
 _REFUSALS = (problem.SOLD_OUT, problem.KEY_IN_FLIGHT, problem.KEY_REUSED)
 
 
-def operations(service: Service) -> list[Operation]:
+def operations(shop: Shop) -> list[Operation]:
     """What can be done with orders."""
-    its = OrderHandlers(service)
+    its = OrderHandlers(shop)
     purchase = Operation("POST", "/orders", its.create_order, OrderCreated, OrderRequest, "create_order", 201)
     purchase = purchase._replace(problems=_REFUSALS, keyed=True, sheds=True)
     checkout = purchase._replace(
@@ -52,12 +51,12 @@ def operations(service: Service) -> list[Operation]:
 class OrderHandlers:
     """Answers what is asked of orders."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, shop: Shop) -> None:
+        self._shop = shop
 
     async def create_order(self, request: ApiRequest) -> ApiResponse:
         """Create an order; it is durable when this is answered."""
-        order, units = self._draft(self._service.ids.next(), request.wanted, request.wanted.lines)
+        order, units = self._draft(self._shop.ids.next(), request.wanted, request.wanted.lines)
         receipt = await self._buy(request, (order,), units)
         created = _created(receipt.orders[0])
         return json_response(
@@ -69,7 +68,7 @@ class OrderHandlers:
         sellers: dict[int, list[Line]] = {}
         for line in request.wanted.lines:
             sellers.setdefault(seller_of(int(line.sku[4:])), []).append(line)
-        numbers = self._service.ids.several(len(sellers))
+        numbers = self._shop.ids.several(len(sellers))
         orders: list[Order] = []
         quantities: Counter[int] = Counter()
         for part, (number, lines) in enumerate(zip(numbers, sellers.values(), strict=True), 1):
@@ -83,20 +82,20 @@ class OrderHandlers:
 
     async def get_order(self, request: ApiRequest) -> ApiResponse:
         """Look at an order."""
-        order = await self._service.store.order(request.run_id, _number(request))
+        order = await self._shop.store.order(request.run_id, request.number_of("order"))
         if order is None:
-            raise UnknownOrderError(f"there is no order {request.names['order_id']}")
+            raise request.unknown("order")
         return json_response(_view(order))
 
     async def pay_order(self, request: ApiRequest) -> ApiResponse:
         """Pay for an order."""
-        payment = Payment(request.run_id, _number(request), request.wanted.amount_cents)
-        return json_response(_view(await self._service.store.write(payment, request.deadline_ns)))
+        payment = Payment(request.run_id, request.number_of("order"), request.wanted.amount_cents)
+        return json_response(_view(await self._shop.store.write(payment, request.deadline_ns)))
 
     async def _buy(self, request: ApiRequest, orders: tuple[Order, ...], units: Mapping[int, int]) -> Receipt:
         purchase = Purchase(request.run_id, request.key, orders, units)
-        receipt: Receipt = await self._service.store.write(purchase, request.deadline_ns)
-        metrics = self._service.metrics
+        receipt: Receipt = await self._shop.store.write(purchase, request.deadline_ns)
+        metrics = self._shop.metrics
         counters = metrics.replayed if receipt.replayed else metrics.created
         counters[traffic_of(request.run_id)].add(len(receipt.orders))
         return receipt
@@ -108,20 +107,12 @@ class OrderHandlers:
         return draft_order(number, wanted.buyer_id, priced, part, wanted.region or "")
 
     def _sku_no(self, sku: str, wanted: OrderRequest) -> int:
-        try:
-            return self._service.catalogue.number(sku)
-        except UnknownSkuError as error:
+        sku_no = self._shop.catalogue.number(sku)
+        if sku_no is None:
             index = next(n for n, line in enumerate(wanted.lines) if line.sku == sku)
             wrong = FieldError(f"/lines/{index}/sku", "not in the catalogue")
-            raise ProblemError(problem.BAD_FIELD, str(error), wrong) from None
-
-
-def _number(request: ApiRequest) -> int:
-    name = request.names["order_id"]
-    number = order_number(name)
-    if number is None:
-        raise UnknownOrderError(f"there is no order {name}")
-    return number
+            raise ProblemError(problem.BAD_FIELD, f"{sku} is not in the catalogue", wrong)
+        return sku_no
 
 
 def _created(order: Order) -> OrderCreated:

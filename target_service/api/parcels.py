@@ -6,22 +6,22 @@ An answer shows the newest events, a page of them.
 import time
 
 from target_service import problem
-from target_service.api.operation import ApiRequest, Operation, Service
-from target_service.idempotency import headers_of
+from target_service.api.operation import ApiRequest, Operation, Shop
 from target_service.orders import order_name, order_number
-from target_service.parcels import MOST_EVENTS, KeyedParcel, Parcel, ParcelEvent, Scan, UnknownParcelError
+from target_service.parcels import MOST_EVENTS, KeyedParcel, Parcel, ParcelEvent, Scan
 from target_service.problem import FieldError, ProblemError
 from target_service.response import ApiResponse, json_response
 from target_service.schema import EventView, ParcelRequest, ParcelView, ScanRequest
+from target_service.tags import headers_of
 
 PAGE = 20
 """Events in one answer."""
 _REFUSALS = (problem.CONFLICT, problem.KEY_IN_FLIGHT, problem.KEY_REUSED)
 
 
-def operations(service: Service) -> list[Operation]:
+def operations(shop: Shop) -> list[Operation]:
     """What can be done with parcels."""
-    its = ParcelHandlers(service)
+    its = ParcelHandlers(shop)
     send = Operation(
         "POST", "/parcels", its.create_parcel, ParcelView, ParcelRequest, "parcels", 201, _REFUSALS
     )
@@ -34,15 +34,15 @@ def operations(service: Service) -> list[Operation]:
 class ParcelHandlers:
     """Answers what is asked of parcels."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, shop: Shop) -> None:
+        self._shop = shop
 
     async def create_parcel(self, request: ApiRequest) -> ApiResponse:
         """Send a parcel."""
         wanted = request.wanted
         order_id = await self._order_id(request.run_id, wanted.order_id)
         accepted = ParcelEvent("accepted", "accepted", wanted.origin, _now_ms())
-        number = order_id or self._service.ids.next()
+        number = order_id or self._shop.ids.next()
         parcel = Parcel(number, request.run_id, order_id, wanted.destination, (accepted,))
         asked = f"parcel {wanted.order_id} {wanted.origin} {wanted.destination}"
         kept, headers = await self._write(parcel, request, asked)
@@ -53,7 +53,7 @@ class ParcelHandlers:
         """Note what happened to a parcel."""
         wanted = request.wanted
         event = ParcelEvent(wanted.event_id, wanted.kind, wanted.region, _now_ms())
-        scan = Scan(request.run_id, _number(request), event)
+        scan = Scan(request.run_id, request.number_of("parcel"), event)
         asked = f"event {scan.parcel_id} {event.event_id} {event.kind} {event.region}"
         parcel, headers = await self._write(scan, request, asked)
         return json_response(_view(parcel), 200, headers)
@@ -62,7 +62,7 @@ class ParcelHandlers:
         self, change: Parcel | Scan, request: ApiRequest, asked: str
     ) -> tuple[Parcel, dict[str, str]]:
         """Make a change, under its key if it has one; the parcel then, and headers that say if it was made before."""
-        store, deadline_ns = self._service.store, request.deadline_ns
+        store, deadline_ns = self._shop.store, request.deadline_ns
         if request.key is None:
             return await store.write(change, deadline_ns), {}
         receipt = await store.write(KeyedParcel(request.key, asked, change), deadline_ns)
@@ -74,9 +74,9 @@ class ParcelHandlers:
         if not (before.isascii() and before.isdigit() and len(before) <= 3):
             expected = f"before: expected 0 to {MOST_EVENTS}, got {before[:40]!r}"
             raise ProblemError(problem.BAD_REQUEST, expected)
-        parcel = await self._service.store.parcel(request.run_id, _number(request))
+        parcel = await self._shop.store.parcel(request.run_id, request.number_of("parcel"))
         if parcel is None:
-            raise UnknownParcelError(f"there is no parcel {request.names['parcel_id']}")
+            raise request.unknown("parcel")
         return json_response(_view(parcel, int(before)))
 
     async def _order_id(self, run_id: str, name: str | None) -> int:
@@ -84,7 +84,7 @@ class ParcelHandlers:
         if name is None:
             return 0
         number = order_number(name) or 0
-        if await self._service.store.order(run_id, number) is None:
+        if await self._shop.store.order(run_id, number) is None:
             wrong = FieldError("/order_id", "no such order")
             raise ProblemError(problem.BAD_FIELD, f"there is no order {name}", wrong)
         return number
@@ -92,14 +92,6 @@ class ParcelHandlers:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _number(request: ApiRequest) -> int:
-    name = request.names["parcel_id"]
-    number = order_number(name)
-    if number is None:
-        raise UnknownParcelError(f"there is no parcel {name}")
-    return number
 
 
 def _view(parcel: Parcel, before: int = MOST_EVENTS) -> ParcelView:

@@ -3,23 +3,23 @@
 * `write` returns only when the change is durable, and a change is made wholly or not at all.
 * Stock never goes below zero and never drifts: per run and product, initial - available = units in its orders
   that are not cancelled.
-* One key, one purchase: a second delivery gets the first one's receipt, or KeyReusedError if its body
+* One key, one purchase: a second delivery gets the first one's receipt, or is refused if its body
   differs.
 * Runs do not see one another, and live traffic sees none of them.
 * When the store cannot answer, StoreUnavailableError (or StoreFullError) is raised within `wait_s`; the
   change may then be tried again.
 * A change whose caller was cancelled, or whose deadline has passed, before its batch began is not made.
 
-What can be changed is a `Change`; each has one answer, or raises what its own rules (`orders`, `payments`,
-`parcels`) say. `store.store` has the store itself.
+What can be changed is a `Change`; each has one answer, or raises the ProblemError of its own rules (`orders`,
+`parcels`). `store.store` has the store itself.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from target_service.orders import Order, Purchase, Receipt
+from target_service import problem
+from target_service.orders import Order, Payment, Purchase, Receipt
 from target_service.parcels import KeyedParcel, Parcel, ParcelReceipt, Scan
-from target_service.payments import Payment
 
 T = TypeVar("T")
 
@@ -27,13 +27,13 @@ T = TypeVar("T")
 class StoreUnavailableError(Exception):
     """The store did not answer in time or failed; nothing was acknowledged."""
 
+    kind = problem.UNAVAILABLE
+
 
 class StoreFullError(StoreUnavailableError):
     """The store has no room left; nothing was acknowledged."""
 
-
-class DeadlineError(Exception):
-    """The caller's deadline passed before the change was begun; it was not made."""
+    kind = problem.STORE_FULL
 
 
 class StoreOpenError(Exception):
@@ -64,8 +64,6 @@ class CancelUnpaid(NamedTuple):
 
     stored_before_ms: int
     """On the store's clock."""
-    numbered_below: int
-    """Of orders that bear no such time (an earlier program stored them), those with a lower number."""
     limit: int = 1000
 
 
@@ -73,7 +71,6 @@ class ExpireKeys(NamedTuple):
     """Forget keys that are due. Due, and how many at most, is as in `CancelUnpaid`."""
 
     stored_before_ms: int
-    numbered_below: int
     limit: int = 1000
 
 
@@ -137,6 +134,8 @@ Change = (
     | Tick
 )
 Result = Receipt | Order | StockLevel | Parcel | ParcelReceipt | Purged | ClockReading | int
+Answer = Result | Exception
+"""What one change is told: its result, or why it was not made."""
 
 
 class CommitObserver(Protocol):

@@ -11,8 +11,7 @@ from typing import Any
 
 import msgspec
 
-from target_service.idempotency import KeyReusedError
-from target_service.orders import Order, Purchase
+from target_service.orders import Order, Payment, Purchase, settle
 from target_service.parcels import (
     KeyedParcel,
     Parcel,
@@ -22,11 +21,9 @@ from target_service.parcels import (
     apply_scan,
     register,
 )
-from target_service.payments import Payment, settle
-from target_service.refusal import Refusal
-from target_service.store.base import Change, Proof, Restock, Session, StockLevel
-from target_service.store.line import Answer
-from target_service.store.purchases import ORDER, apply_purchases
+from target_service.problem import ProblemError
+from target_service.store.base import Answer, Change, Proof, Restock, Session, StockLevel
+from target_service.store.purchases import ORDER, apply_purchases, key_reused
 from target_service.store.sweeps import SWEEPS
 from target_service.store.tables import LIVE_TABLES, SHADOW_TABLES, STORED_MS, tables_of
 
@@ -40,7 +37,7 @@ async def apply_batch(session: Session, batch: Sequence[Change]) -> list[Answer]
     for place in sorted(others, key=lambda place: _lock_order(batch[place])):
         try:
             answers[place] = await _APPLY[type(batch[place])](session, batch[place])
-        except Refusal as refusal:
+        except ProblemError as refusal:
             answers[place] = refusal
     answers |= await apply_purchases(session, batch)
     return [answers[place] for place in range(len(batch))]
@@ -107,7 +104,7 @@ async def _scan(session: Session, scan: Scan) -> Parcel:
 
 
 async def _change_parcel_once(session: Session, keyed: KeyedParcel) -> ParcelReceipt:
-    """Make a parcel's change under its key, or tell again what came of it. Raises KeyReusedError."""
+    """Make a parcel's change under its key, or tell again what came of it. Raises ProblemError."""
     change, key, run_id = keyed.change, keyed.key, keyed.change.run_id
     tables = tables_of(run_id)
     under_it = "WHERE run_id = $1 AND idempotency_key = $2"
@@ -117,10 +114,10 @@ async def _change_parcel_once(session: Session, keyed: KeyedParcel) -> ParcelRec
     for request, parcel_id, events in known:
         before = await find_parcel(session, run_id, parcel_id)
         if request != keyed.request or before is None:
-            raise KeyReusedError(f"Idempotency-Key {key} belongs to another request")
+            raise key_reused(key, "another request")
         return ParcelReceipt(before._replace(events=before.events[:events]), replayed=True)
     if await session.fetch(f"SELECT 1 FROM {tables.orders} {under_it} AND key_live = 1 LIMIT 1", run_id, key):
-        raise KeyReusedError(f"Idempotency-Key {key} belongs to a request for orders")
+        raise key_reused(key, "a request for orders")
     parcel = await (_scan(session, change) if isinstance(change, Scan) else _add_parcel(session, change))
     sql = (
         f"INSERT INTO {tables.parcel_keys} (run_id, idempotency_key, request, parcel_id, events, stored_ms)"

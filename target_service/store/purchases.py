@@ -10,11 +10,11 @@ other processes write to as well, stock is locked by run and product, after ever
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from target_service.idempotency import KeyReusedError
+from target_service import problem
 from target_service.inventory import take_units
 from target_service.orders import Order, Purchase, Receipt
-from target_service.store.base import Change, Session, names_of
-from target_service.store.line import Answer
+from target_service.problem import ProblemError
+from target_service.store.base import Answer, Change, Session, names_of
 from target_service.store.tables import STORED_MS, Tables, tables_of
 
 ORDER = "order_id, part, buyer_id, total_cents, lines, status, region"
@@ -70,10 +70,15 @@ def plan(share: Iterable[Placed], known: Mapping[str, Purchase], left: dict[int,
     return decided
 
 
-def _replay(purchase: Purchase, stored: Purchase) -> Receipt | KeyReusedError:
+def _replay(purchase: Purchase, stored: Purchase) -> Receipt | ProblemError:
     if purchase.is_same_as(stored):
         return Receipt(stored.orders, True)
-    return KeyReusedError(f"Idempotency-Key {purchase.key} belongs to another request")
+    return key_reused(purchase.key, "another request")
+
+
+def key_reused(key: str | None, by: str) -> ProblemError:
+    """The refusal of what comes under a key that belongs to something else."""
+    return ProblemError(problem.KEY_REUSED, f"Idempotency-Key {key} belongs to {by}")
 
 
 async def apply_purchases(session: Session, batch: Iterable[Change]) -> dict[int, Answer]:

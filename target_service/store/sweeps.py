@@ -21,8 +21,7 @@ from typing import Any
 
 import msgspec
 
-from target_service.orders import MOST_AT_ONCE
-from target_service.payments import CANCELLED
+from target_service.orders import CANCELLED, MOST_AT_ONCE
 from target_service.store.base import (
     CancelUnpaid,
     ClockReading,
@@ -37,29 +36,16 @@ from target_service.store.base import (
 from target_service.store.tables import KEYED, LIVE_TABLES, SHADOW_TABLES, UNPAID
 
 Rows = Sequence[Sequence[Any]]
-_ALL = (1 << 63) - 1
 
 
 async def _find_due(
     session: Session, source: str, sweep: CancelUnpaid | ExpireKeys, limit: int, lock: str = ""
-) -> list[Sequence[Any]]:
+) -> Rows:
     """Number, run, lines and time of the oldest orders that are due; ends with a whole checkout."""
-    found: list[Sequence[Any]] = []
-    for from_ms, to_ms, below in ((0, 0, sweep.numbered_below), (1, sweep.stored_before_ms - 1, _ALL)):
-        if left := max(0, limit - len(found)):
-            found += await _find_between(session, source, lock, (from_ms, to_ms, below, left))
-    return found
-
-
-async def _find_between(session: Session, source: str, lock: str, due: tuple[int, int, int, int]) -> Rows:
-    """The oldest orders stored between two times and numbered below a bound: so many, and the last one's checkout."""
     columns = "order_id, run_id, lines, stored_ms"
-    # The plus keeps the planner from walking the numbers instead of the index.
-    oldest = (
-        f"{source} AND stored_ms BETWEEN $1 AND $2 AND +order_id < $3 ORDER BY stored_ms, order_id LIMIT $4"
-    )
-    rows = await session.fetch_many(columns, f"FROM {oldest}{lock}", *due)
-    if len(rows) < due[-1]:
+    oldest = f"FROM {source} AND stored_ms < $1 ORDER BY stored_ms, order_id LIMIT $2{lock}"
+    rows = await session.fetch_many(columns, oldest, sweep.stored_before_ms, limit)
+    if len(rows) < limit:
         return rows
     number, _, _, stored_ms = rows[-1]
     # Not BETWEEN: with equal times the index finds the numbers, too.

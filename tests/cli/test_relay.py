@@ -47,3 +47,12 @@ def test_a_master_that_does_not_come_is_one_sentence() -> None:
     ended = run(app, ["relay", *words])
     assert ended.exit_code == 2
     assert "no master answered at 127.0.0.1:1 within 0.1 s" in " ".join(ended.output.split())
+
+
+def test_a_relay_of_itself_is_told_at_once() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{free.getsockname()[1]}"
+    ended = run(app, ["relay", "--master", place, "--bind", place])
+    assert ended.exit_code == 2
+    assert f"--bind {place}: is the --master" in " ".join(ended.output.split())

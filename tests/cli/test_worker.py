@@ -34,7 +34,19 @@ def refused(*arguments: str) -> str:
 
 @pytest.mark.parametrize(
     "text",
-    ["", ":1", "host:port", "host:70000", "tcp://host:1", "a b", "user@host:1", "[::1]5:7", "a[::1]:7"],
+    [
+        "",
+        ":1",
+        "host:port",
+        "host:70000",
+        "tcp://host:1",
+        "a b",
+        "user@host:1",
+        "[::1]5:7",
+        "a[::1]:7",
+        "fe80::x",
+        "::1%a:7",
+    ],
 )
 def test_a_master_that_is_no_address_is_refused(text: str) -> None:
     assert "--master" in refused("worker", "--master", text)
@@ -58,6 +70,18 @@ def test_port_0_is_no_port_that_workers_could_be_told() -> None:
 )
 def test_an_address_may_leave_the_port_out(text: str, place: tuple[str, int]) -> None:
     assert place_of(text, "--master") == place
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::]", "*"])
+def test_where_a_master_listens_is_not_where_it_is_reached(host: str) -> None:
+    assert f"--master {host}:7: is where a master listens" in refused("worker", "--master", f"{host}:7")
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_a_master_is_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    said = refused("worker", *HERE, "--out", str(tmp_path / "file" / "runs"))
+    assert "expected a folder to write into" in said
+    assert "is a file" in said
 
 
 def test_a_master_on_another_machine_needs_a_token() -> None:
@@ -180,7 +204,7 @@ def test_workers_whose_master_is_gone_end_with_a_sentence_instead_of_being_repla
     said = io.StringIO()
 
     def start(name: str) -> Child:
-        return Child(name, [sys.executable, "-c", "raise SystemExit(2)"], log=tmp_path / name)
+        return Child(name, [sys.executable, "-c", "raise SystemExit(1)"], log=tmp_path / name)
 
     crew = Crew(1, start, lambda text: print(text, file=said))
     with socket.create_server(("127.0.0.1", 0)) as left:
@@ -214,3 +238,17 @@ def test_a_crashed_worker_is_replaced_a_few_times_and_one_that_ended_well_is_not
     assert wait_until(ended, 30)
     crew.tend()
     assert len(said) == MOST_REPLACED
+
+
+def test_a_worker_that_has_said_what_is_wrong_with_its_script_is_not_started_again(tmp_path: Path) -> None:
+    said = io.StringIO()
+
+    def start(name: str) -> Child:
+        script = "print('error: shop.py: no such class'); raise SystemExit(2)"
+        return Child(name, [sys.executable, "-c", script], log=tmp_path / name)
+
+    crew = Crew(1, start, lambda text: print(text, file=said))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = Place("127.0.0.1", server.getsockname()[1])
+        assert serve(crew, place, Console(file=said, width=300)) == 2
+    assert said.getvalue() == "worker-1: exit code 2: error: shop.py: no such class\n"

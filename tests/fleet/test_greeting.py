@@ -12,6 +12,7 @@ from loadtest.fleet.greeting import (
     Chunk,
     Greeter,
     Greeting,
+    OwnFile,
     Refusal,
     Want,
     Welcome,
@@ -20,7 +21,7 @@ from loadtest.fleet.greeting import (
     is_safe,
     plan_files_of,
 )
-from loadtest.fleet.joining import find_own
+from loadtest.fleet.joining import find_own, home_in
 
 BUILD = {"singlesday": "0.2.0", "locust": "2.47.0"}
 
@@ -99,15 +100,32 @@ def test_a_large_file_has_to_be_there_and_is_linked_to_where_the_script_looks(
         file.truncate(MOST_SENT_BYTES + 1)
     [own] = plan_files_of(plan, [large]).own
     (tmp_path / "there").mkdir()
-    find_own(own, tmp_path / "there")
+    find_own(own, tmp_path / "there", tmp_path / "there")
     assert (tmp_path / "there" / "large.csv").resolve() == large
     with large.open("ab") as file:
         file.write(b"more")
     with pytest.raises(Exception, match=r"large\.csv: expected the same 67,108,865 bytes"):
-        find_own(own, tmp_path / "there")
+        find_own(own, tmp_path / "there", tmp_path / "there")
     large.unlink()
     with pytest.raises(Exception, match=r"large\.csv: the plan needs this file"):
-        find_own(own, tmp_path / "there")
+        find_own(own, tmp_path / "there", tmp_path / "there")
+
+
+def test_a_file_outside_the_plans_folder_is_found_where_the_script_looks_by_dots(
+    plan: Path, tmp_path: Path
+) -> None:
+    (plan.parent / "linked.csv").symlink_to(tmp_path / "elsewhere.csv")
+    wanted = [plan.parent / ".." / "elsewhere.csv", plan.parent / "data/../linked.csv"]
+    own = plan_files_of(plan, wanted).own
+    assert [file.name for file in own] == ["../elsewhere.csv", "linked.csv"]
+    own = (*own, OwnFile(own[0].path, own[0].size_bytes, "/above.csv"))
+    there = tmp_path / "there"
+    home = home_in(there, Welcome("shop.toml", [], list(own)))
+    for file in own:
+        find_own(file, there, home)
+    for seen in ("../elsewhere.csv", "linked.csv"):
+        assert (home / seen).resolve() == tmp_path / "elsewhere.csv"
+    assert {path.name for path in there.rglob("*.csv")} == {"elsewhere.csv", "linked.csv"}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 import pytest
+from locust import runners
 from locust.runners import MASTER_HEARTBEAT_TIMEOUT, WorkerRunner
 
 from loadtest.fleet import heartbeat
@@ -52,3 +53,10 @@ def test_a_master_that_is_silent_for_a_minute_is_gone_whatever_the_wall_clock_sa
     clocks.steady_s += MASTER_HEARTBEAT_TIMEOUT + 1
     clocks.wall_s -= 3600
     assert is_forgotten(worker)
+
+
+def test_a_worker_that_was_welcomed_dials_its_master_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runners, "CONNECT_RETRY_COUNT", runners.CONNECT_RETRY_COUNT)
+    assert runners.CONNECT_RETRY_COUNT * runners.CONNECT_TIMEOUT > 60, "Locust's own patience"
+    heartbeat.dial_for_a_minute()
+    assert runners.CONNECT_RETRY_COUNT * runners.CONNECT_TIMEOUT == 60

@@ -147,11 +147,17 @@ def open_second(**counters: int) -> Second:
 def test_what_a_worker_left_open_is_settled_so_that_the_identity_holds(
     reported: dict[str, int], settled: dict[str, int]
 ) -> None:
-    merge = Merge()
+    merge = Merge([(0.0, 4.0), (4.0, 8.0)])
+    merge.fold("w2", report(0, second(7)))
     merge.fold("w1", report(0, open_second(**reported)))
     merge.write_off()
     merge.write_off()
-    total = {name: getattr(merge.total, name) for name in COUNTERS}
+    whole = {name: getattr(merge.total, name) for name in COUNTERS}
+    total = {name: getattr(merge.period_totals[0], name) for name in COUNTERS}
+    assert whole == {name: n + getattr(merge.period_totals[1], name) for name, n in total.items()}
+    points = list(merge.timeline.points(lambda _from_s, _to_s: 0.0))
+    for name in ("scheduled", "started", "dropped"):
+        assert [getattr(point, name) for point in points] == [total[name], whole[name] - total[name]]
     assert {name: n for name, n in total.items() if n} == settled
     assert total["scheduled"] == total["started"] + total["dropped"]
     assert total["started"] == total["ok"] + total["failed"] + total["cancelled"]

@@ -38,7 +38,7 @@ def killed_at(folder: Path, saved_s: float, killed_s: float) -> tuple[bytes, Arr
     saved = take(fleet)
     fleet.run_until(killed_s)
     for journal in journals:
-        journal.close(forget=False)
+        journal.close()
     books = progress(fleet.coordinator, INFO, PeriodRecords())
     return saved, broken_off(books.arrivals)
 
@@ -89,11 +89,14 @@ def test_reports_that_a_checkpoint_has_are_removed_file_by_file(tmp_path: Path) 
     journal.saved(FILE_REPORTS)
     numbers = [found.number for _, found in read_reports(tmp_path)]
     assert numbers == list(range(FILE_REPORTS, 3 * FILE_REPORTS))
-    journal.saved(10_000)
+    journal.saved(3 * FILE_REPORTS - 1)
     assert [found.number for _, found in read_reports(tmp_path)] == numbers[FILE_REPORTS:], (
         "the last is written to"
     )
-    journal.close(forget=True)
+    journal.close()
+    assert list(read_reports(tmp_path)), "its last report is in no checkpoint"
+    journal.saved(3 * FILE_REPORTS)
+    journal.close()
     assert not list(read_reports(tmp_path))
 
 
@@ -102,5 +105,17 @@ def test_a_disk_that_takes_no_record_ends_no_run(tmp_path: Path, caplog: pytest.
     journal = Journal(tmp_path, "w")
     for number in range(3):
         journal.write(report(number))
-    journal.close(forget=True)
+    journal.close()
     assert caplog.text.count("own record cannot be kept") == 1
+
+
+def test_a_disk_that_fills_up_ends_no_run_when_the_record_is_closed(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    (tmp_path / FOLDER).mkdir()
+    (tmp_path / FOLDER / "w-0000000.reports").symlink_to("/dev/full")
+    journal = Journal(tmp_path, "w")
+    journal.write(report(0))
+    journal.write(report(1))
+    journal.close()
+    assert caplog.text.count("own record cannot be kept: [Errno 28]") == 1

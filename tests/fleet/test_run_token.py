@@ -1,5 +1,6 @@
 """Locust's control sockets with a run token: who has it is heard, nobody else is, and no door stands open."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 
@@ -61,13 +62,24 @@ def test_who_has_the_same_token_is_heard(token: str) -> None:
 def test_who_has_another_is_not_and_it_is_said(token: str, caplog: pytest.LogCaptureFixture) -> None:
     with master(TOKEN) as server, worker(server, token), gevent.Timeout(SOON_S):
         # Of two sockets one may be closed before it has seen why; the other always has.
-        while not (
-            "its token differs from this run's" in caplog.text or "refuses this worker" in caplog.text
-        ):
+        while not ("refused a connection" in caplog.text or "refuses this worker" in caplog.text):
             gevent.sleep(0.02)
         with gevent.Timeout(0.1, False):
             server.recv_from_client()
             pytest.fail("it was heard")
+
+
+def test_a_probe_that_only_connects_and_leaves_is_not_taken_for_somebody_with_another_token(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with master(TOKEN) as server, gevent.Timeout(SOON_S):
+        for _ in range(3):
+            socket.create_connection((HOST, server.port)).close()
+        with worker(server, TOKEN):
+            server.recv_from_client()
+        while "a probe of the port" not in caplog.text:
+            gevent.sleep(0.02)
+    assert "its token differs" not in caplog.text
 
 
 def test_a_port_beyond_this_machine_is_not_opened_without_a_token() -> None:

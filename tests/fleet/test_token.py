@@ -1,9 +1,12 @@
 """The run token: the keys it becomes, and the doors it is needed for."""
 
+from pathlib import Path
+
 import pytest
 import zmq
 
-from loadtest.fleet.token import TokenError, check_door, check_token, server_keys
+from loadtest.environment import TOKEN_VARIABLE
+from loadtest.fleet.token import TokenError, check_door, check_token, read_token, server_keys, token_in
 
 TOKEN = "sixteen letters!"  # noqa: S105 - of a test
 
@@ -30,3 +33,14 @@ def test_a_token_that_is_easily_guessed_is_refused_without_showing_it() -> None:
     with pytest.raises(TokenError, match="at least 16 characters, got 15") as refused:
         check_token(TOKEN[1:])
     assert TOKEN[1:] not in str(refused.value)
+
+
+@pytest.mark.parametrize("around", ["{}", "{}\n", "{}\r\n", " {} \n\n", "\ufeff{}\r\n"])
+def test_a_token_is_the_same_however_its_file_was_written_and_wherever_it_comes_from(
+    around: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "token"
+    file.write_bytes(around.format(TOKEN).encode())
+    assert read_token(file) == TOKEN
+    assert token_in({TOKEN_VARIABLE: around.removeprefix("\ufeff").format(TOKEN)}) == TOKEN
+    assert token_in({TOKEN_VARIABLE: "\n"}) == token_in({}) == ""

@@ -12,8 +12,8 @@ from loadtest.judge.verdict import settle
 from loadtest.measure.ledger import Ledger, OrderState
 from loadtest.measure.run_result import RunResult
 from loadtest.run_audit import audit_folder
-from target_service.inventory import SoldOutError
 from target_service.orders import OrderIds, Purchase, draft_order
+from target_service.problem import ProblemError
 from target_service.store.base import StoreSettings, StoreUnavailableError
 from target_service.store.store import Store, make_store
 from tests.contract.conftest import Unobserved
@@ -45,7 +45,7 @@ class Client:
         order, quantities = draft_order(self.ids.next(), 7, [(sku_no, 2)])
         try:
             await self.store.write(Purchase(RUN, key, (order,), quantities))
-        except SoldOutError:
+        except ProblemError:
             return 409
         except StoreUnavailableError:
             return 503

@@ -154,3 +154,20 @@ def test_a_worker_without_a_last_report_is_shown_as_lost_when_the_run_is_over(tm
     await_result(run)
     shown = Observer(lambda: run, lambda _: False).view("", 0).workers
     assert [row.state for row in shown] == ["done", "lost"]
+
+
+@pytest.mark.parametrize("written", [True, False], ids=["written", "no room"])
+def test_workers_are_told_that_their_own_record_may_go_once_the_result_is_on_the_disk(
+    written: bool, tmp_path: Path
+) -> None:
+    run = led_run(tmp_path / "run")
+    run.on_message("w1", Hello(run.info.id, 1, True, build=build_of()))
+    run.on_message("w1", msgspec.structs.replace(report(0, second(0), final=True), run_id=run.info.id))
+    if not written:
+        (run.folder / "result.json").mkdir(parents=True)
+    assert not run.coordinator.saved
+    run.coordinator.abort("enough")
+    with gevent.Timeout(5):
+        while not run.over:
+            gevent.sleep(0.01)
+    assert run.coordinator.saved == ({"w1": 1} if written else {})

@@ -50,8 +50,8 @@ def test_what_is_assumed_of_the_sample_service_is_so() -> None:
     assert day.SELLERS == SELLERS
     (skus,) = [option.default for option in OPTIONS if option.name == "skus"]
     assert skus == CATALOGUE
-    assert Catalogue(CATALOGUE).parse(sku(CATALOGUE)) == CATALOGUE
-    assert Catalogue(CATALOGUE).parse(sku(7)) == 7
+    assert Catalogue(CATALOGUE).number(sku(CATALOGUE)) == CATALOGUE
+    assert Catalogue(CATALOGUE).number(sku(7)) == 7
 
 
 def test_most_orders_are_paid_in_the_end(shop: DayShop) -> None:

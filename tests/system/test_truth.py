@@ -97,9 +97,15 @@ def play(
 # The scenes.
 
 
-def _stalled(folder: Path) -> Findings:
+def _stalled(folder: Path, stall_s: float = 2.5) -> Findings:
     """A stall of 2.5 s in 15 s at 100/s, met by 30 users."""
-    return play(folder, ["--stall-at", "5", "--stall", "2.5"], rate=100, duration_s=15, virtual_users=30)
+    flags = ["--stall-at", str(2 * stall_s), "--stall", str(stall_s)]
+    return play(folder, flags, rate=100, duration_s=round(6 * stall_s), virtual_users=30)
+
+
+def _stalled_for_longer(folder: Path) -> Findings:
+    """A stall of 5 s in 30 s, as docs/design.md has it."""
+    return _stalled(folder, 5)
 
 
 def _stopped_target(folder: Path) -> Findings:
@@ -209,6 +215,7 @@ def _strange_messages(port: int) -> float:
 
 SCENES: dict[str, Callable[[Path], Findings]] = {
     "stalled": _stalled,
+    "stalled_for_longer": _stalled_for_longer,
     "stopped_target": _stopped_target,
     "slow_target": _slow_target,
     "foreign_stalled": _foreign_stalled,
@@ -252,37 +259,41 @@ def found(request: pytest.FixtureRequest, scenes: Scenes, timing: Timing, tmp_pa
     return findings
 
 
-def scene(name: str) -> pytest.MarkDecorator:
-    """Give a test the findings of a scene, as `found`."""
-    return pytest.mark.parametrize("found", [name], indirect=True)
+def scene(*names: str) -> pytest.MarkDecorator:
+    """Give a test the findings of a scene, or of each of several, as `found`."""
+    return pytest.mark.parametrize("found", names, indirect=True)
 
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(240)]
 
 
-@scene("stalled")
+@pytest.mark.slow(stays=["stalled"])
+@scene("stalled", "stalled_for_longer")
 def test_response_time_tells_of_a_stall_what_was_lost_by_it(found: Findings, timing: Timing) -> None:
-    """1,500 arrivals; the 250 of the stall wait 0 to 2.5 s, evenly: 5 % of all wait longer than 1.75 s."""
-    orders = found.result.endpoints["POST /call"]
-    assert orders.requests == 1_500
+    """A sixth of all arrivals wait 0 to the stall's length, evenly: 5 % of all wait longer than 0.7 of it."""
+    orders, stall_ms = found.result.endpoints["POST /call"], found.result.run.duration_s / 6 * 1000
+    assert orders.requests == 100 * found.result.run.duration_s
     with timing:
-        assert orders.response_ms.p95 == pytest.approx(1_750, rel=0.05)
-        assert orders.response_ms.max == pytest.approx(2_500, rel=0.05)
+        assert orders.response_ms.p95 == pytest.approx(0.7 * stall_ms, rel=0.05)
+        assert orders.response_ms.max == pytest.approx(stall_ms, rel=0.05)
     assert generator_did_well(found.result), found.result.validity.reasons
 
 
-@scene("stalled")
+@pytest.mark.slow(stays=["stalled"])
+@scene("stalled", "stalled_for_longer")
 def test_service_time_alone_would_lie_about_a_stall(found: Findings, timing: Timing) -> None:
     """Only the 30 requests in flight meet the stall: their share is too small for p95 to notice."""
     with timing:
         assert found.result.endpoints["POST /call"].service_ms.p95 < 100
 
 
-@scene("stalled")
+@pytest.mark.slow(stays=["stalled"])
+@scene("stalled", "stalled_for_longer")
 def test_every_second_of_the_plan_started_in_the_books_whatever_the_target_did(found: Findings) -> None:
     assert identity_holds(found.result.arrivals)
-    assert [point.scheduled for point in found.result.timeline[:15]] == [100] * 15
-    assert found.seen.received == found.result.arrivals.started == 1_500
+    seconds = round(found.result.run.duration_s)
+    assert [point.scheduled for point in found.result.timeline[:seconds]] == [100] * seconds
+    assert found.seen.received == found.result.arrivals.started == 100 * seconds
 
 
 @scene("stopped_target")

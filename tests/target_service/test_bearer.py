@@ -2,7 +2,7 @@
 
 import pytest
 
-from target_service.bearer import carries_token
+from target_service.secrets import carries_token
 
 
 @pytest.mark.parametrize("offered", ["Bearer sesame", "bearer sesame", "BEARER  sesame", "bEaReR sesame "])

@@ -1,6 +1,7 @@
 """A connection: requests in pieces, in pipelines and under overload are answered in turn, never out of step."""
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable
 from http.client import HTTPResponse
@@ -9,17 +10,15 @@ from typing import Any, NamedTuple, cast
 
 import pytest
 
-from target_service.api.body import BodyReader
-from target_service.api.operation import Service
+from target_service.api.operation import Service, Shop
 from target_service.connection import Connection
-from target_service.cut_offs import CutOffs
 from target_service.faults import Drill, Fault, Faults
 from target_service.inventory import Catalogue
 from target_service.metrics import REJECTED, REQUEST_SECONDS, SHED, SharedMetrics, WorkerMetrics
 from target_service.orders import OrderIds
 from target_service.response import ApiResponse
-from target_service.routes import Api
-from target_service.shedding import LEAST_LIMIT, AdaptiveLimit
+from target_service.routes import Api, operations
+from target_service.shedding import LEAST_LIMIT, LONG_LAG_S, REFUSALS_PER_S, AdaptiveLimit
 from target_service.store.store import Store
 
 BODY = b'{"buyer_id": 7, "lines": []}'
@@ -38,6 +37,10 @@ class Heard(NamedTuple):
     body: bytes
 
 
+async def never() -> None:
+    """Nobody asks."""
+
+
 class Full:
     """A service without a free place, and one connection to it."""
 
@@ -46,14 +49,10 @@ class Full:
         limit = AdaptiveLimit(LEAST_LIMIT, time.monotonic_ns)
         for _ in range(LEAST_LIMIT):
             limit.admit()
-        self.service = Service(
-            cast("Store", None),  # nobody comes so far
-            Catalogue(10),
-            OrderIds(1),
-            WorkerMetrics(shared.blocks[0]),
-            limit,
-            Faults(0, time.monotonic_ns, lambda _kind: None),
-        )
+        metrics = WorkerMetrics(shared.blocks[0])
+        self.shop = Shop(cast("Store", None), Catalogue(10), OrderIds(1), metrics)  # nobody comes so far
+        faults = Faults(0, time.monotonic_ns, lambda _kind: None)
+        self.service = Service(metrics, limit, faults, never, lambda: True)
 
     async def ask(self, *pieces: bytes) -> Heard:
         """Send a request in pieces, each seen by the service before the next; its answer."""
@@ -69,7 +68,7 @@ class Full:
     async def serve(self, scene: Callable[["Full"], Awaitable[None]]) -> None:
         """Play a scene."""
         loop = asyncio.get_running_loop()
-        api = self.api = Api(self.service, BodyReader(5.0, CutOffs(loop.time)))
+        api = self.api = Api(self.service, operations(self.shop, self.service), 5.0)
         self.bytes_seen = 0
 
         def make() -> Connection:
@@ -190,6 +189,18 @@ def test_a_pipeline_is_answered_in_turn_and_may_end_in_pieces() -> None:
     play(scene)
 
 
+@pytest.mark.parametrize(
+    "garbage", [b"\x16\x03\x01", b"GET / HTTP/9.9\r\n\r\n", b"GET / RTSP/1.0\r\n\r\n", b"GET /\n\n"]
+)
+def test_requests_before_garbage_in_one_piece_are_answered_and_then_it(garbage: bytes) -> None:
+    async def scene(full: Full) -> None:
+        full.writer.write(ALIVE + ORDER + ALIVE + garbage)
+        told = await full.reader.read(-1)
+        assert re.findall(rb"HTTP/1\.1 (\d{3}) ", told) == [b"200", b"503", b"200", b"400"]
+
+    play(scene)
+
+
 def test_thousands_of_requests_in_one_piece_are_answered_each() -> None:
     async def scene(full: Full) -> None:
         full.writer.write(ALIVE * 3000)
@@ -208,6 +219,23 @@ def test_a_connection_is_of_use_while_it_is_answered_and_not_for_ever_afterwards
         await full.ask(ORDER)
         full.connection.look(now_s + 2.0, 1.0)
         assert await full.reader.read() == b""
+
+    play(scene)
+
+
+def test_a_head_is_answered_as_its_get_but_without_the_body() -> None:
+    async def scene(full: Full) -> None:
+        full.writer.write(ALIVE.replace(b"GET", b"HEAD") + ALIVE)
+        head = await full.reader.readuntil(b"\r\n\r\n")
+        assert (head[:12], b"Content-Length: 18" in head) == (b"HTTP/1.1 200", True)
+        assert (await full.ask()).body == b'{"status":"alive"}'
+
+    play(scene)
+
+
+def test_a_method_that_is_not_allowed_is_told_which_are() -> None:
+    async def scene(full: Full) -> None:
+        assert (await full.ask(ALIVE.replace(b"GET", b"DELETE"))).headers["Allow"] == "GET"
 
     play(scene)
 
@@ -249,6 +277,20 @@ def test_what_is_refused_is_counted_as_its_traffic() -> None:
     assert sum(block.series(REQUEST_SECONDS, "create_order", "shadow")[:-1]) == 2
 
 
+def test_while_the_loop_is_late_refusals_are_told_one_after_another() -> None:
+    async def scene(full: Full) -> None:
+        for _ in range(3):
+            full.api._refusals.take()
+        full.service.crowd.note_lag(LONG_LAG_S)
+        turn_s = full.api._refusals._free_s
+        assert [(await full.ask(ORDER)).status for _ in range(2)] == [503, 503]
+        assert full.api._refusals._free_s >= turn_s + 2 / REFUSALS_PER_S
+        full.service.crowd.note_lag(0.0)
+        assert full.api.refusal_waits_s() == 0
+
+    play(scene)
+
+
 @pytest.mark.parametrize(("asked", "expected"), [(ORDER, 503), (ALIVE, 200)])
 def test_who_asks_to_close_is_answered_and_closed_whatever_is_asked(asked: bytes, expected: int) -> None:
     async def scene(full: Full) -> None:
@@ -267,7 +309,7 @@ def test_those_who_wait_are_accepted_between_two_answers_of_one_turn(monkeypatch
         return ApiResponse(200, b"done")
 
     async def scene(full: Full) -> None:
-        monkeypatch.setattr(full.api, "accept_waiting", lambda: looks.append("look"))
+        monkeypatch.setattr(full.service, "accept_waiting", lambda: looks.append("look"))
         monkeypatch.setattr(full.api, "take", lambda _incoming: work)
         assert (await full.ask(ALIVE)).body == b"done"
         assert looks == ["look"]

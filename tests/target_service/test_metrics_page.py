@@ -5,11 +5,12 @@ import gzip
 from random import Random
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import make_mocked_request
+from multidict import CIMultiDict
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from yarl import URL
 
+from target_service.api.operation import ApiRequest
 from target_service.metrics import (
     BLOCK_SLOTS,
     FAMILIES,
@@ -19,6 +20,7 @@ from target_service.metrics import (
     registry_of,
 )
 from target_service.metrics_page import FRESH_S, OPENMETRICS, MetricsPage, page_of
+from target_service.response import ApiResponse
 
 
 def block_of(seed: int | None) -> Block:
@@ -56,7 +58,9 @@ def test_exemplars_are_in_openmetrics_only() -> None:
         for values in REQUEST_SECONDS.values
         for found in block.exemplars(REQUEST_SECONDS, *values).values()
     ]
-    assert {exemplar.labels["trace_id"] for exemplar in shown} <= {found.trace_id for found in there}
+    assert {exemplar.labels["trace_id"] for exemplar in shown} <= {
+        found.labels["trace_id"] for found in there
+    }
     assert len(shown) >= 8
     assert b"trace_id" not in page_of(registry)
 
@@ -66,7 +70,7 @@ def test_the_page_is_packed_for_who_can_unpack_it(asked: str) -> None:
     registry = registry_of([block_of(1)], Supervision())
     response = served(MetricsPage(registry), {"Accept-Encoding": asked})
     assert (response.headers.get("Content-Encoding") == "gzip") == bool(asked)
-    body = body_of(response)
+    body = response.body
     assert (gzip.decompress(body) if asked else body) == page_of(registry)
 
 
@@ -77,7 +81,7 @@ def test_who_asks_again_while_a_page_is_fresh_gets_the_same_bytes_and_then_new_o
 
     def got(control: str = "") -> bytes:
         memory[0] += 1
-        return body_of(served(page, {"Cache-Control": control}))
+        return served(page, {"Cache-Control": control}).body
 
     first = got()
     now_s += FRESH_S - 0.01
@@ -92,12 +96,12 @@ def test_who_asks_again_while_a_page_is_fresh_gets_the_same_bytes_and_then_new_o
 def test_a_page_is_kept_for_each_form_it_is_asked_in() -> None:
     registry, memory = counted_page()
     page = MetricsPage(registry, lambda: 0.0)
-    plain = body_of(served(page, {}))
+    plain = served(page, {}).body
     memory[0] += 1
-    packed = body_of(served(page, {"Accept-Encoding": "gzip"}))
+    packed = served(page, {"Accept-Encoding": "gzip"}).body
     assert gzip.decompress(packed) == page_of(registry) != plain
     openmetrics = served(page, {"Accept": "application/openmetrics-text; version=1.0.0"})
-    assert body_of(openmetrics) == page_of(registry, OPENMETRICS)
+    assert openmetrics.body == page_of(registry, OPENMETRICS)
 
 
 @pytest.mark.parametrize(
@@ -105,18 +109,14 @@ def test_a_page_is_kept_for_each_form_it_is_asked_in() -> None:
     [("", True), ("?x=1", True), ("?name[]=", True), ("?name[]=orders_in_flight", False)],
 )
 def test_a_scrape_may_choose_metrics_by_name(query: str, is_whole: bool) -> None:
-    body = body_of(served(MetricsPage(registry_of([block_of(1)], Supervision())), {}, query))
+    body = served(MetricsPage(registry_of([block_of(1)], Supervision())), {}, query).body
     assert b"orders_in_flight" in body
     assert (b"orders_created_total" in body) == is_whole
 
 
-def served(page: MetricsPage, headers: dict[str, str], query: str = "") -> web.Response:
-    return asyncio.run(page.serve(make_mocked_request("GET", f"/metrics{query}", headers=headers)))
-
-
-def body_of(response: web.Response) -> bytes:
-    assert isinstance(response.body, bytes)
-    return response.body
+def served(page: MetricsPage, headers: dict[str, str], query: str = "") -> ApiResponse:
+    asked = URL(f"/metrics{query}").query
+    return asyncio.run(page.serve(ApiRequest("", {}, asked, CIMultiDict(headers), None, None, None)))
 
 
 def counted_page() -> tuple[CollectorRegistry, "memoryview[float]"]:

@@ -7,11 +7,9 @@ from hypothesis import strategies as st
 
 from target_service.inventory import price_cents
 from target_service.orders import (
-    EPOCH_MS,
     OrderIds,
     created_at_ms,
     draft_order,
-    first_number_at,
     order_name,
     order_number,
 )
@@ -52,13 +50,6 @@ def test_a_name_leads_back_to_its_number(number: int) -> None:
 def test_what_is_not_a_name_is_no_number(text: str) -> None:
     number = order_number(text)
     assert number is None or order_name(number) == text
-
-
-def test_the_first_number_of_an_instant_divides_older_from_newer() -> None:
-    ids = OrderIds(4095, lambda: NOW_NS)
-    number = ids.next()
-    assert first_number_at(NOW_NS // 1_000_000) <= number < first_number_at(NOW_NS // 1_000_000 + 1)
-    assert first_number_at(EPOCH_MS - 5) == 0
 
 
 def test_an_order_is_priced_line_by_line_and_its_units_added_up() -> None:

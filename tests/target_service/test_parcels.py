@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_service.parcels import NEXT, OutOfOrderError, Parcel, ParcelEvent, Scan, apply_scan
+from target_service.parcels import NEXT, Parcel, ParcelEvent, Scan, apply_scan
+from target_service.problem import ProblemError
 
 ACCEPTED = ParcelEvent("e", "accepted", "hangzhou", 0)
 START = Parcel(1, "", 0, "tokyo", (ACCEPTED,))
@@ -34,7 +35,7 @@ def test_every_parcel_only_ever_takes_allowed_steps(kinds: list[str]) -> None:
         before = parcel
         try:
             parcel = scanned(parcel, kind)
-        except OutOfOrderError:
+        except ProblemError:
             assert kind not in NEXT[before.status]
             assert parcel is before
         else:

@@ -1,15 +1,10 @@
-"""What is refused before it reaches an operation: hosts, one line of reason, and the admin port's own failures."""
-
-import asyncio
-import json
+"""What is refused before it reaches an operation: hosts, and one line of reason."""
 
 import pytest
-from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_service.admin import well_formed
-from target_service.protocol import LONGEST_REASON, ProblemProtocol, is_host, reason_of
+from target_service.protocol import LONGEST_REASON, is_host, reason_of
 
 
 @pytest.mark.parametrize(
@@ -62,40 +57,3 @@ def test_a_reason_is_always_one_short_line(message: str) -> None:
     reason = reason_of(message)
     assert len(reason) <= LONGEST_REASON
     assert len(reason.splitlines()) <= 1
-
-
-@pytest.mark.parametrize(
-    ("error", "status", "slug"),
-    [
-        (web.HTTPNotFound(), 404, "not-found"),
-        (web.HTTPForbidden(text="faults are off"), 403, "forbidden"),
-        (RuntimeError("a defect"), 500, "internal"),
-    ],
-)
-def test_what_goes_wrong_at_the_admin_port_is_a_problem(
-    caplog: pytest.LogCaptureFixture, error: Exception, status: int, slug: str
-) -> None:
-    async def fail(_request: web.Request) -> web.StreamResponse:
-        raise error
-
-    async def scene() -> bytes:
-        app = web.Application(middlewares=[well_formed])
-        app.router.add_get("/", fail)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        server, loop = runner.server, asyncio.get_running_loop()
-        assert server is not None
-        listening = await loop.create_server(lambda: ProblemProtocol(server, loop=loop), "127.0.0.1", 0)
-        async with listening, asyncio.timeout(10):
-            reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
-            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-            answer = await reader.read()
-            writer.close()
-        await runner.cleanup()
-        return answer
-
-    head, _, body = asyncio.run(scene()).partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 %d" % status)
-    assert b"application/problem+json" in head
-    assert json.loads(body)["type"] == f"/problems/{slug}"
-    assert ("a defect" in caplog.text) == (status == 500)

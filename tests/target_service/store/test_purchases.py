@@ -3,11 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_service.idempotency import KeyReusedError
-from target_service.inventory import SoldOutError
+from target_service import problem
 from target_service.orders import Order, Purchase, Receipt
 from target_service.store.purchases import by_run, plan
 from target_service.store.sweeps import units_of
+from tests.target_service.refusals import kind_of
 
 
 def purchase(
@@ -30,13 +30,13 @@ def test_a_key_that_comes_again_in_its_batch_gets_the_first_ones_order() -> None
     assert [decided.answers[place] for place in (0, 1)] == [
         Receipt(first.orders, replayed=again) for again in (False, True)
     ]
-    assert isinstance(decided.answers[2], KeyReusedError)
+    assert kind_of(decided.answers[2]) is problem.KEY_REUSED
     assert [each.orders[0].order_id for each in decided.new] == [1, 4]
 
 
 def test_a_key_of_a_refused_purchase_may_be_tried_again_in_its_batch() -> None:
     decided = plan([(0, purchase(1, units=3, key="k")), (1, purchase(2, key="k"))], {}, {1: 2})
-    assert isinstance(decided.answers[0], SoldOutError)
+    assert kind_of(decided.answers[0]) is problem.SOLD_OUT
     assert decided.answers[1] == Receipt(purchase(2, key="k").orders, replayed=False)
 
 
@@ -46,7 +46,7 @@ def test_known_keys_are_answered_without_touching_stock() -> None:
     left = {1: 5}
     decided = plan(batch, {"k": stored}, left)
     assert decided.answers[0] == Receipt(stored.orders, replayed=True)
-    assert isinstance(decided.answers[1], KeyReusedError)
+    assert kind_of(decided.answers[1]) is problem.KEY_REUSED
     assert (decided.new, left) == ([], {1: 5})
 
 
@@ -58,9 +58,9 @@ def test_what_is_taken_is_what_the_new_orders_hold(wanted: list[tuple[int, int]]
     assert set(decided.answers) == set(range(len(wanted)))
     for sku_no, units in left.items():
         assert initial - units == sum(new.quantities.get(sku_no, 0) for new in decided.new)
-    assert sum(isinstance(answer, SoldOutError) for answer in decided.answers.values()) == len(wanted) - len(
-        decided.new
-    )
+    assert sum(kind_of(answer) is problem.SOLD_OUT for answer in decided.answers.values()) == len(
+        wanted
+    ) - len(decided.new)
 
 
 def test_units_of_are_added_up_by_run_and_product() -> None:

@@ -3,10 +3,13 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import cast
 
-from target_service.acceptor import Acceptor
-from target_service.connection import Connection
+import pytest
+
+from target_service import port
+from target_service.port import Port
 from target_service.routes import Api
 from target_service.shedding import Crowd
 
@@ -17,7 +20,7 @@ class Answers:
     """Answers `health`, and refuses."""
 
     def __init__(self) -> None:
-        self.crowd = Crowd()
+        self.service = SimpleNamespace(crowd=Crowd())
 
     def answer_to_first(self, data: bytes) -> bytes | None:
         """`well`, if health is asked for."""
@@ -31,6 +34,9 @@ class Answers:
 class Echo(asyncio.Protocol):
     """Says what it hears."""
 
+    def __init__(self, *_: object) -> None:
+        pass
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
 
@@ -40,13 +46,13 @@ class Echo(asyncio.Protocol):
 
 
 def play(
-    scene: Callable[[Acceptor, Callable[[bytes], socket.socket]], Awaitable[None]], most: int = 1000
+    scene: Callable[[Port, Callable[[bytes], socket.socket]], Awaitable[None]], most: int = 1000
 ) -> None:
-    """Play a scene with an acceptor, and a way to connect and say something, without the loop having turned."""
+    """Play a scene with an reached, and a way to connect and say something, without the loop having turned."""
 
     async def act() -> None:
         with socket.create_server(("127.0.0.1", 0), backlog=BACKLOG) as listener:
-            acceptor = Acceptor(listener, lambda: cast("Connection", Echo()), cast("Api", Answers()), most)
+            reached = Port(listener, cast("Api", Answers()), most, 75.0)
             address = listener.getsockname()
 
             def connect(said: bytes) -> socket.socket:
@@ -55,10 +61,12 @@ def play(
                 return client
 
             async with asyncio.timeout(20):
-                await scene(acceptor, connect)
-            acceptor.close()
+                await scene(reached, connect)
+            reached.close()
 
-    asyncio.run(act())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(port, "Connection", Echo)
+        asyncio.run(act())
 
 
 async def heard(client: socket.socket) -> bytes:
@@ -67,9 +75,9 @@ async def heard(client: socket.socket) -> bytes:
 
 
 def test_health_is_told_in_the_midst_of_a_turn() -> None:
-    async def scene(acceptor: Acceptor, connect: Callable[[bytes], socket.socket]) -> None:
+    async def scene(reached: Port, connect: Callable[[bytes], socket.socket]) -> None:
         with connect(b"health") as client:
-            acceptor.accept_waiting()  # the loop has not turned since
+            reached.accept_waiting()  # the loop has not turned since
             assert client.recv(100) == b"well"
             assert client.recv(100) == b""
 
@@ -77,18 +85,18 @@ def test_health_is_told_in_the_midst_of_a_turn() -> None:
 
 
 def test_whoever_waits_is_accepted_and_served_by_the_loop() -> None:
-    async def scene(acceptor: Acceptor, connect: Callable[[bytes], socket.socket]) -> None:
+    async def scene(reached: Port, connect: Callable[[bytes], socket.socket]) -> None:
         clients = [connect(b"%d" % number) for number in range(300)]
         assert [await heard(client) for client in clients] == [b"%d" % number for number in range(300)]
-        assert len(acceptor.connections) == 300  # nobody has said that they ended
+        assert len(reached.connections) == 300  # nobody has said that they ended
 
     play(scene)
 
 
 def test_one_too_many_is_refused_unless_it_asks_for_health() -> None:
-    async def scene(acceptor: Acceptor, connect: Callable[[bytes], socket.socket]) -> None:
+    async def scene(reached: Port, connect: Callable[[bytes], socket.socket]) -> None:
         with connect(b"") as first, connect(b"") as second:
-            while len(acceptor.connections) < 2:
+            while len(reached.connections) < 2:
                 await asyncio.sleep(0.001)
             assert await heard(connect(b"x")) == b"full"
             assert await heard(connect(b"health")) == b"well"
@@ -103,9 +111,9 @@ def test_one_too_many_is_refused_unless_it_asks_for_health() -> None:
 
 
 def test_who_waits_when_it_closes_is_accepted_still() -> None:
-    async def scene(acceptor: Acceptor, connect: Callable[[bytes], socket.socket]) -> None:
+    async def scene(reached: Port, connect: Callable[[bytes], socket.socket]) -> None:
         clients = [connect(b"%d" % number) for number in range(100)]
-        acceptor.close()
+        reached.close()
         assert [await heard(client) for client in clients] == [b"%d" % number for number in range(100)]
 
     play(scene)
