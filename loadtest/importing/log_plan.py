@@ -61,8 +61,8 @@ def plan_of(traffic: Traffic, name: str, *, transaction: str | None, exact: bool
     knots = _curve(traffic, chosen._replace(shares=()) if exact else chosen, of_all)
     peak = max(rate for _, rate in knots)
     made_of = (
-        f"Made by `singlesday import log` of {counted(requests, 'request', 'requests')} from {when(traffic.first_second)} to "
-        f"{when(traffic.first_second + len(traffic.counts))}: {traffic.source}."
+        f"Made by `singlesday import log` of {counted(requests, 'request', 'requests')} from "
+        f"{when(traffic.first_second)} to {when(traffic.first_second + len(traffic.counts))}: {traffic.source}."
     )
     plan = PlanText(
         name=name,
