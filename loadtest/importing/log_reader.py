@@ -225,7 +225,7 @@ def _small(dropped: Sequence[tuple[str, str, int]], requests: int) -> list[str]:
     if not dropped:
         return []
     share = sum(each[2] for each in dropped) / requests
-    some = ", ".join(f"{method} {template}" for method, template, _ in dropped[:3])
+    some = ", ".join(f"{method} {template}" for method, template, _ in dropped[:3]).replace("{}", "[…]")
     more = ", …" if len(dropped) > 3 else ""
     return [f"{len(dropped):,} rare endpoints left out, {share:.2%} of the requests: {some}{more}"]
 
