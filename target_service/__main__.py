@@ -5,10 +5,10 @@ import json
 import logging
 import sys
 
-from target_service.config import Config, parse
+from target_service.config import EXIT_USAGE, Config, parse
 from target_service.secrets import log_masked, secrets_of
 from target_service.sockets import AddressInUseError
-from target_service.supervisor import EXIT_USAGE, Supervisor
+from target_service.supervisor import Supervisor
 
 
 def main() -> int:

@@ -20,6 +20,9 @@ from target_service.faults import read_drill
 from target_service.secrets import masked
 
 YEAR_S = 31_536_000
+EXIT_USAGE = 2
+EXIT_TEMPORARY = 75
+"""EX_TEMPFAIL of sysexits.h: a worker's way to say that waiting may help."""
 
 
 def _about(meaning: str, low: float | None = None, high: float | None = None) -> Meta:

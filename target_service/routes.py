@@ -37,6 +37,9 @@ from target_service.tags import KEY_HEADER, LIVE, RUN_HEADER, parse_key, run_id_
 DEADLINE_HEADER = istr("X-Request-Deadline-Ms")
 LONGEST_DEADLINE_MS = 3_600_000
 SLOW_BODY_PARTS = 20
+_HEALTH_STARTS = (b"GET /healthz ", b"GET /readyz ")
+
+Work = Callable[[], Awaitable[ApiResponse]]
 
 log = logging.getLogger("orders")
 
@@ -121,8 +124,12 @@ class Frame:
 
     async def _change(self, request: ApiRequest) -> ApiResponse:
         """Make a change, unless the service is full or another request works under the same key."""
-        service = self._service
-        service.keys.hold(request.run_id, request.key)
+        service, under = self._service, (request.run_id, request.key)
+        if under in service.keys:
+            detail = f"a request with Idempotency-Key {request.key} is being worked on"
+            raise ProblemError(problem.KEY_IN_FLIGHT, detail)
+        if request.key is not None:
+            service.keys.add(under)
         began_ns = None
         try:
             began_ns = service.limit.admit()
@@ -134,7 +141,7 @@ class Frame:
                 service.limit.gave_up()
             raise
         finally:
-            service.keys.let_go(request.run_id, request.key)
+            service.keys.discard(under)
         service.limit.done(began_ns)
         return response
 
@@ -198,11 +205,6 @@ async def _slowly(body: bytes, longer_s: float) -> AsyncGenerator[bytes, None]:
     for at in range(0, SLOW_BODY_PARTS * size, size):
         await asyncio.sleep(longer_s / SLOW_BODY_PARTS)
         yield body[at : at + size]
-
-
-_HEALTH_STARTS = (b"GET /healthz ", b"GET /readyz ")
-
-Work = Callable[[], Awaitable[ApiResponse]]
 
 
 def operations(shop: Shop, service: Service) -> list[Operation]:

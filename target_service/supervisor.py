@@ -17,7 +17,7 @@ from asyncio.subprocess import PIPE, Process
 
 import msgspec
 
-from target_service.config import Config
+from target_service.config import EXIT_TEMPORARY, Config
 from target_service.faults import Drill, read_drill
 from target_service.metrics import SharedMetrics, Supervision
 from target_service.sockets import bind, bind_shared, url_of
@@ -39,9 +39,6 @@ KILL_AFTER_S = 3.0
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 EXIT_FAILURE = 1
-EXIT_TEMPORARY = 75
-"""EX_TEMPFAIL of sysexits.h: a worker's way to say that waiting may help."""
-EXIT_USAGE = 2
 
 log = logging.getLogger("orders.supervisor")
 

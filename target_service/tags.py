@@ -6,7 +6,7 @@ This is how full-link stress tests share production (S[45][46] of docs/traffic.m
 travels as `run_id`; live traffic has the empty one.
 
 The answer to a repeated request lies in the store, next to the order (same transaction, same fsync), so it is
-replayed across workers, restarts and machines. What is kept here is only the set of keys this process is
+replayed across workers, restarts and machines. A process keeps only the set of keys it is
 working on: a second delivery that overtakes the first is told 409 at once. Two workers that get the same key
 at the same time are told apart by the store's write lock: the later one finds the earlier one's order.
 
@@ -22,10 +22,11 @@ from multidict import istr
 from target_service import problem
 from target_service.problem import ProblemError
 
-RUN_HEADER = istr("X-Load-Test")
+RUN_HEADER, KEY_HEADER = istr("X-Load-Test"), istr("Idempotency-Key")
 LIVE = ""
 """The run id of traffic that belongs to no load test."""
 
+_KEY = re.compile(r"[\x21-\x7e]{1,128}")
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
 
@@ -48,10 +49,6 @@ def traffic_of(run_id: str) -> str:
     return "shadow" if run_id else "live"
 
 
-KEY_HEADER = istr("Idempotency-Key")
-_KEY = re.compile(r"[\x21-\x7e]{1,128}")
-
-
 def parse_key(text: str | None) -> str | None:
     """Check an `Idempotency-Key` header; None stays None. Raises ProblemError."""
     if text is None:
@@ -64,25 +61,3 @@ def parse_key(text: str | None) -> str | None:
 def headers_of(*, replayed: bool) -> dict[str, str]:
     """The headers of an answer under a key: whether it is the first one's again."""
     return {"Idempotent-Replayed": "true"} if replayed else {}
-
-
-class KeysInFlight:
-    """The keys this process is working on, each with its run."""
-
-    def __init__(self) -> None:
-        self._held: set[tuple[str, str]] = set()
-
-    def hold(self, run_id: str, key: str | None) -> None:
-        """Hold a key, if there is one, until `let_go`. Raises ProblemError if another request does."""
-        if key is None:
-            return
-        if (run_id, key) in self._held:
-            raise ProblemError(
-                problem.KEY_IN_FLIGHT, f"a request with Idempotency-Key {key} is being worked on"
-            )
-        self._held.add((run_id, key))
-
-    def let_go(self, run_id: str, key: str | None) -> None:
-        """The work under the key is done, or has failed."""
-        if key is not None:
-            self._held.discard((run_id, key))

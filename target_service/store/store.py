@@ -134,11 +134,13 @@ class Line:
         with self._lock:
             now_ns = time.monotonic_ns()
             late, self._late = self._late, []
-            late += [waiting for waiting in self._waiting if waiting.is_late(now_ns)]
-            old = _older(self._waiting, now_ns - wait_s * 1e9)
-            if late or old:
-                gone = {id(waiting) for waiting in (*late, *old)}
-                self._waiting = [waiting for waiting in self._waiting if id(waiting) not in gone]
+            there = [
+                waiting for waiting in self._waiting if not waiting.answer.done()
+            ]  # others' callers are gone
+            late += [waiting for waiting in there if waiting.is_late(now_ns)]
+            old = _older(there, now_ns - wait_s * 1e9)
+            gone = {id(waiting) for waiting in (*late, *old)}
+            self._waiting = [waiting for waiting in there if id(waiting) not in gone]
             stuck = _older(self.under_way, now_ns - 2 * wait_s * 1e9)
         refuse(late, too_late)
         refuse(old, lambda: StoreUnavailableError(why))
