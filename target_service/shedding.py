@@ -37,8 +37,9 @@ LONG_LAG_S = 0.25
 CROWD_GROWS = 1.25
 """Every tenth of a second, or once in a turn that is longer."""
 
-REFUSALS_PER_S = 2000
-"""By one worker while its loop is late: at 25 us each, 5 % of a core."""
+REFUSALS_PER_CPU_S = 2000
+"""By one worker while its loop is late: at 25 us each, 5 % of the CPU that it gets, be that a core or, on a busy
+machine, a tenth of one."""
 CUT_OFFS_PER_S = 10
 """By one worker: an answer of 408 to a connection that is then made anew costs 0.7 ms, so less than a hundredth of
 its time, where fifty were one in thirty. Who waits for its turn keeps its connection, and may still finish."""

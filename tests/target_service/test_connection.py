@@ -18,7 +18,7 @@ from target_service.metrics import REJECTED, REQUEST_SECONDS, SHED, SharedMetric
 from target_service.orders import OrderIds
 from target_service.response import ApiResponse
 from target_service.routes import Api, operations
-from target_service.shedding import LEAST_LIMIT, LONG_LAG_S, REFUSALS_PER_S, AdaptiveLimit
+from target_service.shedding import LEAST_LIMIT, LONG_LAG_S, REFUSALS_PER_CPU_S, AdaptiveLimit
 from target_service.store.store import Store
 
 BODY = b'{"buyer_id": 7, "lines": []}'
@@ -284,7 +284,7 @@ def test_while_the_loop_is_late_refusals_are_told_one_after_another() -> None:
         full.service.crowd.note_lag(LONG_LAG_S)
         turn_s = full.api._refusals._free_s
         assert [(await full.ask(ORDER)).status for _ in range(2)] == [503, 503]
-        assert full.api._refusals._free_s >= turn_s + 2 / REFUSALS_PER_S
+        assert full.api._refusals._free_s >= turn_s + 2 / REFUSALS_PER_CPU_S
         full.service.crowd.note_lag(0.0)
         assert full.api.refusal_waits_s() == 0
 
