@@ -111,6 +111,8 @@ class WorkerRun:
         )
         self._serving = Serving(self._loop, names, self._clock)
         self._share: Share | None = None
+        self._zero_wall_ns = 0
+        """As the master that began the run has it; one that takes it up after its death has another."""
         self._reporter = Reporter(run_id)
         self._cpu = CpuMeter()
         self._report_due_ns = 0
@@ -143,6 +145,7 @@ class WorkerRun:
             case Assign():
                 if self.states.on(WorkerEvent.ASSIGN) is WorkerState.SERVING:
                     share = self._share or self._begin(message.zero_wall_ns)
+                    self._zero_wall_ns = message.zero_wall_ns
                     share.stream.assign(
                         Assignment(message.slot, message.slots, message.from_ns, message.before_ns)
                     )
@@ -266,6 +269,7 @@ class WorkerRun:
             check.offset_ns,
             check.error_ns,
             self._build,
+            self._zero_wall_ns,
         )
         send_to_master(self._runner, hello)
 
