@@ -229,7 +229,7 @@ def _small(dropped: Sequence[tuple[str, str, int]], requests: int) -> list[str]:
     if not dropped:
         return []
     share = sum(each[2] for each in dropped) / requests
-    some = ", ".join(f"{method} {template}" for method, template, _ in dropped[:3])
+    some = ", ".join(f"{method} {template}" for method, template, _ in dropped[:3]).replace("{}", "[…]")
     more = ", …" if len(dropped) > 3 else ""
     rare = counted(len(dropped), "rare endpoint", "rare endpoints")
     return [f"{rare} left out, {share:.2%} of the requests: {some}{more}"]
