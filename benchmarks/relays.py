@@ -162,7 +162,7 @@ def behind(workers: int, relays: int, endpoints: int, seconds: int) -> tuple[flo
 def halves(names: list[str], endpoints: int, seconds: int) -> Iterator[list[Frame]]:
     """What workers send in each half second: reports, heartbeats, and every three seconds Locust's statistics."""
     variants = [endpoint_second(endpoints, seed) for seed in range(VARIANTS)]
-    stats = _stats(endpoints)
+    stats = locusts_statistics(endpoints)
     for half in range(2 * seconds):
         packed: list[PackedSecond] = []
         for variant in variants:
@@ -180,7 +180,7 @@ def halves(names: list[str], endpoints: int, seconds: int) -> Iterator[list[Fram
         yield frames
 
 
-def _stats(endpoints: int) -> dict[str, Any]:
+def locusts_statistics(endpoints: int) -> dict[str, Any]:
     """A worker's statistics of three seconds."""
     draw, events, counted = random.Random(1), Events(), RequestStats()
     setup_distributed_stats_event_listeners(events, counted)

@@ -10,7 +10,8 @@ A feeder gives rows. It knows which rows are this worker's, in what order they c
             self.login = LOGINS.next()          # each user has a login of its own
 
 Files lie beside the script. They are never read into memory: an index says how many lines begin before each 8 KB of
-a file, and a row is read where it stands, so ten million rows cost some hundred kilobytes. A row is a line.
+a file, and a row is read where it stands, so ten million rows cost some hundred kilobytes. A row is a line. Those at
+the beginning are checked before anything is sent.
 
 How rows are shared. With `split`, worker w of n has rows w, w + n, w + 2n and so on, so no two workers have one. A
 worker that joins for a lost one takes that one's rows from the end of the file backwards, since what was used stands
@@ -43,6 +44,8 @@ Share = Literal["split", "whole"]
 AtEnd = Literal["recycle", "refuse"]
 _BLOCK_BYTES = 8192
 _MOST_ROW_BYTES = 1 << 20
+_CHECKED_ROWS = 10_000
+"""How many rows are read at once: whoever wrote a file wrongly mostly did so from the beginning."""
 _files: dict[Path, None] = {}
 
 
@@ -184,7 +187,7 @@ def _csv(file: Path, source: str, options: Options) -> Feeder:
     lines = Lines(file)
     if not lines.count:
         raise FeederError(f"{file}: expected a first line with the names of the columns")
-    names = _cells(lines.line(0), file, 1)
+    names = _names(lines.line(0), file)
 
     def row(number: int) -> Row:
         cells = _cells(lines.line(number + 1), file, number + 2)
@@ -192,7 +195,18 @@ def _csv(file: Path, source: str, options: Options) -> Feeder:
             raise FeederError(f"{file}:{number + 2}: expected {len(names)} values, got {len(cells)}")
         return dict(zip(names, cells, strict=True))
 
-    return Feeder(_Parsed(lines.count - 1, row), source, **options)
+    return Feeder(_checked(max(_filled(lines) - 1, 0), row), source, **options)
+
+
+def _names(line: str, file: Path) -> list[str]:
+    """The columns that the first line of a CSV file names."""
+    names = _cells(line, file, 1)
+    for separator in (";", "\t", "|"):
+        if len(names) == 1 and separator in names[0]:
+            raise FeederError(f"{file}:1: expected columns with a comma between them, got {separator!r}")
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise FeederError(f'{file}:1: expected each column once, got "{twice}" {names.count(twice)} times')
+    return names
 
 
 def json_lines(path: str | Path, **options: Any) -> Feeder:
@@ -207,15 +221,18 @@ def _json_lines(file: Path, source: str, options: Options) -> Feeder:
     lines = Lines(file)
 
     def row(number: int) -> Row:
+        line = lines.line(number)
+        if not line.strip():
+            raise FeederError(f"{file}:{number + 1}: expected a JSON object, got an empty line")
         try:
-            value = json.loads(lines.line(number))
+            value = json.loads(line)
         except ValueError as error:
             raise FeederError(f"{file}:{number + 1}: expected a JSON object: {error}") from error
         if not isinstance(value, dict):
             raise FeederError(f"{file}:{number + 1}: expected a JSON object, got {str(value)[:40]}")
         return value
 
-    return Feeder(_Parsed(lines.count, row), source, **options)
+    return Feeder(_checked(_filled(lines), row), source, **options)
 
 
 def sqlite(path: str | Path, table: str, **options: Any) -> Feeder:
@@ -267,7 +284,12 @@ def files_in_use() -> list[Path]:
 
 
 def generator(make: Callable[[int, int], Iterator[T]]) -> Generator[T]:
-    """Rows that `make(worker, workers)` yields; a worker that yields worker, worker + workers, … shares none."""
+    """Rows that `make(worker, workers)` yields; a worker that yields worker, worker + workers, … shares none.
+
+    Raises `FeederError` for what is no function.
+    """
+    if not callable(make):
+        raise FeederError(f"generator: expected a function of worker and workers, got {make!r:.60}")
     return Generator(make)
 
 
@@ -282,6 +304,21 @@ class _Parsed:
 
     def __getitem__(self, number: int) -> Row:
         return self._row(number)
+
+
+def _checked(count: int, row: Callable[[int], Row]) -> _Parsed:
+    """Rows of which the first are read now. Raises `FeederError` for the first that is none."""
+    for number in range(min(count, _CHECKED_ROWS)):
+        row(number)
+    return _Parsed(count, row)
+
+
+def _filled(lines: "Lines") -> int:
+    """How many lines there are up to the last that is not empty."""
+    count = lines.count
+    while count and not lines.line(count - 1).strip():
+        count -= 1
+    return count
 
 
 class Lines:
@@ -332,7 +369,10 @@ def _cells(line: str, file: Path, number: int) -> list[str]:
     try:
         return next(csv_module.reader([line], strict=True), [])
     except csv_module.Error as error:
-        raise FeederError(f"{file}:{number}: expected a line of CSV: {error}") from error
+        why = (
+            "a quote that its line does not close; a row is a line" if "end of data" in str(error) else error
+        )
+        raise FeederError(f"{file}:{number}: expected a line of CSV: {why}") from error
 
 
 def _check(source: str, **given: str) -> None:

@@ -5,11 +5,10 @@ import json
 import logging
 import sys
 
-from target_service.config import Config, parse
-from target_service.faults import BadDrillError
+from target_service.config import EXIT_USAGE, Config, parse
 from target_service.secrets import log_masked, secrets_of
 from target_service.sockets import AddressInUseError
-from target_service.supervisor import EXIT_USAGE, Supervisor
+from target_service.supervisor import Supervisor
 
 
 def main() -> int:
@@ -21,9 +20,6 @@ def main() -> int:
         return asyncio.run(_supervise(config))
     except AddressInUseError as error:
         sys.stderr.write(f"target_service: error: argument --port or --admin-port: {error}\n")
-        return EXIT_USAGE
-    except BadDrillError as error:
-        sys.stderr.write(f"target_service: error: argument --drill: {error}\n")
         return EXIT_USAGE
 
 

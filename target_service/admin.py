@@ -42,7 +42,7 @@ def admin_api(
         return json_response(request.wanted)
 
     def is_proved() -> bool:
-        newest_s = max(block.pulse.proved_s for block in metrics.blocks)
+        newest_s = max(block.proved_s.value for block in metrics.blocks)
         return not supervision.is_stopping and time.monotonic() - newest_s <= PROVED_WITHIN_S
 
     async def prove() -> None:

@@ -16,9 +16,13 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
+from target_service.faults import read_drill
 from target_service.secrets import masked
 
 YEAR_S = 31_536_000
+EXIT_USAGE = 2
+EXIT_TEMPORARY = 75
+"""EX_TEMPFAIL of sysexits.h: a worker's way to say that waiting may help."""
 
 
 def _about(meaning: str, low: float | None = None, high: float | None = None) -> Meta:
@@ -110,8 +114,7 @@ def store_dsn(text: str) -> str:
     return text
 
 
-_NOUNS: dict[type, tuple[str, str]] = {int: ("a whole number", ""), float: ("seconds", " seconds")}
-_SWITCH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+_SWITCH = {"yes": True, "no": False, "true": True, "false": False, "1": True, "0": False}
 
 
 class Option(NamedTuple):
@@ -139,19 +142,24 @@ class Option(NamedTuple):
         if self.kind is str:
             return text
         if self.kind is bool:
-            if text.lower() not in _SWITCH:
-                raise argparse.ArgumentTypeError(f"expected yes or no, got {text!r}")
-            return _SWITCH[text.lower()]
-        noun, unit = _NOUNS[self.kind]
-        try:
-            value = self.kind(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"expected {noun}, got {text!r}") from None
-        low, high = self.meta.ge, self.meta.le
-        if low is not None and high is not None and not low <= value <= high:
-            bounds = f"{low:g} to {high:g}" if unit else f"{low} to {high}"
-            raise argparse.ArgumentTypeError(f"expected {bounds}{unit}, got {text}")
+            value, expected = _SWITCH.get(text.lower()), "yes or no"
+        else:
+            value, expected = self._number(text), f"{self.meta.ge} to {self.meta.le}{self._unit}"
+        if value is None:
+            raise argparse.ArgumentTypeError(
+                f"expected {expected}, got {text!r}; {self.variable} sets it, too"
+            )
         return value
+
+    @property
+    def _unit(self) -> str:
+        return " seconds" if self.kind is float else ""
+
+    def _number(self, text: str) -> Any:
+        try:
+            return msgspec.convert(text, Annotated[self.kind, self.meta], strict=False)
+        except msgspec.ValidationError:
+            return None
 
 
 def _options() -> list[Option]:
@@ -173,14 +181,14 @@ def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> C
         description="The sample order service. Each flag has a twin in the environment.",
         allow_abbrev=False,
     )
+    stores = parser.add_mutually_exclusive_group()
     for option in OPTIONS:
         switch: dict[str, Any] = {"nargs": "?", "const": True} if option.kind is bool else {}
         meaning = f"{option.meta.description} [{option.variable}; default {_in_words(option.default)}]"
-        parser.add_argument(option.flag, type=option.read, **switch, help=meaning)
-    flags = vars(parser.parse_args(argv))
-    if flags["store"] is not None and flags["store_file"] is not None:
-        parser.error("argument --store-file: not allowed with argument --store")
-    values = {option.name: _value(parser, option, flags[option.name], environment) for option in OPTIONS}
+        default = environment.get(option.variable, option.default)
+        group = stores if option.name in ("store", "store_file") else parser
+        group.add_argument(option.flag, type=option.read, default=default, **switch, help=meaning)
+    values = vars(parser.parse_args(argv))
     if path := values.pop("store_file"):
         values["store"] = _store_in(parser, path)
     config = Config(**values)
@@ -188,6 +196,10 @@ def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> C
         parser.error(f"--admin-host: other machines reach {config.admin_host}, so it needs --admin-token")
     if config.drill and not config.enable_faults:
         parser.error("--drill needs --enable-faults")
+    try:
+        read_drill(config.drill)
+    except (OSError, msgspec.DecodeError) as error:
+        parser.error(f"argument --drill: {config.drill}: {error}")
     return config
 
 
@@ -207,18 +219,6 @@ class _Parser(argparse.ArgumentParser):
             names = [each.partition("=")[0] for each in strange if each.startswith("-")]
             self.error(f"unrecognized arguments: {' '.join(names) or 'a value without a flag'}")
         return known
-
-
-def _value(
-    parser: argparse.ArgumentParser, option: Option, flag: object, environment: Mapping[str, str]
-) -> Any:
-    if flag is not None:
-        return flag
-    text = environment.get(option.variable)
-    try:
-        return option.default if text is None else option.read(text)
-    except argparse.ArgumentTypeError as error:
-        parser.error(f"environment {option.variable}: {error}")
 
 
 def _store_in(parser: argparse.ArgumentParser, path: str) -> str:

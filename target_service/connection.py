@@ -29,6 +29,7 @@ from target_service.protocol import (
     new_parser,
     plain_request,
     reason_of,
+    up_to_heads,
 )
 from target_service.response import ApiResponse
 from target_service.routes import Api
@@ -139,15 +140,17 @@ class Connection(BaseProtocol):
                 return
         self._is_plain = False
         try:
-            if self._is_foreign(data):
-                raise BadHttpMessage("expected HTTP/1.1 or HTTP/1.0")
-            self._begun = self._begun or bool(data)
-            messages, self._is_deaf, _ = self._parser.feed_data(data)
+            for piece in up_to_heads(data):
+                if self._is_foreign(piece):
+                    raise BadHttpMessage("expected HTTP/1.1 or HTTP/1.0")
+                self._begun = self._begun or bool(piece)
+                messages, self._is_deaf, _ = self._parser.feed_data(piece)
+                for message, self._payload in messages:
+                    self._messages.append((_head_of(message), self._payload))
+                if self._is_deaf:
+                    break
         except HttpProcessingError as error:
             self._fail(reason_of(error.message))
-        else:
-            for message, self._payload in messages:
-                self._messages.append((_head_of(message), self._payload))
         self._answer_waiting()
 
     def _is_foreign(self, data: bytes) -> bool:

@@ -10,10 +10,10 @@ import re
 import struct
 from collections.abc import Iterable, Mapping
 from time import time
-from typing import NamedTuple
 from zlib import crc32
 
 from multidict import istr
+from prometheus_client.samples import Exemplar
 
 TRACEPARENT = istr("traceparent")
 
@@ -28,15 +28,6 @@ _TRACEPARENT = re.compile(
     r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(-.*)?"
 )
 _SAMPLED = 0x01
-
-
-class Exemplar(NamedTuple):
-    """One traced request."""
-
-    trace_id: str
-    seconds: float
-    at_s: float
-    """When it was done, in seconds since 1970."""
 
 
 def sampled_trace(traceparent: str) -> str | None:
@@ -65,7 +56,7 @@ class Records:
         if memory == bytes(len(memory)):  # no request is traced: spare the scrape the rest
             return {}
         return {
-            number: Exemplar(record[:16].hex(), *_TIMES.unpack(record[16:]))
+            number: Exemplar({"trace_id": record[:16].hex()}, *_TIMES.unpack(record[16:]))
             for number, (record, checksum, is_there) in enumerate(_CHECKED.iter_unpack(memory))
             if is_there == 1 and crc32(record) == checksum
         }
@@ -76,5 +67,5 @@ def newest(workers: Iterable[Mapping[int, Exemplar]]) -> dict[int, Exemplar]:
     kept: dict[int, Exemplar] = {}
     for exemplars in workers:
         for number, exemplar in exemplars.items():
-            kept[number] = max(exemplar, kept.get(number, exemplar), key=lambda one: one.at_s)
+            kept[number] = max(exemplar, kept.get(number, exemplar), key=lambda one: one.timestamp or 0.0)
     return kept

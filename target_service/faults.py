@@ -44,16 +44,9 @@ class Drill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int = 0
 
 
-class BadDrillError(Exception):
-    """A drill file that cannot be used; the message names it."""
-
-
 def read_drill(path: str) -> Drill:
-    """The drill in a JSON file. Raises BadDrillError."""
-    try:
-        return msgspec.json.decode(Path(path).read_bytes(), type=Drill)
-    except (OSError, msgspec.DecodeError) as error:
-        raise BadDrillError(f"{path}: {error}") from error
+    """The drill in a JSON file; none without a file. Raises OSError, msgspec.DecodeError."""
+    return msgspec.json.decode(Path(path).read_bytes(), type=Drill) if path else Drill()
 
 
 class _Armed:
@@ -96,20 +89,18 @@ class Faults:
 
     def of_request(self, route: str) -> Fault | None:
         """The fault this request meets, if any: the first in the list that strikes."""
-        if not self._requests:
-            return None
-        now_ns = self._now_ns()
-        for armed in self._requests:
-            if armed.fault.route in ("*", route) and armed.strikes(now_ns):
-                self._met(armed.fault.kind)
-                return armed.fault
-        return None
+        return self._strike(self._requests, route) if self._requests else None
 
     def store_stall_s(self) -> float:
         """How long the commit that is about to be made has to wait, in seconds."""
+        fault = self._strike(self._stalls) if self._stalls else None
+        return 0.0 if fault is None else fault.delay_ms / 1e3
+
+    def _strike(self, some: list[_Armed], route: str = "*") -> Fault | None:
         now_ns = self._now_ns()
-        for armed in self._stalls:
-            if armed.strikes(now_ns):
+        for armed in some:
+            is_meant = route == "*" or armed.fault.route in ("*", route)
+            if is_meant and armed.strikes(now_ns):
                 self._met(armed.fault.kind)
-                return armed.fault.delay_ms / 1e3
-        return 0.0
+                return armed.fault
+        return None

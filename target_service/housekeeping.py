@@ -75,15 +75,12 @@ class Housekeeper:
         while True:
             try:
                 await self.sweep()
-            except StoreUnavailableError as error:
+            except Exception as error:
                 log.warning(
                     "unpaid orders and old keys wait for the next sweep, in %g s: %s",
                     self._terms.pause_s,
                     error,
-                )
-            except Exception:
-                log.exception(
-                    "sweeping unpaid orders and old keys failed; next try in %g s", self._terms.pause_s
+                    exc_info=not isinstance(error, StoreUnavailableError),
                 )
             await asyncio.sleep(self._terms.pause_s)
 

@@ -15,16 +15,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate, product
 from typing import NamedTuple, get_args
 
-from prometheus_client import CollectorRegistry, samples
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
-from target_service.exemplars import RECORD_SLOTS, Exemplar, Records, newest
+from target_service.exemplars import RECORD_SLOTS, Records, newest
 from target_service.faults import FaultKind
 from target_service.problem import KINDS, OVERLOADED, Kind
 
-_Bucket = tuple[str, float] | tuple[str, float, samples.Exemplar]
+_Bucket = tuple[str, float] | tuple[str, float, Exemplar]
 """A bucket as prometheus-client takes it: its bound, its count, and maybe its exemplar."""
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -105,38 +106,12 @@ LOOP_LAG = _family(
 _SIZES = [family.slots * len(family.values) for family in FAMILIES]
 _OFFSETS = dict(zip((family.name for family in FAMILIES), accumulate(_SIZES, initial=0), strict=False))
 """Where each family begins: they lie one after another."""
-PULSE_SLOTS = 2
-BLOCK_SLOTS = sum(_SIZES) + PULSE_SLOTS
-"""Doubles of one worker: all series, then its pulse."""
-
-
-class Pulse:
-    """What shows that a worker lives: its event loop turns, and its store makes changes durable."""
-
-    def __init__(self, memory: "memoryview[float]") -> None:
-        self._memory = memory
-
-    def beat(self) -> None:
-        """The event loop has turned."""
-        self._memory[0] += 1
-
-    @property
-    def beats(self) -> float:
-        """How often it has turned; a number that stands still is a worker that hangs."""
-        return self._memory[0]
-
-    def prove(self, now_s: float) -> None:
-        """The store has just made something durable (`now_s` of the monotonic clock); 0: it has just failed."""
-        self._memory[1] = now_s
-
-    @property
-    def proved_s(self) -> float:
-        """When the store last made something durable, on the monotonic clock; 0 if it failed since."""
-        return self._memory[1]
+BLOCK_SLOTS = sum(_SIZES) + 2
+"""Doubles of one worker: all series, then what shows that it lives."""
 
 
 class Counter:
-    """A number that grows (or, as a gauge, moves); one writer."""
+    """A number that grows (or, as a gauge, moves); one writer, which others may read."""
 
     __slots__ = ("_slots",)
 
@@ -146,6 +121,15 @@ class Counter:
     def add(self, amount: float = 1) -> None:
         """Add to it."""
         self._slots[0] += amount
+
+    @property
+    def value(self) -> float:
+        """What it is now."""
+        return self._slots[0]
+
+    @value.setter
+    def value(self, value: float) -> None:
+        self._slots[0] = value
 
 
 class Histogram:
@@ -174,7 +158,9 @@ class Block:
 
     def __init__(self, memory: "memoryview[float]") -> None:
         self._memory = memory
-        self.pulse = Pulse(memory[-PULSE_SLOTS:])
+        self.beats, self.proved_s = Counter(memory[-2:-1]), Counter(memory[-1:])
+        """What shows that a worker lives: how often its event loop has turned, and when its store last made something
+        durable, on the monotonic clock; 0 if it failed since."""
 
     def slots(self, family: Family, *values: str) -> "memoryview[float]":
         """The place in memory of the series with these label values."""
@@ -199,11 +185,11 @@ class Block:
 
     def clear_gauges(self) -> None:
         """Forget what was true of a worker that is gone."""
-        self.pulse.prove(0.0)
+        self.proved_s.value = 0.0
         for family in FAMILIES:
             if family.kind == "gauge":
                 for values in family.values:
-                    self.slots(family, *values)[0] = 0.0
+                    self.counter(family, *values).value = 0.0
 
 
 class SharedMetrics:
@@ -273,7 +259,7 @@ class SummedMetrics(Collector):
         exemplars = newest(of_workers)
         names = [*(str(float(bound)) for bound in family.bounds), "+Inf"]
         return [
-            (name, count, _drawn(exemplars[number])) if number in exemplars else (name, count)
+            (name, count, exemplars[number]) if number in exemplars else (name, count)
             for number, (name, count) in enumerate(zip(names, accumulate(counts), strict=True))
         ]
 
@@ -286,11 +272,6 @@ def resident_bytes(pid: int) -> int:
             return int(statm.read().split()[1]) * PAGE_BYTES
     except (OSError, IndexError):
         return 0
-
-
-def _drawn(exemplar: Exemplar) -> samples.Exemplar:
-    """An exemplar as prometheus-client has it."""
-    return samples.Exemplar({"trace_id": exemplar.trace_id}, exemplar.seconds, exemplar.at_s)
 
 
 def registry_of(blocks: Sequence[Block], supervision: Supervision) -> CollectorRegistry:
@@ -318,7 +299,7 @@ class WorkerMetrics:
         self._commit_seconds = block.histogram(COMMIT_SECONDS)
         self._commit_batch_size = block.histogram(COMMIT_BATCH_SIZE)
         self._store_errors = block.counter(STORE_ERRORS)
-        self.pulse = block.pulse
+        self.beats, self.proved_s = block.beats, block.proved_s
 
     def refused(self, kind: Kind, traffic: str) -> None:
         """Count a request that is answered with an error."""
@@ -335,9 +316,9 @@ class WorkerMetrics:
         self._commit_seconds.observe(seconds)
         self._commit_batch_size.observe(changes)
         if proves:
-            self.pulse.prove(time.monotonic())
+            self.proved_s.value = time.monotonic()
 
     def failed(self) -> None:
         """Count a failure of the store (the store's observer)."""
         self._store_errors.add()
-        self.pulse.prove(0.0)
+        self.proved_s.value = 0.0

@@ -9,7 +9,7 @@ import msgspec
 from target_service import problem
 from target_service.api.operation import Operation
 from target_service.problem import MEDIA_TYPE, Kind, ProblemBody
-from target_service.shadow import HEADER
+from target_service.tags import RUN_HEADER
 
 _ANY = (problem.BAD_REQUEST, problem.NOT_FOUND, problem.METHOD_NOT_ALLOWED)
 _WITH_BODY = (
@@ -23,7 +23,7 @@ _WITH_BODY = (
 )
 
 _HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
-    HEADER: (
+    RUN_HEADER: (
         "The load-test run this request belongs to; it then touches shadow data only.",
         {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$"},
     ),
@@ -88,7 +88,7 @@ def _path_parameters(path: str) -> Iterable[dict[str, Any]]:
 
 
 def _header_parameters(operation: Operation) -> Iterable[dict[str, Any]]:
-    names = [str(HEADER)]
+    names = [str(RUN_HEADER)]
     if operation.keyed:
         names.append("Idempotency-Key")
     if operation.sheds:

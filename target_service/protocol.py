@@ -6,6 +6,7 @@ The API promises problems (RFC 9457) for these too.
 import asyncio
 import functools
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from aiohttp import HttpVersion, HttpVersion10, HttpVersion11, hdrs, web
@@ -55,6 +56,8 @@ _PLAIN = re.compile(
     rb"(?P<fields>%b(?:%b%b)?+)\r\n" % (_FIELDS, _LENGTH, _FIELDS)
 )
 LONGEST_PLAIN_HEAD = 4096
+MOST_PIECES = 1000
+"""Of what has come at once; the rest is one."""
 _NO_QUERY: MultiMapping[str] = MultiDict()
 
 
@@ -73,6 +76,21 @@ def plain_request(data: bytes) -> tuple[Head, bytes] | None:
     fields = [line.partition(":") for line in found["fields"].decode().split("\r\n")[:-1]]
     headers = CIMultiDict([(name, value.strip(" \t")) for name, _, value in fields])
     return Head(found["method"].decode(), found["path"].decode(), _NO_QUERY, headers), data[found.end() :]
+
+
+def up_to_heads(data: bytes) -> Iterator[bytes]:
+    """The data in pieces, each but the last up to the end of a head, or what looks like one.
+
+    The parser forgets the requests before an error in the same piece. So they are answered, and the error last.
+    """
+    at = 0
+    for _ in range(MOST_PIECES):
+        end = data.find(b"\r\n\r\n", at, len(data) - 1)
+        if end < 0:
+            break
+        yield data[at : end + 4]
+        at = end + 4
+    yield data[at:]
 
 
 def new_parser(protocol: BaseProtocol) -> HttpRequestParser:

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 from target_service.config import store_dsn
 from target_service.problem import ProblemError
-from target_service.shadow import HEADER, run_id_of
 from target_service.store import base
 from target_service.store.sqlite import database_path
 from target_service.store.store import make_store
+from target_service.tags import RUN_HEADER, run_id_of
 
 WAIT_S = 30.0
 DEFAULT = "sqlite:///orders.db"
@@ -46,13 +46,13 @@ def main() -> int:
     """Purge the run named on the command line; returns the exit code."""
     about = "Delete what a load-test run left in the shadow tables; live orders stay."
     parser = argparse.ArgumentParser(prog="target_service.purge", description=about, allow_abbrev=False)
-    parser.add_argument("run", help=f"run id, as the run sent it in {HEADER}")
+    parser.add_argument("run", help=f"run id, as the run sent it in {RUN_HEADER}")
     dsn = os.environ.get("ORDERS_STORE", DEFAULT)
     meaning = f"address of the service's store [ORDERS_STORE; default {DEFAULT}]"
     parser.add_argument("--store", type=store_dsn, default=dsn, help=meaning)
     arguments = parser.parse_args()
     try:
-        run_id = run_id_of({HEADER: arguments.run})
+        run_id = run_id_of({RUN_HEADER: arguments.run})
     except ProblemError as error:
         parser.error(str(error))
     if urlsplit(arguments.store).scheme == "sqlite" and not database_path(arguments.store).is_file():

@@ -14,30 +14,23 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 MASK = "***"
 _SHORTEST = 4
 """Characters: a shorter secret would blot out words that are none."""
-_PLACE = re.compile(r"[A-Za-z0-9_.,:\[\]-]*(?:/[A-Za-z0-9_./ ~+-]*)?")
+_SHOWN = re.compile(
+    r"""(?P<scheme> \w+:// ) (?P<user> [^@?\#/]* @ )?
+    (?P<place> (?: \[[0-9A-Fa-f:.]+\] | [\w.-]* ) (?: :[0-9]+ )? (?: ,[\w.-]+ (?: :[0-9]+ )? )* (?: /[\w./~+-]* )? )
+    (?P<rest> \?[^@\#]* )?""",
+    re.ASCII | re.VERBOSE,
+)
 
 
 def masked(dsn: str) -> str:
-    """A DSN without anything that may be secret."""
-    scheme, _, rest = dsn.partition("://")
-    if scheme == "sqlite":
+    """A DSN without anything that may be secret: of one that is written in no plain way, the scheme alone."""
+    if dsn.startswith("sqlite:"):
         return dsn.partition("?")[0] + ("?" + MASK if "?" in dsn else "")
-    user, at, place = rest.rpartition("@")
-    place, question, _ = place.partition("?")
-    if (
-        "?" in user
-        or "#" in rest
-        or _PLACE.fullmatch(place) is None
-        or (not at and _has_words_for_port(place))
-    ):
-        return f"{scheme}://{MASK}"
-    return f"{scheme}://{MASK + at if at else ''}{place}{question and question + MASK}"
-
-
-def _has_words_for_port(place: str) -> bool:
-    """Whether a user and a password stand where host and port should: `user:password/database`."""
-    hosts = place.partition("/")[0].split(",")
-    return any(re.search(r":[^\]]*[^0-9\]]", host) for host in hosts if not host.startswith("["))
+    found = _SHOWN.fullmatch(dsn)
+    if found is None:
+        return f"{dsn.partition('://')[0]}://{MASK}"
+    user, rest = (MASK + "@" if found["user"] else ""), ("?" + MASK if found["rest"] else "")
+    return found["scheme"] + user + found["place"] + rest
 
 
 def secrets_of(dsn: str, token: str) -> list[str]:

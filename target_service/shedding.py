@@ -14,9 +14,7 @@ takes none. Time is injected, in nanoseconds of the monotonic clock.
 """
 
 import time
-from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
 
 SHORT_QUEUE_S = 0.5
 LONG_QUEUE_S = 2.0
@@ -24,9 +22,10 @@ BATCHES = 2.5
 """Two would keep a limit as it is, whatever it is: one batch written, one gathering."""
 QUEUE_RTT_S = 0.1
 LEAST_LIMIT = 64
-BUCKET_NS = 250_000_000
-MEMORY_NS = 5_000_000_000
-"""Long enough to see full batches, short enough to notice a slower disk."""
+BUCKET_S = 0.25
+ERA_S = 3.0
+"""What the store did in this era and the one before counts: long enough to see full batches, short enough to notice a
+slower disk."""
 
 LARGEST_CROWD = 4000
 """Of one worker. From 6,000 connections two workers take 0.88 to 1.07 as many orders as from 600; with 2000 it was
@@ -48,15 +47,6 @@ TOO_MUCH = "too many requests are under way; try again later"
 """The detail of a refusal."""
 
 
-class _Bucket(NamedTuple):
-    """A quarter of a second or more, from the end of one commit to the end of another."""
-
-    ended_ns: int
-    rate_per_s: float
-    batch: float
-    """Mean number of changes in a commit."""
-
-
 class AdaptiveLimit:
     """Admits changes while the store keeps up; told by the store of its commits (a CommitObserver)."""
 
@@ -67,10 +57,10 @@ class AdaptiveLimit:
         self._last_rtt_ns = 0
         self._last_answer_ns = now_ns()
         self._limit = float(most_in_flight)
-        self._history: deque[_Bucket] = deque()
-        self._bucket_from_ns = now_ns()
-        self._changes = 0
-        self._commits = 0
+        self._best = self._best_before = (0.0, 0.0)
+        """The highest rate a second, and the largest mean batch, of this era and of the one before."""
+        self._bucket_from_ns = self._era_from_ns = now_ns()
+        self._changes = self._commits = 0
 
     @property
     def limit(self) -> float:
@@ -115,22 +105,19 @@ class AdaptiveLimit:
         now_ns = self._now_ns()
         self._changes += changes
         self._commits += 1
-        if now_ns - self._bucket_from_ns >= BUCKET_NS:
-            self._close_bucket(now_ns)
+        seconds = (now_ns - self._bucket_from_ns) / 1e9
+        if seconds >= BUCKET_S:
+            if now_ns - self._era_from_ns >= ERA_S * 1e9:
+                self._best_before, self._best, self._era_from_ns = self._best, (0.0, 0.0), now_ns
+            rate_per_s, batch = self._changes / seconds, self._changes / self._commits
+            self._best = max(self._best[0], rate_per_s), max(self._best[1], batch)
+            fastest_per_s, largest = map(max, self._best, self._best_before)
+            batches = min(BATCHES * largest, LONG_QUEUE_S * fastest_per_s)
+            self._limit = max(LEAST_LIMIT, SHORT_QUEUE_S * fastest_per_s, batches)
+            self._bucket_from_ns, self._changes, self._commits = now_ns, 0, 0
 
     def failed(self) -> None:
         """A batch was not made durable; it says nothing of how fast the store is."""
-
-    def _close_bucket(self, now_ns: int) -> None:
-        seconds = (now_ns - self._bucket_from_ns) / 1e9
-        self._history.append(_Bucket(now_ns, self._changes / seconds, self._changes / self._commits))
-        self._bucket_from_ns, self._changes, self._commits = now_ns, 0, 0
-        while self._history[0].ended_ns < now_ns - MEMORY_NS:
-            self._history.popleft()
-        fastest = max(bucket.rate_per_s for bucket in self._history)
-        largest = max(bucket.batch for bucket in self._history)
-        batches = min(BATCHES * largest, fastest * LONG_QUEUE_S)
-        self._limit = max(LEAST_LIMIT, fastest * SHORT_QUEUE_S, batches)
 
 
 class Crowd:

@@ -17,7 +17,7 @@ from asyncio.subprocess import PIPE, Process
 
 import msgspec
 
-from target_service.config import Config
+from target_service.config import EXIT_TEMPORARY, Config
 from target_service.faults import Drill, read_drill
 from target_service.metrics import SharedMetrics, Supervision
 from target_service.sockets import bind, bind_shared, url_of
@@ -39,9 +39,6 @@ KILL_AFTER_S = 3.0
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 EXIT_FAILURE = 1
-EXIT_TEMPORARY = 75
-"""EX_TEMPFAIL of sysexits.h: a worker's way to say that waiting may help."""
-EXIT_USAGE = 2
 
 log = logging.getLogger("orders.supervisor")
 
@@ -153,9 +150,9 @@ class Slot:
 
     async def _kill_when_it_hangs(self, process: Process) -> None:
         """Kill a worker whose event loop stands still, until cancelled."""
-        pulse, clock = self._metrics.blocks[self._number].pulse, asyncio.get_running_loop().time
-        watch = Watch(pulse.beats, clock())
-        while not watch.is_hung(pulse.beats, clock()):
+        beats, clock = self._metrics.blocks[self._number].beats, asyncio.get_running_loop().time
+        watch = Watch(beats.value, clock())
+        while not watch.is_hung(beats.value, clock()):
             await asyncio.sleep(LOOK_EVERY_S)
         log.error("worker %d hangs: its event loop stands still; it is killed", self._number)
         process.kill()
@@ -212,7 +209,7 @@ class Supervisor:
     """All slots, and the admin port."""
 
     def __init__(self, config: Config) -> None:
-        """Bind the ports. Raises AddressInUseError, BadDrillError."""
+        """Bind the ports. Raises AddressInUseError."""
         self._config = config
         self._listeners = bind_shared(config.host, config.port, config.workers, BACKLOG)
         self._admin_socket = bind(config.admin_host, config.admin_port, backlog=ADMIN_BACKLOG)

@@ -172,14 +172,44 @@ def test_a_feeder_that_cannot_be_says_why(tmp_path: Path, make: Callable[[Path],
     ("text", "said"),
     [
         ("a,b\n1\n", ":2: expected 2 values"),
-        ('a\n"1\n2"\n', ":2: expected a line of CSV"),
+        ('a\n"1\n2"\n', ":2: expected a line of CSV: a quote that its line does not close"),
+        ("a,b\n1,2\n\n3,4\n", ":3: expected 2 values"),
+        ("a;b\n1;2\n", ":1: expected columns with a comma between them, got ';'"),
+        ("a,b,a\n1,2,3\n", ':1: expected each column once, got "a" 2 times'),
         ("a\n\xff\n", ":2: expected UTF-8"),
     ],
 )
 def test_a_row_that_is_none_is_named_by_its_line(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "rows.csv").write_bytes(text.encode("latin-1"))
     with pytest.raises(FeederError, match=said):
-        feeders.csv(tmp_path / "rows.csv").next()
+        feeders.csv(tmp_path / "rows.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"a": 1}\n[1]\n', ":2: expected a JSON object, got"),
+        ('{"a": 1}\n\n{"a": 2}\n', ":2: expected a JSON object, got an empty line"),
+        ('{"a": 1\n', ":1: expected a JSON object"),
+        ("\n", "expected at least one row"),
+    ],
+)
+def test_a_line_that_is_no_object_is_named_before_it_is_wanted(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "rows.jsonl").write_text(text)
+    with pytest.raises(FeederError, match=said):
+        feeders.json_lines(tmp_path / "rows.jsonl")
+
+
+def test_empty_lines_at_the_end_are_no_rows(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("key\r\na\r\nb\r\n\r\n \n")
+    (tmp_path / "rows.jsonl").write_text('{"key": "a"}\n{"key": "b"}\n\n\n')
+    for feeder in (feeders.csv(tmp_path / "rows.csv"), feeders.json_lines(tmp_path / "rows.jsonl")):
+        assert given_by(feeder, 0, 1, 3) == ["a", "b", "a"]
+
+
+def test_a_generator_that_is_no_function_is_refused() -> None:
+    with pytest.raises(FeederError, match="generator: expected a function of worker and workers, got 5"):
+        feeders.generator(5)  # type: ignore[arg-type]
 
 
 def test_more_workers_than_rows_is_said(tmp_path: Path) -> None:

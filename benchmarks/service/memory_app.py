@@ -11,13 +11,13 @@ from typing import Any, cast
 
 import uvloop
 
-from target_service.app import Server
 from target_service.config import parse
 from target_service.metrics import SharedMetrics, WorkerMetrics
 from target_service.orders import Order, Purchase, Receipt
 from target_service.parcels import Parcel
 from target_service.store.base import Change, StockLevel
 from target_service.store.store import Store
+from target_service.worker import Server
 
 
 class MemoryStore:

@@ -194,6 +194,8 @@ class Coordinator:
 
     def on_hello(self, worker: str, hello: Hello) -> None:
         """A worker has come, or has got its users ready."""
+        if hello.zero_wall_ns not in (0, self._zero_wall_ns):
+            return  # it serves an earlier part, whose master died: what it does is played again
         now_ns = self._clock.now_ns()
         self.roster.name(worker)
         member = self.roster.members.setdefault(worker, Member(now_ns))
@@ -249,7 +251,12 @@ class Coordinator:
             self._note(reason)
 
     def on_report(self, worker: str, report: Report) -> None:
-        """Fold a report once and acknowledge it always. Raises `MessageError` for a malformed one."""
+        """Fold a report once and acknowledge it always, but those of an earlier part of the run.
+
+        Raises `MessageError` for a malformed one.
+        """
+        if worker not in self.roster.members:
+            return
         if self.phase is not Phase.DONE:  # by then the totals are closed
             self.merge.fold(worker, report)
         self._send(worker, Ack(self.run_id, report.number, self.saved.get(worker, 0)))
@@ -268,7 +275,10 @@ class Coordinator:
 
         Raises `MessageError` for a malformed one.
         """
-        taken = self.phase is Phase.DONE or self.merge.fold_bundle(bundle)
+        here = {sums.worker in self.roster.members for sums in bundle.workers}
+        if here == {True, False}:
+            return False  # some are of an earlier part of the run
+        taken = self.phase is Phase.DONE or here == {False} or self.merge.fold_bundle(bundle)
         for sums in bundle.workers:
             self._hear(sums.worker, sums)
         return taken

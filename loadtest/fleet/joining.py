@@ -144,6 +144,16 @@ class Joining:
                 f"the master at {self._master} sends a file of an unusable name, {file.name!r}"
             )
         path = folder / file.name
+        try:
+            self._write(file, path)
+        except OSError as error:  # a full disk does not say of which file
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        if path.stat().st_size != file.size_bytes or sha256_of(path) != file.sha256:
+            raise JoiningError(
+                f"{file.name} was changed on the master's machine while it was sent: try again"
+            )
+
+    def _write(self, file: SentFile, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as out:
             while out.tell() < file.size_bytes:
@@ -155,10 +165,6 @@ class Joining:
                     out.write(chunk.data)
                 if not chunk.data:
                     break
-        if path.stat().st_size != file.size_bytes or sha256_of(path) != file.sha256:
-            raise JoiningError(
-                f"{file.name} was changed on the master's machine while it was sent: try again"
-            )
 
     def _ask(self, asked: Asked, wanted: type[A]) -> A:
         """What the master says to a question. Raises `JoiningError`."""

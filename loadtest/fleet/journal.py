@@ -11,6 +11,7 @@ by the end of its process ends the file. Writing is two small appends a second, 
 for.
 """
 
+import contextlib
 import logging
 import struct
 from collections.abc import Iterator
@@ -67,9 +68,10 @@ class Journal:
 
     def close(self) -> None:
         """Stop writing, and remove the record if the master has said that all of it is on its disk."""
-        if self._out is not None:
-            self._out.close()
-            self._out = None
+        with contextlib.suppress(OSError):  # what a full disk did not take is tried again; it has been told
+            if self._out is not None:
+                self._out.close()
+        self._out = None
         if self._files and self._files[-1][0] < self._saved:
             for _, path in self._files:
                 path.unlink(missing_ok=True)

@@ -59,6 +59,8 @@ class Hello(msgspec.Struct, frozen=True, tag=True):
     """By how much that may be wrong: half of the round trip."""
     build: Annotated[dict[_Text, _Text], Meta(max_length=MAX_SCENARIOS + 10)] = {}
     """What the worker is made of: see `fleet.build`."""
+    zero_wall_ns: int = 0
+    """As in the `Assign` that it serves by; 0 before it has one."""
 
 
 class Clock(msgspec.Struct, frozen=True, tag=True):

@@ -8,9 +8,8 @@ from typing import Any, NoReturn
 from urllib.parse import quote, urlencode, urlsplit
 
 from loadtest.importing.import_error import ImportingError
-from loadtest.importing.recorded import Recorded, body_of, multipart
+from loadtest.importing.recorded import FORM, Recorded, body_of, multipart
 
-_FORM = "application/x-www-form-urlencoded"
 _QUOTED = re.compile(
     r"""(?m:(?:^|(?<=\s))\#[^\n]*)|\$'(?P<ansi>(?:[^'\\]|\\.)*)'|'[^']*'|"(?:[^"\\]|\\.)*"|(?P<goes_on>\\\r?\n)|\\.""",
     re.DOTALL,
@@ -211,7 +210,9 @@ def _recorded(given: argparse.Namespace, url: str, where: str) -> Recorded:
         held = {"text": text}
     if body:
         media_type = next((value for name, value in headers if name.lower() == "content-type"), None)
-        held = body_of(body, media_type or ("json" if given.json else _FORM))
+        held = body_of(body, media_type or ("json" if given.json else FORM))
+        if "text" in held and media_type is None and not given.json:
+            headers.append(("Content-Type", FORM))  # which curl adds
     return Recorded(method.upper(), url, tuple(headers), **held)
 
 

@@ -4,7 +4,8 @@ The counts of bins become straight lines, each as long as it can be (a swing fil
 piece-wise linear approximation of numerical streams with precision guarantees", VLDB 2009, on the means of bins).
 Over a bin a line's mean is its value at the bin's middle, so a line through (start, rate) keeps a bin within its
 tolerance for an interval of slopes; it goes on while the intervals have slopes in common. Where none is left, the
-next line begins where this one ends, or, where the rate jumps, at a rate of its own.
+next line begins where this one ends, or, where the rate jumps, at a rate of its own. No line ends higher or lower
+than the bins beside its end say, so the curve's peak is the log's.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ from math import inf
 
 Knot = tuple[float, float]
 """(seconds, requests per second)."""
+_OWN_DIRECTION_BINS = 3
+"""Over fewer, what looks like a climb may be chance."""
 
 
 def exact_knots(counts: Sequence[float], bin_s: float = 1.0) -> list[Knot]:
@@ -32,13 +35,14 @@ def fitted_knots(counts: Sequence[float], bin_s: float, tolerance: float) -> lis
     knots: list[Knot] = []
     at = 0
     while at < len(rates):
-        joined = _line(rates, at, knots[-1][1], tolerance) if knots else (at, 0.0)
+        joined = _line(rates, at, knots[-1][1], tolerance, joined=True) if knots else (at, 0.0)
         if joined[0] > at:
             end, slope = joined
             start_rate = knots[-1][1]
         else:
-            start_rate = max(_starts(rates, at), key=lambda rate: _line(rates, at, rate, tolerance)[0])
-            end, slope = _line(rates, at, start_rate, tolerance)
+            lines = {rate: _line(rates, at, rate, tolerance, joined=False) for rate in _starts(rates, at)}
+            start_rate = max(lines, key=lambda rate: lines[rate][0])
+            end, slope = lines[start_rate]
             if not knots or knots[-1][1] != start_rate:
                 knots.append((at * bin_s, start_rate))
         knots.append((end * bin_s, max(start_rate + slope * (end - at), 0.0)))
@@ -53,20 +57,35 @@ def _starts(rates: Sequence[float], at: int) -> list[float]:
     return [level, max(level - rise / 2, 0.0)]
 
 
-def _line(rates: Sequence[float], at: int, start_rate: float, tolerance: float) -> tuple[int, float]:
+def _line(
+    rates: Sequence[float], at: int, start_rate: float, tolerance: float, *, joined: bool
+) -> tuple[int, float]:
     """The bin before which a line from the edge `at` has to end, and its slope a bin; (`at`, 0) if there is none."""
-    low, high, end = -inf, inf, at
+    low, high = -inf, inf
+    end, slope = at, 0.0
+    likely_start = joined or abs(start_rate - rates[at]) <= tolerance * rates[at]
     for number in range(at, len(rates)):
         middle = number + 0.5 - at
         wanted = rates[number]
-        lowest = max(low, (wanted * (1 - tolerance) - start_rate) / middle)
-        # Nothing is below no traffic: the line's end, half a bin further on, is at least 0.
-        highest = min(high, (wanted * (1 + tolerance) - start_rate) / middle)
-        lowest_end = -start_rate / (middle + 0.5)
-        if max(lowest, lowest_end) > highest:
+        low = max(low, (wanted * (1 - tolerance) - start_rate) / middle)
+        high = min(high, (wanted * (1 + tolerance) - start_rate) / middle)
+        if low > high:
             break
-        low, high, end = lowest, highest, number + 1
-    if end == at:
-        return at, 0.0
-    low = max(low, -start_rate / (end - at))
-    return end, (low + high) / 2 if low > 0 or high < 0 else 0.0
+        bins = number + 1 - at
+        lowest, highest = _end_rates(rates, at, number + 1, tolerance)
+        flattest = max(low, (lowest - start_rate) / bins), min(high, (highest - start_rate) / bins)
+        if flattest[0] <= flattest[1] and (likely_start or bins >= _OWN_DIRECTION_BINS):
+            end = number + 1
+            slope = 0.0 if flattest[0] <= 0 <= flattest[1] else sum(flattest) / 2
+    return end, slope
+
+
+def _end_rates(rates: Sequence[float], at: int, end: int, tolerance: float) -> tuple[float, float]:
+    """The lowest and the highest rate at which a line over bins `at` to `end` may end.
+
+    Between those of the bins on both sides; else lines that each correct the one before swing ever wider around
+    counts that differ by chance. A line over three bins or more has a direction of its own, and may go on in it.
+    """
+    sides = rates[end - 1 : end + 1]
+    onward = abs(rates[end - 1] - rates[end - 2]) / 2 if end - at >= _OWN_DIRECTION_BINS else 0.0
+    return max(min(sides) * (1 - tolerance) - onward, 0.0), max(sides) * (1 + tolerance) + onward

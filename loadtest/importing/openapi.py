@@ -1,18 +1,38 @@
-"""OpenAPI documents (3.0 and 3.1) as operations, each with examples of what it takes."""
+"""OpenAPI documents (3.0 and 3.1, and Swagger 2) as operations, each with examples of what it takes."""
 
 import importlib.util
 import json
+import re
 from collections.abc import Iterator, Mapping
 from random import Random
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from loadtest.importing.import_error import ImportingError
 from loadtest.importing.schema_example import Examples, referred
+from loadtest.importing.swagger2 import as_openapi_3
 
 EXAMPLES = 500
 """Bodies and keys that are made for an operation."""
 _METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
+
+
+class Login(NamedTuple):
+    """What an operation wants to know of who asks."""
+
+    place: str
+    """`header`, `query` or `cookie`."""
+    name: str
+    """Of the header, the parameter or the cookie."""
+    made_up: str
+
+    @property
+    def column(self) -> str:
+        """Its column in the file of logins."""
+        return re.sub(r"\W", "_", self.name.lower(), flags=re.ASCII)
+
+
+BEARER = Login("header", "Authorization", "Bearer made-up-000001")
 
 
 class Operation(NamedTuple):
@@ -26,6 +46,7 @@ class Operation(NamedTuple):
     rows: tuple[tuple[str, ...], ...]
     """Values for them."""
     query: tuple[tuple[str, str], ...]
+    """Names and values as they stand in an address."""
     headers: tuple[str, ...]
     """Names of headers that a request has to have."""
     bodies: tuple[Any, ...]
@@ -36,6 +57,12 @@ class Operation(NamedTuple):
     """Also where its answers tell of one alone: a 401 or 403."""
     takes_key: bool
     """Whether it takes an `Idempotency-Key`."""
+    body_type: str = "application/json"
+    """Of its bodies; one that no body can be made of, if there are none."""
+    file_fields: tuple[str, ...] = ()
+    """Fields of a form that are files."""
+    logins: tuple[Login, ...] = ()
+    """Together they are what its document asks for; without any, a bearer's token."""
 
     @property
     def called(self) -> str:
@@ -74,23 +101,30 @@ def _document(text: str, source: str) -> dict[str, Any]:
             "import openapi: needs the package openapi-spec-validator: pip install 'singlesday[import]'"
         )
     import yaml  # noqa: PLC0415 - the extra `import`
-    from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator  # noqa: PLC0415
+    from openapi_spec_validator import (  # noqa: PLC0415
+        OpenAPIV2SpecValidator,
+        OpenAPIV30SpecValidator,
+        OpenAPIV31SpecValidator,
+    )
 
     try:
-        document = json.loads(text) if text.lstrip().startswith("{") else yaml.safe_load(text)
+        document = json.loads(text) if text.lstrip().startswith("{") else _of_yaml(text)
     except (ValueError, yaml.YAMLError) as error:
         raise ImportingError(
             f"{source}: expected JSON or YAML: {' '.join(str(error).split())[:200]}"
         ) from error
-    version = document.get("openapi") if isinstance(document, dict) else None
-    if not isinstance(version, str) or not version.startswith("3."):
-        found = (
-            f"got {version or document.get('swagger')}"
-            if isinstance(document, dict)
-            else "got something else"
+    written = document if isinstance(document, dict) else {}
+    version = str(written.get("openapi") or written.get("swagger") or "something else")
+    validators = {
+        "2.0": OpenAPIV2SpecValidator,
+        "3.0": OpenAPIV30SpecValidator,
+        "3.1": OpenAPIV31SpecValidator,
+    }
+    validator = validators.get(version[:3])
+    if validator is None:
+        raise ImportingError(
+            f"{source}: openapi: expected an OpenAPI document of version 3 or Swagger 2.0, got {version:.40}"
         )
-        raise ImportingError(f"{source}: openapi: expected an OpenAPI document of version 3, {found}")
-    validator = OpenAPIV30SpecValidator if version.startswith("3.0") else OpenAPIV31SpecValidator
     try:
         wrong = next(iter(validator(document).iter_errors()), None)
     except Exception as error:  # the validator resolves references as it goes, and they may lead anywhere
@@ -100,7 +134,37 @@ def _document(text: str, source: str) -> dict[str, Any]:
         said = str(wrong.message).partition("\n")[0][:200]
         raise ImportingError(f"{source}: {place + ': ' if place else ''}{said}")
     _check_references(document, document, source)
-    return dict(document)
+    return as_openapi_3(document) if version.startswith("2.") else dict(document)
+
+
+def _of_yaml(text: str) -> Any:
+    """A document in YAML as JSON has it: keys are texts (`200:`), dates stay text, and only `true` and `false` are
+    neither.
+    """
+    import yaml  # noqa: PLC0415 - the extra `import`
+
+    class Loader(yaml.SafeLoader):
+        yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML has it
+            first: [
+                (tag, pattern)
+                for tag, pattern in known
+                if not tag.endswith((":timestamp", ":bool", ":merge"))
+            ]
+            for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
+
+    Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|false)$"), list("tf"))
+    Loader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile("^<<$"), ["<"])
+    return _with_text_keys(yaml.load(text, Loader))  # noqa: S506 - a safe loader
+
+
+def _with_text_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key if isinstance(key, str) else json.dumps(key): _with_text_keys(inner)
+            for key, inner in value.items()
+        }
+    return [_with_text_keys(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _check_references(value: Any, document: Mapping[str, Any], source: str) -> None:
@@ -138,14 +202,16 @@ def _operation(
         if place == "header" and one.get("required") and str(name).lower() != "idempotency-key"
     ]
     query = [
-        (str(name), str(_value(document, examples, str(name), one)))
+        pair
         for (place, name), one in by_place.items()
         if place == "query" and one.get("required")
+        for pair in in_query(str(name), _value(document, examples, str(name), one), one)
     ]
     rows = tuple(
-        tuple(str(_value(document, examples, name, by_place.get(("path", name), {}))) for name in names)
+        tuple(_in_path(_value(document, examples, name, by_place.get(("path", name), {}))) for name in names)
         for _ in range(EXAMPLES if names else 0)
     )
+    body_type, content = _content(examples.resolved(operation.get("requestBody")))
     return Operation(
         method=method.upper(),
         path=path,
@@ -153,10 +219,13 @@ def _operation(
         rows=rows,
         query=tuple(query),
         headers=tuple(headers),
-        bodies=tuple(_bodies(examples, examples.resolved(operation.get("requestBody")))),
+        bodies=tuple(_bodies(examples, body_type, content)),
         answers=dict(_answers(examples, operation.get("responses") or {})),
-        needs_login=bool(operation.get("security", document.get("security"))) or _may_refuse(operation),
+        needs_login=_is_secured(document, operation) or _may_refuse(operation),
         takes_key=any(str(name).lower() == "idempotency-key" for _, name in by_place),
+        body_type=body_type,
+        file_fields=tuple(_file_fields(examples, content.get("schema"))),
+        logins=tuple(_logins(document, examples, operation)),
     )
 
 
@@ -190,17 +259,94 @@ def _properties(value: Any, name: str) -> Iterator[dict[str, Any]]:
             yield from _properties(inner, name)
 
 
-def _bodies(examples: Examples, body: Mapping[str, Any]) -> Iterator[Any]:
-    for media_type, content in (body.get("content") or {}).items():
-        if "json" not in media_type:
-            continue
-        if "example" in content:
-            yield content["example"]
-        elif content.get("examples"):
-            yield from (examples.resolved(one).get("value") for one in content["examples"].values())
-        else:
-            yield from (examples.of(content.get("schema")) for _ in range(EXAMPLES))
+def in_query(name: str, value: Any, parameter: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """A parameter's names and values in an address, percent-encoded, as its `style` and `explode` say."""
+    style = parameter.get("style") or "form"
+    apart = parameter.get("explode", style in {"form", "deepObject"})
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield (
+                (f"{quote(name)}[{quote(str(key))}]" if style == "deepObject" else quote(str(key))),
+                _plain(inner),
+            )
+    elif isinstance(value, list) and not apart:
+        between = {"spaceDelimited": "%20", "pipeDelimited": "%7C"}.get(style, ",")
+        yield quote(name), between.join(map(_plain, value))
+    else:
+        for one in value if isinstance(value, list) else [value]:
+            yield quote(name), _plain(one)
+
+
+def _in_path(value: Any) -> str:
+    return ",".join(map(_plain, value)) if isinstance(value, list) else _plain(value)
+
+
+def _plain(value: Any) -> str:
+    """A value in an address: `true`, and nothing that would end a segment or a query."""
+    text = json.dumps(value) if isinstance(value, bool | dict | list) or value is None else str(value)
+    return quote(text, safe="@:,;!$()*~'")
+
+
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+
+def _content(body: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """The type and the description of a body: JSON if it may be, else a form if it may be, else the first."""
+    content = body.get("content") or {}
+    for wanted in ("json", *_FORMS, ""):
+        for media_type, described in content.items():
+            if wanted in media_type:
+                return str(media_type), described or {}
+    return "", {}
+
+
+def _bodies(examples: Examples, media_type: str, content: Mapping[str, Any]) -> Iterator[Any]:
+    if "json" not in media_type and media_type not in _FORMS:
         return
+    if "example" in content:
+        yield content["example"]
+    elif content.get("examples"):
+        yield from (examples.resolved(one).get("value") for one in content["examples"].values())
+    elif media_type in _FORMS:
+        files = set(_file_fields(examples, content.get("schema")))
+        for _ in range(EXAMPLES):
+            made = examples.of(content.get("schema"))
+            fields = made if isinstance(made, dict) else {}
+            yield {name: _field(value) for name, value in fields.items() if name not in files}
+    else:
+        yield from (examples.of(content.get("schema")) for _ in range(EXAMPLES))
+
+
+def _field(value: Any) -> str:
+    """A value of a form's field."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _file_fields(examples: Examples, schema: Any) -> Iterator[str]:
+    for name, one in (examples.resolved(schema).get("properties") or {}).items():
+        found = examples.resolved(one)
+        if found.get("format") == "binary" or "contentMediaType" in found:
+            yield str(name)
+
+
+def _is_secured(document: Mapping[str, Any], operation: Mapping[str, Any]) -> bool:
+    """Whether it asks for a login that is not left to choice (`{}` among the choices)."""
+    choices = operation.get("security", document.get("security")) or []
+    return bool(choices) and {} not in choices
+
+
+def _logins(document: Mapping[str, Any], examples: Examples, operation: Mapping[str, Any]) -> Iterator[Login]:
+    """What the first of an operation's choices of logins asks for."""
+    choices = operation.get("security", document.get("security")) or [{}]
+    schemes = (document.get("components") or {}).get("securitySchemes") or {}
+    for name in choices[0]:
+        scheme = examples.resolved(schemes.get(name))
+        if scheme.get("type") == "apiKey":
+            yield Login(str(scheme.get("in")), str(scheme.get("name")), "made-up-000001")
+        elif str(scheme.get("scheme")).lower() == "basic":
+            yield Login("header", "Authorization", "Basic bWFkZS11cDptYWRlLXVw")
+        else:
+            yield BEARER
 
 
 def _may_refuse(operation: Mapping[str, Any]) -> bool:

@@ -3,11 +3,11 @@
 import json
 import keyword
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from loadtest.importing.openapi import Operation
+from loadtest.importing.openapi import BEARER, Login, Operation
 from loadtest.importing.script_text import (
     FeederFile,
     ScriptClass,
@@ -86,15 +86,27 @@ def python_name(name: str) -> str:
     return f"{plain}_" if keyword.iskeyword(plain) or plain in _OWN_NAMES else plain
 
 
-def chain_class(chain: Chain, folder: str, taken: set[str]) -> ScriptClass:
-    """The class of a chain; its feeders' files lie in `folder`."""
+def logins_of(operations: Iterable[Operation]) -> dict[str, str]:
+    """The columns of the file of logins of all these, each with a made-up value."""
+    return {login.column: login.made_up for one in operations for login in _logins(one)}
+
+
+def _logins(one: Operation) -> tuple[Login, ...]:
+    return (one.logins or (BEARER,)) if one.needs_login else ()
+
+
+def chain_class(
+    chain: Chain, folder: str, taken: set[str], logins: Mapping[str, str] | None = None
+) -> ScriptClass:
+    """The class of a chain; its feeders' files lie in `folder`. `logins` are those of the whole document."""
+    logins = logins_of((chain.first, *chain.others)) if logins is None else logins
     name = class_name(chain.first.method, chain.first.path, taken)
     stem = file_stem(name)
     constants: list[str] = []
     files: list[FeederFile] = []
     body: list[str] = []
     if chain.needs_login:
-        files.append(FeederFile(f"{folder}/logins.csv", ("authorization",), (("Bearer made-up-000001",),)))
+        files.append(FeederFile(f"{folder}/logins.csv", tuple(logins), (tuple(logins.values()),)))
         constants.append(f'LOGINS = feeders.csv("{folder}/logins.csv")')
         body.append("login = LOGINS.next()")
     *before, call = _request(chain.first, stem, folder, constants, files, variable="")
@@ -169,23 +181,45 @@ def _request(
         lines.append(f"row = {constant}.next()")
         for name in one.parameters:
             url = url.replace(f"{{{name}}}", f"{{row['{escaped(name)}']}}", 1)
-    if one.query:
-        url += "?" + "&".join(f"{escaped(name)}={escaped(value)}" for name, value in one.query)
-    arguments = [f'{"f" if one.parameters else ""}"{url}"']
+    query = [f"{escaped(name)}={escaped(value)}" for name, value in one.query]
+    query += [f"{escaped(each.name)}={_login(each)}" for each in _logins(one) if each.place == "query"]
+    if query:
+        url += "?" + "&".join(query)
+    is_made = bool(one.parameters) or any(each.place == "query" for each in _logins(one))
+    arguments = [f'{"f" if is_made else ""}"{url}"']
     if one.bodies:
         constant, file = f"{stem}_bodies".upper(), f"{folder}/{stem}_body.jsonl"
         constants.append(f'{constant} = feeders.json_lines("{file}")')
         files.append(FeederFile(file, (), tuple((json.dumps(body),) for body in one.bodies), is_json=True))
         known = [f'"{escaped(name)}": told["{escaped(there)}"]' for name, there in told.items()]
         row = f"{constant}.next()"
-        arguments.append(f"json={{**{row}, {', '.join(known)}}}" if known else f"json={row}")
+        sent = "json" if "json" in one.body_type else "data"
+        arguments.append(f"{sent}={{**{row}, {', '.join(known)}}}" if known else f"{sent}={row}")
+    if one.body_type == "multipart/form-data" and one.bodies:
+        made_up = [f'"{escaped(name)}": ("made-up.bin", b"made up")' for name in one.file_fields]
+        arguments.append(f"files={{{', '.join(made_up)}}}" if made_up else "files={}")
+    if headers := _headers(one):
+        arguments.append("headers={" + ", ".join(headers) + "}")
+    if one.parameters or query:
+        arguments.append(f'name="{escaped(one.called)}"')
+    return [*lines, call_text(one.method, arguments)]
+
+
+def _headers(one: Operation) -> list[str]:
     headers = [f'"{escaped(name)}": "made-up"' for name in one.headers]
     if one.takes_key:
         headers.append('"Idempotency-Key": str(uuid.uuid4())')
-    if one.needs_login:
-        headers.append('"Authorization": login["authorization"]')
-    if headers:
-        arguments.append("headers={" + ", ".join(headers) + "}")
-    if one.parameters or one.query:
-        arguments.append(f'name="{escaped(one.called)}"')
-    return [*lines, call_text(one.method, arguments)]
+    headers += [
+        f'"{escaped(each.name)}": login["{escaped(each.column)}"]'
+        for each in _logins(one)
+        if each.place == "header"
+    ]
+    if cookies := [each for each in _logins(one) if each.place == "cookie"]:
+        pairs = "; ".join(f"{escaped(each.name)}={_login(each)}" for each in cookies)
+        headers.append(f'"Cookie": f"{pairs}"')
+    return headers
+
+
+def _login(login: Login) -> str:
+    """What stands for a login in an f-string."""
+    return f"{{login['{escaped(login.column)}']}}"

@@ -2,14 +2,27 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 from loadtest.importing.import_error import ImportingError
-from loadtest.importing.recorded import MULTIPART, Recorded, body_of, counted, multipart
+from loadtest.importing.recorded import FORM, MULTIPART, Recorded, body_of, counted, form_of, multipart
 
 _VARIABLE = re.compile(r"{{\s*([^{}]+?)\s*}}")
 _DYNAMIC = {"$guid": "3f2504e0-4f89-41d3-9a0c-0305e82c3301", "$timestamp": "1762819140", "$randomInt": "417"}
+_JSON = r"(?:pm\.response\.json\(\)|JSON\.parse\((?:responseBody|pm\.response\.text\(\))\))"
+_PLACE = r"((?:\s*\.\s*[A-Za-z_$][\w$]*|\[\s*\d+\s*\]|\[\s*(?:'[^']*'|\"[^\"]*\")\s*\])+)"
+_NAMED_ANSWER = re.compile(rf"(?:const|let|var)?\s*([A-Za-z_$][\w$]*)\s*=\s*{_JSON}\s*[;\n]")
+_SETS = re.compile(
+    r"(?:pm\.(?:environment|collectionVariables|globals|variables)\.set|postman\.set(?:Environment|Global)Variable)"
+    rf"\(\s*['\"]([^'\"]+)['\"]\s*,\s*({_JSON}|[A-Za-z_$][\w$]*){_PLACE}\s*\)"
+)
+"""A script that keeps a part of the answer in a variable, as nearly all that log in do."""
+_STEP = re.compile(r"\.\s*([A-Za-z_$][\w$]*)|\[\s*(\d+)\s*\]|\[\s*['\"]([^'\"]*)['\"]\s*\]")
+_TOLD = "made-up-answer-"
+"""How the values begin that stand for what a script takes from an answer."""
+_METHOD = re.compile(r"[A-Za-z]{1,20}")
 NO_HOST = "http://host.invalid"
 """For collections whose address is a variable that they do not set."""
 
@@ -20,6 +33,8 @@ def read_postman(data: bytes, source: str) -> tuple[list[Recorded], list[str]]:
         document = json.loads(data)
     except ValueError as error:
         raise ImportingError(f"{source}: expected a Postman collection: {error}") from error
+    if isinstance(document, dict) and isinstance(document.get("collection"), dict):
+        document = document["collection"]  # as Postman's API wraps it
     if not isinstance(document, dict) or not isinstance(document.get("item"), list):
         raise ImportingError(f"{source}: item: expected the list of a Postman collection's requests")
     variables = {
@@ -28,17 +43,62 @@ def read_postman(data: bytes, source: str) -> tuple[list[Recorded], list[str]]:
         if isinstance(one, dict)
     }
     unknown: dict[str, None] = {}
-    found = []
+    found: list[Recorded] = []
+    notes: list[str] = []
     scripts = 0
     for place, item, auth in _items(document["item"], "item", document.get("auth")):
-        scripts += bool(item.get("event"))
-        found.append(_recorded(item["request"], place, source, auth, _Filled(variables, unknown)))
-    notes = [
+        one = _recorded(item["request"], place, source, auth, _Filled(variables, unknown))
+        kept = _kept(item.get("event"))
+        for name, steps in kept.items():
+            variables[name] = f"{_TOLD}{len(found)}-{name}"
+            one = one._replace(answer=_with(one.answer, steps, variables[name]))
+            notes.append(f"{{{{{name}}}}} is taken from the answer of {one.method} {urlsplit(one.url).path}")
+        scripts += bool(item.get("event")) and not kept
+        notes += _left_out_of_body(item["request"], one)
+        found.append(one)
+    notes += [
         f"{{{{{name}}}}} is set nowhere in the collection: made up" for name in unknown if "://" not in name
     ]
     if scripts:
         notes.append(f"scripts of {counted(scripts, 'request', 'requests')} left out: they are JavaScript")
     return found, notes
+
+
+def _kept(events: Any) -> dict[str, list[str | int]]:
+    """The variables that a request's scripts take from its answer, each with where it stands there."""
+    found: dict[str, list[str | int]] = {}
+    for event in events if isinstance(events, list) else ():
+        script = event.get("script") if isinstance(event, dict) and event.get("listen") == "test" else None
+        lines = script.get("exec") if isinstance(script, dict) else None
+        code = "\n".join(map(str, lines)) if isinstance(lines, list) else str(lines or "")
+        answers = {name[1] for name in _NAMED_ANSWER.finditer(f"{code}\n")}
+        for one in _SETS.finditer(code):
+            if one[2] in answers or not one[2].isidentifier():
+                found[one[1]] = [
+                    int(step[2]) if step[2] else step[1] or step[3] for step in _STEP.finditer(one[3])
+                ]
+    return found
+
+
+def _with(answer: Any, steps: Sequence[str | int], value: str) -> Any:
+    """An answer that has a value at a place, and whatever it had elsewhere."""
+    if not steps:
+        return value
+    step, *others = steps
+    if isinstance(step, int):
+        listed = list(answer) if isinstance(answer, list) else []
+        listed += [None] * (step + 1 - len(listed))
+        listed[step] = _with(listed[step], others, value)
+        return listed
+    named = dict(answer) if isinstance(answer, dict) else {}
+    return {**named, step: _with(named.get(step), others, value)}
+
+
+def _left_out_of_body(request: Any, one: Recorded) -> list[str]:
+    body = request.get("body") if isinstance(request, dict) else None
+    if not isinstance(body, dict) or body.get("mode") != "file":
+        return []
+    return [f"{one.method} {urlsplit(one.url).path} sends a file: its body is left out"]
 
 
 def _items(items: Any, place: str, auth: Any) -> Iterator[tuple[str, dict[str, Any], Any]]:
@@ -92,13 +152,46 @@ def _recorded(request: Any, place: str, source: str, auth: Any, filled: _Filled)
         (filled(one.get("key")), filled(one.get("value")))
         for one in _enabled(_headers(request.get("header")))
     ]
-    if isinstance(request.get("auth") or auth, dict):
-        headers.append(("Authorization", "made up"))
+    in_query, shown = _login(request.get("auth") or auth, filled)
+    headers += [] if in_query else shown
+    if in_query:
+        whole += f"{'&' if '?' in whole else '?'}{urlencode(shown)}"
     body = _body(request.get("body"), filled)
     if "text" in body and request["body"].get("mode") == "formdata":
         headers = [header for header in headers if header[0].lower() != "content-type"]
         headers.append(("Content-Type", MULTIPART))
-    return Recorded(str(request.get("method") or "GET").upper(), whole, tuple(headers), **body)
+    if "text" in body and request["body"].get("mode") == "urlencoded":
+        headers.append(("Content-Type", FORM))
+    method = request.get("method") or "GET"
+    if not isinstance(method, str) or not _METHOD.fullmatch(method):
+        raise ImportingError(f"{source}: {place}.method: expected a method such as GET, got {method!r:.60}")
+    return Recorded(method.upper(), whole, tuple(headers), **body)
+
+
+def _login(auth: Any, filled: _Filled) -> tuple[bool, list[tuple[str, str]]]:
+    """Whether a login goes into the query, and its name and value there or as a header; none for `noauth`.
+
+    Only what an earlier answer told stays as it is: everything else is a secret.
+    """
+    kind = auth.get("type") if isinstance(auth, dict) else "noauth"
+    if kind == "noauth":
+        return False, []
+    written = auth.get(kind)
+    pairs = (
+        {one.get("key"): one.get("value") for one in written if isinstance(one, dict)}
+        if isinstance(written, list)
+        else written or {}
+    )
+    if kind == "apikey":
+        value = filled(pairs.get("value"))
+        return pairs.get("in") == "query", [(filled(pairs.get("key")) or "X-Api-Key", _if_told(value))]
+    token = filled(pairs.get("token")) if kind == "bearer" else ""
+    return False, [("Authorization", f"Bearer {_if_told(token)}" if kind == "bearer" else "made up")]
+
+
+def _if_told(value: str) -> str:
+    """A login that an earlier answer told; any other is a secret."""
+    return value if value.startswith(_TOLD) else "made up"
 
 
 def _address(url: Mapping[str, Any]) -> str:
@@ -153,8 +246,20 @@ def _body(body: Any, filled: _Filled) -> dict[str, Any]:
         pairs = _enabled(body.get(mode))
         if mode == "formdata":
             return {"text": multipart(_part(one, filled) for one in pairs)[0]} if pairs else {}
-        return {"form": tuple((filled(one.get("key")), filled(one.get("value"))) for one in pairs)}
+        return form_of(urlencode([(filled(one.get("key")), filled(one.get("value"))) for one in pairs]))
     if mode == "graphql":
         graphql = body.get("graphql") or {}
-        return {"json_body": {"query": filled(graphql.get("query"))}}
+        sent: dict[str, Any] = {"query": filled(graphql.get("query"))}
+        if variables := _json_of(filled(graphql.get("variables"))):
+            sent["variables"] = variables
+        if graphql.get("operationName"):
+            sent["operationName"] = filled(graphql["operationName"])
+        return {"json_body": sent}
     return {}
+
+
+def _json_of(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None

@@ -83,6 +83,7 @@ def _host(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
+FORM = "application/x-www-form-urlencoded"
 _BOUNDARY = "made-up-boundary"
 MULTIPART = f"multipart/form-data; boundary={_BOUNDARY}"
 
@@ -115,6 +116,13 @@ def body_of(text: str, media_type: str) -> dict[str, Any]:
             return {"json_body": json.loads(text)}
         except ValueError:
             return {"text": text}
-    if "x-www-form-urlencoded" in media_type:
-        return {"form": tuple(parse_qsl(text, keep_blank_values=True))}
+    if FORM in media_type:
+        return form_of(text)
     return {"text": text}
+
+
+def form_of(text: str) -> dict[str, Any]:
+    """A form as the field of `Recorded` that holds it; as text where it has a name twice, or is none at all."""
+    pairs = parse_qsl(text, keep_blank_values=True)
+    is_form = len(pairs) == text.count("&") + 1 == len(dict(pairs)) and "=" in text
+    return {"form": tuple(pairs)} if is_form and text[:1] not in {"{", "["} else {"text": text}

@@ -49,16 +49,34 @@ class Examples:
         if plain.get("enum"):
             return self._random.choice(plain["enum"])
         if plain.get("allOf"):
-            return self.of(self._merged([plain, *plain["allOf"]]), depth + 1)
+            return self.of(self._merged([plain, *plain["allOf"]], depth), depth + 1)
         for key in ("oneOf", "anyOf"):
             if plain.get(key):
                 choices = [one for one in plain[key] if self.resolved(one).get("type") != "null"]
-                return self.of((choices or plain[key])[0], depth + 1)
+                chosen = self._random.choice(choices or plain[key])
+                return self._discriminated(plain, chosen, self.of(chosen, depth + 1))
         return self._of_type(plain, depth)
 
-    def _merged(self, schemas: Sequence[Any]) -> dict[str, Any]:
+    def _discriminated(self, schema: Mapping[str, Any], chosen: Any, value: Any) -> Any:
+        """A value that says by its discriminator which of the choices it is, unless its schema says so itself."""
+        discriminator = schema.get("discriminator")
+        name = discriminator.get("propertyName") if isinstance(discriminator, dict) else None
+        reference = chosen.get("$ref") if isinstance(chosen, dict) else None
+        if not isinstance(value, dict) or not isinstance(name, str) or not isinstance(reference, str):
+            return value
+        property_ = self.resolved((self.resolved(chosen).get("properties") or {}).get(name))
+        if "enum" in property_ or "const" in property_ or self.resolved(chosen).get("allOf"):
+            return value
+        mapping = (discriminator or {}).get("mapping") or {}
+        meant = next((key for key, place in mapping.items() if place == reference), None)
+        return {**value, name: meant or reference.rpartition("/")[2]}
+
+    def _merged(self, schemas: Sequence[Any], depth: int) -> dict[str, Any]:
+        """One schema of all; what they in turn are made of is put together first."""
         merged: dict[str, Any] = {}
-        for one in map(self.resolved, schemas):
+        for number, found in enumerate(map(self.resolved, schemas)):
+            nested = number and found.get("allOf") and depth < _DEEPEST
+            one = self._merged([found, *found["allOf"]], depth + 1) if nested else found
             for key, value in one.items():
                 if key == "properties":
                     merged[key] = {**merged.get(key, {}), **value}

@@ -5,14 +5,33 @@ text). Whatever is held back is named as a feeder, with made-up values in its pl
 """
 
 import re
+import unicodedata
 from itertools import pairwise
 
-SECRET_WORDS = frozenset(
-    """password passwd passphrase pass pwd secret secrets token tokens apikey accesskey auth authorization
-    authentication session sessid sid jwt signature sig hmac otp pin cvv cvc iban card cardnumber ssn email mail phone
-    mobile cookie csrf xsrf credential credentials verifier nonce""".split()  # noqa: SIM905 - reads better
+PASSWORD_WORDS = frozenset(
+    """password passwd passphrase passcode pass pwd passwort kennwort pin contrasena motdepasse mdp senha
+    parola wachtwoord losenord adgangskode passord salasana haslo heslo jelszo sifre parol matkhau""".split()  # noqa: SIM905 - reads better
+)
+"""What a password is called in the languages that shops are written in, without accents."""
+_PASSWORD_ELSEWHERE = ("парол", "密码", "密碼", "パスワード", "비밀번호", "รหัสผ่าน", "סיסמה")
+SECRET_WORDS = PASSWORD_WORDS | frozenset(
+    """secret secrets geheimnis token tokens apikey accesskey auth authorization authentication session sessid sid
+    jwt signature sig hmac otp cvv cvc iban card cardnumber kreditkarte kartennummer kontonummer ssn email mail
+    correo courriel phone telephone telefon telefono mobile handynummer cookie csrf xsrf credential credentials
+    verifier nonce""".split()  # noqa: SIM905 - reads better
 )
 """Words that a secret's name holds, whether it is a header's, a query's or that of a field of a body."""
+LOGIN_WORDS = frozenset(
+    """auth oauth login logon signin signup register registration authenticate authentication anmelden anmeldung
+    einloggen registrieren connexion connecter inscription acceso ingresar entrar accedi accesso inloggen
+    aanmelden""".split()  # noqa: SIM905 - reads better
+)
+"""Words of a path to which somebody says who they are."""
+_NOT_PERSONAL = frozenset(
+    """grant type scope response client audience realm locale lang language currency country remember redirect
+    provider platform device version""".split()  # noqa: SIM905 - reads better
+)
+"""Words of fields beside a password that say nothing of a person."""
 SECRET_HEADERS = frozenset(
     {
         "authorization",
@@ -28,6 +47,8 @@ SECRET_HEADERS = frozenset(
     }
 )
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
+_UNDIVIDED = str.maketrans("łøđıŁØĐ", "lodiLOD")
+"""Letters whose strokes and dots are no accents to Unicode."""
 _E_MAIL = re.compile(r"[^\s@/]{1,64}(?:@|%40)[^\s@/]+\.[a-zA-Z]{2,}")
 _SIGNED = re.compile(r"eyJ[\w-]{8,}")
 _RANDOM = re.compile(
@@ -43,14 +64,50 @@ _LONGEST_CARD = 19
 
 def is_secret_name(name: str) -> bool:
     """Whether what bears this name is a secret, whatever it is."""
-    words = [word.lower() for word in _WORDS.findall(name)]
-    pairs = [first + second for first, second in pairwise(words)]
     return (
         name.lower() in SECRET_HEADERS
-        or not SECRET_WORDS.isdisjoint(words)
-        or not SECRET_WORDS.isdisjoint(pairs)
-        or any(word.endswith(("sessid", "sessionid", "password")) for word in words)
+        or is_password_name(name)
+        or _holds(name, SECRET_WORDS)
+        or name.lower().endswith(("sessid", "sessionid"))
     )
+
+
+def is_password_name(name: str) -> bool:
+    """Whether what bears this name is a password: a word of it is one, or two or three of them together."""
+    low = name.lower()
+    return (
+        _holds(name, PASSWORD_WORDS)
+        or any(one in low for one in _PASSWORD_ELSEWHERE)
+        or any(word.endswith(("password", "passwort")) for word in _words(name))
+    )
+
+
+def is_login_path(path: str) -> bool:
+    """Whether people say at this path who they are."""
+    return any(_holds(segment, LOGIN_WORDS) for segment in path.split("/"))
+
+
+def is_personal_beside_a_password(name: str) -> bool:
+    """Whether a field of a login says who somebody is, and not how they log in."""
+    words = _words(name)
+    return not words or not _NOT_PERSONAL.issuperset(words[:1])
+
+
+def _holds(name: str, wanted: frozenset[str]) -> bool:
+    """Whether a word of a name is wanted, or two or three of them together."""
+    words = _words(name)
+    pairs = map("".join, pairwise(words))
+    triples = map("".join, zip(words, words[1:], words[2:], strict=False))
+    return not wanted.isdisjoint([*words, *pairs, *triples])
+
+
+def _words(name: str) -> list[str]:
+    """The words of a name in lower case, without accents."""
+    plain = name
+    if not name.isascii():
+        whole = unicodedata.normalize("NFKD", name.translate(_UNDIVIDED))
+        plain = whole.encode("ascii", "ignore").decode()
+    return [word.lower() for word in _WORDS.findall(plain)]
 
 
 def is_secret_value(value: str) -> bool:

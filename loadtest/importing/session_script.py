@@ -9,12 +9,18 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from loadtest.importing.correlation import Taken, correlated
+from loadtest.importing.correlation import Taken, correlated, leaves
 from loadtest.importing.keys import made_up
 from loadtest.importing.path_tree import is_data, parameter_names
 from loadtest.importing.recorded import Recorded, is_multipart, named_values
 from loadtest.importing.script_text import FeederFile, call_text, escaped, method_text
-from loadtest.importing.secrets import is_secret_name, is_secret_value
+from loadtest.importing.secrets import (
+    is_login_path,
+    is_password_name,
+    is_personal_beside_a_password,
+    is_secret_name,
+    is_secret_value,
+)
 
 KEPT_HEADERS = {"content-type", "x-requested-with"}
 _PAUSE_TOLD_S = 0.5
@@ -55,6 +61,7 @@ class _Writer:
     def __init__(self, session: Sequence[Recorded]) -> None:
         self.session = session
         self.taken = correlated(session)
+        self.logins = {number for number, one in enumerate(session) if _is_login(one)}
         self.secrets: dict[str, str] = {}
         """Columns of the feeder, by their secret's name."""
         self.needs_uuid = False
@@ -88,6 +95,9 @@ class _Writer:
                 return known
             if value != "" and (is_secret_name(name) or is_secret_value(str(value))):
                 return self.secret(name or "secret")
+            in_login = request in self.logins and isinstance(value, str) and value != ""
+            if in_login and is_personal_beside_a_password(name):
+                return self.secret(name or "login")
         return repr(value)
 
     def text(self, text: str, request: int) -> str:
@@ -202,6 +212,17 @@ class _Writer:
             "said = answer.json()",
         ]
         return [*lines, *(f"{found.variable} = said{_place(found)}" for found in taken)]
+
+
+def _is_login(one: Recorded) -> bool:
+    """Whether somebody says who they are: with a password, at a path of that name, or for a token."""
+    fields = [*one.form, *((str(place[-1]), value) for place, value in leaves(one.json_body) if place)]
+    if not fields:
+        return False
+    if any(is_password_name(name) for name, _ in fields) or is_login_path(urlsplit(one.url).path):
+        return True
+    told = any(is_secret_name(str(place[-1])) for place, _ in leaves(one.answer) if place)
+    return told and any(is_secret_value(value) for _, value in fields)
 
 
 def _place(found: Taken) -> str:

@@ -72,7 +72,9 @@ def plan_of_rates(rates: Rates, query: str, user: str, name: str) -> Written:
     end = rates.first_second + round(len(rates.tps) * rates.step_s)
     notes = [f"each unit of {query} is one transaction, served by {user}; --user names another class"]
     if rates.missing:
-        notes.append(f"{rates.missing} of {len(rates.tps)} steps have no value and count as 0")
+        notes.append(
+            f"{rates.missing} of {len(rates.tps)} steps have no value: the curve goes straight across them"
+        )
     plan = PlanText(
         name=name,
         module=module,

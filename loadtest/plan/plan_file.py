@@ -17,6 +17,7 @@ is said of the time axis holds for both.
 
 import tomllib
 from collections.abc import Callable
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -41,6 +42,7 @@ from loadtest.plan.plan_tables import (
     SloTable,
 )
 from loadtest.plan.profile import Phase, Piecewise
+from loadtest.plan.scaled import Scaled
 from loadtest.plan.schedule import Poisson, Schedule, Uniform
 
 __all__ = ["Abort", "Curve", "Plan", "PlanError", "Scenario", "shipped_drills", "shipped_plans"]
@@ -173,10 +175,10 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Transactions per second over the seconds as played: scaled to `peak_tps`, stretched, and cut."""
         return self.played(self.curve)
 
-    def scenario_profile(self, scenario_index: int) -> Piecewise:
+    def scenario_profile(self, scenario_index: int) -> Scaled:
         """Arrivals of one scenario per second over the seconds as played."""
         scenario = self.scenarios[scenario_index]
-        return self.played(scenario.curve or self.curve).scale(scenario.per_transaction)
+        return Scaled(self.played(scenario.curve or self.curve), scenario.per_transaction)
 
     def share_of_peak(self) -> Callable[[float], float]:
         """A function of seconds as played: the rate of transactions then, as a share of their peak."""
@@ -188,9 +190,9 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Arrivals of all scenarios per second over the seconds as played."""
         shared = sum(scenario.per_transaction for scenario in self.scenarios if scenario.curve is None)
         whole = self.profile().scale(shared)
-        for i, scenario in enumerate(self.scenarios):
+        for scenario in self.scenarios:
             if scenario.curve is not None:
-                whole = whole.add(self.scenario_profile(i))
+                whole = whole.add(self.played(scenario.curve).scale(scenario.per_transaction))
         return whole
 
     def scenario_arrivals(self) -> list[float]:
@@ -233,8 +235,7 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def normally_played(self, curve: Curve) -> Piecewise:
         """The same without what faults add to it."""
-        whole = curve.profile(at_least_s=self.duration_s / self.time_scale)
-        return whole.scale(self.peak_tps).stretch(self.time_scale).cut(self.duration_s)
+        return _normally_played(curve, self.peak_tps, self.time_scale, self.duration_s)
 
     def schedule(self, scenario_index: int) -> Schedule:
         """When the arrivals of one scenario are due."""
@@ -246,6 +247,13 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def mix(self) -> Mix:
         """When the arrivals of all scenarios are due, as one stream."""
         return Mix([self.schedule(i) for i in range(len(self.scenarios))])
+
+
+@lru_cache(maxsize=8)
+def _normally_played(curve: Curve, peak_tps: float, time_scale: float, duration_s: float) -> Piecewise:
+    """Made once for all scenarios on one curve: an imported log has sixty of them on a curve of a thousand knots."""
+    whole = curve.profile(at_least_s=duration_s / time_scale)
+    return whole.scale(peak_tps).stretch(time_scale).cut(duration_s)
 
 
 def shipped_plans() -> list[str]:

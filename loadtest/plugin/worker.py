@@ -99,6 +99,8 @@ class WorkerRun:
         self._environment = environment
         self._clock = SystemClock()
         self._plan = plan
+        # Made before the worker says that it is ready: nothing long may stand between the start and its first report.
+        self._mix = plan.mix()
         self._names = names = {s.user.partition(":")[2]: index for index, s in enumerate(plan.scenarios)}
         self._build = build_of(modules_of(config))
         self._loop = OpenLoop(
@@ -109,6 +111,8 @@ class WorkerRun:
         )
         self._serving = Serving(self._loop, names, self._clock)
         self._share: Share | None = None
+        self._zero_wall_ns = 0
+        """As the master that began the run has it; one that takes it up after its death has another."""
         self._reporter = Reporter(run_id)
         self._cpu = CpuMeter()
         self._report_due_ns = 0
@@ -141,6 +145,7 @@ class WorkerRun:
             case Assign():
                 if self.states.on(WorkerEvent.ASSIGN) is WorkerState.SERVING:
                     share = self._share or self._begin(message.zero_wall_ns)
+                    self._zero_wall_ns = message.zero_wall_ns
                     share.stream.assign(
                         Assignment(message.slot, message.slots, message.from_ns, message.before_ns)
                     )
@@ -197,7 +202,7 @@ class WorkerRun:
         now_ns = self._clock.now_ns()
         # Where the clocks differ by no more than is certain of them, ours is taken for right.
         zero_ns = now_ns + (zero_wall_ns - self._clock.wall_ns()) + self._clock_check.correction_ns
-        stream = ArrivalStream(self._plan.mix().arrivals, round(self._plan.duration_s * NS_PER_S))
+        stream = ArrivalStream(self._mix.arrivals, round(self._plan.duration_s * NS_PER_S))
         open_seconds = OpenSeconds(zero_ns, self._patterns, matches)
         self._share = Share(stream, open_seconds)
         self._cpu.sample()
@@ -264,6 +269,7 @@ class WorkerRun:
             check.offset_ns,
             check.error_ns,
             self._build,
+            self._zero_wall_ns,
         )
         send_to_master(self._runner, hello)
 

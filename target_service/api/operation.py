@@ -10,11 +10,10 @@ from typing import Any, NamedTuple
 from multidict import MultiMapping
 
 from target_service.faults import Faults
-from target_service.idempotency import KeysInFlight
 from target_service.inventory import Catalogue
 from target_service.metrics import WorkerMetrics
-from target_service.orders import OrderIds
-from target_service.problem import Kind
+from target_service.orders import OrderIds, order_number
+from target_service.problem import NOT_FOUND, Kind, ProblemError
 from target_service.response import JSON, ApiResponse
 from target_service.shedding import AdaptiveLimit, Crowd
 from target_service.store.store import Store
@@ -34,6 +33,17 @@ class ApiRequest(NamedTuple):
     wanted: Any
     key: str | None
     deadline_ns: int | None
+
+    def number_of(self, what: str) -> int:
+        """The number of the order or parcel that the path names. Raises ProblemError."""
+        number = order_number(self.names[f"{what}_id"])
+        if number is None:
+            raise self.unknown(what)
+        return number
+
+    def unknown(self, what: str) -> ProblemError:
+        """The answer if there is none of that number."""
+        return ProblemError(NOT_FOUND, f"there is no {what} {self.names[f'{what}_id']}")
 
 
 Handler = Callable[[ApiRequest], Awaitable[ApiResponse]]
@@ -60,7 +70,8 @@ class Service:
     is_proved: Callable[[], bool]
     """Whether it has shown that so lately that it need not be asked."""
     admin_token: str = ""
-    keys: KeysInFlight = field(default_factory=KeysInFlight)
+    keys: set[tuple[str, str | None]] = field(default_factory=set)
+    """What is being worked on: run ids and keys."""
     crowd: Crowd = field(default_factory=Crowd)
     accept_waiting: Callable[[], None] = lambda: None
     """Called by each request, so that new connections are accepted also during a long turn of the loop."""

@@ -7,7 +7,6 @@ import msgspec
 
 from target_service import problem
 from target_service.api.operation import ApiRequest, Operation, Shop
-from target_service.idempotency import headers_of
 from target_service.inventory import seller_of, sku_name
 from target_service.orders import (
     CREATED,
@@ -18,7 +17,6 @@ from target_service.orders import (
     created_at_ms,
     draft_order,
     order_name,
-    order_number,
 )
 from target_service.problem import FieldError, ProblemError
 from target_service.response import ApiResponse, json_response
@@ -31,7 +29,7 @@ from target_service.schema import (
     OrderView,
     PaymentRequest,
 )
-from target_service.shadow import traffic_of
+from target_service.tags import headers_of, traffic_of
 
 _lines_of = msgspec.json.Decoder(tuple[tuple[int, int, int], ...]).decode
 _REFUSALS = (problem.SOLD_OUT, problem.KEY_IN_FLIGHT, problem.KEY_REUSED)
@@ -84,14 +82,14 @@ class OrderHandlers:
 
     async def get_order(self, request: ApiRequest) -> ApiResponse:
         """Look at an order."""
-        order = await self._shop.store.order(request.run_id, _number(request))
+        order = await self._shop.store.order(request.run_id, request.number_of("order"))
         if order is None:
-            raise _unknown(request)
+            raise request.unknown("order")
         return json_response(_view(order))
 
     async def pay_order(self, request: ApiRequest) -> ApiResponse:
         """Pay for an order."""
-        payment = Payment(request.run_id, _number(request), request.wanted.amount_cents)
+        payment = Payment(request.run_id, request.number_of("order"), request.wanted.amount_cents)
         return json_response(_view(await self._shop.store.write(payment, request.deadline_ns)))
 
     async def _buy(self, request: ApiRequest, orders: tuple[Order, ...], units: Mapping[int, int]) -> Receipt:
@@ -115,17 +113,6 @@ class OrderHandlers:
             wrong = FieldError(f"/lines/{index}/sku", "not in the catalogue")
             raise ProblemError(problem.BAD_FIELD, f"{sku} is not in the catalogue", wrong)
         return sku_no
-
-
-def _number(request: ApiRequest) -> int:
-    number = order_number(request.names["order_id"])
-    if number is None:
-        raise _unknown(request)
-    return number
-
-
-def _unknown(request: ApiRequest) -> ProblemError:
-    return ProblemError(problem.NOT_FOUND, f"there is no order {request.names['order_id']}")
 
 
 def _created(order: Order) -> OrderCreated:

@@ -7,12 +7,12 @@ import time
 
 from target_service import problem
 from target_service.api.operation import ApiRequest, Operation, Shop
-from target_service.idempotency import headers_of
 from target_service.orders import order_name, order_number
 from target_service.parcels import MOST_EVENTS, KeyedParcel, Parcel, ParcelEvent, Scan
 from target_service.problem import FieldError, ProblemError
 from target_service.response import ApiResponse, json_response
 from target_service.schema import EventView, ParcelRequest, ParcelView, ScanRequest
+from target_service.tags import headers_of
 
 PAGE = 20
 """Events in one answer."""
@@ -53,7 +53,7 @@ class ParcelHandlers:
         """Note what happened to a parcel."""
         wanted = request.wanted
         event = ParcelEvent(wanted.event_id, wanted.kind, wanted.region, _now_ms())
-        scan = Scan(request.run_id, _number(request), event)
+        scan = Scan(request.run_id, request.number_of("parcel"), event)
         asked = f"event {scan.parcel_id} {event.event_id} {event.kind} {event.region}"
         parcel, headers = await self._write(scan, request, asked)
         return json_response(_view(parcel), 200, headers)
@@ -74,9 +74,9 @@ class ParcelHandlers:
         if not (before.isascii() and before.isdigit() and len(before) <= 3):
             expected = f"before: expected 0 to {MOST_EVENTS}, got {before[:40]!r}"
             raise ProblemError(problem.BAD_REQUEST, expected)
-        parcel = await self._shop.store.parcel(request.run_id, _number(request))
+        parcel = await self._shop.store.parcel(request.run_id, request.number_of("parcel"))
         if parcel is None:
-            raise _unknown(request)
+            raise request.unknown("parcel")
         return json_response(_view(parcel, int(before)))
 
     async def _order_id(self, run_id: str, name: str | None) -> int:
@@ -92,17 +92,6 @@ class ParcelHandlers:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _number(request: ApiRequest) -> int:
-    number = order_number(request.names["parcel_id"])
-    if number is None:
-        raise _unknown(request)
-    return number
-
-
-def _unknown(request: ApiRequest) -> ProblemError:
-    return ProblemError(problem.NOT_FOUND, f"there is no parcel {request.names['parcel_id']}")
 
 
 def _view(parcel: Parcel, before: int = MOST_EVENTS) -> ParcelView:

@@ -134,6 +134,8 @@ Change = (
     | Tick
 )
 Result = Receipt | Order | StockLevel | Parcel | ParcelReceipt | Purged | ClockReading | int
+Answer = Result | Exception
+"""What one change is told: its result, or why it was not made."""
 
 
 class CommitObserver(Protocol):

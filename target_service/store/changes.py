@@ -22,8 +22,7 @@ from target_service.parcels import (
     register,
 )
 from target_service.problem import ProblemError
-from target_service.store.base import Change, Proof, Restock, Session, StockLevel
-from target_service.store.line import Answer
+from target_service.store.base import Answer, Change, Proof, Restock, Session, StockLevel
 from target_service.store.purchases import ORDER, apply_purchases, key_reused
 from target_service.store.sweeps import SWEEPS
 from target_service.store.tables import LIVE_TABLES, SHADOW_TABLES, STORED_MS, tables_of

@@ -14,8 +14,7 @@ from target_service import problem
 from target_service.inventory import take_units
 from target_service.orders import Order, Purchase, Receipt
 from target_service.problem import ProblemError
-from target_service.store.base import Change, Session, names_of
-from target_service.store.line import Answer
+from target_service.store.base import Answer, Change, Session, names_of
 from target_service.store.tables import STORED_MS, Tables, tables_of
 
 ORDER = "order_id, part, buyer_id, total_cents, lines, status, region"

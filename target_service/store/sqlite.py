@@ -25,10 +25,9 @@ from target_service.store.base import (
     T,
 )
 from target_service.store.changes import apply_batch
-from target_service.store.line import Line
 from target_service.store.sqlite_file import FileMovedError, OpenFile, check_whole, count_on
 from target_service.store.sqlite_session import SqliteSession, at_once
-from target_service.store.store import Committed, Store
+from target_service.store.store import Committed, Line, Store
 from target_service.store.tables import are_missing, schema
 
 OPEN_WAIT_S = 5.0

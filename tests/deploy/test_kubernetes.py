@@ -182,14 +182,41 @@ def test_workers_of_the_fleet_with_relays_dial_relays_and_relays_the_master() ->
     assert args[args.index("--bind") + 1].endswith(f":{port}")
 
 
+def built(kubectl: str, folder: Path) -> list[Resource]:
+    """What `kubectl apply -k` would send."""
+    done = subprocess.run([kubectl, "kustomize", str(folder)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return list(yaml.safe_load_all(done.stdout))
+
+
+def test_a_registry_that_is_named_once_is_where_every_image_comes_from(tmp_path: Path) -> None:
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        pytest.skip("kubectl is not on the path")
+    for folder in (FLEET, RELAYS):
+        shutil.copytree(folder, tmp_path / folder.name)
+    named = tmp_path / FLEET.name / "kustomization.yaml"
+    tag = "    newTag:"
+    named.write_text(named.read_text().replace(tag, f"    newName: registry.example.com/singlesday\n{tag}"))
+    sent = [
+        found for found in built(kubectl, tmp_path / RELAYS.name) if found["kind"] in {"Deployment", "Job"}
+    ]
+    assert len(sent) == 3
+    assert {container(found)["image"] for found in sent} == {f"registry.example.com/singlesday:{VERSION}"}
+
+
+def test_no_service_sets_a_variable_that_a_pod_reads() -> None:
+    """Kubernetes gives each pod variables named after the namespace's services: `ORDERS_PORT`, for one."""
+    [orders] = [w for w in WORKLOADS if w["metadata"]["name"] == "orders"]
+    assert pod(orders)["spec"]["enableServiceLinks"] is False
+
+
 @pytest.mark.parametrize("folder", [FOLDER, FLEET, RELAYS], ids=["all", "fleet", "relays"])
 def test_kustomize_builds_what_the_files_say(folder: Path) -> None:
     kubectl = shutil.which("kubectl")
     if kubectl is None:
         pytest.skip("kubectl is not on the path")
-    built = subprocess.run([kubectl, "kustomize", str(folder)], capture_output=True, text=True)
-    assert built.returncode == 0, built.stderr
-    for found in yaml.safe_load_all(built.stdout):
+    for found in built(kubectl, folder):
         assert found["metadata"]["namespace"] == "singlesday"
         if found["kind"] not in CUSTOM:
             kubernetes_validate.validate(found, KUBERNETES, strict=True)

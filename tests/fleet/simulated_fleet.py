@@ -50,7 +50,7 @@ class SimulatedWorker:
     def __post_init__(self) -> None:
         self.reporter = Reporter("run")
         self.inbox: list[Message] = []
-        self.report_due_ns = 0
+        self.report_due_ns = self.zero_wall_ns = 0
         self.in_flight: list[int] = []
 
     def step(self) -> None:
@@ -61,10 +61,18 @@ class SimulatedWorker:
         self.inbox.clear()
         now_ns = self.fleet.clock.now_ns()
         if self.stream is None or self.open_seconds is None:
-            self.fleet.to_master(lambda master: master.on_hello(self.name, Hello("run", 1, True)))
+            self.fleet.to_master(
+                lambda master: master.on_hello(
+                    self.name, Hello("run", 1, True, zero_wall_ns=self.zero_wall_ns)
+                )
+            )
             return
         if now_ns - self.open_seconds.zero_ns > self.stream.lease_ns + NS:
-            self.fleet.to_master(lambda master: master.on_hello(self.name, Hello("run", 1, True)))
+            self.fleet.to_master(
+                lambda master: master.on_hello(
+                    self.name, Hello("run", 1, True, zero_wall_ns=self.zero_wall_ns)
+                )
+            )
         if self.finished:
             return
         while (due := self.stream.due(now_ns - self.open_seconds.zero_ns)) is not None:
@@ -119,6 +127,7 @@ class SimulatedWorker:
                         self.fleet.clock.now_ns() + message.zero_wall_ns - wall_ns
                     )
                     self.stream = ArrivalStream(slice_of, self.duration_ns)
+                self.zero_wall_ns = message.zero_wall_ns
                 self.stream.assign(
                     Assignment(message.slot, message.slots, message.from_ns, message.before_ns)
                 )

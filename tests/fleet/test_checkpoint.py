@@ -94,6 +94,23 @@ def test_part_and_rest_measure_what_the_whole_measures() -> None:
     assert (at_s, "resumed 600 s after the last checkpoint" in note) == (5.0, True)
 
 
+def test_a_worker_that_outlived_its_master_is_not_heard_by_the_one_that_goes_on() -> None:
+    first = SimulatedFleet(1, DURATION_S)
+    run_until_level(first, 4.6)
+    saved = checkpoints.decode(take(first))
+    first.run_until(5.9)
+    second = SimulatedFleet(2, DURATION_S, clock=first.clock)
+    restore(saved, second.coordinator, "resumed")
+    [old] = first.workers.values()
+    old.name, old.fleet = "old", second
+    second.workers["old"] = old
+    second.run_to_end()
+    books = books_of(second)
+    assert books.arrivals == whole_run().arrivals
+    assert [note for _, note in second.coordinator.notes] == ["resumed"]
+    assert set(second.coordinator.merge.workers) == {"#1", "w0", "w1"}
+
+
 def test_the_schedule_goes_on_where_the_books_end_and_not_before() -> None:
     first = SimulatedFleet(1, DURATION_S)
     run_until_level(first, 4.6)

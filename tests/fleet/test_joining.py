@@ -76,6 +76,13 @@ def test_the_plans_files_are_brought_home_chunk_by_chunk(tmp_path: Path) -> None
     assert (tmp_path / "home" / "shop.toml").read_text() == plan.read_text()
 
 
+def test_a_disk_without_room_for_a_file_is_told_with_the_files_name(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "a").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"No space left on device: .*home/a"):
+        bring(welcome_of(SentFile("a", 6, "")), tmp_path / "home")
+
+
 def test_a_file_is_hashed_again_only_when_it_has_changed(tmp_path: Path) -> None:
     plan = tmp_path / "shop.toml"
     plan.write_text("name = 'shop'")

@@ -107,3 +107,15 @@ def test_a_disk_that_takes_no_record_ends_no_run(tmp_path: Path, caplog: pytest.
         journal.write(report(number))
     journal.close()
     assert caplog.text.count("own record cannot be kept") == 1
+
+
+def test_a_disk_that_fills_up_ends_no_run_when_the_record_is_closed(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    (tmp_path / FOLDER).mkdir()
+    (tmp_path / FOLDER / "w-0000000.reports").symlink_to("/dev/full")
+    journal = Journal(tmp_path, "w")
+    journal.write(report(0))
+    journal.write(report(1))
+    journal.close()
+    assert caplog.text.count("own record cannot be kept: [Errno 28]") == 1

@@ -1,6 +1,7 @@
 """The fitted curve: every bin within its tolerance, whatever was counted."""
 
 from itertools import pairwise
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,3 +46,19 @@ def test_the_curve_of_singles_day_takes_a_few_knots() -> None:
     edges = [profile.cumulative(5.0 * number) for number in range(121)]
     counts = [round(b - a) for a, b in pairwise(edges)]
     assert len(fitted_knots(counts, 5.0, TOLERANCE)) < 25
+
+
+@given(st.integers(0, 1000), st.sampled_from([30, 300, 3000]), st.integers(3, 300))
+def test_counts_that_differ_by_chance_do_not_make_the_curve_swing(seed: int, mean: int, bins: int) -> None:
+    random = Random(seed)
+    counts = [max(round(random.gauss(mean, mean**0.5)), 0) for _ in range(bins)]
+    rates = [rate for _, rate in fitted_knots(counts, 5.0, TOLERANCE)]
+    assert max(rates) * 5 <= max(counts) * 1.25
+    assert min(rates) * 5 >= min(counts) / 2
+
+
+def test_a_gap_between_two_climbs_does_not_make_the_curve_swing() -> None:
+    counts = [0 if 40 <= number < 60 else 1000 + 10 * number for number in range(120)]
+    fitted = fitted_knots(counts, 15.0, TOLERANCE)
+    assert len(fitted) < 12
+    assert max(rate for _, rate in fitted) * 15 <= max(counts) * 1.05

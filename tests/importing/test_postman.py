@@ -7,6 +7,7 @@ import pytest
 
 from loadtest.importing.import_error import ImportingError
 from loadtest.importing.postman import read_postman
+from loadtest.importing.session_script import session_script
 
 COLLECTION: dict[str, Any] = {
     "info": {
@@ -65,7 +66,7 @@ def test_requests_come_in_their_order_with_their_variables_filled_in() -> None:
     ]
     assert recorded[1].json_body == {"buyer_id": 1}
     assert recorded[2].form == (("a", "b"),)
-    assert dict(recorded[1].headers) == {"X-Shop": "made-up-shop", "Authorization": "made up"}
+    assert dict(recorded[1].headers) == {"X-Shop": "made-up-shop", "Authorization": "Bearer made up"}
     assert notes == [
         "{{shop}} is set nowhere in the collection: made up",
         "scripts of 1 request left out: they are JavaScript",
@@ -119,3 +120,88 @@ def test_addresses_and_headers_are_read_as_either_format_may_write_them(url: Any
     ((request,), _) = read_postman(json.dumps(document).encode(), "x.json")
     assert request.url == "http://127.0.0.1:8080/orders/1?a=b"
     assert request.headers == (("Accept", "*/*"), ("X-Shop", "a:b"))
+
+
+def script_of(items: list[dict[str, Any]], **collection: Any) -> tuple[str, list[str]]:
+    document = {"info": COLLECTION["info"], "item": items, **collection}
+    recorded, notes = read_postman(json.dumps(document).encode(), "shop.json")
+    return session_script(recorded, "Session", "shop-data").text, notes
+
+
+def request_of(path: str, test: str = "", **more: Any) -> dict[str, Any]:
+    events = [{"listen": "test", "script": {"exec": test.splitlines()}}] if test else []
+    return {"event": events, "request": {"method": "POST", "url": f"http://127.0.0.1{path}", **more}}
+
+
+BEARER = {"type": "bearer", "bearer": [{"key": "token", "value": "{{token}}"}]}
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "pm.environment.set('token', pm.response.json().data.tokens[0]);",
+        'const said = pm.response.json();\npm.collectionVariables.set("token", said.data.tokens[0]);',
+        "var j = JSON.parse(responseBody)\npostman.setEnvironmentVariable('token', j[\"data\"]['tokens'][0])",
+        "let x = pm.response.json();\npm.test('ok', () => {});\npm.globals.set( 'token' , x . data.tokens[ 0 ] )",
+    ],
+)
+def test_what_a_script_keeps_of_an_answer_is_taken_from_it(test: str) -> None:
+    login = request_of("/login", test, auth={"type": "noauth"})
+    script, notes = script_of([login, request_of("/account")], auth=BEARER)
+    assert "token" in notes[0]
+    assert "said['data']['tokens'][0]" in script
+    assert "'/account', headers={'Authorization': f\"Bearer {tokens}\"}" in script
+    assert "Authorization" not in script.partition("answer.ok")[0]
+
+
+def test_a_script_that_keeps_something_else_is_left_out_and_said() -> None:
+    items = [request_of("/login", "pm.environment.set('token', crypto(1))"), request_of("/account")]
+    script, notes = script_of(items, auth=BEARER)
+    assert notes == [
+        "{{token}} is set nowhere in the collection: made up",
+        "scripts of 1 request left out: they are JavaScript",
+    ]
+    assert "said" not in script
+
+
+def test_a_key_goes_where_its_login_says() -> None:
+    key = [{"key": "key", "value": "X-Shop-Key"}, {"key": "value", "value": "s3cret"}]
+    in_query = [
+        {"key": "key", "value": "shop_key"},
+        {"key": "value", "value": "s3cret"},
+        {"key": "in", "value": "query"},
+    ]
+    script, _ = script_of(
+        [
+            request_of("/a", auth={"type": "apikey", "apikey": key}),
+            request_of("/b", auth={"type": "apikey", "apikey": in_query}),
+        ]
+    )
+    assert "'X-Shop-Key'" in script
+    assert "/b?shop_key=" in script
+    assert "s3cret" not in script
+
+
+def test_a_graphql_body_has_its_variables() -> None:
+    graphql = {"query": "query Q($n: Int) { a }", "variables": '{"n": {{count}}}', "operationName": "Q"}
+    body = {"mode": "graphql", "graphql": graphql}
+    variable = [{"key": "count", "value": "3"}]
+    script, _ = script_of([request_of("/graphql", body=body)], variable=variable)
+    assert "'variables': {'n': 3}, 'operationName': 'Q'" in script
+
+
+def test_a_file_as_a_body_is_left_out_and_said() -> None:
+    _, notes = script_of([request_of("/files", body={"mode": "file", "file": {"src": "a.bin"}})])
+    assert notes == ["POST /files sends a file: its body is left out"]
+
+
+def test_a_collection_in_the_envelope_of_postmans_api_is_read() -> None:
+    recorded, _ = read_postman(json.dumps({"collection": COLLECTION}).encode(), "shop.json")
+    assert len(recorded) == 3
+
+
+@pytest.mark.parametrize("method", [["GET"], "G ET", 5])
+def test_a_method_that_is_none_is_named(method: object) -> None:
+    items = [{"request": {"url": "http://127.0.0.1/", "method": method}}]
+    with pytest.raises(ImportingError, match=r"item\[0\].request.method: expected a method such as GET"):
+        script_of(items)

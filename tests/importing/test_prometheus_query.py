@@ -4,6 +4,8 @@ import json
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from loadtest.importing.import_error import ImportingError
 from loadtest.importing.prometheus_query import query_url, rates_of, time_range
@@ -28,10 +30,11 @@ def test_a_series_becomes_the_plans_curve() -> None:
     assert written.script is None
 
 
-def test_steps_without_a_value_are_0_and_said() -> None:
-    rates = rates_of(answer((1000, "5"), (1030, "NaN"), (1045, "5")), URL, 15)
-    assert (rates.tps, rates.missing) == ((5, 0, 0, 5), 2)
-    assert "2 of 4 steps have no value and count as 0" in plan_of_rates(rates, "x", "a:B", "n").notes
+def test_the_curve_goes_straight_across_steps_without_a_value_and_says_so() -> None:
+    rates = rates_of(answer((985, "NaN"), (1000, "5"), (1030, "+Inf"), (1045, "8"), (1060, "NaN")), URL, 15)
+    assert (rates.tps, rates.missing) == ((5, 5, 6, 7, 8, 8), 4)
+    notes = plan_of_rates(rates, "x", "a:B", "n").notes
+    assert "4 of 6 steps have no value: the curve goes straight across them" in notes
 
 
 def test_a_query_is_asked_as_it_is_written() -> None:
@@ -48,6 +51,16 @@ def test_a_query_is_asked_as_it_is_written() -> None:
         (answer((1, "1"), series=0), "got 0 series"),
         (answer((1, "1"), kind="vector"), "got a vector"),
         (answer((1, "0")), "rates above 0"),
+        (answer((1, "-5"), (16, "-5")), "rates above 0"),
+        (answer((1, "NaN")), "rates above 0"),
+        (answer((1, "many")), "expected the answer of a Prometheus"),
+        (answer(), "expected a series of numbers, got one of histograms"),
+        (
+            b'{"data": {"resultType": "matrix", "result": [{"values": [[1]]}]}}',
+            "expected the answer of a Prom",
+        ),
+        (b'{"data": {"resultType": "matrix", "result": {}}}', "expected the answer of a Prometheus"),
+        (b'{"status": "error", "error": "no"}', "expected the answer of a Prometheus"),
     ],
 )
 def test_an_answer_that_is_no_curve_is_refused(data: bytes, said: str) -> None:
@@ -76,3 +89,18 @@ def test_a_plain_range_is_read() -> None:
         1762819200,
         30,
     )
+
+
+def test_a_server_without_an_address_of_http_is_refused() -> None:
+    with pytest.raises(
+        ImportingError, match='URL: expected an address with http:// or https://, got "promet'
+    ):
+        query_url("prometheus:9090", "up", 0, 60, 15)
+
+
+@given(st.text(), st.text(), st.booleans())
+def test_an_answer_of_any_text_is_refused_in_words(kind: str, value: str, series: bool) -> None:
+    asked = [{"values": [[1, value]]}] if series else {"values": value}
+    data = json.dumps({"data": {"resultType": kind, "result": asked}}).encode()
+    with pytest.raises(ImportingError, match=r"(expected the answer of a Prometheus|QUERY: expected)"):
+        rates_of(data, URL, 15)

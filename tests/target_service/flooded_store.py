@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from target_service.shedding import AdaptiveLimit
-from target_service.store.line import LARGEST_BATCH
+from target_service.store.store import LARGEST_BATCH
 
 SECOND = 10**9
 

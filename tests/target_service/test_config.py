@@ -35,13 +35,13 @@ def test_a_switch_needs_no_value() -> None:
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
-        (["--port", "http"], "--port: expected a whole number, got 'http'"),
-        (["--port", "70000"], "--port: expected 0 to 65535, got 70000"),
+        (["--port", "http"], "--port: expected 0 to 65535, got 'http'; ORDERS_PORT sets it, too"),
+        (["--port", "70000"], "--port: expected 0 to 65535, got '70000'"),
         (["--workers", "0"], "--workers: expected 1 to 64"),
         (["--stock", "-1"], "--stock: expected 0"),
         (["--store", "mysql://x/y"], "--store: expected sqlite:///FILE or postgresql://"),
         (["--store", "sqlite:///"], "--store: expected sqlite:///FILE"),
-        (["--drain-s", "nan"], "--drain-s: expected 0.1 to 3600 seconds, got nan"),
+        (["--drain-s", "nan"], "--drain-s: expected 0.1 to 3600 seconds, got 'nan'"),
         (["--enable-faults=maybe"], "--enable-faults: expected yes or no, got 'maybe'"),
         (["--drill", "x.json"], "--drill needs --enable-faults"),
         (["--nonsense"], "--nonsense"),
@@ -64,7 +64,7 @@ def test_a_bad_variable_ends_with_two_and_is_named(capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit) as ended:
         parse([], {"ORDERS_WORKERS": "many"})
     assert ended.value.code == 2
-    assert "environment ORDERS_WORKERS: expected a whole number, got 'many'" in capsys.readouterr().err
+    assert "--workers: expected 1 to 64, got 'many'; ORDERS_WORKERS sets it, too" in capsys.readouterr().err
 
 
 def test_secrets_are_masked() -> None:

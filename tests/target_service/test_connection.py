@@ -1,6 +1,7 @@
 """A connection: requests in pieces, in pipelines and under overload are answered in turn, never out of step."""
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable
 from http.client import HTTPResponse
@@ -184,6 +185,18 @@ def test_a_pipeline_is_answered_in_turn_and_may_end_in_pieces() -> None:
         assert [(await full.ask()).status for _ in range(2)] == [200, 405]
         full.writer.write(ORDER)
         assert (await full.ask(ALIVE)).status == 200
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"\x16\x03\x01", b"GET / HTTP/9.9\r\n\r\n", b"GET / RTSP/1.0\r\n\r\n", b"GET /\n\n"]
+)
+def test_requests_before_garbage_in_one_piece_are_answered_and_then_it(garbage: bytes) -> None:
+    async def scene(full: Full) -> None:
+        full.writer.write(ALIVE + ORDER + ALIVE + garbage)
+        told = await full.reader.read(-1)
+        assert re.findall(rb"HTTP/1\.1 (\d{3}) ", told) == [b"200", b"503", b"200", b"400"]
 
     play(scene)
 

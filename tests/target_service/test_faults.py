@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from target_service.faults import BadDrillError, Drill, Fault, Faults, read_drill
+from target_service.config import parse
+from target_service.faults import Drill, Fault, Faults
 
 SECOND = 10**9
 
@@ -64,10 +65,11 @@ def test_an_empty_drill_ends_the_faults() -> None:
     "text",
     ["", "{", '{"faults": [{"kind": "earthquake"}]}', '{"faults": [{"kind": "error", "probability": 2}]}'],
 )
-def test_a_bad_drill_file_is_named(tmp_path: Path, text: str) -> None:
+def test_a_bad_drill_file_is_named(tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "drill.json"
     path.write_text(text)
-    with pytest.raises(BadDrillError, match=r"drill\.json"):
-        read_drill(str(path))
-    with pytest.raises(BadDrillError, match=r"missing\.json"):
-        read_drill(str(tmp_path / "missing.json"))
+    for flag in (path, tmp_path / "missing.json"):
+        with pytest.raises(SystemExit) as ended:
+            parse(["--enable-faults", "--drill", str(flag)], {})
+        assert ended.value.code == 2
+        assert f"argument --drill: {flag}" in capsys.readouterr().err

@@ -1,7 +1,7 @@
 """The adaptive limit, on a clock that only moves when told."""
 
 from target_service.shedding import (
-    BUCKET_NS,
+    BUCKET_S,
     LARGEST_CROWD,
     LEAST_CROWD,
     LEAST_LIMIT,
@@ -107,7 +107,7 @@ def test_work_given_up_makes_room_but_teaches_nothing() -> None:
     clock = Clock()
     limit = AdaptiveLimit(100, clock)
     assert admitted(limit, 100) == 100
-    clock.now += BUCKET_NS
+    clock.now += int(BUCKET_S * 1e9)
     limit.gave_up()
     assert limit.limit == 100
     assert admitted(limit, 10) == 1

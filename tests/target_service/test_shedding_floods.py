@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 
 from target_service.shedding import BATCHES, LONG_QUEUE_S, SHORT_QUEUE_S
-from target_service.store.line import LARGEST_BATCH
+from target_service.store.store import LARGEST_BATCH
 from tests.target_service.flooded_store import Crowd, FloodedStore, Second, SlowStore
 
 FAST = SlowStore(0.002, 0.00015)

@@ -6,11 +6,11 @@ from typing import Any, cast
 
 import pytest
 
-from target_service import app
-from target_service.app import Server
+from target_service import worker
 from target_service.config import parse
 from target_service.metrics import SharedMetrics, WorkerMetrics
 from target_service.store.store import Store
+from target_service.worker import Server
 
 SOON_S = 20.0
 
@@ -38,8 +38,8 @@ class SlowStore:
 
 async def turns(metrics: WorkerMetrics, count: int) -> None:
     """Wait until the event loop has turned so often again."""
-    enough = metrics.pulse.beats + count
-    while metrics.pulse.beats < enough:
+    enough = metrics.beats.value + count
+    while metrics.beats.value < enough:
         await asyncio.sleep(0.01)
 
 
@@ -58,7 +58,7 @@ def serve(proof_s: float) -> SlowStore:
             await server.run()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(app, "PROOF_S", proof_s)
+        patch.setattr(worker, "PROOF_S", proof_s)
         asyncio.run(asyncio.wait_for(scenario(), SOON_S))
     return store
 

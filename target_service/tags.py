@@ -1,0 +1,63 @@
+"""Two headers that say whose a request is: the load-test run it belongs to, and the key it may be repeated under.
+
+A request that carries `X-Load-Test: <run id>` reads and writes shadow tables and shadow stock only, and each
+run has its own: its orders, keys and units are no other run's, and purging one run leaves the rest alone.
+This is how full-link stress tests share production (S[45][46] of docs/traffic.md). Inside the service the run id
+travels as `run_id`; live traffic has the empty one.
+
+The answer to a repeated request lies in the store, next to the order (same transaction, same fsync), so it is
+replayed across workers, restarts and machines. A process keeps only the set of keys it is
+working on: a second delivery that overtakes the first is told 409 at once. Two workers that get the same key
+at the same time are told apart by the store's write lock: the later one finds the earlier one's order.
+
+Only orders that were created are remembered. A refusal (sold out, overloaded) leaves no trace, so that the
+same key may be tried again.
+"""
+
+import re
+from collections.abc import Mapping
+
+from multidict import istr
+
+from target_service import problem
+from target_service.problem import ProblemError
+
+RUN_HEADER, KEY_HEADER = istr("X-Load-Test"), istr("Idempotency-Key")
+LIVE = ""
+"""The run id of traffic that belongs to no load test."""
+
+_KEY = re.compile(r"[\x21-\x7e]{1,128}")
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+
+
+def run_id_of(headers: Mapping[str, str]) -> str:
+    """The run a request belongs to; empty for live traffic.
+
+    Raises ProblemError if it cannot be one: a tagged request must never be taken for a live one.
+    """
+    text = headers.get(RUN_HEADER)
+    if text is None:
+        return LIVE
+    if _RUN_ID.fullmatch(text) is None:
+        detail = f"{RUN_HEADER}: expected 1 to 64 letters, digits, '.', '_', ':' or '-'"
+        raise ProblemError(problem.BAD_REQUEST, detail)
+    return text
+
+
+def traffic_of(run_id: str) -> str:
+    """The label of this run's traffic in metrics."""
+    return "shadow" if run_id else "live"
+
+
+def parse_key(text: str | None) -> str | None:
+    """Check an `Idempotency-Key` header; None stays None. Raises ProblemError."""
+    if text is None:
+        return None
+    if _KEY.fullmatch(text) is None:
+        raise ProblemError(problem.BAD_REQUEST, "Idempotency-Key: expected 1 to 128 visible ASCII characters")
+    return text
+
+
+def headers_of(*, replayed: bool) -> dict[str, str]:
+    """The headers of an answer under a key: whether it is the first one's again."""
+    return {"Idempotent-Replayed": "true"} if replayed else {}
