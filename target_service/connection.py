@@ -236,9 +236,9 @@ class Connection(BaseProtocol):
             said = said[: len(said) - len(response.body)]
         self._used_s = self._loop.time()
         self._begun = bool(self._messages)
-        if response is self._api.refusal and not closes and (wait_s := self._api.refusal_waits_s()):
+        if response is self._api.refusal and not closes and not self._api.pace.may_tell():
             self._held_back = said
-            self._loop.call_later(wait_s, self._send_held_back)
+            self._api.pace.hold_back(self._send_held_back)
             return
         self.say(said)
         if closes:

@@ -30,7 +30,7 @@ from target_service.problem import STOPPING, ProblemError
 from target_service.protocol import check_head, is_foreign, new_parser
 from target_service.response import ApiResponse
 from target_service.secrets import EXPECTED_HEADER, carries_token
-from target_service.shedding import REFUSALS_PER_S, TOO_MUCH, Turns
+from target_service.shedding import TOO_MUCH, Pace
 from target_service.store.base import StoreUnavailableError
 from target_service.tags import KEY_HEADER, LIVE, RUN_HEADER, parse_key, run_id_of, traffic_of
 
@@ -235,15 +235,11 @@ class Api:
                 self._fixed.setdefault(each.path, {})[each.method] = frame
         self._seconds = service.metrics.request_seconds
         self._overload = ProblemError(problem.OVERLOADED, TOO_MUCH)
-        self._refusals = Turns(REFUSALS_PER_S)
+        self.pace = Pace(service.crowd)
         self.refusal = self._overload.response()
         """The answer under overload; always this very object."""
         self.farewell = ProblemError(problem.UNAVAILABLE, STOPPING, close=True).response()
         """The answer to requests that are still arriving when the time to stop is over."""
-
-    def refusal_waits_s(self) -> float:
-        """How long the next refusal must wait to be told."""
-        return self._refusals.take() if self.service.crowd.is_late() else 0.0
 
     def take(self, incoming: Incoming) -> ApiResponse | Work:
         """The answer, if it needs no work; else the work that makes it. A refusal costs a fraction of an order."""

@@ -13,7 +13,9 @@ first orders of the day. A change takes a place only for its time in the store: 
 takes none. Time is injected, in nanoseconds of the monotonic clock.
 """
 
+import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 
 SHORT_QUEUE_S = 0.5
@@ -37,8 +39,13 @@ LONG_LAG_S = 0.25
 CROWD_GROWS = 1.25
 """Every tenth of a second, or once in a turn that is longer."""
 
-REFUSALS_PER_S = 2000
-"""By one worker while its loop is late: at 25 us each, 5 % of a core."""
+REFUSALS_PER_CPU_S = 2000
+BURST_OF_REFUSALS = 200.0
+"""By one worker: at 25 us each, 5 % of the CPU that it gets, be that a core or, on a busy machine, a tenth of one."""
+HELD_BACK_S = 0.01
+"""How often refusals are sent that had to wait."""
+MOST_AT_ONCE = 200
+"""Some 2 ms of them."""
 CUT_OFFS_PER_S = 10
 """By one worker: an answer of 408 to a connection that is then made anew costs 0.7 ms, so less than a hundredth of
 its time, where fifty were one in thirty. Who waits for its turn keeps its connection, and may still finish."""
@@ -167,12 +174,55 @@ class Crowd:
         self._largest = self.waiting
 
 
-class Turns:
-    """Spreads over time what a crowd would make happen at one instant; `now_s` is a clock that nobody steps.
+class Pace:
+    """How fast refusals may be told. A client that asks again at once is refused again, and a crowd of them could
+    keep the loop busy with nothing else; a client that is told a little later asks a little later. The clock is the
+    CPU's."""
 
-    A client that asks again at once is refused again, and one that is cut off connects anew: a crowd of them could
-    keep the loop busy with nothing else. One that is told a little later comes back a little later.
-    """
+    def __init__(self, crowd: Crowd, cpu_s: Callable[[], float] = time.thread_time) -> None:
+        """Only while the `crowd` makes the loop late."""
+        self._crowd = crowd
+        self._cpu_s = cpu_s
+        self._free = BURST_OF_REFUSALS
+        self._since_s = cpu_s()
+        self._held_back: deque[Callable[[], None]] = deque()
+
+    def hold_back(self, send: Callable[[], None]) -> None:
+        """Have a refusal sent as soon as it is its turn, by which time it may have been sent otherwise."""
+        if not self._held_back:
+            self._look_later()
+        self._held_back.append(send)
+
+    def may_tell(self) -> bool:
+        """Whether a refusal may be sent at once."""
+        return not self._held_back and self._take()
+
+    def _take(self) -> bool:
+        if not self._crowd.is_late():
+            return True
+        if self._free < 1:
+            cpu_s = self._cpu_s()
+            self._free = min(BURST_OF_REFUSALS, self._free + (cpu_s - self._since_s) * REFUSALS_PER_CPU_S)
+            self._since_s = cpu_s
+            if self._free < 1:
+                return False
+        self._free -= 1
+        return True
+
+    def _look_later(self) -> None:
+        asyncio.get_running_loop().call_later(HELD_BACK_S, self._send_held_back)
+
+    def _send_held_back(self) -> None:
+        for _ in range(min(len(self._held_back), MOST_AT_ONCE)):
+            if not self._take():
+                break
+            self._held_back.popleft()()
+        if self._held_back:
+            self._look_later()
+
+
+class Turns:
+    """Spreads over time what a crowd would make happen at one instant; `now_s` is a clock that nobody steps."""
 
     def __init__(self, per_s: float, now_s: Callable[[], float] = time.monotonic) -> None:
         self._per_s = per_s

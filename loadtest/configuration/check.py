@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from loadtest.configuration.config_error import ConfigError, explained_by
-from loadtest.configuration.run_config import RunConfig
+from loadtest.configuration.run_config import SHIPPED_SCENARIOS, RunConfig
 from loadtest.drive.errors import HostNotAllowed
 from loadtest.drive.preflight import UnreachableError, check_http, check_target
 from loadtest.drive.targets import AllowedTargets
@@ -26,6 +26,7 @@ from loadtest.judge.slo_syntax import Slo, SloError, parse
 from loadtest.judge.slo_syntax import check as check_objective
 from loadtest.measure.ledger import GROWTH_BYTES
 from loadtest.plan.allowed_host import allowed_host
+from loadtest.plan.duration import format_duration
 from loadtest.plan.fault import HOOK, PROCESS, SERVICE
 from loadtest.plan.plan_error import PlanError
 from loadtest.plan.plan_file import Plan
@@ -49,8 +50,6 @@ OF_PARTS = (
 
 ARTEFACTS_BYTES = 8 << 20
 """Ample for result.json, its partial successor, the report and the logs of a run of hours."""
-
-SHIPPED_SCENARIOS = "loadtest.scenarios."
 
 Inspect = Callable[[RunConfig], dict[str, str]]
 """Imports the plan's classes and tells their own hosts, by scenario. Raises `ConfigError`."""
@@ -93,6 +92,7 @@ def objectives_of(config: RunConfig) -> list[Slo]:
     try:
         objectives = [parse(expr) for expr in config.plan.slos]
         for slo in objectives:
+            _check_played(slo, config, phases)
             check_objective(slo, (), phases)
     except OF_PARTS as error:
         raise explained_by(error, "plan", f"{config.plan_file or config.plan.name}: slo: ") from error
@@ -100,10 +100,24 @@ def objectives_of(config: RunConfig) -> list[Slo]:
     for expr in config.objectives:
         try:
             asked.append(parse(expr, "flag"))
+            _check_played(asked[-1], config, phases)
             check_objective(asked[-1], (), phases)
         except OF_PARTS as error:
             raise explained_by(error, "objectives", f"{config.named('objectives')}: ") from error
     return judgeable(objectives, config.plan.duration_s) + _of_faults(config, phases) + asked
+
+
+def _check_played(slo: Slo, config: RunConfig, phases: set[str]) -> None:
+    """Raise `ConfigError` for an objective about a phase that the plan has, but only after what is played of it."""
+    plan = config.plan
+    begins_s = {phase.name: phase.from_s * plan.time_scale for phase in plan.curve.profile().phases}
+    if slo.phase is not None and slo.phase not in phases and slo.phase in begins_s:
+        raise ConfigError(
+            "duration",
+            f"{config.named('duration')}: expected more than {format_duration(begins_s[slo.phase])}, where phase "
+            f"{slo.phase} of `{slo.expr}` begins, got {format_duration(plan.duration_s)}; to play all of the plan in "
+            f"less time, set {config.named('time_scale')}",
+        )
 
 
 def _of_faults(config: RunConfig, phases: set[str]) -> list[Slo]:

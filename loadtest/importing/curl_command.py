@@ -4,6 +4,7 @@ import argparse
 import base64
 import re
 import shlex
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -19,6 +20,12 @@ _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|u[0-9a-fA-F]{1,4}|U[0-9a-fA-F]{1,8}|
 _ESCAPES = dict(zip("abefnrtv", "\a\b\x1b\f\n\r\t\v", strict=True))
 _WINDOWS = re.compile(r'\s*curl(?:\.exe)?\s+\^"')
 """How what browsers copy for the command line of Windows begins."""
+_WINDOWS_LINE = re.compile(r"[ \t]+\^\r?\n[ \t]*")
+"""How a line goes on there."""
+_BEFORE_CURL = re.compile(r"[$%>]|time|env|sudo|[A-Za-z_]\w*=.*", re.DOTALL)
+"""What may stand before `curl`: a prompt, a variable, a command that starts it."""
+_AFTER_CURL = re.compile(r"\|\|?&?|(?:\d|&)?>{1,2}.*|<.*", re.DOTALL)
+"""What ends a command's own words: a pipe, a file that its output goes to."""
 
 
 FORGOTTEN_VALUES = (
@@ -136,7 +143,7 @@ def _commands(text: str, source: str) -> list[list[str]]:
     """Each command's words without `curl` itself; a line that ends in a backslash goes on."""
     try:
         lexer = shlex.shlex(
-            _QUOTED.sub(_as_posix, _from_windows(text) if _WINDOWS.match(text) else text),
+            _QUOTED.sub(_as_posix, _from_windows(text)),
             posix=True,
             punctuation_chars=";\n",
         )
@@ -146,16 +153,38 @@ def _commands(text: str, source: str) -> list[list[str]]:
         words = list(lexer)
     except ValueError as error:
         raise ImportingError(f"{source}: expected curl commands as a shell reads them: {error}") from error
+    commands = [_own_words(command) for command in _separated(words)]
+    for command in commands:
+        if command and command[0].rpartition("/")[2] not in {"curl", "curl.exe"}:
+            raise ImportingError(f'{source}: expected commands that begin with curl, got "{command[0][:40]}"')
+    return [one for command in commands if command for one in _each(command[1:])]
+
+
+def _separated(words: Iterable[str]) -> list[list[str]]:
     commands: list[list[str]] = [[]]
     for word in words:
         if set(word) <= {";", "\n", "&"}:
             commands.append([])
         else:
             commands[-1].append(word)
-    for command in commands:
-        if command and command[0].rpartition("/")[2] != "curl":
-            raise ImportingError(f'{source}: expected commands that begin with curl, got "{command[0][:40]}"')
-    return [command[1:] for command in commands if command]
+    return commands
+
+
+def _own_words(command: Sequence[str]) -> list[str]:
+    """A command without what stands before `curl`, and without what happens to its output."""
+    first = next((at for at, word in enumerate(command) if not _BEFORE_CURL.fullmatch(word)), len(command))
+    words = command[first:]
+    end = next((at for at, word in enumerate(words) if _AFTER_CURL.fullmatch(word)), len(words))
+    return list(words[:end])
+
+
+def _each(words: list[str]) -> Iterator[list[str]]:
+    """The requests of one command, between which `--next` stands."""
+    while "--next" in words:
+        at = words.index("--next")
+        yield words[:at]
+        words = words[at + 1 :]
+    yield words
 
 
 def _as_posix(found: re.Match[str]) -> str:
@@ -180,7 +209,8 @@ def _unescaped(text: str) -> str:
 
 def _from_windows(text: str) -> str:
     """A command line of Windows without its carets; what they protected is quoted as elsewhere."""
-    return re.sub(r"\^(.)", r"\1", re.sub(r"\s*\^\r?\n\s*", " ", text))
+    joined = _WINDOWS_LINE.sub(" ", text)
+    return re.sub(r"\^(.)", r"\1", joined) if _WINDOWS.match(text) else joined
 
 
 def _recorded(given: argparse.Namespace, url: str, where: str) -> Recorded:

@@ -5,12 +5,13 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 from msgspec import Struct
 
 from loadtest.importing.import_error import ImportingError
-from loadtest.importing.recorded import Recorded, body_of, counted
+from loadtest.importing.recorded import FORM, Recorded, body_of, counted, form_of, multipart
 from loadtest.plan.plan_error import explained
 
 
@@ -19,10 +20,16 @@ class _Pair(Struct, frozen=True):
     value: str = ""
 
 
+class _Param(Struct, frozen=True, rename="camel"):
+    name: str = ""
+    value: str = ""
+    file_name: str = ""
+
+
 class _PostData(Struct, frozen=True, rename="camel"):
     mime_type: str = ""
     text: str = ""
-    params: list[_Pair] = []
+    params: list[_Param] = []
 
 
 class _Request(Struct, frozen=True, rename="camel"):
@@ -84,6 +91,11 @@ def read_har(data: bytes, source: str) -> tuple[list[Recorded], list[str]]:
             f"{counted(asked, 'request', 'requests')} left out by which the browser asked whether it may send "
             "another (OPTIONS)"
         )
+    notes += [
+        f"the files of {one.request.method} {urlsplit(one.request.url).path} are made up"
+        for one in http
+        if _has_files(one.request)
+    ]
     return sorted(found, key=lambda one: one.at_s), notes
 
 
@@ -119,21 +131,40 @@ def _instants_s(entries: Sequence[_Entry]) -> list[float]:
 
 def _recorded(entry: _Entry, at_s: float) -> Recorded:
     request = entry.request
-    body: dict[str, Any] = {}
-    if request.post_data is not None:
-        if request.post_data.params and not request.post_data.text:
-            body = {"form": tuple((one.name, one.value) for one in request.post_data.params)}
-        elif request.post_data.text:
-            body = body_of(request.post_data.text, request.post_data.mime_type)
+    body, content_type = _body(request.post_data or _PostData())
+    headers = [(one.name, one.value) for one in request.headers if not one.name.startswith(":")]
+    if content_type:
+        headers = [header for header in headers if header[0].lower() != "content-type"]
+        headers.append(("Content-Type", content_type))
     return Recorded(
         method=request.method.upper(),
         url=request.url,
-        headers=tuple((one.name, one.value) for one in request.headers if not one.name.startswith(":")),
+        headers=tuple(headers),
         at_s=at_s,
         status=entry.response.status,
         answer=_answer(entry.response.content),
         **body,
     )
+
+
+def _body(sent: _PostData) -> tuple[dict[str, Any], str]:
+    """A body as fields of `Recorded`, and the `Content-Type` that it needs where it is put together anew."""
+    if sent.text:
+        return body_of(sent.text, sent.mime_type), ""
+    if not sent.params:
+        return {}, ""
+    if "multipart" in sent.mime_type or any(one.file_name for one in sent.params):
+        text, content_type = multipart(
+            (one.name, "made up" if one.file_name else one.value, one.file_name) for one in sent.params
+        )
+        return {"text": text}, content_type
+    held = form_of(urlencode([(one.name, one.value) for one in sent.params]))
+    return held, FORM if "text" in held else ""
+
+
+def _has_files(request: _Request) -> bool:
+    sent = request.post_data
+    return sent is not None and not sent.text and any(one.file_name for one in sent.params)
 
 
 def _answer(content: _Content) -> Any:

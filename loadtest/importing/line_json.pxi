@@ -7,6 +7,7 @@ cdef enum:  # what a field is for, in the order of `log_scan`
     STATUS
     QUERY
     REQUEST
+    ADDRESS
     ROLES
 
 cdef struct Gap:  # what stands before a value of JSON
@@ -143,6 +144,8 @@ cdef class JsonLines(Lines):
         """Note a field's value where no name before it has one; False where it is not plain."""
         cdef int role = self.roles[number]
         cdef uint8_t kind = value.at[0]
+        if role == ADDRESS and (not self.keeps_clients or kind != 34):
+            return not self.keeps_clients or kind == 110
         if kind == 34:
             value.at += 1
             value.length -= 2
@@ -203,7 +206,9 @@ cdef class JsonLines(Lines):
         instant.length = whole_second(self.found[TIME], self.instant)
         if instant.length == 0:
             return False
-        self.add(instant, key, to - key)
+        if self.rank[ADDRESS] == MOST_NAMES or self.found[ADDRESS].length > MOST_KEY:
+            self.found[ADDRESS] = Span(NULL, 0)
+        self.add(self.found[ADDRESS], instant, key, to - key)
         return True
 
 

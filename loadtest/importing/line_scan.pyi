@@ -6,9 +6,9 @@ import polars as pl
 
 from loadtest.importing import log_paths
 
-Found = tuple[int, dict[str, int], bytes, list[int]]
-"""How many rows there are; how many lines that were not answered 404 have each instant; lines that are not plain; and
-their rows."""
+Found = tuple[int, dict[str, int], bytes, bytes, list[int]]
+"""How many rows there are; how many lines that were not answered 404 have each instant; `row"client"instant"request`
+a line, of those that say whose they are; lines that are not plain; and their rows."""
 
 SOURCES: str
 """`sources.fingerprint` of what it was built from."""
@@ -28,8 +28,8 @@ class Paths:
 class Lines:
     """What is found in a piece of a log."""
 
-    def scan(self, data: bytes | memoryview) -> Found:
-        """Read the lines of a piece."""
+    def scan(self, data: bytes | memoryview, with_clients: bool = False) -> Found:
+        """Read the lines of a piece; clients, which are addresses, only where asked for."""
 
     def count_into(self, paths: log_paths.Paths) -> tuple[dict[str, int], bytes]:
         """Count the plain lines of the last piece that were not answered 404.
@@ -45,4 +45,4 @@ class JsonLines(Lines):
     """Reads lines that are flat objects of JSON."""
 
     def __init__(self, names: Sequence[Sequence[str]]) -> None:
-        """For time, method, target, status, query and request: the names of each, of which the first counts."""
+        """For time, method, target, status, query, request and address: names, of which the first counts."""

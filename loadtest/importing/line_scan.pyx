@@ -52,6 +52,7 @@ cdef uint64_t MOST_WHOLE = 9223372036854775807  # of a number that has 64 bits
 cdef enum:
     FEWEST_PLACES = 1024  # of a table; a power of two, as all its sizes
     MOST_KEY = 16384  # bytes of a request; a longer one is not plain
+    MOST_DIGITS = 20
     MOST_INSTANT = 64
     MOST_NAMES = 32
     MOST_GAPS = 256
@@ -71,18 +72,21 @@ cdef class Lines:
 
     cdef Table asked, instants, queries
     cdef uint8_t[2 * MOST_KEY] text
-    cdef bytearray odd
+    cdef Text odd, known
     cdef list odd_rows
     cdef uint32_t rows
     cdef uint8_t[MOST_INSTANT] written  # the last instant, which many lines share
     cdef size_t written_length
     cdef uint64_t of_written
+    cdef bint keeps_clients
 
     def __cinit__(self):
         self.asked, self.instants, self.queries = Table(), Table(), Table()
+        self.odd, self.known = Text(), Text()
 
-    def scan(self, data not None):
+    def scan(self, data not None, bint with_clients=False):
         cdef Py_buffer held
+        self.keeps_clients = with_clients
         PyObject_GetBuffer(data, &held, PyBUF_SIMPLE)
         try:
             return self.scan_between(<Bytes> held.buf, <Bytes> held.buf + held.len)
@@ -108,13 +112,14 @@ cdef class Lines:
     cdef int begin(self) except -1:
         for table in (self.asked, self.instants, self.queries):
             (<Table> table).clear()
-        self.odd, self.odd_rows, self.rows = bytearray(), [], 0
+        self.odd.used = self.known.used = self.rows = 0
+        self.odd_rows = []
         self.written_length = self.of_written = 0
         return 0
 
     cdef tuple end(self):
         self.settle()
-        return self.rows, self.instants.lines_of_each(), bytes(self.odd), self.odd_rows
+        return self.rows, self.instants.lines_of_each(), self.known.written(), self.odd.written(), self.odd_rows
 
     def count_into(self, Paths paths not None):
         cdef size_t number
@@ -151,21 +156,35 @@ cdef class Lines:
             self.written_length = self.of_written = 0
         return 0
 
-    cdef int add(self, Span instant, Bytes key, size_t length) except -1:
-        """One plain line; a `key` is a request, a quote, a space and a status."""
+    cdef int add(self, Span client, Span instant, Bytes key, size_t length) except -1:
+        """One plain line; a `key` is a request, a quote, a space and a status. A `client` may be NULL."""
         if instant.length != self.written_length or memcmp(instant.at, self.written, instant.length) != 0:
             self.settle()
             memcpy(self.written, instant.at, instant.length)
             self.written_length = instant.length
         if memcmp(key + length - 3, b"404", 3) != 0:
             self.of_written += 1
+            if client.at != NULL:
+                self.add_known(client, instant, Span(key, length - STATUS_END))
         self.asked.count(key, length, self.rows, 1)
         self.rows += 1
         return 0
 
+    cdef int add_known(self, Span client, Span instant, Span request) except -1:
+        """Note `row"client"instant"request`."""
+        cdef char *to = self.known.end(client.length + instant.length + request.length + MOST_DIGITS + 4)
+        to = with_part(with_part(with_part(with_number(to, self.rows), client), instant), request)
+        to[0] = b"\n"
+        self.known.used = to + 1 - self.known.begin
+        return 0
+
     cdef int add_odd(self, Bytes at, Bytes end) except -1:
+        cdef char *to
         if not is_blank(at, end):
-            self.odd += (<const char *> at)[:end - at] + b"\n"
+            to = self.odd.end(end - at + 1)
+            memcpy(to, at, end - at)
+            to[end - at] = b"\n"
+            self.odd.used += end - at + 1
             self.odd_rows.append(self.rows)
             self.rows += 1
         return 0
@@ -189,8 +208,50 @@ cdef class Combined(Lines):
         cdef Span instant = Span(bracket + 1, 26)
         if not is_printable(instant.at, instant.length):
             return False
-        self.add(instant, opened + 1, closed + STATUS_END - opened - 1)
+        cdef Span client = Span(NULL, 0)
+        if self.keeps_clients:
+            client = client_before(at, bracket)
+            if client.at == NULL:
+                return False
+        self.add(client, instant, opened + 1, closed + STATUS_END - opened - 1)
         return True
+
+
+cdef inline char *with_part(char *to, Span part) noexcept:
+    """Write a quote and a text; what follows them."""
+    to[0] = b'"'
+    memcpy(to + 1, part.at, part.length)
+    return to + 1 + part.length
+
+
+cdef Span client_before(Bytes at, Bytes bracket) noexcept:
+    """The client in `1.2.3.4 - - ` or, with a virtual host, in `host 1.2.3.4 - - `; NULL where it is not plain."""
+    cdef Bytes space = find(at, bracket, 32)
+    cdef Bytes second
+    cdef size_t spaces = 0, number
+    cdef bint is_hosted = (bracket - 1)[0] == 32
+    if space == NULL or space == at or bracket - at > MOST_KEY or not is_printable(at, bracket - at):
+        return Span(NULL, 0)
+    for number in range(bracket - at):
+        if at[number] == 32:
+            spaces += 1
+            is_hosted = is_hosted and at[number + 1] != 32
+    second = find(space + 1, bracket, 32)
+    if not is_hosted or spaces != 4 or not is_address(space + 1, second):
+        return Span(at, space - at)
+    return Span(space + 1, second - space - 1)
+
+
+cdef bint is_address(Bytes at, Bytes end) noexcept:
+    """Whether it is hexadecimal digits with points or colons, as `log_format` has addresses told from names."""
+    cdef bint has_mark = False
+    while at < end:
+        if at[0] == 46 or at[0] == 58:
+            has_mark = True
+        elif not is_digit(at[0]) and not 97 <= (at[0] | 32) <= 102:
+            return False
+        at += 1
+    return has_mark
 
 
 include "line_json.pxi"

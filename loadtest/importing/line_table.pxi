@@ -96,7 +96,7 @@ cdef class Table:
         """`note"lines"method"rest` a line, of texts that are a method, a space and a rest."""
         cdef size_t number
         cdef Counted *one
-        cdef bytes written = PyBytes_FromStringAndSize(NULL, self.text_used + 40 * self.used)
+        cdef bytes written = PyBytes_FromStringAndSize(NULL, self.text_used + (2 * MOST_DIGITS + 4) * self.used)
         cdef char *to = PyBytes_AS_STRING(written)
         cdef char *begin = to
         for number in range(self.used):
@@ -117,7 +117,7 @@ cdef class Table:
 
 cdef inline char *with_number(char *to, uint64_t number) noexcept:
     """Write a number's digits; what follows them."""
-    cdef char[20] digits
+    cdef char[MOST_DIGITS] digits
     cdef int many = 0
     while True:
         digits[many] = <char> (48 + number % 10)
@@ -144,3 +144,27 @@ cdef inline uint64_t hash_of(Bytes at, size_t length, uint64_t seed) noexcept:
     memcpy(&word, at, length)
     hashed = (hashed ^ word) * 0x94D049BB133111EBU
     return hashed ^ (hashed >> 32)
+
+
+cdef class Text:
+    """Text that grows."""
+
+    cdef char *begin
+    cdef size_t room, used
+
+    def __dealloc__(self):
+        free(self.begin)
+
+    cdef char *end(self, size_t more) except NULL:
+        """Where it goes on, with room for so many bytes."""
+        cdef size_t room = 2 * self.room + more
+        cdef char *longer
+        if self.used + more > self.room:
+            longer = <char *> realloc(self.begin, room)
+            if longer == NULL:
+                raise MemoryError
+            self.begin, self.room = longer, room
+        return self.begin + self.used
+
+    cdef bytes written(self):
+        return self.begin[:self.used] if self.used else b""

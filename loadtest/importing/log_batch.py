@@ -37,7 +37,7 @@ class Batch(NamedTuple):
     first_broken: int | None
     """A row."""
     known: pl.DataFrame
-    """`client`, `second` as the log has it, and `request` of each row that says whose it is."""
+    """`row`, `client`, `second` as the log has it, and `request` of each row that says whose it is."""
 
 
 def batch_of(rows: pl.DataFrame, paths: Paths) -> Batch:
@@ -63,7 +63,7 @@ def batch_of(rows: pl.DataFrame, paths: Paths) -> Batch:
     for written, requests in rows.group_by("second").len().iter_rows():
         if (second := instants[written]) is not None:
             seconds[second] += requests
-    known = rows.filter(pl.col("client").is_not_null()).select("client", "second", "request")
+    known = rows.filter(pl.col("client").is_not_null()).select("row", "client", "second", "request")
     many_broken = 0 if broken is None else int(broken.sum())
     asked_of = pl.concat_str("method", "path", separator=" ").alias("asked")
     asked_for = with_path(found).group_by(asked_of).agg(pl.col("requests").sum())
@@ -88,7 +88,7 @@ def merged(batches: list[Batch]) -> Batch:
         sum(batch.not_found for batch in batches),
         sum(batch.broken for batch in batches),
         min((batch.first_broken for batch in batches if batch.first_broken is not None), default=None),
-        pl.concat([batch.known for batch in batches]),
+        pl.concat([batch.known for batch in batches], how="vertical_relaxed").sort("row"),
     )
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 COLUMNS = ("second", "request", "status", "client")
 """All text. `request` is `GET /path HTTP/1.1`; `second` is as the log has it, cut to whole seconds."""
 _BLANK = re.compile(rb"\n\s*(?=\n)")
-_VHOST = re.compile(r"\S+ [0-9a-fA-F.:]*[.:][0-9a-fA-F.:]* \S+ \S+ \[")
+_VHOST = r"^\S+ [0-9a-fA-F.:]*[.:][0-9a-fA-F.:]* \S+ \S+ \["
 _PIECES = ("head", "request", "tail")
 _AGENT = "sixth"
 _AGENTS = ("http_user_agent", "user_agent", "ClientRequestUserAgent")
@@ -180,10 +180,10 @@ def _combined(data: bytes, who: Who | None) -> pl.DataFrame:
     """
     import polars as pl  # noqa: PLC0415
 
-    _, more = _client(_word("head", 0), who, _AGENT)
+    head = pl.col("head")
+    address = pl.when(head.str.contains(_VHOST)).then(_word("head", 1)).otherwise(_word("head", 0))
+    client, more = _client(address, who, _AGENT)
     pieces = _cut(data, *more)
-    head, first = pl.col("head"), str(pieces["head"][0]) if len(pieces) else ""
-    client, _ = _client(_word("head", int(_VHOST.match(first) is not None)), who, _AGENT)
     time = head.str.slice(-28, 26)  # half the work of looking for the bracket
     if not pieces["head"].str.ends_with("] ").all():
         bracketed = head.str.splitn("[", 2).struct.field("field_1").str.head(26)

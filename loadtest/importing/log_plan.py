@@ -6,6 +6,7 @@ from typing import NamedTuple
 from loadtest.importing.curve_fit import Knot, exact_knots, fitted_knots
 from loadtest.importing.import_error import ImportingError
 from loadtest.importing.plan_text import PlannedScenario, PlanText, plan_toml, when
+from loadtest.importing.recorded import counted
 from loadtest.importing.script_text import WITH_BODY, FeederFile, endpoint_class, script_py
 from loadtest.importing.shares import TOLERANCE as SHARE_TOLERANCE
 from loadtest.importing.shares import counts_of
@@ -60,8 +61,8 @@ def plan_of(traffic: Traffic, name: str, *, transaction: str | None, exact: bool
     knots = _curve(traffic, chosen._replace(shares=()) if exact else chosen, of_all)
     peak = max(rate for _, rate in knots)
     made_of = (
-        f"Made by `singlesday import log` of {requests:,} requests from {when(traffic.first_second)} to "
-        f"{when(traffic.first_second + len(traffic.counts))}: {traffic.source}."
+        f"Made by `singlesday import log` of {counted(requests, 'request', 'requests')} from "
+        f"{when(traffic.first_second)} to {when(traffic.first_second + len(traffic.counts))}: {traffic.source}."
     )
     plan = PlanText(
         name=name,
@@ -95,7 +96,8 @@ def plan_of_visits(traffic: Traffic, visits: Visits, name: str) -> Written:
     peak = max(rate for _, rate in knots)
     first = visits.begun[0][0]
     made_of = (
-        f"Made by `singlesday import log --visits` of {total * visits.one_client_in:,} visits of "
+        f"Made by `singlesday import log --visits` of "
+        f"{counted(total * visits.one_client_in, 'visit', 'visits')} of "
         f"{visits.requests / total:.1f} requests and {visits.mean_s:,.0f} s, from {when(first)}: {traffic.source}."
     )
     notes = [*traffic.notes, *_guessed(visits, bin_s)]

@@ -33,21 +33,21 @@ _LEAST_GOOD = 0.5
 
 
 class _Broken(NamedTuple):
-    """A line that was broken, by its place among the pieces of its file."""
+    """A line that was broken, by the bytes before it in its file, unpacked: a log may grow while it is read."""
 
     path: Path
-    piece: int
-    row: int
+    offset: int
 
     def __str__(self) -> str:
         """Where it is. Lines are counted only here, where somebody asks: it takes a sixth of what reading does."""
         if not self.path.is_file():
             return str(self.path)  # a pipe, which is read once
-        line = 0
-        for number, piece in enumerate(map(bytes, pieces_of(self.path))):
-            if number == self.piece:
-                return f"{self.path}:{line + _line_of(piece, self.row)}"
-            line += piece.count(b"\n")
+        line, left = 1, self.offset
+        for piece in pieces_of(self.path):
+            line += bytes(piece[:left]).count(b"\n")
+            left -= len(piece)
+            if left <= 0:
+                return f"{self.path}:{line}"
         return str(self.path)
 
 
@@ -66,14 +66,16 @@ def read_logs(
     log_format = FORMATS[format_name] if format_name else None
     first_broken: _Broken | None = None
     for path in paths:
-        for number, piece in enumerate(pieces_of(path)):
+        begin = 0
+        for piece in pieces_of(path):
             log_format = log_format or _format_of(path, bytes(piece))
             _check_field(log_format, field)
             asked = who if visits or not tally.has_enough_steps else NOBODY
             batch = batch_in(piece, log_format, asked, tally.paths)
             tally.add(batch)
             if batch.first_broken is not None and first_broken is None:
-                first_broken = _Broken(path, number, batch.first_broken)
+                first_broken = _Broken(path, begin + _offset_of(bytes(piece), batch.first_broken))
+            begin += len(piece)
     if log_format is None:
         raise ImportingError(f"{paths[0]}: expected lines of an access log, got none")
     if tally.requests == 0 or tally.broken > _LEAST_GOOD * (tally.broken + tally.requests + tally.not_found):
@@ -107,14 +109,15 @@ def _format_of(path: Path, piece: bytes) -> LogFormat:
     return best
 
 
-def _line_of(piece: bytes, row: int) -> int:
-    """The number of the line that became a row, from 1: rows are the lines that are not blank."""
-    for number, line in enumerate(piece.split(b"\n"), start=1):
-        if line.strip():
-            row -= 1
-            if row < 0:
-                return number
-    return 1
+def _offset_of(piece: bytes, row: int) -> int:
+    """Where the line begins that became a row: rows are the lines that are not blank."""
+    offset = 0
+    for line in piece.split(b"\n"):
+        row -= bool(line.strip())
+        if row < 0:
+            break
+        offset += len(line) + 1
+    return offset
 
 
 def _unreadable(paths: Sequence[Path], log_format: LogFormat, first: _Broken | None) -> str:
@@ -215,9 +218,10 @@ def _dropped(tally: LogTally, first_broken: _Broken | None) -> list[str]:
         where = f"; the first is {first_broken}" if first_broken else ""
         notes.append(f"{counted(tally.broken, 'broken line', 'broken lines')} left out{where}")
     if tally.not_found:
-        notes.append(f"{tally.not_found:,} requests left out that were answered with 404")
+        notes.append(f"{counted(tally.not_found, 'request', 'requests')} left out, answered with 404")
     if tally.forgotten:
-        notes.append(f"{tally.forgotten:,} requests to rare paths are counted, but their keys were not kept")
+        rare = counted(tally.forgotten, "request to a rare path is", "requests to rare paths are")
+        notes.append(f"{rare} counted, but without keys, which were not kept")
     return notes
 
 
@@ -225,9 +229,10 @@ def _small(dropped: Sequence[tuple[str, str, int]], requests: int) -> list[str]:
     if not dropped:
         return []
     share = sum(each[2] for each in dropped) / requests
-    some = ", ".join(f"{method} {template}" for method, template, _ in dropped[:3])
+    some = ", ".join(f"{method} {template}" for method, template, _ in dropped[:3]).replace("{}", "[…]")
     more = ", …" if len(dropped) > 3 else ""
-    return [f"{len(dropped):,} rare endpoints left out, {share:.2%} of the requests: {some}{more}"]
+    rare = counted(len(dropped), "rare endpoint", "rare endpoints")
+    return [f"{rare} left out, {share:.2%} of the requests: {some}{more}"]
 
 
 def _held_back(endpoints: Sequence[Endpoint]) -> list[str]:

@@ -1,7 +1,7 @@
 """Pieces of logs to `Batch`es: plain lines by the extension `line_scan`, where it is built, all others by polars.
 
 Both say the same of the same lines (`tests/importing/test_log_scan.py`); the extension takes a quarter of the time.
-It does not look for clients, so a piece whose clients are asked for is read by polars.
+Clients it tells by their addresses only; what tells them otherwise is read by polars.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from loadtest.importing.log_batch import PARTS, Batch, batch_of, by_shape, merged
-from loadtest.importing.log_format import INSIDE, NOBODY, LogFormat, Who
+from loadtest.importing.log_format import BY_ADDRESS, INSIDE, NOBODY, LogFormat, Who
 from loadtest.importing.log_paths import Paths, PolarsPaths, is_native
 from loadtest.importing.log_time import second_of
 
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 def batch_in(piece: bytes | memoryview, log_format: LogFormat, who: Who | None, paths: Paths) -> Batch:
     """The lines of a piece, counted, and their paths in `paths`."""
-    scanner = None if who is not NOBODY or isinstance(paths, PolarsPaths) else _scanner(log_format)
-    found = scanner and _scanned(scanner, piece, log_format, paths)
+    scanner = None
+    if who in (NOBODY, BY_ADDRESS) and not isinstance(paths, PolarsPaths):
+        scanner = _scanner(log_format)
+    found = scanner and _scanned(scanner, piece, log_format, who, paths)
     return found or batch_of(log_format.rows(bytes(piece), who), paths)
 
 
@@ -39,15 +41,25 @@ def _scanner(log_format: LogFormat) -> Lines | None:
     fields = log_format.fields
     if fields is None:
         return line_scan.Combined() if log_format.name == "combined" else None
-    roles = (fields.time, fields.method, fields.target, fields.status, fields.query, fields.request)
+    roles = (
+        fields.time,
+        fields.method,
+        fields.target,
+        fields.status,
+        fields.query,
+        fields.request,
+        fields.address,
+    )
     if any(INSIDE in name for names in roles for name in names):
         return None  # a line with an object in it is never plain
     return line_scan.JsonLines(roles)
 
 
-def _scanned(scanner: Lines, piece: bytes | memoryview, log_format: LogFormat, paths: Paths) -> Batch | None:
+def _scanned(
+    scanner: Lines, piece: bytes | memoryview, log_format: LogFormat, who: Who | None, paths: Paths
+) -> Batch | None:
     """What is found in a piece; None where an instant is none, since its lines have to be told apart."""
-    rows, instants, odd, odd_rows = scanner.scan(piece)
+    rows, instants, known, odd, odd_rows = scanner.scan(piece, who is not NOBODY)
     seconds: Counter[int] = Counter()
     for written, lines in instants.items():
         second = second_of(written)
@@ -63,14 +75,9 @@ def _scanned(scanner: Lines, piece: bytes | memoryview, log_format: LogFormat, p
         rows - len(odd_rows) - seconds.total(),
         0,
         None,
-        _nobody(),
+        _frame(known, ("row",), ("client", "second", "request")),
     )
-    return merged([plain, _numbered(odd, odd_rows, log_format, paths)]) if odd_rows else plain
-
-
-@cache
-def _nobody() -> pl.DataFrame:
-    return _frame(b"", (), ("client", "second", "request"))
+    return merged([plain, _numbered(odd, odd_rows, log_format, who, paths)]) if odd_rows else plain
 
 
 def _frame(lines: bytes, numbers: Sequence[str], texts: Sequence[str]) -> pl.DataFrame:
@@ -81,9 +88,11 @@ def _frame(lines: bytes, numbers: Sequence[str], texts: Sequence[str]) -> pl.Dat
     return pl.read_csv(lines, separator='"', quote_char=None, has_header=False, schema=columns)
 
 
-def _numbered(lines: bytes, numbers: list[int], log_format: LogFormat, paths: Paths) -> Batch:
+def _numbered(
+    lines: bytes, numbers: list[int], log_format: LogFormat, who: Who | None, paths: Paths
+) -> Batch:
     """Lines that have such numbers among the rows of a piece."""
     import polars as pl  # noqa: PLC0415
 
-    rows = log_format.rows(lines, NOBODY)
+    rows = log_format.rows(lines, who)
     return batch_of(rows.with_columns(pl.Series("row", numbers, pl.UInt32)), paths)

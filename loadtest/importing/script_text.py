@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from loadtest.importing.keys import QUERY
+from loadtest.importing.recorded import counted
 from loadtest.importing.traffic import Endpoint, Keys, Step
 
 WITH_BODY = {"POST", "PUT", "PATCH"}
@@ -182,4 +183,4 @@ def prose(text: str) -> str:
 def keys_told(keys: Keys) -> str:
     """How many keys there are and how unequally they are wanted, for the console."""
     skew = f", Zipf exponent {keys.skew.theta:.3f} +- {keys.skew.error:.3f}" if keys.skew else ""
-    return f"{keys.distinct:,} keys{skew}"
+    return f"{counted(keys.distinct, 'key', 'keys')}{skew}"

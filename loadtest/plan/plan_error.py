@@ -81,7 +81,7 @@ def _in_plain_words(message: str) -> str:
     message = re.sub(r"missing required field (\w+)", r"expected the key \1", message)
     message = re.sub(r"\b(float|int|str|array|object|bool)\b", lambda found: _PLAIN_TYPES[found[0]], message)
     message = re.sub(r"(\d)\.0\b", r"\1", message).replace(" | ", " or ")
-    return message[:1].lower() + message[1:]
+    return message if message[1:2].isupper() else message[:1].lower() + message[1:]
 
 
 def _value_at(values: Any, key: str) -> Any:

@@ -80,6 +80,15 @@ MISTAKES: dict[str, Mistake] = {
     "an objective in a phase that is not there": Mistake(
         "spike", options={"slo": "p99(GET /ok) during spike < 1s"}, doors=WITH_A_TARGET
     ),
+    "an objective in a phase after what is played": Mistake(
+        "duration: expected more than 2s, where phase peak of `p99.* during peak.*time.scale",
+        plan=PLAN.replace(
+            'curve = "constant"', 'knots = [["0s", 1], ["3s", 1]]\nphases = [["2s", "3s", "peak"]]'
+        )
+        + '[[slo]]\nexpr = "p99(GET /ok) < 1s during peak"\n',
+        options={"duration": "1s"},
+        doors=WITH_A_TARGET - {"singlesday capacity"},
+    ),
     "an objective asked for": Mistake("slo", options={"slo": "p99 of everything"}, doors=WITH_A_TARGET),
     "an abort condition": Mistake("abort", plan=PLAN + '[abort]\nunless = ["errors <"]\n'),
     "a feeder's file that is not there": Mistake(

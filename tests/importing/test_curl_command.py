@@ -131,3 +131,33 @@ def test_a_body_that_no_dictionary_holds_is_sent_as_it_is_written(body: str) -> 
     (one,) = read_curl(f"curl http://127.0.0.1/filter -d '{body}'", "commands.txt")
     assert (one.text, one.form) == (body, ())
     assert dict(one.headers)["Content-Type"] == "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "curl -s http://127.0.0.1/a | jq .",
+        "curl http://127.0.0.1/a > out.json",
+        "curl http://127.0.0.1/a 2>/dev/null || echo no",
+        "TOKEN=x time curl http://127.0.0.1/a &",
+        "$ curl http://127.0.0.1/a",
+        "curl.exe http://127.0.0.1/a",
+    ],
+)
+def test_what_a_shell_does_around_a_command_is_not_asked_for(command: str) -> None:
+    assert [one.url for one in read_curl(command, "commands.txt")] == ["http://127.0.0.1/a"]
+
+
+def test_requests_of_one_command_are_apart_at_next() -> None:
+    found = read_curl("curl http://127.0.0.1/a -d 'x=1' --next http://127.0.0.1/b && curl 127.0.0.1/c", "x")
+    assert [(one.method, one.url) for one in found] == [
+        ("POST", "http://127.0.0.1/a"),
+        ("GET", "http://127.0.0.1/b"),
+        ("GET", "http://127.0.0.1/c"),
+    ]
+
+
+def test_a_line_of_windows_goes_on_at_a_caret() -> None:
+    text = 'curl "http://127.0.0.1/a" ^\r\n  -H "X-A: b^c" ^\r\n  --data-raw "{\\"a\\":1}"\r\n'
+    (one,) = read_curl(text, "commands.txt")
+    assert (one.method, one.headers[0], one.text) == ("POST", ("X-A", "b^c"), '{"a":1}')

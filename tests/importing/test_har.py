@@ -262,3 +262,27 @@ def test_a_token_that_an_answer_told_is_sent_back_in_a_header_and_in_a_part_of_a
     assert "{csrftoken}" in script.text
     assert script.files == ()
     compile(script.text, "script", "exec")
+
+
+def test_a_form_with_a_file_is_sent_in_parts_and_said() -> None:
+    params = [
+        {"name": "title", "value": "t"},
+        {"name": "image", "fileName": "a.png", "contentType": "image/png"},
+    ]
+    sent = {"postData": {"mimeType": "multipart/form-data; boundary=xx", "params": params}}
+    session, notes = read_har(har_of(("POST", f"{HOST}/images?x=1", sent, {})), "shop.har")
+    assert notes == ["the files of POST /images are made up"]
+    assert 'name="image"; filename="a.png"' in (session[0].text or "")
+    assert dict(session[0].headers)["Content-Type"].startswith("multipart/form-data; boundary=")
+
+
+def test_fields_of_a_form_that_come_twice_are_kept() -> None:
+    params = [{"name": "size", "value": "s"}, {"name": "size", "value": "m"}]
+    sent = {"postData": {"mimeType": "application/x-www-form-urlencoded", "params": params}}
+    session, _ = read_har(har_of(("POST", f"{HOST}/filter", sent, {})), "shop.har")
+    assert session[0].text == "size=s&size=m"
+
+
+def test_a_file_that_is_no_json_is_named_in_plain_words() -> None:
+    with pytest.raises(ImportingError, match=r"shop.har: expected a HAR file: JSON is malformed"):
+        read_har(b"203.0.113.7 - - [x]", "shop.har")

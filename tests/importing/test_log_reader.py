@@ -106,7 +106,7 @@ def test_what_was_answered_404_is_left_out_and_said(tmp_path: Path) -> None:
     lines = [LINES["combined"](one) for one in some_requests()]
     traffic = read(written(tmp_path, "access.log", [*lines, *scans]))
     assert sum(traffic.counts) == 360
-    assert "50 requests left out that were answered with 404" in traffic.notes
+    assert "50 requests left out, answered with 404" in traffic.notes
 
 
 def test_what_is_hardly_ever_asked_for_is_left_out_and_said(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_what_is_hardly_ever_asked_for_is_left_out_and_said(tmp_path: Path) -> N
     lines = [LINES["combined"](one) for one in [*requests, Logged(START_S, "GET", "/rare")]]
     traffic = read(written(tmp_path, "access.log", lines))
     assert "GET /rare" not in mix(traffic)
-    assert any("1 rare endpoints left out" in note and "GET /rare" in note for note in traffic.notes)
+    assert any("1 rare endpoint left out" in note and "GET /rare" in note for note in traffic.notes)
 
 
 def test_how_customers_go_on_is_told_by_their_clients(tmp_path: Path) -> None:
@@ -275,6 +275,19 @@ def test_of_a_long_log_as_many_queries_are_kept_of_its_end_as_of_its_beginning(
     of_batch = [int(query.split("-")[0].removeprefix("q=")) for _, _, query in tally.queries]
     assert 50 <= len(of_batch) <= 100
     assert 24 < sum(of_batch) / len(of_batch) < 40
+
+
+def test_a_broken_line_of_a_log_that_grows_is_named_by_its_own_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then it is read in other pieces when somebody asks for the line."""
+    sizes = iter([1_000, 3_000])
+    monkeypatch.setattr("loadtest.importing.log_reader.pieces_of", lambda path: pieces_of(path, next(sizes)))
+    lines = [LINES["combined"](one) for one in some_requests()]
+    traffic = read(written(tmp_path, "access.log", [*lines[:70], "", "broken", *lines[70:]]))
+    assert any(
+        f"1 broken line left out; the first is {tmp_path / 'access.log'}:72" in note for note in traffic.notes
+    )
 
 
 def test_the_needed_package_is_named_where_it_is_missing(

@@ -9,9 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from loadtest.importing.log_batch import Batch, batch_of
-from loadtest.importing.log_format import FORMATS, NOBODY, LogFormat
+from loadtest.importing.log_format import BY_ADDRESS, FORMATS, NOBODY, LogFormat
 from loadtest.importing.log_paths import Paths, PolarsPaths, no_paths
 from loadtest.importing.log_scan import _scanner, batch_in
+from loadtest.importing.log_time import second_of
 from tests.importing.logs import LINES, Logged
 from tests.required import extension
 
@@ -53,22 +54,34 @@ INSTANTS = [
     "",
 ]
 STATUSES = ["200", "404", "20", "2000", "-", "", "0", "099", " 20"]
-CLIENTS = ["203.0.113.7", "shop:443 203.0.113.7 -", "x[y", "jäne", "", "\t"]
+CLIENTS = [
+    "203.0.113.7",
+    "shop:443 2001:db8::7",
+    "shop 203.0.113.7 -",
+    "a beef",
+    " 1.2",
+    "x[y",
+    "jäne",
+    "",
+    "\t",
+]
 
 
 def same(piece: bytes, log_format: LogFormat) -> None:
     """Both ways say the same, where polars looks for every field, whether some lines have it or not."""
+    who = (NOBODY, BY_ADDRESS)[len(piece) % 2]  # either as often as the other
+    plain, both = PolarsPaths(), no_paths()
     with mock.patch("loadtest.importing.log_format._names_in", return_value=set()):
-        plain, both = PolarsPaths(), no_paths()
-        by_polars = batch_of(log_format.rows(piece, NOBODY), plain)
-        by_both = batch_in(piece, log_format, NOBODY, both)
+        by_polars = batch_of(log_format.rows(piece, who), plain)
+        by_both = batch_in(piece, log_format, who, both)
     assert shown(by_both) == shown(by_polars)
     assert kept(both) == kept(plain)
 
 
 def shown(batch: Batch) -> tuple[object, ...]:
     counted = dict(batch.seconds), dict(batch.shapes)
-    return *counted, batch.queried.rows(), batch.not_found, batch.broken, batch.first_broken
+    known = [(client, second_of(second), request) for _, client, second, request in batch.known.rows()]
+    return *counted, batch.queried.rows(), known, batch.not_found, batch.broken, batch.first_broken
 
 
 def kept(paths: Paths, most: int = 1_000_000) -> list[tuple[str, list[str], list[int]]]:
@@ -176,15 +189,15 @@ def test_a_usual_log_is_all_plain(form: str) -> None:
     lines = [LINES[form](Logged(1_762_819_140 + n / 7, "GET", f"/p/{n}?q={n}")).encode() for n in range(50)]
     scanner = _scanner(FORMATS[form])
     assert scanner is not None
-    rows, _, odd, odd_rows = scanner.scan(piece_of(lines))
+    rows, *_, odd, odd_rows = scanner.scan(piece_of(lines))
     assert (rows, odd, odd_rows) == (50, b"", [])
     same(piece_of(lines), FORMATS[form])
 
 
 def test_many_different_requests_are_all_counted() -> None:
     lines = [
-        LINES["combined"](Logged(1_762_819_140 + n % 90, "GET", f"/{n % 30_000}")).encode()
-        for n in range(70_000)
+        LINES["combined"](Logged(1_762_819_140 + n % 90, "GET", f"/{n % 9_000}")).encode()
+        for n in range(20_000)
     ]
     same(piece_of(lines), FORMATS["combined"])
 

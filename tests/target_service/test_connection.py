@@ -18,7 +18,7 @@ from target_service.metrics import REJECTED, REQUEST_SECONDS, SHED, SharedMetric
 from target_service.orders import OrderIds
 from target_service.response import ApiResponse
 from target_service.routes import Api, operations
-from target_service.shedding import LEAST_LIMIT, LONG_LAG_S, REFUSALS_PER_S, AdaptiveLimit
+from target_service.shedding import LEAST_LIMIT, AdaptiveLimit
 from target_service.store.store import Store
 
 BODY = b'{"buyer_id": 7, "lines": []}'
@@ -275,20 +275,6 @@ def test_what_is_refused_is_counted_as_its_traffic() -> None:
     assert [block.series(REJECTED, "overloaded", traffic) for traffic in ("live", "shadow")] == [[2.0], [2.0]]
     assert block.series(SHED) == [4.0]
     assert sum(block.series(REQUEST_SECONDS, "create_order", "shadow")[:-1]) == 2
-
-
-def test_while_the_loop_is_late_refusals_are_told_one_after_another() -> None:
-    async def scene(full: Full) -> None:
-        for _ in range(3):
-            full.api._refusals.take()
-        full.service.crowd.note_lag(LONG_LAG_S)
-        turn_s = full.api._refusals._free_s
-        assert [(await full.ask(ORDER)).status for _ in range(2)] == [503, 503]
-        assert full.api._refusals._free_s >= turn_s + 2 / REFUSALS_PER_S
-        full.service.crowd.note_lag(0.0)
-        assert full.api.refusal_waits_s() == 0
-
-    play(scene)
 
 
 @pytest.mark.parametrize(("asked", "expected"), [(ORDER, 503), (ALIVE, 200)])

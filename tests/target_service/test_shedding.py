@@ -2,14 +2,17 @@
 
 from target_service.shedding import (
     BUCKET_S,
+    BURST_OF_REFUSALS,
     LARGEST_CROWD,
     LEAST_CROWD,
     LEAST_LIMIT,
     LONG_LAG_S,
     LONG_QUEUE_S,
+    REFUSALS_PER_CPU_S,
     SHORT_QUEUE_S,
     AdaptiveLimit,
     Crowd,
+    Pace,
 )
 
 MS = 1_000_000
@@ -158,3 +161,16 @@ def test_a_loop_that_gets_hardly_any_cpu_still_lets_some_in() -> None:
         crowd.left()
     crowd.note_lag(100 * LONG_LAG_S)
     assert not crowd.is_full()
+
+
+def test_refusals_keep_their_pace_whatever_the_crowd() -> None:
+    now_s = 0.0
+    crowd = Crowd()
+    crowd.note_lag(1.0)
+    pace = Pace(crowd, lambda: now_s)
+    told = 0
+    for _ in range(1000):
+        now_s += 0.01
+        told += sum(pace.may_tell() for _ in range(300))
+    assert told <= 10 * REFUSALS_PER_CPU_S + BURST_OF_REFUSALS
+    assert told >= 10 * REFUSALS_PER_CPU_S * 0.9

@@ -1,4 +1,4 @@
-"""Turns to be refused or cut off: at once for one, one after the other for a crowd."""
+"""Turns to be cut off: at once for one, one after the other for a crowd."""
 
 import pytest
 
