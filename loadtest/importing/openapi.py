@@ -75,7 +75,14 @@ def read_openapi(text: str, source: str) -> list[Operation]:
     document = _document(text, source)
     examples = Examples(document, Random(1))  # noqa: S311 - traffic, not secrets
     operations = [
-        _operation(document, examples, (_base(operation, item, document) + path, method), item, operation)
+        _checked_operation(
+            document,
+            examples,
+            (_base(operation, item, document) + path, method),
+            item,
+            operation,
+            source=source,
+        )
         for path, written in (document.get("paths") or {}).items()
         for item in [examples.resolved(written)]
         for method, operation in item.items()
@@ -180,6 +187,25 @@ def _check_references(value: Any, document: Mapping[str, Any], source: str) -> N
     elif isinstance(value, list):
         for inner in value:
             _check_references(inner, document, source)
+
+
+def _checked_operation(
+    document: Mapping[str, Any],
+    examples: Examples,
+    place: tuple[str, str],
+    item: Mapping[str, Any],
+    operation: Mapping[str, Any],
+    *,
+    source: str,
+) -> Operation:
+    """An operation. Raises `ImportingError` where its schemas, which no validator has looked at, are none."""
+    try:
+        return _operation(document, examples, place, item, operation)
+    except (AttributeError, TypeError, LookupError, ValueError, OverflowError) as error:
+        path, method = place
+        raise ImportingError(
+            f"{source}: {method.upper()} {path}: expected schemas that values can be made of: {error}"
+        ) from error
 
 
 def _operation(
