@@ -133,6 +133,7 @@ class Crowd:
             "user_classes_count": {"Look": USERS},
             "user_count": USERS,
         }
+        self.nothing = locusts_statistics(0) | {"user_classes_count": {}, "user_count": 0}
         self.variants = [endpoint_second(self.endpoints, seed) for seed in range(VARIANTS)]
         self.packed: dict[int, list[PackedSecond]] = {}
         self.build = build_of()
@@ -191,7 +192,7 @@ class Crowd:
         if worker.half % 2:
             self.say(worker, "heartbeat", BEAT | {"state": "running" if worker.run_id else "ready"})
         if worker.half % 6 == 0:
-            self.say(worker, "stats", self.stats)
+            self.say(worker, "stats", self.stats if worker.assigned_ns else self.nothing)
         if worker.assigned_ns:
             self.report(worker)
         elif worker.run_id:

@@ -12,6 +12,8 @@ TOKEN_VARIABLE = "LOADTEST_TOKEN"  # noqa: S105 - its name
 """The secret that master and workers share: see `fleet.run_token`."""
 SERVICE_TOKEN_VARIABLE = "LOADTEST_SERVICE_TOKEN"  # noqa: S105 - its name
 """The token of the admin port of the order service that `singlesday` started: faults are told there."""
+STORE_VARIABLE = "LOADTEST_AUDIT_STORE"
+"""Where the orders of a run are looked up when it is over: see `run_audit`."""
 PLAN_FOLDER_VARIABLE = "LOADTEST_PLAN_FOLDER"
 """Where `singlesday worker` has put the plan's files on this machine."""
 RUNS_FOLDER_VARIABLE = "LOADTEST_RUNS_FOLDER"

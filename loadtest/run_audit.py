@@ -18,13 +18,13 @@ from typing import Any
 
 import msgspec
 
+from loadtest.environment import STORE_VARIABLE
 from loadtest.exit_codes import ExitCode
 from loadtest.judge.audit import Auditor, Reconciliation, StoredOrders
 from loadtest.measure.ledger import open_ledgers
 from loadtest.measure.run_result import RESULT, Audit, RunResult
 from loadtest.stored_orders import StoreError, read_stored_orders
 
-STORE_VARIABLE = "LOADTEST_AUDIT_STORE"
 AUDITOR_VARIABLE = "LOADTEST_AUDITOR"
 METHODS = ("keys", "problems")
 TIMEOUT_S = 3600.0

@@ -5,7 +5,6 @@ service is not asked, since an audit that trusts the audited is none. All is rea
 service may still be at work.
 """
 
-import asyncio
 import importlib.util
 import sqlite3
 from collections import Counter
@@ -134,6 +133,8 @@ def _read_sqlite(dsn: str, run_id: str, sold: _Sold) -> StoredOrders:
 
 
 def _read_postgres(dsn: str, run_id: str, sold: _Sold) -> StoredOrders:
+    import asyncio  # noqa: PLC0415 - only this needs it, and it takes long to import
+
     import asyncpg  # noqa: PLC0415 - an extra
 
     try:

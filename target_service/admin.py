@@ -52,9 +52,8 @@ def admin_api(
             problem.UNAVAILABLE, f"no worker has written to the store in the last {PROVED_WITHIN_S:g} s"
         )
 
-    own = WorkerMetrics(
-        SharedMetrics.create(1).blocks[0]
-    )  # what is asked here is no order: no scrape shows it
+    # What is asked here is no order: no scrape shows it.
+    own = WorkerMetrics(SharedMetrics.create(1).blocks[0])
     limit = AdaptiveLimit(LEAST_LIMIT, time.monotonic_ns)
     faults = Faults(0, time.monotonic_ns, own.fault_met)
     service = Service(own, limit, faults, prove, is_proved, config.admin_token)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from loadtest.configuration.config_error import ConfigError, explained_by
-from loadtest.configuration.run_config import RunConfig
+from loadtest.configuration.run_config import SHIPPED_SCENARIOS, RunConfig
 from loadtest.drive.errors import HostNotAllowed
 from loadtest.drive.preflight import UnreachableError, check_http, check_target
 from loadtest.drive.targets import AllowedTargets
@@ -50,8 +50,6 @@ OF_PARTS = (
 
 ARTEFACTS_BYTES = 8 << 20
 """Ample for result.json, its partial successor, the report and the logs of a run of hours."""
-
-SHIPPED_SCENARIOS = "loadtest.scenarios."
 
 Inspect = Callable[[RunConfig], dict[str, str]]
 """Imports the plan's classes and tells their own hosts, by scenario. Raises `ConfigError`."""

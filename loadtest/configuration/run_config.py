@@ -19,6 +19,8 @@ from loadtest.plan.plan_file import Plan
 from loadtest.stored_orders import SQLITE
 
 VERSION = 2
+SHIPPED_SCENARIOS = "loadtest.scenarios."
+"""How the modules of scenarios begin that come with the harness."""
 CHECKPOINT_S = 10.0
 """How often a run is saved, unless it is asked for otherwise or would cost too much (`plugin.checkpoints`)."""
 TOML = ".toml"

@@ -11,7 +11,6 @@ from typing import Any
 import gevent
 import zmq
 from locust.rpc.zmqrpc import BaseSocket, Client, Server
-from zmq.utils.monitor import parse_monitor_message
 
 from loadtest.environment import TOKEN_VARIABLE
 from loadtest.fleet.token import REFUSALS, TokenError, check_door, check_token, encrypt, why_refused
@@ -64,6 +63,8 @@ def secure(token: str, refuse: Refuse) -> None:
 
 def _report_refusals(monitor: Any, complaint: str) -> None:
     """Log that handshakes fail, not for each of them: whoever is refused tries again."""
+    from zmq.utils.monitor import parse_monitor_message  # noqa: PLC0415 - it takes all of asyncio with it
+
     next_s: dict[str, float] = {}
     while True:
         event = parse_monitor_message(monitor.recv_multipart())

@@ -243,4 +243,5 @@ def _generator(coordinator: Coordinator) -> Generator:
         ],
         users=coordinator.roster.users(merge.workers),
         busy_s=merge.total.busy_us / 1e6,
+        overdue=sum(member.missed for member in coordinator.roster.members.values()),
     )

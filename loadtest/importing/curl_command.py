@@ -6,10 +6,10 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NoReturn
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from loadtest.importing.import_error import ImportingError
-from loadtest.importing.recorded import FORM, Recorded, body_of, multipart
+from loadtest.importing.recorded import FORM, Recorded, address_parts, body_of, multipart
 
 _QUOTED = re.compile(
     r"""(?m:(?:^|(?<=\s))\#[^\n]*)|\$'(?P<ansi>(?:[^'\\]|\\.)*)'|'[^']*'|"(?:[^"\\]|\\.)*"|(?P<goes_on>\\\r?\n)|\\.""",
@@ -214,9 +214,7 @@ def _from_windows(text: str) -> str:
 
 
 def _recorded(given: argparse.Namespace, url: str, where: str) -> Recorded:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ImportingError(f'{where}: expected an address with http:// or https://, got "{url[:80]}"')
+    parts = address_parts(url, where)
     headers = _headers(given, where)
     pieces = [
         *given.data,

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from loadtest.importing.import_error import ImportingError
-from loadtest.importing.recorded import FORM, Recorded, body_of, counted, form_of, multipart
+from loadtest.importing.recorded import FORM, Recorded, address_parts, body_of, counted, form_of, multipart
 from loadtest.plan.plan_error import explained
 
 
@@ -77,6 +77,9 @@ def read_har(data: bytes, source: str) -> tuple[list[Recorded], list[str]]:
         raise ImportingError(f"{source}: expected a HAR file: it is nested too deeply") from error
     except UnicodeDecodeError as error:
         raise ImportingError(f"{source}: expected a HAR file in UTF-8") from error
+    for number, each in enumerate(entries):
+        if each.request.url.startswith(("http://", "https://")):
+            address_parts(each.request.url, f"{source}: log.entries[{number}].request.url")
     sockets = [each for each in entries if _is_socket(each)]
     over_http = [
         each

@@ -7,7 +7,16 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from loadtest.importing.import_error import ImportingError
-from loadtest.importing.recorded import FORM, MULTIPART, Recorded, body_of, counted, form_of, multipart
+from loadtest.importing.recorded import (
+    FORM,
+    MULTIPART,
+    Recorded,
+    address_parts,
+    body_of,
+    counted,
+    form_of,
+    multipart,
+)
 
 _VARIABLE = re.compile(r"{{\s*([^{}]+?)\s*}}")
 _DYNAMIC = {"$guid": "3f2504e0-4f89-41d3-9a0c-0305e82c3301", "$timestamp": "1762819140", "$randomInt": "417"}
@@ -30,6 +39,13 @@ NO_HOST = "http://host.invalid"
 def read_postman(data: bytes, source: str) -> tuple[list[Recorded], list[str]]:
     """The requests of a collection, and notes on what was left out. Raises `ImportingError`."""
     try:
+        return _read(data, source)
+    except RecursionError as error:
+        raise ImportingError(f"{source}: expected a Postman collection: it is nested too deeply") from error
+
+
+def _read(data: bytes, source: str) -> tuple[list[Recorded], list[str]]:
+    try:
         document = json.loads(data)
     except ValueError as error:
         raise ImportingError(f"{source}: expected a Postman collection: {error}") from error
@@ -37,9 +53,10 @@ def read_postman(data: bytes, source: str) -> tuple[list[Recorded], list[str]]:
         document = document["collection"]  # as Postman's API wraps it
     if not isinstance(document, dict) or not isinstance(document.get("item"), list):
         raise ImportingError(f"{source}: item: expected the list of a Postman collection's requests")
+    written = document.get("variable")
     variables = {
         str(one.get("key")): str(one.get("value", ""))
-        for one in document.get("variable") or ()
+        for one in (written if isinstance(written, list) else ())
         if isinstance(one, dict)
     }
     unknown: dict[str, None] = {}
@@ -47,7 +64,10 @@ def read_postman(data: bytes, source: str) -> tuple[list[Recorded], list[str]]:
     notes: list[str] = []
     scripts = 0
     for place, item, auth in _items(document["item"], "item", document.get("auth")):
-        one = _recorded(item["request"], place, source, auth, _Filled(variables, unknown))
+        try:
+            one = _recorded(item["request"], place, source, auth, _Filled(variables, unknown))
+        except (AttributeError, TypeError, LookupError) as error:  # a text where a list belongs, and the like
+            raise ImportingError(f"{source}: {place}: expected a request as Postman exports it") from error
         kept = _kept(item.get("event"))
         for name, steps in kept.items():
             variables[name] = f"{_TOLD}{len(found)}-{name}"
@@ -162,6 +182,7 @@ def _recorded(request: Any, place: str, source: str, auth: Any, filled: _Filled)
         headers.append(("Content-Type", MULTIPART))
     if "text" in body and request["body"].get("mode") == "urlencoded":
         headers.append(("Content-Type", FORM))
+    address_parts(whole, f"{source}: {place}.url")
     method = request.get("method") or "GET"
     if not isinstance(method, str) or not _METHOD.fullmatch(method):
         raise ImportingError(f"{source}: {place}.method: expected a method such as GET, got {method!r:.60}")

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from loadtest.importing.import_error import ImportingError
 
@@ -44,6 +44,18 @@ class Recorded(NamedTuple):
     """0 is not known."""
     answer: Any = None
     """The answer's JSON, if it had one."""
+
+
+def address_parts(url: str, where: str) -> SplitResult:
+    """The parts of an address of HTTP. Raises `ImportingError` beginning with `where` for anything else."""
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # brackets that hold no address, a port beyond 65535
+        known = False
+    if not known:
+        raise ImportingError(f'{where}: expected an address with http:// or https://, got "{url[:80]}"')
+    return parts
 
 
 def of_one_host(

@@ -5,6 +5,7 @@ columns of a feeder with a made-up row. Whatever was recorded is written as Pyth
 becomes code.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -24,6 +25,8 @@ from loadtest.importing.secrets import (
 
 KEPT_HEADERS = {"content-type", "x-requested-with"}
 _PAUSE_TOLD_S = 0.5
+_GRAPHQL_NAME = re.compile(r"[A-Za-z_]\w{0,60}", re.ASCII)
+_GRAPHQL_OPERATION = re.compile(r"\s*(?:query|mutation|subscription)\s+([A-Za-z_]\w{0,60})", re.ASCII)
 _MOST_REQUESTS = 500
 
 
@@ -186,6 +189,8 @@ class _Writer:
         """The lines that send one request and take what later ones need."""
         one = self.session[number]
         pieces, called = self.url(one.url, number)
+        if operation := _graphql_operation(one):
+            called = f"{called} {operation}"
         arguments = [pieces.python()]
         if one.json_body is not None:
             arguments.append(f"json={self.value(one.json_body, '', number)}")
@@ -212,6 +217,18 @@ class _Writer:
             "said = answer.json()",
         ]
         return [*lines, *(f"{found.variable} = said{_place(found)}" for found in taken)]
+
+
+def _graphql_operation(one: Recorded) -> str:
+    """What a request in GraphQL asks for, by its name: all of them are POSTs to one path."""
+    body = one.json_body
+    if not isinstance(body, dict) or not isinstance(body.get("query"), str):
+        return ""
+    named = body.get("operationName")
+    if isinstance(named, str) and _GRAPHQL_NAME.fullmatch(named):
+        return named
+    found = _GRAPHQL_OPERATION.match(body["query"])
+    return found[1] if found else ""
 
 
 def _is_login(one: Recorded) -> bool:

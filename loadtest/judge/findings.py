@@ -106,8 +106,8 @@ def _unanswered(result: RunResult) -> list[str]:
 
 def _without_a_user(result: RunResult) -> list[str]:
     """Arrivals that were dropped, or else waited, since all users were busy, and whose fault that was."""
-    dropped = result.arrivals.dropped
-    if not dropped:
+    dropped = result.arrivals.dropped - result.generator.overdue  # those have a note of their own
+    if dropped <= 0:
         return _waited(result)
     what = f"{dropped:,} of {result.arrivals.planned:,} arrivals were dropped because all users were busy"
     return [f"{what}: {_why_busy(result)}"]

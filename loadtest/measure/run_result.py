@@ -206,6 +206,9 @@ class Generator(msgspec.Struct, kw_only=True):
     busy_s: float = 0.0
     """For how long users were busy with arrivals, summed up. Divided by the run's length that is how many users were
     busy on average (Little's law); divided by the arrivals, how long one takes."""
+    overdue: int = 0
+    """Arrivals among the dropped whose worker was paused when they were due, or was told of them too late: the
+    generator's doing."""
 
 
 class TimelinePoint(msgspec.Struct, kw_only=True):

@@ -13,9 +13,10 @@ from gevent.event import Event
 
 from loadtest.configuration.auditor import check_class, with_plans_auditor
 from loadtest.configuration.run_config import RunConfig
+from loadtest.environment import STORE_VARIABLE
 from loadtest.measure.run_result import Audit
 from loadtest.plugin.led_run import LedRun
-from loadtest.run_audit import STORE_VARIABLE, AuditorError, audit_apart, audit_in_process
+from loadtest.run_audit import AuditorError, audit_apart, audit_in_process
 
 TIMEOUT_S = 600.0
 POLL_S = 0.1

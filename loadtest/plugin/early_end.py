@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType, TracebackType
+from typing import NoReturn
 
 from loadtest.exit_codes import INTERRUPTED, ExitCode
 
@@ -32,6 +33,13 @@ def end_as_usual() -> None:
     if sys.excepthook is _end:
         sys.excepthook = sys.__excepthook__
         atexit.unregister(_end_forks)
+
+
+def refuse(error: Exception) -> NoReturn:
+    """End the process before any traffic, saying why."""
+    sys.stderr.write(f"error: {error}\n")
+    sys.stderr.flush()
+    sys.exit(int(ExitCode.USAGE))
 
 
 def _end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

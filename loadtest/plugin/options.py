@@ -8,13 +8,12 @@ from typing import Any
 from locust.argument_parser import LocustArgumentParser, default_args_dict, get_empty_argument_parser
 
 from loadtest.configuration.asked_plan import OVERRIDES, asked_plan
-from loadtest.configuration.check import SHIPPED_SCENARIOS
 from loadtest.configuration.config_error import ConfigError
-from loadtest.configuration.run_config import CHECKPOINT_S, RunConfig, Source
+from loadtest.configuration.run_config import CHECKPOINT_S, SHIPPED_SCENARIOS, RunConfig, Source
+from loadtest.environment import STORE_VARIABLE
 from loadtest.plan.duration import parse_duration
 from loadtest.plan.plan_file import Plan, shipped_plans
-from loadtest.publish.console import Mode
-from loadtest.run_audit import STORE_VARIABLE
+from loadtest.publish.mode import Mode
 
 PLAN_HELP = "A plan's name, or the path of a .toml file; shipped: "
 

@@ -11,7 +11,8 @@ from rich.console import Console
 from loadtest.fleet.coordinator import Phase
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.second import Second
-from loadtest.publish.console import LiveError, LiveView, Mode, Progress
+from loadtest.publish.console import LiveError, LiveView, Progress
+from loadtest.publish.mode import Mode
 from loadtest.records import TIMED_BESIDES, transaction_noun
 
 if TYPE_CHECKING:  # the run shows itself; importing it here for real would be a circle

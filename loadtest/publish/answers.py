@@ -44,7 +44,9 @@ def peak(result: RunResult) -> Answer:
     ]
     asked_tps = float(result.run.settings.get("peak_tps", 0.0))
     if found.planned_tps < 0.99 * asked_tps:
-        lines.append(f"The plan's full peak of {_rate(asked_tps, noun)} was not part of what was played.")
+        lines.append(
+            f"No whole second of what was played had the plan's full peak of {_rate(asked_tps, noun)}."
+        )
     if noun == "order" and result.run.plan in SINGLES_DAY:
         lines.append(f"That is {wording.share_of_record(found.best_tps)}/s, the peak of Singles' Day 2020.")
     question = f"Was the peak of {_rate(found.planned_tps, noun)} held?"

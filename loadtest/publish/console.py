@@ -6,7 +6,6 @@ second; elsewhere a line is written every five seconds, which a CI log can bear.
 """
 
 from dataclasses import asdict, dataclass
-from enum import Enum
 from typing import Any
 
 import msgspec
@@ -18,6 +17,7 @@ from rich.text import Text
 
 from loadtest.measure.run_result import LATE_MS
 from loadtest.publish import wording
+from loadtest.publish.mode import Mode
 from loadtest.records import TRANSACTION
 
 REDRAW_S = 0.25
@@ -25,17 +25,6 @@ LINE_S = 5.0
 JSON_S = 1.0
 NAME_CHARACTERS = 40
 """Of an endpoint's name, so that its error fits into a line of 80."""
-
-
-class Mode(Enum):
-    """How a run is shown."""
-
-    AUTO = "auto"
-    """Live on a terminal, lines otherwise."""
-    LIVE = "live"
-    LINES = "lines"
-    JSON = "json"
-    QUIET = "quiet"
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,7 +164,7 @@ def _print_objectives(result: RunResult, console: Console) -> None:
     console.print()
     console.print(Text(f"  {'objective':<{width}}{_figures(_COLUMNS, widths)}", style="dim"), soft_wrap=True)
     for slo, seen in zip(shown, figures, strict=True):
-        void = seen[1] == "not judged"
+        void = seen[1] == wording.NOT_JUDGED
         line = Text(f"  {short(slo.expr):<{width}}", style="dim" if void else "")
         if line.cell_len > width + 2:
             print_paragraph(console, line, hang=4)

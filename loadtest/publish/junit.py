@@ -1,7 +1,8 @@
 """A run as JUnit XML, so that any CI system shows its objectives as tests.
 
 Three suites: the run itself (valid, finished), its objectives, and the audit. A run that is INVALID or was
-ABORTED is an *error* (nothing was found out), a missed objective or orders that do not match are a *failure*.
+ABORTED is an *error* (nothing was found out), a missed objective or orders that do not match are a *failure*, and
+what was not judged is *skipped*.
 """
 
 from collections.abc import Iterable
@@ -51,7 +52,10 @@ def _slo_suite(root: ET.Element, result: RunResult) -> None:
     suite = _suite(root, "objectives", result)
     for slo in result.slo:
         case = _case(suite, wording.expression(slo))
-        if not slo.passed:
+        judged = wording.judged(slo, result.verdict)
+        if judged == wording.NOT_JUDGED:
+            _skipped(suite, case, f"{judged}: the run is {result.verdict}")
+        elif not slo.passed:
             _problem(suite, case, "failure", wording.how_missed(slo), _why(slo, result))
 
 
@@ -59,8 +63,7 @@ def _audit_suite(root: ET.Element, result: RunResult) -> None:
     suite = _suite(root, "audit", result)
     case = _case(suite, "acknowledged orders are stored exactly once")
     if result.audit is None:
-        ET.SubElement(case, "skipped", message=wording.audit(result))
-        _add(suite, "skipped")
+        _skipped(suite, case, wording.audit(result))
     elif not result.audit.balanced:
         _problem(
             suite,
@@ -85,6 +88,11 @@ def _case(suite: ET.Element, name: str) -> ET.Element:
 def _problem(suite: ET.Element, case: ET.Element, kind: str, message: str, details: list[str]) -> None:
     _add(suite, kind + "s")
     ET.SubElement(case, kind, message=printable(message)).text = _lines(details)
+
+
+def _skipped(suite: ET.Element, case: ET.Element, why: str) -> None:
+    _add(suite, "skipped")
+    ET.SubElement(case, "skipped", message=printable(why))
 
 
 def _add(suite: ET.Element, counter: str) -> None:

@@ -18,7 +18,7 @@ from loadtest.measure.hlog import write_hlog
 from loadtest.measure.regions import histogram_of
 from loadtest.measure.run_result import RESULT, RunResult
 from loadtest.measure.whole_file import write_whole
-from loadtest.publish import html, junit, summary
+from loadtest.publish import junit, summary
 
 REPORT = "report.html"
 
@@ -59,6 +59,8 @@ def rescue(result: RunResult, say: IO[str]) -> None:
 
 def draw(result: RunResult, folder: Path) -> None:
     """Write report.html, junit.xml, summary.md and latency.hlog, drawn from a result, into `folder`."""
+    from loadtest.publish import html  # noqa: PLC0415 - templates take a fifth of the time in which a command starts
+
     _try("report.html", lambda: html.write(result, folder / REPORT))
     _try("junit.xml", lambda: junit.write(result, folder / "junit.xml"))
     _try(

@@ -23,6 +23,8 @@ SINGLES_DAY_PLANS = ("singles-day", "rehearsal", "day")
 """The shipped plans whose curve is that day's: only their rates are compared with the record."""
 STOPPED = "stopped after "
 """How the reason begins with which a run was stopped; the headline of an ABORTED run says it."""
+NOT_JUDGED = "not judged"
+"""What is said of an objective that the run can tell nothing of."""
 ENOUGH_REQUESTS = 1_000
 """Ten of them lie beyond p99, as each step of `capacity` has it."""
 
@@ -183,7 +185,7 @@ def observed(slo: SloResult) -> str:
 def judged(slo: SloResult, verdict: str) -> str:
     """`met` or `missed`, where the run can tell: an INVALID one cannot, an ABORTED one only until its end."""
     if verdict == "INVALID" or (verdict == "ABORTED" and slo.observed is None):
-        return "not judged"
+        return NOT_JUDGED
     return ("met" if slo.passed else "missed") + (" so far" if verdict == "ABORTED" else "")
 
 

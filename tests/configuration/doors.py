@@ -25,6 +25,7 @@ from loadtest.configuration.run_config import RunConfig
 from loadtest.configuration.run_document import write_document
 from loadtest.fleet import checkpoint as checkpoints
 from loadtest.plan.plan_file import Plan
+from loadtest.plugin.leading import Leading
 from loadtest.plugin.wiring import Plugin
 from tests.cli.test_resume import checkpoint
 
@@ -223,7 +224,7 @@ def located(
     web: bool = False,
 ) -> Environment:
     """Locust's environment as its `main` makes it, with our listeners, up to the end of `init`."""
-    monkeypatch.setattr(Plugin, "_hear_signals", lambda *_: None)
+    monkeypatch.setattr(Leading, "_hear_signals", lambda *_: None)
     monkeypatch.setattr("loadtest.plugin.wiring.secure", lambda *_: None)
     monkeypatch.setattr("sys.argv", ["locust"])  # Locust reads it again for each page
     plugin, parser = Plugin(), LocustArgumentParser()

@@ -286,3 +286,20 @@ def test_fields_of_a_form_that_come_twice_are_kept() -> None:
 def test_a_file_that_is_no_json_is_named_in_plain_words() -> None:
     with pytest.raises(ImportingError, match=r"shop.har: expected a HAR file: JSON is malformed"):
         read_har(b"203.0.113.7 - - [x]", "shop.har")
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        ({"operationName": "Cart", "query": "query Cart { id }"}, "name='/graphql Cart'"),
+        ({"query": "mutation Pay($n: Int!) { pay(n: $n) }", "variables": {"n": 1}}, "name='/graphql Pay'"),
+        ({"query": "{ cart }"}, ""),
+        ({"query": "red shoes"}, ""),
+        ({"operationName": "x'y", "query": "query Q { a }"}, "name='/graphql Q'"),
+    ],
+)
+def test_operations_of_graphql_are_measured_by_their_names(body: dict[str, Any], name: str) -> None:
+    one = Recorded("POST", f"{HOST}/graphql", json_body=body)
+    text = session_script([one], "Session", "data").text
+    assert name in text
+    assert bool(name) == ("name=" in text)

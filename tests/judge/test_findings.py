@@ -125,6 +125,14 @@ def test_a_pool_that_is_too_small_for_the_rate_is_told_with_the_size_it_should_h
     )
 
 
+def test_what_a_paused_worker_dropped_is_no_fault_of_the_target() -> None:
+    result = dropping(users=400, rate=100, calm_ms=20.0, ms=4000.0)
+    result.generator.overdue = 44
+    assert find(result)[0].startswith("6 of 1,000 arrivals were dropped because all users were busy")
+    result.generator.overdue = 50
+    assert find(result) == []
+
+
 @pytest.mark.parametrize("users", [40, 400])
 def test_a_target_that_became_slow_is_told_with_its_slowest_endpoint(users: int) -> None:
     (said,) = find(dropping(users=users, rate=100, calm_ms=20.0, ms=4000.0))

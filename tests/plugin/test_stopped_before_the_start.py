@@ -4,11 +4,12 @@ import signal
 from typing import Any
 
 import pytest
+from locust.argument_parser import LocustArgumentParser
 from locust.runners import MasterRunner
 
 from loadtest.exit_codes import ExitCode
 from loadtest.fleet.relayed import routes_of
-from loadtest.plugin.wiring import Plugin
+from loadtest.plugin.leading import Leading
 
 
 def test_a_master_that_is_stopped_before_its_run_begins_lets_workers_and_relays_go() -> None:
@@ -19,6 +20,6 @@ def test_a_master_that_is_stopped_before_its_run_begins_lets_workers_and_relays_
     runner.send_message = lambda kind, _data, name: told.append((kind, name))
     routes_of(runner).relays.add("relay_1")
     with pytest.raises(SystemExit) as ended:
-        Plugin()._on_signal(runner, signal.SIGTERM)
+        Leading(LocustArgumentParser(), None)._on_signal(runner, signal.SIGTERM)
     assert ended.value.code == ExitCode.ABORTED
     assert told == [("quit", "relay_1"), ("quit", "every worker")]

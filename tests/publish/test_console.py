@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from loadtest.publish.console import LiveError, LiveView, Mode, Progress
+from loadtest.publish.console import LiveError, LiveView, Progress
+from loadtest.publish.mode import Mode
 
 VIEW = LiveView(
     t_s=0.0,

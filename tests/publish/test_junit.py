@@ -40,6 +40,17 @@ def test_a_run_that_proves_nothing_is_an_error(verdict: str, tmp_path: Path) -> 
     assert str(error.text).splitlines()[0] == "worker 2 was late."
 
 
+def test_the_objectives_of_an_invalid_run_are_skipped_not_missed(tmp_path: Path) -> None:
+    result = a_failed_run()
+    result.verdict, result.audit = "INVALID", None
+    root = written(result, tmp_path)
+    assert totals(root) == ("7", "0", "1", "6")
+    skipped = [
+        case.find("skipped") for case in root.iter("testcase") if "objectives" in str(case.get("classname"))
+    ]
+    assert {case.get("message") for case in skipped if case is not None} == {"not judged: the run is INVALID"}
+
+
 def test_unbalanced_books_are_a_failure(tmp_path: Path) -> None:
     result = a_failed_run()
     result.slo, result.verdict = [], "AUDIT"

@@ -78,7 +78,9 @@ def test_drills_need_the_flag_and_the_token(tmp_path: Path) -> None:
     with running(tmp_path, "--admin-token", TOKEN) as service:
         assert set_drill(service, {"kind": "error"}).status == 403
         assert set_drill(service, {"kind": "error"}, token="guess").status == 401
-        assert ask(service.admin_url, "GET", "/admin/config").status == 401
+        unasked = ask(service.admin_url, "GET", "/admin/config")
+        assert (unasked.status, unasked.headers["WWW-Authenticate"]) == (401, "Bearer")
+        assert ask(service.admin_url, "DELETE", "/admin/config").headers["Allow"] == "GET"
         assert ask(service.admin_url, "GET", "/metrics").status == 200
 
 
