@@ -5,11 +5,12 @@ is passed on as it is, and told as RFC 9457 has it.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from target_service.response import ApiResponse
+if TYPE_CHECKING:
+    from target_service.response import ApiResponse
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -102,8 +103,11 @@ class ProblemError(Exception):
         self.close = close
         """Whether the connection cannot be used any further, since part of the request is unread."""
 
-    def response(self) -> ApiResponse:
+    def response(self) -> "ApiResponse":
         """The response that tells it."""
+        # Not above: the supervisor reads the kinds before it starts workers, and aiohttp takes half of that time.
+        from target_service.response import ApiResponse  # noqa: PLC0415
+
         kind = self.kind
         body = ProblemBody(f"/problems/{kind.slug}", kind.title, kind.status, str(self), self.errors)
         after = {} if kind.retry_after_s is None else {"Retry-After": str(kind.retry_after_s)}

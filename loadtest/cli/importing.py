@@ -281,10 +281,9 @@ def _bytes_of(path: Path) -> bytes:
 
 
 def _text_of(path: Path) -> str:
-    if str(path) == "-":
-        return sys.stdin.read()
     try:
-        return path.read_text(encoding="utf-8")
+        data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        return data.decode("utf-8-sig")
     except OSError as error:
         raise ImportingError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -72,6 +72,13 @@ class Operation(NamedTuple):
 
 def read_openapi(text: str, source: str) -> list[Operation]:
     """The operations of a document in its order. Raises `ImportingError` naming the place."""
+    try:
+        return _read(text, source)
+    except RecursionError as error:
+        raise ImportingError(f"{source}: expected an OpenAPI document: it is nested too deeply") from error
+
+
+def _read(text: str, source: str) -> list[Operation]:
     document = _document(text, source)
     examples = Examples(document, Random(1))  # noqa: S311 - traffic, not secrets
     operations = [
@@ -160,18 +167,15 @@ def _of_yaml(text: str) -> Any:
             for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
         }
 
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            found = super().construct_mapping(node, deep)
+            return {
+                key if isinstance(key, str) else json.dumps(key, default=str): found[key] for key in found
+            }
+
     Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|false)$"), list("tf"))
     Loader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile("^<<$"), ["<"])
-    return _with_text_keys(yaml.load(text, Loader))  # noqa: S506 - a safe loader
-
-
-def _with_text_keys(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            key if isinstance(key, str) else json.dumps(key): _with_text_keys(inner)
-            for key, inner in value.items()
-        }
-    return [_with_text_keys(inner) for inner in value] if isinstance(value, list) else value
+    return yaml.load(text, Loader)  # noqa: S506 - a safe loader
 
 
 def _check_references(value: Any, document: Mapping[str, Any], source: str) -> None:

@@ -39,6 +39,13 @@ NO_HOST = "http://host.invalid"
 def read_postman(data: bytes, source: str) -> tuple[list[Recorded], list[str]]:
     """The requests of a collection, and notes on what was left out. Raises `ImportingError`."""
     try:
+        return _read(data, source)
+    except RecursionError as error:
+        raise ImportingError(f"{source}: expected a Postman collection: it is nested too deeply") from error
+
+
+def _read(data: bytes, source: str) -> tuple[list[Recorded], list[str]]:
+    try:
         document = json.loads(data)
     except ValueError as error:
         raise ImportingError(f"{source}: expected a Postman collection: {error}") from error

@@ -17,6 +17,10 @@ from tests.importing.logs import LINES, Logged
 START_S = 1_762_819_140
 
 
+def imported_from_input(data: bytes, *arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, ["import", *map(str, arguments)], input=data)
+
+
 def imported(*arguments: object) -> Result:
     return CliRunner().invoke(app, ["import", *map(str, arguments)])
 
@@ -178,3 +182,11 @@ def test_an_address_that_cannot_be_asked_is_named(tmp_path: Path, arguments: lis
     result = imported(*arguments, "--out", tmp_path)
     assert result.exit_code == 2
     assert said in result.output.replace("\n", "")
+
+
+def test_commands_from_standard_input_are_read_or_refused(tmp_path: Path) -> None:
+    good = imported_from_input(b"\xef\xbb\xbfcurl http://127.0.0.1/a", "curl", "-", "--out", tmp_path)
+    assert good.exit_code == 0, good.output
+    bad = imported_from_input(b"curl \xff http://127.0.0.1/a", "curl", "-", "--out", tmp_path / "bad")
+    assert bad.exit_code == 2
+    assert "error: -: expected UTF-8" in bad.output

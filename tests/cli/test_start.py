@@ -1,4 +1,4 @@
-"""What is imported when a process starts: it is most of the time that a command and a worker take to begin."""
+"""What is imported when a process starts: it is most of the time that they take to begin."""
 
 import subprocess
 import sys
@@ -21,6 +21,7 @@ LEADS = {"rich", "prometheus_client", "loadtest.plugin.leading", "loadtest.publi
             LEADS | {"asyncio", "loadtest.publish.html"},
             id="a worker",
         ),
+        pytest.param("import target_service.__main__", {"aiohttp", "uvloop"}, id="a supervisor"),
     ],
 )
 def test_nothing_is_imported_that_is_not_needed(what: str, not_needed: set[str]) -> None:
@@ -28,5 +29,5 @@ def test_nothing_is_imported_that_is_not_needed(what: str, not_needed: set[str])
     imported = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
-    assert "loadtest" in imported
+    assert {"loadtest", "target_service"} & set(imported)
     assert not_needed & set(imported) == set()

@@ -113,3 +113,20 @@ def test_any_document_of_an_api_is_read_or_refused(document: Any) -> None:
 def test_an_address_that_is_none_is_named(url: str) -> None:
     with pytest.raises(ImportingError, match=r"^here: expected an address with http:// or https://, got"):
         address_parts(url, "here")
+
+
+@pytest.mark.parametrize(
+    "read", [read_har, read_postman, lambda data, source: read_openapi(data.decode(), source)]
+)
+@pytest.mark.parametrize(
+    "data", [b"[" * 50_000, b'{"info": {}, "item": ' + b'[{"item":' * 5000 + b"[]" + b"}]" * 5000 + b"}"]
+)
+def test_a_document_nested_too_deeply_is_refused(read: Callable[[bytes, str], object], data: bytes) -> None:
+    with pytest.raises(ImportingError, match=r"^deep.json: expected "):
+        read(data, "deep.json")
+
+
+def test_a_yaml_document_that_holds_itself_is_refused() -> None:
+    text = "openapi: 3.0.3\ninfo: &a {title: x, version: '1', x-self: *a}\npaths: {}\n"
+    with pytest.raises(ImportingError, match=r"^x.yaml: "):
+        read_openapi(text, "x.yaml")
