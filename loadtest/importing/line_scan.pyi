@@ -41,6 +41,9 @@ class Lines:
 class Combined(Lines):
     """Reads lines of `combined`."""
 
+class Envoy(Lines):
+    """Reads lines of Envoy's default text."""
+
 class JsonLines(Lines):
     """Reads lines that are flat objects of JSON."""
 

@@ -254,4 +254,37 @@ cdef bint is_address(Bytes at, Bytes end) noexcept:
     return has_mark
 
 
+cdef class Envoy(Lines):
+    """Lines of Envoy's default text: `[2025-11-10T23:59:59.310Z] "GET / HTTP/1.1" 200 - 0 153 4 3 "1.2.3.4" …`."""
+
+    cdef uint8_t[20] instant
+
+    cdef bint line(self, Bytes at, Bytes end) except? False:
+        cdef Bytes opened = find(at, end, 34)
+        if opened == NULL or opened - at < 20 or not is_printable(at, 20):
+            return False
+        cdef Bytes closed = find(opened + 1, end, 34)
+        if closed == NULL or end - closed < STATUS_END or closed[1] != 32 or not is_status(closed + 2):
+            return False
+        if closed - opened > MOST_KEY or not is_request(opened + 1, closed):
+            return False
+        cdef Span client = Span(NULL, 0)
+        cdef Bytes quote
+        if self.keeps_clients:
+            quote = find(closed + 1, end, 34)
+            if quote == NULL:
+                return False
+            client.at = quote + 1
+            quote = find(client.at, end, 34)
+            if quote == NULL or quote - client.at > MOST_KEY or not is_printable(client.at, quote - client.at):
+                return False
+            client.length = quote - client.at
+        memcpy(self.instant, at + 1, 19)
+        self.instant[19] = 90  # Z
+        cdef Span instant
+        instant.at, instant.length = self.instant, 20
+        self.add(client, instant, opened + 1, closed + STATUS_END - opened - 1)
+        return True
+
+
 include "line_json.pxi"

@@ -40,7 +40,8 @@ def _scanner(log_format: LogFormat) -> Lines | None:
 
     fields = log_format.fields
     if fields is None:
-        return line_scan.Combined() if log_format.name == "combined" else None
+        of_text = {"combined": line_scan.Combined, "envoy": line_scan.Envoy}.get(log_format.name)
+        return of_text and of_text()
     roles = (
         fields.time,
         fields.method,

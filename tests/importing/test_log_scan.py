@@ -18,7 +18,7 @@ from tests.required import extension
 
 extension("loadtest.importing.line_scan")
 
-SCANNED = ["combined", "nginx-json", "envoy-json", "cloudflare", "traefik-json"]
+SCANNED = ["combined", "envoy", "nginx-json", "envoy-json", "cloudflare", "traefik-json"]
 METHODS = ["GET", "POST", "get", "PROPFIND", "A", "GE", "ABCDEFGHIJ", "ABCDEFGHIJK", "GET ", ""]
 TARGETS = [
     "/",
@@ -106,11 +106,19 @@ PARTS = {
 }
 
 
+ENVOY_PARTS = {
+    "before": ["[", "[", "", " [", "ü[", "["],
+    "instant": [*INSTANTS[3:6], *INSTANTS],
+    **{name: some for name, some in PARTS.items() if name not in ("client", "before", "instant")},
+    "rest": [' - 0 153 4 3 "203.0.113.7" "agent"', ' - 0 "-" "x"', "", ' "', ' "a', ' "jäne" ""', ' "" "'],
+}
+
+
 @st.composite
-def written(draw: st.DrawFn) -> bytes:
-    """A line of `combined`, of which at most two parts are not as they should be."""
-    odd = draw(st.sets(st.sampled_from(sorted(PARTS)), max_size=2))
-    parts = {name: draw(st.sampled_from(some if name in odd else some[:2])) for name, some in PARTS.items()}
+def written(draw: st.DrawFn, of: dict[str, list[str]]) -> bytes:
+    """A line of text, of which at most two parts are not as they should be."""
+    odd = draw(st.sets(st.sampled_from(sorted(of)), max_size=2))
+    parts = {name: draw(st.sampled_from(some if name in odd else some[:2])) for name, some in of.items()}
     parts["method"] += " "
     return "".join(parts.values()).encode(draw(st.sampled_from(["utf-8", "latin-1"])), "replace")
 
@@ -155,12 +163,18 @@ ODD = st.sampled_from(
 )
 
 
-@given(
-    st.lists(written() | ODD | st.binary(max_size=60).map(lambda data: data.replace(b"\n", b"")), max_size=12)
-)
+ANY = st.binary(max_size=60).map(lambda data: data.replace(b"\n", b""))
+
+
+@given(st.lists(written(PARTS) | ODD | ANY, max_size=12))
 @example([b'1 - - [10/Nov/2025:23:59:59 +0000] "GET / HTTP/1.1" 404'])
 def test_lines_of_combined_are_counted_alike(lines: list[bytes]) -> None:
     same(piece_of(lines), FORMATS["combined"])
+
+
+@given(st.lists(written(ENVOY_PARTS) | ODD | ANY, max_size=8))
+def test_lines_of_envoy_are_counted_alike(lines: list[bytes]) -> None:
+    same(piece_of(lines), FORMATS["envoy"])
 
 
 SEGMENTS = st.one_of(
@@ -177,7 +191,7 @@ def test_what_is_data_in_a_path_is_the_same_to_both(paths: list[str]) -> None:
     same(piece_of(lines), FORMATS["combined"])
 
 
-@pytest.mark.parametrize("form", SCANNED[1:])
+@pytest.mark.parametrize("form", SCANNED[2:])
 @given(data=st.data())
 def test_lines_of_json_are_counted_alike(form: str, data: st.DataObject) -> None:
     same(piece_of(data.draw(st.lists(an_object(form) | ODD, max_size=6))), FORMATS[form])
