@@ -35,6 +35,15 @@ NGINX_JSON = (
     f'"request_time":"0.004","http_user_agent":"{AGENT}"]'
 )
 
+ENVOY_JSON = (
+    '["start_time":"{}.310Z","method":"{}","path":"{}","protocol":"HTTP/1.1","response_code":200,'
+    '"x-forwarded-for":"{}","duration":4]'
+)
+CLOUDFLARE = (
+    '["ClientIP":"{}","ClientRequestHost":"shop.example.com","ClientRequestMethod":"{}","ClientRequestURI":"{}",'
+    '"EdgeResponseBytes":153,"EdgeResponseStatus":200,"EdgeStartTimestamp":{},"RayID":"3a6050bcbe121a87"]'
+)
+
 
 def requests(first: int, lines: int) -> pl.DataFrame:
     """Instants, clients and requests of a shop: half are for products, with a skew; orders are never the same."""
@@ -66,7 +75,26 @@ def combined(frame: pl.DataFrame) -> pl.Series:
 def nginx_json(frame: pl.DataFrame) -> pl.Series:
     """Lines of a usual `log_format … escape=json`."""
     at = pl.col("at").dt.strftime("%Y-%m-%dT%H:%M:%S+00:00")
-    line = pl.format(NGINX_JSON, at, "client", "asked")
+    return _objects(frame, pl.format(NGINX_JSON, at, "client", "asked"))
+
+
+def envoy_json(frame: pl.DataFrame) -> pl.Series:
+    """Lines of Envoy's default JSON, with milliseconds."""
+    at = pl.col("at").dt.strftime("%Y-%m-%dT%H:%M:%S")
+    return _objects(frame, pl.format(ENVOY_JSON, at, *_METHOD_AND_PATH, "client"))
+
+
+def cloudflare(frame: pl.DataFrame) -> pl.Series:
+    """Lines of Cloudflare's Logpush, whose instants are nanoseconds, no two of them the same."""
+    at_ns = pl.col("at").dt.epoch("ns") + pl.int_range(pl.len()) % RATE * 1_000_003 // 2_003
+    return _objects(frame, pl.format(CLOUDFLARE, "client", *_METHOD_AND_PATH, at_ns))
+
+
+_METHOD_AND_PATH = [pl.col("asked").str.splitn(" ", 2).struct.field(f"field_{part}") for part in range(2)]
+
+
+def _objects(frame: pl.DataFrame, line: pl.Expr) -> pl.Series:
+    """Lines whose brackets are braces, which `pl.format` takes for its own."""
     return frame.select(line="{" + line.str.slice(1).str.head(-1) + "}")["line"]
 
 
@@ -131,8 +159,14 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for kind, written in (("combined", combined), ("nginx-json", nginx_json)):
-            for ending in ("", ".gz", ".zst"):
+        kinds = (
+            ("combined", combined, ("", ".gz", ".zst")),
+            ("nginx-json", nginx_json, ("", ".gz", ".zst")),
+            ("envoy-json", envoy_json, ("",)),
+            ("cloudflare", cloudflare, ("",)),
+        )
+        for kind, written, endings in kinds:
+            for ending in endings:
                 log = folder / f"{kind.replace('-', '_')}.log{ending}"
                 write(log, text_of(lines, written))
                 spent_s, used_mb = command(log, folder / f"out{ending}-{kind}")

@@ -326,17 +326,16 @@ class Lines:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        try:
-            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            size = os.fstat(self._file).st_size
-        except OSError as error:
-            raise FeederError(f"{path}: cannot be read: {error.strerror}") from error
         self._ends = [0]
         """How many lines end before each block."""
         last = b"\n"
-        for offset in range(0, size, _BLOCK_BYTES):
-            last = os.pread(self._file, _BLOCK_BYTES, offset)
-            self._ends.append(self._ends[-1] + last.count(b"\n"))
+        try:
+            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            for offset in range(0, os.fstat(self._file).st_size, _BLOCK_BYTES):
+                last = os.pread(self._file, _BLOCK_BYTES, offset)
+                self._ends.append(self._ends[-1] + last.count(b"\n"))
+        except OSError as error:
+            raise FeederError(f"{path}: cannot be read: {error.strerror}") from error
         self.count = self._ends[-1] + (not last.endswith(b"\n"))
         """How many lines there are."""
         self._read: tuple[int, list[bytes]] = (-1, [])

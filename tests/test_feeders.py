@@ -156,6 +156,8 @@ def test_a_generator_is_told_its_worker_and_begins_anew_with_each_run() -> None:
     ("make", "said"),
     [
         (lambda folder: feeders.csv(folder / "none.csv"), "none.csv: cannot be read"),
+        (feeders.csv, "cannot be read: Is a directory"),
+        (feeders.json_lines, "cannot be read: Is a directory"),
         (lambda folder: feeders.csv(a_csv(folder, 0)), "expected at least one row"),
         (lambda folder: feeders.csv(a_csv(folder, 3), share="half"), 'share: expected "split" or "whole"'),
         (lambda folder: feeders.csv(a_csv(folder, 3), skew=-1), "skew: expected"),

@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loadtest.fleet.bundle import Bundle, WorkerSums
 from loadtest.fleet.coordinator import Phase, Wanted
-from loadtest.fleet.messages import Clock, Hello, Refuse, Report, UserCount
+from loadtest.fleet.messages import Ack, Clock, Hello, Refuse, Report, UserCount
 from loadtest.fleet.snapshot import arrivals
+from loadtest.measure.second import COUNTERS
 from tests.fleet.simulated_fleet import NS, RATE, SimulatedFleet, SimulatedWorker, slice_of
 
 
@@ -341,3 +343,34 @@ def test_a_worker_that_stood_still_is_named_with_what_it_dropped_and_each_time_o
     assert [text.partition(": ")[2].split()[0] for text in notes] == ["600", "100"]
     assert "worker 1 was paused" in notes[0]
     assert "dropped instead of sent as a burst" in notes[0]
+
+
+def bundle_of(*workers: str) -> Bundle:
+    """A relay's sums of one empty report of each."""
+    nothing = [0] * len(COUNTERS)
+    return Bundle(
+        "run", 1, [], [WorkerSums(worker, [500], nothing, -1, 0, 0, [(0.1, 0.0)]) for worker in workers]
+    )
+
+
+def test_a_bundle_counts_for_workers_of_this_part_of_the_run_alone() -> None:
+    fleet = SimulatedFleet(2, 5)
+    fleet.run_until(1.0)
+    coordinator, totals = fleet.coordinator, fleet.coordinator.merge.workers
+    assert coordinator.on_bundle(bundle_of("of another part")), "nobody needs to send it again"
+    assert "of another part" not in totals
+    assert not coordinator.on_bundle(bundle_of("w0", "of another part")), "each has to come by itself"
+    assert not totals["w0"].has(500)
+    assert coordinator.on_bundle(bundle_of("w0", "w1"))
+    assert totals["w0"].has(500)
+
+
+def test_workers_are_told_once_all_that_they_reported_is_saved() -> None:
+    fleet = SimulatedFleet(2, 2)
+    fleet.run_to_end()
+    for worker in fleet.workers.values():
+        worker.inbox.clear()
+    fleet.coordinator.tell_all_is_saved()
+    for name, worker in fleet.workers.items():
+        reports = fleet.coordinator.merge.workers[name].reports
+        assert worker.inbox == [Ack("run", reports - 1, reports)]
