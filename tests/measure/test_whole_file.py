@@ -24,7 +24,8 @@ def fill_the_disk(path: Path) -> None:
 def test_a_disk_that_fills_up_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     path = tmp_path / "file"
     write_whole("old", path)
-    with pytest.raises(OSError, match="full"):
+    with pytest.raises(OSError, match="full") as full:
         fill_the_disk(path)
+    assert full.value.filename == str(path), "the disk does not say which file it was"
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
