@@ -189,7 +189,9 @@ def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> C
         group = stores if option.name in ("store", "store_file") else parser
         group.add_argument(option.flag, type=option.read, default=default, **switch, help=meaning)
     values = vars(parser.parse_args(argv))
-    if path := values.pop("store_file"):
+    path = values.pop("store_file")
+    is_flag = any(each.partition("=")[0] == "--store" for each in argv)
+    if path and not is_flag:  # a flag goes before the environment
         values["store"] = _store_in(parser, path)
     config = Config(**values)
     if not is_loopback(config.admin_host) and not config.admin_token:

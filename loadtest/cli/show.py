@@ -8,6 +8,7 @@ from rich.text import Text
 
 from loadtest.judge import implicit
 from loadtest.judge.slo_syntax import SloError, parse
+from loadtest.measure.whole_file import write_whole
 from loadtest.plan.plan_file import Plan, Scenario
 from loadtest.publish import curve, wording
 
@@ -32,9 +33,9 @@ def print_plan(plan: Plan, console: Console) -> None:
 def write_plan(plan: Plan, svg: Path | None, csv: Path | None) -> list[Path]:
     """Write the curve as a picture and as a table, where asked for; the files written. Raises `OSError`."""
     if svg is not None:
-        svg.write_text(curve.as_svg(plan.name, plan.profile()), encoding="utf-8")
+        write_whole(curve.as_svg(plan.name, plan.profile()), svg)
     if csv is not None:
-        csv.write_text(curve.as_csv(plan.profile()), encoding="utf-8")
+        write_whole(curve.as_csv(plan.profile()), csv)
     return [path for path in (svg, csv) if path is not None]
 
 

@@ -38,11 +38,15 @@ def write_durably(data: bytes, path: Path) -> None:
 
 @contextmanager
 def _put_in_place(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to, which becomes `path` at the end; after an `OSError` neither is there anew."""
+    """A name beside `path` to write to, which becomes `path` at the end.
+
+    After an `OSError`, which bears that path, neither is there anew.
+    """
     partial = path.with_name(path.name + ".partial")
     try:
         yield partial
         partial.replace(path)
-    except OSError:
+    except OSError as error:
         partial.unlink(missing_ok=True)  # on a full disk the next file may need its place
+        error.filename = str(path)  # a full disk says no name
         raise

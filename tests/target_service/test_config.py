@@ -80,6 +80,8 @@ def test_the_store_may_stand_in_a_file(tmp_path: Path, capsys: pytest.CaptureFix
     file.write_text("postgresql://u:sesame9@h/d\n")
     assert parse(["--store-file", str(file)], {}).store == "postgresql://u:sesame9@h/d"
     assert parse([], {"ORDERS_STORE_FILE": str(file)}).store == "postgresql://u:sesame9@h/d"
+    for flag in (["--store", "sqlite:///a.db"], ["--store=sqlite:///a.db"]):
+        assert parse(flag, {"ORDERS_STORE_FILE": str(file)}).store == "sqlite:///a.db", "a flag goes first"
     file.write_text("mysql://u:sesame9@h/d")
     for flags in (["--store-file", str(file)], ["--store-file", str(tmp_path / "none")]):
         with pytest.raises(SystemExit) as ended:
