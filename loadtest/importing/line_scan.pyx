@@ -276,7 +276,9 @@ cdef class Envoy(Lines):
                 return False
             client.at = quote + 1
             quote = find(client.at, end, 34)
-            if quote == NULL or quote - client.at > MOST_KEY or not is_printable(client.at, quote - client.at):
+            if quote == NULL or quote == client.at or quote - client.at > MOST_KEY:
+                return False
+            if not is_printable(client.at, quote - client.at):
                 return False
             client.length = quote - client.at
         memcpy(self.instant, at + 1, 19)
