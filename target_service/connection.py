@@ -22,6 +22,7 @@ from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError
 from target_service.api.body import Incoming, length_of
 from target_service.problem import ProblemError
 from target_service.protocol import (
+    END_OF_HEAD,
     LONGEST_FOREIGN,
     MAX_BODY_BYTES,
     MOST_IN_VAIN,
@@ -165,11 +166,16 @@ class Connection(BaseProtocol):
             if self._is_foreign(piece):
                 raise BadHttpMessage("expected HTTP/1.1 or HTTP/1.0")
             self._begun = self._begun or bool(piece)
-            is_head = self._payload.is_eof()
+            body = self._payload
+            of_body = -1 if body.is_eof() else body.total_bytes
             messages, self._is_deaf, _ = parser.feed_data(piece)
             for message, self._payload in messages:
                 self._messages.append((_head_of(message), self._payload))
-            self._is_midway = is_head and bool(piece) and not messages
+            if of_body >= 0:
+                of_body = body.total_bytes - of_body if body.is_eof() else len(piece)
+            # What a body in chunks has besides its bytes ends as a head does, and so the piece with it.
+            is_more = len(piece) > max(of_body, 0) and not piece.endswith(END_OF_HEAD)
+            self._is_midway = is_more and not messages
             in_vain = 0 if messages else in_vain + 1
             if at == len(data):
                 break

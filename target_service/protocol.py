@@ -77,9 +77,12 @@ def plain_request(data: bytes) -> tuple[Head, bytes] | None:
     return Head(found["method"].decode(), found["path"].decode(), _NO_QUERY, headers), data[found.end() :]
 
 
+END_OF_HEAD = b"\r\n\r\n"
+
+
 def end_of_head(data: bytes, at: int) -> int:
     """Where the next head ends, or what looks like one; the end of the data if none does."""
-    end = data.find(b"\r\n\r\n", at)
+    end = data.find(END_OF_HEAD, at)
     return len(data) if end < 0 else end + 4
 
 
