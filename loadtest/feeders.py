@@ -45,8 +45,8 @@ AtEnd = Literal["recycle", "refuse"]
 _BLOCK_BYTES = 8192
 _MOST_ROW_BYTES = 1 << 20
 _CHECKED_ROWS = 200
-"""How many rows are read at once: whoever wrote a file wrongly mostly did so from the beginning. Each process of a run
-reads those of all its feeders before it begins."""
+"""How many rows are read at once: whoever wrote a file wrongly mostly did so from the beginning. Each process of a
+run reads those of all its feeders before it begins."""
 _files: dict[Path, None] = {}
 
 
