@@ -1,4 +1,4 @@
-"""Secrets: in no DSN that is shown, and in no line of a log."""
+"""Secrets: in no DSN that is shown, in no line of a log, and the operator's token to the byte."""
 
 import logging
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_service.secrets import MaskingFormatter, masked, secrets_of
+from target_service.secrets import MaskingFormatter, carries_token, masked, secrets_of
 
 PASSWORDS = st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=4).map(
     lambda text: f"Qx9{text}Qx9"
@@ -54,3 +54,30 @@ def test_no_line_of_a_log_holds_a_secret(password: str) -> None:
         said = formatter.format(record)
         assert password not in said
         assert "the-token" not in said
+
+
+@pytest.mark.parametrize("offered", ["Bearer sesame", "bearer sesame", "BEARER  sesame", "bEaReR sesame "])
+def test_the_scheme_may_be_written_in_any_case(offered: str) -> None:
+    assert carries_token({"Authorization": offered}, "sesame")
+
+
+@pytest.mark.parametrize(
+    "offered",
+    [
+        "",
+        "sesame",
+        "Basic sesame",
+        "Bearer",
+        "Bearer Sesame",
+        "Bearer sesame x",
+        "Bearersesame",
+        "B\udcff \udcff",
+    ],
+)
+def test_any_other_credentials_are_none(offered: str) -> None:
+    assert not carries_token({"Authorization": offered}, "sesame")
+
+
+def test_nobody_carries_a_token_that_is_not_there() -> None:
+    assert not carries_token({"Authorization": "Bearer "}, "")
+    assert not carries_token({}, "")

@@ -1,9 +1,9 @@
-"""The tag of load-test traffic."""
+"""The tags of a request: the run it belongs to, and its idempotency key."""
 
 import pytest
 
 from target_service import problem
-from target_service.tags import LIVE, RUN_HEADER, run_id_of, traffic_of
+from target_service.tags import LIVE, RUN_HEADER, parse_key, run_id_of, traffic_of
 from tests.target_service.refusals import refused
 
 
@@ -21,3 +21,18 @@ def test_a_tagged_request_belongs_to_its_run() -> None:
 def test_a_bad_tag_is_refused_and_never_taken_for_live(text: str) -> None:
     with refused(problem.BAD_REQUEST):
         run_id_of({RUN_HEADER: text})
+
+
+def test_a_missing_key_is_no_key() -> None:
+    assert parse_key(None) is None
+
+
+@pytest.mark.parametrize("text", ["a", "0b5c-11", "~" * 128, '"quoted"'])
+def test_visible_ascii_is_a_key(text: str) -> None:
+    assert parse_key(text) == text
+
+
+@pytest.mark.parametrize("text", ["", " ", "a b", "k" * 129, "é", "a\n", "\x7f"])
+def test_anything_else_is_not(text: str) -> None:
+    with refused(problem.BAD_REQUEST):
+        parse_key(text)
