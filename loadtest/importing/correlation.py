@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from loadtest.importing.recorded import Recorded, named_values
 
-_TAKEN_NAMES = {"self", "answer", "said", "secret", "uuid", "feeders", "task"}
+_TAKEN_NAMES = {"self", "answer", "said", "secret", "uuid", "urlencode", "feeders", "task"}
 Place = tuple[str | int, ...]
 _SHORTEST = 6
 _SMALLEST = 1000

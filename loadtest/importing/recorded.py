@@ -36,6 +36,7 @@ class Recorded(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
     json_body: Any = None
     form: tuple[tuple[str, str], ...] = ()
+    """Names and values; a name may come twice."""
     text: str | None = None
     """A body that is neither JSON nor a form."""
     at_s: float = 0.0
@@ -134,7 +135,6 @@ def body_of(text: str, media_type: str) -> dict[str, Any]:
 
 
 def form_of(text: str) -> dict[str, Any]:
-    """A form as the field of `Recorded` that holds it; as text where it has a name twice, or is none at all."""
-    pairs = parse_qsl(text, keep_blank_values=True)
-    is_form = len(pairs) == text.count("&") + 1 == len(dict(pairs)) and "=" in text
-    return {"form": tuple(pairs)} if is_form and text[:1] not in {"{", "["} else {"text": text}
+    """A form as the field of `Recorded` that holds it, its names and values decoded; as text where it is none."""
+    is_form = "=" in text and text[:1] not in {"{", "[", "<"}
+    return {"form": tuple(parse_qsl(text, keep_blank_values=True))} if is_form else {"text": text}

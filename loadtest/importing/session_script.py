@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from loadtest.importing.correlation import Taken, correlated, leaves
 from loadtest.importing.keys import made_up
 from loadtest.importing.path_tree import is_data, parameter_names
-from loadtest.importing.recorded import Recorded, is_multipart, named_values
+from loadtest.importing.recorded import FORM, Recorded, is_multipart, named_values
 from loadtest.importing.script_text import FeederFile, call_text, escaped, method_text
 from loadtest.importing.secrets import (
     is_login_path,
@@ -67,7 +67,7 @@ class _Writer:
         self.logins = {number for number, one in enumerate(session) if _is_login(one)}
         self.secrets: dict[str, str] = {}
         """Columns of the feeder, by their secret's name."""
-        self.needs_uuid = False
+        self.imports: set[str] = set()
         self.notes: dict[str, None] = {}
 
     def secret(self, name: str) -> str:
@@ -102,6 +102,14 @@ class _Writer:
             if in_login and is_personal_beside_a_password(name):
                 return self.secret(name or "login")
         return repr(value)
+
+    def form(self, form: Sequence[tuple[str, str]], request: int) -> str:
+        """A form as a dict, which the client encodes; where a name comes twice, as text that is encoded here."""
+        pairs = [(name, self.value(value, name, request)) for name, value in form]
+        if not _has_a_name_twice(form):
+            return "{" + ", ".join(f"{name!r}: {value}" for name, value in pairs) + "}"
+        self.imports.add("from urllib.parse import urlencode")
+        return "urlencode([" + ", ".join(f"({name!r}, {value})" for name, value in pairs) + "])"
 
     def text(self, text: str, request: int) -> str:
         """A body that is neither JSON nor a form, without the secrets that stand in it under their names."""
@@ -166,7 +174,7 @@ class _Writer:
             if low == "cookie":
                 self.notes["cookies left out: the client keeps those that the service sets"] = None
             elif low == "idempotency-key":
-                self.needs_uuid = True
+                self.imports.add("import uuid")
                 found[name] = "str(uuid.uuid4())"
             elif low == "authorization":
                 scheme, space, last = value.rpartition(" ")
@@ -195,11 +203,12 @@ class _Writer:
         if one.json_body is not None:
             arguments.append(f"json={self.value(one.json_body, '', number)}")
         elif one.form:
-            pairs = (f"{name!r}: {self.value(value, name, number)}" for name, value in one.form)
-            arguments.append("data={" + ", ".join(pairs) + "}")
+            arguments.append(f"data={self.form(one.form, number)}")
         elif one.text is not None:
             arguments.append(f"data={self.text(one.text, number)}")
         headers = self.headers(one, number)
+        if _has_a_name_twice(one.form):  # which is sent as text
+            headers["Content-Type"] = repr(FORM)
         if headers:
             arguments.append(
                 "headers={" + ", ".join(f"{name!r}: {value}" for name, value in headers.items()) + "}"
@@ -217,6 +226,10 @@ class _Writer:
             "said = answer.json()",
         ]
         return [*lines, *(f"{found.variable} = said{_place(found)}" for found in taken)]
+
+
+def _has_a_name_twice(form: Sequence[tuple[str, str]]) -> bool:
+    return len(dict(form)) < len(form)
 
 
 def _graphql_operation(one: Recorded) -> str:
@@ -280,5 +293,5 @@ def session_script(session: Sequence[Recorded], name: str, folder: str) -> Sessi
         "",
         *method_text("session", body),
     ]
-    imports = ("import uuid",) if writer.needs_uuid else ()
+    imports = tuple(sorted(writer.imports, reverse=True))  # `import` before `from`
     return SessionScript("\n".join(text), tuple(constants), imports, tuple(files), tuple(notes))

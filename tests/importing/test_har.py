@@ -3,15 +3,18 @@
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.importing.correlation import correlated
+from loadtest.importing.curl_command import read_curl
 from loadtest.importing.har import read_har
 from loadtest.importing.import_error import ImportingError
-from loadtest.importing.recorded import Recorded, body_of, multipart, of_one_host
+from loadtest.importing.postman import read_postman
+from loadtest.importing.recorded import FORM, Recorded, body_of, multipart, of_one_host
 from loadtest.importing.session_script import session_script
 from tests.importing.played_session import played
 
@@ -276,11 +279,54 @@ def test_a_form_with_a_file_is_sent_in_parts_and_said() -> None:
     assert dict(session[0].headers)["Content-Type"].startswith("multipart/form-data; boundary=")
 
 
-def test_fields_of_a_form_that_come_twice_are_kept() -> None:
-    params = [{"name": "size", "value": "s"}, {"name": "size", "value": "m"}]
-    sent = {"postData": {"mimeType": "application/x-www-form-urlencoded", "params": params}}
-    session, _ = read_har(har_of(("POST", f"{HOST}/filter", sent, {})), "shop.har")
-    assert session[0].text == "size=s&size=m"
+TWICE = [("user[password]", "hun&ter2 ü"), ("contraseña", "hunter2"), ("user", "Bob Hunter2"), ("remember", "0")]
+FORM_BYTES = urlencode([*TWICE, ("remember", "1")])
+FORM_PARAMS = [{"name": name, "value": value} for name, value in parse_qsl(FORM_BYTES)]
+
+
+@pytest.mark.parametrize(
+    "session",
+    [
+        read_har(har_of(("POST", f"{HOST}/login", {"postData": {"mimeType": FORM, **body}}, {})), "x.har")[0]
+        for body in ({"text": FORM_BYTES}, {"text": f"&{FORM_BYTES}&&"}, {"params": FORM_PARAMS})
+    ]
+    + [
+        read_curl(f"curl {HOST}/login -d '{FORM_BYTES}&'", "commands"),
+        read_postman(
+            json.dumps(
+                {
+                    "item": [
+                        {
+                            "request": {
+                                "method": "POST",
+                                "url": f"{HOST}/login",
+                                "body": {
+                                    "mode": "urlencoded",
+                                    "urlencoded": [{"key": one["name"], **one} for one in FORM_PARAMS],
+                                },
+                            }
+                        }
+                    ]
+                }
+            ).encode(),
+            "x.json",
+        )[0],
+    ],
+)
+def test_a_form_that_has_a_name_twice_is_held_back_as_any_other(session: list[Recorded]) -> None:
+    script = session_script(session, "Session", "data")
+    assert "unter2" not in repr(script)
+    (sent,) = played(script, {})
+    made_up = "made-up-000001"
+    held = [("user[password]", made_up), ("contraseña", made_up), ("user", made_up)]
+    assert parse_qsl(sent.data) == [*held, ("remember", "0"), ("remember", "1")]
+    assert sent.headers == {"Content-Type": FORM}
+
+
+@pytest.mark.parametrize("body", ["size=s&", "&&size=s", "size=s"])
+def test_a_form_is_one_whatever_ampersands_it_has(body: str) -> None:
+    one = Recorded("POST", f"{HOST}/filter", **body_of(body, FORM))
+    assert played(session_script([one], "Session", "data"), {})[0].data == {"size": "s"}
 
 
 def test_a_file_that_is_no_json_is_named_in_plain_words() -> None:
