@@ -317,10 +317,16 @@ def _text(name: str, values: Sequence[Any]) -> pl.Series:
     """A column as text, whatever stands in it."""
     import polars as pl  # noqa: PLC0415
 
+    is_plain = {str, type(None)}.issuperset(map(type, values))
+    return pl.Series(name, values if is_plain else list(map(_written, values)), pl.String)
+
+
+def _written(value: Any) -> str | None:
+    """A value as text; None where it is nested too deeply, or a number of more digits than Python writes."""
     try:
-        return pl.Series(name, values, pl.String, strict=True)
-    except TypeError:
-        return pl.Series(name, [None if value is None else str(value) for value in values], pl.String)
+        return None if value is None else str(value)
+    except (RecursionError, ValueError):
+        return None
 
 
 def _columns(read: pl.DataFrame, fields: Fields, who: Who | None) -> pl.DataFrame:

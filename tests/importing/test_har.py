@@ -279,7 +279,12 @@ def test_a_form_with_a_file_is_sent_in_parts_and_said() -> None:
     assert dict(session[0].headers)["Content-Type"].startswith("multipart/form-data; boundary=")
 
 
-TWICE = [("user[password]", "hun&ter2 ü"), ("contraseña", "hunter2"), ("user", "Bob Hunter2"), ("remember", "0")]
+TWICE = [
+    ("user[password]", "hun&ter2 ü"),
+    ("contraseña", "hunter2"),
+    ("user", "Bob Hunter2"),
+    ("remember", "0"),
+]
 FORM_BYTES = urlencode([*TWICE, ("remember", "1")])
 FORM_PARAMS = [{"name": name, "value": value} for name, value in parse_qsl(FORM_BYTES)]
 
