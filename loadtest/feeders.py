@@ -44,8 +44,9 @@ Share = Literal["split", "whole"]
 AtEnd = Literal["recycle", "refuse"]
 _BLOCK_BYTES = 8192
 _MOST_ROW_BYTES = 1 << 20
-_CHECKED_ROWS = 10_000
-"""How many rows are read at once: whoever wrote a file wrongly mostly did so from the beginning."""
+_CHECKED_ROWS = 200
+"""How many rows are read at once: whoever wrote a file wrongly mostly did so from the beginning. Each process of a
+run reads those of all its feeders before it begins."""
 _files: dict[Path, None] = {}
 
 
@@ -187,7 +188,7 @@ def _csv(file: Path, source: str, options: Options) -> Feeder:
     lines = Lines(file)
     if not lines.count:
         raise FeederError(f"{file}: expected a first line with the names of the columns")
-    names = _names(lines.line(0), file)
+    names = _names(lines.line(0), file, lines.line(1) if lines.count > 1 else "")
 
     def row(number: int) -> Row:
         cells = _cells(lines.line(number + 1), file, number + 2)
@@ -198,11 +199,11 @@ def _csv(file: Path, source: str, options: Options) -> Feeder:
     return Feeder(_checked(max(_filled(lines) - 1, 0), row), source, **options)
 
 
-def _names(line: str, file: Path) -> list[str]:
-    """The columns that the first line of a CSV file names."""
+def _names(line: str, file: Path, second: str) -> list[str]:
+    """The columns that the first line of a CSV file names; the second tells a separator from a part of a name."""
     names = _cells(line, file, 1)
     for separator in (";", "\t", "|"):
-        if len(names) == 1 and separator in names[0]:
+        if len(names) == 1 and separator in names[0] and separator in second:
             raise FeederError(f"{file}:1: expected columns with a comma between them, got {separator!r}")
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise FeederError(f'{file}:1: expected each column once, got "{twice}" {names.count(twice)} times')

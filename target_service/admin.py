@@ -20,7 +20,7 @@ from target_service.routes import Api
 from target_service.shedding import LEAST_LIMIT, AdaptiveLimit
 
 PROVED_WITHIN_S = 6.0
-"""Workers whose store is idle have it make something durable every two seconds (`app.PROOF_S`)."""
+"""Workers whose store is idle have it make something durable every two seconds (`worker.PROOF_S`)."""
 MOST_CONNECTIONS = 500
 """At the admin port."""
 

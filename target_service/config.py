@@ -39,7 +39,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     ] = "127.0.0.1"
     admin_port: Annotated[int, _about("port of /metrics and /admin; 0 picks a free one", 0, 65535)] = 8081
     admin_token: Annotated[
-        str, _about("bearer token for /admin/*; without one those paths refuse every request")
+        str,
+        _about(
+            "bearer token for /admin/*, for restocks, and for /metrics where other machines reach it; without one"
+            " /admin/* and restocks are refused"
+        ),
     ] = ""
     workers: Annotated[int, _about("worker processes that share the port", 1, 64)] = 1
     store: Annotated[
@@ -109,7 +113,7 @@ def store_dsn(text: str) -> str:
     except ValueError:  # an unmatched bracket; the error would repeat the text
         raise argparse.ArgumentTypeError(EXPECTED_STORE) from None
     is_file = parts.scheme == "sqlite" and parts.path.strip("/") and not parts.netloc
-    if not is_file and parts.scheme not in ("postgresql", "postgres"):
+    if not is_file and not text.lower().startswith(("postgresql://", "postgres://")):
         raise argparse.ArgumentTypeError(EXPECTED_STORE)
     return text
 
@@ -156,6 +160,8 @@ class Option(NamedTuple):
         return " seconds" if self.kind is float else ""
 
     def _number(self, text: str) -> Any:
+        if self.kind is int and not text.removeprefix("-").isdecimal():
+            return None
         try:
             return msgspec.convert(text, Annotated[self.kind, self.meta], strict=False)
         except msgspec.ValidationError:

@@ -1,4 +1,4 @@
-"""One connection to the public port: requests are read, and answered one after another.
+"""One connection to either port: requests are read, and answered one after another.
 
 aiohttp's own request, response and router would cost an order more than its store does, so only its parser and its
 streams are used here: `routes.Api` says at once what becomes of a request, and an answer goes over the wire in one
@@ -12,6 +12,7 @@ import contextlib
 import socket
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import EMPTY_PAYLOAD, HttpVersion10, StreamReader, hdrs, web
 from aiohttp.base_protocol import BaseProtocol
@@ -21,18 +22,23 @@ from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError
 from target_service.api.body import Incoming, length_of
 from target_service.problem import ProblemError
 from target_service.protocol import (
+    END_OF_HEAD,
     LONGEST_FOREIGN,
     MAX_BODY_BYTES,
+    MOST_IN_VAIN,
     Head,
+    end_of_head,
     is_foreign,
     malformed,
     new_parser,
     plain_request,
     reason_of,
-    up_to_heads,
 )
 from target_service.response import ApiResponse
 from target_service.routes import Api
+
+if TYPE_CHECKING:
+    from aiohttp.http_parser import HttpParser
 
 LINGER_S = 1.0
 """How long the rest of what is refused is read, so that the refusal is not lost to a reset."""
@@ -65,6 +71,8 @@ class Connection(BaseProtocol):
         """Whether each request so far came whole and alone, so that the parser has seen nothing."""
         self._begun = False
         """Whether bytes of a request have come that has no answer yet."""
+        self._is_midway = False
+        """Whether the newest bytes are the beginning of a head."""
         self._line_end = b""
         """The last bytes that came."""
         self._held_back = b""
@@ -140,18 +148,37 @@ class Connection(BaseProtocol):
                 return
         self._is_plain = False
         try:
-            for piece in up_to_heads(data):
-                if self._is_foreign(piece):
-                    raise BadHttpMessage("expected HTTP/1.1 or HTTP/1.0")
-                self._begun = self._begun or bool(piece)
-                messages, self._is_deaf, _ = self._parser.feed_data(piece)
-                for message, self._payload in messages:
-                    self._messages.append((_head_of(message), self._payload))
-                if self._is_deaf:
-                    break
+            self._feed(data, self._parser)
         except HttpProcessingError as error:
             self._fail(reason_of(error.message))
         self._answer_waiting()
+
+    def _feed(self, data: bytes, parser: "HttpParser[Any]") -> None:
+        """Have the parser read these bytes, up to the end of one head at a time, or what looks like one.
+
+        It forgets the requests before an error in the same piece. So they are answered, and the error last. Where
+        several pieces brought no request, in a body that looks like heads, the rest is one piece.
+        """
+        at, in_vain = 0, 0
+        while not self._is_deaf:
+            end = end_of_head(data, at) if in_vain < MOST_IN_VAIN else len(data)
+            piece, at = data[at:end], end
+            if self._is_foreign(piece):
+                raise BadHttpMessage("expected HTTP/1.1 or HTTP/1.0")
+            self._begun = self._begun or bool(piece)
+            body = self._payload
+            of_body = -1 if body.is_eof() else body.total_bytes
+            messages, self._is_deaf, _ = parser.feed_data(piece)
+            for message, self._payload in messages:
+                self._messages.append((_head_of(message), self._payload))
+            if of_body >= 0:
+                of_body = body.total_bytes - of_body if body.is_eof() else len(piece)
+            # What a body in chunks has besides its bytes ends as a head does, and so the piece with it.
+            is_more = len(piece) > max(of_body, 0) and not piece.endswith(END_OF_HEAD)
+            self._is_midway = is_more and not messages
+            in_vain = 0 if messages else in_vain + 1
+            if at == len(data):
+                break
 
     def _is_foreign(self, data: bytes) -> bool:
         seen = self._line_end + data if self._begun else data
@@ -235,7 +262,7 @@ class Connection(BaseProtocol):
         if head is not None and head.method == "HEAD":
             said = said[: len(said) - len(response.body)]
         self._used_s = self._loop.time()
-        self._begun = bool(self._messages)
+        self._begun = self._is_midway or bool(self._messages)
         if response is self._api.refusal and not closes and not self._api.pace.may_tell():
             self._held_back = said
             self._api.pace.hold_back(self._send_held_back)

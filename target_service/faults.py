@@ -4,7 +4,7 @@ A drill is a list of faults, given in a file (`--drill FILE`, JSON) or by `PUT /
 when the service was started with `--enable-faults`. Each fault has random numbers of its own, seeded with the drill's
 seed, the fault's place in the list and the worker's slot, so a drill repeats itself.
 
-What is decided here is only *that* a request meets a fault; `api.frame` does what the fault says, and the
+What is decided here is only *that* a request meets a fault; `routes.Frame` does what the fault says, and the
 writer thread asks `store_stall_s` before it commits.
 """
 

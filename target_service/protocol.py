@@ -6,7 +6,6 @@ The API promises problems (RFC 9457) for these too.
 import asyncio
 import functools
 import re
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from aiohttp import HttpVersion, HttpVersion10, HttpVersion11, hdrs, web
@@ -56,8 +55,8 @@ _PLAIN = re.compile(
     rb"(?P<fields>%b(?:%b%b)?+)\r\n" % (_FIELDS, _LENGTH, _FIELDS)
 )
 LONGEST_PLAIN_HEAD = 4096
-MOST_PIECES = 1000
-"""Of what has come at once; the rest is one."""
+MOST_IN_VAIN = 4
+"""Pieces of what has come at once that brought no request; the rest is one."""
 _NO_QUERY: MultiMapping[str] = MultiDict()
 
 
@@ -78,19 +77,13 @@ def plain_request(data: bytes) -> tuple[Head, bytes] | None:
     return Head(found["method"].decode(), found["path"].decode(), _NO_QUERY, headers), data[found.end() :]
 
 
-def up_to_heads(data: bytes) -> Iterator[bytes]:
-    """The data in pieces, each but the last up to the end of a head, or what looks like one.
+END_OF_HEAD = b"\r\n\r\n"
 
-    The parser forgets the requests before an error in the same piece. So they are answered, and the error last.
-    """
-    at = 0
-    for _ in range(MOST_PIECES):
-        end = data.find(b"\r\n\r\n", at, len(data) - 1)
-        if end < 0:
-            break
-        yield data[at : end + 4]
-        at = end + 4
-    yield data[at:]
+
+def end_of_head(data: bytes, at: int) -> int:
+    """Where the next head ends, or what looks like one; the end of the data if none does."""
+    end = data.find(END_OF_HEAD, at)
+    return len(data) if end < 0 else end + 4
 
 
 def new_parser(protocol: BaseProtocol) -> HttpRequestParser:

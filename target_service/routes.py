@@ -37,7 +37,7 @@ from target_service.tags import KEY_HEADER, LIVE, RUN_HEADER, parse_key, run_id_
 DEADLINE_HEADER = istr("X-Request-Deadline-Ms")
 LONGEST_DEADLINE_MS = 3_600_000
 SLOW_BODY_PARTS = 20
-_HEALTH_STARTS = (b"GET /healthz ", b"GET /readyz ")
+_HEALTH_STARTS = (b"GET /healthz ", b"GET /readyz ", b"HEAD /healthz ", b"HEAD /readyz ")
 
 Work = Callable[[], Awaitable[ApiResponse]]
 
@@ -99,7 +99,8 @@ class Frame:
         if service.is_overloaded(self.operation):
             raise ProblemError(problem.OVERLOADED, TOO_MUCH)
         response = await self._obey(incoming, names, run_id)
-        if fault is not None and fault.kind == "slow-body" and response.parts is None:
+        is_slow = fault is not None and fault.kind == "slow-body" and incoming.head.method != "HEAD"
+        if fault is not None and is_slow and response.parts is None:
             parts = _slowly(response.body, fault.delay_ms / 1e3)
             return response._replace(body=b"", parts=parts)
         return response
@@ -280,7 +281,10 @@ class Api:
         except (HttpProcessingError, ProblemError):
             return None
         answer = self._health(messages[0][0].path)
-        return None if answer is None else answer.to_bytes("close")
+        if answer is None:
+            return None
+        said = answer.to_bytes("close")
+        return said[: len(said) - len(answer.body)] if messages[0][0].method == "HEAD" else said
 
     def one_too_many(self) -> bytes:
         """The answer to a connection beyond `--most-connections`."""
@@ -304,7 +308,7 @@ class Api:
                 raise ProblemError(problem.NOT_FOUND, f"there is no {path}")
         frame = frames.get("GET" if method == "HEAD" else method)
         if frame is None:
-            allowed = {"Allow": ", ".join(frames)}
+            allowed = {"Allow": ", ".join([*frames, *(["HEAD"] if "GET" in frames else [])])}
             raise ProblemError(
                 problem.METHOD_NOT_ALLOWED, f"{method} is not allowed on {path}", headers=allowed
             )

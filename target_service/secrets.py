@@ -28,7 +28,8 @@ def masked(dsn: str) -> str:
         return dsn.partition("?")[0] + ("?" + MASK if "?" in dsn else "")
     found = _SHOWN.fullmatch(dsn)
     if found is None:
-        return f"{dsn.partition('://')[0]}://{MASK}"
+        scheme, mark, _ = dsn.partition("://")
+        return scheme + mark + MASK if mark else MASK
     user, rest = (MASK + "@" if found["user"] else ""), ("?" + MASK if found["rest"] else "")
     return found["scheme"] + user + found["place"] + rest
 

@@ -114,14 +114,13 @@ class Slot:
             started = clock()
             code = await self._run_once()
             self._metrics.blocks[self._number].clear_gauges()
-            if code > 0 and code != EXIT_TEMPORARY and not self._was_ready:
+            if code > 0 and code != EXIT_TEMPORARY and not (self._was_ready or self._stopping.is_set()):
                 raise RefusedError(code)
             if self._replacing:
                 self._replacing = False
             elif not self._stopping.is_set():
                 crashes = 1 if clock() - started > HEALTHY_AFTER_S else crashes + 1
                 await self._pause_after_crash(crashes, code)
-        self.ready.set()  # nobody needs to wait for it any more
 
     async def _pause_after_crash(self, crashes: int, code: int) -> None:
         self._supervision.restarts += 1
@@ -180,8 +179,9 @@ class Slot:
             process.stdin.write(msgspec.json.encode(drill) + b"\n")
 
     def stop(self) -> None:
-        """Have the worker drain and end; no other takes its place."""
+        """Have the worker drain and end; no other takes its place, and nobody needs to wait for it."""
         self._stopping.set()
+        self.ready.set()
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
@@ -244,6 +244,7 @@ class Supervisor:
 
     async def _serve(self, group: asyncio.TaskGroup) -> int:
         running = [group.create_task(slot.run()) for slot in self._slots]
+        await asyncio.sleep(0)  # each spawns its worker at its first step
         # Imported while the workers start: it takes as long as they do.
         from target_service.admin import MOST_CONNECTIONS, admin_api  # noqa: PLC0415
         from target_service.port import Port  # noqa: PLC0415
@@ -295,5 +296,6 @@ class Supervisor:
 
 
 def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    with contextlib.suppress(BrokenPipeError):  # whoever started it may not listen any more
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()

@@ -187,6 +187,12 @@ def test_a_row_that_is_none_is_named_by_its_line(tmp_path: Path, text: str, said
         feeders.csv(tmp_path / "rows.csv")
 
 
+def test_a_separator_in_a_name_is_a_part_of_it_where_no_row_has_it(tmp_path: Path) -> None:
+    for name in ("price|eur", '"x;y"'):
+        (tmp_path / "rows.csv").write_text(f"{name}\n1\n2\n")
+        assert list(feeders.csv(tmp_path / "rows.csv").next()) == [name.strip('"')]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -39,6 +39,8 @@ from loadtest.fleet.greeting import (
 from loadtest.fleet.token import REFUSALS, encrypt
 from loadtest.place import Place
 
+_LEVEL = "where-the-plan-lies"
+"""What a folder above the plan's is called; no folder of a user's is."""
 LOOK_MS = 200
 ASK_AGAIN_S = 5.0
 """A question that came while a connection broke is lost."""
@@ -245,7 +247,7 @@ def addresses_of(master: Master) -> list[str]:
 def home_in(folder: Path, welcome: Welcome) -> Path:
     """Where below `folder` the plan's file goes: so deep that what a script finds by `..` is in `folder` too."""
     ups = max((PurePosixPath(own.name).parts.count("..") for own in welcome.own), default=0)
-    return folder.joinpath(*["plan"] * ups)
+    return folder.joinpath(*[_LEVEL] * ups)
 
 
 def find_own(own: OwnFile, folder: Path, home: Path) -> None:

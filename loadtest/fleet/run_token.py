@@ -63,11 +63,12 @@ def secure(token: str, refuse: Refuse) -> None:
 
 def _report_refusals(monitor: Any, complaint: str) -> None:
     """Log that handshakes fail, not for each of them: whoever is refused tries again."""
-    from zmq.utils.monitor import parse_monitor_message  # noqa: PLC0415 - it takes all of asyncio with it
-
     next_s: dict[str, float] = {}
     while True:
-        event = parse_monitor_message(monitor.recv_multipart())
+        told_us = monitor.recv_multipart()
+        from zmq.utils.monitor import parse_monitor_message  # noqa: PLC0415 - it takes all of asyncio with it
+
+        event = parse_monitor_message(told_us)
         if event["event"] == zmq.Event.MONITOR_STOPPED:
             return
         told = complaint.format(why_refused(event["event"]))

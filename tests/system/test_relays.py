@@ -145,10 +145,12 @@ def test_two_relays_and_four_workers_have_the_books_of_a_fleet_without(tree: Tre
 
 def test_a_worker_below_a_relay_and_a_whole_relay_are_killed(tree: Tree) -> None:
     left, right = free_port(), free_port()
-    tree.relay("left", left).relay("right", right).workers("first", left, 2).workers("second", right, 1)
-    tree.master(6, 3)
-    assert tree.playing()
+    tree.relay("left", left).relay("right", right).master(6, 3)
     tree.start("behind", "relay", "--master", f"127.0.0.1:{left}", "--bind", f"127.0.0.1:{free_port()}")
+    assert tree.processes["behind"].wait(60) == 2, tree.said("behind")
+    assert f"--master 127.0.0.1:{left}: a relay listens there" in tree.said("behind")
+    tree.workers("first", left, 2).workers("second", right, 1)
+    assert tree.playing()
     os.kill(children_of(tree.processes["first"])[0], signal.SIGKILL)
     tree.processes["right"].kill()
     result = tree.result()
@@ -158,7 +160,5 @@ def test_a_worker_below_a_relay_and_a_whole_relay_are_killed(tree: Tree) -> None
     assert result.arrivals.planned == 240
     assert result.verdict == "INVALID", "arrivals were lost"
     assert result.arrivals.ok + result.arrivals.lost >= 240 - result.arrivals.cancelled
-    assert tree.processes["behind"].wait(60) == 2, tree.said("behind")
-    assert f"--master 127.0.0.1:{left}: a relay listens there" in tree.said("behind")
     assert tree.processes["left"].wait(60) == 0
     assert re.search(r"used [\d.]+ s of a core in \d+ s, at most \d+% of it", tree.said("left"))

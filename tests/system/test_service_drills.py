@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def test_drills_need_the_flag_and_the_token(tmp_path: Path) -> None:
         assert set_drill(service, {"kind": "error"}, token="guess").status == 401
         unasked = ask(service.admin_url, "GET", "/admin/config")
         assert (unasked.status, unasked.headers["WWW-Authenticate"]) == (401, "Bearer")
-        assert ask(service.admin_url, "DELETE", "/admin/config").headers["Allow"] == "GET"
+        assert ask(service.admin_url, "DELETE", "/admin/config").headers["Allow"] == "GET, HEAD"
         assert ask(service.admin_url, "GET", "/metrics").status == 200
 
 
@@ -105,6 +106,11 @@ def test_faults_are_met_counted_and_ended(tmp_path: Path) -> None:
         answer, took_s = _timed(service)  # the order is made, and told bit by bit
         assert (answer.status, json.loads(answer.body)["status"]) == (201, "created")
         assert took_s > 0.38
+        with contextlib.closing(HTTPConnection(*service.address, timeout=20)) as connection:
+            connection.request("HEAD", "/products/sku-000001")
+            assert connection.getresponse().read() == b""
+            connection.request("GET", "/healthz")  # no bit of a body is in its way
+            assert connection.getresponse().status == 200
         set_drill(service)
         wait_until(lambda: service.order().status == 201)
 

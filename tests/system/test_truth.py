@@ -276,7 +276,7 @@ def test_response_time_tells_of_a_stall_what_was_lost_by_it(found: Findings, tim
     with timing:
         assert orders.response_ms.p95 == pytest.approx(0.7 * stall_ms, rel=0.05)
         assert orders.response_ms.max == pytest.approx(stall_ms, rel=0.05)
-    assert generator_did_well(found.result), found.result.validity.reasons
+        assert generator_did_well(found.result), found.result.validity.reasons
 
 
 @pytest.mark.slow(stays=["stalled"])
@@ -310,7 +310,8 @@ def test_a_target_stopped_for_two_seconds_is_seen_to_two_percent(found: Findings
 
 @scene("slow_target")
 def test_a_slow_target_fails_its_objective_in_a_valid_run(found: Findings, timing: Timing) -> None:
-    assert generator_did_well(found.result), found.result.validity.reasons
+    with timing:
+        assert generator_did_well(found.result), found.result.validity.reasons
     if found.result.validity.verdict == "VALID":
         assert (found.result.verdict, found.code) == ("FAIL", 10)
     failed = [slo for slo in found.result.slo if not slo.passed]
@@ -451,9 +452,10 @@ def test_load_stops_within_three_seconds_of_the_masters_death(found: Findings, t
 
 
 @scene("garbage")
-def test_garbage_on_the_control_port_changes_nothing(found: Findings) -> None:
+def test_garbage_on_the_control_port_changes_nothing(found: Findings, timing: Timing) -> None:
     assert found.marks["messages"] == 7
-    assert generator_did_well(found.result), found.log
+    with timing:
+        assert generator_did_well(found.result), found.log
     assert (found.result.arrivals.planned, found.result.arrivals.ok) == (800, 800)
     assert found.result.generator.workers == 1
 

@@ -36,6 +36,7 @@ def test_a_switch_needs_no_value() -> None:
     ("flags", "named"),
     [
         (["--port", "http"], "--port: expected 0 to 65535, got 'http'; ORDERS_PORT sets it, too"),
+        (["--port", "8e3"], "--port: expected 0 to 65535, got '8e3'"),
         (["--port", "70000"], "--port: expected 0 to 65535, got '70000'"),
         (["--workers", "0"], "--workers: expected 1 to 64"),
         (["--stock", "-1"], "--stock: expected 0"),
@@ -96,6 +97,8 @@ DSNS_WITH_A_SECRET = [
     "mysql://u:sesame9@h/d",
     "postgresql+asyncpg://u:sesame9@h/d",
     "postgresql://[u:sesame9@h/d",
+    "postgresql:/u:sesame9@h/d",
+    "postgresql:u:sesame9@h/d",
     "u:sesame9@h/d",
     "sesame9",
 ]

@@ -16,6 +16,7 @@ from target_service.faults import Drill, Fault, Faults
 from target_service.inventory import Catalogue
 from target_service.metrics import REJECTED, REQUEST_SECONDS, SHED, SharedMetrics, WorkerMetrics
 from target_service.orders import OrderIds
+from target_service.protocol import MOST_IN_VAIN
 from target_service.response import ApiResponse
 from target_service.routes import Api, operations
 from target_service.shedding import LEAST_LIMIT, AdaptiveLimit
@@ -211,6 +212,65 @@ def test_thousands_of_requests_in_one_piece_are_answered_each() -> None:
     play(scene)
 
 
+@pytest.mark.parametrize("before", [ALIVE, ORDER], ids=["answered", "refused"])
+def test_a_head_that_has_begun_behind_another_request_keeps_the_connection(before: bytes) -> None:
+    async def scene(full: Full) -> None:
+        assert (await full.ask(before + ALIVE[:20])).status in (200, 503)
+        full.connection.end_if_idle()
+        assert (await full.ask(ALIVE[20:])).status == 200
+        full.connection.end_if_idle()
+        assert await full.reader.read() == b""
+
+    play(scene)
+
+
+def test_a_head_whose_end_came_in_two_pieces_is_whole() -> None:
+    async def scene(full: Full) -> None:
+        for at in (1, 2, 3):
+            assert (await full.ask(ALIVE + ALIVE[:-at])).status == 200
+            assert (await full.ask(ALIVE[-at:])).status == 200
+        full.connection.end_if_idle()
+        assert await full.reader.read() == b""
+
+    play(scene)
+
+
+def test_another_protocol_in_two_pieces_is_refused_behind_a_request_too() -> None:
+    async def scene(full: Full) -> None:
+        assert (await full.ask(ALIVE + b"GET /healthz RT")).status == 200
+        assert (await full.ask(b"SP/1.0\r\nHost: x\r\n\r\n")).status == 400
+
+    play(scene)
+
+
+def test_a_body_of_line_ends_costs_no_more_than_others() -> None:
+    async def scene(full: Full) -> None:
+        body = b"\r\n" * 30_000
+        fed = 0
+
+        class Counting:
+            def __init__(self, parser: Any) -> None:
+                self.parser = parser
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(self.parser, name)
+
+            def feed_data(self, data: bytes) -> Any:
+                nonlocal fed
+                fed += 1
+                return self.parser.feed_data(data)
+
+        assert (await full.ask(ALIVE)).status == 200
+        full.connection._parser = cast("Any", Counting(full.connection._parser))
+        full.connection.data_received(HEAD + b"Content-Length: %d\r\n\r\n" % len(body))
+        pieces = [body[at : at + 1460] for at in range(0, len(body), 1460)]
+        for piece in pieces:
+            full.connection.data_received(piece)
+        assert fed <= 1 + (MOST_IN_VAIN + 1) * len(pieces)
+
+    play(scene)
+
+
 def test_a_connection_is_of_use_while_it_is_answered_and_not_for_ever_afterwards() -> None:
     async def scene(full: Full) -> None:
         await full.ask(ORDER)
@@ -233,9 +293,21 @@ def test_a_head_is_answered_as_its_get_but_without_the_body() -> None:
     play(scene)
 
 
+def test_a_check_by_head_is_answered_however_many_connections_there_are() -> None:
+    async def scene(full: Full) -> None:
+        whole = full.api.answer_to_first(ALIVE)
+        head = full.api.answer_to_first(ALIVE.replace(b"GET", b"HEAD"))
+        assert whole is not None
+        assert head is not None
+        assert whole.startswith(head)
+        assert head.endswith(b"\r\n\r\n")
+
+    play(scene)
+
+
 def test_a_method_that_is_not_allowed_is_told_which_are() -> None:
     async def scene(full: Full) -> None:
-        assert (await full.ask(ALIVE.replace(b"GET", b"DELETE"))).headers["Allow"] == "GET"
+        assert (await full.ask(ALIVE.replace(b"GET", b"DELETE"))).headers["Allow"] == "GET, HEAD"
 
     play(scene)
 

@@ -22,6 +22,8 @@ PASSWORDS = st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), min
         ("postgresql://[::1]:5432/orders", "postgresql://[::1]:5432/orders"),
         ("postgresql://u@one:1,two:2/orders", "postgresql://***@one:1,two:2/orders"),
         ("postgresql:///orders?host=/run&password=p", "postgresql:///orders?***"),
+        ("postgresql:/shop:secret@db/orders", "***"),
+        ("postgres:secret", "***"),
     ],
 )
 def test_a_dsn_is_shown_as_its_host_and_database(dsn: str, shown: str) -> None:

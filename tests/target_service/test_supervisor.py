@@ -1,10 +1,19 @@
-"""How long a crashing worker is waited with."""
+"""How long a crashing worker is waited with, and a stopped one waited for."""
 
+import asyncio
+import socket
+
+import pytest
+
+from target_service.config import Config
+from target_service.metrics import SharedMetrics, Supervision
 from target_service.supervisor import (
     HUNG_AFTER_S,
     LONGEST_PAUSE_S,
     LOOK_EVERY_S,
     STARTED_WITHIN_S,
+    RefusedError,
+    Slot,
     Watch,
     backoff_s,
 )
@@ -32,3 +41,33 @@ def test_a_supervisor_that_stood_still_itself_takes_nobody_for_hung() -> None:
     watch = Watch(7.0, 0.0)
     watch.is_hung(8.0, 0.0)
     assert silent_for(watch, 8.0, 0.0, step_s=5 * LOOK_EVERY_S) == 1000.0
+
+
+class Refused(Slot):
+    """A slot whose worker cannot open its store."""
+
+    def __init__(self) -> None:
+        with socket.socket() as closed:
+            super().__init__(0, closed, Config(), SharedMetrics.create(1), Supervision(list))
+        self.stops_meanwhile = False
+
+    async def _run_once(self) -> int:
+        if self.stops_meanwhile:
+            self.stop()
+        return 2
+
+
+def test_a_first_worker_that_is_refused_its_store_ends_the_service_unless_it_stops_anyway() -> None:
+    slot = Refused()
+    with pytest.raises(RefusedError):
+        asyncio.run(slot.run())
+    slot = Refused()
+    slot.stops_meanwhile = True
+    asyncio.run(slot.run())
+
+
+def test_nobody_waits_for_a_worker_that_is_told_to_stop_before_it_is_ready() -> None:
+    slot = Refused()
+    assert not slot.ready.is_set()
+    slot.stop()
+    assert slot.ready.is_set()
