@@ -182,7 +182,7 @@ def _recorded(request: Any, place: str, source: str, auth: Any, filled: _Filled)
     method = request.get("method") or "GET"
     if not isinstance(method, str) or not _METHOD.fullmatch(method):
         raise ImportingError(f"{source}: {place}.method: expected a method such as GET, got {method!r:.60}")
-    return Recorded(method.upper(), whole, tuple(headers), **body)
+    return Recorded(method.upper(), whole, tuple(headers), logins=tuple(name for name, _ in shown), **body)
 
 
 def _login(auth: Any, filled: _Filled) -> tuple[bool, list[tuple[str, str]]]:

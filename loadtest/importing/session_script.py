@@ -93,15 +93,19 @@ class _Writer:
         if isinstance(value, list):
             return "[" + ", ".join(self.value(one, name, request) for one in value) + "]"
         if isinstance(value, str | int) and not isinstance(value, bool):
-            known = self.known(str(value), request)
-            if known:
-                return known
-            if value != "" and (is_secret_name(name) or is_secret_value(str(value))):
-                return self.secret(name or "secret")
-            in_login = request in self.logins and isinstance(value, str) and value != ""
-            if in_login and is_personal_beside_a_password(name):
-                return self.secret(name or "login")
+            is_field = isinstance(value, str)
+            return self.instead_of(str(value), name, request, is_field=is_field) or repr(value)
         return repr(value)
+
+    def instead_of(self, value: str, name: str, request: int, *, is_field: bool) -> str | None:
+        """The expression in the place of a value that is told by an answer, or a secret; None for any other."""
+        if known := self.known(value, request):
+            return known
+        if value and (is_secret_name(name) or is_secret_value(value)):
+            return self.secret(name or "secret")
+        if value and is_field and request in self.logins and is_personal_beside_a_password(name):
+            return self.secret(name or "login")
+        return None
 
     def form(self, form: Sequence[tuple[str, str]], request: int) -> str:
         """A form as a dict, which the client encodes; where a name comes twice, as text that is encoded here."""
@@ -115,12 +119,12 @@ class _Writer:
         """A body that is neither JSON nor a form, without the secrets that stand in it under their names."""
         pieces: list[tuple[bool, str]] = []
         end = 0
-        for name, value, begin in named_values(text):
-            known = self.known(value, request)
-            if known is None and not is_secret_name(name) and not is_secret_value(value):
-                continue
-            pieces += [(False, text[end:begin]), (True, known or self.secret(name))]
-            end = begin + len(value)
+        for one in named_values(text):
+            if one.begin < end:
+                continue  # within what is held back already
+            if instead := self.instead_of(one.value, one.name, request, is_field=one.is_field):
+                pieces += [(False, text[end : one.begin]), (True, instead)]
+                end = one.end
         pieces.append((False, text[end:]))
         left = "".join(piece for is_name, piece in pieces if not is_name)
         if not is_multipart(text) and is_secret_value(left):
@@ -154,13 +158,14 @@ class _Writer:
 
     def query(self, query: str, request: int) -> list[tuple[bool, str]]:
         pieces: list[tuple[bool, str]] = []
+        logins = self.session[request].logins
         for number, (name, value) in enumerate(parse_qsl(query, keep_blank_values=True)):
             shown = made_up("", 1) if is_secret_value(name) else name
             pieces.append((False, ("&" if number else "?") + quote(shown, safe="") + "="))
             known = self.known(value, request)
             if known:
                 pieces.append((True, known))
-            elif value and (is_secret_name(name) or is_secret_value(value)):
+            elif value and (name in logins or is_secret_name(name) or is_secret_value(value)):
                 pieces.append((True, self.secret(shown)))
             else:
                 pieces.append((False, quote(value, safe="")))
@@ -181,6 +186,8 @@ class _Writer:
                 known = self.known(last, request)
                 told = _Pieces(((False, scheme + space), (True, known or ""))).python()
                 found[name] = told if known else self.secret(name)
+            elif name in one.logins:
+                found[name] = self.known(value, request) or self.secret(name)
             elif low in {"x-forwarded-for", "x-real-ip", "forwarded"} or low.startswith(("sec-", "proxy-")):
                 continue
             elif low.startswith("x-") and (known := self.known(value, request)):
@@ -247,6 +254,7 @@ def _graphql_operation(one: Recorded) -> str:
 def _is_login(one: Recorded) -> bool:
     """Whether somebody says who they are: with a password, at a path of that name, or for a token."""
     fields = [*one.form, *((str(place[-1]), value) for place, value in leaves(one.json_body) if place)]
+    fields += [(field.name, field.value) for field in named_values(one.text or "")]
     if not fields:
         return False
     if any(is_password_name(name) for name, _ in fields) or is_login_path(urlsplit(one.url).path):

@@ -218,7 +218,7 @@ def test_a_har_without_requests_is_refused() -> None:
     [
         (
             "multipart/form-data; boundary=aB3dE6gH9jK2boundary",
-            multipart([("note", "kept as is", ""), ("password", "hunter2", "")])[0].replace(
+            multipart([("language", "kept as is", ""), ("password", "hunter2", "")])[0].replace(
                 "made-up-", "aB3dE6gH9jK2"
             ),
         ),
@@ -354,3 +354,34 @@ def test_operations_of_graphql_are_measured_by_their_names(body: dict[str, Any],
     text = session_script([one], "Session", "data").text
     assert name in text
     assert bool(name) == ("name=" in text)
+
+
+PART = "Content-Disposition: form-data; name"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"--x\r\n{PART}=password\r\n\r\nhunter2\r\n--x--\r\n",
+        f'--x\n{PART}="meta"\n\n{{"language": "as is", "user": "hunter2", "password": "hunter2"}}\n--x--\n',
+        f'--x\r\n{PART}="password"\r\n\r\nhunt\r\n--hunter2\r\n--x--\r\n',
+        f'--x\r\n{PART}="user"\r\n\r\nhunter2\r\n--x\r\n{PART}="password"\r\n\r\nabc\r\n--x--\r\n',
+        f'--x\r\nContent-Type: text/plain\r\n{PART}="pin"\r\n\r\nhunter2',
+        f'Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n{PART}="pin"\r\n\r\nhunter2\r\n--x--\r\n',
+        "user=hunter2&password=a",
+        "user%5Bpassword%5D=hunter2&&",
+    ],
+)
+def test_a_secret_in_any_part_of_a_form_that_is_text_is_held_back(body: str) -> None:
+    one = Recorded("POST", f"{HOST}/a", (("Content-Type", "x/y"),), text=body)
+    script = session_script([one], "Session", "data")
+    (sent,) = played(script, {})
+    assert "hunter2" not in repr(script)
+    assert "made-up-000001" in sent.data
+    assert ("as is" in body) == ("as is" in sent.data)
+
+
+def test_a_file_beside_a_password_is_kept() -> None:
+    text, _ = multipart([("photo", "made up", "a.png"), ("password", "hunter2", "")])
+    (sent,) = played(session_script([Recorded("POST", f"{HOST}/a", text=text)], "Session", "data"), {})
+    assert sent.data == text.replace("hunter2", "made-up-000001")
