@@ -4,7 +4,7 @@ Formats of text have the request in the first quotes, so a line is cut at its qu
 time, and only the pieces that are needed are cut again. In quotes a quote is escaped (nginx: `\\x22`, Apache:
 `\\"`), and what comes after the request and its status is not looked at, so an escaped quote in a browser's name
 breaks nothing. Lines of JSON are read by msgspec, a batch at once, and only the fields that a format knows; where one
-line of a batch is broken, glued to another or torn, the batch is read again line by line, so that each counts for one.
+line of a batch is broken, glued to another or torn, the batch is read again line by line, and each counts for one.
 """
 
 from __future__ import annotations
