@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from loadtest.importing.recorded import Recorded, named_values
 
-_TAKEN_NAMES = {"self", "answer", "said", "secret", "uuid", "feeders", "task"}
+_TAKEN_NAMES = {"self", "answer", "said", "secret", "uuid", "urlencode", "feeders", "task"}
 Place = tuple[str | int, ...]
 _SHORTEST = 6
 _SMALLEST = 1000
@@ -49,11 +49,11 @@ def sent_by(request: Recorded) -> Iterator[str]:
     yield from (value for _, value in parse_qsl(parts.query, keep_blank_values=True))
     yield from (value for _, value in request.form)
     yield from (value for _, value in leaves(request.json_body))
-    yield from (value for _, value, _ in named_values(request.text or ""))
+    yield from (one.value for one in named_values(request.text or ""))
     for name, value in request.headers:
         if name.lower() == "authorization":
             yield value.rpartition(" ")[2]
-        elif name.lower().startswith("x-"):  # a token against forgery, an account
+        elif name.lower().startswith("x-") or name in request.logins:  # a token against forgery, an account
             yield value
 
 

@@ -42,7 +42,8 @@ def _request(url: str, shown: str) -> Request:
     login, _, host = parts.netloc.rpartition("@")
     request = Request(parts._replace(netloc=host).geturl())  # noqa: S310 - the scheme is checked
     if login:
-        request.add_header("Authorization", f"Basic {b64encode(unquote(login).encode()).decode()}")
+        basic = f"Basic {b64encode(unquote(login).encode()).decode()}"
+        request.add_unredirected_header("Authorization", basic)  # where it leads to is another's
     return request
 
 
@@ -63,4 +64,4 @@ def document_text(place: str) -> str:
     except OSError as error:
         raise ImportingError(f"{place}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ImportingError(f"{place}: expected UTF-8") from error
+        raise ImportingError(f"{without_login(place)}: expected UTF-8") from error

@@ -5,13 +5,13 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
 
 from loadtest.importing.import_error import ImportingError
-from loadtest.importing.recorded import FORM, Recorded, address_parts, body_of, counted, form_of, multipart
+from loadtest.importing.recorded import Recorded, address_parts, body_of, counted, multipart
 from loadtest.plan.plan_error import explained
 
 
@@ -161,8 +161,7 @@ def _body(sent: _PostData) -> tuple[dict[str, Any], str]:
             (one.name, "made up" if one.file_name else one.value, one.file_name) for one in sent.params
         )
         return {"text": text}, content_type
-    held = form_of(urlencode([(one.name, one.value) for one in sent.params]))
-    return held, FORM if "text" in held else ""
+    return {"form": tuple((one.name, one.value) for one in sent.params)}, ""
 
 
 def _has_files(request: _Request) -> bool:

@@ -229,7 +229,7 @@ cdef Span client_before(Bytes at, Bytes bracket) noexcept:
     cdef Bytes space = find(at, bracket, 32)
     cdef Bytes second
     cdef size_t spaces = 0, number
-    cdef bint is_hosted = (bracket - 1)[0] == 32
+    cdef bint is_hosted = bracket > at and (bracket - 1)[0] == 32
     if space == NULL or space == at or bracket - at > MOST_KEY or not is_printable(at, bracket - at):
         return Span(NULL, 0)
     for number in range(bracket - at):

@@ -4,13 +4,14 @@ Formats of text have the request in the first quotes, so a line is cut at its qu
 time, and only the pieces that are needed are cut again. In quotes a quote is escaped (nginx: `\\x22`, Apache:
 `\\"`), and what comes after the request and its status is not looked at, so an escaped quote in a browser's name
 breaks nothing. Lines of JSON are read by msgspec, a batch at once, and only the fields that a format knows; where one
-line of a batch is broken, the batch is read again line by line, so that one broken line counts for one.
+line of a batch is broken, glued to another or torn, the batch is read again line by line, and each counts for one.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -31,7 +32,8 @@ _AGENTS = ("http_user_agent", "user_agent", "ClientRequestUserAgent")
 INSIDE = ">"
 """Between the name of an object and that of a field in it."""
 _ANONYMOUS = ("-", "")
-_BROKEN = (msgspec.MsgspecError, UnicodeDecodeError)
+_BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What a line of JSON may raise; the last where it is nested too deeply."""
 _fields_of = msgspec.json.Decoder(dict[str, Any]).decode
 _LOOKED_AT = 64
 """Lines of a batch whose fields are looked for before it is read; one that lacks what these have is no matter."""
@@ -257,6 +259,15 @@ def _names_in(data: bytes, wanted: set[str]) -> set[str]:
     return names
 
 
+def _is_one_a_line(data: bytes, objects: int) -> bool:
+    """Whether some objects are a line each: to msgspec one may lie over two lines, and two may share one.
+
+    No object has a `}` and then a `{` in it with only an end of line between them. Of blank lines it says no.
+    """
+    ends = data.count(b"\n") - data.endswith(b"\n")
+    return objects == ends + 1 and data.count(b"}\n{") == ends
+
+
 class _Lines:
     """Reads fields of lines of JSON into columns of text that are called as they are."""
 
@@ -274,11 +285,12 @@ class _Lines:
 
     def read(self, data: bytes) -> tuple[pl.DataFrame, int]:
         """All lines, and how many of them are broken: those have nothing in any column."""
-        try:
-            return self._frame(self._decoder.decode_lines(data)), 0
-        except _BROKEN:
-            lines = [self._one(line) for line in data.split(b"\n") if line and not line.isspace()]
-            return self._frame(lines), sum(line is self._nothing for line in lines)
+        with suppress(*_BROKEN):
+            lines = self._decoder.decode_lines(data)
+            if _is_one_a_line(data, len(lines)):
+                return self._frame(lines), 0
+        lines = [self._one(line) for line in data.split(b"\n") if line and not line.isspace()]
+        return self._frame(lines), sum(line is self._nothing for line in lines)
 
     def _one(self, line: bytes) -> Any:
         for text in (line, line.decode("utf-8", "replace")):  # bytes that are no UTF-8 break no line
@@ -305,10 +317,16 @@ def _text(name: str, values: Sequence[Any]) -> pl.Series:
     """A column as text, whatever stands in it."""
     import polars as pl  # noqa: PLC0415
 
+    is_plain = {str, type(None)}.issuperset(map(type, values))
+    return pl.Series(name, values if is_plain else list(map(_written, values)), pl.String)
+
+
+def _written(value: Any) -> str | None:
+    """A value as text; None where it is nested too deeply, or a number of more digits than Python writes."""
     try:
-        return pl.Series(name, values, pl.String, strict=True)
-    except TypeError:
-        return pl.Series(name, [None if value is None else str(value) for value in values], pl.String)
+        return None if value is None else str(value)
+    except (RecursionError, ValueError):
+        return None
 
 
 def _columns(read: pl.DataFrame, fields: Fields, who: Who | None) -> pl.DataFrame:

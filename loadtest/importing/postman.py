@@ -8,13 +8,11 @@ from urllib.parse import urlencode, urlsplit
 
 from loadtest.importing.import_error import ImportingError
 from loadtest.importing.recorded import (
-    FORM,
     MULTIPART,
     Recorded,
     address_parts,
     body_of,
     counted,
-    form_of,
     multipart,
 )
 
@@ -180,13 +178,11 @@ def _recorded(request: Any, place: str, source: str, auth: Any, filled: _Filled)
     if "text" in body and request["body"].get("mode") == "formdata":
         headers = [header for header in headers if header[0].lower() != "content-type"]
         headers.append(("Content-Type", MULTIPART))
-    if "text" in body and request["body"].get("mode") == "urlencoded":
-        headers.append(("Content-Type", FORM))
     address_parts(whole, f"{source}: {place}.url")
     method = request.get("method") or "GET"
     if not isinstance(method, str) or not _METHOD.fullmatch(method):
         raise ImportingError(f"{source}: {place}.method: expected a method such as GET, got {method!r:.60}")
-    return Recorded(method.upper(), whole, tuple(headers), **body)
+    return Recorded(method.upper(), whole, tuple(headers), logins=tuple(name for name, _ in shown), **body)
 
 
 def _login(auth: Any, filled: _Filled) -> tuple[bool, list[tuple[str, str]]]:
@@ -267,7 +263,7 @@ def _body(body: Any, filled: _Filled) -> dict[str, Any]:
         pairs = _enabled(body.get(mode))
         if mode == "formdata":
             return {"text": multipart(_part(one, filled) for one in pairs)[0]} if pairs else {}
-        return form_of(urlencode([(filled(one.get("key")), filled(one.get("value"))) for one in pairs]))
+        return {"form": tuple((filled(one.get("key")), filled(one.get("value"))) for one in pairs)}
     if mode == "graphql":
         graphql = body.get("graphql") or {}
         sent: dict[str, Any] = {"query": filled(graphql.get("query"))}

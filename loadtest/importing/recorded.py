@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote_plus, urlsplit
 
 from loadtest.importing.import_error import ImportingError
 
@@ -16,8 +16,12 @@ ASSETS = tuple(
 """What a browser fetches once and keeps; a load test mostly leaves it to the cache before the service."""
 
 
-_PART = re.compile(r'name="([^"]*)"[^\r\n]*(?:\r?\n[^\r\n]+)*\r?\n\r?\n(.+?)(?=\r?\n--)', re.DOTALL)
-"""A part of a `multipart/form-data` body: its name and what it holds."""
+_FIRST_PART = re.compile(r"(?:[\w-]+:[^\r\n]*\r?\n|\r?\n)*(--[^\r\n]+?)[ \t]*\r?\n[\w-]+:")
+"""How a `multipart/form-data` body begins, in some recordings with its headers: its first line parts it."""
+_PART_NAME = re.compile(r"""(?i)(?<![\w*])name=(?:"([^"]*)"|([^\s";]+))""")
+_FORM_PAIR = re.compile(r"(?:^|(?<=&))([^&=]*)=([^&]*)")
+_FORM_TEXT = re.compile(r"[^\s=&<>{}\"':]+=[^\s&<>{}\"']*(?:&+[^\s=&<>{}\"':]+=[^\s&<>{}\"']*)*&*\s*")
+"""A form that is sent as plain text."""
 _NAMED = re.compile(
     r"""<([\w:.-]+)(?:\s[^<>]*)?>([^<]+)</"""
     r"""|([\w.-]{1,64})\\?["']?\s*[=:]\s*\\?"([^"\\]+)"""
@@ -25,6 +29,18 @@ _NAMED = re.compile(
     r"""|([\w.-]{1,64})["']?\s*[=:]\s*([^\s"'&,;<>{}()\[\]\\]+)"""
 )
 """A name and its value in XML, in what is nearly JSON, and in `name=value` and `name: value`."""
+
+
+class Named(NamedTuple):
+    """A value that has a name, in a body that is text."""
+
+    name: str
+    value: str
+    begin: int
+    end: int
+    """Where it is written in the body."""
+    is_field: bool = False
+    """Whether it is a field of a form, and not any text with a name before it."""
 
 
 class Recorded(NamedTuple):
@@ -36,12 +52,15 @@ class Recorded(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
     json_body: Any = None
     form: tuple[tuple[str, str], ...] = ()
+    """Names and values; a name may come twice."""
     text: str | None = None
     """A body that is neither JSON nor a form."""
     at_s: float = 0.0
     """Since the first."""
     status: int = 0
     """0 is not known."""
+    logins: tuple[str, ...] = ()
+    """Names of headers, and of what is in the query, whose values are secrets whatever they are called."""
     answer: Any = None
     """The answer's JSON, if it had one."""
 
@@ -111,14 +130,35 @@ def multipart(parts: Iterable[tuple[str, str, str]]) -> tuple[str, str]:
 
 def is_multipart(text: str) -> bool:
     """Whether a body is that of a form with parts."""
-    return text.startswith("--")
+    return _FIRST_PART.match(text) is not None
 
 
-def named_values(text: str) -> Iterator[tuple[str, str, int]]:
-    """Names, values and where those begin, in a body that is neither JSON nor a form."""
-    for found in (_PART if is_multipart(text) else _NAMED).finditer(text):
-        number = next(number for number in range(2, len(found.groups()) + 1, 2) if found[number] is not None)
-        yield found[number - 1], found[number], found.start(number)
+def named_values(text: str) -> Iterator[Named]:
+    """What has a name in a body that is text, in its order; a part of a form, then what is named in that part."""
+    if parted := _FIRST_PART.match(text):
+        yield from _parts(text, parted[1])
+    elif _FORM_TEXT.fullmatch(text):
+        for pair in _FORM_PAIR.finditer(text):
+            yield Named(unquote_plus(pair[1]), unquote_plus(pair[2]), *pair.span(2), is_field=True)
+    else:
+        for found in _NAMED.finditer(text):
+            number = next(number for number in range(2, _NAMED.groups + 1, 2) if found[number] is not None)
+            yield Named(found[number - 1], found[number], *found.span(number))
+
+
+def _parts(text: str, boundary: str) -> Iterator[Named]:
+    """Each part of a form; in one that is JSON, its fields are the form's."""
+    between = re.escape(boundary)
+    part = rf"{between}[ \t]*\r?\n((?:[^\r\n]+\r?\n)*)\r?\n(.*?)(?=\r?\n{between}|\Z)"
+    for found in re.finditer(part, text, re.DOTALL):
+        name = _PART_NAME.search(found[1])
+        is_file = "filename" in found[1].lower()
+        is_json = found[2].lstrip()[:1] in {"{", "["}
+        called = (name[1] or name[2] or "") if name else ""
+        yield Named(called, found[2], *found.span(2), is_field=not is_file and not is_json)
+        for one in named_values(found[2]):
+            begin, end = found.start(2) + one.begin, found.start(2) + one.end
+            yield Named(one.name, one.value, begin, end, is_field=is_json)
 
 
 def body_of(text: str, media_type: str) -> dict[str, Any]:
@@ -134,7 +174,6 @@ def body_of(text: str, media_type: str) -> dict[str, Any]:
 
 
 def form_of(text: str) -> dict[str, Any]:
-    """A form as the field of `Recorded` that holds it; as text where it has a name twice, or is none at all."""
-    pairs = parse_qsl(text, keep_blank_values=True)
-    is_form = len(pairs) == text.count("&") + 1 == len(dict(pairs)) and "=" in text
-    return {"form": tuple(pairs)} if is_form and text[:1] not in {"{", "["} else {"text": text}
+    """A form as the field of `Recorded` that holds it, its names and values decoded; as text where it is none."""
+    is_form = "=" in text and text[:1] not in {"{", "[", "<"}
+    return {"form": tuple(parse_qsl(text, keep_blank_values=True))} if is_form else {"text": text}

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from loadtest.importing.correlation import Taken, correlated, leaves
 from loadtest.importing.keys import made_up
 from loadtest.importing.path_tree import is_data, parameter_names
-from loadtest.importing.recorded import Recorded, is_multipart, named_values
+from loadtest.importing.recorded import FORM, Recorded, is_multipart, named_values
 from loadtest.importing.script_text import FeederFile, call_text, escaped, method_text
 from loadtest.importing.secrets import (
     is_login_path,
@@ -67,7 +67,7 @@ class _Writer:
         self.logins = {number for number, one in enumerate(session) if _is_login(one)}
         self.secrets: dict[str, str] = {}
         """Columns of the feeder, by their secret's name."""
-        self.needs_uuid = False
+        self.imports: set[str] = set()
         self.notes: dict[str, None] = {}
 
     def secret(self, name: str) -> str:
@@ -93,26 +93,38 @@ class _Writer:
         if isinstance(value, list):
             return "[" + ", ".join(self.value(one, name, request) for one in value) + "]"
         if isinstance(value, str | int) and not isinstance(value, bool):
-            known = self.known(str(value), request)
-            if known:
-                return known
-            if value != "" and (is_secret_name(name) or is_secret_value(str(value))):
-                return self.secret(name or "secret")
-            in_login = request in self.logins and isinstance(value, str) and value != ""
-            if in_login and is_personal_beside_a_password(name):
-                return self.secret(name or "login")
+            is_field = isinstance(value, str)
+            return self.instead_of(str(value), name, request, is_field=is_field) or repr(value)
         return repr(value)
+
+    def instead_of(self, value: str, name: str, request: int, *, is_field: bool) -> str | None:
+        """The expression in the place of a value that is told by an answer, or a secret; None for any other."""
+        if known := self.known(value, request):
+            return known
+        if value and (is_secret_name(name) or is_secret_value(value)):
+            return self.secret(name or "secret")
+        if value and is_field and request in self.logins and is_personal_beside_a_password(name):
+            return self.secret(name or "login")
+        return None
+
+    def form(self, form: Sequence[tuple[str, str]], request: int) -> str:
+        """A form as a dict, which the client encodes; where a name comes twice, as text that is encoded here."""
+        pairs = [(name, self.value(value, name, request)) for name, value in form]
+        if not _has_a_name_twice(form):
+            return "{" + ", ".join(f"{name!r}: {value}" for name, value in pairs) + "}"
+        self.imports.add("from urllib.parse import urlencode")
+        return "urlencode([" + ", ".join(f"({name!r}, {value})" for name, value in pairs) + "])"
 
     def text(self, text: str, request: int) -> str:
         """A body that is neither JSON nor a form, without the secrets that stand in it under their names."""
         pieces: list[tuple[bool, str]] = []
         end = 0
-        for name, value, begin in named_values(text):
-            known = self.known(value, request)
-            if known is None and not is_secret_name(name) and not is_secret_value(value):
-                continue
-            pieces += [(False, text[end:begin]), (True, known or self.secret(name))]
-            end = begin + len(value)
+        for one in named_values(text):
+            if one.begin < end:
+                continue  # within what is held back already
+            if instead := self.instead_of(one.value, one.name, request, is_field=one.is_field):
+                pieces += [(False, text[end : one.begin]), (True, instead)]
+                end = one.end
         pieces.append((False, text[end:]))
         left = "".join(piece for is_name, piece in pieces if not is_name)
         if not is_multipart(text) and is_secret_value(left):
@@ -146,13 +158,14 @@ class _Writer:
 
     def query(self, query: str, request: int) -> list[tuple[bool, str]]:
         pieces: list[tuple[bool, str]] = []
+        logins = self.session[request].logins
         for number, (name, value) in enumerate(parse_qsl(query, keep_blank_values=True)):
             shown = made_up("", 1) if is_secret_value(name) else name
             pieces.append((False, ("&" if number else "?") + quote(shown, safe="") + "="))
             known = self.known(value, request)
             if known:
                 pieces.append((True, known))
-            elif value and (is_secret_name(name) or is_secret_value(value)):
+            elif value and (name in logins or is_secret_name(name) or is_secret_value(value)):
                 pieces.append((True, self.secret(shown)))
             else:
                 pieces.append((False, quote(value, safe="")))
@@ -166,13 +179,15 @@ class _Writer:
             if low == "cookie":
                 self.notes["cookies left out: the client keeps those that the service sets"] = None
             elif low == "idempotency-key":
-                self.needs_uuid = True
+                self.imports.add("import uuid")
                 found[name] = "str(uuid.uuid4())"
             elif low == "authorization":
                 scheme, space, last = value.rpartition(" ")
                 known = self.known(last, request)
                 told = _Pieces(((False, scheme + space), (True, known or ""))).python()
                 found[name] = told if known else self.secret(name)
+            elif name in one.logins:
+                found[name] = self.known(value, request) or self.secret(name)
             elif low in {"x-forwarded-for", "x-real-ip", "forwarded"} or low.startswith(("sec-", "proxy-")):
                 continue
             elif low.startswith("x-") and (known := self.known(value, request)):
@@ -195,11 +210,12 @@ class _Writer:
         if one.json_body is not None:
             arguments.append(f"json={self.value(one.json_body, '', number)}")
         elif one.form:
-            pairs = (f"{name!r}: {self.value(value, name, number)}" for name, value in one.form)
-            arguments.append("data={" + ", ".join(pairs) + "}")
+            arguments.append(f"data={self.form(one.form, number)}")
         elif one.text is not None:
             arguments.append(f"data={self.text(one.text, number)}")
         headers = self.headers(one, number)
+        if _has_a_name_twice(one.form):  # which is sent as text
+            headers["Content-Type"] = repr(FORM)
         if headers:
             arguments.append(
                 "headers={" + ", ".join(f"{name!r}: {value}" for name, value in headers.items()) + "}"
@@ -219,6 +235,10 @@ class _Writer:
         return [*lines, *(f"{found.variable} = said{_place(found)}" for found in taken)]
 
 
+def _has_a_name_twice(form: Sequence[tuple[str, str]]) -> bool:
+    return len(dict(form)) < len(form)
+
+
 def _graphql_operation(one: Recorded) -> str:
     """What a request in GraphQL asks for, by its name: all of them are POSTs to one path."""
     body = one.json_body
@@ -234,6 +254,7 @@ def _graphql_operation(one: Recorded) -> str:
 def _is_login(one: Recorded) -> bool:
     """Whether somebody says who they are: with a password, at a path of that name, or for a token."""
     fields = [*one.form, *((str(place[-1]), value) for place, value in leaves(one.json_body) if place)]
+    fields += [(field.name, field.value) for field in named_values(one.text or "")]
     if not fields:
         return False
     if any(is_password_name(name) for name, _ in fields) or is_login_path(urlsplit(one.url).path):
@@ -280,5 +301,5 @@ def session_script(session: Sequence[Recorded], name: str, folder: str) -> Sessi
         "",
         *method_text("session", body),
     ]
-    imports = ("import uuid",) if writer.needs_uuid else ()
+    imports = tuple(sorted(writer.imports, reverse=True))  # `import` before `from`
     return SessionScript("\n".join(text), tuple(constants), imports, tuple(files), tuple(notes))

@@ -1,7 +1,6 @@
 """A generated script, played without a network: what it sends to a client that answers as it is told."""
 
 import types
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,9 +57,8 @@ def played(script: SessionScript, answers: Mapping[str, Any]) -> list[Sent]:
         "open_loop": lambda: None,
         "task": lambda method: method,
         "feeders": _Feeders(script.files),
-        "uuid": uuid,
     }
-    exec(compile("\n".join([*script.constants, script.text]), "script", "exec"), names)  # noqa: S102 - what is tested
+    exec(compile("\n".join([*script.imports, *script.constants, script.text]), "script", "exec"), names)  # noqa: S102 - what is tested
     user = names["Session"]()
     user.client = client = _Client(answers)
     user.session()

@@ -126,8 +126,8 @@ def test_a_form_with_a_file_is_sent_in_parts() -> None:
     assert 'name="name"\r\n\r\nJo\r\n' in one.text
 
 
-@pytest.mark.parametrize("body", ["size=s&size=m", '{"a":1}', "plain text", '["x"]'])
-def test_a_body_that_no_dictionary_holds_is_sent_as_it_is_written(body: str) -> None:
+@pytest.mark.parametrize("body", ['{"a":1}', "plain text", '["x"]'])
+def test_a_body_that_is_no_form_is_sent_as_it_is_written(body: str) -> None:
     (one,) = read_curl(f"curl http://127.0.0.1/filter -d '{body}'", "commands.txt")
     assert (one.text, one.form) == (body, ())
     assert dict(one.headers)["Content-Type"] == "application/x-www-form-urlencoded"

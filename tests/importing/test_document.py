@@ -12,7 +12,14 @@ from loadtest.importing.import_error import ImportingError
 
 class Answers(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        if self.path == "/login":
+        if self.path.startswith("/moved-to?"):
+            self.send_response(302)
+            self.send_header("Location", self.path.partition("?")[2])
+            body = b""
+        elif self.path.startswith("/bytes"):
+            self.send_response(200)
+            body = b"\xff\xfe"
+        elif self.path == "/login":
             self.send_response(200)
             body = (self.headers["Authorization"] or "none").encode()
         else:
@@ -39,6 +46,17 @@ def host() -> Iterator[str]:
 
 def test_the_login_of_an_address_is_sent_as_basic(host: str) -> None:
     assert document_text(f"http://emma:se%20cret@{host}/login") == "Basic ZW1tYTpzZSBjcmV0"
+
+
+def test_a_login_does_not_follow_to_where_an_answer_leads(host: str) -> None:
+    elsewhere = f"http://{host.replace('127.0.0.1', 'localhost')}/login"
+    assert document_text(f"http://emma:secret@{host}/moved-to?{elsewhere}") == "none"
+
+
+def test_what_is_no_text_is_named_without_the_login(host: str) -> None:
+    with pytest.raises(ImportingError) as refused:
+        document_text(f"http://emma:secret@{host}/bytes?token=abc")
+    assert str(refused.value) == f"http://{host}/bytes: expected UTF-8"
 
 
 def test_a_refusal_is_one_line_without_the_login(host: str) -> None:

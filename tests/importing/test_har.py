@@ -3,15 +3,18 @@
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.importing.correlation import correlated
+from loadtest.importing.curl_command import read_curl
 from loadtest.importing.har import read_har
 from loadtest.importing.import_error import ImportingError
-from loadtest.importing.recorded import Recorded, body_of, multipart, of_one_host
+from loadtest.importing.postman import read_postman
+from loadtest.importing.recorded import FORM, Recorded, body_of, multipart, of_one_host
 from loadtest.importing.session_script import session_script
 from tests.importing.played_session import played
 
@@ -215,7 +218,7 @@ def test_a_har_without_requests_is_refused() -> None:
     [
         (
             "multipart/form-data; boundary=aB3dE6gH9jK2boundary",
-            multipart([("note", "kept as is", ""), ("password", "hunter2", "")])[0].replace(
+            multipart([("language", "kept as is", ""), ("password", "hunter2", "")])[0].replace(
                 "made-up-", "aB3dE6gH9jK2"
             ),
         ),
@@ -276,11 +279,59 @@ def test_a_form_with_a_file_is_sent_in_parts_and_said() -> None:
     assert dict(session[0].headers)["Content-Type"].startswith("multipart/form-data; boundary=")
 
 
-def test_fields_of_a_form_that_come_twice_are_kept() -> None:
-    params = [{"name": "size", "value": "s"}, {"name": "size", "value": "m"}]
-    sent = {"postData": {"mimeType": "application/x-www-form-urlencoded", "params": params}}
-    session, _ = read_har(har_of(("POST", f"{HOST}/filter", sent, {})), "shop.har")
-    assert session[0].text == "size=s&size=m"
+TWICE = [
+    ("user[password]", "hun&ter2 ü"),
+    ("contraseña", "hunter2"),
+    ("user", "Bob Hunter2"),
+    ("remember", "0"),
+]
+FORM_BYTES = urlencode([*TWICE, ("remember", "1")])
+FORM_PARAMS = [{"name": name, "value": value} for name, value in parse_qsl(FORM_BYTES)]
+
+
+@pytest.mark.parametrize(
+    "session",
+    [
+        read_har(har_of(("POST", f"{HOST}/login", {"postData": {"mimeType": FORM, **body}}, {})), "x.har")[0]
+        for body in ({"text": FORM_BYTES}, {"text": f"&{FORM_BYTES}&&"}, {"params": FORM_PARAMS})
+    ]
+    + [
+        read_curl(f"curl {HOST}/login -d '{FORM_BYTES}&'", "commands"),
+        read_postman(
+            json.dumps(
+                {
+                    "item": [
+                        {
+                            "request": {
+                                "method": "POST",
+                                "url": f"{HOST}/login",
+                                "body": {
+                                    "mode": "urlencoded",
+                                    "urlencoded": [{"key": one["name"], **one} for one in FORM_PARAMS],
+                                },
+                            }
+                        }
+                    ]
+                }
+            ).encode(),
+            "x.json",
+        )[0],
+    ],
+)
+def test_a_form_that_has_a_name_twice_is_held_back_as_any_other(session: list[Recorded]) -> None:
+    script = session_script(session, "Session", "data")
+    assert "unter2" not in repr(script)
+    (sent,) = played(script, {})
+    made_up = "made-up-000001"
+    held = [("user[password]", made_up), ("contraseña", made_up), ("user", made_up)]
+    assert parse_qsl(sent.data) == [*held, ("remember", "0"), ("remember", "1")]
+    assert sent.headers == {"Content-Type": FORM}
+
+
+@pytest.mark.parametrize("body", ["size=s&", "&&size=s", "size=s"])
+def test_a_form_is_one_whatever_ampersands_it_has(body: str) -> None:
+    one = Recorded("POST", f"{HOST}/filter", **body_of(body, FORM))
+    assert played(session_script([one], "Session", "data"), {})[0].data == {"size": "s"}
 
 
 def test_a_file_that_is_no_json_is_named_in_plain_words() -> None:
@@ -303,3 +354,34 @@ def test_operations_of_graphql_are_measured_by_their_names(body: dict[str, Any],
     text = session_script([one], "Session", "data").text
     assert name in text
     assert bool(name) == ("name=" in text)
+
+
+PART = "Content-Disposition: form-data; name"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"--x\r\n{PART}=password\r\n\r\nhunter2\r\n--x--\r\n",
+        f'--x\n{PART}="meta"\n\n{{"language": "as is", "user": "hunter2", "password": "hunter2"}}\n--x--\n',
+        f'--x\r\n{PART}="password"\r\n\r\nhunt\r\n--hunter2\r\n--x--\r\n',
+        f'--x\r\n{PART}="user"\r\n\r\nhunter2\r\n--x\r\n{PART}="password"\r\n\r\nabc\r\n--x--\r\n',
+        f'--x\r\nContent-Type: text/plain\r\n{PART}="pin"\r\n\r\nhunter2',
+        f'Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n{PART}="pin"\r\n\r\nhunter2\r\n--x--\r\n',
+        "user=hunter2&password=a",
+        "user%5Bpassword%5D=hunter2&&",
+    ],
+)
+def test_a_secret_in_any_part_of_a_form_that_is_text_is_held_back(body: str) -> None:
+    one = Recorded("POST", f"{HOST}/a", (("Content-Type", "x/y"),), text=body)
+    script = session_script([one], "Session", "data")
+    (sent,) = played(script, {})
+    assert "hunter2" not in repr(script)
+    assert "made-up-000001" in sent.data
+    assert ("as is" in body) == ("as is" in sent.data)
+
+
+def test_a_file_beside_a_password_is_kept() -> None:
+    text, _ = multipart([("photo", "made up", "a.png"), ("password", "hunter2", "")])
+    (sent,) = played(session_script([Recorded("POST", f"{HOST}/a", text=text)], "Session", "data"), {})
+    assert sent.data == text.replace("hunter2", "made-up-000001")

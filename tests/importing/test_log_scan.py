@@ -197,6 +197,43 @@ def test_lines_of_json_are_counted_alike(form: str, data: st.DataObject) -> None
     same(piece_of(data.draw(st.lists(an_object(form) | ODD, max_size=6))), FORMATS[form])
 
 
+@pytest.mark.parametrize("form", SCANNED[2:])
+@given(data=st.data())
+def test_objects_are_counted_alike_wherever_lines_end(form: str, data: st.DataObject) -> None:
+    """Several on a line, and one over several lines."""
+    lines = data.draw(st.lists(an_object(form), min_size=1, max_size=4))
+    between = data.draw(st.lists(st.sampled_from([b"", b" ", b"\n", b"\r\n", b" {}\n", b"\n\n"]), min_size=4))
+    text = b"".join(line + end for line, end in zip(lines, between, strict=False))
+    torn = data.draw(st.sampled_from([b", ", b",\n", b"\n,"]))
+    same(text.replace(b", ", torn) + b"\n" + lines[0] + b"\n", FORMATS[form])
+
+
+@pytest.mark.parametrize("is_native", [True, False])
+@pytest.mark.parametrize(
+    ("odd", "broken"),
+    [("{0}{0}", 1), ("{0} {0}", 1), ("{0} {{}}", 1), ("{0},", 1), ("{1}", 2), ("{0}{0}\n{1}", 3)],
+)
+def test_what_is_not_one_object_on_one_line_is_broken(odd: str, broken: int, is_native: bool) -> None:
+    line = LINES["nginx-json"](Logged(1_762_819_140, "GET", "/a"))
+    torn = line.replace(", ", ",\n", 1)
+    piece = f"{line}\n{odd.format(line, torn)}\n{line}\n".encode()
+    batch = batch_in(piece, FORMATS["nginx-json"], BY_ADDRESS, no_paths() if is_native else PolarsPaths())
+    assert (batch.seconds.total(), batch.broken, batch.first_broken) == (2, broken, 1)
+
+
+@pytest.mark.parametrize("form", SCANNED[2:])
+@pytest.mark.parametrize("value", ["[" * 5_000 + "]" * 5_000, '{"a":' * 900 + "1" + "}" * 900, "1" * 5_000])
+def test_a_value_that_is_too_deep_or_too_long_breaks_at_most_its_line(form: str, value: str) -> None:
+    line = LINES[form](Logged(1_762_819_140, "GET", "/a"))
+    fields = FORMATS[form].fields
+    assert fields is not None
+    for name in ("other", fields.status[0], fields.address[0]):
+        odd = f'{line[:-1]}, "{name}": {value}}}'
+        piece = f"{line}\n{odd}\n{line}\n".encode()
+        same(piece, FORMATS[form])
+        assert batch_in(piece, FORMATS[form], BY_ADDRESS, no_paths()).seconds.total() >= 2
+
+
 @pytest.mark.parametrize("form", SCANNED)
 def test_a_usual_log_is_all_plain(form: str) -> None:
     """Or the extension would be of no use: nothing is left for polars."""

@@ -164,21 +164,19 @@ def test_a_script_that_keeps_something_else_is_left_out_and_said() -> None:
     assert "said" not in script
 
 
-def test_a_key_goes_where_its_login_says() -> None:
-    key = [{"key": "key", "value": "X-Shop-Key"}, {"key": "value", "value": "s3cret"}]
-    in_query = [
-        {"key": "key", "value": "shop_key"},
-        {"key": "value", "value": "s3cret"},
-        {"key": "in", "value": "query"},
-    ]
+@pytest.mark.parametrize("name", ["X-Shop-Key", "Ocp-Apim-Subscription-Key", "k", "api_key"])
+def test_a_key_goes_where_its_login_says_whatever_it_is_called(name: str) -> None:
+    key = [{"key": "key", "value": name}, {"key": "value", "value": "s3cret"}]
+    in_query = [*key, {"key": "in", "value": "query"}]
     script, _ = script_of(
         [
             request_of("/a", auth={"type": "apikey", "apikey": key}),
             request_of("/b", auth={"type": "apikey", "apikey": in_query}),
         ]
     )
-    assert "'X-Shop-Key'" in script
-    assert "/b?shop_key=" in script
+    column = name.lower().replace("-", "_")
+    assert f"{{'{name}': secret['{column}']}}" in script
+    assert f"/b?{name}={{secret['{column}']}}" in script
     assert "s3cret" not in script
 
 
