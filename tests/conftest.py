@@ -6,6 +6,7 @@ before any test starts a process of its own: those are patched, as they are for 
 """
 
 import os
+import signal
 from collections.abc import Generator
 
 import hypothesis
@@ -24,6 +25,10 @@ from tests.timing import (
     skipped_at_last,
     timing,  # noqa: F401 - a fixture
 )
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # So it is in a background job; and the processes that tests start would never hear of Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LONGEST_INPUT_IN_A_NAME = 60
 

@@ -85,10 +85,13 @@ def test_a_host_that_a_script_sets_on_init_is_the_one_that_is_checked(tmp_path: 
 def test_ctrl_c_while_a_script_is_imported_shows_no_traceback(tmp_path: Path) -> None:
     # At work, not asleep: what a signal does in the moment in which gevent falls asleep is gevent's affair.
     write(tmp_path, top="open('importing', 'w').close(); [None for _ in iter(time.monotonic, 0)]")
-    process = subprocess.Popen(LOCUST, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    wait_until((tmp_path / "importing").exists)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    with subprocess.Popen(LOCUST, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        wait_until((tmp_path / "importing").exists)
+        process.send_signal(signal.SIGINT)
+        try:
+            _, said = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == INTERRUPTED
     assert said.endswith("stopped by Ctrl-C before anything began\n"), said
     assert "Traceback" not in said
