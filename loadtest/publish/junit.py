@@ -54,7 +54,8 @@ def _slo_suite(root: ET.Element, result: RunResult) -> None:
         case = _case(suite, wording.expression(slo))
         judged = wording.judged(slo, result.verdict)
         if judged == wording.NOT_JUDGED:
-            _skipped(suite, case, f"{judged}: the run is {result.verdict}")
+            why = [] if slo.passed else _why(slo, result)
+            _skipped(suite, case, f"{judged}: the run is {result.verdict}", why)
         elif not slo.passed:
             _problem(suite, case, "failure", wording.how_missed(slo), _why(slo, result))
 
@@ -90,9 +91,9 @@ def _problem(suite: ET.Element, case: ET.Element, kind: str, message: str, detai
     ET.SubElement(case, kind, message=printable(message)).text = _lines(details)
 
 
-def _skipped(suite: ET.Element, case: ET.Element, why: str) -> None:
+def _skipped(suite: ET.Element, case: ET.Element, message: str, details: Iterable[str] = ()) -> None:
     _add(suite, "skipped")
-    ET.SubElement(case, "skipped", message=printable(why))
+    ET.SubElement(case, "skipped", message=printable(message)).text = _lines(details) or None
 
 
 def _add(suite: ET.Element, counter: str) -> None:

@@ -49,6 +49,9 @@ def test_the_objectives_of_an_invalid_run_are_skipped_not_missed(tmp_path: Path)
         case.find("skipped") for case in root.iter("testcase") if "objectives" in str(case.get("classname"))
     ]
     assert {case.get("message") for case in skipped if case is not None} == {"not judged: the run is INVALID"}
+    assert "POST /orders" in "".join(str(case.text) for case in skipped if case is not None), (
+        "errors are told still"
+    )
 
 
 def test_unbalanced_books_are_a_failure(tmp_path: Path) -> None:
