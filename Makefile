@@ -41,7 +41,7 @@ run: $(INSTALLED) ## Singles' Day against the sample order service, scaled to th
 watch: $(INSTALLED) ## The web UI, the order service and, if it is installed, Prometheus; says which addresses to open
 	$(BIN)/singlesday watch
 
-test: $(READY) ## Every kind of fault once: about nine minutes on two cores; tests/slow.py says what it leaves out
+test: $(READY) ## Every kind of fault once: about seven minutes on two cores; tests/slow.py says what it leaves out
 	$(PYTEST) -m "not slow and not campaign"
 
 test-pure: $(READY) ## The tests of the client, of whole runs and of the truth on the pure Python core
