@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from loadtest.importing.import_error import ImportingError
+from loadtest.importing.recorded import FORM
 from loadtest.importing.schema_example import Examples, referred
-from loadtest.importing.swagger2 import as_openapi_3
+from loadtest.importing.swagger2 import METHODS, as_openapi_3
 
 EXAMPLES = 500
 """Bodies and keys that are made for an operation."""
-_METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
 
 
 class Login(NamedTuple):
@@ -93,7 +93,7 @@ def _read(text: str, source: str) -> list[Operation]:
         for path, written in (document.get("paths") or {}).items()
         for item in [examples.resolved(written)]
         for method, operation in item.items()
-        if method in _METHODS and isinstance(operation, dict)
+        if method in METHODS and isinstance(operation, dict)
     ]
     if not operations:
         raise ImportingError(f"{source}: paths: expected at least one operation")
@@ -317,7 +317,7 @@ def _plain(value: Any) -> str:
     return quote(text, safe="@:,;!$()*~'")
 
 
-_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+_FORMS = (FORM, "multipart/form-data")
 
 
 def _content(body: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
