@@ -26,11 +26,11 @@ class Examples:
     """Makes values of a document's schemas; equal seeds make equal values."""
 
     def __init__(self, document: Mapping[str, Any], random: Random) -> None:
-        self._document, self._random = document, random
+        self.document, self._random = document, random
 
     def resolved(self, schema: Any) -> dict[str, Any]:
         """A schema, or whatever else, that a `$ref` within the document stands for; {} if there is none."""
-        return resolved(self._document, schema)
+        return resolved(self.document, schema)
 
     def of(self, schema: Any, depth: int = 0) -> Any:  # noqa: PLR0911 - one for each way to say it
         """A value: the schema's own example if it has one, else one that its limits allow."""
