@@ -89,15 +89,7 @@ def log(
     from loadtest.importing.log_reader import read_logs  # noqa: PLC0415
 
     try:
-        if log_format is not None and log_format not in FORMATS:
-            raise ImportingError(f'--format: expected one of {", ".join(FORMATS)}, got "{log_format}"')
-        if visitor is not None and not visits:
-            raise ImportingError("--visitor: expected together with --visits")
-        if visits and (exact or transaction is not None):
-            flag = "--exact" if exact else "--transaction"
-            raise ImportingError(
-                f"{flag}: cannot be given together with --visits, where each visit is a transaction"
-            )
+        _check_log_options(log_format, transaction, visits=visits, visitor=visitor, exact=exact)
         named = plan_name(name, files[0])
         check_free(out, named)
         traffic = read_logs(files, log_format, visits=visits, field=visitor)
@@ -110,6 +102,21 @@ def log(
         refuse(error)
     _print_traffic(traffic)
     print_written(out, named, written)
+
+
+def _check_log_options(
+    log_format: str | None, transaction: str | None, *, visits: bool, visitor: str | None, exact: bool
+) -> None:
+    """Raise `ImportingError` naming the flag that is wrong, or that goes with no other that is given."""
+    if log_format is not None and log_format not in FORMATS:
+        raise ImportingError(f'--format: expected one of {", ".join(FORMATS)}, got "{log_format}"')
+    if visitor is not None and not visits:
+        raise ImportingError("--visitor: expected together with --visits")
+    if visits and (exact or transaction is not None):
+        flag = "--exact" if exact else "--transaction"
+        raise ImportingError(
+            f"{flag}: cannot be given together with --visits, where each visit is a transaction"
+        )
 
 
 @app.command(epilog="Example: singlesday import har shop.har")
