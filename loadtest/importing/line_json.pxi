@@ -208,7 +208,7 @@ cdef class JsonLines(Lines):
             return False
         if self.rank[ADDRESS] == MOST_NAMES or self.found[ADDRESS].length > MOST_KEY:
             self.found[ADDRESS] = Span(NULL, 0)
-        self.add(self.found[ADDRESS], instant, key, to - key)
+        self.add(self.found[ADDRESS], instant, Span(key, to - key))
         return True
 
 
