@@ -6,6 +6,7 @@ text). Whatever is held back is named as a feeder, with made-up values in its pl
 
 import re
 import unicodedata
+from functools import lru_cache
 from itertools import pairwise
 
 PASSWORD_WORDS = frozenset(
@@ -62,6 +63,7 @@ _SHORTEST_NUMBER = 13
 _LONGEST_CARD = 19
 
 
+@lru_cache(maxsize=1_000)  # a log's queries have a few names, and thousands of values of each
 def is_secret_name(name: str) -> bool:
     """Whether what bears this name is a secret, whatever it is."""
     return (
