@@ -121,21 +121,33 @@ def _document(text: str, source: str) -> dict[str, Any]:
         raise ImportingError(
             "import openapi: needs the package openapi-spec-validator: pip install 'singlesday[import]'"
         )
+    document = _parsed(text, source)
+    written = document if isinstance(document, dict) else {}
+    version = str(written.get("openapi") or written.get("swagger") or "something else")
+    _check_valid(document, version, source)
+    _check_references(document, document, source)
+    return as_openapi_3(document) if version.startswith("2.") else dict(document)
+
+
+def _parsed(text: str, source: str) -> Any:
     import yaml  # noqa: PLC0415 - the extra `import`
+
+    try:
+        return json.loads(text) if text.lstrip().startswith("{") else _of_yaml(text)
+    except (ValueError, yaml.YAMLError) as error:
+        raise ImportingError(
+            f"{source}: expected JSON or YAML: {' '.join(str(error).split())[:200]}"
+        ) from error
+
+
+def _check_valid(document: Any, version: str, source: str) -> None:
+    """Raises `ImportingError` for a version that is not known, and for what its specification forbids."""
     from openapi_spec_validator import (  # noqa: PLC0415
         OpenAPIV2SpecValidator,
         OpenAPIV30SpecValidator,
         OpenAPIV31SpecValidator,
     )
 
-    try:
-        document = json.loads(text) if text.lstrip().startswith("{") else _of_yaml(text)
-    except (ValueError, yaml.YAMLError) as error:
-        raise ImportingError(
-            f"{source}: expected JSON or YAML: {' '.join(str(error).split())[:200]}"
-        ) from error
-    written = document if isinstance(document, dict) else {}
-    version = str(written.get("openapi") or written.get("swagger") or "something else")
     validators = {
         "2.0": OpenAPIV2SpecValidator,
         "3.0": OpenAPIV30SpecValidator,
@@ -154,8 +166,6 @@ def _document(text: str, source: str) -> dict[str, Any]:
         place = ".".join(map(str, wrong.absolute_path))
         said = str(wrong.message).partition("\n")[0][:200]
         raise ImportingError(f"{source}: {place + ': ' if place else ''}{said}")
-    _check_references(document, document, source)
-    return as_openapi_3(document) if version.startswith("2.") else dict(document)
 
 
 def _of_yaml(text: str) -> Any:
