@@ -161,43 +161,15 @@ cdef class JsonLines(Lines):
 
     cdef bint compose(self) except? False:
         """Count the line whose fields were found; False where it is not plain."""
-        cdef Span whole, target, query
         cdef Bytes key = self.key
-        cdef uint8_t *to = self.key
+        cdef uint8_t *to
         cdef Span instant
         if self.rank[STATUS] == MOST_NAMES or self.rank[TIME] == MOST_NAMES:
             return False
         if self.found[STATUS].length != 3 or not is_status(self.found[STATUS].at):
             return False
-        if self.rank[REQUEST] != MOST_NAMES:
-            whole = self.found[REQUEST]
-            if whole.length > MOST_KEY:
-                return False
-            memcpy(to, whole.at, whole.length)
-            to += whole.length
-        else:
-            if self.rank[METHOD] == MOST_NAMES or self.rank[TARGET] == MOST_NAMES:
-                return False
-            whole, target = self.found[METHOD], self.found[TARGET]
-            query = self.found[QUERY]
-            if self.rank[QUERY] == MOST_NAMES or memchr(target.at, 63, target.length) != NULL:
-                query.length = 0
-            if whole.length + target.length + query.length + 8 > MOST_KEY:
-                return False
-            memcpy(to, whole.at, whole.length)
-            to += whole.length
-            to[0] = 32
-            to += 1
-            memcpy(to, target.at, target.length)
-            to += target.length
-            if query.length:
-                to[0] = 63
-                to += 1
-                memcpy(to, query.at, query.length)
-                to += query.length
-            memcpy(to, b" HTTP", 5)
-            to += 5
-        if not is_request(key, to):
+        to = self.write_request()
+        if to == NULL or not is_request(key, to):
             return False
         memcpy(to, b"\" ", 2)
         memcpy(to + 2, self.found[STATUS].at, 3)
@@ -210,6 +182,34 @@ cdef class JsonLines(Lines):
             self.found[ADDRESS] = Span(NULL, 0)
         self.add(self.found[ADDRESS], instant, Span(key, to - key))
         return True
+
+    cdef inline uint8_t *write_request(self) noexcept:
+        """Write the request, with which a key begins; what follows it. NULL where it is not there, or too long."""
+        cdef Span method, target, query
+        cdef uint8_t *to
+        if self.rank[REQUEST] != MOST_NAMES:
+            return NULL if self.found[REQUEST].length > MOST_KEY else with_text(self.key, self.found[REQUEST])
+        if self.rank[METHOD] == MOST_NAMES or self.rank[TARGET] == MOST_NAMES:
+            return NULL
+        method, target, query = self.found[METHOD], self.found[TARGET], self.found[QUERY]
+        if self.rank[QUERY] == MOST_NAMES or memchr(target.at, 63, target.length) != NULL:
+            query.length = 0
+        if method.length + target.length + query.length + 8 > MOST_KEY:
+            return NULL
+        to = with_text(self.key, method)
+        to[0] = 32
+        to = with_text(to + 1, target)
+        if query.length:
+            to[0] = 63
+            to = with_text(to + 1, query)
+        memcpy(to, b" HTTP", 5)
+        return to + 5
+
+
+cdef inline uint8_t *with_text(uint8_t *to, Span text) noexcept:
+    """Write a text; what follows it."""
+    memcpy(to, text.at, text.length)
+    return to + text.length
 
 
 cdef inline size_t whole_second(Span instant, uint8_t *to) noexcept:
