@@ -258,9 +258,7 @@ class Connection(BaseProtocol):
             or not _comes_to_an_end(head, body)
         )
         goes_on = "keep-alive" if head is not None and head.version == HttpVersion10 else ""
-        said = response.to_bytes("close" if closes else goes_on)
-        if head is not None and head.method == "HEAD":
-            said = said[: len(said) - len(response.body)]
+        said = response.to_bytes("close" if closes else goes_on, to="" if head is None else head.method)
         self._used_s = self._loop.time()
         self._begun = self._is_midway or bool(self._messages)
         if response is self._api.refusal and not closes and not self._api.pace.may_tell():

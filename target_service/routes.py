@@ -281,10 +281,7 @@ class Api:
         except (HttpProcessingError, ProblemError):
             return None
         answer = self._health(messages[0][0].path)
-        if answer is None:
-            return None
-        said = answer.to_bytes("close")
-        return said[: len(said) - len(answer.body)] if messages[0][0].method == "HEAD" else said
+        return None if answer is None else answer.to_bytes("close", to=messages[0][0].method)
 
     def one_too_many(self) -> bytes:
         """The answer to a connection beyond `--most-connections`."""
