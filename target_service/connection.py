@@ -22,6 +22,7 @@ from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError
 from target_service.api.body import Incoming, length_of
 from target_service.problem import ProblemError
 from target_service.protocol import (
+    CONTINUE,
     END_OF_HEAD,
     LONGEST_FOREIGN,
     MAX_BODY_BYTES,
@@ -45,7 +46,6 @@ LINGER_S = 1.0
 RESET_COMES_S = 0.02
 """How long after the client's end its connection is checked for a reset. A client that hangs up buys nothing, unless
 its order has begun."""
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 Body = bytes | StreamReader
 
