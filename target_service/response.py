@@ -8,6 +8,8 @@ import msgspec
 from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.http import SERVER_SOFTWARE
 
+from target_service.problem import MEDIA_TYPE, ProblemBody, ProblemError
+
 JSON = "application/json"
 
 _first_lines: dict[int, str] = {
@@ -47,3 +49,11 @@ class ApiResponse(NamedTuple):
 def json_response(value: Any, status: int = 200, headers: Mapping[str, str] = {}) -> ApiResponse:
     """A JSON response."""
     return ApiResponse(status, _encode(value), headers)
+
+
+def problem_response(error: ProblemError) -> ApiResponse:
+    """The response that tells an error."""
+    kind = error.kind
+    body = ProblemBody(f"/problems/{kind.slug}", kind.title, kind.status, str(error), error.errors)
+    after = {} if kind.retry_after_s is None else {"Retry-After": str(kind.retry_after_s)}
+    return ApiResponse(kind.status, _encode(body), {**after, **error.headers}, MEDIA_TYPE, error.close)
