@@ -103,8 +103,11 @@ class Slot:
     @property
     def pid(self) -> int | None:
         """The worker's process id; None while no process runs."""
-        running = self._process is not None and self._process.returncode is None
-        return self._process.pid if running and self._process else None
+        return None if self._running is None else self._running.pid
+
+    @property
+    def _running(self) -> Process | None:
+        return None if self._process is None or self._process.returncode is not None else self._process
 
     async def run(self) -> None:
         """Keep a worker in this slot until `stop`. Raises RefusedError if the first one cannot start."""
@@ -174,9 +177,8 @@ class Slot:
     def set_drill(self, drill: Drill) -> None:
         """Have the worker, and those after it, meet these faults."""
         self._drill = drill
-        process = self._process
-        if process is not None and process.stdin is not None and process.returncode is None:
-            process.stdin.write(msgspec.json.encode(drill) + b"\n")
+        if self._running is not None and self._running.stdin is not None:
+            self._running.stdin.write(msgspec.json.encode(drill) + b"\n")
 
     def stop(self) -> None:
         """Have the worker drain and end; no other takes its place."""
@@ -196,8 +198,8 @@ class Slot:
         await self.ready.wait()
 
     def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None and self._process.returncode is None:
-            self._process.send_signal(number)
+        if self._running is not None:
+            self._running.send_signal(number)
 
 
 def _ending(code: int) -> str:
