@@ -15,7 +15,6 @@ in fewer, so CPU for each thousand reports is the figure to compare, also on a m
 import argparse
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
@@ -32,6 +31,9 @@ import zmq
 
 from benchmarks.master import VARIANTS, endpoint_second
 from benchmarks.relays import BEAT, locusts_statistics
+from loadtest.cli.children import wait_until
+from loadtest.cli.run import free_port
+from loadtest.cli.worker import listens
 from loadtest.environment import TOKEN_VARIABLE
 from loadtest.fleet.build import build_of
 from loadtest.fleet.messages import (
@@ -48,6 +50,7 @@ from loadtest.fleet.messages import (
 )
 from loadtest.fleet.token import encrypt
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER
+from loadtest.place import Place
 
 SINGLESDAY = [sys.executable, "-m", "loadtest.cli.main"]
 USERS = 20
@@ -336,22 +339,10 @@ def target() -> Iterator[str]:
         process.wait(30)
 
 
-def free_port() -> int:
-    """A port of loopback that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def await_listening(port: int) -> None:
-    """Wait until somebody listens at a port of loopback."""
-    give_up_s = time.monotonic() + 60
-    while time.monotonic() < give_up_s:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.1)
-    raise TimeoutError(f"nobody listens at port {port}")
+    """Wait until somebody listens at a port of loopback. Raises TimeoutError."""
+    if not wait_until(lambda: listens(Place("127.0.0.1", port)), 60, interval_s=0.1):
+        raise TimeoutError(f"nobody listens at port {port}")
 
 
 def main() -> None:

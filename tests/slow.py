@@ -29,6 +29,12 @@ def unmark_what_stays(items: list[pytest.Item]) -> None:
             item.own_markers[:] = [mark for mark in item.own_markers if mark.name != "slow"]
 
 
+def cases_to_play(request: pytest.FixtureRequest, parameter: str) -> set[str]:
+    """The values that a parameter has in the tests of this file that are played: a fixture need make no others."""
+    calls = [getattr(item, "callspec", None) for item in request.session.items if item.path == request.path]
+    return {call.params[parameter] for call in calls if call is not None and parameter in call.params}
+
+
 def _case(item: pytest.Item) -> str | None:
     """Which case of its table a test is: what its name has in brackets."""
     callspec = getattr(item, "callspec", None)

@@ -1,4 +1,4 @@
-"""What is imported when a process starts: it is most of the time that they take to begin."""
+"""What is imported when a process starts: that is most of the time until it begins."""
 
 import subprocess
 import sys

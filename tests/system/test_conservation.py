@@ -16,7 +16,7 @@ import pytest
 from loadtest.measure.run_result import RunResult
 from loadtest.records import ARRIVAL
 from tests.system.locust_process import LocustRun, locust_run, target, write_plan
-from tests.system.test_truth import identity_holds
+from tests.system.truth_scenes import identity_holds
 
 RUNS = int(os.environ.get("CONSERVATION_RUNS", "5"))
 KINDS = ("Ours", "OursTwice", "LocustFast", "PlainSocket")

@@ -23,7 +23,7 @@ from loadtest.measure.run_result import Endpoint, Quantiles, RunResult
 from tests.system.locust_process import LocustRun, Process, Seen, locust_run, target, write_plan
 from tests.system.relay import Relay, relay
 from tests.system.small_disk import fill, small_disk
-from tests.system.test_truth import identity_holds
+from tests.system.truth_scenes import identity_holds
 
 FIRST, _, END = os.environ.get("FLEET_SCHEDULES", "1").rpartition("-")
 RATE, DURATION_S = 40, 5

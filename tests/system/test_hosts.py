@@ -15,7 +15,7 @@ from loadtest.cli.children import wait_until
 from loadtest.exit_codes import ExitCode
 from loadtest.measure.run_result import RunResult
 from tests.system.namespaces import Network, network
-from tests.system.test_truth import identity_holds
+from tests.system.truth_scenes import identity_holds
 from tests.target_service.service_process import ROOT
 
 ADDRESSES = {

@@ -19,6 +19,7 @@ import pytest
 
 from loadtest.judge.validity import INVALID
 from loadtest.measure.run_result import RunResult
+from tests.slow import cases_to_play
 
 ROOT = Path(__file__).parents[2]
 USERS = Path(__file__).with_name("mutation_users.py")
@@ -147,8 +148,7 @@ def runs(
 ) -> Iterator[dict[str, Future[Ended]]]:
     """Every run that a selected test asks for, some at a time; tests wait for the one that they are about."""
     out = tmp_path_factory.mktemp("runs")
-    calls = [getattr(item, "callspec", None) for item in request.session.items if item.path == request.path]
-    wanted = {call.params["name"] for call in calls if call is not None} | {WITH_EVIDENCE}
+    wanted = cases_to_play(request, "name") | {WITH_EVIDENCE}
     with ThreadPoolExecutor(AT_ONCE) as pool:
         started = {
             name: pool.submit(
