@@ -89,15 +89,7 @@ def log(
     from loadtest.importing.log_reader import read_logs  # noqa: PLC0415
 
     try:
-        if log_format is not None and log_format not in FORMATS:
-            raise ImportingError(f'--format: expected one of {", ".join(FORMATS)}, got "{log_format}"')
-        if visitor is not None and not visits:
-            raise ImportingError("--visitor: expected together with --visits")
-        if visits and (exact or transaction is not None):
-            flag = "--exact" if exact else "--transaction"
-            raise ImportingError(
-                f"{flag}: cannot be given together with --visits, where each visit is a transaction"
-            )
+        _check_log_options(log_format, transaction, visits=visits, visitor=visitor, exact=exact)
         named = plan_name(name, files[0])
         check_free(out, named)
         traffic = read_logs(files, log_format, visits=visits, field=visitor)
@@ -110,6 +102,21 @@ def log(
         refuse(error)
     _print_traffic(traffic)
     print_written(out, named, written)
+
+
+def _check_log_options(
+    log_format: str | None, transaction: str | None, *, visits: bool, visitor: str | None, exact: bool
+) -> None:
+    """Raise `ImportingError` naming the flag that is wrong, or that goes with no other that is given."""
+    if log_format is not None and log_format not in FORMATS:
+        raise ImportingError(f'--format: expected one of {", ".join(FORMATS)}, got "{log_format}"')
+    if visitor is not None and not visits:
+        raise ImportingError("--visitor: expected together with --visits")
+    if visits and (exact or transaction is not None):
+        flag = "--exact" if exact else "--transaction"
+        raise ImportingError(
+            f"{flag}: cannot be given together with --visits, where each visit is a transaction"
+        )
 
 
 @app.command(epilog="Example: singlesday import har shop.har")
@@ -175,42 +182,14 @@ def openapi(
     """Make a script from an OpenAPI document: whatever creates something is followed by the requests about it."""
     from loadtest.importing.document import document_text, without_login  # noqa: PLC0415
     from loadtest.importing.openapi import read_openapi  # noqa: PLC0415
-    from loadtest.importing.openapi_script import chain_class, chains, logins_of  # noqa: PLC0415
-    from loadtest.importing.short_plan import plan_of_classes  # noqa: PLC0415
+    from loadtest.importing.openapi_plan import plan_of_operations  # noqa: PLC0415
+
+    shown = without_login(document)
 
     def read(named: str) -> Written:
-        shown = without_login(document)
-        operations = read_openapi(document_text(document), shown)
-        taken: set[str] = set()
-        found = chains(operations)
-        logins = logins_of(operations)
-        classes = [chain_class(chain, f"{named}-data", taken, logins) for chain in found]
-        waiting = [one.name for one, chain in zip(classes, found, strict=True) if chain.needs_login]
-        waiting = waiting if len(waiting) < len(classes) else []
-        notes = [
-            "bodies and keys are made up from the schemas; the API may still refuse them by rules that no schema has"
-        ]
-        notes += [
-            f"{one.method} {one.called} has no body, since none of {one.body_type} is made up"
-            for one in operations
-            if one.body_type and not one.bodies
-        ]
-        notes += [
-            f"the files of {one.method} {one.called} are made up: {', '.join(one.file_fields)}"
-            for one in operations
-            if one.file_fields
-        ]
-        if any(one.needs_login for one in operations):
-            notes.append(f"logins are made up: put real ones into {named}-data/logins.csv")
-        if waiting:
-            notes.append(
-                f"left out of the plan, since they need a login: {', '.join(waiting)}; with real logins, give each "
-                f'a [[scenario]], for example user = "{named}:{waiting[0]}"'
-            )
-        made_of = f"Made by `singlesday import openapi` of {shown}: {len(operations)} operations."
-        return plan_of_classes(classes, named, made_of, notes, waiting)
+        return plan_of_operations(read_openapi(document_text(document), shown), shown, named)
 
-    _import(read, out, lambda: plan_name(name, Path(without_login(document).rpartition("/")[2] or "api")))
+    _import(read, out, lambda: plan_name(name, Path(shown.rpartition("/")[2] or "api")))
 
 
 @app.command(

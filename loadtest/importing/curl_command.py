@@ -9,7 +9,15 @@ from typing import Any, NoReturn
 from urllib.parse import quote, urlencode
 
 from loadtest.importing.import_error import ImportingError
-from loadtest.importing.recorded import FORM, Recorded, address_parts, body_of, multipart
+from loadtest.importing.recorded import (
+    FORM,
+    MULTIPART,
+    Recorded,
+    address_parts,
+    body_of,
+    multipart,
+    with_content_type,
+)
 
 _QUOTED = re.compile(
     r"""(?m:(?:^|(?<=\s))\#[^\n]*)|\$'(?P<ansi>(?:[^'\\]|\\.)*)'|'[^']*'|"(?:[^"\\]|\\.)*"|(?P<goes_on>\\\r?\n)|\\.""",
@@ -232,10 +240,8 @@ def _recorded(given: argparse.Namespace, url: str, where: str) -> Recorded:
     method = given.request or ("HEAD" if given.head else "POST" if body or given.form else "GET")
     held: dict[str, Any] = {}
     if given.form:
-        text, content_type = multipart(_part(one, where) for one in given.form)
-        headers = [header for header in headers if header[0].lower() != "content-type"]
-        headers.append(("Content-Type", content_type))
-        held = {"text": text}
+        headers = with_content_type(headers, MULTIPART)
+        held = {"text": multipart(_part(one, where) for one in given.form)}
     if body:
         media_type = next((value for name, value in headers if name.lower() == "content-type"), None)
         held = body_of(body, media_type or ("json" if given.json else FORM))

@@ -11,7 +11,15 @@ import msgspec
 from msgspec import Struct
 
 from loadtest.importing.import_error import ImportingError
-from loadtest.importing.recorded import Recorded, address_parts, body_of, counted, multipart
+from loadtest.importing.recorded import (
+    MULTIPART,
+    Recorded,
+    address_parts,
+    body_of,
+    counted,
+    multipart,
+    with_content_type,
+)
 from loadtest.plan.plan_error import explained
 
 
@@ -137,8 +145,7 @@ def _recorded(entry: _Entry, at_s: float) -> Recorded:
     body, content_type = _body(request.post_data or _PostData())
     headers = [(one.name, one.value) for one in request.headers if not one.name.startswith(":")]
     if content_type:
-        headers = [header for header in headers if header[0].lower() != "content-type"]
-        headers.append(("Content-Type", content_type))
+        headers = with_content_type(headers, content_type)
     return Recorded(
         method=request.method.upper(),
         url=request.url,
@@ -157,10 +164,10 @@ def _body(sent: _PostData) -> tuple[dict[str, Any], str]:
     if not sent.params:
         return {}, ""
     if "multipart" in sent.mime_type or any(one.file_name for one in sent.params):
-        text, content_type = multipart(
+        text = multipart(
             (one.name, "made up" if one.file_name else one.value, one.file_name) for one in sent.params
         )
-        return {"text": text}, content_type
+        return {"text": text}, MULTIPART
     return {"form": tuple((one.name, one.value) for one in sent.params)}, ""
 
 

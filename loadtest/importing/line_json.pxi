@@ -208,13 +208,15 @@ cdef class JsonLines(Lines):
             return False
         if self.rank[ADDRESS] == MOST_NAMES or self.found[ADDRESS].length > MOST_KEY:
             self.found[ADDRESS] = Span(NULL, 0)
-        self.add(self.found[ADDRESS], instant, key, to - key)
+        self.add(self.found[ADDRESS], instant, Span(key, to - key))
         return True
 
 
 cdef inline size_t whole_second(Span instant, uint8_t *to) noexcept:
     """An instant without fractions of a second, as `second_of` reads it; its length, 0 where it is not plain."""
-    cdef size_t number = 0, left, digits = 0
+    cdef Bytes end = instant.at + instant.length
+    cdef Bytes zone
+    cdef size_t number, digits = 0
     cdef uint64_t whole = 0
     cdef double seconds
     if instant.length < 10 or instant.length >= MOST_INSTANT:
@@ -226,14 +228,11 @@ cdef inline size_t whole_second(Span instant, uint8_t *to) noexcept:
         if instant.length < 19:
             return 0
         memcpy(to, instant.at, 19)
-        number = 19
-        if number < instant.length and instant.at[number] == 46:
-            number += 1
-            while number < instant.length and is_digit(instant.at[number]):
-                number += 1
-        left = instant.length - number
-        memcpy(to + 19, instant.at + number, left)
-        return 19 + left
+        zone = instant.at + 19
+        if zone < end and zone[0] == 46:
+            zone = past_digits(zone + 1, end)
+        memcpy(to + 19, zone, end - zone)
+        return 19 + (end - zone)
     while digits < instant.length and is_digit(instant.at[digits]):
         digits += 1
         if digits > 19:
@@ -242,11 +241,8 @@ cdef inline size_t whole_second(Span instant, uint8_t *to) noexcept:
     if whole > MOST_WHOLE:
         return 0
     if digits < instant.length:  # a fraction that no float rounds up
-        if digits != 10 or instant.at[10] != 46 or instant.length > 17:
+        if digits != 10 or instant.at[10] != 46 or instant.length > 17 or past_digits(instant.at + 11, end) != end:
             return 0
-        for number in range(11, instant.length):
-            if not is_digit(instant.at[number]):
-                return 0
     seconds = <double> whole
     for number in range(3):
         if seconds > 1e11:
@@ -292,26 +288,18 @@ cdef inline Bytes past_value(Bytes at, Bytes end) noexcept:
         return NULL
     if at[0] == 102:
         return at + 5 if end - at >= 5 and memcmp(at, b"false", 5) == 0 else NULL
+    return past_decimal(at, end)
+
+
+cdef inline Bytes past_decimal(Bytes at, Bytes end) noexcept:
+    """What follows digits, or digits, a point and digits, as JSON has them and Python writes them too; else NULL."""
     cdef Bytes begin = at
-    while at < end and (is_digit(at[0]) or at[0] == 46):
-        at += 1
-    cdef Span number = Span(begin, at - begin)
-    return at if is_decimal(number) else NULL
-
-
-cdef inline bint is_decimal(Span number) noexcept:
-    """Whether it is digits, or digits, a point and digits, as JSON has them and Python writes them too."""
-    cdef size_t at = 0, point
-    if number.length > 19 or number.length == 0 or (number.length > 1 and number.at[0] == 48 and number.at[1] != 46):
-        return False
-    while at < number.length and is_digit(number.at[at]):
-        at += 1
-    if at == number.length:
-        return True
-    point = at
-    if point == 0 or number.at[point] != 46 or point + 1 == number.length:
-        return False
-    at += 1
-    while at < number.length and is_digit(number.at[at]):
-        at += 1
-    return at == number.length
+    cdef Bytes point = past_digits(at, end)
+    if point == begin or (point - begin > 1 and begin[0] == 48):
+        return NULL
+    at = point
+    if point < end and point[0] == 46:
+        at = past_digits(point + 1, end)
+        if at == point + 1 or (at < end and at[0] == 46):
+            return NULL
+    return at if at - begin <= 19 else NULL

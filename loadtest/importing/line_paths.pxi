@@ -209,10 +209,8 @@ cdef inline size_t data_in(Bytes segment, Bytes end) noexcept:
         if digits == 3 or at[0] == 64 or (at[0] == 37 and end - at >= 3 and at[1] == 52 and at[2] == 48):
             return end - segment
         at += 1
-    digits = 0
-    while segment + digits < end and is_digit(segment[digits]):
-        digits += 1
-    return 0 if segment + digits < end and is_letter(segment[digits]) else digits
+    at = past_digits(segment, end)
+    return 0 if at < end and is_letter(at[0]) else at - segment
 
 
 cdef inline bint is_letter(uint8_t byte) noexcept:

@@ -156,17 +156,17 @@ cdef class Lines:
             self.written_length = self.of_written = 0
         return 0
 
-    cdef int add(self, Span client, Span instant, Bytes key, size_t length) except -1:
+    cdef int add(self, Span client, Span instant, Span key) except -1:
         """One plain line; a `key` is a request, a quote, a space and a status. A `client` may be NULL."""
         if instant.length != self.written_length or memcmp(instant.at, self.written, instant.length) != 0:
             self.settle()
             memcpy(self.written, instant.at, instant.length)
             self.written_length = instant.length
-        if memcmp(key + length - 3, b"404", 3) != 0:
+        if memcmp(key.at + key.length - 3, b"404", 3) != 0:
             self.of_written += 1
             if client.at != NULL:
-                self.add_known(client, instant, Span(key, length - STATUS_END))
-        self.asked.count(key, length, self.rows, 1)
+                self.add_known(client, instant, Span(key.at, key.length - STATUS_END))
+        self.asked.count(key.at, key.length, self.rows, 1)
         self.rows += 1
         return 0
 
@@ -197,13 +197,11 @@ cdef class Combined(Lines):
         cdef Bytes opened = find(at, end, 34)
         if opened == NULL or opened - at < 29:
             return False
-        cdef Bytes closed = find(opened + 1, end, 34)
-        if closed == NULL or end - closed < STATUS_END or closed[1] != 32 or not is_status(closed + 2):
-            return False
         cdef Bytes bracket = opened - 29
         if find(at, opened, 91) != bracket or (opened - 1)[0] != 32 or (opened - 2)[0] != 93:
             return False
-        if closed - opened > MOST_KEY or not is_request(opened + 1, closed):
+        cdef Span key = key_at(opened + 1, end)
+        if key.at == NULL:
             return False
         cdef Span instant = Span(bracket + 1, 26)
         if not is_printable(instant.at, instant.length):
@@ -213,8 +211,18 @@ cdef class Combined(Lines):
             client = client_before(at, bracket)
             if client.at == NULL:
                 return False
-        self.add(client, instant, opened + 1, closed + STATUS_END - opened - 1)
+        self.add(client, instant, key)
         return True
+
+
+cdef inline Span key_at(Bytes request, Bytes end) noexcept:
+    """A request, the quote that ends it, a space and a status; NULL where they are not plain."""
+    cdef Bytes closed = find(request, end, 34)
+    if closed == NULL or end - closed < STATUS_END or closed[1] != 32 or not is_status(closed + 2):
+        return Span(NULL, 0)
+    if closed - request >= MOST_KEY or not is_request(request, closed):
+        return Span(NULL, 0)
+    return Span(request, closed + STATUS_END - request)
 
 
 cdef inline char *with_part(char *to, Span part) noexcept:
@@ -263,15 +271,13 @@ cdef class Envoy(Lines):
         cdef Bytes opened = find(at, end, 34)
         if opened == NULL or opened - at < 20 or not is_printable(at, 20):
             return False
-        cdef Bytes closed = find(opened + 1, end, 34)
-        if closed == NULL or end - closed < STATUS_END or closed[1] != 32 or not is_status(closed + 2):
-            return False
-        if closed - opened > MOST_KEY or not is_request(opened + 1, closed):
+        cdef Span key = key_at(opened + 1, end)
+        if key.at == NULL:
             return False
         cdef Span client = Span(NULL, 0)
         cdef Bytes quote
         if self.keeps_clients:
-            quote = find(closed + 1, end, 34)
+            quote = find(key.at + key.length, end, 34)
             if quote == NULL:
                 return False
             client.at = quote + 1
@@ -285,7 +291,7 @@ cdef class Envoy(Lines):
         self.instant[19] = 90  # Z
         cdef Span instant
         instant.at, instant.length = self.instant, 20
-        self.add(client, instant, opened + 1, closed + STATUS_END - opened - 1)
+        self.add(client, instant, key)
         return True
 
 

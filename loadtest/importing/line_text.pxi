@@ -67,6 +67,12 @@ cdef inline bint is_digit(uint8_t byte) noexcept:
     return 48 <= byte <= 57
 
 
+cdef inline Bytes past_digits(Bytes at, Bytes end) noexcept:
+    while at < end and is_digit(at[0]):
+        at += 1
+    return at
+
+
 cdef inline bint is_status(Bytes at) noexcept:
     return is_digit(at[0]) and is_digit(at[1]) and is_digit(at[2])
 

@@ -36,14 +36,14 @@ class Paths(Protocol):
 
 
 @cache
-def is_native() -> bool:
+def _is_native() -> bool:
     """Whether the extension is there."""
     return not why_pure("loadtest.importing.line_scan", Path(__file__).parent)
 
 
 def no_paths() -> Paths:
     """An empty table of them."""
-    if is_native():
+    if _is_native():
         from loadtest.importing import line_scan  # noqa: PLC0415 - not built everywhere
 
         return line_scan.Paths()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from loadtest.importing.log_batch import PARTS, Batch, batch_of, by_shape, merged
 from loadtest.importing.log_format import BY_ADDRESS, INSIDE, NOBODY, LogFormat, Who
-from loadtest.importing.log_paths import Paths, PolarsPaths, is_native
+from loadtest.importing.log_paths import Paths, PolarsPaths
 from loadtest.importing.log_time import second_of
 
 if TYPE_CHECKING:
@@ -33,9 +33,7 @@ def batch_in(piece: bytes | memoryview, log_format: LogFormat, who: Who | None, 
 
 @cache
 def _scanner(log_format: LogFormat) -> Lines | None:
-    """What reads plain lines of a format; None where nothing does."""
-    if not is_native():
-        return None
+    """What of the extension reads plain lines of a format; None where nothing does."""
     from loadtest.importing import line_scan  # noqa: PLC0415 - not built everywhere
 
     fields = log_format.fields

@@ -3,18 +3,19 @@
 import importlib.util
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from random import Random
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from loadtest.importing.import_error import ImportingError
+from loadtest.importing.recorded import FORM
 from loadtest.importing.schema_example import Examples, referred
-from loadtest.importing.swagger2 import as_openapi_3
+from loadtest.importing.swagger2 import METHODS, as_openapi_3
 
 EXAMPLES = 500
 """Bodies and keys that are made for an operation."""
-_METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
 
 
 class Login(NamedTuple):
@@ -81,23 +82,29 @@ def read_openapi(text: str, source: str) -> list[Operation]:
 def _read(text: str, source: str) -> list[Operation]:
     document = _document(text, source)
     examples = Examples(document, Random(1))  # noqa: S311 - traffic, not secrets
-    operations = [
-        _checked_operation(
-            document,
-            examples,
-            (_base(operation, item, document) + path, method),
-            item,
-            operation,
-            source=source,
-        )
-        for path, written in (document.get("paths") or {}).items()
-        for item in [examples.resolved(written)]
-        for method, operation in item.items()
-        if method in _METHODS and isinstance(operation, dict)
-    ]
+    operations = []
+    for path, written in (document.get("paths") or {}).items():
+        item = examples.resolved(written)
+        for method, operation in item.items():
+            if method in METHODS and isinstance(operation, dict):
+                place = _base(operation, item, document) + path, method
+                with _named(source, place):
+                    operations.append(_operation(examples, place, item, operation))
     if not operations:
         raise ImportingError(f"{source}: paths: expected at least one operation")
     return operations
+
+
+@contextmanager
+def _named(source: str, place: tuple[str, str]) -> Iterator[None]:
+    """Raises `ImportingError` naming an operation whose schemas, which no validator has looked at, are none."""
+    try:
+        yield
+    except (AttributeError, TypeError, LookupError, ValueError, OverflowError) as error:
+        path, method = place
+        raise ImportingError(
+            f"{source}: {method.upper()} {path}: expected schemas that values can be made of: {error}"
+        ) from error
 
 
 def _base(*places: Mapping[str, Any]) -> str:
@@ -193,31 +200,8 @@ def _check_references(value: Any, document: Mapping[str, Any], source: str) -> N
             _check_references(inner, document, source)
 
 
-def _checked_operation(
-    document: Mapping[str, Any],
-    examples: Examples,
-    place: tuple[str, str],
-    item: Mapping[str, Any],
-    operation: Mapping[str, Any],
-    *,
-    source: str,
-) -> Operation:
-    """An operation. Raises `ImportingError` where its schemas, which no validator has looked at, are none."""
-    try:
-        return _operation(document, examples, place, item, operation)
-    except (AttributeError, TypeError, LookupError, ValueError, OverflowError) as error:
-        path, method = place
-        raise ImportingError(
-            f"{source}: {method.upper()} {path}: expected schemas that values can be made of: {error}"
-        ) from error
-
-
 def _operation(
-    document: Mapping[str, Any],
-    examples: Examples,
-    place: tuple[str, str],
-    item: Mapping[str, Any],
-    operation: Mapping[str, Any],
+    examples: Examples, place: tuple[str, str], item: Mapping[str, Any], operation: Mapping[str, Any]
 ) -> Operation:
     path, method = place
     parameters = [
@@ -235,12 +219,13 @@ def _operation(
         pair
         for (place, name), one in by_place.items()
         if place == "query" and one.get("required")
-        for pair in in_query(str(name), _value(document, examples, str(name), one), one)
+        for pair in in_query(str(name), _value(examples, str(name), one), one)
     ]
     rows = tuple(
-        tuple(_in_path(_value(document, examples, name, by_place.get(("path", name), {}))) for name in names)
+        tuple(_in_path(_value(examples, name, by_place.get(("path", name), {}))) for name in names)
         for _ in range(EXAMPLES if names else 0)
     )
+    choices = operation.get("security", examples.document.get("security")) or []
     body_type, content = _content(examples.resolved(operation.get("requestBody")))
     return Operation(
         method=method.upper(),
@@ -251,11 +236,11 @@ def _operation(
         headers=tuple(headers),
         bodies=tuple(_bodies(examples, body_type, content)),
         answers=dict(_answers(examples, operation.get("responses") or {})),
-        needs_login=_is_secured(document, operation) or _may_refuse(operation),
+        needs_login=_is_secured(choices) or _may_refuse(operation),
         takes_key=any(str(name).lower() == "idempotency-key" for _, name in by_place),
         body_type=body_type,
         file_fields=tuple(_file_fields(examples, content.get("schema"))),
-        logins=tuple(_logins(document, examples, operation)),
+        logins=tuple(_logins(examples, choices)),
     )
 
 
@@ -263,7 +248,7 @@ def _names_in(path: str) -> list[str]:
     return [part.partition("}")[0] for part in path.split("{")[1:]]
 
 
-def _value(document: Mapping[str, Any], examples: Examples, name: str, parameter: Mapping[str, Any]) -> Any:
+def _value(examples: Examples, name: str, parameter: Mapping[str, Any]) -> Any:
     """A parameter's value: its own example, else by its schema, else by a property of its name elsewhere."""
     if "example" in parameter:
         return parameter["example"]
@@ -271,7 +256,7 @@ def _value(document: Mapping[str, Any], examples: Examples, name: str, parameter
         return examples.resolved(one).get("value")
     schema = examples.resolved(parameter.get("schema"))
     if set(schema) <= {"type", "title", "description"}:
-        schema = next(_properties(document, name), schema)
+        schema = next(_properties(examples.document, name), schema)
     return examples.of(schema)
 
 
@@ -317,7 +302,7 @@ def _plain(value: Any) -> str:
     return quote(text, safe="@:,;!$()*~'")
 
 
-_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+_FORMS = (FORM, "multipart/form-data")
 
 
 def _content(body: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
@@ -359,17 +344,15 @@ def _file_fields(examples: Examples, schema: Any) -> Iterator[str]:
             yield str(name)
 
 
-def _is_secured(document: Mapping[str, Any], operation: Mapping[str, Any]) -> bool:
-    """Whether it asks for a login that is not left to choice (`{}` among the choices)."""
-    choices = operation.get("security", document.get("security")) or []
+def _is_secured(choices: Sequence[Any]) -> bool:
+    """Whether an operation asks for a login that is not left to choice (`{}` among the choices)."""
     return bool(choices) and {} not in choices
 
 
-def _logins(document: Mapping[str, Any], examples: Examples, operation: Mapping[str, Any]) -> Iterator[Login]:
+def _logins(examples: Examples, choices: Sequence[Any]) -> Iterator[Login]:
     """What the first of an operation's choices of logins asks for."""
-    choices = operation.get("security", document.get("security")) or [{}]
-    schemes = (document.get("components") or {}).get("securitySchemes") or {}
-    for name in choices[0]:
+    schemes = (examples.document.get("components") or {}).get("securitySchemes") or {}
+    for name in choices[0] if choices else ():
         scheme = examples.resolved(schemes.get(name))
         if scheme.get("type") == "apiKey":
             yield Login(str(scheme.get("in")), str(scheme.get("name")), "made-up-000001")

@@ -14,6 +14,7 @@ from loadtest.importing.recorded import (
     body_of,
     counted,
     multipart,
+    with_content_type,
 )
 
 _VARIABLE = re.compile(r"{{\s*([^{}]+?)\s*}}")
@@ -176,8 +177,7 @@ def _recorded(request: Any, place: str, source: str, auth: Any, filled: _Filled)
         whole += f"{'&' if '?' in whole else '?'}{urlencode(shown)}"
     body = _body(request.get("body"), filled)
     if "text" in body and request["body"].get("mode") == "formdata":
-        headers = [header for header in headers if header[0].lower() != "content-type"]
-        headers.append(("Content-Type", MULTIPART))
+        headers = with_content_type(headers, MULTIPART)
     address_parts(whole, f"{source}: {place}.url")
     method = request.get("method") or "GET"
     if not isinstance(method, str) or not _METHOD.fullmatch(method):
@@ -262,7 +262,7 @@ def _body(body: Any, filled: _Filled) -> dict[str, Any]:
     if mode in {"urlencoded", "formdata"}:
         pairs = _enabled(body.get(mode))
         if mode == "formdata":
-            return {"text": multipart(_part(one, filled) for one in pairs)[0]} if pairs else {}
+            return {"text": multipart(_part(one, filled) for one in pairs)} if pairs else {}
         return {"form": tuple((filled(one.get("key")), filled(one.get("value"))) for one in pairs)}
     if mode == "graphql":
         graphql = body.get("graphql") or {}

@@ -117,15 +117,22 @@ def _host(url: str) -> str:
 FORM = "application/x-www-form-urlencoded"
 _BOUNDARY = "made-up-boundary"
 MULTIPART = f"multipart/form-data; boundary={_BOUNDARY}"
+"""The `Content-Type` of what `multipart` makes."""
 
 
-def multipart(parts: Iterable[tuple[str, str, str]]) -> tuple[str, str]:
-    """A body of (name, value, file name or nothing) as a browser's form sends files, and its `Content-Type`."""
+def multipart(parts: Iterable[tuple[str, str, str]]) -> str:
+    """A body of (name, value, file name or nothing) as a browser's form sends files."""
     text = ""
     for name, value, file in parts:
         named = f'; filename="{file}"\r\nContent-Type: application/octet-stream' if file else ""
         text += f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"{named}\r\n\r\n{value}\r\n'
-    return f"{text}--{_BOUNDARY}--\r\n", MULTIPART
+    return f"{text}--{_BOUNDARY}--\r\n"
+
+
+def with_content_type(headers: Iterable[tuple[str, str]], content_type: str) -> list[tuple[str, str]]:
+    """Headers with this `Content-Type` in the place of any other."""
+    kept = [header for header in headers if header[0].lower() != "content-type"]
+    return [*kept, ("Content-Type", content_type)]
 
 
 def is_multipart(text: str) -> bool:

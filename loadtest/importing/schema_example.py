@@ -26,15 +26,11 @@ class Examples:
     """Makes values of a document's schemas; equal seeds make equal values."""
 
     def __init__(self, document: Mapping[str, Any], random: Random) -> None:
-        self._document, self._random = document, random
+        self.document, self._random = document, random
 
     def resolved(self, schema: Any) -> dict[str, Any]:
         """A schema, or whatever else, that a `$ref` within the document stands for; {} if there is none."""
-        for _ in range(_DEEPEST):
-            if not isinstance(schema, dict) or not isinstance(schema.get("$ref"), str):
-                break
-            schema = referred(self._document, schema["$ref"])
-        return schema if isinstance(schema, dict) else {}
+        return resolved(self.document, schema)
 
     def of(self, schema: Any, depth: int = 0) -> Any:  # noqa: PLR0911 - one for each way to say it
         """A value: the schema's own example if it has one, else one that its limits allow."""
@@ -129,6 +125,15 @@ class Examples:
             int(schema.get("maxLength") or max(len(text), 1)),
         )
         return text.ljust(shortest, "x")[: max(longest, shortest)]
+
+
+def resolved(document: Any, value: Any) -> dict[str, Any]:
+    """What a `$ref` in a document stands for, and an object without one as it is; {} if there is none."""
+    for _ in range(_DEEPEST):
+        if not isinstance(value, dict) or not isinstance(value.get("$ref"), str):
+            break
+        value = referred(document, value["$ref"])
+    return value if isinstance(value, dict) else {}
 
 
 def referred(document: Any, reference: str) -> Any:

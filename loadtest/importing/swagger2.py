@@ -3,8 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from loadtest.importing.schema_example import referred
+from loadtest.importing.recorded import FORM
+from loadtest.importing.schema_example import resolved
 
+METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
+"""What the operations of a path are called, in OpenAPI 3 too."""
 _SCHEMA_KEYS = frozenset(
     """type format items default enum minimum maximum exclusiveMinimum exclusiveMaximum minLength maxLength pattern
     minItems maxItems uniqueItems multipleOf""".split()  # noqa: SIM905 - reads better
@@ -16,8 +19,6 @@ _STYLES: dict[str, dict[str, Any]] = {
     "ssv": {"style": "spaceDelimited", "explode": False},
     "pipes": {"style": "pipeDelimited", "explode": False},
 }
-_METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
-_FORM = "application/x-www-form-urlencoded"
 
 
 def as_openapi_3(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def as_openapi_3(document: Mapping[str, Any]) -> dict[str, Any]:
         path: {
             method: _operation(document, item.get("parameters") or (), operation)
             for method, operation in item.items()
-            if method in _METHODS and isinstance(operation, Mapping)
+            if method in METHODS and isinstance(operation, Mapping)
         }
         for path, item in (document.get("paths") or {}).items()
         if isinstance(item, Mapping)
@@ -49,10 +50,10 @@ def as_openapi_3(document: Mapping[str, Any]) -> dict[str, Any]:
 def _operation(
     document: Mapping[str, Any], shared: Iterable[Any], operation: Mapping[str, Any]
 ) -> dict[str, Any]:
-    parameters = [_resolved(document, one) for one in (*shared, *(operation.get("parameters") or ()))]
+    parameters = [resolved(document, one) for one in (*shared, *(operation.get("parameters") or ()))]
     plain = [_parameter(one) for one in parameters if one.get("in") not in {"body", "formData"}]
     responses = {
-        status: _response(_resolved(document, one))
+        status: _response(resolved(document, one))
         for status, one in (operation.get("responses") or {}).items()
     }
     found: dict[str, Any] = {"parameters": plain, "responses": responses}
@@ -92,7 +93,7 @@ def _body(parameters: Iterable[Mapping[str, Any]], takes: list[str]) -> dict[str
     if not fields:
         return {}
     has_file = any(schema.get("format") == "binary" for schema in fields.values())
-    media_type = "multipart/form-data" if has_file or takes[:1] == ["multipart/form-data"] else _FORM
+    media_type = "multipart/form-data" if has_file or takes[:1] == ["multipart/form-data"] else FORM
     wanted: dict[str, Any] = {"required": required} if required else {}
     return {"content": {media_type: {"schema": {"type": "object", "properties": fields, **wanted}}}}
 
@@ -100,13 +101,6 @@ def _body(parameters: Iterable[Mapping[str, Any]], takes: list[str]) -> dict[str
 def _response(one: Mapping[str, Any]) -> dict[str, Any]:
     content = {"content": {"application/json": {"schema": one["schema"]}}} if "schema" in one else {}
     return {"description": one.get("description", ""), **content}
-
-
-def _resolved(document: Mapping[str, Any], one: Any) -> Mapping[str, Any]:
-    """A parameter or a response that a `$ref` stands for."""
-    reference = one.get("$ref") if isinstance(one, Mapping) else None
-    found = referred(document, reference) if isinstance(reference, str) else one
-    return found if isinstance(found, Mapping) else {}
 
 
 def _with_references(value: Any) -> Any:

@@ -14,7 +14,7 @@ from loadtest.importing.curl_command import read_curl
 from loadtest.importing.har import read_har
 from loadtest.importing.import_error import ImportingError
 from loadtest.importing.postman import read_postman
-from loadtest.importing.recorded import FORM, Recorded, body_of, multipart, of_one_host
+from loadtest.importing.recorded import FORM, MULTIPART, Recorded, body_of, multipart, of_one_host
 from loadtest.importing.session_script import session_script
 from tests.importing.played_session import played
 
@@ -218,7 +218,7 @@ def test_a_har_without_requests_is_refused() -> None:
     [
         (
             "multipart/form-data; boundary=aB3dE6gH9jK2boundary",
-            multipart([("language", "kept as is", ""), ("password", "hunter2", "")])[0].replace(
+            multipart([("language", "kept as is", ""), ("password", "hunter2", "")]).replace(
                 "made-up-", "aB3dE6gH9jK2"
             ),
         ),
@@ -253,11 +253,11 @@ def test_requests_without_an_instant_keep_their_place_and_sockets_are_told() -> 
 
 def test_a_token_that_an_answer_told_is_sent_back_in_a_header_and_in_a_part_of_a_form() -> None:
     told = "Zx81kkQpW0aa77bX"
-    text, media_type = multipart([("csrf", told, ""), ("file", "made up", "a.txt")])
+    text = multipart([("csrf", told, ""), ("file", "made up", "a.txt")])
     session = [
         Recorded("POST", "http://shop.test/login", answer={"csrfToken": told}),
         Recorded("POST", "http://shop.test/cart", (("X-CSRF-Token", told),), json_body={"sku": "a"}),
-        Recorded("POST", "http://shop.test/up", (("Content-Type", media_type),), text=text),
+        Recorded("POST", "http://shop.test/up", (("Content-Type", MULTIPART),), text=text),
     ]
     script = session_script(session, "Session", "data")
     assert told not in script.text
@@ -382,6 +382,6 @@ def test_a_secret_in_any_part_of_a_form_that_is_text_is_held_back(body: str) -> 
 
 
 def test_a_file_beside_a_password_is_kept() -> None:
-    text, _ = multipart([("photo", "made up", "a.png"), ("password", "hunter2", "")])
+    text = multipart([("photo", "made up", "a.png"), ("password", "hunter2", "")])
     (sent,) = played(session_script([Recorded("POST", f"{HOST}/a", text=text)], "Session", "data"), {})
     assert sent.data == text.replace("hunter2", "made-up-000001")

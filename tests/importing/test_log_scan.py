@@ -67,7 +67,7 @@ CLIENTS = [
 ]
 
 
-def same(piece: bytes, log_format: LogFormat) -> None:
+def assert_counted_alike(piece: bytes, log_format: LogFormat) -> None:
     """Both ways say the same, where polars looks for every field, whether some lines have it or not."""
     who = (NOBODY, BY_ADDRESS)[len(piece) % 2]  # either as often as the other
     plain, both = PolarsPaths(), no_paths()
@@ -169,12 +169,12 @@ ANY = st.binary(max_size=60).map(lambda data: data.replace(b"\n", b""))
 @given(st.lists(written(PARTS) | ODD | ANY, max_size=12))
 @example([b'1 - - [10/Nov/2025:23:59:59 +0000] "GET / HTTP/1.1" 404'])
 def test_lines_of_combined_are_counted_alike(lines: list[bytes]) -> None:
-    same(piece_of(lines), FORMATS["combined"])
+    assert_counted_alike(piece_of(lines), FORMATS["combined"])
 
 
 @given(st.lists(written(ENVOY_PARTS) | ODD | ANY, max_size=8))
 def test_lines_of_envoy_are_counted_alike(lines: list[bytes]) -> None:
-    same(piece_of(lines), FORMATS["envoy"])
+    assert_counted_alike(piece_of(lines), FORMATS["envoy"])
 
 
 SEGMENTS = st.one_of(
@@ -188,13 +188,13 @@ SEGMENTS = st.one_of(
 @given(st.lists(st.lists(SEGMENTS, max_size=4).map("/".join), min_size=1, max_size=8))
 def test_what_is_data_in_a_path_is_the_same_to_both(paths: list[str]) -> None:
     lines = [LINES["combined"](Logged(1_762_819_140, "GET", f"/{path}")).encode() for path in paths]
-    same(piece_of(lines), FORMATS["combined"])
+    assert_counted_alike(piece_of(lines), FORMATS["combined"])
 
 
 @pytest.mark.parametrize("form", SCANNED[2:])
 @given(data=st.data())
 def test_lines_of_json_are_counted_alike(form: str, data: st.DataObject) -> None:
-    same(piece_of(data.draw(st.lists(an_object(form) | ODD, max_size=6))), FORMATS[form])
+    assert_counted_alike(piece_of(data.draw(st.lists(an_object(form) | ODD, max_size=6))), FORMATS[form])
 
 
 @pytest.mark.parametrize("form", SCANNED[2:])
@@ -205,7 +205,7 @@ def test_objects_are_counted_alike_wherever_lines_end(form: str, data: st.DataOb
     between = data.draw(st.lists(st.sampled_from([b"", b" ", b"\n", b"\r\n", b" {}\n", b"\n\n"]), min_size=4))
     text = b"".join(line + end for line, end in zip(lines, between, strict=False))
     torn = data.draw(st.sampled_from([b", ", b",\n", b"\n,"]))
-    same(text.replace(b", ", torn) + b"\n" + lines[0] + b"\n", FORMATS[form])
+    assert_counted_alike(text.replace(b", ", torn) + b"\n" + lines[0] + b"\n", FORMATS[form])
 
 
 @pytest.mark.parametrize("is_native", [True, False])
@@ -230,7 +230,7 @@ def test_a_value_that_is_too_deep_or_too_long_breaks_at_most_its_line(form: str,
     for name in ("other", fields.status[0], fields.address[0]):
         odd = f'{line[:-1]}, "{name}": {value}}}'
         piece = f"{line}\n{odd}\n{line}\n".encode()
-        same(piece, FORMATS[form])
+        assert_counted_alike(piece, FORMATS[form])
         assert batch_in(piece, FORMATS[form], BY_ADDRESS, no_paths()).seconds.total() >= 2
 
 
@@ -242,7 +242,7 @@ def test_a_usual_log_is_all_plain(form: str) -> None:
     assert scanner is not None
     rows, *_, odd, odd_rows = scanner.scan(piece_of(lines))
     assert (rows, odd, odd_rows) == (50, b"", [])
-    same(piece_of(lines), FORMATS[form])
+    assert_counted_alike(piece_of(lines), FORMATS[form])
 
 
 def test_many_different_requests_are_all_counted() -> None:
@@ -250,7 +250,7 @@ def test_many_different_requests_are_all_counted() -> None:
         LINES["combined"](Logged(1_762_819_140 + n % 90, "GET", f"/{n % 9_000}")).encode()
         for n in range(20_000)
     ]
-    same(piece_of(lines), FORMATS["combined"])
+    assert_counted_alike(piece_of(lines), FORMATS["combined"])
 
 
 COUNTED = st.lists(
