@@ -22,6 +22,7 @@ from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError
 from target_service.api.body import Incoming, length_of
 from target_service.problem import ProblemError
 from target_service.protocol import (
+    CONTINUE,
     END_OF_HEAD,
     LONGEST_FOREIGN,
     MAX_BODY_BYTES,
@@ -45,7 +46,6 @@ LINGER_S = 1.0
 RESET_COMES_S = 0.02
 """How long after the client's end its connection is checked for a reset. A client that hangs up buys nothing, unless
 its order has begun."""
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 Body = bytes | StreamReader
 
@@ -69,8 +69,6 @@ class Connection(BaseProtocol):
         """A request that is being answered."""
         self._is_plain = True
         """Whether each request so far came whole and alone, so that the parser has seen nothing."""
-        self._begun = False
-        """Whether bytes of a request have come that has no answer yet."""
         self._is_midway = False
         """Whether the newest bytes are the beginning of a head."""
         self._line_end = b""
@@ -165,7 +163,6 @@ class Connection(BaseProtocol):
             piece, at = data[at:end], end
             if self._is_foreign(piece):
                 raise BadHttpMessage("expected HTTP/1.1 or HTTP/1.0")
-            self._begun = self._begun or bool(piece)
             body = self._payload
             of_body = -1 if body.is_eof() else body.total_bytes
             messages, self._is_deaf, _ = parser.feed_data(piece)
@@ -180,8 +177,13 @@ class Connection(BaseProtocol):
             if at == len(data):
                 break
 
+    @property
+    def _has_begun(self) -> bool:
+        """Whether bytes of a request have come that has no answer yet."""
+        return self._is_midway or self._task is not None or bool(self._messages)
+
     def _is_foreign(self, data: bytes) -> bool:
-        seen = self._line_end + data if self._begun else data
+        seen = self._line_end + data if self._has_begun else data
         self._line_end = seen[-LONGEST_FOREIGN:]
         return is_foreign(seen)
 
@@ -210,7 +212,6 @@ class Connection(BaseProtocol):
         if isinstance(answer, ApiResponse):
             self._write(answer, head, body)
         else:
-            self._begun = True
             self._count(is_waiting=isinstance(body, bytes) or body.is_eof())
             self._task = self._loop.create_task(self._answer(answer, head, body))
 
@@ -258,11 +259,8 @@ class Connection(BaseProtocol):
             or not _comes_to_an_end(head, body)
         )
         goes_on = "keep-alive" if head is not None and head.version == HttpVersion10 else ""
-        said = response.to_bytes("close" if closes else goes_on)
-        if head is not None and head.method == "HEAD":
-            said = said[: len(said) - len(response.body)]
+        said = response.to_bytes("close" if closes else goes_on, to="" if head is None else head.method)
         self._used_s = self._loop.time()
-        self._begun = self._is_midway or bool(self._messages)
         if response is self._api.refusal and not closes and not self._api.pace.may_tell():
             self._held_back = said
             self._api.pace.hold_back(self._send_held_back)
@@ -308,7 +306,7 @@ class Connection(BaseProtocol):
 
     def end_if_idle(self) -> None:
         """Close the connection unless a request has begun."""
-        if not self._begun and not self._held_back and self._task is None and self.transport is not None:
+        if not self._has_begun and not self._held_back and self.transport is not None:
             self.transport.close()
 
     def give_up(self) -> None:

@@ -10,6 +10,7 @@ writer thread asks `store_stall_s` before it commits.
 
 import random
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -44,6 +45,7 @@ class Drill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int = 0
 
 
+@cache  # the flag is checked before the workers start with what it names, and a pipe can be read once
 def read_drill(path: str) -> Drill:
     """The drill in a JSON file; none without a file. Raises OSError, msgspec.DecodeError."""
     return msgspec.json.decode(Path(path).read_bytes(), type=Drill) if path else Drill()

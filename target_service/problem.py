@@ -1,16 +1,14 @@
 """Errors: what kinds there are, how a rule of the shop's or of HTTP's raises one, and how the API tells it.
 
 A rule raises a `ProblemError` of the kind that forbids what was asked, before anything is written. From there on it
-is passed on as it is, and told as RFC 9457 has it.
+is passed on as it is, and told as RFC 9457 has it (`response.problem_response`). The supervisor reads the kinds
+before it starts workers, so nothing here imports aiohttp, which takes half of that time.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import msgspec
-
-if TYPE_CHECKING:
-    from target_service.response import ApiResponse
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -58,9 +56,6 @@ UNMET_EXPECTATION = Kind("unmet-expectation", 417, "The Expect header asks for w
 BAD_FIELD = Kind("bad-field", 422, "A field is missing or wrong")
 KEY_REUSED = Kind("key-reused", 422, "The Idempotency-Key belongs to another request")
 INTERNAL = Kind("internal", 500, "The service failed")
-STOPPING = "the service is stopping"
-DEFECT = "this is a bug in the service; its log has the details"
-"""Details of `UNAVAILABLE` and `INTERNAL`."""
 DRILL = Kind("drill", 500, "A drill is under way")
 OVERLOADED = Kind("overloaded", 503, "The service is overloaded", 1)
 UNAVAILABLE = Kind("unavailable", 503, "The store does not answer", 1)
@@ -70,6 +65,9 @@ STORE_FULL = Kind("store-full", 507, "The store is full", 5)
 KINDS = tuple(value for value in list(globals().values()) if isinstance(value, Kind))
 """All of them, in the order above."""
 
+STOPPING = "the service is stopping"
+DEFECT = "this is a bug in the service; its log has the details"
+"""Details of `UNAVAILABLE` and `INTERNAL`."""
 
 LONGEST_DETAIL = 120
 LONGEST_FIELD_DETAIL = 80
@@ -102,15 +100,3 @@ class ProblemError(Exception):
         )
         self.close = close
         """Whether the connection cannot be used any further, since part of the request is unread."""
-
-    def response(self) -> "ApiResponse":
-        """The response that tells it."""
-        # Not above: the supervisor reads the kinds before it starts workers, and aiohttp takes half of that time.
-        from target_service.response import ApiResponse  # noqa: PLC0415
-
-        kind = self.kind
-        body = ProblemBody(f"/problems/{kind.slug}", kind.title, kind.status, str(self), self.errors)
-        after = {} if kind.retry_after_s is None else {"Retry-After": str(kind.retry_after_s)}
-        return ApiResponse(
-            kind.status, msgspec.json.encode(body), {**after, **self.headers}, MEDIA_TYPE, self.close
-        )

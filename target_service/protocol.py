@@ -20,6 +20,7 @@ LONGEST_LINE = 2048
 """Bytes of a request line."""
 MAX_BODY_BYTES = 64 * 1024
 LONGEST_REASON = 200
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _HOST = re.compile(
     r"""(?: (?: [A-Za-z0-9._~!$&'()*+,;=-] | %[0-9A-Fa-f]{2} ){1,255}+ | \[[0-9A-Fa-f:.]{2,45}+\] )
     (?: : (?P<port> [0-9]{0,5}+ ) )?""",

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from target_service.config import store_dsn
 from target_service.problem import ProblemError
+from target_service.secrets import MaskingFormatter, secrets_of
 from target_service.store import base
 from target_service.store.sqlite import database_path
 from target_service.store.store import make_store
@@ -59,12 +60,13 @@ def main() -> int:
         parser.error(
             f"--store: expected an order service's database, there is no file {database_path(arguments.store)}"
         )
+    formatter = MaskingFormatter(secrets_of(arguments.store, ""))
     try:
         orders = asyncio.run(purge(arguments.store, run_id))
     except base.StoreOpenError as error:
-        parser.error(str(error))
+        parser.error(formatter.mask(str(error)))
     except base.StoreUnavailableError as error:
-        sys.stderr.write(f"target_service.purge: {error}\n")
+        sys.stderr.write(formatter.mask(f"target_service.purge: {error}\n"))
         return 1
     sys.stdout.write(f"purged {orders} orders of {run_id}\n")
     return 0

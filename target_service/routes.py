@@ -28,7 +28,7 @@ from target_service.metrics import TRAFFIC
 from target_service.openapi import document
 from target_service.problem import STOPPING, ProblemError
 from target_service.protocol import check_head, is_foreign, new_parser
-from target_service.response import ApiResponse
+from target_service.response import ApiResponse, problem_response
 from target_service.secrets import EXPECTED_HEADER, carries_token
 from target_service.shedding import TOO_MUCH, Pace
 from target_service.store.base import StoreUnavailableError
@@ -99,11 +99,11 @@ class Frame:
         if service.is_overloaded(self.operation):
             raise ProblemError(problem.OVERLOADED, TOO_MUCH)
         response = await self._obey(incoming, names, run_id)
-        is_slow = fault is not None and fault.kind == "slow-body" and incoming.head.method != "HEAD"
-        if fault is not None and is_slow and response.parts is None:
-            parts = _slowly(response.body, fault.delay_ms / 1e3)
-            return response._replace(body=b"", parts=parts)
-        return response
+        if fault is None or fault.kind != "slow-body":
+            return response
+        if incoming.head.method == "HEAD" or response.parts is not None:
+            return response  # has no body to slow down, or one with a pace of its own
+        return response._replace(body=b"", parts=_slowly(response.body, fault.delay_ms / 1e3))
 
     async def _obey(self, incoming: Incoming, names: Mapping[str, str], run_id: str) -> ApiResponse:
         """Check token, headers and body, then run the operation."""
@@ -149,7 +149,7 @@ class Frame:
     def _refuse(self, error: BaseException, traffic: str) -> ApiResponse:
         refusal = problem_of(error, self.operation)
         self._service.metrics.refused(refusal.kind, traffic)
-        return refusal.response()
+        return problem_response(refusal)
 
     def _count(self, started: float, run_id: str, headers: Mapping[str, str]) -> None:
         taken_s = perf_counter() - started
@@ -237,9 +237,9 @@ class Api:
         self._seconds = service.metrics.request_seconds
         self._overload = ProblemError(problem.OVERLOADED, TOO_MUCH)
         self.pace = Pace(service.crowd)
-        self.refusal = self._overload.response()
+        self.refusal = problem_response(self._overload)
         """The answer under overload; always this very object."""
-        self.farewell = ProblemError(problem.UNAVAILABLE, STOPPING, close=True).response()
+        self.farewell = problem_response(ProblemError(problem.UNAVAILABLE, STOPPING, close=True))
         """The answer to requests that are still arriving when the time to stop is over."""
 
     def take(self, incoming: Incoming) -> ApiResponse | Work:
@@ -267,7 +267,7 @@ class Api:
     def refuse(self, error: ProblemError, traffic: str = "live") -> ApiResponse:
         """Count a refusal, and make its answer."""
         self.service.metrics.refused(error.kind, traffic)
-        return self.refusal if error is self._overload else error.response()
+        return self.refusal if error is self._overload else problem_response(error)
 
     def answer_to_first(self, data: bytes) -> bytes | None:
         """The whole answer to a health check that came with its connection, which is closed; None if it is none."""
@@ -281,10 +281,7 @@ class Api:
         except (HttpProcessingError, ProblemError):
             return None
         answer = self._health(messages[0][0].path)
-        if answer is None:
-            return None
-        said = answer.to_bytes("close")
-        return said[: len(said) - len(answer.body)] if messages[0][0].method == "HEAD" else said
+        return None if answer is None else answer.to_bytes("close", to=messages[0][0].method)
 
     def one_too_many(self) -> bytes:
         """The answer to a connection beyond `--most-connections`."""

@@ -103,8 +103,11 @@ class Slot:
     @property
     def pid(self) -> int | None:
         """The worker's process id; None while no process runs."""
-        running = self._process is not None and self._process.returncode is None
-        return self._process.pid if running and self._process else None
+        return None if self._running is None else self._running.pid
+
+    @property
+    def _running(self) -> Process | None:
+        return None if self._process is None or self._process.returncode is not None else self._process
 
     async def run(self) -> None:
         """Keep a worker in this slot until `stop`. Raises RefusedError if the first one cannot start."""
@@ -174,14 +177,12 @@ class Slot:
     def set_drill(self, drill: Drill) -> None:
         """Have the worker, and those after it, meet these faults."""
         self._drill = drill
-        process = self._process
-        if process is not None and process.stdin is not None and process.returncode is None:
-            process.stdin.write(msgspec.json.encode(drill) + b"\n")
+        if self._running is not None and self._running.stdin is not None:
+            self._running.stdin.write(msgspec.json.encode(drill) + b"\n")
 
     def stop(self) -> None:
-        """Have the worker drain and end; no other takes its place, and nobody needs to wait for it."""
+        """Have the worker drain and end; no other takes its place."""
         self._stopping.set()
-        self.ready.set()
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
@@ -197,8 +198,8 @@ class Slot:
         await self.ready.wait()
 
     def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None and self._process.returncode is None:
-            self._process.send_signal(number)
+        if self._running is not None:
+            self._running.send_signal(number)
 
 
 def _ending(code: int) -> str:
@@ -251,21 +252,16 @@ class Supervisor:
 
         api = admin_api(self._config, self._metrics, self._supervision, self._set_drill)
         admin = Port(self._admin_socket, api, MOST_CONNECTIONS, self._config.idle_s)
-        beside = [group.create_task(admin.end_unused())]
-        for slot in self._slots:
-            await slot.ready.wait()
-        if not self._stopping.is_set():
-            _say(f"admin {url_of(self._config.admin_host, self._admin_socket)}")
-            _say(f"ready {url_of(self._config.host, self._listeners[0])}")
-            beside.append(group.create_task(self._replace_when_asked()))
+        tidying = group.create_task(admin.end_unused())
+        starting = group.create_task(self._start_and_replace())
         await self._stopping.wait()
+        starting.cancel()
         longest_s = self._config.drain_s + KILL_AFTER_S
         _, late = await asyncio.wait(running, timeout=longest_s)
         if late:
             log.error("%d workers did not end within %g s and were killed", len(late), longest_s)
             self._kill_all()
-        for task in beside:
-            task.cancel()
+        tidying.cancel()
         admin.cut()
         return EXIT_FAILURE if late else 0
 
@@ -286,8 +282,12 @@ class Supervisor:
         for slot in self._slots:
             slot.kill()
 
-    async def _replace_when_asked(self) -> None:
-        """Replace the workers one after another whenever it is asked for."""
+    async def _start_and_replace(self) -> None:
+        """Say when all workers answer; then replace them one after another whenever it is asked for."""
+        for slot in self._slots:
+            await slot.ready.wait()
+        _say(f"admin {url_of(self._config.admin_host, self._admin_socket)}")
+        _say(f"ready {url_of(self._config.host, self._listeners[0])}")
         while True:
             self._hangup.clear()
             await self._hangup.wait()

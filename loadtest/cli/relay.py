@@ -14,7 +14,6 @@ from uuid import uuid4
 
 import zmq
 from rich.console import Console
-from zmq.utils.monitor import parse_monitor_message
 
 from loadtest.cli.children import signals_go_to
 from loadtest.cli.place import listening_place, place_of
@@ -26,7 +25,7 @@ from loadtest.fleet.joining import Joining, Master, addresses_of
 from loadtest.fleet.messages import MessageError
 from loadtest.fleet.relay import Relay
 from loadtest.fleet.stats_sums import StatsSums
-from loadtest.fleet.token import REFUSALS, check_door, encrypt, why_refused
+from loadtest.fleet.token import REFUSALS, check_door, encrypt, event_in, why_refused
 from loadtest.judge.validity import CPU_JUDGED_S, MAX_CPU
 from loadtest.place import Place
 
@@ -210,8 +209,8 @@ class _Loop:
                 self._complain(f"ignored a message: {error}")
 
     def _note_stranger(self) -> None:
-        event = parse_monitor_message(self._sockets.strangers.recv_multipart())["event"]
-        self._complain(f"refused a connection: {why_refused(event)}")
+        refusal = event_in(self._sockets.strangers.recv_multipart())
+        self._complain(f"refused a connection: {why_refused(refusal)}")
 
     def _complain(self, text: str) -> None:
         if time.monotonic() >= self._complain_at_s:

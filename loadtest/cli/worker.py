@@ -16,7 +16,7 @@ from types import FrameType
 from rich.console import Console
 
 from loadtest.cli.children import LOCUST, Child, signals_go_to, wait_until
-from loadtest.cli.crew import Crew
+from loadtest.cli.crew import FINAL, Crew
 from loadtest.cli.place import place_of
 from loadtest.configuration.config_error import ConfigError
 from loadtest.environment import PLAN_FOLDER_VARIABLE, RUNS_FOLDER_VARIABLE, TOKEN_VARIABLE
@@ -135,6 +135,4 @@ def serve(crew: Crew, master: Place, console: Console) -> int:
             console.print(
                 f"{worker.name}: {worker.ending()}: {worker.last_lines(1)}", soft_wrap=True, markup=False
             )
-    if set(codes) <= {ExitCode.PASS, ExitCode.USAGE}:
-        return max(codes)
-    return ExitCode.INTERNAL_ERROR
+    return max(codes) if FINAL.issuperset(codes) else ExitCode.INTERNAL_ERROR

@@ -16,7 +16,6 @@ from uuid import uuid4
 
 import msgspec
 import zmq
-from zmq.utils.monitor import parse_monitor_message
 
 from loadtest.fleet.build import Build
 from loadtest.fleet.greeting import (
@@ -36,7 +35,7 @@ from loadtest.fleet.greeting import (
     is_safe,
     sha256_of,
 )
-from loadtest.fleet.token import REFUSALS, encrypt
+from loadtest.fleet.token import REFUSALS, encrypt, event_in
 from loadtest.place import Place
 
 _LEVEL = "where-the-plan-lies"
@@ -218,7 +217,7 @@ class Joining:
 
     def _look_at_connection(self) -> None:
         while self._events.poll(0):
-            event = parse_monitor_message(self._events.recv_multipart())["event"]
+            event = event_in(self._events.recv_multipart())
             now_s = time.monotonic()
             if event == zmq.Event.CONNECTED:
                 self._reached = True

@@ -13,7 +13,15 @@ import zmq
 from locust.rpc.zmqrpc import BaseSocket, Client, Server
 
 from loadtest.environment import TOKEN_VARIABLE
-from loadtest.fleet.token import REFUSALS, TokenError, check_door, check_token, encrypt, why_refused
+from loadtest.fleet.token import (
+    REFUSALS,
+    TokenError,
+    check_door,
+    check_token,
+    encrypt,
+    event_in,
+    why_refused,
+)
 
 COMPLAIN_EVERY_S = 10.0
 
@@ -65,13 +73,10 @@ def _report_refusals(monitor: Any, complaint: str) -> None:
     """Log that handshakes fail, not for each of them: whoever is refused tries again."""
     next_s: dict[str, float] = {}
     while True:
-        told_us = monitor.recv_multipart()
-        from zmq.utils.monitor import parse_monitor_message  # noqa: PLC0415 - it takes all of asyncio with it
-
-        event = parse_monitor_message(told_us)
-        if event["event"] == zmq.Event.MONITOR_STOPPED:
+        event = event_in(monitor.recv_multipart())
+        if event == zmq.Event.MONITOR_STOPPED:
             return
-        told = complaint.format(why_refused(event["event"]))
+        told = complaint.format(why_refused(event))
         if time.monotonic() >= next_s.get(told, 0.0):
             next_s[told] = time.monotonic() + COMPLAIN_EVERY_S
             logger.warning(told)

@@ -7,7 +7,7 @@ distributed: who does not know the token does not know the key, and its handshak
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,14 @@ REFUSALS = (
     | zmq.Event.HANDSHAKE_FAILED_AUTH
 )
 """What a socket's monitor tells of a handshake that failed."""
+
+
+def event_in(told: Sequence[bytes]) -> int:
+    """Which event a message of a socket's monitor tells of."""
+    # Not above: it takes all of asyncio with it, which a worker can do without at its start.
+    from zmq.utils.monitor import parse_monitor_message  # noqa: PLC0415
+
+    return parse_monitor_message(list(told))["event"]
 
 
 def why_refused(event: int) -> str:

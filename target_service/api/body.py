@@ -11,7 +11,7 @@ from aiohttp import HttpVersion11, StreamReader, hdrs, web
 
 from target_service import problem
 from target_service.problem import FieldError, ProblemError
-from target_service.protocol import MAX_BODY_BYTES, Head
+from target_service.protocol import CONTINUE, MAX_BODY_BYTES, Head
 from target_service.schema import (
     DuplicateKeyError,
     OrderRequest,
@@ -117,7 +117,7 @@ async def _read_chunks(payload: StreamReader) -> bytes:
 def _go_on(incoming: Incoming) -> None:
     """Tell a client that asked first (`Expect: 100-continue`) to send the body."""
     if hdrs.EXPECT in incoming.head.headers and incoming.head.version == HttpVersion11:
-        incoming.caller.say(b"HTTP/1.1 100 Continue\r\n\r\n")
+        incoming.caller.say(CONTINUE)
 
 
 _JSON = re.compile(

@@ -64,6 +64,15 @@ MISCONFIGURED = (
 )
 
 
+def _reason_of(error: Exception) -> str:
+    """What one of `MISCONFIGURED` tells, without a piece of the address that may be one of its password."""
+    if isinstance(error, ValueError) and not isinstance(error, asyncpg.ClientConfigurationError):
+        return (
+            "expected a number for the port (a password has its / ? # and @ written as %2F %3F %23 and %40)"
+        )
+    return str(error)
+
+
 class WatchedProtocol(asyncpg.protocol.Protocol):  # type: ignore[misc]  # asyncpg has no types
     """asyncpg's side of one connection, which a message of an impossible length ends.
 
@@ -175,7 +184,7 @@ class PostgresStore(Store):
                 self._settings.dsn, min_size=1, max_size=READERS, command_timeout=wait_s, timeout=wait_s
             )
         except MISCONFIGURED as error:
-            raise StoreOpenError(f"cannot open the PostgreSQL store: {error}") from error
+            raise StoreOpenError(f"cannot open the PostgreSQL store: {_reason_of(error)}") from error
         except FAILURES as error:
             raise StoreUnavailableError(f"PostgreSQL does not answer: {error}") from error
         return self._writer_id

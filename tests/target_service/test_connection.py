@@ -224,6 +224,17 @@ def test_a_head_that_has_begun_behind_another_request_keeps_the_connection(befor
     play(scene)
 
 
+def test_a_connection_is_idle_once_the_body_of_a_refused_request_has_come() -> None:
+    async def scene(full: Full) -> None:
+        assert (await full.ask(HEAD + b"Content-Length: 4\r\n\r\n")).status == 503
+        full.connection.data_received(b"ab")
+        full.connection.data_received(b"cd")
+        full.connection.end_if_idle()
+        assert await full.reader.read() == b""
+
+    play(scene)
+
+
 def test_a_head_whose_end_came_in_two_pieces_is_whole() -> None:
     async def scene(full: Full) -> None:
         for at in (1, 2, 3):

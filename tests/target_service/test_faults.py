@@ -1,11 +1,12 @@
 """Which request meets which fault, decided by seeded dice on a clock that only moves when told."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from target_service.config import parse
-from target_service.faults import Drill, Fault, Faults
+from target_service.faults import Drill, Fault, Faults, read_drill
 
 SECOND = 10**9
 
@@ -73,3 +74,14 @@ def test_a_bad_drill_file_is_named(tmp_path: Path, text: str, capsys: pytest.Cap
             parse(["--enable-faults", "--drill", str(flag)], {})
         assert ended.value.code == 2
         assert f"argument --drill: {flag}" in capsys.readouterr().err
+
+
+def test_a_drill_may_come_by_a_pipe() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b'{"faults": [{"kind": "error"}]}')
+    os.close(writing)
+    try:
+        config = parse(["--enable-faults", "--drill", f"/dev/fd/{reading}"], {})
+        assert read_drill(config.drill) == Drill((Fault("error"),))
+    finally:
+        os.close(reading)

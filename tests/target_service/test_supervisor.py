@@ -1,6 +1,7 @@
 """How long a crashing worker is waited with, and a stopped one waited for."""
 
 import asyncio
+import signal
 import socket
 
 import pytest
@@ -14,6 +15,7 @@ from target_service.supervisor import (
     STARTED_WITHIN_S,
     RefusedError,
     Slot,
+    Supervisor,
     Watch,
     backoff_s,
 )
@@ -66,8 +68,25 @@ def test_a_first_worker_that_is_refused_its_store_ends_the_service_unless_it_sto
     asyncio.run(slot.run())
 
 
-def test_nobody_waits_for_a_worker_that_is_told_to_stop_before_it_is_ready() -> None:
-    slot = Refused()
-    assert not slot.ready.is_set()
-    slot.stop()
-    assert slot.ready.is_set()
+class Starting(Refused):
+    """A slot whose worker is never ready, and ends when it is told to."""
+
+    async def _run_once(self) -> int:
+        await self._stopping.wait()
+        return -signal.SIGTERM
+
+
+def test_nobody_waits_for_a_worker_that_is_told_to_stop_before_it_is_ready(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def stop_during_the_start() -> int:
+        supervisor = Supervisor(Config(port=0, admin_port=0))
+        supervisor._slots = [Starting()]
+        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+            serving = group.create_task(supervisor._serve(group))
+            await asyncio.sleep(0)
+            supervisor._stop()
+            return await serving
+
+    assert asyncio.run(stop_during_the_start()) == 0
+    assert capsys.readouterr().out == "", "it was never ready"
