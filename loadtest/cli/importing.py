@@ -15,12 +15,12 @@ from rich.console import Console
 from loadtest.cli.app import refuse
 from loadtest.importing.import_error import ImportingError
 from loadtest.importing.log_format import FORMATS
-from loadtest.importing.log_plan import Written
 from loadtest.plan.plan_error import PlanError
 from loadtest.plan.plan_file import Plan
 from loadtest.publish.paragraph import print_paragraph
 
 if TYPE_CHECKING:
+    from loadtest.importing.log_plan import Written
     from loadtest.importing.recorded import Recorded
     from loadtest.importing.traffic import Traffic
 
@@ -131,7 +131,7 @@ def har(
     """Make a script from a browser session (HAR): one arrival is the whole session."""
     from loadtest.importing.har import read_har  # noqa: PLC0415 - what only this command needs
 
-    def read(named: str) -> Written:
+    def read(named: str) -> "Written":
         recorded, notes = read_har(_bytes_of(file), str(file))
         return _session(recorded, str(file), named, assets=assets, notes=notes)
 
@@ -149,7 +149,7 @@ def curl(
     """Make a script from curl commands, as browsers copy them: one arrival sends all of them."""
     from loadtest.importing.curl_command import read_curl  # noqa: PLC0415
 
-    def read(named: str) -> Written:
+    def read(named: str) -> "Written":
         return _session(read_curl(_text_of(file), str(file)), str(file), named, assets=True)
 
     _import(read, out, lambda: plan_name(name, Path("commands") if str(file) == "-" else file))
@@ -164,7 +164,7 @@ def postman(
     """Make a script from a Postman collection: one arrival sends its requests in order."""
     from loadtest.importing.postman import read_postman  # noqa: PLC0415
 
-    def read(named: str) -> Written:
+    def read(named: str) -> "Written":
         recorded, notes = read_postman(_bytes_of(file), str(file))
         return _session(recorded, str(file), named, assets=True, notes=notes)
 
@@ -186,7 +186,7 @@ def openapi(
 
     shown = without_login(document)
 
-    def read(named: str) -> Written:
+    def read(named: str) -> "Written":
         return plan_of_operations(read_openapi(document_text(document), shown), shown, named)
 
     _import(read, out, lambda: plan_name(name, Path(shown.rpartition("/")[2] or "api")))
@@ -219,7 +219,7 @@ def prometheus(
     from loadtest.importing.prometheus_query import fetched, query_url, rates_of, time_range  # noqa: PLC0415
     from loadtest.importing.short_plan import plan_of_rates  # noqa: PLC0415
 
-    def read(named: str) -> Written:
+    def read(named: str) -> "Written":
         from_s, to_s, step_s = time_range(begin, end, step, time.time())
         asked = query_url(url, query, from_s, to_s, step_s)
         return plan_of_rates(rates_of(fetched(asked), url, step_s), query, user, named)
@@ -227,7 +227,7 @@ def prometheus(
     _import(read, out, lambda: plan_name(name, Path("recorded")))
 
 
-def _import(read: Callable[[str], Written], out: Path, name: Callable[[], str]) -> None:
+def _import(read: Callable[[str], "Written"], out: Path, name: Callable[[], str]) -> None:
     """Read and write, and say what was left out or guessed; exit with code 2 on an `ImportingError`."""
     try:
         named = name()
@@ -241,7 +241,7 @@ def _import(read: Callable[[str], Written], out: Path, name: Callable[[], str]) 
 
 def _session(
     recorded: list["Recorded"], source: str, name: str, *, assets: bool, notes: Sequence[str] = ()
-) -> Written:
+) -> "Written":
     from loadtest.importing.recorded import of_one_host  # noqa: PLC0415
     from loadtest.importing.session_script import session_script  # noqa: PLC0415
     from loadtest.importing.short_plan import plan_of_session  # noqa: PLC0415
@@ -292,7 +292,7 @@ def check_free(out: Path, name: str) -> None:
             )
 
 
-def write(out: Path, name: str, written: Written) -> None:
+def write(out: Path, name: str, written: "Written") -> None:
     """Write plan, script and data. Raises `ImportingError`."""
     files = {
         **({} if written.script is None else {f"{name}.py": written.script}),
@@ -339,7 +339,7 @@ def _print_traffic(traffic: "Traffic") -> None:
         console.print(f"  {each.requests / total:7.2%}  {each.name}{keys}", markup=False, soft_wrap=True)
 
 
-def print_written(out: Path, name: str, written: Written) -> None:
+def print_written(out: Path, name: str, written: "Written") -> None:
     """Print what was left out or guessed, which files were written, and the command to play them."""
     if written.notes:
         console.print("left out or guessed:", markup=False)
