@@ -20,6 +20,7 @@ from target_service.faults import read_drill
 from target_service.secrets import masked
 
 YEAR_S = 31_536_000
+EXIT_FAILURE = 1
 EXIT_USAGE = 2
 EXIT_TEMPORARY = 75
 """EX_TEMPFAIL of sysexits.h: a worker's way to say that waiting may help."""

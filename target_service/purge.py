@@ -10,7 +10,7 @@ import sys
 import time
 from urllib.parse import urlsplit
 
-from target_service.config import store_dsn
+from target_service.config import EXIT_FAILURE, store_dsn
 from target_service.problem import ProblemError
 from target_service.secrets import MaskingFormatter, secrets_of
 from target_service.store import base
@@ -67,7 +67,7 @@ def main() -> int:
         parser.error(formatter.mask(str(error)))
     except base.StoreUnavailableError as error:
         sys.stderr.write(formatter.mask(f"target_service.purge: {error}\n"))
-        return 1
+        return EXIT_FAILURE
     sys.stdout.write(f"purged {orders} orders of {run_id}\n")
     return 0
 

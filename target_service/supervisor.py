@@ -17,7 +17,7 @@ from asyncio.subprocess import PIPE, Process
 
 import msgspec
 
-from target_service.config import EXIT_TEMPORARY, Config
+from target_service.config import EXIT_FAILURE, EXIT_TEMPORARY, Config
 from target_service.faults import Drill, read_drill
 from target_service.metrics import SharedMetrics, Supervision
 from target_service.sockets import bind, bind_shared, url_of
@@ -38,7 +38,6 @@ KILL_AFTER_S = 3.0
 """How long after its drain should have ended a worker is killed."""
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-EXIT_FAILURE = 1
 
 log = logging.getLogger("orders.supervisor")
 

@@ -26,7 +26,7 @@ import uvloop
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
 from target_service.api.operation import Service, Shop
-from target_service.config import EXIT_TEMPORARY, EXIT_USAGE, Config
+from target_service.config import EXIT_FAILURE, EXIT_TEMPORARY, EXIT_USAGE, Config
 from target_service.faults import Drill, Faults
 from target_service.housekeeping import Housekeeper, Terms
 from target_service.inventory import Catalogue
@@ -167,7 +167,7 @@ def die_with_parent(parent: int) -> None:
     """Have the kernel kill this process when its parent ends; at once if that has happened already."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
-        sys.exit(1)
+        sys.exit(EXIT_FAILURE)
 
 
 def main() -> int:

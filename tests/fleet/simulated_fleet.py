@@ -60,19 +60,12 @@ class SimulatedWorker:
             self.on_message(message)
         self.inbox.clear()
         now_ns = self.fleet.clock.now_ns()
+        hello = Hello("run", 1, True, zero_wall_ns=self.zero_wall_ns)
         if self.stream is None or self.open_seconds is None:
-            self.fleet.to_master(
-                lambda master: master.on_hello(
-                    self.name, Hello("run", 1, True, zero_wall_ns=self.zero_wall_ns)
-                )
-            )
+            self.fleet.to_master(lambda master: master.on_hello(self.name, hello))
             return
         if now_ns - self.open_seconds.zero_ns > self.stream.lease_ns + NS:
-            self.fleet.to_master(
-                lambda master: master.on_hello(
-                    self.name, Hello("run", 1, True, zero_wall_ns=self.zero_wall_ns)
-                )
-            )
+            self.fleet.to_master(lambda master: master.on_hello(self.name, hello))
         if self.finished:
             return
         while (due := self.stream.due(now_ns - self.open_seconds.zero_ns)) is not None:
