@@ -28,7 +28,7 @@ from target_service.metrics import TRAFFIC
 from target_service.openapi import document
 from target_service.problem import STOPPING, ProblemError
 from target_service.protocol import check_head, is_foreign, new_parser
-from target_service.response import ApiResponse, problem_response
+from target_service.response import ApiResponse, json_response, problem_response
 from target_service.secrets import EXPECTED_HEADER, carries_token
 from target_service.shedding import TOO_MUCH, Pace
 from target_service.store.base import StoreUnavailableError
@@ -317,10 +317,8 @@ def _pattern_of(path: str) -> re.Pattern[str]:
 
 
 def _description(table: list[Operation]) -> Operation:
-    described = ApiResponse(200, msgspec.json.encode(document(table)))
-
     async def get_openapi(_request: ApiRequest) -> ApiResponse:
         """This description."""
-        return described
+        return json_response(document(table))
 
     return Operation("GET", "/openapi.json", get_openapi, dict[str, Any])
