@@ -9,7 +9,7 @@ import os
 import re
 import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
-from functools import partial
+from functools import cache, partial
 from time import monotonic_ns, perf_counter
 from typing import Any
 
@@ -317,8 +317,10 @@ def _pattern_of(path: str) -> re.Pattern[str]:
 
 
 def _description(table: list[Operation]) -> Operation:
+    described = cache(lambda: json_response(document(table)))
+
     async def get_openapi(_request: ApiRequest) -> ApiResponse:
         """This description."""
-        return json_response(document(table))
+        return described()
 
     return Operation("GET", "/openapi.json", get_openapi, dict[str, Any])
