@@ -37,6 +37,8 @@ class CompiledTemplates(jinja2.BytecodeCache):
 
     def dump_bytecode(self, bucket: Bucket) -> None:
         """Keep a template, in one step: others may read meanwhile."""
+        if sys.dont_write_bytecode:
+            return
         with contextlib.suppress(OSError):
             self._folder.mkdir(exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:

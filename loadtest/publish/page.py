@@ -7,7 +7,6 @@ not run.
 
 import base64
 import hashlib
-import sys
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -52,7 +51,7 @@ def template(name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=_shown,
-        bytecode_cache=None if sys.dont_write_bytecode else CompiledTemplates(Path(__file__)),
+        bytecode_cache=CompiledTemplates(Path(__file__)),
     )
     return environment.get_template(name)
 

@@ -19,7 +19,8 @@ def rendered(text: str, folder: Path, settings: Path = Path(__file__)) -> str:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("sys.dont_write_bytecode", False)
     assert rendered("Hello {{ name }}", tmp_path / "kept") == "Hello Ann"
     return tmp_path / "kept"
 
@@ -50,7 +51,18 @@ def test_what_is_no_template_is_compiled_anew(folder: Path, cut: int) -> None:
     assert kept.read_bytes() == whole
 
 
-def test_where_nothing_can_be_written_it_is_compiled_each_time(tmp_path: Path) -> None:
+def test_nothing_is_written_where_python_writes_none_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+    assert rendered("Hello {{ name }}", tmp_path / "kept") == "Hello Ann"
+    assert not (tmp_path / "kept").exists()
+
+
+def test_where_nothing_can_be_written_it_is_compiled_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.dont_write_bytecode", False)
     (tmp_path / "kept").write_text("a file where the folder should be")
     for _ in range(2):
         assert rendered("Hello {{ name }}", tmp_path / "kept") == "Hello Ann"
