@@ -12,7 +12,7 @@ from locust.env import Environment
 
 from loadtest.fleet.token import TokenError, read_token, token_in
 from loadtest.plugin.publishers import PortError, Publishers
-from loadtest.publish.remote_writer import BadReceiverError, Receiver
+from loadtest.publish.receiver import BadReceiverError, Receiver
 from loadtest.secret import LONGEST_BYTES, SecretError, one_line, secret_in, secret_in_file
 from target_service.config import one_line as services_own
 
