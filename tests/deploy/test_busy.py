@@ -59,7 +59,7 @@ def test_a_signal_ends_it_at_once_with_all_that_it_has_started(
         process.send_signal(number)
         process.communicate(timeout=30)
         assert process.returncode == code
-        assert not [each for each in of_its_own if each.is_running() and each.status() != "zombie"]
+        assert not psutil.wait_procs(of_its_own, 10)[1], "something outlived it"
     finally:
         process.kill()
         process.wait()
