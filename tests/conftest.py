@@ -5,12 +5,16 @@ Locust patches sockets, threads and time for gevent when it is imported. The tes
 before any test starts a process of its own: those are patched, as they are for users.
 """
 
+import gc
 import os
 import signal
 from collections.abc import Generator
 
 import hypothesis
 import pytest
+
+# Nothing is garbage while modules are imported and thousands of tests collected: searching it is a quarter of that time.
+gc.disable()
 
 os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
 import locust  # noqa: F401 - for the effect
@@ -64,6 +68,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         others = [item for item in items if not in_share(item.nodeid, number, of)]
         config.hook.pytest_deselected(items=others)
         items[:] = [item for item in items if in_share(item.nodeid, number, of)]
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays until the end: no later search for garbage goes through it again."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(
