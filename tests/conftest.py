@@ -13,9 +13,6 @@ from collections.abc import Generator
 import hypothesis
 import pytest
 
-# Nothing is garbage while modules are imported and thousands of tests collected: searching it is a quarter of that time.
-gc.disable()
-
 os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
 import locust  # noqa: F401 - for the effect
 
@@ -30,6 +27,9 @@ from tests.timing import (
     timing,  # noqa: F401 - a fixture
 )
 
+# Nothing is garbage while thousands of tests are collected: searching it would be a quarter of that time.
+gc.disable()
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # So it is in a background job; and the processes that tests start would never hear of Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -41,7 +41,7 @@ hypothesis.settings.register_profile(
     "any machine",
     deadline=None,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
-    max_examples=int(os.environ.get("EXAMPLES", "50")),
+    max_examples=int(os.environ.get("EXAMPLES", "30")),
 )
 hypothesis.settings.load_profile("any machine")
 
