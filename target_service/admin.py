@@ -12,8 +12,8 @@ from target_service.api import health
 from target_service.api.operation import ApiRequest, Operation, Service
 from target_service.config import Config, is_loopback
 from target_service.faults import Drill, Faults
-from target_service.metrics import SharedMetrics, Supervision, WorkerMetrics, registry_of
-from target_service.metrics_page import MetricsPage
+from target_service.metrics import SharedMetrics, Supervision, WorkerMetrics
+from target_service.metrics_page import MetricsPage, registry_of
 from target_service.problem import STOPPING, ProblemError
 from target_service.response import ApiResponse, json_response
 from target_service.routes import Api

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import EMPTY_PAYLOAD, HttpVersion10, StreamReader, hdrs, web
+from aiohttp import EMPTY_PAYLOAD, HttpVersion10, StreamReader, hdrs
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError
@@ -28,6 +28,7 @@ from target_service.protocol import (
     MAX_BODY_BYTES,
     MOST_IN_VAIN,
     Head,
+    MalformedBodyError,
     end_of_head,
     is_foreign,
     malformed,
@@ -193,7 +194,7 @@ class Connection(BaseProtocol):
         if self._payload.is_eof() or (self._task is None and not self._messages):
             self._messages.append(malformed(f"the request is malformed: {reason}"))
         else:
-            self._payload.set_exception(web.RequestPayloadError(reason))
+            self._payload.set_exception(MalformedBodyError(reason))
 
     def _answer_waiting(self) -> None:
         """Answer requests in turn, until one takes its time, or the client does not read."""

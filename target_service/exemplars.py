@@ -10,10 +10,10 @@ import re
 import struct
 from collections.abc import Iterable, Mapping
 from time import time
+from typing import NamedTuple
 from zlib import crc32
 
 from multidict import istr
-from prometheus_client.samples import Exemplar
 
 TRACEPARENT = istr("traceparent")
 
@@ -38,6 +38,15 @@ def sampled_trace(traceparent: str) -> str | None:
     return found[2]
 
 
+class Exemplar(NamedTuple):
+    """The request that stands for a bucket."""
+
+    trace_id: str
+    seconds: float
+    at_s: float
+    """When it ended, in seconds since 1970."""
+
+
 class Records:
     """One worker's exemplars, by number; one writer."""
 
@@ -56,7 +65,7 @@ class Records:
         if memory == bytes(len(memory)):  # no request is traced: spare the scrape the rest
             return {}
         return {
-            number: Exemplar({"trace_id": record[:16].hex()}, *_TIMES.unpack(record[16:]))
+            number: Exemplar(record[:16].hex(), *_TIMES.unpack(record[16:]))
             for number, (record, checksum, is_there) in enumerate(_CHECKED.iter_unpack(memory))
             if is_there == 1 and crc32(record) == checksum
         }
@@ -67,5 +76,5 @@ def newest(workers: Iterable[Mapping[int, Exemplar]]) -> dict[int, Exemplar]:
     kept: dict[int, Exemplar] = {}
     for exemplars in workers:
         for number, exemplar in exemplars.items():
-            kept[number] = max(exemplar, kept.get(number, exemplar), key=lambda one: one.timestamp or 0.0)
+            kept[number] = max(exemplar, kept.get(number, exemplar), key=lambda one: one.at_s)
     return kept

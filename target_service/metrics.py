@@ -4,35 +4,23 @@ Every series is known beforehand, so each has a fixed place in a block of double
 anonymous file the supervisor creates and the workers inherit. Counting is an addition in memory (about 0.1 us
 where prometheus-client takes about 1 us); a scrape reads all the blocks without a word to any worker; and a
 worker that crashes leaves its counts behind for its successor to go on from, so that counters never step
-back.
+back. Neither a worker nor the start of one waits for prometheus-client, which only `metrics_page` knows.
 """
 
 import mmap
 import os
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, product
 from typing import NamedTuple, get_args
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
-from prometheus_client.samples import Exemplar
-
-from target_service.exemplars import RECORD_SLOTS, Records, newest
-from target_service.faults import FaultKind
+from target_service.exemplars import RECORD_SLOTS, Exemplar, Records
+from target_service.faults import FaultKind, Route
 from target_service.problem import KINDS, OVERLOADED, Kind
 
-_Bucket = tuple[str, float] | tuple[str, float, Exemplar]
-"""A bucket as prometheus-client takes it: its bound, its count, and maybe its exemplar."""
-
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-
 TRAFFIC = ("live", "shadow")
-_ORDERS = ("create_order", "create_checkout", "get_order", "pay_order")
-ROUTES = (*_ORDERS, "get_product", "inventory", "parcels", "assistant", "other")
+ROUTES = (*get_args(Route), "other")
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
@@ -218,67 +206,6 @@ class Supervision:
         self.is_stopping = False
         self.pids = pids
         """The workers that run now."""
-
-
-class SummedMetrics(Collector):
-    """What a scrape sees: every series, added up over the workers."""
-
-    def __init__(self, blocks: Sequence[Block], supervision: Supervision) -> None:
-        self._blocks = blocks
-        self._supervision = supervision
-
-    def collect(self) -> Iterator[Metric]:
-        """All metrics as they are now."""
-        yield from map(self._metric, FAMILIES)
-        restarts, what = self._supervision.restarts, "Workers started again after a crash."
-        yield CounterMetricFamily("orders_worker_restarts", what, value=restarts)
-        memory_bytes = sum(resident_bytes(pid) for pid in self._supervision.pids())
-        yield GaugeMetricFamily("orders_memory_bytes", "Resident memory of all workers.", value=memory_bytes)
-
-    def _metric(self, family: Family) -> Metric:
-        if family.kind == "histogram":
-            histogram = HistogramMetricFamily(family.name, family.help, labels=family.labels)
-            for values in family.values:
-                *counts, total = self._sum(family, values)
-                histogram.add_metric(values, self._buckets(family, values, counts), total)
-            return histogram
-        kind = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
-        metric = kind(family.name, family.help, labels=family.labels)
-        for values in family.values:
-            metric.add_metric(values, self._sum(family, values)[0])
-        return metric
-
-    def _sum(self, family: Family, values: tuple[str, ...]) -> list[float]:
-        return [
-            sum(slot) for slot in zip(*(block.series(family, *values) for block in self._blocks), strict=True)
-        ]
-
-    def _buckets(self, family: Family, values: tuple[str, ...], counts: Sequence[float]) -> list[_Bucket]:
-        """Cumulative counts, with the exemplars that stand for them."""
-        of_workers = [block.exemplars(family, *values) for block in self._blocks if family.is_traced]
-        exemplars = newest(of_workers)
-        names = [*(str(float(bound)) for bound in family.bounds), "+Inf"]
-        return [
-            (name, count, exemplars[number]) if number in exemplars else (name, count)
-            for number, (name, count) in enumerate(zip(names, accumulate(counts), strict=True))
-        ]
-
-
-def resident_bytes(pid: int) -> int:
-    """Memory of a process that lies in RAM, as Linux counts it (proc_pid_statm(5)); 0 of one that has ended."""
-    try:
-        # pathlib would be an eighth of a scrape.
-        with open(f"/proc/{pid}/statm", "rb", buffering=0) as statm:
-            return int(statm.read().split()[1]) * PAGE_BYTES
-    except (OSError, IndexError):
-        return 0
-
-
-def registry_of(blocks: Sequence[Block], supervision: Supervision) -> CollectorRegistry:
-    """A registry that holds these metrics and nothing else."""
-    registry = CollectorRegistry(auto_describe=True)  # else it cannot pick metrics by name
-    registry.register(SummedMetrics(blocks, supervision))
-    return registry
 
 
 class WorkerMetrics:

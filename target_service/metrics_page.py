@@ -1,18 +1,25 @@
-"""`/metrics` as text, drawn by prometheus-client, and kept for as long as it is fresh.
+"""`/metrics` as text: the workers' numbers added up, drawn by prometheus-client, and kept for as long as it is fresh.
 
 Supervisor and workers share the cores that serve orders. A page takes 3 ms to draw, in OpenMetrics 5; a request
 within `FRESH_S` of a drawing gets the same bytes, so a second scraper, or one that asks too often, costs a copy.
 """
 
+import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from time import monotonic
 
 from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.exposition import generate_latest as to_openmetrics
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar as DrawnExemplar
 
 from target_service.api.operation import ApiRequest
+from target_service.exemplars import Exemplar, newest
+from target_service.metrics import FAMILIES, Block, Family, Supervision
 from target_service.response import ApiResponse
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -21,6 +28,75 @@ GZIP = 16 + zlib.MAX_WBITS
 """zlib's way to say gzip."""
 FRESH_S = 0.5
 """Shorter than any usual interval between two scrapes. `Cache-Control: no-cache` asks for a new page."""
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+_Bucket = tuple[str, float] | tuple[str, float, DrawnExemplar]
+"""A bucket as prometheus-client takes it: its bound, its count, and maybe its exemplar."""
+
+
+class SummedMetrics(Collector):
+    """What a scrape sees: every series, added up over the workers."""
+
+    def __init__(self, blocks: Sequence[Block], supervision: Supervision) -> None:
+        self._blocks = blocks
+        self._supervision = supervision
+
+    def collect(self) -> Iterator[Metric]:
+        """All metrics as they are now."""
+        yield from map(self._metric, FAMILIES)
+        restarts, what = self._supervision.restarts, "Workers started again after a crash."
+        yield CounterMetricFamily("orders_worker_restarts", what, value=restarts)
+        memory_bytes = sum(resident_bytes(pid) for pid in self._supervision.pids())
+        yield GaugeMetricFamily("orders_memory_bytes", "Resident memory of all workers.", value=memory_bytes)
+
+    def _metric(self, family: Family) -> Metric:
+        if family.kind == "histogram":
+            histogram = HistogramMetricFamily(family.name, family.help, labels=family.labels)
+            for values in family.values:
+                *counts, total = self._sum(family, values)
+                histogram.add_metric(values, self._buckets(family, values, counts), total)
+            return histogram
+        kind = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
+        metric = kind(family.name, family.help, labels=family.labels)
+        for values in family.values:
+            metric.add_metric(values, self._sum(family, values)[0])
+        return metric
+
+    def _sum(self, family: Family, values: tuple[str, ...]) -> list[float]:
+        return [
+            sum(slot) for slot in zip(*(block.series(family, *values) for block in self._blocks), strict=True)
+        ]
+
+    def _buckets(self, family: Family, values: tuple[str, ...], counts: Sequence[float]) -> list[_Bucket]:
+        """Cumulative counts, with the exemplars that stand for them."""
+        of_workers = [block.exemplars(family, *values) for block in self._blocks if family.is_traced]
+        exemplars = newest(of_workers)
+        names = [*(str(float(bound)) for bound in family.bounds), "+Inf"]
+        return [
+            (name, count, _drawn(exemplars[number])) if number in exemplars else (name, count)
+            for number, (name, count) in enumerate(zip(names, accumulate(counts), strict=True))
+        ]
+
+
+def _drawn(exemplar: Exemplar) -> DrawnExemplar:
+    return DrawnExemplar({"trace_id": exemplar.trace_id}, exemplar.seconds, exemplar.at_s)
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory of a process that lies in RAM, as Linux counts it (proc_pid_statm(5)); 0 of one that has ended."""
+    try:
+        # pathlib would be an eighth of a scrape.
+        with open(f"/proc/{pid}/statm", "rb", buffering=0) as statm:
+            return int(statm.read().split()[1]) * PAGE_BYTES
+    except (OSError, IndexError):
+        return 0
+
+
+def registry_of(blocks: Sequence[Block], supervision: Supervision) -> CollectorRegistry:
+    """A registry that holds these metrics and nothing else."""
+    registry = CollectorRegistry(auto_describe=True)  # else it cannot pick metrics by name
+    registry.register(SummedMetrics(blocks, supervision))
+    return registry
 
 
 def page_of(registry: Collector, content_type: str = TEXT) -> bytes:

@@ -8,7 +8,7 @@ import functools
 import re
 from typing import NamedTuple
 
-from aiohttp import HttpVersion, HttpVersion10, HttpVersion11, hdrs, web
+from aiohttp import HttpVersion, HttpVersion10, HttpVersion11, hdrs
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import HttpRequestParser
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiMapping
@@ -29,6 +29,10 @@ _HOST = re.compile(
 _HIGHEST_PORT = 65535
 _FOREIGN = re.compile(rb" (?:RTSP|ICE)/[0-9]\.[0-9]\r?\n")
 LONGEST_FOREIGN = len(b" RTSP/1.0\r\n")
+
+
+class MalformedBodyError(Exception):
+    """A request's body is not as its head says."""
 
 
 class Head(NamedTuple):
@@ -94,7 +98,7 @@ def new_parser(protocol: BaseProtocol) -> HttpRequestParser:
         asyncio.get_running_loop(),
         2**16,
         max_line_size=LONGEST_LINE,
-        payload_exception=web.RequestPayloadError,
+        payload_exception=MalformedBodyError,
         auto_decompress=False,
     )
 

@@ -9,7 +9,7 @@ import os
 import re
 import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
-from functools import partial
+from functools import cache, partial
 from time import monotonic_ns, perf_counter
 from typing import Any
 
@@ -28,7 +28,7 @@ from target_service.metrics import TRAFFIC
 from target_service.openapi import document
 from target_service.problem import STOPPING, ProblemError
 from target_service.protocol import check_head, is_foreign, new_parser
-from target_service.response import ApiResponse, problem_response
+from target_service.response import ApiResponse, json_response, problem_response
 from target_service.secrets import EXPECTED_HEADER, carries_token
 from target_service.shedding import TOO_MUCH, Pace
 from target_service.store.base import StoreUnavailableError
@@ -317,10 +317,10 @@ def _pattern_of(path: str) -> re.Pattern[str]:
 
 
 def _description(table: list[Operation]) -> Operation:
-    described = ApiResponse(200, msgspec.json.encode(document(table)))
+    described = cache(lambda: json_response(document(table)))
 
     async def get_openapi(_request: ApiRequest) -> ApiResponse:
         """This description."""
-        return described
+        return described()
 
     return Operation("GET", "/openapi.json", get_openapi, dict[str, Any])

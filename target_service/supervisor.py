@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Iterable
 
 import msgspec
 
@@ -36,6 +37,10 @@ STARTED_WITHIN_S = 120.0
 """How long it may take to the first turn of its event loop: Python's imports may take long on a busy machine."""
 KILL_AFTER_S = 3.0
 """How long after its drain should have ended a worker is killed."""
+KILLED_WITHIN_S = 5.0
+"""A worker that the kernel has not ended by then waits for it, as on a dead disk (state D); nobody waits with it."""
+ADMIN_WITHIN_S = 2.0
+"""How long the admin port's modules wait for the workers: they take a worker's start again of a core."""
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -220,6 +225,8 @@ class Supervisor:
             for number, listener in enumerate(self._listeners)
         ]
         self._stopping = asyncio.Event()
+        self._settled = asyncio.Event()
+        """Set when all workers answer, or are no longer to."""
         self._hangup = asyncio.Event()
         if config.drill:
             self._set_drill(read_drill(config.drill))
@@ -244,25 +251,38 @@ class Supervisor:
 
     async def _serve(self, group: asyncio.TaskGroup) -> int:
         running = [group.create_task(slot.run()) for slot in self._slots]
-        await asyncio.sleep(0)  # each spawns its worker at its first step
-        # Imported while the workers start: it takes as long as they do.
+        starting = group.create_task(self._start_and_replace())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._settled.wait(), ADMIN_WITHIN_S)
         from target_service.admin import MOST_CONNECTIONS, admin_api  # noqa: PLC0415
         from target_service.port import Port  # noqa: PLC0415
 
         api = admin_api(self._config, self._metrics, self._supervision, self._set_drill)
         admin = Port(self._admin_socket, api, MOST_CONNECTIONS, self._config.idle_s)
         tidying = group.create_task(admin.end_unused())
-        starting = group.create_task(self._start_and_replace())
         await self._stopping.wait()
         starting.cancel()
-        longest_s = self._config.drain_s + KILL_AFTER_S
-        _, late = await asyncio.wait(running, timeout=longest_s)
-        if late:
-            log.error("%d workers did not end within %g s and were killed", len(late), longest_s)
-            self._kill_all()
+        code = await self._wait_for_the_end(running)
         tidying.cancel()
         admin.cut()
-        return EXIT_FAILURE if late else 0
+        return code
+
+    async def _wait_for_the_end(self, running: Iterable[asyncio.Task[None]]) -> int:
+        """Wait for workers that were told to stop, and no longer than they may take; returns the exit code."""
+        longest_s = self._config.drain_s + KILL_AFTER_S
+        _, late = await asyncio.wait(running, timeout=longest_s)
+        if not late:
+            return 0
+        log.error("%d workers did not end within %g s and were killed", len(late), longest_s)
+        self._kill_all()
+        _, immortal = await asyncio.wait(late, timeout=KILLED_WITHIN_S)
+        if immortal:
+            log.error(
+                "%d workers cannot be killed before the kernel answers them; left behind", len(immortal)
+            )
+            for each in immortal:
+                each.cancel()
+        return EXIT_FAILURE
 
     def _set_drill(self, drill: Drill) -> None:
         for slot in self._slots:
@@ -276,6 +296,7 @@ class Supervisor:
         for slot in self._slots:
             slot.stop()
         self._stopping.set()
+        self._settled.set()
 
     def _kill_all(self) -> None:
         for slot in self._slots:
@@ -287,6 +308,7 @@ class Supervisor:
             await slot.ready.wait()
         _say(f"admin {url_of(self._config.admin_host, self._admin_socket)}")
         _say(f"ready {url_of(self._config.host, self._listeners[0])}")
+        self._settled.set()
         while True:
             self._hangup.clear()
             await self._hangup.wait()

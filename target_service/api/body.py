@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
-from aiohttp import HttpVersion11, StreamReader, hdrs, web
+from aiohttp import HttpVersion11, StreamReader, hdrs
 
 from target_service import problem
 from target_service.problem import FieldError, ProblemError
-from target_service.protocol import CONTINUE, MAX_BODY_BYTES, Head
+from target_service.protocol import CONTINUE, MAX_BODY_BYTES, Head, MalformedBodyError
 from target_service.schema import (
     DuplicateKeyError,
     OrderRequest,
@@ -74,7 +74,7 @@ class BodyReader:
             raise ProblemError(
                 problem.BODY_TIMEOUT, "the rest of the body did not arrive in time", close=True
             ) from None
-        except web.RequestPayloadError as error:
+        except MalformedBodyError as error:
             raise ProblemError(problem.BAD_REQUEST, f"the body is malformed: {error}", close=True) from None
 
     async def _read_in_time(self, payload: StreamReader, *, is_chunked: bool) -> bytes:

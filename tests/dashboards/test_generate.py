@@ -15,7 +15,8 @@ from dashboards.generate import FOLDER, main
 from dashboards.grafana import as_json
 from dashboards.metric_reference import reference
 from dashboards.spec import Dashboard, Kind, Query
-from target_service.metrics import FAMILIES, SharedMetrics, SummedMetrics, Supervision
+from target_service.metrics import FAMILIES, SharedMetrics, Supervision
+from target_service.metrics_page import SummedMetrics
 
 WITH_EXEMPLARS = {"loadtest_response_seconds", "orders_request_seconds"}
 UIDS = [dashboard.uid for dashboard in DASHBOARDS]

@@ -3,9 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client.samples import Exemplar
 
-from target_service.exemplars import RECORD_SLOTS, Records, newest, sampled_trace
+from target_service.exemplars import RECORD_SLOTS, Exemplar, Records, newest, sampled_trace
 from target_service.metrics import REQUEST_SECONDS, SECONDS, SharedMetrics
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -56,7 +55,7 @@ def test_the_last_record_put_under_a_number_is_the_one_that_is_read(
     for number, trace_id, seconds in puts:
         records.put(number, trace_id, seconds)
     last = {number: (trace_id, seconds) for number, trace_id, seconds in puts}
-    read = {number: (found.labels["trace_id"], found.value) for number, found in records.present().items()}
+    read = {number: (found.trace_id, found.seconds) for number, found in records.present().items()}
     assert read == last
 
 
@@ -68,9 +67,7 @@ def test_a_record_that_is_only_half_written_is_left_out(place: int, change: int)
     assert not Records(memory).present()
 
 
-EXEMPLARS = st.builds(
-    Exemplar, st.fixed_dictionaries({"trace_id": TRACES}), st.floats(0, 10), st.integers(0, 5).map(float)
-)
+EXEMPLARS = st.builds(Exemplar, TRACES, st.floats(0, 10), st.integers(0, 5).map(float))
 
 
 @given(st.lists(st.dictionaries(st.integers(0, 2), EXEMPLARS), max_size=4))
@@ -80,7 +77,7 @@ def test_the_newest_of_all_workers_stands_for_a_bucket(workers: list[dict[int, E
     for number, kept in merged.items():
         there = [worker[number] for worker in workers if number in worker]
         assert kept in there
-        assert kept.timestamp == max(found.timestamp or 0.0 for found in there)
+        assert kept.at_s == max(found.at_s for found in there)
 
 
 @given(st.floats(0, 20))

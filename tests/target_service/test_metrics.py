@@ -16,9 +16,8 @@ from target_service.metrics import (
     SharedMetrics,
     Supervision,
     WorkerMetrics,
-    registry_of,
-    resident_bytes,
 )
+from target_service.metrics_page import registry_of, resident_bytes
 
 
 def scraped(shared: SharedMetrics, supervision: Supervision | None = None) -> dict[tuple[str, str], float]:

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from target_service.config import Config
+from target_service.config import EXIT_FAILURE, Config
 from target_service.metrics import SharedMetrics, Supervision
 from target_service.supervisor import (
     HUNG_AFTER_S,
@@ -52,6 +52,7 @@ class Refused(Slot):
         with socket.socket() as closed:
             super().__init__(0, closed, Config(), SharedMetrics.create(1), Supervision(list))
         self.stops_meanwhile = False
+        self.has_begun = asyncio.Event()
 
     async def _run_once(self) -> int:
         if self.stops_meanwhile:
@@ -72,21 +73,44 @@ class Starting(Refused):
     """A slot whose worker is never ready, and ends when it is told to."""
 
     async def _run_once(self) -> int:
+        self.has_begun.set()
         await self._stopping.wait()
         return -signal.SIGTERM
+
+
+async def stopped_during_the_start(slot: type[Refused]) -> int:
+    """The exit code of a service whose one worker is in such a slot."""
+    supervisor = Supervisor(Config(port=0, admin_port=0, drain_s=0.1))
+    its = slot()
+    supervisor._slots = [its]
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        serving = group.create_task(supervisor._serve(group))
+        await its.has_begun.wait()
+        supervisor._stop()
+        return await serving
+
+
+class Immortal(Refused):
+    """A slot whose worker does not end, whatever it is sent."""
+
+    async def _run_once(self) -> int:
+        self.has_begun.set()
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError
+
+
+def test_a_worker_that_cannot_be_killed_is_left_behind(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("KILL_AFTER_S", "KILLED_WITHIN_S"):
+        monkeypatch.setattr(f"target_service.supervisor.{name}", 0.01)
+
+    assert asyncio.run(stopped_during_the_start(Immortal)) == EXIT_FAILURE
+    assert "left behind" in caplog.text
 
 
 def test_nobody_waits_for_a_worker_that_is_told_to_stop_before_it_is_ready(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    async def stop_during_the_start() -> int:
-        supervisor = Supervisor(Config(port=0, admin_port=0))
-        supervisor._slots = [Starting()]
-        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
-            serving = group.create_task(supervisor._serve(group))
-            await asyncio.sleep(0)
-            supervisor._stop()
-            return await serving
-
-    assert asyncio.run(stop_during_the_start()) == 0
+    assert asyncio.run(stopped_during_the_start(Starting)) == 0
     assert capsys.readouterr().out == "", "it was never ready"
