@@ -292,7 +292,7 @@ def _timeline(
     begun = Instants([request.started_s for request in requests])
     ended = Instants([request.done_s for request in requests])
     rng = np.random.default_rng(scene.seed + 2)
-    planned_tps = rate(np.arange(scene.duration_s) + 0.5, scene.peak_tps).tolist()
+    planned_tps = rate(np.arange(0.5, scene.duration_s), scene.peak_tps).tolist()
     points = []
     for second in range(scene.duration_s):
         histogram = Histogram(done[second])
