@@ -36,6 +36,7 @@ from loadtest.cli.run import free_port
 from loadtest.cli.worker import listens
 from loadtest.environment import TOKEN_VARIABLE
 from loadtest.fleet.build import build_of
+from loadtest.fleet.curve import encrypt
 from loadtest.fleet.messages import (
     Ack,
     Assign,
@@ -48,7 +49,6 @@ from loadtest.fleet.messages import (
     encode,
     pack_second,
 )
-from loadtest.fleet.token import encrypt
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER
 from loadtest.place import Place
 

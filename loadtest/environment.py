@@ -1,4 +1,4 @@
-"""The environment variables and the signal by which the processes of a run know each other.
+"""The environment variables, the exit code and the signal by which the processes of a run know each other.
 
 They stand apart from the code that acts on them because `singlesday run`, which sets them, must not import Locust:
 that takes a second, and patches `ssl` under whoever has imported it before.
@@ -18,5 +18,8 @@ PLAN_FOLDER_VARIABLE = "LOADTEST_PLAN_FOLDER"
 """Where `singlesday worker` has put the plan's files on this machine."""
 RUNS_FOLDER_VARIABLE = "LOADTEST_RUNS_FOLDER"
 """Where it has its workers keep what they write of a run."""
+MASTER_LOST = 75
+"""The exit code of a worker process whose master is gone without a word: another process may join the run when it is
+resumed. As EX_TEMPFAIL of sysexits.h, it asks to be tried again."""
 CTRL_C = signal.SIGUSR1
 """How `singlesday` tells its master of Ctrl-C. SIGINT would end a master that is still starting with a traceback."""

@@ -2,18 +2,20 @@
 
 Its replacement joins as any late worker does, so what the crashed one had not reported stays lost and counted.
 Workers that crash again and again have a reason that another try does not mend: after `MOST_REPLACED` they are left
-alone. So is one that ended with `USAGE`, having said what is wrong with its script or its settings.
+alone. So is one that ended with `USAGE`, having said what is wrong with its script or its settings, and one that has
+lost its master.
 """
 
 import signal
 from collections.abc import Callable
 
 from loadtest.cli.children import Child
+from loadtest.environment import MASTER_LOST
 from loadtest.exit_codes import ExitCode
 
 MOST_REPLACED = 3
 """For each worker of the crew."""
-FINAL = frozenset({ExitCode.PASS, ExitCode.USAGE})
+FINAL = frozenset({ExitCode.PASS, ExitCode.USAGE, MASTER_LOST})
 """Exit codes after which nobody is replaced."""
 
 Start = Callable[[str], Child]

@@ -24,7 +24,14 @@ def worker(
         int | None,
         flags.option(flags.LOAD, "N", "Processes that send requests. Default: one for every core.", min=1),
     ] = None,
-    wait: Annotated[str, flags.option(flags.FLEET, "TIME", "How long to wait for the master.")] = "5m",
+    wait: Annotated[
+        str,
+        flags.option(
+            flags.FLEET,
+            "TIME",
+            "How long to wait for the master, at first and whenever it is gone: a killed run may be resumed.",
+        ),
+    ] = "5m",
     out: flags.Out = Path("runs"),
 ) -> None:
     """Send requests for a `singlesday run` on another machine, which sends plan, scripts and data."""

@@ -27,7 +27,7 @@ def recover_folder(folder: Path) -> str:
             profile = Plan.from_json(saved.plan).profile()
             found = recover(
                 saved,
-                read_reports(folder),
+                read_reports(folder, saved.history.zero_wall_ns),
                 lambda from_s, to_s: profile.cumulative(to_s) - profile.cumulative(from_s),
             )
             judge(found.result, [parse(expr) for expr in saved.slos], aborted=found.told)

@@ -21,11 +21,12 @@ from loadtest.clock import SystemClock
 from loadtest.configuration.config_error import ConfigError
 from loadtest.exit_codes import INTERRUPTED, ExitCode
 from loadtest.fleet.build import build_of
+from loadtest.fleet.curve import REFUSALS, encrypt, event_in, why_refused
 from loadtest.fleet.joining import Joining, Master, addresses_of
 from loadtest.fleet.messages import MessageError
 from loadtest.fleet.relay import Relay
 from loadtest.fleet.stats_sums import StatsSums
-from loadtest.fleet.token import REFUSALS, check_door, encrypt, event_in, why_refused
+from loadtest.fleet.token import check_door
 from loadtest.judge.validity import CPU_JUDGED_S, MAX_CPU
 from loadtest.place import Place
 

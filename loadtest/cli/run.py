@@ -36,7 +36,6 @@ from loadtest.publish.console_verdict import print_outcome, print_verdict
 from loadtest.publish.run_folder import REPORT, deliver, draw, rescue
 from loadtest.publish.step_summary import append_step_summary
 from loadtest.run_audit import AuditorError, IncompleteLedgerError, audit_apart, audit_folder
-from loadtest.run_info import run_info
 
 TEND_S = 1.0
 """How often to look whether a worker has crashed."""
@@ -278,6 +277,8 @@ def _rewrite(result: RunResult, folder: Path) -> None:
 
 def _conclude_unstarted(session: Session) -> ExitCode:
     """Write the files of a run that was stopped before it began, for CI jobs that collect them."""
+    from loadtest.run_info import run_info  # noqa: PLC0415 - gevent with it, which no other run needs here
+
     config, resumed = session.config, session.resumed
     info = resumed.info if resumed else run_info(config, session.folder)
     info.duration_s = 0.0

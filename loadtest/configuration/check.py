@@ -15,9 +15,6 @@ from loadtest.configuration.run_config import SHIPPED_SCENARIOS, RunConfig
 from loadtest.drive.errors import HostNotAllowed
 from loadtest.drive.preflight import UnreachableError, check_http, check_target
 from loadtest.drive.targets import AllowedTargets
-from loadtest.faults.hook import HookFault
-from loadtest.faults.machine_faults import DiskFault
-from loadtest.faults.maker import FaultError
 from loadtest.fleet.token import TokenError, check_door, token_in
 from loadtest.judge.abort import AbortCondition, unless
 from loadtest.judge.recovery import FAULT
@@ -27,13 +24,13 @@ from loadtest.judge.slo_syntax import check as check_objective
 from loadtest.measure.ledger import GROWTH_BYTES
 from loadtest.plan.allowed_host import allowed_host
 from loadtest.plan.duration import format_duration
-from loadtest.plan.fault import HOOK, PROCESS, SERVICE
+from loadtest.plan.fault import HOOK, PROCESS, SERVICE, Fault
 from loadtest.plan.plan_error import PlanError
 from loadtest.plan.plan_file import Plan
 from loadtest.plan.target_address import target_address
 from loadtest.plan.target_rate import agreed_rate, check_target_rate
+from loadtest.publish.receiver import BadReceiverError, Receiver
 from loadtest.publish.remote_write import MissingExtraError, WriteRequests
-from loadtest.publish.remote_writer import BadReceiverError, Receiver
 from loadtest.stored_orders import StoreError, check_store
 
 OF_PARTS = (
@@ -234,18 +231,27 @@ def _check_faults(config: RunConfig) -> None:
                 f"{where}ends the supervisor, which the web UI needs for further runs; use `singlesday run` "
                 "without --web",
             )
-        try:
-            if fault.kind == HOOK:
-                HookFault(fault).check()
-            if fault.kind == "disk-full":
-                DiskFault(fault).check()
-        except FaultError as error:
-            raise ConfigError("plan", f"{where}{error}") from error
+        _check_made(fault, where)
         for url in filter(None, (fault.url, fault.undo_url)):
             try:
                 check_target(url, config.allowed)
             except OF_PARTS as error:
                 raise explained_by(error, "plan", where) from error
+
+
+def _check_made(fault: Fault, where: str) -> None:
+    """Raise `ConfigError` for a fault that this machine could not make."""
+    from loadtest.faults.hook import HookFault  # noqa: PLC0415 - asyncio with it, and few plans have faults
+    from loadtest.faults.machine_faults import DiskFault  # noqa: PLC0415
+    from loadtest.faults.maker import FaultError  # noqa: PLC0415
+
+    try:
+        if fault.kind == HOOK:
+            HookFault(fault).check()
+        if fault.kind == "disk-full":
+            DiskFault(fault).check()
+    except FaultError as error:
+        raise ConfigError("plan", f"{where}{error}") from error
 
 
 def _check_auditing(config: RunConfig) -> None:

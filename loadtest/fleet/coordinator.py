@@ -34,7 +34,17 @@ from loadtest.fleet.build import Build, differences
 from loadtest.fleet.bundle import Bundle, WorkerSums
 from loadtest.fleet.history import HeldSlot, History
 from loadtest.fleet.merge import Merge
-from loadtest.fleet.messages import Ack, Assign, Halt, Hello, Lease, Message, Refuse, Report
+from loadtest.fleet.messages import (
+    SERVED_ANOTHER,
+    Ack,
+    Assign,
+    Halt,
+    Hello,
+    Lease,
+    Message,
+    Refuse,
+    Report,
+)
 from loadtest.fleet.messages import Clock as MasterClock
 from loadtest.fleet.roster import Member, Roster
 
@@ -166,7 +176,10 @@ class Coordinator:
         held_slots = [held.ended(known_to_ns) for held in self.held_slots]
         workers = {held.worker for held in held_slots} | set(self.merge.workers)
         names = {**self.roster.names, **{worker: self.roster.name(worker) for worker in workers}}
-        return History(known_to_ns, held_slots, names, list(self.notes), dict(self.roster.clock_offsets_ns))
+        offsets_ns = dict(self.roster.clock_offsets_ns)
+        return History(
+            known_to_ns, held_slots, names, list(self.notes), offsets_ns, zero_wall_ns=self._zero_wall_ns
+        )
 
     def take_up(self, history: History, note: str) -> dict[str, str]:
         """Go on, when workers are ready, where an interrupted part of this run ended; noted there as `note`.
@@ -195,7 +208,9 @@ class Coordinator:
     def on_hello(self, worker: str, hello: Hello) -> None:
         """A worker has come, or has got its users ready."""
         if hello.zero_wall_ns not in (0, self._zero_wall_ns):
-            return  # it serves an earlier part, whose master died: what it does is played again
+            # It serves an earlier part, whose master died: what it does is played again.
+            self._send(worker, Refuse(self.run_id, SERVED_ANOTHER, anew=True))
+            return
         now_ns = self._clock.now_ns()
         self.roster.name(worker)
         member = self.roster.members.setdefault(worker, Member(now_ns))

@@ -33,6 +33,12 @@ def dial_for_a_minute() -> None:
     runners.CONNECT_RETRY_COUNT = runners.MASTER_HEARTBEAT_TIMEOUT // runners.CONNECT_TIMEOUT
 
 
+def has_lost_its_master(runner: object) -> bool:
+    """Whether a runner is a worker's that has heard of its master, but not for as long as Locust has patience."""
+    heard_s = getattr(runner, _HEARD, None)
+    return heard_s is not None and time.monotonic() - heard_s > runners.MASTER_HEARTBEAT_TIMEOUT
+
+
 def keep_steady() -> None:
     """Have every worker of this process forget its master by the steady clock alone."""
     WorkerRunner.last_heartbeat_timestamp = _Heard()  # type: ignore[assignment]  # a descriptor for that name

@@ -33,3 +33,5 @@ class History(msgspec.Struct, frozen=True):
     notes: list[tuple[float, str]]
     clock_offsets_ns: dict[str, int] = {}
     """How far each worker's wall clock was ahead of the master's; 0 for one that is not named."""
+    zero_wall_ns: int = 0
+    """By which the workers of this part of the run tell it from others, as in their `Assign`; 0 before it began."""

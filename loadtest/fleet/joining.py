@@ -18,6 +18,7 @@ import msgspec
 import zmq
 
 from loadtest.fleet.build import Build
+from loadtest.fleet.curve import REFUSALS, encrypt, event_in
 from loadtest.fleet.greeting import (
     GREETING,
     Answered,
@@ -35,7 +36,6 @@ from loadtest.fleet.greeting import (
     is_safe,
     sha256_of,
 )
-from loadtest.fleet.token import REFUSALS, encrypt, event_in
 from loadtest.place import Place
 
 _LEVEL = "where-the-plan-lies"

@@ -6,6 +6,9 @@ acknowledgement up to which number a checkpoint has them, and older files are re
 written the result. `singlesday report` adds what is left to the checkpoint (`fleet.recovered`), so a run whose master
 died is told up to the last word of its workers.
 
+Records of a part of the run that was taken up again since may lie beside those of the last part, on the machines of
+workers: what they tell was played again. So each file's name says of which part it is, by its time zero.
+
 A file is a sequence of frames, each a length of four bytes and a `Report` as it travels. A frame that was cut short
 by the end of its process ends the file. Writing is two small appends a second, to the page cache: no disk is waited
 for.
@@ -13,6 +16,7 @@ for.
 
 import contextlib
 import logging
+import re
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +30,7 @@ SUFFIX = ".reports"
 FILE_REPORTS = 40
 """So many reports begin a new file: twenty seconds."""
 _LENGTH = struct.Struct("<I")
+_NUMBERS = re.compile(r"(-\d+)?-\d{7}\.reports$")
 
 logger = logging.getLogger(__name__)
 
@@ -43,13 +48,13 @@ class Journal:
         self._saved = 0
         self._broken = False
 
-    def write(self, report: Report) -> None:
-        """Append a report."""
+    def write(self, report: Report, zero_wall_ns: int = 0) -> None:
+        """Append a report of the part of the run that has this time zero, as in its `Assign`."""
         if self._broken:
             return
         try:
             if self._out is None or self._written >= FILE_REPORTS:
-                self._begin(report.number)
+                self._begin(report.number, zero_wall_ns)
             data = encode(report)
             assert self._out is not None  # noqa: S101 - just begun
             self._out.write(_LENGTH.pack(len(data)) + data)
@@ -77,19 +82,23 @@ class Journal:
                 path.unlink(missing_ok=True)
             self._files.clear()
 
-    def _begin(self, number: int) -> None:
+    def _begin(self, number: int, zero_wall_ns: int) -> None:
         if self._out is not None:
             self._out.close()
         self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"{self._worker}-{number:07d}{SUFFIX}"
+        path = self._folder / f"{self._worker}-{zero_wall_ns}-{number:07d}{SUFFIX}"
         self._out, self._written = path.open("wb"), 0
         self._files.append((number, path))
 
 
-def read_reports(folder: Path) -> Iterator[tuple[str, Report]]:
-    """(worker, report) of every record in a run folder, as far as each can be read. Raises `OSError`."""
-    for path in sorted((folder / FOLDER).glob(f"*{SUFFIX}")):
-        worker = path.name.rpartition("-")[0]
+def read_reports(folder: Path, zero_wall_ns: int = 0) -> Iterator[tuple[str, Report]]:
+    """(worker, report) of every record of a part of a run, as far as each can be read; of 0, those of all parts.
+
+    Raises `OSError`.
+    """
+    part = f"-{zero_wall_ns}" if zero_wall_ns else ""
+    for path in sorted((folder / FOLDER).glob(f"*{part}-*{SUFFIX}")):
+        worker = _NUMBERS.sub("", path.name)
         with path.open("rb") as file:
             while len(head := file.read(_LENGTH.size)) == _LENGTH.size:
                 (length,) = _LENGTH.unpack(head)

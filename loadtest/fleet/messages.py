@@ -112,6 +112,12 @@ class Refuse(msgspec.Struct, frozen=True, tag=True):
 
     run_id: str
     reason: str
+    anew: bool = False
+    """Whether a new process in its place may come."""
+
+
+SERVED_ANOTHER = "it serves this run for a master that is gone"
+"""Why a resumed run takes none of the workers that outlived its master: they count time from another instant."""
 
 
 class Trouble(msgspec.Struct, frozen=True, tag=True):

@@ -76,6 +76,8 @@ class Below:
 
     beat: str = ""
     """The state in its last heartbeat that was passed on."""
+    known: bool = False
+    """Whether the master has answered that: a resumed run knows none of the workers that outlived its master."""
     beat_told_ns: int = 0
     users: dict[str, int] | None = None
     """Its users by class, as was passed on last."""
@@ -164,6 +166,8 @@ class Relay:
         kind, data, name = _parsed(frame)
         self._hear_master()
         if name != self.name:
+            if kind == "heartbeat" and name in self.workers:
+                self.workers[name].known = True
             self._to_worker(name, frame)
         elif kind == "quit":
             self.leaving = True
@@ -234,7 +238,9 @@ class Relay:
         now_ns, state = self._clock.now_ns(), str(_field(data, "state"))
         near = now_ns - self._heard_ns < NEAR_NS
         if not near or state != below.beat or now_ns - below.beat_told_ns >= SAME_BEAT_NS:
-            below.beat, below.beat_told_ns = state, now_ns
+            below.beat, below.beat_told_ns, below.known = state, now_ns, False
+            return False
+        if not below.known:
             return False
         self._beating.append(name)
         self._to_worker(name, encode(("heartbeat", None, name)))

@@ -13,15 +13,8 @@ import zmq
 from locust.rpc.zmqrpc import BaseSocket, Client, Server
 
 from loadtest.environment import TOKEN_VARIABLE
-from loadtest.fleet.token import (
-    REFUSALS,
-    TokenError,
-    check_door,
-    check_token,
-    encrypt,
-    event_in,
-    why_refused,
-)
+from loadtest.fleet.curve import REFUSALS, encrypt, event_in, why_refused
+from loadtest.fleet.token import TokenError, check_door, check_token
 
 COMPLAIN_EVERY_S = 10.0
 

@@ -27,8 +27,9 @@ from loadtest.exit_codes import ExitCode
 from loadtest.fleet.bundle import Bundle
 from loadtest.fleet.control_port import guard
 from loadtest.fleet.greeting import PlanFiles
+from loadtest.fleet.messages import SERVED_ANOTHER, Hello, Refuse
 from loadtest.fleet.relayed import dismiss_relays, listen_to_relays
-from loadtest.fleet.transport import TO_MASTER, listen
+from loadtest.fleet.transport import TO_MASTER, listen, send_to_worker
 from loadtest.plugin import start_preview
 from loadtest.plugin.auditing import Auditor
 from loadtest.plugin.early_end import refuse
@@ -65,6 +66,7 @@ class Leading:
         self._base = base
         self._auditor = Auditor()
         self._publishers = Publishers(lambda: self.leader.run, self._auditor.busy_with)
+        self._runner: Runner | None = None
         self._signal = ""
         self._json = False
         """Whether standard output is for Locust's figures as JSON."""
@@ -73,6 +75,7 @@ class Leading:
 
     def begin(self, environment: Environment, runner: Runner, options: Namespace) -> None:
         """Take over the pool, the connection and the ports; ends the process where one is in use."""
+        self._runner = runner
         if self._base is not None:
             _take_over(self._base, options, environment)
         if ignored := what_does_not_count(options, environment):
@@ -277,6 +280,8 @@ class Leading:
     def _on_master_message(self, worker: str, message: Any) -> None:
         if self.leader.run is not None:
             self.leader.run.on_message(worker, message)
+        elif isinstance(message, Hello) and message.zero_wall_ns and self._runner is not None:
+            send_to_worker(self._runner, worker, Refuse(message.run_id, SERVED_ANOTHER, anew=True))
 
 
 def _take_over(base: RunConfig, options: Namespace, environment: Environment) -> None:

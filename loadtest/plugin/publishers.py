@@ -16,8 +16,9 @@ from loadtest.plugin.observe import Observer
 from loadtest.publish import web_ui
 from loadtest.publish.exposition import exposition
 from loadtest.publish.metrics_server import MetricsServer
+from loadtest.publish.receiver import BadReceiverError, Receiver
 from loadtest.publish.remote_write import MissingExtraError
-from loadtest.publish.remote_writer import BadReceiverError, Receiver, RemoteWriter
+from loadtest.publish.remote_writer import RemoteWriter
 from loadtest.publish.start_page import Preview, StartPage
 
 logger = logging.getLogger(__name__)

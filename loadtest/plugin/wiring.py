@@ -14,8 +14,8 @@ from loadtest.configuration.config_error import ConfigError
 from loadtest.configuration.run_config import RunConfig
 from loadtest.configuration.run_document import DocumentError, from_environment
 from loadtest.drive import serving
-from loadtest.environment import RUNS_FOLDER_VARIABLE
-from loadtest.fleet.heartbeat import dial_for_a_minute, keep_steady
+from loadtest.environment import MASTER_LOST, RUNS_FOLDER_VARIABLE
+from loadtest.fleet.heartbeat import dial_for_a_minute, has_lost_its_master, keep_steady
 from loadtest.fleet.messages import Trouble
 from loadtest.fleet.run_token import secure
 from loadtest.fleet.token import token_in
@@ -125,6 +125,8 @@ class Plugin:
     def on_quitting(self, environment: Environment, **_: Any) -> None:
         """End with the verdict's exit code, after the last report was sent."""
         self.worker.end(environment)
+        if RUNS_FOLDER_VARIABLE in os.environ and has_lost_its_master(environment.runner):
+            environment.process_exit_code = MASTER_LOST
         if self.leading is not None:
             self.leading.quit(environment)
 

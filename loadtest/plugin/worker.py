@@ -25,6 +25,7 @@ from loadtest.drive.run_context import run_context
 from loadtest.drive.serving import Serving, Sinks, attach
 from loadtest.drive.start import ArrivalStream, Assignment
 from loadtest.drive.timer import system_timer
+from loadtest.environment import MASTER_LOST
 from loadtest.fleet.build import build_of
 from loadtest.fleet.clock_check import ClockCheck
 from loadtest.fleet.journal import Journal
@@ -133,6 +134,8 @@ class WorkerRun:
             return
         if isinstance(message, Refuse):
             logger.error("the master refuses this worker: %s", message.reason)
+            if message.anew:
+                self._make_way()
             return
         try:
             self._take(message)
@@ -169,6 +172,12 @@ class WorkerRun:
                     self._journal.saved(message.saved)
             case _:
                 logger.warning("a master sent %s, which only a worker may", type(message).__name__)
+
+    def _make_way(self) -> None:
+        """End this process, for another that can serve the run as it goes on."""
+        if self._environment.process_exit_code != MASTER_LOST:
+            self._environment.process_exit_code = MASTER_LOST
+            gevent.spawn(self._runner.quit)
 
     def finish(self) -> None:
         """End now: count what is open, send the final report. Harmless when the run has ended already."""
@@ -305,5 +314,5 @@ class WorkerRun:
             ended_ns=share.stream.end_ns if final else None,
         )
         if self._journal is not None:
-            self._journal.write(report)
+            self._journal.write(report, self._zero_wall_ns)
         send_to_master(self._runner, report)

@@ -9,6 +9,7 @@ import base64
 import hashlib
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -16,6 +17,7 @@ import msgspec
 from markupsafe import Markup
 
 from loadtest.measure.printable import printable
+from loadtest.publish.compiled_templates import CompiledTemplates
 
 SCRIPTS = ("words.js", "chart.js", "report.js")
 """The scripts of a page that draws its charts."""
@@ -49,6 +51,7 @@ def template(name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=_shown,
+        bytecode_cache=CompiledTemplates(Path(__file__)),
     )
     return environment.get_template(name)
 

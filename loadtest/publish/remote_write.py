@@ -14,9 +14,10 @@ Needs the extra `remote-write`.
 
 import struct
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from prometheus_client.metrics_core import Metric
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
 
 HEADERS = {
     "Content-Encoding": "snappy",
@@ -47,7 +48,7 @@ class WriteRequests:
         self._present: set[Series] = set()
         self._last_ms = 0
 
-    def body(self, metrics: Iterable[Metric], at_ms: int) -> bytes:
+    def body(self, metrics: Iterable["Metric"], at_ms: int) -> bytes:
         """All samples of `metrics` at one instant, and an end to every series of the last body that is gone.
 
         Prometheus takes one value of a series an instant, so one that does not follow the last is moved.

@@ -2,14 +2,12 @@
 
 It runs in a greenlet beside the master's. Whatever the receiver does (refuse, hang, answer nonsense) costs that
 greenlet its time and the run nothing: a push that failed is a warning, and a run of which something was lost gets a
-note. Credentials come from the environment, since a command line is for everybody to read.
+note.
 """
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from urllib.parse import urlsplit
+from collections.abc import Callable, Iterable
 
 import gevent
 import requests
@@ -17,11 +15,11 @@ from gevent.event import Event
 from prometheus_client.metrics_core import Metric
 
 from loadtest.pauses import Pauses
-from loadtest.place import is_loopback
 from loadtest.publish.exposition import RunCollector
 from loadtest.publish.outbox import Outbox
 from loadtest.publish.reading import Read
-from loadtest.publish.remote_write import HEADERS, WriteRequests
+from loadtest.publish.receiver import Receiver
+from loadtest.publish.remote_write import WriteRequests
 
 EVERY_S = 2.0
 FLUSH_S = 10.0
@@ -29,7 +27,6 @@ FLUSH_S = 10.0
 FLUSH_PAUSE_S = 0.5
 TIMEOUT_S = (3.0, 5.0)
 """To connect, and to answer."""
-TOKEN, USER, PASSWORD = (f"LOADTEST_REMOTE_WRITE_{name}" for name in ("TOKEN", "USER", "PASSWORD"))
 JOB = "loadtest"
 
 logger = logging.getLogger(__name__)
@@ -37,50 +34,8 @@ OnLoss = Callable[[str], None]
 """(what of the run that has just ended was lost, in words)."""
 
 
-class BadReceiverError(ValueError):
-    """A URL that nothing can be pushed to, or not safely; the message says what was expected."""
-
-
 class RefusedError(Exception):
     """The receiver will not take this body, however often it is sent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Receiver:
-    """Where to push to, and with which authorization."""
-
-    url: str
-    authorization: tuple[str, str] | str = ""
-    """(user, password), or a bearer token; empty for none."""
-
-    @classmethod
-    def of(cls, url: str, environ: Mapping[str, str]) -> "Receiver":
-        """The receiver at `url` with the environment's credentials. Raises `BadReceiverError`."""
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise BadReceiverError("expected an address such as http://127.0.0.1:9090/api/v1/write")
-        if parts.username or parts.password:
-            raise BadReceiverError(f"credentials belong in the environment: {USER}, {PASSWORD} or {TOKEN}")
-        user, password, token = (environ.get(name, "") for name in (USER, PASSWORD, TOKEN))
-        if token and user:
-            raise BadReceiverError(f"{TOKEN} and {USER} are both set: expected one of them")
-        if (token or user) and parts.scheme == "http" and not is_loopback(parts.hostname):
-            raise BadReceiverError("credentials beyond this machine need https")
-        return cls(url, (user, password) if user else token)
-
-    @property
-    def session(self) -> requests.Session:
-        """Connections that carry the authorization; a proxy of the environment is for other machines."""
-        session = requests.Session()
-        session.trust_env = not is_loopback(urlsplit(self.url).hostname or "")
-        session.headers.update(HEADERS | {"User-Agent": "singlesday"})
-        session.auth = self.authorization if isinstance(self.authorization, tuple) else self._bear
-        return session
-
-    def _bear(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self.authorization:
-            request.headers["Authorization"] = f"Bearer {self.authorization}"
-        return request  # and none of ~/.netrc
 
 
 class RemoteWriter:

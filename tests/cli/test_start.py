@@ -16,6 +16,11 @@ LEADS = {"rich", "prometheus_client", "loadtest.plugin.leading", "loadtest.publi
             "import loadtest.cli.main", PAGES | {"locust", "gevent", "asyncio", "polars"}, id="a command"
         ),
         pytest.param(
+            "import loadtest.cli.run",
+            PAGES | {"locust", "gevent", "requests", "zmq", "asyncio", "prometheus_client"},
+            id="a run's command",
+        ),
+        pytest.param(
             # Locust's web UI imports jinja2 in every process.
             "import locust.main, loadtest.plugin",
             LEADS | {"asyncio", "loadtest.publish.html"},

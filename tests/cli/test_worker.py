@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from loadtest.cli import worker
 from loadtest.cli.children import Child, wait_until
 from loadtest.cli.crew import MOST_REPLACED, Crew
 from loadtest.cli.main import app
@@ -19,6 +20,9 @@ from loadtest.cli.run import free_port, how_to_join
 from loadtest.cli.worker import listens, serve
 from loadtest.configuration.config_error import ConfigError
 from loadtest.configuration.run_config import RunConfig
+from loadtest.environment import MASTER_LOST
+from loadtest.exit_codes import ExitCode
+from loadtest.fleet.joining import JoiningError, Master
 from loadtest.place import Place
 from loadtest.plan.plan_file import Plan
 
@@ -211,9 +215,49 @@ def test_workers_whose_master_is_gone_end_with_a_sentence_instead_of_being_repla
         place = Place("127.0.0.1", left.getsockname()[1])
         assert listens(place)
     assert not listens(place)
-    assert serve(crew, place, Console(file=said, width=300)) == 2
-    assert f"the master at {place} is gone" in said.getvalue()
+    assert serve(crew, place, Console(file=said, width=300)) == MASTER_LOST
     assert "takes its place" not in said.getvalue()
+
+
+def test_workers_that_have_lost_their_master_are_not_replaced_and_say_no_more(tmp_path: Path) -> None:
+    said = io.StringIO()
+
+    def start(name: str) -> Child:
+        code = MASTER_LOST if name == "worker-1" else 0
+        return Child(name, [sys.executable, "-c", f"raise SystemExit({code})"], log=tmp_path / name)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = Place("127.0.0.1", server.getsockname()[1])
+        crew = Crew(2, start, lambda text: print(text, file=said))
+        assert serve(crew, place, Console(file=said, width=300)) == MASTER_LOST
+    assert said.getvalue() == ""
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["reported", "nothing reported"])
+def test_workers_whose_master_stays_away_say_where_their_books_lie_and_what_to_do(
+    kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said, plays = io.StringIO(), iter([MASTER_LOST, MASTER_LOST])
+    records = tmp_path / "a-run" / "workers"
+
+    def once(*_: object) -> int:
+        if kept:
+            records.mkdir(parents=True, exist_ok=True)
+            (records / "w-7-0000000.reports").touch()
+        if (code := next(plays, None)) is None:
+            raise JoiningError("no master answered at 10.0.0.1:7 within 3 s")
+        return code
+
+    monkeypatch.setattr(worker, "work_once", once)
+    console = Console(file=said, width=2000)
+    assert worker.work(Master("10.0.0.1", 7), 4, tmp_path, 3, console) == ExitCode.ABORTED
+    lost, lost_again, ending = said.getvalue().splitlines()
+    assert lost == lost_again
+    assert "the master at 10.0.0.1:7 is gone" in lost
+    assert "waiting 3 s for its run to be resumed" in lost
+    assert "error: no master answered at 10.0.0.1:7 within 3 s; start this command again" in ending
+    assert (str(records) in lost, str(records) in ending) == (kept, kept)
+    assert ("singlesday report" in ending) == kept
 
 
 def test_a_crashed_worker_is_replaced_a_few_times_and_one_that_ended_well_is_not(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A run whose master was killed: what its workers have written down themselves is added to its last checkpoint."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def keep(worker: SimulatedWorker, folder: Path) -> Journal:
 
     def kept(*seconds: object, **state: object) -> Report:
         made = make(*seconds, **state)  # type: ignore[arg-type]  # passed on
-        journal.write(made)
+        journal.write(made, worker.zero_wall_ns)
         return made
 
     worker.reporter.report = kept  # type: ignore[method-assign]
@@ -44,9 +45,9 @@ def killed_at(folder: Path, saved_s: float, killed_s: float) -> tuple[bytes, Arr
 
 
 def recovered(saved: bytes, folder: Path) -> Recovered:
-    return recover(
-        checkpoints.decode(saved), read_reports(folder), lambda from_s, to_s: RATE * (to_s - from_s)
-    )
+    checkpoint = checkpoints.decode(saved)
+    reports = read_reports(folder, checkpoint.history.zero_wall_ns)
+    return recover(checkpoint, reports, lambda from_s, to_s: RATE * (to_s - from_s))
 
 
 def test_checkpoint_and_records_together_are_the_books_that_died_with_the_master(tmp_path: Path) -> None:
@@ -59,6 +60,15 @@ def test_checkpoint_and_records_together_are_the_books_that_died_with_the_master
     assert f"with {found.reports} later reports of 3 workers" in found.told
     assert found.result.run.duration_s >= 8
     assert sum(point.scheduled for point in found.result.timeline) == books.scheduled + books.lost
+
+
+def test_records_of_a_part_that_was_taken_up_again_since_do_not_count(tmp_path: Path) -> None:
+    saved, books = killed_at(tmp_path, 4.4, 8.9)
+    for path in list((tmp_path / FOLDER).iterdir()):
+        worker, zero, number = path.name.rsplit("-", 2)
+        shutil.copy(path, path.with_name(f"{worker}_before-{int(zero) - 20 * 10**9}-{number}"))
+    found = recovered(saved, tmp_path)
+    assert (found.result.arrivals, found.workers) == (books, 3)
 
 
 def test_a_checkpoint_without_records_is_told_as_it_is(tmp_path: Path) -> None:
@@ -113,7 +123,7 @@ def test_a_disk_that_fills_up_ends_no_run_when_the_record_is_closed(
     caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     (tmp_path / FOLDER).mkdir()
-    (tmp_path / FOLDER / "w-0000000.reports").symlink_to("/dev/full")
+    (tmp_path / FOLDER / "w-0-0000000.reports").symlink_to("/dev/full")
     journal = Journal(tmp_path, "w")
     journal.write(report(0))
     journal.write(report(1))

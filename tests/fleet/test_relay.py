@@ -296,11 +296,13 @@ def heartbeat(name: str, state: str = "running") -> bytes:
 
 def test_a_heartbeat_that_says_nothing_new_is_answered_and_only_named() -> None:
     tree = Tree(1)
-    frames = [heartbeat("w0"), heartbeat("w0"), heartbeat("w0", "spawning")]
-    for frame in frames:
-        tree.relay.on_worker("w0", frame)
-    assert tree.up == [frames[0], frames[2]], "a state that is new goes up"
-    assert tree.down == [("w0", encode(("heartbeat", None, "w0")))]
+    answer = encode(("heartbeat", None, "w0"))
+    tree.relay.on_worker("w0", heartbeat("w0"))
+    tree.relay.on_master(answer)
+    tree.relay.on_worker("w0", heartbeat("w0"))
+    assert tree.down == [("w0", answer)] * 2
+    tree.relay.on_worker("w0", heartbeat("w0", "spawning"))
+    assert tree.up == [heartbeat("w0"), heartbeat("w0", "spawning")], "a state that is new goes up"
     tree.relay.beat()
     presence = decode_up(unpack(tree.up[-1])[1])
     assert isinstance(presence, Presence)
@@ -311,9 +313,20 @@ def test_a_heartbeat_that_says_nothing_new_is_answered_and_only_named() -> None:
     assert tree.up[-1] == heartbeat("w0", "spawning"), "now and then its CPU and memory are told"
 
 
+def test_no_heartbeat_is_answered_for_a_master_that_does_not_know_the_worker() -> None:
+    tree = Tree(1)
+    for _ in range(3):  # it speaks, but a resumed run knows none of the workers that outlived its master
+        tree.relay.on_worker("w0", heartbeat("w0"))
+        tree.relay.on_master(encode((TO_RELAY, encode([]), tree.relay.name)))
+    assert tree.up == [heartbeat("w0")] * 3
+    assert tree.down == []
+
+
 def test_no_heartbeat_is_answered_for_a_master_that_is_silent() -> None:
     tree = Tree(1)
     tree.relay.on_worker("w0", heartbeat("w0"))
+    tree.relay.on_master(encode(("heartbeat", None, "w0")))
+    tree.down.clear()
     tree.clock.advance(6 * NS)
     tree.relay.on_worker("w0", heartbeat("w0"))
     assert tree.down == []

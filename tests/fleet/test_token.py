@@ -6,7 +6,8 @@ import pytest
 import zmq
 
 from loadtest.environment import TOKEN_VARIABLE
-from loadtest.fleet.token import TokenError, check_door, check_token, read_token, server_keys, token_in
+from loadtest.fleet.curve import server_keys
+from loadtest.fleet.token import TokenError, check_door, check_token, read_token, token_in
 
 TOKEN = "sixteen letters!"  # noqa: S105 - of a test
 

@@ -11,8 +11,8 @@ from prometheus_client.metrics_core import Metric
 
 from loadtest.publish import outbox, remote_write
 from loadtest.publish.outbox import Outbox
+from loadtest.publish.receiver import BadReceiverError, Receiver
 from loadtest.publish.remote_write import STALE, MissingExtraError, WriteRequests
-from loadtest.publish.remote_writer import BadReceiverError, Receiver
 
 
 def gauge(name: str, **values: float) -> Metric:

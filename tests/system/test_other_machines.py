@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 from loadtest.cli.children import wait_until
+from loadtest.fleet import checkpoint as checkpoints
 from loadtest.fleet.joining import Joining, JoiningError, Master
 from loadtest.measure.run_result import RunResult
 from tests.system.locust_fleet import free_port
@@ -96,6 +98,11 @@ def machines(tmp_path: Path) -> Iterator[Machines]:
         yield Machines(tmp_path, free_port(), aimed)
 
 
+def known_to_s(folder: Path) -> float:
+    """Where the last checkpoint ends; 0 before there is one."""
+    return checkpoints.read(folder).known_to_s if (folder / checkpoints.CHECKPOINT).exists() else 0.0
+
+
 def bring_plan(place: Path) -> None:
     (place / "data").mkdir()
     (place / "checkout.toml").write_text(PLAN)
@@ -135,3 +142,36 @@ def test_the_recipe_for_several_machines_step_by_step(machines: Machines) -> Non
     assert len(result.generator.per_worker) == 2
     assert all(worker["started"] for worker in result.generator.per_worker)
     assert {path.name for path in machines.on("first").iterdir()} == {"token", "said", "runs"}
+
+
+def kill(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a command and all that it started, as the sudden end of its machine would."""
+    for each in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
+        each.kill()
+    process.wait(30)
+
+
+def test_workers_that_outlive_a_killed_master_join_the_resumed_run(machines: Machines) -> None:
+    bring_plan(machines.on("master"))
+    address = f"127.0.0.1:{machines.control}"
+    run = f"singlesday run checkout.toml --target {machines.target.url} --expect-workers 1 --checkpoint 1s"
+    work = machines.words(f"singlesday worker --master {address} --workers 1")
+    out, said = machines.on("master") / "runs", machines.on("first") / "said"
+    with started(work, machines.on("first")) as first:
+        with started(machines.words(f"{run} --bind {address}"), machines.on("master")) as master:
+            assert wait_until(lambda: any(known_to_s(folder) >= 1 for folder in out.glob("*")), 60)
+            kill(master)
+        [folder] = out.iterdir()
+        with started(machines.words(f"singlesday resume {folder}"), machines.on("master")) as resumed:
+            code = resumed.wait(90)
+            assert code in {0, 11}, (machines.on("master") / "said").read_text()
+            assert first.wait(30) == 0, said.read_text()
+    assert f"the master at {address} is gone" in said.read_text()
+    assert re.search(
+        r"what was reported to it lies in runs/\S+-checkout-\S+/workers; waiting 300 s", said.read_text()
+    )
+    result = RunResult.read(folder / "result.json")
+    assert (result.arrivals.planned, result.run.resumed_s != []) == (120, True)
+    assert [point.t_s for point in result.timeline][:4] == [0, 1, 2, 3]
+    assert len(result.generator.per_worker) == 2, "one of each part"
+    assert all(worker["started"] for worker in result.generator.per_worker)
