@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
-from target_service.faults import read_drill
+from target_service.faults import FaultKind, Route, read_drill
 from target_service.secrets import masked
 
 YEAR_S = 31_536_000
@@ -208,7 +208,8 @@ def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> C
     try:
         read_drill(config.drill)
     except (OSError, msgspec.DecodeError) as error:
-        parser.error(f"argument --drill: {config.drill}: {error}")
+        known = f"kinds of fault: {', '.join(get_args(FaultKind))}; routes: {', '.join(get_args(Route))}"
+        parser.error(f"argument --drill: {config.drill}: {error} ({known})")
     return config
 
 

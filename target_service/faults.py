@@ -18,6 +18,17 @@ import msgspec
 from msgspec import Meta
 
 FaultKind = Literal["delay", "error", "reset", "hang", "slow-body", "stall-store", "kill-worker"]
+Route = Literal[
+    "create_order",
+    "create_checkout",
+    "get_order",
+    "pay_order",
+    "get_product",
+    "inventory",
+    "parcels",
+    "assistant",
+]
+"""What drills and metrics call the operations of the shop; no drill meets any other."""
 
 HANG_S = 3600.0
 
@@ -34,8 +45,8 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long from its start the fault can be met."""
     start_s: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
     """When it starts, after the drill was set."""
-    route: str = "*"
-    """The operation that meets it; `*` is every one but the health checks."""
+    route: Route | Literal["*"] = "*"
+    """The operation that meets it; `*` is every one of the shop's."""
 
 
 class Drill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -16,12 +16,11 @@ from itertools import accumulate, product
 from typing import NamedTuple, get_args
 
 from target_service.exemplars import RECORD_SLOTS, Exemplar, Records
-from target_service.faults import FaultKind
+from target_service.faults import FaultKind, Route
 from target_service.problem import KINDS, OVERLOADED, Kind
 
 TRAFFIC = ("live", "shadow")
-_ORDERS = ("create_order", "create_checkout", "get_order", "pay_order")
-ROUTES = (*_ORDERS, "get_product", "inventory", "parcels", "assistant", "other")
+ROUTES = (*get_args(Route), "other")
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 

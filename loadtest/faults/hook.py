@@ -8,7 +8,7 @@ import asyncio
 import shutil
 from urllib.request import Request
 
-from loadtest.faults.maker import FaultError
+from loadtest.faults.maker import FaultError, Maker
 from loadtest.faults.messages import Token
 from loadtest.faults.service_faults import send
 from loadtest.plan.fault import Fault
@@ -16,7 +16,7 @@ from loadtest.plan.fault import Fault
 ENDS_WITHIN_S = 30.0
 
 
-class HookFault:
+class HookFault(Maker):
     """Calls what its owner named."""
 
     def __init__(self, fault: Fault) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from loadtest.faults.maker import FaultError, die_with_parent
+from loadtest.faults.maker import FaultError, Maker, die_with_parent
 from loadtest.faults.messages import Token
 from loadtest.plan.fault import Fault
 
@@ -23,7 +23,7 @@ MOST_FILLED_BYTES = 1 << 30
 _CHUNK_BYTES = 1 << 20
 
 
-class CpuFault:
+class CpuFault(Maker):
     """Processes that compute on the service's cores."""
 
     def __init__(self, fault: Fault, service_pid: int | None) -> None:
@@ -63,7 +63,7 @@ class CpuFault:
         return set(os.sched_getaffinity(0))
 
 
-class DiskFault:
+class DiskFault(Maker):
     """A file that fills a tmpfs."""
 
     def __init__(self, fault: Fault) -> None:

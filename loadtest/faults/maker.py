@@ -24,6 +24,10 @@ class Maker(Protocol):
         """Make it happen; what was done, in words, and what it takes to undo it. Raises `FaultError`."""
         ...
 
+    async def was_met(self) -> bool:
+        """Whether it has hit anything since it began; asked before it is undone. If not, it has proved nothing."""
+        return True
+
     async def undo(self, token: Token) -> None:
         """Undo it, here or after another player has died; harmless twice. Raises `FaultError`."""
         ...

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from loadtest.faults.maker import FaultError
+from loadtest.faults.maker import FaultError, Maker
 from loadtest.faults.messages import Token
 from loadtest.faults.proxy import Impairment, start_proxy
 from loadtest.plan.fault import Fault
@@ -70,19 +70,25 @@ class Network:
         self.impairment.half_open = max((fault.share for fault in of["half-open"]), default=0.0)
 
 
-class NetworkFault:
+class NetworkFault(Maker):
     """One of them."""
 
     def __init__(self, fault: Fault, network: Network) -> None:
         self._fault = fault
         self._network = network
+        self._met_before = 0
 
     def check(self) -> None:
         """Nothing more to know: the proxies listen."""
 
     async def begin(self) -> tuple[str, Token]:
         """Have the proxies make it."""
+        self._met_before = self._network.impairment.met[self._fault.kind]
         return self._network.begin(self._fault), {}
+
+    async def was_met(self) -> bool:
+        """Whether it changed what became of a connection, or of bytes."""
+        return self._network.impairment.met[self._fault.kind] > self._met_before
 
     async def undo(self, _token: Token) -> None:
         """Have the proxies make it no more; after another player has died, its proxies have died with it."""

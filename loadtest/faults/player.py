@@ -27,10 +27,12 @@ from loadtest.faults.process_faults import ProcessFault, RunningService
 from loadtest.faults.service_faults import ServiceFault, ServiceFaults
 from loadtest.plan.fault import HOOK, NETWORK, PROCESS, SERVICE, Fault
 
+UNMET = "nothing met it, so it proves nothing"
+
 Say = Callable[[ToLeader], None]
 
 
-class Traffic:
+class Traffic(Maker):
     """A fault that is in the plan's curve, or in nobody's hands: there is nothing to do."""
 
     def __init__(self, fault: Fault) -> None:
@@ -133,9 +135,13 @@ class Player:
         """One fault from its beginning to its end."""
         fault = self._order.faults[number]
         await asyncio.sleep((zero_ns - time.monotonic_ns()) / 1e9 + fault.at_s)
+        was_met = True
         if await self._whole(number, self._begin_one(number)):
             await asyncio.sleep((zero_ns - time.monotonic_ns()) / 1e9 + fault.end_s)
+            was_met = await self._makers[number].was_met()
         await self._whole(number, self._undo(number))
+        if not was_met:
+            self._say(Failed(number, UNMET))
 
     async def _whole(self, number: int, step: Coroutine[None, None, bool]) -> bool:
         """Take a fault's step, which is never left half done: who cancels us waits for it (`_undo_all`)."""

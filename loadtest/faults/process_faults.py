@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from loadtest.faults.maker import FaultError, die_with_parent
+from loadtest.faults.maker import FaultError, Maker, die_with_parent
 from loadtest.faults.messages import ServiceProcess, Token
 from loadtest.faults.service_faults import ServiceFaults
 from loadtest.plan.fault import Fault
@@ -95,7 +95,7 @@ class RunningService:
                 self._started.wait(GONE_WITHIN_S)
 
 
-class ProcessFault:
+class ProcessFault(Maker):
     """A signal to one of its processes."""
 
     def __init__(self, fault: Fault, service: RunningService, service_faults: ServiceFaults) -> None:

@@ -11,9 +11,10 @@ the fault alone. What it does to bytes is `Impairment`, which all proxies of a r
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import ceil
 from typing import cast
 
 MOST_BUFFERED_BYTES = 1 << 20
@@ -28,32 +29,44 @@ class Impairment:
     loss: float = 0.0
     half_open: float = 0.0
     links: set["Link"] = field(default_factory=set)
-    _came: int = 0
+    met: Counter[str] = field(default_factory=Counter)
+    """How many chunks or connections each kind of fault has hit, by its name in a plan."""
+    _came: Counter[str] = field(default_factory=Counter)
     _free_s: dict[bool, float] = field(default_factory=lambda: {True: 0.0, False: 0.0})
 
-    def chosen(self, share: float) -> bool:
-        """Whether the next connection is among a share of all: evenly spread, so that the share is exact."""
-        self._came += 1
-        return int(self._came * share) > int((self._came - 1) * share)
+    def hits(self, kind: str, share: float) -> bool:
+        """Whether a fault hits the next connection: the first, and a share of all, evenly spread.
+
+        Each kind counts for itself: of two with one count, the one could take all that the other should hit.
+        """
+        before = self._came[kind]
+        self._came[kind] += 1
+        is_hit = ceil(round((before + 1) * share, 9)) > ceil(round(before * share, 9))
+        self.met[kind] += is_hit
+        return is_hit
 
     def leaves_s(self, now_s: float, size: int, *, to_service: bool) -> float:
         """When a chunk that came now leaves."""
         leaves_s = now_s
         if self.bytes_per_s:
             leaves_s = max(now_s, self._free_s[to_service]) + size / self.bytes_per_s
+            self.met["bandwidth"] += 1
             self._free_s[to_service] = leaves_s
-        return leaves_s + (self.latency_s if to_service else 0.0)
+        if self.latency_s and to_service:
+            self.met["latency"] += 1
+            leaves_s += self.latency_s
+        return leaves_s
 
     def reset_share(self, share: float) -> int:
         """Reset a share of the connections; how many."""
-        hit = [link for link in self.links if self.chosen(share)]
+        hit = [link for link in self.links if self.hits("loss", share)]
         for link in hit:
             link.abort()
         return len(hit)
 
     def silence_share(self, share: float) -> int:
         """Let nothing pass any more on a share of the connections; how many."""
-        hit = [link for link in self.links if self.chosen(share)]
+        hit = [link for link in self.links if self.hits("half-open", share)]
         for link in hit:
             link.silent = True
         return len(hit)
@@ -189,10 +202,10 @@ async def start_proxy(host: str, port: int, impairment: Impairment) -> asyncio.S
 async def _connect(link: Link, side: Side, host: str, port: int) -> None:
     """Decide what becomes of a new connection, and connect it on to the service."""
     impairment = link.impairment
-    if impairment.loss and impairment.chosen(impairment.loss):
+    if impairment.loss and impairment.hits("loss", impairment.loss):
         link.abort()
         return
-    if impairment.half_open and impairment.chosen(impairment.half_open):
+    if impairment.half_open and impairment.hits("half-open", impairment.half_open):
         link.silent = True
         return
     loop = asyncio.get_running_loop()

@@ -5,12 +5,14 @@ has an end of its own, a little later than planned: if nobody lives to undo it, 
 """
 
 import asyncio
+import contextlib
 from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, Request, build_opener
 
 import msgspec
+from prometheus_client.parser import text_string_to_metric_families
 
-from loadtest.faults.maker import FaultError
+from loadtest.faults.maker import FaultError, Maker
 from loadtest.faults.messages import ServiceProcess, Token
 from loadtest.plan.fault import Fault
 
@@ -19,6 +21,10 @@ OUTLIVES_S = 2.0
 """How long after its planned end a fault ends that nobody has undone."""
 _KIND = {"stall": "stall-store"}
 """Kinds that the service calls otherwise."""
+MET = "orders_faults_total"
+"""The service's own count (docs/metrics.md)."""
+LARGEST_PAGE_BYTES = 1 << 20
+_ADMIN_PORT = "the order service's admin port"
 _direct = build_opener(ProxyHandler({}))
 
 
@@ -40,6 +46,12 @@ class ServiceFaults:
         """Add one. Raises `FaultError`."""
         self._active[fault.name] = fault
         await self._tell()
+
+    async def met(self, fault: Fault) -> float:
+        """How many requests, or commits, have met faults of this kind. Raises `FaultError`."""
+        if not self._is_up.is_set():
+            raise FaultError("it is down")
+        return await asyncio.to_thread(count_met, self._service, _kind_of(fault))
 
     async def undo(self, name: str) -> None:
         """Take one away; all, if it is not known who began it. Raises `FaultError`."""
@@ -74,10 +86,14 @@ class ServiceFaults:
                     return
 
 
+def _kind_of(fault: Fault) -> str:
+    return _KIND.get(fault.kind, fault.kind)
+
+
 def drilled(fault: Fault) -> dict[str, str | float]:
     """A fault as the service's admin port takes it."""
     return {
-        "kind": _KIND.get(fault.kind, fault.kind),
+        "kind": _kind_of(fault),
         "probability": fault.share,
         "delay_ms": fault.delay_s * 1000,
         "duration_s": fault.for_s + OUTLIVES_S,
@@ -90,17 +106,33 @@ def put_drill(service: ServiceProcess, faults: list[dict[str, str | float]]) -> 
     request = Request(  # noqa: S310 - the admin port of our own service
         f"{service.admin_url}/admin/faults",
         data=msgspec.json.encode({"faults": faults}),
-        headers={"Authorization": f"Bearer {service.admin_token}", "Content-Type": "application/json"},
+        headers={**_authorized(service), "Content-Type": "application/json"},
         method="PUT",
     )
-    send(request, "the order service's admin port")
+    send(request, _ADMIN_PORT)
 
 
-def send(request: Request, whom: str) -> None:
-    """Send a request; waits for its answer. Raises `FaultError` unless that says that it was done."""
+def count_met(service: ServiceProcess, kind: str) -> float:
+    """How many requests or commits have met faults of a kind since the service was started. Raises `FaultError`."""
+    request = Request(f"{service.admin_url}/metrics?name[]={MET}", headers=_authorized(service))  # noqa: S310
+    page = send(request, _ADMIN_PORT, LARGEST_PAGE_BYTES).decode()
+    samples = [sample for family in text_string_to_metric_families(page) for sample in family.samples]
+    return sum(sample.value for sample in samples if sample.labels.get("kind") == kind)
+
+
+def _authorized(service: ServiceProcess) -> dict[str, str]:
+    return {"Authorization": f"Bearer {service.admin_token}"}
+
+
+def send(request: Request, whom: str, most_bytes: int = 0) -> bytes:
+    """Send a request, and wait for its answer, so much of which is read.
+
+    Raises `FaultError` unless that says that it was done.
+    """
     try:
-        with _direct.open(request, timeout=ANSWERS_WITHIN_S):
-            return
+        with _direct.open(request, timeout=ANSWERS_WITHIN_S) as answer:
+            read: bytes = answer.read(most_bytes)
+            return read
     except HTTPError as error:
         said = error.read(200).decode(errors="replace").strip()
         raise FaultError(f"{whom} answered {error.code}{f': {said}' if said else ''}") from error
@@ -108,20 +140,31 @@ def send(request: Request, whom: str) -> None:
         raise FaultError(f"{whom} did not answer: {getattr(error, 'reason', error)}") from error
 
 
-class ServiceFault:
+class ServiceFault(Maker):
     """One of them."""
 
     def __init__(self, fault: Fault, faults: ServiceFaults) -> None:
         self._fault = fault
         self._faults = faults
+        self._met_before = 0.0
 
     def check(self) -> None:
         """Nothing more to know: the admin port answered when the service was started."""
 
     async def begin(self) -> tuple[str, Token]:
         """Have the service make it."""
+        with contextlib.suppress(FaultError):  # it is down, and counts from 0 when it is back
+            self._met_before = await self._faults.met(self._fault)
         await self._faults.begin(self._fault)
         return f"the service met {self._fault.kind} ({self._fault.share:.0%} of what can meet it)", {}
+
+    async def was_met(self) -> bool:
+        """Whether the service counted any; taken for granted where it cannot be asked, or was started again."""
+        try:
+            met = await self._faults.met(self._fault)
+        except FaultError:
+            return True
+        return met != self._met_before
 
     async def undo(self, _token: Token) -> None:
         """Have the service make it no more."""

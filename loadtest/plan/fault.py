@@ -30,6 +30,11 @@ NETWORK = ("latency", "loss", "bandwidth", "half-open")
 MACHINE = ("cpu", "disk-full")
 TRAFFIC = ("overload", "mark")
 HOOK = "hook"
+ROUTES = (
+    *("create_order", "create_checkout", "get_order", "pay_order", "get_product", "inventory"),
+    *("parcels", "assistant"),
+)
+"""What the order service calls its operations (`target_service.faults.Route`)."""
 KINDS = (*SERVICE, *PROCESS, *NETWORK, *MACHINE, *TRAFFIC, HOOK)
 LASTING = (*SERVICE, "stop", *NETWORK, *MACHINE, "overload")
 """Kinds that need `for`; the others may be over at once."""
@@ -58,6 +63,7 @@ _NAME = re.compile(r"[A-Za-z][\w-]{0,40}")
 _SHARE_OF_GOODPUT = re.compile(r"\s*goodput\s*(>=?)\s*(\d+(?:\.\d+)?)\s*%\s*")
 
 Kind = Annotated[str, Meta(pattern=f"^({'|'.join(KINDS)})$")]
+Route = Annotated[str, Meta(pattern=f"^({'|'.join(ROUTES)})$")]
 Process = Annotated[str, Meta(pattern="^(worker|supervisor|postgresql)$")]
 Above0 = Annotated[float, Meta(gt=0)]
 
@@ -116,9 +122,9 @@ class FaultTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         ),
     ] = None
     route: Annotated[
-        str | None,
+        Route | None,
         key(
-            "For faults that hit requests: the order service's operation, such as create_order.",
+            f"For faults that hit requests: the order service's operation, one of {', '.join(ROUTES)}.",
             example="create_order",
             default="all",
         ),

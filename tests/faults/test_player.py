@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from loadtest.faults.maker import Maker
 from loadtest.faults.messages import (
     Began,
     Begin,
@@ -23,7 +24,7 @@ from loadtest.faults.messages import (
     ToLeader,
     Undo,
 )
-from loadtest.faults.player import Player
+from loadtest.faults.player import UNMET, Player
 from loadtest.plan.fault import Fault
 
 COMMAND = [sys.executable, "-m", "loadtest.faults"]
@@ -165,7 +166,7 @@ def test_what_cannot_be_played_is_refused_before_anything_begins(tmp_path: Path)
             assert why in refused.why
 
 
-class Crash:
+class Crash(Maker):
     """A fault that keeps a service down until it is undone."""
 
     def __init__(self, is_up: asyncio.Event) -> None:
@@ -191,6 +192,29 @@ class Told(Crash):
 
     async def undo(self, _token: Token) -> None:
         await self._is_up.wait()
+
+
+class Missed(Crash):
+    """One that nothing meets."""
+
+    async def was_met(self) -> bool:
+        return False
+
+
+def test_a_fault_that_nothing_met_is_undone_and_told_as_no_proof() -> None:
+    async def play() -> list[ToLeader]:
+        said: list[ToLeader] = []
+        player = Player(Order([Fault(name="error", at_s=0, for_s=SOON_S, kind="error")], []), said.append)
+        player._makers = [Missed(asyncio.Event())]
+        player._begin(time.monotonic_ns())
+        async with asyncio.timeout(30):
+            await asyncio.gather(*player._tasks)
+        return said
+
+    began, ended, failed = asyncio.run(play())
+    assert isinstance(began, Began)
+    assert isinstance(ended, Ended)
+    assert failed == Failed(0, UNMET)
 
 
 def test_a_run_that_ends_while_the_service_is_down_undoes_what_waits_for_it() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 
@@ -9,6 +10,7 @@ import pytest
 
 from loadtest.faults.messages import Token
 from loadtest.faults.network_faults import Network, NetworkFault
+from loadtest.faults.proxy import Impairment
 from loadtest.plan.fault import Fault
 
 ANSWERS_WITHIN_S = 20.0
@@ -144,3 +146,48 @@ def test_faults_of_the_network_say_what_they_did() -> None:
             return await NetworkFault(fault("loss"), made).begin()
 
     assert asyncio.run(scene()) == ("1 of 1 connections were reset", {})
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [("latency", {"delay_s": 0.01}), ("bandwidth", {"bytes_per_s": 1e5}), ("loss", {}), ("half-open", {})],
+)
+def test_a_fault_was_met_once_a_connection_felt_it(kind: str, more: dict[str, float]) -> None:
+    async def felt(stream: Stream, maker: NetworkFault) -> bool:
+        answer = asyncio.create_task(said_back(stream, bytes(100)))
+        async with asyncio.timeout(ANSWERS_WITHIN_S):
+            while not await maker.was_met():
+                await asyncio.sleep(0.001)
+        await maker.undo({})
+        await answer
+        return await maker.was_met()
+
+    async def scene() -> tuple[bool, bool]:
+        async with network() as (made, connect):
+            for _ in range(2):  # the first of a kind must not count for the second
+                maker = NetworkFault(fault(kind, **more), made)
+                await maker.begin()
+                before = await maker.was_met()
+                after = await felt(await connect(), maker)
+            return before, after
+
+    assert asyncio.run(scene()) == (False, True)
+
+
+def test_two_faults_that_each_hit_a_share_both_hit_theirs() -> None:
+    impairment = Impairment()
+    hit = Counter[str]()
+    for _ in range(100):
+        if impairment.hits("loss", 0.2):
+            hit["loss"] += 1
+        elif impairment.hits("half-open", 0.2):
+            hit["half-open"] += 1
+    assert hit == {"loss": 20, "half-open": 16}
+
+
+@pytest.mark.parametrize("share", [0.001, 0.3, 0.7, 1.0])
+def test_the_first_connection_is_hit_and_of_a_thousand_exactly_the_share(share: float) -> None:
+    impairment = Impairment()
+    hit = [impairment.hits("loss", share) for _ in range(1000)]
+    assert hit[0]
+    assert sum(hit) == round(1000 * share)

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from loadtest.faults.messages import ServiceProcess
-from loadtest.faults.service_faults import ServiceFaults
+from loadtest.faults.service_faults import ServiceFault, ServiceFaults
 from loadtest.plan.fault import Fault
 
 Told = list[list[str]]
@@ -26,6 +26,11 @@ def admin() -> Iterator[tuple[ServiceFaults, Told]]:
             told.append([fault["kind"] for fault in json.loads(self.rfile.read(size))["faults"]])
             self.send_response(200)
             self.end_headers()
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(f'orders_faults_total{{kind="stall-store"}} {float(len(told))}\n'.encode())
 
         def log_message(self, *_words: object) -> None:
             pass
@@ -89,3 +94,29 @@ def test_two_faults_that_keep_it_down_have_both_to_be_over(admin: tuple[ServiceF
 
     asyncio.run(scene())
     assert told[-1] == ["hang"]
+
+
+@pytest.mark.parametrize(("kind", "met"), [("stall", True), ("delay", False)])
+def test_a_fault_was_met_if_the_service_counted_one_of_its_kind(
+    admin: tuple[ServiceFaults, Told], kind: str, met: bool
+) -> None:
+    faults, _ = admin
+
+    async def scene() -> bool:
+        maker = ServiceFault(fault(kind), faults)
+        await maker.begin()
+        return await maker.was_met()
+
+    assert asyncio.run(scene()) is met
+
+
+def test_nobody_asks_a_service_that_is_down_what_it_met(admin: tuple[ServiceFaults, Told]) -> None:
+    faults, _ = admin
+
+    async def scene() -> bool:
+        maker = ServiceFault(fault("delay"), faults)
+        await maker.begin()
+        await faults.goes_down()
+        return await maker.was_met()
+
+    assert asyncio.run(scene()) is True

@@ -2,11 +2,13 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from loadtest.plan.fault import HOOK, KINDS, MACHINE, NETWORK, PROCESS, SERVICE, TRAFFIC
+from loadtest.plan.fault import HOOK, KINDS, MACHINE, NETWORK, PROCESS, ROUTES, SERVICE, TRAFFIC
 from loadtest.plan.plan_file import Plan, PlanError
+from target_service.faults import Route
 
 PLAN = """
 peak_tps = 100
@@ -76,6 +78,10 @@ def test_names_of_the_same_kind_are_told_apart(tmp_path: Path) -> None:
         ('kind = "kill"\nat = 1', "fault[0].at: expected 3 s or later"),
         ('kind = "kill"\nat = 39', "fault[0].at: expected a plan that lasts until 52 s"),
         ('kind = "stall"\nat = 10', "fault[0].for: expected how long stall lasts"),
+        (
+            'kind = "error"\nat = 10\nfor = 2\nroute = "orders"',
+            "fault[0].route: expected one of create_order",
+        ),
         ('kind = "kill"\nat = 10\nshare = 0.5', "fault[0].share: expected only with kind"),
         ('kind = "kill"\nat = 10\nrecover_within = 3', "did you mean recovers_within?"),
         ('kind = "kill"\nat = 10\nname = "a b"', "fault[0].name: expected a word"),
@@ -129,3 +135,7 @@ def test_every_kind_is_of_one_group_and_stands_there_in_the_documentation() -> N
         said = re.findall(r"`([\w-]+)`", rows[group].partition(" of ")[0])
         assert tuple(said) == kinds, group
     assert sorted(KINDS) == sorted(kind for kinds in [*groups.values(), (HOOK,)] for kind in kinds)
+
+
+def test_a_plan_knows_the_operations_that_the_service_has() -> None:
+    assert get_args(Route) == ROUTES

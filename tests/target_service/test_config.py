@@ -126,3 +126,18 @@ def test_the_help_says_where_a_password_belongs(capsys: pytest.CaptureFixture[st
     assert "ORDERS_STORE" in said
     assert "--store-file" in said
     assert "put one with a password into the environment or a file" in said
+
+
+@pytest.mark.parametrize("wrong", ['"kind": "dely"', '"kind": "delay", "route": "orders"'])
+def test_a_drill_that_nothing_could_meet_is_refused_with_what_can(
+    wrong: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drill = tmp_path / "drill.json"
+    drill.write_text(f'{{"faults": [{{{wrong}}}]}}')
+    with pytest.raises(SystemExit) as ended:
+        parse(["--enable-faults", "--drill", str(drill)], {})
+    assert ended.value.code == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"--drill: {drill}: Invalid enum value" in said
+    assert "kinds of fault: delay, error" in said
+    assert "routes: create_order, create_checkout" in said
