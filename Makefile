@@ -57,7 +57,7 @@ test-slow: $(READY) ## What `make test` leaves out, but the campaigns; with SHAR
 	$(PYTEST) -m "slow and not campaign" --slow-share $(SHARE)
 
 test-all: $(READY) ## Slow tests and campaigns too, as every night
-	EXAMPLES=100 CONSERVATION_RUNS=20 FLEET_SCHEDULES=50 FAULT_PLANS=100 $(PYTEST)
+	EXAMPLES=200 MUTATION_SEEDS=100 CONSERVATION_RUNS=20 FLEET_SCHEDULES=50 FAULT_PLANS=100 $(PYTEST)
 
 COVERED := plan:95 measure:95 judge:95 fleet:95
 

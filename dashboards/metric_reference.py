@@ -17,10 +17,6 @@ def reference() -> str:
     """The document."""
     ours = ((f.name, f.kind, ("run", *f.labels), f.help) for f in loadtest_metrics.FAMILIES)
     theirs = ((f.name, f.kind, f.labels, f.help) for f in orders_metrics.FAMILIES)
-    supervised = (
-        ("orders_worker_restarts_total", "counter", (), "Workers started again after a crash."),
-        ("orders_memory_bytes", "gauge", (), "Resident memory of all workers."),
-    )
     return (
         HEAD
         + "## The load test\n\nServed by the master at `--metrics-port` (or by the only process, without workers).\n"
@@ -29,7 +25,7 @@ def reference() -> str:
         + "\n## The order service\n\nServed by its supervisor at the admin port, summed over the workers. "
         + "`traffic` is `shadow` for requests with `X-Load-Test`, else `live`.\n"
         + f"Buckets of times, in seconds: {_numbers(orders_metrics.SECONDS)}.\n\n"
-        + _table([*theirs, *supervised])
+        + _table(theirs)
     )
 
 

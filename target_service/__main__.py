@@ -5,7 +5,7 @@ import json
 import logging
 import sys
 
-from target_service.config import EXIT_USAGE, Config, parse
+from target_service.config import EXIT_USAGE, parse
 from target_service.secrets import log_masked, secrets_of
 from target_service.sockets import AddressInUseError
 from target_service.supervisor import Supervisor
@@ -17,14 +17,10 @@ def main() -> int:
     log_masked(secrets_of(config.store, config.admin_token), logging.INFO)
     sys.stderr.write(f"configuration {json.dumps(config.without_secrets())}\n")
     try:
-        return asyncio.run(_supervise(config))
+        return asyncio.run(Supervisor(config).run())
     except AddressInUseError as error:
         sys.stderr.write(f"target_service: error: argument --port or --admin-port: {error}\n")
         return EXIT_USAGE
-
-
-async def _supervise(config: Config) -> int:
-    return await Supervisor(config).run()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from target_service.api import health
 from target_service.api.operation import ApiRequest, Operation, Service
 from target_service.config import Config, is_loopback
 from target_service.faults import Drill, Faults
-from target_service.metrics import SharedMetrics, Supervision, WorkerMetrics
+from target_service.metrics import SharedMetrics, WorkerMetrics
 from target_service.metrics_page import MetricsPage, registry_of
 from target_service.problem import STOPPING, ProblemError
 from target_service.response import ApiResponse, json_response
@@ -26,7 +26,10 @@ MOST_CONNECTIONS = 500
 
 
 def admin_api(
-    config: Config, metrics: SharedMetrics, supervision: Supervision, set_drill: Callable[[Drill], None]
+    config: Config,
+    metrics: SharedMetrics,
+    set_drill: Callable[[Drill], None],
+    is_stopping: Callable[[], bool],
 ) -> Api:
     """What the admin port answers."""
 
@@ -43,10 +46,10 @@ def admin_api(
 
     def is_proved() -> bool:
         newest_s = max(block.proved_s.value for block in metrics.blocks)
-        return not supervision.is_stopping and time.monotonic() - newest_s <= PROVED_WITHIN_S
+        return not is_stopping() and time.monotonic() - newest_s <= PROVED_WITHIN_S
 
     async def prove() -> None:
-        if supervision.is_stopping:
+        if is_stopping():
             raise ProblemError(problem.UNAVAILABLE, STOPPING)
         raise ProblemError(
             problem.UNAVAILABLE, f"no worker has written to the store in the last {PROVED_WITHIN_S:g} s"
@@ -57,7 +60,7 @@ def admin_api(
     limit = AdaptiveLimit(LEAST_LIMIT, time.monotonic_ns)
     faults = Faults(0, time.monotonic_ns, own.fault_met)
     service = Service(own, limit, faults, prove, is_proved, config.admin_token)
-    page = MetricsPage(registry_of(metrics.blocks, supervision))
+    page = MetricsPage(registry_of(metrics.blocks))
     needs_token = not is_loopback(config.admin_host)
     drill = Drill if config.enable_faults else None
     table = [

@@ -5,17 +5,22 @@ anonymous file the supervisor creates and the workers inherit. Counting is an ad
 where prometheus-client takes about 1 us); a scrape reads all the blocks without a word to any worker; and a
 worker that crashes leaves its counts behind for its successor to go on from, so that counters never step
 back. Neither a worker nor the start of one waits for prometheus-client, which only `metrics_page` knows.
+
+The newest request of each bucket of durations whose trace can be looked up stands for the bucket, as its exemplar;
+its record lies beside the counts. A worker may be killed, or read, in the middle of writing one, so each carries its
+checksum, and what does not add up is left out: that needs no lock and no word between the processes.
 """
 
 import mmap
 import os
+import struct
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, product
 from typing import NamedTuple, get_args
+from zlib import crc32
 
-from target_service.exemplars import RECORD_SLOTS, Exemplar, Records
 from target_service.faults import FaultKind, Route
 from target_service.problem import KINDS, OVERLOADED, Kind
 
@@ -23,6 +28,14 @@ TRAFFIC = ("live", "shadow")
 ROUTES = (*get_args(Route), "other")
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+_TIMES = struct.Struct("<dd")
+"""Seconds, and seconds since 1970, which follow the 16 bytes of the trace id."""
+_CHECKED = struct.Struct(f"<{16 + _TIMES.size}sII")
+"""Such a record, its CRC-32, and 1 where there is one."""
+RECORD_SLOTS = _CHECKED.size // 8
+"""Doubles that one record takes."""
 
 
 class Family(NamedTuple):
@@ -87,6 +100,8 @@ CANCELLED = _family(
     "counter", "orders_cancelled_total", "Orders cancelled because they were not paid in time."
 )
 STORE_ERRORS = _family("counter", "orders_store_errors_total", "Times the store failed or did not answer.")
+RESTARTS = _family("counter", "orders_worker_restarts_total", "Workers started again after a crash.")
+MEMORY = _family("gauge", "orders_memory_bytes", "Resident memory of all workers.")
 LOOP_LAG = _family(
     "histogram", "orders_event_loop_lag_seconds", "How late a timer of the event loop is.", SECONDS
 )
@@ -118,6 +133,48 @@ class Counter:
     @value.setter
     def value(self, value: float) -> None:
         self._slots[0] = value
+
+
+class Exemplar(NamedTuple):
+    """The request that stands for a bucket."""
+
+    trace_id: str
+    seconds: float
+    at_s: float
+    """When it ended, in seconds since 1970."""
+
+
+class Records:
+    """One worker's exemplars, by number; one writer."""
+
+    def __init__(self, memory: "memoryview[float]") -> None:
+        """In the doubles of `memory`, `RECORD_SLOTS` each."""
+        self._memory = memory.cast("B")
+
+    def put(self, number: int, trace_id: str, seconds: float) -> None:
+        """Make a request that ends now the exemplar of a bucket. `trace_id` has 32 hexadecimal digits."""
+        record = bytes.fromhex(trace_id) + _TIMES.pack(seconds, round(time.time(), 3))
+        _CHECKED.pack_into(self._memory, number * _CHECKED.size, record, crc32(record), 1)
+
+    def present(self) -> dict[int, Exemplar]:
+        """The exemplars by their number, without one that is being written."""
+        memory = bytes(self._memory)
+        if memory == bytes(len(memory)):  # no request is traced: spare the scrape the rest
+            return {}
+        return {
+            number: Exemplar(record[:16].hex(), *_TIMES.unpack(record[16:]))
+            for number, (record, checksum, is_there) in enumerate(_CHECKED.iter_unpack(memory))
+            if is_there == 1 and crc32(record) == checksum
+        }
+
+
+def newest(workers: Iterable[Mapping[int, Exemplar]]) -> dict[int, Exemplar]:
+    """The newest exemplar of all workers under each number."""
+    kept: dict[int, Exemplar] = {}
+    for exemplars in workers:
+        for number, exemplar in exemplars.items():
+            kept[number] = max(exemplar, kept.get(number, exemplar), key=lambda one: one.at_s)
+    return kept
 
 
 class Histogram:
@@ -197,17 +254,6 @@ class SharedMetrics:
         return cls(descriptor, workers)
 
 
-class Supervision:
-    """What the supervisor alone knows of its workers."""
-
-    def __init__(self, pids: Callable[[], Iterable[int]] = tuple) -> None:
-        self.restarts = 0
-        """How often a worker was started again after a crash."""
-        self.is_stopping = False
-        self.pids = pids
-        """The workers that run now."""
-
-
 class WorkerMetrics:
     """The series one worker counts in, found once."""
 
@@ -222,6 +268,7 @@ class WorkerMetrics:
         self.shed = block.counter(SHED)
         self.cancelled = block.counter(CANCELLED)
         self._faults = {kind: block.counter(FAULTS, kind) for (kind,) in FAULTS.values}
+        self.memory_bytes = block.counter(MEMORY)
         self.loop_lag = block.histogram(LOOP_LAG)
         self._commit_seconds = block.histogram(COMMIT_SECONDS)
         self._commit_batch_size = block.histogram(COMMIT_BATCH_SIZE)

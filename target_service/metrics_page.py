@@ -4,7 +4,6 @@ Supervisor and workers share the cores that serve orders. A page takes 3 ms to d
 within `FRESH_S` of a drawing gets the same bytes, so a second scraper, or one that asks too often, costs a copy.
 """
 
-import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
@@ -18,8 +17,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar as DrawnExemplar
 
 from target_service.api.operation import ApiRequest
-from target_service.exemplars import Exemplar, newest
-from target_service.metrics import FAMILIES, Block, Family, Supervision
+from target_service.metrics import FAMILIES, Block, Exemplar, Family, newest
 from target_service.response import ApiResponse
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -28,7 +26,6 @@ GZIP = 16 + zlib.MAX_WBITS
 """zlib's way to say gzip."""
 FRESH_S = 0.5
 """Shorter than any usual interval between two scrapes. `Cache-Control: no-cache` asks for a new page."""
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 _Bucket = tuple[str, float] | tuple[str, float, DrawnExemplar]
 """A bucket as prometheus-client takes it: its bound, its count, and maybe its exemplar."""
@@ -37,17 +34,12 @@ _Bucket = tuple[str, float] | tuple[str, float, DrawnExemplar]
 class SummedMetrics(Collector):
     """What a scrape sees: every series, added up over the workers."""
 
-    def __init__(self, blocks: Sequence[Block], supervision: Supervision) -> None:
+    def __init__(self, blocks: Sequence[Block]) -> None:
         self._blocks = blocks
-        self._supervision = supervision
 
     def collect(self) -> Iterator[Metric]:
         """All metrics as they are now."""
-        yield from map(self._metric, FAMILIES)
-        restarts, what = self._supervision.restarts, "Workers started again after a crash."
-        yield CounterMetricFamily("orders_worker_restarts", what, value=restarts)
-        memory_bytes = sum(resident_bytes(pid) for pid in self._supervision.pids())
-        yield GaugeMetricFamily("orders_memory_bytes", "Resident memory of all workers.", value=memory_bytes)
+        return map(self._metric, FAMILIES)
 
     def _metric(self, family: Family) -> Metric:
         if family.kind == "histogram":
@@ -82,20 +74,10 @@ def _drawn(exemplar: Exemplar) -> DrawnExemplar:
     return DrawnExemplar({"trace_id": exemplar.trace_id}, exemplar.seconds, exemplar.at_s)
 
 
-def resident_bytes(pid: int) -> int:
-    """Memory of a process that lies in RAM, as Linux counts it (proc_pid_statm(5)); 0 of one that has ended."""
-    try:
-        # pathlib would be an eighth of a scrape.
-        with open(f"/proc/{pid}/statm", "rb", buffering=0) as statm:
-            return int(statm.read().split()[1]) * PAGE_BYTES
-    except (OSError, IndexError):
-        return 0
-
-
-def registry_of(blocks: Sequence[Block], supervision: Supervision) -> CollectorRegistry:
+def registry_of(blocks: Sequence[Block]) -> CollectorRegistry:
     """A registry that holds these metrics and nothing else."""
     registry = CollectorRegistry(auto_describe=True)  # else it cannot pick metrics by name
-    registry.register(SummedMetrics(blocks, supervision))
+    registry.register(SummedMetrics(blocks))
     return registry
 
 

@@ -78,17 +78,23 @@ class Scan(NamedTuple):
     event: ParcelEvent
 
 
-class KeyedParcel(NamedTuple):
-    """A parcel's change under an idempotency key."""
+class ParcelChange(NamedTuple):
+    """A parcel to send, or an event to add to one."""
 
-    key: str
-    request: str
+    what: Parcel | Scan
+    key: str | None = None
+    """Its idempotency key."""
+    asked: str = ""
     """What was asked, in one spelling: something else under the same key is refused."""
-    change: Parcel | Scan
+
+    @property
+    def run_id(self) -> str:
+        """The run that the parcel belongs to."""
+        return self.what.run_id
 
 
 class ParcelReceipt(NamedTuple):
-    """The parcel as it was after a change under a key, and whether that had been made before."""
+    """The parcel as it was after its change, and whether that had been made before under its key."""
 
     parcel: Parcel
     replayed: bool

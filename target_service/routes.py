@@ -22,7 +22,6 @@ from target_service import problem
 from target_service.api import assistant, health, orders, parcels, products
 from target_service.api.body import BodyReader, Incoming, check_type, decode
 from target_service.api.operation import ApiRequest, Operation, Service, Shop
-from target_service.exemplars import TRACEPARENT, sampled_trace
 from target_service.faults import HANG_S, Fault
 from target_service.metrics import TRAFFIC
 from target_service.openapi import document
@@ -32,7 +31,16 @@ from target_service.response import ApiResponse, json_response, problem_response
 from target_service.secrets import EXPECTED_HEADER, carries_token
 from target_service.shedding import TOO_MUCH, Pace
 from target_service.store.base import StoreUnavailableError
-from target_service.tags import KEY_HEADER, LIVE, RUN_HEADER, parse_key, run_id_of, traffic_of
+from target_service.tags import (
+    KEY_HEADER,
+    LIVE,
+    RUN_HEADER,
+    TRACEPARENT,
+    parse_key,
+    run_id_of,
+    sampled_trace,
+    traffic_of,
+)
 
 DEADLINE_HEADER = istr("X-Request-Deadline-Ms")
 LONGEST_DEADLINE_MS = 3_600_000

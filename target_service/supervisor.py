@@ -20,7 +20,7 @@ import msgspec
 
 from target_service.config import EXIT_FAILURE, EXIT_TEMPORARY, Config
 from target_service.faults import Drill, read_drill
-from target_service.metrics import SharedMetrics, Supervision
+from target_service.metrics import RESTARTS, SharedMetrics
 from target_service.sockets import bind, bind_shared, url_of
 
 BACKLOG = 4096
@@ -84,30 +84,17 @@ class Watch:
 class Slot:
     """One worker's place: its socket and its block of metrics outlive the processes that fill it."""
 
-    def __init__(
-        self,
-        number: int,
-        listener: socket.socket,
-        config: Config,
-        metrics: SharedMetrics,
-        supervision: Supervision,
-    ) -> None:
+    def __init__(self, number: int, listener: socket.socket, config: Config, metrics: SharedMetrics) -> None:
         self.ready = asyncio.Event()
         self._number = number
         self._listener = listener
         self._config = config
         self._metrics = metrics
-        self._supervision = supervision
         self._process: Process | None = None
         self._stopping = asyncio.Event()
         self._replacing = False
         self._was_ready = False
         self._drill: Drill | None = None
-
-    @property
-    def pid(self) -> int | None:
-        """The worker's process id; None while no process runs."""
-        return None if self._running is None else self._running.pid
 
     @property
     def _running(self) -> Process | None:
@@ -130,7 +117,7 @@ class Slot:
                 await self._pause_after_crash(crashes, code)
 
     async def _pause_after_crash(self, crashes: int, code: int) -> None:
-        self._supervision.restarts += 1
+        self._metrics.blocks[self._number].counter(RESTARTS).add()
         log.error("worker %d ended with %s; starting it again", self._number, _ending(code))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), backoff_s(crashes))
@@ -218,11 +205,9 @@ class Supervisor:
         self._config = config
         self._listeners = bind_shared(config.host, config.port, config.workers, BACKLOG)
         self._admin_socket = bind(config.admin_host, config.admin_port, backlog=ADMIN_BACKLOG)
-        self._supervision = Supervision(lambda: [slot.pid for slot in self._slots if slot.pid])
         self._metrics = SharedMetrics.create(config.workers)
         self._slots = [
-            Slot(number, listener, config, self._metrics, self._supervision)
-            for number, listener in enumerate(self._listeners)
+            Slot(number, listener, config, self._metrics) for number, listener in enumerate(self._listeners)
         ]
         self._stopping = asyncio.Event()
         self._settled = asyncio.Event()
@@ -257,7 +242,7 @@ class Supervisor:
         from target_service.admin import MOST_CONNECTIONS, admin_api  # noqa: PLC0415
         from target_service.port import Port  # noqa: PLC0415
 
-        api = admin_api(self._config, self._metrics, self._supervision, self._set_drill)
+        api = admin_api(self._config, self._metrics, self._set_drill, self._stopping.is_set)
         admin = Port(self._admin_socket, api, MOST_CONNECTIONS, self._config.idle_s)
         tidying = group.create_task(admin.end_unused())
         await self._stopping.wait()
@@ -290,7 +275,6 @@ class Supervisor:
 
     def _stop(self) -> None:
         """Have all workers drain, to whom no connection comes any more."""
-        self._supervision.is_stopping = True
         for listener in self._listeners:
             listener.close()
         for slot in self._slots:

@@ -1,4 +1,4 @@
-"""Two headers that say whose a request is: the load-test run it belongs to, and the key it may be repeated under.
+"""The headers that say whose a request is: the run it belongs to, the key it may be repeated under, and its trace.
 
 A request that carries `X-Load-Test: <run id>` reads and writes shadow tables and shadow stock only, and each
 run has its own: its orders, keys and units are no other run's, and purging one run leaves the rest alone.
@@ -12,6 +12,9 @@ at the same time are told apart by the store's write lock: the later one finds t
 
 Only orders that were created are remembered. A refusal (sold out, overloaded) leaves no trace, so that the
 same key may be tried again.
+
+A caller that records a trace says so in `traceparent` (W3C Trace Context, sampled flag); the trace of a request that
+carries none, or is not recorded, cannot be looked up and costs a look at the headers.
 """
 
 import re
@@ -22,12 +25,16 @@ from multidict import istr
 from target_service import problem
 from target_service.problem import ProblemError
 
-RUN_HEADER, KEY_HEADER = istr("X-Load-Test"), istr("Idempotency-Key")
+RUN_HEADER, KEY_HEADER, TRACEPARENT = istr("X-Load-Test"), istr("Idempotency-Key"), istr("traceparent")
 LIVE = ""
 """The run id of traffic that belongs to no load test."""
 
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+_TRACEPARENT = re.compile(
+    r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(-.*)?"
+)
+_SAMPLED = 0x01
 
 
 def run_id_of(headers: Mapping[str, str]) -> str:
@@ -61,3 +68,11 @@ def parse_key(text: str | None) -> str | None:
 def headers_of(*, replayed: bool) -> dict[str, str]:
     """The headers of an answer under a key: whether it is the first one's again."""
     return {"Idempotent-Replayed": "true"} if replayed else {}
+
+
+def sampled_trace(traceparent: str) -> str | None:
+    """The trace that a request belongs to; None if it is not recorded, or the header is none (section 3.2)."""
+    found = _TRACEPARENT.fullmatch(traceparent)
+    if found is None or (found[1] == "00" and found[4] is not None) or not int(found[3], 16) & _SAMPLED:
+        return None
+    return found[2]

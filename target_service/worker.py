@@ -144,9 +144,10 @@ class Server:
             self.stop()
 
     async def _beat(self) -> None:
-        """Count the turns of the event loop, and note how late they are."""
+        """Count the turns of the event loop, note how late they are, and the memory that this process takes."""
         loop = asyncio.get_running_loop()
         while True:
+            self._metrics.memory_bytes.value = resident_bytes()
             due_s = loop.time() + BEAT_S
             self._metrics.beats.add()
             await asyncio.sleep(BEAT_S)
@@ -161,6 +162,12 @@ class Server:
             if time.monotonic() - self._metrics.proved_s.value >= PROOF_S:
                 with contextlib.suppress(StoreUnavailableError):
                     await self._store.ping()
+
+
+def resident_bytes() -> int:
+    """Memory of this process that lies in RAM, as Linux counts it (proc_pid_statm(5))."""
+    with open("/proc/self/statm", "rb", buffering=0) as statm:  # pathlib takes five times as long
+        return int(statm.read().split()[1]) * resource.getpagesize()
 
 
 def die_with_parent(parent: int) -> None:

@@ -11,6 +11,7 @@ bootstrap is too sure of itself with so few values.
 import math
 import random
 from collections.abc import Sequence
+from operator import mul
 from statistics import fmean, median, stdev
 from typing import NamedTuple
 
@@ -91,25 +92,24 @@ def _cut_off(
     samples: Sequence[Values], means: list[float], confidence: float, resamples: int, rng: random.Random
 ) -> float:
     """The score that the largest of all metrics stays below with `confidence`."""
-    periods = list(zip(*samples, strict=True))
+    centred = [
+        [None if value is None else value - mean for value in sample]
+        for sample, mean in zip(samples, means, strict=True)
+    ]
+    periods = list(zip(*centred, strict=True))
     largest = sorted(
-        max(
-            abs(_score(column, mean))
-            for column, mean in zip(
-                zip(*rng.choices(periods, k=len(periods)), strict=True), means, strict=True
-            )
-        )
+        max(abs(_score(column)) for column in zip(*rng.choices(periods, k=len(periods)), strict=True))
         for _ in range(resamples)
     )
     return largest[min(resamples - 1, math.ceil(confidence * resamples) - 1)]
 
 
-def _score(drawn: Values, mean: float) -> float:
-    """How many of its own standard errors a resample's mean lies from the mean; 0 for one without spread."""
-    sample = [value - mean for value in drawn if value is not None]
+def _score(drawn: Values) -> float:
+    """How many of its own standard errors the mean of a resample lies from 0; 0 for one without spread."""
+    sample = [value for value in drawn if value is not None]
     size = len(sample)
     if size < 2:
         return 0.0
     total = math.fsum(sample)
-    variance = (math.fsum(value * value for value in sample) - total * total / size) / (size - 1)
+    variance = (math.fsum(map(mul, sample, sample)) - total * total / size) / (size - 1)
     return total / size / math.sqrt(variance / size) if variance > 1e-24 else 0.0

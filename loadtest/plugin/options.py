@@ -221,12 +221,8 @@ def config_of(
 
 def own_fields(parser: LocustArgumentParser) -> dict[str, Action]:
     """The fields that the form has beyond Locust's and ours: a script's own arguments, by name."""
-    shown = parser.args_included_in_web_ui
-    return {
-        name: action
-        for name, action in shown.items()
-        if name not in default_args_dict() and name not in FORM_OPTIONS and name != "help"
-    }
+    others = {*default_args_dict(), *FORM_OPTIONS, "help"}
+    return {name: action for name, action in parser.args_included_in_web_ui.items() if name not in others}
 
 
 def check_own_fields(parser: LocustArgumentParser, options: Namespace, form: Mapping[str, str]) -> None:

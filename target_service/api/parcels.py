@@ -8,7 +8,7 @@ import time
 from target_service import problem
 from target_service.api.operation import ApiRequest, Operation, Shop
 from target_service.orders import order_name, order_number
-from target_service.parcels import MOST_EVENTS, KeyedParcel, Parcel, ParcelEvent, Scan
+from target_service.parcels import MOST_EVENTS, Parcel, ParcelChange, ParcelEvent, Scan
 from target_service.problem import FieldError, ProblemError
 from target_service.response import ApiResponse, json_response
 from target_service.schema import EventView, ParcelRequest, ParcelView, ScanRequest
@@ -45,9 +45,9 @@ class ParcelHandlers:
         number = order_id or self._shop.ids.next()
         parcel = Parcel(number, request.run_id, order_id, wanted.destination, (accepted,))
         asked = f"parcel {wanted.order_id} {wanted.origin} {wanted.destination}"
-        kept, headers = await self._write(parcel, request, asked)
-        headers["Location"] = f"/parcels/{order_name(kept.parcel_id)}"
-        return json_response(_view(kept), 201, headers)
+        receipt = await self._shop.store.write(ParcelChange(parcel, request.key, asked), request.deadline_ns)
+        its = {"Location": f"/parcels/{order_name(receipt.parcel.parcel_id)}"}
+        return json_response(_view(receipt.parcel), 201, its | headers_of(replayed=receipt.replayed))
 
     async def add_parcel_event(self, request: ApiRequest) -> ApiResponse:
         """Note what happened to a parcel."""
@@ -55,18 +55,8 @@ class ParcelHandlers:
         event = ParcelEvent(wanted.event_id, wanted.kind, wanted.region, _now_ms())
         scan = Scan(request.run_id, request.number_of("parcel"), event)
         asked = f"event {scan.parcel_id} {event.event_id} {event.kind} {event.region}"
-        parcel, headers = await self._write(scan, request, asked)
-        return json_response(_view(parcel), 200, headers)
-
-    async def _write(
-        self, change: Parcel | Scan, request: ApiRequest, asked: str
-    ) -> tuple[Parcel, dict[str, str]]:
-        """Make a change, under its key if it has one; the parcel then, and headers that say if it was made before."""
-        store, deadline_ns = self._shop.store, request.deadline_ns
-        if request.key is None:
-            return await store.write(change, deadline_ns), {}
-        receipt = await store.write(KeyedParcel(request.key, asked, change), deadline_ns)
-        return receipt.parcel, headers_of(replayed=receipt.replayed)
+        receipt = await self._shop.store.write(ParcelChange(scan, request.key, asked), request.deadline_ns)
+        return json_response(_view(receipt.parcel), 200, headers_of(replayed=receipt.replayed))
 
     async def get_parcel(self, request: ApiRequest) -> ApiResponse:
         """Look where a parcel is; `?before=20` shows the events before the 21st."""

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from target_service import problem
 from target_service.orders import Order, Payment, Purchase, Receipt
-from target_service.parcels import KeyedParcel, Parcel, ParcelReceipt, Scan
+from target_service.parcels import ParcelChange, ParcelReceipt
 
 T = TypeVar("T")
 
@@ -120,20 +120,8 @@ class Proof(NamedTuple):
     writer_id: int
 
 
-Change = (
-    Purchase
-    | Payment
-    | Restock
-    | Parcel
-    | Scan
-    | KeyedParcel
-    | Proof
-    | CancelUnpaid
-    | ExpireKeys
-    | PurgeRun
-    | Tick
-)
-Result = Receipt | Order | StockLevel | Parcel | ParcelReceipt | Purged | ClockReading | int
+Change = Purchase | Payment | Restock | ParcelChange | Proof | CancelUnpaid | ExpireKeys | PurgeRun | Tick
+Result = Receipt | Order | StockLevel | ParcelReceipt | Purged | ClockReading | int
 Answer = Result | Exception
 """What one change is told: its result, or why it was not made."""
 

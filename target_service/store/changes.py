@@ -13,8 +13,8 @@ import msgspec
 
 from target_service.orders import Order, Payment, Purchase, settle
 from target_service.parcels import (
-    KeyedParcel,
     Parcel,
+    ParcelChange,
     ParcelEvent,
     ParcelReceipt,
     Scan,
@@ -45,11 +45,9 @@ async def apply_batch(session: Session, batch: Sequence[Change]) -> list[Answer]
 
 def _lock_order(change: Change) -> tuple[int, int]:
     """Where this change comes among the others of its transaction."""
-    if isinstance(change, KeyedParcel):
-        change = change.change
     if isinstance(change, Payment):
         return 0, change.order_id
-    return 1, change.parcel_id if isinstance(change, Parcel | Scan) else 0
+    return 1, change.what.parcel_id if isinstance(change, ParcelChange) else 0
 
 
 async def find_order(session: Session, run_id: str, order_id: int, lock: str = "") -> Order | None:
@@ -103,28 +101,39 @@ async def _scan(session: Session, scan: Scan) -> Parcel:
     return parcel
 
 
-async def _change_parcel_once(session: Session, keyed: KeyedParcel) -> ParcelReceipt:
-    """Make a parcel's change under its key, or tell again what came of it. Raises ProblemError."""
-    change, key, run_id = keyed.change, keyed.key, keyed.change.run_id
-    tables = tables_of(run_id)
+async def _change_parcel(session: Session, change: ParcelChange) -> ParcelReceipt:
+    """Make a parcel's change, or tell again what came of it under its key. Raises ProblemError."""
+    made = None if change.key is None else await _made_before(session, change, change.key)
+    if made is not None:
+        return ParcelReceipt(made, replayed=True)
+    what = change.what
+    parcel = await (_scan(session, what) if isinstance(what, Scan) else _add_parcel(session, what))
+    if change.key is not None:
+        sql = (
+            f"INSERT INTO {tables_of(change.run_id).parcel_keys}"
+            " (run_id, idempotency_key, request, parcel_id, events, stored_ms)"
+            f" VALUES ($1, $2, $3, $4, $5, {STORED_MS})"
+        )
+        its = (change.run_id, change.key, change.asked, parcel.parcel_id, len(parcel.events))
+        await session.execute(sql, *its)
+    return ParcelReceipt(parcel, replayed=False)
+
+
+async def _made_before(session: Session, change: ParcelChange, key: str) -> Parcel | None:
+    """The parcel as it was after its change under this key; None if that is new. Raises ProblemError."""
+    tables, run_id = tables_of(change.run_id), change.run_id
     under_it = "WHERE run_id = $1 AND idempotency_key = $2"
     known = await session.fetch(
         f"SELECT request, parcel_id, events FROM {tables.parcel_keys} {under_it}", run_id, key
     )
     for request, parcel_id, events in known:
         before = await find_parcel(session, run_id, parcel_id)
-        if request != keyed.request or before is None:
+        if request != change.asked or before is None:
             raise key_reused(key, "another request")
-        return ParcelReceipt(before._replace(events=before.events[:events]), replayed=True)
+        return before._replace(events=before.events[:events])
     if await session.fetch(f"SELECT 1 FROM {tables.orders} {under_it} AND key_live = 1 LIMIT 1", run_id, key):
         raise key_reused(key, "a request for orders")
-    parcel = await (_scan(session, change) if isinstance(change, Scan) else _add_parcel(session, change))
-    sql = (
-        f"INSERT INTO {tables.parcel_keys} (run_id, idempotency_key, request, parcel_id, events, stored_ms)"
-        f" VALUES ($1, $2, $3, $4, $5, {STORED_MS})"
-    )
-    await session.execute(sql, run_id, key, keyed.request, parcel.parcel_id, len(parcel.events))
-    return ParcelReceipt(parcel, replayed=False)
+    return None
 
 
 async def _restock(session: Session, more: Restock) -> StockLevel:
@@ -154,9 +163,7 @@ async def _prove(session: Session, proof: Proof) -> int:
 _APPLY: dict[type, Callable[[Session, Any], Awaitable[Answer]]] = {
     Payment: _pay,
     Restock: _restock,
-    Parcel: _add_parcel,
-    Scan: _scan,
-    KeyedParcel: _change_parcel_once,
+    ParcelChange: _change_parcel,
     Proof: _prove,
     **SWEEPS,
 }

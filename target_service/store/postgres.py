@@ -19,7 +19,7 @@ import asyncpg
 import asyncpg.protocol
 
 from target_service.orders import Purchase
-from target_service.parcels import KeyedParcel
+from target_service.parcels import ParcelChange
 from target_service.store.base import (
     Change,
     Session,
@@ -147,9 +147,9 @@ class PostgresSession:
 async def lock_keys(session: PostgresSession, batch: Sequence[Change]) -> None:
     """Have every key of a batch to itself: what another machine stores under one is unseen until it commits."""
     keys = [
-        f"{change.run_id if isinstance(change, Purchase) else change.change.run_id} {change.key}"
+        f"{change.run_id} {change.key}"
         for change in batch
-        if isinstance(change, Purchase | KeyedParcel) and change.key is not None
+        if isinstance(change, Purchase | ParcelChange) and change.key is not None
     ]
     if keys:
         await session.fetch(

@@ -131,9 +131,8 @@ class SqliteStore(Store):
         self._path = database_path(settings.dsn)
         self._session: SqliteSession
         self._reader: SqliteSession
-        self._harm = ""
-        """Why the connection must be opened anew; empty while it works."""
-        self._was_moved = False
+        self._harm: Exception | None = None
+        """Why the connection must be opened anew; None while it works."""
         self._counted_s = self._checked_s = self._ended_s = 0.0
 
     async def _connect(self) -> int:
@@ -234,22 +233,23 @@ class SqliteStore(Store):
     def _open_again(self) -> None:
         time.sleep(REOPEN_PAUSE_S)
         retry_while_locked(self._open_file, self._settings.wait_s)
-        if self._was_moved:
+        if isinstance(self._harm, FileMovedError):
             check_whole(self._session.connection)
-        self._harm, self._was_moved = "", False
+        self._harm = None
 
     def _undo(self, error: Exception) -> Exception:
         """Undo the transaction; the error to raise for it."""
-        self._was_moved = self._was_moved or isinstance(error, FileMovedError)
-        if isinstance(error, sqlite3.Error) and _code(error) not in ORDINARY:
-            self._harm = self._harm or str(error)
+        if isinstance(error, FileMovedError):
+            self._harm = error
+        elif isinstance(error, sqlite3.Error) and _code(error) not in ORDINARY:
+            self._harm = self._harm or error
         try:
             if self._session.connection.in_transaction:
                 self._session.connection.execute("ROLLBACK")
         except sqlite3.Error as worse:
-            self._harm = self._harm or str(worse)
+            self._harm = self._harm or worse
         if not isinstance(error, sqlite3.OperationalError):
             return error
         kind = StoreFullError if _code(error) == sqlite3.SQLITE_FULL else StoreUnavailableError
         why = self._harm or error
-        return kind(str(why) if self._was_moved else f"the store cannot be written: {why}")
+        return kind(str(why) if isinstance(why, FileMovedError) else f"the store cannot be written: {why}")

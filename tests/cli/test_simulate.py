@@ -28,7 +28,7 @@ def measured(tmp_path: Path) -> Path:
     result = CapacityResult.of(
         Capacity(980.0, 1010.0, Limit.TARGET, 3), plan="steady", targets=[], started_at="2026-11-29T12:00:00+00:00",
         took_s=30.0, objectives=[], tolerance=0.03,
-        steps=[step(500, "pass", 6, 500), step(980, "pass", 40, 980), step(1010, "fail", 300, 1000),
+        steps=[step(310, "pass", 6, 310), step(980, "pass", 40, 980), step(1010, "fail", 300, 1000),
                step(700, "fail", 300, 690), step(4000, "invalid", 900, 400)],
     )  # fmt: skip
     result.write(tmp_path)
@@ -122,9 +122,9 @@ def test_a_replica_with_a_bound_refuses_what_is_beyond_it(measured: Path) -> Non
 
 
 def test_a_run_folder_needs_the_replicas_rate_and_is_simulated_from_with_it(tmp_path: Path) -> None:
-    from tests.publish.sample_result import sample_result  # noqa: PLC0415 - of one test
+    from tests.publish.sample_result import Scene, sample_result  # noqa: PLC0415 - of one test
 
-    run = sample_result()
+    run = sample_result(Scene(peak_tps=150))
     run.write(tmp_path / "result.json")
     code, said = simulate("singles-day", "--from", str(tmp_path))
     assert code == 2

@@ -6,13 +6,14 @@ import time
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from locust import task
-from locust.argument_parser import LocustArgumentParser, setup_parser_arguments
+from locust.argument_parser import LocustArgumentParser, setup_parser_arguments, ui_extra_args_dict
 from locust.env import Environment
 from locust.event import Events
 from typer.testing import CliRunner
@@ -227,6 +228,7 @@ def located(
     monkeypatch.setattr(Leading, "_hear_signals", lambda *_: None)
     monkeypatch.setattr("loadtest.plugin.wiring.secure", lambda *_: None)
     monkeypatch.setattr("sys.argv", ["locust"])  # Locust reads it again for each page
+    monkeypatch.setattr("locust.argument_parser.ui_extra_args_dict", _extra_arguments)
     plugin, parser = Plugin(), LocustArgumentParser()
     setup_parser_arguments(parser)
     plugin.add_options(parser)
@@ -246,6 +248,12 @@ def located(
     plugin.on_init(made, runner)
     plugin.after_init(made)
     return made
+
+
+@cache
+def _extra_arguments() -> dict[str, dict[str, Any]]:
+    """What Locust shows of a script's own arguments: the same for all, and as dear as the rest of its web UI."""
+    return ui_extra_args_dict()
 
 
 def flag(name: str, text: str) -> list[str]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from target_service import problem
 from target_service.orders import Order, OrderIds, Payment, Purchase, Receipt, draft_order
-from target_service.parcels import Parcel, ParcelEvent, Scan
+from target_service.parcels import Parcel, ParcelChange, ParcelEvent, Scan
 from target_service.problem import ProblemError
 from target_service.store.base import (
     CancelUnpaid,
@@ -284,14 +284,15 @@ def test_a_parcel_goes_through_its_chain_and_no_other_way(make: StoreFactory) ->
 
     async def scenario() -> Parcel | None:
         async with opened(make()) as store:
-            assert await store.write(parcel) == parcel
-            assert await store.write(parcel) == parcel
-            with refused(problem.CONFLICT):
-                await store.write(parcel._replace(destination="tokyo"))
-            with refused(problem.CONFLICT, "signed cannot follow accepted; expected error, packed"):
-                await store.write(Scan("", parcel.parcel_id, ParcelEvent("e9", "signed", "beijing", 2)))
             for _ in range(2):
-                await store.write(Scan("", parcel.parcel_id, packed))
+                assert (await store.write(ParcelChange(parcel))).parcel == parcel
+            with refused(problem.CONFLICT):
+                await store.write(ParcelChange(parcel._replace(destination="tokyo")))
+            with refused(problem.CONFLICT, "signed cannot follow accepted; expected error, packed"):
+                signed = ParcelEvent("e9", "signed", "beijing", 2)
+                await store.write(ParcelChange(Scan("", parcel.parcel_id, signed)))
+            for _ in range(2):
+                await store.write(ParcelChange(Scan("", parcel.parcel_id, packed)))
             assert await store.parcel("run-a", parcel.parcel_id) is None
             return await store.parcel("", parcel.parcel_id)
 

@@ -12,8 +12,8 @@ from target_service import problem
 from target_service.orders import MOST_AT_ONCE, Payment, Purchase, Receipt, draft_order
 from target_service.parcels import (
     MOST_EVENTS,
-    KeyedParcel,
     Parcel,
+    ParcelChange,
     ParcelEvent,
     ParcelReceipt,
     Scan,
@@ -188,9 +188,9 @@ def test_a_purge_takes_parcels_keys_and_restocked_units_too(make: StoreFactory) 
             await store.write(Restock("run-a", 1, 5))
             accepted = ParcelEvent("e0", "accepted", "hangzhou", 1)
             parcels = [Parcel(ids.next(), "run-a", 0, "tokyo", (accepted,)) for _ in range(3)]
-            await store.write(KeyedParcel("p", "asked", parcels[0]))
+            await store.write(ParcelChange(parcels[0], "p", "asked"))
             for parcel in parcels:
-                await store.write(parcel)
+                await store.write(ParcelChange(parcel))
             asked = 0
             while (purged := await store.write(PurgeRun("run-a", 2))).has_more:
                 asked += 1
@@ -210,22 +210,24 @@ def test_a_parcels_change_is_made_once_under_its_key(make: StoreFactory) -> None
 
     async def scenario() -> None:
         async with opened(make()) as store:
-            assert await store.write(KeyedParcel("a", "send", first)) == ParcelReceipt(first, replayed=False)
+            assert await store.write(ParcelChange(first, "a", "send")) == ParcelReceipt(first, replayed=False)
             scan = Scan("", first.parcel_id, packed)
             with_two = first._replace(events=(accepted, packed))
-            assert await store.write(KeyedParcel("b", "scan", scan)) == ParcelReceipt(
+            assert await store.write(ParcelChange(scan, "b", "scan")) == ParcelReceipt(
                 with_two, replayed=False
             )
-            await store.write(Scan("", first.parcel_id, handed))
+            await store.write(ParcelChange(Scan("", first.parcel_id, handed)))
             # Who asks again is told what was so then.
-            assert await store.write(KeyedParcel("a", "send", second)) == ParcelReceipt(first, replayed=True)
-            assert await store.write(KeyedParcel("b", "scan", scan)) == ParcelReceipt(with_two, replayed=True)
+            assert await store.write(ParcelChange(second, "a", "send")) == ParcelReceipt(first, replayed=True)
+            assert await store.write(ParcelChange(scan, "b", "scan")) == ParcelReceipt(
+                with_two, replayed=True
+            )
             assert await store.parcel("", second.parcel_id) is None
             for key, request in (("a", "other"), ("b", "send")):
                 with refused(problem.KEY_REUSED):
-                    await store.write(KeyedParcel(key, request, first))
+                    await store.write(ParcelChange(first, key, request))
             assert await swept(store, ExpireKeys(LATER)) == 2
-            assert not (await store.write(KeyedParcel("a", "send", second))).replayed
+            assert not (await store.write(ParcelChange(second, "a", "send"))).replayed
 
     run(scenario())
 
@@ -239,7 +241,7 @@ def test_a_key_belongs_to_the_path_it_was_used_on(make: StoreFactory) -> None:
         async with opened(make()) as store:
             await store.write(basket._replace(key="checkout"))
             await store.write(basket._replace(key="order", orders=(order,)))
-            await store.write(KeyedParcel("parcel", "send", parcel))
+            await store.write(ParcelChange(parcel, "parcel", "send"))
             asked = {
                 "checkout": checkout(1),
                 "order": basket._replace(orders=(order._replace(order_id=ids.next()),)),
@@ -250,7 +252,7 @@ def test_a_key_belongs_to_the_path_it_was_used_on(make: StoreFactory) -> None:
                     assert kind_of(answer) is (None if used == path else problem.KEY_REUSED), (used, path)
             for used in ("checkout", "order"):
                 with refused(problem.KEY_REUSED):
-                    await store.write(KeyedParcel(used, "send", parcel))
+                    await store.write(ParcelChange(parcel, used, "send"))
 
     run(scenario())
 
@@ -263,10 +265,12 @@ def test_a_parcel_has_so_many_events_and_no_more(make: StoreFactory) -> None:
 
     async def scenario() -> None:
         async with opened(make()) as store:
-            await store.write(parcel)
+            await store.write(ParcelChange(parcel))
             with refused(problem.CONFLICT, "100 events"):
-                await store.write(Scan("", parcel.parcel_id, ParcelEvent("new", "station_in", "tokyo", 1)))
-            assert await store.write(Scan("", parcel.parcel_id, events[5])) == parcel
+                another = ParcelEvent("new", "station_in", "tokyo", 1)
+                await store.write(ParcelChange(Scan("", parcel.parcel_id, another)))
+            known = ParcelChange(Scan("", parcel.parcel_id, events[5]))
+            assert (await store.write(known)).parcel == parcel
 
     run(scenario())
 

@@ -15,7 +15,7 @@ from dashboards.generate import FOLDER, main
 from dashboards.grafana import as_json
 from dashboards.metric_reference import reference
 from dashboards.spec import Dashboard, Kind, Query
-from target_service.metrics import FAMILIES, SharedMetrics, Supervision
+from target_service.metrics import FAMILIES, SharedMetrics
 from target_service.metrics_page import SummedMetrics
 
 WITH_EXEMPLARS = {"loadtest_response_seconds", "orders_request_seconds"}
@@ -81,7 +81,7 @@ def test_every_variable_that_a_query_uses_is_defined(dashboard: Dashboard) -> No
 
 
 def test_the_reference_names_every_metric_that_the_service_exposes() -> None:
-    exposed = SummedMetrics(SharedMetrics.create(1).blocks, Supervision()).collect()
+    exposed = SummedMetrics(SharedMetrics.create(1).blocks).collect()
     names = {f"{family.name}{'_total' if family.type == 'counter' else ''}" for family in exposed}
     assert all(f"`{name}`" in reference() for name in names)
 

@@ -18,7 +18,7 @@ from tests.judge.good_runs import GOOD
 from tests.judge.seeded_ways import Way
 from tests.judge.simulated_run import World, play
 
-SEEDS = int(os.environ.get("MUTATION_SEEDS", "12"))
+SEEDS = int(os.environ.get("MUTATION_SEEDS", "6"))
 
 
 @pytest.mark.parametrize("way", BAD.values(), ids=BAD)

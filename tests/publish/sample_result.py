@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -35,6 +36,7 @@ from loadtest.measure.run_result import (
     Validity,
 )
 
+FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 PHASES = [(0.0, 10.0, "quiet"), (10.0, 36.0, "spike"), (36.0, 60.0, "plateau")]
 MIX = (("POST /orders", 1.0), ("GET /products/{sku}", 0.5), ("GET /orders/{id}", 0.2))
 SLOS = (
@@ -93,6 +95,7 @@ class Histogram:
         return Buckets(upper_us=sorted(counts), counts=[counts[edge] for edge in sorted(counts)])
 
 
+@cache
 def upper_edge_us(value_us: int, per_octave: int) -> int:
     """The upper edge of a value's bucket, `per_octave` of them to a doubling."""
     return round(2 ** (math.ceil(math.log2(max(1, value_us)) * per_octave - 1e-9) / per_octave))
@@ -100,7 +103,7 @@ def upper_edge_us(value_us: int, per_octave: int) -> int:
 
 @dataclass
 class Request:
-    """One simulated request; instants in seconds of the run."""
+    """One simulated request; instants in seconds of the run. Its times are computed once, for many figures."""
 
     endpoint: str
     intended_s: float
@@ -108,19 +111,18 @@ class Request:
     done_s: float
     error: str | None
 
-    @property
-    def response_us(self) -> int:
-        return max(1, round((self.done_s - self.intended_s) * 1e6))
+    response_us: int = field(init=False)
+    service_us: int = field(init=False)
 
-    @property
-    def service_us(self) -> int:
-        return max(1, round((self.done_s - self.started_s) * 1e6))
+    def __post_init__(self) -> None:
+        self.response_us = max(1, round((self.done_s - self.intended_s) * 1e6))
+        self.service_us = max(1, round((self.done_s - self.started_s) * 1e6))
 
 
-def rate(t_s: float, peak_tps: float) -> float:
+def rate(t_s: FloatArray, peak_tps: float) -> FloatArray:
     """Arrivals per second `t_s` into the run; midnight is at 10 s (docs/traffic.md, curve (a), S/A/D as there)."""
     knots = ([0, 10, 15, 36, 106], [0.0082, 0.0082, 0.85, 1.0, 0.90])
-    return peak_tps * float(np.interp(t_s, *knots))
+    return peak_tps * np.interp(t_s, *knots)
 
 
 def sample_result(scene: Scene | None = None) -> RunResult:
@@ -143,8 +145,8 @@ def _arrivals(scene: Scene) -> list[tuple[float, str]]:
         highest = scene.peak_tps * per_transaction
         candidates = np.sort(rng.uniform(0, scene.duration_s, rng.poisson(highest * scene.duration_s)))
         keep = rng.uniform(0, scene.peak_tps, len(candidates))
-        kept = (t for t, u in zip(candidates, keep, strict=True) if u < rate(t, scene.peak_tps))
-        instants += [(float(t), name) for t in kept]
+        kept = candidates[keep < rate(candidates, scene.peak_tps)]
+        instants += [(t, name) for t in kept.tolist()]
     return sorted(instants)
 
 
@@ -290,15 +292,16 @@ def _timeline(
     begun = Instants([request.started_s for request in requests])
     ended = Instants([request.done_s for request in requests])
     rng = np.random.default_rng(scene.seed + 2)
+    planned_tps = rate(np.arange(0.5, scene.duration_s), scene.peak_tps).tolist()
     points = []
     for second in range(scene.duration_s):
         histogram = Histogram(done[second])
-        heat = histogram.buckets(per_octave=4)
+        quantiles, heat = histogram.quantiles(), histogram.buckets(per_octave=4)
         failed_ms = Histogram(bad[second]).quantiles()
         points.append(
             TimelinePoint(
                 t_s=second,
-                planned_tps=rate(second + 0.5, scene.peak_tps),
+                planned_tps=planned_tps[second],
                 started_tps=orders_started[second],
                 completed_tps=completed[second],
                 failed_tps=failed[second],
@@ -309,9 +312,9 @@ def _timeline(
                 dropped=given_up[second],
                 in_flight=begun.at(second + 1) - ended.at(second + 1),
                 backlog=due.at(second + 1) - begun.at(second + 1),
-                response_ms=histogram.quantiles(),
-                ok_p50_ms=histogram.quantiles().p50 if done[second] else None,
-                ok_p99_ms=histogram.quantiles().p99 if done[second] else None,
+                response_ms=quantiles,
+                ok_p50_ms=quantiles.p50 if done[second] else None,
+                ok_p99_ms=quantiles.p99 if done[second] else None,
                 failed_p50_ms=failed_ms.p50 if bad[second] else None,
                 failed_p99_ms=failed_ms.p99 if bad[second] else None,
                 dispatch_lag_p99_ms=round(float(rng.lognormal(math.log(0.18), 0.3)), 3),

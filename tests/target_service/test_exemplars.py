@@ -4,8 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_service.exemplars import RECORD_SLOTS, Exemplar, Records, newest, sampled_trace
-from target_service.metrics import REQUEST_SECONDS, SECONDS, SharedMetrics
+from target_service.metrics import (
+    RECORD_SLOTS,
+    REQUEST_SECONDS,
+    SECONDS,
+    Exemplar,
+    Records,
+    SharedMetrics,
+    newest,
+)
+from target_service.tags import sampled_trace
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 TRACES = st.integers(1, 2**128 - 1).map(lambda number: f"{number:032x}")

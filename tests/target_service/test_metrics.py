@@ -1,7 +1,5 @@
 """Metrics in shared memory, read back through the text a scrape gets."""
 
-import os
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,15 +12,14 @@ from target_service.metrics import (
     IN_FLIGHT,
     SECONDS,
     SharedMetrics,
-    Supervision,
     WorkerMetrics,
 )
-from target_service.metrics_page import registry_of, resident_bytes
+from target_service.metrics_page import registry_of
 
 
-def scraped(shared: SharedMetrics, supervision: Supervision | None = None) -> dict[tuple[str, str], float]:
+def scraped(shared: SharedMetrics) -> dict[tuple[str, str], float]:
     """Every sample by its name and the values of its labels."""
-    text = generate_latest(registry_of(shared.blocks, supervision or Supervision())).decode()
+    text = generate_latest(registry_of(shared.blocks)).decode()
     return {
         (sample.name, ",".join(sample.labels.values())): sample.value
         for family in text_string_to_metric_families(text)
@@ -87,16 +84,6 @@ def test_the_series_are_few_and_named_as_in_the_design() -> None:
         "orders_worker_restarts_total",
         "orders_memory_bytes",
     }
-
-
-def test_memory_is_that_of_the_workers_which_run_now() -> None:
-    own = resident_bytes(os.getpid())
-    gone = 2**22 + 1  # above the highest pid that Linux gives
-    shared = SharedMetrics.create(1)
-    two = scraped(shared, Supervision(lambda: [os.getpid(), os.getpid(), gone]))
-    assert own > 2**20
-    assert two["orders_memory_bytes", ""] == pytest.approx(2 * own, rel=0.2)
-    assert scraped(shared)["orders_memory_bytes", ""] == 0
 
 
 def test_the_store_is_counted_where_the_worker_counts() -> None:

@@ -16,7 +16,6 @@ from target_service.metrics import (
     FAMILIES,
     REQUEST_SECONDS,
     Block,
-    Supervision,
 )
 from target_service.metrics_page import FRESH_S, OPENMETRICS, MetricsPage, page_of, registry_of
 from target_service.response import ApiResponse
@@ -43,7 +42,7 @@ def block_of(seed: int | None) -> Block:
 
 def test_exemplars_are_in_openmetrics_only() -> None:
     blocks = [block_of(1), block_of(2)]
-    registry = registry_of(blocks, Supervision())
+    registry = registry_of(blocks)
     openmetrics = page_of(registry, OPENMETRICS)
     shown = [
         sample.exemplar
@@ -64,7 +63,7 @@ def test_exemplars_are_in_openmetrics_only() -> None:
 
 @pytest.mark.parametrize("asked", ["gzip", "deflate, gzip;q=0.5", ""])
 def test_the_page_is_packed_for_who_can_unpack_it(asked: str) -> None:
-    registry = registry_of([block_of(1)], Supervision())
+    registry = registry_of([block_of(1)])
     response = served(MetricsPage(registry), {"Accept-Encoding": asked})
     assert (response.headers.get("Content-Encoding") == "gzip") == bool(asked)
     body = response.body
@@ -106,7 +105,7 @@ def test_a_page_is_kept_for_each_form_it_is_asked_in() -> None:
     [("", True), ("?x=1", True), ("?name[]=", True), ("?name[]=orders_in_flight", False)],
 )
 def test_a_scrape_may_choose_metrics_by_name(query: str, is_whole: bool) -> None:
-    body = served(MetricsPage(registry_of([block_of(1)], Supervision())), {}, query).body
+    body = served(MetricsPage(registry_of([block_of(1)])), {}, query).body
     assert b"orders_in_flight" in body
     assert (b"orders_created_total" in body) == is_whole
 
@@ -119,4 +118,4 @@ def served(page: MetricsPage, headers: dict[str, str], query: str = "") -> ApiRe
 def counted_page() -> tuple[CollectorRegistry, "memoryview[float]"]:
     """Metrics, and the memory that their numbers are read from."""
     memory = memoryview(bytearray(BLOCK_SLOTS * 8)).cast("d")
-    return registry_of([Block(memory)], Supervision()), memory
+    return registry_of([Block(memory)]), memory

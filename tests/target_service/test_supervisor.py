@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from target_service.config import EXIT_FAILURE, Config
-from target_service.metrics import SharedMetrics, Supervision
+from target_service.metrics import SharedMetrics
 from target_service.supervisor import (
     HUNG_AFTER_S,
     LONGEST_PAUSE_S,
@@ -50,7 +50,7 @@ class Refused(Slot):
 
     def __init__(self) -> None:
         with socket.socket() as closed:
-            super().__init__(0, closed, Config(), SharedMetrics.create(1), Supervision(list))
+            super().__init__(0, closed, Config(), SharedMetrics.create(1))
         self.stops_meanwhile = False
         self.has_begun = asyncio.Event()
 

@@ -64,7 +64,9 @@ def serve(proof_s: float) -> SlowStore:
 
 
 def test_a_worker_shows_that_it_lives_while_its_store_opens_and_afterwards() -> None:
-    assert serve(proof_s=1000.0).is_closed
+    store = serve(proof_s=1000.0)
+    assert store.is_closed
+    assert store.metrics.memory_bytes.value > 2**20
 
 
 def test_a_worker_one_of_whose_tasks_has_died_says_so_and_drains(caplog: pytest.LogCaptureFixture) -> None:
