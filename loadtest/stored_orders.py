@@ -101,6 +101,8 @@ class _Sold:
 
 def check_store(dsn: str) -> None:
     """Raise `StoreError` for an address that cannot be that of a store; nothing is connected to."""
+    if dsn != dsn.strip() or not dsn.isprintable():
+        raise StoreError("--store: expected one line of text with nothing around it")
     if dsn.startswith(SQLITE):
         if not Path(dsn.removeprefix(SQLITE)).is_file():
             raise StoreError(f"--store {dsn}: there is no such file")

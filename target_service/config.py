@@ -107,8 +107,20 @@ EXPECTED_STORE = (
 )
 
 
+def one_line(text: str) -> str:
+    """A secret without the line break that ends a file, and with nothing else around it.
+
+    Raises argparse.ArgumentTypeError, which does not show it.
+    """
+    line = text.removesuffix("\n")
+    if line != line.strip() or not line.isprintable() or len(line) > LONGEST_SECRET:
+        raise argparse.ArgumentTypeError("expected one line of text with nothing around it")
+    return line
+
+
 def store_dsn(text: str) -> str:
     """Check that a text names a store. Raises argparse.ArgumentTypeError."""
+    text = one_line(text)
     try:
         parts = urlsplit(text)
     except ValueError:  # an unmatched bracket; the error would repeat the text
@@ -119,6 +131,8 @@ def store_dsn(text: str) -> str:
     return text
 
 
+LONGEST_SECRET = 4096
+"""Characters."""
 _SWITCH = {"yes": True, "no": False, "true": True, "false": False, "1": True, "0": False}
 
 
@@ -144,6 +158,8 @@ class Option(NamedTuple):
         """The value that a text stands for. Raises argparse.ArgumentTypeError."""
         if self.name == "store":
             return store_dsn(text)
+        if self.name == "admin_token":
+            return one_line(text)
         if self.kind is str:
             return text
         if self.kind is bool:
@@ -235,7 +251,8 @@ def _store_in(parser: argparse.ArgumentParser, path: str) -> str:
     """The store that is named in a file."""
     named = f"argument --store-file: {path}"
     try:
-        return store_dsn(Path(path).read_text().strip())
+        with Path(path).open(encoding="utf-8", newline="") as file:
+            return store_dsn(file.read(LONGEST_SECRET + 2))
     except (OSError, UnicodeDecodeError) as error:
         parser.error(f"{named}: {getattr(error, 'strerror', None) or 'expected text'}")
     except argparse.ArgumentTypeError as error:

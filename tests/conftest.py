@@ -22,6 +22,8 @@ from tests.slow import in_share, parsed_share, unmark_what_stays
 from tests.timing import (
     arrange,
     be_alone_if_played_again,
+    limit_again,
+    note_limit,
     place,
     skipped_at_last,
     timing,  # noqa: F401 - a fixture
@@ -83,6 +85,19 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """One test at a time, or many, as they allow."""
     with place(item):
         return (yield)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_timeout_set_timer(item: pytest.Item, settings: object) -> None:
+    """How long a test may take; pytest-timeout goes on from here."""
+    note_limit(item, settings)
+
+
+@pytest.hookimpl(trylast=True)  # after pytest-timeout, which ends the limit here
+def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
+    """What a test that failed leaves to be torn down has as long as the test had."""
+    if isinstance(node, pytest.Item) and not node.config.getoption("usepdb"):
+        limit_again(node)
 
 
 @pytest.hookimpl(wrapper=True)

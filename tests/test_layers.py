@@ -14,6 +14,7 @@ FOR_ALL = {
     "environment",
     "pauses",
     "place",
+    "secret",
     "entry_points",
     "sources",
     "__init__",

@@ -189,13 +189,15 @@ CONFTEST = """
 from pathlib import Path
 from tests import timing as module
 from tests.conftest import (
-    pytest_collection_modifyitems, pytest_runtest_call, pytest_runtest_protocol, pytest_runtest_setup
+    pytest_collection_modifyitems, pytest_exception_interact, pytest_runtest_call, pytest_runtest_protocol,
+    pytest_runtest_setup, pytest_timeout_set_timer,
 )
 from tests.timing import timing
 
 module.LOCKED = Path(__file__).parent  # this test itself holds a place on the other
 """
 PLAYED = """
+import time
 from pathlib import Path
 import pytest
 from tests import timing as module
@@ -231,6 +233,21 @@ def test_judges_a_run_that_is_always_taken():
     count("taken")
     raise module.CoreTakenError("other programs used its CPU")
 
+@pytest.mark.timeout(2)
+def test_hangs_whenever_it_is_played_again():
+    if count("hangs") > 1:
+        time.sleep(300)
+    raise module.CoreTakenError("other programs used its CPU")
+
+@pytest.fixture
+def stuck():
+    yield
+    time.sleep(300)
+
+@pytest.mark.timeout(2)
+def test_hangs_after_its_failure(stuck):
+    assert False, "wrong"
+
 @pytest.fixture(scope="module")
 def service():
     count("services")
@@ -242,7 +259,7 @@ def test_shares_a_service(service, number):
 
 
 def played(folder: Path, *options: str) -> tuple[str, list[int]]:
-    """A session of pytest over `PLAYED`: what it printed, and how often each of its first five tests was played.
+    """A session of pytest over `PLAYED`: what it printed, and how often each of its first six tests was played.
 
     The others share a service, which starts once however many workers there are.
     """
@@ -253,22 +270,27 @@ def played(folder: Path, *options: str) -> tuple[str, list[int]]:
     command = [sys.executable, "-m", "pytest", *ini, *options, str(folder)]
     ended = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=100)
     assert (folder / "services").read_text() == "x"
-    plays = [len((folder / name).read_text()) for name in ("once", "always", "wrong", "plain", "taken")]
+    plays = [
+        len((folder / name).read_text()) for name in ("once", "always", "wrong", "plain", "taken", "hangs")
+    ]
     return ended.stdout + ended.stderr, plays
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
-def test_a_whole_session_tries_late_tests_twice_and_wrong_ones_once(tmp_path: Path, workers: str) -> None:
+def test_a_whole_session_tries_late_tests_twice_and_wrong_ones_once_each_within_its_limit(
+    tmp_path: Path, workers: str
+) -> None:
     printed, plays = played(tmp_path, "-n", workers)
-    assert "1 failed, 8 passed, 2 skipped, 4 rerun" in printed, printed
+    assert "3 failed, 8 passed, 2 skipped, 1 error, 5 rerun" in printed, printed
     assert "no time can be judged: others used 80% (31 ms" in printed
     assert "no time can be judged: other programs used its CPU" in printed
-    assert plays == [2, 2, 1, 2, 2]
+    assert printed.count("Failed: Timeout (>2.0s)") >= 2
+    assert plays == [2, 2, 1, 2, 2, 2]
 
 
 def test_a_session_that_plays_failed_tests_again_plays_those_that_judge_times_again_too(
     tmp_path: Path,
 ) -> None:
     printed, plays = played(tmp_path, "-n", "0", "--reruns", "2")
-    assert "1 failed, 8 passed, 2 skipped, 6 rerun" in printed, printed
-    assert plays == [2, 2, 3, 2, 2]
+    assert "3 failed, 8 passed, 2 skipped, 1 error, 12 rerun" in printed, printed
+    assert plays == [2, 2, 3, 2, 2, 3]

@@ -262,6 +262,7 @@ class Place:
 
 
 _PLACE = pytest.StashKey[Place]()
+_LIMIT = pytest.StashKey[object]()
 
 
 @contextlib.contextmanager
@@ -279,6 +280,22 @@ def place(item: pytest.Item) -> Iterator[None]:
 
 
 def be_alone_if_played_again(item: pytest.Item) -> None:
-    """Give a test that failed at its first play the machine for itself at the next."""
-    if plays_again(item) and _PLACE in item.stash:
+    """Give a test that failed at its first play the machine for itself at the next, for as long as the first had."""
+    if not plays_again(item):
+        return
+    item.ihook.pytest_timeout_cancel_timer(item=item)
+    if _PLACE in item.stash:
         item.stash[_PLACE].take(alone=True)
+    limit_again(item)
+
+
+def limit_again(item: pytest.Item) -> None:
+    """Begin a test's time limit anew: pytest-timeout's ends with a failure, and what comes after would have none."""
+    item.ihook.pytest_timeout_cancel_timer(item=item)
+    if _LIMIT in item.stash:
+        item.ihook.pytest_timeout_set_timer(item=item, settings=item.stash[_LIMIT])
+
+
+def note_limit(item: pytest.Item, settings: object) -> None:
+    """Remember what pytest-timeout was asked for."""
+    item.stash[_LIMIT] = settings

@@ -292,13 +292,14 @@ def bench(
 
 
 def _take_token(path: Path | None) -> None:
-    """Put the token from a file into the environment of the processes that are started."""
+    """Put the token from a file into the environment of the processes that are started, or check the one there."""
     from loadtest.environment import TOKEN_VARIABLE  # noqa: PLC0415 - rarely needed
-    from loadtest.fleet.token import TokenError, read_token  # noqa: PLC0415
+    from loadtest.fleet.token import TokenError, read_token, token_in  # noqa: PLC0415
 
     try:
         if path is not None:
             os.environ[TOKEN_VARIABLE] = read_token(path)
+        token_in(os.environ)
     except TokenError as error:
         refuse(error)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from loadtest.environment import TOKEN_VARIABLE
 from loadtest.place import is_loopback
+from loadtest.secret import SecretError, secret_in, secret_in_file
 
 SHORTEST_TOKEN = 16
-LONGEST_FILE_BYTES = 4096
 
 
 class TokenError(ValueError):
@@ -20,11 +20,11 @@ class TokenError(ValueError):
 
 
 def token_in(environ: Mapping[str, str]) -> str:
-    """The token in the environment, without the white space around it; empty if there is none.
-
-    A secret that was made of a file ends with the file's line break.
-    """
-    return environ.get(TOKEN_VARIABLE, "").strip()
+    """The token in the environment; empty if there is none. Raises `TokenError`."""
+    try:
+        return secret_in(environ, TOKEN_VARIABLE)
+    except SecretError as error:
+        raise TokenError(str(error)) from error
 
 
 def check_token(token: str, named: str = TOKEN_VARIABLE) -> None:
@@ -56,22 +56,11 @@ def check_door(host: str, token: str, named: str = "--master-bind-host") -> None
 
 
 def read_token(path: Path) -> str:
-    """The token in a file, without the white space around it and a byte order mark.
-
-    Raises `TokenError` naming the file.
-    """
+    """The token in a file. Raises `TokenError`, which names the file."""
     named = f"--token-file {path}"
     try:
-        with path.open("rb") as file:
-            data = file.read(LONGEST_FILE_BYTES + 1)
-        token = data.decode("utf-8-sig").strip()
-    except OSError as error:
-        raise TokenError(f"{named}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise TokenError(f"{named}: expected text of at least {SHORTEST_TOKEN} characters") from error
-    if len(data) > LONGEST_FILE_BYTES:
-        raise TokenError(f"{named}: expected at most {LONGEST_FILE_BYTES} bytes")
-    if not token:
-        raise TokenError(f"{named}: expected at least {SHORTEST_TOKEN} characters, got none")
+        token = secret_in_file(path, named)
+    except SecretError as error:
+        raise TokenError(str(error)) from error
     check_token(token, named)
     return token

@@ -20,12 +20,20 @@ from loadtest.publish.receiver import BadReceiverError, Receiver
 from loadtest.publish.remote_write import MissingExtraError
 from loadtest.publish.remote_writer import RemoteWriter
 from loadtest.publish.start_page import Preview, StartPage
+from loadtest.secret import SecretError, one_line
 
 logger = logging.getLogger(__name__)
 
 
 class PortError(Exception):
     """A port cannot be opened as asked: it is in use, or would be reachable from outside without a token."""
+
+
+def _token(given: str, named: str) -> str:
+    try:
+        return one_line(given, named) if given else ""
+    except SecretError as error:
+        raise PortError(str(error)) from error
 
 
 class Publishers:
@@ -42,7 +50,8 @@ class Publishers:
         """Serve `/metrics` if a port was asked for. Raises `PortError`."""
         if options.metrics_port is None:
             return
-        if not is_loopback(options.metrics_host) and not options.metrics_token:
+        token = _token(options.metrics_token, "--metrics-token (LOADTEST_METRICS_TOKEN)")
+        if not is_loopback(options.metrics_host) and not token:
             raise PortError(
                 f"--metrics-host {options.metrics_host}: is reachable from outside and needs a token in "
                 "LOADTEST_METRICS_TOKEN"
@@ -52,7 +61,7 @@ class Publishers:
                 lambda content_type: exposition(self.observer.reading, content_type, Pauses(gevent.sleep)),
                 options.metrics_host,
                 options.metrics_port,
-                options.metrics_token,
+                token,
             )
         except OverflowError:
             raise PortError(f"--metrics-port {options.metrics_port}: expected a port, 0 to 65535") from None
@@ -89,7 +98,8 @@ class Publishers:
         web = environment.web_ui
         if web is None or web.app is None:
             return
-        if not is_loopback(options.web_host) and not options.web_token:
+        token = _token(options.web_token, "--web-token (LOADTEST_WEB_TOKEN)")
+        if not is_loopback(options.web_host) and not token:
             raise PortError(
                 f"--web-host {options.web_host}: is reachable from outside and needs a token in "
                 "LOADTEST_WEB_TOKEN"
@@ -108,7 +118,7 @@ class Publishers:
             check_start=check_start,
             own_fields=own_fields,
             login=web.auth_required_if_enabled,
-            token=options.web_token,
+            token=token,
         )
         self._web = True
 

@@ -18,7 +18,7 @@ from loadtest.environment import MASTER_LOST, RUNS_FOLDER_VARIABLE
 from loadtest.fleet.heartbeat import dial_for_a_minute, has_lost_its_master, keep_steady
 from loadtest.fleet.messages import Trouble
 from loadtest.fleet.run_token import secure
-from loadtest.fleet.token import token_in
+from loadtest.fleet.token import TokenError, token_in
 from loadtest.fleet.transport import TO_WORKER, listen, send_to_master
 from loadtest.plugin.early_end import end_as_usual, refuse
 from loadtest.plugin.habits import INIT_RAISED, forget_listeners_error, listener_raised, who_stops
@@ -63,7 +63,10 @@ class Plugin:
                 dial_for_a_minute()
             import_early(self._base.plan_name if self._base else plan_named(self.default_plan), parser)
             events.init.add_listener(self.after_init)  # last: by now the scripts have added theirs
-        secure(token_in(os.environ), refuse)
+        try:
+            secure(token_in(os.environ), refuse)
+        except TokenError as error:
+            refuse(error)
 
     def on_init(self, environment: Environment, runner: Runner, **_: Any) -> None:
         """Take over the pool and the connection; stop here if the plan cannot be played."""

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from loadtest.place import is_loopback
 from loadtest.publish.remote_write import HEADERS
+from loadtest.secret import SecretError, secret_in
 
 if TYPE_CHECKING:
     import requests
@@ -37,7 +38,10 @@ class Receiver:
             raise BadReceiverError("expected an address such as http://127.0.0.1:9090/api/v1/write")
         if parts.username or parts.password:
             raise BadReceiverError(f"credentials belong in the environment: {USER}, {PASSWORD} or {TOKEN}")
-        user, password, token = (environ.get(name, "") for name in (USER, PASSWORD, TOKEN))
+        try:
+            user, password, token = (secret_in(environ, name) for name in (USER, PASSWORD, TOKEN))
+        except SecretError as error:
+            raise BadReceiverError(str(error)) from error
         if token and user:
             raise BadReceiverError(f"{TOKEN} and {USER} are both set: expected one of them")
         if (token or user) and parts.scheme == "http" and not is_loopback(parts.hostname):

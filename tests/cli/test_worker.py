@@ -97,11 +97,9 @@ def test_a_master_on_another_machine_needs_a_token() -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "cannot be read"),
-        (b"", "got none"),
-        (b"short\n", "got 5"),
-        (b"\xff" * 20, "expected text"),
-        (b"x" * 5000, "at most"),
+        (None, "cannot be read (No such file or directory)"),
+        (b"short\n", "expected at least 16 characters, got 5"),
+        (b"a token with two lines\nof text\n", "got 2 lines"),
     ],
 )
 @pytest.mark.parametrize("command", [["worker", *HERE], ["run", "smoke"]], ids=["worker", "run"])

@@ -1,0 +1,65 @@
+"""`.ci/busy`, with a stand-in for `make`: what it says of runs, and that nothing outlives it."""
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+
+from loadtest.cli.children import wait_until
+
+ROOT = Path(__file__).parents[2]
+MAKE = """#!/bin/sh
+echo "3 passed in 0.01s"
+[ "$PLAYS" != deaf ] || trap '' TERM
+[ -z "$PLAYS" ] || sleep 300
+"""
+
+
+def busy(folder: Path, **environment: str) -> "subprocess.Popen[str]":
+    """Start it on a copy, for two runs beside one program that uses a core."""
+    (folder / ".ci").mkdir()
+    (folder / "bin").mkdir()
+    shutil.copy(ROOT / ".ci" / "busy", folder / ".ci" / "busy")
+    (folder / "bin" / "make").write_text(MAKE)
+    (folder / "bin" / "make").chmod(0o755)
+    path = f"{folder / 'bin'}:{os.environ['PATH']}"
+    variables = {"HOGS": "1", "TMPDIR": str(folder), "PATH": path, "PLAYS": "", **environment}
+    return subprocess.Popen(
+        ["bash", str(folder / ".ci" / "busy"), "2", "60"],
+        env=os.environ | variables,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_each_run_is_told(tmp_path: Path) -> None:
+    said, _ = (process := busy(tmp_path)).communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert "run 2 of 2: " in said
+    assert "exit code 0, 3 passed in 0.01s" in said
+    assert "2 of 2 runs green beside 1 hogs" in said
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "plays"), [(signal.SIGTERM, 143, "hearing"), (signal.SIGINT, 130, "deaf")]
+)
+def test_a_signal_ends_it_at_once_with_all_that_it_has_started(
+    number: signal.Signals, code: int, plays: str, tmp_path: Path
+) -> None:
+    process = busy(tmp_path, PLAYS=plays)
+    below = psutil.Process(process.pid).children
+    try:
+        assert wait_until(lambda: sum(each.name() == "sleep" for each in below(recursive=True)) == 1, 30)
+        of_its_own = below(recursive=True)
+        assert any("while True" in " ".join(each.cmdline()) for each in of_its_own)
+        process.send_signal(number)
+        process.communicate(timeout=30)
+        assert process.returncode == code
+        assert not psutil.wait_procs(of_its_own, 10)[1], "something outlived it"
+    finally:
+        process.kill()
+        process.wait()
