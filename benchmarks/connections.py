@@ -56,6 +56,8 @@ SINGLESDAY = [sys.executable, "-m", "loadtest.cli.main"]
 USERS = 20
 BEFORE_S = 3.0
 """Seconds of the run before those that are measured: the beginning is told once, and not what is measured."""
+BEGIN_S = 300.0
+"""How long the run's beginning is waited for."""
 LEAST_S = 12.0
 """How long a run takes besides the seconds that are measured, until nobody waits for its end any more."""
 HALF_S = 0.5
@@ -136,7 +138,6 @@ class Crowd:
             "user_classes_count": {"Look": USERS},
             "user_count": USERS,
         }
-        self.nothing = locusts_statistics(0) | {"user_classes_count": {}, "user_count": 0}
         self.variants = [endpoint_second(self.endpoints, seed) for seed in range(VARIANTS)]
         self.packed: dict[int, list[PackedSecond]] = {}
         self.build = build_of()
@@ -194,8 +195,8 @@ class Crowd:
         worker.half += 1
         if worker.half % 2:
             self.say(worker, "heartbeat", BEAT | {"state": "running" if worker.run_id else "ready"})
-        if worker.half % 6 == 0:
-            self.say(worker, "stats", self.stats if worker.assigned_ns else self.nothing)
+        if worker.half % 6 == 0 and worker.assigned_ns:  # before, what counts is to be heard in time
+            self.say(worker, "stats", self.stats)
         if worker.assigned_ns:
             self.report(worker)
         elif worker.run_id:
@@ -241,6 +242,16 @@ class Crowd:
             self.listen(5)
 
     @property
+    def who_is_waiting(self) -> str:
+        """How far the run's beginning has come: Locust waits until it has heard all within three seconds."""
+        told = sum(bool(worker.run_id) for worker in self.workers)
+        begun = sum(bool(worker.assigned_ns) for worker in self.workers)
+        return (
+            f"of {len(self.workers)} workers the master has told {told} of the run and given {begun} their arrivals "
+            f"within {BEGIN_S:.0f} s: it, the relays or this process had too little CPU to be heard in time"
+        )
+
+    @property
     def assigned(self) -> bool:
         """Whether the run has begun for everybody."""
         return all(worker.assigned_ns for worker in self.workers)
@@ -277,9 +288,12 @@ def cost(connections: int, relays: int, endpoints: int, seconds: int) -> Cost:
             await_listening(port)
         crowd = open_.enter_context(closing(Crowd(token, endpoints)))
         crowd.join(ports[1:] or ports, connections)
-        give_up_s = time.monotonic() + 300
+        give_up_s = time.monotonic() + BEGIN_S
         while not crowd.assigned:
-            assert time.monotonic() < give_up_s, (place / "master").read_text()
+            if time.monotonic() >= give_up_s:
+                raise SystemExit(
+                    f"{crowd.who_is_waiting}; the master says:\n{(place / 'master').read_text()}"
+                )
             crowd.play_until_s(time.monotonic() + 0.2)
         begin_s = crowd.began_ns / 1e9 + BEFORE_S
         crowd.play_until_s(begin_s)
