@@ -3,6 +3,8 @@
 `singlesday` must not import Locust, which patches `ssl` and `subprocess` under whoever has imported them, nor a
 script of somebody else's, which may do anything. The configuration is on standard input, what was found on the last
 line of standard output; whatever the script itself prints goes to standard error.
+
+The sample shop's own classes, played at its own service, need none of that: nothing about them is to be found out.
 """
 
 import os
@@ -18,6 +20,25 @@ from loadtest.configuration.run_config import RunConfig
 from loadtest.entry_points import entry_points_read_once
 
 TIMEOUT_S = 60.0
+SHOPS_OWN = frozenset(
+    f"loadtest.scenarios.{name}"
+    for name in (
+        "assistant:Assistant",
+        "day:Browse",
+        "day:Cart",
+        "day:Checkout",
+        "day:Payment",
+        "day:Status",
+        "day:SubmitAgain",
+        "logistics:Parcel",
+        "shop:HotSku",
+        "shop:OrderOnly",
+        "shop:OrderStatus",
+        "shop:ProductPage",
+        "shop:RegionalOrder",
+    )
+)
+"""Our classes that a plan can name."""
 
 
 class Found(Struct, frozen=True):
@@ -32,6 +53,8 @@ class Found(Struct, frozen=True):
 
 def inspect_apart(config: RunConfig) -> dict[str, str]:
     """The hosts that the plan's classes name, found by another process. Raises `ConfigError`."""
+    if is_known(config):
+        return {}
     command = [sys.executable, "-m", "loadtest.configuration.inspection"]
     try:
         ended = subprocess.run(  # noqa: S603 - our own program, no shell
@@ -51,6 +74,18 @@ def inspect_apart(config: RunConfig) -> dict[str, str]:
     if found.said:
         raise ConfigError(found.field, found.said, value=found.value, expected=found.expected)
     return found.hosts
+
+
+def is_known(config: RunConfig) -> bool:
+    """Whether a run plays only our own classes, whole, at the service that it starts, not at their own hosts."""
+    plan, file = config.plan, config.plan_file
+    return (
+        config.conducted
+        and config.needs_service
+        and not (config.tags or config.exclude_tags or config.left_out)
+        and all(scenario.user in SHOPS_OWN and scenario.feeder is None for scenario in plan.scenarios)
+        and not (file is not None and (file.parent / "loadtest").exists())  # modules beside a plan come first
+    )
 
 
 def main() -> None:

@@ -13,8 +13,11 @@ SCRAPE_S = 1
 
 
 @contextlib.contextmanager
-def prometheus(folder: Path, targets: Mapping[str, str], *flags: str) -> Iterator[str]:
-    """Its URL while it scrapes `targets` (job -> host:port) every second, with our recording and alert rules."""
+def prometheus(folder: Path, targets: Mapping[str, str], *flags: str, port: int = 0) -> Iterator[str]:
+    """Its URL while it scrapes `targets` (job -> host:port) every second, with our recording and alert rules.
+
+    It answers at `port`, if one is given.
+    """
     rules = Path("dashboards/prometheus").resolve()
     jobs = "".join(
         f"  - job_name: {job}\n    static_configs: [{{targets: ['{target}']}}]\n"
@@ -26,7 +29,7 @@ def prometheus(folder: Path, targets: Mapping[str, str], *flags: str) -> Iterato
         f"rule_files: ['{rules}/recording.yml', '{rules}/alerts.yml']\n"
         f"scrape_configs:\n{jobs}"
     )
-    address = f"127.0.0.1:{free_port()}"
+    address = f"127.0.0.1:{port or free_port()}"
     command = [program("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"]
     command += [f"--web.listen-address={address}", "--log.level=warn", *flags]
     with (folder / "prometheus.log").open("wb") as log:

@@ -1,4 +1,4 @@
-"""Plain Locust audits its runs where the store is named, and says so where it is not."""
+"""Plain Locust audits its runs where the store is named (`test_web_run.py` too), and says so where it is not."""
 
 from pathlib import Path
 
@@ -10,22 +10,6 @@ from tests.target_service.service_process import ask, running
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 SHORT = "plan=smoke&peak_tps=20&duration=3s"
-
-
-def test_a_run_from_the_web_ui_is_audited_as_it_ends(tmp_path: Path) -> None:
-    store = f"sqlite:///{tmp_path}/orders.db"
-    with running(tmp_path) as service, fleet(tmp_path, service.url, LOADTEST_AUDIT_STORE=store) as ours:
-        assert ask(ours.web_url, "POST", "/swarm", SHORT, FORM).json["success"]
-        wait_until(lambda: ask(ours.web_url, "GET", "/peak/live").json["finished"], 60)
-        live = ask(ours.web_url, "GET", "/peak/live").json
-        [path] = ours.folder.glob("*/result.json")
-        result = RunResult.read(path)
-        assert result.audit is not None
-        assert result.audit.balanced
-        assert result.audit.acknowledged == result.transactions.count > 0
-        assert live["audit"] == (
-            f"Audit: passed: {result.audit.acknowledged} orders acknowledged, {result.audit.stored} stored."
-        )
 
 
 @pytest.mark.slow(held_by="test_an_order_missing_from_the_database_is_13")

@@ -65,6 +65,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow(stays=["a package that is not there", "a class of no weight"])
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_script_that_locust_cannot_use_ends_with_a_sentence(wrong: str, tmp_path: Path) -> None:
     parts, sentence = WRONG[wrong]

@@ -190,29 +190,55 @@ def test_the_form_says_it_too(shop: Target, tmp_path: Path) -> None:
     assert shop.seen().received == 0
 
 
-@pytest.mark.slow(stays=["file"])
-@pytest.mark.parametrize("where", ["environment", "file"])
-def test_our_options_are_taken_from_the_environment_and_from_locusts_file(
-    where: str, shop: Target, tmp_path: Path
-) -> None:
-    objective = "p99(GET /look) < 5s"
-    if where == "environment":
-        done = headless(tmp_path, shop, LOCUST_PLAN="plan.toml", LOCUST_SLO=objective)
-    else:
-        (tmp_path / "my.ini").write_text(f"plan = plan.toml\nslo = [{objective}]\n")
-        done = headless(tmp_path, shop, "--config", "my.ini")
+OBJECTIVE = "p99(GET /look) < 5s"
+STEPS = "class Steps(LoadTestShape):\n    def tick(self):\n        return None\n"
+
+
+@pytest.fixture(scope="module")
+def habitual(tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    """A headless run with much that people are used to: Locust's file, flags, a shape, JSON on standard output."""
+    folder = tmp_path_factory.mktemp("habitual")
+    write(folder, STEPS)
+    (folder / "my.ini").write_text(f"plan = plan.toml\nslo = [{OBJECTIVE}]\n")
+    flags = ["-u", "200", "-r", "20", "-t", "1s", "-s", "1", "--json", "--console", "lines"]
+    with target() as shop:
+        return headless(folder, shop, "--config", "my.ini", *flags)
+
+
+def assert_taken_from(where: str, done: Ended) -> None:
     (result,) = done.results
     assert result["run"]["plan"] == "plan"
-    assert objective in [slo["expr"] for slo in result["slo"]]
+    assert OBJECTIVE in [slo["expr"] for slo in result["slo"]]
     sources = result["run"]["configuration"]["sources"]
     assert (sources["plan"]["kind"], sources["objectives"]["kind"]) == (where, where)
 
 
-def test_standard_output_is_json_alone_where_json_was_asked_for(shop: Target, tmp_path: Path) -> None:
-    for console in ("locust", "lines"):
-        done = headless(tmp_path, shop, "--skip-log", "--json", "--console", console)
-        assert json.loads(done.out)[0]["name"] == "/look"
-        assert re.search("PASS|INVALID|DEGRADED|FAIL", done.err)
+def test_our_options_are_taken_from_locusts_file(habitual: Ended) -> None:
+    assert_taken_from("file", habitual)
+
+
+@pytest.mark.slow(held_by="test_our_options_are_taken_from_locusts_file")
+def test_our_options_are_taken_from_the_environment(shop: Target, tmp_path: Path) -> None:
+    assert_taken_from("environment", headless(tmp_path, shop, LOCUST_PLAN="plan.toml", LOCUST_SLO=OBJECTIVE))
+
+
+def test_flags_and_shapes_that_do_not_count_are_named_once(habitual: Ended) -> None:
+    assert habitual.err.count("ignored are -u, -r, -t, -s and the script's Steps") == 1
+    assert habitual.results[-1]["arrivals"]["planned"] == 20
+
+
+def test_standard_output_is_json_alone_where_json_was_asked_for(habitual: Ended) -> None:
+    assert_json_alone(habitual)
+
+
+@pytest.mark.slow(held_by="test_standard_output_is_json_alone_where_json_was_asked_for")
+def test_it_is_json_alone_with_locusts_own_console_too(shop: Target, tmp_path: Path) -> None:
+    assert_json_alone(headless(tmp_path, shop, "--skip-log", "--json", "--console", "locust"))
+
+
+def assert_json_alone(done: Ended) -> None:
+    assert json.loads(done.out)[0]["name"] == "/look"
+    assert re.search("PASS|INVALID|DEGRADED|FAIL", done.err)
 
 
 @pytest.mark.slow(held_by="test_what_a_script_ends_is_said_to_be_ended_by_it")
@@ -268,36 +294,38 @@ def test_what_a_script_ends_is_said_to_be_ended_by_it(shop: Target, tmp_path: Pa
     assert list(tmp_path.glob("runs/*/report.html"))
 
 
-def test_flags_and_shapes_that_do_not_count_are_named_once(shop: Target, tmp_path: Path) -> None:
-    write(tmp_path, "class Steps(LoadTestShape):\n    def tick(self):\n        return None\n")
-    done = headless(tmp_path, shop, "-u", "200", "-r", "20", "-t", "1s", "-s", "1")
-    assert done.err.count("ignored are -u, -r, -t, -s and the script's Steps") == 1
-    assert done.results[-1]["arrivals"]["planned"] == 20
-
-
-@pytest.mark.slow(stays=["singlesday run"])
-@pytest.mark.parametrize("door", ["singlesday run", "processes"])
-def test_a_scripts_listeners_hear_what_they_would_hear_under_plain_locust(
-    door: str, shop: Target, tmp_path: Path
+def test_a_script_is_found_by_its_path_beside_its_plan_and_hears_what_it_would_under_plain_locust(
+    shop: Target, tmp_path: Path
 ) -> None:
+    write(tmp_path / "tests" / "load", SAYS_WHAT_IT_HEARS, module="load-test")
+    assert_all_was_heard(ended(tmp_path, *SINGLESDAY, "run", "tests/load/plan.toml", "--target", shop.url))
+
+
+@pytest.mark.slow(
+    held_by="test_a_script_is_found_by_its_path_beside_its_plan_and_hears_what_it_would_under_plain_locust"
+)
+def test_a_scripts_listeners_hear_it_in_each_of_locusts_processes(shop: Target, tmp_path: Path) -> None:
     write(tmp_path, SAYS_WHAT_IT_HEARS)
-    command = [part.replace("{url}", shop.url) for part in BAD[door]]
-    if door == "processes":
-        command += ["--master-bind-port", str(port := free_port()), "--master-port", str(port)]
-    done = ended(tmp_path, *command)
-    logs = "".join(path.read_text() for path in tmp_path.glob("runs/*/*.log"))
+    command = [part.replace("{url}", shop.url) for part in BAD["processes"]]
+    ports = ["--master-bind-port", str(port := free_port()), "--master-port", str(port)]
+    assert_all_was_heard(ended(tmp_path, *command, *ports))
+
+
+def assert_all_was_heard(done: Ended) -> None:
+    logs = "".join(path.read_text() for path in done.folder.glob("runs/*/*.log"))
     said = (done.err + logs).splitlines()
     for event in ("init", "test_start"):
         assert f"{event} in MasterRunner" in said
         assert f"{event} in WorkerRunner" in said
     assert "arguments" in said
-    assert done.results[-1]["arrivals"]["started"] == 20
+    assert done.results[-1]["arrivals"]["started"] == 20, done.err
 
 
-@pytest.mark.slow(stays=["load-test"])
-@pytest.mark.parametrize("module", ["script", "load-test"])
-def test_a_script_is_found_beside_its_plan_and_by_its_path(module: str, shop: Target, tmp_path: Path) -> None:
-    write(tmp_path / "tests" / "load", module=module)
+@pytest.mark.slow(
+    held_by="test_a_script_is_found_by_its_path_beside_its_plan_and_hears_what_it_would_under_plain_locust"
+)
+def test_a_script_is_found_by_its_name_beside_its_plan(shop: Target, tmp_path: Path) -> None:
+    write(tmp_path / "tests" / "load")
     done = ended(tmp_path, *SINGLESDAY, "run", "tests/load/plan.toml", "--target", shop.url, "--quiet")
     assert done.results[-1]["arrivals"]["started"] == 20, done.err
 

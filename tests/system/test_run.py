@@ -57,7 +57,7 @@ def test_run_starts_the_service_drives_the_plan_and_balances_the_books(
     tmp_path: Path, timing: Timing
 ) -> None:
     summary = tmp_path / "job.md"
-    plan = ("smoke", "--peak-tps", "100", "--duration", "6s")
+    plan = ("smoke", "--peak-tps", "50", "--duration", "4s", "--service-workers", "1")
 
     others = Others()
     done = singlesday(
@@ -206,7 +206,8 @@ class occupied_port:  # noqa: N801 - a context manager, read as a phrase
 def test_a_signal_ends_the_load_within_two_seconds_and_leaves_everything_written(
     number: signal.Signals, tmp_path: Path, timing: Timing
 ) -> None:
-    command = [sys.executable, "-m", "loadtest.cli.main", "run", "smoke", "--peak-tps", "50", "--json"]
+    command = [sys.executable, "-m", "loadtest.cli.main", "run", "smoke", "--peak-tps", "20", "--json"]
+    command += ["--service-workers", "1"]
     with (tmp_path / "stderr").open("w") as stderr:
         process = subprocess.Popen(
             [*command, "--out", str(tmp_path / "runs")], stdout=subprocess.PIPE, stderr=stderr, text=True
@@ -253,7 +254,7 @@ def test_plain_headless_locust_plays_a_plan_and_its_own_table_agrees(
     process = locust(
         "--headless",
         "--plan=smoke",
-        "--duration=4s",
+        "--duration=3s",
         f"--host={service.url}",
         f"--out={tmp_path / 'runs'}",
         f"--json-file={tmp_path / 'locust.json'}",
@@ -330,8 +331,8 @@ def requests_answered_by(service: Service) -> int:
     return round(sum(map(float, counts)))
 
 
-def test_nothing_of_a_run_listens_beyond_loopback(service: Service) -> None:
-    process = locust(f"--web-port={free_port()}", f"--host={service.url}")
+def test_nothing_of_a_run_listens_beyond_loopback() -> None:
+    process = locust(f"--web-port={free_port()}", f"--host=http://127.0.0.1:{free_port()}")
     try:
         listener = psutil.Process(process.pid)
         assert wait_until(lambda: bool(listening(listener)), 20)
@@ -348,6 +349,7 @@ def listening(process: psutil.Process) -> list[tuple[str, int]]:
 
 def test_killed_run_leaves_no_process_behind(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "loadtest.cli.main", "run", "smoke", "--peak-tps", "10", "--quiet"]
+    command += ["--service-workers", "1"]
     process = subprocess.Popen([*command, "--out", str(tmp_path)], stdout=subprocess.DEVNULL)
     parent = psutil.Process(process.pid)
     assert wait_until(lambda: len(parent.children(recursive=True)) >= 4, 60)

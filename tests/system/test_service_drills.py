@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
@@ -28,13 +29,13 @@ def set_drill(service: Service, *faults: dict[str, object], token: str = TOKEN) 
 
 
 def test_killing_the_service_under_load_loses_no_acknowledged_order(tmp_path: Path) -> None:
-    outcome = kill_drill(tmp_path, rounds=3)
+    outcome = kill_drill(tmp_path, rounds=2)
     assert outcome.acknowledged
     assert (outcome.lost, outcome.duplicated, outcome.unbalanced) == ([], 0, [])
 
 
 def test_a_power_cut_loses_no_acknowledged_order(tmp_path: Path) -> None:
-    outcome = power_drill(tmp_path, rounds=3)
+    outcome = power_drill(tmp_path, rounds=2)
     assert outcome.acknowledged
     assert (outcome.lost, outcome.duplicated, outcome.unbalanced) == ([], 0, [])
 
@@ -75,14 +76,20 @@ def test_a_worker_killed_by_a_drill_is_replaced_and_still_under_the_drill(tmp_pa
         wait_until(lambda: service.metric("orders_worker_restarts_total") >= 1)
 
 
-def test_drills_need_the_flag_and_the_token(tmp_path: Path) -> None:
-    with running(tmp_path, "--admin-token", TOKEN) as service:
-        assert set_drill(service, {"kind": "error"}).status == 403
-        assert set_drill(service, {"kind": "error"}, token="guess").status == 401
-        unasked = ask(service.admin_url, "GET", "/admin/config")
-        assert (unasked.status, unasked.headers["WWW-Authenticate"]) == (401, "Bearer")
-        assert ask(service.admin_url, "DELETE", "/admin/config").headers["Allow"] == "GET, HEAD"
-        assert ask(service.admin_url, "GET", "/metrics").status == 200
+@pytest.fixture(scope="module")
+def undrilled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service that plays no drill."""
+    with running(tmp_path_factory.mktemp("undrilled"), "--admin-token", TOKEN) as service:
+        yield service
+
+
+def test_drills_need_the_flag_and_the_token(undrilled: Service) -> None:
+    assert set_drill(undrilled, {"kind": "error"}).status == 403
+    assert set_drill(undrilled, {"kind": "error"}, token="guess").status == 401
+    unasked = ask(undrilled.admin_url, "GET", "/admin/config")
+    assert (unasked.status, unasked.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert ask(undrilled.admin_url, "DELETE", "/admin/config").headers["Allow"] == "GET, HEAD"
+    assert ask(undrilled.admin_url, "GET", "/metrics").status == 200
 
 
 def test_faults_are_met_counted_and_ended(tmp_path: Path) -> None:
@@ -143,16 +150,17 @@ def _timed(service: Service) -> tuple[Answer, float]:
     return service.order(), time.monotonic() - began
 
 
-def test_work_whose_caller_does_not_wait_any_more_is_not_done(tmp_path: Path) -> None:
-    with running(tmp_path) as service:
-        assert service.order().status == 201
-        with contextlib.closing(sqlite3.connect(tmp_path / "orders.db", isolation_level=None)) as intruder:
-            intruder.execute("BEGIN IMMEDIATE")
-            late = service.order("late", X_Request_Deadline_Ms="50")
-            assert (late.status, late.json["type"]) == (503, "/problems/deadline")
-        assert service.order("late").status == 201
-        assert service.order("late").headers["Idempotent-Replayed"] == "true"
-        assert service.metric('orders_created_total{traffic="live"}') == 2
+def test_work_whose_caller_does_not_wait_any_more_is_not_done(undrilled: Service) -> None:
+    created, database = 'orders_created_total{traffic="live"}', undrilled.log.with_name("orders.db")
+    assert undrilled.order().status == 201
+    before = undrilled.metric(created)
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as intruder:
+        intruder.execute("BEGIN IMMEDIATE")
+        late = undrilled.order("late", X_Request_Deadline_Ms="50")
+        assert (late.status, late.json["type"]) == (503, "/problems/deadline")
+    assert undrilled.order("late").status == 201
+    assert undrilled.order("late").headers["Idempotent-Replayed"] == "true"
+    assert undrilled.metric(created) == before + 1
 
 
 def test_unpaid_orders_are_cancelled_when_their_reservation_ends(tmp_path: Path) -> None:
@@ -164,20 +172,19 @@ def test_unpaid_orders_are_cancelled_when_their_reservation_ends(tmp_path: Path)
         assert service.metric("orders_cancelled_total") == 1
 
 
-def test_a_run_is_purged_beside_the_running_service(tmp_path: Path) -> None:
-    with running(tmp_path) as service:
-        for n in range(3):
-            service.order(f"k{n}", X_Load_Test="run-1")
-        service.order("live")
-        command = [sys.executable, "-m", "target_service.purge", "run-1"]
-        command += ["--store", f"sqlite:///{tmp_path}/orders.db"]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-        assert (done.returncode, done.stdout) == (0, "purged 3 orders of run-1\n"), done.stderr
-        assert service.ask("GET", "/products/sku-000001", X_Load_Test="run-1").json["available"] == 1_000_000
-        assert service.order("live").headers["Idempotent-Replayed"] == "true"
-        bad = subprocess.run([*command[:3], "no such/run"], cwd=ROOT, capture_output=True, text=True)
-        assert bad.returncode == 2
-        assert "X-Load-Test" in bad.stderr
+def test_a_run_is_purged_beside_the_running_service(undrilled: Service, tmp_path: Path) -> None:
+    for n in range(3):
+        undrilled.order(f"k{n}", X_Load_Test="run-1")
+    undrilled.order("live")
+    command = [sys.executable, "-m", "target_service.purge", "run-1"]
+    command += ["--store", f"sqlite:///{undrilled.log.with_name('orders.db')}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "purged 3 orders of run-1\n"), done.stderr
+    assert undrilled.ask("GET", "/products/sku-000001", X_Load_Test="run-1").json["available"] == 1_000_000
+    assert undrilled.order("live").headers["Idempotent-Replayed"] == "true"
+    bad = subprocess.run([*command[:3], "no such/run"], cwd=ROOT, capture_output=True, text=True)
+    assert bad.returncode == 2
+    assert "X-Load-Test" in bad.stderr
     nowhere = [*command[:-1], f"sqlite:///{tmp_path}/nowhere.db"]
     bad = subprocess.run(nowhere, cwd=ROOT, capture_output=True, text=True)
     assert (bad.returncode, (tmp_path / "nowhere.db").exists()) == (2, False)

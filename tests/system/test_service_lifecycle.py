@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -120,32 +121,34 @@ def test_a_hot_product_sells_exactly_the_stock_there_is(tmp_path: Path) -> None:
         assert other.acknowledged
 
 
-def test_tagged_requests_touch_no_live_row(tmp_path: Path) -> None:
-    with running(tmp_path, "--stock", "5") as service:
-        shadow = service.order("k", quantity=5, X_Load_Test="run-1")
-        assert shadow.status == 201
-        order_path = f"/orders/{shadow.json['order_id']}"
-        assert service.ask("GET", order_path).status == 404
-        assert service.ask("GET", order_path, X_Load_Test="run-1").status == 200
-        assert service.ask("GET", "/products/sku-000001").json["available"] == 5
-        assert service.ask("GET", "/products/sku-000001", X_Load_Test="run-1").json["available"] == 0
-        assert service.ask("GET", "/products/sku-000001", X_Load_Test="run-2").json["available"] == 5
-        assert service.order("k").headers.get("Idempotent-Replayed") is None
-        assert service.metric('orders_created_total{traffic="shadow"}') == 1
-    assert [key for key, _ in stored_keys(tmp_path)] == ["k"]
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service of few units and with a password, which nobody stops."""
+    flags = ("--stock", "5")
+    with running(tmp_path_factory.mktemp("undisturbed"), *flags, ORDERS_ADMIN_TOKEN="sesame-9") as service:
+        yield service
 
 
-def test_a_port_in_use_ends_with_two_and_names_the_port(tmp_path: Path) -> None:
+def test_tagged_requests_touch_no_live_row(undisturbed: Service) -> None:
+    service = undisturbed
+    shadow = service.order("k", quantity=5, X_Load_Test="run-1")
+    assert shadow.status == 201
+    order_path = f"/orders/{shadow.json['order_id']}"
+    assert service.ask("GET", order_path).status == 404
+    assert service.ask("GET", order_path, X_Load_Test="run-1").status == 200
+    assert service.ask("GET", "/products/sku-000001").json["available"] == 5
+    assert service.ask("GET", "/products/sku-000001", X_Load_Test="run-1").json["available"] == 0
+    assert service.ask("GET", "/products/sku-000001", X_Load_Test="run-2").json["available"] == 5
+    assert service.order("k").headers.get("Idempotent-Replayed") is None
+    assert service.metric('orders_created_total{traffic="shadow"}') == 1
+    assert [key for key, _ in stored_keys(service.log.parent)] == ["k"]
+
+
+def test_a_port_in_use_ends_with_two_and_names_the_port(undisturbed: Service, tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path}/o.db"
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        assert f"127.0.0.1 port {port}" in refused(
-            "--port", str(port), "--store", f"sqlite:///{tmp_path}/o.db"
-        )
-    with running(tmp_path) as service:
-        port = service.address[1]
-        assert f"127.0.0.1 port {port}" in refused(
-            "--port", str(port), "--store", f"sqlite:///{tmp_path}/o.db"
-        )
+        for port in (taken.getsockname()[1], undisturbed.address[1]):
+            assert f"127.0.0.1 port {port}" in refused("--port", str(port), "--store", store)
 
 
 def test_a_store_that_cannot_be_opened_ends_with_two_and_names_it(tmp_path: Path) -> None:
@@ -169,12 +172,11 @@ def test_a_first_worker_that_cannot_run_ends_the_service_instead_of_starting_aga
     assert "aiohttp runs without its C parser" in ended.stderr
 
 
-def test_the_configuration_is_printed_without_secrets(tmp_path: Path) -> None:
-    with running(tmp_path, ORDERS_ADMIN_TOKEN="sesame-9") as service:
-        said = service.log.read_text()
-        assert f'"store": "sqlite:///{tmp_path}/orders.db"' in said
-        assert '"admin_token": "set"' in said
-        assert "sesame-9" not in said
+def test_the_configuration_is_printed_without_secrets(undisturbed: Service) -> None:
+    said = undisturbed.log.read_text()
+    assert f'"store": "sqlite:///{undisturbed.log.parent}/orders.db"' in said
+    assert '"admin_token": "set"' in said
+    assert "sesame-9" not in said
 
 
 @pytest.mark.slow(held_by="test_a_crashed_worker_is_started_again_and_counted")

@@ -7,8 +7,6 @@ import socket
 import time
 from pathlib import Path
 
-import pytest
-
 from tests.target_service.buyers import wait_until
 from tests.target_service.service_process import Service, running
 
@@ -52,21 +50,21 @@ def test_a_body_that_comes_while_stopping_is_read_and_its_order_made(tmp_path: P
         assert service.process.wait(20) == 0
 
 
-@pytest.mark.parametrize("piece", [HEAD + BODY[:10], HEAD[:30], b"P", HEAD + BODY + HEAD[:30]])
-def test_whatever_does_not_come_to_its_end_is_told_503_before_the_drain_is_over(
-    tmp_path: Path, piece: bytes
-) -> None:
-    with running(tmp_path, "--drain-s", "2") as service, connected(service) as client:
-        client.sendall(piece)
-        if piece.startswith(HEAD + BODY):
-            assert client.recv(65536).startswith(b"HTTP/1.1 201")
-        elif piece.startswith(HEAD):
-            wait_until(lambda: service.metric("orders_in_flight") == 1)
-        else:
-            time.sleep(0.3)  # nothing tells from outside that a part of a head has been read
+PIECES = [HEAD + BODY[:10], HEAD[:30], b"P", HEAD + BODY + HEAD[:30]]
+
+
+def test_whatever_does_not_come_to_its_end_is_told_503_before_the_drain_is_over(tmp_path: Path) -> None:
+    with running(tmp_path, "--drain-s", "2") as service, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(connected(service)) for _ in PIECES]
+        for client, piece in zip(clients, PIECES, strict=True):
+            client.sendall(piece)
+            if piece.startswith(HEAD + BODY):
+                assert client.recv(65536).startswith(b"HTTP/1.1 201")
+        wait_until(lambda: service.metric("orders_in_flight") == 1)
+        time.sleep(0.3)  # nothing tells from outside that a part of a head has been read
         service.process.send_signal(signal.SIGTERM)
-        said = all_of(client)
-        assert said.startswith(b"HTTP/1.1 503") or (said == b"" and piece.startswith(HEAD + BODY))
+        for piece, said in zip(PIECES, map(all_of, clients), strict=True):
+            assert said.startswith(b"HTTP/1.1 503") or (said == b"" and piece.startswith(HEAD + BODY)), piece
         assert service.process.wait(20) == 0
 
 

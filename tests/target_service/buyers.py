@@ -1,4 +1,4 @@
-"""Buyers for system tests: threads that order without pause, and what became of their orders."""
+"""Buyers for system tests: threads that order one after another, and what became of their orders."""
 
 import contextlib
 import sqlite3
@@ -10,6 +10,8 @@ from pathlib import Path
 
 from tests.target_service.service_process import Service
 
+REST_S = 0.005
+
 
 def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Poll a condition until it holds; fail when it does not in time."""
@@ -20,7 +22,11 @@ def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
 
 
 class Buyers:
-    """Threads that order without pause, each with keys of its own, and note what was acknowledged."""
+    """Threads that order one after another, each with keys of its own, and note what was acknowledged.
+
+    Between two orders each rests for as long as an order takes: there are orders under way all the time, and cores
+    are left for whatever a test waits for.
+    """
 
     def __init__(self, service: Service, count: int = 8, name: str = "buyer") -> None:
         self._name = name
@@ -59,6 +65,7 @@ class Buyers:
                 return
             if answer.status == 201:
                 self.acknowledged[key] = answer.json["order_id"]
+            time.sleep(REST_S)
 
 
 def stored_keys(folder: Path) -> list[tuple[str, str]]:
