@@ -241,10 +241,11 @@ class Supervisor:
         from target_service.admin import MOST_CONNECTIONS, admin_api  # noqa: PLC0415
         from target_service.port import Port  # noqa: PLC0415
 
-        api = admin_api(self._config, self._metrics, self._set_drill, self._stopping.is_set)
+        api = admin_api(self._config, self._metrics, self._set_drill)
         admin = Port(self._admin_socket, api, MOST_CONNECTIONS, self._config.idle_s)
         tidying = group.create_task(admin.end_unused())
         await self._stopping.wait()
+        api.service.draining = True
         starting.cancel()
         code = await self._wait_for_the_end(running)
         tidying.cancel()
