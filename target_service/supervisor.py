@@ -152,9 +152,8 @@ class Slot:
 
     async def _spawn(self) -> Process:
         descriptors = (self._listener.fileno(), self._metrics.descriptor)
-        command = [sys.executable, "-m", "target_service.worker", "--parent", str(os.getpid())]
-        command += ["--slot", str(self._number), "--listen-fd", str(descriptors[0])]
-        command += ["--metrics-fd", str(descriptors[1])]
+        numbers = map(str, (os.getpid(), self._number, *descriptors))
+        command = [sys.executable, "-m", "target_service.worker", *numbers]
         # A process group of its own: Ctrl-C in a terminal must reach the supervisor only.
         process = await asyncio.create_subprocess_exec(
             *command, stdin=PIPE, stdout=PIPE, pass_fds=descriptors, process_group=0
