@@ -68,11 +68,15 @@
     asked += 1; // a preview that answers late must not hide what START was refused for
     try {
       const answer = await (await ask(paths.swarm)).json();
-      if (answer.success) window.location.assign(paths.page);
-      else refuse(answer)?.focus();
+      if (answer.success) {
+        window.location.assign(paths.page);
+        return;
+      }
+      refuse(answer)?.focus();
     } catch {
       silent();
     }
+    byId("go").disabled = false; // what START was refused for may pass by itself, as the end of the run before does
   });
 
   const watch = async () => {
