@@ -148,11 +148,8 @@ def _stopped_worker(folder: Path) -> Findings:
 
 
 def _late_worker(folder: Path) -> Findings:
-    """A worker that joins late, after somebody has thrown garbage at the control port."""
-
     def add_one(aimed: Target, run: LocustRun, marks: dict[str, float]) -> None:
         aimed.await_first_request()
-        marks["messages"] = _throw_garbage(run.port)
         time.sleep(2)
         run.add_worker()
         marks["added"] = time.monotonic()
@@ -171,12 +168,15 @@ def _killed_master(folder: Path) -> Findings:
     return play(folder, [], act=kill_master, workers=2, ends=False, rate=200, duration_s=60)
 
 
-def _throw_garbage(port: int) -> float:
-    """Bytes that are no ZeroMQ, then a stranger's messages; how many of these there were."""
-    for junk in (b"\xc1\xc1\xc1", b"GET / HTTP/1.1\r\n\r\n", os.urandom(4096), b""):
-        with socket.create_connection(("127.0.0.1", port)) as stranger:
-            stranger.sendall(junk)
-    return _strange_messages(port)
+def _garbage(folder: Path) -> Findings:
+    def throw_garbage(aimed: Target, run: LocustRun, marks: dict[str, float]) -> None:
+        aimed.await_first_request()
+        for junk in (b"\xc1\xc1\xc1", b"GET / HTTP/1.1\r\n\r\n", os.urandom(4096), b""):
+            with socket.create_connection(("127.0.0.1", run.port)) as stranger:
+                stranger.sendall(junk)
+        marks["messages"] = _strange_messages(run.port)
+
+    return play(folder, [], act=throw_garbage, workers=1, rate=100, duration_s=5)
 
 
 def _strange_messages(port: int) -> float:
@@ -213,5 +213,6 @@ SCENES: dict[str, Callable[[Path], Findings]] = {
     "stopped_worker": _stopped_worker,
     "late_worker": _late_worker,
     "killed_master": _killed_master,
+    "garbage": _garbage,
 }
 """In the order they are begun: first those that measure times."""
