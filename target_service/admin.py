@@ -14,7 +14,7 @@ from target_service.config import Config, is_loopback
 from target_service.faults import Drill, Faults
 from target_service.metrics import SharedMetrics, WorkerMetrics
 from target_service.metrics_page import MetricsPage, registry_of
-from target_service.problem import STOPPING, ProblemError
+from target_service.problem import ProblemError
 from target_service.response import ApiResponse, json_response
 from target_service.routes import Api
 from target_service.shedding import LEAST_LIMIT, AdaptiveLimit
@@ -25,12 +25,7 @@ MOST_CONNECTIONS = 500
 """At the admin port."""
 
 
-def admin_api(
-    config: Config,
-    metrics: SharedMetrics,
-    set_drill: Callable[[Drill], None],
-    is_stopping: Callable[[], bool],
-) -> Api:
+def admin_api(config: Config, metrics: SharedMetrics, set_drill: Callable[[Drill], None]) -> Api:
     """What the admin port answers."""
 
     async def get_config(_request: ApiRequest) -> ApiResponse:
@@ -46,11 +41,9 @@ def admin_api(
 
     def is_proved() -> bool:
         newest_s = max(block.proved_s.value for block in metrics.blocks)
-        return not is_stopping() and time.monotonic() - newest_s <= PROVED_WITHIN_S
+        return time.monotonic() - newest_s <= PROVED_WITHIN_S
 
     async def prove() -> None:
-        if is_stopping():
-            raise ProblemError(problem.UNAVAILABLE, STOPPING)
         raise ProblemError(
             problem.UNAVAILABLE, f"no worker has written to the store in the last {PROVED_WITHIN_S:g} s"
         )

@@ -23,7 +23,6 @@ from target_service.api import assistant, health, orders, parcels, products
 from target_service.api.body import BodyReader, Incoming, check_type, decode
 from target_service.api.operation import ApiRequest, Operation, Service, Shop
 from target_service.faults import HANG_S, Fault
-from target_service.metrics import TRAFFIC
 from target_service.openapi import document
 from target_service.problem import STOPPING, ProblemError
 from target_service.protocol import check_head, is_foreign, new_parser
@@ -61,9 +60,6 @@ class Frame:
         self._bodies = bodies
         self._decoder = None if operation.body is None else msgspec.json.Decoder(operation.body)
         self._is_drilled = operation.route != "other"
-        self.seconds = {
-            traffic: service.metrics.request_seconds[operation.route, traffic] for traffic in TRAFFIC
-        }
 
     async def answer(self, incoming: Incoming, names: Mapping[str, str]) -> ApiResponse:
         """Answer a request, and count and time it; any error becomes a problem body."""
@@ -161,7 +157,7 @@ class Frame:
 
     def _count(self, started: float, run_id: str, headers: Mapping[str, str]) -> None:
         taken_s = perf_counter() - started
-        seconds = self.seconds[traffic_of(run_id)]
+        seconds = self._service.metrics.request_seconds[self.operation.route, traffic_of(run_id)]
         seconds.observe(taken_s)
         if TRACEPARENT in headers:
             trace_id = sampled_trace(headers[TRACEPARENT])
@@ -242,7 +238,6 @@ class Api:
                 self._varied.setdefault(_pattern_of(each.path), {})[each.method] = frame
             else:
                 self._fixed.setdefault(each.path, {})[each.method] = frame
-        self._seconds = service.metrics.request_seconds
         self._overload = ProblemError(problem.OVERLOADED, TOO_MUCH)
         self.pace = Pace(service.crowd)
         self.refusal = problem_response(self._overload)
@@ -269,7 +264,7 @@ class Api:
     def _refuse(self, error: ProblemError, route: str, incoming: Incoming, started: float) -> ApiResponse:
         traffic = "shadow" if RUN_HEADER in incoming.head.headers else "live"
         response = self.refuse(error, traffic)
-        self._seconds[route, traffic].observe(perf_counter() - started)
+        self.service.metrics.request_seconds[route, traffic].observe(perf_counter() - started)
         return response
 
     def refuse(self, error: ProblemError, traffic: str = "live") -> ApiResponse:

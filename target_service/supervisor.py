@@ -152,9 +152,8 @@ class Slot:
 
     async def _spawn(self) -> Process:
         descriptors = (self._listener.fileno(), self._metrics.descriptor)
-        command = [sys.executable, "-m", "target_service.worker", "--parent", str(os.getpid())]
-        command += ["--slot", str(self._number), "--listen-fd", str(descriptors[0])]
-        command += ["--metrics-fd", str(descriptors[1])]
+        numbers = map(str, (os.getpid(), self._number, *descriptors))
+        command = [sys.executable, "-m", "target_service.worker", *numbers]
         # A process group of its own: Ctrl-C in a terminal must reach the supervisor only.
         process = await asyncio.create_subprocess_exec(
             *command, stdin=PIPE, stdout=PIPE, pass_fds=descriptors, process_group=0
@@ -242,10 +241,11 @@ class Supervisor:
         from target_service.admin import MOST_CONNECTIONS, admin_api  # noqa: PLC0415
         from target_service.port import Port  # noqa: PLC0415
 
-        api = admin_api(self._config, self._metrics, self._set_drill, self._stopping.is_set)
+        api = admin_api(self._config, self._metrics, self._set_drill)
         admin = Port(self._admin_socket, api, MOST_CONNECTIONS, self._config.idle_s)
         tidying = group.create_task(admin.end_unused())
         await self._stopping.wait()
+        api.service.draining = True
         starting.cancel()
         code = await self._wait_for_the_end(running)
         tidying.cancel()

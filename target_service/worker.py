@@ -1,12 +1,11 @@
 """One worker: its store, its port and its tasks, built, served, and drained without cutting a request.
 
-Only the supervisor starts it: `python -m target_service.worker`. The configuration comes as one line of JSON on
-standard input, drills as further ones (so that no password shows in a process list), the listening socket and the
-metrics' memory as inherited descriptors. On standard output it says `ready` once. It dies with its supervisor,
-whatever kills that.
+Only the supervisor starts it, `python -m target_service.worker SUPERVISOR SLOT LISTENER METRICS`: a process id, the
+worker's number, and the inherited descriptors of the listening socket and of the metrics' memory. The configuration
+comes as one line of JSON on standard input, drills as further ones (so that no password shows in a process list). On
+standard output it says `ready` once. It dies with its supervisor, whatever kills that.
 """
 
-import argparse
 import asyncio
 import contextlib
 import ctypes
@@ -179,28 +178,25 @@ def die_with_parent(parent: int) -> None:
 
 def main() -> int:
     """Serve until SIGTERM; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="target_service.worker")
-    for name in ("--parent", "--slot", "--listen-fd", "--metrics-fd"):
-        parser.add_argument(name, type=int, required=True)
-    arguments = parser.parse_args()
-    die_with_parent(arguments.parent)
+    supervisor, slot, listener, metrics = map(int, sys.argv[1:])
+    die_with_parent(supervisor)
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    return uvloop.run(_serve(arguments))
+    return uvloop.run(_serve(slot, listener, metrics))
 
 
-async def _serve(arguments: argparse.Namespace) -> int:
+async def _serve(slot: int, listener: int, metrics: int) -> int:
     loop, lines = asyncio.get_running_loop(), asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     config = msgspec.json.decode(await lines.readline(), type=Config)
     formatter = log_masked(secrets_of(config.store, config.admin_token), logging.WARNING)
-    block = SharedMetrics(arguments.metrics_fd, config.workers).blocks[arguments.slot]
-    server = Server(config, WorkerMetrics(block), arguments.slot)
+    block = SharedMetrics(metrics, config.workers).blocks[slot]
+    server = Server(config, WorkerMetrics(block), slot)
     loop.add_signal_handler(signal.SIGTERM, server.stop)
     obeying = asyncio.create_task(_obey(server, lines))
     try:
-        await server.start(socket.socket(fileno=arguments.listen_fd))
+        await server.start(socket.socket(fileno=listener))
     except StoreOpenError as error:
         sys.stderr.write(formatter.mask(f"target_service: error: argument --store: {error}\n"))
         return EXIT_USAGE

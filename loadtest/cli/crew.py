@@ -41,8 +41,9 @@ class Crew:
 
     @property
     def failed(self) -> int:
-        """How many have ended by an error and were not replaced."""
-        return sum(bool(not worker.running and worker.process.returncode) for worker in self.workers)
+        """How many have ended by an error and were not replaced, other than that their master was lost."""
+        well = (ExitCode.PASS, MASTER_LOST)
+        return sum(not worker.running and worker.process.returncode not in well for worker in self.workers)
 
     def tend(self) -> None:
         """Replace whoever has crashed since the last look."""

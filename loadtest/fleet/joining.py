@@ -45,6 +45,7 @@ ASK_AGAIN_S = 5.0
 """A question that came while a connection broke is lost."""
 ANSWER_S = 15.0
 """A master that has shaken hands answers within that, or is none."""
+STARTING = "; one that is still starting may need a longer --wait"
 SEEN = REFUSALS | zmq.Event.HANDSHAKE_SUCCEEDED | zmq.Event.CONNECTED
 """What we are told of a connection."""
 NEXT_ADDRESS_S = 2.0
@@ -189,15 +190,15 @@ class Joining:
             if self._met_s is not None and now_s - max(self._met_s, began_s) > ANSWER_S:
                 raise self._no_master()
             if now_s - began_s > self._wait_s:
-                raise self._no_master() if self._reached else self._nobody()
+                raise self._no_master(STARTING) if self._reached else self._nobody()
             if not told and self._met_s is None and now_s - began_s > 1:
                 told = True
                 self._tell(f"waiting for the master at {self._master}{self._why()} …")
 
-    def _no_master(self) -> JoiningError:
+    def _no_master(self, or_else: str = "") -> JoiningError:
         return JoiningError(
             f"what listens at {self._master} does not answer as a master does: expected the control port of a "
-            "`singlesday run` of this release"
+            f"`singlesday run` of this release{or_else}"
         )
 
     def _nobody(self) -> JoiningError:

@@ -130,6 +130,7 @@ def test_what_listens_and_is_no_master_is_told_from_one(talks: bytes, tmp_path: 
         threading.Thread(target=answer_once, args=(server, talks), daemon=True).start()
         text = refused("worker", "--master", address, "--wait", "1s", "--out", str(tmp_path))
     assert f"what listens at {address} does not answer as a master does" in text
+    assert "of this release; one that is still starting may need a longer --wait" in text
 
 
 def answer_once(server: socket.socket, words: bytes) -> None:

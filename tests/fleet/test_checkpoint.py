@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from loadtest.fleet import checkpoint as checkpoints
 from loadtest.fleet.checkpoint import Checkpoint, CheckpointError, differences, interruption, restore
 from loadtest.fleet.coordinator import Phase
+from loadtest.fleet.messages import Message, Refuse
 from loadtest.fleet.snapshot import PeriodRecords, arrivals, snapshot
 from loadtest.measure.run_result import Arrivals, RunInfo, RunResult
 from loadtest.virtual_time import VirtualClock
@@ -94,7 +95,9 @@ def test_part_and_rest_measure_what_the_whole_measures() -> None:
     assert (at_s, "resumed 600 s after the last checkpoint" in note) == (5.0, True)
 
 
-def test_a_worker_that_outlived_its_master_is_not_heard_by_the_one_that_goes_on() -> None:
+def test_a_worker_that_outlived_its_master_is_not_heard_by_the_one_that_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     first = SimulatedFleet(1, DURATION_S)
     run_until_level(first, 4.6)
     saved = checkpoints.decode(take(first))
@@ -104,7 +107,11 @@ def test_a_worker_that_outlived_its_master_is_not_heard_by_the_one_that_goes_on(
     [old] = first.workers.values()
     old.name, old.fleet = "old", second
     second.workers["old"] = old
+    refused: list[Message] = []
+    monkeypatch.setattr(old, "on_message", refused.append)
     second.run_to_end()
+    assert {type(message) for message in refused} == {Refuse}
+    assert all(message.anew for message in refused if isinstance(message, Refuse)), "another may come for it"
     books = books_of(second)
     assert books.arrivals == whole_run().arrivals
     assert [note for _, note in second.coordinator.notes] == ["resumed"]

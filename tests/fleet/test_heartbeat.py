@@ -60,3 +60,14 @@ def test_a_worker_that_was_welcomed_dials_its_master_for_a_minute(monkeypatch: p
     assert runners.CONNECT_RETRY_COUNT * runners.CONNECT_TIMEOUT > 60, "Locust's own patience"
     heartbeat.dial_for_a_minute()
     assert runners.CONNECT_RETRY_COUNT * runners.CONNECT_TIMEOUT == 60
+
+
+def test_only_a_worker_that_has_heard_its_master_can_have_lost_it(clocks: Stopwatch) -> None:
+    assert not heartbeat.has_lost_its_master(None)
+    worker = worker_that_heard()
+    clocks.steady_s += MASTER_HEARTBEAT_TIMEOUT
+    assert not heartbeat.has_lost_its_master(worker)
+    clocks.steady_s += 1
+    assert heartbeat.has_lost_its_master(worker)
+    worker.last_heartbeat_timestamp = None
+    assert not heartbeat.has_lost_its_master(worker)
