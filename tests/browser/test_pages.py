@@ -136,10 +136,7 @@ def test_a_run_is_started_watched_in_two_tabs_stopped_reported_and_started_again
     state_is(page, "running")
     wait_until(lambda: "L" in completed_line(page))
     other = context.new_page()
-    other.goto(ours.web_url)
-    other.click("#go")
-    other.get_by_text("A run is going on: stop it, or wait for its end.").wait_for()
-    assert other.is_enabled("#go"), "it is to be tried again when the run is over"
+    refuse_a_second(other, ours)
     other.goto(f"{ours.web_url}/peak")
     wait_until(lambda: "L" in completed_line(other))
     page.reload()
@@ -179,6 +176,14 @@ def test_a_run_is_started_watched_in_two_tabs_stopped_reported_and_started_again
     other.wait_for_selector("#network tr")
     find_the_report(page, ours)
     assert serious(problems) == []
+
+
+def refuse_a_second(page: "Page", ours: Fleet) -> None:
+    """START is refused while a run goes on, and can be pressed again later."""
+    page.goto(ours.web_url)
+    page.click("#go")
+    page.get_by_text("A run is going on: stop it, or wait for its end.").wait_for()
+    assert page.is_enabled("#go")
 
 
 def find_the_report(page: "Page", ours: Fleet) -> None:
