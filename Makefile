@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
 
-.PHONY: help setup run watch test test-pure test-fast test-slow test-all lint clean drill coverage docs compose-env
+.PHONY: help setup run watch compile-tests test test-pure test-fast test-slow test-all lint clean drill coverage docs compose-env
 
 # Most tests wait for processes: three times as many at once as there are cores. What others would spoil comes last, alone.
 AT_ONCE ?= $(shell n=$$(( 3 * $$(nproc 2>/dev/null || echo 2) )); echo $$(( n < 8 ? n : 8 )))
@@ -41,7 +41,12 @@ run: $(INSTALLED) ## Singles' Day against the sample order service, scaled to th
 watch: $(INSTALLED) ## The web UI, the order service and, if it is installed, Prometheus; says which addresses to open
 	$(BIN)/singlesday watch
 
-test: $(READY) ## Every kind of fault once: about seven minutes on two cores; tests/slow.py says what it leaves out
+# Each worker would compile every test for itself, were none compiled yet.
+COMPILED := tests/__pycache__/conftest*-pytest-*.pyc
+compile-tests: $(READY)
+	@ls $(COMPILED) >/dev/null 2>&1 || $(BIN)/python -m pytest -q --collect-only >/dev/null 2>&1 || true
+
+test: $(READY) compile-tests ## Every kind of fault once: about seven minutes on two cores; tests/slow.py says what it leaves out
 	$(PYTEST) -m "not slow and not campaign"
 
 test-pure: $(READY) ## The tests of the client, of whole runs and of the truth on the pure Python core

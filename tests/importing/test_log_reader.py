@@ -4,7 +4,6 @@ import gzip
 from collections.abc import Callable
 from pathlib import Path
 
-import polars as pl
 import pytest
 import zstandard
 from hypothesis import example, given
@@ -201,6 +200,8 @@ def test_no_text_raises_where_an_instant_is_wanted(text: str) -> None:
 @pytest.mark.parametrize("fraction", ["", ".3", ".310", ".310999"])
 @pytest.mark.parametrize("zone", ["", "Z", "+08:00"])
 def test_fractions_of_a_second_are_cut_and_nothing_else(fraction: str, zone: str) -> None:
+    import polars as pl  # noqa: PLC0415 - a quarter of a second in each worker
+
     written = pl.Series("second", [f"2025-11-10T23:59:00{fraction}{zone}", "rubbish", None])
     cut = whole_seconds(written)
     assert cut.to_list() == [f"2025-11-10T23:59:00{zone}", "rubbish", None]
@@ -211,6 +212,8 @@ def test_fractions_of_a_second_are_cut_and_nothing_else(fraction: str, zone: str
 def test_numbers_of_any_unit_are_the_same_second_with_and_without_their_fractions(
     numbers: list[float],
 ) -> None:
+    import polars as pl  # noqa: PLC0415 - a quarter of a second in each worker
+
     written = pl.Series("second", list(map(str, numbers)))
     assert [*map(second_of, whole_seconds(written))] == [*map(second_of, written)]
 

@@ -33,7 +33,7 @@ def test_crashing_postgres_under_two_machines_loses_no_acknowledged_order(
     for folder in folders:
         folder.mkdir()
     acknowledged: dict[str, str] = {}
-    with running(folders[0], store=dsn) as one, running(folders[1], "--workers", "2", store=dsn) as other:
+    with running(folders[0], store=dsn) as one, running(folders[1], store=dsn) as other:
         with Buyers(one, 3, name="one") as here, Buyers(other, 3, name="other") as there:
             for _ in range(2):
                 seen = len(here.acknowledged), len(there.acknowledged)

@@ -176,7 +176,7 @@ def _garbage(folder: Path) -> Findings:
                 stranger.sendall(junk)
         marks["messages"] = _strange_messages(run.port)
 
-    return play(folder, [], act=throw_garbage, workers=1, rate=100, duration_s=8)
+    return play(folder, [], act=throw_garbage, workers=1, rate=100, duration_s=5)
 
 
 def _strange_messages(port: int) -> float:
