@@ -65,6 +65,7 @@ def service(folder: Path, workers: int = 1, *more: str) -> Iterator[Running]:
     with tempfile.TemporaryDirectory(dir=folder) as data:
         flags = ["--port", "0", "--admin-port", "0", "--workers", str(workers)]
         with serving("target_service", *flags, "--store", f"sqlite:///{data}/orders.db", *more) as running:
+            running.counted("orders")  # the supervisor goes on starting after its workers are ready
             yield running
 
 
