@@ -53,7 +53,7 @@ def main() -> int:
     parser.add_argument("--store", type=store_dsn, default=dsn, help=meaning)
     arguments = parser.parse_args()
     try:
-        run_id = run_id_of({RUN_HEADER: arguments.run})
+        run_id = run_id_of(arguments.run)
     except ProblemError as error:
         parser.error(str(error))
     if urlsplit(arguments.store).scheme == "sqlite" and not database_path(arguments.store).is_file():

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_exceptions import HttpProcessingError
-from multidict import istr
+from multidict import MultiMapping, istr
 
 from target_service import problem
 from target_service.api import assistant, health, orders, parcels, products
@@ -35,6 +35,7 @@ from target_service.tags import (
     LIVE,
     RUN_HEADER,
     TRACEPARENT,
+    only_value,
     parse_key,
     run_id_of,
     sampled_trace,
@@ -68,7 +69,7 @@ class Frame:
         service.metrics.in_flight.add(1)
         run_id, response = LIVE, None
         try:
-            run_id = run_id_of(headers)
+            run_id = run_id_of(only_value(headers, RUN_HEADER))
             work = self._drill if service.faults.await_requests and self._is_drilled else self._obey
             response = await work(incoming, names, run_id)
         except (Exception, asyncio.CancelledError) as error:
@@ -114,7 +115,7 @@ class Frame:
         operation, head = self.operation, incoming.head
         if operation.for_operators and not carries_token(head.headers, self._service.admin_token):
             raise ProblemError(problem.UNAUTHORIZED, EXPECTED_HEADER, headers={"WWW-Authenticate": "Bearer"})
-        key = parse_key(head.headers.get(KEY_HEADER)) if operation.keyed else None
+        key = parse_key(only_value(head.headers, KEY_HEADER)) if operation.keyed else None
         deadline_ns = deadline_ns_of(head.headers) if operation.sheds else None
         wanted = None
         if self._decoder is not None:
@@ -165,9 +166,9 @@ class Frame:
                 seconds.exemplify(taken_s, trace_id)
 
 
-def deadline_ns_of(headers: Mapping[str, str]) -> int | None:
+def deadline_ns_of(headers: MultiMapping[str]) -> int | None:
     """The instant after which the caller no longer waits, on the monotonic clock. Raises ProblemError."""
-    text = headers.get(DEADLINE_HEADER)
+    text = only_value(headers, DEADLINE_HEADER)
     if text is None:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 10 and 0 < int(text) <= LONGEST_DEADLINE_MS):

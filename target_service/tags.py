@@ -18,9 +18,8 @@ carries none, or is not recorded, cannot be looked up and costs a look at the he
 """
 
 import re
-from collections.abc import Mapping
 
-from multidict import istr
+from multidict import MultiMapping, istr
 
 from target_service import problem
 from target_service.problem import ProblemError
@@ -37,12 +36,22 @@ _TRACEPARENT = re.compile(
 _SAMPLED = 0x01
 
 
-def run_id_of(headers: Mapping[str, str]) -> str:
-    """The run a request belongs to; empty for live traffic.
+def only_value(headers: MultiMapping[str], name: str) -> str | None:
+    """The value of a header that may be there once; None without it.
+
+    Raises ProblemError: of two that differ, a proxy in front of this service may mean the other.
+    """
+    text = headers.get(name)
+    if text is not None and len(headers.getall(name)) > 1:
+        raise ProblemError(problem.BAD_REQUEST, f"{name}: expected it once")
+    return text
+
+
+def run_id_of(text: str | None) -> str:
+    """The run that an `X-Load-Test` header names; empty, as of live traffic, without one.
 
     Raises ProblemError if it cannot be one: a tagged request must never be taken for a live one.
     """
-    text = headers.get(RUN_HEADER)
     if text is None:
         return LIVE
     if _RUN_ID.fullmatch(text) is None:

@@ -182,3 +182,11 @@ def test_a_head_whose_meaning_is_in_doubt_is_refused_and_its_connection_closed(
             said += piece
     assert said.split(b" ", 2)[1] == b"400"
     assert b"application/problem+json" in said
+
+
+@pytest.mark.parametrize("name", ["X-Load-Test", "Idempotency-Key", "X-Request-Deadline-Ms"])
+def test_a_header_that_says_two_things_is_refused(service: Service, name: str) -> None:
+    once = request("POST", "/orders", as_body(ORDER), **{name.replace("-", "_"): "5000"})
+    twice = once.replace(b"Host: x\r\n", b"Host: x\r\n%b: 6000\r\n" % name.encode())
+    assert told(service, once).split(b" ", 2)[1] == b"201"
+    assert told(service, twice).split(b" ", 2)[1] == b"400"
