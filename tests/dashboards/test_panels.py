@@ -54,17 +54,22 @@ def last_value(watched: Watched, dashboard_uid: str, title: str) -> float:
     return max(value for line in watched.source.panel(panel) for value in line.points.values())
 
 
-ONE_SECOND = 0.65
-"""Four standard deviations of what one second of a Poisson schedule has at `PEAK_TPS`."""
+BUSY = 3.0
+"""On a busy machine a second's work is done in the next, and a scrape is answered some seconds late: in a rate over a
+few seconds that is a factor of two. A wrong unit is one of sixty or a thousand."""
 
 
 def test_magnitudes_are_those_of_the_run(watched: Watched) -> None:
     assert last_value(watched, "singlesday-peak-run", "Planned") == pytest.approx(PEAK_TPS)
-    assert last_value(watched, "singlesday-peak-run", "Completed") == pytest.approx(PEAK_TPS, rel=ONE_SECOND)
+    assert 1 / BUSY < last_value(watched, "singlesday-peak-run", "Completed") / PEAK_TPS < BUSY
     assert last_value(watched, "singlesday-fleet", "Workers") == 2
-    assert last_value(watched, "singlesday-order-service", "Orders made durable") == pytest.approx(
-        PEAK_TPS, rel=0.35
-    )
+    durable = last_value(watched, "singlesday-order-service", "Orders made durable")
+    assert 1 / BUSY < durable / PEAK_TPS < BUSY
+
+
+def test_the_service_and_the_generator_count_the_same_orders(watched: Watched) -> None:
+    durable = at_the_end(watched, "sum(last_over_time(orders_created_total[1m]))")
+    assert durable == pytest.approx(watched.result.transactions.count, rel=0.05)
 
 
 def at_the_end(watched: Watched, expr: str) -> float:
