@@ -1,9 +1,11 @@
 """`.ci/busy`, with a stand-in for `make`: what it says of runs, and that nothing outlives it."""
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
@@ -44,6 +46,15 @@ def test_each_run_is_told(tmp_path: Path) -> None:
     assert "2 of 2 runs green beside 1 hogs" in said
 
 
+def names_of(processes: Iterable[psutil.Process]) -> list[str]:
+    """Of those that have not ended meanwhile."""
+    names = []
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            names.append(process.name())
+    return names
+
+
 @pytest.mark.parametrize(
     ("number", "code", "plays"), [(signal.SIGTERM, 143, "hearing"), (signal.SIGINT, 130, "deaf")]
 )
@@ -53,7 +64,7 @@ def test_a_signal_ends_it_at_once_with_all_that_it_has_started(
     process = busy(tmp_path, PLAYS=plays)
     below = psutil.Process(process.pid).children
     try:
-        assert wait_until(lambda: sum(each.name() == "sleep" for each in below(recursive=True)) == 1, 30)
+        assert wait_until(lambda: names_of(below(recursive=True)).count("sleep") == 1, 30)
         of_its_own = below(recursive=True)
         assert any("while True" in " ".join(each.cmdline()) for each in of_its_own)
         process.send_signal(number)

@@ -81,14 +81,21 @@ def was_made(service: Service, key: str) -> bool:
 
 
 def test_a_deadline_that_passes_in_the_line_for_a_batch_ends_the_wait(stalling: Service) -> None:
-    with sent(stalling, "ahead") as ahead:
-        wait_until_at_work(stalling, 1)
-        with sent(stalling, "late", deadline_ms=50) as late, sent(stalling, "patient") as patient:
-            answers = [heard(connection) for connection in (ahead, late, patient)]
-    assert [answer.status for answer in answers] == [201, 503, 201]
-    assert answers[1].json["type"] == "/problems/deadline"
-    assert not was_made(stalling, "late")
-    assert was_made(stalling, "patient")
+    # On a busy machine the batch before may be done by the time that the second is sent: then there is no line.
+    for attempt in range(10):
+        with sent(stalling, f"ahead-{attempt}") as ahead:
+            wait_until_at_work(stalling, 1)
+            late, patient = f"late-{attempt}", f"patient-{attempt}"
+            with sent(stalling, late, deadline_ms=50) as hurried, sent(stalling, patient) as waiting:
+                answers = [heard(connection) for connection in (ahead, hurried, waiting)]
+        assert (answers[0].status, answers[2].status) == (201, 201)
+        assert was_made(stalling, patient)
+        assert was_made(stalling, late) == (answers[1].status == 201)
+        if answers[1].status != 201:
+            assert answers[1].status == 503
+            assert answers[1].json["type"] == "/problems/deadline"
+            return
+    pytest.fail("ten times nobody was late")
 
 
 def test_who_hangs_up_in_the_line_for_a_batch_buys_nothing(stalling: Service) -> None:
