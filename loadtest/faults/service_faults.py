@@ -37,6 +37,8 @@ class ServiceFaults:
     def __init__(self, service: ServiceProcess) -> None:
         self._service = service
         self._active: dict[str, Fault] = {}
+        self._met_before: dict[str, float] = {}
+        """What the service had counted of each one's kind when it began, unless it may have counted anew since."""
         self._down = 0
         self._is_up = asyncio.Event()
         self._is_up.set()
@@ -45,13 +47,23 @@ class ServiceFaults:
     async def begin(self, fault: Fault) -> None:
         """Add one. Raises `FaultError`."""
         self._active[fault.name] = fault
+        if (met := await self._count(fault)) is not None:
+            self._met_before[fault.name] = met
         await self._tell()
 
-    async def met(self, fault: Fault) -> float:
-        """How many requests, or commits, have met faults of this kind. Raises `FaultError`."""
-        if not self._is_up.is_set():
-            raise FaultError("it is down")
-        return await asyncio.to_thread(count_met, self._service, _kind_of(fault))
+    async def was_met(self, fault: Fault) -> bool:
+        """Whether the service counted any since it began; taken for granted where its counts cannot tell."""
+        met, before = await self._count(fault), self._met_before.get(fault.name)
+        return met is None or before is None or met > before
+
+    async def _count(self, fault: Fault) -> float | None:
+        """How many requests, or commits, have met faults of this kind; None where the service cannot be asked."""
+        async with self._telling:
+            if not self._is_up.is_set():
+                return None
+            with contextlib.suppress(FaultError):
+                return await asyncio.to_thread(count_met, self._service, _kind_of(fault))
+        return None
 
     async def undo(self, name: str) -> None:
         """Take one away; all, if it is not known who began it. Raises `FaultError`."""
@@ -63,6 +75,7 @@ class ServiceFaults:
         async with self._telling:
             self._down += 1
             self._is_up.clear()
+            self._met_before.clear()
 
     async def up(self) -> None:
         """Returns when no fault of ours keeps the supervisor down."""
@@ -146,25 +159,18 @@ class ServiceFault(Maker):
     def __init__(self, fault: Fault, faults: ServiceFaults) -> None:
         self._fault = fault
         self._faults = faults
-        self._met_before = 0.0
 
     def check(self) -> None:
         """Nothing more to know: the admin port answered when the service was started."""
 
     async def begin(self) -> tuple[str, Token]:
         """Have the service make it."""
-        with contextlib.suppress(FaultError):  # it is down, and counts from 0 when it is back
-            self._met_before = await self._faults.met(self._fault)
         await self._faults.begin(self._fault)
         return f"the service met {self._fault.kind} ({self._fault.share:.0%} of what can meet it)", {}
 
     async def was_met(self) -> bool:
-        """Whether the service counted any; taken for granted where it cannot be asked, or was started again."""
-        try:
-            met = await self._faults.met(self._fault)
-        except FaultError:
-            return True
-        return met != self._met_before
+        """Whether the service counted any."""
+        return await self._faults.was_met(self._fault)
 
     async def undo(self, _token: Token) -> None:
         """Have the service make it no more."""

@@ -31,8 +31,14 @@ MACHINE = ("cpu", "disk-full")
 TRAFFIC = ("overload", "mark")
 HOOK = "hook"
 ROUTES = (
-    *("create_order", "create_checkout", "get_order", "pay_order", "get_product", "inventory"),
-    *("parcels", "assistant"),
+    "create_order",
+    "create_checkout",
+    "get_order",
+    "pay_order",
+    "get_product",
+    "inventory",
+    "parcels",
+    "assistant",
 )
 """What the order service calls its operations (`target_service.faults.Route`)."""
 KINDS = (*SERVICE, *PROCESS, *NETWORK, *MACHINE, *TRAFFIC, HOOK)

@@ -120,3 +120,18 @@ def test_nobody_asks_a_service_that_is_down_what_it_met(admin: tuple[ServiceFaul
         return await maker.was_met()
 
     assert asyncio.run(scene()) is True
+
+
+def test_a_service_that_counts_anew_after_a_crash_is_not_said_to_have_met_nothing(
+    admin: tuple[ServiceFaults, Told],
+) -> None:
+    faults, _ = admin
+
+    async def scene() -> bool:
+        maker = ServiceFault(fault("delay"), faults)
+        await maker.begin()
+        await faults.goes_down()
+        await faults.is_back()
+        return await maker.was_met()
+
+    assert asyncio.run(scene()) is True
