@@ -74,3 +74,5 @@ def test_a_signal_ends_it_at_once_with_all_that_it_has_started(
     finally:
         process.kill()
         process.wait()
+        if process.stdout is not None:
+            process.stdout.close()  # left open, it is the next test's warning
