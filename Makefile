@@ -32,7 +32,7 @@ $(INSTALLED): pyproject.toml $(CORE)
 
 # What is installed already satisfies the name, so this adds what tests need and builds nothing again.
 $(READY): $(INSTALLED)
-	$(BIN)/pip install --quiet --disable-pip-version-check 'singlesday[test]'
+	$(BIN)/pip install --quiet --disable-pip-version-check 'singlesday-loadtest[test]'
 	@touch $(READY)
 
 run: $(INSTALLED) ## Singles' Day against the sample order service, scaled to this machine (about two minutes)

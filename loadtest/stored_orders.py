@@ -18,6 +18,7 @@ import msgspec
 
 from loadtest.judge.audit import StockLine, StoredOrders
 from loadtest.measure.ledger import OF_REGION, region_of
+from loadtest.release import installs
 
 SQLITE = "sqlite:///"
 POSTGRES = ("postgresql://", "postgres://")
@@ -109,7 +110,7 @@ def check_store(dsn: str) -> None:
     elif not dsn.startswith(POSTGRES):
         raise StoreError(f"--store {without_secrets(dsn)}: expected sqlite:///FILE or postgresql://...")
     elif importlib.util.find_spec("asyncpg") is None:
-        raise StoreError("--store postgresql: needs a package: pip install 'singlesday[postgres]'")
+        raise StoreError(f"--store postgresql: needs the package asyncpg: {installs('postgres')}")
 
 
 def without_secrets(dsn: str) -> str:

@@ -14,6 +14,7 @@ FOR_ALL = {
     "environment",
     "pauses",
     "place",
+    "release",
     "secret",
     "entry_points",
     "sources",

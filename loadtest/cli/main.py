@@ -35,6 +35,7 @@ from loadtest.plan.overrides import duration_s
 from loadtest.plan.plan_error import suggestion
 from loadtest.plan.plan_file import Plan, PlanError, shipped_drills
 from loadtest.publish.run_folder import new_run_folder
+from loadtest.release import release
 
 if TYPE_CHECKING:
     from loadtest.fleet.checkpoint import Checkpoint
@@ -51,9 +52,7 @@ def _print_version(wanted: bool) -> None:
 
     from loadtest.drive._core import CORE, WHY_PURE  # noqa: PLC0415 - gevent takes a second to import
 
-    console.print(
-        f"singlesday {version('singlesday')}, Python {platform.python_version()}, Locust {version('locust')}"
-    )
+    console.print(f"singlesday {release()}, Python {platform.python_version()}, Locust {version('locust')}")
     console.print(f"client core: {CORE}" + (f" ({WHY_PURE})" if WHY_PURE else ""), soft_wrap=True)
     raise typer.Exit
 

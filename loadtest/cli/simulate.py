@@ -14,6 +14,7 @@ from rich.table import Table
 from loadtest.plan.overrides import duration_s
 from loadtest.plan.plan_file import Plan
 from loadtest.publish.paragraph import print_paragraph
+from loadtest.release import installs
 from loadtest.simulate.bill import bill, read_inputs, rows, shipped_inputs
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def simulate_plan(asked: Asked, console: Console) -> None:
         from loadtest.simulate.arrivals import Curve  # noqa: PLC0415
         from loadtest.simulate.replica import Replica, machine_words  # noqa: PLC0415
     except ImportError as missing:
-        raise SimulationError('a simulation needs numpy: install "singlesday[analysis]"') from missing
+        raise SimulationError(f"a simulation needs the package numpy: {installs('analysis')}") from missing
     if asked.source is None:
         raise SimulationError(
             "--from: expected the folder of a `singlesday capacity` search or of a run, whose measurements "

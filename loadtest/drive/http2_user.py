@@ -13,11 +13,12 @@ from locust.user.users import User
 
 from loadtest.drive.targets import allowed_targets
 from loadtest.plan.target_address import target_address
+from loadtest.release import installs
 
 try:
     import httpx
 except ImportError as error:
-    raise ImportError("Http2User: needs the package httpx: pip install 'singlesday[http2]'") from error
+    raise ImportError(f"Http2User: needs the package httpx: {installs('http2')}") from error
 
 HTTP2 = "HTTP/2"
 

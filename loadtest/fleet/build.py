@@ -10,9 +10,12 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
+from loadtest.release import DISTRIBUTION
+
 SCRIPT = "script "
 """Before the name of a plan's module, in a build."""
-PACKAGES = ("singlesday", "locust")
+PACKAGES = {"singlesday": DISTRIBUTION, "locust": "locust"}
+"""By the name in a build, the name that pip knows."""
 DIGEST_LETTERS = 16
 
 Build = Mapping[str, str]
@@ -22,7 +25,7 @@ Build = Mapping[str, str]
 def build_of(modules: Iterable[str] = ()) -> dict[str, str]:
     """What this process runs: its releases, and the scripts of the named modules, which are imported already."""
     scripts = {f"{SCRIPT}{Path(file).name}": _digest(Path(file)) for file in map(_file_of, modules) if file}
-    return {name: version(name) for name in PACKAGES} | scripts
+    return {name: version(known_as) for name, known_as in PACKAGES.items()} | scripts
 
 
 def differences(master: Build, worker: Build) -> str:
@@ -31,10 +34,12 @@ def differences(master: Build, worker: Build) -> str:
     Only what both know of is compared, but for releases, which a worker before 0.2 does not tell.
     """
     found = []
-    for name in PACKAGES:
+    for name, known_as in PACKAGES.items():
         if name in master and worker.get(name) != master[name]:
             had = f"{name} {worker[name]}" if name in worker else f"an older {name}"
-            found.append(f"{had} instead of the master's {master[name]}: pip install {name}=={master[name]}")
+            found.append(
+                f"{had} instead of the master's {master[name]}: pip install {known_as}=={master[name]}"
+            )
     for name in sorted(set(master) & set(worker) - set(PACKAGES)):
         if master[name] != worker[name]:
             script = name.removeprefix(SCRIPT)

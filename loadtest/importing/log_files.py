@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from loadtest.importing.import_error import ImportingError
+from loadtest.release import installs
 
 PIECE_BYTES = 16 << 20
 _LEAST_PIECE_BYTES = 256 << 10
@@ -45,7 +46,7 @@ def _plain(path: Path, raw: IO[bytes], start: bytes) -> Any:
             import zstandard  # noqa: PLC0415 - the extra `import`
         except ImportError as error:
             raise ImportingError(
-                f"{path}: needs the package zstandard for .zst files: pip install 'singlesday[import]'"
+                f"{path}: needs the package zstandard for .zst files: {installs('import')}"
             ) from error
         stream = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
         return _Packed(stream, zstandard.ZstdError)

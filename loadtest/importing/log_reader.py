@@ -21,6 +21,7 @@ from loadtest.importing.recorded import counted
 from loadtest.importing.shares import Share, shares_of
 from loadtest.importing.traffic import Endpoint, Traffic
 from loadtest.importing.visits import Visits, visits_of
+from loadtest.release import installs
 
 if TYPE_CHECKING:
     import polars as pl
@@ -61,7 +62,7 @@ def read_logs(
     """
     who = Who(agent=field is None, field=field) if visits else BY_ADDRESS
     if importlib.util.find_spec("polars") is None:
-        raise ImportingError("import log: needs the package polars: pip install 'singlesday[import]'")
+        raise ImportingError(f"import log: needs the package polars: {installs('import')}")
     tally = LogTally()
     log_format = FORMATS[format_name] if format_name else None
     first_broken: _Broken | None = None

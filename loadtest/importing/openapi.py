@@ -13,6 +13,7 @@ from loadtest.importing.import_error import ImportingError
 from loadtest.importing.recorded import FORM
 from loadtest.importing.schema_example import Examples, referred
 from loadtest.importing.swagger2 import METHODS, as_openapi_3
+from loadtest.release import installs
 
 EXAMPLES = 500
 """Bodies and keys that are made for an operation."""
@@ -119,7 +120,7 @@ def _base(*places: Mapping[str, Any]) -> str:
 def _document(text: str, source: str) -> dict[str, Any]:
     if importlib.util.find_spec("openapi_spec_validator") is None:
         raise ImportingError(
-            "import openapi: needs the package openapi-spec-validator: pip install 'singlesday[import]'"
+            f"import openapi: needs the package openapi-spec-validator: {installs('import')}"
         )
     document = _parsed(text, source)
     written = document if isinstance(document, dict) else {}

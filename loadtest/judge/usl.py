@@ -24,6 +24,8 @@ from dataclasses import dataclass
 from math import ceil, inf, sqrt
 from typing import Any, NamedTuple
 
+from loadtest.release import installs
+
 LEAST_SIZES = 3
 """Three parameters cannot be told from fewer sizes."""
 
@@ -55,7 +57,7 @@ class AnalysisMissingError(ImportError):
     """numpy and scipy are not installed."""
 
     def __init__(self) -> None:
-        super().__init__('a fit needs numpy and scipy: install "singlesday[analysis]"')
+        super().__init__(f"a fit needs the packages numpy and scipy: {installs('analysis')}")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ import struct
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from loadtest.release import installs
+
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
@@ -26,7 +28,6 @@ HEADERS = {
 }
 STALE: float = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
 """The NaN that ends a series (prometheus/model/value: StaleNaN)."""
-EXTRA = "singlesday[remote-write]"
 
 Series = tuple[tuple[str, str], ...]
 """Labels, the name among them as `__name__`, sorted."""
@@ -80,7 +81,9 @@ def _compressor() -> Any:
     try:
         from cramjam import snappy  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise MissingExtraError(f"needs packages that are not installed: pip install '{EXTRA}'") from error
+        raise MissingExtraError(
+            f"needs packages that are not installed: {installs('remote-write')}"
+        ) from error
     return lambda data: bytes(snappy.compress_raw(data))
 
 
@@ -93,7 +96,9 @@ def _message_class() -> Any:
             message_factory,
         )
     except ImportError as error:
-        raise MissingExtraError(f"needs packages that are not installed: pip install '{EXTRA}'") from error
+        raise MissingExtraError(
+            f"needs packages that are not installed: {installs('remote-write')}"
+        ) from error
     field = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(name="remote.proto", package="prometheus", syntax="proto3")
     messages: dict[str, list[tuple[str, Any]]] = {

@@ -73,7 +73,7 @@ def test_a_worker_of_another_release_is_told_what_to_install_before_anything_is_
     refused = Greeter(BUILD).answer(encode(Greeting(BUILD | {"singlesday": "0.1.0"}, "host-2")))
     assert isinstance(refused, Refusal)
     assert (
-        "host-2 has singlesday 0.1.0 instead of the master's 0.2.0: pip install singlesday==0.2.0"
+        "host-2 has singlesday 0.1.0 instead of the master's 0.2.0: pip install singlesday-loadtest==0.2.0"
         in refused.reason
     )
 

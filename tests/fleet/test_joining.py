@@ -94,7 +94,9 @@ def test_a_file_is_hashed_again_only_when_it_has_changed(tmp_path: Path) -> None
 
 
 def test_another_release_is_refused_with_what_to_install(tmp_path: Path) -> None:
-    with pytest.raises(JoiningError, match=r"refuses this worker: .* pip install singlesday==0\.2\.0"):
+    with pytest.raises(
+        JoiningError, match=r"refuses this worker: .* pip install singlesday-loadtest==0\.2\.0"
+    ):
         bring(Greeter(BUILD).answer, tmp_path / "home", {"singlesday": "0.1.0"})
 
 

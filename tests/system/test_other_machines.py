@@ -130,7 +130,9 @@ def test_the_recipe_for_several_machines_step_by_step(machines: Machines) -> Non
         assert "refuses this worker: wrong token" in (machines.on("stranger") / "said").read_text()
         with (
             Joining(Master("127.0.0.1", machines.control, token.strip()), 30, print) as older,
-            pytest.raises(JoiningError, match=r"has singlesday 0\.0\.9 .*: pip install singlesday=="),
+            pytest.raises(
+                JoiningError, match=r"has singlesday 0\.0\.9 .*: pip install singlesday-loadtest=="
+            ),
         ):
             older.bring({"singlesday": "0.0.9", "locust": "1.0"}, machines.on("older"))
         with started(machines.words(work), machines.on("second")) as second:
