@@ -11,7 +11,7 @@ import yaml
 from typer.main import get_command
 
 from loadtest.cli.main import app
-from loadtest.exit_codes import ExitCode
+from loadtest.exit_codes import INTERRUPTED, ExitCode
 from tests.required import program
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +68,7 @@ def test_the_soak_decides_how_the_workflow_ends() -> None:
 
 def test_every_exit_code_is_explained() -> None:
     rows = set(re.findall(r"^\| (\d+) \|", HOW_TO.read_text(encoding="utf-8"), re.MULTILINE))
-    assert rows == {str(int(code)) for code in ExitCode}
+    assert rows == {str(int(code)) for code in (*ExitCode, INTERRUPTED)}
 
 
 @pytest.mark.parametrize(("path", "schema"), SCHEMAS, ids=lambda value: Path(value).name)
