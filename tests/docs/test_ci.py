@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 IMAGE = ROOT / ".github" / "workflows" / "image.yml"
 WORKFLOW = ROOT / ".github" / "workflows" / "soak.yml"
+RELEASE = ROOT / ".github" / "workflows" / "release.yml"
 GITLAB = ROOT / "docs" / "ci" / "gitlab-ci.yml"
 HOW_TO = ROOT / "docs" / "ci.md"
 FILES = [WORKFLOW, IMAGE, GITLAB, HOW_TO]
@@ -122,6 +123,22 @@ def test_every_dependency_is_held_and_no_address_is_named() -> None:
     wanted = [*project["dependencies"], *project["optional-dependencies"]["test"]]
     names = {re.split(r"[\[<>=;]", one)[0].strip().lower() for one in wanted} - {"singlesday-loadtest"}
     assert names <= held
+
+
+def test_what_makes_the_packages_is_held_and_installed_as_held() -> None:
+    held = (ROOT / ".ci" / "constraints.txt").read_text(encoding="utf-8")
+    assert {"build", "cibuildwheel", "twine"} <= set(re.findall(r"^([\w-]+)==", held, re.MULTILINE))
+    wheels = (ROOT / ".github" / "workflows" / "wheels.yml").read_text(encoding="utf-8")
+    installs = re.findall(r"pip install (.*)", wheels)
+    assert installs
+    assert all(one.startswith("--constraint .ci/constraints.txt ") for one in installs)
+    assert "PIP_CONSTRAINT" in (ROOT / ".ci" / "packages").read_text(encoding="utf-8")
+
+
+def test_nothing_is_published_that_the_tests_of_every_change_have_not_passed() -> None:
+    jobs = yaml.safe_load(RELEASE.read_text(encoding="utf-8"))["jobs"]
+    assert "bash .ci/run" in [step.get("run") for step in jobs["check"]["steps"]]
+    assert "check" in jobs["publish"]["needs"]
 
 
 def test_the_installed_package_is_tested_by_programs_that_are_there() -> None:
