@@ -8,7 +8,7 @@ import typer
 
 from loadtest.cli import flags
 from loadtest.cli.app import PLANS, app, console, refuse
-from loadtest.plan.overrides import duration_s
+from loadtest.plan.overrides import duration_s, number_above_0
 from loadtest.plan.plan_file import Plan, PlanError
 
 
@@ -31,7 +31,9 @@ def show(
 
     try:
         chosen = Plan.load(plan).with_overrides(
-            peak_tps=peak_tps, duration_s=duration_s(duration), time_scale=time_scale
+            peak_tps=number_above_0(peak_tps, "--peak-tps"),
+            duration_s=duration_s(duration),
+            time_scale=number_above_0(time_scale, "--time-scale"),
         )
         written = write_plan(chosen, svg, csv)
     except PlanError as error:

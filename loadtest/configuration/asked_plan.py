@@ -4,17 +4,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from loadtest.configuration.config_error import ConfigError, explained_by
-from loadtest.plan.overrides import duration_s, number_above_0, whole_number
+from loadtest.plan.overrides import duration_s, number_above_0, share, whole_number
 from loadtest.plan.plan_error import PlanError
 from loadtest.plan.plan_file import Plan
 
-_A_SHARE = "a share between 0 and 1"
 _READ: dict[str, Callable[[Any, str], Any]] = {
     "peak_tps": number_above_0,
     "duration": duration_s,
     "time_scale": number_above_0,
     "seed": whole_number,
-    "trace_fraction": lambda text, flag: number_above_0(text, flag, _A_SHARE),
+    "trace_fraction": share,
 }
 """How what was typed becomes a figure."""
 

@@ -6,42 +6,56 @@ from loadtest.plan.duration import parse_duration
 from loadtest.plan.plan_error import PlanError
 
 
-def number_above_0(text: Any, flag: str, expected: str = "a number above 0") -> float | None:
+def number_above_0(text: Any, flag: str) -> float | None:
     """The number in `text`; None for nothing at all. Raises `PlanError` naming `flag` and what was expected."""
-    if text in (None, ""):
-        return None
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise PlanError(f"{flag}: expected {expected}, got {text!r}")
+    number = _number(text)
+    if number is not None and not 0 < number < float("inf"):
+        raise PlanError(f"{flag}: expected a number above 0, got {text!r}")
+    return number
+
+
+def share(text: Any, flag: str) -> float | None:
+    """The share in `text`; None for nothing at all. Raises `PlanError` naming `flag` and what was expected."""
+    number = _number(text)
+    if number is not None and not 0 < number <= 1:
+        raise PlanError(f"{flag}: expected a share above 0, at most 1, got {text!r}")
     return number
 
 
 def whole_number(text: Any, flag: str) -> int | None:
-    """The whole number in `text`; None for nothing at all. Raises `PlanError` naming `flag`."""
+    """The whole number in `text`, not below 0; None for nothing at all. Raises `PlanError` naming `flag`."""
     if text in (None, ""):
         return None
     try:
-        return int(text)
+        number = int(text)
     except ValueError:
-        raise PlanError(f"{flag}: expected a whole number, got {text!r}") from None
+        number = -1
+    if number < 0:
+        raise PlanError(f"{flag}: expected a whole number >= 0, got {text!r}")
+    return number
 
 
 def duration_s(text: Any, flag: str = "--duration") -> float | None:
     """The seconds in a duration such as 60s; None for nothing at all. Raises `PlanError` naming `flag`."""
-    if text in (None, ""):
-        return None
-    try:
-        return parse_duration(str(text))
-    except ValueError as error:
-        raise PlanError(f"{flag}: {error}") from None
+    return None if text in (None, "") else above_0_s(str(text), flag)
 
 
 def above_0_s(text: str, flag: str) -> float:
     """The seconds in a duration that is not nothing. Raises `PlanError` naming `flag`."""
-    seconds = duration_s(text, flag)
+    try:
+        seconds = parse_duration(text) if text else 0.0
+    except ValueError as error:
+        raise PlanError(f"{flag}: {error}") from None
     if not seconds:
         raise PlanError(f"{flag}: expected more than 0 s, got {text!r}")
     return seconds
+
+
+def _number(text: Any) -> float | None:
+    """The number in `text`; None for nothing at all, and what is no number for text that is none."""
+    if text in (None, ""):
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")

@@ -125,9 +125,11 @@ MISTAKES: dict[str, Mistake] = {
     "a peak below zero": Mistake("peak-tps: expected", options={"peak_tps": "-1"}),
     "a peak without end": Mistake("peak-tps: expected", options={"peak_tps": "inf"}),
     "a duration that is none": Mistake("duration", options={"duration": "soon"}, doors=WITH_A_TARGET),
+    "a duration of nothing": Mistake("duration: expected more than 0 s", options={"duration": "0s"}),
     "a time scale of nothing": Mistake("time-scale", options={"time_scale": "0"}),
     "a seed that is no whole number": Mistake("seed", options={"seed": "1.5"}),
-    "a share above one": Mistake("trace", options={"trace_fraction": "2"}),
+    "a seed below zero": Mistake("seed: expected a whole number >= 0", options={"seed": "-1"}),
+    "a share above one": Mistake("trace.fraction: expected a share", options={"trace_fraction": "2"}),
     "an --out that is a file": Mistake("--out", options={"out": __file__}, doors=WITH_A_TARGET | WATCH),
     "a page of metrics that is not there": Mistake(
         "service.metrics", options={"service_metrics": "http://127.0.0.1:1/metrics"}, doors=RESUMED
