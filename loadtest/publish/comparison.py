@@ -24,12 +24,14 @@ _STYLES = {
     Finding.SAME: "bold",
     Finding.UNKNOWN: "yellow",
 }
+WIDE = 300
+"""Characters in which every table fits."""
 
 
 def print_comparisons(comparisons: Sequence[Comparison], console: Console) -> None:
     """Print each run's shifts with their intervals and the finding, after an overview if there are several runs."""
     if len(comparisons) > 1:
-        console.print(_overview(comparisons))
+        _print_whole(_overview(comparisons), console)
     for comparison in comparisons:
         _print_one(comparison, console)
 
@@ -58,9 +60,17 @@ def _print_one(comparison: Comparison, console: Console) -> None:
     console.print(
         f"  BASE {base_names(comparison)}\n  HEAD {comparison.head_id}", highlight=False, markup=False
     )
-    console.print(table)
+    _print_whole(table, console)
     for note in comparison.notes:
         console.print(Text(f"  differs: {note}"))
+
+
+def _print_whole(table: Table, console: Console) -> None:
+    """Print a table with no cell cut short: a log has no edge, and a narrow terminal wraps the line."""
+    narrow = console.width
+    console.width = max(narrow, WIDE)
+    console.print(table)
+    console.width = narrow
 
 
 def base_names(comparison: Comparison) -> str:

@@ -28,9 +28,9 @@ NOTHING = Comparison(["a"], "b", [], [])
 POOLED = Comparison(["one", "two"], "other-run", [*WORSE.shifts], [])
 
 
-def printed(*comparisons: Comparison) -> str:
+def printed(*comparisons: Comparison, width: int = 110) -> str:
     file = io.StringIO()
-    page.print_comparisons(comparisons, Console(file=file, width=110))
+    page.print_comparisons(comparisons, Console(file=file, width=width))
     return file.getvalue()
 
 
@@ -41,6 +41,12 @@ def test_the_terminal_shows_each_shift_with_its_interval() -> None:
     assert "response p99 10.0 ms 11.0 ms +10.0% +8.0% to +12.0% worse" in lines
     assert "error rate 0.1% 0.3% +0.2 points +0.1 points to +0.3 points worse" in lines
     assert "response p99.9 - - - - too little data" in lines
+
+
+def test_no_figure_is_cut_short_where_lines_are_narrow_as_in_a_log() -> None:
+    narrow, wide = (printed(WORSE, WORSE, width=width).split() for width in (60, 300))
+    assert narrow == wide
+    assert "…" not in "".join(narrow)
 
 
 def test_the_page_draws_the_intervals_to_one_scale_and_escapes_the_notes() -> None:
