@@ -10,7 +10,7 @@ from rich.console import Console
 from loadtest.judge.verdict import settle
 from loadtest.measure.run_result import Audit, RunResult
 from loadtest.publish.run_folder import deliver
-from loadtest.publish.wording import audit_findings
+from loadtest.publish.wording import all_stored, audit_findings
 
 
 def print_audit(audit: Audit, console: Console) -> None:
@@ -18,9 +18,7 @@ def print_audit(audit: Audit, console: Console) -> None:
     console.print(
         f"{audit.acknowledged:,} orders acknowledged, {audit.stored:,} stored, {audit.unknown:,} unanswered"
     )
-    for finding in (
-        audit_findings(audit) if not audit.balanced else ["every acknowledged order is stored, once"]
-    ):
+    for finding in audit_findings(audit) or [all_stored(audit)]:
         console.print(finding, soft_wrap=True)
 
 

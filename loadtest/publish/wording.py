@@ -23,6 +23,8 @@ SINGLES_DAY_PLANS = ("singles-day", "rehearsal", "day")
 """The shipped plans whose curve is that day's: only their rates are compared with the record."""
 STOPPED = "stopped after "
 """How the reason begins with which a run was stopped; the headline of an ABORTED run says it."""
+NONE_ACKNOWLEDGED = "no order was acknowledged, so none could be missed"
+"""What an audit without a finding has shown of a run in which, by its ledger, no order succeeded."""
 NOT_JUDGED = "not judged"
 """What is said of an objective that the run can tell nothing of."""
 ENOUGH_REQUESTS = 1_000
@@ -243,8 +245,13 @@ def audit(result: RunResult) -> str:
     if audit is None:
         return f"Not checked: {result.unaudited}"
     if audit.balanced:
-        return f"passed: {audit.acknowledged:,} orders acknowledged, {audit.stored:,} stored"
+        return f"passed: {_counted(audit)}"
     return " ".join(audit_findings(audit)).rstrip(".")
+
+
+def all_stored(audit: Audit) -> str:
+    """What an audit without a finding has shown: nothing, where no order was acknowledged."""
+    return "every acknowledged order is stored" if audit.acknowledged else NONE_ACKNOWLEDGED
 
 
 def audit_findings(audit: Audit) -> list[str]:
@@ -259,6 +266,12 @@ def audit_findings(audit: Audit) -> list[str]:
     ]
     counted = [f"{things(count, 'order')} {what}." for count, what in kinds if count]
     return [*counted, *(f"{problem.rstrip('.')}." for problem in audit.problems)]
+
+
+def _counted(audit: Audit) -> str:
+    if not audit.acknowledged:
+        return NONE_ACKNOWLEDGED
+    return f"{audit.acknowledged:,} orders acknowledged, {audit.stored:,} stored"
 
 
 def _three_digits(value: float) -> str:
@@ -286,7 +299,7 @@ def _passed(result: RunResult) -> Headline:
     else:
         said.append("the load generator kept to its plan")
     if result.audit is not None:
-        said.append("every acknowledged order is stored")
+        said.append(all_stored(result.audit))
     return Headline(
         "PASS", f"{', '.join(said[:-1])} and {said[-1]}.", result.findings + result.validity.reasons
     )

@@ -249,6 +249,18 @@ def test_unbalanced_books_are_told_kind_by_kind() -> None:
     ]
 
 
+def test_an_audit_of_no_acknowledged_order_does_not_claim_that_every_one_is_stored() -> None:
+    result = a_failed_run()
+    result.verdict, result.slo = "PASS", []
+    result.audit = Audit(
+        acknowledged=0, stored=0, lost=0, duplicated=0, oversold=0, phantom=0, shadow_leaks=0
+    )
+    assert wording.audit(result) == f"passed: {wording.NONE_ACKNOWLEDGED}"
+    assert wording.headline(result).sentence.endswith(f"and {wording.NONE_ACKNOWLEDGED}.")
+    result.audit.acknowledged = result.audit.stored = 1
+    assert wording.headline(result).sentence.endswith("and every acknowledged order is stored.")
+
+
 def test_the_identities_hold_or_say_that_they_do_not() -> None:
     result = a_failed_run()
     assert all(holds for _, holds in wording.identities(result))
