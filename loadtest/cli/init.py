@@ -55,8 +55,8 @@ def print_written(folder: Path, written: list[Path], console: Console) -> None:
     if not (folder / ".git").exists():
         print_paragraph(
             console,
-            f"GitHub reads workflows only at the root of a repository. If {folder} is not one, move "
-            f"{folder / WORKFLOW} to {WORKFLOW} there, and write the path of {plan.name} in it.",
+            f"GitHub reads workflows only at the root of a repository. If {folder.resolve()} is not one, "
+            f"move {WORKFLOW} from there to the same path at the root, and write the path of {plan.name} in it.",
         )
     console.print(
         "\nNow play the plan against the sample order service, then against your own:", markup=False
