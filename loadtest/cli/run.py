@@ -38,6 +38,7 @@ from loadtest.publish.step_summary import append_step_summary
 from loadtest.run_audit import AuditorError, IncompleteLedgerError, audit_apart, audit_folder
 
 TEND_S = 1.0
+UNNAMED_AUDITOR = "no auditor given (--auditor)"
 """How often to look whether a worker has crashed."""
 
 
@@ -234,18 +235,25 @@ def _scripts_own_code(session: Session) -> int:
 
 def _conclude_one(session: Session, folder: Path) -> ExitCode:
     result = RunResult.read(folder / RESULT)
-    auditor = session.config.auditor
-    if result.audit is None and (session.service is not None or auditor is not None):
-        try:
-            if auditor is not None:
-                result.audit = audit_apart(folder, auditor, session.config.plan_file)
-            elif session.service is not None:
-                result.audit = audit_folder(folder, result, session.service.store)
-        except (IncompleteLedgerError, AuditorError) as error:
-            result.unaudited = str(error)
+    if result.audit is None:
+        _audit(session, result, folder)
         settle(result)
         _rewrite(result, folder)
     return _announce(session, result, folder)
+
+
+def _audit(session: Session, result: RunResult, folder: Path) -> None:
+    """Audit a run by its class or in the order service's database, or note why nothing does."""
+    auditor = session.config.auditor
+    try:
+        if auditor is not None:
+            result.audit = audit_apart(folder, auditor, session.config.plan_file)
+        elif session.service is not None:
+            result.audit = audit_folder(folder, result, session.service.store)
+        else:
+            result.unaudited = UNNAMED_AUDITOR
+    except (IncompleteLedgerError, AuditorError) as error:
+        result.unaudited = str(error)
 
 
 def _announce(session: Session, result: RunResult, folder: Path) -> ExitCode:

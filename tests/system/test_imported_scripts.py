@@ -32,6 +32,7 @@ def test_a_browsers_session_and_an_apis_description_run_as_they_come_out(tmp_pat
         document = f"{service.url}/openapi.json"
         assert singlesday("import", "openapi", document, "--out", tmp_path, "--name", "api").returncode == 0
         described = played(tmp_path, "api.toml", service.url)
+    assert session.unaudited == "no auditor given (--auditor)", "the flag is one that `run` has"
     asked = {
         "GET /products/[sku]",
         "POST /orders",
