@@ -14,6 +14,8 @@ StoreFactory = Callable[..., Store]
 """Makes a store that is not opened yet; two of one factory share their data."""
 
 INITIAL_UNITS = 10
+WAIT_S = 60.0
+"""No test here is about it: the machine may be busy."""
 
 
 class Unobserved:
@@ -57,7 +59,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> StoreFactory:
         dsn = server.create_database(f"contract_{next(_databases)}")
 
     def factory(initial_units: int = INITIAL_UNITS, observer: CommitObserver | None = None) -> Store:
-        settings = StoreSettings(dsn, initial_units, 2.0, shared=True)
+        settings = StoreSettings(dsn, initial_units, WAIT_S, shared=True)
         return make_store(settings, observer or Unobserved())
 
     return factory
