@@ -1,5 +1,6 @@
 """Stores for the contract suite: the same tests run on each."""
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,9 @@ StoreFactory = Callable[..., Store]
 
 INITIAL_UNITS = 10
 WAIT_S = 60.0
-"""No test here is about it: the machine may be busy."""
+"""For how long a change waits that is to be made, however busy the machine is."""
+REFUSED_AFTER_S = 0.5
+"""For how long where nothing will come of it."""
 
 
 class Unobserved:
@@ -44,6 +47,17 @@ def postgres() -> Iterator[PostgresServer]:
     """One server for all tests; each has a database of its own."""
     with postgres_server() as server:
         yield server
+
+
+@contextlib.contextmanager
+def in_vain(store: Store) -> Iterator[None]:
+    """While this is open nothing can be made, and is soon refused."""
+    patient = store._settings
+    store._settings = patient._replace(wait_s=REFUSED_AFTER_S)
+    try:
+        yield
+    finally:
+        store._settings = patient
 
 
 _databases = itertools.count()

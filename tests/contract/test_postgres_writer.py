@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -13,15 +13,11 @@ import pytest
 from target_service.orders import Receipt
 from target_service.store.base import StoreOpenError, StoreSettings, StoreUnavailableError
 from target_service.store.store import Store, make_store
-from tests.contract.conftest import Unobserved
+from tests.contract.conftest import REFUSED_AFTER_S, WAIT_S, Unobserved, in_vain
 from tests.contract.postgres_server import PostgresServer
 from tests.contract.test_store import opened, purchase, run
 from tests.timing import Timing
 
-REFUSED_AFTER_S = 0.5
-"""For how long a change waits where nothing will come of it."""
-WAIT_S = 60.0
-"""For how long where it is to be made, however busy the machine is."""
 _numbers = itertools.count()
 
 
@@ -33,17 +29,6 @@ def dsn(postgres: PostgresServer) -> str:
 
 def store_at(dsn: str, wait_s: float = WAIT_S) -> Store:
     return make_store(StoreSettings(dsn, 1000, wait_s, shared=True), Unobserved())
-
-
-@contextlib.contextmanager
-def in_vain(store: Store) -> Iterator[None]:
-    """While this is open nothing can be made, and is soon refused."""
-    patient = store._settings
-    store._settings = patient._replace(wait_s=REFUSED_AFTER_S)
-    try:
-        yield
-    finally:
-        store._settings = patient
 
 
 class Proxy:

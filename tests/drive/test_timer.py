@@ -28,7 +28,7 @@ class Fired:
 
     def wait(self, times: int = 1) -> None:
         """Until it was called so often."""
-        with gevent.Timeout(5):
+        with gevent.Timeout(60):
             while len(self.at_ns) < times:
                 gevent.sleep(0.001)
 
