@@ -233,7 +233,7 @@ def test_judges_a_run_that_is_always_taken():
     count("taken")
     raise module.CoreTakenError("other programs used its CPU")
 
-@pytest.mark.timeout(2)
+@pytest.mark.timeout(10)
 def test_hangs_whenever_it_is_played_again():
     if count("hangs") > 1:
         time.sleep(300)
@@ -244,7 +244,7 @@ def stuck():
     yield
     time.sleep(300)
 
-@pytest.mark.timeout(2)
+@pytest.mark.timeout(10)
 def test_hangs_after_its_failure(stuck):
     assert False, "wrong"
 
@@ -268,7 +268,7 @@ def played(folder: Path, *options: str) -> tuple[str, list[int]]:
     root = Path(__file__).parents[1]
     ini = ["-c", str(root / "pyproject.toml"), f"--rootdir={folder}", "-p", "no:cacheprovider"]
     command = [sys.executable, "-m", "pytest", *ini, *options, str(folder)]
-    ended = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=100)
+    ended = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=500)
     assert (folder / "services").read_text() == "x"
     plays = [
         len((folder / name).read_text()) for name in ("once", "always", "wrong", "plain", "taken", "hangs")
@@ -283,7 +283,7 @@ def test_a_whole_session_tries_late_tests_twice_and_wrong_ones_once_each_within_
     assert "3 failed, 8 passed, 2 skipped, 1 error, 5 rerun" in printed, printed
     assert "no time can be judged: others used 80% (31 ms" in printed
     assert "no time can be judged: other programs used its CPU" in printed
-    assert printed.count("Failed: Timeout (>2.0s)") >= 2
+    assert printed.count("Failed: Timeout (>10.0s)") >= 2
     assert plays == [2, 2, 1, 2, 2, 2]
 
 
