@@ -158,15 +158,15 @@ def test_who_waits_to_be_alone_gets_it_before_those_that_come_later(
     second.take(alone=False)  # beside it
     had: list[str] = []
     waiting = taking(single, alone=True, then=lambda: had.append("alone"))
-    assert wait_until(lambda: is_locked(tmp_path / timing.GATE), 30)
+    assert wait_until(lambda: is_locked(tmp_path / timing.GATE), 100)
     coming = taking(late, alone=False, then=lambda: had.append("late"))
     first.leave()
     assert had == []
     second.leave()
-    waiting.join(30)
+    waiting.join(100)
     assert had == ["alone"]
     single.leave()
-    coming.join(30)
+    coming.join(100)
     assert had == ["alone", "late"]
     late.leave()
 
@@ -181,7 +181,7 @@ def test_one_that_plays_with_others_can_come_to_be_alone_though_they_want_the_sa
         each.take(alone=False)
     threads = [taking(each, alone=True, then=each.leave) for each in places]
     for thread in threads:
-        thread.join(30)
+        thread.join(100)
         assert not thread.is_alive()
 
 

@@ -278,14 +278,14 @@ def test_a_crashed_worker_is_replaced_a_few_times_and_one_that_ended_well_is_not
 
     crew = Crew(1, start, said.append)
     for _ in range(MOST_REPLACED + 2):
-        assert wait_until(ended, 30)
+        assert wait_until(ended, 100)
         crew.tend()
     assert len(said) == MOST_REPLACED
     assert "worker-1 crashed (exit code 3" in said[0]
     assert "worker-2 takes its place" in said[0]
     code = 0
     crew = Crew(1, start, said.append)
-    assert wait_until(ended, 30)
+    assert wait_until(ended, 100)
     crew.tend()
     assert len(said) == MOST_REPLACED
 

@@ -78,7 +78,7 @@ def serve(connection):
         connection.read_request()
     else:
         connection.send(response_bytes(b"ok"))
-        answered.wait(10)
+        answered.wait(60)
     connection.close()
 
 def ask_and_drop():
@@ -94,7 +94,7 @@ with ScriptedServer(serve) as server:
     gevent.sleep(0)  # it has asked
     while not answered.is_set() or time.sleep(0.2):
         time.sleep(0.01)  # the loop hears nothing meanwhile: an answer and an end come in one batch
-    asking.get(timeout=10)
+    asking.get(timeout=60)
     assert not dropped
     asks.close()
 """

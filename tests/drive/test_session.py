@@ -172,11 +172,11 @@ def test_a_request_that_the_script_gives_up_is_recorded_and_the_timeout_goes_on(
         session = session_to(server.url)
         if warm:
             session.get("/")
-        with pytest.raises(gevent.Timeout), gevent.Timeout(0.05):
+        with pytest.raises(gevent.Timeout), gevent.Timeout(0.3):  # by then it has asked
             session.get("/slow", name="slow", catch_response=catch_response)
     cut = outcomes[-1]
     assert (cut.name, cut.error) == ("slow", "timeout-read")
-    assert cut.response_ns >= 0.05e9
+    assert cut.response_ns >= 0.3e9
 
 
 def test_a_name_that_is_no_text_is_shown_as_one(session_to: MakeSession, outcomes: list[Outcome]) -> None:

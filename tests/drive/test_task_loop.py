@@ -14,7 +14,7 @@ from loadtest import FastHttpUser
 from loadtest.drive import serving, task_runner
 from loadtest.testing import ScriptedServer, always, response_bytes
 
-PATIENCE_S = 10
+PATIENCE_S = 60
 
 
 @pytest.fixture(autouse=True)
