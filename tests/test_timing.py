@@ -276,6 +276,7 @@ def played(folder: Path, *options: str) -> tuple[str, list[int]]:
     return ended.stdout + ended.stderr, plays
 
 
+@pytest.mark.timeout(600)
 def test_a_whole_session_tries_late_tests_twice_and_wrong_ones_once_each_within_its_limit(
     tmp_path: Path,
 ) -> None:
@@ -287,6 +288,7 @@ def test_a_whole_session_tries_late_tests_twice_and_wrong_ones_once_each_within_
     assert plays == [2, 2, 1, 2, 2, 2]
 
 
+@pytest.mark.timeout(600)
 def test_a_session_that_plays_failed_tests_again_plays_those_that_judge_times_again_too(
     tmp_path: Path,
 ) -> None:
