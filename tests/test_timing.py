@@ -119,6 +119,19 @@ def test_a_run_ended_well_unless_it_is_invalid_on_cores_of_its_own(used: dict[st
     assert not ended_well(a_run("ABORTED"), others)
 
 
+def test_a_run_that_lost_its_last_worker_is_used_unless_others_took_the_cores(used: dict[str, float]) -> None:
+    lost = a_run("ABORTED", f"the run was aborted: {timing.LAST_LOST}")
+    others = Others()
+    unless_taken(lost, others)
+    assert not ended_well(lost, others)
+    used.update(all=10.0, us=2.0, now=5.0)
+    unless_taken(lost)
+    unless_taken(a_run("ABORTED", "stopped by SIGTERM"), others)
+    for judged in (unless_taken, ended_well):
+        with pytest.raises(CoreTakenError, match="others used 80%"):
+            judged(lost, others)
+
+
 def test_what_a_child_uses_is_ours() -> None:
     before_s = timing._used_by_us_s(), timing._used_by_all_s()
     burn = "import time\nwhile time.process_time() < 0.3: pass"

@@ -47,6 +47,8 @@ GATE = "conftest.py"
 """A file in it, locked by who waits for a place: one that waits to be alone holds up those that come later."""
 LATE_FOR_OTHERS = "other programs used"
 """How `judge/validity` says it."""
+LAST_LOST = "the last worker was lost"
+"""How `fleet/coordinator` says it: a worker that has no core for two seconds is silent for as long."""
 
 
 class CoreTakenError(AssertionError):
@@ -95,21 +97,35 @@ def unless_taken(result: RunResult, others: Others | None = None) -> None:
     """Raise `CoreTakenError` for a run that is INVALID because others used its cores: it proves nothing.
 
     The run says so itself, or `others`, which were watched since it began, used enough to explain any other reason.
+    They alone explain why a run was ended: its last worker had no core for so long that it was taken for lost.
     """
-    if result.verdict != INVALID:
-        return
-    reason = _excuse(result, others)
+    reason = _excuse(result, others) or _lost_to(result, others)
     if reason is not None:
         raise CoreTakenError(reason)
 
 
 def _excuse(result: RunResult, others: Others | None) -> str | None:
+    if result.verdict != INVALID:
+        return None
     return taken_by_others(result) or (others.taken() if others is not None else None)
 
 
+def _lost_to(result: RunResult, others: Others | None) -> str | None:
+    """By whom the cores of a run's last worker were taken, where the run ended since that was silent."""
+    told = [*result.validity.reasons, *(text for _, text in result.events)]
+    if others is None or result.verdict != "ABORTED" or not any(LAST_LOST in text for text in told):
+        return None
+    return others.taken()
+
+
 def ended_well(result: RunResult, others: Others) -> bool:
-    """Whether a run passed, or was INVALID only where others used its cores: of use where no time is judged."""
-    return result.verdict == "PASS" or (result.verdict == INVALID and _excuse(result, others) is not None)
+    """Whether a run passed, or was INVALID only where others used its cores: of use where no time is judged.
+
+    Raises `CoreTakenError` where they made it end early, which is of no use.
+    """
+    if (reason := _lost_to(result, others)) is not None:
+        raise CoreTakenError(reason)
+    return result.verdict == "PASS" or _excuse(result, others) is not None
 
 
 def plays_again(item: pytest.Item) -> bool:

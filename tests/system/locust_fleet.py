@@ -37,7 +37,7 @@ def free_port() -> int:
         return port
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 300.0) -> None:
     """Poll a condition until it holds; fail when it does not in time."""
     until = time.monotonic() + seconds
     while not condition():

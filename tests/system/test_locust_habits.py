@@ -97,7 +97,7 @@ def ended(folder: Path, *command: str, **environment: str) -> Ended:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=300,
         stdin=subprocess.DEVNULL,
         env=os.environ | environment,
     )
@@ -128,17 +128,17 @@ def web_ui(folder: Path, *flags: str) -> Iterator[str]:
 
 def swarm(url: str, form: Mapping[str, str]) -> dict[str, Any]:
     data = urllib.parse.urlencode({"user_count": "1", "spawn_rate": "1", **form}).encode()
-    with urllib.request.urlopen(f"{url}/swarm", data, timeout=20) as answer:  # noqa: S310  # our own, on loopback
+    with urllib.request.urlopen(f"{url}/swarm", data, timeout=90) as answer:  # noqa: S310  # our own, on loopback
         answered: dict[str, Any] = json.load(answer)
         return answered
 
 
 def result_in(folder: Path) -> dict[str, Any]:
     """The result of the run that is going on, once it has ended."""
-    wait_until(lambda: list(folder.glob("runs/*/result.json")), 60)
+    wait_until(lambda: list(folder.glob("runs/*/result.json")))
     (path,) = folder.glob("runs/*/result.json")
     result: dict[str, Any] = {}
-    wait_until(lambda: result.update(json.loads(path.read_bytes())) or result.get("verdict"), 60)
+    wait_until(lambda: result.update(json.loads(path.read_bytes())) or result.get("verdict"))
     return result
 
 
@@ -286,10 +286,9 @@ def test_what_a_script_ends_is_said_to_be_ended_by_it(shop: Target, tmp_path: Pa
         "def enough(environment):\n    environment.runner.quit()\n",
     )
     (tmp_path / "plan.toml").write_text(PLAN.replace("{module}", "script").replace('"2s"', '"40s"'))
-    began_s = time.monotonic()
     done = headless(tmp_path, shop)
     assert done.code == 12, done.err
-    assert time.monotonic() - began_s < 30
+    assert done.results[-1]["run"]["duration_s"] < 30
     assert "the script stopped it (script.py:" in done.results[-1]["validity"]["reasons"][0]
     assert list(tmp_path.glob("runs/*/report.html"))
 
