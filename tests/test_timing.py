@@ -14,7 +14,16 @@ from loadtest.cli.children import wait_until
 from loadtest.measure.run_result import RunResult, Validity
 from tests import timing
 from tests.publish.sample_result import an_empty_run
-from tests.timing import CoreTakenError, Others, Place, Timing, ended_well, taken_by_others, unless_taken
+from tests.timing import (
+    CoreTakenError,
+    Others,
+    Place,
+    Timing,
+    ended_well,
+    taken_by_others,
+    unless_ended,
+    unless_taken,
+)
 
 TAKEN = "worker 1 sent requests 31 ms late (p99): other programs used its CPU 40% of the time"
 OWN_FAULT = "worker 1 used 97% of its core for five seconds, more than 90%"
@@ -123,11 +132,13 @@ def test_a_run_that_lost_its_last_worker_is_used_unless_others_took_the_cores(us
     lost = a_run("ABORTED", f"the run was aborted: {timing.LAST_LOST}")
     others = Others()
     unless_taken(lost, others)
+    unless_ended(lost, others)
     assert not ended_well(lost, others)
     used.update(all=10.0, us=2.0, now=5.0)
     unless_taken(lost)
     unless_taken(a_run("ABORTED", "stopped by SIGTERM"), others)
-    for judged in (unless_taken, ended_well):
+    unless_ended(a_run("INVALID", OWN_FAULT, TAKEN), others)
+    for judged in (unless_taken, unless_ended, ended_well):
         with pytest.raises(CoreTakenError, match="others used 80%"):
             judged(lost, others)
 
@@ -171,15 +182,15 @@ def test_who_waits_to_be_alone_gets_it_before_those_that_come_later(
     second.take(alone=False)  # beside it
     had: list[str] = []
     waiting = taking(single, alone=True, then=lambda: had.append("alone"))
-    assert wait_until(lambda: is_locked(tmp_path / timing.GATE), 30)
+    assert wait_until(lambda: is_locked(tmp_path / timing.GATE), 120)
     coming = taking(late, alone=False, then=lambda: had.append("late"))
     first.leave()
     assert had == []
     second.leave()
-    waiting.join(30)
+    waiting.join(120)
     assert had == ["alone"]
     single.leave()
-    coming.join(30)
+    coming.join(120)
     assert had == ["alone", "late"]
     late.leave()
 
@@ -194,7 +205,7 @@ def test_one_that_plays_with_others_can_come_to_be_alone_though_they_want_the_sa
         each.take(alone=False)
     threads = [taking(each, alone=True, then=each.leave) for each in places]
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
         assert not thread.is_alive()
 
 
@@ -281,7 +292,7 @@ def played(folder: Path, *options: str) -> tuple[str, list[int]]:
     root = Path(__file__).parents[1]
     ini = ["-c", str(root / "pyproject.toml"), f"--rootdir={folder}", "-p", "no:cacheprovider"]
     command = [sys.executable, "-m", "pytest", *ini, *options, str(folder)]
-    ended = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=100)
+    ended = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=400)
     assert (folder / "services").read_text() == "x"
     plays = [
         len((folder / name).read_text()) for name in ("once", "always", "wrong", "plain", "taken", "hangs")

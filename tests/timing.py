@@ -97,10 +97,20 @@ def unless_taken(result: RunResult, others: Others | None = None) -> None:
     """Raise `CoreTakenError` for a run that is INVALID because others used its cores: it proves nothing.
 
     The run says so itself, or `others`, which were watched since it began, used enough to explain any other reason.
-    They alone explain why a run was ended: its last worker had no core for so long that it was taken for lost.
+    They alone explain why a run ended early: its last worker had no core for so long that it was taken for lost.
     """
-    reason = _excuse(result, others) or _lost_to(result, others)
-    if reason is not None:
+    if others is not None:
+        unless_ended(result, others)
+    if (reason := _excuse(result, others)) is not None:
+        raise CoreTakenError(reason)
+
+
+def unless_ended(result: RunResult, others: Others) -> None:
+    """Raise `CoreTakenError` for a run that ended early since others used the cores of its last worker.
+
+    For where no time is judged: the books of a run that is INVALID for others' sake are of use.
+    """
+    if (reason := _lost_to(result, others)) is not None:
         raise CoreTakenError(reason)
 
 
@@ -110,10 +120,10 @@ def _excuse(result: RunResult, others: Others | None) -> str | None:
     return taken_by_others(result) or (others.taken() if others is not None else None)
 
 
-def _lost_to(result: RunResult, others: Others | None) -> str | None:
+def _lost_to(result: RunResult, others: Others) -> str | None:
     """By whom the cores of a run's last worker were taken, where the run ended since that was silent."""
     told = [*result.validity.reasons, *(text for _, text in result.events)]
-    if others is None or result.verdict != "ABORTED" or not any(LAST_LOST in text for text in told):
+    if result.verdict != "ABORTED" or not any(LAST_LOST in text for text in told):
         return None
     return others.taken()
 
@@ -123,8 +133,7 @@ def ended_well(result: RunResult, others: Others) -> bool:
 
     Raises `CoreTakenError` where they made it end early, which is of no use.
     """
-    if (reason := _lost_to(result, others)) is not None:
-        raise CoreTakenError(reason)
+    unless_ended(result, others)
     return result.verdict == "PASS" or _excuse(result, others) is not None
 
 

@@ -19,7 +19,7 @@ from tests.system.locust_fleet import free_port
 from tests.system.locust_process import Target, target
 from tests.system.run_process import kill_tree
 from tests.target_service.service_process import ROOT
-from tests.timing import Others, Timing, unless_taken
+from tests.timing import Others, Timing, unless_ended
 
 RECIPES = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
 SECTION = RECIPES.partition("## Several machines")[2].partition("\n## ")[0]
@@ -32,7 +32,7 @@ STEPS = [
 PLAN = """
 name = "checkout"
 peak_tps = 30
-duration = "4s"
+duration = "{seconds}s"
 virtual_users = 20
 [profile]
 curve = "constant"
@@ -107,9 +107,9 @@ def known_to_s(folder: Path) -> float:
     return checkpoints.read(folder).known_to_s if (folder / checkpoints.CHECKPOINT).exists() else 0.0
 
 
-def bring_plan(place: Path) -> None:
+def bring_plan(place: Path, seconds: int) -> None:
     (place / "data").mkdir()
-    (place / "checkout.toml").write_text(PLAN)
+    (place / "checkout.toml").write_text(PLAN.format(seconds=seconds))
     (place / "checkout.py").write_text(SCRIPT)
     (place / "paths.py").write_text("def path_of(sku):\n    return f'/products/{sku}'\n")
     (place / "data" / "skus.csv").write_text("sku\n" + "".join(f"sku-{n}\n" for n in range(200)))
@@ -118,11 +118,12 @@ def bring_plan(place: Path) -> None:
 def test_the_recipe_for_several_machines_step_by_step(machines: Machines, timing: Timing) -> None:
     draw, run, work = STEPS
     subprocess.run(["sh", "-ec", draw], cwd=machines.on("master"), check=True)
-    bring_plan(machines.on("master"))
+    bring_plan(machines.on("master"), 4)
     token = (machines.on("master") / "token").read_text()
     for name in ("first", "second"):
         (machines.on(name) / "token").write_text(token)
     (machines.on("stranger") / "token").write_text("the-token-of-another-run")
+    others = Others()
     with (
         started(machines.words(work), machines.on("first")) as first,  # before there is a master
         started(machines.words(run), machines.on("master")) as master,
@@ -140,10 +141,12 @@ def test_the_recipe_for_several_machines_step_by_step(machines: Machines, timing
         ):
             older.bring({"singlesday": "0.0.9", "locust": "1.0"}, machines.on("older"))
         with started(machines.words(work), machines.on("second")) as second:
-            assert master.wait(300) in {0, 11}, said.read_text()
+            code = master.wait(300)
+            [result] = [RunResult.read(path) for path in machines.on("master").glob("runs/*/result.json")]
+            unless_ended(result, others)  # the workers were taken for lost
+            assert code in {0, 11}, said.read_text()
             assert (first.wait(90), second.wait(90)) == (0, 0)
     assert "its token differs from this run's" in said.read_text()
-    [result] = [RunResult.read(path) for path in machines.on("master").glob("runs/*/result.json")]
     assert (result.arrivals.planned, result.arrivals.failed) == (120, 0)
     timing.heard(result)
     with timing:  # no worker was taken for lost
@@ -154,7 +157,8 @@ def test_the_recipe_for_several_machines_step_by_step(machines: Machines, timing
 
 
 def test_workers_that_outlive_a_killed_master_join_the_resumed_run(machines: Machines) -> None:
-    bring_plan(machines.on("master"))
+    bring_plan(machines.on("master"), 12)  # a kill that comes seconds late on a busy machine is to hit it
+    others = Others()
     address = f"127.0.0.1:{machines.control}"
     run = f"singlesday run checkout.toml --target {machines.target.url} --expect-workers 1 --checkpoint 1s"
     work = machines.words(f"singlesday worker --master {address} --workers 1")
@@ -166,14 +170,15 @@ def test_workers_that_outlive_a_killed_master_join_the_resumed_run(machines: Mac
         [folder] = out.iterdir()
         with started(machines.words(f"singlesday resume {folder}"), machines.on("master")) as resumed:
             code = resumed.wait(300)
+            result = RunResult.read(folder / "result.json")
+            unless_ended(result, others)  # the only worker was taken for lost
             assert code in {0, 11}, (machines.on("master") / "said").read_text()
             assert first.wait(90) == 0, said.read_text()
     assert f"the master at {address} is gone" in said.read_text()
     assert re.search(
         r"what was reported to it lies in runs/\S+-checkout-\S+/workers; waiting 300 s", said.read_text()
     )
-    result = RunResult.read(folder / "result.json")
-    assert (result.arrivals.planned, result.run.resumed_s != []) == (120, True)
+    assert (result.arrivals.planned, result.run.resumed_s != []) == (360, True)
     assert [point.t_s for point in result.timeline][:4] == [0, 1, 2, 3]
     assert len(result.generator.per_worker) == 2, "one of each part"
     assert all(worker["started"] for worker in result.generator.per_worker)

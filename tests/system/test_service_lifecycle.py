@@ -17,7 +17,12 @@ from tests.target_service.service_process import COMMAND, ROOT, Service, running
 def refused(*flags: str, **environment: str) -> str:
     """Start with bad settings; return what was said on the way out with code 2."""
     ended = subprocess.run(
-        [*COMMAND, *flags], cwd=ROOT, capture_output=True, text=True, timeout=120, env=os.environ | environment
+        [*COMMAND, *flags],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ | environment,
     )
     assert ended.returncode == 2, ended.stderr
     assert ended.stdout == ""
