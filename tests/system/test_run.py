@@ -372,3 +372,10 @@ def test_killed_run_leaves_no_process_behind(tmp_path: Path) -> None:
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert wait_until(lambda: not any(child.is_running() for child in children), 90)
+
+
+def test_a_process_whose_parent_has_ended_before_it_begins_does_not_begin() -> None:
+    another = os.getppid()
+    begin = f"from loadtest.cli.children import prepare; prepare({another}, ()); print('begun')"
+    ended = subprocess.run([sys.executable, "-c", begin], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (ExitCode.INTERNAL_ERROR, "")
