@@ -18,6 +18,7 @@ from loadtest.measure.run_result import RunResult
 from loadtest.plan.plan_file import Plan
 from loadtest.plan.target_address import target_address
 from tests.contract.postgres_server import postgres_server
+from tests.ports import free_port
 from tests.required import program
 from tests.timing import Others, unless_ended
 
@@ -63,13 +64,6 @@ def target(example: str) -> str:
 
 def on_port(text: str, port: int) -> str:
     return PORT.sub(str(port), text)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def answers(port: int) -> bool:

@@ -4,7 +4,6 @@ import contextlib
 import json as json_format
 import select
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from loadtest.measure.run_result import RunResult
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 TARGET = Path(__file__).with_name("scripted_target.py")
@@ -150,7 +150,7 @@ def locust_run(
     command = [*common, "--headless", "--plan", str(plan), "-H", host]
     if json:
         command += ["--json-file", str(folder / "locust")]
-    port = _free_port() if workers else 0
+    port = free_port() if workers else 0
     if workers:
         command += [
             "--master",
@@ -184,10 +184,3 @@ def _start(command: Sequence[str], folder: Path) -> Process:
             stdin=subprocess.DEVNULL,
             text=True,
         )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

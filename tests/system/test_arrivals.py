@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import pytest
 from loadtest.exit_codes import ExitCode
 from loadtest.measure.run_result import RunResult
 from loadtest.testing import ScriptedServer, ServedConnection, response_bytes
+from tests.ports import free_port
 from tests.timing import Others, Timing, unless_taken
 
 HEAD = """
@@ -291,8 +291,7 @@ class Buyer(FastHttpUser):
     off = folder / "off"
     off.mkdir()
     (off / "sitecustomize.py").write_text(CLOCK.format(offset_s=offset_s))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     locust = [sys.executable, "-m", "locust", "-f", "shop.py"]
     flags = ["--headless", "--console", "quiet", "--plan", "plan.toml", "-H", server.url, "--run-dir", "run"]
     master = subprocess.Popen(

@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from tests.system.locust_fleet import COMMAND, free_port
+from tests.ports import free_port
+from tests.system.locust_fleet import COMMAND
 from tests.target_service.service_process import ROOT
 
 

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from loadtest.measure.run_result import RunResult
-from tests.system.locust_fleet import answers, free_port, wait_until
+from tests.ports import free_port
+from tests.system.locust_fleet import answers, wait_until
 from tests.system.locust_process import Target, target
 from tests.timing import Others, Timing, unless_ended
 

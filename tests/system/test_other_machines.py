@@ -15,7 +15,7 @@ from loadtest.cli.children import wait_until
 from loadtest.fleet import checkpoint as checkpoints
 from loadtest.fleet.joining import Joining, JoiningError, Master
 from loadtest.measure.run_result import RunResult
-from tests.system.locust_fleet import free_port
+from tests.ports import free_port
 from tests.system.locust_process import Target, target
 from tests.system.run_process import kill_tree
 from tests.target_service.service_process import ROOT

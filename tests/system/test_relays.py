@@ -14,7 +14,7 @@ import pytest
 
 from loadtest.cli.children import wait_until
 from loadtest.measure.run_result import RunResult
-from tests.system.locust_fleet import free_port
+from tests.ports import free_port
 from tests.system.locust_process import Target, target
 from tests.system.run_process import kill_tree
 from tests.timing import Others, Timing, unless_taken

@@ -18,10 +18,10 @@ import pytest
 
 from loadtest.cli.children import wait_until
 from loadtest.cli.peak import FRACTIONS
-from loadtest.cli.run import free_port
 from loadtest.cli.service import Service
 from loadtest.exit_codes import ExitCode
 from loadtest.measure.run_result import RunResult
+from tests.ports import free_port
 from tests.system.run_process import kill_tree
 from tests.timing import Others, Timing, unless_taken
 

@@ -11,7 +11,8 @@ import pytest
 import zmq
 from locust.rpc.protocol import Message
 
-from tests.system.locust_fleet import COMMAND, fleet, free_port, wait_until
+from tests.ports import free_port
+from tests.system.locust_fleet import COMMAND, fleet, wait_until
 from tests.target_service.service_process import ROOT, ask, running
 
 TOKEN = "the-token-of-this-run"  # noqa: S105 - of a test

@@ -13,8 +13,9 @@ import pytest
 
 from loadtest.cli.watch import prometheus_config
 from loadtest.exit_codes import ExitCode
+from tests.ports import free_port
 from tests.required import program
-from tests.system.locust_fleet import answers, free_port, wait_until
+from tests.system.locust_fleet import answers, wait_until
 from tests.system.run_process import kill_tree
 from tests.target_service.service_process import ROOT, ask
 
