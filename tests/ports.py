@@ -1,8 +1,8 @@
 """Ports of loopback for processes that are told theirs: they listen seconds after it was chosen.
 
-A port that the kernel chose and got back may by then be anybody's: every connection of every test gets one from the
-same range. So these lie outside that range. Tests that run side by side (pytest-xdist's workers) choose from slices of
-their own; each begins somewhere else in its slice, for other sessions on this machine.
+A port that the kernel chose and got back may by then be anybody's: every connection of every test gets one from
+that range. So these lie outside it. Tests that run side by side (pytest-xdist's workers) choose from slices of their
+own; each begins somewhere else in its slice, for other sessions on this machine.
 """
 
 import contextlib
