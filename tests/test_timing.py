@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 
 from loadtest.cli.children import wait_until
@@ -149,6 +150,24 @@ def test_what_a_child_uses_is_ours() -> None:
     subprocess.run([sys.executable, "-c", burn], check=True)
     assert timing._used_by_us_s() - before_s[0] >= 0.3
     assert timing._used_by_all_s() - before_s[1] >= 0.25  # counted in hundredths
+
+
+def test_what_the_children_of_a_killed_child_used_is_ours() -> None:
+    before_s = timing._used_by_us_s()
+    burn = "import time\nwhile time.process_time() < 0.4: pass\nprint('done', flush=True)\ntime.sleep(300)"
+    parent = (
+        f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {burn!r}]); time.sleep(300)"
+    )
+    with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        [orphan] = psutil.Process(process.pid).children()
+        timing.note_orphans(process.pid)
+        process.kill()
+    try:
+        assert timing._used_by_us_s() - before_s >= 0.4
+    finally:
+        orphan.kill()
 
 
 def taking(place: Place, *, alone: bool, then: Callable[[], None]) -> threading.Thread:

@@ -18,7 +18,7 @@ from loadtest.cli.children import wait_until
 from loadtest.exit_codes import ExitCode
 from loadtest.measure.run_result import RunResult
 from loadtest.publish.schema import result_schema
-from tests.timing import Others, unless_taken
+from tests.timing import Others, note_orphans, unless_taken
 
 PLAN = """
 name = "matrix"
@@ -42,6 +42,7 @@ WAIT_S = 300.0
 def kill_tree(process: "subprocess.Popen[Any]") -> None:
     """Kill a process and all below it, as the sudden end of their machine would, if it has not ended."""
     if process.poll() is None:
+        note_orphans(process.pid)
         parent = psutil.Process(process.pid)
         for each in [parent, *parent.children(recursive=True)]:
             with contextlib.suppress(psutil.NoSuchProcess):

@@ -18,7 +18,7 @@ import pytest
 from loadtest.cli.service import Service
 from loadtest.exit_codes import ExitCode
 from loadtest.measure.run_result import RunResult
-from tests.system.run_process import PLAN, Ended, Run, assert_artefacts, calm, signalled
+from tests.system.run_process import PLAN, Ended, Run, assert_artefacts, calm, kill_tree, signalled
 from tests.system.small_disk import disk_or_skip, fill
 from tests.timing import Timing
 
@@ -81,10 +81,7 @@ def doomed(tmp_path: Path) -> Iterator[Service]:
 
 def kill(service: Service) -> None:
     """Kill a service and everything below it, as a crash of its machine would."""
-    supervisor = psutil.Process(service.child.process.pid)
-    for process in [supervisor, *supervisor.children(recursive=True)]:
-        with contextlib.suppress(psutil.NoSuchProcess):  # workers die with their supervisor
-            process.kill()
+    kill_tree(service.child.process)
 
 
 @pytest.mark.slow(held_by="test_a_sustained_breach_aborts_the_run_within_two_seconds_12")
