@@ -10,12 +10,13 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from tests.ports import free_port
 
 UNSYNCED = {"fsync": "off"}
 """A crashed server's writes are still in the kernel: without fsync a crash loses nothing, and tests are fast."""
@@ -46,12 +47,6 @@ def _owner() -> str | None:
     return "postgres" if "postgres" in known else "nobody"
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    return port
-
-
 class PostgresServer:
     """A cluster and the server that runs it, with some of its settings."""
 
@@ -75,7 +70,7 @@ class PostgresServer:
         first = not self._port
         for _ in range(MOST_STARTS):
             if first:
-                self._port = _free_port()
+                self._port = free_port()
             if self._is_ready_where_it_is():
                 return
         raise AssertionError(self._log.read_text())

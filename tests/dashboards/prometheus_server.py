@@ -8,8 +8,9 @@ from typing import IO
 
 import pytest
 
+from tests.ports import free_port
 from tests.required import program
-from tests.system.locust_fleet import answers, free_port, wait_until
+from tests.system.locust_fleet import answers, wait_until
 from tests.target_service.service_process import ask
 
 SCRAPE_S = 1
