@@ -157,6 +157,9 @@ def _lead(session: Session) -> None:
         wait_until(lambda: not master.running, timeout_s=TEND_S)
         if master.running and not session.interrupts:
             crew.tend()
+    if master.process.returncode != ExitCode.USAGE:  # else it has said what is wrong with the script
+        for sentence in crew.last_words():
+            tell(sentence)
 
 
 def locust_flags(config: RunConfig, folder: Path) -> tuple[list[str], list[str]]:

@@ -278,6 +278,23 @@ def test_a_listener_that_raises_never_leaves_a_green_run(event: str, shop: Targe
         assert done.results[-1]["arrivals"]["ok"] == 0
 
 
+def test_a_listener_that_raises_in_workers_alone_is_told_of_in_the_console(
+    shop: Target, tmp_path: Path
+) -> None:
+    top = (
+        "@events.init.add_listener\ndef broken(environment, **_):\n"
+        "    if isinstance(environment.runner, WorkerRunner):\n        raise KeyError('mine')\n"
+    )
+    write(tmp_path, top)
+    run = ended(tmp_path, *(part.replace("{url}", shop.url) for part in BAD["singlesday run"]))
+    assert run.code == 12
+    assert "its workers left" in run.out
+    said = (
+        "worker-1: exit code 2: error: a listener of the script raised on init; its traceback is in the log"
+    )
+    assert said in run.out
+
+
 def test_what_a_script_ends_is_said_to_be_ended_by_it(shop: Target, tmp_path: Path) -> None:
     write(
         tmp_path,
