@@ -109,8 +109,14 @@ def _without_a_user(result: RunResult) -> list[str]:
     dropped = result.arrivals.dropped - result.generator.overdue  # those have a note of their own
     if dropped <= 0:
         return _waited(result)
-    what = f"{dropped:,} of {result.arrivals.planned:,} arrivals were dropped because all users were busy"
-    return [f"{what}: {_why_busy(result)}"]
+    what = f"{dropped:,} of {result.arrivals.planned:,} arrivals were dropped"
+    if gone := [
+        name
+        for name, users in result.generator.users.items()
+        if 0 < users.wanted <= users.left + users.failed
+    ]:
+        return [f"{what}: no user of {' or '.join(gone)} was left"]
+    return [f"{what} because all users were busy: {_why_busy(result)}"]
 
 
 def _waited(result: RunResult) -> list[str]:
