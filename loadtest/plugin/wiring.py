@@ -15,6 +15,7 @@ from loadtest.configuration.run_config import RunConfig
 from loadtest.configuration.run_document import DocumentError, from_environment
 from loadtest.drive import serving
 from loadtest.environment import MASTER_LOST, RUNS_FOLDER_VARIABLE
+from loadtest.fleet.early_messages import hold_early_messages, release_early_messages
 from loadtest.fleet.heartbeat import dial_for_a_minute, has_lost_its_master, keep_steady
 from loadtest.fleet.messages import Trouble
 from loadtest.fleet.run_token import secure
@@ -71,6 +72,7 @@ class Plugin:
         parser.set_defaults(master_bind_host=LOOPBACK, web_host=LOOPBACK)
         if first:
             self._names = names
+            hold_early_messages()
             if RUNS_FOLDER_VARIABLE in os.environ:  # `singlesday worker` has greeted the master
                 dial_for_a_minute()
             import_early(self._base.plan_name if self._base else plan_named(self.default_plan), parser)
@@ -100,6 +102,7 @@ class Plugin:
         if listener_raised():  # what it was to prepare is missing
             refuse(ConfigError("plan", INIT_RAISED))
         self._refuse_names_taken()
+        release_early_messages(environment.runner)
         options = environment.parsed_options
         if self.leading and options is not None and (options.headless or options.autostart):
             try:
