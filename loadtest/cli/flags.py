@@ -99,7 +99,7 @@ Auditor = Annotated[
     option(
         TARGET,
         "MODULE:CLASS",
-        "Your class that reads the orders your service stored, to audit the run (docs/auditing.md).",
+        "Your class with keys(run_id) and problems(run_id), which read what your service stored, to audit the run.",
     ),
 ]
 Slos = Annotated[
@@ -264,7 +264,7 @@ class CapacityFlags:
         option(
             "Search",
             "TIME",
-            "How long to measure each rate. Default: 3 s to 10 s, depending on the objectives (docs/capacity.md).",
+            "How long to measure each rate. Default: 3 s to 10 s, as long as the objectives need to be judged.",
         ),
     ] = None
     tolerance: Annotated[

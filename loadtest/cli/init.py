@@ -7,17 +7,18 @@ from rich.console import Console
 
 from loadtest.publish.paragraph import print_paragraph
 
+WORKFLOW = ".github/workflows/load-test.yml"
 STARTER = {
     "checkout.toml": "checkout.toml",
     "checkout.py": "checkout.py",
-    "load-test.yml": ".github/workflows/load-test.yml",
+    "load-test.yml": WORKFLOW,
     "compose.yml": "compose.yml",
 }
 """The files of `loadtest/starter`, and where they go."""
 MEANING = {
     "checkout.toml": "the plan: when customers arrive, and which objectives must be met",
     "checkout.py": "the script: what they do",
-    ".github/workflows/load-test.yml": "plays it in CI",
+    WORKFLOW: "plays it in CI",
     "compose.yml": "plays it in containers",
 }
 
@@ -51,6 +52,12 @@ def print_written(folder: Path, written: list[Path], console: Console) -> None:
         meaning = MEANING[path.relative_to(folder).as_posix()]
         print_paragraph(console, f"wrote {path}: {meaning}", hang=2)
     plan = folder / "checkout.toml"
+    if not (folder / ".git").exists():
+        print_paragraph(
+            console,
+            f"GitHub reads workflows only at the root of a repository. If {folder} is not one, move "
+            f"{folder / WORKFLOW} to {WORKFLOW} there, and write the path of {plan.name} in it.",
+        )
     console.print(
         "\nNow play the plan against the sample order service, then against your own:", markup=False
     )

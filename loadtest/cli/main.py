@@ -103,6 +103,7 @@ def resume(
     quiet: flags.Quiet = False,
     json_lines: flags.JsonLines = False,
     metrics_port: flags.MetricsPort = None,
+    remote_write: flags.RemoteWrite = None,
     token_file: flags.TokenFile = None,
 ) -> None:
     """Continue a run that was killed or stopped, from its last checkpoint."""
@@ -111,7 +112,9 @@ def resume(
     _take_token(token_file)
     mode = "quiet" if quiet else "json" if json_lines else "auto"
     try:
-        with resuming.resumable(run_folder, store=store, console=mode, metrics_port=metrics_port) as run:
+        with resuming.resumable(
+            run_folder, store=store, console=mode, metrics_port=metrics_port, remote_write=remote_write
+        ) as run:
             config = _checked(run.config)
             out = errors if json_lines else console
             if not quiet:

@@ -24,7 +24,7 @@ def audit(
     auditor: Annotated[
         str | None,
         typer.Option(
-            help="Your class that reads the orders your service stored (docs/auditing.md).",
+            help="Your class with keys(run_id) and problems(run_id), which read what your service stored.",
             metavar="MODULE:CLASS",
         ),
     ] = None,

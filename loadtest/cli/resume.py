@@ -5,6 +5,7 @@ the objectives and the totals. From then on it is `singlesday run`, with the sam
 Whatever speaks against going on is found here, before any traffic.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from loadtest.configuration.run_config import RunConfig, without_password
-from loadtest.configuration.run_document import DOCUMENT, DocumentError, held, read_document
+from loadtest.configuration.run_document import DOCUMENT, DocumentError, directory_of, held, read_document
 from loadtest.fleet import checkpoint as checkpoints
 from loadtest.fleet.checkpoint import Checkpoint, CheckpointError
 from loadtest.measure.run_result import RESULT, RunResult
@@ -35,12 +36,21 @@ class Resumable(NamedTuple):
 
 @contextmanager
 def resumable(
-    folder: Path, *, store: str | None, console: str, metrics_port: int | None
+    folder: Path,
+    *,
+    store: str | None,
+    console: str,
+    metrics_port: int | None,
+    remote_write: str | None = None,
 ) -> Iterator[Resumable]:
-    """What it takes to resume the run in `folder`, which is locked meanwhile. Raises `ResumeError`, `PlanError`."""
+    """What it takes to resume the run in `folder`, which is locked meanwhile. Raises `ResumeError`, `PlanError`.
+
+    Goes to the directory in which the run was started, if it is still there.
+    """
     try:
         with _held(folder) as lock:
             config = read_document(folder, _plan_of(folder))
+            folder = _from_where_it_began(folder)
             checkpoint = _checkpoint(folder, config)
             config = config.but(
                 plan=Plan.from_json(checkpoint.plan),
@@ -48,7 +58,7 @@ def resumable(
                 folder=str(folder),
                 console=console,
                 metrics_port=metrics_port,
-                remote_write=None,
+                remote_write=_remote_write(config, remote_write),
                 auto_peak=False,
                 service=None,
                 resume=True,
@@ -72,6 +82,16 @@ def _held(folder: Path) -> Iterator[int]:
         read_document(folder)
     with held(folder) as lock:
         yield lock
+
+
+def _from_where_it_began(folder: Path) -> Path:
+    """Go to where the run was started, from which relative paths lead; the folder as seen from there."""
+    directory = directory_of(folder)
+    if directory is None or directory == Path.cwd():
+        return folder
+    folder = folder.resolve()
+    os.chdir(directory)
+    return folder
 
 
 def _plan_of(folder: Path) -> Plan | None:
@@ -115,6 +135,16 @@ def _store(config: RunConfig, checkpoint: Checkpoint, folder: Path, given: str |
     if not config.targets and any(any(worker.counted) for worker in checkpoint.totals.workers):
         _require_store(store or f"{SQLITE}{folder / 'orders.db'}")
     return store
+
+
+def _remote_write(config: RunConfig, given: str | None) -> str | None:
+    """Where metrics are pushed: where they were, unless said otherwise. Raises `ResumeError`."""
+    if given is None and "remote_write" in config.withheld:
+        raise ResumeError(
+            f"--remote-write: expected {config.remote_write} with its password, which the run folder does not keep, "
+            "or '' to push nothing"
+        )
+    return config.remote_write if given is None else given or None
 
 
 def _require_store(store: str) -> None:

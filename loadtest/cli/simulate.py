@@ -174,5 +174,7 @@ def print_bill(tps: float, inputs: Path | None, json_lines: bool, console: Conso
         table.add_row(*row[:4])
     console.print(table)
     console.print(
-        "What each line follows from, and what breaks first: docs/scale.md", style="dim", soft_wrap=True
+        "Each line follows from measurements; --inputs FILE takes your own.",
+        style="dim",
+        soft_wrap=True,
     )

@@ -24,7 +24,7 @@ from loadtest.judge.slo_syntax import check as check_objective
 from loadtest.measure.ledger import GROWTH_BYTES
 from loadtest.plan.allowed_host import allowed_host
 from loadtest.plan.duration import format_duration
-from loadtest.plan.fault import HOOK, PROCESS, SERVICE, Fault
+from loadtest.plan.fault import HOOK, NETWORK, PROCESS, SERVICE, Fault
 from loadtest.plan.plan_error import PlanError
 from loadtest.plan.plan_file import Plan
 from loadtest.plan.target_address import target_address
@@ -230,6 +230,13 @@ def _check_faults(config: RunConfig) -> None:
                 "plan",
                 f"{where}ends the supervisor, which the web UI needs for further runs; use `singlesday run` "
                 "without --web",
+            )
+        if fault.kind in NETWORK and config.workers_elsewhere:
+            raise ConfigError(
+                "plan",
+                f"{where}kind {fault.kind} is made by proxies on this machine, which workers on other machines "
+                f"({config.named('workers_elsewhere')}) cannot reach; start the workers here, or use kind hook with "
+                "a command or url of yours",
             )
         _check_made(fault, where)
         for url in filter(None, (fault.url, fault.undo_url)):

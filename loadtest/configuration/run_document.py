@@ -20,6 +20,8 @@ from loadtest.measure.whole_file import write_durably
 from loadtest.plan.plan_file import Plan
 
 DOCUMENT = "run.json"
+DIRECTORY = "directory"
+"""In it, besides the configuration: the working directory of whoever started the run."""
 DOCUMENT_VARIABLE = "LOADTEST_RUN_CONFIG"
 """Where the processes that `singlesday` starts find the document."""
 WITHHELD_VARIABLE = "LOADTEST_RUN_WITHHELD"
@@ -33,7 +35,15 @@ class DocumentError(ValueError):
 def write_document(config: RunConfig, folder: Path) -> None:
     """Leave the configuration in a run folder, without passwords. Raises `OSError`."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_durably(msgspec.json.format(msgspec.json.encode(public(config)), indent=1), folder / DOCUMENT)
+    written = msgspec.to_builtins(public(config)) | {DIRECTORY: str(Path.cwd())}
+    write_durably(msgspec.json.format(msgspec.json.encode(written), indent=1), folder / DOCUMENT)
+
+
+def directory_of(folder: Path) -> Path | None:
+    """Where the run in a folder was started, from which its relative paths lead; None if that is not there."""
+    document = msgspec.json.decode((folder / DOCUMENT).read_bytes(), type=dict[str, Any])
+    directory = document.get(DIRECTORY)
+    return Path(directory) if directory and Path(directory).is_dir() else None
 
 
 def read_document(folder: Path, plan: Plan | None = None) -> RunConfig:

@@ -21,6 +21,12 @@ except ImportError as error:
     raise ImportError(f"Http2User: needs the package httpx: {installs('http2')}") from error
 
 HTTP2 = "HTTP/2"
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def _check_host(request: httpx.Request) -> None:
+    # A path goes to the base URL, which was checked; a whole URL may lead anywhere.
+    allowed_targets().check(request.url.host, request.url.port or DEFAULT_PORTS.get(request.url.scheme))
 
 
 class Http2Client:
@@ -31,7 +37,13 @@ class Http2Client:
         allowed_targets().check(host, port)
         self._measure = environment.events.request.measure
         self._client = httpx.Client(
-            base_url=base_url, http1=False, http2=True, timeout=timeout_s, verify=verify, trust_env=False
+            base_url=base_url,
+            http1=False,
+            http2=True,
+            timeout=timeout_s,
+            verify=verify,
+            trust_env=False,
+            event_hooks={"request": [_check_host]},
         )
 
     def request(self, method: str, url: str, *, name: str | None = None, **options: Any) -> httpx.Response:

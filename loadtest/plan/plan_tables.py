@@ -156,7 +156,8 @@ class PlanTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     auditor: Annotated[
         Annotated[str, Meta(pattern=r"^[\w.]+:\w+$")] | None,
         key(
-            "Your class that reads what your service stored, to audit runs at a target (docs/auditing.md).",
+            "Your class that reads what your service stored, to audit runs at a target. Its methods: `keys(run_id)` "
+            "and `problems(run_id)`.",
             example="shop_audit:ShopAudit",
             default="none",
         ),
@@ -164,7 +165,8 @@ class PlanTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     targets: Annotated[
         dict[str, Positive],
         key(
-            "Hosts other than this machine that may be loaded, each with the highest rate allowed there.",
+            "Hosts other than this machine that may be loaded, each with the rate above which the plan's arrivals "
+            "may not peak; a check before the run, not a limit during it.",
             unit="requests/s",
             example={"shop.example.com": 500},
         ),

@@ -28,6 +28,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = CliRunner().invoke(app, ["init", str(folder)])
     assert result.exit_code == 0, result.output
     assert "singlesday run" in result.output
+    assert "only at the root of a repository" in " ".join(result.output.split())
     return folder
 
 

@@ -85,6 +85,47 @@ def test_a_run_is_held_while_it_goes_on(folder: Path) -> None:
     resume(folder)
 
 
+def test_it_goes_on_in_the_directory_that_it_was_started_in(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("at-first"))
+    write_document(CONFIG, folder)
+    at_first = Path.cwd()
+    monkeypatch.chdir(folder.parent)
+    with resumable(Path(folder.name), store=None, console="auto", metrics_port=None) as run:
+        assert Path.cwd() == at_first
+        assert run.config.folder == str(folder)
+
+
+def test_where_that_directory_is_gone_it_goes_on_from_here(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "gone").mkdir()
+    monkeypatch.chdir(folder / "gone")
+    write_document(CONFIG, folder)
+    monkeypatch.chdir(folder)
+    (folder / "gone").rmdir()
+    with resumable(Path(), store=None, console="auto", metrics_port=None):
+        assert Path.cwd() == folder
+
+
+@pytest.mark.parametrize(
+    ("at_first", "given", "then"),
+    [
+        (None, None, None),
+        ("http://metrics.test/push", None, "http://metrics.test/push"),
+        ("http://metrics.test/push", "", None),
+        ("http://me:secret@metrics.test/push", "http://me:other@metrics.test/push", None),
+    ],
+)
+def test_metrics_go_where_they_went_unless_it_is_said_otherwise(
+    folder: Path, at_first: str | None, given: str | None, then: str | None
+) -> None:
+    write_document(CONFIG.but(remote_write=at_first), folder)
+    with resumable(folder, store=None, console="auto", metrics_port=None, remote_write=given) as run:
+        assert run.config.remote_write == (then or given or None)
+
+
 def ended(folder: Path) -> None:
     (folder / checkpoints.CHECKPOINT).unlink()
     result = RunResult(run=INFO, arrivals=Arrivals(), transactions=Transactions(), verdict="FAIL")
@@ -113,6 +154,10 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "a plan that cannot be played": (
         lambda folder: checkpoints.write(checkpoint(b'{"name": "x"}'), folder),
         "plan sent as JSON",
+    ),
+    "its metrics went to an address with a password": (
+        rewritten(remote_write="http://me:secret@metrics.test/push"),
+        "--remote-write: expected http://me@metrics.test/push with its password",
     ),
     "its database is gone": (
         lambda folder: (folder / "orders.db").unlink(),

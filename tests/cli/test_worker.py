@@ -27,6 +27,26 @@ from loadtest.place import Place
 from loadtest.plan.plan_file import Plan
 
 HERE = ["--master", "127.0.0.1:9"]
+IMPAIRED = {
+    "latency": 'delay = "200ms"',
+    "loss": "share = 0.5",
+    "bandwidth": "bytes_per_s = 1000",
+    "half-open": "share = 0.5",
+}
+"""The kinds of faults of the network, with what each needs."""
+CUT = """
+peak_tps = 5
+duration = "40s"
+[profile]
+curve = "constant"
+[[scenario]]
+user = "loadtest.scenarios.shop:OrderOnly"
+[[fault]]
+name = "cut"
+at = "10s"
+for = "2s"
+kind = "{kind}
+"""
 RUN = ["run", "smoke", "--peak-tps", "5", "--target", "http://127.0.0.1:9", "--expect-workers", "1"]
 
 
@@ -163,6 +183,19 @@ def test_a_run_whose_workers_could_not_come_does_not_begin(
     flags: list[str], said: str, tmp_path: Path
 ) -> None:
     assert said in refused("run", "smoke", "--peak-tps", "5", "--out", str(tmp_path), *flags)
+
+
+@pytest.mark.parametrize("kind", [f'{kind}"\n{more}' for kind, more in IMPAIRED.items()], ids=list(IMPAIRED))
+def test_a_fault_of_the_network_is_refused_where_workers_elsewhere_cannot_reach_its_proxies(
+    kind: str, tmp_path: Path
+) -> None:
+    plan = tmp_path / "cut.toml"
+    plan.write_text(CUT.format(kind=kind))
+    at_9 = ["run", str(plan), "--out", str(tmp_path), "--target", "http://127.0.0.1:9"]
+    assert "workers on other machines (--expect-workers) cannot reach" in refused(
+        *at_9, "--expect-workers", "1"
+    )
+    assert "Connection refused" in refused(*at_9)
 
 
 def test_whoever_starts_a_run_is_told_what_to_type_elsewhere_and_that_loopback_is_here_alone() -> None:

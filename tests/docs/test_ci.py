@@ -11,13 +11,14 @@ import yaml
 from typer.main import get_command
 
 from loadtest.cli.main import app
-from loadtest.exit_codes import ExitCode
+from loadtest.exit_codes import INTERRUPTED, ExitCode
 from tests.required import program
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 IMAGE = ROOT / ".github" / "workflows" / "image.yml"
 WORKFLOW = ROOT / ".github" / "workflows" / "soak.yml"
+RELEASE = ROOT / ".github" / "workflows" / "release.yml"
 GITLAB = ROOT / "docs" / "ci" / "gitlab-ci.yml"
 HOW_TO = ROOT / "docs" / "ci.md"
 FILES = [WORKFLOW, IMAGE, GITLAB, HOW_TO]
@@ -68,7 +69,7 @@ def test_the_soak_decides_how_the_workflow_ends() -> None:
 
 def test_every_exit_code_is_explained() -> None:
     rows = set(re.findall(r"^\| (\d+) \|", HOW_TO.read_text(encoding="utf-8"), re.MULTILINE))
-    assert rows == {str(int(code)) for code in ExitCode}
+    assert rows == {str(int(code)) for code in (*ExitCode, INTERRUPTED)}
 
 
 @pytest.mark.parametrize(("path", "schema"), SCHEMAS, ids=lambda value: Path(value).name)
@@ -120,8 +121,24 @@ def test_every_dependency_is_held_and_no_address_is_named() -> None:
     assert all(re.fullmatch(r"[\w.-]+==[\w.!+]+", line) for line in lines if not line.startswith("#"))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = [*project["dependencies"], *project["optional-dependencies"]["test"]]
-    names = {re.split(r"[\[<>=;]", one)[0].strip().lower() for one in wanted} - {"singlesday"}
+    names = {re.split(r"[\[<>=;]", one)[0].strip().lower() for one in wanted} - {"singlesday-loadtest"}
     assert names <= held
+
+
+def test_what_makes_the_packages_is_held_and_installed_as_held() -> None:
+    held = (ROOT / ".ci" / "constraints.txt").read_text(encoding="utf-8")
+    assert {"build", "cibuildwheel", "twine"} <= set(re.findall(r"^([\w-]+)==", held, re.MULTILINE))
+    wheels = (ROOT / ".github" / "workflows" / "wheels.yml").read_text(encoding="utf-8")
+    installs = re.findall(r"pip install (.*)", wheels)
+    assert installs
+    assert all(one.startswith("--constraint .ci/constraints.txt ") for one in installs)
+    assert "PIP_CONSTRAINT" in (ROOT / ".ci" / "packages").read_text(encoding="utf-8")
+
+
+def test_nothing_is_published_that_the_tests_of_every_change_have_not_passed() -> None:
+    jobs = yaml.safe_load(RELEASE.read_text(encoding="utf-8"))["jobs"]
+    assert "bash .ci/run" in [step.get("run") for step in jobs["check"]["steps"]]
+    assert "check" in jobs["publish"]["needs"]
 
 
 def test_the_installed_package_is_tested_by_programs_that_are_there() -> None:

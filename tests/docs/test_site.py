@@ -17,8 +17,12 @@ RECIPES = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str) -> dict[str, str]:
-    """The recipes' files by their names."""
-    return dict(re.findall(rf'^```{language} title="(\S+)"\n(.*?)^```$', RECIPES, re.MULTILINE | re.DOTALL))
+    """The recipes' files by their names. Raises `ValueError` where two have one name: only one would be tested."""
+    found = re.findall(rf'^```{language} title="(\S+)"\n(.*?)^```$', RECIPES, re.MULTILINE | re.DOTALL)
+    names = [name for name, _ in found]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"docs/recipes.md has more than one {', '.join(sorted(twice))}")
+    return dict(found)
 
 
 @pytest.fixture(scope="module")

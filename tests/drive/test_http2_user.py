@@ -35,3 +35,14 @@ def test_a_host_that_nobody_allowed_is_refused_before_any_connection() -> None:
     Visitor.host = "https://shop.invalid"
     with pytest.raises(HostNotAllowed):
         Visitor(Environment())
+
+
+def test_a_whole_url_leads_to_no_host_that_nobody_allowed() -> None:
+    environment, told = Environment(), list[dict[str, Any]]()
+    environment.events.request.add_listener(lambda **event: told.append(event))
+    Visitor.host = "https://127.0.0.1:1"
+    client = Visitor(environment).client
+    response = client.get("https://shop.invalid/page")
+    client.close()
+    assert response.status_code == 0
+    assert isinstance(told[0]["exception"], HostNotAllowed)

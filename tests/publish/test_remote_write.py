@@ -68,7 +68,7 @@ def test_two_bodies_never_carry_the_same_instant() -> None:
 
 def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "cramjam", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'singlesday\[remote-write\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'singlesday-loadtest\[remote-write\]'"):
         WriteRequests()
 
 
