@@ -47,6 +47,8 @@ GATE = "conftest.py"
 """A file in it, locked by who waits for a place: one that waits to be alone holds up those that come later."""
 LATE_FOR_OTHERS = "other programs used"
 """How `judge/validity` says it."""
+LAST_LOST = "the last worker was lost"
+"""How `fleet/coordinator` says it: a worker that has no core for two seconds is silent for as long."""
 
 
 class CoreTakenError(AssertionError):
@@ -85,31 +87,68 @@ def _used_by_all_s() -> float:
 def _used_by_us_s() -> float:
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     used_s = time.process_time() + ended.ru_utime + ended.ru_stime
-    for child in psutil.Process().children(recursive=True):
+    return used_s + _used_below_s(os.getpid()) + sum(_ORPHANS_S)
+
+
+def _used_below_s(pid: int) -> float:
+    used_s = 0.0
+    for child in psutil.Process(pid).children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
             used_s += sum(child.cpu_times())
     return used_s
+
+
+_ORPHANS_S: list[float] = []
+
+
+def note_orphans(pid: int) -> None:
+    """Count as ours what those below a process have used that is about to be killed: nobody reaps them for us."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        _ORPHANS_S.append(_used_below_s(pid))
 
 
 def unless_taken(result: RunResult, others: Others | None = None) -> None:
     """Raise `CoreTakenError` for a run that is INVALID because others used its cores: it proves nothing.
 
     The run says so itself, or `others`, which were watched since it began, used enough to explain any other reason.
+    They alone explain why a run ended early: its last worker had no core for so long that it was taken for lost.
     """
-    if result.verdict != INVALID:
-        return
-    reason = _excuse(result, others)
-    if reason is not None:
+    if others is not None:
+        unless_ended(result, others)
+    if (reason := _excuse(result, others)) is not None:
+        raise CoreTakenError(reason)
+
+
+def unless_ended(result: RunResult, others: Others) -> None:
+    """Raise `CoreTakenError` for a run that ended early since others used the cores of its last worker.
+
+    For where no time is judged: the books of a run that is INVALID for others' sake are of use.
+    """
+    if (reason := _lost_to(result, others)) is not None:
         raise CoreTakenError(reason)
 
 
 def _excuse(result: RunResult, others: Others | None) -> str | None:
+    if result.verdict != INVALID:
+        return None
     return taken_by_others(result) or (others.taken() if others is not None else None)
 
 
+def _lost_to(result: RunResult, others: Others) -> str | None:
+    """By whom the cores of a run's last worker were taken, where the run ended since that was silent."""
+    told = [*result.validity.reasons, *(text for _, text in result.events)]
+    if result.verdict != "ABORTED" or not any(LAST_LOST in text for text in told):
+        return None
+    return others.taken()
+
+
 def ended_well(result: RunResult, others: Others) -> bool:
-    """Whether a run passed, or was INVALID only where others used its cores: of use where no time is judged."""
-    return result.verdict == "PASS" or (result.verdict == INVALID and _excuse(result, others) is not None)
+    """Whether a run passed, or was INVALID only where others used its cores: of use where no time is judged.
+
+    Raises `CoreTakenError` where they made it end early, which is of no use.
+    """
+    unless_ended(result, others)
+    return result.verdict == "PASS" or _excuse(result, others) is not None
 
 
 def plays_again(item: pytest.Item) -> bool:

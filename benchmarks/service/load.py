@@ -13,6 +13,8 @@ from collections import deque
 from typing import NamedTuple
 
 TICK_S = 0.001
+LAST_ANSWERS_S = 30.0
+"""How long the last answers are waited for at most."""
 
 
 class Load(NamedTuple):
@@ -78,12 +80,14 @@ class _Run:
         self.ends = time.perf_counter() + load.seconds
         self.created: list[float] = []
         self.refused: list[float] = []
+        self.under_way = 0
 
 
 class _Connection(asyncio.Protocol):
     def __init__(self, run: _Run) -> None:
         self._run = run
         self._intended = 0.0
+        self._waits = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
@@ -97,13 +101,22 @@ class _Connection(asyncio.Protocol):
             self.send(time.perf_counter())
 
     def send(self, intended: float) -> None:
-        self._intended = intended
+        self._intended, self._waits = intended, True
+        self._run.under_way += 1
         self._transport.write(order_request(self._run.load, self._run.dice))
 
     def data_received(self, data: bytes) -> None:
         latencies = self._run.created if data.startswith(b"HTTP/1.1 201") else self._run.refused
         latencies.append(time.perf_counter() - self._intended)
+        self._answered()
         self._next()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._answered()
+
+    def _answered(self) -> None:
+        self._run.under_way -= self._waits
+        self._waits = False
 
 
 async def measure(load: Load) -> Measured:
@@ -119,7 +132,10 @@ async def measure(load: Load) -> Measured:
     if load.rate_per_s:
         await _pace(run, began)
     offered_s = max(load.seconds, time.perf_counter() - began)
-    await asyncio.sleep(max(0.0, run.ends - time.perf_counter()) + 0.2)
+    while time.perf_counter() < run.ends or (
+        run.under_way and time.perf_counter() < run.ends + LAST_ANSWERS_S
+    ):
+        await asyncio.sleep(0.02)
     for transport in transports:
         transport.close()
     return Measured(len(run.created), len(run.refused), offered_s, sorted(run.created), sorted(run.refused))

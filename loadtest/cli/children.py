@@ -19,6 +19,7 @@ from types import FrameType
 from typing import IO, Any
 
 from loadtest.cli.cores import bind
+from loadtest.exit_codes import ExitCode
 
 LOCUST_FILE = Path(__file__).parent.parent / "locustfile.py"
 LOCUST = (sys.executable, "-m", "loadtest.locust_process", "-f", str(LOCUST_FILE))
@@ -38,10 +39,15 @@ def signals_go_to(handler: Callable[[int, FrameType | None], None]) -> Iterator[
             signal.signal(number, old)
 
 
-def prepare(cores: Collection[int]) -> None:
-    """In a child, before its program: run on `cores` alone, if there are any, and die with the parent."""
+def prepare(parent: int, cores: Collection[int]) -> None:
+    """In a child, before its program: run on `cores` alone, if there are any, and die with the parent.
+
+    The kernel tells nobody of a parent that had ended before it was asked to: then there is no program to begin.
+    """
     bind(cores)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        os._exit(ExitCode.INTERNAL_ERROR)
 
 
 class Child:
@@ -75,7 +81,7 @@ class Child:
             env={**os.environ, **(environment or {})},
             start_new_session=True,
             pass_fds=inherits,
-            preexec_fn=partial(prepare, cores) if sys.platform == "linux" else None,  # noqa: PLW1509 - no threads here
+            preexec_fn=partial(prepare, os.getpid(), cores) if sys.platform == "linux" else None,  # noqa: PLW1509 - no threads here
         )
         if output is not None:
             output.close()

@@ -36,10 +36,10 @@ class CpuFault(Maker):
 
     async def begin(self) -> tuple[str, Token]:
         """Start them."""
-        cores = self._cores()
+        cores, player = self._cores(), os.getpid()
 
         def prepare() -> None:
-            die_with_parent()
+            die_with_parent(player)
             os.sched_setaffinity(0, cores)
 
         for _ in range(self._fault.cores):

@@ -1,6 +1,7 @@
 """What every fault is to its player: something that can be checked, begun, and undone."""
 
 import ctypes
+import os
 import signal
 from typing import Protocol
 
@@ -33,6 +34,8 @@ class Maker(Protocol):
         ...
 
 
-def die_with_parent() -> None:
-    """In a child, before its program: have the kernel end it when its player ends."""
+def die_with_parent(player: int) -> None:
+    """In a child, before its program: have the kernel end it when its player ends; at once if that has happened."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != player:
+        os._exit(1)

@@ -10,8 +10,10 @@ environment and on the same ports, as a service manager would.
 
 import asyncio
 import contextlib
+import os
 import signal
 import subprocess
+from functools import partial
 from threading import Timer
 from urllib.parse import urlsplit
 
@@ -73,7 +75,7 @@ class RunningService:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env=environment,
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - it only asks the kernel for a signal
+                preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509 - it only asks the kernel
             )
         assert self._started.stdout is not None  # noqa: S101 - asked for as a pipe
         late = Timer(READY_WITHIN_S, self._started.kill)

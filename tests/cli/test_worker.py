@@ -16,7 +16,7 @@ from loadtest.cli.children import Child, wait_until
 from loadtest.cli.crew import MOST_REPLACED, Crew
 from loadtest.cli.main import app
 from loadtest.cli.place import listening_place, place_of
-from loadtest.cli.run import free_port, how_to_join
+from loadtest.cli.run import how_to_join
 from loadtest.cli.worker import listens, serve
 from loadtest.configuration.config_error import ConfigError
 from loadtest.configuration.run_config import RunConfig
@@ -25,6 +25,7 @@ from loadtest.exit_codes import ExitCode
 from loadtest.fleet.joining import JoiningError, Master
 from loadtest.place import Place
 from loadtest.plan.plan_file import Plan
+from tests.ports import free_port
 
 HERE = ["--master", "127.0.0.1:9"]
 IMPAIRED = {

@@ -10,12 +10,13 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from tests.ports import free_port
 
 UNSYNCED = {"fsync": "off"}
 """A crashed server's writes are still in the kernel: without fsync a crash loses nothing, and tests are fast."""
@@ -50,8 +51,7 @@ class PostgresServer:
         self._data = folder / "data"
         self._log = folder / "postgres.log"
         self._owner = _owner()
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port: int = free.getsockname()[1]
+        self._port = free_port()
         if self._owner is not None:
             shutil.chown(folder, self._owner)
         self._run("initdb", "-D", str(self._data), "-U", "shop", "-A", "trust", "--no-sync", "-E", "UTF8")

@@ -5,8 +5,9 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from tests.ports import free_port
 from tests.required import program
-from tests.system.locust_fleet import answers, free_port, wait_until
+from tests.system.locust_fleet import answers, wait_until
 from tests.target_service.service_process import ask
 
 SCRAPE_S = 1

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from loadtest.measure.run_result import RunResult
-from tests.system.locust_fleet import free_port
+from tests.ports import free_port
 from tests.system.locust_process import target
 from tests.target_service.service_process import ROOT
 

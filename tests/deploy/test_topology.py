@@ -19,8 +19,9 @@ import yaml
 
 from deploy.compose.make_secrets import values
 from tests.contract.postgres_server import postgres_server
+from tests.ports import free_port
 from tests.required import program
-from tests.system.locust_fleet import answers, free_port, wait_until
+from tests.system.locust_fleet import answers, wait_until
 from tests.target_service.service_process import ROOT, ask
 
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -10,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.ports import free_port
 from tests.target_service.service_process import ROOT, ask
 
 COMMAND = [sys.executable, "-m", "locust", "-f", "loadtest/locustfile.py"]
@@ -29,15 +29,7 @@ class Fleet:
         return self.master.wait(timeout_s)
 
 
-def free_port() -> int:
-    """A port of loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 300.0) -> None:
     """Poll a condition until it holds; fail when it does not in time."""
     until = time.monotonic() + seconds
     while not condition():

@@ -4,7 +4,6 @@ import contextlib
 import json as json_format
 import select
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -12,13 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from loadtest.measure.run_result import RunResult
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 TARGET = Path(__file__).with_name("scripted_target.py")
 LOCUSTFILE = Path(__file__).with_name("truth_users.py")
 Process = subprocess.Popen[str]
-FIRST_REQUEST_S = 60.0
-"""Locust's own start, on a busy machine."""
+FIRST_REQUEST_S = 300.0
+"""Locust's own start and that of its workers, on a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Target:
         self.url = f"http://127.0.0.1:{int(self._out.readline())}"
 
     def await_first_request(self) -> None:
-        """Wait until load flows; fails if none has come within a minute."""
+        """Wait until load flows; fails if none has come within `FIRST_REQUEST_S`."""
         assert select.select([self._out], [], [], FIRST_REQUEST_S)[0], "no request came to the target"
         assert self._out.readline() == "first request\n"
 
@@ -110,7 +110,7 @@ class LocustRun:
         """What every process said."""
         return "\n".join(f"{path.name}: {path.read_text()}" for path in sorted(self.folder.glob("*.log")))
 
-    def finish(self, timeout_s: float = 90.0) -> tuple[int, RunResult]:
+    def finish(self, timeout_s: float = 300.0) -> tuple[int, RunResult]:
         """Wait for the master: its exit code and its result."""
         code = self.master.wait(timeout_s)
         path = self.folder / "run" / "result.json"
@@ -150,7 +150,7 @@ def locust_run(
     command = [*common, "--headless", "--plan", str(plan), "-H", host]
     if json:
         command += ["--json-file", str(folder / "locust")]
-    port = _free_port() if workers else 0
+    port = free_port() if workers else 0
     if workers:
         command += [
             "--master",
@@ -184,10 +184,3 @@ def _start(command: Sequence[str], folder: Path) -> Process:
             stdin=subprocess.DEVNULL,
             text=True,
         )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import jsonschema_rs
@@ -17,7 +18,7 @@ from loadtest.cli.children import wait_until
 from loadtest.exit_codes import ExitCode
 from loadtest.measure.run_result import RunResult
 from loadtest.publish.schema import result_schema
-from tests.timing import Others, unless_taken
+from tests.timing import Others, note_orphans, unless_taken
 
 PLAN = """
 name = "matrix"
@@ -32,6 +33,21 @@ curve = "constant"
 [[scenario]]
 user = "loadtest.scenarios.shop:OrderOnly"
 """
+
+
+WAIT_S = 300.0
+"""How long a run may take from one step to another, each of which starts several processes, on a busy machine."""
+
+
+def kill_tree(process: "subprocess.Popen[Any]") -> None:
+    """Kill a process and all below it, as the sudden end of their machine would, if it has not ended."""
+    if process.poll() is None:
+        note_orphans(process.pid)
+        parent = psutil.Process(process.pid)
+        for each in [parent, *parent.children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+    process.wait()
 
 
 @dataclass
@@ -89,20 +105,28 @@ class Run:
 
     def kill(self) -> None:
         """Kill the whole tree, as the sudden end of its machine would."""
-        parent = psutil.Process(self.process.pid)
-        for process in [parent, *parent.children(recursive=True)]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        self.process.wait()
+        kill_tree(self.process)
 
     def wait_until(self, condition: Callable[[], object]) -> None:
-        assert wait_until(lambda: bool(condition()), 60, 0.02), self.output
+        """Wait for something that is not timed; kills the run where it does not come."""
+        held = False
+        try:
+            held = wait_until(lambda: bool(condition()), WAIT_S, 0.02)
+            assert held, self.output
+        finally:
+            if not held:
+                self.kill()
+
+    def wait(self) -> int:
+        """Its exit code; kills what there is of it where the end does not come."""
+        try:
+            return self.process.wait(WAIT_S)
+        finally:
+            self.kill()
 
     def end(self) -> Ended:
-        try:
-            code = self.process.wait(60)
-        finally:
-            self.process.kill()
+        """Wait for its end."""
+        code = self.wait()
         return Ended(code, self.output, self.folder)
 
 

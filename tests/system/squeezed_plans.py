@@ -46,6 +46,7 @@ def played(plan: Plan, url: str) -> Second:
         clock=SystemClock(),
         timer=system_timer,
     )
+    loop.stood_still_ns = round(MOST_S * NS)  # as late as this machine lets it be: nothing is dropped
     with served_users(environment, loop, classes, USERS), gevent.Timeout(MOST_S):
         while loop.idle < USERS * len(classes):
             gevent.sleep(0.01)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,7 +14,8 @@ import pytest
 from loadtest.exit_codes import ExitCode
 from loadtest.measure.run_result import RunResult
 from loadtest.testing import ScriptedServer, ServedConnection, response_bytes
-from tests.timing import unless_taken
+from tests.ports import free_port
+from tests.timing import Others, Timing, unless_taken
 
 HEAD = """
 import gevent, gevent.pool, itertools, os
@@ -86,12 +86,13 @@ def play(
     command = [sys.executable, "-m", "locust", "-f", "shop.py", "--headless", "--console", "quiet"]
     command += ["--plan", "plan.toml", "-H", server.url, "--run-dir", "run"]
     began_s = time.monotonic()
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    others = Others()
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
     took_s = time.monotonic() - began_s
     written = folder / "run" / "result.json"
     assert written.exists(), done.stderr
     result = RunResult.read(written)
-    unless_taken(result)
+    unless_taken(result, others)
     return Ended(done.returncode, result, done.stdout + done.stderr, took_s)
 
 
@@ -160,7 +161,7 @@ class Buyer(FastHttpUser):
     assert sum(count for _, count in evidence.per_second) == 8
 
 
-def test_users_that_cannot_start_end_the_run_at_once(tmp_path: Path) -> None:
+def test_users_that_cannot_start_end_the_run_at_once(tmp_path: Path, timing: Timing) -> None:
     script = """
 accounts = list(range(10))
 
@@ -176,7 +177,8 @@ class Buyer(FastHttpUser):
         ended = play(tmp_path, script, server)
         assert not server.requests
     assert ended.code == ExitCode.ABORTED
-    assert ended.took_s < 30, "a minute of waiting is what it is not"
+    with timing:
+        assert ended.took_s < 55, "a minute of waiting is what it is not"
     assert (
         "on_start failed for 10 of 20 users of Buyer: IndexError: pop from empty list (shop.py:"
         in (ended.result.validity.reasons[0])
@@ -213,7 +215,7 @@ class Buyer(FastHttpUser):
     assert ended.result.patterns["GET /item/7*"].requests == 11
 
 
-def test_a_second_session_and_a_figure_leave_other_times_alone(tmp_path: Path) -> None:
+def test_a_second_session_and_a_figure_leave_other_times_alone(tmp_path: Path, timing: Timing) -> None:
     script = """
 class Buyer(FastHttpUser):
     wait_time = open_loop()
@@ -230,7 +232,8 @@ class Buyer(FastHttpUser):
     with target() as server:
         ended = play(tmp_path, script, server, rate=5)
     endpoints = ended.result.endpoints
-    assert endpoints["GET /ok"].response_ms.p50 < 150, "from its own beginning"
+    with timing:
+        assert endpoints["GET /ok"].response_ms.p50 < 150, "from its own beginning"
     assert endpoints["GET /slow"].response_ms.p50 > 190
     assert endpoints["figure FIGURE basket"].response_ms.p50 == pytest.approx(42, rel=0.01)
     assert "GET /login" not in endpoints
@@ -238,7 +241,9 @@ class Buyer(FastHttpUser):
 
 
 @pytest.mark.parametrize("waits", ["", "wait_time = open_loop()"], ids=["closed", "open"])
-def test_one_user_in_a_debugger_is_shown_at_once_with_payloads(tmp_path: Path, waits: str) -> None:
+def test_one_user_in_a_debugger_is_shown_at_once_with_payloads(
+    tmp_path: Path, waits: str, timing: Timing
+) -> None:
     with target() as server:
         script = f"""
 class Buyer(FastHttpUser):
@@ -255,13 +260,15 @@ run_single_user(Buyer, include_length=True, include_payload=True)
         (tmp_path / "shop.py").write_text(HEAD + script)
         began_s = time.monotonic()
         done = subprocess.run(
-            [sys.executable, "shop.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+            [sys.executable, "shop.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300
         )
+        took_s = time.monotonic() - began_s
     assert "Traceback" not in done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith(("GET", "POST"))]
     assert [line.split()[1] for line in lines] == ["/ok", "/echo"]
     assert "pages" in lines[1]
-    assert time.monotonic() - began_s < 20, "the wait for a worker's runner would be 30 s"
+    with timing:
+        assert took_s < 20, "the wait for a worker's runner would be 30 s"
 
 
 CLOCK = "import time\nnow_ns = time.time_ns\ntime.time_ns = lambda: now_ns() + {offset_s} * 10**9\n"
@@ -284,8 +291,7 @@ class Buyer(FastHttpUser):
     off = folder / "off"
     off.mkdir()
     (off / "sitecustomize.py").write_text(CLOCK.format(offset_s=offset_s))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     locust = [sys.executable, "-m", "locust", "-f", "shop.py"]
     flags = ["--headless", "--console", "quiet", "--plan", "plan.toml", "-H", server.url, "--run-dir", "run"]
     master = subprocess.Popen(
@@ -302,23 +308,30 @@ class Buyer(FastHttpUser):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+    others = Others()
     try:
-        output, _ = master.communicate(timeout=120)
+        output, _ = master.communicate(timeout=300)
     finally:
         for process in (master, worker):
             process.kill()
-            process.wait()
-    return Ended(master.returncode, RunResult.read(folder / "run" / "result.json"), output, 0.0)
+            process.communicate()
+    result = RunResult.read(folder / "run" / "result.json")
+    unless_taken(result, others)
+    return Ended(master.returncode, result, output, 0.0)
 
 
-def test_a_worker_whose_clock_is_off_starts_in_time_and_is_noted(tmp_path: Path) -> None:
+def test_a_worker_whose_clock_is_off_starts_in_time_and_is_noted(tmp_path: Path, timing: Timing) -> None:
     with target() as server:
         ended = fleet_with_a_clock_off(tmp_path, server, 5)
-    assert ended.result.arrivals.ok == 40, ended.output
+    timing.heard(ended.result)
+    with timing:
+        assert ended.result.arrivals.ok == 40, ended.output
     (worker,) = ended.result.generator.per_worker
-    assert worker["clock_offset_ms"] == pytest.approx(5_000, abs=500)
+    with timing:
+        assert worker["clock_offset_ms"] == pytest.approx(5_000, abs=500)
     assert any("ahead of the master's" in note for note in ended.result.generator.worker_notes)
-    assert ended.result.generator.dispatch_lag_ms.p50 < 1_000, "not five seconds late"
+    with timing:
+        assert ended.result.generator.dispatch_lag_ms.p50 < 1_000, "not five seconds late"
 
 
 @pytest.mark.slow(held_by="test_a_worker_whose_clock_is_off_starts_in_time_and_is_noted")

@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from tests.system.locust_fleet import COMMAND, free_port
+from tests.ports import free_port
+from tests.system.locust_fleet import COMMAND
 from tests.target_service.service_process import ROOT
 
 
@@ -14,7 +15,7 @@ def refused(*flags: str, **environment: str) -> str:
     """Start a master; what it said on its way out with code 2."""
     command = [*COMMAND, "--web-port", str(free_port()), "-H", "http://127.0.0.1:1", *flags]
     ended = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=30, env=os.environ | environment
+        command, cwd=ROOT, capture_output=True, text=True, timeout=120, env=os.environ | environment
     )
     assert ended.returncode == 2, ended.stderr
     return ended.stderr

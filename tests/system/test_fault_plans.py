@@ -29,7 +29,7 @@ from loadtest.plan.fault import KINDS
 from tests.system.fault_oracle import FEW, Oracle, Order, Spell, dues, orders, p99, stored
 from tests.system.fault_plans import DISK, HOOKS, Drawn, FaultPlan, draw
 from tests.system.small_disk import disk_or_skip
-from tests.timing import CoreTakenError
+from tests.timing import CoreTakenError, Others, unless_ended
 
 ALL = 100
 PLAYED = int(os.environ.get("FAULT_PLANS", "2"))
@@ -95,6 +95,7 @@ def disk_for(plan: FaultPlan, folder: Path) -> Iterator[Path]:
 
 def play(plan: FaultPlan, folder: Path) -> Played:
     """Play a plan, and read all that is known of it."""
+    others = Others()
     folder.mkdir()
     shutil.copy(Path(__file__).with_name("noted_orders.py"), folder)
     with switch() as (address, called), disk_for(plan, folder / "disk") as disk:
@@ -102,13 +103,15 @@ def play(plan: FaultPlan, folder: Path) -> Played:
         (folder / "plan.toml").write_text(text)
         flags = [flag.replace(DISK, str(disk)) for flag in plan.flags]
         command = [sys.executable, "-m", "loadtest.cli.main", "run", "plan.toml", "--out", "runs", "--quiet"]
-        ended = subprocess.run([*command, *flags], cwd=folder, capture_output=True, text=True, timeout=240)
+        ended = subprocess.run([*command, *flags], cwd=folder, capture_output=True, text=True, timeout=400)
         output = ended.stdout + ended.stderr
-        if ended.returncode == ExitCode.ABORTED and "the last worker was lost" in output:
-            raise CoreTakenError("a worker had no core for two seconds")
-        assert ended.returncode in (0, 10, 11), output
+        assert ended.returncode in (0, 10, 11, 12), output
         (run,) = (folder / "runs").iterdir()
         result = RunResult.read(run / "result.json")
+        unless_ended(result, others)
+        assert ended.returncode != ExitCode.ABORTED, output
+        if result.arrivals.dropped and (reason := others.taken()) is not None:
+            raise CoreTakenError(reason)  # a generator that is over a second late drops arrivals
         database = disk / "orders.db" if plan.needs_disk else run / "orders.db"
         return Played(plan, ended.returncode, output, result, orders(run, plan), stored(database), called)
 
@@ -245,7 +248,6 @@ def every_kind_at_once() -> FaultPlan:
     return FaultPlan(-1, 14.0, 1.0, faults)
 
 
-@pytest.mark.timeout(240)
 def test_every_kind_of_fault_at_once_is_made_and_undone_and_nothing_acknowledged_is_lost(
     tmp_path: Path,
 ) -> None:
@@ -268,7 +270,6 @@ def test_every_kind_of_fault_at_once_is_made_and_undone_and_nothing_acknowledged
 @pytest.mark.slow(
     held_by="test_every_kind_of_fault_at_once_is_made_and_undone_and_nothing_acknowledged_is_lost"
 )
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("seed", [(FIRST + number) % ALL for number in range(PLAYED)])
 def test_the_verdict_of_a_random_fault_plan_is_right_and_every_arrival_is_explained(
     seed: int, tmp_path: Path

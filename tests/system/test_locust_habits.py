@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -16,8 +15,11 @@ from typing import Any
 
 import pytest
 
-from tests.system.locust_fleet import answers, free_port, wait_until
+from loadtest.measure.run_result import RunResult
+from tests.ports import free_port
+from tests.system.locust_fleet import answers, wait_until
 from tests.system.locust_process import Target, target
+from tests.timing import Others, Timing, unless_ended
 
 SCRIPT = """
 import sys
@@ -92,15 +94,18 @@ def write(folder: Path, top: str = "", path: str = "", module: str = "script") -
 
 
 def ended(folder: Path, *command: str, **environment: str) -> Ended:
+    others = Others()
     done = subprocess.run(
         command,
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=300,
         stdin=subprocess.DEVNULL,
         env=os.environ | environment,
     )
+    for path in folder.glob("runs/*/result.json"):
+        unless_ended(RunResult.read(path), others)  # the last worker was taken for lost
     return Ended(done.returncode, done.stdout, done.stderr, folder)
 
 
@@ -128,17 +133,17 @@ def web_ui(folder: Path, *flags: str) -> Iterator[str]:
 
 def swarm(url: str, form: Mapping[str, str]) -> dict[str, Any]:
     data = urllib.parse.urlencode({"user_count": "1", "spawn_rate": "1", **form}).encode()
-    with urllib.request.urlopen(f"{url}/swarm", data, timeout=20) as answer:  # noqa: S310  # our own, on loopback
+    with urllib.request.urlopen(f"{url}/swarm", data, timeout=90) as answer:  # noqa: S310  # our own, on loopback
         answered: dict[str, Any] = json.load(answer)
         return answered
 
 
 def result_in(folder: Path) -> dict[str, Any]:
     """The result of the run that is going on, once it has ended."""
-    wait_until(lambda: list(folder.glob("runs/*/result.json")), 60)
+    wait_until(lambda: list(folder.glob("runs/*/result.json")))
     (path,) = folder.glob("runs/*/result.json")
     result: dict[str, Any] = {}
-    wait_until(lambda: result.update(json.loads(path.read_bytes())) or result.get("verdict"), 60)
+    wait_until(lambda: result.update(json.loads(path.read_bytes())) or result.get("verdict"))
     return result
 
 
@@ -323,52 +328,58 @@ def test_what_a_script_ends_is_said_to_be_ended_by_it(shop: Target, tmp_path: Pa
         "def enough(environment):\n    environment.runner.quit()\n",
     )
     (tmp_path / "plan.toml").write_text(PLAN.replace("{module}", "script").replace('"2s"', '"40s"'))
-    began_s = time.monotonic()
     done = headless(tmp_path, shop)
     assert done.code == 12, done.err
-    assert time.monotonic() - began_s < 30
+    assert done.results[-1]["run"]["duration_s"] < 30
     assert "the script stopped it (script.py:" in done.results[-1]["validity"]["reasons"][0]
     assert list(tmp_path.glob("runs/*/report.html"))
 
 
 def test_a_script_is_found_by_its_path_beside_its_plan_and_hears_what_it_would_under_plain_locust(
-    shop: Target, tmp_path: Path
+    shop: Target, tmp_path: Path, timing: Timing
 ) -> None:
     write(tmp_path / "tests" / "load", SAYS_WHAT_IT_HEARS, module="load-test")
-    assert_all_was_heard(ended(tmp_path, *SINGLESDAY, "run", "tests/load/plan.toml", "--target", shop.url))
+    done = ended(tmp_path, *SINGLESDAY, "run", "tests/load/plan.toml", "--target", shop.url)
+    assert_all_was_heard(done, timing)
 
 
 @pytest.mark.slow(
     held_by="test_a_script_is_found_by_its_path_beside_its_plan_and_hears_what_it_would_under_plain_locust"
 )
-def test_a_scripts_listeners_hear_it_in_each_of_locusts_processes(shop: Target, tmp_path: Path) -> None:
+def test_a_scripts_listeners_hear_it_in_each_of_locusts_processes(
+    shop: Target, tmp_path: Path, timing: Timing
+) -> None:
     write(tmp_path, SAYS_WHAT_IT_HEARS)
     command = [part.replace("{url}", shop.url) for part in BAD["processes"]]
     ports = ["--master-bind-port", str(port := free_port()), "--master-port", str(port)]
-    assert_all_was_heard(ended(tmp_path, *command, *ports))
+    assert_all_was_heard(ended(tmp_path, *command, *ports), timing)
 
 
-def assert_all_was_heard(done: Ended) -> None:
+def assert_all_was_heard(done: Ended, timing: Timing) -> None:
     logs = "".join(path.read_text() for path in done.folder.glob("runs/*/*.log"))
     said = (done.err + logs).splitlines()
     for event in ("init", "test_start"):
         assert f"{event} in MasterRunner" in said
         assert f"{event} in WorkerRunner" in said
     assert "arguments" in said
-    assert done.results[-1]["arrivals"]["started"] == 20, done.err
+    assert done.results[-1]["arrivals"]["planned"] == 20, done.err
+    with timing:  # a late generator drops some
+        assert done.results[-1]["arrivals"]["started"] == 20, done.err
 
 
 @pytest.mark.slow(
     held_by="test_a_script_is_found_by_its_path_beside_its_plan_and_hears_what_it_would_under_plain_locust"
 )
-def test_a_script_is_found_by_its_name_beside_its_plan(shop: Target, tmp_path: Path) -> None:
+def test_a_script_is_found_by_its_name_beside_its_plan(shop: Target, tmp_path: Path, timing: Timing) -> None:
     write(tmp_path / "tests" / "load")
     done = ended(tmp_path, *SINGLESDAY, "run", "tests/load/plan.toml", "--target", shop.url, "--quiet")
-    assert done.results[-1]["arrivals"]["started"] == 20, done.err
+    assert done.results[-1]["arrivals"]["planned"] == 20, done.err
+    with timing:  # a late generator drops some
+        assert done.results[-1]["arrivals"]["started"] == 20, done.err
 
 
 @pytest.mark.slow(held_by="test_the_class_picker_plays_the_plan")
-def test_each_class_keeps_its_own_host_until_one_is_given_for_all(tmp_path: Path) -> None:
+def test_each_class_keeps_its_own_host_until_one_is_given_for_all(tmp_path: Path, timing: Timing) -> None:
     with target() as one, target() as other:
         for module, host in (("one", one.url), ("other", other.url)):
             write(tmp_path, module=module)
@@ -382,10 +393,13 @@ def test_each_class_keeps_its_own_host_until_one_is_given_for_all(tmp_path: Path
         assert ended(tmp_path, *LOCUST, *flags).results
         given = ended(tmp_path, *LOCUST, *flags, "-H", one.url)
         assert f"--host {one.url} counts for every class: other:Other has {other.url}" in given.err
-        assert (one.seen().received, other.seen().received) == (60, 20)
+        received = one.seen().received, other.seen().received
+        assert all(received)
+        with timing:  # a late generator drops some
+            assert received == (60, 20)
 
 
-def test_the_class_picker_plays_the_plan(shop: Target, tmp_path: Path) -> None:
+def test_the_class_picker_plays_the_plan(shop: Target, tmp_path: Path, timing: Timing) -> None:
     (tmp_path / "script.py").write_text(
         (tmp_path / "script.py").read_text() + "\nclass Returner(Shopper):\n    pass\n"
     )
@@ -394,8 +408,11 @@ def test_the_class_picker_plays_the_plan(shop: Target, tmp_path: Path) -> None:
         assert "Shopper is not picked" in swarm(url, form | {"user_classes": "Returner"})["message"]
         assert "shape_class: expected Default" in swarm(url, form | {"shape_class": "Mine"})["message"]
         assert swarm(url, form | {"user_classes": "Shopper"})["success"] is True
-        assert result_in(tmp_path)["arrivals"]["started"] == 20
-    assert shop.seen().received == 20
+        arrivals = result_in(tmp_path)["arrivals"]
+    assert arrivals["planned"] == 20
+    assert shop.seen().received == arrivals["started"]
+    with timing:  # a late generator drops some
+        assert arrivals["started"] == 20
 
 
 def test_a_scripts_own_argument_is_a_field_of_the_form(shop: Target, tmp_path: Path) -> None:

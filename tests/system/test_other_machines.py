@@ -9,16 +9,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import pytest
 
 from loadtest.cli.children import wait_until
 from loadtest.fleet import checkpoint as checkpoints
 from loadtest.fleet.joining import Joining, JoiningError, Master
 from loadtest.measure.run_result import RunResult
-from tests.system.locust_fleet import free_port
+from tests.ports import free_port
 from tests.system.locust_process import Target, target
+from tests.system.run_process import kill_tree
 from tests.target_service.service_process import ROOT
+from tests.timing import Others, Timing, unless_ended
 
 RECIPES = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
 SECTION = RECIPES.partition("## Several machines")[2].partition("\n## ")[0]
@@ -31,7 +32,7 @@ STEPS = [
 PLAN = """
 name = "checkout"
 peak_tps = 30
-duration = "4s"
+duration = "{seconds}s"
 virtual_users = 20
 [profile]
 curve = "constant"
@@ -89,7 +90,10 @@ def started(words: list[str], place: Path) -> Iterator["subprocess.Popen[bytes]"
         yield process
     finally:
         process.terminate()
-        process.wait(30)
+        try:
+            process.wait(90)
+        finally:
+            kill_tree(process)
 
 
 @pytest.fixture
@@ -103,77 +107,78 @@ def known_to_s(folder: Path) -> float:
     return checkpoints.read(folder).known_to_s if (folder / checkpoints.CHECKPOINT).exists() else 0.0
 
 
-def bring_plan(place: Path) -> None:
+def bring_plan(place: Path, seconds: int) -> None:
     (place / "data").mkdir()
-    (place / "checkout.toml").write_text(PLAN)
+    (place / "checkout.toml").write_text(PLAN.format(seconds=seconds))
     (place / "checkout.py").write_text(SCRIPT)
     (place / "paths.py").write_text("def path_of(sku):\n    return f'/products/{sku}'\n")
     (place / "data" / "skus.csv").write_text("sku\n" + "".join(f"sku-{n}\n" for n in range(200)))
 
 
-def test_the_recipe_for_several_machines_step_by_step(machines: Machines) -> None:
+def test_the_recipe_for_several_machines_step_by_step(machines: Machines, timing: Timing) -> None:
     draw, run, work = STEPS
     subprocess.run(["sh", "-ec", draw], cwd=machines.on("master"), check=True)
-    bring_plan(machines.on("master"))
+    bring_plan(machines.on("master"), 4)
     token = (machines.on("master") / "token").read_text()
     for name in ("first", "second"):
         (machines.on(name) / "token").write_text(token)
     (machines.on("stranger") / "token").write_text("the-token-of-another-run")
+    others = Others()
     with (
         started(machines.words(work), machines.on("first")) as first,  # before there is a master
         started(machines.words(run), machines.on("master")) as master,
     ):
         said = machines.on("master") / "said"
-        assert wait_until(lambda: "waiting for 2 workers" in said.read_text(), 30)
+        assert wait_until(lambda: "waiting for 2 workers" in said.read_text(), 300)
         with started(machines.words(work), machines.on("stranger")) as stranger:
-            assert stranger.wait(60) == 2
+            assert stranger.wait(300) == 2
         assert "refuses this worker: wrong token" in (machines.on("stranger") / "said").read_text()
         with (
-            Joining(Master("127.0.0.1", machines.control, token.strip()), 30, print) as older,
+            Joining(Master("127.0.0.1", machines.control, token.strip()), 300, print) as older,
             pytest.raises(
                 JoiningError, match=r"has singlesday 0\.0\.9 .*: pip install singlesday-loadtest=="
             ),
         ):
             older.bring({"singlesday": "0.0.9", "locust": "1.0"}, machines.on("older"))
         with started(machines.words(work), machines.on("second")) as second:
-            assert master.wait(90) in {0, 11}, said.read_text()
-            assert (first.wait(30), second.wait(30)) == (0, 0)
+            code = master.wait(300)
+            [result] = [RunResult.read(path) for path in machines.on("master").glob("runs/*/result.json")]
+            unless_ended(result, others)  # the workers were taken for lost
+            assert code in {0, 11}, said.read_text()
+            assert (first.wait(90), second.wait(90)) == (0, 0)
     assert "its token differs from this run's" in said.read_text()
-    [result] = [RunResult.read(path) for path in machines.on("master").glob("runs/*/result.json")]
-    assert (result.arrivals.planned, result.arrivals.lost, result.arrivals.failed) == (120, 0, 0)
-    assert len(result.generator.per_worker) == 2
-    assert all(worker["started"] for worker in result.generator.per_worker)
+    assert (result.arrivals.planned, result.arrivals.failed) == (120, 0)
+    timing.heard(result)
+    with timing:  # no worker was taken for lost
+        assert result.arrivals.lost == 0
+        assert len(result.generator.per_worker) == 2
+        assert all(worker["started"] for worker in result.generator.per_worker)
     assert {path.name for path in machines.on("first").iterdir()} == {"token", "said", "runs"}
 
 
-def kill(process: "subprocess.Popen[bytes]") -> None:
-    """Kill a command and all that it started, as the sudden end of its machine would."""
-    for each in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
-        each.kill()
-    process.wait(30)
-
-
 def test_workers_that_outlive_a_killed_master_join_the_resumed_run(machines: Machines) -> None:
-    bring_plan(machines.on("master"))
+    bring_plan(machines.on("master"), 12)  # a kill that comes seconds late on a busy machine is to hit it
+    others = Others()
     address = f"127.0.0.1:{machines.control}"
     run = f"singlesday run checkout.toml --target {machines.target.url} --expect-workers 1 --checkpoint 1s"
     work = machines.words(f"singlesday worker --master {address} --workers 1")
     out, said = machines.on("master") / "runs", machines.on("first") / "said"
     with started(work, machines.on("first")) as first:
         with started(machines.words(f"{run} --bind {address}"), machines.on("master")) as master:
-            assert wait_until(lambda: any(known_to_s(folder) >= 1 for folder in out.glob("*")), 60)
-            kill(master)
+            assert wait_until(lambda: any(known_to_s(folder) >= 1 for folder in out.glob("*")), 300)
+            kill_tree(master)
         [folder] = out.iterdir()
         with started(machines.words(f"singlesday resume {folder}"), machines.on("master")) as resumed:
-            code = resumed.wait(90)
+            code = resumed.wait(300)
+            result = RunResult.read(folder / "result.json")
+            unless_ended(result, others)  # the only worker was taken for lost
             assert code in {0, 11}, (machines.on("master") / "said").read_text()
-            assert first.wait(30) == 0, said.read_text()
+            assert first.wait(90) == 0, said.read_text()
     assert f"the master at {address} is gone" in said.read_text()
     assert re.search(
         r"what was reported to it lies in runs/\S+-checkout-\S+/workers; waiting 300 s", said.read_text()
     )
-    result = RunResult.read(folder / "result.json")
-    assert (result.arrivals.planned, result.run.resumed_s != []) == (120, True)
+    assert (result.arrivals.planned, result.run.resumed_s != []) == (360, True)
     assert [point.t_s for point in result.timeline][:4] == [0, 1, 2, 3]
     assert len(result.generator.per_worker) == 2, "one of each part"
     assert all(worker["started"] for worker in result.generator.per_worker)

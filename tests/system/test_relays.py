@@ -14,8 +14,10 @@ import pytest
 
 from loadtest.cli.children import wait_until
 from loadtest.measure.run_result import RunResult
-from tests.system.locust_fleet import free_port
+from tests.ports import free_port
 from tests.system.locust_process import Target, target
+from tests.system.run_process import kill_tree
+from tests.timing import Others, Timing, unless_taken
 
 SINGLESDAY = [sys.executable, "-m", "loadtest.cli.main"]
 TOKEN = "the-token-of-this-test"  # noqa: S105 - opens nothing
@@ -117,8 +119,12 @@ def tree(tmp_path: Path) -> Iterator[Tree]:
         finally:
             for process in grown.processes.values():
                 process.terminate()
-            for process in grown.processes.values():
-                process.wait(60)
+            try:
+                for process in grown.processes.values():
+                    process.wait(90)
+            finally:
+                for process in grown.processes.values():
+                    kill_tree(process)
 
 
 def children_of(process: Process) -> list[int]:
@@ -131,23 +137,25 @@ def children_of(process: Process) -> list[int]:
 def test_two_relays_and_four_workers_have_the_books_of_a_fleet_without(tree: Tree) -> None:
     left, right = free_port(), free_port()
     tree.relay("left", left).relay("right", right).workers("first", left, 2).workers("second", right, 2)
+    others = Others()
     result = tree.master(4, 4).result()
+    unless_taken(result, others)
     assert (result.arrivals.planned, result.arrivals.lost, result.arrivals.ok) == (160, 0, 160), tree.said(
         "master"
     )
     assert [worker["started"] for worker in result.generator.per_worker] == [40] * 4
     assert result.endpoints["GET /products/1"].response_ms.count == 160
     assert sum(point.requests for point in result.timeline) == 160
-    ended = {name: tree.processes[name].wait(60) for name in ("left", "right", "first", "second")}
+    ended = {name: tree.processes[name].wait(90) for name in ("left", "right", "first", "second")}
     assert ended == dict.fromkeys(ended, 0), tree.said("left")
     assert tree.target.seen().received == 160
 
 
-def test_a_worker_below_a_relay_and_a_whole_relay_are_killed(tree: Tree) -> None:
+def test_a_worker_below_a_relay_and_a_whole_relay_are_killed(tree: Tree, timing: Timing) -> None:
     left, right = free_port(), free_port()
-    tree.relay("left", left).relay("right", right).master(6, 3)
+    tree.relay("left", left).relay("right", right).master(20, 3)
     tree.start("behind", "relay", "--master", f"127.0.0.1:{left}", "--bind", f"127.0.0.1:{free_port()}")
-    assert tree.processes["behind"].wait(60) == 2, tree.said("behind")
+    assert tree.processes["behind"].wait(300) == 2, tree.said("behind")
     assert f"--master 127.0.0.1:{left}: a relay listens there" in tree.said("behind")
     tree.workers("first", left, 2).workers("second", right, 1)
     assert tree.playing()
@@ -155,10 +163,13 @@ def test_a_worker_below_a_relay_and_a_whole_relay_are_killed(tree: Tree) -> None
     tree.processes["right"].kill()
     result = tree.result()
     told = " ".join(text for _, text in result.events)
-    assert told.count("was lost: no report for 2 s") == 2, told
-    assert 0 < result.arrivals.lost < 240
-    assert result.arrivals.planned == 240
-    assert result.verdict == "INVALID", "arrivals were lost"
-    assert result.arrivals.ok + result.arrivals.lost >= 240 - result.arrivals.cancelled
-    assert tree.processes["left"].wait(60) == 0
+    assert told.count("was lost: no report for 2 s") >= 2, told
+    with timing:  # the third was not taken for lost too, which ends a run
+        assert told.count("was lost: no report for 2 s") == 2, told
+        assert result.arrivals.planned == 800
+        assert result.verdict == "INVALID", "arrivals were lost"
+    arrivals = result.arrivals
+    assert 0 < arrivals.lost < arrivals.planned
+    assert arrivals.ok + arrivals.lost + arrivals.dropped >= arrivals.planned - arrivals.cancelled
+    assert tree.processes["left"].wait(90) == 0
     assert re.search(r"used [\d.]+ s of a core in \d+ s, at most \d+% of it", tree.said("left"))

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from loadtest.measure.run_result import RunResult
-from tests.system.locust_fleet import fleet, free_port
+from tests.ports import free_port
+from tests.system.locust_fleet import fleet
 from tests.target_service.service_process import ROOT, running
 
 SHORT = ("--plan", "smoke", "--peak-tps", "20", "--duration", "4s")

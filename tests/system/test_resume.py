@@ -18,9 +18,10 @@ from loadtest.exit_codes import ExitCode
 from loadtest.fleet import checkpoint as checkpoints
 from loadtest.measure.ledger import OrderState, read_ledgers
 from tests.system.run_process import PLAN, Ended, Resumed, Run, assert_artefacts
-from tests.timing import Others, ended_well
+from tests.timing import Others, Timing, ended_well
 
-DURATION_S = 10
+DURATION_S = 15
+"""Long enough for a kill that comes seconds late on a busy machine to hit a run that goes on."""
 TPS = 50
 LONGER = PLAN.replace('"3s"', f'"{DURATION_S}s"').replace("peak_tps = 20", f"peak_tps = {TPS}")
 SAVED = ("--peak-tps", str(TPS), "--checkpoint", "1s", "--workers", "2")
@@ -58,7 +59,7 @@ def killed_twice(out: Path) -> Ended:
     return Resumed(folder).end()
 
 
-def test_a_run_killed_twice_is_one_run_over_the_whole_plan(tmp_path: Path) -> None:
+def test_a_run_killed_twice_is_one_run_over_the_whole_plan(tmp_path: Path, timing: Timing) -> None:
     others = Others()
     ended = killed_twice(tmp_path)
     assert ended_well(ended.result, others), ended.output
@@ -66,17 +67,26 @@ def test_a_run_killed_twice_is_one_run_over_the_whole_plan(tmp_path: Path) -> No
     assert "resuming at 0:00:" in ended.output
     result = ended.result
     assert result.arrivals.planned == TPS * DURATION_S
-    assert result.arrivals.lost + result.arrivals.cancelled <= 0.02 * TPS * DURATION_S
+    timing.heard(result)
+    with timing:
+        assert result.arrivals.lost + result.arrivals.cancelled <= 0.02 * TPS * DURATION_S
     assert result.arrivals.ok == result.transactions.count
     first_s, second_s = result.run.resumed_s
-    assert 3 <= first_s < 6 <= second_s < DURATION_S
+    assert 3 <= first_s <= second_s < DURATION_S
+    assert second_s >= 6
+    with timing:  # the first kill came at once
+        assert first_s < 6
     assert [point.t_s for point in result.timeline][:DURATION_S] == list(range(DURATION_S))
-    assert sum(point.scheduled for point in result.timeline) == pytest.approx(TPS * DURATION_S, rel=0.02)
+    with timing:
+        scheduled = sum(point.scheduled for point in result.timeline)
+        assert scheduled == pytest.approx(TPS * DURATION_S, rel=0.02)
     assert result.validity.verdict == ("DEGRADED" if ended.code == ExitCode.PASS else "INVALID")
     notes = [text for _, text in result.events if "resumed" in text]
     assert len(notes) == 2
     assert "played again" in notes[0]
-    assert [worker["name"] for worker in result.generator.per_worker] == [f"worker {n}" for n in range(1, 7)]
+    with timing:  # no worker was taken for lost, which joins again under another name
+        names = [worker["name"] for worker in result.generator.per_worker]
+        assert names == [f"worker {n}" for n in range(1, 7)]
     assert result.audit is not None
     assert result.audit.balanced
     assert result.audit.acknowledged > result.transactions.count, "what nobody measured is in the audit too"
@@ -98,14 +108,18 @@ def stopped(out: Path) -> Ended:
 
 
 @pytest.mark.slow(held_by="test_a_run_killed_twice_is_one_run_over_the_whole_plan")
-def test_a_run_that_was_stopped_by_a_signal_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+def test_a_run_that_was_stopped_by_a_signal_goes_on_where_it_was_stopped(
+    tmp_path: Path, timing: Timing
+) -> None:
     others = Others()
     ended = stopped(tmp_path)
     assert ended_well(ended.result, others), ended.output
     assert_artefacts(ended)
     result = ended.result
     assert result.arrivals.planned == TPS * DURATION_S
-    assert result.arrivals.lost == 0
+    timing.heard(result)
+    with timing:  # no worker was taken for lost
+        assert result.arrivals.lost == 0
     assert any("SIGTERM" in text for _, text in result.events)
     assert result.audit is not None
     assert result.audit.balanced
@@ -125,7 +139,7 @@ def test_a_run_whose_parent_was_killed_leaves_no_process_and_goes_on(tmp_path: P
     assert early.code == ExitCode.USAGE, early.output
     assert "still going on" in early.output
     children[0].resume()
-    assert wait_until(lambda: not any(child.is_running() for child in children), 40)
+    assert wait_until(lambda: not any(child.is_running() for child in children), 90)
     ended = Resumed(folder).end()
     assert ended.code in (ExitCode.PASS, ExitCode.INVALID), ended.output
     assert ended.result.arrivals.planned == TPS * DURATION_S

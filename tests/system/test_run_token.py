@@ -11,7 +11,8 @@ import pytest
 import zmq
 from locust.rpc.protocol import Message
 
-from tests.system.locust_fleet import COMMAND, fleet, free_port, wait_until
+from tests.ports import free_port
+from tests.system.locust_fleet import COMMAND, fleet, wait_until
 from tests.target_service.service_process import ROOT, ask, running
 
 TOKEN = "the-token-of-this-run"  # noqa: S105 - of a test
@@ -60,7 +61,7 @@ def test_only_workers_with_the_token_join_and_the_others_are_logged(tmp_path: Pa
             wait_until(lambda log=log: "the master refuses this worker" in said(tmp_path / log))  # type: ignore[misc]
         assert workers_at(ours.web_url) == 1
         assert ask(ours.web_url, "POST", "/swarm", "plan=smoke&peak_tps=20&duration=3s", FORM).json["success"]
-        wait_until(lambda: ask(ours.web_url, "GET", "/peak/live").json["state"] == "done", 60)
+        wait_until(lambda: ask(ours.web_url, "GET", "/peak/live").json["state"] == "done", 300)
         live = ask(ours.web_url, "GET", "/peak/live").json
         assert (len(live["workers"]), live["failures"]) == (1, 0)
         with worker(tmp_path / "right.log", control, LOADTEST_TOKEN=TOKEN):
@@ -87,7 +88,7 @@ def test_a_strangers_messages_are_not_even_heard(tmp_path: Path) -> None:
 def test_a_token_that_is_too_short_ends_master_and_worker_before_anything_starts(role: list[str]) -> None:
     ended = subprocess.run(
         [*COMMAND, *role, "--master-bind-port", str(free_port()), "--web-port", str(free_port())],
-        cwd=ROOT, capture_output=True, text=True, timeout=30, env=os.environ | {"LOADTEST_TOKEN": "short"},
+        cwd=ROOT, capture_output=True, text=True, timeout=120, env=os.environ | {"LOADTEST_TOKEN": "short"},
     )  # fmt: skip
     assert ended.returncode == 2
     assert "LOADTEST_TOKEN: expected at least 16 characters, got 5" in ended.stderr

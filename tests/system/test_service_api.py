@@ -24,9 +24,19 @@ TOKEN = "made-up"  # noqa: S105 - of a service that lives for this test
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """One service for all tests of this file, impatient with slow bodies."""
-    flags = ("--admin-token", TOKEN, "--body-deadline-s", "0.5", "--idle-s", "1", "--workers", "2")
+    """One service for nearly all tests of this file."""
+    flags = ("--admin-token", TOKEN, "--workers", "2")
     with running(tmp_path_factory.mktemp("api"), *flags) as started:
+        yield started
+        assert "Traceback" not in started.log.read_text()
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One that waits for no slow sender: on a busy machine any may be one."""
+    with running(
+        tmp_path_factory.mktemp("impatient"), "--body-deadline-s", "0.5", "--idle-s", "1"
+    ) as started:
         yield started
         assert "Traceback" not in started.log.read_text()
 
@@ -130,7 +140,7 @@ def test_a_body_over_64_kib_is_refused_whether_it_says_so_or_not(service: Servic
     )
 
 
-def exchange(service: Service, sent: bytes, wait_s: float = 5.0) -> bytes:
+def exchange(service: Service, sent: bytes, wait_s: float = 90.0) -> bytes:
     """Send bytes; everything that comes back until the service closes, or falls silent after an answer."""
     with socket.create_connection(service.address, timeout=wait_s) as connection:
         connection.sendall(sent)
@@ -143,17 +153,17 @@ def exchange(service: Service, sent: bytes, wait_s: float = 5.0) -> bytes:
         return received
 
 
-def test_a_body_that_does_not_come_is_given_up_with_408(service: Service, timing: Timing) -> None:
+def test_a_body_that_does_not_come_is_given_up_with_408(impatient: Service, timing: Timing) -> None:
     began = time.monotonic()
-    assert exchange(service, HEAD + b"Content-Length: 100\r\n\r\n{").startswith(b"HTTP/1.1 408")
+    assert exchange(impatient, HEAD + b"Content-Length: 100\r\n\r\n{").startswith(b"HTTP/1.1 408")
     lasted_s = time.monotonic() - began
     assert lasted_s > 0.4
     with timing:
         assert lasted_s < 3
 
 
-def test_a_head_that_does_not_come_is_cut_off(service: Service) -> None:
-    assert exchange(service, b"POST /orders HTTP/1.1\r\nHost:") == b""
+def test_a_head_that_does_not_come_is_cut_off(impatient: Service) -> None:
+    assert exchange(impatient, b"POST /orders HTTP/1.1\r\nHost:") == b""
 
 
 @pytest.mark.parametrize(
@@ -188,14 +198,14 @@ def test_a_head_that_does_not_come_is_cut_off(service: Service) -> None:
 def test_malformed_http_is_answered_with_a_problem_and_the_connection_closed(
     service: Service, sent: bytes, status: int
 ) -> None:
-    with socket.create_connection(service.address, timeout=5) as connection:
+    with socket.create_connection(service.address, timeout=90) as connection:
         connection.sendall(sent)
         answer = read_to_the_end(connection)
     assert (answer.status, is_problem(answer)) == (status, True), answer
 
 
 def test_a_chunk_that_breaks_later_is_told_as_a_problem(service: Service) -> None:
-    with socket.create_connection(service.address, timeout=5) as connection:
+    with socket.create_connection(service.address, timeout=90) as connection:
         connection.sendall(HEAD + b"Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n")
         asked_to_go_on = b"HTTP/1.1 100 Continue\r\n\r\n"
         assert connection.recv(len(asked_to_go_on), socket.MSG_WAITALL) == asked_to_go_on

@@ -56,7 +56,7 @@ def sent(
         "POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(BODY)}\r\nIdempotency-Key: {key}\r\nX-Request-Deadline-Ms: {deadline_ms}\r\n\r\n"
     )
-    with socket.create_connection(service.address, timeout=10) as connection:
+    with socket.create_connection(service.address, timeout=90) as connection:
         connection.sendall(head.encode() + body)
         yield connection
 
@@ -68,9 +68,21 @@ def heard(connection: socket.socket) -> Answer:
     return Answer(response.status, dict(response.getheaders()), response.read())
 
 
-def wait_until_at_work(service: Service, requests: int) -> None:
-    """Wait until the service works on so many requests."""
-    wait_until(lambda: service.metric("orders_in_flight") == requests)
+def is_answered(connection: socket.socket) -> bool:
+    """Whether there is something to read."""
+    return bool(select.select([connection], [], [], 0)[0])
+
+
+def at_work(service: Service, requests: int, first: socket.socket) -> bool:
+    """Wait until the service works on so many requests; False where it had answered the first of them by then."""
+    wait_until(lambda: service.metric("orders_in_flight") == requests or is_answered(first))
+    return not is_answered(first)
+
+
+def never_in_ten(timing: Timing, what: str) -> None:
+    """Fail since ten attempts came too late, unless others used the cores."""
+    with timing:
+        raise AssertionError(what)
 
 
 def was_made(service: Service, key: str) -> bool:
@@ -80,11 +92,13 @@ def was_made(service: Service, key: str) -> bool:
     return "Idempotent-Replayed" in answer.headers
 
 
-def test_a_deadline_that_passes_in_the_line_for_a_batch_ends_the_wait(stalling: Service) -> None:
+def test_a_deadline_that_passes_in_the_line_for_a_batch_ends_the_wait(
+    stalling: Service, timing: Timing
+) -> None:
     # On a busy machine the batch before may be done by the time that the second is sent: then there is no line.
     for attempt in range(10):
         with sent(stalling, f"ahead-{attempt}") as ahead:
-            wait_until_at_work(stalling, 1)
+            at_work(stalling, 1, ahead)
             late, patient = f"late-{attempt}", f"patient-{attempt}"
             with sent(stalling, late, deadline_ms=50) as hurried, sent(stalling, patient) as waiting:
                 answers = [heard(connection) for connection in (ahead, hurried, waiting)]
@@ -95,30 +109,29 @@ def test_a_deadline_that_passes_in_the_line_for_a_batch_ends_the_wait(stalling: 
             assert answers[1].status == 503
             assert answers[1].json["type"] == "/problems/deadline"
             return
-    pytest.fail("ten times nobody was late")
+    never_in_ten(timing, "ten times nobody was late")
 
 
-def test_who_hangs_up_in_the_line_for_a_batch_buys_nothing(stalling: Service) -> None:
+def test_who_hangs_up_in_the_line_for_a_batch_buys_nothing(stalling: Service, timing: Timing) -> None:
     # On a busy machine the batch before may be done by the time that the hang-up is seen: then there is no line.
     for attempt in range(10):
         with sent(stalling, f"before-{attempt}") as before:
-            wait_until_at_work(stalling, 1)
+            at_work(stalling, 1, before)
             with sent(stalling, f"gone-{attempt}"):
-                wait_until_at_work(stalling, 2)
-            wait_until_at_work(stalling, 1)
-            was_in_line = not select.select([before], [], [], 0)[0]
+                at_work(stalling, 2, before)
+            was_in_line = at_work(stalling, 1, before)
             assert heard(before).status == 201
         was_bought = was_made(stalling, f"gone-{attempt}")
         if was_in_line:
             assert not was_bought
             return
-    pytest.fail("ten batches were done before a hang-up was seen")
+    never_in_ten(timing, "ten batches were done before a hang-up was seen")
 
 
 def test_who_sends_no_more_or_sends_too_early_is_answered_in_turn(stalling: Service) -> None:
     head = b"GET /products/sku-000001 HTTP/1.1\r\nHost: x\r\n\r\n"
     with sent(stalling, "half") as half:
-        wait_until_at_work(stalling, 1)
+        at_work(stalling, 1, half)
         half.sendall(head + head)
         half.shutdown(socket.SHUT_WR)
         told = b"".join(iter(lambda: half.recv(65536), b""))
@@ -126,7 +139,9 @@ def test_who_sends_no_more_or_sends_too_early_is_answered_in_turn(stalling: Serv
     assert [status for status in statuses if status != 100] == [201, 200, 200]
 
 
-def test_what_has_begun_is_finished_and_told_even_after_its_deadline(stalling: Service) -> None:
+def test_what_has_begun_is_finished_and_told_even_after_its_deadline(
+    stalling: Service, timing: Timing
+) -> None:
     # Half of what a commit takes: an order that is begun at once is told 201 long after its deadline. One that had to
     # wait for another commit (a sweep's, the writer's proof) is refused, and is not made.
     for attempt in range(10):
@@ -136,13 +151,16 @@ def test_what_has_begun_is_finished_and_told_even_after_its_deadline(stalling: S
         assert was_made(stalling, key) == (status == 201)
         if status == 201:
             return
-    pytest.fail("none of ten orders was begun before its deadline")
+    never_in_ten(timing, "none of ten orders was begun before its deadline")
 
 
 def test_a_deadline_that_passes_while_the_body_comes_is_noticed_before_the_store(
     stalling: Service, timing: Timing
 ) -> None:
     with sent(stalling, "dribbled", deadline_ms=100, body=BODY[:-1]) as dribbled:
+        wait_until(
+            lambda: stalling.metric("orders_in_flight") == 1
+        )  # its head was read: the deadline has begun
         time.sleep(0.15)
         began = time.monotonic()
         dribbled.sendall(BODY[-1:])
@@ -154,31 +172,33 @@ def test_a_deadline_that_passes_while_the_body_comes_is_noticed_before_the_store
     assert not was_made(stalling, "dribbled")
 
 
-def test_a_deadline_that_passes_while_sqlite_is_locked_is_told_then(tmp_path: Path) -> None:
-    with running(tmp_path, "--store-wait-s", "8") as service:
+def test_a_deadline_that_passes_while_sqlite_is_locked_is_told_then(tmp_path: Path, timing: Timing) -> None:
+    with running(tmp_path, "--store-wait-s", "60") as service:
         intruder = sqlite3.connect(tmp_path / "orders.db", isolation_level=None)
         intruder.execute("BEGIN IMMEDIATE")
-        _is_told_in_time(service)
+        _is_told_in_time(service, timing)
         intruder.execute("ROLLBACK")
         intruder.close()
         assert not was_made(service, "locked-out")
 
 
 def test_a_deadline_that_passes_while_postgres_is_away_is_told_then(
-    tmp_path: Path, server: PostgresServer
+    tmp_path: Path, server: PostgresServer, timing: Timing
 ) -> None:
-    with running(tmp_path, "--store-wait-s", "8", store=server.create_database("away")) as service:
+    with running(tmp_path, "--store-wait-s", "60", store=server.create_database("away")) as service:
         server.stop(signal.SIGQUIT)
         try:
-            _is_told_in_time(service)
+            _is_told_in_time(service, timing)
         finally:
             server.start()
         wait_until(lambda: service.ask("GET", "/readyz").status == 200)
         assert not was_made(service, "locked-out")
 
 
-def _is_told_in_time(service: Service) -> None:
+def _is_told_in_time(service: Service, timing: Timing) -> None:
     began = time.monotonic()
     answer = service.order("locked-out", X_Request_Deadline_Ms="200")
+    lasted_s = time.monotonic() - began
     assert (answer.status, answer.json["type"]) == (503, "/problems/deadline")
-    assert time.monotonic() - began < 4
+    with timing:
+        assert lasted_s < 4

@@ -68,9 +68,9 @@ def test_a_full_disk_is_answered_with_507_and_recovers(tmp_path: Path) -> None:
 def test_a_worker_killed_by_a_drill_is_replaced_and_still_under_the_drill(tmp_path: Path) -> None:
     with running(tmp_path, *DRILLED) as service:
         (first,) = service.worker_pids()
-        assert set_drill(service, {"kind": "kill-worker", "duration_s": 0.5}, {"kind": "error"}).status == 200
+        assert set_drill(service, {"kind": "kill-worker", "duration_s": 60}, {"kind": "error"}).status == 200
         with pytest.raises(ConnectionError):
-            wait_until(lambda: service.order().status == 0, seconds=1)
+            wait_until(lambda: service.order().status == 0)
         wait_until(lambda: service.worker_pids() not in ([], [first]))
         assert service.ask("GET", "/healthz").status == 200
         wait_until(lambda: service.metric("orders_worker_restarts_total") >= 1)
@@ -107,7 +107,7 @@ def test_faults_are_met_counted_and_ended(tmp_path: Path) -> None:
         assert time.monotonic() - began > 0.28
         set_drill(service, {"kind": "reset"})
         with pytest.raises(ConnectionError):
-            wait_until(lambda: service.order().status == 0, seconds=1)
+            wait_until(lambda: service.order().status == 0)
         set_drill(service, {"kind": "slow-body", "delay_ms": 400})
         wait_until(lambda: _timed(service)[1] > 0.38)
         answer, took_s = _timed(service)  # the order is made, and told bit by bit
@@ -133,8 +133,9 @@ def test_under_overload_the_rest_is_refused_at_once_and_the_books_balance(
         refused = [seconds for answer, seconds in answers if answer.status == 503]
         served = [seconds for answer, seconds in answers if answer.status == 201]
         assert len(refused) + len(served) == 200
-        assert len(served) >= 64
-        assert refused
+        with timing:  # all had come before the first was answered
+            assert len(served) >= 64
+            assert refused
         # At once: while every order that is taken on waits for a commit of one second, refusals do not.
         with timing:
             assert sorted(refused)[len(refused) // 2] < min(served)
@@ -164,12 +165,12 @@ def test_work_whose_caller_does_not_wait_any_more_is_not_done(undrilled: Service
 
 
 def test_unpaid_orders_are_cancelled_when_their_reservation_ends(tmp_path: Path) -> None:
-    with running(tmp_path, "--reservation-s", "0.5", "--stock", "1") as service:
+    with running(tmp_path, "--reservation-s", "5", "--stock", "1") as service:
         path = service.order().headers["Location"]
         assert service.order().status == 409
         wait_until(lambda: service.ask("GET", path).json["status"] == "cancelled")
         assert service.order().status == 201
-        assert service.metric("orders_cancelled_total") == 1
+        assert service.metric("orders_cancelled_total") >= 1
 
 
 def test_a_run_is_purged_beside_the_running_service(undrilled: Service, tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ import pytest
 from tests.target_service.fuzz_drill import fuzz
 from tests.target_service.service_process import Service, running
 
-MUTATIONS = 3000
+MUTATIONS = 1000
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with running(tmp_path_factory.mktemp("fuzz"), "--body-deadline-s", "1") as started:
+    with running(tmp_path_factory.mktemp("fuzz"), "--body-deadline-s", "60", "--idle-s", "60") as started:
         yield started
         assert "Traceback" not in started.log.read_text()
 

@@ -17,7 +17,12 @@ from tests.target_service.service_process import COMMAND, ROOT, Service, running
 def refused(*flags: str, **environment: str) -> str:
     """Start with bad settings; return what was said on the way out with code 2."""
     ended = subprocess.run(
-        [*COMMAND, *flags], cwd=ROOT, capture_output=True, text=True, timeout=20, env=os.environ | environment
+        [*COMMAND, *flags],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ | environment,
     )
     assert ended.returncode == 2, ended.stderr
     assert ended.stdout == ""
@@ -49,7 +54,7 @@ def test_a_request_that_was_accepted_is_answered_while_draining(tmp_path: Path) 
         answer = client.recv(65536)
         assert answer.startswith(b"HTTP/1.1 201")
         assert b"Connection: close" in answer
-        assert service.process.wait(10) == 0
+        assert service.process.wait(90) == 0
 
 
 def _refuses(service: Service) -> bool:
@@ -64,7 +69,7 @@ def test_a_crashed_worker_is_started_again_and_counted(tmp_path: Path) -> None:
         (first,) = service.worker_pids()
         os.kill(first, signal.SIGKILL)
         wait_until(lambda: service.worker_pids() not in ([], [first]))
-        # The connection waits in the supervisor's socket until the new worker takes it.
+        # The connection waits in the supervisor's socket until the new worker takes it, however long that starts.
         assert service.order("before").headers["Idempotent-Replayed"] == "true"
         assert service.metric("orders_worker_restarts_total") == 1
         assert service.metric('orders_created_total{traffic="live"}') == 1
@@ -93,7 +98,7 @@ def test_hangup_replaces_the_workers_without_losing_a_request(tmp_path: Path) ->
             wait_until(
                 lambda: len(service.worker_pids()) == 2 and not set(service.worker_pids()) & set(before)
             )
-            seen = len(buyers.acknowledged)
+            seen = len(buyers.acknowledged)  # new workers may still be starting: orders wait for them
             wait_until(lambda: len(buyers.acknowledged) > seen + 50)
         assert buyers.cut == []
         assert service.metric("orders_worker_restarts_total") == 0
@@ -165,7 +170,7 @@ def test_a_first_worker_that_cannot_run_ends_the_service_instead_of_starting_aga
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=120,
         env=os.environ | {"AIOHTTP_NO_EXTENSIONS": "1"},
     )
     assert ended.returncode == 1

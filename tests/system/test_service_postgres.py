@@ -128,7 +128,7 @@ def test_a_service_waits_for_postgres_and_becomes_ready_when_it_answers(
 
     with ThreadPoolExecutor(1) as boots:
         booting = boots.submit(boot)
-        with running(tmp_path, store=dsn) as service:
+        with running(tmp_path, "--store-wait-s", "30", store=dsn) as service:
             booting.result()
             assert service.order("k").status == 201
 

@@ -3,14 +3,14 @@
 The other thousand ways are tried without processes in `tests/judge/test_verdict_mutations.py`. Each run here plays
 two seconds, three at a time, all against one target; they are started together, so that the file takes about half a
 minute on two cores. That makes a busy machine: a run may be INVALID because it was late. So what is asserted of a bad
-run is that the fault itself was found, besides that it is no PASS; and of a good one that nothing but lateness was
-found.
+run is that the fault itself was found, besides that it is no PASS; a good one that was late for others' sake is
+played again, with no other beside it.
 """
 
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,12 +20,14 @@ import pytest
 from loadtest.judge.validity import INVALID
 from loadtest.measure.run_result import RunResult
 from tests.slow import cases_to_play
+from tests.timing import CoreTakenError, Others, Timing, unless_taken
 
 ROOT = Path(__file__).parents[2]
 USERS = Path(__file__).with_name("mutation_users.py")
 ERRORS_ALLOWED = ("errors(*) <= 100%", "availability >= 0%")
 AT_ONCE = 3
 NOBODY_LISTENS = "http://127.0.0.1:1"
+PATIENT_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,17 @@ class Case:
     slos: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     virtual_users: int = 40
+    patience_s: float = 0.5
+    """Where late answers would change the figures that are asserted, more than a busy machine needs."""
     host: str = ""
     code: int | None = None
     """The exit code, where only one is right."""
 
 
 BAD = {
-    "500 to everything": Case(("GetsErrors",), r"errors\(\*\) < 1% \(implicit\): observed 100%"),
+    "500 to everything": Case(
+        ("GetsErrors",), r"errors\(\*\) < 1% \(implicit\): observed 100%", patience_s=PATIENT_S
+    ),
     "half a body": Case(("GetsHalf",), r"errors\(\*\) < 1% \(implicit\): observed 100%"),
     "connections reset": Case(("IsReset",), r"errors\(\*\) < 1% \(implicit\): observed 100%"),
     "one class of two fails": Case(("Fine", "GetsErrors"), r"errors\(\*\) < 1% \(implicit\): observed 50%"),
@@ -80,11 +86,13 @@ BAD = {
     "the wrong host": Case(("Fine",), r"127\.0\.0\.1:1", host=NOBODY_LISTENS, code=2),
 }
 GOOD = {
-    "all is well": Case(("Fine",), "PASS|INVALID"),
-    "journeys": Case(("Journeys",), "PASS|INVALID"),
-    "two classes": Case(("Fine", "Journeys"), "PASS|INVALID"),
-    "errors are allowed": Case(("GetsErrors",), "PASS|INVALID", slos=ERRORS_ALLOWED),
-    "what must not be called is not": Case(("Fine",), "PASS|INVALID", slos=("requests(GET /old) == 0",)),
+    "all is well": Case(("Fine",), "PASS", patience_s=PATIENT_S),
+    "journeys": Case(("Journeys",), "PASS", patience_s=PATIENT_S),
+    "two classes": Case(("Fine", "Journeys"), "PASS", patience_s=PATIENT_S),
+    "errors are allowed": Case(("GetsErrors",), "PASS", slos=ERRORS_ALLOWED, patience_s=PATIENT_S),
+    "what must not be called is not": Case(
+        ("Fine",), "PASS", slos=("requests(GET /old) == 0",), patience_s=PATIENT_S
+    ),
 }
 
 
@@ -95,6 +103,8 @@ class Ended:
     code: int
     said: str
     folder: Path
+    taken: str | None
+    """By whom the cores were taken while it played, if they were."""
     result: RunResult | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -107,7 +117,7 @@ def plan_of(case: Case) -> str:
     slos = "".join(f'[[slo]]\nexpr = "{expr}"\n' for expr in case.slos)
     return (
         f'name = "bad"\npeak_tps = {20 / len(case.users)}\nduration = "2s"\nvirtual_users = {case.virtual_users}\n'
-        f'patience_s = 0.5\narrivals = "uniform"\n[profile]\ncurve = "constant"\n{scenarios}{slos}'
+        f'patience_s = {case.patience_s}\narrivals = "uniform"\n[profile]\ncurve = "constant"\n{scenarios}{slos}'
     )
 
 
@@ -126,8 +136,9 @@ def play(folder: Path, plan: str, script: Path, host: str, *flags: str) -> Ended
         str(folder / "plan.toml"),
     ]
     command += ["-H", host, "--run-dir", str(folder / "run"), *flags]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
-    return Ended(done.returncode, done.stdout + done.stderr, folder / "run")
+    others = Others()
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    return Ended(done.returncode, done.stdout + done.stderr, folder / "run", others.taken())
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +151,7 @@ def target() -> Iterator[str]:
 
 
 WITH_EVIDENCE = "500 to everything"
+README = "the example of the README"
 
 
 @pytest.fixture(scope="module")
@@ -148,17 +160,41 @@ def runs(
 ) -> Iterator[dict[str, Future[Ended]]]:
     """Every run that a selected test asks for, some at a time; tests wait for the one that they are about."""
     out = tmp_path_factory.mktemp("runs")
-    wanted = cases_to_play(request, "name") | {WITH_EVIDENCE}
+    wanted = cases_to_play(request, "name") | {WITH_EVIDENCE, README}
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        started = {
-            name: pool.submit(
-                play, out / name.replace(" ", "-"), plan_of(case), USERS, case.host or target, *case.flags
-            )
-            for name, case in {**BAD, **GOOD}.items()
+        yield {
+            name: pool.submit(play_named, name, out, target)
+            for name in [*BAD, *GOOD, README]
             if name in wanted
         }
-        started["the example of the README"] = pool.submit(readme_example, out / "readme", target)
-        yield started
+
+
+def play_named(name: str, out: Path, target: str) -> Ended:
+    """Play one of all the runs."""
+    folder = out / name.replace(" ", "-")
+    if name == README:
+        return readme_example(folder, target)
+    case = (BAD | GOOD)[name]
+    return play(folder, plan_of(case), USERS, case.host or target, *case.flags)
+
+
+@pytest.fixture
+def undisturbed(
+    runs: dict[str, Future[Ended]], target: str, timing: Timing, tmp_path: Path
+) -> Callable[[str], RunResult]:
+    """Runs that others did not spoil, by name: where they did, the test plays once more, and so does the run."""
+
+    def of(name: str) -> RunResult:
+        ended = play_named(name, tmp_path, target) if timing.last else runs[name].result()
+        runs[name] = Future()
+        runs[name].set_result(ended)
+        assert ended.result is not None, ended.said
+        unless_taken(ended.result)
+        if ended.taken is not None and ended.result.verdict == INVALID:
+            raise CoreTakenError(ended.taken)
+        return ended.result
+
+    return of
 
 
 def readme_example(folder: Path, target: str) -> Ended:
@@ -189,31 +225,36 @@ def test_a_bad_run_never_ends_pass_and_says_what_was_bad(name: str, runs: dict[s
 
 @pytest.mark.slow(stays=["journeys"])
 @pytest.mark.parametrize("name", GOOD)
-def test_a_good_run_has_nothing_against_it(name: str, runs: dict[str, Future[Ended]]) -> None:
+def test_a_good_run_has_nothing_against_it(
+    name: str, runs: dict[str, Future[Ended]], undisturbed: Callable[[str], RunResult]
+) -> None:
+    result = undisturbed(name)
     ended = runs[name].result()
-    assert ended.result is not None, ended.said
-    assert all(slo.passed for slo in ended.result.slo), ended.said
-    assert not ended.result.findings
-    late = [reason for reason in ended.result.validity.reasons if "late" in reason or "of a CPU" in reason]
-    assert ended.result.validity.reasons == late, ended.said
-    assert ended.code == (11 if ended.result.validity.verdict == INVALID else 0), ended.said
+    assert all(slo.passed for slo in result.slo), ended.said
+    assert not result.findings
+    # One stall of the machine is forgiven where every objective was met.
+    assert result.validity.verdict != INVALID, ended.said
+    assert all("arrivals were sent up to" in reason for reason in result.validity.reasons), ended.said
+    assert ended.code == 0, ended.said
 
 
 def test_the_example_of_the_readme_on_a_service_that_answers_404_to_everything_fails(
-    runs: dict[str, Future[Ended]],
+    runs: dict[str, Future[Ended]], undisturbed: Callable[[str], RunResult]
 ) -> None:
-    ended = runs["the example of the README"].result()
+    result = undisturbed(README)
+    ended = runs[README].result()
     assert ended.code in (10, 11), ended.said
-    assert ended.result is not None
-    missed = {slo.expr: slo for slo in ended.result.slo if not slo.passed}
+    missed = {slo.expr: slo for slo in result.slo if not slo.passed}
     assert set(missed) == {"p99.9(POST /cart/checkout) < 400ms", "errors(*) < 1%", "availability > 99%"}
     assert missed["errors(*) < 1%"].source == "implicit"
 
 
-def test_an_error_has_evidence_in_every_file_with_its_secrets_masked(runs: dict[str, Future[Ended]]) -> None:
+def test_an_error_has_evidence_in_every_file_with_its_secrets_masked(
+    runs: dict[str, Future[Ended]], undisturbed: Callable[[str], RunResult]
+) -> None:
+    result = undisturbed(WITH_EVIDENCE)
     ended = runs[WITH_EVIDENCE].result()
-    assert ended.result is not None
-    evidence = ended.result.endpoints["POST /status/500"].evidence["status-500"]
+    evidence = result.endpoints["POST /status/500"].evidence["status-500"]
     assert (evidence.count, evidence.status, evidence.request) == (40, 500, "POST /status/500")
     assert sum(count for _, count in evidence.per_second) == 40
     for place in (

@@ -16,7 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from loadtest.measure.run_result import RunResult
 from tests.dashboards.prometheus_server import prometheus
-from tests.system.locust_fleet import Fleet, fleet, free_port, wait_until
+from tests.ports import free_port
+from tests.system.locust_fleet import Fleet, fleet, wait_until
 from tests.target_service.service_process import ask, running
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -13,7 +13,7 @@ from tests.target_service.service_process import Service
 REST_S = 0.005
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 300.0) -> None:
     """Poll a condition until it holds; fail when it does not in time."""
     until = time.monotonic() + seconds
     while not condition():

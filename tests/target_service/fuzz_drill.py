@@ -50,7 +50,7 @@ def fuzz(service: Service, requests: int, seed: int = 20201111) -> Counter[int]:
     """Send bent bodies on one connection; how often each status came. Fails for one that is not described."""
     dice = random.Random(seed)
     seen: Counter[int] = Counter()
-    with contextlib.closing(HTTPConnection(*service.address, timeout=10)) as connection:
+    with contextlib.closing(HTTPConnection(*service.address, timeout=60)) as connection:
         connection.connect()
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for _ in range(requests):

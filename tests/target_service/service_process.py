@@ -77,7 +77,7 @@ class Service:
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Stop it and return its exit code."""
         self.process.send_signal(number)
-        return self.process.wait(20)
+        return self.process.wait(90)
 
 
 def ask(
@@ -86,7 +86,7 @@ def ask(
     """One HTTP request on a connection of its own."""
     parts = urlsplit(url)
     assert parts.hostname is not None
-    with contextlib.closing(HTTPConnection(parts.hostname, parts.port, timeout=20)) as connection:
+    with contextlib.closing(HTTPConnection(parts.hostname, parts.port, timeout=90)) as connection:
         connection.request(method, path, body, headers or {})
         response = connection.getresponse()
         return Answer(response.status, dict(response.getheaders()), response.read())
