@@ -2,7 +2,7 @@
 
 Locust's worker reads messages from the moment it has greeted its master, and fires `init` a little later. What has
 come by then for a handler that a script registers on `init` is thrown away with a warning. Under plain Locust the
-master mostly sleeps between the two; `singlesday run` starts all processes at once: it was lost half of the times.
+master mostly sleeps between the two; `singlesday run` starts all processes at once, and it was often lost.
 """
 
 from locust.rpc import Message
