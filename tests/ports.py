@@ -35,8 +35,10 @@ def _mine() -> Iterator[int]:
 
 def slice_of(worker: int, first_of_kernel: int, last_of_kernel: int) -> list[int]:
     """The ports of one of the workers, given the range from which the kernel chooses."""
-    ports = [port for port in range(LOWEST, HIGHEST + 1) if not first_of_kernel <= port <= last_of_kernel]
-    return ports[worker % SLICES :: SLICES]
+    all_ports = range(LOWEST, HIGHEST + 1)
+    ports = [port for port in all_ports if not first_of_kernel <= port <= last_of_kernel]
+    # Machines that make many connections often give the kernel all of them.
+    return (ports if len(ports) > SLICES else list(all_ports))[worker % SLICES :: SLICES]
 
 
 def _of_the_kernel() -> tuple[int, int]:

@@ -15,6 +15,12 @@ def test_no_two_workers_have_a_port_in_common_and_none_has_one_of_the_kernels() 
     assert min(map(len, slices)) > 500
 
 
+def test_where_the_kernel_has_all_ports_workers_still_have_none_in_common() -> None:
+    slices = [slice_of(worker, 1_024, 65_535) for worker in range(SLICES)]
+    assert min(map(len, slices)) > 500
+    assert len({port for each in slices for port in each}) == sum(map(len, slices))
+
+
 def test_a_port_is_not_given_twice_nor_while_somebody_listens_there(monkeypatch: pytest.MonkeyPatch) -> None:
     first = free_port()
     assert free_port() != first

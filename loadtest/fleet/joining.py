@@ -187,13 +187,13 @@ class Joining:
                 if isinstance(answer, wanted):
                     return answer
             self._look_at_connection()
+            if not told and self._met_s is None and now_s - began_s > 1:
+                told = True
+                self._tell(f"waiting for the master at {self._master}{self._why()} …")
             if self._met_s is not None and now_s - max(self._met_s, began_s) > ANSWER_S:
                 raise self._no_master()
             if now_s - began_s > self._wait_s:
                 raise self._no_master(STARTING) if self._reached else self._nobody()
-            if not told and self._met_s is None and now_s - began_s > 1:
-                told = True
-                self._tell(f"waiting for the master at {self._master}{self._why()} …")
 
     def _no_master(self, or_else: str = "") -> JoiningError:
         return JoiningError(

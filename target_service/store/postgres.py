@@ -177,17 +177,25 @@ class PostgresStore(Store):
     _session: PostgresSession | None = None
 
     async def _connect(self) -> int:
-        wait_s = self._settings.wait_s
         try:
-            self._session = await self._open_session()
-            self._readers = await asyncpg.create_pool(
-                self._settings.dsn, min_size=1, max_size=READERS, command_timeout=wait_s, timeout=wait_s
-            )
+            await self._open_connections()
         except MISCONFIGURED as error:
             raise StoreOpenError(f"cannot open the PostgreSQL store: {_reason_of(error)}") from error
         except FAILURES as error:
             raise StoreUnavailableError(f"PostgreSQL does not answer: {error}") from error
         return self._writer_id
+
+    async def _open_connections(self) -> None:
+        """The one that writes and those that read; where these fail, neither is left."""
+        wait_s = self._settings.wait_s
+        self._session = await self._open_session()
+        try:
+            self._readers = await asyncpg.create_pool(
+                self._settings.dsn, min_size=1, max_size=READERS, command_timeout=wait_s, timeout=wait_s
+            )
+        except BaseException:
+            self._drop_connection()
+            raise
 
     async def _disconnect(self) -> None:
         with contextlib.suppress(Exception):

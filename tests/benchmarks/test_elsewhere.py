@@ -25,7 +25,7 @@ def test_pages_are_asked_for_as_prometheus_does_until_the_block_ends() -> None:
         ScriptedServer(always(response_bytes(b"up 1\n"))) as master,
         scraping([("127.0.0.1", service.port), ("127.0.0.1", master.port)]),
     ):
-        assert wait_until(lambda: len(master.requests) >= 3, 10)
+        assert wait_until(lambda: len(master.requests) >= 3, 100)
         assert set(service.requests) == set(master.requests) == {PROMETHEUS_ASKS}
         assert service.connections == master.connections == 1
 
@@ -44,7 +44,7 @@ def test_a_scrape_that_fails_is_not_taken_for_a_cheap_one(answer: bytes) -> None
         pytest.raises(RuntimeError, match="scraper failed, with exit code 1"),
         scraping([("127.0.0.1", server.port)]),
     ):
-        assert wait_until(lambda: len(server.requests) == 1, 10)
+        assert wait_until(lambda: len(server.requests) == 1, 100)
 
 
 def test_who_stands_for_another_machine_takes_only_what_is_left(

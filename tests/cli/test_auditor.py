@@ -27,7 +27,7 @@ def test_a_class_that_cannot_audit_is_refused_by_the_command_without_importing_l
     (tmp_path / "own_books.py").write_text(AUDITOR, encoding="utf-8")
     asked = ["run", "smoke", "--target", target, "--auditor", "own_books:Half"]
     command = [sys.executable, "-X", "importtime", "-m", "loadtest.cli.main", *asked]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     said = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
     assert (done.returncode, said[0].split(":")[:3]) == (2, ["error", " --auditor", " own_books"]), (
         done.stderr

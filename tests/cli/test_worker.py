@@ -22,6 +22,7 @@ from loadtest.configuration.config_error import ConfigError
 from loadtest.configuration.run_config import RunConfig
 from loadtest.environment import MASTER_LOST
 from loadtest.exit_codes import ExitCode
+from loadtest.fleet import joining
 from loadtest.fleet.joining import JoiningError, Master
 from loadtest.place import Place
 from loadtest.plan.plan_file import Plan
@@ -145,11 +146,16 @@ def test_a_master_that_is_not_there_is_waited_for_and_then_named(tmp_path: Path)
 
 
 @pytest.mark.parametrize("talks", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"], ids=["nothing", "http"])
-def test_what_listens_and_is_no_master_is_told_from_one(talks: bytes, tmp_path: Path) -> None:
+def test_what_listens_and_is_no_master_is_told_from_one(
+    talks: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        joining, "REFUSED_FOR_S", 60.0
+    )  # what talks HTTP breaks off, which a wrong token does too
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
         threading.Thread(target=answer_once, args=(server, talks), daemon=True).start()
-        text = refused("worker", "--master", address, "--wait", "1s", "--out", str(tmp_path))
+        text = refused("worker", "--master", address, "--wait", "3s", "--out", str(tmp_path))
     assert f"what listens at {address} does not answer as a master does" in text
     assert "of this release; one that is still starting may need a longer --wait" in text
 
@@ -244,11 +250,12 @@ def test_workers_whose_master_is_gone_end_with_a_sentence_instead_of_being_repla
         return Child(name, [sys.executable, "-c", "raise SystemExit(1)"], log=tmp_path / name)
 
     crew = Crew(1, start, lambda text: print(text, file=said))
-    with socket.create_server(("127.0.0.1", 0)) as left:
-        place = Place("127.0.0.1", left.getsockname()[1])
-        assert listens(place)
-    assert not listens(place)
-    assert serve(crew, place, Console(file=said, width=300)) == MASTER_LOST
+    with socket.create_server(("127.0.0.1", 0)) as there, socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # so that nobody listens there
+        assert listens(Place("127.0.0.1", there.getsockname()[1]))
+        place = Place("127.0.0.1", taken.getsockname()[1])
+        assert not listens(place)
+        assert serve(crew, place, Console(file=said, width=300)) == MASTER_LOST
     assert "takes its place" not in said.getvalue()
 
 
@@ -305,14 +312,14 @@ def test_a_crashed_worker_is_replaced_a_few_times_and_one_that_ended_well_is_not
 
     crew = Crew(1, start, said.append)
     for _ in range(MOST_REPLACED + 2):
-        assert wait_until(ended, 30)
+        assert wait_until(ended, 100)
         crew.tend()
     assert len(said) == MOST_REPLACED
     assert "worker-1 crashed (exit code 3" in said[0]
     assert "worker-2 takes its place" in said[0]
     code = 0
     crew = Crew(1, start, said.append)
-    assert wait_until(ended, 30)
+    assert wait_until(ended, 100)
     crew.tend()
     assert len(said) == MOST_REPLACED
 

@@ -1,5 +1,6 @@
 """Stores for the contract suite: the same tests run on each."""
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,10 @@ StoreFactory = Callable[..., Store]
 """Makes a store that is not opened yet; two of one factory share their data."""
 
 INITIAL_UNITS = 10
+WAIT_S = 60.0
+"""For how long a change waits that is to be made, however busy the machine is."""
+REFUSED_AFTER_S = 0.5
+"""For how long where nothing will come of it."""
 
 
 class Unobserved:
@@ -44,6 +49,17 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
+@contextlib.contextmanager
+def in_vain(store: Store) -> Iterator[None]:
+    """While this is open nothing can be made, and is soon refused."""
+    patient = store._settings
+    store._settings = patient._replace(wait_s=REFUSED_AFTER_S)
+    try:
+        yield
+    finally:
+        store._settings = patient
+
+
 _databases = itertools.count()
 
 
@@ -57,7 +73,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> StoreFactory:
         dsn = server.create_database(f"contract_{next(_databases)}")
 
     def factory(initial_units: int = INITIAL_UNITS, observer: CommitObserver | None = None) -> Store:
-        settings = StoreSettings(dsn, initial_units, 2.0, shared=True)
+        settings = StoreSettings(dsn, initial_units, WAIT_S, shared=True)
         return make_store(settings, observer or Unobserved())
 
     return factory

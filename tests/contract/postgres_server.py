@@ -21,6 +21,10 @@ from tests.ports import free_port
 UNSYNCED = {"fsync": "off"}
 """A crashed server's writes are still in the kernel: without fsync a crash loses nothing, and tests are fast."""
 
+MOST_STARTS = 5
+"""Another program may take a port that was free, before the server does."""
+PATIENCE_S = 100.0
+
 
 def binaries() -> Path:
     """The folder that holds `initdb` and `postgres`; the newest, if there are several."""
@@ -51,46 +55,65 @@ class PostgresServer:
         self._data = folder / "data"
         self._log = folder / "postgres.log"
         self._owner = _owner()
-        self._port = free_port()
+        self._port = 0
+        self._process: subprocess.Popen[bytes] | None = None
         if self._owner is not None:
             shutil.chown(folder, self._owner)
         self._run("initdb", "-D", str(self._data), "-U", "shop", "-A", "trust", "--no-sync", "-E", "UTF8")
-        self._process: subprocess.Popen[bytes] | None = None
 
     def dsn(self, database: str) -> str:
         """Where a database of this cluster is."""
         return f"postgresql://shop@127.0.0.1:{self._port}/{database}"
 
     def start(self) -> None:
-        """Start the server and wait until it answers."""
+        """Start the server and wait until it answers: where it did before, if it was started before."""
+        first = not self._port
+        for _ in range(MOST_STARTS):
+            if first:
+                self._port = free_port()
+            if self._is_ready_where_it_is():
+                return
+        raise AssertionError(self._log.read_text())
+
+    def _is_ready_where_it_is(self) -> bool:
+        """Start it, and wait until it is ready; False if it ended, as it does where another has its port."""
         command = [str(binaries() / "postgres"), "-D", str(self._data), "-p", str(self._port)]
         command += ["-h", "127.0.0.1", "-k", "", "-c", "max_connections=50"]
         for name, value in self._settings.items():
             command += ["-c", f"{name}={value}"]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, user=self._owner)
-        until = time.monotonic() + 30
-        while self._run("pg_isready", "-p", str(self._port), "-h", "127.0.0.1", check=False):
-            assert self._process.poll() is None, self._log.read_text()
+            process = self._process = subprocess.Popen(command, stdout=log, stderr=log, user=self._owner)
+        until = time.monotonic() + PATIENCE_S
+        while not self._says_ready(process.pid):
+            if process.poll() is not None:
+                return False
             assert time.monotonic() < until, self._log.read_text()
             time.sleep(0.05)
+        return True
+
+    def _says_ready(self, pid: int) -> bool:
+        """Whether this process has written that it is: `pg_isready` would be told so by another server too."""
+        try:
+            lines = (self._data / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return False
+        return len(lines) == 8 and lines[0] == str(pid) and lines[7].strip() == "ready"
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop it: SIGINT is a fast shutdown, SIGQUIT an immediate one (as a crash)."""
-        assert self._process is not None
-        self._process.send_signal(how)
-        self._process.wait(30)
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(PATIENCE_S)
 
     def create_database(self, name: str) -> str:
         """Create a database and return its DSN."""
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self._port), "-U", "shop", name)
         return self.dsn(name)
 
-    def _run(self, program: str, *arguments: str, check: bool = True) -> int:
+    def _run(self, program: str, *arguments: str) -> None:
         command = [str(binaries() / program), *arguments]
         done = subprocess.run(command, capture_output=True, user=self._owner, check=False, cwd="/")
-        assert not check or done.returncode == 0, done.stderr.decode()
-        return done.returncode
+        assert done.returncode == 0, done.stderr.decode()
 
 
 @contextlib.contextmanager
@@ -100,8 +123,8 @@ def postgres_server(settings: Mapping[str, str] = UNSYNCED) -> Iterator[Postgres
     folder = Path(tempfile.mkdtemp(prefix="orders-pg-"))
     try:
         server = PostgresServer(folder, settings)
-        server.start()
         try:
+            server.start()
             yield server
         finally:
             server.stop(signal.SIGQUIT)

@@ -13,11 +13,11 @@ import pytest
 from target_service.orders import Receipt
 from target_service.store.base import StoreOpenError, StoreSettings, StoreUnavailableError
 from target_service.store.store import Store, make_store
-from tests.contract.conftest import Unobserved
+from tests.contract.conftest import REFUSED_AFTER_S, WAIT_S, Unobserved, in_vain
 from tests.contract.postgres_server import PostgresServer
 from tests.contract.test_store import opened, purchase, run
+from tests.timing import Timing
 
-WAIT_S = 0.5
 _numbers = itertools.count()
 
 
@@ -27,7 +27,7 @@ def dsn(postgres: PostgresServer) -> str:
     return postgres.create_database(f"writer_{next(_numbers)}")
 
 
-def store_at(dsn: str, wait_s: float = 10.0) -> Store:
+def store_at(dsn: str, wait_s: float = WAIT_S) -> Store:
     return make_store(StoreSettings(dsn, 1000, wait_s, shared=True), Unobserved())
 
 
@@ -44,8 +44,10 @@ class Proxy:
         """Listen; the DSN that leads through here."""
         async with await asyncio.start_server(self._accept, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
-            yield f"postgresql://shop@127.0.0.1:{port}{self._database.path}?sslmode=disable"
-            self.cut()
+            try:
+                yield f"postgresql://shop@127.0.0.1:{port}{self._database.path}?sslmode=disable"
+            finally:
+                self.cut()
 
     def answer_with(self, foreign: bytes | None) -> None:
         """From now on every connection is told this; nothing at all if it is empty, PostgreSQL's answers if None."""
@@ -101,27 +103,34 @@ FOREIGN = (
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("foreign", FOREIGN)
 def test_whatever_answers_in_its_place_changes_are_refused_in_time_and_then_made_again(
-    dsn: str, foreign: bytes
+    dsn: str, foreign: bytes, timing: Timing
 ) -> None:
     async def scenario() -> None:
         proxy = Proxy(dsn)
-        async with proxy.listening() as through, opened(store_at(through, WAIT_S)) as store:
+        async with proxy.listening() as through, opened(store_at(through)) as store:
             await store.write(purchase((1, 1)))
             proxy.answer_with(foreign)
             began_s = time.monotonic()
-            answers = await asyncio.gather(
-                *(store.write(purchase((1, 1))) for _ in range(20)), return_exceptions=True
-            )
-            assert {type(answer) for answer in answers} == {StoreUnavailableError}
-            with pytest.raises(StoreUnavailableError):
-                await store.ping()
-            with pytest.raises(StoreUnavailableError):
-                await store.stock("", 1)
-            assert time.monotonic() - began_s < 20 * WAIT_S
+            with in_vain(store):
+                await refused_by(store)
+            with timing:
+                assert time.monotonic() - began_s < 20 * REFUSED_AFTER_S
             proxy.answer_with(None)
             assert await until_made(store) < 20
 
     run(scenario())
+
+
+async def refused_by(store: Store) -> None:
+    """Ask for everything that a store does, in vain."""
+    answers = await asyncio.gather(
+        *(store.write(purchase((1, 1))) for _ in range(20)), return_exceptions=True
+    )
+    assert {type(answer) for answer in answers} == {StoreUnavailableError}
+    with pytest.raises(StoreUnavailableError):
+        await store.ping()
+    with pytest.raises(StoreUnavailableError):
+        await store.stock("", 1)
 
 
 async def until_made(store: Store) -> int:
@@ -172,7 +181,7 @@ def test_a_database_that_was_made_anew_under_it_is_taken_up(postgres: PostgresSe
             await store.write(purchase((1, 1)))
             admin = await asyncpg.connect(postgres.dsn("postgres"))
             await admin.execute(f"DROP DATABASE {database} WITH (FORCE)")
-            with pytest.raises(StoreUnavailableError):
+            with in_vain(store), pytest.raises(StoreUnavailableError):
                 await store.write(purchase((1, 1)))
             await admin.execute(f"CREATE DATABASE {database}")
             await until_made(store)
@@ -181,6 +190,30 @@ def test_a_database_that_was_made_anew_under_it_is_taken_up(postgres: PostgresSe
             return (await store.stock("", 1)).available
 
     assert run(scenario()) == 999
+
+
+def test_a_store_without_readers_leaves_no_connection_that_writes_behind(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ConnectionRefusedError
+
+    async def scenario() -> None:
+        admin = await asyncpg.connect(dsn)
+        store = store_at(dsn)
+        monkeypatch.setattr(asyncpg, "create_pool", refuse)
+        with pytest.raises(StoreUnavailableError):
+            await store.open()
+        async with asyncio.timeout(WAIT_S):
+            while await admin.fetchval(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            ):
+                await asyncio.sleep(0.02)
+        assert store._session is None  # type: ignore[attr-defined]  # and so it was not only found by the search for garbage
+        await admin.close()
+
+    run(scenario())
 
 
 def test_a_server_that_breaks_off_every_connection_costs_one_answer_each(dsn: str) -> None:

@@ -306,7 +306,7 @@ def test_work_whose_deadline_has_passed_is_not_begun(make: StoreFactory) -> None
         async with opened(make()) as store:
             with refused(problem.DEADLINE):
                 await store.write(wanted, time.monotonic_ns() - 1)
-            await store.write(purchase((2, 1)), time.monotonic_ns() + 10**10)
+            await store.write(purchase((2, 1)), time.monotonic_ns() + 60 * 10**9)
             return await store.order("", wanted.orders[0].order_id)
 
     assert run(scenario()) is None

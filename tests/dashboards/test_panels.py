@@ -13,6 +13,9 @@ from loadtest.publish.reading import RECENT_S
 from tests.dashboards.conftest import PEAK_TPS
 from tests.dashboards.watched_run import Watched
 
+pytestmark = pytest.mark.timeout(900)
+"""A busy machine plays the run that all look at several times."""
+
 PANELS = [(dashboard, panel) for dashboard in DASHBOARDS for panel in dashboard.panels]
 NAMES = [f"{dashboard.uid}: {panel.title}" for dashboard, panel in PANELS]
 VARIABLES = {

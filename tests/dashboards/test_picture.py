@@ -13,6 +13,9 @@ from tests.dashboards import retake
 from tests.dashboards.watched_run import Watched
 from tests.publish.sample_result import a_failed_run
 
+pytestmark = pytest.mark.timeout(900)
+"""A busy machine plays the run that all look at several times."""
+
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=[dashboard.uid for dashboard in DASHBOARDS])
 def test_a_dashboard_is_drawn_with_all_its_panels_and_their_data(

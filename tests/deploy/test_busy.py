@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import psutil
@@ -38,8 +38,19 @@ def busy(folder: Path, **environment: str) -> "subprocess.Popen[str]":
     )
 
 
+@contextlib.contextmanager
+def over_at_the_end(process: "subprocess.Popen[str]") -> Iterator["subprocess.Popen[str]"]:
+    """End it whatever happens; its pipe left open would be the next test's warning."""
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def test_each_run_is_told(tmp_path: Path) -> None:
-    said, _ = (process := busy(tmp_path)).communicate(timeout=60)
+    with over_at_the_end(busy(tmp_path)) as process:
+        said, _ = process.communicate(timeout=100)
     assert process.returncode == 0, said
     assert "run 2 of 2: " in said
     assert "exit code 0, 3 passed in 0.01s" in said
@@ -61,18 +72,12 @@ def names_of(processes: Iterable[psutil.Process]) -> list[str]:
 def test_a_signal_ends_it_at_once_with_all_that_it_has_started(
     number: signal.Signals, code: int, plays: str, tmp_path: Path
 ) -> None:
-    process = busy(tmp_path, PLAYS=plays)
-    below = psutil.Process(process.pid).children
-    try:
-        assert wait_until(lambda: names_of(below(recursive=True)).count("sleep") == 1, 30)
+    with over_at_the_end(busy(tmp_path, PLAYS=plays)) as process:
+        below = psutil.Process(process.pid).children
+        assert wait_until(lambda: names_of(below(recursive=True)).count("sleep") == 1, 100)
         of_its_own = below(recursive=True)
         assert any("while True" in " ".join(each.cmdline()) for each in of_its_own)
         process.send_signal(number)
-        process.communicate(timeout=30)
+        process.communicate(timeout=100)
         assert process.returncode == code
-        assert not psutil.wait_procs(of_its_own, 10)[1], "something outlived it"
-    finally:
-        process.kill()
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()  # left open, it is the next test's warning
+        assert not psutil.wait_procs(of_its_own, 100)[1], "something outlived it"

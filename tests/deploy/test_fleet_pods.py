@@ -59,6 +59,7 @@ def start(container: dict[str, Any], place: Path, control: int, orders: str) -> 
         )  # fmt: skip
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.slow(held_by="test_the_recipe_for_several_machines_step_by_step")
 def test_the_job_leads_the_pods_of_the_deployment_and_ends_with_the_verdict(tmp_path: Path) -> None:
     found, control, processes = containers(), free_port(), list[Process]()
@@ -69,8 +70,8 @@ def test_the_job_leads_the_pods_of_the_deployment_and_ends_with_the_verdict(tmp_
             processes.append(job)
             for pod in ("pod-1", "pod-2"):
                 processes.append(start(found["run-workers"], tmp_path / pod, control, orders.url))
-            assert job.wait(90) in {0, 11}, (tmp_path / "job" / "said").read_text()
-            assert [process.wait(30) for process in processes[1:]] == [0, 0]
+            assert job.wait(200) in {0, 11}, (tmp_path / "job" / "said").read_text()
+            assert [process.wait(100) for process in processes[1:]] == [0, 0]
         finally:
             for process in processes:
                 process.kill()

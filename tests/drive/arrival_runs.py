@@ -90,7 +90,7 @@ def play(run: Start, user_class: type[User], arrivals: int, users: int = 1) -> t
     one = run(user_class, [n * MS for n in range(arrivals)])
     one.start(users)
     one.advance_to(S)
-    with gevent.Timeout(10):  # for what the script does in real time: its own waits, its own greenlets
+    with gevent.Timeout(60):  # for what the script does in real time: its own waits, its own greenlets
         while one.loop.in_flight:
             gevent.sleep(0.001)
     return one, one.total()

@@ -1,5 +1,6 @@
 """What the tests of the client share: a session with a list of its outcomes."""
 
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -42,13 +43,21 @@ def session_to(recorder: Recorder) -> Iterator[MakeSession]:
     made: list[Session] = []
 
     def make(url: str, **settings: Any) -> Session:
-        session = Session(url, recorder, None, SessionSettings(**{"network_timeout": 5.0, **settings}))
+        session = Session(url, recorder, None, SessionSettings(**{"network_timeout": 60.0, **settings}))
         made.append(session)
         return session
 
     yield make
     for session in made:
         session.close()
+
+
+@pytest.fixture
+def refusing_port() -> Iterator[int]:
+    """A port of loopback at which nobody listens, and nobody else can: it is taken."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
 
 
 @pytest.fixture

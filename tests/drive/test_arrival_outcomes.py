@@ -118,7 +118,10 @@ def test_a_request_that_outlives_its_arrival_does_not_count_for_the_next(run: St
     one.start()
     one.advance_to(10 * MS)
     one.advance_to(S)
-    gevent.sleep(0.02)
+    gevent.joinall(sent[:1], timeout=60)
+    with gevent.Timeout(60):
+        while one.loop.in_flight:
+            gevent.sleep(0.001)
     total = one.total()
     assert (total.ok, total.failed) == (2, 0)
     assert [o.name for o in one.outcomes if o.error], "it is a request of the run all the same"

@@ -35,7 +35,7 @@ def test_scenarios_keep_their_proportions_whatever_each_takes() -> None:
     gevent.idle()
     assert (loop.idle, served) == (8, []), "nothing is handed out before the start"
     loop.start()
-    with gevent.Timeout(10):
+    with gevent.Timeout(60):
         while len(served) < 300:
             gevent.sleep(0.001)
     loop.stop()
@@ -78,7 +78,7 @@ def test_a_probe_runs_nested_task_sets_as_a_run_does() -> None:
     users = Group()
     Walker(environment).start(users)
     loop.start()
-    with gevent.Timeout(10):
+    with gevent.Timeout(60):
         while loop.ok[0] < 3:
             gevent.sleep(0.001)
     users.kill()

@@ -49,10 +49,8 @@ def silent() -> Iterator[Address]:
 
 
 @pytest.fixture
-def refusing() -> Address:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return Address(socket.AF_INET, sock.getsockname())
+def refusing(refusing_port: int) -> Address:
+    return Address(socket.AF_INET, ("127.0.0.1", refusing_port))
 
 
 def at(server: ScriptedServer) -> Address:

@@ -11,6 +11,7 @@ from loadtest.drive.recorder import Recorder
 from loadtest.drive.session import Session
 from loadtest.records import Outcome
 from loadtest.testing import ScriptedServer, ServedConnection, response_bytes
+from tests.timing import Timing
 
 MakeSession = Callable[..., Session]
 
@@ -105,8 +106,9 @@ def test_each_fault_has_its_class_and_is_counted_once(  # noqa: PLR0917 - fixtur
     script: Callable[[ServedConnection], None],
     error: str,
 ) -> None:
+    patience_s = 0.2 if error == "timeout-read" else 60
     with ScriptedServer(script) as server:
-        session = session_to(server.url, network_timeout=0.2)
+        session = session_to(server.url, network_timeout=patience_s)
         for _ in range(3):
             response = session.post("/orders", json={})
             assert response.status_code == 0
@@ -188,7 +190,7 @@ def test_a_name_that_does_not_resolve_is_its_own_class(
 
 
 def test_a_slow_response_is_no_error_as_long_as_it_moves(
-    session_to: MakeSession, outcomes: list[Outcome]
+    session_to: MakeSession, outcomes: list[Outcome], timing: Timing
 ) -> None:
     def dribble(connection: ServedConnection) -> None:
         connection.read_request()
@@ -197,8 +199,9 @@ def test_a_slow_response_is_no_error_as_long_as_it_moves(
             gevent.sleep(0.005)
 
     with ScriptedServer(dribble) as server:
-        assert session_to(server.url, network_timeout=0.15).get("/").text == "ok"
-    assert outcomes[0].error is None
+        response = session_to(server.url, network_timeout=0.15).get("/")
+    with timing:  # a server that is kept from its core for so long does not move
+        assert (response.text, outcomes[0].error) == ("ok", None)
     assert outcomes[0].service_ns > 0.15e9
 
 
@@ -245,6 +248,14 @@ def test_a_new_connection_that_dies_is_not_retried(session_to: MakeSession, outc
     assert outcomes[0].error == "closed"
 
 
+def heard_on(session: Session) -> None:
+    """Wait until the session has heard that its only connection was closed."""
+    (pool,) = session._pools.values()
+    with gevent.Timeout(60):
+        while pool.idle:
+            gevent.sleep(0.001)
+
+
 def test_a_connection_closed_while_idle_is_noticed_before_it_is_used(
     session_to: MakeSession, outcomes: list[Outcome]
 ) -> None:
@@ -256,7 +267,7 @@ def test_a_connection_closed_while_idle_is_noticed_before_it_is_used(
         session = session_to(server.url)
         for _ in range(3):
             assert session.post("/").ok
-            gevent.sleep(0.02)  # one turn of the event loop in which the close is heard
+            heard_on(session)
         assert server.connections == 3
     assert [outcome.error for outcome in outcomes] == [None] * 3
 

@@ -464,11 +464,11 @@ def run(base: type[Any], url: str, case: Case) -> tuple[Any, list[Any]]:
     add_listener: Any = environment.events.request.add_listener
     add_listener(lambda **event: events.append(event))
     kind = type(
-        "OddUser", (base,), {"host": url, "abstract": False, "insecure": True, "network_timeout": 5.0}
+        "OddUser", (base,), {"host": url, "abstract": False, "insecure": True, "network_timeout": 60.0}
     )
     user = kind(environment)
     try:
-        with gevent.Timeout(20):
+        with gevent.Timeout(100):
             result = case(user)
     except Exception as error:
         result = f"raises {_kind(error)}"

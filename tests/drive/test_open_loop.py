@@ -28,7 +28,7 @@ def in_hub(action: Callable[[], None]) -> None:
         done.set()
 
     gevent.get_hub().loop.run_callback(run)
-    assert done.wait(5)
+    assert done.wait(60)
 
 
 def total_of(open_seconds: OpenSeconds) -> Second:

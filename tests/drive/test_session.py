@@ -14,6 +14,7 @@ from loadtest.drive.errors import HostNotAllowed
 from loadtest.drive.session import Session
 from loadtest.records import Outcome
 from loadtest.testing import ScriptedServer, ServedConnection, always, response_bytes
+from tests.timing import Timing
 
 MakeSession = Callable[..., Session]
 
@@ -81,14 +82,14 @@ def test_an_outcome_says_what_crossed_the_network(session_to: MakeSession, outco
 @pytest.mark.parametrize("status", ["200 OK", "404 Not Found"])
 @pytest.mark.parametrize("cut_at", [10, 60], ids=["in the head", "in the body"])
 def test_a_response_in_two_pieces_has_an_earlier_first_byte(
-    session_to: MakeSession, outcomes: list[Outcome], status: str, cut_at: int
+    session_to: MakeSession, outcomes: list[Outcome], timing: Timing, status: str, cut_at: int
 ) -> None:
     whole = response_bytes(b"x" * 40, status)
 
     def serve(connection: ServedConnection) -> None:
         connection.read_request()
         connection.send(whole[:cut_at])
-        gevent.sleep(0.02)
+        gevent.sleep(0.05)
         connection.send(whole[cut_at:])
         connection.wait_for_close()
 
@@ -96,8 +97,9 @@ def test_a_response_in_two_pieces_has_an_earlier_first_byte(
         session_to(server.url).get("/")
     (outcome,) = outcomes
     assert outcome.exchange is not None
-    assert outcome.sent_ns < outcome.exchange.first_ns < outcome.done_ns
     assert outcome.exchange.received_bytes == len(whole)
+    with timing:  # a client that comes late finds both pieces there
+        assert outcome.sent_ns < outcome.exchange.first_ns < outcome.done_ns
 
 
 def test_the_first_request_after_an_arrival_takes_its_intended_instant(
@@ -133,11 +135,9 @@ def test_a_status_that_is_no_success_is_a_failure_of_its_own_class(
 
 
 def test_a_refused_connection_is_an_outcome_without_a_response(
-    session_to: MakeSession, outcomes: list[Outcome]
+    session_to: MakeSession, outcomes: list[Outcome], refusing_port: int
 ) -> None:
-    with ScriptedServer(always(OK_JSON)) as server:
-        pass
-    response = session_to(server.url).get("/")
+    response = session_to(f"http://127.0.0.1:{refusing_port}").get("/")
     assert (response.status_code, response.content, response.headers) == (0, None, None)
     with pytest.raises(ConnectionRefusedError):
         response.raise_for_status()
@@ -145,12 +145,16 @@ def test_a_refused_connection_is_an_outcome_without_a_response(
     assert outcomes[0].sent_ns == outcomes[0].intended_ns
 
 
-def test_a_server_that_hangs_is_a_read_timeout(session_to: MakeSession, outcomes: list[Outcome]) -> None:
+def test_a_server_that_hangs_is_a_read_timeout(
+    session_to: MakeSession, outcomes: list[Outcome], timing: Timing
+) -> None:
     with ScriptedServer(ServedConnection.wait_for_close) as server:
         response = session_to(server.url, network_timeout=0.05).get("/")
     assert isinstance(response.error.original, TimeoutError)  # where FastHttpUser's scripts look for it
     assert outcomes[0].error == "timeout-read"
-    assert 0.05e9 <= outcomes[0].service_ns < 1e9
+    assert outcomes[0].service_ns >= 0.05e9
+    with timing:
+        assert outcomes[0].service_ns < 1e9
 
 
 @pytest.mark.parametrize("catch_response", [False, True])
@@ -168,11 +172,11 @@ def test_a_request_that_the_script_gives_up_is_recorded_and_the_timeout_goes_on(
         session = session_to(server.url)
         if warm:
             session.get("/")
-        with pytest.raises(gevent.Timeout), gevent.Timeout(0.05):
+        with pytest.raises(gevent.Timeout), gevent.Timeout(0.3):  # by then it has asked
             session.get("/slow", name="slow", catch_response=catch_response)
     cut = outcomes[-1]
     assert (cut.name, cut.error) == ("slow", "timeout-read")
-    assert cut.response_ns >= 0.05e9
+    assert cut.response_ns >= 0.3e9
 
 
 def test_a_name_that_is_no_text_is_shown_as_one(session_to: MakeSession, outcomes: list[Outcome]) -> None:
@@ -221,7 +225,7 @@ def test_a_killed_waiter_passes_its_turn_on(session_to: MakeSession) -> None:
         gevent.sleep(0)
         for doomed in requests[::2]:
             gevent.spawn(doomed.kill)
-        gevent.joinall(requests, timeout=5)
+        gevent.joinall(requests, timeout=60)
         assert all(request.ready() for request in requests)
         assert all(request.value.ok for request in requests[1::2])
 

@@ -141,11 +141,11 @@ def test_several_targets_stand_behind_the_first_ones_name(session_to: MakeSessio
         assert (one.connections, two.connections) == (2, 2)
 
 
-def test_a_target_that_refuses_is_passed_over_for_the_next(session_to: MakeSession) -> None:
-    with ScriptedServer(always(response_bytes(b"ok"))) as gone:
-        pass
+def test_a_target_that_refuses_is_passed_over_for_the_next(
+    session_to: MakeSession, refusing_port: int
+) -> None:
     with ScriptedServer(always(response_bytes(b"ok"))) as alive:
-        addresses = [Address(socket.AF_INET, ("127.0.0.1", port)) for port in (gone.port, alive.port)]
+        addresses = [Address(socket.AF_INET, ("127.0.0.1", port)) for port in (refusing_port, alive.port)]
         set_allowed_targets(AllowedTargets({"shop.example": 1.0}, lambda _host, _port: addresses))
         for _ in range(4):
             assert session_to("http://shop.example").get("/").ok

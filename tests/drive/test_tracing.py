@@ -20,7 +20,7 @@ OK = response_bytes(b"{}")
 
 
 def traced(url: str, recorder: Recorder, fraction: float) -> TracedSession:
-    session = TracedSession(url, recorder, None, SessionSettings(network_timeout=5.0))
+    session = TracedSession(url, recorder, None, SessionSettings(network_timeout=60.0))
     session.tracer = Tracer(fraction)
     return session
 

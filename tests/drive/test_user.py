@@ -20,6 +20,7 @@ from loadtest.drive.session import Session
 from loadtest.drive.user import FastHttpUser
 from loadtest.records import UNANSWERED, Outcome
 from loadtest.testing import ScriptedServer, ServedConnection, always, response_bytes
+from tests.timing import Timing
 
 MakeSession = Callable[..., Session]
 
@@ -46,17 +47,25 @@ def user_of(environment: Environment, url: str, **attributes: Any) -> Any:
 
 def test_a_plain_locustfile_runs_and_locusts_statistics_are_right(tmp_path: Path) -> None:
     (tmp_path / "locustfile.py").write_text(LOCUSTFILE)
-    command = [sys.executable, "-m", "locust", "--headless", "-u", "2", "-r", "2", "-t", "60s", "--json"]
+    command = [sys.executable, "-m", "locust", "--headless", "-u", "2", "-r", "2", "-t", "150s", "--json"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     environment.pop("LOCUST_SKIP_MONKEY_PATCH", None)
-    with ScriptedServer(always(OK)) as server:
-        command += ["--host", server.url]
-        pipe = subprocess.PIPE
-        locust = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=pipe, stderr=pipe, text=True)
+    pipe = subprocess.PIPE
+    with (
+        ScriptedServer(always(OK)) as server,
+        subprocess.Popen(
+            [*command, "--host", server.url],
+            cwd=tmp_path,
+            env=environment,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+        ) as locust,
+    ):
         try:
-            assert wait_until(lambda: len(server.requests) > 40 or locust.poll() is not None, 50)
+            assert wait_until(lambda: len(server.requests) > 40 or locust.poll() is not None, 100)
             locust.terminate()
-            out, said = locust.communicate(timeout=30)
+            out, said = locust.communicate(timeout=100)
         finally:
             locust.kill()
         served = len(server.requests)
@@ -105,7 +114,7 @@ def test_a_user_that_is_gone_leaves_no_connection_open(environment: Environment)
         user.client.get("/")
         del user
         gc.collect()
-        with gevent.Timeout(5):
+        with gevent.Timeout(60):
             while not left:
                 gevent.sleep(0.005)
 
@@ -134,7 +143,7 @@ def test_a_proxy_that_refuses_a_tunnel_is_a_protocol_error(
 
 
 def test_a_response_that_dribbles_on_ends_at_the_total_timeout(
-    session_to: MakeSession, outcomes: list[Outcome]
+    session_to: MakeSession, outcomes: list[Outcome], timing: Timing
 ) -> None:
     def dribble(connection: ServedConnection) -> None:
         connection.read_request()
@@ -146,7 +155,9 @@ def test_a_response_that_dribbles_on_ends_at_the_total_timeout(
     with ScriptedServer(dribble) as server:
         session_to(server.url, total_timeout=0.2).get("/")
     assert outcomes[0].error == "timeout-read"
-    assert 0.2e9 <= outcomes[0].service_ns < 1e9
+    assert outcomes[0].service_ns >= 0.2e9
+    with timing:
+        assert outcomes[0].service_ns < 1e9
 
 
 def test_a_request_that_the_end_of_the_run_cut_off_is_not_sent_again(
@@ -159,11 +170,11 @@ def test_a_request_that_the_end_of_the_run_cut_off_is_not_sent_again(
     with ScriptedServer(never_answer) as server:
         session = session_to(server.url, max_retries=5)
         user = gevent.spawn(session.get, "/")
-        with gevent.Timeout(10):
+        with gevent.Timeout(60):
             while not server.requests:
                 gevent.sleep(0.01)
         gevent.get_hub().loop.run_callback(user.throw, UnansweredError("no answer when the run ended"))
-        user.join(5)
+        user.join(60)
         assert len(server.requests) == 1
     assert [outcome.error for outcome in outcomes] == [UNANSWERED]
 

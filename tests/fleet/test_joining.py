@@ -53,7 +53,7 @@ def master(answer: Answer) -> Iterator[Master]:
         yield Master("localhost", port)
     finally:
         over.set()
-        thread.join(10)
+        thread.join(60)
         socket.close()
         context.term()
 

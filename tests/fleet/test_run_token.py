@@ -14,7 +14,7 @@ from loadtest.fleet.run_token import secure
 
 TOKEN = "the-token-of-this-run"  # noqa: S105 - of this test
 HOST = "127.0.0.1"
-SOON_S = 30
+SOON_S = 100
 pytestmark = pytest.mark.filterwarnings(  # Locust closes sockets, and never the contexts they belong to
     "ignore:Unclosed context:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
 )

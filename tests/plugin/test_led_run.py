@@ -31,7 +31,7 @@ def led_run(folder: Path) -> LedRun:
 
 
 def await_result(run: LedRun) -> RunResult:
-    with gevent.Timeout(5):
+    with gevent.Timeout(60):
         while not run.over:
             gevent.sleep(0.01)
     return RunResult.read(run.folder / "result.json")
@@ -61,7 +61,7 @@ def test_what_is_noted_afterwards_leaves_the_saved_books_as_they_are(tmp_path: P
     run = led_run(tmp_path / "run")
     run.coordinator.abort("enough")
     await_result(run)
-    run._ticker.join(5)
+    run._ticker.join(60)
     saved = run.folder / CHECKPOINT
     inode = saved.stat().st_ino
     run.delivery.note("the last values could not be pushed")
@@ -93,7 +93,7 @@ def test_a_result_that_cannot_be_drawn_ends_the_run_all_the_same(
 
     monkeypatch.setattr(run, "live", broken)
     run.coordinator.abort("enough")
-    with gevent.Timeout(5):
+    with gevent.Timeout(60):
         while not run.over:
             gevent.sleep(0.01)
     assert run.delivery.exit_code == ExitCode.INTERNAL_ERROR
@@ -167,7 +167,7 @@ def test_workers_are_told_that_their_own_record_may_go_once_the_result_is_on_the
         (run.folder / "result.json").mkdir(parents=True)
     assert not run.coordinator.saved
     run.coordinator.abort("enough")
-    with gevent.Timeout(5):
+    with gevent.Timeout(60):
         while not run.over:
             gevent.sleep(0.01)
     assert run.coordinator.saved == ({"w1": 1} if written else {})

@@ -83,7 +83,7 @@ async def stopped_during_the_start(slot: type[Refused]) -> int:
     supervisor = Supervisor(Config(port=0, admin_port=0, drain_s=0.1))
     its = slot()
     supervisor._slots = [its]
-    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(100), asyncio.TaskGroup() as group:
         serving = group.create_task(supervisor._serve(group))
         await its.has_begun.wait()
         supervisor._stop()

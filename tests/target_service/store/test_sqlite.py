@@ -98,7 +98,7 @@ def test_a_caller_who_is_gone_does_not_keep_a_store_open_that_cannot_be_written(
 
 def test_a_cancelled_caller_buys_nothing(tmp_path: Path) -> None:
     async def scenario() -> None:
-        store = store_at(tmp_path / "orders.db", wait_s=5)
+        store = store_at(tmp_path / "orders.db", wait_s=30)
         await store.open()
         intruder = sqlite3.connect(tmp_path / "orders.db", isolation_level=None)
         intruder.execute("BEGIN IMMEDIATE")
@@ -119,7 +119,7 @@ def test_a_defect_in_one_batch_does_not_stop_the_writer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario() -> None:
-        store = store_at(tmp_path / "orders.db")
+        store = store_at(tmp_path / "orders.db", wait_s=30)
         await store.open()
         with monkeypatch.context() as patch:
             patch.setattr("target_service.store.sqlite.apply_batch", lambda *_: 1 / 0)
@@ -164,7 +164,7 @@ def test_many_processes_may_open_a_new_file_at_once(tmp_path: Path) -> None:
     program = (
         "import asyncio, sys; from target_service.store.base import StoreSettings;"
         "from target_service.store.store import make_store; from tests.contract.conftest import Unobserved;"
-        "store = make_store(StoreSettings(sys.argv[1], 1, 1.0, True), Unobserved());"
+        "store = make_store(StoreSettings(sys.argv[1], 1, 30.0, True), Unobserved());"
         "print(asyncio.run(store.open())); asyncio.run(store.close())"
     )
     for number in range(2):

@@ -14,7 +14,7 @@ from target_service.orders import OrderIds, Purchase, Receipt, draft_order
 from target_service.store import sqlite
 from target_service.store.base import StoreSettings, StoreUnavailableError
 from target_service.store.store import Store, make_store
-from tests.contract.conftest import Unobserved
+from tests.contract.conftest import WAIT_S, Unobserved, in_vain
 
 ids = OrderIds(0)
 
@@ -61,15 +61,16 @@ def run(path: Path, harm: Callable[[Path], None], mend: Callable[[Path], None]) 
     """Buy, do harm, buy in vain, mend it, buy until it works; returns the receipts given after the harm."""
 
     async def scenario() -> list[Receipt]:
-        store = make_store(StoreSettings(f"sqlite:///{path}", 10, 0.5, shared=True), Unobserved())
+        store = make_store(StoreSettings(f"sqlite:///{path}", 10, WAIT_S, shared=True), Unobserved())
         await store.open()
         try:
             await store.write(purchase())
             harm(path)
-            with pytest.raises(StoreUnavailableError):
-                await store.write(purchase())
-            with pytest.raises(StoreUnavailableError):
-                await store.ping()
+            with in_vain(store):
+                with pytest.raises(StoreUnavailableError):
+                    await store.write(purchase())
+                with pytest.raises(StoreUnavailableError):
+                    await store.ping()
             mend(path)
             receipts: list[Receipt] = []
             for _ in range(50):
@@ -99,7 +100,7 @@ def test_nothing_is_acknowledged_until_a_database_is_back_at_the_path(
     path, spare = tmp_path / "orders.db", tmp_path / "spare.db"
 
     async def make_spare() -> None:
-        store = make_store(StoreSettings(f"sqlite:///{spare}", 10, 0.5, shared=True), Unobserved())
+        store = make_store(StoreSettings(f"sqlite:///{spare}", 10, WAIT_S, shared=True), Unobserved())
         await store.open()
         await store.close()
 
@@ -114,7 +115,7 @@ def test_a_restored_backup_is_taken_up_and_kept_whole(tmp_path: Path) -> None:
 
     async def scenario() -> set[int]:
         stores = [
-            make_store(StoreSettings(f"sqlite:///{path}", 100, 0.5, shared=True), Unobserved())
+            make_store(StoreSettings(f"sqlite:///{path}", 100, WAIT_S, shared=True), Unobserved())
             for _ in range(2)
         ]
         kept = set()
@@ -162,7 +163,7 @@ def test_an_older_copy_put_into_the_same_file_is_noticed_before_an_order_is_ackn
     path = tmp_path / "orders.db"
 
     async def scenario() -> set[int]:
-        store = make_store(StoreSettings(f"sqlite:///{path}", 10_000, 0.5, shared=True), Unobserved())
+        store = make_store(StoreSettings(f"sqlite:///{path}", 10_000, WAIT_S, shared=True), Unobserved())
         await store.open()
         await orders_of(store, 3)
         checkpoint(path)
@@ -190,7 +191,7 @@ def test_a_database_whose_pages_are_of_two_ages_is_not_written(
     path = tmp_path / "orders.db"
 
     async def scenario() -> None:
-        store = make_store(StoreSettings(f"sqlite:///{path}", 10_000, 0.5, shared=True), Unobserved())
+        store = make_store(StoreSettings(f"sqlite:///{path}", 10_000, WAIT_S, shared=True), Unobserved())
         await store.open()
         await orders_of(store, 3)
         checkpoint(path)
