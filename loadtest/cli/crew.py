@@ -17,6 +17,7 @@ MOST_REPLACED = 3
 """For each worker of the crew."""
 FINAL = frozenset({ExitCode.PASS, ExitCode.USAGE, MASTER_LOST})
 """Exit codes after which nobody is replaced."""
+ENDED_WELL = frozenset({ExitCode.PASS, MASTER_LOST})
 
 Start = Callable[[str], Child]
 """Starts a worker of that name."""
@@ -42,8 +43,7 @@ class Crew:
     @property
     def failed(self) -> int:
         """How many have ended by an error and were not replaced, other than that their master was lost."""
-        well = (ExitCode.PASS, MASTER_LOST)
-        return sum(not worker.running and worker.process.returncode not in well for worker in self.workers)
+        return len(self.last_words())
 
     def tend(self) -> None:
         """Replace whoever has crashed since the last look."""
@@ -57,6 +57,14 @@ class Crew:
                     f"{worker.name} crashed ({worker.ending()}; see {worker.log}); "
                     f"{self.workers[-1].name} takes its place"
                 )
+
+    def last_words(self) -> list[str]:
+        """A sentence for each worker that ended by an error and was not replaced, with the last line of its log."""
+        return [
+            f"{worker.name}: {worker.ending()}: {worker.last_lines(1)}"
+            for worker in self.workers
+            if not worker.running and worker.process.returncode not in ENDED_WELL
+        ]
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to all."""

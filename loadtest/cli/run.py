@@ -154,6 +154,14 @@ def _lead(session: Session) -> None:
         session.console.print(
             f"Start runs at {address}; Ctrl-C here ends the web UI and audits its runs.", soft_wrap=True
         )
+    _tend(session, master, crew)
+    if master.process.returncode != ExitCode.USAGE:  # else it has said what is wrong with the script
+        for sentence in crew.last_words():
+            tell(sentence)
+
+
+def _tend(session: Session, master: Child, crew: Crew) -> None:
+    """Wait for the master to end, and replace workers that crash meanwhile."""
     while master.running:
         wait_until(lambda: not master.running, timeout_s=TEND_S)
         if master.running and not session.interrupts:

@@ -184,11 +184,8 @@ def serve(crew: Crew, master: Place, console: Console) -> int:
             codes = crew.stop(STOP_TIMEOUT_S)
     if asked:
         return INTERRUPTED if asked[0] == signal.SIGINT else ExitCode.PASS
-    for worker in crew.workers:
-        if worker.process.returncode not in (0, MASTER_LOST):
-            console.print(
-                f"{worker.name}: {worker.ending()}: {worker.last_lines(1)}", soft_wrap=True, markup=False
-            )
+    for sentence in crew.last_words():
+        console.print(sentence, soft_wrap=True, markup=False)
     if MASTER_LOST in codes:
         return MASTER_LOST
     return max(codes) if FINAL.issuperset(codes) else ExitCode.INTERNAL_ERROR

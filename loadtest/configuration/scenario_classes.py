@@ -31,6 +31,7 @@ from loadtest.plan.plan_error import suggestion
 from loadtest.plan.plan_file import Plan
 from loadtest.plan.pool import pool_of
 
+_OUR_LOCUSTFILE = Path(__file__).parent.parent / "locustfile.py"
 _logger = logging.getLogger(__name__)
 _fed: dict[type[User], tuple[FeederTable, Path | None]] = {}
 """The feeders that plans gave to classes of this process."""
@@ -176,6 +177,7 @@ def _module(name: str, class_name: str, plan_file: Path | None, where: str) -> M
 
 def _import(name: str, plan_file: Path | None, where: str) -> ModuleType:
     try:
+        _leave_the_name_to_scripts()
         spec = _beside(name, plan_file) or _on_the_path(name)
         return _same_file(spec) or _run(spec)
     except ConfigError:
@@ -186,6 +188,13 @@ def _import(name: str, plan_file: Path | None, where: str) -> ModuleType:
         raise _broken(name, where, error) from error
     except (Exception, SystemExit) as error:
         raise _broken(name, where, error) from error
+
+
+def _leave_the_name_to_scripts() -> None:
+    """Keep our own `locustfile`, which Locust has imported as that, by its full name: most scripts are called so."""
+    ours = sys.modules.get("locustfile")
+    if ours is not None and ours.__file__ and Path(ours.__file__).samefile(_OUR_LOCUSTFILE):
+        sys.modules["loadtest.locustfile"] = sys.modules.pop("locustfile")
 
 
 def _beside(name: str, plan_file: Path | None) -> ModuleSpec | None:
@@ -226,8 +235,7 @@ def _same_file(spec: ModuleSpec) -> ModuleType | None:
 
 def _run(spec: ModuleSpec) -> ModuleType:
     if spec.name in sys.modules or spec.loader is None:
-        spec = ModuleSpec(f"scenario {spec.name}", spec.loader, origin=spec.origin)  # the name is another's
-        spec.has_location = True
+        spec = _under_a_name_of_its_own(spec)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     try:
@@ -236,6 +244,15 @@ def _run(spec: ModuleSpec) -> ModuleType:
         del sys.modules[spec.name]
         raise
     return module
+
+
+def _under_a_name_of_its_own(spec: ModuleSpec) -> ModuleSpec:
+    """The spec of a script whose name is another module's; with a loader of its own, since each serves one name."""
+    path = spec.origin if spec.has_location else None
+    spec = importlib.util.spec_from_file_location(f"scenario {spec.name}", path) or spec
+    if spec.loader is None:
+        raise ImportError(f"{spec.name} is a folder, not a script")
+    return spec
 
 
 def _and_parents(name: str) -> list[str]:

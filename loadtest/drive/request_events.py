@@ -28,6 +28,7 @@ What an event cannot tell: a script that does something between the end of its r
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+import gevent
 from locust.contrib.fasthttp import LocustBadStatusCode
 from locust.env import Environment
 
@@ -139,14 +140,22 @@ def _error_class(error: Exception) -> str:
         return f"status-{status}"
     if isinstance(error, LocustBadStatusCode):
         return outcome_error(error)
-    return next((name for name in map(error_class, _causes(error)) if name not in _VAGUE), error_class(error))
+    named = (
+        "timeout-read" if isinstance(cause, gevent.Timeout) else error_class(cause)
+        for cause in _causes(error)
+    )
+    return next((name for name in named if name not in _VAGUE), error_class(error))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An exception, what it was raised from, and so on: libraries wrap the error that says what happened."""
+    """An exception, what it was raised from, and so on: libraries wrap the error that says what happened.
+
+    geventhttpclient, behind Locust's FastHttpUser, keeps it as `original`.
+    """
     cause: BaseException | None = error
     for _ in range(_MOST_CAUSES):
         if cause is None:
             return
         yield cause
-        cause = cause.__cause__ or cause.__context__
+        original = getattr(cause, "original", None)
+        cause = original if isinstance(original, BaseException) else cause.__cause__ or cause.__context__

@@ -13,7 +13,7 @@ import math
 from statistics import median
 
 from loadtest.measure.run_result import Endpoint, RunResult
-from loadtest.records import is_request
+from loadtest.records import ARRIVAL, is_request
 
 MOST_SCRIPT_ERRORS = 3
 MOST_ENDPOINTS = 3
@@ -109,8 +109,14 @@ def _without_a_user(result: RunResult) -> list[str]:
     dropped = result.arrivals.dropped - result.generator.overdue  # those have a note of their own
     if dropped <= 0:
         return _waited(result)
-    what = f"{dropped:,} of {result.arrivals.planned:,} arrivals were dropped because all users were busy"
-    return [f"{what}: {_why_busy(result)}"]
+    what = f"{dropped:,} of {result.arrivals.planned:,} arrivals were dropped"
+    if gone := [
+        name
+        for name, users in result.generator.users.items()
+        if 0 < users.wanted <= users.left + users.failed
+    ]:
+        return [f"{what}: no user of {' or '.join(gone)} was left"]
+    return [f"{what} because all users were busy: {_why_busy(result)}"]
 
 
 def _waited(result: RunResult) -> list[str]:
@@ -121,6 +127,13 @@ def _waited(result: RunResult) -> list[str]:
 
 
 def _why_busy(result: RunResult) -> str:
+    arrivals = result.arrivals
+    answered = sum(e.requests - e.unanswered for name, e in result.endpoints.items() if is_request(name))
+    if arrivals.started and not _ended(result) and answered > arrivals.started:
+        return (
+            f"none that began has ended, after {answered / arrivals.started:,.1f} answers each; look for a task that "
+            "goes on without end, such as a task set in a sequence that nothing interrupts"
+        )
     users = int(result.run.settings.get("virtual_users", 0))
     rate = max((point.scheduled for point in result.timeline), default=0)
     usual_s = _usual_s(result)
@@ -144,7 +157,24 @@ def _usual_s(result: RunResult) -> float:
         p.response_ms.p50 for p in result.timeline if p.response_ms.count and not (p.backlog or p.dropped)
     ]
     service_ms = sum(e.requests * e.service_ms.p50 for e in requests) / started
-    return min(service_ms, median(calm) * each if calm else math.inf) / 1000
+    return (min(service_ms, median(calm) * each if calm else math.inf) + _pauses_ms(result)) / 1000
+
+
+def _ended(result: RunResult) -> int:
+    arrivals = result.arrivals
+    return arrivals.ok + arrivals.failed + arrivals.empty
+
+
+def _pauses_ms(result: RunResult) -> float:
+    """How long an arrival of several requests makes none of them: a script's own pauses and work.
+
+    Where it sends some at once, their times are more than its own; then this is 0 at the least.
+    """
+    spent_ms = {True: 0.0, False: 0.0}
+    for name, e in result.endpoints.items():
+        if is_request(name) or name.startswith(f"{ARRIVAL} "):
+            spent_ms[is_request(name)] += e.requests * e.service_ms.mean
+    return max(spent_ms[False] - spent_ms[True], 0.0) / max(_ended(result), 1)
 
 
 def _slowest(result: RunResult) -> str:

@@ -12,6 +12,7 @@ from loadtest.drive.shape import PlanShape
 
 _FLAGS = {"num_users": "-u", "spawn_rate": "-r", "run_time": "-t", "stop_timeout": "-s"}
 _OF_LOCUST = ("/locust/", "/gevent/", "/greenlet/", "/flask/", "/werkzeug/", "/loadtest/", "/concurrent/")
+_SEE_WORKERS_LEAVE = {"client_listener", "handle_message", "heartbeat_worker"}
 
 INIT_RAISED = "a listener of the script raised on init; its traceback is in the log"
 LISTENER_RAISED = "a listener of the script raised when the test was to start; its traceback is in the log"
@@ -56,7 +57,7 @@ def who_stops(frame: FrameType | None = None) -> str:
         file, name = at.f_code.co_filename, at.f_code.co_name
         if file.endswith("locust/web.py") and name == "stop":
             in_the_form = True
-        if file.endswith("locust/runners.py") and name in {"client_listener", "handle_message"}:
+        if file.endswith("locust/runners.py") and name in _SEE_WORKERS_LEAVE:
             return "its workers left"
         if file.endswith("locust/main.py"):
             return "it was stopped by hand or by a signal"

@@ -177,7 +177,7 @@ def add_options(
     for flag, declared in _COMMAND_LINE_ONLY.items():
         parser.add_argument(flag, include_in_web_ui=False, **{"env_var": _variable(flag), **declared})
     if base is not None:
-        parser.set_defaults(plan=base.plan_name, **base.overrides)
+        parser.set_defaults(plan=base.plan_name, **(base.overrides if base.web else {}))
 
 
 def plan_named(default_plan: str | None) -> str | None:

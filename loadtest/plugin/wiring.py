@@ -1,7 +1,7 @@
 """The event handlers: what each of Locust's events makes the harness do."""
 
 import os
-from argparse import Namespace
+from argparse import ArgumentError, Namespace
 from typing import TYPE_CHECKING, Any
 
 from gevent.event import Event
@@ -15,6 +15,7 @@ from loadtest.configuration.run_config import RunConfig
 from loadtest.configuration.run_document import DocumentError, from_environment
 from loadtest.drive import serving
 from loadtest.environment import MASTER_LOST, RUNS_FOLDER_VARIABLE
+from loadtest.fleet.early_messages import hold_early_messages, release_early_messages
 from loadtest.fleet.heartbeat import dial_for_a_minute, has_lost_its_master, keep_steady
 from loadtest.fleet.messages import Trouble
 from loadtest.fleet.run_token import secure
@@ -24,6 +25,7 @@ from loadtest.plugin.early_end import end_as_usual, refuse
 from loadtest.plugin.habits import INIT_RAISED, forget_listeners_error, listener_raised, who_stops
 from loadtest.plugin.imports import import_early
 from loadtest.plugin.options import add_options, plan_named
+from loadtest.plugin.same_names import NOT_READ, Names
 from loadtest.plugin.work import Worker
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ class Plugin:
         """What `singlesday` asks of this process, if it started it."""
         self._parser: LocustArgumentParser | None = None
         """The first that was made: later ones draw the form."""
+        self._names: Names | None = None
         self._ready = Event()
 
     def add_options(self, parser: LocustArgumentParser, **_: Any) -> None:
@@ -56,9 +59,20 @@ class Plugin:
                 self._base = from_environment()
             except DocumentError as error:
                 refuse(error)
-        add_options(parser, self.default_plan, self._base)
+        try:
+            add_options(parser, self.default_plan, self._base)
+        except ArgumentError as error:  # of a script that had its own before it imported us
+            refuse(
+                ConfigError(
+                    "plan",
+                    f"{error}: the script adds what is an option already; give its arguments other names",
+                )
+            )
+        names = Names(parser)
         parser.set_defaults(master_bind_host=LOOPBACK, web_host=LOOPBACK)
         if first:
+            self._names = names
+            hold_early_messages()
             if RUNS_FOLDER_VARIABLE in os.environ:  # `singlesday worker` has greeted the master
                 dial_for_a_minute()
             import_early(self._base.plan_name if self._base else plan_named(self.default_plan), parser)
@@ -87,6 +101,8 @@ class Plugin:
         """Check what is asked for, once the script's own `init` listeners were heard: one may have set the host."""
         if listener_raised():  # what it was to prepare is missing
             refuse(ConfigError("plan", INIT_RAISED))
+        self._refuse_names_taken()
+        release_early_messages(environment.runner)
         options = environment.parsed_options
         if self.leading and options is not None and (options.headless or options.autostart):
             try:
@@ -94,6 +110,12 @@ class Plugin:
             except ConfigError as error:
                 refuse(error)
         end_as_usual()
+
+    def _refuse_names_taken(self) -> None:
+        """End the process where a script's own argument has the place of an option that is needed."""
+        free = NOT_READ if self._base is not None and not self._base.web else ()
+        if self._names is not None and (taken := self._names.taken(but=free)):
+            refuse(ConfigError("plan", taken))
 
     def on_test_start(self, environment: Environment, **_: Any) -> None:
         """Begin our part of the run.

@@ -125,6 +125,41 @@ def test_a_pool_that_is_too_small_for_the_rate_is_told_with_the_size_it_should_h
     )
 
 
+def test_the_pauses_of_a_script_keep_users_busy_too_and_are_not_the_targets() -> None:
+    result = dropping(users=20, rate=20, calm_ms=3.0, requests=2000, ms=3.0)
+    result.endpoints["arrival Buyer"] = endpoint(requests=1000, ms=15_006.0)
+    (said,) = find(result)
+    assert said == (
+        "50 of 1,000 arrivals were dropped because all users were busy: the pool of 20 users is too small for "
+        "20 arrivals/s of 15,006 ms each; raise virtual_users to 451"
+    )
+    result.endpoints["arrival Buyer"] = endpoint(requests=1000, ms=2.0)  # it sent its two at once
+    assert "the target was too slow" in find(result)[0]
+
+
+def test_tasks_that_go_on_without_end_are_told_instead_of_a_larger_pool() -> None:
+    result = dropping(users=20, rate=20, calm_ms=3.0, requests=10_000, ms=300.0)
+    result.arrivals.started, result.arrivals.ok, result.arrivals.cancelled = 20, 0, 20
+    assert find(result)[-1] == (
+        "50 of 1,000 arrivals were dropped because all users were busy: none that began has ended, after 500.0 "
+        "answers each; look for a task that goes on without end, such as a task set in a sequence that nothing "
+        "interrupts"
+    )
+    result.endpoints["GET /ok"] = endpoint(requests=20, ms=4000.0, unanswered=20)
+    assert "the target was too slow" in find(result)[-1], "a target that answers nothing is no endless task"
+
+
+def test_arrivals_of_a_class_whose_users_have_all_left_were_dropped_for_want_of_them() -> None:
+    result = dropping(users=20, rate=20, calm_ms=3.0, ms=3.0)
+    result.generator.users = {
+        "Once": UserStart(wanted=10, ready=10, left=9, failed=1),
+        "Buyer": UserStart(wanted=10, ready=10, left=9),
+    }
+    assert find(result)[-1] == "50 of 1,000 arrivals were dropped: no user of Once was left"
+    result.generator.users["Once"].left = 8
+    assert "because all users were busy" in find(result)[-1]
+
+
 def test_what_a_paused_worker_dropped_is_no_fault_of_the_target() -> None:
     result = dropping(users=400, rate=100, calm_ms=20.0, ms=4000.0)
     result.generator.overdue = 44

@@ -283,6 +283,43 @@ def test_a_listener_that_raises_never_leaves_a_green_run(event: str, shop: Targe
         assert done.results[-1]["arrivals"]["ok"] == 0
 
 
+def test_a_listener_that_raises_in_workers_alone_is_told_of_in_the_console(
+    shop: Target, tmp_path: Path
+) -> None:
+    top = (
+        "@events.init.add_listener\ndef broken(environment, **_):\n"
+        "    if isinstance(environment.runner, WorkerRunner):\n        raise KeyError('mine')\n"
+    )
+    write(tmp_path, top)
+    run = ended(tmp_path, *(part.replace("{url}", shop.url) for part in BAD["singlesday run"]))
+    assert run.code == 12
+    assert "its workers left" in run.out
+    said = (
+        "worker-1: exit code 2: error: a listener of the script raised on init; its traceback is in the log"
+    )
+    assert said in run.out
+
+
+def test_a_scripts_own_argument_may_be_called_as_one_of_ours(shop: Target, tmp_path: Path) -> None:
+    top = (
+        "@events.init_command_line_parser.add_listener\ndef arguments(parser):\n"
+        "    parser.add_argument('--duration', type=int, default=7)\n"
+        "@events.test_start.add_listener\ndef told(environment, **_):\n"
+        "    assert environment.parsed_options.duration == 7\n"
+    )
+    write(tmp_path, top)
+    run = ended(
+        tmp_path, *(part.replace("{url}", shop.url) for part in BAD["singlesday run"]), "--duration", "1s"
+    )
+    assert run.results[-1]["arrivals"]["ok"] == 10
+    done = headless(tmp_path, shop)
+    assert done.code == 2
+    assert "Traceback" not in done.err
+    assert done.err.rstrip().endswith(
+        "error: --duration: the script adds what is an option already; give its arguments other names"
+    )
+
+
 def test_what_a_script_ends_is_said_to_be_ended_by_it(shop: Target, tmp_path: Path) -> None:
     write(
         tmp_path,
