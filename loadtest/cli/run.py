@@ -38,8 +38,8 @@ from loadtest.publish.step_summary import append_step_summary
 from loadtest.run_audit import AuditorError, IncompleteLedgerError, audit_apart, audit_folder
 
 TEND_S = 1.0
-UNNAMED_AUDITOR = "no auditor given (--auditor)"
 """How often to look whether a worker has crashed."""
+UNNAMED_AUDITOR = "no auditor given (--auditor)"
 
 
 def run(

@@ -297,7 +297,7 @@ def test_the_needed_package_is_named_where_it_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(ImportingError, match=r"polars: pip install 'singlesday\[import\]'"):
+    with pytest.raises(ImportingError, match=r"polars: pip install 'singlesday-loadtest\[import\]'"):
         read(written(tmp_path, "access.log", ["x"]))
 
 

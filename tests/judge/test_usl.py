@@ -132,7 +132,7 @@ def test_a_bill_for_nothing_or_for_everything_is_refused() -> None:
 
 def test_without_scipy_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "scipy.optimize", None)
-    with pytest.raises(AnalysisMissingError, match=r"install \"singlesday\[analysis\]\""):
+    with pytest.raises(AnalysisMissingError, match=r"pip install 'singlesday-loadtest\[analysis\]'"):
         usl.fit(measured(LAW, 0.01, seed=1))
 
 
