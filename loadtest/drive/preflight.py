@@ -8,6 +8,8 @@ from loadtest.plan.target_address import target_address
 
 CONNECT_TIMEOUT_S = 3.0
 HTTP = {"http", "https"}
+NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"}
+"""How OpenSSL calls an answer that is no TLS record."""
 
 
 class UnreachableError(Exception):
@@ -20,14 +22,37 @@ def check_target(url: str | None, allowed: Iterable[str] = ()) -> None:
     Raises `UnreachableError`, or `HostNotAllowed` without connecting.
     """
     try:
-        _, host, port = target_address(url or "")
+        scheme, host, port = target_address(url or "")
     except ValueError as error:
         raise UnreachableError(f"{url!r}: {error}") from error
     AllowedTargets(dict.fromkeys(allowed, float("inf"))).check(host, port)
     try:
-        socket.create_connection((host, port), CONNECT_TIMEOUT_S).close()
+        with socket.create_connection((host, port), CONNECT_TIMEOUT_S) as connection:
+            speaks_it = scheme != "https" or _speaks_tls(connection, host)
     except OSError as error:
         raise UnreachableError(f"{url}: nothing answers there ({error.strerror or error})") from error
+    if not speaks_it:
+        raise UnreachableError(
+            f"{url}: what answers there does not speak TLS; expected an address that begins with http://"
+        )
+
+
+def _speaks_tls(connection: socket.socket, host: str) -> bool:
+    """Whether what answers speaks TLS; False only if its answer is none.
+
+    Whom to trust, and who the client is, is the script's business: a handshake that fails over that is none of ours.
+    """
+    import ssl  # noqa: PLC0415 - most targets speak plain HTTP
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        context.wrap_socket(connection, server_hostname=host).close()
+    except ssl.SSLError as error:
+        return error.reason not in NO_TLS
+    except OSError:
+        pass  # such as a server that hangs up on clients without a certificate
+    return True
 
 
 def check_http(url: str) -> None:
