@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from loadtest.configuration.run_config import CHECKPOINT_S
+from loadtest.measure.run_result import RESULT
 
 
 def example(command: str) -> str:
@@ -47,7 +48,12 @@ PlanName = Annotated[
     str, typer.Argument(help="A shipped plan's name, or a plan file (.toml).", metavar="PLAN")
 ]
 Duration = Annotated[
-    str | None, option(PLAN, "TIME", "Play only this much of the plan, from its beginning: 60s, 5m, 1h.")
+    str | None,
+    option(
+        PLAN,
+        "TIME",
+        "Play this much of the plan, from its beginning: 60s, 5m, 1h. Beyond its curve the last rate goes on.",
+    ),
 ]
 TimeScale = Annotated[
     float | None, option(PLAN, "FACTOR", "Stretch the plan in time: 2 takes twice as long, 0.5 half as long.")
@@ -132,7 +138,18 @@ Quiet = Annotated[bool, option(OUTPUT, None, "Print no progress, only the verdic
 JsonLines = Annotated[
     bool, option(OUTPUT, None, "Print progress and verdict as lines of JSON, for programs.", "--json")
 ]
-RunFolder = Annotated[Path, typer.Argument(help="The folder of a run.", metavar="RUN")]
+
+
+def _folder(path: Path) -> Path:
+    """The folder of a run whose result may have been named instead, as `compare` takes it too."""
+    return path.parent if path.name == RESULT and path.is_file() else path
+
+
+RunFolder = Annotated[Path, typer.Argument(help="The folder of a run.", metavar="RUN", callback=_folder)]
+ToResume = Annotated[
+    Path,
+    typer.Argument(help="The folder of a run that was killed or stopped.", metavar="RUN", callback=_folder),
+]
 
 
 def takes(flags: type) -> Callable[[Callable[[typer.Context], None]], Callable[..., None]]:

@@ -90,9 +90,7 @@ def run(context: typer.Context) -> None:
 
 @app.command(rich_help_panel=RUNS, epilog=flags.example("singlesday resume runs/20261111T155950Z-soak"))
 def resume(
-    run_folder: Annotated[
-        Path, typer.Argument(help="The folder of a run that was killed or stopped.", metavar="RUN")
-    ],
+    run_folder: flags.ToResume,
     store: Annotated[
         str | None,
         typer.Option(

@@ -34,7 +34,10 @@ _IN_THE_FORM: dict[str, dict[str, Any]] = {
         "metavar": "N",
         "help": "Transactions (orders) a second at the plan's peak; default: the plan's own",
     },
-    "--duration": {"metavar": "60s", "help": "Cut the plan to this length, for example 60s or 30m"},
+    "--duration": {
+        "metavar": "60s",
+        "help": "Play this much of the plan, for example 60s or 30m; beyond its curve the last rate goes on",
+    },
     "--time-scale": {
         "metavar": "F",
         "help": "Multiply the plan's time axis: 0.1 plays a 30 minute plan in 3 minutes",

@@ -53,6 +53,16 @@ def test_after_an_audit_verdict_files_and_exit_code_agree(
     assert_all_agree(folder, verdict, code)
 
 
+def test_a_result_stands_for_its_folder(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, missed=False)
+    named = str(folder / "result.json")
+    assert CliRunner().invoke(app, ["audit", named, "--store", stored(tmp_path, 0, 1)]).exit_code == 0
+    assert CliRunner().invoke(app, ["report", named]).exit_code == 0
+    done = CliRunner().invoke(app, ["resume", named])
+    assert done.exit_code == 2
+    assert "result.json/" not in done.output
+
+
 @pytest.mark.parametrize("command", ["audit", "report"])
 @pytest.mark.parametrize("text", ["{", "[]", '{"schema": 1}', ""])
 def test_a_folder_without_the_result_of_a_run_is_refused_in_a_sentence(
