@@ -12,7 +12,7 @@ import importlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -103,12 +103,19 @@ def from_auditor(name: str) -> Read:
 
     def read(ledgers: Reconciliation, run_id: str) -> Audit:
         try:
-            ledgers.add(auditor.keys(run_id))
+            ledgers.add(_texts(auditor.keys(run_id)))
             return ledgers.audit(StoredOrders(), [str(problem) for problem in auditor.problems(run_id)])
         except Exception as error:
             raise AuditorError(f"{name}: {type(error).__name__}: {error}") from error
 
     return read
+
+
+def _texts(keys: Iterable[object]) -> Iterator[str]:
+    for key in keys:
+        if not isinstance(key, str):  # such as a row of a database's cursor
+            raise TypeError(f"keys(run_id): expected the text of each key, got {key!r}")
+        yield key
 
 
 def load_auditor(name: str) -> Auditor:

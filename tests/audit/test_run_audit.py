@@ -101,6 +101,11 @@ class Broken(Books):
         raise OSError("no route to the database")
 
 
+class Rows(Books):
+    def keys(self, run_id):
+        return [(f"{run_id}:b:0",)]
+
+
 class Half:
     def keys(self, run_id):
         return []
@@ -120,6 +125,10 @@ def test_somebodys_own_class_audits_their_service_in_a_process_of_its_own(own_au
     assert (audit.acknowledged, audit.stored, audit.lost) == (2, 1, 1)
     with pytest.raises(AuditorError, match="no route to the database"):
         audit_apart(folder, "own_books:Broken")
+    with pytest.raises(
+        AuditorError, match=r"keys\(run_id\): expected the text of each key, got \('r1:b:0',\)"
+    ):
+        audit_apart(folder, "own_books:Rows")
 
 
 def test_what_an_auditor_finds_wrong_counts_though_a_script_kept_no_ledger(own_auditor: Path) -> None:
