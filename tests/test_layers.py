@@ -16,6 +16,7 @@ FOR_ALL = {
     "place",
     "release",
     "secret",
+    "standard_output",
     "entry_points",
     "sources",
     "__init__",

@@ -3,10 +3,12 @@
 import sys
 
 from loadtest.exit_codes import INTERRUPTED
+from loadtest.standard_output import outlast_readers
 
 
 def main() -> None:
     """Run a command."""
+    outlast_readers()
     try:
         from loadtest.cli.main import main as commands  # noqa: PLC0415 - what takes time to import
 
