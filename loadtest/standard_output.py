@@ -42,4 +42,4 @@ class Outlasting:
 
 def outlast_readers() -> None:
     """Have this process go on when nobody reads what it says any more."""
-    sys.stdout = cast(TextIO, Outlasting(sys.stdout))
+    sys.stdout = cast("TextIO", Outlasting(sys.stdout))
