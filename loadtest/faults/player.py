@@ -51,6 +51,12 @@ class Traffic(Maker):
         """Nothing was done."""
 
 
+async def _sleep_until(at_ns: float) -> None:
+    # More than once: uvloop's timers are whole milliseconds, and end up to half of one early.
+    while (left_ns := at_ns - time.monotonic_ns()) > 0:
+        await asyncio.sleep(left_ns / 1e9)
+
+
 class Player:
     """Plays an order; `say` tells the leader."""
 
@@ -134,10 +140,10 @@ class Player:
     async def _play(self, number: int, zero_ns: int) -> None:
         """One fault from its beginning to its end."""
         fault = self._order.faults[number]
-        await asyncio.sleep((zero_ns - time.monotonic_ns()) / 1e9 + fault.at_s)
+        await _sleep_until(zero_ns + fault.at_s * 1e9)
         was_met = True
         if await self._whole(number, self._begin_one(number)):
-            await asyncio.sleep((zero_ns - time.monotonic_ns()) / 1e9 + fault.end_s)
+            await _sleep_until(zero_ns + fault.end_s * 1e9)
             was_met = await self._makers[number].was_met()
         await self._whole(number, self._undo(number))
         if not was_met:
