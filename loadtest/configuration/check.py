@@ -329,8 +329,8 @@ def check_out(config: RunConfig) -> None:
     if free < wanted:
         raise ConfigError(
             field,
-            f"{named}: expected at least {wanted >> 20} MiB free for a run's files, "
-            f"got {free / (1 << 20):.1f} MiB",
+            f"{named}: expected at least {wanted >> 20} MiB free for the files of a run with {config.workers:,} "
+            f"worker{'s' * (config.workers != 1)}, got {free / (1 << 20):.1f} MiB",
             value=str(out),
         )
 

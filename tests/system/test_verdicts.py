@@ -201,7 +201,7 @@ def test_a_disk_without_room_for_a_run_is_refused_before_any_traffic(disk: Path)
     command = [sys.executable, "-m", "loadtest.cli.main", "run", "smoke", "--out", str(disk / "runs")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == ExitCode.USAGE, done.stdout + done.stderr
-    assert "MiB free for a run's files, got 0.0 MiB" in done.stderr
+    assert "MiB free for the files of a run with 1 worker, got 0.0 MiB" in done.stderr
     assert not (disk / "runs").exists()
 
 
