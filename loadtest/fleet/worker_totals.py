@@ -131,6 +131,13 @@ class WorkerTotals:
         if state.final:
             self.final, self.ended_ns = True, state.ended_ns
 
+    def note_again(self, sums: WorkerSums) -> None:
+        """Note what a relay tells once, from a bundle of reports that are known: what told it first may be lost."""
+        self.asked.update(sums.asked)
+        self.silent.update(sums.silent)
+        for name, count in (sums.left or {}).items():
+            self.left[name] = max(count, self.left.get(name, 0))
+
     def sample_cpu(self, cpu: float, cpu_wait: float) -> None:
         """Note one report's CPU shares; the maxima are of means over five seconds."""
         self.cpu = cpu

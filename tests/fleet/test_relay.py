@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from loadtest.fleet.bundle import (
@@ -169,6 +169,7 @@ def assert_same(one: Merge, other: Merge) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(steps)
+@example([("report", 0, [], 0), "lose up", ("report", 0, [], 0), "lose down", "replace", "step"])
 def test_totals_are_the_same_whatever_is_lost_and_however_often_the_relay_is_replaced(
     script: list[Any],
 ) -> None:
