@@ -13,6 +13,7 @@ FOR_ALL = {
     "exit_codes",
     "environment",
     "pauses",
+    "parent",
     "place",
     "release",
     "secret",

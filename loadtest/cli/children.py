@@ -6,7 +6,6 @@ would hold a port or join the next run.
 """
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
@@ -19,12 +18,11 @@ from types import FrameType
 from typing import IO, Any
 
 from loadtest.cli.cores import bind
-from loadtest.exit_codes import ExitCode
+from loadtest.parent import die_with_parent
 
 LOCUST_FILE = Path(__file__).parent.parent / "locustfile.py"
 LOCUST = (sys.executable, "-m", "loadtest.locust_process", "-f", str(LOCUST_FILE))
 """How a process of Locust with our locustfile is started; its flags follow."""
-PR_SET_PDEATHSIG = 1
 STOP_TIMEOUT_S = 10.0
 
 
@@ -40,14 +38,9 @@ def signals_go_to(handler: Callable[[int, FrameType | None], None]) -> Iterator[
 
 
 def prepare(parent: int, cores: Collection[int]) -> None:
-    """In a child, before its program: run on `cores` alone, if there are any, and die with the parent.
-
-    The kernel tells nobody of a parent that had ended before it was asked to: then there is no program to begin.
-    """
+    """In a child, before its program: run on `cores` alone, if there are any, and die with the parent."""
     bind(cores)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
-        os._exit(ExitCode.INTERNAL_ERROR)
+    die_with_parent(parent)
 
 
 class Child:

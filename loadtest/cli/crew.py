@@ -43,7 +43,7 @@ class Crew:
     @property
     def failed(self) -> int:
         """How many have ended by an error and were not replaced, other than that their master was lost."""
-        return len(self.last_words())
+        return len(self._ended_badly())
 
     def tend(self) -> None:
         """Replace whoever has crashed since the last look."""
@@ -60,8 +60,11 @@ class Crew:
 
     def last_words(self) -> list[str]:
         """A sentence for each worker that ended by an error and was not replaced, with the last line of its log."""
+        return [f"{worker.name}: {worker.ending()}: {worker.last_lines(1)}" for worker in self._ended_badly()]
+
+    def _ended_badly(self) -> list[Child]:
         return [
-            f"{worker.name}: {worker.ending()}: {worker.last_lines(1)}"
+            worker
             for worker in self.workers
             if not worker.running and worker.process.returncode not in ENDED_WELL
         ]

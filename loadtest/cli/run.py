@@ -39,7 +39,6 @@ from loadtest.run_audit import AuditorError, IncompleteLedgerError, audit_apart,
 
 TEND_S = 1.0
 """How often to look whether a worker has crashed."""
-UNNAMED_AUDITOR = "no auditor given (--auditor)"
 
 
 def run(
@@ -243,7 +242,7 @@ def _scripts_own_code(session: Session) -> int:
 
 def _conclude_one(session: Session, folder: Path) -> ExitCode:
     result = RunResult.read(folder / RESULT)
-    if result.audit is None:
+    if result.audit is None and (session.service is not None or session.config.auditor is not None):
         _audit(session, result, folder)
         settle(result)
         _rewrite(result, folder)
@@ -251,15 +250,13 @@ def _conclude_one(session: Session, folder: Path) -> ExitCode:
 
 
 def _audit(session: Session, result: RunResult, folder: Path) -> None:
-    """Audit a run by its class or in the order service's database, or note why nothing does."""
+    """Audit a run by its class or in the order service's database, or note why that was not possible."""
     auditor = session.config.auditor
     try:
         if auditor is not None:
             result.audit = audit_apart(folder, auditor, session.config.plan_file)
         elif session.service is not None:
             result.audit = audit_folder(folder, result, session.service.store)
-        else:
-            result.unaudited = UNNAMED_AUDITOR
     except (IncompleteLedgerError, AuditorError) as error:
         result.unaudited = str(error)
 

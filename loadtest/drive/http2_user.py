@@ -21,12 +21,11 @@ except ImportError as error:
     raise ImportError(f"Http2User: needs the package httpx: {installs('http2')}") from error
 
 HTTP2 = "HTTP/2"
-DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def _check_host(request: httpx.Request) -> None:
     # A path goes to the base URL, which was checked; a whole URL may lead anywhere.
-    allowed_targets().check(request.url.host, request.url.port or DEFAULT_PORTS.get(request.url.scheme))
+    allowed_targets().check(request.url.host, target_address(str(request.url)).port)
 
 
 class Http2Client:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import psutil
 
-from loadtest.faults.maker import FaultError, Maker, die_with_parent
+from loadtest.faults.maker import FaultError, Maker
 from loadtest.faults.messages import Token
+from loadtest.parent import die_with_parent
 from loadtest.plan.fault import Fault
 
 FILLER = ".singlesday-disk-full"

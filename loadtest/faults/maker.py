@@ -1,13 +1,8 @@
 """What every fault is to its player: something that can be checked, begun, and undone."""
 
-import ctypes
-import os
-import signal
 from typing import Protocol
 
 from loadtest.faults.messages import Token
-
-PR_SET_PDEATHSIG = 1
 
 
 class FaultError(Exception):
@@ -32,10 +27,3 @@ class Maker(Protocol):
     async def undo(self, token: Token) -> None:
         """Undo it, here or after another player has died; harmless twice. Raises `FaultError`."""
         ...
-
-
-def die_with_parent(player: int) -> None:
-    """In a child, before its program: have the kernel end it when its player ends; at once if that has happened."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != player:
-        os._exit(1)

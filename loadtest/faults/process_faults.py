@@ -19,9 +19,10 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from loadtest.faults.maker import FaultError, Maker, die_with_parent
+from loadtest.faults.maker import FaultError, Maker
 from loadtest.faults.messages import ServiceProcess, Token
 from loadtest.faults.service_faults import ServiceFaults
+from loadtest.parent import die_with_parent
 from loadtest.plan.fault import Fault
 
 WORKER = "target_service.worker"

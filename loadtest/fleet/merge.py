@@ -140,26 +140,21 @@ class Merge:
         lags = [_parsed_lag(sums) for sums in bundle.workers]
         check_sums(bundle)
         seen = [self._has(sums.worker, number) for sums in bundle.workers for number in sums.numbers]
-        if not any(seen):
-            self._add_bundle(bundle, seconds, lags)
-        elif all(seen):
+        if any(seen) and not all(seen):
+            return False
+        if any(seen):
             for sums in bundle.workers:
                 self.workers[sums.worker].note_again(sums)
-            for sample in bundle.samples:
-                self._failures.offer(sample)
-        return all(seen) or not any(seen)
-
-    def _add_bundle(
-        self, bundle: Bundle, seconds: Sequence[ParsedSecond], lags: Sequence[codec.Parsed | None]
-    ) -> None:
-        for second in seconds:
-            self._add_second(second)
-        for sums, lag in zip(bundle.workers, lags, strict=True):
-            self._add_sums(sums, lag)
-        self._note_gauges(seconds)
-        self.exemplars.offer_all(bundle.exemplars)
+        else:
+            for second in seconds:
+                self._add_second(second)
+            for sums, lag in zip(bundle.workers, lags, strict=True):
+                self._add_sums(sums, lag)
+            self._note_gauges(seconds)
+            self.exemplars.offer_all(bundle.exemplars)
         for sample in bundle.samples:
             self._failures.offer(sample)
+        return True
 
     def write_off(self) -> None:
         """Settle the arrivals of workers that never sent a final report, or of which a report is missing.

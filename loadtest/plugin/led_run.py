@@ -49,6 +49,8 @@ PRUNE_S = 10.0
 """How often Locust's statistics here, which grow with every second of the run, are cut back."""
 TICK_S = 0.05
 ABORT_WAIT_S = 2.0
+UNNAMED_AUDITOR = "no auditor given (--auditor)"
+"""Why a run that `singlesday` began has no audit, until one is made: other doors have other flags."""
 NS_PER_S = 1_000_000_000
 _COMES_TO = {Phase.RUNNING: LeaderEvent.BEGIN, Phase.DRAINING: LeaderEvent.HALT, Phase.DONE: LeaderEvent.END}
 """What the coordinator's phases are to the leader."""
@@ -299,6 +301,8 @@ class LedRun:
             self.states.on(LeaderEvent.END)
         self.faults.close(complete=self.coordinator.aborted is None)
         result = self.live()
+        if self.config.conducted:
+            result.unaudited = UNNAMED_AUDITOR
         result.run.duration_s = self.coordinator.scheduled_to_ns / NS_PER_S
         self.delivery.deliver(self.judge(result, aborted=self.coordinator.aborted))
         if self.delivery.states.now is DeliveryState.WRITTEN:

@@ -11,6 +11,7 @@ from locust.argument_parser import LocustArgumentParser
 
 from loadtest.configuration.asked_plan import OVERRIDES
 
+TAKEN = "the script adds what is an option already; give its arguments other names"
 NOT_READ = frozenset(f"--{name.replace('_', '-')}" for name in OVERRIDES)
 """Our options that a process reads nothing of where `singlesday` started it, without the form of the web UI."""
 
@@ -30,8 +31,4 @@ class Names:
         now = self._parser._option_string_actions
         taken = [name for name, action in self._before.items() if now.get(name) is not action]
         listed = ", ".join(name for name in taken if name not in but)
-        return (
-            f"{listed}: the script adds what is an option already; give its arguments other names"
-            if listed
-            else ""
-        )
+        return f"{listed}: {TAKEN}" if listed else ""

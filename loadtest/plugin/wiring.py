@@ -25,7 +25,7 @@ from loadtest.plugin.early_end import end_as_usual, refuse
 from loadtest.plugin.habits import INIT_RAISED, forget_listeners_error, listener_raised, who_stops
 from loadtest.plugin.imports import import_early
 from loadtest.plugin.options import add_options, plan_named
-from loadtest.plugin.same_names import NOT_READ, Names
+from loadtest.plugin.same_names import NOT_READ, TAKEN, Names
 from loadtest.plugin.work import Worker
 
 if TYPE_CHECKING:
@@ -62,12 +62,7 @@ class Plugin:
         try:
             add_options(parser, self.default_plan, self._base)
         except ArgumentError as error:  # of a script that had its own before it imported us
-            refuse(
-                ConfigError(
-                    "plan",
-                    f"{error}: the script adds what is an option already; give its arguments other names",
-                )
-            )
+            refuse(ConfigError("plan", f"{error}: {TAKEN}"))
         names = Names(parser)
         parser.set_defaults(master_bind_host=LOOPBACK, web_host=LOOPBACK)
         if first:
