@@ -16,6 +16,7 @@ from loadtest.configuration.run_document import DocumentError, from_environment
 from loadtest.drive import serving
 from loadtest.environment import MASTER_LOST, RUNS_FOLDER_VARIABLE
 from loadtest.fleet.early_messages import hold_early_messages, release_early_messages
+from loadtest.fleet.full_queue import drop_what_finds_no_room
 from loadtest.fleet.heartbeat import dial_for_a_minute, has_lost_its_master, keep_steady
 from loadtest.fleet.messages import Trouble
 from loadtest.fleet.run_token import secure
@@ -81,6 +82,7 @@ class Plugin:
         """Take over the pool and the connection; stop here if the plan cannot be played."""
         serving.install()
         keep_steady()
+        drop_what_finds_no_room()
         options = environment.parsed_options
         if options is None:
             return
