@@ -46,7 +46,7 @@ COMPILED := tests/__pycache__/conftest*-pytest-*.pyc
 compile-tests: $(READY)
 	@ls $(COMPILED) >/dev/null 2>&1 || $(BIN)/python -m pytest -q --collect-only >/dev/null 2>&1 || true
 
-test: $(READY) compile-tests ## Every kind of fault once: about seven minutes on two cores; tests/slow.py says what it leaves out
+test: $(READY) compile-tests ## Every kind of fault once: five to six minutes on two cores; tests/slow.py says what it leaves out
 	$(PYTEST) -m "not slow and not campaign"
 
 test-pure: $(READY) ## The tests of the client, of whole runs and of the truth on the pure Python core

@@ -8,6 +8,7 @@ before any test starts a process of its own: those are patched, as they are for 
 import gc
 import os
 import signal
+import socket
 from collections.abc import Generator
 
 import hypothesis
@@ -21,7 +22,7 @@ del os.environ["LOCUST_SKIP_MONKEY_PATCH"]
 from tests.slow import in_share, parsed_share, unmark_what_stays
 from tests.timing import (
     arrange,
-    be_alone_if_played_again,
+    begin_again,
     limit_again,
     note_limit,
     place,
@@ -58,6 +59,14 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """CI plays the slow tests in turn: some of them with each commit."""
     parser.addoption("--slow-share", metavar="N/OF", help="of the tests left, only these: one of OF shares")
+
+
+@pytest.hookimpl(trylast=True)  # after pytest-rerunfailures, which has connected by then
+def pytest_configure(config: pytest.Config) -> None:
+    """Have a worker tell at once of each test that it begins: TCP would keep that back for 40 ms, for every test."""
+    told = getattr(getattr(config, "failures_db", None), "sock", None)
+    if told is not None:
+        told.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist, which reads the groups, and before -m
@@ -104,13 +113,13 @@ def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     """A module that sets the variable when it is imported would hang every Locust that a later test starts."""
     assert "LOCUST_SKIP_MONKEY_PATCH" not in os.environ, "some test module left this set"
-    be_alone_if_played_again(item)
+    begin_again(item)
     with skipped_at_last(item):
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """A run whose cores were taken proves nothing: the test is played once more, then skips."""
+    """A run whose cores were taken proves nothing: the test is played again, then skips."""
     with skipped_at_last(item):
         return (yield)

@@ -1,6 +1,8 @@
 """The fixture `timing`: a time that was missed is a failure, unless the cores were taken."""
 
 import fcntl
+import os
+import socket
 import subprocess
 import sys
 import threading
@@ -61,7 +63,7 @@ def test_a_machine_of_our_own_was_not_taken_however_busy_we_were(used: dict[str,
 
 
 def test_a_time_missed_on_our_own_cores_is_a_failure(used: dict[str, float]) -> None:
-    judged = Timing(last=False)
+    judged = Timing(again=False)
     judged.heard(a_run("INVALID", OWN_FAULT))
     used.update(all=10.0, us=9.9, now=5.0)
     with pytest.raises(AssertionError, match="too late") as failed, judged:
@@ -70,14 +72,14 @@ def test_a_time_missed_on_our_own_cores_is_a_failure(used: dict[str, float]) -> 
 
 
 def test_a_time_missed_while_others_used_the_cores_is_the_machines(used: dict[str, float]) -> None:
-    judged = Timing(last=False)
+    judged = Timing(again=False)
     used.update(all=10.0, us=2.0, now=5.0)
     with pytest.raises(CoreTakenError, match=r"others used 80% .*\(too late\)"), judged:
         raise AssertionError("too late")
 
 
 def test_a_time_missed_in_a_run_that_says_its_core_was_taken_is_the_machines(used: dict[str, float]) -> None:
-    judged = Timing(last=True)
+    judged = Timing(again=True)
     judged.heard(a_run("INVALID", OWN_FAULT))
     judged.heard(a_run("INVALID", OWN_FAULT, TAKEN))
     with pytest.raises(CoreTakenError, match="other programs used its CPU"), judged:
@@ -85,7 +87,7 @@ def test_a_time_missed_in_a_run_that_says_its_core_was_taken_is_the_machines(use
 
 
 def test_an_error_that_is_no_assertion_is_never_the_machines(used: dict[str, float]) -> None:
-    judged = Timing(last=True)
+    judged = Timing(again=True)
     used.update(all=10.0, us=2.0, now=5.0)
     with pytest.raises(KeyError), judged:
         raise KeyError("missing")
@@ -168,6 +170,13 @@ def test_what_the_children_of_a_killed_child_used_is_ours() -> None:
         assert timing._used_by_us_s() - before_s >= 0.4
     finally:
         orphan.kill()
+
+
+def test_a_worker_of_pytest_tells_at_once_that_a_test_begins(request: pytest.FixtureRequest) -> None:
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        pytest.skip("the tests have one process")
+    told = request.config.failures_db.sock  # type: ignore[attr-defined]  # of pytest-rerunfailures
+    assert told.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def taking(place: Place, *, alone: bool, then: Callable[[], None]) -> threading.Thread:

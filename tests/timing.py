@@ -10,10 +10,11 @@ fixture `timing`:
             assert longest_ms == pytest.approx(2_000, rel=0.02)
 
 An assertion that fails within it is a failure of the test, unless the cores were taken meanwhile, be it by the tests
-beside it: then the test is played once more, with no other beside it, and if they were taken again it skips and says
-by whom. (pytest's --reruns, as in CI, plays any test again, and alone.) Cores are taken where a run's own books say
-so (`heard`), or where processes that are not the test's used a good part of them. A skip for this reason stays one
-under `REQUIRE_ALL=1`: no program is missing. What others would always spoil is marked `alone`, and plays last.
+beside it: then the test is played again, at last with no other beside it, and if they were taken even then it skips
+and says by whom. (pytest's --reruns, as in CI, plays any test again, at last alone.) Cores are taken where a run's
+own books say so (`heard`), or where processes that are not the test's used a good part of them. A skip for this
+reason stays one under `REQUIRE_ALL=1`: no program is missing. What others would always spoil is marked `alone`, and
+plays last.
 """
 
 import contextlib
@@ -22,6 +23,7 @@ import os
 import re
 import resource
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -52,7 +54,7 @@ LAST_LOST = "the last worker was lost"
 
 
 class CoreTakenError(AssertionError):
-    """A time was missed while others used the cores: play the test once more."""
+    """A time was missed while others used the cores: play the test again."""
 
 
 def taken_by_others(result: RunResult) -> str | None:
@@ -156,13 +158,19 @@ def plays_again(item: pytest.Item) -> bool:
     return getattr(item, "execution_count", 1) > 1
 
 
+def plays_last(item: pytest.Item) -> bool:
+    """Whether this is the last play that a test has."""
+    mark = item.get_closest_marker("flaky")
+    return mark is None or getattr(item, "execution_count", 1) > mark.kwargs["reruns"]
+
+
 @contextlib.contextmanager
 def skipped_at_last(item: pytest.Item) -> Iterator[None]:
-    """Skip a test whose cores were taken a second time."""
+    """Skip a test whose cores were taken in each of its plays."""
     try:
         yield
     except CoreTakenError as taken:
-        if plays_again(item):
+        if plays_last(item):
             pytest.skip(f"no time can be judged: {taken}")
         raise
 
@@ -170,8 +178,8 @@ def skipped_at_last(item: pytest.Item) -> Iterator[None]:
 class Timing:
     """Assertions about time, within `with timing:`, of one play of one test."""
 
-    def __init__(self, *, last: bool) -> None:
-        self.last = last
+    def __init__(self, *, again: bool) -> None:
+        self.again = again
         self._others = Others()
         self._heard: str | None = None
         self._excuses = True
@@ -179,7 +187,7 @@ class Timing:
     @classmethod
     def on_a_quiet_machine(cls) -> "Timing":
         """One that excuses nothing, to show that a test's assertions can fail."""
-        quiet = cls(last=False)
+        quiet = cls(again=False)
         quiet._excuses = False
         return quiet
 
@@ -209,7 +217,7 @@ class Timing:
 @pytest.fixture
 def timing(request: pytest.FixtureRequest) -> Timing:
     """What the module says."""
-    return Timing(last=plays_again(request.node))
+    return Timing(again=plays_again(request.node))
 
 
 def plays_alone(item: pytest.Item) -> bool:
@@ -233,7 +241,8 @@ def arrange(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(
                 f"{item.nodeid[:LONGEST_NAME]}…: expected a name of at most {LONGEST_NAME} letters"
             )
-        item.add_marker(played_again(item.config.getoption("reruns", None)))
+        asked = item.config.getoption("reruns", None)
+        item.add_marker(played_again(asked, alone=plays_alone(item)))
         if plays_alone(item):
             item.add_marker(pytest.mark.xdist_group("alone"))
         elif owner := shared(item):
@@ -250,19 +259,29 @@ def waits(item: pytest.Item) -> bool:
 
 
 def mixed(items: list[pytest.Item]) -> dict[pytest.Item, float]:
-    """The place of each test from 0 to 1, so that some wait while others compute, and none waits at the end."""
+    """The place of each test from 0 to 1, so that some wait while others compute, and none waits at the end.
+
+    Of the others those that share something begin, then the files with most tests: a file stays on one worker, and at
+    the end all should have little left.
+    """
+    sizes = Counter(item.path for item in items)
     places: dict[pytest.Item, float] = {}
     for kind, until in (True, WAITING_UNTIL), (False, 1.0):
         alike = [item for item in items if waits(item) == kind]
+        if not kind:
+            alike.sort(key=lambda item: (shared(item) is None, -sizes[item.path]))
         places |= {item: until * number / len(alike) for number, item in enumerate(alike)}
     return places
 
 
-def played_again(asked: int | None) -> pytest.MarkDecorator:
-    """How often a test is played again: as --reruns asks for any failure, else once, if cores were taken."""
+def played_again(asked: int | None, *, alone: bool) -> pytest.MarkDecorator:
+    """How often a test is played again: as --reruns asks for any failure, else where cores were taken.
+
+    That is once as before, since all others have to wait for a test that is to be alone, and then once alone.
+    """
     if asked:
         return pytest.mark.flaky(reruns=asked)
-    return pytest.mark.flaky(reruns=1, only_rerun=[CoreTakenError.__name__])
+    return pytest.mark.flaky(reruns=1 if alone else 2, only_rerun=[CoreTakenError.__name__])
 
 
 def shared(item: pytest.Item) -> str | None:
@@ -318,12 +337,12 @@ def place(item: pytest.Item) -> Iterator[None]:
         held.leave()
 
 
-def be_alone_if_played_again(item: pytest.Item) -> None:
-    """Give a test that failed at its first play the machine for itself at the next, for as long as the first had."""
+def begin_again(item: pytest.Item) -> None:
+    """Give a test that is played again as long as the first play had, and for its last the machine for itself."""
     if not plays_again(item):
         return
     item.ihook.pytest_timeout_cancel_timer(item=item)
-    if _PLACE in item.stash:
+    if _PLACE in item.stash and plays_last(item):
         item.stash[_PLACE].take(alone=True)
     limit_again(item)
 

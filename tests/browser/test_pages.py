@@ -2,16 +2,18 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 
+from loadtest.measure.run_result import RunResult
 from tests.browser.chromium import SCREENSHOTS, chromium, keep, violations
 from tests.system.locust_fleet import Fleet, fleet, wait_until
 from tests.target_service.service_process import ask, running
+from tests.timing import CoreTakenError, Others, unless_ended
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -126,31 +128,16 @@ def test_every_field_that_cannot_be_played_says_so_beside_it_and_nothing_starts(
 def test_a_run_is_started_watched_in_two_tabs_stopped_reported_and_started_again(
     ours: Fleet, context: "BrowserContext", problems: list[str]
 ) -> None:
-    page = context.new_page()
+    page, other = context.new_page(), context.new_page()
     page.goto(ours.web_url)
     page.select_option("#plan", "spike")
     page.fill("#peak_tps", "200")
     page.get_by_text("10% of the plan's 2,000 orders/s.").wait_for()
-    page.click("#go")
-    page.wait_for_url("**/peak/")
-    state_is(page, "running")
-    wait_until(lambda: "L" in completed_line(page))
-    other = context.new_page()
-    refuse_a_second(other, ours)
-    other.goto(f"{ours.web_url}/peak")
-    wait_until(lambda: "L" in completed_line(other))
-    page.reload()
-    wait_until(lambda: "L" in completed_line(page))
-    page.click("#endpoints .pick >> nth=0")
-    page.wait_for_selector("#endpoint-charts .line.p99")
-    assert page.locator("#workers tr").count() == 2
-    if os.environ.get(SCREENSHOTS):
-        page.evaluate("scrollTo(0, 0)")  # charts that are off the screen are drawn when they come near
-        page.wait_for_timeout(45_000)
-    assert violations(page) == []
-    keep(page, "live-page.png", 1500)
-    page.click("#stop")
-    state_is(page, "done")
+    with going_on(ours):
+        page.click("#go")
+        watch_in_two_tabs(page, other, ours)
+        page.click("#stop")
+        state_is(page, "done")
     state_is(other, "done")
     assert page.inner_text("#word") == "ABORTED"
     assert page.inner_text("#folder").startswith(str(ours.folder))
@@ -165,6 +152,43 @@ def test_a_run_is_started_watched_in_two_tabs_stopped_reported_and_started_again
     assert serious(problems) == []
 
 
+@contextmanager
+def going_on(ours: Fleet) -> Iterator[None]:
+    """For what is asked of a run while it goes on: others' programs can end it early, or hold us up until its end."""
+    others, over_before = Others(), over(ours)
+    try:
+        yield
+    except Exception as error:
+        if over(ours) > over_before and (reason := others.taken()) is not None:
+            raise CoreTakenError(f"{reason}: the run was over too soon") from error
+        raise
+
+
+def over(ours: Fleet) -> int:
+    """How many of a fleet's runs are."""
+    return len(list(ours.folder.glob("*/result.json")))
+
+
+def watch_in_two_tabs(page: "Page", other: "Page", ours: Fleet) -> None:
+    """As two people do: one of them tries to start a second run, one loads the page again."""
+    page.wait_for_url("**/peak/")
+    state_is(page, "running")
+    wait_until(lambda: "L" in completed_line(page))
+    refuse_a_second(other, ours)
+    other.goto(f"{ours.web_url}/peak")
+    wait_until(lambda: "L" in completed_line(other))
+    page.reload()
+    wait_until(lambda: "L" in completed_line(page))
+    page.click("#endpoints .pick >> nth=0")
+    page.wait_for_selector("#endpoint-charts .line.p99")
+    assert page.locator("#workers tr").count() == 2
+    if os.environ.get(SCREENSHOTS):
+        page.evaluate("scrollTo(0, 0)")  # charts that are off the screen are drawn when they come near
+        page.wait_for_timeout(45_000)
+    assert violations(page) == []
+    keep(page, "live-page.png", 1500)
+
+
 def refuse_a_second(page: "Page", ours: Fleet) -> None:
     """START is refused while a run goes on, and can be pressed again later."""
     page.goto(ours.web_url)
@@ -175,9 +199,11 @@ def refuse_a_second(page: "Page", ours: Fleet) -> None:
 
 def watch_the_next(page: "Page", ours: Fleet) -> None:
     """As somebody whose page stays open while the next run begins and ends."""
+    others = Others()
     start(ours, plan="logistics", peak_tps="20", duration="4s")
     page.locator("#plan", has_text="logistics").wait_for()
     state_is(page, "done")
+    unless_ended(RunResult.read(max(ours.folder.glob("*logistics*/result.json"))), others)
     assert page.inner_text("figure[data-chart=rates] .unit") == "parcels/s"
     assert "583,000" not in page.inner_text("main")
     # Whether the run was valid is this machine's affair; that all its arrivals are accounted for is ours.

@@ -149,7 +149,7 @@ def assert_artefacts(ended: Ended) -> None:
 
 
 def calm(attempt: Callable[[Path], Ended], folder: Path) -> Ended:
-    """A run that others did not make INVALID by using its cores: else the test is played once more, then skips."""
+    """A run that others did not make INVALID by using its cores: else the test is played again, then skips."""
     others = Others()
     ended = attempt(folder / "calm")
     unless_taken(ended.result, others)

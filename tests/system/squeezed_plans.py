@@ -1,4 +1,4 @@
-"""Plays every shipped plan in two seconds each, in this one process: `python -m tests.system.squeezed_plans URL`.
+"""Plays every shipped plan in a second each, in this one process: `python -m tests.system.squeezed_plans URL`.
 
 Prints for each what became of its arrivals, as JSON. Dispatcher, users and clients are those of a run; there is no
 fleet, no report and no ledger, which other tests are about.
@@ -22,7 +22,7 @@ from loadtest.drive.timer import system_timer
 from loadtest.measure.second import OpenSeconds, Second, sum_of
 from loadtest.plan.plan_file import Plan, shipped_plans
 
-LENGTH_S, ARRIVALS, USERS = 2.0, 120, 8
+LENGTH_S, ARRIVALS, USERS = 1.0, 120, 8
 NS = 1_000_000_000
 MOST_S = 60.0
 

@@ -157,7 +157,7 @@ def test_the_recipe_for_several_machines_step_by_step(machines: Machines, timing
 
 
 def test_workers_that_outlive_a_killed_master_join_the_resumed_run(machines: Machines) -> None:
-    bring_plan(machines.on("master"), 12)  # a kill that comes seconds late on a busy machine is to hit it
+    bring_plan(machines.on("master"), 9)  # a kill that comes seconds late on a busy machine is to hit it
     others = Others()
     address = f"127.0.0.1:{machines.control}"
     run = f"singlesday run checkout.toml --target {machines.target.url} --expect-workers 1 --checkpoint 1s"
@@ -178,7 +178,7 @@ def test_workers_that_outlive_a_killed_master_join_the_resumed_run(machines: Mac
     assert re.search(
         r"what was reported to it lies in runs/\S+-checkout-\S+/workers; waiting 300 s", said.read_text()
     )
-    assert (result.arrivals.planned, result.run.resumed_s != []) == (360, True)
+    assert (result.arrivals.planned, result.run.resumed_s != []) == (270, True)
     assert [point.t_s for point in result.timeline][:4] == [0, 1, 2, 3]
     assert len(result.generator.per_worker) == 2, "one of each part"
     assert all(worker["started"] for worker in result.generator.per_worker)

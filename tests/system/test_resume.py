@@ -20,8 +20,10 @@ from loadtest.measure.ledger import OrderState, read_ledgers
 from tests.system.run_process import PLAN, Ended, Resumed, Run, assert_artefacts
 from tests.timing import Others, Timing, ended_well
 
-DURATION_S = 15
+DURATION_S = 10
 """Long enough for a kill that comes seconds late on a busy machine to hit a run that goes on."""
+FIRST_S, SECOND_S = 2, 4
+"""How far it has got when it is killed."""
 TPS = 50
 LONGER = PLAN.replace('"3s"', f'"{DURATION_S}s"').replace("peak_tps = 20", f"peak_tps = {TPS}")
 SAVED = ("--peak-tps", str(TPS), "--checkpoint", "1s", "--workers", "2")
@@ -50,10 +52,10 @@ def acknowledged(folder: Path) -> set[str]:
 
 
 def killed_twice(out: Path) -> Ended:
-    folder = killed(Run(out, *SAVED, plan=LONGER), 3)
+    folder = killed(Run(out, *SAVED, plan=LONGER), FIRST_S)
     before = acknowledged(folder)
     (out / "matrix.toml").unlink()  # whatever became of the file: the run has its plan
-    killed(Resumed(folder), 6)
+    killed(Resumed(folder), SECOND_S)
     assert acknowledged(folder) > before
     (out / "before.json").write_text(json.dumps(sorted(before)))
     return Resumed(folder).end()
@@ -69,17 +71,17 @@ def test_a_run_killed_twice_is_one_run_over_the_whole_plan(tmp_path: Path, timin
     assert result.arrivals.planned == TPS * DURATION_S
     timing.heard(result)
     with timing:
-        assert result.arrivals.lost + result.arrivals.cancelled <= 0.02 * TPS * DURATION_S
+        assert result.arrivals.lost + result.arrivals.cancelled <= 0.03 * TPS * DURATION_S
     assert result.arrivals.ok == result.transactions.count
     first_s, second_s = result.run.resumed_s
-    assert 3 <= first_s <= second_s < DURATION_S
-    assert second_s >= 6
+    assert FIRST_S <= first_s <= second_s < DURATION_S
+    assert second_s >= SECOND_S
     with timing:  # the first kill came at once
-        assert first_s < 6
+        assert first_s < SECOND_S + 1
     assert [point.t_s for point in result.timeline][:DURATION_S] == list(range(DURATION_S))
     with timing:
         scheduled = sum(point.scheduled for point in result.timeline)
-        assert scheduled == pytest.approx(TPS * DURATION_S, rel=0.02)
+        assert scheduled == pytest.approx(TPS * DURATION_S, rel=0.03)
     assert result.validity.verdict == ("DEGRADED" if ended.code == ExitCode.PASS else "INVALID")
     notes = [text for _, text in result.events if "resumed" in text]
     assert len(notes) == 2
@@ -172,7 +174,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
 def test_a_run_against_a_target_goes_on_against_the_same_and_only_if_it_answers(
     service: Service, tmp_path: Path
 ) -> None:
-    folder = killed(Run(tmp_path / "run", *SAVED, "--target", service.url, plan=LONGER), 6)
+    folder = killed(Run(tmp_path / "run", *SAVED, "--target", service.url, plan=LONGER), 4)
     ended = Resumed(folder).end()
     assert ended.code in (ExitCode.PASS, ExitCode.INVALID), ended.output
     assert ended.result.run.targets == [service.url]

@@ -57,7 +57,7 @@ def test_judges_a_run_that_is_always_taken():
     count("taken")
     raise module.CoreTakenError("other programs used its CPU")
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(4)
 def test_hangs_whenever_it_is_played_again():
     if count("hangs") > 1:
         time.sleep(300)
@@ -68,7 +68,7 @@ def stuck():
     yield
     time.sleep(300)
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(4)
 def test_hangs_after_its_failure(stuck):
     assert False, "wrong"
 
@@ -101,15 +101,15 @@ def played(folder: Path, *options: str) -> tuple[str, list[int]]:
 
 
 @pytest.mark.timeout(600)
-def test_a_whole_session_tries_late_tests_twice_and_wrong_ones_once_each_within_its_limit(
+def test_a_whole_session_plays_late_tests_thrice_and_wrong_ones_once_each_within_its_limit(
     tmp_path: Path,
 ) -> None:
     printed, plays = played(tmp_path, "-n", "2")
-    assert "3 failed, 8 passed, 2 skipped, 1 error, 5 rerun" in printed, printed
+    assert "3 failed, 8 passed, 2 skipped, 1 error, 7 rerun" in printed, printed
     assert "no time can be judged: others used 80% (31 ms" in printed
     assert "no time can be judged: other programs used its CPU" in printed
-    assert printed.count("Failed: Timeout (>10.0s)") >= 2
-    assert plays == [2, 2, 1, 2, 2, 2]
+    assert printed.count("Failed: Timeout (>4.0s)") >= 2
+    assert plays == [2, 3, 1, 2, 3, 2]
 
 
 @pytest.mark.timeout(600)
@@ -117,5 +117,5 @@ def test_a_session_that_plays_failed_tests_again_plays_those_that_judge_times_ag
     tmp_path: Path,
 ) -> None:
     printed, plays = played(tmp_path, "-n", "0", "--reruns", "2")
-    assert "3 failed, 8 passed, 2 skipped, 1 error, 12 rerun" in printed, printed
-    assert plays == [2, 2, 3, 2, 2, 3]
+    assert "3 failed, 8 passed, 2 skipped, 1 error, 14 rerun" in printed, printed
+    assert plays == [2, 3, 3, 2, 3, 3]

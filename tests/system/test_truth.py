@@ -52,7 +52,7 @@ def scenes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def found(request: pytest.FixtureRequest, scenes: Scenes, timing: Timing, tmp_path: Path) -> Findings:
     """What the scene named by the test's `@scene` left behind; it plays again where its times were not its own."""
     name = request.param
-    if timing.last:
+    if timing.again:
         scenes[name] = Future()
         scenes[name].set_result(SCENES[name](tmp_path))
     findings = scenes[name].result()
@@ -194,7 +194,7 @@ def test_a_killed_worker_is_replaced_by_the_others_within_five_seconds(
     killed_s = found.marks["killed"] - found.seen.received_ns[0] / NS
     with timing:
         assert noticed[0] - killed_s < 3.0
-    after = rates(found.seen)[int(killed_s) + 5 : 14]
+    after = rates(found.seen)[int(killed_s) + 5 : 12]
     with timing:
         assert len(after) > 3
         assert sum(after) >= 0.99 * 200 * len(after), f"planned 200/s, received {rates(found.seen)}"
@@ -209,7 +209,7 @@ def test_what_died_with_a_worker_is_counted_as_lost_and_the_run_says_so(
     assert identity_holds(arrivals)
     assert arrivals.lost > 0
     with timing:  # the other was not taken for lost too, which ends a run
-        assert arrivals.planned == 3_000
+        assert arrivals.planned == 2_600
         assert arrivals.lost < 700
     assert found.result.validity.verdict in {"DEGRADED", "INVALID"}
     assert any("worker" in reason and "lost" in reason for reason in found.result.validity.reasons)
@@ -224,7 +224,7 @@ def test_a_worker_stopped_and_woken_serves_nothing_twice_and_comes_back(
     arrivals = found.result.arrivals
     assert identity_holds(arrivals)
     with timing:  # the other worker was not taken for lost too, which ends a run
-        assert arrivals.planned == 3_200
+        assert arrivals.planned == 2_800
     assert any("was lost" in text for _, text in found.result.events)
     assert any("joined" in text for _, text in found.result.events)
     assert found.seen.received == arrivals.started, "each request that was sent is in the books, once"
@@ -234,8 +234,9 @@ def test_a_worker_stopped_and_woken_serves_nothing_twice_and_comes_back(
     with timing:
         assert len(in_the_next_tenth) < 100, "two seconds of its share, 200, must not come at once"
     woken_s = int(found.marks["woken"] - found.seen.received_ns[0] / NS)
-    after = rates(found.seen)[woken_s + 3 : 15]
+    after = rates(found.seen)[woken_s + 3 : 13]
     with timing:
+        assert len(after) > 2
         assert sum(after) >= 0.99 * 200 * len(after)
 
 

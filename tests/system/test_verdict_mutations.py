@@ -182,10 +182,10 @@ def play_named(name: str, out: Path, target: str) -> Ended:
 def undisturbed(
     runs: dict[str, Future[Ended]], target: str, timing: Timing, tmp_path: Path
 ) -> Callable[[str], RunResult]:
-    """Runs that others did not spoil, by name: where they did, the test plays once more, and so does the run."""
+    """Runs that others did not spoil, by name: where they did, the test plays again, and so does the run."""
 
     def of(name: str) -> RunResult:
-        ended = play_named(name, tmp_path, target) if timing.last else runs[name].result()
+        ended = play_named(name, tmp_path, target) if timing.again else runs[name].result()
         runs[name] = Future()
         runs[name].set_result(ended)
         assert ended.result is not None, ended.said

@@ -212,7 +212,7 @@ def test_a_disk_that_fills_up_meanwhile_loses_nothing_and_is_no_pass(
     elsewhere.mkdir()
     monkeypatch.setenv("TMPDIR", str(elsewhere))
     store = f"sqlite:///{tmp_path / 'orders.db'}"
-    run = Run(disk, "--peak-tps", "20", "--store", store, plan=LONG)
+    run = Run(disk, "--peak-tps", "20", "--store", store, plan=PLAN.replace('"3s"', '"12s"'))
     run.wait_until(lambda: run.reached(1.0))
     output, run._log = run.output, tmp_path / "unused"
     fill(disk)
