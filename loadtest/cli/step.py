@@ -165,9 +165,12 @@ class Stepper:
 
 
 def _drain(loop: OpenLoop) -> bool:
-    """Wait until nothing is under way; what still waits for a user after `DRAIN_S` is dropped."""
+    """Wait until nothing is under way; what still waits for a user after `DRAIN_S` is dropped.
+
+    The last arrivals may be due and not yet handed out, where this process had no core.
+    """
     deadline_s = time.monotonic() + DRAIN_S
-    while loop.backlog or loop.in_flight:
+    while not loop.drained():
         if time.monotonic() > deadline_s:
             loop.drop_all(time.monotonic_ns())
             return False

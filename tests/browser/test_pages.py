@@ -165,7 +165,7 @@ def going_on(ours: Fleet) -> Iterator[None]:
 
 
 def over(ours: Fleet) -> int:
-    """How many of a fleet's runs are."""
+    """How many runs of a fleet are over."""
     return len(list(ours.folder.glob("*/result.json")))
 
 
