@@ -133,18 +133,17 @@ class Merge:
     def fold_bundle(self, bundle: Bundle) -> bool:
         """Add what a relay has summed up; True if all of it is in the totals, now or before.
 
-        False, and nothing is added, if a part of it has come by another way: sums cannot be taken apart. Raises
-        `MessageError`, adding nothing.
+        False, and nothing is counted, if a part of it has come by another way: sums cannot be taken apart. What a
+        relay tells once is noted in any case. Raises `MessageError`, adding nothing.
         """
         seconds = [parse_second(packed) for packed in bundle.seconds]
         lags = [_parsed_lag(sums) for sums in bundle.workers]
         check_sums(bundle)
         seen = [self._has(sums.worker, number) for sums in bundle.workers for number in sums.numbers]
-        if any(seen) and not all(seen):
-            return False
         if any(seen):
             for sums in bundle.workers:
-                self.workers[sums.worker].note_again(sums)
+                if (totals := self.workers.get(sums.worker)) is not None:
+                    totals.note_again(sums)
         else:
             for second in seconds:
                 self._add_second(second)
@@ -154,7 +153,7 @@ class Merge:
             self.exemplars.offer_all(bundle.exemplars)
         for sample in bundle.samples:
             self._failures.offer(sample)
-        return True
+        return all(seen) or not any(seen)
 
     def write_off(self) -> None:
         """Settle the arrivals of workers that never sent a final report, or of which a report is missing.

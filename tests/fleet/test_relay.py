@@ -30,6 +30,7 @@ from loadtest.fleet.relay import FORGET_NS, SAME_BEAT_NS, Relay
 from loadtest.fleet.stats_sums import StatsSums
 from loadtest.fleet.transport import TO_MASTER, TO_WORKER
 from loadtest.fleet.worker_report import Load, Reporter, Users
+from loadtest.measure.evidence import Sample, Samples
 from loadtest.virtual_time import VirtualClock
 from tests.fleet.sample_report import second
 
@@ -69,6 +70,7 @@ class Tree:
         self.master = Master()
         self.direct = Merge([(0.0, 2.0)])
         self.reporters = {f"w{number}": Reporter("run") for number in range(workers)}
+        self.samples = {worker: Samples() for worker in self.reporters}
         self.up: list[bytes] = []
         self.down: list[tuple[str, bytes]] = []
         self.replace_relay()
@@ -90,10 +92,18 @@ class Tree:
             self.clock.now_ns(),
             load=Load(0, 0, 0.3, 0.1),
             users=Users({"Look": index}, ["Look"], ["Buy"]),
+            samples=self.new_samples(worker, index),
             ended_ns=5 * NS if final else None,
         )
         self.direct.fold(worker, made)
         self.send(worker, made)
+
+    def new_samples(self, worker: str, index: int) -> list[Sample]:
+        """A failure whose class this worker may have told already."""
+        samples, error = self.samples[worker], f"error {index}"
+        if samples.wants("GET", "look", error):
+            samples.add(Sample("GET", "look", error))
+        return samples.take()
 
     def send(self, worker: str, report: Report) -> None:
         self.relay.on_worker(worker, encode((TO_MASTER, encode_message(report), worker)))
@@ -146,6 +156,7 @@ def assert_same(one: Merge, other: Merge) -> None:
     assert one.period_totals == other.period_totals
     assert one.peak_tps == other.peak_tps
     assert list(one.timeline.points(lambda *_: 0.0)) == list(other.timeline.points(lambda *_: 0.0))
+    assert one._failures._samples.keys() == other._failures._samples.keys()
     assert set(one.workers) == set(other.workers)
     for name, totals in one.workers.items():
         same = other.workers[name]
@@ -170,6 +181,17 @@ def assert_same(one: Merge, other: Merge) -> None:
 @settings(max_examples=150, deadline=None)
 @given(steps)
 @example([("report", 0, [], 0), "lose up", ("report", 0, [], 0), "lose down", "replace", "step"])
+@example(
+    [
+        ("report", 0, [], 0),
+        "lose up",
+        ("report", 0, [], 0),
+        "lose down",
+        "replace",
+        ("report", 1, [], 0),
+        "step",
+    ]
+)
 def test_totals_are_the_same_whatever_is_lost_and_however_often_the_relay_is_replaced(
     script: list[Any],
 ) -> None:
