@@ -153,15 +153,20 @@ def ended_well(result: RunResult, others: Others) -> bool:
     return result.verdict == "PASS" or _excuse(result, others) is not None
 
 
+def plays(item: pytest.Item) -> int:
+    """Which of a test's plays this is, from 1."""
+    return getattr(item, "execution_count", 1)
+
+
 def plays_again(item: pytest.Item) -> bool:
     """Whether this is not a test's first play."""
-    return getattr(item, "execution_count", 1) > 1
+    return plays(item) > 1
 
 
 def plays_last(item: pytest.Item) -> bool:
     """Whether this is the last play that a test has."""
     mark = item.get_closest_marker("flaky")
-    return mark is None or getattr(item, "execution_count", 1) > mark.kwargs["reruns"]
+    return mark is None or plays(item) > mark.kwargs["reruns"]
 
 
 @contextlib.contextmanager
@@ -265,13 +270,14 @@ def mixed(items: list[pytest.Item]) -> dict[pytest.Item, float]:
     the end all should have little left.
     """
     sizes = Counter(item.path for item in items)
-    places: dict[pytest.Item, float] = {}
-    for kind, until in (True, WAITING_UNTIL), (False, 1.0):
-        alike = [item for item in items if waits(item) == kind]
-        if not kind:
-            alike.sort(key=lambda item: (shared(item) is None, -sizes[item.path]))
-        places |= {item: until * number / len(alike) for number, item in enumerate(alike)}
-    return places
+    waiting = [item for item in items if waits(item)]
+    others = [item for item in items if not waits(item)]
+    others.sort(key=lambda item: (shared(item) is None, -sizes[item.path]))
+    return {
+        item: until * number / len(alike)
+        for alike, until in ((waiting, WAITING_UNTIL), (others, 1.0))
+        for number, item in enumerate(alike)
+    }
 
 
 def played_again(asked: int | None, *, alone: bool) -> pytest.MarkDecorator:

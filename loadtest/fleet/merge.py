@@ -143,7 +143,7 @@ class Merge:
         if any(seen):
             for sums in bundle.workers:
                 if (totals := self.workers.get(sums.worker)) is not None:
-                    totals.note_again(sums)
+                    totals.note_scenarios(sums)
         else:
             for second in seconds:
                 self._add_second(second)

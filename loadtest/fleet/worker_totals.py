@@ -124,18 +124,15 @@ class WorkerTotals:
     def note(self, state: Report | WorkerSums) -> None:
         """Note how a worker says that it is."""
         self.in_flight, self.backlog = state.in_flight, state.backlog
-        if state.left is not None:
-            self.left = state.left
-        self.asked.update(state.asked)
-        self.silent.update(state.silent)
+        self.note_scenarios(state)
         if state.final:
             self.final, self.ended_ns = True, state.ended_ns
 
-    def note_again(self, sums: WorkerSums) -> None:
-        """Note what a relay tells once, from a bundle of reports that are known: what told it first may be lost."""
-        self.asked.update(sums.asked)
-        self.silent.update(sums.silent)
-        for name, count in (sums.left or {}).items():
+    def note_scenarios(self, state: Report | WorkerSums) -> None:
+        """Note what only grows, which a relay tells once: harmless twice, and in any order."""
+        self.asked.update(state.asked)
+        self.silent.update(state.silent)
+        for name, count in (state.left or {}).items():
             self.left[name] = max(count, self.left.get(name, 0))
 
     def sample_cpu(self, cpu: float, cpu_wait: float) -> None:

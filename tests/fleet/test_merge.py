@@ -38,6 +38,13 @@ def test_a_number_that_never_came_is_a_gap_until_it_does() -> None:
     assert merge.workers["w1"].seen == set(), "the set of numbers must not grow with the run"
 
 
+def test_users_that_have_left_do_not_come_back_with_a_report_that_comes_late() -> None:
+    merge = Merge()
+    for number, left in (0, 1), (2, 3), (1, 2):
+        merge.fold("w1", report(number, left={"Look": left}))
+    assert merge.workers["w1"].left == {"Look": 3}
+
+
 def test_a_report_missing_at_the_beginning_is_a_gap_too() -> None:
     merge = Merge()
     merge.fold("w1", report(1))

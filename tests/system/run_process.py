@@ -35,6 +35,11 @@ user = "loadtest.scenarios.shop:OrderOnly"
 """
 
 
+def lasting(seconds: int) -> str:
+    """That plan for longer: what is done to a run in its midst may come seconds late on a busy machine."""
+    return PLAN.replace('"3s"', f'"{seconds}s"')
+
+
 WAIT_S = 300.0
 """How long a run may take from one step to another, each of which starts several processes, on a busy machine."""
 

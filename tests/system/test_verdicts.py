@@ -18,7 +18,7 @@ import pytest
 from loadtest.cli.service import Service
 from loadtest.exit_codes import ExitCode
 from loadtest.measure.run_result import RunResult
-from tests.system.run_process import PLAN, Ended, Run, assert_artefacts, calm, kill_tree, signalled
+from tests.system.run_process import Ended, Run, assert_artefacts, calm, kill_tree, lasting, signalled
 from tests.system.small_disk import disk_or_skip, fill
 from tests.timing import Timing
 
@@ -39,7 +39,7 @@ def test_a_missed_objective_is_10(tmp_path: Path) -> None:
 
 @pytest.mark.slow(held_by="test_hogs_on_the_generators_core_make_the_run_invalid_and_it_says_why")
 def test_a_worker_that_stood_still_makes_the_run_11(tmp_path: Path) -> None:
-    run = Run(tmp_path, "--peak-tps", "20", "--workers", "2", plan=PLAN.replace('"3s"', '"8s"'))
+    run = Run(tmp_path, "--peak-tps", "20", "--workers", "2", plan=lasting(8))
     run.wait_until(lambda: run.reached(1.0))
     worker = run.child("--worker")
     assert worker is not None
@@ -64,7 +64,7 @@ def test_an_order_missing_from_the_database_is_13(tmp_path: Path) -> None:
 
 
 def _run_that_loses_an_order(out: Path) -> Ended:
-    run = Run(out, "--peak-tps", "20", plan=PLAN.replace('"3s"', '"8s"'))
+    run = Run(out, "--peak-tps", "20", plan=lasting(8))
     run.wait_until(lambda: run.reached(1.5))
     with contextlib.closing(sqlite3.connect(run.folder / "orders.db", timeout=60)) as books, books:
         books.execute("DELETE FROM shadow_orders WHERE rowid = (SELECT min(rowid) FROM shadow_orders)")
@@ -86,7 +86,7 @@ def kill(service: Service) -> None:
 
 @pytest.mark.slow(held_by="test_a_sustained_breach_aborts_the_run_within_two_seconds_12")
 def test_a_target_that_dies_fails_the_run_and_does_not_end_it(doomed: Service, tmp_path: Path) -> None:
-    plan = PLAN.replace('"3s"', '"8s"')
+    plan = lasting(8)
     run = Run(tmp_path, "--peak-tps", "20", "--target", doomed.url, "--slo", "errors(*) < 1%", plan=plan)
     run.wait_until(lambda: run.reached(1.5))
     kill(doomed)
@@ -99,7 +99,7 @@ def test_a_target_that_dies_fails_the_run_and_does_not_end_it(doomed: Service, t
 def test_a_sustained_breach_aborts_the_run_within_two_seconds_12(
     doomed: Service, tmp_path: Path, timing: Timing
 ) -> None:
-    plan = PLAN.replace("3s", "30s") + ABORT
+    plan = lasting(30) + ABORT
     run = Run(tmp_path, "--peak-tps", "20", "--target", doomed.url, plan=plan)
     run.wait_until(lambda: run.reached(1.5))
     kill(doomed)
@@ -131,9 +131,7 @@ def test_a_signal_while_workers_are_awaited_is_12(tmp_path: Path) -> None:
     assert_artefacts(ended)
 
 
-LONG = PLAN.replace('"3s"', '"30s"')
-"""For runs that something is done to in their midst: on a busy machine it may come seconds late."""
-RAMP = LONG.replace('curve = "constant"', 'knots = [["0s", 0.1], ["1.5s", 1.0], ["30s", 1.0]]')
+RAMP = lasting(30).replace('curve = "constant"', 'knots = [["0s", 0.1], ["1.5s", 1.0], ["30s", 1.0]]')
 
 
 @pytest.mark.slow(stays=["at the peak"])
@@ -164,7 +162,7 @@ def _signalled_at_the_end(out: Path) -> Ended:
 def test_a_signal_while_the_last_answers_are_awaited_is_12_and_cancels_them(
     doomed: Service, tmp_path: Path
 ) -> None:
-    plan = PLAN.replace("patience_s = 2", "patience_s = 60").replace('"3s"', '"8s"')
+    plan = lasting(8).replace("patience_s = 2", "patience_s = 60")
     run = Run(tmp_path, "--peak-tps", "20", "--target", doomed.url, plan=plan)
     run.wait_until(lambda: run.reached(1.5))
     with hanging(doomed):
@@ -212,7 +210,7 @@ def test_a_disk_that_fills_up_meanwhile_loses_nothing_and_is_no_pass(
     elsewhere.mkdir()
     monkeypatch.setenv("TMPDIR", str(elsewhere))
     store = f"sqlite:///{tmp_path / 'orders.db'}"
-    run = Run(disk, "--peak-tps", "20", "--store", store, plan=PLAN.replace('"3s"', '"12s"'))
+    run = Run(disk, "--peak-tps", "20", "--store", store, plan=lasting(12))
     run.wait_until(lambda: run.reached(1.0))
     output, run._log = run.output, tmp_path / "unused"
     fill(disk)

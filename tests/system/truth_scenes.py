@@ -83,6 +83,12 @@ def play(
         return Findings(code, result, aimed.seen(), run.log, marks, folder, others.taken())
 
 
+def under_load(aimed: Target, for_s: float) -> None:
+    """Wait until load has flowed for so long: what a scene does comes in the midst of it."""
+    aimed.await_first_request()
+    time.sleep(for_s)
+
+
 # The scenes.
 
 
@@ -99,8 +105,7 @@ def _stalled_for_longer(folder: Path) -> Findings:
 
 def _stopped_target(folder: Path) -> Findings:
     def stop_for_two_seconds(aimed: Target, run: LocustRun, marks: dict[str, float]) -> None:
-        aimed.await_first_request()
-        time.sleep(3)
+        under_load(aimed, 3)
         marks["stopped"] = time.monotonic()
         aimed.process.send_signal(signal.SIGSTOP)
         time.sleep(2)
@@ -127,8 +132,7 @@ def _foreign_stalled(folder: Path) -> Findings:
 
 def _killed_worker(folder: Path) -> Findings:
     def kill_one(aimed: Target, run: LocustRun, marks: dict[str, float]) -> None:
-        aimed.await_first_request()
-        time.sleep(3)
+        under_load(aimed, 3)
         run.workers[0].kill()
         marks["killed"] = time.monotonic()
 
@@ -137,8 +141,7 @@ def _killed_worker(folder: Path) -> Findings:
 
 def _stopped_worker(folder: Path) -> Findings:
     def stop_one(aimed: Target, run: LocustRun, marks: dict[str, float]) -> None:
-        aimed.await_first_request()
-        time.sleep(2)
+        under_load(aimed, 2)
         run.workers[0].send_signal(signal.SIGSTOP)
         time.sleep(5)
         run.workers[0].send_signal(signal.SIGCONT)
@@ -149,8 +152,7 @@ def _stopped_worker(folder: Path) -> Findings:
 
 def _late_worker(folder: Path) -> Findings:
     def add_one(aimed: Target, run: LocustRun, marks: dict[str, float]) -> None:
-        aimed.await_first_request()
-        time.sleep(2)
+        under_load(aimed, 2)
         run.add_worker()
         marks["added"] = time.monotonic()
 
@@ -159,11 +161,10 @@ def _late_worker(folder: Path) -> Findings:
 
 def _killed_master(folder: Path) -> Findings:
     def kill_master(aimed: Target, run: LocustRun, marks: dict[str, float]) -> None:
-        aimed.await_first_request()
-        time.sleep(3)
+        under_load(aimed, 3)
         run.master.kill()
         marks["killed"] = time.monotonic()
-        time.sleep(4.5)
+        time.sleep(4.5)  # load that has not stopped after three would be seen
 
     return play(folder, [], act=kill_master, workers=2, ends=False, rate=200, duration_s=60)
 
