@@ -52,7 +52,7 @@ test: $(READY) compile-tests ## Every kind of fault once: five to six minutes on
 test-pure: $(READY) ## The tests of the client, of whole runs and of the truth on the pure Python core
 	LOADTEST_PURE=1 $(PYTEST) -m "not slow and not campaign" tests/drive tests/plugin tests/system
 
-test-fast: $(READY) ## Tests that start no run, no browser and no database: about two minutes
+test-fast: $(READY) ## Tests that start no run and no browser: about two minutes
 	$(PYTEST) -m "not slow and not campaign" $(WITHOUT_RUNS)
 
 # Which of the slow tests: 2/6 is the third of six shares. CI plays one with each commit.

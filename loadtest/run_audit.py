@@ -49,6 +49,17 @@ def audit_folder(folder: Path, result: RunResult, store: str) -> Audit:
     return _audited(folder, result, from_store(store))[0]
 
 
+def audit_gathered(folder: Path, result: RunResult, store: str) -> Audit:
+    """As `audit_folder`, where ledgers may have to be copied from other machines first.
+
+    Orders of a ledger that is missing look invented. Raises `IncompleteLedgerError` for that too.
+    """
+    audit, noted = _audited(folder, result, from_store(store))
+    if audit.phantom and noted < result.transactions.count:
+        raise _incomplete(folder, noted, result)
+    return audit
+
+
 def audit_run(folder: Path, read: Read) -> Audit:
     """The audit of the run in a folder. Raises `IncompleteLedgerError`, `StoreError`, `AuditorError`, `OSError`.
 
@@ -71,11 +82,15 @@ def audit_run(folder: Path, read: Read) -> Audit:
                 shadow_leaks=0,
                 problems=[*audit.problems, f"Orders were not compared: {why}"],
             )
-        raise IncompleteLedgerError(
-            f"the ledgers in {folder / 'ledger'} list {noted:,} orders of {result.transactions.count:,}; copy "
-            "the ledgers of workers on other machines there (orders of scripts without one cannot be checked)"
-        )
+        raise _incomplete(folder, noted, result)
     return audit
+
+
+def _incomplete(folder: Path, noted: int, result: RunResult) -> IncompleteLedgerError:
+    return IncompleteLedgerError(
+        f"the ledgers in {folder / 'ledger'} list {noted:,} orders of {result.transactions.count:,}; copy "
+        "the ledgers of workers on other machines there (orders of scripts without one cannot be checked)"
+    )
 
 
 def _audited(folder: Path, result: RunResult, read: Read) -> tuple[Audit, int]:

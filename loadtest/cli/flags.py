@@ -184,7 +184,7 @@ class RunFlags:
         option(
             PLAN,
             "N|auto",
-            "Orders a second at the peak; auto: measure this machine and take up to half of what it can do. "
+            "Orders a second at the peak; auto: measure this machine and take up to 40 % of what it can do. "
             "Default: the plan's own; auto for a shipped plan at the order service.",
         ),
     ] = None

@@ -35,7 +35,7 @@ def audit(
         AuditorError,
         IncompleteLedgerError,
         audit_apart,
-        audit_folder,
+        audit_gathered,
     )
     from loadtest.stored_orders import StoreError  # noqa: PLC0415
 
@@ -50,7 +50,7 @@ def audit(
         if auditor is not None:
             found = audit_apart(run_folder, auditor, Path(plan_name) if plan_name.endswith(".toml") else None)
         else:
-            found = audit_folder(run_folder, result, store or f"sqlite:///{run_folder / 'orders.db'}")
+            found = audit_gathered(run_folder, result, store or f"sqlite:///{run_folder / 'orders.db'}")
         settle_folder(run_folder, result, found)
     except IncompleteLedgerError as error:
         refuse(f"not checked: {error}")

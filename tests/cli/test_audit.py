@@ -53,6 +53,21 @@ def test_after_an_audit_verdict_files_and_exit_code_agree(
     assert_all_agree(folder, verdict, code)
 
 
+def test_a_missing_ledger_is_asked_for_and_its_orders_are_not_called_invented(tmp_path: Path) -> None:
+    folder = run_of(tmp_path, 2, 1)
+    before = (folder / "result.json").read_bytes()
+    done = CliRunner().invoke(app, ["audit", str(folder), "--store", stored(tmp_path, 0, 1)])
+    assert done.exit_code == 2
+    assert "list 1 orders of 2; copy the ledgers" in " ".join(done.output.split())
+    assert (folder / "result.json").read_bytes() == before
+
+
+def test_orders_that_nobody_sent_are_13_where_every_ledger_is_there(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path)
+    done = CliRunner().invoke(app, ["audit", str(folder), "--store", stored(tmp_path, 0, 1, 2)])
+    assert done.exit_code == 13, done.output
+
+
 def test_a_result_stands_for_its_folder(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, missed=False)
     named = str(folder / "result.json")

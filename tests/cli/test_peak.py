@@ -21,37 +21,37 @@ def late_by(lag_ms: float) -> Callable[[int], Trial]:
 
 def test_a_quiet_machine_is_given_its_share_of_full_speed_at_the_first_trial() -> None:
     sizing = find_peak(5_000, late_by(0.3))
-    assert sizing == Sizing(5_000, [Trial(2_500, 0.3)])
+    assert sizing == Sizing(5_000, [Trial(2_000, 0.3)])
     assert sizing.in_words() == (
-        "At full speed (closed loop) 5,000 TPS; the plan will peak at 2,500 TPS (50% of full speed)."
+        "At full speed (closed loop) 5,000 TPS; the plan will peak at 2,000 TPS (40% of full speed)."
     )
 
 
 def test_a_peak_at_which_arrivals_are_late_is_lowered_and_the_reason_said() -> None:
-    sizing = find_peak(5_000, {2_500: Trial(2_500, 12.4), 2_000: Trial(2_000, 2.0)}.__getitem__)
-    assert sizing.peak_tps == 2_000
+    sizing = find_peak(5_000, {2_000: Trial(2_000, 12.4), 1_500: Trial(1_500, 2.0)}.__getitem__)
+    assert sizing.peak_tps == 1_500
     assert sizing.in_words() == (
-        "At full speed (closed loop) 5,000 TPS; at 2,500 TPS in an open loop this machine sent requests 12 "
+        "At full speed (closed loop) 5,000 TPS; at 2,000 TPS in an open loop this machine sent requests 12 "
         "ms late (p99); "
-        "the plan will peak at 2,000 TPS (40% of full speed)."
+        "the plan will peak at 1,500 TPS (30% of full speed)."
     )
 
 
 def test_a_peak_at_which_the_target_does_not_keep_up_is_lowered_and_the_reason_said() -> None:
-    played = [Trial(2_500, 0.3, failed=0.02), Trial(2_000, 0.3, queueing_p99_ms=412.0), Trial(1_500, 0.3)]
+    played = [Trial(2_000, 0.3, failed=0.02), Trial(1_500, 0.3, queueing_p99_ms=412.0), Trial(1_000, 0.3)]
     sizing = find_peak(5_000, {trial.peak_tps: trial for trial in played}.__getitem__)
     assert sizing.trials == played
     assert sizing.in_words() == (
-        "At full speed (closed loop) 5,000 TPS; at 2,500 TPS in an open loop 2.0% of the arrivals failed or "
+        "At full speed (closed loop) 5,000 TPS; at 2,000 TPS in an open loop 2.0% of the arrivals failed or "
         "were dropped; "
-        "at 2,000 TPS in an open loop arrivals waited 412 ms for a free user (p99); "
-        "the plan will peak at 1,500 TPS (30% of full speed)."
+        "at 1,500 TPS in an open loop arrivals waited 412 ms for a free user (p99); "
+        "the plan will peak at 1,000 TPS (20% of full speed)."
     )
 
 
 def test_a_machine_late_at_every_peak_is_told_what_to_expect() -> None:
     sizing = find_peak(5_000, late_by(40.0))
-    assert [trial.peak_tps for trial in sizing.trials] == [2_500, 2_000, 1_500, 1_000, 500]
+    assert [trial.peak_tps for trial in sizing.trials] == [2_000, 1_500, 1_000, 500]
     assert sizing.in_words().endswith(
         "the plan will peak at 500 TPS (10% of full speed). Something else slows this machine: stop it, or "
         "expect an INVALID run."
