@@ -174,7 +174,8 @@ def plan_files_of(plan: Path, wanted: Sequence[Path]) -> PlanFiles:
     for path in (plan, *wanted):
         place, size = path.resolve(), path.stat().st_size
         if place.is_relative_to(folder):
-            name = place.relative_to(folder).as_posix()
+            # The plan goes by the name it is announced under, which may be a link's.
+            name = plan.name if path is plan else place.relative_to(folder).as_posix()
             if size <= MOST_SENT_BYTES and len(paths) < MOST_FILES:
                 paths[name] = place
                 continue

@@ -69,6 +69,10 @@ class AbortDetector:
         self._conditions = list(conditions)
         self._began_s: dict[AbortCondition, float] = {}
 
+    def forget(self) -> None:
+        """Begin anew: of the seconds before the next one nothing is known."""
+        self._began_s.clear()
+
     def feed(self, point: TimelinePoint) -> str | None:
         """Take the latest second, in order; returns why the run must stop, or None while it may go on."""
         reasons = [self._watch(condition, point) for condition in self._conditions]

@@ -17,7 +17,7 @@ SCHEMA_VERSION = 1
 RESULT = "result.json"
 """The record's file in a run's folder."""
 LATE_MS = 10.0
-"""An arrival that the generator started later than this, with an idle user there, is late (DESIGN section 3)."""
+"""An arrival that the generator started later than this, with an idle user there, is late (docs/design.md)."""
 
 
 class Quantiles(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ It is a process of its own so that its end is certain: it undoes everything when
 Where it ends itself before its time, another is started to undo what it left behind.
 """
 
+import contextlib
 import logging
 import os
 import sys
@@ -97,7 +98,7 @@ class FaultPlay:
         if self._player is None:
             return
         self._closing = True
-        self._player.stdin.close()
+        _close_input(self._player)
         with gevent.Timeout(ENDS_WITHIN_S, False):
             self._listener.join()
             self._player.wait()
@@ -126,7 +127,7 @@ class FaultPlay:
             self.through = said.through
             return
         self._closing = True
-        self._player.stdin.close()
+        _close_input(self._player)
         if isinstance(said, Refused):
             raise ConfigError("plan", f"{config.plan_name}: fault {said.fault}: {said.why}")
         raise ConfigError("plan", f"{config.plan_name}: fault: the process that plays faults did not start")
@@ -171,7 +172,7 @@ class FaultPlay:
         another = self._start(order)
         for line in another.stdout:
             self._take(msgspec.json.decode(line, type=ToLeader))
-        another.stdin.close()
+        _close_input(another)
         another.wait()
 
     def _say(self, message: Begin | Undo) -> None:
@@ -189,6 +190,12 @@ class FaultPlay:
 
     def _offset_s(self, at_ns: int) -> float:
         return round((at_ns - self._zero_ns) / 1e9, 6)
+
+
+def _close_input(player: Any) -> None:
+    """Say that nothing more comes; one that has been killed is told in vain."""
+    with contextlib.suppress(OSError):  # what was written to it before is still to be sent
+        player.stdin.close()
 
 
 def _expected(fault: Fault, plan: Plan) -> FaultResult:

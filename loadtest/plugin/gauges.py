@@ -8,6 +8,7 @@ days small. A page that does not answer costs a value, never the run.
 import logging
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
+from http.client import HTTPException
 
 import gevent
 from prometheus_client.parser import text_string_to_metric_families
@@ -83,8 +84,8 @@ class MemorySampler:
     def _sample(self, t_s: float) -> None:
         try:
             value = memory_bytes(self._page())
-        except (OSError, ValueError) as error:
-            self._complain(str(error))
+        except (OSError, ValueError, HTTPException) as error:
+            self._complain(str(error) or type(error).__name__)
             return
         if value is None:
             self._complain(f"it has none of {', '.join(MEMORY_METRICS)}")

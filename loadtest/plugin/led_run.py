@@ -300,6 +300,8 @@ class LedRun:
         if self.states.now is not LeaderState.JUDGING:
             self.states.on(LeaderEvent.END)
         self.faults.close(complete=self.coordinator.aborted is None)
+        if self.over:  # whoever else waited for the faults' end meanwhile has delivered
+            return
         result = self.live()
         if self.config.conducted:
             result.unaudited = UNNAMED_AUDITOR

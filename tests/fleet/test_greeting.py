@@ -60,6 +60,16 @@ def test_a_worker_like_the_master_is_welcome_and_gets_each_file_whole(plan: Path
     assert got == (plan.parent / "data" / "skus.csv").read_bytes()
 
 
+def test_a_plan_that_is_a_link_is_sent_under_the_name_that_is_announced(plan: Path) -> None:
+    link = plan.parent / "today.toml"
+    link.symlink_to(plan.name)
+    sent = plan_files_of(link, [plan.parent / "data" / "skus.csv"])
+    assert (sent.plan, [name for name, _place in sent.paths]) == (
+        "today.toml",
+        ["today.toml", "data/skus.csv"],
+    )
+
+
 def test_nothing_is_given_away_but_the_plans_files(plan: Path) -> None:
     for name in ("../elsewhere.csv", "/etc/passwd", "secret", ""):
         assert isinstance(greeter(plan).answer(encode(Want(name, 0))), Refusal)

@@ -1,9 +1,14 @@
 """The target's memory, read from its own Prometheus page."""
 
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+
 import pytest
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from loadtest.plugin.gauges import memory_bytes
+from loadtest.plugin.gauges import MemorySampler, memory_bytes
 
 
 def page(name: str, **values: float) -> str:
@@ -31,3 +36,39 @@ def test_a_page_without_memory_tells_none() -> None:
 def test_what_is_no_prometheus_page_is_refused() -> None:
     with pytest.raises(ValueError, match="html"):
         memory_bytes("<html>not found</html>")
+
+
+@contextmanager
+def answering(said: bytes) -> Iterator[str]:
+    """The address of a page that says this to whoever asks first."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            asked, _ = listener.accept()
+            with asked:
+                asked.recv(4096)
+                asked.sendall(said)
+
+        thread = Thread(target=answer, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/metrics"
+        thread.join(60)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"220 mail.example.com ESMTP\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\npart",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart",
+        b"",
+    ],
+)
+def test_an_answer_that_is_no_page_costs_a_value_and_not_the_sampling(
+    said: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with answering(said) as url:
+        sampler = MemorySampler(url, 60)
+        sampler._sample(1.0)
+    assert sampler.values == []
+    assert url in caplog.text

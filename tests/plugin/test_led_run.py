@@ -5,6 +5,7 @@ from pathlib import Path
 import gevent
 import msgspec
 import pytest
+from gevent.event import Event
 from locust import log
 from locust.env import Environment
 
@@ -97,6 +98,29 @@ def test_a_result_that_cannot_be_drawn_ends_the_run_all_the_same(
         while not run.over:
             gevent.sleep(0.01)
     assert run.delivery.exit_code == ExitCode.INTERNAL_ERROR
+    assert run.states.now is LeaderState.DELIVERED
+
+
+def test_a_stop_while_the_faults_of_a_run_that_is_over_come_to_their_end_delivers_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = led_run(tmp_path / "run")
+    waiting, both = [], Event()
+
+    def close(*, complete: bool) -> None:
+        waiting.append(complete)
+        if len(waiting) == 2:
+            both.set()
+        both.wait(60)
+
+    monkeypatch.setattr(run.faults, "close", close)
+    run.coordinator.abort("enough")
+    stopped = gevent.spawn(run.stop, "it was stopped")
+    assert await_result(run).validity.reasons[0].endswith("enough")
+    assert waiting == [False, False]
+    stopped.get(timeout=60)
+    with gevent.Timeout(60):
+        run._ticker.get()
     assert run.states.now is LeaderState.DELIVERED
 
 
