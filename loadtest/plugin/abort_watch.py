@@ -1,7 +1,7 @@
 """Checks each second of a run once, a second after its end, for the plan's reasons to abort.
 
-Where the master itself stood still, reports of the seconds that have passed may lie unread: they would look as if nothing
-had been requested, so none of them is judged, and a breach has to last anew.
+Where the master itself stood still, reports of the seconds that have passed may lie unread: they would look as if
+nothing had been requested, so none of them is judged, and a breach has to last anew.
 """
 
 from collections.abc import Callable, Iterable
