@@ -300,7 +300,10 @@ class LedRun:
         if self.states.now is not LeaderState.JUDGING:
             self.states.on(LeaderEvent.END)
         self.faults.close(complete=self.coordinator.aborted is None)
-        if self.over:  # whoever else waited for the faults' end meanwhile has delivered
+        self._deliver_result()
+
+    def _deliver_result(self) -> None:
+        if self.over:  # whoever else waited for the faults' end has delivered it
             return
         result = self.live()
         if self.config.conducted:
