@@ -97,7 +97,8 @@ def _late_worker(worker: dict[str, Any]) -> str:
     late = f"{name} sent requests {worker['dispatch_lag_p99_ms']:.0f} ms late (p99)"
     if waited > TAKEN_CORE:
         return (
-            f"{late}: other programs used {name}'s CPU {waited:.0%} of the time; stop them or lower the peak"
+            f"{late}: other programs used {name}'s CPU {waited:.0%} of the time; stop them, or lower the peak if "
+            "the target is one of them"
         )
     if busy > MAX_CPU:
         return f"{late}: its own work took {busy:.0%} of a CPU; use more workers or lower the peak"

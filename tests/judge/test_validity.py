@@ -77,7 +77,7 @@ def test_a_run_without_trouble_is_valid_and_needs_no_reason() -> None:
             run(dispatch_lag_p99_ms=34.2, cpu_wait_max=0.6),
             (
                 "worker 2 sent requests 34 ms late (p99): other programs used worker 2's CPU 60% of the time; "
-                "stop them or lower the peak"
+                "stop them, or lower the peak if the target is one of them"
             ),
         ),
         (
