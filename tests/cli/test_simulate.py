@@ -83,6 +83,19 @@ def test_json_is_one_document(measured: Path) -> None:
         (["--from", "/nowhere"], "--from /nowhere: expected the folder"),
         (["--from", "MEASURED", "--slower", "0"], "--slower: expected a factor above 0"),
         (["--from", "MEASURED", "--zone-lost", "soon"], "--zone-lost"),
+        (
+            ["--from", "MEASURED", "--replicas", "9", "--zone-lost", "9" * 400],
+            "--zone-lost: expected a finite number of seconds",
+        ),
+        (
+            ["--from", "MEASURED", "--replica-tps", "inf"],
+            "--replica-tps: expected a number above 0, got inf",
+        ),
+        (["--from", "MEASURED", "--peak-tps", "inf"], "--peak-tps: expected a number above 0, got inf"),
+        (["--from", "MEASURED", "--time-scale", "nan"], "--time-scale: expected a number above 0, got nan"),
+        (["--bill", "--for", "inf"], "--for: expected a number above 0, got inf"),
+        (["--bill", "--for", "nan"], "Invalid value for '--for'"),
+        (["--bill", "--for", "1e308"], "--for: expected a rate that can be reckoned with, got 1e+308"),
         (["--from", "MEASURED", "--replicas", "9", "--zone-lost", "2h"], "within the plan's 60 s"),
         (
             ["--from", "MEASURED", "--replicas", "2", "--zone-lost", "5s"],
