@@ -104,6 +104,12 @@ def test_workers_are_added_up_and_judged_as_a_run_is() -> None:
     assert found.response_ms.count == 2000
 
 
+def test_a_worker_that_broke_off_too_early_to_count_is_taken_to_have_done_as_the_others() -> None:
+    early = report(measured_s=0.4, completed_tps=None)
+    assert seen([report(), early], config(), []).completed_tps == 1000
+    assert seen([early, early], config(), []).completed_tps == 0
+
+
 def test_a_missed_objective_fails_a_late_generator_is_invalid_and_so_is_a_saturated_one() -> None:
     objectives = [parse("p99(POST /orders) < 20ms")]
     assert seen([report(took_ms=30)], config(), objectives).result.verdict == "FAIL"

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -63,6 +64,15 @@ def test_figures_are_printed_and_said_to_be_projected(measured: Path, tmp_path: 
     assert 'data-chart="rates-3"' in drawn
     assert 'data-chart="times-4"' in drawn
     assert "a zone is lost" in drawn
+
+
+def test_a_step_that_was_broken_off_at_once_tells_nothing_of_a_replica(measured: Path) -> None:
+    found = CapacityResult.read(measured / "capacity.json")
+    broken = [msgspec.structs.replace(step(tps, "fail", 300, 0.0), measured_s=0.3) for tps in (2000, 4000)]
+    msgspec.structs.replace(found, steps=[*found.steps, *broken]).write(measured)
+    code, said = simulate("singles-day", "--peak-tps", "500", "--from", str(measured), "--json")
+    assert code == 0, said
+    assert json.loads(said)["replica"]["tps"] == 1000
 
 
 def test_json_is_one_document(measured: Path) -> None:
