@@ -211,6 +211,11 @@ def test_a_measurement_that_cannot_be_fitted_is_named_in_plain_words(measured: s
     assert said in ended.output
 
 
+def test_help_names_the_first_rate_that_is_tried() -> None:
+    said = " ".join(CliRunner(env={"COLUMNS": "300"}).invoke(app, ["capacity", "--help"]).output.split())
+    assert f"Default: {round(capacity.FIRST_SHARE * 100)} % of full speed" in said
+
+
 @pytest.mark.parametrize(
     ("tps", "flags", "said"),
     [

@@ -28,7 +28,7 @@ class Runs:
         if code is not ExitCode.USAGE:
             result = sample_result(Scene(duration_s=12, peak_tps=50))
             result.verdict, result.exit_code = VERDICTS[code], int(code)
-            folder = Path(config.folder)
+            folder = Path(config.folder or "")
             folder.mkdir(parents=True)
             result.write(folder / RESULT)
         return int(code)
