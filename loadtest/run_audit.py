@@ -33,7 +33,11 @@ Read = Callable[[Reconciliation, str], Audit]
 """Adds what is stored of a run to a reconciliation, and gives what both come to."""
 
 
-class IncompleteLedgerError(Exception):
+class LedgerError(Exception):
+    """The ledgers in the run folder cannot be compared with anything; the message names which, and why."""
+
+
+class IncompleteLedgerError(LedgerError):
     """Ledgers are missing from the run folder, or list no order at all, so there is nothing to compare."""
 
 
@@ -42,7 +46,7 @@ class AuditorError(Exception):
 
 
 def audit_folder(folder: Path, result: RunResult, store: str) -> Audit:
-    """Reconcile the ledgers in a run folder with a store. Raises `IncompleteLedgerError`, `StoreError`, `OSError`.
+    """Reconcile the ledgers in a run folder with a store. Raises `LedgerError`, `StoreError`.
 
     Where both sides are empty nothing was checked: what such a run sent (parcels, say) is in no ledger.
     """
@@ -52,7 +56,7 @@ def audit_folder(folder: Path, result: RunResult, store: str) -> Audit:
 def audit_gathered(folder: Path, result: RunResult, store: str) -> Audit:
     """As `audit_folder`, where ledgers may have to be copied from other machines first.
 
-    Orders of a ledger that is missing look invented. Raises `IncompleteLedgerError` for that too.
+    Orders of a ledger that is missing look invented: raises `IncompleteLedgerError` for that too.
     """
     audit, noted = _audited(folder, result, from_store(store))
     if audit.phantom and noted < result.transactions.count:
@@ -61,7 +65,7 @@ def audit_gathered(folder: Path, result: RunResult, store: str) -> Audit:
 
 
 def audit_run(folder: Path, read: Read) -> Audit:
-    """The audit of the run in a folder. Raises `IncompleteLedgerError`, `StoreError`, `AuditorError`, `OSError`.
+    """The audit of the run in a folder. Raises `LedgerError`, `StoreError`, `AuditorError`, `OSError`.
 
     A worker on another machine may have kept its ledger there; then the service seems to hold orders that nobody
     sent, and the run has more transactions than its ledgers hold orders. What an auditor found wrong in the service's
@@ -95,12 +99,22 @@ def _incomplete(folder: Path, noted: int, result: RunResult) -> IncompleteLedger
 
 def _audited(folder: Path, result: RunResult, read: Read) -> tuple[Audit, int]:
     """The audit, and how many orders are in the client's ledger."""
-    ledgers = Reconciliation(open_ledgers(folder / "ledger", result.run.id))
+    ledgers = _opened(folder / "ledger", result.run.id)
     audit = read(ledgers, result.run.id)
     noted = ledgers.noted
     if not noted and audit.balanced and not audit.stored and result.arrivals.started:
         raise IncompleteLedgerError("the run created no orders, and only orders can be checked")
     return audit, noted
+
+
+def _opened(folder: Path, run_id: str) -> Reconciliation:
+    """The ledgers in `folder`, to be compared. Raises `LedgerError`."""
+    try:
+        return Reconciliation(open_ledgers(folder, run_id))
+    except OSError as error:
+        raise LedgerError(f"{error.filename}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise LedgerError(f"{folder}: {error}") from error
 
 
 def from_store(store: str) -> Read:
@@ -197,7 +211,7 @@ def main() -> None:
             return
         audit = audit_run(Path(sys.argv[1]), read)
     except (
-        IncompleteLedgerError,
+        LedgerError,
         StoreError,
         AuditorError,
         OSError,

@@ -1,6 +1,5 @@
 """The configuration that a command line of `singlesday` asks for."""
 
-import os
 from typing import Any
 
 import typer
@@ -106,8 +105,8 @@ def sources_of(context: typer.Context) -> dict[str, Source]:
 
 
 def default_workers() -> int:
-    """One generator for every two cores: the service needs the others."""
-    return max(1, (os.cpu_count() or 1) // 2)
+    """One generator for every two cores that may be used: the service needs the others."""
+    return max(1, usable_cores() // 2)
 
 
 def default_service_workers(generators: int) -> int:

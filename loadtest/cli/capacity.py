@@ -9,7 +9,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import inf
@@ -34,9 +34,9 @@ from loadtest.judge.capacity import CapacitySearch, Outcome
 from loadtest.judge.capacity_result import CapacityResult, Step, tps_words
 from loadtest.judge.slo_syntax import DRIFT, Kind, Slo, SloError, parse
 from loadtest.judge.step_length import bound_s, measured_s
-from loadtest.judge.usl import Measurement, UslFit, fit
+from loadtest.judge.usl import Bill, Measurement, fit
 from loadtest.judge.validity import taken_by_others
-from loadtest.plan.overrides import above_0_s
+from loadtest.plan.overrides import above_0_s, number_above_0
 from loadtest.plan.plan_error import PlanError
 from loadtest.plan.plan_file import Abort, Plan
 from loadtest.plan.target_address import target_address
@@ -79,10 +79,7 @@ class SearchSettings:
 
 def asked_search(config: RunConfig, asked: Mapping[str, Any]) -> tuple[RunConfig, SearchSettings]:
     """The run whose rate is varied, and how. Raises `ConfigError`."""
-    if not 0 < asked["tolerance"] <= 1:
-        raise ConfigError(
-            "tolerance", f"--tolerance: expected a share above 0, at most 1, got {asked['tolerance']:g}"
-        )
+    _check_figures(asked)
     try:
         measure_s = max(1, round(above_0_s(asked["duration"], "--duration"))) if asked["duration"] else None
         kept, left_out = _steady_objectives(config.plan)
@@ -90,6 +87,19 @@ def asked_search(config: RunConfig, asked: Mapping[str, Any]) -> tuple[RunConfig
         raise explained_by(error, "duration" if isinstance(error, PlanError) else "plan") from error
     settings = SearchSettings(asked["start_tps"], measure_s, asked["tolerance"], asked["for_tps"], left_out)
     return config.but(plan=steady(config.plan, kept), auto_peak=False), settings
+
+
+def _check_figures(asked: Mapping[str, Any]) -> None:
+    """Raise `ConfigError` for a tolerance or a rate that is none."""
+    if not 0 < asked["tolerance"] <= 1:
+        raise ConfigError(
+            "tolerance", f"--tolerance: expected a share above 0, at most 1, got {asked['tolerance']:g}"
+        )
+    for name, flag in (("start_tps", "--start-tps"), ("for_tps", "--for")):
+        try:
+            number_above_0(asked[name], flag)
+        except PlanError as error:
+            raise explained_by(error, name) from error
 
 
 def steady(plan: Plan, slos: tuple[str, ...]) -> Plan:
@@ -325,27 +335,31 @@ def print_capacity(found: CapacityResult, for_tps: float, console: Console) -> N
         )
 
 
-def fitted(measured: list[str], refuse: Callable[[str], object]) -> UslFit:
-    """Fit `MACHINES=TPS` measurements; what cannot be used goes to `refuse`, which does not return."""
+def bill_of(measured: Sequence[str], for_tps: float) -> Bill:
+    """The machines that a rate takes by `MACHINES=TPS` measurements. Raises `PlanError` naming the flag."""
+    number_above_0(for_tps, "--for")
     try:
-        return fit([_measurement(text) for text in measured])
+        law = fit([_measurement(text) for text in measured])
     except (ValueError, ImportError) as error:
-        refuse(f"--measured: {error}")
-        raise
+        raise PlanError(f"--measured: {error}") from error
+    try:
+        return law.bill(for_tps)
+    except ValueError as error:
+        raise PlanError(f"--for: expected a rate within reach of what was measured, but {error}") from error
 
 
 def _measurement(text: str) -> Measurement:
     machines, _, tps = text.partition("=")
     try:
-        numbers = int(machines), float(tps)
-    except ValueError:
-        raise ValueError(f'expected MACHINES=TPS, for example 4=14000, got "{text}"') from None
-    return Measurement(*numbers)
+        count = int(machines)
+        float(count)  # a fit reckons with it
+        return Measurement(count, float(tps))
+    except (ValueError, OverflowError):
+        raise ValueError(f'expected MACHINES=TPS, for example 4=14000, got "{text[:80]}"') from None
 
 
-def print_bill(law: UslFit, tps: float, console: Console) -> None:
+def print_bill(bill: Bill, console: Console) -> None:
     """Print the machines that a rate takes, with their confidence."""
-    bill = law.bill(tps)
     table = Table(box=None, show_header=False)
     table.add_row("rate", f"{bill.tps:,.0f} TPS")
     table.add_row(

@@ -20,14 +20,12 @@ from loadtest.publish.paragraph import print_paragraph
 from loadtest.publish.run_folder import REPORT, new_run_folder
 
 GRAVEST_FIRST = (
-    ExitCode.INTERNAL_ERROR,
-    ExitCode.USAGE,
     ExitCode.AUDIT_MISMATCH,
     ExitCode.SLO_FAIL,
     ExitCode.INVALID,
     ExitCode.ABORTED,
 )
-"""Exit codes of several drills, in the order in which one of them becomes that of all: a verdict on the service
+"""Verdicts' exit codes, in the order in which one of several drills' becomes that of all: a verdict on the service
 before one that there is too little data to judge it."""
 
 
@@ -51,26 +49,46 @@ def service_settings(name: str) -> dict[str, str]:
 
 
 def play(configs: Sequence[RunConfig], console: Console) -> int:
-    """Run each drill and print its findings; return the worst exit code. Raises `RunError` and `ServiceError`."""
+    """Run each drill and print its findings; return the worst exit code.
+
+    A drill that is refused leaves no result: the others are not run, and the code is USAGE.
+    Raises `RunError`, `ServiceError` and `StoreError`.
+    """
     played: list[Played] = []
     for config in configs:
-        console.print(f"{config.plan.name}: {_told(config.plan)} …", soft_wrap=True, style="dim")
-        folder = new_run_folder(Path(config.out), config.plan.name)
-        settings = service_settings(config.plan.name)
-        run(config.but(folder=str(folder)), Console(quiet=True), service_environment=settings)
-        played.append(Played(config.plan.name, RunResult.read(folder / RESULT), folder))
-        for fault in played[-1].result.faults:
-            console.print(
-                f"  {fault.did or fault.problem or 'nothing was done'}", soft_wrap=True, markup=False
-            )
-        if played[-1].result.exit_code == ExitCode.ABORTED:
+        one = _play_one(config, console)
+        if one is None:  # its master has said why
+            if played:
+                _print_played(played, console)
+            return ExitCode.USAGE
+        played.append(one)
+        if one.result.exit_code == ExitCode.ABORTED:
             break
+    _print_played(played, console)
+    codes = {one.result.exit_code for one in played}
+    return int(next((code for code in GRAVEST_FIRST if code in codes), ExitCode.PASS))
+
+
+def _play_one(config: RunConfig, console: Console) -> Played | None:
+    """Run a drill and print what its faults did; None where it was refused."""
+    console.print(f"{config.plan.name}: {_told(config.plan)} …", soft_wrap=True, style="dim")
+    folder = new_run_folder(Path(config.out), config.plan.name)
+    settings = service_settings(config.plan.name)
+    code = run(config.but(folder=str(folder)), Console(quiet=True), service_environment=settings)
+    if code == ExitCode.USAGE:
+        return None
+    result = RunResult.read(folder / RESULT)
+    for fault in result.faults:
+        console.print(f"  {fault.did or fault.problem or 'nothing was done'}", soft_wrap=True, markup=False)
+    return Played(config.plan.name, result, folder)
+
+
+def _print_played(played: Sequence[Played], console: Console) -> None:
+    """Print the table of drills that were run, and why some did not pass."""
     console.print()
     console.print(table_of(played))
     for one in played:
         _print_why(one, console)
-    codes = {one.result.exit_code for one in played}
-    return int(next((code for code in GRAVEST_FIRST if code in codes), ExitCode.PASS))
 
 
 def table_of(played: Sequence[Played]) -> Table:

@@ -272,7 +272,7 @@ class CapacityFlags:
         option(
             "Search",
             "N",
-            "First rate to try, in orders a second. Default: a little less than full speed.",
+            "First rate to try, in orders a second. Default: 70 % of full speed, or a quarter of an agreed rate.",
             min=1,
         ),
     ] = None

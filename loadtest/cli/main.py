@@ -31,7 +31,7 @@ from loadtest.cli.bench import HelpWithBenchmarks
 from loadtest.cli.place import listening_place
 from loadtest.configuration.run_config import RunConfig
 from loadtest.place import Place
-from loadtest.plan.overrides import duration_s
+from loadtest.plan.overrides import duration_s, number_above_0
 from loadtest.plan.plan_error import suggestion
 from loadtest.plan.plan_file import Plan, PlanError, shipped_drills
 from loadtest.publish.run_folder import new_run_folder
@@ -181,10 +181,10 @@ def capacity(context: typer.Context) -> None:
     from loadtest.cli.service import ServiceError  # noqa: PLC0415
 
     asked = context.params
-    if asked["measured"]:
-        finding.print_bill(finding.fitted(asked["measured"], refuse), asked["for_tps"], console)
-        return
     try:
+        if asked["measured"]:
+            finding.print_bill(finding.bill_of(asked["measured"], asked["for_tps"]), console)
+            return
         config, settings = finding.asked_search(
             asked_run(context, asked["plan"], **finding.NOT_OF_A_RUN), asked
         )
@@ -213,9 +213,9 @@ def simulate(context: typer.Context) -> None:
             simulating.print_bill(asked["for_tps"], asked["inputs"], asked["json_lines"], console)
             return
         plan = Plan.load(asked["plan"]).with_overrides(
-            peak_tps=asked["peak_tps"],
+            peak_tps=number_above_0(asked["peak_tps"], "--peak-tps"),
             duration_s=duration_s(asked["duration"]),
-            time_scale=asked["time_scale"],
+            time_scale=number_above_0(asked["time_scale"], "--time-scale"),
             seed=asked["seed"],
         )
         given = {each.name: asked[each.name] for each in fields(simulating.Asked)}

@@ -8,6 +8,7 @@ import typer
 
 from loadtest.cli import flags
 from loadtest.cli.app import BAD_INPUT, app, errors, refuse
+from loadtest.cli.cores import usable_cores
 
 
 @app.command(
@@ -42,7 +43,7 @@ def worker(
 
     try:
         met = working.master_of(master, token_file, os.environ)
-        code = working.work(met, workers or os.cpu_count() or 1, out, above_0_s(wait, "--wait"), errors)
+        code = working.work(met, workers or usable_cores(), out, above_0_s(wait, "--wait"), errors)
     except (*BAD_INPUT, TokenError, JoiningError) as error:
         refuse(error)
     except OSError as error:

@@ -8,7 +8,7 @@ import typer
 
 from loadtest.cli import flags
 from loadtest.cli.app import BAD_INPUT, RESULTS, app, console, refuse
-from loadtest.measure.run_result import RESULT, RunResult
+from loadtest.measure.run_result import RESULT, Audit, RunResult
 
 
 @app.command(rich_help_panel=RESULTS, epilog=flags.example("singlesday audit runs/20261111T155950Z-smoke"))
@@ -31,33 +31,13 @@ def audit(
 ) -> None:
     """Check that the service's database has every order that it acknowledged, and update the run's verdict."""
     from loadtest.cli.audit import print_audit, settle_folder  # noqa: PLC0415
-    from loadtest.run_audit import (  # noqa: PLC0415
-        AuditorError,
-        IncompleteLedgerError,
-        audit_apart,
-        audit_gathered,
-    )
-    from loadtest.stored_orders import StoreError  # noqa: PLC0415
 
-    result = _read_result(run_folder)
-    flag = auditor is not None
-    if flag and store is not None:
+    if auditor is not None and store is not None:
         refuse("--auditor: cannot be given together with --store")
-    if store is None:
-        auditor = auditor or result.run.configuration.get("auditor")
-    plan_name = result.run.configuration.get("plan_name") or ""
+    result = _read_result(run_folder)
+    found = _audited(run_folder, result, store, auditor)
     try:
-        if auditor is not None:
-            found = audit_apart(run_folder, auditor, Path(plan_name) if plan_name.endswith(".toml") else None)
-        else:
-            found = audit_gathered(run_folder, result, store or f"sqlite:///{run_folder / 'orders.db'}")
         settle_folder(run_folder, result, found)
-    except IncompleteLedgerError as error:
-        refuse(f"not checked: {error}")
-    except StoreError as error:
-        refuse(error)
-    except AuditorError as error:
-        refuse(f"{'--auditor' if flag else 'auditor'}: {error}")
     except OSError as error:
         refuse(f"{error.filename or run_folder}: cannot be written ({error.strerror})")
     print_audit(found, console)
@@ -129,6 +109,31 @@ def compare(
     except OSError as error:
         refuse(f"{error.filename}: cannot be written ({error.strerror})")
     raise typer.Exit(int(code))
+
+
+def _audited(run_folder: Path, result: RunResult, store: str | None, auditor: str | None) -> Audit:
+    """The audit by the class or the store asked for, or as the run was audited; ends where there is none."""
+    from loadtest.run_audit import (  # noqa: PLC0415 - what only this command needs
+        AuditorError,
+        LedgerError,
+        audit_apart,
+        audit_gathered,
+    )
+    from loadtest.stored_orders import StoreError  # noqa: PLC0415
+
+    asked = result.run.configuration
+    by = auditor or (asked.get("auditor") if store is None else None)
+    plan = asked.get("plan_name") or ""
+    try:
+        if by is not None:
+            return audit_apart(run_folder, by, Path(plan) if plan.endswith(".toml") else None)
+        return audit_gathered(run_folder, result, store or f"sqlite:///{run_folder / 'orders.db'}")
+    except LedgerError as error:
+        refuse(f"not checked: {error}")
+    except StoreError as error:
+        refuse(error)
+    except AuditorError as error:
+        refuse(f"{'--auditor' if auditor is not None else 'auditor'}: {error}")
 
 
 def _read_result(run_folder: Path) -> RunResult:

@@ -35,7 +35,7 @@ from loadtest.publish import wording
 from loadtest.publish.console_verdict import print_outcome, print_verdict
 from loadtest.publish.run_folder import REPORT, deliver, draw, rescue
 from loadtest.publish.step_summary import append_step_summary
-from loadtest.run_audit import AuditorError, IncompleteLedgerError, audit_apart, audit_folder
+from loadtest.run_audit import AuditorError, LedgerError, audit_apart, audit_folder
 
 TEND_S = 1.0
 """How often to look whether a worker has crashed."""
@@ -52,7 +52,7 @@ def run(
 
     `resumed` is where to go on with an interrupted run, whose folder is held by the descriptor `lock`; the order
     service is started with the variables of `service_environment` besides ours.
-    Raises `RunError` and `ServiceError`.
+    Raises `RunError`, `ServiceError` and, where the audit cannot read the store, `StoreError`.
     """
     session = Session(config, console, resumed, lock, service_environment or {})
     before = _written(session.folder)
@@ -257,7 +257,7 @@ def _audit(session: Session, result: RunResult, folder: Path) -> None:
             result.audit = audit_apart(folder, auditor, session.config.plan_file)
         elif session.service is not None:
             result.audit = audit_folder(folder, result, session.service.store)
-    except (IncompleteLedgerError, AuditorError) as error:
+    except (LedgerError, AuditorError) as error:
         result.unaudited = str(error)
 
 

@@ -98,7 +98,9 @@ def _in_git(source: str) -> Iterable[tuple[str, bytes]]:
     top = _object(source, f"{commit}:{path.rstrip('/')}", f"{ref} has no path {path!r}")
     if _git(source, "cat-file", "-t", top) == "blob":
         return [(source, _git(source, "cat-file", "blob", top).encode())]
-    entries = [entry.split("\t") for entry in _git(source, "ls-tree", "-r", "-z", top).split("\0") if entry]
+    entries = [
+        entry.split("\t", 1) for entry in _git(source, "ls-tree", "-r", "-z", top).split("\0") if entry
+    ]
     blobs = {name: meta.split()[2] for meta, name in entries if name.split("/")[-1] == RESULT}
     chosen = [RESULT] if RESULT in blobs else [name for name in blobs if name.count("/") == 1]
     return [
@@ -122,7 +124,10 @@ def _git(source: str, *arguments: str) -> str:
             f"{source}: expected {EXPECTED}; nothing of that name is here, and git is not installed"
         )
     command = [git, *arguments]
-    done = subprocess.run(command, capture_output=True, timeout=GIT_TIMEOUT_S, check=False)  # noqa: S603
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=GIT_TIMEOUT_S, check=False)  # noqa: S603
+    except subprocess.TimeoutExpired as error:
+        raise SourceError(f"{source}: git {arguments[0]} did not end in {error.timeout:g} s") from error
     if done.returncode:
         raise SourceError(f"{source}: expected {EXPECTED}; {done.stderr.decode(errors='replace').strip()}")
     return done.stdout.decode(errors="replace").rstrip("\n")

@@ -11,11 +11,11 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from loadtest.plan.overrides import duration_s
+from loadtest.plan.overrides import duration_s, number_above_0
 from loadtest.plan.plan_file import Plan
 from loadtest.publish.paragraph import print_paragraph
 from loadtest.release import installs
-from loadtest.simulate.bill import bill, read_inputs, rows, shipped_inputs
+from loadtest.simulate.bill import Inputs, bill, read_inputs, rows, shipped_inputs
 
 if TYPE_CHECKING:
     from loadtest.simulate.simulation import Simulated, ZoneLoss
@@ -48,6 +48,7 @@ class Asked:
 def simulate_plan(asked: Asked, console: Console) -> None:
     """Simulate, and print what was found. Raises `SimulationError`, `PlanError`, `OSError`."""
     _check(asked)
+    number_above_0(asked.replica_tps, "--replica-tps")
     lost_at_s = duration_s(asked.zone_lost, "--zone-lost")
     if lost_at_s is not None and lost_at_s >= asked.plan.duration_s:
         raise SimulationError(
@@ -153,16 +154,16 @@ def _sentences(asked: Asked, replica: dict[str, Any], loss: "ZoneLoss | None") -
 
 
 def print_bill(tps: float, inputs: Path | None, json_lines: bool, console: Console) -> None:
-    """Print what a rate takes. Raises `SimulationError`."""
+    """Print what a rate takes. Raises `SimulationError`, `PlanError`."""
+    number_above_0(tps, "--for")
+    measured = _measured(inputs)
     try:
-        measured = shipped_inputs() if inputs is None else read_inputs(inputs.read_bytes())
-    except OSError as error:
-        raise SimulationError(f"--inputs {inputs}: cannot be read ({error.strerror})") from error
-    except msgspec.MsgspecError as error:
-        raise SimulationError(f"--inputs {inputs}: {error}") from error
+        lines, found = bill(tps, measured), rows(tps, measured)
+    except OverflowError:
+        raise SimulationError(f"--for: expected a rate that can be reckoned with, got {tps:g}") from None
     if json_lines:
-        lines = [line._asdict() for line in bill(tps, measured)]
-        sys.stdout.write(json.dumps({"tps": tps, "projected": True, "lines": lines}) + "\n")
+        document = {"tps": tps, "projected": True, "lines": [line._asdict() for line in lines]}
+        sys.stdout.write(json.dumps(document) + "\n")
         return
     print_paragraph(
         console, f"{tps:,.0f} orders a second, projected from what was measured on: {measured.machine}"
@@ -170,7 +171,7 @@ def print_bill(tps: float, inputs: Path | None, json_lines: bool, console: Conso
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
     for name, side in (("", "left"), ("", "left"), ("estimate", "right"), ("interval", "right")):
         table.add_column(name, justify=side, no_wrap=True)  # type: ignore[arg-type]  # one of its words
-    for row in rows(tps, measured):
+    for row in found:
         table.add_row(*row[:4])
     console.print(table)
     console.print(
@@ -178,3 +179,13 @@ def print_bill(tps: float, inputs: Path | None, json_lines: bool, console: Conso
         style="dim",
         soft_wrap=True,
     )
+
+
+def _measured(inputs: Path | None) -> Inputs:
+    """The measurements in a file, or those that are shipped. Raises `SimulationError`."""
+    try:
+        return shipped_inputs() if inputs is None else read_inputs(inputs.read_bytes())
+    except OSError as error:
+        raise SimulationError(f"--inputs {inputs}: cannot be read ({error.strerror})") from error
+    except msgspec.MsgspecError as error:
+        raise SimulationError(f"--inputs {inputs}: {error}") from error

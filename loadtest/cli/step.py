@@ -12,7 +12,7 @@ overloaded target still owes belongs to the step that asked for it, and must not
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 
 import gevent
@@ -31,7 +31,7 @@ from loadtest.drive.start import ArrivalStream, Assignment
 from loadtest.drive.timer import system_timer
 from loadtest.fleet.messages import PackedSecond, pack_second
 from loadtest.measure.endpoint_pattern import matches
-from loadtest.measure.second import OpenSeconds, sum_of
+from loadtest.measure.second import OpenSeconds, Second, sum_of
 from loadtest.plugin.cpu import CpuMeter
 from loadtest.plugin.time_slice import ask_for_short_slices
 from loadtest.plugin.worker import patterns_of
@@ -65,8 +65,8 @@ class Report(Struct, frozen=True, kw_only=True):
     """By the instants that arrivals were intended at: the measured ones, however late they were answered."""
     measured_s: float = 0.0
     """Shorter than ordered where the step was broken off."""
-    completed_tps: float = 0.0
-    """Transactions a second that ended within it."""
+    completed_tps: float | None = 0.0
+    """Transactions a second that ended in its whole seconds; None where it was broken off before one was over."""
     cpu: float = 0.0
     cpu_wait: float = 0.0
     drained: bool = True
@@ -135,11 +135,10 @@ class Stepper:
         drained = _drain(loop)
         measured_s = max((ended_ns - start_ns) / NS_PER_S - order.warm_up_s, 0.0)
         seconds = [second for second in open_seconds.take() if second.index >= order.warm_up_s]
-        within = sum(second.transactions_ok for second in seconds if second.index < duration_s)
         return Report(
             total=pack_second(sum_of(seconds)),
             measured_s=measured_s,
-            completed_tps=within / measured_s if measured_s else 0.0,
+            completed_tps=_completed_tps(seconds, order, ended_ns - start_ns),
             cpu=cpu,
             cpu_wait=cpu_wait,
             drained=drained,
@@ -162,6 +161,17 @@ class Stepper:
             gevent.sleep(min(POLL_S, max(end_ns - now_ns, 0) / NS_PER_S))
         stream.extend(end_ns - start_ns)
         return meter, end_ns
+
+
+def _completed_tps(seconds: Sequence[Second], order: Order, lasted_ns: int) -> float | None:
+    """Transactions a second that ended in the whole measured seconds of a step; None where there is none.
+
+    What is answered while a step that was broken off drains ends within what was ordered, but not within the step.
+    """
+    over_s = lasted_ns // NS_PER_S
+    counted = [second.transactions_ok for second in seconds if order.warm_up_s <= second.index < over_s]
+    counted_s = over_s - order.warm_up_s
+    return sum(counted) / counted_s if counted_s > 0 else None
 
 
 def _drain(loop: OpenLoop) -> bool:

@@ -53,7 +53,7 @@ class StepWorkers:
         reports = self._ask(Order(tps=0))
         if all(report.nothing_ok for report in reports):
             raise NothingToJudgeError(f"no rate can be judged, since {reports[0].nothing_ok}")
-        return sum(report.completed_tps for report in reports)
+        return sum(report.completed_tps or 0.0 for report in reports)
 
     def play(self, order: Order) -> Seen:
         """Play a step. Raises `RunError` when a worker ends or its users do not start."""
@@ -126,8 +126,16 @@ def seen(reports: Sequence[Report], config: RunConfig, objectives: Sequence[Slo]
     result = of_total(total, _info(config, measured))
     result.generator = _generator(reports, total, lags)
     judge(result, objectives, aborted=None)
-    completed_tps = sum(report.completed_tps for report in reports)
-    return Seen(result, completed_tps, measured, *_response(total).drawn(), _headroom(result))
+    return Seen(result, _completed_tps(reports), measured, *_response(total).drawn(), _headroom(result))
+
+
+def _completed_tps(reports: Sequence[Report]) -> float:
+    """Transactions a second of all workers; 0 where no one counted.
+
+    A worker that broke off before a second was over counted nothing. It had a share like any other's, so they tell.
+    """
+    told = [report.completed_tps for report in reports if report.completed_tps is not None]
+    return sum(told) * len(reports) / len(told) if told else 0.0
 
 
 def _info(config: RunConfig, measured_s: float) -> RunInfo:
@@ -173,7 +181,7 @@ def _response(total: Second) -> Histogram:
 
 
 def _headroom(result: RunResult) -> float | None:
-    """bound / observed - 1 of the tightest objective on a latency."""
+    """bound / observed - 1 of the tightest objective on a quantile; those on a mean or a maximum are left out."""
     told = []
     for objective in result.slo:
         slo = parse(objective.expr)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from loadtest.measure.ledger import LedgerFile, OrderState
+from loadtest.measure.ledger import SUFFIX, LedgerFile, OrderState
 from loadtest.measure.run_result import Audit
 
 CHUNK: Final = 1 << 20
@@ -69,7 +69,10 @@ class Reconciliation:
     """Compares the client's ledger with what is stored; `add` takes the stored keys as they are read."""
 
     def __init__(self, ledgers: Iterable[LedgerFile]) -> None:
+        """Raise ValueError, which names it, for a ledger with a byte that is no state."""
         self._ledgers = {ledger.prefix: ledger.states for ledger in ledgers}
+        for prefix, states in self._ledgers.items():
+            _check(prefix, states)
         self._times = {prefix: bytearray(len(states)) for prefix, states in self._ledgers.items()}
         self._beyond: Counter[tuple[str, int]] = Counter()
         """How often an order is stored beyond `MOST`."""
@@ -97,7 +100,7 @@ class Reconciliation:
                 self._beyond[prefix, number] += 1
 
     def audit(self, stored: StoredOrders, problems: Iterable[str] = ()) -> Audit:
-        """The result of the comparison. Raises ValueError for a ledger with a byte that is no state."""
+        """The result of the comparison."""
         found = Audit(
             acknowledged=0,
             stored=len(self._strange),
@@ -114,12 +117,20 @@ class Reconciliation:
         return found
 
 
+def _check(prefix: str, states: bytes) -> None:
+    """Raise ValueError for a byte that is no state."""
+    for at in range(0, len(states), CHUNK):
+        if unknown := states[at : at + CHUNK].translate(None, _STATES):
+            file = prefix.rpartition(":")[2] + SUFFIX
+            raise ValueError(
+                f"{file} has a byte {unknown[0]}, which is no state: it is damaged, or was not written by a run"
+            )
+
+
 def _compare(states: bytes, times: bytearray, found: Audit) -> None:
     """Add one ledger to what was found."""
     for at in range(0, len(times), CHUNK):
         state, count = states[at : at + CHUNK], times[at : at + CHUNK]
-        if state.translate(None, _STATES):
-            raise ValueError("a ledger holds a state that there is none of: it was not written by a run")
         stored = _mask(count, _SOME)
         found.acknowledged += state.count(OrderState.ACKNOWLEDGED)
         found.unknown += state.count(OrderState.INTENT) + state.count(OrderState.UNKNOWN)

@@ -23,7 +23,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     why: list[str] = []
     """What was missed, or what kept the generator from doing its part, a sentence each."""
     measured_s: float
+    """Shorter than the others' where the step was broken off."""
     completed_tps: float
+    """In its whole seconds."""
     response_ms: Quantiles
     """Of all requests."""
     response_buckets: Buckets = Buckets()
@@ -32,7 +34,12 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     cpu_max: float
     """Of the busiest worker, as a share of a core."""
     headroom: float | None = None
-    """Bound / observed - 1 of the tightest objective on a latency."""
+    """Bound / observed - 1 of the tightest objective on a quantile; None where there is none or it tells nothing."""
+
+    @property
+    def counted(self) -> bool:
+        """Whether its completed transactions were counted: not where it was broken off before a second was over."""
+        return self.completed_tps > 0 or self.measured_s >= 1
 
 
 class CapacityResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,6 +23,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from enum import Enum
+from math import inf
 from typing import NoReturn
 
 from loadtest.measure.endpoint_pattern import matches
@@ -321,7 +322,7 @@ class _Parser:
 
     def _window(self) -> float:
         length = self._take(r"(\d+(?:\.\d+)?)\s*(s|min)\b")
-        if length is None or float(length[1]) <= 0:
+        if length is None or not 0 < float(length[1]) < inf:
             self._fail("a length such as 10 s or 1 min, or `region`")
         return float(length[1]) * (60 if length[2] == "min" else 1)
 
@@ -357,12 +358,16 @@ class _Parser:
 
     def _number(self, found: re.Match[str]) -> float:
         try:
-            return float(found[0])
+            bound = float(found[0])
         except ValueError:
             thousands = re.fullmatch(r"\d{1,3}(,\d{3})+", found[0])
             self.at = found.start()
             right = found[0].replace(",", "" if thousands else ".")
             self._fail("a number such as 1000 or 0.5", self._swap(found[0], right))
+        if bound == inf:  # of more digits than a float can hold, and nothing would ever miss it
+            self.at = found.start()
+            self._fail("a number such as 1000 or 0.5")
+        return bound
 
 
 def _only_of_all(metric: str) -> bool:

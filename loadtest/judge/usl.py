@@ -115,7 +115,7 @@ class Scalability:
 
         Raises ValueError if even a cell a machine would not do with `MOST_CELLS` cells.
         """
-        cells = max(1, ceil(tps / self.ceiling_tps))
+        cells = max(1, ceil(min(tps / self.ceiling_tps, MOST_CELLS + 1)))
         while cells <= MOST_CELLS:
             machines = self.machines_for(tps / cells)
             if machines is not None:

@@ -1,5 +1,6 @@
 """Overrides as people type them, on a command line or into a form: text in, numbers out, errors naming the flag."""
 
+from math import isfinite
 from typing import Any
 
 from loadtest.plan.duration import parse_duration
@@ -41,13 +42,15 @@ def duration_s(text: Any, flag: str = "--duration") -> float | None:
 
 
 def above_0_s(text: str, flag: str) -> float:
-    """The seconds in a duration that is not nothing. Raises `PlanError` naming `flag`."""
+    """The seconds in a duration that is neither nothing nor without end. Raises `PlanError` naming `flag`."""
     try:
         seconds = parse_duration(text) if text else 0.0
     except ValueError as error:
         raise PlanError(f"{flag}: {error}") from None
     if not seconds:
         raise PlanError(f"{flag}: expected more than 0 s, got {text!r}")
+    if not isfinite(seconds):  # of more digits than a float can hold
+        raise PlanError(f"{flag}: expected a finite number of seconds, got {text[:20]}...")
     return seconds
 
 

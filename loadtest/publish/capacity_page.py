@@ -20,9 +20,9 @@ PAGE = "capacity.html"
 
 def line(step: Step) -> str:
     """One step in a line of 80 characters: TPS offered and done, times; below it, if anything was wrong, what."""
-    took = step.response_ms
+    took, done = step.response_ms, tps_words(step.completed_tps) if step.counted else "-"
     said = (
-        f"{tps_words(step.tps):>7} TPS {step.outcome:<7} done {tps_words(step.completed_tps):>7} "
+        f"{tps_words(step.tps):>7} TPS {step.outcome:<7} done {done:>7} "
         f"p50 {wording.latency(took.p50):>7} p99 {wording.latency(took.p99):>7} "
         f"lag {wording.latency(step.dispatch_lag_p99_ms):>7} cpu {step.cpu_max:>4.0%}"
     )
@@ -55,6 +55,8 @@ def _charts(steps: Sequence[Step]) -> list[Chart]:
     def mean(value: Callable[[Step], float]) -> list[float | None]:
         return [short(fmean(map(value, tried))) for _, tried in at]
 
+    completed = [[step.completed_tps for step in tried if step.counted] for _, tried in at]
+
     return [
         Chart(
             id="throughput",
@@ -65,7 +67,11 @@ def _charts(steps: Sequence[Step]) -> list[Chart]:
             t=rates,
             lines=[
                 Line(key="planned", label="offered", values=[short(tps) for tps in rates]),
-                Line(key="completed", label="completed", values=mean(lambda step: step.completed_tps)),
+                Line(
+                    key="completed",
+                    label="completed",
+                    values=[short(fmean(told)) if told else None for told in completed],
+                ),
             ],
         ),
         Chart(

@@ -60,7 +60,7 @@ def _of_capacity(found: CapacityResult, asked: Asked) -> Replica:
     """The replica does at most what overloaded steps completed; its times are those of a step at low load."""
     # What failed below the rate that was sustained met a stall, and an invalid step says nothing of the replica.
     failed = [step for step in found.steps if step.outcome == Outcome.FAIL.value]
-    overloaded = [step.completed_tps for step in failed if step.tps > found.sustained_tps]
+    overloaded = [step.completed_tps for step in failed if step.counted and step.tps > found.sustained_tps]
     most = asked.tps or (median(overloaded) if overloaded else found.sustained_tps)
     steps = sorted((step for step in found.steps if step.response_ms.count), key=lambda step: step.tps)
     if not steps or not most:

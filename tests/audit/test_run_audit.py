@@ -1,5 +1,6 @@
 """Auditing a run folder: what is needed for a verdict on the books."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from loadtest.measure.run_result import RESULT, Arrivals, RunInfo, RunResult, Tr
 from loadtest.run_audit import (
     AuditorError,
     IncompleteLedgerError,
+    LedgerError,
     audit_apart,
     audit_run,
     check_auditor,
@@ -60,6 +62,37 @@ def test_books_of_a_worker_elsewhere_are_no_phantom_orders(tmp_path: Path) -> No
 def test_a_run_of_parcels_is_not_audited_rather_than_balanced_at_nothing(tmp_path: Path) -> None:
     with pytest.raises(IncompleteLedgerError, match="only orders can be checked"):
         audit_run(run_of(tmp_path, 2, 0), from_store(stored(tmp_path)))
+
+
+def damaged(folder: Path) -> Path:
+    """A folder in one of whose books is a byte that nobody wrote."""
+    with (folder / "ledger" / "b.ledger").open("r+b") as book:
+        book.write(b"\x09")
+    return folder
+
+
+def unreadable(folder: Path) -> Path:
+    """A folder in which a book cannot be read, whoever asks."""
+    (folder / "ledger" / "c.ledger").mkdir()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (damaged, r"ledger: b\.ledger has a byte 9, which is no state"),
+        (unreadable, r"c\.ledger: cannot be read \(Is a directory\)"),
+    ],
+)
+def test_books_that_are_damaged_are_named_and_no_auditor_is_blamed(
+    spoil: Callable[[Path], Path], said: str, own_auditor: Path
+) -> None:
+    folder = spoil(run_of(own_auditor, 2, 2))
+    with pytest.raises(LedgerError, match=said):
+        audit_run(folder, from_store(stored(own_auditor, 0, 1)))
+    with pytest.raises(AuditorError, match=said) as told:
+        audit_apart(folder, "own_books:Books")
+    assert "own_books" not in str(told.value)
 
 
 def test_a_run_that_sent_nothing_is_balanced(tmp_path: Path) -> None:

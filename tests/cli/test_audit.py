@@ -2,15 +2,22 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree as ET
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from loadtest.cli.main import app
+from loadtest.cli.run import _audit
+from loadtest.cli.run_session import Session
+from loadtest.configuration.run_config import RunConfig
 from loadtest.measure.run_result import RunResult, SloResult
-from tests.audit.test_run_audit import run_of, stored
+from loadtest.plan.plan_file import Plan
+from tests.audit.test_run_audit import damaged, run_of, stored, unreadable
 
 
 def folder_of(tmp_path: Path, *, missed: bool = False) -> Path:
@@ -60,6 +67,39 @@ def test_a_missing_ledger_is_asked_for_and_its_orders_are_not_called_invented(tm
     assert done.exit_code == 2
     assert "list 1 orders of 2; copy the ledgers" in " ".join(done.output.split())
     assert (folder / "result.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (damaged, "not checked: .*b.ledger has a byte 9, which is no state"),
+        (unreadable, r"not checked: .*c.ledger: cannot be read \(Is a directory\)"),
+    ],
+)
+def test_a_ledger_that_cannot_be_used_is_named_and_changes_no_verdict(
+    spoil: Callable[[Path], Path], said: str, tmp_path: Path
+) -> None:
+    folder = spoil(folder_of(tmp_path))
+    before = (folder / "result.json").read_bytes()
+    done = CliRunner().invoke(app, ["audit", str(folder), "--store", stored(tmp_path, 0, 1)])
+    assert done.exit_code == 2, done.exception
+    assert re.search(said, done.output.replace("\n", ""))
+    assert (folder / "result.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("spoil", [damaged, unreadable])
+def test_a_run_whose_ledger_cannot_be_used_is_not_audited_and_says_why(
+    spoil: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    folder = spoil(folder_of(tmp_path))
+    result = RunResult.read(folder / "result.json")
+    session = Session(
+        RunConfig(plan=Plan.load("smoke"), plan_name="smoke", conducted=True), Console(quiet=True)
+    )
+    session.service = SimpleNamespace(store=stored(tmp_path, 0, 1))  # type: ignore[assignment]  # only that is asked
+    _audit(session, result, folder)
+    assert result.audit is None
+    assert ".ledger" in result.unaudited
 
 
 def test_orders_that_nobody_sent_are_13_where_every_ledger_is_there(tmp_path: Path) -> None:

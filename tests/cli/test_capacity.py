@@ -1,6 +1,8 @@
 """`singlesday capacity`, without its generators: what it asks them for, and what it makes of what they saw."""
 
+import re
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -80,6 +82,9 @@ def test_a_step_has_none_of_the_plans_faults() -> None:
         ({"tolerance": 1.5}, "--tolerance"),
         ({"duration": "soon"}, "--duration"),
         ({"duration": "0s"}, "--duration: expected more than 0 s"),
+        ({"duration": "9" * 400}, "--duration: expected a finite number of seconds"),
+        ({"start_tps": inf}, "--start-tps: expected a number above 0, got inf"),
+        ({"for_tps": inf}, "--for: expected a number above 0, got inf"),
     ],
 )
 def test_settings_that_make_no_search_are_refused_before_anything_starts(
@@ -97,6 +102,12 @@ def test_workers_are_added_up_and_judged_as_a_run_is() -> None:
     assert found.result.verdict == "PASS"
     assert found.headroom == pytest.approx(1.0, rel=0.02)
     assert found.response_ms.count == 2000
+
+
+def test_a_worker_that_broke_off_too_early_to_count_is_taken_to_have_done_as_the_others() -> None:
+    early = report(measured_s=0.4, completed_tps=None)
+    assert seen([report(), early], config(), []).completed_tps == 1000
+    assert seen([early, early], config(), []).completed_tps == 0
 
 
 def test_a_missed_objective_fails_a_late_generator_is_invalid_and_so_is_a_saturated_one() -> None:
@@ -191,9 +202,33 @@ def test_a_target_that_answered_nothing_right_is_named_so_with_the_code_of_a_run
         ("a=b", 'got "a=b"'),
         ("0=5", "expected machines and TPS above 0"),
         ("4=14000", "at least 4 measurements"),
+        (f"{'9' * 400}=5", "expected MACHINES=TPS"),
     ],
 )
 def test_a_measurement_that_cannot_be_fitted_is_named_in_plain_words(measured: str, said: str) -> None:
     ended = CliRunner().invoke(app, ["capacity", "--measured", measured])
     assert ended.exit_code == 2
     assert said in ended.output
+
+
+def test_help_names_the_first_rate_that_is_tried() -> None:
+    said = " ".join(CliRunner(env={"COLUMNS": "300"}).invoke(app, ["capacity", "--help"]).output.split())
+    assert f"Default: {round(capacity.FIRST_SHARE * 100)} % of full speed" in said
+
+
+@pytest.mark.parametrize(
+    ("tps", "flags", "said"),
+    [
+        ((1, 1.5, 1.6, 1.6), (), "--for: expected a rate within reach .* 583000 TPS would need more than"),
+        ((1e-308, 2e-308, 3e-308, 3.5e-308), (), "--for: expected a rate within reach"),
+        ((1000, 1900, 2800, 3700), ("--for", "inf"), "--for: expected a number above 0, got inf"),
+    ],
+)
+def test_a_rate_that_no_machines_reach_is_refused_by_its_flag(
+    tps: Sequence[float], flags: Sequence[str], said: str
+) -> None:
+    pytest.importorskip("scipy")
+    measured = [f"--measured={machines}={each}" for machines, each in enumerate(tps, start=1)]
+    ended = CliRunner().invoke(app, ["capacity", *measured, *flags])
+    assert ended.exit_code == 2, ended.exception
+    assert re.search(said, " ".join(ended.output.split()))

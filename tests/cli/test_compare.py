@@ -1,5 +1,6 @@
 """`singlesday compare`: what BASE and HEAD may be, real git repositories included, and how it ends."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -139,6 +140,31 @@ def test_what_is_no_baseline_is_refused_with_what_was_expected(
     assert ended.code == ExitCode.USAGE
     assert re.search(said, ended.output), ended.output
     assert not (repository / "x:y").exists()
+
+
+def test_a_file_whose_name_has_a_tab_may_lie_beside_a_baseline(repository: Path) -> None:
+    git("checkout", "--quiet", "-b", "tabs", "kept")
+    (repository / "baselines" / "a\tb").write_text("hello", encoding="utf-8")
+    git("add", ".")
+    git("commit", "--quiet", "-m", "Name a file oddly")
+    git("checkout", "--quiet", "main")
+    ended = compare("tabs:baselines", write_run(repository / "now", 9))
+    assert ended.code == ExitCode.PASS, ended.output
+    assert "BASE night-2, night-1 HEAD now" in ended.output
+
+
+def test_a_git_that_does_not_end_is_told_in_a_sentence(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (repository / "bin").mkdir()
+    stuck = repository / "bin" / "git"
+    stuck.write_text("#!/bin/sh\nexec sleep 60\n", encoding="utf-8")
+    stuck.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{stuck.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr("loadtest.cli.run_sources.GIT_TIMEOUT_S", 0.05)
+    ended = compare("kept:baselines", write_run(repository / "now", 9))
+    assert ended.code == ExitCode.USAGE
+    assert "kept:baselines: git rev-parse did not end in 0.05 s" in ended.output
 
 
 def test_a_ref_outside_any_repository_is_refused(here: Path) -> None:

@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from loadtest.cli.asked import default_workers
 from loadtest.cli.children import Child
 from loadtest.cli.cores import Cores, divide, divide_machine
+from loadtest.cli.main import app
 
 
 def test_on_two_cores_each_side_has_one() -> None:
@@ -51,6 +54,36 @@ def test_cores_are_divided_without_rest_or_not_at_all(available: set[int], worke
         assert cores.generator | cores.service == available
         assert not cores.generator & cores.service
         assert len(cores.generator) == workers <= len(cores.service)
+
+
+@pytest.fixture
+def two_of_64_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine of which this process may use little, as under `taskset` or in a container."""
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: {3, 5}, raising=False)
+
+
+@pytest.mark.usefixtures("two_of_64_cores")
+def test_a_run_starts_workers_for_the_cores_that_it_may_use() -> None:
+    assert default_workers() == 1
+
+
+@pytest.mark.usefixtures("two_of_64_cores")
+def test_a_worker_elsewhere_starts_a_process_for_each_core_that_it_may_use(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    started: list[int] = []
+
+    def work(_master: object, workers: int, *_: object) -> int:
+        started.append(workers)
+        return 0
+
+    monkeypatch.setattr("loadtest.cli.worker.work", work)
+    for asked in ([], ["--workers", "7"]):
+        command = ["worker", "--master", "127.0.0.1:1", "--out", str(tmp_path), *asked]
+        ended = CliRunner().invoke(app, command)
+        assert ended.exit_code == 0, ended.output
+    assert started == [2, 7]
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system cannot bind a process to cores")

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -65,6 +66,15 @@ def test_figures_are_printed_and_said_to_be_projected(measured: Path, tmp_path: 
     assert "a zone is lost" in drawn
 
 
+def test_a_step_that_was_broken_off_at_once_tells_nothing_of_a_replica(measured: Path) -> None:
+    found = CapacityResult.read(measured / "capacity.json")
+    broken = [msgspec.structs.replace(step(tps, "fail", 300, 0.0), measured_s=0.3) for tps in (2000, 4000)]
+    msgspec.structs.replace(found, steps=[*found.steps, *broken]).write(measured)
+    code, said = simulate("singles-day", "--peak-tps", "500", "--from", str(measured), "--json")
+    assert code == 0, said
+    assert json.loads(said)["replica"]["tps"] == 1000
+
+
 def test_json_is_one_document(measured: Path) -> None:
     code, said = simulate(
         "singles-day", "--peak-tps", "2000", "--from", str(measured), "--replicas", "3", "--json"
@@ -83,6 +93,19 @@ def test_json_is_one_document(measured: Path) -> None:
         (["--from", "/nowhere"], "--from /nowhere: expected the folder"),
         (["--from", "MEASURED", "--slower", "0"], "--slower: expected a factor above 0"),
         (["--from", "MEASURED", "--zone-lost", "soon"], "--zone-lost"),
+        (
+            ["--from", "MEASURED", "--replicas", "9", "--zone-lost", "9" * 400],
+            "--zone-lost: expected a finite number of seconds",
+        ),
+        (
+            ["--from", "MEASURED", "--replica-tps", "inf"],
+            "--replica-tps: expected a number above 0, got inf",
+        ),
+        (["--from", "MEASURED", "--peak-tps", "inf"], "--peak-tps: expected a number above 0, got inf"),
+        (["--from", "MEASURED", "--time-scale", "nan"], "--time-scale: expected a number above 0, got nan"),
+        (["--bill", "--for", "inf"], "--for: expected a number above 0, got inf"),
+        (["--bill", "--for", "nan"], "Invalid value for '--for'"),
+        (["--bill", "--for", "1e308"], "--for: expected a rate that can be reckoned with, got 1e+308"),
         (["--from", "MEASURED", "--replicas", "9", "--zone-lost", "2h"], "within the plan's 60 s"),
         (
             ["--from", "MEASURED", "--replicas", "2", "--zone-lost", "5s"],

@@ -125,6 +125,19 @@ MISTAKES: dict[str, Mistake] = {
     "a peak below zero": Mistake("peak-tps: expected", options={"peak_tps": "-1"}),
     "a peak without end": Mistake("peak-tps: expected", options={"peak_tps": "inf"}),
     "a duration that is none": Mistake("duration", options={"duration": "soon"}, doors=WITH_A_TARGET),
+    "a duration without end": Mistake(
+        "duration: expected a finite number of seconds", options={"duration": "9" * 400}, doors=WITH_A_TARGET
+    ),
+    "a pause without end between checkpoints": Mistake(
+        "--checkpoint: expected a finite number of seconds",
+        options={"checkpoint": "9" * 400},
+        doors=frozenset({"singlesday run"}),
+    ),
+    "a first rate without end": Mistake(
+        "--start-tps: expected a number above 0",
+        options={"start_tps": "inf"},
+        doors=frozenset({"singlesday capacity"}),
+    ),
     "a duration of nothing": Mistake("duration: expected more than 0 s", options={"duration": "0s"}),
     "a time scale of nothing": Mistake("time-scale", options={"time_scale": "0"}),
     "a seed that is no whole number": Mistake("seed", options={"seed": "1.5"}),

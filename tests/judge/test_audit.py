@@ -159,9 +159,13 @@ def test_books_longer_than_a_piece_and_an_order_stored_a_thousand_times_are_coun
     assert (found.acknowledged, found.stored, found.lost, found.duplicated) == (100, 99, 1, 999)
 
 
-def test_a_file_that_is_no_ledger_is_refused() -> None:
-    with pytest.raises(ValueError, match="was not written by a run"):
-        Reconciliation([LedgerFile("r:b", b"hello")]).audit(StoredOrders())
+def test_a_file_that_is_no_ledger_is_refused_by_its_name_wherever_it_is_damaged() -> None:
+    damaged = bytearray(auditing.CHUNK + 2)
+    damaged[-1] = 9
+    sound = LedgerFile("r:a", bytes(3))
+    for states, byte in ((b"hello", ord("h")), (bytes(damaged), 9)):
+        with pytest.raises(ValueError, match=rf"b\.ledger has a byte {byte}, .* was not written by a run"):
+            Reconciliation([sound, LedgerFile("r:b", states)])
 
 
 def test_a_problem_that_an_auditor_tells_unbalances_the_books() -> None:

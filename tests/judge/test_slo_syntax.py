@@ -129,6 +129,12 @@ def test_an_error_names_its_column_and_suggests_a_correction(expr: str, column: 
     assert f"column {column}: expected " in str(caught.value)
 
 
+@pytest.mark.parametrize("expr", ["p99(*) < {}ms", "dropped < {}", "p99(*) < 3ms in every {} s"])
+def test_a_figure_of_more_digits_than_a_number_can_have_is_refused(expr: str) -> None:
+    with pytest.raises(SloError, match=r"expected a number such as|expected a length such as"):
+        parse(expr.format("9" * 400))
+
+
 def test_an_unknown_phase_is_refused_with_the_known_ones() -> None:
     with pytest.raises(
         SloError, match=r"column 15: expected a phase of this plan \(quiet, spike\)"

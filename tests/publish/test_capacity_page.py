@@ -3,6 +3,9 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from loadtest.judge.capacity import Capacity, Limit
 from loadtest.judge.capacity_result import CapacityResult, Step
@@ -69,6 +72,17 @@ def test_a_line_says_what_was_offered_completed_and_missed() -> None:
     assert "206 TPS" in said
     assert said.endswith("\n    p99(POST /orders) < 250ms: 310ms")
     assert len(said.partition("\n")[0]) <= 80
+
+
+def test_a_step_that_was_broken_off_at_once_completed_nobody_knows_what() -> None:
+    broken = step(800.0, "fail", measured_s=0.3, completed_tps=0.0)
+    assert "done       - p50" in capacity_page.line(broken)
+    page = capacity_page.render(msgspec.structs.replace(RESULT, steps=[*RESULT.steps, broken]))
+    assert '<td class="left missed">fail</td><td>-</td>' in page
+    charts: Any = sheet(page)["charts"]
+    assert charts[0]["lines"][1]["values"] == [100.0, 200.0, 206.0, None]
+    none = step(800.0, "fail", measured_s=5.0, completed_tps=0.0)
+    assert "done    0.00 p50" in capacity_page.line(none)
 
 
 def test_nothing_sustained_is_said_as_such() -> None:
