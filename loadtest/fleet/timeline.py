@@ -109,6 +109,7 @@ class Timeline:
             raise ValueError(f"a bin of a timeline cannot be {packed.bin_s} s long")
         for bin_ in packed.bins.values():
             codec.parse(bin_.response)
+            codec.parse(bin_.failed_response)
         timeline.bin_s, timeline._bins = packed.bin_s, dict(packed.bins)
         timeline._whole = {second.index: unpack_second(second) for second in packed.whole}
         timeline._gauges = dict(packed.gauges)
