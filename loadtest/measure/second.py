@@ -326,9 +326,13 @@ class OpenSeconds:
 
     def give_up(self, key: EndpointKey, intended_ns: int, at_ns: int) -> None:
         """Count an arrival that was given up before its request to an endpoint, with the time it had waited."""
+        second, waited_ns = self.second(intended_ns), at_ns - intended_ns
         key = (shown(key[0]), shown(key[1]))
-        known = key if key in self._known else OVERFLOW_ENDPOINT
-        self.second(intended_ns).endpoint(known).give_up(at_ns - intended_ns)
+        if key not in self._known:
+            for pattern in self._patterns_of(key):
+                second.pattern(pattern).give_up(waited_ns)
+            key = OVERFLOW_ENDPOINT
+        second.endpoint(key).give_up(waited_ns)
 
     def take(self, before_ns: int | None = None) -> list[Second]:
         """Hand over, oldest first, every second that ended by `before_ns` (None: all), and forget them."""

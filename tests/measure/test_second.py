@@ -207,6 +207,20 @@ def test_what_a_pattern_covers_is_counted_whole_also_beyond_the_bound_of_names()
     assert "GET /other" not in total.patterns
 
 
+def test_arrivals_given_up_are_counted_under_their_pattern_also_beyond_the_bound_of_names() -> None:
+    open_seconds = OpenSeconds(
+        ZERO, ["GET /item/*"], lambda pattern, name: name.startswith(pattern.rstrip("*"))
+    )
+    for number in range(MAX_ENDPOINTS):
+        open_seconds.record(outcome(0, name=f"/item/{number}", method="GET"))
+    for number in (0, MAX_ENDPOINTS):
+        open_seconds.give_up(("GET", f"/item/{number}"), ZERO, ZERO + 3 * SECOND_NS)
+    covered = merged(open_seconds.take()).patterns["GET /item/*"]
+    assert (covered.requests, covered.response.count) == (MAX_ENDPOINTS, MAX_ENDPOINTS + 2)
+    assert covered.failures_only().count == 2
+    assert covered.failures_only().min_us >= 3_000_000 * (1 - 1 / 128)
+
+
 def test_patterns_of_seconds_that_are_opened_again_count_each_request_once() -> None:
     open_seconds = OpenSeconds(ZERO, ["GET /a"])
     open_seconds.record(outcome(0.1, name="/a", method="GET"))
