@@ -59,8 +59,6 @@ def _of_seconds(result: RunResult) -> Iterator[str]:
     requests = [endpoint for name, endpoint in result.endpoints.items() if is_request(name)]
     totals["requests"] = sum(endpoint.requests for endpoint in requests)
     totals["failures"] = sum(endpoint.failures for endpoint in requests)
-    if result.generator.worker_notes:
-        del totals["dropped"]  # what a lost worker had not begun is written off as dropped, in no second
     for name, total in totals.items():
         seen = sum(getattr(point, name) for point in result.timeline)
         if seen != total:
