@@ -1,9 +1,9 @@
 """What the master and its workers say to each other, as typed records and as bytes.
 
 Everything crosses the wire as MessagePack checked against these types, so a malformed or foreign frame is an
-error here and changes nothing further in. Plan offsets (`…_ns` unless they say `wall`) count from the plan's
-time zero; only `Assign.zero_wall_ns` is a wall-clock instant, because it is the one thing that two machines
-must agree on.
+error here and changes nothing further in. Plan offsets (`…_ns`) count from the plan's time zero. What says `wall` is
+an instant of the master's wall clock: time zero, the one thing that two machines must agree on, and what a worker
+learns from how far its own clock is off. `sent_ns` is an instant of its sender's run clock.
 """
 
 from typing import Annotated, NamedTuple
@@ -42,7 +42,9 @@ class UserCount(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Hello(msgspec.Struct, frozen=True, tag=True):
-    """Worker to master, until it is assigned: I am here; `ready` once every user waits for an arrival.
+    """Worker to master, until it is assigned and whenever its lease has run out: I am here.
+
+    It is `ready` once every user waits for an arrival.
 
     The master answers each with a `Clock`, from which the worker learns how far its clock is off.
     """
@@ -163,7 +165,7 @@ class PackedSecond(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Report(msgspec.Struct, frozen=True, tag=True):
-    """Worker to master, once a second, numbered from 0 without a gap and resent until acknowledged."""
+    """Worker to master, twice a second, numbered from 0 without a gap and resent until acknowledged."""
 
     run_id: str
     number: int
