@@ -15,8 +15,7 @@ from loadtest.fleet.messages import PackedSecond, pack_second, unpack_second
 from loadtest.measure import codec
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.run_result import EndpointOverTime, TimelinePoint
-from loadtest.measure.second import EndpointKey, Second
-from loadtest.records import TIMED_BESIDES
+from loadtest.measure.second import EndpointKey, Second, response_of
 
 MAX_BINS = 3_600
 WHOLE_SECONDS = 15
@@ -225,10 +224,8 @@ def _ms(times: Histogram, quantile: float) -> float | None:
 
 
 def _reduced(second: Second, in_flight: int, backlog: int) -> Bin:
-    response, failed = Histogram(), Histogram()
-    endpoints = [e for (method, _), e in second.endpoints.items() if method not in TIMED_BESIDES]
+    failed, endpoints = Histogram(), second.requested
     for endpoint in endpoints:
-        response.merge(endpoint.response)
         if endpoint.failed is not None:
             failed.merge(endpoint.failed)
     return Bin(
@@ -243,7 +240,7 @@ def _reduced(second: Second, in_flight: int, backlog: int) -> Bin:
         in_flight=in_flight,
         backlog=backlog,
         lag_p99_us=second.dispatch_lag.quantile(0.99),
-        response=codec.encode(response),
+        response=codec.encode(response_of([second])),
         failed=second.failed + second.empty,
         failed_response=codec.encode(failed) if failed.counts else _EMPTY,
     )

@@ -210,7 +210,7 @@ class LedRun:
 
     def planned_transactions(self, from_s: float, to_s: float) -> float:
         """How many orders the plan intends between two offsets."""
-        return self._profile.cumulative(to_s) - self._profile.cumulative(from_s)
+        return self._profile.between(from_s, to_s)
 
     def stop(self, reason: str) -> None:
         """End the run early, wait for the workers' last reports, and deliver what there is."""
