@@ -136,6 +136,16 @@ class Timeline:
         """One endpoint over the run so far; None where there is nothing of it."""
         return self._endpoints.over_time(key, list(self._whole.values()))
 
+    def waiting(self) -> Iterator[tuple[int, int]]:
+        """(second, by how many more arrivals were scheduled in it than began or were dropped), newest first.
+
+        Those of a bin are at its first second. Where arrivals began late there are more than wait now.
+        """
+        for index in sorted(self._whole, reverse=True):
+            yield index, _waiting(self._whole[index])
+        for number in sorted(self._bins, reverse=True):
+            yield number * self.bin_s, _waiting(self._bins[number])
+
     def recent(self, seconds: int) -> list[Second]:
         """The newest `seconds` seconds that are still whole, oldest first."""
         return [self._whole[index] for index in sorted(self._whole)[-seconds:]]
@@ -244,6 +254,10 @@ def _reduced(second: Second, in_flight: int, backlog: int) -> Bin:
         failed=second.failed + second.empty,
         failed_response=codec.encode(failed) if failed.counts else _EMPTY,
     )
+
+
+def _waiting(of: Second | Bin) -> int:
+    return max(0, of.scheduled - of.started - of.dropped)
 
 
 def _merged(one: bytes, other: bytes) -> Histogram:

@@ -169,6 +169,19 @@ def test_what_a_worker_left_open_is_settled_so_that_the_identity_holds(
     assert total["started"] == total["ok"] + total["failed"] + total["cancelled"]
 
 
+def test_arrivals_that_waited_for_longer_than_a_second_are_taken_out_of_seconds_that_have_them() -> None:
+    merge = Merge([(0.0, 2.0), (3.0, 4.0)])
+    for index in range(4):
+        made = open_second(scheduled=10, started=12 if index == 2 else 1, ok=1)
+        made.index = index
+        merge.fold("w1", report(index, made))
+    merge.break_off()
+    points = list(merge.timeline.points(lambda _from_s, _to_s: 0.0))
+    assert [point.scheduled for point in points] == [3, 1, 10, 1], "the first began late"
+    assert [total.scheduled for total in merge.period_totals] == [4, 1]
+    assert (merge.total.scheduled, merge.total.started, merge.total.dropped) == (15, 15, 0)
+
+
 deliveries = st.permutations([(w, n) for w in ("w1", "w2") for n in range(5)])
 
 
