@@ -26,7 +26,8 @@ def recover_folder(folder: Path) -> str:
                 return ""  # its master lived to write the result
             planned = Plan.from_json(saved.plan).profile().between
             found = recover(saved, read_reports(folder, saved.history.zero_wall_ns), planned)
-            judge(found.result, [parse(expr) for expr in saved.slos], aborted=found.told)
+            slos = [parse(expr) for expr in saved.slos]
+            judge(found.result, slos, aborted=found.told, final=False)
             found.result.write(folder / RESULT)
     except DocumentError:
         return ""  # it is still going on

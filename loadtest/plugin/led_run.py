@@ -200,9 +200,9 @@ class LedRun:
         } | {fault.period for fault in self.plan.faults}
         return {number for number, (from_s, to_s, _) in enumerate(self.periods) if (from_s, to_s) in spans}
 
-    def judge(self, result: RunResult, *, aborted: str | None) -> RunResult:
+    def judge(self, result: RunResult, *, aborted: str | None, final: bool = True) -> RunResult:
         """Judge a result of this run; returns the same record."""
-        return judge(result, self.slos, aborted=aborted, observations=self._observations)
+        return judge(result, self.slos, aborted=aborted, observations=self._observations, final=final)
 
     def planned_tps(self, t_s: float) -> float:
         """Orders a second that the plan intends at an offset; 0 before and after it."""
