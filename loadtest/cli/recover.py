@@ -24,13 +24,10 @@ def recover_folder(folder: Path) -> str:
             saved = checkpoints.read(folder)
             if saved.stopped is not None:
                 return ""  # its master lived to write the result
-            profile = Plan.from_json(saved.plan).profile()
-            found = recover(
-                saved,
-                read_reports(folder, saved.history.zero_wall_ns),
-                lambda from_s, to_s: profile.cumulative(to_s) - profile.cumulative(from_s),
-            )
-            judge(found.result, [parse(expr) for expr in saved.slos], aborted=found.told)
+            planned = Plan.from_json(saved.plan).profile().between
+            found = recover(saved, read_reports(folder, saved.history.zero_wall_ns), planned)
+            slos = [parse(expr) for expr in saved.slos]
+            judge(found.result, slos, aborted=found.told, final=False)
             found.result.write(folder / RESULT)
     except DocumentError:
         return ""  # it is still going on

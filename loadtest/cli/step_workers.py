@@ -16,10 +16,8 @@ from loadtest.fleet.messages import unpack_second
 from loadtest.fleet.snapshot import of_total
 from loadtest.judge.slo_syntax import Slo, parse
 from loadtest.judge.verdict import judge
-from loadtest.measure.histogram import Histogram
 from loadtest.measure.run_result import Buckets, Generator, Quantiles, RunInfo, RunResult
-from loadtest.measure.second import Second
-from loadtest.records import is_request
+from loadtest.measure.second import Second, response_of
 
 LEAD_NS = 100_000_000
 """How long before its beginning a step is announced."""
@@ -126,7 +124,7 @@ def seen(reports: Sequence[Report], config: RunConfig, objectives: Sequence[Slo]
     result = of_total(total, _info(config, measured))
     result.generator = _generator(reports, total, lags)
     judge(result, objectives, aborted=None)
-    return Seen(result, _completed_tps(reports), measured, *_response(total).drawn(), _headroom(result))
+    return Seen(result, _completed_tps(reports), measured, *response_of([total]).drawn(), _headroom(result))
 
 
 def _completed_tps(reports: Sequence[Report]) -> float:
@@ -169,15 +167,6 @@ def _generator(reports: Sequence[Report], total: Second, each: Sequence[Second])
             for number, (report, second) in enumerate(zip(reports, each, strict=True), start=1)
         ],
     )
-
-
-def _response(total: Second) -> Histogram:
-    """Response times of all requests."""
-    response = Histogram()
-    for (method, name), endpoint in total.endpoints.items():
-        if is_request(f"{method} {name}"):
-            response.merge(endpoint.response)
-    return response
 
 
 def _headroom(result: RunResult) -> float | None:

@@ -113,7 +113,7 @@ class RequestEvents:
         bare = told.get("response") is None and told.get("url") is None and told.get("start_time") is None
         return bare and self._serving.has_http_client()
 
-    on_request.counts_for_recorder = True  # type: ignore[attr-defined]  # see `recorder.is_third_party`
+    on_request.counts_for_recorder = True  # type: ignore[attr-defined]  # see `recorder._is_third_party`
 
 
 def _span_ns(response_time: float | None, request_type: str, name: str) -> int:

@@ -55,9 +55,8 @@ DEBUGGED_EVERY_S = 1.0
 
 @dataclass(slots=True)
 class Starts:
-    """How many users of a scenario have begun, and how many their `on_start` has ended."""
+    """How many users of a scenario their `on_start` has ended, and what ended the first of them."""
 
-    begun: int = 0
     failed: int = 0
     why: str = ""
 
@@ -212,7 +211,6 @@ class Serving(ServingCore):
     def expect(self, user: User) -> None:
         """A user begins: know how its `on_start` ends."""
         starts = self.crowd.starts.setdefault(type(user).__name__, Starts())
-        starts.begun += 1
         on_start = user.on_start
 
         def watched() -> None:

@@ -218,7 +218,7 @@ class Session(Sender):
         """The events of an answer that `timed` finds something in, each recorded when it arrives."""
         name = name or self.request_name or url
         intended_ns = self._now_ns() if self.intended_ns is None else self.intended_ns
-        headers = {"Accept": "text/event-stream", **(arguments.pop("headers", None) or {})}
+        headers = {"Accept": "text/event-stream", **dict(arguments.pop("headers", None) or ())}
         response = self.request(method, url, name=name, stream=True, headers=headers, **arguments)
         response.raise_for_status()
         gap = Outcome(timed.first, name, intended_ns, response.sent_ns, 0, 0, None)

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from loadtest.drive.errors import HostNotAllowed
 from loadtest.environment import ALLOW_HOSTS_VARIABLE
 from loadtest.place import is_loopback
-from loadtest.plan.allowed_host import allowed_host, allowed_rate
+from loadtest.plan.allowed_host import allowed_host
 from loadtest.plan.target_address import target_address
 
 
@@ -51,7 +51,7 @@ class AllowedTargets:
         self, max_tps: Mapping[str, float] | None = None, resolve: Resolve = resolve_by_system
     ) -> None:
         self._max_tps = dict(max_tps or {})
-        self._hosts = [(allowed_host(written), rate) for written, rate in self._max_tps.items()]
+        self._hosts = [allowed_host(written) for written in self._max_tps]
         self._resolve = resolve
         self._looking_up = threading.Lock()
         self._pinned: dict[tuple[str, int], cycle[Sequence[Address]]] = {}
@@ -79,7 +79,7 @@ class AllowedTargets:
         """
         if self._is_listed(host, port) or is_loopback(host):
             return
-        ports = sorted(entry.port for entry, _ in self._hosts if entry.covers(host, None) and entry.port)
+        ports = sorted(entry.port for entry in self._hosts if entry.covers(host, None) and entry.port)
         if ports:
             raise HostNotAllowed(
                 f"host {host!r} is allowed at port {' and '.join(map(str, ports))} only, not at {port}; "
@@ -90,13 +90,8 @@ class AllowedTargets:
             f"or {ALLOW_HOSTS_VARIABLE} lists it"
         )
 
-    def max_tps(self, host: str, port: int | None = None) -> float:
-        """The highest rate `host` may be loaded with, in transactions a second; infinite for loopback."""
-        rate = allowed_rate(self._hosts, host, port)
-        return float("inf") if rate is None else rate
-
     def _is_listed(self, host: str, port: int | None) -> bool:
-        return any(entry.covers(host, port) for entry, _ in self._hosts)
+        return any(entry.covers(host, port) for entry in self._hosts)
 
     def next_addresses(self, host: str, port: int) -> Sequence[Address]:
         """The addresses to try for the next connection to `host`; each call begins one address further.

@@ -336,8 +336,8 @@ class _Pass:
 
     @property
     def complete(self) -> bool:
-        """True after the last step."""
-        steps = len(self._sequence.tasks)
+        """True after the last step; after each one where the sequence has no list of them."""
+        steps = len(self._sequence.tasks) or 1
         return not self._sequence._task_queue and self._taken % steps == 0
 
 

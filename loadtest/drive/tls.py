@@ -92,11 +92,6 @@ class TlsStream(Secured):
         )
         super().__init__(self._tls, self._incoming, self._outgoing)
 
-    @property
-    def resumed(self) -> bool:
-        """Whether the session of an earlier connection was resumed."""
-        return bool(self._tls.session_reused)
-
     def shake_hands(self) -> None:
         """Go on with the handshake. Raises `BlockingIOError` as long as it has to wait for the server."""
         while True:

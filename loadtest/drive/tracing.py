@@ -38,8 +38,10 @@ class TracedSession(Session):
     def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
         """As `Session.request`; a script that sends its own `traceparent`, or headers by position, keeps them."""
         trace_id = self.tracer.begin()
-        headers = kwargs.get("headers") or {}
-        if trace_id is None or len(args) > _HEADERS_AT or any(name.lower() == HEADER for name in headers):
+        if trace_id is None or len(args) > _HEADERS_AT:
+            return super().request(method, url, *args, **kwargs)
+        headers = kwargs["headers"] = dict(kwargs.get("headers") or ())  # pairs may come only once
+        if any(isinstance(name, str) and name.lower() == HEADER for name in headers):
             return super().request(method, url, *args, **kwargs)
         intended_ns = self._now_ns() if self.intended_ns is None else self.intended_ns
         kwargs["headers"] = {**headers, HEADER: f"00-{trace_id}-{secrets.token_hex(8)}-01"}

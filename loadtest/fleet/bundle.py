@@ -13,7 +13,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from loadtest.fleet.messages import MAX_SCENARIOS, MessageError, PackedSecond, bounded
+from loadtest.fleet.messages import MAX_SCENARIOS, Count, MessageError, PackedSecond, Text, bounded
 from loadtest.measure.evidence import MOST_KEPT as MOST_SAMPLES
 from loadtest.measure.evidence import Sample
 from loadtest.measure.exemplar import MOST_REPORTED, Exemplar
@@ -21,17 +21,15 @@ from loadtest.measure.second import COUNTERS
 
 FROM_RELAY = "singlesday_from_relay"
 TO_RELAY = "singlesday_to_relay"
-_Count = Annotated[int, Meta(ge=0, lt=1 << 62)]
-_Text = Annotated[str, Meta(max_length=501)]
 
 
 class WorkerSums(msgspec.Struct, frozen=True, array_like=True):
     """What one worker has in a bundle."""
 
-    worker: _Text
-    numbers: list[_Count]
+    worker: Text
+    numbers: list[Count]
     """Of its reports, those that are in the bundle's sums."""
-    counted: Annotated[list[_Count], Meta(min_length=len(COUNTERS), max_length=len(COUNTERS))]
+    counted: Annotated[list[Count], Meta(min_length=len(COUNTERS), max_length=len(COUNTERS))]
     """Sums of the counters of their seconds, in the order of `second.COUNTERS`."""
     newest: int
     """The newest second among them; -1 where there is none."""
@@ -39,15 +37,15 @@ class WorkerSums(msgspec.Struct, frozen=True, array_like=True):
     backlog: int
     cpu: list[tuple[float, float]]
     """(used, waited for), as shares of a core, of each of these reports."""
-    missed: _Count = 0
+    missed: Count = 0
     final: bool = False
     ended_ns: int = 0
     dispatch_lag: bytes = b""
     """Of this worker alone, since it was last told; empty while it is not time to tell again."""
-    left: Annotated[dict[_Text, _Count], Meta(max_length=MAX_SCENARIOS)] | None = None
+    left: Annotated[dict[Text, Count], Meta(max_length=MAX_SCENARIOS)] | None = None
     """As in `messages.Report`; None: as it was told last."""
-    asked: Annotated[list[_Text], Meta(max_length=MAX_SCENARIOS)] = []
-    silent: Annotated[list[_Text], Meta(max_length=MAX_SCENARIOS)] = []
+    asked: Annotated[list[Text], Meta(max_length=MAX_SCENARIOS)] = []
+    silent: Annotated[list[Text], Meta(max_length=MAX_SCENARIOS)] = []
 
 
 class Bundle(msgspec.Struct, frozen=True, tag=True):

@@ -248,16 +248,29 @@ class Merge:
 
     def _settle(self, *, waiting_is_lost: bool) -> None:
         """Settle what workers left open, in the newest second of each: which of its seconds it was is not known."""
+        waiting = 0
         for totals in self.workers.values():
             seen = dict(zip(COUNTERS, totals.counted, strict=True))
             settled = seen | _settled(seen, waiting_is_lost=waiting_is_lost)
             totals.counted = list(settled.values())
+            waiting += max(0, seen["scheduled"] - settled["scheduled"])
             if settled == seen:
                 continue
             index = max(totals.newest, 0)
             second = self._fresh.setdefault(index, Second(index))
             for name, count in settled.items():
-                setattr(second, name, getattr(second, name) + count - seen[name])
+                setattr(second, name, getattr(second, name) + max(0, count - seen[name]))
+        if waiting:
+            self._take_back(waiting)
+
+    def _take_back(self, waiting: int) -> None:
+        """Take so many arrivals out of the newest seconds that have some waiting: one alone may have fewer."""
+        for index, most in self.timeline.waiting():
+            taken = min(waiting, most)
+            self._fresh.setdefault(index, Second(index)).scheduled -= taken
+            waiting -= taken
+            if waiting == 0:
+                return
 
     def _has(self, worker: str, number: int) -> bool:
         totals = self.workers.get(worker)

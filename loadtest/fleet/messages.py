@@ -1,9 +1,9 @@
 """What the master and its workers say to each other, as typed records and as bytes.
 
 Everything crosses the wire as MessagePack checked against these types, so a malformed or foreign frame is an
-error here and changes nothing further in. Plan offsets (`…_ns` unless they say `wall`) count from the plan's
-time zero; only `Assign.zero_wall_ns` is a wall-clock instant, because it is the one thing that two machines
-must agree on.
+error here and changes nothing further in. Plan offsets (`…_ns`) count from the plan's time zero. What says `wall` is
+an instant of the master's wall clock: time zero, the one thing that two machines must agree on, and what a worker
+learns from how far its own clock is off. `sent_ns` is an instant of its sender's run clock.
 """
 
 from typing import Annotated, NamedTuple
@@ -20,8 +20,8 @@ from loadtest.measure.second import COUNTERS, MAX_PATTERNS, MAX_SCRIPT_ERRORS, E
 
 MAX_MESSAGE_BYTES = 16 << 20
 MAX_SCENARIOS = 100
-_Count = Annotated[int, Meta(ge=0, lt=1 << 62)]
-_Text = Annotated[str, Meta(max_length=501)]
+Count = Annotated[int, Meta(ge=0, lt=1 << 62)]
+Text = Annotated[str, Meta(max_length=501)]
 
 
 class MessageError(ValueError):
@@ -31,18 +31,20 @@ class MessageError(ValueError):
 class UserCount(msgspec.Struct, frozen=True, array_like=True):
     """How the users of one scenario at one worker are coming."""
 
-    scenario: _Text
-    wanted: _Count
-    ready: _Count
+    scenario: Text
+    wanted: Count
+    ready: Count
     """Waiting for an arrival."""
-    failed: _Count = 0
+    failed: Count = 0
     """Ended by their `on_start`."""
-    why: _Text = ""
+    why: Text = ""
     """What ended the first of those."""
 
 
 class Hello(msgspec.Struct, frozen=True, tag=True):
-    """Worker to master, until it is assigned: I am here; `ready` once every user waits for an arrival.
+    """Worker to master, until it is assigned and whenever its lease has run out: I am here.
+
+    It is `ready` once every user waits for an arrival.
 
     The master answers each with a `Clock`, from which the worker learns how far its clock is off.
     """
@@ -55,9 +57,9 @@ class Hello(msgspec.Struct, frozen=True, tag=True):
     """The worker's own run clock, which comes back in the `Clock`."""
     clock_offset_ns: int | None = None
     """How far its wall clock is ahead of the master's, once it knows."""
-    clock_error_ns: _Count = 0
+    clock_error_ns: Count = 0
     """By how much that may be wrong: half of the round trip."""
-    build: Annotated[dict[_Text, _Text], Meta(max_length=MAX_SCENARIOS + 10)] = {}
+    build: Annotated[dict[Text, Text], Meta(max_length=MAX_SCENARIOS + 10)] = {}
     """What the worker is made of: see `fleet.build`."""
     zero_wall_ns: int = 0
     """As in the `Assign` that it serves by; 0 before it has one."""
@@ -157,13 +159,13 @@ class PackedSecond(msgspec.Struct, frozen=True, array_like=True):
     patterns: Annotated[list[PackedEndpoint], Meta(max_length=MAX_PATTERNS + 1)] = []
     """Their `name` is the pattern, their `method` is empty."""
     script_errors: Annotated[
-        list[tuple[_Text, _Text, _Text, _Count]], Meta(max_length=2 * MAX_SCRIPT_ERRORS)
+        list[tuple[Text, Text, Text, Count]], Meta(max_length=2 * MAX_SCRIPT_ERRORS)
     ] = []
     """(scenario, error, where, count)."""
 
 
 class Report(msgspec.Struct, frozen=True, tag=True):
-    """Worker to master, once a second, numbered from 0 without a gap and resent until acknowledged."""
+    """Worker to master, twice a second, numbered from 0 without a gap and resent until acknowledged."""
 
     run_id: str
     number: int
@@ -180,13 +182,13 @@ class Report(msgspec.Struct, frozen=True, tag=True):
     exemplars: Annotated[list[Exemplar], Meta(max_length=MOST_REPORTED)] = []
     samples: Annotated[list[Sample], Meta(max_length=MOST_SAMPLES)] = []
     """Failures that stand for their class; each once."""
-    left: Annotated[dict[_Text, _Count], Meta(max_length=MAX_SCENARIOS)] = {}
+    left: Annotated[dict[Text, Count], Meta(max_length=MAX_SCENARIOS)] = {}
     """How many users of a scenario have left for good, so far."""
-    asked: Annotated[list[_Text], Meta(max_length=MAX_SCENARIOS)] = []
+    asked: Annotated[list[Text], Meta(max_length=MAX_SCENARIOS)] = []
     """Scenarios that have made a request, so far."""
-    silent: Annotated[list[_Text], Meta(max_length=MAX_SCENARIOS)] = []
+    silent: Annotated[list[Text], Meta(max_length=MAX_SCENARIOS)] = []
     """Scenarios of which an arrival ended without a request that it needed, so far."""
-    missed: _Count = 0
+    missed: Count = 0
     """Arrivals that were dropped because the worker stood still when they were due, so far."""
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from loadtest.fleet.messages import MAX_SCENARIOS, UserCount
+from loadtest.fleet.messages import UserCount
 from loadtest.fleet.worker_totals import WorkerTotals
 from loadtest.measure.run_result import UserStart
 
@@ -70,7 +70,7 @@ class Roster:
         found: dict[str, UserStart] = {}
         for name, member in self.members.items():
             totals = workers.get(name)
-            for count in member.counts[:MAX_SCENARIOS]:
+            for count in member.counts:
                 sums = found.setdefault(count.scenario, UserStart())
                 sums.wanted += count.wanted
                 sums.ready += count.ready

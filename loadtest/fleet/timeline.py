@@ -15,8 +15,7 @@ from loadtest.fleet.messages import PackedSecond, pack_second, unpack_second
 from loadtest.measure import codec
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.run_result import EndpointOverTime, TimelinePoint
-from loadtest.measure.second import EndpointKey, Second
-from loadtest.records import TIMED_BESIDES
+from loadtest.measure.second import EndpointKey, Second, response_of
 
 MAX_BINS = 3_600
 WHOLE_SECONDS = 15
@@ -109,6 +108,7 @@ class Timeline:
             raise ValueError(f"a bin of a timeline cannot be {packed.bin_s} s long")
         for bin_ in packed.bins.values():
             codec.parse(bin_.response)
+            codec.parse(bin_.failed_response)
         timeline.bin_s, timeline._bins = packed.bin_s, dict(packed.bins)
         timeline._whole = {second.index: unpack_second(second) for second in packed.whole}
         timeline._gauges = dict(packed.gauges)
@@ -135,6 +135,16 @@ class Timeline:
     def endpoint(self, key: EndpointKey) -> EndpointOverTime | None:
         """One endpoint over the run so far; None where there is nothing of it."""
         return self._endpoints.over_time(key, list(self._whole.values()))
+
+    def waiting(self) -> Iterator[tuple[int, int]]:
+        """(second, by how many more arrivals were scheduled in it than began or were dropped), newest first.
+
+        Those of a bin are at its first second. Where arrivals began late there are more than wait now.
+        """
+        for index in sorted(self._whole, reverse=True):
+            yield index, _waiting(self._whole[index])
+        for number in sorted(self._bins, reverse=True):
+            yield number * self.bin_s, _waiting(self._bins[number])
 
     def recent(self, seconds: int) -> list[Second]:
         """The newest `seconds` seconds that are still whole, oldest first."""
@@ -224,10 +234,8 @@ def _ms(times: Histogram, quantile: float) -> float | None:
 
 
 def _reduced(second: Second, in_flight: int, backlog: int) -> Bin:
-    response, failed = Histogram(), Histogram()
-    endpoints = [e for (method, _), e in second.endpoints.items() if method not in TIMED_BESIDES]
+    failed, endpoints = Histogram(), second.requested
     for endpoint in endpoints:
-        response.merge(endpoint.response)
         if endpoint.failed is not None:
             failed.merge(endpoint.failed)
     return Bin(
@@ -242,10 +250,14 @@ def _reduced(second: Second, in_flight: int, backlog: int) -> Bin:
         in_flight=in_flight,
         backlog=backlog,
         lag_p99_us=second.dispatch_lag.quantile(0.99),
-        response=codec.encode(response),
+        response=codec.encode(response_of([second])),
         failed=second.failed + second.empty,
         failed_response=codec.encode(failed) if failed.counts else _EMPTY,
     )
+
+
+def _waiting(of: Second | Bin) -> int:
+    return max(0, of.scheduled - of.started - of.dropped)
 
 
 def _merged(one: bytes, other: bytes) -> Histogram:

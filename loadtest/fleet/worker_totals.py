@@ -48,7 +48,6 @@ class WorkerTotals:
     ended_ns: int = 0
     in_flight: int = 0
     backlog: int = 0
-    cpu: float = 0.0
     dispatch_lag: Histogram = field(default_factory=Histogram)
     counted: list[int] = field(default_factory=lambda: [0] * len(COUNTERS))
     """Sums of the counters of its seconds, in the order of `second.COUNTERS`."""
@@ -137,7 +136,6 @@ class WorkerTotals:
 
     def sample_cpu(self, cpu: float, cpu_wait: float) -> None:
         """Note one report's CPU shares; the maxima are of means over five seconds."""
-        self.cpu = cpu
         self._cpu.append((cpu, cpu_wait))
         if len(self._cpu) == CPU_SAMPLES:
             used, waited = self._cpu_mean()

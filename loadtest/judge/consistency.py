@@ -3,7 +3,8 @@
 A defect of the harness that loses or invents something seldom does so everywhere alike. Arrivals obey their
 identities; workers' own counts, seconds and endpoints each add up to the totals; a histogram's exact sum, maximum and
 quantiles lie within the edges of its buckets; nothing is lost while no worker was. A record that contradicts itself
-proves nothing, so the run is INVALID. It is asked of final records alone: while a run goes on, reports are under way.
+proves nothing, so the run is INVALID. It is asked of final records alone: while a run goes on, reports are under way,
+and where its master was killed, what was under way is lost though no worker was.
 """
 
 from collections.abc import Iterator
@@ -59,8 +60,6 @@ def _of_seconds(result: RunResult) -> Iterator[str]:
     requests = [endpoint for name, endpoint in result.endpoints.items() if is_request(name)]
     totals["requests"] = sum(endpoint.requests for endpoint in requests)
     totals["failures"] = sum(endpoint.failures for endpoint in requests)
-    if result.generator.worker_notes:
-        del totals["dropped"]  # what a lost worker had not begun is written off as dropped, in no second
     for name, total in totals.items():
         seen = sum(getattr(point, name) for point in result.timeline)
         if seen != total:

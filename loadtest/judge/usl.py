@@ -133,8 +133,6 @@ class Bill(NamedTuple):
     cells: int
     """Independent clusters among which the load must be shared, at the best estimate."""
     machines_a_cell: int
-    one_cluster_confidence: float
-    """Share of the replicates in which a single cluster would do."""
     extrapolation: float
     """How many times larger a cell is than the largest that was measured: beyond ten, take it as a guess."""
 
@@ -153,27 +151,20 @@ class UslFit:
         """Transactions per second of so many machines."""
         return self._interval([law.throughput(machines) for law in (self.law, *self.replicates)])
 
-    def ceiling_tps(self) -> Interval:
-        """The highest throughput of any one cluster."""
-        return self._interval([law.ceiling_tps for law in (self.law, *self.replicates)])
-
     def bill(self, tps: float) -> Bill:
         """The machines that `tps` takes. Raises ValueError for 0 TPS or less, or what is out of reach."""
         if tps <= 0:
             raise ValueError(f"expected a throughput above 0 TPS, got {tps:g}")
         cells, machines = self.law.cells_for(tps)
         totals = [cells * float(machines)]
-        single = 0
         for law in self.replicates:
             replicate_cells, size = law.cells_for(tps)
             totals.append(replicate_cells * float(size))
-            single += replicate_cells == 1
         return Bill(
             tps,
             self._interval(totals),
             cells,
             machines,
-            single / len(self.replicates),
             machines / self.largest_measured,
         )
 

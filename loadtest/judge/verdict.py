@@ -37,11 +37,13 @@ def judge(
     *,
     aborted: str | None,
     observations: Observations | None = None,
+    final: bool = True,
 ) -> RunResult:
     """Fill in validity, objectives, findings, verdict and exit code; returns the same record.
 
     `slos` are one's own; the implicit ones (`judge.implicit`) and those of faults (`judge.recovery`) join them.
     `observations` remembers, for a run that is judged again and again, what was seen of periods that are over.
+    `final` is False for what is told of a run whose master was killed.
     """
     every = with_implicit(slos, result.endpoints)
     of_faults = judge_faults(result)
@@ -52,7 +54,7 @@ def judge(
     ]
     result.slo += of_faults
     met = all(objective.passed for objective in result.slo)
-    result.validity = judge_validity(result, objectives_met=met)
+    result.validity = judge_validity(result, objectives_met=met, final=final)
     result.findings = find(result)
     if aborted is not None:
         if not result.arrivals.planned:  # it never began: nothing else can be said of it

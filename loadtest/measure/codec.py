@@ -24,9 +24,6 @@ _HEADER = Struct("<BBHIIQQQQ")
 _COUNT_TYPES = {1: "B", 4: "I", 8: "Q"}
 _BIG_ENDIAN = sys.byteorder == "big"
 
-MAX_BYTES = _HEADER.size + BUCKETS * (2 + 8)
-"""No histogram is longer: 33 KB."""
-
 
 class CodecError(ValueError):
     """These bytes are not an encoded histogram."""

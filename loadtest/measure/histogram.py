@@ -91,11 +91,6 @@ class Histogram:
         """How many values were recorded."""
         return sum(self.counts.values())
 
-    @property
-    def mean_us(self) -> float:
-        """The mean in microseconds; 0 if empty."""
-        return self.sum_us / self.count if self.counts else 0.0
-
     def record_ns(self, value_ns: int) -> None:
         """Count one value in nanoseconds, rounded to the nearest microsecond.
 

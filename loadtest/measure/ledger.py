@@ -65,7 +65,7 @@ class Ledger:
     def intend(self) -> tuple[int, str]:
         """Note that an order is about to be sent; its number and its idempotency key.
 
-        Raises `OSError` where the disk has no room for more of it: the order must not be sent then.
+        Raises `OSError` where disk or memory has no room for more of it: the order must not be sent then.
         """
         number = self._next
         if number == self._capacity:
@@ -88,15 +88,17 @@ class Ledger:
 
     def _grow(self) -> mmap.mmap:
         """A longer map in place of the old one, which stays where it is when there is no room for that."""
+        longer = self._capacity + GROWTH_BYTES
         try:
             os.posix_fallocate(self._file.fileno(), self._capacity, GROWTH_BYTES)
+            grown = mmap.mmap(self._file.fileno(), longer)
         except OSError as error:
             self.trouble = error
             raise
         if self._capacity:
             self._map.close()
-        self._capacity += GROWTH_BYTES
-        return mmap.mmap(self._file.fileno(), self._capacity)
+        self._capacity = longer
+        return grown
 
 
 def _new_file(folder: Path, name: str) -> tuple[Path, BinaryIO]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.printable import printable
-from loadtest.records import UNANSWERED, Exchange, Outcome
+from loadtest.records import TIMED_BESIDES, UNANSWERED, Exchange, Outcome
 
 SECOND_NS = 1_000_000_000
 MAX_ENDPOINTS = 500
@@ -199,6 +199,11 @@ class Second:
         self.dispatch_lag.merge(other.dispatch_lag)
         self.queueing.merge(other.queueing)
 
+    @property
+    def requested(self) -> list[EndpointSecond]:
+        """The endpoints that count requests: what is timed besides would count some of them twice."""
+        return [entry for (method, _), entry in self.endpoints.items() if method not in TIMED_BESIDES]
+
     def endpoint(self, key: EndpointKey) -> EndpointSecond:
         """The entry of an endpoint, made on first use; that of `OVERFLOW_ENDPOINT` once there are too many.
 
@@ -249,6 +254,15 @@ def sum_of(seconds: Iterable[Second]) -> Second:
     for second in seconds:
         total.add(second)
     return total
+
+
+def response_of(seconds: Iterable[Second]) -> Histogram:
+    """Response times of all requests of some seconds."""
+    response = Histogram()
+    for second in seconds:
+        for entry in second.requested:
+            response.merge(entry.response)
+    return response
 
 
 class OpenSeconds:
@@ -326,9 +340,13 @@ class OpenSeconds:
 
     def give_up(self, key: EndpointKey, intended_ns: int, at_ns: int) -> None:
         """Count an arrival that was given up before its request to an endpoint, with the time it had waited."""
+        second, waited_ns = self.second(intended_ns), at_ns - intended_ns
         key = (shown(key[0]), shown(key[1]))
-        known = key if key in self._known else OVERFLOW_ENDPOINT
-        self.second(intended_ns).endpoint(known).give_up(at_ns - intended_ns)
+        if key not in self._known:
+            for pattern in self._patterns_of(key):
+                second.pattern(pattern).give_up(waited_ns)
+            key = OVERFLOW_ENDPOINT
+        second.endpoint(key).give_up(waited_ns)
 
     def take(self, before_ns: int | None = None) -> list[Second]:
         """Hand over, oldest first, every second that ended by `before_ns` (None: all), and forget them."""

@@ -99,6 +99,10 @@ class Piecewise:
             self._counts[i] + self.segments[i].cumulative(t_s - self._starts_s[i]), self._counts[i + 1]
         )
 
+    def between(self, from_s: float, to_s: float) -> float:
+        """Arrivals between two instants."""
+        return self.cumulative(to_s) - self.cumulative(from_s)
+
     def inverse(self, n: float) -> float:
         """The smallest t_s with cumulative(t_s) >= n. Raises ValueError where n exceeds the total."""
         return self.inverses((n,))[0]

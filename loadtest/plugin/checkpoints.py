@@ -128,7 +128,7 @@ class Checkpointer:
         for point in run.coordinator.merge.timeline.points(run.planned_transactions):
             result.timeline.append(point)
             pause()  # leases go out meanwhile
-        return run.judge(result, aborted=KILLED)
+        return run.judge(result, aborted=KILLED, final=False)
 
     def _write(self, packed: bytes) -> None:
         with self._writing:

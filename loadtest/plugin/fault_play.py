@@ -208,7 +208,7 @@ def _expected(fault: Fault, plan: Plan) -> FaultResult:
         kind=fault.kind,
         from_s=from_s,
         to_s=to_s,
-        planned=normal.cumulative(counted_to_s) - normal.cumulative(counted_from_s),
+        planned=normal.between(counted_from_s, counted_to_s),
         load_times=fault.times,
         recovers_within_s=fault.recovers_within_s,
         detected_within_s=fault.detected_within_s,

@@ -200,9 +200,9 @@ class LedRun:
         } | {fault.period for fault in self.plan.faults}
         return {number for number, (from_s, to_s, _) in enumerate(self.periods) if (from_s, to_s) in spans}
 
-    def judge(self, result: RunResult, *, aborted: str | None) -> RunResult:
+    def judge(self, result: RunResult, *, aborted: str | None, final: bool = True) -> RunResult:
         """Judge a result of this run; returns the same record."""
-        return judge(result, self.slos, aborted=aborted, observations=self._observations)
+        return judge(result, self.slos, aborted=aborted, observations=self._observations, final=final)
 
     def planned_tps(self, t_s: float) -> float:
         """Orders a second that the plan intends at an offset; 0 before and after it."""
@@ -210,7 +210,7 @@ class LedRun:
 
     def planned_transactions(self, from_s: float, to_s: float) -> float:
         """How many orders the plan intends between two offsets."""
-        return self._profile.cumulative(to_s) - self._profile.cumulative(from_s)
+        return self._profile.between(from_s, to_s)
 
     def stop(self, reason: str) -> None:
         """End the run early, wait for the workers' last reports, and deliver what there is."""

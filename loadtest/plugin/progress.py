@@ -9,8 +9,7 @@ import gevent
 from rich.console import Console
 
 from loadtest.fleet.coordinator import Phase
-from loadtest.measure.histogram import Histogram
-from loadtest.measure.second import Second
+from loadtest.measure.second import Second, response_of
 from loadtest.publish.console import LiveError, LiveView, Progress
 from loadtest.publish.mode import Mode
 from loadtest.records import TIMED_BESIDES, transaction_noun
@@ -47,7 +46,7 @@ def live_view(run: LedRun) -> LiveView:
     t_s = run.coordinator.offset_ns / 1e9
     recent = merge.timeline.recent(RECENT_S)
     second = recent[-2] if len(recent) > 1 else Second(0)
-    response = _merged_response(recent)
+    response = response_of(recent)
     workers = merge.workers.values()
     profile = run.plan.profile()
     return LiveView(
@@ -79,12 +78,3 @@ def most_frequent_errors(total: Second) -> tuple[LiveError, ...]:
         for error, count in endpoint.errors.items()
     ]
     return tuple(nlargest(MOST_ERRORS, found, key=lambda error: error.failures))
-
-
-def _merged_response(seconds: list[Second]) -> Histogram:
-    merged = Histogram()
-    for second in seconds:
-        for (method, _), endpoint in second.endpoints.items():
-            if method not in TIMED_BESIDES:
-                merged.merge(endpoint.response)
-    return merged

@@ -56,7 +56,10 @@ BEAT_S = 0.1
 REPORT_NS = 500_000_000
 NS_PER_S = 1_000_000_000
 FINAL_RESEND_S = 5.0
-"""How long a final report is resent before the worker gives up on its master."""
+"""How long a final report is resent before the worker gives up on its master.
+
+Locust's stop ends that at once, since the process may go: a final report that it caused itself is sent once.
+"""
 
 logger = logging.getLogger(__name__)
 

@@ -108,6 +108,17 @@ def test_a_stream_that_breaks_off_is_a_failed_gap(session_to: MakeSession, outco
     ]
 
 
+def test_a_stream_of_events_takes_headers_as_pairs_too(session_to: MakeSession) -> None:
+    def serve(connection: ServedConnection) -> None:
+        connection.read_request()
+        connection.send(HEAD + chunk(b"data: one\n\n"), b"0\r\n\r\n")
+
+    with ScriptedServer(serve) as server:
+        events = session_to(server.url).events("/assistant", headers=iter([("X-Shop", "7")]))
+        assert [event.data for event in events] == ["one"]
+        assert b"\r\nX-Shop: 7\r\n" in server.requests[0]
+
+
 def test_a_stream_left_unread_costs_its_connection_only(session_to: MakeSession) -> None:
     def serve(connection: ServedConnection) -> None:
         while True:

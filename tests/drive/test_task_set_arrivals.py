@@ -8,7 +8,7 @@ from locust.exception import StopUser
 
 from loadtest.drive.serving import open_loop
 from loadtest.records import ARRIVAL
-from tests.drive.arrival_runs import MS, Serves, Start, fire, play
+from tests.drive.arrival_runs import MS, S, Serves, Start, fire, play
 
 
 def recorded_sequence(called: list[str], per: str, broken: str = "", own_wait: Any = None) -> type[User]:
@@ -244,6 +244,26 @@ def test_a_task_set_that_chooses_by_a_rule_of_its_own_needs_no_list_of_tasks(run
     one, total = play(run, Walks, 4)
     assert [outcome.name for outcome in one.outcomes] == ["Look", "Buy", "Look", "Buy"]
     assert (total.ok, total.empty) == (4, 0)
+
+
+def test_each_step_of_a_sequence_that_chooses_by_a_rule_of_its_own_serves_one(run: Start) -> None:
+    steps = iter(range(10))
+
+    class Drawn(SequentialTaskSet):
+        def get_next_task(self) -> Any:
+            if next(steps, None) is None:
+                raise StopUser  # a pass that never ends takes no further arrival
+            return lambda drawn: fire(drawn.user, "Draw", 0.0)
+
+    class Visitor(Serves):
+        tasks = [Drawn]  # noqa: RUF012 - as Locust's users write it
+
+    one = run(Visitor, [0, MS, 2 * MS])
+    one.start()
+    one.advance_to(S)
+    total = one.total()
+    assert [outcome.name for outcome in one.outcomes] == ["Draw"] * 3
+    assert (total.started, total.ok, total.failed) == (3, 3, 0)
 
 
 def test_a_task_set_whose_on_stop_raises_is_told(run: Start) -> None:

@@ -1,7 +1,8 @@
 """Traced requests: which carry a traceparent, and what is remembered of them."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 from locust.env import Environment
@@ -52,6 +53,7 @@ def test_no_two_traces_share_an_id(recorder: Recorder) -> None:
 
 @pytest.mark.parametrize("send", [
     lambda session: session.get("/", headers={"TraceParent": "00-mine"}),
+    lambda session: session.get("/", headers=iter([("TraceParent", "00-mine")])),
     lambda session: session.request("GET", "/", None, None, False, False, {"A": "b"}),
 ])  # fmt: skip
 def test_a_script_that_brings_its_own_trace_is_left_alone(
@@ -63,6 +65,27 @@ def test_a_script_that_brings_its_own_trace_is_left_alone(
         session.close()
     assert not TRACEPARENT.findall(server.requests[0])
     assert session.tracer.exemplars.take() == []
+
+
+@pytest.mark.parametrize("pairs", [list, iter])
+def test_headers_given_as_pairs_are_sent_with_the_trace(
+    recorder: Recorder, pairs: Callable[[list[tuple[str, str]]], Iterable[tuple[str, str]]]
+) -> None:
+    with ScriptedServer(always(OK)) as server:
+        session = traced(server.url, recorder, 1.0)
+        session.post("/orders", json={}, headers=pairs([("Idempotency-Key", "k")]))
+        session.close()
+    assert TRACEPARENT.findall(server.requests[0])
+    assert b"\r\nIdempotency-Key: k\r\n" in server.requests[0]
+
+
+@pytest.mark.parametrize("name", [b"traceparent", 7])
+def test_a_name_that_is_no_text_is_refused_with_a_trace_as_without(recorder: Recorder, name: Any) -> None:
+    for fraction in (0.0, 1.0):
+        session = traced("http://127.0.0.1:1", recorder, fraction)
+        with pytest.raises(ValueError, match="not a header name"):
+            session.get("/", headers=[(name, "1")])
+        session.close()
 
 
 def test_about_the_asked_share_is_traced() -> None:

@@ -46,6 +46,8 @@ class SimulatedWorker:
     open_seconds: OpenSeconds | None = None
     halted: bool = False
     finished: bool = False
+    stuck: bool = False
+    """Whether all its users are busy: what becomes due waits for one."""
 
     def __post_init__(self) -> None:
         self.reporter = Reporter("run")
@@ -72,8 +74,9 @@ class SimulatedWorker:
             self.served.append(due[0])
             second = self.open_seconds.second(self.open_seconds.zero_ns + due[0])
             second.scheduled += 1
-            second.started += 1
-            self.in_flight.append(due[0])
+            if not self.stuck:
+                second.started += 1
+                self.in_flight.append(due[0])
         self.end_arrivals(self.open_seconds, now_ns)
         if now_ns >= self.report_due_ns:
             self.report_due_ns = now_ns + NS // 2

@@ -12,7 +12,9 @@ from loadtest.fleet import checkpoint as checkpoints
 from loadtest.fleet.checkpoint import Checkpoint, CheckpointError, differences, interruption, restore
 from loadtest.fleet.coordinator import Phase
 from loadtest.fleet.messages import Message, Refuse
+from loadtest.fleet.recovered import recover
 from loadtest.fleet.snapshot import PeriodRecords, arrivals, snapshot
+from loadtest.fleet.timeline import Bin
 from loadtest.measure.run_result import Arrivals, RunInfo, RunResult
 from loadtest.virtual_time import VirtualClock
 from tests.fleet.simulated_fleet import NS, RATE, SimulatedFleet, slice_of
@@ -266,6 +268,36 @@ def test_books_that_do_not_fit_together_are_refused() -> None:
     checkpoint.history.names.clear()
     with pytest.raises(CheckpointError, match="do not fit together"):
         restore(checkpoint, SimulatedFleet(1, DURATION_S).coordinator, "note")
+
+
+def test_a_run_killed_while_arrivals_waited_for_seconds_can_be_resumed_and_killed_again() -> None:
+    first = SimulatedFleet(2, DURATION_S)
+    first.run_until(1)
+    first.workers["w0"].stuck = True
+    run_until_level(first, 5.6)
+    second = resumed(take(first), workers=2)
+    second.run_until(6)
+    third = resumed(take(second), workers=2)
+    third.run_to_end()
+    books = books_of(third)
+    assert_identity(books.arrivals)
+    assert books.arrivals.lost > 2 * RATE, "more than the newest second had"
+    assert min(point.scheduled for point in books.timeline) >= 0
+    assert sum(point.scheduled for point in books.timeline) == books.arrivals.scheduled
+
+
+@pytest.mark.parametrize("spoiled", [Bin(response=b"cut"), Bin(failed_response=b"cut")])
+def test_damaged_times_of_a_second_are_refused_when_totals_are_taken_up_not_when_they_are_drawn(
+    spoiled: Bin,
+) -> None:
+    fleet = SimulatedFleet(1, DURATION_S)
+    fleet.run_until(2)
+    checkpoint = checkpoints.decode(take(fleet))
+    checkpoint.totals.timeline.bins[0] = spoiled
+    with pytest.raises(CheckpointError, match="do not fit together"):
+        restore(checkpoint, SimulatedFleet(1, DURATION_S).coordinator, "note")
+    with pytest.raises(CheckpointError, match="do not fit together"):
+        recover(checkpoint, [], lambda from_s, to_s: RATE * (to_s - from_s))
 
 
 def test_how_far_a_clock_was_off_is_still_told_after_a_resumption() -> None:

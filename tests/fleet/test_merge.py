@@ -91,7 +91,6 @@ def test_cpu_is_judged_over_five_seconds_and_one_busy_report_is_not_a_verdict() 
         merge.fold("w1", report(number, cpu=busy, cpu_wait=busy / 2))
     assert merge.workers["w1"].cpu_max == pytest.approx((9 * 0.1 + 1.0) / CPU_SAMPLES)
     assert merge.workers["w1"].cpu_wait_max == pytest.approx((9 * 0.05 + 0.5) / CPU_SAMPLES)
-    assert merge.workers["w1"].cpu == 0.1
 
 
 def test_a_run_shorter_than_five_seconds_has_its_cpu_from_the_reports_there_are() -> None:
@@ -168,6 +167,19 @@ def test_what_a_worker_left_open_is_settled_so_that_the_identity_holds(
     assert {name: n for name, n in total.items() if n} == settled
     assert total["scheduled"] == total["started"] + total["dropped"]
     assert total["started"] == total["ok"] + total["failed"] + total["cancelled"]
+
+
+def test_arrivals_that_waited_for_longer_than_a_second_are_taken_out_of_seconds_that_have_them() -> None:
+    merge = Merge([(0.0, 2.0), (3.0, 4.0)])
+    for index in range(4):
+        made = open_second(scheduled=10, started=12 if index == 2 else 1, ok=1)
+        made.index = index
+        merge.fold("w1", report(index, made))
+    merge.break_off()
+    points = list(merge.timeline.points(lambda _from_s, _to_s: 0.0))
+    assert [point.scheduled for point in points] == [3, 1, 10, 1], "the first began late"
+    assert [total.scheduled for total in merge.period_totals] == [4, 1]
+    assert (merge.total.scheduled, merge.total.started, merge.total.dropped) == (15, 15, 0)
 
 
 deliveries = st.permutations([(w, n) for w in ("w1", "w2") for n in range(5)])

@@ -92,7 +92,6 @@ def test_the_bill_for_the_peak_holds_the_true_number_of_machines() -> None:
     assert bill.machines.low <= cells * machines <= bill.machines.high
     assert bill.machines.low <= bill.machines.estimate <= bill.machines.high
     assert bill.cells * bill.machines_a_cell == bill.machines.estimate
-    assert bill.one_cluster_confidence == 0
     assert bill.extrapolation == bill.machines_a_cell / 16
 
 
@@ -101,7 +100,6 @@ def test_a_line_needs_one_cluster() -> None:
     points = [Measurement(n, 15_000.0 * n) for n in SIZES]
     bill = fit(points, replicates=100).bill(583_000)
     assert (bill.cells, bill.machines.estimate) == (1, 39)
-    assert bill.one_cluster_confidence == 1
     assert bill.extrapolation == pytest.approx(39 / 16)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.measure.codec import MAX_BYTES, CodecError, decode, encode, merge_into
+from loadtest.measure.codec import CodecError, decode, encode, merge_into
 from loadtest.measure.histogram import MAX_US, Histogram
 
 few = st.tuples(st.integers(-10, 2 * MAX_US), st.integers(1, 300))
@@ -26,7 +26,6 @@ def histogram_of(values: list[tuple[int, int]]) -> Histogram:
 def test_a_histogram_survives_the_journey(values: list[tuple[int, int]]) -> None:
     histogram = histogram_of(values)
     assert decode(encode(histogram)) == histogram
-    assert len(encode(histogram)) <= MAX_BYTES
 
 
 @pytest.mark.parametrize("n", [1, 255, 256, 2**32 - 1, 2**32])

@@ -1,6 +1,7 @@
 """The ledger: what was written survives, also the death of who wrote it."""
 
 import errno
+import os
 import signal
 import subprocess
 import sys
@@ -108,8 +109,12 @@ def test_a_state_that_no_ledger_writes_is_an_error_and_not_a_guess(tmp_path: Pat
         list(read_ledgers(tmp_path, "run"))
 
 
-def test_a_full_disk_is_an_error_and_what_was_noted_before_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("refusing", "code"), [
+    ("os.posix_fallocate", errno.ENOSPC),
+    ("mmap.mmap", errno.ENOMEM),
+])  # fmt: skip
+def test_a_full_disk_or_memory_is_an_error_and_what_was_noted_before_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusing: str, code: int
 ) -> None:
     monkeypatch.setattr("loadtest.measure.ledger.GROWTH_BYTES", 4096)
     ledger = Ledger(tmp_path, "run", "w1")
@@ -117,11 +122,11 @@ def test_a_full_disk_is_an_error_and_what_was_noted_before_is_kept(
         ledger.intend()
 
     def full(*_: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr("os.posix_fallocate", full)
+    monkeypatch.setattr(refusing, full)
     for _ in range(2):
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(OSError, match=os.strerror(code)):
             ledger.intend()
     assert ledger.trouble is not None
     ledger.settle(4095, OrderState.ACKNOWLEDGED)  # its answer was still under way

@@ -18,8 +18,9 @@ from loadtest.measure.second import (
     EndpointSecond,
     OpenSeconds,
     Second,
+    response_of,
 )
-from loadtest.records import UNANSWERED, Outcome
+from loadtest.records import ARRIVAL, UNANSWERED, Outcome
 
 ZERO = 5_000 * SECOND_NS + 123
 MS = 1_000_000
@@ -55,6 +56,15 @@ def test_a_request_is_counted_in_the_second_it_was_intended_in_however_long_it_t
     assert endpoint.response.max_us == 5_000_000
     assert endpoint.service.max_us == 4_999_000
     assert (endpoint.requests, endpoint.failures, endpoint.response_bytes) == (1, 0, 100)
+
+
+def test_response_times_of_all_requests_leave_out_what_is_timed_besides() -> None:
+    open_seconds = OpenSeconds(ZERO)
+    open_seconds.record(outcome(0, 500, name="Checkout", method=ARRIVAL))
+    open_seconds.record(outcome(0, 10))
+    open_seconds.record(outcome(1, 20, name="/cart"))
+    response = response_of(open_seconds.take())
+    assert (response.count, response.max_us) == (2, 20_000)
 
 
 def test_an_instant_on_the_boundary_belongs_to_the_second_that_begins_there() -> None:
@@ -205,6 +215,20 @@ def test_what_a_pattern_covers_is_counted_whole_also_beyond_the_bound_of_names()
     assert covered.requests == covered.response.count == MAX_ENDPOINTS + 100
     assert covered.response.max_us == (MAX_ENDPOINTS + 100) * 1_000
     assert "GET /other" not in total.patterns
+
+
+def test_arrivals_given_up_are_counted_under_their_pattern_also_beyond_the_bound_of_names() -> None:
+    open_seconds = OpenSeconds(
+        ZERO, ["GET /item/*"], lambda pattern, name: name.startswith(pattern.rstrip("*"))
+    )
+    for number in range(MAX_ENDPOINTS):
+        open_seconds.record(outcome(0, name=f"/item/{number}", method="GET"))
+    for number in (0, MAX_ENDPOINTS):
+        open_seconds.give_up(("GET", f"/item/{number}"), ZERO, ZERO + 3 * SECOND_NS)
+    covered = merged(open_seconds.take()).patterns["GET /item/*"]
+    assert (covered.requests, covered.response.count) == (MAX_ENDPOINTS, MAX_ENDPOINTS + 2)
+    assert covered.failures_only().count == 2
+    assert covered.failures_only().min_us >= 3_000_000 * (1 - 1 / 128)
 
 
 def test_patterns_of_seconds_that_are_opened_again_count_each_request_once() -> None:

@@ -172,6 +172,11 @@ def test_cumulative_is_constant_outside_the_profile() -> None:
     assert [stairs.cumulative(t_s) for t_s in (-1, 0, 8, 99)] == [0, 0, 150, 150]
 
 
+def test_arrivals_between_two_instants_are_those_that_the_cumulative_has_more() -> None:
+    stairs = ours.knots(STAIRS)
+    assert (stairs.between(0, 8), stairs.between(3, 4.9), stairs.between(8, 99)) == (150, 0, 0)
+
+
 def test_an_arrival_beyond_the_total_is_refused() -> None:
     with pytest.raises(ValueError, match=r"arrival 11 never comes: the profile has 10 arrivals"):
         ours.constant(1, 10).inverse(11)

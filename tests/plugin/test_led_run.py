@@ -70,6 +70,18 @@ def test_what_is_noted_afterwards_leaves_the_saved_books_as_they_are(tmp_path: P
     assert RunResult.read(run.folder / "result.json").notes == ["the last values could not be pushed"]
 
 
+def test_what_would_be_told_of_a_killed_run_does_not_contradict_itself_over_arrivals_under_way(
+    tmp_path: Path,
+) -> None:
+    run = led_run(tmp_path / "run")
+    waiting = second(0)
+    waiting.scheduled += 1
+    run.coordinator.merge.fold("w1", report(0, waiting))
+    told = run._checkpointer._result()
+    assert (told.arrivals.scheduled, told.arrivals.lost, told.timeline[0].scheduled) == (1, 1, 2)
+    assert not [reason for reason in told.validity.reasons if "defect" in reason]
+
+
 def test_a_defect_ends_the_run_and_its_books_are_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -145,7 +145,7 @@ def soaked(leaks: Leaks) -> RunResult:
     result = snapshot(
         coordinator,
         info,
-        planned=lambda from_s, to_s: profile.cumulative(to_s) - profile.cumulative(from_s),
+        planned=profile.between,
         periods=PeriodRecords(periods),
     )
     result.gauges["service_memory_bytes"] = memory(leaks)
