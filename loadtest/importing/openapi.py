@@ -3,12 +3,13 @@
 import importlib.util
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from random import Random
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
+from loadtest.importing.address_values import in_path, in_query
 from loadtest.importing.import_error import ImportingError
 from loadtest.importing.recorded import FORM
 from loadtest.importing.schema_example import Examples, referred
@@ -17,6 +18,8 @@ from loadtest.release import installs
 
 EXAMPLES = 500
 """Bodies and keys that are made for an operation."""
+PARAMETER = re.compile(r"\{([^{}]*)\}")
+"""Of a path; its name stands in the braces."""
 
 
 class Login(NamedTuple):
@@ -31,7 +34,7 @@ class Login(NamedTuple):
     @property
     def column(self) -> str:
         """Its column in the file of logins."""
-        return re.sub(r"\W", "_", self.name.lower(), flags=re.ASCII)
+        return re.sub(r"\W", "_", self.name.lower(), flags=re.ASCII) or "login"
 
 
 BEARER = Login("header", "Authorization", "Bearer made-up-000001")
@@ -65,6 +68,8 @@ class Operation(NamedTuple):
     """Fields of a form that are files."""
     logins: tuple[Login, ...] = ()
     """Together they are what its document asks for; without any, a bearer's token."""
+    beyond: tuple[str, ...] = ()
+    """What its schemas ask for that is more than is made, and what is made instead."""
 
     @property
     def called(self) -> str:
@@ -215,60 +220,69 @@ def _operation(
     examples: Examples, place: tuple[str, str], item: Mapping[str, Any], operation: Mapping[str, Any]
 ) -> Operation:
     path, method = place
-    parameters = [
-        examples.resolved(one)
-        for one in (*(item.get("parameters") or ()), *(operation.get("parameters") or ()))
-    ]
-    by_place = {(one.get("in"), one.get("name")): one for one in parameters}
-    names = _names_in(path)
-    headers = [
-        str(name)
-        for (place, name), one in by_place.items()
-        if place == "header" and one.get("required") and str(name).lower() != "idempotency-key"
-    ]
-    query = [
-        pair
-        for (place, name), one in by_place.items()
-        if place == "query" and one.get("required")
-        for pair in in_query(str(name), _value(examples, str(name), one), one)
-    ]
-    rows = tuple(
-        tuple(_in_path(_value(examples, name, by_place.get(("path", name), {}))) for name in names)
-        for _ in range(EXAMPLES if names else 0)
-    )
+    examples.beyond = {}
+    by_place = {
+        (str(one.get("in")), str(one.get("name"))): one
+        for one in map(examples.resolved, (*_parameters(item), *_parameters(operation)))
+    }
+    names = tuple(PARAMETER.findall(path))
+    of_path = [_schema(examples, name, by_place.get(("path", name), {})) for name in names]
     choices = operation.get("security", examples.document.get("security")) or []
     body_type, content = _content(examples.resolved(operation.get("requestBody")))
     return Operation(
         method=method.upper(),
         path=path,
-        parameters=tuple(names),
-        rows=rows,
-        query=tuple(query),
-        headers=tuple(headers),
+        parameters=names,
+        rows=tuple(_rows(examples, of_path)),
+        query=tuple(_query(examples, by_place)),
+        headers=tuple(_needed_headers(by_place)),
         bodies=tuple(_bodies(examples, body_type, content)),
         answers=dict(_answers(examples, operation.get("responses") or {})),
         needs_login=_is_secured(choices) or _may_refuse(operation),
-        takes_key=any(str(name).lower() == "idempotency-key" for _, name in by_place),
+        takes_key=any(name.lower() == "idempotency-key" for _, name in by_place),
         body_type=body_type,
         file_fields=tuple(_file_fields(examples, content.get("schema"))),
         logins=tuple(_logins(examples, choices)),
+        beyond=tuple(f"{asked}: {made}" for asked, made in examples.beyond.items()),
     )
 
 
-def _names_in(path: str) -> list[str]:
-    return [part.partition("}")[0] for part in path.split("{")[1:]]
+_Parameters = Mapping[tuple[str, str], Mapping[str, Any]]
+"""By where they stand and their names."""
 
 
-def _value(examples: Examples, name: str, parameter: Mapping[str, Any]) -> Any:
-    """A parameter's value: its own example, else by its schema, else by a property of its name elsewhere."""
+def _parameters(described: Mapping[str, Any]) -> Iterable[Any]:
+    return described.get("parameters") or ()
+
+
+def _needed_headers(parameters: _Parameters) -> Iterator[str]:
+    for (place, name), one in parameters.items():
+        if place == "header" and one.get("required") and name.lower() != "idempotency-key":
+            yield name
+
+
+def _query(examples: Examples, parameters: _Parameters) -> Iterator[tuple[str, str]]:
+    for (place, name), one in parameters.items():
+        if place == "query" and one.get("required"):
+            yield from in_query(name, examples.of(_schema(examples, name, one)), one)
+
+
+def _rows(examples: Examples, schemas: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
+    """Values for the parameters of a path."""
+    if schemas:
+        yield from examples.many(lambda: tuple(in_path(examples.of(schema)) for schema in schemas), EXAMPLES)
+
+
+def _schema(examples: Examples, name: str, parameter: Mapping[str, Any]) -> dict[str, Any]:
+    """What allows a parameter's values: its own example, else its schema, else a property of its name elsewhere."""
     if "example" in parameter:
-        return parameter["example"]
+        return {"const": parameter["example"]}
     for one in (parameter.get("examples") or {}).values():
-        return examples.resolved(one).get("value")
+        return {"const": examples.resolved(one).get("value")}
     schema = examples.resolved(parameter.get("schema"))
     if set(schema) <= {"type", "title", "description"}:
         schema = next(_properties(examples.document, name), schema)
-    return examples.of(schema)
+    return schema
 
 
 def _properties(value: Any, name: str) -> Iterator[dict[str, Any]]:
@@ -283,34 +297,6 @@ def _properties(value: Any, name: str) -> Iterator[dict[str, Any]]:
     elif isinstance(value, list):
         for inner in value:
             yield from _properties(inner, name)
-
-
-def in_query(name: str, value: Any, parameter: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """A parameter's names and values in an address, percent-encoded, as its `style` and `explode` say."""
-    style = parameter.get("style") or "form"
-    apart = parameter.get("explode", style in {"form", "deepObject"})
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield (
-                (f"{quote(name)}[{quote(str(key))}]" if style == "deepObject" else quote(str(key))),
-                _plain(inner),
-            )
-    elif isinstance(value, list) and not apart:
-        between = {"spaceDelimited": "%20", "pipeDelimited": "%7C"}.get(style, ",")
-        yield quote(name), between.join(map(_plain, value))
-    else:
-        for one in value if isinstance(value, list) else [value]:
-            yield quote(name), _plain(one)
-
-
-def _in_path(value: Any) -> str:
-    return ",".join(map(_plain, value)) if isinstance(value, list) else _plain(value)
-
-
-def _plain(value: Any) -> str:
-    """A value in an address: `true`, and nothing that would end a segment or a query."""
-    text = json.dumps(value) if isinstance(value, bool | dict | list) or value is None else str(value)
-    return quote(text, safe="@:,;!$()*~'")
 
 
 _FORMS = (FORM, "multipart/form-data")
@@ -335,12 +321,11 @@ def _bodies(examples: Examples, media_type: str, content: Mapping[str, Any]) -> 
         yield from (examples.resolved(one).get("value") for one in content["examples"].values())
     elif media_type in _FORMS:
         files = set(_file_fields(examples, content.get("schema")))
-        for _ in range(EXAMPLES):
-            made = examples.of(content.get("schema"))
+        for made in examples.many(lambda: examples.of(content.get("schema")), EXAMPLES):
             fields = made if isinstance(made, dict) else {}
             yield {name: _field(value) for name, value in fields.items() if name not in files}
     else:
-        yield from (examples.of(content.get("schema")) for _ in range(EXAMPLES))
+        yield from examples.many(lambda: examples.of(content.get("schema")), EXAMPLES)
 
 
 def _field(value: Any) -> str:

@@ -35,6 +35,11 @@ def _notes(operations: Sequence[Operation], waiting: Sequence[str], name: str) -
         for one in operations
         if one.file_fields
     ]
+    notes += [
+        f"{one.method} {one.called} asks for more than is made: {'; '.join(one.beyond)}"
+        for one in operations
+        if one.beyond
+    ]
     if any(one.needs_login for one in operations):
         notes.append(f"logins are made up: put real ones into {name}-data/logins.csv")
     if waiting:

@@ -1,16 +1,26 @@
-"""Values that a JSON Schema allows: what an OpenAPI document's bodies and parameters are filled with."""
+"""Values that a JSON Schema allows: what an OpenAPI document's bodies and parameters are filled with.
 
-import re
-import re._constants as regex_of  # type: ignore[import-not-found]  # private, and the only parser of patterns there is
-import re._parser as regex_parser  # type: ignore[import-not-found]
-from collections.abc import Mapping, Sequence
+A schema may refer to itself, to others that do, and ask for any number of characters and items; who wrote it is a
+stranger. So a value never holds one of the schema that it is within: what can do without it does. Optional properties
+that hold others go three levels deep. And all that is made is counted (`Pieces`): no text and no list has more than
+`MOST`, and a value that has become large is brought to its end.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import unquote
 from uuid import UUID
 
+from loadtest.importing.pattern_text import MOST, Pieces, TooLongError, text_matching
+
 _DEEPEST = 12
+_DEEPEST_OPTIONAL = 3
 _WIDEST = 1_000_000
+_LARGE_PIECES = 100_000
+"""From here on a value gets nothing that it can do without, and with twice as many nothing at all (A)."""
+_ALL_PIECES = 1_000_000
+"""Of all values of one kind; of large ones fewer are made (A)."""
 _FORMATS = {
     "date-time": "2026-11-11T00:00:00Z",
     "date": "2026-11-11",
@@ -20,6 +30,31 @@ _FORMATS = {
     "ipv4": "192.0.2.1",
     "hostname": "example.com",
 }
+_HOLDS_OTHERS = ("properties", "items", "prefixItems", "allOf")
+_CHOICES = ("oneOf", "anyOf")
+_NOTHING: Any = object()
+"""In the place of a value that there is none of."""
+T = TypeVar("T")
+
+
+class _Way(NamedTuple):
+    """How a schema was come to, by the identities of others."""
+
+    outer: frozenset[int] = frozenset()
+    """Those of the values that this one is within."""
+    here: frozenset[int] = frozenset()
+    """Those that this value is of: one that is a choice of another is of both."""
+    steps: int = 0
+    nested: int = 0
+    """Objects and lists around it."""
+
+    def of(self, *schemas: Mapping[str, Any]) -> "_Way":
+        """The way on to what the same value is of as well."""
+        return self._replace(here=self.here.union(map(id, schemas)), steps=self.steps + 1)
+
+    def within(self) -> "_Way":
+        """The way into an object or a list."""
+        return _Way(self.outer | self.here, frozenset(), self.steps, self.nested + 1)
 
 
 class Examples:
@@ -27,16 +62,46 @@ class Examples:
 
     def __init__(self, document: Mapping[str, Any], random: Random) -> None:
         self.document, self._random = document, random
+        self.beyond: dict[str, str] = {}
+        """What schemas ask for that is more than is made, each with what is made instead."""
+        self._pieces = Pieces()
+        self._begun = 0
+        """The pieces that were made before the value that is being made."""
 
     def resolved(self, schema: Any) -> dict[str, Any]:
         """A schema, or whatever else, that a `$ref` within the document stands for; {} if there is none."""
         return resolved(self.document, schema)
 
-    def of(self, schema: Any, depth: int = 0) -> Any:  # noqa: PLR0911 - one for each way to say it
-        """A value: the schema's own example if it has one, else one that its limits allow."""
+    def many(self, make: Callable[[], T], most: int) -> Iterator[T]:
+        """As many of what `make` makes of values; fewer where they are large."""
+        begun = self._pieces.made
+        for number in range(1, most + 1):
+            yield make()
+            if self._pieces.made - begun > _ALL_PIECES and number < most:
+                self.beyond.setdefault("large values", f"{number} instead of {most} are made")
+                return
+
+    def of(self, schema: Any) -> Any:
+        """A value: the schema's own example if it has one, else one that its limits allow; None if there is none."""
+        self._begun = self._pieces.made
+        value = self._of(schema, _Way())
+        return None if value is _NOTHING else value
+
+    def _is_larger_than(self, pieces: int) -> bool:
+        return self._pieces.made - self._begun > pieces
+
+    def _of(self, schema: Any, way: _Way) -> Any:
         plain = self.resolved(schema)
-        if depth > _DEEPEST:
-            return None
+        self._pieces.add()
+        if id(plain) in way.outer | way.here or self._is_larger_than(2 * _LARGE_PIECES):
+            value = _NOTHING
+        elif way.steps > _DEEPEST:
+            value = None
+        else:
+            value = self._made(plain, way)
+        return None if value is _NOTHING and _may_be_null(plain) else value
+
+    def _made(self, plain: dict[str, Any], way: _Way) -> Any:
         for key in ("const", "example", "default"):
             if key in plain:
                 return plain[key]
@@ -45,13 +110,22 @@ class Examples:
         if plain.get("enum"):
             return self._random.choice(plain["enum"])
         if plain.get("allOf"):
-            return self.of(self._merged([plain, *plain["allOf"]], depth), depth + 1)
-        for key in ("oneOf", "anyOf"):
+            return self._of_all(plain, way)
+        for key in _CHOICES:
             if plain.get(key):
-                choices = [one for one in plain[key] if self.resolved(one).get("type") != "null"]
-                chosen = self._random.choice(choices or plain[key])
-                return self._discriminated(plain, chosen, self.of(chosen, depth + 1))
-        return self._of_type(plain, depth)
+                return self._chosen(plain, plain[key], way.of(plain))
+        return self._of_type(plain, way.of(plain))
+
+    def _chosen(self, schema: Mapping[str, Any], choices: list[Any], way: _Way) -> Any:
+        """A value of one of the choices; of null, and of any but the first that is drawn, if there is no other."""
+        real = [one for one in choices if self.resolved(one).get("type") != "null"]
+        first = self._random.choice(real or choices)
+        nulls = [one for one in choices if self.resolved(one).get("type") == "null"]
+        for chosen in (first, *(one for one in (*real, *nulls) if one is not first)):
+            value = self._of(chosen, way)
+            if value is not _NOTHING:
+                return self._discriminated(schema, chosen, value)
+        return _NOTHING
 
     def _discriminated(self, schema: Mapping[str, Any], chosen: Any, value: Any) -> Any:
         """A value that says by its discriminator which of the choices it is, unless its schema says so itself."""
@@ -67,38 +141,96 @@ class Examples:
         meant = next((key for key, place in mapping.items() if place == reference), None)
         return {**value, name: meant or reference.rpartition("/")[2]}
 
-    def _merged(self, schemas: Sequence[Any], depth: int) -> dict[str, Any]:
-        """One schema of all; what they in turn are made of is put together first."""
+    def _of_all(self, schema: dict[str, Any], way: _Way) -> Any:
+        """A value of a schema and all that it is made of, as of one schema."""
+        parts = list(self._parts(schema, set()))
+        if any(id(part) in way.outer for part in parts):
+            return _NOTHING
+        way = way.of(*parts)
+        return self._of(self._merged(parts, way), way)
+
+    def _parts(self, schema: Any, seen: set[int]) -> Iterator[dict[str, Any]]:
+        """A schema and all that it is made of, each once."""
+        plain = self.resolved(schema)
+        if id(plain) not in seen:
+            seen.add(id(plain))
+            yield plain
+            for one in plain.get("allOf") or ():
+                yield from self._parts(one, seen)
+
+    def _merged(self, parts: Iterable[Mapping[str, Any]], way: _Way) -> dict[str, Any]:
+        """One schema of some; a base that has what is made of it among its choices chooses no more."""
         merged: dict[str, Any] = {}
-        for number, found in enumerate(map(self.resolved, schemas)):
-            nested = number and found.get("allOf") and depth < _DEEPEST
-            one = self._merged([found, *found["allOf"]], depth + 1) if nested else found
-            for key, value in one.items():
+        for part in parts:
+            for key, value in part.items():
                 if key == "properties":
                     merged[key] = {**merged.get(key, {}), **value}
                 elif key == "required":
                     merged[key] = [*merged.get(key, []), *value]
+                elif key in _CHOICES and any(id(self.resolved(one)) in way.here for one in value):
+                    continue
                 elif key not in {"allOf", "$ref"}:
                     merged[key] = value
         return merged
 
-    def _of_type(self, schema: dict[str, Any], depth: int) -> Any:
+    def _of_type(self, schema: dict[str, Any], way: _Way) -> Any:
         kind = schema.get("type") or (
             "object" if "properties" in schema else "array" if "items" in schema else "string"
         )
         if isinstance(kind, list):
             kind = next((one for one in kind if one != "null"), "null")
         if kind == "object":
-            properties = schema.get("properties") or {}
-            wanted = schema.get("required") or list(properties)
-            return {name: self.of(properties.get(name, {}), depth + 1) for name in wanted}
+            return self._object(schema, way)
         if kind == "array":
-            items = list(schema.get("prefixItems") or ())
-            items += [schema.get("items") or {}] * (max(int(schema.get("minItems") or 0), 1) - len(items))
-            return [self.of(one, depth + 1) for one in items]
+            return self._list(schema, way)
         if kind in {"integer", "number"}:
             return self._number(schema, whole=kind == "integer")
         return {"boolean": True, "null": None}.get(kind, self._text(schema) if kind == "string" else None)
+
+    def _object(self, schema: Mapping[str, Any], way: _Way) -> Any:
+        properties = schema.get("properties") or {}
+        required = schema.get("required")
+        made = {}
+        for name in dict.fromkeys(required) if required else self._optional(properties, way):
+            value = self._of(properties.get(name, {}), way.within())
+            if value is not _NOTHING:
+                made[name] = value
+            elif required:
+                return _NOTHING
+        return made
+
+    def _optional(self, properties: Mapping[str, Any], way: _Way) -> Iterator[str]:
+        """The properties that an object is given which requires none."""
+        for name, schema in properties.items():
+            if self._is_larger_than(_LARGE_PIECES):
+                return
+            if way.nested < _DEEPEST_OPTIONAL or not self._holds_others(schema):
+                yield name
+
+    def _holds_others(self, schema: Any, deeper: int = _DEEPEST_OPTIONAL) -> bool:
+        plain = self.resolved(schema)
+        choices = [one for key in _CHOICES for one in plain.get(key) or ()]
+        return (
+            not deeper
+            or plain.get("type") in ("object", "array")
+            or any(key in plain for key in _HOLDS_OTHERS)
+            or any(self._holds_others(one, deeper - 1) for one in choices)
+        )
+
+    def _list(self, schema: Mapping[str, Any], way: _Way) -> Any:
+        first = list(schema.get("prefixItems") or ())
+        wanted = int(schema.get("minItems") or 0)
+        made: list[Any] = []
+        while len(made) < max(len(first), min(wanted, MOST), 1):
+            item = first[len(made)] if len(made) < len(first) else schema.get("items") or {}
+            is_enough = made and self._is_larger_than(_LARGE_PIECES)
+            value = _NOTHING if is_enough else self._of(item, way.within())
+            if value is _NOTHING:
+                break
+            made.append(value)
+        if made and wanted > len(made):
+            self._note("minItems", wanted, f"lists of {len(made):,} are made")
+        return _NOTHING if wanted and not made else made
 
     def _number(self, schema: dict[str, Any], *, whole: bool) -> float:
         low, high = schema.get("minimum"), schema.get("maximum")
@@ -116,15 +248,32 @@ class Examples:
 
     def _text(self, schema: dict[str, Any]) -> str:
         if schema.get("pattern"):
-            return text_matching(str(schema["pattern"]), self._random)
+            return self._matching(str(schema["pattern"]))
         if schema.get("format") == "uuid":
             return str(UUID(int=self._random.getrandbits(128), version=4))
         text = _FORMATS.get(str(schema.get("format")), f"text-{self._random.randrange(1000):03d}")
-        shortest, longest = (
-            int(schema.get("minLength") or 0),
-            int(schema.get("maxLength") or max(len(text), 1)),
-        )
-        return text.ljust(shortest, "x")[: max(longest, shortest)]
+        wanted, longest = int(schema.get("minLength") or 0), int(schema.get("maxLength") or max(len(text), 1))
+        shortest = min(wanted, MOST)
+        if wanted > shortest:
+            self._note("minLength", wanted, f"texts of {MOST:,} characters are made")
+        text = text.ljust(shortest, "x")[: max(longest, shortest)]
+        self._pieces.add(len(text))
+        return text
+
+    def _matching(self, pattern: str) -> str:
+        try:
+            return text_matching(pattern, self._random, self._pieces)
+        except TooLongError:
+            self._note("pattern", pattern, f"no text of more than {MOST:,} parts is made")
+            return ""
+
+    def _note(self, key: str, wanted: object, instead: str) -> None:
+        self.beyond.setdefault(f"{key} {str(wanted)[:60]}", instead)
+
+
+def _may_be_null(schema: Mapping[str, Any]) -> bool:
+    kind = schema.get("type")
+    return schema.get("nullable") is True or (isinstance(kind, list) and "null" in kind)
 
 
 def resolved(document: Any, value: Any) -> dict[str, Any]:
@@ -145,80 +294,3 @@ def referred(document: Any, reference: str) -> Any:
         name = unquote(part).replace("~1", "/").replace("~0", "~")
         place = place.get(name) if isinstance(place, dict) else None
     return place
-
-
-def text_matching(pattern: str, random: Random) -> str:
-    """A short text that a pattern matches; an empty one if this knows none."""
-    try:
-        parsed = regex_parser.parse(pattern)
-    except (re.error, OverflowError, RecursionError):
-        return ""
-    for _ in range(20):
-        text = _drawn(parsed, random, {})
-        if re.search(pattern, text):
-            return text
-    return ""
-
-
-def _drawn(parsed: Any, random: Random, groups: dict[int, str]) -> str:
-    return "".join(_one(kind, value, random, groups) for kind, value in parsed)
-
-
-def _one(kind: Any, value: Any, random: Random, groups: dict[int, str]) -> str:  # noqa: PLR0911 - one a kind
-    if kind is regex_of.LITERAL:
-        return chr(value)
-    if kind is regex_of.ANY:
-        return random.choice("abcdefghij")
-    if kind is regex_of.NOT_LITERAL:
-        return "b" if value == ord("a") else "a"
-    if kind is regex_of.IN:
-        return _member(value, random)
-    if kind in {regex_of.MAX_REPEAT, regex_of.MIN_REPEAT, regex_of.POSSESSIVE_REPEAT}:
-        fewest, _, inner = value
-        return "".join(_drawn(inner, random, groups) for _ in range(fewest))
-    if kind is regex_of.SUBPATTERN:
-        number, _, _, inner = value
-        text = _drawn(inner, random, groups)
-        if number is not None:
-            groups[number] = text
-        return text
-    if kind is regex_of.BRANCH:
-        return _drawn(random.choice(value[1]), random, groups)
-    if kind is regex_of.GROUPREF:
-        return groups.get(value, "")
-    return ""  # anchors, and what looks ahead or behind
-
-
-def _member(allowed: Any, random: Random) -> str:
-    """A character of a class; of ranges, all are as likely."""
-    words = {
-        regex_of.CATEGORY_DIGIT: "0123456789",
-        regex_of.CATEGORY_WORD: "abcdefghij0123456789",
-        regex_of.CATEGORY_SPACE: " ",
-    }
-    characters: list[str] = []
-    for kind, value in allowed:
-        if kind is regex_of.LITERAL:
-            characters.append(chr(value))
-        elif kind is regex_of.RANGE:
-            low, high = value
-            characters += map(chr, range(low, min(high, low + 200) + 1))
-        elif kind is regex_of.CATEGORY:
-            characters += words.get(value, "a")
-        elif kind is regex_of.NEGATE:
-            shut = re.compile(f"[{''.join(_shut(one) for one in allowed[1:])}]")
-            return next((one for one in "abcdefgh0123456789 -_" if not shut.match(one)), "~")
-    return random.choice(characters or ["a"])
-
-
-def _shut(member: tuple[Any, Any]) -> str:
-    kind, value = member
-    if kind is regex_of.LITERAL:
-        return re.escape(chr(value))
-    if kind is regex_of.RANGE:
-        return f"{re.escape(chr(value[0]))}-{re.escape(chr(value[1]))}"
-    return {
-        regex_of.CATEGORY_DIGIT: r"\d",
-        regex_of.CATEGORY_WORD: r"\w",
-        regex_of.CATEGORY_SPACE: r"\s",
-    }.get(value, "")
