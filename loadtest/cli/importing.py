@@ -15,6 +15,7 @@ from rich.console import Console
 from loadtest.cli.app import refuse
 from loadtest.importing.import_error import ImportingError
 from loadtest.importing.log_format import FORMATS
+from loadtest.importing.one_line import one_line
 from loadtest.plan.plan_error import PlanError
 from loadtest.plan.plan_file import Plan
 from loadtest.publish.paragraph import print_paragraph
@@ -135,7 +136,7 @@ def har(
         recorded, notes = read_har(_bytes_of(file), str(file))
         return _session(recorded, str(file), named, assets=assets, notes=notes)
 
-    _import(read, out, lambda: plan_name(name, file))
+    _import(str(file), read, out, lambda: plan_name(name, file))
 
 
 @app.command(epilog="Example: singlesday import curl commands.txt")
@@ -152,7 +153,7 @@ def curl(
     def read(named: str) -> "Written":
         return _session(read_curl(_text_of(file), str(file)), str(file), named, assets=True)
 
-    _import(read, out, lambda: plan_name(name, Path("commands") if str(file) == "-" else file))
+    _import(str(file), read, out, lambda: plan_name(name, Path("commands") if str(file) == "-" else file))
 
 
 @app.command(epilog="Example: singlesday import postman shop.postman_collection.json")
@@ -168,7 +169,7 @@ def postman(
         recorded, notes = read_postman(_bytes_of(file), str(file))
         return _session(recorded, str(file), named, assets=True, notes=notes)
 
-    _import(read, out, lambda: plan_name(name, file))
+    _import(str(file), read, out, lambda: plan_name(name, file))
 
 
 @app.command(epilog="Example: singlesday import openapi http://127.0.0.1:8080/openapi.json")
@@ -189,7 +190,7 @@ def openapi(
     def read(named: str) -> "Written":
         return plan_of_operations(read_openapi(document_text(document), shown), shown, named)
 
-    _import(read, out, lambda: plan_name(name, Path(shown.rpartition("/")[2] or "api")))
+    _import(shown, read, out, lambda: plan_name(name, Path(shown.rpartition("/")[2] or "api")))
 
 
 @app.command(
@@ -216,6 +217,7 @@ def prometheus(
     name: PlanName = None,
 ) -> None:
     """Make a plan from a rate that Prometheus recorded, to play with a script of your own."""
+    from loadtest.importing.document import without_login  # noqa: PLC0415
     from loadtest.importing.prometheus_query import fetched, query_url, rates_of, time_range  # noqa: PLC0415
     from loadtest.importing.short_plan import plan_of_rates  # noqa: PLC0415
 
@@ -224,10 +226,10 @@ def prometheus(
         asked = query_url(url, query, from_s, to_s, step_s)
         return plan_of_rates(rates_of(fetched(asked), url, step_s), query, user, named)
 
-    _import(read, out, lambda: plan_name(name, Path("recorded")))
+    _import(without_login(url), read, out, lambda: plan_name(name, Path("recorded")))
 
 
-def _import(read: Callable[[str], "Written"], out: Path, name: Callable[[], str]) -> None:
+def _import(source: str, read: Callable[[str], "Written"], out: Path, name: Callable[[], str]) -> None:
     """Read and write, and say what was left out or guessed; exit with code 2 on an `ImportingError`."""
     try:
         named = name()
@@ -236,6 +238,16 @@ def _import(read: Callable[[str], "Written"], out: Path, name: Callable[[], str]
         write(out, named, written)
     except ImportingError as error:
         refuse(error)
+    except RecursionError:
+        refuse(
+            ImportingError(
+                f"{source}: expected values that no script is too deep for: it is nested too deeply"
+            )
+        )
+    except UnicodeEncodeError as error:
+        refuse(
+            ImportingError(f"{source}: expected text, got half a character: {error.object[error.start]!a}")
+        )
     print_written(out, named, written)
 
 
@@ -293,7 +305,8 @@ def check_free(out: Path, name: str) -> None:
 
 
 def write(out: Path, name: str, written: "Written") -> None:
-    """Write plan, script and data. Raises `ImportingError`."""
+    """Write plan, script and data. Raises `ImportingError`, before anything is written for a script that is none."""
+    _check_is_python(written.script or "", f"{name}.py")
     files = {
         **({} if written.script is None else {f"{name}.py": written.script}),
         **{each.path: _rows(each.columns, each.rows, each.is_json) for each in written.files},
@@ -312,6 +325,18 @@ def write(out: Path, name: str, written: "Written") -> None:
         Plan.load(out / f"{name}.toml")
     except PlanError as error:
         raise ImportingError(f"too little traffic for a plan: {error}") from error
+
+
+def _check_is_python(script: str, name: str) -> None:
+    """Raise `ImportingError` for a script that Python cannot read: one that would fail on every worker."""
+    try:
+        compile(script, name, "exec")
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+        place = f"line {error.lineno}: " if isinstance(error, SyntaxError) else ""
+        told = getattr(error, "msg", None) or str(error) or type(error).__name__
+        raise ImportingError(
+            f"{name}: what was read makes no Python script, so nothing is written: {place}{told}"
+        ) from error
 
 
 def _rows(columns: tuple[str, ...], rows: tuple[tuple[str, ...], ...], is_json: bool) -> str:
@@ -336,7 +361,8 @@ def _print_traffic(traffic: "Traffic") -> None:
     )
     for each in traffic.endpoints:
         keys = f"  {keys_told(each.keys)}" if each.keys else ""
-        console.print(f"  {each.requests / total:7.2%}  {each.name}{keys}", markup=False, soft_wrap=True)
+        name = one_line(each.name)
+        console.print(f"  {each.requests / total:7.2%}  {name}{keys}", markup=False, soft_wrap=True)
 
 
 def print_written(out: Path, name: str, written: "Written") -> None:
@@ -344,7 +370,7 @@ def print_written(out: Path, name: str, written: "Written") -> None:
     if written.notes:
         console.print("left out or guessed:", markup=False)
     for note in written.notes:
-        print_paragraph(console, f"  - {note}", hang=4)
+        print_paragraph(console, f"  - {one_line(note)}", hang=4)
     plan = out / f"{name}.toml"
     data = f", {out / f'{name}-data'}" if written.files or written.curve_csv else ""
     script = f", {out / f'{name}.py'}" if written.script is not None else ""

@@ -1,13 +1,12 @@
 """What of an answer later requests sent back: identifiers and tokens that a script has to take from it anew."""
 
-import keyword
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from loadtest.importing.recorded import Recorded, named_values
+from loadtest.importing.script_text import variable_name
 
-_TAKEN_NAMES = {"self", "answer", "said", "secret", "uuid", "urlencode", "feeders", "task"}
 Place = tuple[str | int, ...]
 _SHORTEST = 6
 _SMALLEST = 1000
@@ -80,11 +79,6 @@ def _variable(place: Place, names: set[str]) -> str:
     key = next((part for part in reversed(place) if isinstance(part, str)), "value")
     stem = "".join(character if character.isalnum() and character.isascii() else "_" for character in key)
     stem = f"{stem.lower().strip('_') or 'value'}"
-    stem = f"value_{stem}" if stem[0].isdigit() else stem
-    if keyword.iskeyword(stem) or stem in _TAKEN_NAMES:
-        stem = f"{stem}_"
-    name, number = stem, 2
-    while name in names:
-        name, number = f"{stem}_{number}", number + 1
+    name = variable_name(f"value_{stem}" if stem[0].isdigit() else stem, names)
     names.add(name)
     return name

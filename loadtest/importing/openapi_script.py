@@ -1,13 +1,13 @@
 """Operations of an OpenAPI document as user classes: what creates something is followed by what is asked of it."""
 
 import json
-import keyword
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
+from urllib.parse import quote
 
-from loadtest.importing.openapi import BEARER, Login, Operation
+from loadtest.importing.openapi import BEARER, PARAMETER, Login, Operation
 from loadtest.importing.script_text import (
     FeederFile,
     ScriptClass,
@@ -15,7 +15,9 @@ from loadtest.importing.script_text import (
     class_name,
     escaped,
     file_stem,
+    for_f_string,
     method_text,
+    variable_name,
 )
 
 _ORDER = {"GET": 0, "HEAD": 0, "POST": 1, "PUT": 2, "PATCH": 2, "OPTIONS": 3, "DELETE": 4}
@@ -76,14 +78,10 @@ def _needed(first: Operation, operations: Sequence[Operation], used: set[int]) -
     return "", "", []
 
 
-_OWN_NAMES = {"self", "answer", "told", "login", "row"}
-
-
-def python_name(name: str) -> str:
-    """A parameter's name as a variable."""
-    plain = re.sub(r"\W", "_", name, flags=re.ASCII)
-    plain = f"_{plain}" if plain[:1].isdigit() else plain
-    return f"{plain}_" if keyword.iskeyword(plain) or plain in _OWN_NAMES else plain
+def python_name(name: str, taken: Container[str] = ()) -> str:
+    """A parameter's name as a variable, or a column, that is not taken."""
+    plain = re.sub(r"\W", "_", name, flags=re.ASCII) or "value"
+    return variable_name(f"_{plain}" if plain[0].isdigit() else plain, taken)
 
 
 def logins_of(operations: Iterable[Operation]) -> dict[str, str]:
@@ -95,40 +93,74 @@ def _logins(one: Operation) -> tuple[Login, ...]:
     return (one.logins or (BEARER,)) if one.needs_login else ()
 
 
+class _Data:
+    """The constants of a class and the files of rows that they read, as its requests ask for them."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self.constants: list[str] = []
+        self.files: list[FeederFile] = []
+
+    def _feeder(self, constant: str, kind: str, file: str, options: str = "") -> str:
+        self.constants.append(f'{constant} = feeders.{kind}("{file}"{options})')
+        return f"{constant}.next()"
+
+    def login(self, logins: Mapping[str, str]) -> str:
+        """What gives the next login."""
+        file = f"{self._folder}/logins.csv"
+        self.files.append(FeederFile(file, tuple(logins), (tuple(logins.values()),)))
+        return self._feeder("LOGINS", "csv", file)
+
+    def row(self, one: Operation, columns: Sequence[str], stem: str) -> str:
+        """What gives the next values of an operation's path."""
+        file = f"{self._folder}/{stem}.csv"
+        self.files.append(FeederFile(file, tuple(columns), one.rows))
+        return self._feeder(f"{stem}_keys".upper(), "csv", file, ', order="random"')
+
+    def body(self, one: Operation, stem: str) -> str:
+        """What gives an operation's next body."""
+        file = f"{self._folder}/{stem}_body.jsonl"
+        rows = tuple((json.dumps(body),) for body in one.bodies)
+        self.files.append(FeederFile(file, (), rows, is_json=True))
+        return self._feeder(f"{stem}_bodies".upper(), "json_lines", file)
+
+
 def chain_class(
     chain: Chain, folder: str, taken: set[str], logins: Mapping[str, str] | None = None
 ) -> ScriptClass:
     """The class of a chain; its feeders' files lie in `folder`. `logins` are those of the whole document."""
     logins = logins_of((chain.first, *chain.others)) if logins is None else logins
     name = class_name(chain.first.method, chain.first.path, taken)
-    stem = file_stem(name)
-    constants: list[str] = []
-    files: list[FeederFile] = []
-    body: list[str] = []
-    if chain.needs_login:
-        files.append(FeederFile(f"{folder}/logins.csv", tuple(logins), (tuple(logins.values()),)))
-        constants.append(f'LOGINS = feeders.csv("{folder}/logins.csv")')
-        body.append("login = LOGINS.next()")
-    *before, call = _request(chain.first, stem, folder, constants, files, variable="")
-    body += before
-    if chain.others:
-        body += [f"answer = {call}", "if not answer.ok:", "    return  # what follows needs what it says"]
-        body += ["told = answer.json()", f'{python_name(chain.variable)} = told["{escaped(chain.key)}"]']
-    else:
-        body.append(call)
-    for number, other in enumerate(chain.others, start=2):
-        told_before = answered(other, chain.first.answers)
-        place = f"{stem}_{number}"
-        body += _request(other, place, folder, constants, files, variable=chain.variable, told=told_before)
+    data = _Data(folder)
     told = f"{chain.first.method} {chain.first.called}"
     then = ", and then what is asked of its answer" if chain.others else ""
     text = [
         f"class {name}(FastHttpUser):",
         f'    """{escaped(told)}{then}."""',
         "",
-        *method_text("send", body),
+        *method_text("send", list(_sent(chain, file_stem(name), logins, data))),
     ]
-    return ScriptClass(name, "\n".join(text), tuple(constants), tuple(files))
+    return ScriptClass(name, "\n".join(text), tuple(data.constants), tuple(data.files))
+
+
+def _sent(chain: Chain, stem: str, logins: Mapping[str, str], data: _Data) -> Iterator[str]:
+    """The lines that send a chain's requests."""
+    if chain.needs_login:
+        yield f"login = {data.login(logins)}"
+    *before, call = _request(chain.first, stem, data)
+    yield from before
+    if not chain.others:
+        yield call
+        return
+    variable = python_name(chain.variable)
+    yield f"answer = {call}"
+    yield "if not answer.ok:"
+    yield "    return  # what follows needs what it says"
+    yield "told = answer.json()"
+    yield f'{variable} = told["{escaped(chain.key)}"]'
+    for number, other in enumerate(chain.others, start=2):
+        told = answered(other, chain.first.answers)
+        yield from _request(other, f"{stem}_{number}", data, variable=variable, told=told)
 
 
 def answered(one: Operation, answers: Mapping[str, str]) -> dict[str, str]:
@@ -162,47 +194,67 @@ def _last_word(name: str) -> str:
 def _request(
     one: Operation,
     stem: str,
-    folder: str,
-    constants: list[str],
-    files: list[FeederFile],
+    data: _Data,
     *,
-    variable: str,
+    variable: str = "",
     told: Mapping[str, str] = MappingProxyType({}),
 ) -> list[str]:
-    """The lines that send an operation's request; the last one is the call."""
+    """The lines that send an operation's request, by the variable or a row of its own; the last one is the call."""
     lines = []
-    url = escaped(one.path)
-    if one.parameters and variable:
-        url = url.replace(f"{{{variable}}}", f"{{{python_name(variable)}}}")
-    elif one.parameters:
-        constant, file = f"{stem}_keys".upper(), f"{folder}/{stem}.csv"
-        constants.append(f'{constant} = feeders.csv("{file}", order="random")')
-        files.append(FeederFile(file, one.parameters, one.rows))
-        lines.append(f"row = {constant}.next()")
-        for name in one.parameters:
-            url = url.replace(f"{{{name}}}", f"{{row['{escaped(name)}']}}", 1)
-    query = [f"{escaped(name)}={escaped(value)}" for name, value in one.query]
-    query += [f"{escaped(each.name)}={_login(each)}" for each in _logins(one) if each.place == "query"]
-    if query:
-        url += "?" + "&".join(query)
-    is_made = bool(one.parameters) or any(each.place == "query" for each in _logins(one))
-    arguments = [f'{"f" if is_made else ""}"{url}"']
-    if one.bodies:
-        constant, file = f"{stem}_bodies".upper(), f"{folder}/{stem}_body.jsonl"
-        constants.append(f'{constant} = feeders.json_lines("{file}")')
-        files.append(FeederFile(file, (), tuple((json.dumps(body),) for body in one.bodies), is_json=True))
-        known = [f'"{escaped(name)}": told["{escaped(there)}"]' for name, there in told.items()]
-        row = f"{constant}.next()"
-        sent = "json" if "json" in one.body_type else "data"
-        arguments.append(f"{sent}={{**{row}, {', '.join(known)}}}" if known else f"{sent}={row}")
-    if one.body_type == "multipart/form-data" and one.bodies:
-        made_up = [f'"{escaped(name)}": ("made-up.bin", b"made up")' for name in one.file_fields]
-        arguments.append(f"files={{{', '.join(made_up)}}}" if made_up else "files={}")
+    values = [variable] * len(one.parameters)
+    if one.parameters and not variable:
+        columns = _columns(one.parameters)
+        lines.append(f"row = {data.row(one, columns, stem)}")
+        values = [f"row['{column}']" for column in columns]
+    url, is_made = _url(one, values)
+    arguments = [url, *_body(one, told, stem, data)]
     if headers := _headers(one):
         arguments.append("headers={" + ", ".join(headers) + "}")
-    if one.parameters or query:
+    if is_made or one.query:
         arguments.append(f'name="{escaped(one.called)}"')
     return [*lines, call_text(one.method, arguments)]
+
+
+def _columns(parameters: Sequence[str]) -> list[str]:
+    """A column for each parameter of a path, in its order."""
+    columns: list[str] = []
+    for name in parameters:
+        columns.append(python_name(name, columns))
+    return columns
+
+
+def _url(one: Operation, values: Sequence[str]) -> tuple[str, bool]:
+    """An operation's address as a literal, and whether it is made anew for each request.
+
+    `values` are the expressions for its parameters. Whatever else there is comes from somebody's document.
+    """
+    literals = PARAMETER.split(one.path)[::2]
+    logins = [each for each in _logins(one) if each.place == "query"]
+    if not values and not logins:
+        pairs = "&".join(f"{name}={value}" for name, value in one.query)
+        return f'"{escaped(one.path)}{escaped("?" + pairs if pairs else "")}"', False
+    path = for_f_string(literals[0])
+    path += "".join(
+        f"{{{value}}}{for_f_string(text)}" for value, text in zip(values, literals[1:], strict=True)
+    )
+    query = [f"{for_f_string(name)}={for_f_string(value)}" for name, value in one.query]
+    query += [
+        f"{for_f_string(quote(each.name, safe='', errors='replace'))}={_login(each)}" for each in logins
+    ]
+    return f'f"{path}{"?" if query else ""}{"&".join(query)}"', True
+
+
+def _body(one: Operation, told: Mapping[str, str], stem: str, data: _Data) -> Iterator[str]:
+    """The arguments that send an operation's body; what an earlier answer told is put into it."""
+    if not one.bodies:
+        return
+    row = data.body(one, stem)
+    known = [f'"{escaped(name)}": told["{escaped(there)}"]' for name, there in told.items()]
+    sent = "json" if "json" in one.body_type else "data"
+    yield f"{sent}={{**{row}, {', '.join(known)}}}" if known else f"{sent}={row}"
+    if one.body_type == "multipart/form-data":
+        made_up = [f'"{escaped(name)}": ("made-up.bin", b"made up")' for name in one.file_fields]
+        yield f"files={{{', '.join(made_up)}}}"
 
 
 def _headers(one: Operation) -> list[str]:
@@ -215,11 +267,11 @@ def _headers(one: Operation) -> list[str]:
         if each.place == "header"
     ]
     if cookies := [each for each in _logins(one) if each.place == "cookie"]:
-        pairs = "; ".join(f"{escaped(each.name)}={_login(each)}" for each in cookies)
+        pairs = "; ".join(f"{for_f_string(each.name)}={_login(each)}" for each in cookies)
         headers.append(f'"Cookie": f"{pairs}"')
     return headers
 
 
 def _login(login: Login) -> str:
-    """What stands for a login in an f-string."""
-    return f"{{login['{escaped(login.column)}']}}"
+    """What stands for a login in an f-string; its column is a word."""
+    return f"{{login['{login.column}']}}"

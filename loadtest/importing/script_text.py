@@ -5,10 +5,11 @@ Whatever was read is written as Python literals, so that nothing in somebody's t
 
 import keyword
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 from loadtest.importing.keys import QUERY
+from loadtest.importing.one_line import one_line
 from loadtest.importing.recorded import counted
 from loadtest.importing.traffic import Endpoint, Keys, Step
 
@@ -16,6 +17,13 @@ WITH_BODY = {"POST", "PUT", "PATCH"}
 _MOST_STEPS_TOLD = 10
 _LONGEST_CALL = 96
 _VERBS = {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
+_OWN_NAMES = frozenset(
+    """self answer said told row login secret uuid str urlencode feeders task open_loop time choice choices
+    __debug__""".split()  # noqa: SIM905 - reads better
+)
+"""What scripts use themselves, and what Python lets nobody name."""
+_OWN_CLASSES = frozenset({"FastHttpUser", "WaitTime"})
+"""What the base of all classes is called, and a class whose method would be called like their `wait_time`."""
 
 
 class FeederFile(NamedTuple):
@@ -81,7 +89,7 @@ class EndpointCall(NamedTuple):
 def endpoint_call(endpoint: Endpoint, stem: str, folder: str) -> EndpointCall:
     """The call for one endpoint, with feeders whose files are called by `stem` and lie in `folder`."""
     constants, files, arguments = [], [], []
-    url, called = _literal_path(endpoint.template), endpoint.called
+    url, called = for_f_string(endpoint.template), endpoint.called  # parameters are put in below
     dynamic = False
     body = []
     if endpoint.keys is not None:
@@ -152,27 +160,30 @@ def class_name(method: str, path: str, taken: set[str]) -> str:
     name = method.capitalize() + "".join(word[:1].upper() + word[1:] for word in words)
     name = re.sub(r"[^A-Za-z0-9]", "", name)[:60]
     unique, number = name, 2
-    while unique in taken or keyword.iskeyword(unique):
+    while unique in taken or unique in _OWN_CLASSES or keyword.iskeyword(unique):
         unique, number = f"{name}{number}", number + 1
     taken.add(unique)
     return unique
 
 
-def _literal_path(template: str) -> str:
-    """A template for an f-string: its braces are doubled, also those of parameters, which are put in later."""
-    return escaped(template).replace("{", "{{").replace("}", "}}")
+def variable_name(name: str, taken: Container[str] = ()) -> str:
+    """A name for a variable that is not taken, and none that scripts use; their constants are all upper case."""
+    if name in _OWN_NAMES or keyword.iskeyword(name) or name.isupper():
+        name = f"{name}_"
+    unique, number = name, 2
+    while unique in taken:
+        unique, number = f"{name}_{number}", number + 1
+    return unique
 
 
 def escaped(text: str) -> str:
     """Text for between double quotes."""
-    return "".join(
-        f"\\{character}"
-        if character in '\\"'
-        else character
-        if character.isprintable()
-        else character.encode("unicode_escape").decode()
-        for character in text
-    )
+    return one_line(text.replace("\\", "\\\\").replace('"', '\\"'))
+
+
+def for_f_string(text: str) -> str:
+    """Text for between the double quotes of an f-string: nothing in it is an expression."""
+    return escaped(text).replace("{", "{{").replace("}", "}}")
 
 
 def prose(text: str) -> str:

@@ -7,6 +7,7 @@ becomes code.
 
 import re
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -14,7 +15,7 @@ from loadtest.importing.correlation import Taken, correlated, leaves
 from loadtest.importing.keys import made_up
 from loadtest.importing.path_tree import is_data, parameter_names
 from loadtest.importing.recorded import FORM, Recorded, is_multipart, named_values
-from loadtest.importing.script_text import FeederFile, call_text, escaped, method_text
+from loadtest.importing.script_text import FeederFile, call_text, for_f_string, method_text
 from loadtest.importing.secrets import (
     is_login_path,
     is_password_name,
@@ -50,12 +51,8 @@ class _Pieces(NamedTuple):
         """A literal, an f-string only if it needs to be one."""
         if not any(is_name for is_name, _ in self.parts):
             return repr("".join(text for _, text in self.parts)) if self.parts else "''"
-        inner = "".join(f"{{{text}}}" if is_name else _for_f_string(text) for is_name, text in self.parts)
+        inner = "".join(f"{{{text}}}" if is_name else for_f_string(text) for is_name, text in self.parts)
         return f'f"{inner}"'
-
-
-def _for_f_string(text: str) -> str:
-    return escaped(text).replace("{", "{{").replace("}", "}}")
 
 
 class _Writer:
@@ -95,6 +92,8 @@ class _Writer:
         if isinstance(value, str | int) and not isinstance(value, bool):
             is_field = isinstance(value, str)
             return self.instead_of(str(value), name, request, is_field=is_field) or repr(value)
+        if isinstance(value, float) and not isfinite(value):
+            return "None"  # as browsers send what JSON cannot write; Python would write a name
         return repr(value)
 
     def instead_of(self, value: str, name: str, request: int, *, is_field: bool) -> str | None:
@@ -161,14 +160,14 @@ class _Writer:
         logins = self.session[request].logins
         for number, (name, value) in enumerate(parse_qsl(query, keep_blank_values=True)):
             shown = made_up("", 1) if is_secret_value(name) else name
-            pieces.append((False, ("&" if number else "?") + quote(shown, safe="") + "="))
+            pieces.append((False, ("&" if number else "?") + _quoted(shown) + "="))
             known = self.known(value, request)
             if known:
                 pieces.append((True, known))
             elif value and (name in logins or is_secret_name(name) or is_secret_value(value)):
                 pieces.append((True, self.secret(shown)))
             else:
-                pieces.append((False, quote(value, safe="")))
+                pieces.append((False, _quoted(value)))
         return pieces
 
     def headers(self, one: Recorded, request: int) -> dict[str, str]:
@@ -233,6 +232,10 @@ class _Writer:
             "said = answer.json()",
         ]
         return [*lines, *(f"{found.variable} = said{_place(found)}" for found in taken)]
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="", errors="replace")
 
 
 def _has_a_name_twice(form: Sequence[tuple[str, str]]) -> bool:

@@ -1,16 +1,21 @@
 """`singlesday import log` as people type it: what it says, what it writes, and what it refuses."""
 
 import json
+import shlex
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from loadtest.cli.importing import plan_name
+from loadtest.cli.importing import plan_name, write
 from loadtest.cli.main import app
 from loadtest.configuration.check import check
 from loadtest.configuration.inspection import inspect_apart
 from loadtest.configuration.run_config import RunConfig
+from loadtest.importing.import_error import ImportingError
+from loadtest.importing.log_plan import Written
 from loadtest.plan.plan_file import Plan
 from tests.importing.logs import LINES, Logged
 
@@ -190,3 +195,38 @@ def test_commands_from_standard_input_are_read_or_refused(tmp_path: Path) -> Non
     bad = imported_from_input(b"curl \xff http://127.0.0.1/a", "curl", "-", "--out", tmp_path / "bad")
     assert bad.exit_code == 2
     assert "error: -: expected UTF-8" in bad.output
+
+
+def test_a_script_that_is_no_python_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ImportingError, match=r"^it.py: what was read makes no Python script.* line 2: "):
+        write(tmp_path / "out", "it", Written("", "x = 1\nf'{row['a']}'\n", [], []))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        ({"body": {"mode": "raw", "raw": "[" * 600 + "]" * 600}}, "nested too deeply"),
+        ({"body": {"mode": "raw", "raw": "[" * 210 + "]" * 210}}, "makes no Python script"),
+        ({"auth": {"type": "apikey", "apikey": {"key": "\ud800", "in": "query"}}}, "half a character"),
+    ],
+)
+def test_what_no_script_can_hold_is_one_sentence_and_exit_code_2(
+    tmp_path: Path, request_: dict[str, Any], said: str
+) -> None:
+    request = {"method": "POST", "url": "http://h/", **request_}
+    (tmp_path / "shop.json").write_text(json.dumps({"item": [{"request": request}]}))
+    result = imported("postman", tmp_path / "shop.json", "--out", tmp_path / "out")
+    assert result.exit_code == 2, result.output
+    assert said in result.output.replace("\n", " ")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_name_in_a_document_begins_no_line_of_the_plan_or_the_console(tmp_path: Path) -> None:
+    body = {"password\nauditor = 'os:system'\x1b[2J": "s3cret"}
+    (tmp_path / "shop.txt").write_text(f"curl http://h/ --json {shlex.quote(json.dumps(body))}")
+    result = imported("curl", tmp_path / "shop.txt", "--out", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "\x1b" not in result.output
+    assert "\nauditor" not in result.output
+    assert "auditor" not in tomllib.loads((tmp_path / "shop.toml").read_text())

@@ -9,7 +9,9 @@ import pytest
 
 from loadtest.importing.import_error import ImportingError
 from loadtest.importing.openapi import Operation, read_openapi
-from loadtest.importing.openapi_script import answered, chain_class, chains, logins_of
+from loadtest.importing.openapi_plan import plan_of_operations
+from loadtest.importing.openapi_script import Chain, answered, chain_class, chains, logins_of
+from tests.importing.test_schema_example import object_of
 
 DOCUMENT: dict[str, Any] = {
     "openapi": "3.1.0",
@@ -336,3 +338,28 @@ def test_a_document_of_another_version_is_refused() -> None:
         ImportingError, match=r"x: openapi: expected an OpenAPI document of version 3 or Swagger.*got 1\.2"
     ):
         read_openapi('{"swagger": "1.2"}', "x")
+
+
+def test_each_parameter_of_a_path_has_a_column_of_its_own_named_as_a_variable() -> None:
+    names = ("a-b", "a.b", "uuid", "it's")
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
+    ]
+    path = "/x/" + "/".join(f"{{{name}}}" for name in names)
+    (one,) = read_openapi(document_of({"parameters": parameters}, path), "x")
+    made = chain_class(Chain(one, "", "", ()), "x-data", set())
+    assert made.files[0].columns == ("a_b", "a_b_2", "uuid_", "it_s")
+    assert """f"/x/{row['a_b']}/{row['a_b_2']}/{row['uuid_']}/{row['it_s']}\"""" in made.text
+
+
+def test_more_than_is_made_is_told_with_the_operation_that_asks_for_it() -> None:
+    schema = object_of({"a": {"type": "string", "minLength": 10**12}})
+    content = {"application/json": {"schema": schema}}
+    key = {"name": "id", "in": "path", "required": True, "schema": {"pattern": "a{2000000000}"}}
+    text = document_of({"requestBody": {"content": content}, "parameters": [key]}, "/x/{id}")
+    written = plan_of_operations(read_openapi(text, "x"), "x", "x")
+    (told,) = [note for note in written.notes if "more than is made" in note]
+    assert told == (
+        "POST /x/[id] asks for more than is made: pattern a{2000000000}: no text of more than 10,000 parts is made; "
+        "large values: 100 instead of 500 are made; minLength 1000000000000: texts of 10,000 characters are made"
+    )
