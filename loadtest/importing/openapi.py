@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from loadtest.importing.address_values import in_path, in_query
 from loadtest.importing.import_error import ImportingError
+from loadtest.importing.parsed_document import parsed
 from loadtest.importing.recorded import FORM
 from loadtest.importing.schema_example import Examples, referred
 from loadtest.importing.swagger2 import METHODS, as_openapi_3
@@ -127,23 +128,12 @@ def _document(text: str, source: str) -> dict[str, Any]:
         raise ImportingError(
             f"import openapi: needs the package openapi-spec-validator: {installs('import')}"
         )
-    document = _parsed(text, source)
+    document = parsed(text, source)
     written = document if isinstance(document, dict) else {}
     version = str(written.get("openapi") or written.get("swagger") or "something else")
     _check_valid(document, version, source)
     _check_references(document, document, source)
     return as_openapi_3(document) if version.startswith("2.") else dict(document)
-
-
-def _parsed(text: str, source: str) -> Any:
-    import yaml  # noqa: PLC0415 - the extra `import`
-
-    try:
-        return json.loads(text) if text.lstrip().startswith("{") else _of_yaml(text)
-    except (ValueError, yaml.YAMLError) as error:
-        raise ImportingError(
-            f"{source}: expected JSON or YAML: {' '.join(str(error).split())[:200]}"
-        ) from error
 
 
 def _check_valid(document: Any, version: str, source: str) -> None:
@@ -172,33 +162,6 @@ def _check_valid(document: Any, version: str, source: str) -> None:
         place = ".".join(map(str, wrong.absolute_path))
         said = str(wrong.message).partition("\n")[0][:200]
         raise ImportingError(f"{source}: {place + ': ' if place else ''}{said}")
-
-
-def _of_yaml(text: str) -> Any:
-    """A document in YAML as JSON has it: keys are texts (`200:`), dates stay text, and only `true` and `false` are
-    neither.
-    """
-    import yaml  # noqa: PLC0415 - the extra `import`
-
-    class Loader(yaml.SafeLoader):
-        yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML has it
-            first: [
-                (tag, pattern)
-                for tag, pattern in known
-                if not tag.endswith((":timestamp", ":bool", ":merge"))
-            ]
-            for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
-        }
-
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            found = super().construct_mapping(node, deep)
-            return {
-                key if isinstance(key, str) else json.dumps(key, default=str): found[key] for key in found
-            }
-
-    Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|false)$"), list("tf"))
-    Loader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile("^<<$"), ["<"])
-    return yaml.load(text, Loader)  # noqa: S506 - a safe loader
 
 
 def _check_references(value: Any, document: Mapping[str, Any], source: str) -> None:
