@@ -64,13 +64,19 @@ class Examples:
         self.document, self._random = document, random
         self.beyond: dict[str, str] = {}
         """What schemas ask for that is more than is made, each with what is made instead."""
+        self._referred: dict[str, dict[str, Any]] = {}
         self._pieces = Pieces()
         self._begun = 0
         """The pieces that were made before the value that is being made."""
 
     def resolved(self, schema: Any) -> dict[str, Any]:
         """A schema, or whatever else, that a `$ref` within the document stands for; {} if there is none."""
-        return resolved(self.document, schema)
+        reference = schema.get("$ref") if isinstance(schema, dict) else None
+        if not isinstance(reference, str):
+            return resolved(self.document, schema)
+        if reference not in self._referred:
+            self._referred[reference] = resolved(self.document, schema)
+        return self._referred[reference]
 
     def many(self, make: Callable[[], T], most: int) -> Iterator[T]:
         """As many of what `make` makes of values; fewer where they are large."""
@@ -144,6 +150,7 @@ class Examples:
     def _of_all(self, schema: dict[str, Any], way: _Way) -> Any:
         """A value of a schema and all that it is made of, as of one schema."""
         parts = list(self._parts(schema, set()))
+        self._pieces.add(len(parts))
         if any(id(part) in way.outer for part in parts):
             return _NOTHING
         way = way.of(*parts)
