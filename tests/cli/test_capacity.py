@@ -216,6 +216,14 @@ def test_help_names_the_first_rate_that_is_tried() -> None:
     assert f"Default: {round(capacity.FIRST_SHARE * 100)} % of full speed" in said
 
 
+def test_a_bill_whose_most_machines_the_measurements_leave_open_says_any_number() -> None:
+    pytest.importorskip("scipy")
+    measured = [f"--measured={machines}={each}" for machines, each in enumerate((1, 1.5, 1.6, 1.6), start=1)]
+    ended = CliRunner().invoke(app, ["capacity", *measured, "--for", "3000"])
+    assert ended.exit_code == 0, ended.output
+    assert "to any number, 95 %" in ended.output
+
+
 @pytest.mark.parametrize(
     ("tps", "flags", "said"),
     [

@@ -95,6 +95,13 @@ def test_the_bill_for_the_peak_holds_the_true_number_of_machines() -> None:
     assert bill.extrapolation == bill.machines_a_cell / 16
 
 
+def test_measurements_that_leave_the_most_machines_open_say_so() -> None:
+    points = [Measurement(1, 1), Measurement(2, 1.5), Measurement(3, 1.6), Measurement(4, 1.6)]
+    assert fit(points).bill(1).machines == (1, 1, 2)
+    bill = fit(points).bill(3_000)
+    assert bill.machines.low < bill.machines.estimate < bill.machines.high == inf
+
+
 def test_a_line_needs_one_cluster() -> None:
     """A perfect system: with clean measurements the bill is plain division."""
     points = [Measurement(n, 15_000.0 * n) for n in SIZES]
