@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from io import StringIO
 from math import inf
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from loadtest.fleet.messages import pack_second
 from loadtest.judge.capacity import Outcome
 from loadtest.judge.capacity_result import CapacityResult
 from loadtest.judge.slo_syntax import Slo, parse
+from loadtest.judge.usl import Bill, Interval
 from loadtest.measure.second import Second
 from loadtest.plan.plan_file import Plan, shipped_drills
 from loadtest.records import Outcome as Request
@@ -216,12 +218,10 @@ def test_help_names_the_first_rate_that_is_tried() -> None:
     assert f"Default: {round(capacity.FIRST_SHARE * 100)} % of full speed" in said
 
 
-def test_a_bill_whose_most_machines_the_measurements_leave_open_says_any_number() -> None:
-    pytest.importorskip("scipy")
-    measured = [f"--measured={machines}={each}" for machines, each in enumerate((1, 1.5, 1.6, 1.6), start=1)]
-    ended = CliRunner().invoke(app, ["capacity", *measured, "--for", "3000"])
-    assert ended.exit_code == 0, ended.output
-    assert "to any number, 95 %" in ended.output
+def test_an_upper_end_that_the_measurements_leave_open_is_any_number() -> None:
+    console = Console(record=True, file=StringIO())
+    capacity.print_bill(Bill(500.0, Interval(6.0, 8.0, inf), 2, 4, 1.0), console)
+    assert "8 (6 to any number, 95 %)" in console.export_text()
 
 
 @pytest.mark.parametrize(
