@@ -178,6 +178,44 @@ def test_a_stream_to_a_client_of_http_1_0_comes_whole() -> None:
     play(scene)
 
 
+CLOSING = ASKED.replace(b"Host: x\r\n", b"Host: x\r\nConnection: close\r\n") + QUESTION
+
+
+def stop(full: Full) -> None:
+    full.service.draining = True
+
+
+@pytest.mark.parametrize(
+    ("asked", "prepare"),
+    [(CLOSING, lambda _: None), (ASKED + QUESTION, stop)],
+    ids=["who asks to close", "while draining"],
+)
+def test_a_stream_comes_whole_before_its_connection_is_closed(
+    asked: bytes, prepare: Callable[[Full], None]
+) -> None:
+    async def scene(full: Full) -> None:
+        full.writer.write(asked)
+        told = await full.reader.read(-1)
+        assert b"\r\nConnection: close\r\n" in told
+        assert told.count(b'\r\ndata: {"index":0,') == 1
+        assert told.endswith(b"event: done\ndata: {}\n\n\r\n0\r\n\r\n")
+
+    play(scene, prepare)
+
+
+def test_a_stream_to_a_client_that_sends_no_more_is_nothing_but_its_parts() -> None:
+    async def scene(full: Full) -> None:
+        full.writer.write(ASKED + QUESTION)
+        head = await full.reader.readuntil(b"\r\n\r\n")
+        full.writer.write_eof()
+        told = await full.reader.read(-1)
+        assert head.startswith(b"HTTP/1.1 200")
+        assert b"HTTP/1.1" not in told
+        assert told.endswith(b"event: done\ndata: {}\n\n\r\n0\r\n\r\n")
+
+    play(scene)
+
+
 def test_a_pipeline_is_answered_in_turn_and_may_end_in_pieces() -> None:
     async def scene(full: Full) -> None:
         head = b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(ORDER)
