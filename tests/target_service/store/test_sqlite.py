@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -191,7 +192,7 @@ class Failing:
     def __getattr__(self, name: str) -> object:
         return getattr(self._connection, name)
 
-    def execute(self, sql: str, *arguments: object) -> sqlite3.Cursor:
+    def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
         if sql == "COMMIT":
             error = sqlite3.OperationalError("as asked")
             error.sqlite_errorcode = self._code
