@@ -102,7 +102,7 @@ def _refusals(operation: Operation, schema: dict[str, Any]) -> dict[str, Any]:
     """The problems an operation may answer with, by status."""
     kinds: list[Kind] = [*_ANY, *operation.problems, problem.UNAVAILABLE]
     kinds += _WITH_BODY if operation.body is not None else ()
-    kinds += (problem.OVERLOADED,) if operation.sheds else ()
+    kinds += (problem.OVERLOADED, problem.FATE_UNKNOWN) if operation.sheds else ()
     titles: dict[int, list[str]] = {}
     for kind in kinds:
         titles.setdefault(kind.status, []).append(kind.title)

@@ -142,9 +142,11 @@ class Frame:
             if began_ns is None:
                 raise ProblemError(problem.OVERLOADED, TOO_MUCH)
             response = await self.operation.handler(request)
-        except BaseException:
+        except BaseException as error:
             if began_ns is not None:
                 service.limit.gave_up()
+                if isinstance(error, asyncio.CancelledError) and service.has_given_up:
+                    raise ProblemError(problem.FATE_UNKNOWN, STOPPING, close=True) from error
             raise
         finally:
             service.keys.discard(under)

@@ -100,6 +100,7 @@ class Sender(Agent):
                     break
                 sleep(self.retry_delay)
             response = self._attempt(response.call)
+            response.was_repeated = True
         return response
 
     def _failed(self, call: Call, sent: bytes, connection: Connection | None, error: OSError) -> Response:

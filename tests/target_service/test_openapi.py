@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
+from target_service import problem
 from target_service.openapi import document
 from target_service.routes import operations
 
@@ -41,3 +42,14 @@ def test_purchases_and_changes_of_parcels_take_a_key() -> None:
         if any(parameter["name"] == "Idempotency-Key" for parameter in operation["parameters"])
     }
     assert keyed == {"/orders", "/checkouts", "/parcels", "/parcels/{parcel_id}/events"}
+
+
+def test_what_changes_something_tells_that_its_fate_may_be_unknown() -> None:
+    telling = {
+        path
+        for path, methods in described()["paths"].items()
+        for operation in methods.values()
+        if problem.FATE_UNKNOWN.title in operation["responses"]["503"]["description"]
+    }
+    paid = "/orders/{order_id}/payment"
+    assert telling == {"/orders", "/checkouts", paid, "/parcels", "/parcels/{parcel_id}/events"}
