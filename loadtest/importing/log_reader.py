@@ -178,8 +178,8 @@ def _endpoints(
     template_of = cache(tally.tree.template_of)
     requested = _requested(tally)
     queries: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for method, path, query in tally.queries:
-        queries[method, template_of(method, path)].append(query)
+    for method, shape, query in tally.queries:
+        queries[method, template_of(method, shape)].append(query)
     with_query: dict[tuple[str, str], int] = defaultdict(int)
     for (method, path), requests in tally.with_query.items():
         with_query[method, template_of(method, path)] += requests
