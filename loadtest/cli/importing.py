@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from loadtest.cli.app import refuse
-from loadtest.importing.import_error import ImportingError
+from loadtest.importing.import_error import ImportingError, one_line, printable
 from loadtest.importing.log_format import FORMATS
 from loadtest.plan.plan_error import PlanError
 from loadtest.plan.plan_file import Plan
@@ -336,7 +336,9 @@ def _print_traffic(traffic: "Traffic") -> None:
     )
     for each in traffic.endpoints:
         keys = f"  {keys_told(each.keys)}" if each.keys else ""
-        console.print(f"  {each.requests / total:7.2%}  {each.name}{keys}", markup=False, soft_wrap=True)
+        console.print(
+            f"  {each.requests / total:7.2%}  {printable(each.name)}{keys}", markup=False, soft_wrap=True
+        )
 
 
 def print_written(out: Path, name: str, written: "Written") -> None:
@@ -344,7 +346,7 @@ def print_written(out: Path, name: str, written: "Written") -> None:
     if written.notes:
         console.print("left out or guessed:", markup=False)
     for note in written.notes:
-        print_paragraph(console, f"  - {note}", hang=4)
+        print_paragraph(console, f"  - {one_line(note)}", hang=4)
     plan = out / f"{name}.toml"
     data = f", {out / f'{name}-data'}" if written.files or written.curve_csv else ""
     script = f", {out / f'{name}.py'}" if written.script is not None else ""

@@ -184,6 +184,14 @@ def test_an_address_that_cannot_be_asked_is_named(tmp_path: Path, arguments: lis
     assert said in result.output.replace("\n", "")
 
 
+def test_what_was_read_moves_no_cursor_and_ends_no_line_of_what_is_said(tmp_path: Path) -> None:
+    collection = {"item": [{"request": {"method": "GET", "url": "http://127.0.0.1/{{x\ny\x1b[2Jz}}"}}]}
+    (tmp_path / "shop.json").write_text(json.dumps(collection))
+    result = imported("postman", tmp_path / "shop.json", "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "{{x y\\x1b[2Jz}} is set nowhere in the collection" in result.output
+
+
 def test_commands_from_standard_input_are_read_or_refused(tmp_path: Path) -> None:
     good = imported_from_input(b"\xef\xbb\xbfcurl http://127.0.0.1/a", "curl", "-", "--out", tmp_path)
     assert good.exit_code == 0, good.output
