@@ -236,6 +236,8 @@ def _import(read: Callable[[str], "Written"], out: Path, name: Callable[[], str]
         write(out, named, written)
     except ImportingError as error:
         refuse(error)
+    except RecursionError:
+        refuse("what was read is nested too deeply to make a script of")
     print_written(out, named, written)
 
 

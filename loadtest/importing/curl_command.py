@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 from loadtest.importing.import_error import ImportingError
 from loadtest.importing.recorded import (
     FORM,
+    JSON,
     MULTIPART,
     Recorded,
     address_parts,
@@ -245,8 +246,8 @@ def _recorded(given: argparse.Namespace, url: str, where: str) -> Recorded:
     if body:
         media_type = next((value for name, value in headers if name.lower() == "content-type"), None)
         held = body_of(body, media_type or ("json" if given.json else FORM))
-        if "text" in held and media_type is None and not given.json:
-            headers.append(("Content-Type", FORM))  # which curl adds
+        if "text" in held and media_type is None:
+            headers.append(("Content-Type", JSON if given.json else FORM))  # which curl adds
     return Recorded(method.upper(), url, tuple(headers), **held)
 
 

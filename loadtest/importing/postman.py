@@ -8,6 +8,7 @@ from urllib.parse import urlencode, urlsplit
 
 from loadtest.importing.import_error import ImportingError
 from loadtest.importing.recorded import (
+    JSON,
     MULTIPART,
     Recorded,
     address_parts,
@@ -176,8 +177,8 @@ def _recorded(request: Any, place: str, source: str, auth: Any, filled: _Filled)
     if in_query:
         whole += f"{'&' if '?' in whole else '?'}{urlencode(shown)}"
     body = _body(request.get("body"), filled)
-    if "text" in body and request["body"].get("mode") == "formdata":
-        headers = with_content_type(headers, MULTIPART)
+    if "text" in body:
+        headers = _typed(headers, request["body"])
     address_parts(whole, f"{source}: {place}.url")
     method = request.get("method") or "GET"
     if not isinstance(method, str) or not _METHOD.fullmatch(method):
@@ -252,13 +253,24 @@ def _part(one: dict[str, Any], filled: _Filled) -> tuple[str, str, str]:
     return name, "made up", re.split(r"[/\\]", path)[-1] or "file"
 
 
+def _typed(headers: list[tuple[str, str]], body: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Headers with the `Content-Type` that Postman adds to a body that is text."""
+    if body.get("mode") == "formdata":
+        return with_content_type(headers, MULTIPART)
+    is_told = any(name.lower() == "content-type" for name, _ in headers)
+    return headers if is_told or _language(body) != "json" else [*headers, ("Content-Type", JSON)]
+
+
+def _language(body: Mapping[str, Any]) -> str:
+    return str(((body.get("options") or {}).get("raw") or {}).get("language", ""))
+
+
 def _body(body: Any, filled: _Filled) -> dict[str, Any]:
     if not isinstance(body, dict) or body.get("disabled"):
         return {}
     mode = body.get("mode")
     if mode == "raw" and body.get("raw"):
-        language = ((body.get("options") or {}).get("raw") or {}).get("language", "")
-        return body_of(filled(body["raw"]), "json" if language == "json" else "")
+        return body_of(filled(body["raw"]), "json" if _language(body) == "json" else "")
     if mode in {"urlencoded", "formdata"}:
         pairs = _enabled(body.get(mode))
         if mode == "formdata":
@@ -267,16 +279,10 @@ def _body(body: Any, filled: _Filled) -> dict[str, Any]:
     if mode == "graphql":
         graphql = body.get("graphql") or {}
         sent: dict[str, Any] = {"query": filled(graphql.get("query"))}
-        if variables := _json_of(filled(graphql.get("variables"))):
-            sent["variables"] = variables
+        variables = body_of(filled(graphql.get("variables")), "json")
+        if variables.get("json_body"):
+            sent["variables"] = variables["json_body"]
         if graphql.get("operationName"):
             sent["operationName"] = filled(graphql["operationName"])
         return {"json_body": sent}
     return {}
-
-
-def _json_of(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None
