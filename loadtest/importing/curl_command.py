@@ -172,7 +172,7 @@ def _commands(text: str, source: str) -> list[list[str]]:
 def _separated(words: Iterable[str]) -> list[list[str]]:
     commands: list[list[str]] = [[]]
     for word in words:
-        if set(word) <= {";", "\n", "&"}:
+        if word and set(word) <= {";", "\n", "&"}:
             commands.append([])
         else:
             commands[-1].append(word)
@@ -238,7 +238,8 @@ def _recorded(given: argparse.Namespace, url: str, where: str) -> Recorded:
     body = "&".join(pieces) or "".join(given.json)
     if given.get and body:
         return Recorded("GET", f"{url}{'&' if parts.query else '?'}{body}", tuple(headers))
-    method = given.request or ("HEAD" if given.head else "POST" if body or given.form else "GET")
+    is_sending = (pieces or given.json or given.form) and not given.get
+    method = given.request or ("HEAD" if given.head else "POST" if is_sending else "GET")
     held: dict[str, Any] = {}
     if given.form:
         headers = with_content_type(headers, MULTIPART)
@@ -252,12 +253,7 @@ def _recorded(given: argparse.Namespace, url: str, where: str) -> Recorded:
 
 
 def _headers(given: argparse.Namespace, where: str) -> list[tuple[str, str]]:
-    headers = []
-    for header in given.header:
-        name, colon, value = header.partition(":")
-        if not colon:
-            raise ImportingError(f'{where}: expected a header as "Name: value", got "{header[:60]}"')
-        headers.append((name.strip(), value.strip()))
+    headers = [_header(header, where) for header in given.header]
     if given.user:
         headers.append(("Authorization", "Basic " + base64.b64encode(given.user.encode()).decode()))
     if given.oauth2_bearer:
@@ -265,6 +261,16 @@ def _headers(given: argparse.Namespace, where: str) -> list[tuple[str, str]]:
     if given.cookie:
         headers.append(("Cookie", given.cookie))
     return headers
+
+
+def _header(written: str, where: str) -> tuple[str, str]:
+    """Name and value of a `-H`; `Name;` sends an empty value, where `Name:` would take curl's own header away."""
+    name, colon, value = written.partition(":")
+    if not colon:
+        name, is_empty, value = written.rstrip().partition(";")
+        if value or not is_empty or not name.strip():
+            raise ImportingError(f'{where}: expected a header as "Name: value", got "{written[:60]}"')
+    return name.strip(), value.strip()
 
 
 def _part(written: str, where: str) -> tuple[str, str, str]:
