@@ -25,11 +25,13 @@ _QUOTED = re.compile(
     re.DOTALL,
 )
 """A comment, `$'…'` (bash calls it ANSI-C quoting), other quotes, a line that goes on: whichever begins first."""
+_IN_ITS_PLACE = re.compile("\udc00([0-9]+)\udc01")
+"""What stands for a quoted piece: halves of characters, which no text has."""
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|u[0-9a-fA-F]{1,4}|U[0-9a-fA-F]{1,8}|[0-7]{1,3}|.)", re.DOTALL)
 _ESCAPES = dict(zip("abefnrtv", "\a\b\x1b\f\n\r\t\v", strict=True))
 _WINDOWS = re.compile(r'\s*curl(?:\.exe)?\s+\^"')
 """How what browsers copy for the command line of Windows begins."""
-_WINDOWS_LINE = re.compile(r"[ \t]+\^\r?\n[ \t]*")
+_WINDOWS_LINE = re.compile(r"(?<![ \t])[ \t]+\^\r?\n[ \t]*")
 """How a line goes on there."""
 _BEFORE_CURL = re.compile(r"[$%>]|time|env|sudo|[A-Za-z_]\w*=.*", re.DOTALL)
 """What may stand before `curl`: a prompt, a variable, a command that starts it."""
@@ -150,9 +152,10 @@ def read_curl(text: str, source: str) -> list[Recorded]:
 
 def _commands(text: str, source: str) -> list[list[str]]:
     """Each command's words without `curl` itself; a line that ends in a backslash goes on."""
+    quoted: list[str] = []
     try:
         lexer = shlex.shlex(
-            _QUOTED.sub(_as_posix, _from_windows(text)),
+            _QUOTED.sub(lambda found: _put_aside(found, quoted), _from_windows(text)),
             posix=True,
             punctuation_chars=";\n",
         )
@@ -162,7 +165,10 @@ def _commands(text: str, source: str) -> list[list[str]]:
         words = list(lexer)
     except ValueError as error:
         raise ImportingError(f"{source}: expected curl commands as a shell reads them: {error}") from error
-    commands = [_own_words(command) for command in _separated(words)]
+    commands = [
+        [_IN_ITS_PLACE.sub(lambda found: quoted[int(found[1])], word) for word in _own_words(command)]
+        for command in _separated(words)
+    ]
     for command in commands:
         if command and command[0].rpartition("/")[2] not in {"curl", "curl.exe"}:
             raise ImportingError(f'{source}: expected commands that begin with curl, got "{command[0][:40]}"')
@@ -172,7 +178,7 @@ def _commands(text: str, source: str) -> list[list[str]]:
 def _separated(words: Iterable[str]) -> list[list[str]]:
     commands: list[list[str]] = [[]]
     for word in words:
-        if word and set(word) <= {";", "\n", "&"}:
+        if set(word) <= {";", "\n", "&"}:
             commands.append([])
         else:
             commands[-1].append(word)
@@ -196,11 +202,22 @@ def _each(words: list[str]) -> Iterator[list[str]]:
     yield words
 
 
-def _as_posix(found: re.Match[str]) -> str:
-    """A quoted piece as any shell reads it."""
+def _put_aside(found: re.Match[str], quoted: list[str]) -> str:
+    """What stands for a quoted piece, put beside others: it separates nothing, and long ones take `shlex` long.
+
+    Anything else stays as it is.
+    """
     if found["goes_on"]:
         return " "
-    return found[0] if found["ansi"] is None else shlex.quote(_unescaped(found["ansi"]))
+    if found["ansi"] is not None:
+        quoted.append(_unescaped(found["ansi"]))
+    elif found[0][0] == "'":
+        quoted.append(found[0][1:-1])
+    elif found[0][0] == '"':
+        quoted.append(re.sub(r'\\(["\\])', r"\1", found[0][1:-1]))
+    else:
+        return found[0]
+    return f"\udc00{len(quoted) - 1}\udc01"
 
 
 def _unescaped(text: str) -> str:

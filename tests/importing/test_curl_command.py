@@ -142,9 +142,14 @@ def test_a_form_with_a_file_is_sent_in_parts() -> None:
     assert 'name="name"\r\n\r\nJo\r\n' in one.text
 
 
-@pytest.mark.parametrize("body", ['{"a":1}', "plain text", '["x"]'])
-def test_a_body_that_is_no_form_is_sent_as_it_is_written(body: str) -> None:
-    (one,) = read_curl(f"curl http://127.0.0.1/filter -d '{body}'", "commands.txt")
+@pytest.mark.parametrize(
+    "body", ['{"a":1}', "plain text", '["x"]', "<a>b</a>", ">", "2>&1", "|", "&", ";", "\n", "# no comment"]
+)
+@pytest.mark.parametrize("quote", ["'", '"', "$'"])
+def test_a_body_that_is_no_form_is_sent_as_it_is_written(body: str, quote: str) -> None:
+    written = body if quote == "'" else body.replace('"', '\\"')
+    quoted = f"{quote}{written}{quote[-1]}"
+    (one,) = read_curl(f"curl http://127.0.0.1/filter -d {quoted} > out.txt; ", "commands.txt")
     assert (one.text, one.form) == (body, ())
     assert dict(one.headers)["Content-Type"] == "application/x-www-form-urlencoded"
 
