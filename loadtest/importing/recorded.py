@@ -25,11 +25,14 @@ _FORM_TEXT = re.compile(r"[^\s=&<>{}\"':]+=[^\s&<>{}\"']*(?:&+[^\s=&<>{}\"':]+=[
 """A form that is sent as plain text."""
 _NAMED = re.compile(
     r"""<([\w:.-]+)(?:\s[^<>]*)?>([^<]+)</"""
-    r"""|([\w.-]{1,64})\\?["']?\s*[=:]\s*\\?"([^"\\]+)"""
-    r"""|([\w.-]{1,64})["']?\s*[=:]\s*'([^']+)'"""
-    r"""|([\w.-]{1,64})["']?\s*[=:]\s*([^\s"'&,;<>{}()\[\]\\]+)"""
+    r"""|(?<![\w.-])(?:([\w.-]+)\\?["']?\s*[=:]\s*\\?"([^"\\]+)"""
+    r"""|([\w.-]+)["']?\s*[=:]\s*'([^']+)'"""
+    r"""|([\w.-]+)["']?\s*[=:]\s*([^\s"'&,;<>{}()\[\]\\]+))"""
 )
-"""A name and its value in XML, in what is nearly JSON, and in `name=value` and `name: value`."""
+"""A name and its value in XML, in what is nearly JSON, and in `name=value` and `name: value`.
+
+A name is looked for where it begins, so that a long text is looked through once.
+"""
 _MOST_PARTED = 5
 """Levels of forms within parts of forms; browsers send one, mail programs two (A)."""
 _MOST_NESTED = 100
@@ -196,7 +199,7 @@ def json_of(text: str | bytes, **hooks: Callable[[str], float]) -> Any:
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     level = [value]
-    for _ in range(_MOST_NESTED):
+    for _ in range(_MOST_NESTED + 1):
         level = [inner for one in level for inner in _within(one)]
     if level:
         raise ValueError("nested too deeply")

@@ -1,6 +1,8 @@
 """Bodies and answers however deep and whatever numbers they have: sent as they were, by a script that runs."""
 
 import json
+import re
+import time
 from collections.abc import Callable
 
 import pytest
@@ -97,3 +99,45 @@ def test_a_form_within_parts_of_forms_ends_somewhere() -> None:
     parts = [f"--b{number:06d}\r\nContent-Disposition: form-data; name=a\r\n\r\n" for number in range(2000)]
     named = list(named_values("".join(parts)))
     assert 5 <= len(named) < 10_000
+
+
+NAMED = re.compile(
+    r"""<([\w:.-]+)(?:\s[^<>]*)?>([^<]+)</"""
+    r"""|([\w.-]{1,64})\\?["']?\s*[=:]\s*\\?"([^"\\]+)"""
+    r"""|([\w.-]{1,64})["']?\s*[=:]\s*'([^']+)'"""
+    r"""|([\w.-]{1,64})["']?\s*[=:]\s*([^\s"'&,;<>{}()\[\]\\]+)"""
+)
+"""What has a name, looked for from each character on."""
+piece = st.sampled_from(
+    ["a", "b-1", ".", "=", ":", " ", "\n", '"', "'", "\\", "<", ">", "</", "&", ",", "{", "pin"]
+)
+
+
+@given(st.lists(piece, max_size=20).map("".join))
+def test_names_are_found_where_they_begin(text: str) -> None:
+    text = f"- {text}"  # no form
+    wanted = [[group for group in found.groups() if group is not None] for found in NAMED.finditer(text)]
+    assert [[one.name, one.value] for one in named_values(text)] == wanted
+
+
+def script_of_text(text: str) -> None:
+    session_script([Recorded("POST", f"{HOST}/a", text=text)], "Session", "data")
+
+
+def commands_of(text: str) -> None:
+    read_curl(f"curl {HOST}/a --data-raw '{text}'", "x.txt")
+
+
+def collection_of(text: str) -> None:
+    test = {"listen": "test", "script": {"exec": [text]}}
+    item = {"event": [test], "request": {"method": "POST", "url": f"{HOST}/{{{{{text}"}}
+    read_postman(json.dumps({"item": [item]}).encode(), "x.json")
+
+
+@pytest.mark.parametrize("read", [script_of_text, commands_of, collection_of])
+@pytest.mark.parametrize("part", ["a", "a-1.", " ", "\n", "\t", "$", "a: ", "<a ", "{{ "])
+def test_a_long_text_is_looked_through_once(read: Callable[[str], None], part: str) -> None:
+    """By the square of its length it takes minutes."""
+    begun_s = time.process_time()
+    read(part * (200_000 // len(part)))
+    assert time.process_time() - begun_s < 10
