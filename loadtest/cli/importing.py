@@ -44,8 +44,29 @@ Transaction = Annotated[
         help='Endpoint whose requests are the transactions, for example "POST /orders". Default: guessed.'
     ),
 ]
-
-
+LogFiles = Annotated[
+    list[Path], typer.Argument(help="Access logs; .gz and .zst are unpacked.", metavar="FILE…")
+]
+FormatName = Annotated[
+    str | None, typer.Option("--format", help=f"One of {', '.join(FORMATS)}; default: detected.")
+]
+Visits = Annotated[
+    bool,
+    typer.Option(
+        "--visits",
+        help="One arrival is a whole visit: the requests of one client, in order and with its pauses.",
+    ),
+]
+Visitor = Annotated[
+    str | None,
+    typer.Option(
+        help="With --visits: the field of JSON lines that identifies a visitor. Default: address and browser.",
+        metavar="FIELD",
+    ),
+]
+Exact = Annotated[
+    bool, typer.Option("--exact", help="Replay the rate of each second, instead of a fitted curve.")
+]
 Assets = Annotated[
     bool,
     typer.Option(
@@ -56,33 +77,14 @@ Assets = Annotated[
 
 @app.command(epilog="Example: singlesday import log access.log.1.gz access.log")
 def log(
-    files: Annotated[
-        list[Path], typer.Argument(help="Access logs; .gz and .zst are unpacked.", metavar="FILE…")
-    ],
-    log_format: Annotated[
-        str | None,
-        typer.Option("--format", help=f"One of {', '.join(FORMATS)}; default: detected."),
-    ] = None,
+    files: LogFiles,
+    log_format: FormatName = None,
     out: OutFolder = Path(),
     name: PlanName = None,
     transaction: Transaction = None,
-    visits: Annotated[
-        bool,
-        typer.Option(
-            "--visits",
-            help="One arrival is a whole visit: the requests of one client, in order and with its pauses.",
-        ),
-    ] = False,
-    visitor: Annotated[
-        str | None,
-        typer.Option(
-            help="With --visits: the field of JSON lines that identifies a visitor. Default: address and browser.",
-            metavar="FIELD",
-        ),
-    ] = None,
-    exact: Annotated[
-        bool, typer.Option("--exact", help="Replay the rate of each second, instead of a fitted curve.")
-    ] = False,
+    visits: Visits = False,
+    visitor: Visitor = None,
+    exact: Exact = False,
 ) -> None:
     """Make a plan and a script from access logs: rate over time, mix of endpoints, popularity of keys."""
     from loadtest.importing.log_plan import plan_of, plan_of_visits  # noqa: PLC0415 - what only this command needs

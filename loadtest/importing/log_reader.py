@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 MOST_ENDPOINTS = 60
 SMALLEST_SHARE = 0.001
-"""Endpoints with a smaller share of the requests are dropped, and named as dropped."""
+"""Endpoints with a smaller share of the requests are dropped, and named as dropped, unless all of them have one."""
 _LINES_TO_TELL = 200
 _LEAST_GOOD = 0.5
 
@@ -134,7 +134,8 @@ def _traffic(
     visits: bool,
 ) -> Traffic:
     templates = list(tally.tree.templates())
-    kept = [each for each in templates if each[2] >= SMALLEST_SHARE * tally.requests][:MOST_ENDPOINTS]
+    usual = [each for each in templates if each[2] >= SMALLEST_SHARE * tally.requests]
+    kept = (usual or templates)[:MOST_ENDPOINTS]
     first = min(tally.seconds)
     counts = [0] * (max(tally.seconds) - first + 1)
     for second, requests in tally.seconds.items():

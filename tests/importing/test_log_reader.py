@@ -114,6 +114,14 @@ def test_what_is_hardly_ever_asked_for_is_left_out_and_said(tmp_path: Path) -> N
     assert any("1 rare endpoint left out" in note and "GET /rare" in note for note in traffic.notes)
 
 
+def test_of_a_log_with_rare_endpoints_only_some_are_kept(tmp_path: Path) -> None:
+    words = [f"{one}{other}" for one in "abcdefghijkl" for other in "mnopqrstuvwx"]
+    requests = [Logged(START_S, "GET", f"/{word}/{one}") for word in words for one in "abcdefghij"]
+    traffic = read(written(tmp_path, "access.log", [LINES["combined"](one) for one in requests]))
+    assert len(traffic.endpoints) == 60
+    assert any("1,380 rare endpoints left out, 95.83% of the requests" in note for note in traffic.notes)
+
+
 def test_how_customers_go_on_is_told_by_their_clients(tmp_path: Path) -> None:
     lines = [
         LINES["combined"](
