@@ -184,7 +184,7 @@ def body_of(text: str, media_type: str) -> dict[str, Any]:
     """A body as the fields of `Recorded` that hold it."""
     if "json" in media_type or (not media_type and text.lstrip()[:1] in {"{", "["}):
         try:
-            return {"json_body": json_of(text, parse_float=_finite, parse_constant=_finite)}
+            return {"json_body": json_of(text, _finite)}
         except ValueError:
             return {"text": text}
     if FORM in media_type:
@@ -192,10 +192,13 @@ def body_of(text: str, media_type: str) -> dict[str, Any]:
     return {"text": text}
 
 
-def json_of(text: str | bytes, **hooks: Callable[[str], float]) -> Any:
-    """A JSON value, read with such hooks of `json.loads`. Raises `ValueError` for none, or one nested too deeply."""
+def json_of(text: str | bytes, number: Callable[[str], float] = float) -> Any:
+    """A JSON value, its fractions, `NaN` and infinities read by `number`.
+
+    Raises `ValueError` for what is none, or is nested too deeply, and whatever `number` does.
+    """
     try:
-        value = json.loads(text, **hooks)
+        value = json.loads(text, parse_float=number, parse_constant=number)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     level = [value]
