@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from loadtest.cli.app import refuse
-from loadtest.importing.import_error import ImportingError
+from loadtest.importing.import_error import ImportingError, one_line, printable
 from loadtest.importing.log_format import FORMATS
 from loadtest.plan.plan_error import PlanError
 from loadtest.plan.plan_file import Plan
@@ -44,8 +44,29 @@ Transaction = Annotated[
         help='Endpoint whose requests are the transactions, for example "POST /orders". Default: guessed.'
     ),
 ]
-
-
+LogFiles = Annotated[
+    list[Path], typer.Argument(help="Access logs; .gz and .zst are unpacked.", metavar="FILE…")
+]
+FormatName = Annotated[
+    str | None, typer.Option("--format", help=f"One of {', '.join(FORMATS)}; default: detected.")
+]
+Visits = Annotated[
+    bool,
+    typer.Option(
+        "--visits",
+        help="One arrival is a whole visit: the requests of one client, in order and with its pauses.",
+    ),
+]
+Visitor = Annotated[
+    str | None,
+    typer.Option(
+        help="With --visits: the field of JSON lines that identifies a visitor. Default: address and browser.",
+        metavar="FIELD",
+    ),
+]
+Exact = Annotated[
+    bool, typer.Option("--exact", help="Replay the rate of each second, instead of a fitted curve.")
+]
 Assets = Annotated[
     bool,
     typer.Option(
@@ -56,33 +77,14 @@ Assets = Annotated[
 
 @app.command(epilog="Example: singlesday import log access.log.1.gz access.log")
 def log(
-    files: Annotated[
-        list[Path], typer.Argument(help="Access logs; .gz and .zst are unpacked.", metavar="FILE…")
-    ],
-    log_format: Annotated[
-        str | None,
-        typer.Option("--format", help=f"One of {', '.join(FORMATS)}; default: detected."),
-    ] = None,
+    files: LogFiles,
+    log_format: FormatName = None,
     out: OutFolder = Path(),
     name: PlanName = None,
     transaction: Transaction = None,
-    visits: Annotated[
-        bool,
-        typer.Option(
-            "--visits",
-            help="One arrival is a whole visit: the requests of one client, in order and with its pauses.",
-        ),
-    ] = False,
-    visitor: Annotated[
-        str | None,
-        typer.Option(
-            help="With --visits: the field of JSON lines that identifies a visitor. Default: address and browser.",
-            metavar="FIELD",
-        ),
-    ] = None,
-    exact: Annotated[
-        bool, typer.Option("--exact", help="Replay the rate of each second, instead of a fitted curve.")
-    ] = False,
+    visits: Visits = False,
+    visitor: Visitor = None,
+    exact: Exact = False,
 ) -> None:
     """Make a plan and a script from access logs: rate over time, mix of endpoints, popularity of keys."""
     from loadtest.importing.log_plan import plan_of, plan_of_visits  # noqa: PLC0415 - what only this command needs
@@ -236,6 +238,8 @@ def _import(read: Callable[[str], "Written"], out: Path, name: Callable[[], str]
         write(out, named, written)
     except ImportingError as error:
         refuse(error)
+    except RecursionError:
+        refuse("what was read is nested too deeply to make a script of")
     print_written(out, named, written)
 
 
@@ -336,7 +340,9 @@ def _print_traffic(traffic: "Traffic") -> None:
     )
     for each in traffic.endpoints:
         keys = f"  {keys_told(each.keys)}" if each.keys else ""
-        console.print(f"  {each.requests / total:7.2%}  {each.name}{keys}", markup=False, soft_wrap=True)
+        console.print(
+            f"  {each.requests / total:7.2%}  {printable(each.name)}{keys}", markup=False, soft_wrap=True
+        )
 
 
 def print_written(out: Path, name: str, written: "Written") -> None:
@@ -344,7 +350,7 @@ def print_written(out: Path, name: str, written: "Written") -> None:
     if written.notes:
         console.print("left out or guessed:", markup=False)
     for note in written.notes:
-        print_paragraph(console, f"  - {note}", hang=4)
+        print_paragraph(console, f"  - {one_line(note)}", hang=4)
     plan = out / f"{name}.toml"
     data = f", {out / f'{name}-data'}" if written.files or written.curve_csv else ""
     script = f", {out / f'{name}.py'}" if written.script is not None else ""

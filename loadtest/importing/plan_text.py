@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from loadtest.importing.curve_fit import Knot
+from loadtest.importing.import_error import one_line
 
 _LINE = 110
 
@@ -42,7 +43,7 @@ class PlanText(NamedTuple):
 
 def plan_toml(plan: PlanText) -> str:
     """The file's text."""
-    lines = [f"# {plan.made_of}", "#", "# Left out or guessed:"]
+    lines = [f"# {one_line(plan.made_of)}", "#", "# Left out or guessed:"]
     for note in plan.notes or ("nothing",):
         lines += _comment(note)
     lines += ["", f"name = {json.dumps(plan.name)}"]
@@ -83,7 +84,8 @@ def when(second: int) -> str:
 
 
 def _comment(note: str) -> list[str]:
-    words, lines, line = note.split(" "), [], "#  -"
+    """A note as comments: no line of it is without its sign, whatever names and paths it holds."""
+    words, lines, line = one_line(note).split(" "), [], "#  -"
     for word in words:
         if len(line) + len(word) >= _LINE:
             lines.append(line)

@@ -184,6 +184,28 @@ def test_an_address_that_cannot_be_asked_is_named(tmp_path: Path, arguments: lis
     assert said in result.output.replace("\n", "")
 
 
+def test_whatever_is_nested_too_deeply_to_be_looked_through_is_one_sentence_and_exit_code_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def endless(text: str, source: str) -> list[object]:
+        return endless(text, source)
+
+    monkeypatch.setattr("loadtest.importing.curl_command.read_curl", endless)
+    (tmp_path / "shop.txt").write_text(DOORS["curl"])
+    result = imported("curl", tmp_path / "shop.txt", "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "error: what was read is nested too deeply to make a script of" in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_was_read_moves_no_cursor_and_ends_no_line_of_what_is_said(tmp_path: Path) -> None:
+    collection = {"item": [{"request": {"method": "GET", "url": "http://127.0.0.1/{{x\ny\x1b[2Jz}}"}}]}
+    (tmp_path / "shop.json").write_text(json.dumps(collection))
+    result = imported("postman", tmp_path / "shop.json", "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "{{x y\\x1b[2Jz}} is set nowhere in the collection" in result.output
+
+
 def test_commands_from_standard_input_are_read_or_refused(tmp_path: Path) -> None:
     good = imported_from_input(b"\xef\xbb\xbfcurl http://127.0.0.1/a", "curl", "-", "--out", tmp_path)
     assert good.exit_code == 0, good.output
