@@ -134,7 +134,7 @@ def test_a_line_that_is_dropped_while_another_decrypts_is_not_freed_before_its_b
         dropped = [Dropped()]
         session = session_to(server.url)
         session.get("/")
-        (line,) = next(iter(session._pools.values())).idle
+        line: Any = next(iter(session._pools.values())).idle[0]
         line.speak_with(line.send, line.recv, stream_without_cipher(drop))
         dropped[0].listen(near.fileno())
         asking = gevent.spawn(session.get, "/")
