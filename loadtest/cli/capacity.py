@@ -259,7 +259,7 @@ class _Search:
         return CapacityResult.of(
             seeking.result,
             plan=self._config.plan.name,
-            targets=self._config.addresses,
+            targets=info.targets,
             started_at=began.isoformat(timespec="seconds"),
             took_s=round(time.monotonic() - began_s, 1),
             objectives=[slo.expr for slo in self._objectives],

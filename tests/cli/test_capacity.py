@@ -148,12 +148,22 @@ class Played:
         """Nothing."""
 
 
-def searched(played: Played, folder: Path, monkeypatch: pytest.MonkeyPatch) -> ExitCode:
+def searched(
+    played: Played, folder: Path, monkeypatch: pytest.MonkeyPatch, target: str = "http://127.0.0.1:1"
+) -> ExitCode:
     monkeypatch.setattr(capacity, "StepWorkers", played)
-    whole, settings = asked_search(
-        config(out=str(folder), targets=("http://127.0.0.1:1",)), ASKED | {"start_tps": 500.0}
-    )
+    whole, settings = asked_search(config(out=str(folder), targets=[target]), ASKED | {"start_tps": 500.0})
     return capacity.search(whole, settings, Console(quiet=True))
+
+
+def test_no_file_of_a_search_has_the_targets_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched(Played(report(took_ms=900)), tmp_path, monkeypatch, "http://u:hunter2@127.0.0.1:1")
+    (folder,) = tmp_path.iterdir()
+    written = {path.name: path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file()}
+    assert "http://u@127.0.0.1:1" in written["capacity.json"]
+    assert [name for name, text in written.items() if "hunter2" in text] == []
 
 
 def test_a_rate_at_which_others_took_the_generators_cpu_is_played_again(
