@@ -4,7 +4,6 @@ from dashboards.spec import (
     ENDPOINT,
     LIVE_PAGE,
     OF_A_RUN,
-    RECORD_TPS,
     REPORT,
     RUN,
     WEB,
@@ -14,6 +13,7 @@ from dashboards.spec import (
     Query,
     Unit,
 )
+from loadtest.records import RECORD_TPS
 
 STARTED = 'loadtest_started_tps{run="$run"}'
 COMPLETED = 'loadtest_completed_tps{run="$run"}'

@@ -9,9 +9,6 @@ query against a real Prometheus, and `picture` draws the answers for the documen
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-RECORD_TPS = 583_000
-"""Orders a second at the peak of Singles' Day 2020 (S, docs/traffic.md source 29)."""
-
 
 class Kind(StrEnum):
     """How a panel shows its values."""

@@ -247,25 +247,34 @@ def sqlite(path: str | Path, table: str, **options: Any) -> Feeder:
 def _sqlite(file: Path, source: str, table: str, options: Options) -> Feeder:
     quoted = '"' + table.replace('"', '""') + '"'
     try:
-        database = sqlite3.connect(f"file:{file}?mode=ro", uri=True, check_same_thread=False)
+        database = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, check_same_thread=False)
         database.row_factory = sqlite3.Row
         # The table's name is quoted, and it is the script's own.
         count = database.execute(f"SELECT count(*) FROM {quoted}").fetchone()[0]  # noqa: S608
-        ids = f"SELECT * FROM {quoted} WHERE rowid = ?"  # noqa: S608
-        spread = f"SELECT min(rowid), max(rowid) FROM {quoted}"  # noqa: S608
-        first, last = database.execute(spread).fetchone()
     except sqlite3.Error as error:
         raise FeederError(f"{file}: {table}: expected a table of an SQLite file: {error}") from error
-    dense = count and last - first + 1 == count
-    any_row = f"SELECT * FROM {quoted} LIMIT 1 OFFSET ?"  # noqa: S608
+    first = _first_of_dense(database, quoted, count)
+    where = "LIMIT 1 OFFSET ?" if first is None else "WHERE rowid = ?"
+    one = f"SELECT * FROM {quoted} {where}"  # noqa: S608
 
     def row(number: int) -> Row:
-        found = database.execute(*((ids, (first + number,)) if dense else (any_row, (number,)))).fetchone()
+        found = database.execute(one, ((first or 0) + number,)).fetchone()
         if found is None:
             raise FeederError(f"{file}: {table}: row {number + 1} is no longer there")
         return dict(found)
 
     return Feeder(_Parsed(count, row), f"{source}:{table}", **options)
+
+
+def _first_of_dense(database: sqlite3.Connection, quoted: str, count: int) -> int | None:
+    """The first rowid, where every row is found by counting on from it; None where rows have to be counted."""
+    try:
+        first, last = database.execute(f"SELECT min(rowid), max(rowid) FROM {quoted}").fetchone()  # noqa: S608
+    except (
+        sqlite3.OperationalError
+    ):  # a table WITHOUT ROWID, or a view, whose rowids are NULL before SQLite 3.36
+        return None
+    return first if isinstance(first, int) and last == first + count - 1 else None
 
 
 def planned(table: FeederTable, folder: Path) -> Feeder:

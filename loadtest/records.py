@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
+RECORD_TPS = 583_000
+"""S: orders a second at the peak of Singles' Day, 26 s after midnight, 2020. docs/traffic.md, source 29."""
+
 ARRIVAL = "arrival"
 """The method of the entry that a journey of several requests has as a whole."""
 FIRST_EVENT, NEXT_EVENT = "first event", "next event"

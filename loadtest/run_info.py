@@ -20,7 +20,7 @@ from loadtest.measure.run_result import RunInfo
 
 def run_info(config: RunConfig, folder: Path) -> RunInfo:
     """Who, when, where, and how it was asked for: what a reader needs to compare this run with another."""
-    plan = config.plan
+    plan, shown = config.plan, public(config)
     left_out = [expr for expr in plan.slos if not judgeable([parse(expr)], plan.duration_s)]
     return RunInfo(
         id=f"{folder.name}-{uuid4().hex[:6]}",
@@ -31,7 +31,7 @@ def run_info(config: RunConfig, folder: Path) -> RunInfo:
         versions={name: version(name) for name in ("locust", "gevent", "aiohttp", "httptools")}
         | {"python": platform.python_version(), "client core": CORE},
         machine=machine(),
-        targets=config.addresses,
+        targets=shown.addresses,
         settings={
             "peak_tps": plan.peak_tps,
             "time_scale": plan.time_scale,
@@ -41,7 +41,7 @@ def run_info(config: RunConfig, folder: Path) -> RunInfo:
             "scenarios": {s.user: s.per_transaction for s in plan.scenarios},
         }
         | ({"objectives not judged, the run is too short": left_out} if left_out else {}),
-        configuration=msgspec.to_builtins(public(config)),
+        configuration=msgspec.to_builtins(shown),
         phases=[(phase.from_s, phase.to_s, phase.name) for phase in plan.profile().phases],
     )
 

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
+from loadtest.address import UnclearAddressError, check_clear, without_secrets
 from loadtest.judge.audit import StockLine, StoredOrders
 from loadtest.measure.ledger import OF_REGION, region_of
 from loadtest.release import installs
@@ -102,21 +102,25 @@ class _Sold:
 
 def check_store(dsn: str) -> None:
     """Raise `StoreError` for an address that cannot be that of a store; nothing is connected to."""
-    if dsn != dsn.strip() or not dsn.isprintable():
-        raise StoreError("--store: expected one line of text with nothing around it")
+    check_written(dsn)
     if dsn.startswith(SQLITE):
         if not Path(dsn.removeprefix(SQLITE)).is_file():
             raise StoreError(f"--store {dsn}: there is no such file")
-    elif not dsn.startswith(POSTGRES):
-        raise StoreError(f"--store {without_secrets(dsn)}: expected sqlite:///FILE or postgresql://...")
     elif importlib.util.find_spec("asyncpg") is None:
         raise StoreError(f"--store postgresql: needs the package asyncpg: {installs('postgres')}")
 
 
-def without_secrets(dsn: str) -> str:
-    """The address without user and password."""
-    parts = urlsplit(dsn)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+def check_written(dsn: str) -> None:
+    """Raise `StoreError` for an address that is not written as a store's, whether there is one or not."""
+    if dsn != dsn.strip() or not dsn.isprintable():
+        raise StoreError("--store: expected one line of text with nothing around it")
+    if not dsn.startswith((SQLITE, *POSTGRES)):
+        raise StoreError(f"--store {without_secrets(dsn)}: expected sqlite:///FILE or postgresql://...")
+    if not dsn.startswith(SQLITE):
+        try:
+            check_clear(dsn)
+        except UnclearAddressError as error:
+            raise StoreError(f"--store: {error}") from None
 
 
 def _read_sqlite(dsn: str, run_id: str, sold: _Sold) -> StoredOrders:

@@ -68,6 +68,8 @@ class Connection(BaseProtocol):
         """The body of the newest request."""
         self._task: asyncio.Task[None] | None = None
         """A request that is being answered."""
+        self._is_telling = False
+        """Whether an answer in parts has begun and not ended."""
         self._is_plain = True
         """Whether each request so far came whole and alone, so that the parser has seen nothing."""
         self._is_midway = False
@@ -109,7 +111,7 @@ class Connection(BaseProtocol):
         """The client sends no more, but may wait for the answer to a whole request; a drill's may take for ever."""
         self._has_ended = True
         self._send_held_back()
-        if self._task is not None:
+        if self._task is not None and not self._is_telling:
             # A client that waits ignores it (RFC 9110, section 15.2); the system of one that is gone answers with a
             # reset.
             self.say(CONTINUE)
@@ -224,9 +226,11 @@ class Connection(BaseProtocol):
             if response.parts is not None and head.version == HttpVersion10:
                 whole = b"".join([part async for part in response.parts])
                 response = response._replace(body=whole, parts=None)
-            self._write(response, head, body)
+            closes = self._write(response, head, body)
             if response.parts is not None:
                 await self._send_parts(response.parts)
+                if closes or self._is_last:
+                    self._close()
         except BaseException:
             self.abort()
             raise
@@ -237,26 +241,36 @@ class Connection(BaseProtocol):
             self._answer_waiting()
 
     async def _send_parts(self, parts: AsyncGenerator[bytes, None]) -> None:
+        self._is_telling = True
         async with contextlib.aclosing(parts):
             async for part in parts:
                 if part:  # an empty chunk is the end
                     self.say(b"%x\r\n%b\r\n" % (len(part), part))
                     await self._drain_helper()
         self.say(b"0\r\n\r\n")
+        self._is_telling = False
+
+    @property
+    def _is_last(self) -> bool:
+        """Whether nothing is left to answer, nor will be."""
+        return (self._has_ended or self._is_deaf) and not self._messages
 
     def _write(
         self,
         response: ApiResponse,
         head: Head | None = None,
         body: Body = b"",
-    ) -> None:
-        """Give the answer to the request with this head, or to what is none; of one in parts, the head."""
+    ) -> bool:
+        """Give the answer to the request with this head, or to what is none; of one in parts, the head.
+
+        Whether it is the connection's last: then that is closed, but of an answer in parts these come before.
+        """
         closes = (
             response.closes
             or self._service.draining
             or head is None
             or head.closes
-            or ((self._has_ended or self._is_deaf) and not self._messages)
+            or self._is_last
             or not _comes_to_an_end(head, body)
         )
         goes_on = "keep-alive" if head is not None and head.version == HttpVersion10 else ""
@@ -265,10 +279,11 @@ class Connection(BaseProtocol):
         if response is self._api.refusal and not closes and not self._api.pace.may_tell():
             self._held_back = said
             self._api.pace.hold_back(self._send_held_back)
-            return
+            return False
         self.say(said)
-        if closes:
+        if closes and response.parts is None:
             self._close()
+        return closes
 
     def say(self, said: bytes) -> None:
         """Send these bytes, unless the client is gone."""

@@ -9,7 +9,14 @@ import msgspec
 from target_service import problem
 from target_service.api.operation import Operation
 from target_service.problem import MEDIA_TYPE, Kind, ProblemBody
-from target_service.tags import RUN_HEADER
+from target_service.tags import (
+    DEADLINE_HEADER,
+    KEY_HEADER,
+    KEY_PATTERN,
+    LONGEST_DEADLINE_MS,
+    RUN_HEADER,
+    RUN_ID_PATTERN,
+)
 
 _ANY = (problem.BAD_REQUEST, problem.NOT_FOUND, problem.METHOD_NOT_ALLOWED)
 _WITH_BODY = (
@@ -25,15 +32,15 @@ _WITH_BODY = (
 _HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
     RUN_HEADER: (
         "The load-test run this request belongs to; it then touches shadow data only.",
-        {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$"},
+        {"type": "string", "pattern": f"^{RUN_ID_PATTERN}$"},
     ),
-    "Idempotency-Key": (
+    KEY_HEADER: (
         "Repeating a request with its key gives the first answer again.",
-        {"type": "string", "pattern": "^[!-~]{1,128}$"},
+        {"type": "string", "pattern": f"^{KEY_PATTERN}$"},
     ),
-    "X-Request-Deadline-Ms": (
+    DEADLINE_HEADER: (
         "How long the caller waits; work is not begun after that.",
-        {"type": "integer", "minimum": 1, "maximum": 3_600_000},
+        {"type": "integer", "minimum": 1, "maximum": LONGEST_DEADLINE_MS},
     ),
 }
 
@@ -90,9 +97,9 @@ def _path_parameters(path: str) -> Iterable[dict[str, Any]]:
 def _header_parameters(operation: Operation) -> Iterable[dict[str, Any]]:
     names = [str(RUN_HEADER)]
     if operation.keyed:
-        names.append("Idempotency-Key")
+        names.append(str(KEY_HEADER))
     if operation.sheds:
-        names.append("X-Request-Deadline-Ms")
+        names.append(str(DEADLINE_HEADER))
     for name in names:
         description, schema = _HEADERS[name]
         yield {"name": name, "in": "header", "description": description, "schema": schema}
@@ -102,7 +109,7 @@ def _refusals(operation: Operation, schema: dict[str, Any]) -> dict[str, Any]:
     """The problems an operation may answer with, by status."""
     kinds: list[Kind] = [*_ANY, *operation.problems, problem.UNAVAILABLE]
     kinds += _WITH_BODY if operation.body is not None else ()
-    kinds += (problem.OVERLOADED,) if operation.sheds else ()
+    kinds += (problem.OVERLOADED, problem.FATE_UNKNOWN) if operation.sheds else ()
     titles: dict[int, list[str]] = {}
     for kind in kinds:
         titles.setdefault(kind.status, []).append(kind.title)

@@ -33,7 +33,8 @@ MOST_AT_ONCE = 1 << SEQUENCE_BITS
 
 CREATED, PAID, CANCELLED = "created", "paid", "cancelled"
 
-_NAME = re.compile(r"[0-7][0-9a-f]{15}")
+NAME_PATTERN = "[0-7][0-9a-f]{15}"
+_NAME = re.compile(NAME_PATTERN)
 
 
 class OrderIds:

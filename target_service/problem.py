@@ -59,6 +59,10 @@ INTERNAL = Kind("internal", 500, "The service failed")
 DRILL = Kind("drill", 500, "A drill is under way")
 OVERLOADED = Kind("overloaded", 503, "The service is overloaded", 1)
 UNAVAILABLE = Kind("unavailable", 503, "The store does not answer", 1)
+FATE_UNKNOWN = Kind(
+    "fate-unknown", 503, "The store did not say whether it made the change; it may be made yet", 1
+)
+"""Of all refusals the only one of a change that may be stored; who needs to know tries again under its key."""
 DEADLINE = Kind("deadline", 503, "The caller's deadline passed")
 STORE_FULL = Kind("store-full", 507, "The store is full", 5)
 
@@ -67,7 +71,7 @@ KINDS = tuple(value for value in list(globals().values()) if isinstance(value, K
 
 STOPPING = "the service is stopping"
 DEFECT = "this is a bug in the service; its log has the details"
-"""Details of `UNAVAILABLE` and `INTERNAL`."""
+"""Details of `UNAVAILABLE` and `FATE_UNKNOWN`, and of `INTERNAL`."""
 
 LONGEST_DETAIL = 120
 LONGEST_FIELD_DETAIL = 80

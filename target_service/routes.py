@@ -10,13 +10,12 @@ import re
 import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from functools import cache, partial
-from time import monotonic_ns, perf_counter
+from time import perf_counter
 from typing import Any
 
 import msgspec
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_exceptions import HttpProcessingError
-from multidict import MultiMapping, istr
 
 from target_service import problem
 from target_service.api import assistant, health, orders, parcels, products
@@ -35,6 +34,7 @@ from target_service.tags import (
     LIVE,
     RUN_HEADER,
     TRACEPARENT,
+    deadline_ns_of,
     only_value,
     parse_key,
     run_id_of,
@@ -42,8 +42,6 @@ from target_service.tags import (
     traffic_of,
 )
 
-DEADLINE_HEADER = istr("X-Request-Deadline-Ms")
-LONGEST_DEADLINE_MS = 3_600_000
 SLOW_BODY_PARTS = 20
 _HEALTH_STARTS = (b"GET /healthz ", b"GET /readyz ", b"HEAD /healthz ", b"HEAD /readyz ")
 
@@ -142,9 +140,11 @@ class Frame:
             if began_ns is None:
                 raise ProblemError(problem.OVERLOADED, TOO_MUCH)
             response = await self.operation.handler(request)
-        except BaseException:
+        except BaseException as error:
             if began_ns is not None:
                 service.limit.gave_up()
+                if isinstance(error, asyncio.CancelledError) and service.has_given_up:
+                    raise ProblemError(problem.FATE_UNKNOWN, STOPPING, close=True) from error
             raise
         finally:
             service.keys.discard(under)
@@ -164,18 +164,6 @@ class Frame:
             trace_id = sampled_trace(headers[TRACEPARENT])
             if trace_id is not None:
                 seconds.exemplify(taken_s, trace_id)
-
-
-def deadline_ns_of(headers: MultiMapping[str]) -> int | None:
-    """The instant after which the caller no longer waits, on the monotonic clock. Raises ProblemError."""
-    text = only_value(headers, DEADLINE_HEADER)
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and 0 < int(text) <= LONGEST_DEADLINE_MS):
-        raise ProblemError(
-            problem.BAD_REQUEST, f"{DEADLINE_HEADER}: expected 1 to {LONGEST_DEADLINE_MS}, got {text[:20]!r}"
-        )
-    return monotonic_ns() + int(text) * 1_000_000
 
 
 def problem_of(error: BaseException, operation: Operation) -> ProblemError:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from target_service.inventory import SKU_PATTERN
+from target_service.orders import NAME_PATTERN
 from target_service.parcels import EventKind, Region
 
 MAX_ID = (1 << 53) - 1
@@ -22,7 +23,7 @@ BuyerId = Annotated[int, Meta(ge=1, le=MAX_ID, description="Who buys.")]
 Sku = Annotated[str, Meta(pattern=SKU_PATTERN, min_length=10, max_length=13, description="Which product.")]
 
 
-OrderName = Annotated[str, Meta(pattern=r"^[0-7][0-9a-f]{15}$(?!\n)", description="An order's number.")]
+OrderName = Annotated[str, Meta(pattern=rf"^{NAME_PATTERN}$(?!\n)", description="An order's number.")]
 
 
 class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,4 +1,4 @@
-"""The headers that say whose a request is: the run it belongs to, the key it may be repeated under, and its trace.
+"""The headers of any request: its run, the key it may be repeated under, how long its caller waits, and its trace.
 
 A request that carries `X-Load-Test: <run id>` reads and writes shadow tables and shadow stock only, and each
 run has its own: its orders, keys and units are no other run's, and purging one run leaves the rest alone.
@@ -18,6 +18,7 @@ carries none, or is not recorded, cannot be looked up and costs a look at the he
 """
 
 import re
+from time import monotonic_ns
 
 from multidict import MultiMapping, istr
 
@@ -28,8 +29,13 @@ RUN_HEADER, KEY_HEADER, TRACEPARENT = istr("X-Load-Test"), istr("Idempotency-Key
 LIVE = ""
 """The run id of traffic that belongs to no load test."""
 
-_KEY = re.compile(r"[\x21-\x7e]{1,128}")
-_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+DEADLINE_HEADER = istr("X-Request-Deadline-Ms")
+LONGEST_DEADLINE_MS = 3_600_000
+KEY_PATTERN = "[!-~]{1,128}"
+RUN_ID_PATTERN = "[A-Za-z0-9][A-Za-z0-9._:-]{0,63}"
+"""Of the whole value, as the OpenAPI document has it too."""
+_KEY = re.compile(KEY_PATTERN)
+_RUN_ID = re.compile(RUN_ID_PATTERN)
 _TRACEPARENT = re.compile(
     r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(-.*)?"
 )
@@ -72,6 +78,18 @@ def parse_key(text: str | None) -> str | None:
     if _KEY.fullmatch(text) is None:
         raise ProblemError(problem.BAD_REQUEST, "Idempotency-Key: expected 1 to 128 visible ASCII characters")
     return text
+
+
+def deadline_ns_of(headers: MultiMapping[str]) -> int | None:
+    """The instant after which the caller no longer waits, on the monotonic clock. Raises ProblemError."""
+    text = only_value(headers, DEADLINE_HEADER)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and 0 < int(text) <= LONGEST_DEADLINE_MS):
+        raise ProblemError(
+            problem.BAD_REQUEST, f"{DEADLINE_HEADER}: expected 1 to {LONGEST_DEADLINE_MS}, got {text[:20]!r}"
+        )
+    return monotonic_ns() + int(text) * 1_000_000
 
 
 def headers_of(*, replayed: bool) -> dict[str, str]:

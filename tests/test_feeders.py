@@ -138,6 +138,38 @@ def test_sqlite_rows_with_gaps_are_all_found(tmp_path: Path) -> None:
     assert rows == [f"key-{n}" for n in range(20)]
 
 
+OTHER_TABLES = {
+    "a view": "CREATE TABLE t (key TEXT); {rows}; CREATE VIEW keys AS SELECT key FROM t",
+    "a table without rowids": "CREATE TABLE t (n INTEGER PRIMARY KEY, key TEXT) WITHOUT ROWID; {rows};"
+    " ALTER TABLE t RENAME TO keys",
+    "a table that calls another column so": "CREATE TABLE t (key TEXT, rowid TEXT); {rows};"
+    " ALTER TABLE t RENAME TO keys",
+}
+
+
+@pytest.mark.parametrize("made", OTHER_TABLES.values(), ids=OTHER_TABLES.keys())
+def test_sqlite_rows_without_a_number_of_their_own_are_all_found(tmp_path: Path, made: str) -> None:
+    columns = "key" if "n INTEGER" not in made else "n, key"
+    values = ", ".join(f"('key-{n}')" if columns == "key" else f"({n}, 'key-{n}')" for n in range(20))
+    with sqlite3.connect(tmp_path / "keys.db") as database:
+        rows = f"INSERT INTO t ({columns}) VALUES {values}"  # noqa: S608 - ours
+        database.executescript(made.replace("{rows}", rows))
+    database.close()
+    feeder = feeders.sqlite(tmp_path / "keys.db", "keys")
+    assert given_by(feeder, 0, 1, 40) == [f"key-{n}" for n in range(20)] * 2
+
+
+@pytest.mark.parametrize("name", ["a#b", "a?b", "a%20b", "a b"])
+def test_an_sqlite_file_is_found_whatever_its_folder_is_called(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    with sqlite3.connect(folder / "keys.db") as database:
+        database.execute("CREATE TABLE keys AS SELECT 'key-0' AS key")
+    database.close()
+    assert given_by(feeders.sqlite(folder / "keys.db", "keys"), 0, 1, 1) == ["key-0"]
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def test_a_generator_is_told_its_worker_and_begins_anew_with_each_run() -> None:
     def numbers(number: int, workers: int) -> Iterator[int]:
         yield from range(number, 10, workers)

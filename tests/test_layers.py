@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FOR_ALL = {
     "records",
+    "address",
     "clock",
     "exit_codes",
     "environment",

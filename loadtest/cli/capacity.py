@@ -259,7 +259,7 @@ class _Search:
         return CapacityResult.of(
             seeking.result,
             plan=self._config.plan.name,
-            targets=self._config.addresses,
+            targets=info.targets,
             started_at=began.isoformat(timespec="seconds"),
             took_s=round(time.monotonic() - began_s, 1),
             objectives=[slo.expr for slo in self._objectives],
@@ -362,10 +362,9 @@ def print_bill(bill: Bill, console: Console) -> None:
     """Print the machines that a rate takes, with their confidence."""
     table = Table(box=None, show_header=False)
     table.add_row("rate", f"{bill.tps:,.0f} TPS")
-    table.add_row(
-        "machines",
-        f"{bill.machines.estimate:,.0f} ({bill.machines.low:,.0f} to {bill.machines.high:,.0f}, 95 %)",
-    )
+    low, estimate, high = bill.machines
+    most = f"{high:,.0f}" if high < inf else "any number"
+    table.add_row("machines", f"{estimate:,.0f} ({low:,.0f} to {most}, 95 %)")
     table.add_row("arranged as", f"{bill.cells:,} cells of {bill.machines_a_cell:,} machines")
     table.add_row("extrapolated", f"to {bill.extrapolation:.1f} times the largest size measured")
     console.print(table)

@@ -10,6 +10,7 @@ import typer
 
 from loadtest.configuration.run_config import CHECKPOINT_S
 from loadtest.measure.run_result import RESULT
+from loadtest.records import RECORD_TPS
 
 
 def example(command: str) -> str:
@@ -310,7 +311,7 @@ class CapacityFlags:
             "--for",
             min=1,
         ),
-    ] = 583_000
+    ] = RECORD_TPS
     out: Out = Path("runs")
     quiet: Quiet = False
     json_lines: JsonLines = False
@@ -375,7 +376,7 @@ class SimulateFlags:
     ] = False
     for_tps: Annotated[
         float, option("Bill", "N", "The rate, in orders a second, that --bill is for.", "--for", min=1)
-    ] = 583_000
+    ] = RECORD_TPS
     inputs: Annotated[
         Path | None,
         option(

@@ -13,9 +13,8 @@ import typer
 from rich.console import Console
 
 from loadtest.cli.app import refuse
-from loadtest.importing.import_error import ImportingError
+from loadtest.importing.import_error import ImportingError, one_line, printable
 from loadtest.importing.log_format import FORMATS
-from loadtest.importing.one_line import one_line
 from loadtest.plan.plan_error import PlanError
 from loadtest.plan.plan_file import Plan
 from loadtest.publish.paragraph import print_paragraph
@@ -45,8 +44,29 @@ Transaction = Annotated[
         help='Endpoint whose requests are the transactions, for example "POST /orders". Default: guessed.'
     ),
 ]
-
-
+LogFiles = Annotated[
+    list[Path], typer.Argument(help="Access logs; .gz and .zst are unpacked.", metavar="FILE…")
+]
+FormatName = Annotated[
+    str | None, typer.Option("--format", help=f"One of {', '.join(FORMATS)}; default: detected.")
+]
+Visits = Annotated[
+    bool,
+    typer.Option(
+        "--visits",
+        help="One arrival is a whole visit: the requests of one client, in order and with its pauses.",
+    ),
+]
+Visitor = Annotated[
+    str | None,
+    typer.Option(
+        help="With --visits: the field of JSON lines that identifies a visitor. Default: address and browser.",
+        metavar="FIELD",
+    ),
+]
+Exact = Annotated[
+    bool, typer.Option("--exact", help="Replay the rate of each second, instead of a fitted curve.")
+]
 Assets = Annotated[
     bool,
     typer.Option(
@@ -57,33 +77,14 @@ Assets = Annotated[
 
 @app.command(epilog="Example: singlesday import log access.log.1.gz access.log")
 def log(
-    files: Annotated[
-        list[Path], typer.Argument(help="Access logs; .gz and .zst are unpacked.", metavar="FILE…")
-    ],
-    log_format: Annotated[
-        str | None,
-        typer.Option("--format", help=f"One of {', '.join(FORMATS)}; default: detected."),
-    ] = None,
+    files: LogFiles,
+    log_format: FormatName = None,
     out: OutFolder = Path(),
     name: PlanName = None,
     transaction: Transaction = None,
-    visits: Annotated[
-        bool,
-        typer.Option(
-            "--visits",
-            help="One arrival is a whole visit: the requests of one client, in order and with its pauses.",
-        ),
-    ] = False,
-    visitor: Annotated[
-        str | None,
-        typer.Option(
-            help="With --visits: the field of JSON lines that identifies a visitor. Default: address and browser.",
-            metavar="FIELD",
-        ),
-    ] = None,
-    exact: Annotated[
-        bool, typer.Option("--exact", help="Replay the rate of each second, instead of a fitted curve.")
-    ] = False,
+    visits: Visits = False,
+    visitor: Visitor = None,
+    exact: Exact = False,
 ) -> None:
     """Make a plan and a script from access logs: rate over time, mix of endpoints, popularity of keys."""
     from loadtest.importing.log_plan import plan_of, plan_of_visits  # noqa: PLC0415 - what only this command needs
@@ -136,7 +137,7 @@ def har(
         recorded, notes = read_har(_bytes_of(file), str(file))
         return _session(recorded, str(file), named, assets=assets, notes=notes)
 
-    _import(str(file), read, out, lambda: plan_name(name, file))
+    _import(read, out, lambda: plan_name(name, file))
 
 
 @app.command(epilog="Example: singlesday import curl commands.txt")
@@ -153,7 +154,7 @@ def curl(
     def read(named: str) -> "Written":
         return _session(read_curl(_text_of(file), str(file)), str(file), named, assets=True)
 
-    _import(str(file), read, out, lambda: plan_name(name, Path("commands") if str(file) == "-" else file))
+    _import(read, out, lambda: plan_name(name, Path("commands") if str(file) == "-" else file))
 
 
 @app.command(epilog="Example: singlesday import postman shop.postman_collection.json")
@@ -169,7 +170,7 @@ def postman(
         recorded, notes = read_postman(_bytes_of(file), str(file))
         return _session(recorded, str(file), named, assets=True, notes=notes)
 
-    _import(str(file), read, out, lambda: plan_name(name, file))
+    _import(read, out, lambda: plan_name(name, file))
 
 
 @app.command(epilog="Example: singlesday import openapi http://127.0.0.1:8080/openapi.json")
@@ -190,7 +191,7 @@ def openapi(
     def read(named: str) -> "Written":
         return plan_of_operations(read_openapi(document_text(document), shown), shown, named)
 
-    _import(shown, read, out, lambda: plan_name(name, Path(shown.rpartition("/")[2] or "api")))
+    _import(read, out, lambda: plan_name(name, Path(shown.rpartition("/")[2] or "api")))
 
 
 @app.command(
@@ -217,7 +218,6 @@ def prometheus(
     name: PlanName = None,
 ) -> None:
     """Make a plan from a rate that Prometheus recorded, to play with a script of your own."""
-    from loadtest.importing.document import without_login  # noqa: PLC0415
     from loadtest.importing.prometheus_query import fetched, query_url, rates_of, time_range  # noqa: PLC0415
     from loadtest.importing.short_plan import plan_of_rates  # noqa: PLC0415
 
@@ -226,10 +226,10 @@ def prometheus(
         asked = query_url(url, query, from_s, to_s, step_s)
         return plan_of_rates(rates_of(fetched(asked), url, step_s), query, user, named)
 
-    _import(without_login(url), read, out, lambda: plan_name(name, Path("recorded")))
+    _import(read, out, lambda: plan_name(name, Path("recorded")))
 
 
-def _import(source: str, read: Callable[[str], "Written"], out: Path, name: Callable[[], str]) -> None:
+def _import(read: Callable[[str], "Written"], out: Path, name: Callable[[], str]) -> None:
     """Read and write, and say what was left out or guessed; exit with code 2 on an `ImportingError`."""
     try:
         named = name()
@@ -239,15 +239,9 @@ def _import(source: str, read: Callable[[str], "Written"], out: Path, name: Call
     except ImportingError as error:
         refuse(error)
     except RecursionError:
-        refuse(
-            ImportingError(
-                f"{source}: expected values that no script is too deep for: it is nested too deeply"
-            )
-        )
+        refuse("what was read is nested too deeply to make a script of")
     except UnicodeEncodeError as error:
-        refuse(
-            ImportingError(f"{source}: expected text, got half a character: {error.object[error.start]!a}")
-        )
+        refuse(f"what was read holds half a character, which nobody can send: {error.object[error.start]!a}")
     print_written(out, named, written)
 
 
@@ -361,8 +355,9 @@ def _print_traffic(traffic: "Traffic") -> None:
     )
     for each in traffic.endpoints:
         keys = f"  {keys_told(each.keys)}" if each.keys else ""
-        name = one_line(each.name)
-        console.print(f"  {each.requests / total:7.2%}  {name}{keys}", markup=False, soft_wrap=True)
+        console.print(
+            f"  {each.requests / total:7.2%}  {printable(each.name)}{keys}", markup=False, soft_wrap=True
+        )
 
 
 def print_written(out: Path, name: str, written: "Written") -> None:

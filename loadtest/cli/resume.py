@@ -12,7 +12,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from loadtest.configuration.run_config import RunConfig, without_password
+from loadtest.address import without_password
+from loadtest.configuration.run_config import RunConfig
 from loadtest.configuration.run_document import DOCUMENT, DocumentError, directory_of, held, read_document
 from loadtest.fleet import checkpoint as checkpoints
 from loadtest.fleet.checkpoint import Checkpoint, CheckpointError

@@ -31,7 +31,7 @@ from loadtest.plan.target_address import target_address
 from loadtest.plan.target_rate import agreed_rate, check_target_rate
 from loadtest.publish.receiver import BadReceiverError, Receiver
 from loadtest.publish.remote_write import MissingExtraError, WriteRequests
-from loadtest.stored_orders import StoreError, check_store
+from loadtest.stored_orders import StoreError, check_store, check_written
 
 OF_PARTS = (
     PlanError,
@@ -166,6 +166,11 @@ def _check_addresses(config: RunConfig) -> None:
         allowed = [*config.allowed, *AllowedTargets.from_environment().listed]
     except OF_PARTS as error:
         raise explained_by(error, "allow_hosts") from error
+    if config.store:
+        try:
+            check_written(config.store)
+        except OF_PARTS as error:
+            raise explained_by(error, "store") from error
     for address in config.addresses:
         try:
             check_target(address, allowed)

@@ -8,13 +8,13 @@ Passwords are never written down. `public` takes them out and lists under `withh
 `singlesday` withheld reaches the processes it starts in the environment.
 """
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
+from loadtest.address import without_password
 from loadtest.plan.plan_file import Plan
 from loadtest.stored_orders import SQLITE
 
@@ -24,10 +24,6 @@ SHIPPED_SCENARIOS = "loadtest.scenarios."
 CHECKPOINT_S = 10.0
 """How often a run is saved, unless it is asked for otherwise or would cost too much (`plugin.checkpoints`)."""
 TOML = ".toml"
-_PASSWORD = re.compile(
-    r"(?<=://)([^:/?#@]*):[^/?#]*@|(?<=[?&])(?:[a-z]*password|passfile)=[^&#]*", re.IGNORECASE
-)
-"""Between user and host, or as a parameter."""
 
 AtLeastOne = Annotated[int, Meta(ge=1)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -203,11 +199,6 @@ def public(config: RunConfig) -> RunConfig:
     written = {name: _without_passwords(value) for name, value in given.items()}
     withheld = sorted(name for name, value in written.items() if value != given[name])
     return config.but(**written, withheld=withheld)
-
-
-def without_password(address: str) -> str:
-    """A URL or DSN without any password in it; the same text if there is none."""
-    return _PASSWORD.sub(lambda found: f"{found[1]}@" if found[1] is not None else "", address)
 
 
 def secrets_of(config: RunConfig) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 import socket
 from collections.abc import Iterable
 
+from loadtest.address import check_clear, without_password
 from loadtest.drive.targets import AllowedTargets
-from loadtest.plan.target_address import target_address
+from loadtest.plan.target_address import TargetAddress, target_address
 
 CONNECT_TIMEOUT_S = 3.0
 HTTP = {"http", "https"}
@@ -21,19 +22,16 @@ def check_target(url: str | None, allowed: Iterable[str] = ()) -> None:
 
     Raises `UnreachableError`, or `HostNotAllowed` without connecting.
     """
-    try:
-        scheme, host, port = target_address(url or "")
-    except ValueError as error:
-        raise UnreachableError(f"{url!r}: {error}") from error
+    shown, (scheme, host, port) = without_password(url or ""), _read(url or "")
     AllowedTargets(dict.fromkeys(allowed, float("inf"))).check(host, port)
     try:
         with socket.create_connection((host, port), CONNECT_TIMEOUT_S) as connection:
             speaks_it = scheme != "https" or _speaks_tls(connection, host)
     except OSError as error:
-        raise UnreachableError(f"{url}: nothing answers there ({error.strerror or error})") from error
+        raise UnreachableError(f"{shown}: nothing answers there ({error.strerror or error})") from error
     if not speaks_it:
         raise UnreachableError(
-            f"{url}: what answers there does not speak TLS; expected an address that begins with http://"
+            f"{shown}: what answers there does not speak TLS; expected an address that begins with http://"
         )
 
 
@@ -57,9 +55,16 @@ def _speaks_tls(connection: socket.socket, host: str) -> bool:
 
 def check_http(url: str) -> None:
     """Raise `UnreachableError` for an address that no HTTP client can use. No connection."""
+    if _read(url).scheme not in HTTP:
+        raise UnreachableError(
+            f"{without_password(url)!r}: expected an address such as http://127.0.0.1:8080"
+        )
+
+
+def _read(url: str) -> TargetAddress:
+    """Where an address leads. Raises `UnreachableError` for one that names no host, or shows no end of a password."""
     try:
-        scheme = target_address(url).scheme
+        check_clear(url)
+        return target_address(url)
     except ValueError as error:
-        raise UnreachableError(f"{url!r}: {error}") from error
-    if scheme not in HTTP:
-        raise UnreachableError(f"{url!r}: expected an address such as http://127.0.0.1:8080")
+        raise UnreachableError(f"{without_password(url)!r}: {error}") from None

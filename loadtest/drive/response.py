@@ -78,6 +78,8 @@ class Response(Received):
     error: Exception | None = None
     found_dead = False
     """Whether it failed because the server had closed the kept-alive connection before."""
+    was_repeated = False
+    """Whether the request had been sent before, without an answer: what is refused now may have been done then."""
     needs_care = False
     """Whether it is more than a plain success: see `Session`."""
 

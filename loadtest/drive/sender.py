@@ -36,6 +36,8 @@ class Begun(NamedTuple):
     connection: Connection | None
     """None: it got none, and `raised` says why."""
     raised: BaseException | None
+    sent: bytes
+    """The request, as far as it has been sent and beyond."""
 
 
 class Sender(Agent):
@@ -45,8 +47,11 @@ class Sender(Agent):
         """Send `call` once, and return what came back, or a response that holds the error."""
         method, target, headers, body, body_headers, kind = call
         pool, heads = self._routes.get(target.origin) or self._route_to(target.origin)
-        length = len(body) if body or method in ANNOUNCE_EMPTY_BODY else None
-        sent = heads.compose(method, target.path, body_headers, headers, length) + body  # `heads.sent`
+        if begun is None:
+            length = len(body) if body or method in ANNOUNCE_EMPTY_BODY else None
+            sent = heads.compose(method, target.path, body_headers, headers, length) + body  # `heads.sent`
+        else:
+            sent = begun.sent
         connection = None
         try:
             if begun is None:
@@ -100,6 +105,7 @@ class Sender(Agent):
                     break
                 sleep(self.retry_delay)
             response = self._attempt(response.call)
+            response.was_repeated = True
         return response
 
     def _failed(self, call: Call, sent: bytes, connection: Connection | None, error: OSError) -> Response:

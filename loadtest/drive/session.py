@@ -104,8 +104,8 @@ class Session(Sender):
         intended_ns = begun_ns
         if self.intended_ns is not None:
             intended_ns, self.intended_ns = self.intended_ns, None
-        if type(headers) is not dict and headers is not None and not isinstance(headers, Mapping):
-            headers = dict(headers)
+        if headers is not None:
+            headers = headers.copy() if type(headers) is dict else _copied(headers)
         target = self._remembered.get(url) or self._base.locate(url)
         if rarer:
             target, headers = _heed(rarer, method, target, headers)
@@ -268,7 +268,7 @@ class Session(Sender):
         """Finish a request that the core has begun: its exchange was not plain."""
         call = begun.call
         try:
-            response = self._seen_to(self._attempt(call, Begun(connection, raised)), None, None)
+            response = self._seen_to(self._attempt(call, Begun(connection, raised, begun.sent)), None, None)
         except Timeout as error:
             self._cut_off(call, error, name, intended_ns)
             raise
@@ -279,6 +279,14 @@ class Session(Sender):
         method = response.call.method
         cared = self._care_for(response, None)
         return self.finish(cared, method, name, intended_ns, isinstance(cared, CaughtResponse))
+
+
+def _copied(headers: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> Mapping[str, Any]:
+    """Headers that stay as they are now: a script may change its own while the request waits."""
+    if isinstance(headers, Mapping) and hasattr(headers, "copy"):
+        copied: Mapping[str, Any] = headers.copy()  # of its own kind, which may have a name more than once
+        return copied
+    return dict(headers)
 
 
 def _heed(

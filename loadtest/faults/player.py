@@ -51,6 +51,11 @@ class Traffic(Maker):
         """Nothing was done."""
 
 
+def _reason_of(error: Exception) -> str:
+    """Why a fault failed: in a maker's own words, or by an error that it did not expect."""
+    return str(error) if isinstance(error, FaultError) else f"{type(error).__name__}: {error}"
+
+
 async def _sleep_until(at_ns: float) -> None:
     # More than once: uvloop's timers are whole milliseconds, and end up to half of one early.
     while (left_ns := at_ns - time.monotonic_ns()) > 0:
@@ -144,10 +149,18 @@ class Player:
         was_met = True
         if await self._whole(number, self._begin_one(number)):
             await _sleep_until(zero_ns + fault.end_s * 1e9)
-            was_met = await self._makers[number].was_met()
+            was_met = await self._was_met(number)
         await self._whole(number, self._undo(number))
         if not was_met:
             self._say(Failed(number, UNMET))
+
+    async def _was_met(self, number: int) -> bool:
+        """Whether anything has met a fault; also where its maker breaks, since that is told already."""
+        try:
+            return await self._makers[number].was_met()
+        except Exception as error:
+            self._say(Failed(number, f"whether anything met it cannot be told: {_reason_of(error)}"))
+            return True
 
     async def _whole(self, number: int, step: Coroutine[None, None, bool]) -> bool:
         """Take a fault's step, which is never left half done: who cancels us waits for it (`_undo_all`)."""
@@ -162,8 +175,8 @@ class Player:
         self._begun[number] = (maker, {})  # a part of it may be done even if it fails
         try:
             did, token = await maker.begin()
-        except FaultError as error:
-            self._say(Failed(number, str(error)))
+        except Exception as error:
+            self._say(Failed(number, _reason_of(error)))
             return False
         self._begun[number] = (maker, token)
         self._say(Began(number, at_ns, did, token))
@@ -176,8 +189,8 @@ class Player:
             return True
         try:
             await maker.undo(token)
-        except FaultError as error:
-            self._say(Failed(number, f"it could not be undone: {error}"))
+        except Exception as error:  # whatever it is, the other faults are still to be undone
+            self._say(Failed(number, f"it could not be undone: {_reason_of(error)}"))
             return False
         self._say(Ended(number, time.monotonic_ns()))
         return True
@@ -206,5 +219,5 @@ class Player:
             try:
                 self._begun[number] = (self._maker(self._order.faults[number]), token)
                 await self._undo(number)
-            except FaultError as error:
-                self._say(Failed(number, f"it could not be undone: {error}"))
+            except Exception as error:
+                self._say(Failed(number, f"it could not be undone: {_reason_of(error)}"))

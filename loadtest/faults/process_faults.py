@@ -134,7 +134,8 @@ class ProcessFault(Maker):
     async def undo(self, token: Token) -> None:
         """Let a stopped process go on, start a supervisor that ended again; a worker has one who does that."""
         if self._fault.kind == "stop":
-            with contextlib.suppress(FaultError):  # it was killed meanwhile: there is nothing to undo
+            # It was killed meanwhile, or never sent the signal: there is nothing to undo.
+            with contextlib.suppress(FaultError, KeyError):
                 _send(_known(_whole(token["pid"]), _number(token["created_s"])), signal.SIGCONT)
         elif self._fault.process == "supervisor":
             command = token.get("command")
@@ -142,7 +143,7 @@ class ProcessFault(Maker):
                 await self._service.start_again(
                     command if isinstance(command, list) else [], self._environment
                 )
-            except FaultError:
+            except Exception:
                 with contextlib.suppress(FaultError):  # who waits for it hears that it does not answer
                     await self._service_faults.is_back()
                 raise

@@ -6,7 +6,8 @@ has an end of its own, a little later than planned: if nobody lives to undo it, 
 
 import asyncio
 import contextlib
-from urllib.error import HTTPError, URLError
+from http.client import HTTPException
+from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 import msgspec
@@ -128,8 +129,12 @@ def put_drill(service: ServiceProcess, faults: list[dict[str, str | float]]) -> 
 def count_met(service: ServiceProcess, kind: str) -> float:
     """How many requests or commits have met faults of a kind since the service was started. Raises `FaultError`."""
     request = Request(f"{service.admin_url}/metrics?name[]={MET}", headers=_authorized(service))  # noqa: S310
-    page = send(request, _ADMIN_PORT, LARGEST_PAGE_BYTES).decode()
-    samples = [sample for family in text_string_to_metric_families(page) for sample in family.samples]
+    page = send(request, _ADMIN_PORT, LARGEST_PAGE_BYTES)
+    try:
+        families = list(text_string_to_metric_families(page.decode()))
+    except ValueError as error:
+        raise FaultError(f"{_ADMIN_PORT} gave no page of metrics: {error}") from error
+    samples = [sample for family in families for sample in family.samples]
     return sum(sample.value for sample in samples if sample.labels.get("kind") == kind)
 
 
@@ -147,10 +152,19 @@ def send(request: Request, whom: str, most_bytes: int = 0) -> bytes:
             read: bytes = answer.read(most_bytes)
             return read
     except HTTPError as error:
-        said = error.read(200).decode(errors="replace").strip()
+        said = _words_of(error)
         raise FaultError(f"{whom} answered {error.code}{f': {said}' if said else ''}") from error
-    except (URLError, OSError) as error:
+    except OSError as error:
         raise FaultError(f"{whom} did not answer: {getattr(error, 'reason', error)}") from error
+    except HTTPException as error:
+        raise FaultError(f"{whom} gave no answer of HTTP: {type(error).__name__}: {error}") from error
+
+
+def _words_of(answer: HTTPError) -> str:
+    """The beginning of its body, as far as that can be read."""
+    with contextlib.suppress(OSError, HTTPException):
+        return answer.read(200).decode(errors="replace").strip()
+    return ""
 
 
 class ServiceFault(Maker):

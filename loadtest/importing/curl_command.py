@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 from loadtest.importing.import_error import ImportingError
 from loadtest.importing.recorded import (
     FORM,
+    JSON,
     MULTIPART,
     Recorded,
     address_parts,
@@ -24,11 +25,13 @@ _QUOTED = re.compile(
     re.DOTALL,
 )
 """A comment, `$'…'` (bash calls it ANSI-C quoting), other quotes, a line that goes on: whichever begins first."""
+_IN_ITS_PLACE = re.compile("\udc00([0-9]+)\udc01")
+"""What stands for a quoted piece: halves of characters, which no text has."""
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|u[0-9a-fA-F]{1,4}|U[0-9a-fA-F]{1,8}|[0-7]{1,3}|.)", re.DOTALL)
 _ESCAPES = dict(zip("abefnrtv", "\a\b\x1b\f\n\r\t\v", strict=True))
 _WINDOWS = re.compile(r'\s*curl(?:\.exe)?\s+\^"')
 """How what browsers copy for the command line of Windows begins."""
-_WINDOWS_LINE = re.compile(r"[ \t]+\^\r?\n[ \t]*")
+_WINDOWS_LINE = re.compile(r"(?<![ \t])[ \t]+\^\r?\n[ \t]*")
 """How a line goes on there."""
 _BEFORE_CURL = re.compile(r"[$%>]|time|env|sudo|[A-Za-z_]\w*=.*", re.DOTALL)
 """What may stand before `curl`: a prompt, a variable, a command that starts it."""
@@ -149,9 +152,10 @@ def read_curl(text: str, source: str) -> list[Recorded]:
 
 def _commands(text: str, source: str) -> list[list[str]]:
     """Each command's words without `curl` itself; a line that ends in a backslash goes on."""
+    quoted: list[str] = []
     try:
         lexer = shlex.shlex(
-            _QUOTED.sub(_as_posix, _from_windows(text)),
+            _QUOTED.sub(lambda found: _put_aside(found, quoted), _from_windows(text)),
             posix=True,
             punctuation_chars=";\n",
         )
@@ -161,7 +165,10 @@ def _commands(text: str, source: str) -> list[list[str]]:
         words = list(lexer)
     except ValueError as error:
         raise ImportingError(f"{source}: expected curl commands as a shell reads them: {error}") from error
-    commands = [_own_words(command) for command in _separated(words)]
+    commands = [
+        [_IN_ITS_PLACE.sub(lambda found: quoted[int(found[1])], word) for word in _own_words(command)]
+        for command in _separated(words)
+    ]
     for command in commands:
         if command and command[0].rpartition("/")[2] not in {"curl", "curl.exe"}:
             raise ImportingError(f'{source}: expected commands that begin with curl, got "{command[0][:40]}"')
@@ -195,11 +202,22 @@ def _each(words: list[str]) -> Iterator[list[str]]:
     yield words
 
 
-def _as_posix(found: re.Match[str]) -> str:
-    """A quoted piece as any shell reads it."""
+def _put_aside(found: re.Match[str], quoted: list[str]) -> str:
+    """What stands for a quoted piece, put beside others: it separates nothing, and long ones take `shlex` long.
+
+    Anything else stays as it is.
+    """
     if found["goes_on"]:
         return " "
-    return found[0] if found["ansi"] is None else shlex.quote(_unescaped(found["ansi"]))
+    if found["ansi"] is not None:
+        quoted.append(_unescaped(found["ansi"]))
+    elif found[0][0] == "'":
+        quoted.append(found[0][1:-1])
+    elif found[0][0] == '"':
+        quoted.append(re.sub(r'\\(["\\])', r"\1", found[0][1:-1]))
+    else:
+        return found[0]
+    return f"\udc00{len(quoted) - 1}\udc01"
 
 
 def _unescaped(text: str) -> str:
@@ -237,7 +255,8 @@ def _recorded(given: argparse.Namespace, url: str, where: str) -> Recorded:
     body = "&".join(pieces) or "".join(given.json)
     if given.get and body:
         return Recorded("GET", f"{url}{'&' if parts.query else '?'}{body}", tuple(headers))
-    method = given.request or ("HEAD" if given.head else "POST" if body or given.form else "GET")
+    is_sending = (pieces or given.json or given.form) and not given.get
+    method = given.request or ("HEAD" if given.head else "POST" if is_sending else "GET")
     held: dict[str, Any] = {}
     if given.form:
         headers = with_content_type(headers, MULTIPART)
@@ -245,18 +264,13 @@ def _recorded(given: argparse.Namespace, url: str, where: str) -> Recorded:
     if body:
         media_type = next((value for name, value in headers if name.lower() == "content-type"), None)
         held = body_of(body, media_type or ("json" if given.json else FORM))
-        if "text" in held and media_type is None and not given.json:
-            headers.append(("Content-Type", FORM))  # which curl adds
+        if "text" in held and media_type is None:
+            headers.append(("Content-Type", JSON if given.json else FORM))  # which curl adds
     return Recorded(method.upper(), url, tuple(headers), **held)
 
 
 def _headers(given: argparse.Namespace, where: str) -> list[tuple[str, str]]:
-    headers = []
-    for header in given.header:
-        name, colon, value = header.partition(":")
-        if not colon:
-            raise ImportingError(f'{where}: expected a header as "Name: value", got "{header[:60]}"')
-        headers.append((name.strip(), value.strip()))
+    headers = [_header(header, where) for header in given.header]
     if given.user:
         headers.append(("Authorization", "Basic " + base64.b64encode(given.user.encode()).decode()))
     if given.oauth2_bearer:
@@ -264,6 +278,16 @@ def _headers(given: argparse.Namespace, where: str) -> list[tuple[str, str]]:
     if given.cookie:
         headers.append(("Cookie", given.cookie))
     return headers
+
+
+def _header(written: str, where: str) -> tuple[str, str]:
+    """Name and value of a `-H`; `Name;` sends an empty value, where `Name:` would take curl's own header away."""
+    name, colon, value = written.partition(":")
+    if not colon:
+        name, is_empty, value = written.rstrip().partition(";")
+        if value or not is_empty or not name.strip():
+            raise ImportingError(f'{where}: expected a header as "Name: value", got "{written[:60]}"')
+    return name.strip(), value.strip()
 
 
 def _part(written: str, where: str) -> tuple[str, str, str]:

@@ -1,7 +1,6 @@
 """HAR files, as browsers' developer tools save them (HTTP Archive 1.2), as recorded requests."""
 
 import base64
-import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -17,6 +16,7 @@ from loadtest.importing.recorded import (
     address_parts,
     body_of,
     counted,
+    json_of,
     multipart,
     with_content_type,
 )
@@ -180,7 +180,7 @@ def _answer(content: _Content) -> Any:
     if "json" not in content.mime_type or not content.text:
         return None
     try:
-        return json.loads(base64.b64decode(content.text) if content.encoding == "base64" else content.text)
+        return json_of(base64.b64decode(content.text) if content.encoding == "base64" else content.text)
     except ValueError:
         return None
 

@@ -55,22 +55,22 @@ class PolarsPaths:
 
     def __init__(self) -> None:
         self._counted: list[pl.DataFrame] = []
+        self._rows = self._bytes = 0
 
     def add(self, counted: pl.DataFrame) -> None:
         """Count some."""
         self._counted.append(counted)
+        self._rows += len(counted)
+        self._bytes += _text_bytes(counted)
 
     def forget_rare(self, most: int, most_bytes: int) -> int:
         """Keep the most requested ones."""
-        if (
-            sum(map(len, self._counted)) <= 2 * most
-            and sum(map(_text_bytes, self._counted)) <= 2 * most_bytes
-        ):
+        if self._rows <= 2 * most and self._bytes <= 2 * most_bytes:
             return 0
         merged = kept = self._merged()
         if len(merged) > 2 * most or _text_bytes(merged) > 2 * most_bytes:
             kept = _most_requested(merged, min(most, len(merged) // 2))
-        self._counted = [kept]
+        self._counted, self._rows, self._bytes = [kept], len(kept), _text_bytes(kept)
         return int(merged["requests"].sum()) - int(kept["requests"].sum())
 
     def most_requested(self, most: int) -> list[tuple[str, list[str], list[int]]]:

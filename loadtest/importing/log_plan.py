@@ -7,7 +7,7 @@ from loadtest.importing.curve_fit import Knot, exact_knots, fitted_knots
 from loadtest.importing.import_error import ImportingError
 from loadtest.importing.plan_text import PlannedScenario, PlanText, plan_toml, when
 from loadtest.importing.recorded import counted
-from loadtest.importing.script_text import WITH_BODY, FeederFile, endpoint_class, script_py
+from loadtest.importing.script_text import WITH_BODY, FeederFile, ScriptClass, endpoint_class, script_py
 from loadtest.importing.shares import TOLERANCE as SHARE_TOLERANCE
 from loadtest.importing.shares import counts_of
 from loadtest.importing.traffic import Endpoint, Traffic
@@ -42,33 +42,16 @@ class Written(NamedTuple):
 def plan_of(traffic: Traffic, name: str, *, transaction: str | None, exact: bool) -> Written:
     """The plan that plays a log again. Raises `ImportingError` for a `transaction` that is none of its endpoints."""
     chosen, guess = _transaction(traffic, transaction)
-    folder = f"{name}-data"
-    notes = [*traffic.notes, *guess]
-    taken: set[str] = set()
     ordered = [chosen, *(each for each in traffic.endpoints if each is not chosen)]
-    requests = sum(traffic.counts)
+    folder, requests, taken = f"{name}-data", sum(traffic.counts), set[str]()
     classes = [endpoint_class(each, each.requests / requests, folder, taken) for each in ordered]
-    notes += [
-        f"{each.name} has no body, since a log has none: put some into {file.path}, one a line"
-        for each, one in zip(ordered, classes, strict=True)
-        for file in one.files
-        if file.is_json
-    ]
-    of_all = _knots(traffic.counts, exact)
-    changing = [] if exact else [each for each in traffic.endpoints if each.shares != chosen.shares]
-    own = {each.name: _curve(traffic, each, of_all) for each in changing}
-    notes += _mix_notes(own, ordered)
-    knots = _curve(traffic, chosen._replace(shares=()) if exact else chosen, of_all)
+    knots, own = _curves(traffic, chosen, exact)
     peak = max(rate for _, rate in knots)
-    made_of = (
-        f"Made by `singlesday import log` of {counted(requests, 'request', 'requests')} from "
-        f"{when(traffic.first_second)} to {when(traffic.first_second + len(traffic.counts))}: {traffic.source}."
-    )
     plan = PlanText(
         name=name,
         module=name,
-        made_of=" ".join(made_of.split()),
-        notes=notes,
+        made_of=_made_of(traffic, requests),
+        notes=[*traffic.notes, *guess, *_bodies_wanted(ordered, classes), *_mix_notes(own, ordered)],
         knots=knots,
         scenarios=[
             PlannedScenario(one.name, each.requests / chosen.requests, knots=own.get(each.name, ()))
@@ -81,7 +64,33 @@ def plan_of(traffic: Traffic, name: str, *, transaction: str | None, exact: bool
     )
     curve = "".join(f"{at_s:g},{rate / peak:.12g}\n" for at_s, rate in knots) if exact else None
     files = [file for one in classes for file in one.files]
-    return Written(plan_toml(plan), script_py(plan.made_of, traffic.steps, classes), files, notes, curve)
+    script = script_py(plan.made_of, traffic.steps, classes)
+    return Written(plan_toml(plan), script, files, plan.notes, curve)
+
+
+def _made_of(traffic: Traffic, requests: int) -> str:
+    return (
+        f"Made by `singlesday import log` of {counted(requests, 'request', 'requests')} from "
+        f"{when(traffic.first_second)} to {when(traffic.first_second + len(traffic.counts))}: {traffic.source}."
+    )
+
+
+def _bodies_wanted(endpoints: Sequence[Endpoint], classes: Sequence[ScriptClass]) -> list[str]:
+    return [
+        f"{each.name} has no body, since a log has none: put some into {file.path}, one a line"
+        for each, one in zip(endpoints, classes, strict=True)
+        for file in one.files
+        if file.is_json
+    ]
+
+
+def _curves(traffic: Traffic, chosen: Endpoint, exact: bool) -> tuple[list[Knot], dict[str, list[Knot]]]:
+    """The curve of the transactions, and by name those of endpoints whose share of the requests changes otherwise."""
+    of_all = _knots(traffic.counts, exact)
+    if exact:
+        return _curve(traffic, chosen._replace(shares=()), of_all), {}
+    changing = [each for each in traffic.endpoints if each.shares != chosen.shares]
+    return _curve(traffic, chosen, of_all), {each.name: _curve(traffic, each, of_all) for each in changing}
 
 
 def plan_of_visits(traffic: Traffic, visits: Visits, name: str) -> Written:

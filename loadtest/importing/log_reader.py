@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 MOST_ENDPOINTS = 60
 SMALLEST_SHARE = 0.001
-"""Endpoints with a smaller share of the requests are dropped, and named as dropped."""
+"""Endpoints with a smaller share of the requests are dropped, and named as dropped, unless all of them have one."""
 _LINES_TO_TELL = 200
 _LEAST_GOOD = 0.5
 
@@ -134,7 +134,8 @@ def _traffic(
     visits: bool,
 ) -> Traffic:
     templates = list(tally.tree.templates())
-    kept = [each for each in templates if each[2] >= SMALLEST_SHARE * tally.requests][:MOST_ENDPOINTS]
+    usual = [each for each in templates if each[2] >= SMALLEST_SHARE * tally.requests]
+    kept = (usual or templates)[:MOST_ENDPOINTS]
     first = min(tally.seconds)
     counts = [0] * (max(tally.seconds) - first + 1)
     for second, requests in tally.seconds.items():
@@ -178,8 +179,8 @@ def _endpoints(
     template_of = cache(tally.tree.template_of)
     requested = _requested(tally)
     queries: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for method, path, query in tally.queries:
-        queries[method, template_of(method, path)].append(query)
+    for method, shape, query in tally.queries:
+        queries[method, template_of(method, shape)].append(query)
     with_query: dict[tuple[str, str], int] = defaultdict(int)
     for (method, path), requests in tally.with_query.items():
         with_query[method, template_of(method, path)] += requests

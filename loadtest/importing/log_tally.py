@@ -1,13 +1,15 @@
 """Access logs, counted a batch at a time: seconds, paths, queries and the steps of some clients.
 
 What is kept is bounded whatever is read: seconds of at most 31 days, a tree of templates (`path_tree`), the most
-wanted keys, a sample of queries and a sample of clients.
+wanted keys, a sample of queries, a sample of clients and the mix of some thousand parts. So is what a batch takes,
+however many came before it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from functools import cache
+from math import inf
 from typing import TYPE_CHECKING
 
 from loadtest.importing.import_error import ImportingError
@@ -15,7 +17,7 @@ from loadtest.importing.log_batch import Batch, path_shape, with_parts, with_pat
 from loadtest.importing.log_paths import no_paths
 from loadtest.importing.log_time import second_of
 from loadtest.importing.path_tree import PathTree
-from loadtest.importing.shares import Part
+from loadtest.importing.shares import Part, halved
 from loadtest.importing.traffic import Step
 from loadtest.importing.visits import LONGEST_PAUSE_S
 
@@ -31,6 +33,10 @@ MOST_STEPS = 200_000
 """Requests that are kept with their clients: of all clients, or of an even part of them."""
 MOST_SHAPES = 200
 """Different shapes of paths whose requests are kept of each batch, to tell how shares change."""
+MOST_PARTS = 2_000
+"""Batches whose requests are kept apart for that; of more, neighbours are put together."""
+_MOST_FRAMES = 100
+"""Of steps, before they are put into one: of few clients, a batch has hardly any."""
 LONGEST_S = 31 * 86_400
 FEWEST_CLIENTS = 20
 _QUERIES_A_BATCH = 2_000
@@ -50,13 +56,16 @@ class LogTally:
         self.forgotten = 0
         """Requests of paths that are no longer counted one by one."""
         self.queries: list[tuple[str, str, str]] = []
-        """Method, path and query of some requests."""
+        """Method, shape and query of some requests."""
         self.with_query: Counter[tuple[str, str]] = Counter()
+        """Requests by method and what was the template of their path when they came; `PathTree` knows it still."""
         self.one_client_in = 1
         """Of how many clients one has its steps kept; it doubles whenever they become too many."""
         self._queries_a_batch = _QUERIES_A_BATCH
         self._seen: list[pl.DataFrame] = []
+        self._steps = 0
         self._parts: list[Part] = []
+        self._first, self._last = inf, -inf
 
     def add(self, batch: Batch) -> None:
         """Count a batch. Raises `ImportingError` where the log goes on for longer than a month."""
@@ -67,18 +76,24 @@ class LogTally:
         for (method, path), requests in batch.shapes.items():
             self.tree.add(method, path, requests)
         if batch.seconds:
-            usual = dict(batch.shapes.most_common(MOST_SHAPES))
-            self._parts.append(Part(min(batch.seconds), max(batch.seconds), usual))
-            self._check_span()
+            self._add_part(batch)
         self.forgotten += self.paths.forget_rare(MOST_PATHS, MOST_PATH_BYTES)
         self._sample_queries(batch.queried)
         self._sample_clients(batch.known)
 
-    def _check_span(self) -> None:
-        first, last = min(part.first for part in self._parts), max(part.last for part in self._parts)
-        if last - first >= LONGEST_S:
+    def _add_part(self, batch: Batch) -> None:
+        first, last = min(batch.seconds), max(batch.seconds)
+        self._check_span(first, last)
+        self._parts.append(Part(first, last, dict(batch.shapes.most_common(MOST_SHAPES))))
+        if len(self._parts) > MOST_PARTS:
+            self._parts = halved(self.parts(), MOST_SHAPES)
+
+    def _check_span(self, first: int, last: int) -> None:
+        self._first, self._last = min(self._first, first), max(self._last, last)
+        if self._last - self._first >= LONGEST_S:
             raise ImportingError(
-                f"expected logs of at most 31 days, got requests {(last - first) / 86_400:,.1f} days apart"
+                "expected logs of at most 31 days, got requests "
+                f"{(self._last - self._first) / 86_400:,.1f} days apart"
             )
 
     def _sample_queries(self, queried: pl.DataFrame) -> None:
@@ -87,11 +102,10 @@ class LogTally:
 
         if not len(queried):
             return
-        some = with_path(queried)
-        counted = some.group_by("method", "path", maintain_order=True).agg(pl.col("requests").sum())
-        for method, path, requests in counted.iter_rows():
-            if len(self.with_query) < MOST_QUERIES or (method, path) in self.with_query:
-                self.with_query[method, path] += requests
+        some = with_path(queried).with_columns(path_shape("path"))
+        counted = some.group_by("method", "path").agg(pl.col("requests").sum())
+        for method, shape, requests in counted.iter_rows():
+            self.with_query[method, self.tree.template_of(method, shape)] += requests
         reached = some["requests"].cum_sum()
         step = max(reached[-1] // self._queries_a_batch, 1)
         picked = reached.search_sorted(pl.int_range(step // 2, reached[-1], step, eager=True), side="right")
@@ -111,9 +125,13 @@ class LogTally:
         at = pl.col("second").replace_strict(instants, default=None, return_dtype=pl.Int64)
         kept = with_path(with_parts(kept.with_columns(at.alias("at"))))
         self._seen.append(kept.select("who", "at", "method", "path"))
-        while sum(map(len, self._seen)) > MOST_STEPS and self.one_client_in < 1 << 32:
+        self._steps += len(kept)
+        if len(self._seen) > _MOST_FRAMES:
+            self._seen = [pl.concat(self._seen, rechunk=True)]
+        while self._steps > MOST_STEPS and self.one_client_in < 1 << 32:
             self.one_client_in *= 2
             self._seen = [pl.concat(self._seen).filter(pl.col("who") % self.one_client_in == 0)]
+            self._steps = len(self._seen[0])
 
     def parts(self) -> list[Part]:
         """Each batch's requests by method and template."""

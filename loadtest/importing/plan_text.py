@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from loadtest.importing.curve_fit import Knot
-from loadtest.importing.one_line import one_line
+from loadtest.importing.import_error import one_line
 
 _LINE = 110
 
@@ -84,6 +84,7 @@ def when(second: int) -> str:
 
 
 def _comment(note: str) -> list[str]:
+    """A note as comments: no line of it is without its sign, whatever names and paths it holds."""
     words, lines, line = one_line(note).split(" "), [], "#  -"
     for word in words:
         if len(line) + len(word) >= _LINE:

@@ -8,6 +8,7 @@ from urllib.parse import urlencode, urlsplit
 
 from loadtest.importing.import_error import ImportingError
 from loadtest.importing.recorded import (
+    JSON,
     MULTIPART,
     Recorded,
     address_parts,
@@ -17,11 +18,11 @@ from loadtest.importing.recorded import (
     with_content_type,
 )
 
-_VARIABLE = re.compile(r"{{\s*([^{}]+?)\s*}}")
+_VARIABLE = re.compile(r"{{([^{}]+)}}")
 _DYNAMIC = {"$guid": "3f2504e0-4f89-41d3-9a0c-0305e82c3301", "$timestamp": "1762819140", "$randomInt": "417"}
 _JSON = r"(?:pm\.response\.json\(\)|JSON\.parse\((?:responseBody|pm\.response\.text\(\))\))"
-_PLACE = r"((?:\s*\.\s*[A-Za-z_$][\w$]*|\[\s*\d+\s*\]|\[\s*(?:'[^']*'|\"[^\"]*\")\s*\])+)"
-_NAMED_ANSWER = re.compile(rf"(?:const|let|var)?\s*([A-Za-z_$][\w$]*)\s*=\s*{_JSON}\s*[;\n]")
+_PLACE = r"((?:\s*\.\s*[A-Za-z_$][\w$]*|\[\s*\d{1,9}\s*\]|\[\s*(?:'[^']*'|\"[^\"]*\")\s*\]){1,40})"
+_NAMED_ANSWER = re.compile(rf"(?<![\w$])([A-Za-z_$][\w$]*)\s*=\s*{_JSON}\s*[;\n]")
 _SETS = re.compile(
     r"(?:pm\.(?:environment|collectionVariables|globals|variables)\.set|postman\.set(?:Environment|Global)Variable)"
     rf"\(\s*['\"]([^'\"]+)['\"]\s*,\s*({_JSON}|[A-Za-z_$][\w$]*){_PLACE}\s*\)"
@@ -31,6 +32,8 @@ _STEP = re.compile(r"\.\s*([A-Za-z_$][\w$]*)|\[\s*(\d+)\s*\]|\[\s*['\"]([^'\"]*)
 _TOLD = "made-up-answer-"
 """How the values begin that stand for what a script takes from an answer."""
 _METHOD = re.compile(r"[A-Za-z]{1,20}")
+_MOST_FILLED_IN = 1_000_000
+"""Characters of variables in the place of their names in one text, at once."""
 NO_HOST = "http://host.invalid"
 """For collections whose address is a variable that they do not set."""
 
@@ -64,7 +67,9 @@ def _read(data: bytes, source: str) -> tuple[list[Recorded], list[str]]:
     scripts = 0
     for place, item, auth in _items(document["item"], "item", document.get("auth")):
         try:
-            one = _recorded(item["request"], place, source, auth, _Filled(variables, unknown))
+            one = _recorded(
+                item["request"], place, source, auth, _Filled(variables, unknown, f"{source}: {place}")
+            )
         except (AttributeError, TypeError, LookupError) as error:  # a text where a list belongs, and the like
             raise ImportingError(f"{source}: {place}: expected a request as Postman exports it") from error
         kept = _kept(item.get("event"))
@@ -100,15 +105,13 @@ def _kept(events: Any) -> dict[str, list[str | int]]:
 
 
 def _with(answer: Any, steps: Sequence[str | int], value: str) -> Any:
-    """An answer that has a value at a place, and whatever it had elsewhere."""
+    """An answer that has a value at a place, and whatever it had elsewhere.
+
+    Numbers of a list are keys too: what a script keeps may be the last of many.
+    """
     if not steps:
         return value
     step, *others = steps
-    if isinstance(step, int):
-        listed = list(answer) if isinstance(answer, list) else []
-        listed += [None] * (step + 1 - len(listed))
-        listed[step] = _with(listed[step], others, value)
-        return listed
     named = dict(answer) if isinstance(answer, dict) else {}
     return {**named, step: _with(named.get(step), others, value)}
 
@@ -131,22 +134,35 @@ def _items(items: Any, place: str, auth: Any) -> Iterator[tuple[str, dict[str, A
 
 
 class _Filled:
-    """Fills in the variables of a collection."""
+    """Fills in the variables of a collection. Raises `ImportingError` beginning with `where` for what has no end."""
 
-    def __init__(self, variables: Mapping[str, str], unknown: dict[str, None]) -> None:
-        self._variables, self._unknown = variables, unknown
+    def __init__(self, variables: Mapping[str, str], unknown: dict[str, None], where: str) -> None:
+        self._variables, self._unknown, self._where = variables, unknown, where
 
     def __call__(self, text: Any) -> str:
         filled = str(text or "")
         for _ in range(5):  # a variable's value may name another
+            self._check(sum(len(self._value(found)) for found in _VARIABLE.finditer(filled)))
             again = _VARIABLE.sub(self._value, filled)
             if again == filled:
                 break
             filled = again
         return filled
 
+    def in_path(self, path: str, name: str, value: str) -> str:
+        """An address with the value of what it has as `:name`."""
+        self._check(path.count(f":{name}") * len(value))
+        return path.replace(f":{name}", value)
+
+    def _check(self, filled_in: int) -> None:
+        if filled_in > _MOST_FILLED_IN:
+            raise ImportingError(
+                f"{self._where}: expected variables of at most {_MOST_FILLED_IN:,} characters together, which grow "
+                "without end where one names itself"
+            )
+
     def _value(self, found: re.Match[str]) -> str:
-        name = found[1]
+        name = found[1].strip()
         if name in self._variables:
             return self._variables[name]
         if name in _DYNAMIC:
@@ -164,7 +180,8 @@ def _recorded(request: Any, place: str, source: str, auth: Any, filled: _Filled)
         raise ImportingError(f"{source}: {place}.url: expected an address")
     whole = filled(raw)
     for one in (url.get("variable") or ()) if isinstance(url, dict) else ():
-        whole = whole.replace(f":{one.get('key')}", filled(one.get("value")) or f"made-up-{one.get('key')}")
+        name = str(one.get("key"))
+        whole = filled.in_path(whole, name, filled(one.get("value")) or f"made-up-{name}")
     if "://" not in whole:
         whole = f"http://{whole}"
     headers = [
@@ -176,8 +193,8 @@ def _recorded(request: Any, place: str, source: str, auth: Any, filled: _Filled)
     if in_query:
         whole += f"{'&' if '?' in whole else '?'}{urlencode(shown)}"
     body = _body(request.get("body"), filled)
-    if "text" in body and request["body"].get("mode") == "formdata":
-        headers = with_content_type(headers, MULTIPART)
+    if "text" in body:
+        headers = _typed(headers, request["body"])
     address_parts(whole, f"{source}: {place}.url")
     method = request.get("method") or "GET"
     if not isinstance(method, str) or not _METHOD.fullmatch(method):
@@ -252,13 +269,24 @@ def _part(one: dict[str, Any], filled: _Filled) -> tuple[str, str, str]:
     return name, "made up", re.split(r"[/\\]", path)[-1] or "file"
 
 
+def _typed(headers: list[tuple[str, str]], body: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Headers with the `Content-Type` that Postman adds to a body that is text."""
+    if body.get("mode") == "formdata":
+        return with_content_type(headers, MULTIPART)
+    is_told = any(name.lower() == "content-type" for name, _ in headers)
+    return headers if is_told or _language(body) != "json" else [*headers, ("Content-Type", JSON)]
+
+
+def _language(body: Mapping[str, Any]) -> str:
+    return str(((body.get("options") or {}).get("raw") or {}).get("language", ""))
+
+
 def _body(body: Any, filled: _Filled) -> dict[str, Any]:
     if not isinstance(body, dict) or body.get("disabled"):
         return {}
     mode = body.get("mode")
     if mode == "raw" and body.get("raw"):
-        language = ((body.get("options") or {}).get("raw") or {}).get("language", "")
-        return body_of(filled(body["raw"]), "json" if language == "json" else "")
+        return body_of(filled(body["raw"]), "json" if _language(body) == "json" else "")
     if mode in {"urlencoded", "formdata"}:
         pairs = _enabled(body.get(mode))
         if mode == "formdata":
@@ -267,16 +295,10 @@ def _body(body: Any, filled: _Filled) -> dict[str, Any]:
     if mode == "graphql":
         graphql = body.get("graphql") or {}
         sent: dict[str, Any] = {"query": filled(graphql.get("query"))}
-        if variables := _json_of(filled(graphql.get("variables"))):
-            sent["variables"] = variables
+        variables = body_of(filled(graphql.get("variables")), "json")
+        if variables.get("json_body"):
+            sent["variables"] = variables["json_body"]
         if graphql.get("operationName"):
             sent["operationName"] = filled(graphql["operationName"])
         return {"json_body": sent}
     return {}
-
-
-def _json_of(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None

@@ -3,7 +3,8 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import isfinite
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, unquote_plus, urlsplit
 
@@ -24,11 +25,18 @@ _FORM_TEXT = re.compile(r"[^\s=&<>{}\"':]+=[^\s&<>{}\"']*(?:&+[^\s=&<>{}\"':]+=[
 """A form that is sent as plain text."""
 _NAMED = re.compile(
     r"""<([\w:.-]+)(?:\s[^<>]*)?>([^<]+)</"""
-    r"""|([\w.-]{1,64})\\?["']?\s*[=:]\s*\\?"([^"\\]+)"""
-    r"""|([\w.-]{1,64})["']?\s*[=:]\s*'([^']+)'"""
-    r"""|([\w.-]{1,64})["']?\s*[=:]\s*([^\s"'&,;<>{}()\[\]\\]+)"""
+    r"""|(?<![\w.-])(?:([\w.-]+)\\?["']?\s*[=:]\s*\\?"([^"\\]+)"""
+    r"""|([\w.-]+)["']?\s*[=:]\s*'([^']+)'"""
+    r"""|([\w.-]+)["']?\s*[=:]\s*([^\s"'&,;<>{}()\[\]\\]+))"""
 )
-"""A name and its value in XML, in what is nearly JSON, and in `name=value` and `name: value`."""
+"""A name and its value in XML, in what is nearly JSON, and in `name=value` and `name: value`.
+
+A name is looked for where it begins, so that a long text is looked through once.
+"""
+_MOST_PARTED = 5
+"""Levels of forms within parts of forms; browsers send one, mail programs two (A)."""
+_MOST_NESTED = 100
+"""Levels of JSON, of which a script can write 200 within each other; what goes deeper is text (A)."""
 
 
 class Named(NamedTuple):
@@ -115,6 +123,7 @@ def _host(url: str) -> str:
 
 
 FORM = "application/x-www-form-urlencoded"
+JSON = "application/json"
 _BOUNDARY = "made-up-boundary"
 MULTIPART = f"multipart/form-data; boundary={_BOUNDARY}"
 """The `Content-Type` of what `multipart` makes."""
@@ -140,10 +149,13 @@ def is_multipart(text: str) -> bool:
     return _FIRST_PART.match(text) is not None
 
 
-def named_values(text: str) -> Iterator[Named]:
-    """What has a name in a body that is text, in its order; a part of a form, then what is named in that part."""
-    if parted := _FIRST_PART.match(text):
-        yield from _parts(text, parted[1])
+def named_values(text: str, levels: int = _MOST_PARTED) -> Iterator[Named]:
+    """What has a name in a body that is text, in its order; a part of a form, then what is named in that part.
+
+    A part may be a form itself, on so many levels.
+    """
+    if levels and (parted := _FIRST_PART.match(text)):
+        yield from _parts(text, parted[1], levels)
     elif _FORM_TEXT.fullmatch(text):
         for pair in _FORM_PAIR.finditer(text):
             yield Named(unquote_plus(pair[1]), unquote_plus(pair[2]), *pair.span(2), is_field=True)
@@ -153,7 +165,7 @@ def named_values(text: str) -> Iterator[Named]:
             yield Named(found[number - 1], found[number], *found.span(number))
 
 
-def _parts(text: str, boundary: str) -> Iterator[Named]:
+def _parts(text: str, boundary: str, levels: int) -> Iterator[Named]:
     """Each part of a form; in one that is JSON, its fields are the form's."""
     between = re.escape(boundary)
     part = rf"{between}[ \t]*\r?\n((?:[^\r\n]+\r?\n)*)\r?\n(.*?)(?=\r?\n{between}|\Z)"
@@ -163,7 +175,7 @@ def _parts(text: str, boundary: str) -> Iterator[Named]:
         is_json = found[2].lstrip()[:1] in {"{", "["}
         called = (name[1] or name[2] or "") if name else ""
         yield Named(called, found[2], *found.span(2), is_field=not is_file and not is_json)
-        for one in named_values(found[2]):
+        for one in named_values(found[2], levels - 1):
             begin, end = found.start(2) + one.begin, found.start(2) + one.end
             yield Named(one.name, one.value, begin, end, is_field=is_json)
 
@@ -172,12 +184,41 @@ def body_of(text: str, media_type: str) -> dict[str, Any]:
     """A body as the fields of `Recorded` that hold it."""
     if "json" in media_type or (not media_type and text.lstrip()[:1] in {"{", "["}):
         try:
-            return {"json_body": json.loads(text)}
+            return {"json_body": json_of(text, _finite)}
         except ValueError:
             return {"text": text}
     if FORM in media_type:
         return form_of(text)
     return {"text": text}
+
+
+def json_of(text: str | bytes, number: Callable[[str], float] = float) -> Any:
+    """A JSON value, its fractions, `NaN` and infinities read by `number`.
+
+    Raises `ValueError` for what is none, or is nested too deeply, and whatever `number` does.
+    """
+    try:
+        value = json.loads(text, parse_float=number, parse_constant=number)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    level = [value]
+    for _ in range(_MOST_NESTED + 1):
+        level = [inner for one in level for inner in _within(one)]
+    if level:
+        raise ValueError("nested too deeply")
+    return value
+
+
+def _within(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def _finite(written: str) -> float:
+    """A number that Python has a literal for; `NaN` and `1e999` are read as others, which are names in a script."""
+    number = float(written)
+    if not isfinite(number):
+        raise ValueError(f"expected a finite number, got {written}")
+    return number
 
 
 def form_of(text: str) -> dict[str, Any]:

@@ -8,8 +8,8 @@ import re
 from collections.abc import Container, Sequence
 from typing import NamedTuple
 
+from loadtest.importing.import_error import printable
 from loadtest.importing.keys import QUERY
-from loadtest.importing.one_line import one_line
 from loadtest.importing.recorded import counted
 from loadtest.importing.traffic import Endpoint, Keys, Step
 
@@ -178,7 +178,7 @@ def variable_name(name: str, taken: Container[str] = ()) -> str:
 
 def escaped(text: str) -> str:
     """Text for between double quotes."""
-    return one_line(text.replace("\\", "\\\\").replace('"', '\\"'))
+    return printable(text.replace("\\", "\\\\").replace('"', '\\"'))
 
 
 def for_f_string(text: str) -> str:

@@ -50,13 +50,17 @@ SECRET_HEADERS = frozenset(
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 _UNDIVIDED = str.maketrans("łøđıŁØĐ", "lodiLOD")
 """Letters whose strokes and dots are no accents to Unicode."""
-_E_MAIL = re.compile(r"[^\s@/]{1,64}(?:@|%40)[^\s@/]+\.[a-zA-Z]{2,}")
+_AFTER_AT = re.compile(r"(?:(?<=[^\s@/])@|[^\s@/]%40)([^\s@/]+)")
+"""What follows a name and its `@`, to its end: whoever looks for a host looks there once."""
+_HOST = re.compile(r"(?s:.)\.[a-zA-Z]{2}")
 _SIGNED = re.compile(r"eyJ[\w-]{8,}")
-_RANDOM = re.compile(
-    r"(?<![A-Za-z0-9])(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[A-Za-z0-9]{16,}"
-    r"|(?=[\w+/=.~-]{16,}$)(?:.*[-_.~+/])?(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[A-Za-z0-9]{8,}"
-)
+_MIXED = r"(?<![A-Za-z0-9])(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])"
+"""Before letters and digits mixed, looked for only where they begin: else a text takes the square of its length."""
+_RANDOM = re.compile(_MIXED + r"[A-Za-z0-9]{16,}")
 """Letters and digits mixed, and long: neither words with a number among them, nor a number."""
+_TEXT_AT_END = re.compile(r"(?<![\w+/=.~-])[\w+/=.~-]{16,}$")
+_RANDOM_IN_TEXT = re.compile(rf"(?:(?<=[-_.~+/])|(?=[\w+/=.~-]{{16}})){_MIXED}[A-Za-z0-9]{{8,}}")
+"""The same, shorter, where what follows or goes before it makes one long text of it."""
 _CARD = re.compile(r"(?:\d[ -]?){13,19}")
 _SHORTEST_NUMBER = 13
 """The least that `_CARD` and `_RANDOM` match."""
@@ -120,7 +124,18 @@ def is_secret_value(value: str) -> bool:
     if value.isdecimal():
         return _SHORTEST_NUMBER <= len(value) <= _LONGEST_CARD
     return bool(
-        (("@" in value or "%40" in value) and _E_MAIL.search(value))
+        (("@" in value or "%40" in value) and _has_e_mail(value))
         or ("eyJ" in value and _SIGNED.search(value))
-        or (len(value) >= _SHORTEST_NUMBER and (_RANDOM.search(value) or _CARD.fullmatch(value)))
+        or (len(value) >= _SHORTEST_NUMBER and (_is_random(value) or _CARD.fullmatch(value)))
     )
+
+
+def _has_e_mail(value: str) -> bool:
+    return any(_HOST.search(found[1]) for found in _AFTER_AT.finditer(value))
+
+
+def _is_random(value: str) -> bool:
+    if _RANDOM.search(value):
+        return True
+    text = _TEXT_AT_END.search(value)
+    return text is not None and _RANDOM_IN_TEXT.search(text[0]) is not None

@@ -7,7 +7,6 @@ becomes code.
 
 import re
 from collections.abc import Sequence
-from math import isfinite
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -92,8 +91,6 @@ class _Writer:
         if isinstance(value, str | int) and not isinstance(value, bool):
             is_field = isinstance(value, str)
             return self.instead_of(str(value), name, request, is_field=is_field) or repr(value)
-        if isinstance(value, float) and not isfinite(value):
-            return "None"  # as browsers send what JSON cannot write; Python would write a name
         return repr(value)
 
     def instead_of(self, value: str, name: str, request: int, *, is_field: bool) -> str | None:

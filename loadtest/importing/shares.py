@@ -4,6 +4,7 @@ A log is counted in parts, a piece of a file each. Time is cut into equal cells,
 spread evenly. Cells go on with one share until one is further from it than the curve's tolerance and chance allow.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from math import sqrt
 from typing import NamedTuple
@@ -51,6 +52,26 @@ def shares_of(parts: Sequence[Part], first: int, seconds: int) -> dict[tuple[str
             steps = _steps(of_each, totals, _ONCE_CHANGING)
             changing[endpoint] = tuple(Share(round(cell * cell_s), share) for cell, share in steps)
     return changing
+
+
+def halved(parts: Sequence[Part], most: int) -> list[Part]:
+    """Parts put together with their neighbours in time, of at most so many endpoints each: about half as many parts.
+
+    Only parts of about one length are neighbours, so that the hours of a quiet server do not smear the seconds of a
+    busy one.
+    """
+    alike: dict[int, list[Part]] = defaultdict(list)
+    for part in sorted(parts, key=lambda part: part.first):
+        alike[(part.last - part.first).bit_length()].append(part)
+    return [_joined(some[at : at + 2], most) for some in alike.values() for at in range(0, len(some), 2)]
+
+
+def _joined(parts: Sequence[Part], most: int) -> Part:
+    requests: Counter[tuple[str, str]] = Counter()
+    for part in parts:
+        requests.update(part.requests)
+    first, last = min(part.first for part in parts), max(part.last for part in parts)
+    return Part(first, last, dict(requests.most_common(most)))
 
 
 def counts_of(counts: Sequence[int], shares: Sequence[Share], requests: int) -> list[float]:

@@ -9,6 +9,7 @@ from loadtest.importing.plan_text import PlannedScenario, PlanText, plan_toml, w
 from loadtest.importing.prometheus_query import Rates
 from loadtest.importing.script_text import FeederFile, ScriptClass, script_py
 from loadtest.importing.session_script import SessionScript
+from loadtest.plan.plan_check import USER_CLASS
 
 PEAK_TPS = 5.0
 KNOTS: tuple[Knot, ...] = ((0, 1.0), (10, PEAK_TPS), (60, PEAK_TPS))
@@ -65,9 +66,9 @@ def _written(
 
 def plan_of_rates(rates: Rates, query: str, user: str, name: str) -> Written:
     """A plan of a curve alone, without a script: a class that is there serves it. Raises `ImportingError`."""
-    module, colon, class_name = user.partition(":")
-    if not colon or not class_name.isidentifier():
+    if not USER_CLASS.fullmatch(user):
         raise ImportingError(f'--user: expected "module:Class", got "{user}"')
+    module, _, class_name = user.partition(":")
     knots = fitted_knots([rate * rates.step_s for rate in rates.tps], rates.step_s, TOLERANCE)
     end = rates.first_second + round(len(rates.tps) * rates.step_s)
     notes = [f"each unit of {query} is one transaction, served by {user}; --user names another class"]

@@ -2,7 +2,8 @@
 
 The client wrote down every order before it sent it and again when it was answered (`measure.ledger`); the
 service stored what it acknowledged. After the run both are read and compared key by key. A request that was
-never answered may or may not have been stored; neither is wrong, so such orders are only counted.
+never answered, or by what leaves that open, may or may not have been stored; neither is wrong, so such orders are
+only counted.
 
 A hundred million orders have to be compared within a gigabyte. A key names its ledger and its place there, so no key
 is kept and nothing is sorted: a byte for each order counts how often it was stored, beside the byte that the ledger

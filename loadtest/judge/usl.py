@@ -123,13 +123,21 @@ class Scalability:
             cells += 1
         raise ValueError(f"{tps:g} TPS would need more than {MOST_CELLS:,} clusters")
 
+    def machines_in_all(self, tps: float) -> float:
+        """The machines to serve `tps`, over every cell; infinite where `cells_for` finds none."""
+        try:
+            cells, machines = self.cells_for(tps)
+        except ValueError:
+            return inf
+        return cells * float(machines)
+
 
 class Bill(NamedTuple):
     """What a throughput takes."""
 
     tps: float
     machines: Interval
-    """In all, over every cell."""
+    """In all, over every cell; its high end is infinite where the measurements leave that open."""
     cells: int
     """Independent clusters among which the load must be shared, at the best estimate."""
     machines_a_cell: int
@@ -156,17 +164,8 @@ class UslFit:
         if tps <= 0:
             raise ValueError(f"expected a throughput above 0 TPS, got {tps:g}")
         cells, machines = self.law.cells_for(tps)
-        totals = [cells * float(machines)]
-        for law in self.replicates:
-            replicate_cells, size = law.cells_for(tps)
-            totals.append(replicate_cells * float(size))
-        return Bill(
-            tps,
-            self._interval(totals),
-            cells,
-            machines,
-            machines / self.largest_measured,
-        )
+        totals = [law.machines_in_all(tps) for law in (self.law, *self.replicates)]
+        return Bill(tps, self._interval(totals), cells, machines, machines / self.largest_measured)
 
     @staticmethod
     def _interval(values: Sequence[float]) -> Interval:

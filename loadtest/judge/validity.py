@@ -28,6 +28,7 @@ MAX_RATE_ERROR = 0.01
 """Share of the schedule that may not have been started for the generator's own reasons."""
 TAKEN_CORE = 0.05
 """Share of the time spent waiting for a core above which other programs explain a late generator."""
+WITH_THE_MASTER = " when the master was killed: nobody reported what became of them"
 _LOST_WORKER = re.compile(r"(worker \S+) was lost")
 MAX_CLOCK_MS = 60_000.0
 """Beyond this a clock is wrong, not merely off: no worker with such a clock may serve (`fleet.coordinator`)."""
@@ -37,7 +38,7 @@ def judge_validity(result: RunResult, *, objectives_met: bool = False, final: bo
     """The verdict on the generator, with every reason there is.
 
     `objectives_met` says that each objective was met, so that a single stall can be forgiven (`FEW_LATE`). Only a
-    `final` record has to agree with itself.
+    `final` record has to agree with itself; any other is told of a run whose master was killed.
     """
     forgiven = objectives_met and _one_stall(result)
     late = _late(result)
@@ -45,12 +46,12 @@ def judge_validity(result: RunResult, *, objectives_met: bool = False, final: bo
         *([] if forgiven else late),
         *_saturated(result),
         *_unreported(result),
-        *_off_schedule(result),
+        *_off_schedule(result, final=final),
         *_wrong_clocks(result),
         *unplayed(result),
         *(contradictions(result) if final else []),
     ]
-    degraded = [*(_stall(result) if forgiven and late else []), *_healed(result)]
+    degraded = [*(_stall(result) if forgiven and late else []), *_healed(result, final=final)]
     if invalid:
         return Validity(verdict=INVALID, reasons=[*invalid, *degraded])
     return Validity(verdict=DEGRADED if degraded else VALID, reasons=degraded)
@@ -131,7 +132,7 @@ def _unreported(result: RunResult) -> list[str]:
     ]
 
 
-def _off_schedule(result: RunResult) -> list[str]:
+def _off_schedule(result: RunResult, *, final: bool) -> list[str]:
     """Arrivals neither started nor dropped for the target's sake, as a share of what was planned."""
     arrivals = result.arrivals
     if not arrivals.planned:
@@ -148,21 +149,24 @@ def _off_schedule(result: RunResult) -> list[str]:
     missing = arrivals.lost / arrivals.planned
     if missing <= MAX_RATE_ERROR:
         return []
-    return [
-        (
-            f"{arrivals.lost:,} of {arrivals.planned:,} planned arrivals ({missing:.1%}) were lost"
-            f"{_whose_crash(result)}; see that worker's log, then run again"
-        )
-    ]
+    lost = f"{arrivals.lost:,} of {arrivals.planned:,} planned arrivals ({missing:.1%}) were lost"
+    if not final and not _crashed(result):
+        return [f"{lost}{WITH_THE_MASTER}"]
+    return [f"{lost}{_whose_crash(result)}; see that worker's log, then run again"]
 
 
 def _whose_crash(result: RunResult) -> str:
     """`` when worker 2 crashed``, as far as the notes tell."""
-    lost = [found[1] for note in result.generator.worker_notes if (found := _LOST_WORKER.search(note))]
-    names = list(dict.fromkeys(lost))
+    names = _crashed(result)
     if not names:
         return " when a worker crashed, froze or was ended"
     return f" when {' and '.join(names[:3])}{' and others' * (len(names) > 3)} crashed, froze or was ended"
+
+
+def _crashed(result: RunResult) -> list[str]:
+    """The workers of which the notes say that they were lost, each once."""
+    lost = [found[1] for note in result.generator.worker_notes if (found := _LOST_WORKER.search(note))]
+    return list(dict.fromkeys(lost))
 
 
 def _wrong_clocks(result: RunResult) -> list[str]:
@@ -185,9 +189,10 @@ def _direction(offset_ms: float) -> str:
     return "ahead of" if offset_ms > 0 else "behind"
 
 
-def _healed(result: RunResult) -> list[str]:
+def _healed(result: RunResult, *, final: bool) -> list[str]:
     notes = list(result.generator.worker_notes)
     lost = result.arrivals.lost
     if 0 < lost <= MAX_RATE_ERROR * result.arrivals.planned:
-        notes.append(f"{lost:,} planned arrivals were lost{_whose_crash(result)}")
+        how = _whose_crash(result) if final or _crashed(result) else WITH_THE_MASTER
+        notes.append(f"{lost:,} planned arrivals were lost{how}")
     return notes

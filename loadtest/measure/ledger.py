@@ -7,7 +7,8 @@ kernel still owns the page and writes it back. (Losing power loses pages, but th
 
 The key of order `n` in ledger `b` of run `r` is `r:b:n`, so the file needs no keys at all: byte `n` is the state
 of order `n`. States only move forward: INTENT when the order is about to be sent, then ACKNOWLEDGED,
-REJECTED (the service said no), or UNKNOWN (no answer: it may or may not be stored).
+REJECTED (the service said no, so it is not stored), or UNKNOWN (no answer, or one that leaves that open: it may or
+may not be stored).
 
 The file's blocks are reserved before they are mapped. A store into a hole of a sparse file, on a disk that has
 become full, is a SIGBUS, which ends the worker without a word; reserving fails as an `OSError` instead, before

@@ -66,6 +66,8 @@ _KEYS_OF = {
 }
 """Kinds that each key means something to; keys that are not here mean something to all."""
 _NAME = re.compile(r"[A-Za-z][\w-]{0,40}")
+_URL = re.compile(r"https?://[^\x00-\x20\x7f/?#]+([/?#][\x21-\x7e]*)?", re.IGNORECASE)
+"""What a request can be sent to: the host may be of any letters, its path and query are of ASCII's."""
 _SHARE_OF_GOODPUT = re.compile(r"\s*goodput\s*(>=?)\s*(\d+(?:\.\d+)?)\s*%\s*")
 
 Kind = Annotated[str, Meta(pattern=f"^({'|'.join(KINDS)})$")]
@@ -375,6 +377,12 @@ def _check_what_it_needs(fault: Fault, place: str) -> None:
         raise PlanError(f"{place}: expected either command or url with kind hook")
     if fault.kind == HOOK and fault.for_s and not (fault.undo or fault.undo_url):
         raise PlanError(f"{place}.undo: expected undo or undo_url, since the fault lasts {fault.for_s:g} s")
+    for name, url in (("url", fault.url), ("undo_url", fault.undo_url)):
+        if url and not _URL.fullmatch(url):
+            raise PlanError(
+                f"{place}.{name}: expected an address such as http://127.0.0.1:9000/break, with a space or an umlaut "
+                f"written as %20 or %C3%BC, got {url!r:.80}"
+            )
     if fault.process == "postgresql":
         raise PlanError(
             f"{place}.process: expected worker or supervisor, got postgresql, which a run does not start and so does "

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _TRANSACTIONS_TOLERANCE = 1e-9
 _MOST_TRANSACTIONS = 2.0**53  # beyond it they cannot be told apart by a float
-_USER = re.compile(r"[^\W\d][\w-]*(\.[^\W\d][\w-]*)*:[^\W\d]\w*")
+USER_CLASS = re.compile(r"[^\W\d][\w-]*(\.[^\W\d][\w-]*)*:[^\W\d]\w*")
 """Names of modules and classes, in any alphabet, as Python has them; a file loaded by its path may have hyphens."""
 _NAME = re.compile(r"[^/\\\x00-\x1f]{1,100}")
 
@@ -71,7 +71,7 @@ def _checked_total(plan: Plan, curve: Curve, where: str, source: str) -> float:
 
 def _check_scenarios(plan: Plan, source: str) -> None:
     for i, scenario in enumerate(plan.scenarios):
-        if not _USER.fullmatch(scenario.user):
+        if not USER_CLASS.fullmatch(scenario.user):
             raise PlanError(f'{source}: scenario[{i}].user: expected "module:Class", got "{scenario.user}"')
         if scenario.transaction and scenario.curve is not None:
             raise PlanError(

@@ -1,6 +1,6 @@
 """Singles' Day: the traffic curves of Alibaba's shopping festival, as fractions of the peak second.
 
-Every curve is in units of its own peak: 1.0 is the peak second (583,000 orders/s in 2020), so a plan scales a
+Every curve is in units of its own peak: 1.0 is the peak second (`records.RECORD_TPS` in 2020), so a plan scales a
 curve by the peak it wants. Each figure carries its label: S is sourced (the source follows), D is derived by
 arithmetic from sourced figures, A is an assumption. Time of day is China Standard Time; 0 is midnight at the
 start of November 11.
@@ -9,9 +9,6 @@ start of November 11.
 from math import exp
 
 from loadtest.plan.profile import Phase, Piecewise, constant, decay, knots, ramp, sampled, steps
-
-PEAK_ORDERS_TPS = 583_000
-"""S: orders per second at 00:00:26, 2020. besthub.dev, "580k orders per second on 2020 Double 11"."""
 
 PAYMENTS_PER_ORDER_AT_PEAK = 0.79
 """D: 256,000 payments/s (S: telecomasia.net) over 325,000 orders/s (S: pi1688.com), 2017."""

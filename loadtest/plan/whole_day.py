@@ -1,8 +1,8 @@
 """The whole day: what each kind of traffic does from ten minutes before midnight to the end of November 11.
 
 The curves of the shop begin `LEAD_IN_S` before midnight, last as long, and are in units of their own peak; where that
-is, in multiples of the order peak, is a constant below, and what a plan writes as `per_transaction`. The labels are
-those of `singles_day`, whose curves these are made of; docs/traffic.md has the sources.
+is, in multiples of the order peak, is what the plan `day` writes as `per_transaction`. The labels are those of
+`singles_day`, whose curves these are made of; docs/traffic.md has the sources.
 
 The funnel differs by time. On a normal day 44.5 pages and 2.74 carts stand before each order; at midnight carts have
 been filled before, and it is 6 pages and 1.3 submits. From `SETTLED_S` after midnight on, one passes into the other
@@ -32,25 +32,12 @@ TAIL_S = HOUR_S - SETTLED_S
 
 PAGES_PER_ORDER = 44.5
 """S: Taobao's data set UserBehavior, a normal day: page views to purchases."""
-CARTS_PER_ORDER = 2.74
-"""S: likewise, additions to a cart to purchases."""
 PAGES_PER_ORDER_AT_PEAK = 6.0
 """A: at midnight the carts are filled and the products known."""
-CARTS_PER_ORDER_AT_PEAK = PAGES_PER_ORDER_AT_PEAK * CARTS_PER_ORDER / PAGES_PER_ORDER
-"""A: as many additions to a page view as on a normal day; the carts of midnight were filled before it."""
-RESUBMITS_PER_ORDER_AT_PEAK = 0.3
-"""A: 1.3 submits to an order created."""
 BROWSING = (0.25, 0.8)
 """A: page views of their own peak, ten minutes before midnight and at midnight."""
 PAID = 0.92
 """A: the share of the orders that are paid in the end."""
-
-PARCELS_PER_DAY = 1_000_000_000
-"""A stress target: China's national record is 729 million (S[1], 2024)."""
-PARCEL_PEAK_FACTOR = 3.0
-"""A: the busiest hours over the day's mean."""
-PARCEL_PEAK_TPS = PARCELS_PER_DAY / 86400 * PARCEL_PEAK_FACTOR
-"""D: 34,722 parcels a second."""
 
 
 def orders() -> Piecewise:
@@ -74,7 +61,7 @@ def _more_pages(progress: float) -> float:
 
 
 def resubmits() -> Piecewise:
-    """Checkouts submitted again; their peak is `RESUBMITS_PER_ORDER_AT_PEAK` times that of orders."""
+    """Checkouts submitted again; their peak is 0.3 times that of orders (A)."""
     until_settled = midnight_orders(0).cut(SETTLED_S)
     # A. Not to 0: near it an instant is less certain than a nanosecond (`loadtest.plan.segment`).
     fading = sampled(lambda t_s: (1 - 0.98 * t_s / TAIL_S) * orders_tail_rate(t_s), TAIL_S)

@@ -13,6 +13,9 @@ from http.client import HTTPException
 import gevent
 from prometheus_client.parser import text_string_to_metric_families
 
+from loadtest.drive.agent import basic_auth
+from loadtest.drive.urls import base_url
+
 SERVICE_MEMORY = "service_memory_bytes"
 MEMORY_METRICS = ("orders_memory_bytes", "process_resident_memory_bytes")
 """Our service's own, and the name that Prometheus' client libraries agree on; the first that is there counts."""
@@ -69,7 +72,10 @@ class MemorySampler:
     def __init__(self, url: str, duration_s: float, known: Iterable[tuple[float, float]] = ()) -> None:
         self.values = list(known)
         """(t_s, bytes), beginning with what an earlier part of the run sampled"""
-        self._url = url
+        page = base_url(url)
+        name, password = page.username, page.password
+        headers = {"Authorization": basic_auth(name, password)} if name and password else {}
+        self._request = urllib.request.Request(page.url, headers=headers)  # noqa: S310 - http or https, as checked
         self._every_s = max(SHORTEST_S, duration_s / SAMPLES)
         self._complained = False
 
@@ -93,11 +99,11 @@ class MemorySampler:
             self.values.append((round(t_s, 3), value))
 
     def _page(self) -> str:
-        with _OPENER.open(self._url, timeout=TIMEOUT_S) as answer:
+        with _OPENER.open(self._request, timeout=TIMEOUT_S) as answer:
             return str(answer.read(LARGEST_PAGE_BYTES).decode("utf-8"))
 
     def _complain(self, why: str) -> None:
         """Say once why memory is unknown."""
         if not self._complained:
             self._complained = True
-            logger.warning("the target's memory is not known, %s: %s", self._url, why)
+            logger.warning("the target's memory is not known, %s: %s", self._request.full_url, why)

@@ -12,8 +12,6 @@ MOST_LINES = 4
 MOST_ERRORS = 3
 SHORT_SHARE = 0.97
 """What broke is told of a time in which the target completed less than this share of what was asked for."""
-SINGLES_DAY = ("singles-day", "day")
-"""The shipped plans whose peak stands beside the real one."""
 
 State = Literal["good", "bad", "warn", "none"]
 
@@ -47,7 +45,7 @@ def peak(result: RunResult) -> Answer:
         lines.append(
             f"No whole second of what was played had the plan's full peak of {_rate(asked_tps, noun)}."
         )
-    if noun == "order" and result.run.plan in SINGLES_DAY:
+    if wording.is_about_singles_day(result):
         lines.append(f"That is {wording.share_of_record(found.best_tps)}/s, the peak of Singles' Day 2020.")
     question = f"Was the peak of {_rate(found.planned_tps, noun)} held?"
     if result.verdict == "ABORTED" and found.planned_tps < 0.99 * asked_tps:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from loadtest.address import check_clear
 from loadtest.place import is_loopback
 from loadtest.publish.remote_write import HEADERS
 from loadtest.secret import SecretError, secret_in
@@ -33,7 +34,11 @@ class Receiver:
     @classmethod
     def of(cls, url: str, environ: Mapping[str, str]) -> "Receiver":
         """The receiver at `url` with the environment's credentials. Raises `BadReceiverError`."""
-        parts = urlsplit(url)
+        try:
+            check_clear(url)
+            parts = urlsplit(url)
+        except ValueError as error:
+            raise BadReceiverError(str(error)) from None
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise BadReceiverError("expected an address such as http://127.0.0.1:9090/api/v1/write")
         if parts.username or parts.password:

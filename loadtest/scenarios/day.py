@@ -196,9 +196,10 @@ class Checkout(DayUser):
         ledger = shop.context.ledger_of(region.name)
         number, key = ledger.intend() if ledger is not None else (0, "")
         response = self.client.post("/checkouts", data=body, headers=_headers(key), name=name)
+        state = order_state(response)
         if ledger is not None:
-            ledger.settle(number, order_state(response.status_code))
-        if order_state(response.status_code) is OrderState.ACKNOWLEDGED:
+            ledger.settle(number, state)
+        if state is OrderState.ACKNOWLEDGED:
             shop.keep(_answers.decode(response.content or b"").orders)
             if key:
                 shop.submitted.append(Submitted(key, body))

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, TypeVar
 
+import msgspec
 from locust import task
 from locust.env import Environment
 
+from loadtest.drive.response import Response
 from loadtest.drive.run_context import RunContext, run_context
 from loadtest.drive.serving import open_loop
 from loadtest.drive.user import FastHttpUser
@@ -33,6 +35,9 @@ REGIONS = ("east", "south", "north", "west", "overseas")
 REGION_WEIGHTS = (45, 25, 18, 10, 2)
 """A: docs/traffic.md, "Regions": orders by region in per cent; the first four are China's."""
 ORDERS_BY_REGION = tuple(in_region("/orders", region) for region in REGIONS)
+MAY_BE_STORED = ("/problems/fate-unknown", "/problems/key-in-flight")
+"""Problems (`target_service.problem`) that refuse an order which may be stored all the same, or soon: its commit is
+under way, or another request under its key is."""
 JSON = {"Content-Type": "application/json"}
 
 
@@ -121,7 +126,7 @@ class Ordering(ShopUser):
         number, key = ledger.intend()
         headers = {**JSON, "Idempotency-Key": key}
         response = self.client.post("/orders", data=body, headers=headers, name=name)
-        ledger.settle(number, order_state(response.status_code))
+        ledger.settle(number, order_state(response))
         if response.status_code == 201:
             shop.recent.append(response.json()["order_id"])
 
@@ -177,10 +182,29 @@ def sku(number: int) -> str:
     return f"sku-{number:06d}"
 
 
-def order_state(status_code: int) -> OrderState:
-    """The order's state by the response's status: created, refused, or unknown where the answer proves nothing."""
-    if status_code == 201:
+def order_state(response: Response) -> OrderState:
+    """The order's state by what was answered: created, refused, or unknown where the answer proves nothing.
+
+    A refusal says that the order is not stored, unless its problem leaves that open, or it had been sent before
+    without an answer.
+    """
+    if response.status_code == 201:
         return OrderState.ACKNOWLEDGED
-    if 400 <= status_code < 500 or status_code == 503:
+    refuses = 400 <= response.status_code < 500 or response.status_code == 503
+    if refuses and not response.was_repeated and problem_of(response.content) not in MAY_BE_STORED:
         return OrderState.REJECTED
     return OrderState.UNKNOWN
+
+
+class _Problem(msgspec.Struct):
+    """The body of an error (RFC 9457)."""
+
+    type: str
+
+
+def problem_of(body: bytes | None) -> str:
+    """The type of the problem that an answer tells; empty if it tells none."""
+    try:
+        return msgspec.json.decode(body or b"", type=_Problem).type
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return ""

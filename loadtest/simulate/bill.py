@@ -12,13 +12,15 @@ from typing import NamedTuple
 
 import msgspec
 
+from loadtest.records import RECORD_TPS
+
 BUSY = 0.7
 """Share of a core that is planned with: an open loop beyond it queues, and machines pause."""
 PORTS = 28_000
 """Connections from one address to one address and port: Linux's `ip_local_port_range` by default, 32768 to 60999."""
 SPARE_FILES = 64
 """What a process has open besides its connections."""
-DECADES_TPS = (583.0, 5_830.0, 58_300.0, 583_000.0, 5_830_000.0)
+DECADES_TPS = tuple(RECORD_TPS * 10.0**n / 1_000 for n in range(5))
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,8 +6,8 @@
 * One key, one purchase: a second delivery gets the first one's receipt, or is refused if its body
   differs.
 * Runs do not see one another, and live traffic sees none of them.
-* When the store cannot answer, StoreUnavailableError (or StoreFullError) is raised within `wait_s`; the
-  change may then be tried again.
+* When the store cannot answer, StoreUnavailableError (or StoreFullError) is raised within `wait_s`, and the change is
+  not made; it may then be tried again. Where that cannot be told, since its commit is under way, FateUnknownError is.
 * A change whose caller was cancelled, or whose deadline has passed, before its batch began is not made.
 
 What can be changed is a `Change`; each has one answer, or raises the ProblemError of its own rules (`orders`,
@@ -25,15 +25,21 @@ T = TypeVar("T")
 
 
 class StoreUnavailableError(Exception):
-    """The store did not answer in time or failed; nothing was acknowledged."""
+    """The store did not answer in time or failed; the change is not made, unless it is a FateUnknownError."""
 
     kind = problem.UNAVAILABLE
 
 
 class StoreFullError(StoreUnavailableError):
-    """The store has no room left; nothing was acknowledged."""
+    """The store has no room left; the change is not made."""
 
     kind = problem.STORE_FULL
+
+
+class FateUnknownError(StoreUnavailableError):
+    """The store did not say whether it has made the change: it may be made already, or yet, or never."""
+
+    kind = problem.FATE_UNKNOWN
 
 
 class StoreOpenError(Exception):

@@ -2,8 +2,8 @@
 
 Each process has one connection that writes and a few that read. A commit is on disk when PostgreSQL says so
 (`synchronous_commit` is the server's, but never off). When the connection breaks while a commit is under way its fate
-is unknown: the callers are told 503 and find out by trying again under their key. The connection is made anew when it
-is lost; until then changes wait, at most `wait_s`.
+is unknown: the callers are told so (FateUnknownError) and find out by trying again under their key. The connection is
+made anew when it is lost; until then changes wait, at most `wait_s`.
 """
 
 # ruff: noqa: S608 - only our own table names are put into statements; values are bound
@@ -22,6 +22,7 @@ from target_service.orders import Purchase
 from target_service.parcels import ParcelChange
 from target_service.store.base import (
     Change,
+    FateUnknownError,
     Session,
     StoreFullError,
     StoreOpenError,
@@ -71,6 +72,15 @@ def _reason_of(error: Exception) -> str:
             "expected a number for the port (a password has its / ? # and @ written as %2F %3F %23 and %40)"
         )
     return str(error)
+
+
+def _has_undone(error: Exception) -> bool:
+    """Whether the server itself says that it has undone a transaction, whose connection and process live on.
+
+    Errors do that, and nothing graver (PostgreSQL's documentation, "Message Severity Levels"). asyncpg's own have no
+    severity.
+    """
+    return getattr(error, "severity_en", None) == "ERROR"
 
 
 class WatchedProtocol(asyncpg.protocol.Protocol):  # type: ignore[misc]  # asyncpg has no types
@@ -230,7 +240,7 @@ class PostgresStore(Store):
         return PostgresSession(connection, self._settings.initial_units)
 
     async def _commit(self) -> Committed:
-        line = self._line
+        line, is_ending = self._line, False
         try:
             if self._session is None or self._session.connection.is_closed():
                 self._drop_connection()
@@ -243,13 +253,14 @@ class PostgresStore(Store):
                 await lock_keys(session, batch)
                 answers = await apply_batch(session, batch)
                 await asyncio.sleep(self._settings.stall_s())
+                is_ending = True
                 await session.connection.execute("COMMIT")
         except Exception as error:
-            raise await self._undo(error, has_begun=bool(line.under_way)) from error
+            raise await self._undo(error, has_begun=bool(line.under_way), is_ending=is_ending) from error
         return Committed(answers, time.monotonic() - began_s)
 
-    async def _undo(self, error: Exception, *, has_begun: bool) -> Exception:
-        """Undo the transaction; the error to raise for it."""
+    async def _undo(self, error: Exception, *, has_begun: bool, is_ending: bool) -> Exception:
+        """Undo the transaction, if it `is_ending` unless that is done; the error to raise for it."""
         if isinstance(error, AGAIN) and self._session is not None:
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(self._settings.wait_s):
@@ -257,6 +268,8 @@ class PostgresStore(Store):
                     return AgainError(str(error))
         # Whatever state the connection is in, a new one has none.
         self._drop_connection()
+        if is_ending and not _has_undone(error):
+            return FateUnknownError(f"PostgreSQL does not say whether it has written: {error!r}")
         if not has_begun:
             return StoreUnavailableError(f"PostgreSQL does not answer as it should: {error!r}")
         if isinstance(error, FAILURES) and not isinstance(error, REFUSED):

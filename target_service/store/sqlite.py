@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from target_service.store.base import (
     CommitObserver,
+    FateUnknownError,
     Session,
     StoreFullError,
     StoreOpenError,
@@ -57,7 +58,10 @@ WORDS = {
 }
 LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 ORDINARY = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_CONSTRAINT, *LOCKED)
-"""Errors after which the connection is as good as before."""
+"""Errors after which the connection is as good as before, and a COMMIT has not been done.
+
+After any other, such as of a sync, the log may hold all of the transaction; whoever opens the file next may find it.
+"""
 
 
 def database_path(dsn: str) -> Path:
@@ -190,6 +194,7 @@ class SqliteStore(Store):
             self._session.connection.close()
 
     def _commit_batch(self, line: Line) -> Committed:
+        is_ending = False
         try:
             if not self._has_begun(line):
                 return Committed((), 0.0)
@@ -200,12 +205,13 @@ class SqliteStore(Store):
             if began_s - self._counted_s >= COUNT_EVERY_S:
                 count_on(self._session.connection)
                 self._counted_s = began_s
+            is_ending = True
             self._session.connection.execute("COMMIT")
             self._file.check()
         except Exception as error:
             if not line.under_way:
                 line.begin()  # what waits is refused at once: it would wait for nothing
-            raise self._undo(error) from error
+            raise self._undo(error, is_ending=is_ending) from error
         self._ended_s = self._checked_s = time.monotonic()
         return Committed(answers, self._ended_s - began_s)
 
@@ -237,8 +243,8 @@ class SqliteStore(Store):
             check_whole(self._session.connection)
         self._harm = None
 
-    def _undo(self, error: Exception) -> Exception:
-        """Undo the transaction; the error to raise for it."""
+    def _undo(self, error: Exception, *, is_ending: bool) -> Exception:
+        """Undo the transaction, if it `is_ending` unless that is done; the error to raise for it."""
         if isinstance(error, FileMovedError):
             self._harm = error
         elif isinstance(error, sqlite3.Error) and _code(error) not in ORDINARY:
@@ -248,8 +254,10 @@ class SqliteStore(Store):
                 self._session.connection.execute("ROLLBACK")
         except sqlite3.Error as worse:
             self._harm = self._harm or worse
-        if not isinstance(error, sqlite3.OperationalError):
-            return error
         kind = StoreFullError if _code(error) == sqlite3.SQLITE_FULL else StoreUnavailableError
+        if is_ending and _code(error) not in ORDINARY:
+            kind = FateUnknownError
+        elif not isinstance(error, sqlite3.OperationalError):
+            return error
         why = self._harm or error
         return kind(str(why) if isinstance(why, FileMovedError) else f"the store cannot be written: {why}")

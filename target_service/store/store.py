@@ -24,6 +24,7 @@ from target_service.store.base import (
     Change,
     CommitObserver,
     ExpireKeys,
+    FateUnknownError,
     Proof,
     PurgeRun,
     Restock,
@@ -144,7 +145,7 @@ class Line:
             stuck = _older(self.under_way, now_ns - 2 * wait_s * 1e9)
         refuse(late, too_late)
         refuse(old, lambda: StoreUnavailableError(why))
-        refuse(stuck, lambda: StoreUnavailableError("the store does not answer"))
+        refuse(stuck, lambda: FateUnknownError("the store does not answer"))
         return len(old)
 
 
@@ -198,8 +199,8 @@ class Store(ABC):
     async def _commit(self) -> Committed:
         """Begin a transaction, then write in it the changes that wait in the line.
 
-        Raises StoreUnavailableError and AgainError; anything else means that a change cannot be made. Nothing is
-        under way if it could not even begin.
+        Raises StoreUnavailableError, FateUnknownError once it was to be made durable, and AgainError; anything else
+        means that a change cannot be made. Nothing is under way if it could not even begin.
         """
 
     @abstractmethod
@@ -224,13 +225,16 @@ class Store(ABC):
         await self._disconnect()
 
     async def ping(self) -> None:
-        """Make something durable. Raises StoreUnavailableError."""
-        await self.write(Proof(self._writer_id))
+        """Make something durable. Raises StoreUnavailableError, also where its fate is unknown: it proves nothing."""
+        try:
+            await self.write(Proof(self._writer_id))
+        except FateUnknownError as error:
+            raise StoreUnavailableError(str(error)) from error
 
     async def write(self, change: Change, deadline_ns: int | None = None) -> Any:
         """Make a change durable; `deadline_ns` is an instant of the monotonic clock. Its answer: see `store.base`.
 
-        Raises StoreUnavailableError, StoreFullError, and ProblemError as the change's own rules say.
+        Raises StoreUnavailableError, StoreFullError, FateUnknownError; ProblemError as the change's own rules say.
         """
         now_ns = time.monotonic_ns()
         if deadline_ns is not None and deadline_ns <= now_ns:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from loadtest.address import without_secrets
 from loadtest.cli.main import app
 from loadtest.measure.ledger import Ledger, OrderState
 from loadtest.measure.run_result import RESULT, Arrivals, RunInfo, RunResult, Transactions
@@ -18,7 +19,7 @@ from loadtest.run_audit import (
     check_auditor,
     from_store,
 )
-from loadtest.stored_orders import StoreError, check_store, without_secrets
+from loadtest.stored_orders import StoreError, check_store
 from tests.audit.test_stored_orders import database
 
 
@@ -104,10 +105,19 @@ def test_stored_orders_that_no_book_holds_are_not_taken_for_parcels(tmp_path: Pa
         audit_run(run_of(tmp_path, 2, 0), from_store(stored(tmp_path, 0, 1)))
 
 
-@pytest.mark.parametrize("dsn", ["mysql://u:secret@db/orders", "orders.db"])
+@pytest.mark.parametrize(
+    "dsn", ["mysql://u:secret@db/orders", "orders.db", "mysql://[x", "mysql://u:p/secret@db"]
+)
 def test_another_kind_of_store_is_refused_without_its_password(dsn: str) -> None:
     with pytest.raises(StoreError, match="expected sqlite:///FILE or postgresql://") as refused:
         check_store(dsn)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("mark", ["/", "#", "?", "1/"])
+def test_a_password_that_is_not_encoded_is_refused_and_not_shown(mark: str) -> None:
+    with pytest.raises(StoreError, match="/ is written as %2F") as refused:
+        check_store(f"postgresql://u:{mark}secret@db/orders")
     assert "secret" not in str(refused.value)
 
 

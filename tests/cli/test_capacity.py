@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from io import StringIO
 from math import inf
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from loadtest.fleet.messages import pack_second
 from loadtest.judge.capacity import Outcome
 from loadtest.judge.capacity_result import CapacityResult
 from loadtest.judge.slo_syntax import Slo, parse
+from loadtest.judge.usl import Bill, Interval
 from loadtest.measure.second import Second
 from loadtest.plan.plan_file import Plan, shipped_drills
 from loadtest.records import Outcome as Request
@@ -146,12 +148,22 @@ class Played:
         """Nothing."""
 
 
-def searched(played: Played, folder: Path, monkeypatch: pytest.MonkeyPatch) -> ExitCode:
+def searched(
+    played: Played, folder: Path, monkeypatch: pytest.MonkeyPatch, target: str = "http://127.0.0.1:1"
+) -> ExitCode:
     monkeypatch.setattr(capacity, "StepWorkers", played)
-    whole, settings = asked_search(
-        config(out=str(folder), targets=("http://127.0.0.1:1",)), ASKED | {"start_tps": 500.0}
-    )
+    whole, settings = asked_search(config(out=str(folder), targets=[target]), ASKED | {"start_tps": 500.0})
     return capacity.search(whole, settings, Console(quiet=True))
+
+
+def test_no_file_of_a_search_has_the_targets_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched(Played(report(took_ms=900)), tmp_path, monkeypatch, "http://u:hunter2@127.0.0.1:1")
+    (folder,) = tmp_path.iterdir()
+    written = {path.name: path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file()}
+    assert "http://u@127.0.0.1:1" in written["capacity.json"]
+    assert [name for name, text in written.items() if "hunter2" in text] == []
 
 
 def test_a_rate_at_which_others_took_the_generators_cpu_is_played_again(
@@ -214,6 +226,12 @@ def test_a_measurement_that_cannot_be_fitted_is_named_in_plain_words(measured: s
 def test_help_names_the_first_rate_that_is_tried() -> None:
     said = " ".join(CliRunner(env={"COLUMNS": "300"}).invoke(app, ["capacity", "--help"]).output.split())
     assert f"Default: {round(capacity.FIRST_SHARE * 100)} % of full speed" in said
+
+
+def test_an_upper_end_that_the_measurements_leave_open_is_any_number() -> None:
+    console = Console(record=True, file=StringIO())
+    capacity.print_bill(Bill(500.0, Interval(6.0, 8.0, inf), 2, 4, 1.0), console)
+    assert "8 (6 to any number, 95 %)" in console.export_text()
 
 
 @pytest.mark.parametrize(

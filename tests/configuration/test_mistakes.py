@@ -148,7 +148,14 @@ MISTAKES: dict[str, Mistake] = {
         "service.metrics", options={"service_metrics": "http://127.0.0.1:1/metrics"}, doors=RESUMED
     ),
     "a receiver that is none": Mistake("remote-write", options={"remote_write": "shop"}),
+    "a receiver in half a bracket": Mistake(
+        "remote-write: expected", options={"remote_write": "http://[::1/api"}
+    ),
+    "a receiver at no port": Mistake(
+        "remote-write: expected.*65535", options={"remote_write": "http://127.0.0.1:99999"}
+    ),
     "a store that is none": Mistake("store", options={"audit_store": "mysql://x"}, doors=LOCUSTS),
+    "a store in half a bracket": Mistake("store", options={"audit_store": "mysql://[x"}, doors=LOCUSTS),
     "tags that leave no task": Mistake("--tags buy", options={"tags": "buy"}, doors=LOCUSTS),
     "tags that take every task away": Mistake("look", options={"exclude_tags": "look"}, doors=LOCUSTS),
     "a port of the web UI that others have": Mistake(

@@ -5,7 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadtest.configuration.run_config import RunConfig, Source, without_password
+from loadtest.address import without_password
+from loadtest.configuration.run_config import RunConfig, Source
 from loadtest.configuration.run_document import (
     DOCUMENT,
     DocumentError,

@@ -11,7 +11,12 @@ import asyncpg
 import pytest
 
 from target_service.orders import Receipt
-from target_service.store.base import StoreOpenError, StoreSettings, StoreUnavailableError
+from target_service.store.base import (
+    FateUnknownError,
+    StoreOpenError,
+    StoreSettings,
+    StoreUnavailableError,
+)
 from target_service.store.store import Store, make_store
 from tests.contract.conftest import REFUSED_AFTER_S, WAIT_S, Unobserved, in_vain
 from tests.contract.postgres_server import PostgresServer
@@ -71,10 +76,27 @@ class Proxy:
         self._writers.add(back)
         await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
 
-    @staticmethod
-    async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65_536):
+                writer.write(data)
+        writer.close()
+
+
+class Breaking(Proxy):
+    """Breaks every connection, once, as soon as PostgreSQL answers a message that has some words."""
+
+    words: bytes | None = None
+    _is_asked = False
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65_536):
+                if self._is_asked:
+                    self._is_asked, self.words = False, None
+                    self.cut()
+                    return
+                self._is_asked = self.words is not None and self.words in data
                 writer.write(data)
         writer.close()
 
@@ -119,6 +141,49 @@ def test_whatever_answers_in_its_place_changes_are_refused_in_time_and_then_made
             assert await until_made(store) < 20
 
     run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("words", "told", "stored"),
+    [(b"hashtextextended", StoreUnavailableError, 0), (b"COMMIT\0", FateUnknownError, 1)],
+)
+def test_an_order_may_be_stored_whose_connection_broke_at_its_commit_and_is_not_if_it_broke_before(
+    dsn: str, words: bytes, told: type[Exception], stored: int
+) -> None:
+    async def scenario() -> None:
+        proxy, wanted = Breaking(dsn), purchase((1, 1), key="k")
+        async with proxy.listening() as through, opened(store_at(through)) as store:
+            proxy.words = words
+            with pytest.raises(StoreUnavailableError) as raised:
+                await store.write(wanted)
+            assert raised.type is told
+            assert (await store.stock("", 1)).available == 1000 - stored
+            again = await store.write(wanted)
+            assert (again.replayed, again.orders) == (bool(stored), wanted.orders)
+
+    run(scenario())
+
+
+def test_an_order_is_not_stored_whose_commit_the_server_refuses(dsn: str) -> None:
+    async def scenario() -> None:
+        async with opened(store_at(dsn)) as store:
+            admin = await asyncpg.connect(dsn)
+            await admin.execute(REFUSING)
+            with pytest.raises(StoreUnavailableError, match="not today") as raised:
+                await store.write(purchase((1, 1)))
+            assert raised.type is StoreUnavailableError
+            assert (await store.stock("", 1)).available == 1000
+            await admin.close()
+
+    run(scenario())
+
+
+REFUSING = """
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not today'; END $$;
+    CREATE CONSTRAINT TRIGGER refusing AFTER INSERT ON orders DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION refuse();
+"""
+"""What lets every statement through, and no COMMIT."""
 
 
 async def refused_by(store: Store) -> None:

@@ -17,6 +17,7 @@ from target_service.problem import ProblemError
 from target_service.store.base import (
     CancelUnpaid,
     ExpireKeys,
+    FateUnknownError,
     PurgeRun,
     Restock,
     StockLevel,
@@ -59,6 +60,23 @@ async def swept(store: Store, sweep: CancelUnpaid | ExpireKeys) -> int:
     while done := await store.write(sweep):
         changed += done
     return changed
+
+
+def test_what_is_refused_is_not_stored_unless_it_is_told_that_it_may_be(make: StoreFactory) -> None:
+    """The commit takes longer than its caller waits: one store makes it all the same, the other does not."""
+
+    async def scenario() -> None:
+        store, wanted = make(), purchase((1, 2), key="k")
+        async with opened(store):
+            store._settings = store._settings._replace(wait_s=0.2, stall_s=lambda: 1.0)
+            with pytest.raises(StoreUnavailableError) as raised:
+                await store.write(wanted)
+        async with opened(make()) as after:
+            found = await after.order("", wanted.orders[0].order_id)
+        assert raised.type in (StoreUnavailableError, FateUnknownError)
+        assert found is None or raised.type is FateUnknownError
+
+    run(scenario())
 
 
 async def outcome(store: Store, wanted: Purchase) -> Receipt | Exception:

@@ -4,12 +4,16 @@ import contextlib
 import gc
 import os
 import re
+import select
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gevent
@@ -108,6 +112,55 @@ def test_a_line_that_a_script_drops_is_not_freed_before_its_batch_is_through() -
     assert ended.returncode == 0, ended.stderr
 
 
+def test_a_line_that_is_dropped_while_another_decrypts_is_not_freed_before_its_batch_is_through(
+    session_to: MakeSession,
+) -> None:
+    """Over TLS Python runs while a batch is received, and may collect what is no longer used."""
+    near, far = socket.socketpair()
+    freed: list[str] = []
+    freed_by_then: list[list[str]] = []
+
+    class Dropped(core.Line):  # type: ignore[misc, name-defined] # the native module has no types
+        heard = near.close
+
+        def __del__(self) -> None:
+            freed.append("freed")
+
+    def drop() -> None:
+        dropped.clear()
+        freed_by_then.append(list(freed))
+
+    with near, far, ScriptedServer(always(OK)) as server:
+        dropped = [Dropped()]
+        session = session_to(server.url)
+        session.get("/")
+        line: Any = next(iter(session._pools.values())).idle[0]
+        line.speak_with(line.send, line.recv, stream_without_cipher(drop))
+        dropped[0].listen(near.fileno())
+        asking = gevent.spawn(session.get, "/")
+        gevent.sleep(0)  # it has asked
+        assert select.select([line.fd], [], [], 60)[0]  # the loop hears nothing meanwhile
+        far.send(b"in the same batch")
+        assert asking.get(timeout=60).content == b"ok"
+    assert freed_by_then == [[]]
+    assert freed == ["freed"]
+
+
+def stream_without_cipher(meanwhile: Callable[[], None]) -> Any:
+    """What the core takes for TLS, with bytes as they are; `meanwhile` is done where it decrypts."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+
+    def read(most: int, buffer: bytearray) -> int:
+        data = incoming.read(most)
+        buffer[: len(data)] = data
+        meanwhile()
+        return len(data)
+
+    stream = core.Secured(SimpleNamespace(write=outgoing.write, read=read), incoming, outgoing)
+    stream.session_kept = True
+    return stream
+
+
 def test_a_connection_that_is_dropped_leaves_the_set_before_it_is_freed(session_to: MakeSession) -> None:
     with ScriptedServer(always(OK)) as server:
         for _ in range(50):
@@ -189,6 +242,40 @@ def test_a_request_composed_while_another_connects_is_sent_as_it_was(
         )
         paths = sorted(request.split(b" ")[1] for request in server.requests)
     assert paths == [b"/%d" % number for number in range(10)]
+
+
+class Farewell:
+    """Garbage in a cycle; it says goodbye when it is collected."""
+
+    def __init__(self, session: Session) -> None:
+        self.session, self.itself = session, self
+
+    def __del__(self) -> None:
+        if threading.current_thread() is threading.main_thread():  # the server's allocate, too
+            self.session.get("/farewell", headers={"X-Key": "goodbye"})
+
+
+def test_what_is_collected_while_a_request_is_composed_may_send_one_of_its_own(
+    session_to: MakeSession,
+) -> None:
+    """The collector runs wherever something is allocated; one of these thresholds is reached while composing."""
+    thresholds = gc.get_threshold()
+    with ScriptedServer(always(OK)) as server:
+        asks, parts = session_to(server.url), session_to(server.url)
+        asks.get("/"), parts.get("/")
+        try:
+            for allocations in range(1, 30):
+                gc.set_threshold(0)
+                gc.collect()
+                Farewell(parts)
+                gc.set_threshold(allocations)
+                asks.get("/asked", headers={"X-Key": "k"})
+                gc.collect()
+        finally:
+            gc.set_threshold(*thresholds)
+        paths = [request.split(b" ")[1] for request in server.requests[2:]]
+    assert paths.count(b"/asked") == 29
+    assert paths.count(b"/farewell") == len(paths) - 29 > 0
 
 
 def test_headers_changed_after_the_request_do_not_change_what_was_sent(session_to: MakeSession) -> None:

@@ -235,8 +235,8 @@ def test_a_dead_kept_alive_connection_is_replaced_only_where_that_is_safe(
 ) -> None:
     with ScriptedServer(serve_one_then_close) as server:
         session = session_to(server.url)
-        session.get("/")
-        session.request(method, "/", headers=headers)
+        assert not session.get("/").was_repeated
+        assert session.request(method, "/", headers=headers).was_repeated == repeated
         assert len(server.requests) == (3 if repeated else 2)
     assert outcomes[1].error == (None if repeated else "closed")
 

@@ -7,10 +7,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 
 import msgspec
 
+from loadtest.faults.machine_faults import FILLER
 from loadtest.faults.maker import Maker
 from loadtest.faults.messages import (
     Began,
@@ -250,3 +252,83 @@ def test_a_run_that_ends_while_the_service_is_down_undoes_what_waits_for_it() ->
         (Began, 1),
         (Ended, 1),
     ]
+
+
+class Broken(Crash):
+    """One that ends in errors of its own, whatever is asked of it."""
+
+    async def begin(self) -> tuple[str, Token]:
+        raise OSError("no memory")
+
+    async def was_met(self) -> bool:
+        raise ValueError("no number")
+
+    async def undo(self, _token: Token) -> None:
+        raise HTTPException("SSH-2.0")
+
+
+class Stuck(Broken):
+    """One that can be begun."""
+
+    async def begin(self) -> tuple[str, Token]:
+        return "it is down", {}
+
+
+def played(*makers: Maker, for_s: float) -> list[ToLeader]:
+    """What is said of a run with these faults, until it is over or, if they go on for ever, is ended."""
+
+    async def play() -> list[ToLeader]:
+        said: list[ToLeader] = []
+        faults = [Fault(name=f"f{n}", kind="error", at_s=0, for_s=for_s) for n in range(len(makers))]
+        player = Player(Order(faults, []), said.append)
+        player._makers = list(makers)
+        player._begin(time.monotonic_ns())
+        async with asyncio.timeout(30):
+            if for_s < LONG_S:
+                await asyncio.gather(*player._tasks)
+            while len(said) < len(makers):
+                await asyncio.sleep(0)
+            await player.close()
+        return said
+
+    return asyncio.run(play())
+
+
+def test_a_fault_that_breaks_as_it_begins_is_told_with_its_reason_and_no_other_is_left() -> None:
+    is_up = asyncio.Event()
+    said = played(Broken(is_up), Crash(is_up), for_s=LONG_S)
+    assert said[:2] == [Failed(0, "OSError: no memory"), said[1]]
+    assert said[2] == Failed(0, "it could not be undone: HTTPException: SSH-2.0")
+    assert (type(said[1]), type(said[3]), is_up.is_set()) == (Began, Ended, True)
+
+
+def test_a_fault_whose_undo_breaks_leaves_no_other_undone() -> None:
+    is_up = asyncio.Event()
+    said = played(Stuck(is_up), Crash(is_up), for_s=LONG_S)
+    assert Failed(0, "it could not be undone: HTTPException: SSH-2.0") in said
+    assert isinstance(said[-1], Ended)
+    assert is_up.is_set()
+
+
+def test_a_fault_of_which_nobody_can_tell_whether_it_was_met_is_undone_at_its_end_all_the_same() -> None:
+    is_up = asyncio.Event()
+    is_up.set()
+    unknown = Crash(is_up)
+    unknown.was_met = Broken(is_up).was_met  # type: ignore[method-assign]
+    began, failed, ended = played(unknown, for_s=SOON_S)
+    assert (type(began), type(ended)) == (Began, Ended)
+    assert failed == Failed(0, "whether anything met it cannot be told: ValueError: no number")
+    assert is_up.is_set()
+
+
+def test_what_breaks_as_another_undoes_it_leaves_nothing_else_behind(tmp_path: Path) -> None:
+    blocked = tmp_path / "blocked"
+    (blocked / FILLER / "in it").mkdir(parents=True)
+    disk = Fault(name="disk", kind="disk-full", at_s=1, for_s=1, folder=str(blocked))
+    with playing(disk, hook(tmp_path), undo={0: {}, 1: {}}) as leader:
+        failed, ended = leader.hear(), leader.hear()
+        assert isinstance(failed, Failed)
+        assert failed.why.startswith("it could not be undone: IsADirectoryError: ")
+        assert ended == msgspec.structs.replace(ended, number=1)
+        assert leader.hang_up() == []
+    assert (tmp_path / "undone").exists()

@@ -5,12 +5,15 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from urllib.request import Request
 
 import pytest
 
+from loadtest.faults.maker import FaultError
 from loadtest.faults.messages import ServiceProcess
-from loadtest.faults.service_faults import ServiceFault, ServiceFaults
+from loadtest.faults.service_faults import ServiceFault, ServiceFaults, count_met, send
 from loadtest.plan.fault import Fault
+from loadtest.testing import ScriptedServer, ServedConnection, always, response_bytes
 
 Told = list[list[str]]
 
@@ -135,3 +138,33 @@ def test_a_service_that_counts_anew_after_a_crash_is_not_said_to_have_met_nothin
         return await maker.was_met()
 
     assert asyncio.run(scene()) is True
+
+
+CUT = b"Transfer-Encoding: chunked\r\n\r\nno chunk\r\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "gave no answer of HTTP: BadStatusLine: SSH-2.0"),
+        (b"HTTP/1.1 200 OK\r\n" + CUT, "gave no answer of HTTP: IncompleteRead"),
+        (b"HTTP/1.1 500 No\r\n" + CUT, "answered 500$"),
+        (b"", "did not answer: "),
+    ],
+)
+def test_whatever_answers_in_its_place_is_told_as_a_fault_that_failed(said: bytes, why: str) -> None:
+    def answer(connection: ServedConnection) -> None:
+        connection.read_request()
+        connection.send(said)
+
+    with ScriptedServer(answer) as server:
+        request = Request(server.url, data=b"x", method="POST")  # noqa: S310 - a server of ours
+        with pytest.raises(FaultError, match=f"^the shop {why}"):
+            send(request, "the shop", 100)
+
+
+def test_a_page_of_metrics_that_is_none_is_told_as_a_fault_that_failed() -> None:
+    with ScriptedServer(always(response_bytes(b"orders_faults_total \xff"))) as server:
+        service = ServiceProcess(1, 0.0, server.url, server.url, "", "")
+        with pytest.raises(FaultError, match=r"^the order service's admin port gave no page of metrics"):
+            count_met(service, "delay")

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from loadtest.importing.curl_command import read_curl
 from loadtest.importing.import_error import ImportingError
+from loadtest.importing.session_script import session_script
+from tests.importing.played_session import played
 
 CHROME = """curl 'http://127.0.0.1:8080/orders' \\
   -H 'Accept: */*' \\
@@ -41,6 +43,9 @@ def test_what_chrome_copies_is_read() -> None:
         ),
         ("curl -G http://shop.test/a -d q=shoes", "GET", "http://shop.test/a?q=shoes", ()),
         ("curl -I http://shop.test/a", "HEAD", "http://shop.test/a", ()),
+        ("curl http://shop.test/a --data-raw ''", "POST", "http://shop.test/a", ()),
+        ("curl -d '' http://shop.test/a -X PUT", "PUT", "http://shop.test/a", ()),
+        ("curl -G -d '' http://shop.test/a", "GET", "http://shop.test/a", ()),
         ("curl --data-urlencode 'q=a b' http://shop.test/a", "POST", "http://shop.test/a", (("q", "a b"),)),
     ],
 )
@@ -69,6 +74,8 @@ def test_a_body_is_read_as_a_shell_would_pass_it(body: dict[str, str]) -> None:
         ("curl ftp://shop.test", "http:// or https://"),
         ("curl http://shop.test\ncurl --frobnicate x", "command 2: expected options"),
         ("curl http://shop.test -H nothing", 'expected a header as "Name: value"'),
+        ("curl http://shop.test -H ' ;'", 'expected a header as "Name: value"'),
+        ("curl http://shop.test -H 'X-A;b'", 'expected a header as "Name: value", got "X-A;b"'),
         ("curl http://shop.test -d @body.json", "expected the body itself, got the file @body.json"),
     ],
 )
@@ -107,6 +114,15 @@ def test_quotes_are_read_as_bash_reads_them(quoted: str, text: str) -> None:
     assert one.text == text
 
 
+@pytest.mark.parametrize("header", ["X-Empty;", "X-Empty; ", "X-Empty:"])
+def test_a_header_without_a_value_is_sent_empty(header: str) -> None:
+    """Chrome copies it with a semicolon."""
+    recorded = read_curl(f"curl 'http://shop.test/' -H '{header}' -H 'X-A: b;'", "commands")
+    assert recorded[0].headers == (("X-Empty", ""), ("X-A", "b;"))
+    (sent,) = played(session_script(recorded, "Session", "data"), {})
+    assert sent.headers == {"X-Empty": "", "X-A": "b;"}
+
+
 def test_what_chrome_copies_for_windows_is_read() -> None:
     (one,) = read_curl(
         'curl ^"http://shop.test/a?b=1^&c=^%^20x^" ^\r\n  -H ^"content-type: application/json^" ^\r\n'
@@ -126,9 +142,14 @@ def test_a_form_with_a_file_is_sent_in_parts() -> None:
     assert 'name="name"\r\n\r\nJo\r\n' in one.text
 
 
-@pytest.mark.parametrize("body", ['{"a":1}', "plain text", '["x"]'])
-def test_a_body_that_is_no_form_is_sent_as_it_is_written(body: str) -> None:
-    (one,) = read_curl(f"curl http://127.0.0.1/filter -d '{body}'", "commands.txt")
+@pytest.mark.parametrize(
+    "body", ['{"a":1}', "plain text", '["x"]', "<a>b</a>", ">", "2>&1", "|", "&", ";", "\n", "# no comment"]
+)
+@pytest.mark.parametrize("quote", ["'", '"', "$'"])
+def test_a_body_that_is_no_form_is_sent_as_it_is_written(body: str, quote: str) -> None:
+    written = body if quote == "'" else body.replace('"', '\\"')
+    quoted = f"{quote}{written}{quote[-1]}"
+    (one,) = read_curl(f"curl http://127.0.0.1/filter -d {quoted} > out.txt; ", "commands.txt")
     assert (one.text, one.form) == (body, ())
     assert dict(one.headers)["Content-Type"] == "application/x-www-form-urlencoded"
 

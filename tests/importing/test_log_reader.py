@@ -13,8 +13,6 @@ from loadtest.importing.import_error import ImportingError
 from loadtest.importing.log_files import pieces_of
 from loadtest.importing.log_format import FORMATS, Who
 from loadtest.importing.log_reader import read_logs
-from loadtest.importing.log_scan import batch_in
-from loadtest.importing.log_tally import LogTally
 from loadtest.importing.log_time import second_of, whole_seconds
 from loadtest.importing.traffic import Traffic
 from tests.importing.logs import LINES, Logged
@@ -114,6 +112,14 @@ def test_what_is_hardly_ever_asked_for_is_left_out_and_said(tmp_path: Path) -> N
     traffic = read(written(tmp_path, "access.log", lines))
     assert "GET /rare" not in mix(traffic)
     assert any("1 rare endpoint left out" in note and "GET /rare" in note for note in traffic.notes)
+
+
+def test_of_a_log_with_rare_endpoints_only_some_are_kept(tmp_path: Path) -> None:
+    words = [f"{one}{other}" for one in "abcdefghijkl" for other in "mnopqrstuvwx"]
+    requests = [Logged(START_S, "GET", f"/{word}/{one}") for word in words for one in "abcdefghij"]
+    traffic = read(written(tmp_path, "access.log", [LINES["combined"](one) for one in requests]))
+    assert len(traffic.endpoints) == 60
+    assert any("1,380 rare endpoints left out, 95.83% of the requests" in note for note in traffic.notes)
 
 
 def test_how_customers_go_on_is_told_by_their_clients(tmp_path: Path) -> None:
@@ -265,19 +271,6 @@ def test_bytes_that_are_no_utf8_break_no_line(tmp_path: Path) -> None:
     traffic = read(tmp_path / "access.log")
     assert sum(traffic.counts) == 361
     assert not any("broken" in note for note in traffic.notes)
-
-
-def test_of_a_long_log_as_many_queries_are_kept_of_its_end_as_of_its_beginning(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("loadtest.importing.log_tally.MOST_QUERIES", 100)
-    tally, line = LogTally(), LINES["combined"]
-    for number in range(64):
-        some = [line(Logged(START_S, "GET", f"/search?q={number}-{each}")) for each in range(20)]
-        tally.add(batch_in("\n".join(some).encode() + b"\n", FORMATS["combined"], None, tally.paths))
-    of_batch = [int(query.split("-")[0].removeprefix("q=")) for _, _, query in tally.queries]
-    assert 50 <= len(of_batch) <= 100
-    assert 24 < sum(of_batch) / len(of_batch) < 40
 
 
 def test_a_broken_line_of_a_log_that_grows_is_named_by_its_own_number(

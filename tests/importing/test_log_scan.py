@@ -280,3 +280,20 @@ def test_the_same_paths_are_forgotten_and_kept(
         both.add(frame)
         assert both.forget_rare(paths, 8 * path_bytes) == plain.forget_rare(paths, 8 * path_bytes)
         assert kept(both, most) == kept(plain, most)
+
+
+def test_each_piece_of_a_log_is_weighed_once_however_many_follow(monkeypatch: pytest.MonkeyPatch) -> None:
+    import polars as pl  # noqa: PLC0415 - a quarter of a second in each worker
+
+    weighed: list[pl.DataFrame] = []
+
+    def text_bytes(frame: pl.DataFrame) -> int:
+        weighed.append(frame)
+        return 5
+
+    monkeypatch.setattr("loadtest.importing.log_paths._text_bytes", text_bytes)
+    paths, frame = PolarsPaths(), pl.DataFrame({"shape": ["GET /"], "asked": ["GET /"], "requests": [1]})
+    for _ in range(50):
+        paths.add(frame)
+        assert paths.forget_rare(1_000, 1_000) == 0
+    assert len(weighed) == 50

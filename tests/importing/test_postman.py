@@ -203,3 +203,44 @@ def test_a_method_that_is_none_is_named(method: object) -> None:
     items = [{"request": {"url": "http://127.0.0.1/", "method": method}}]
     with pytest.raises(ImportingError, match=r"item\[0\].request.method: expected a method such as GET"):
         script_of(items)
+
+
+@pytest.mark.parametrize("index", [0, 7, 99_999_999])
+def test_a_value_of_a_list_is_taken_from_its_place_however_far_it_is(index: int) -> None:
+    login = request_of("/login", f"pm.globals.set('token', pm.response.json().a[{index}].t)")
+    script, _ = script_of([login, request_of("/account")], auth=BEARER)
+    assert f"said['a'][{index}]['t']" in script
+
+
+@pytest.mark.parametrize("place", [".a[99999999999]", f"[{'9' * 5000}]", ".a" * 1000])
+def test_a_place_that_no_answer_has_is_a_script_left_out(place: str) -> None:
+    test = f"pm.globals.set('token', pm.response.json(){place})"
+    _, notes = script_of([request_of("/login", test), request_of("/account")], auth=BEARER)
+    assert "scripts of 1 request left out: they are JavaScript" in notes
+
+
+@pytest.mark.parametrize(
+    ("url", "variable", "of_path"),
+    [
+        ("{{a}}", [{"key": "a", "value": "{{a}}" * 300}], []),
+        ("{{a}}", [{"key": "a", "value": "{{b}}" * 9000}, {"key": "b", "value": "b" * 9000}], []),
+        ("http://127.0.0.1/:a", [], [{"key": "a", "value": ":a:a"}] * 60),
+    ],
+    ids=["itself", "another", "path"],
+)
+def test_variables_that_grow_without_end_are_refused(
+    url: str, variable: list[dict[str, str]], of_path: list[dict[str, str]]
+) -> None:
+    item = {"request": {"method": "GET", "url": {"raw": url, "variable": of_path}}}
+    document = json.dumps({"item": [item], "variable": variable}).encode()
+    with pytest.raises(ImportingError, match=r"^x.json: item\[0\].request: expected variables of at most"):
+        read_postman(document, "x.json")
+
+
+def test_a_variable_that_names_itself_once_and_a_long_body_are_read() -> None:
+    items = [
+        request_of("/a/{{a}}", body={"mode": "raw", "raw": "x" * 3_000_000 + "{{long}}"}),
+    ]
+    variable = [{"key": "a", "value": "{{a}}"}, {"key": "long", "value": "y" * 500_000}]
+    (one,), _ = read_postman(json.dumps({"item": items, "variable": variable}).encode(), "x.json")
+    assert one.text == "x" * 3_000_000 + "y" * 500_000

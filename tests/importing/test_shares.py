@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.importing.shares import Part, Share, counts_of, shares_of
+from loadtest.importing.shares import Part, Share, counts_of, halved, shares_of
 
 PAGE, ORDER = ("GET", "/"), ("POST", "/orders")
 
@@ -47,3 +47,41 @@ def test_no_request_is_lost_or_added(counts: list[int], shares: list[float], req
     found = counts_of(counts, steps, requests)
     assert len(found) == len(counts)
     assert sum(found) == pytest.approx(requests if any(counts) else 0)
+
+
+def two_servers() -> list[Part]:
+    """A quiet one, whose parts are minutes, and a busy one, whose parts are seconds and which sells less later."""
+    quiet = [Part(begin, begin + 59, {PAGE: 90, ORDER: 10}) for begin in range(0, 3840, 60)]
+    busy = [Part(at, at, {PAGE: 900, ORDER: 100 if at < 1920 else 50}) for at in range(3840)]
+    return quiet + busy
+
+
+def test_parts_that_were_put_together_tell_of_the_same_change() -> None:
+    whole = shares_of(two_servers(), 0, 3840)[ORDER]
+    parts = two_servers()
+    for _ in range(4):
+        parts = halved(parts, 200)
+    assert len(parts) < 250
+    some = shares_of(parts, 0, 3840)[ORDER]
+    assert [step.from_s for step in some] == [step.from_s for step in whole] == [0, 1920]
+    assert [step.share for step in some] == pytest.approx([step.share for step in whole], rel=0.01)
+
+
+@given(st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 500), st.integers(1, 99)), max_size=80))
+def test_parts_put_together_are_half_as_many_and_hold_the_same_requests(
+    written: list[tuple[int, int, int]],
+) -> None:
+    parts = [Part(first, first + more, {PAGE: many, ORDER: 1}) for first, more, many in written]
+    fewer = halved(parts, 200)
+    assert len(fewer) <= len(parts) // 2 + 10  # one left over of each length
+    for endpoint in (PAGE, ORDER):
+        assert sum(part.requests[endpoint] for part in fewer) == sum(
+            part.requests[endpoint] for part in parts
+        )
+    assert {part.first for part in fewer} <= {part.first for part in parts}
+    assert max((part.last for part in fewer), default=0) == max((part.last for part in parts), default=0)
+
+
+def test_of_parts_put_together_the_usual_endpoints_are_kept() -> None:
+    (one,) = halved([Part(0, 9, {PAGE: 5, ORDER: 1}), Part(10, 19, {PAGE: 5, ("GET", "/a"): 2})], 2)
+    assert one == Part(0, 19, {PAGE: 10, ("GET", "/a"): 2})

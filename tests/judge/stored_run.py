@@ -14,7 +14,7 @@ from loadtest.measure.run_result import RunResult
 from loadtest.run_audit import audit_folder
 from target_service.orders import OrderIds, Purchase, draft_order
 from target_service.problem import ProblemError
-from target_service.store.base import StoreSettings, StoreUnavailableError
+from target_service.store.base import FateUnknownError, StoreSettings, StoreUnavailableError
 from target_service.store.store import Store, make_store
 from tests.contract.conftest import Unobserved
 from tests.judge.simulated_run import World, play
@@ -47,12 +47,16 @@ class Client:
             await self.store.write(Purchase(RUN, key, (order,), quantities))
         except ProblemError:
             return 409
+        except FateUnknownError:
+            return 0  # as if there had been no answer
         except StoreUnavailableError:
             return 503
         return 201
 
     def state_of(self, status: int) -> OrderState:
         """What a status says of an order."""
+        if not status:
+            return OrderState.UNKNOWN
         return OrderState.ACKNOWLEDGED if status == 201 else OrderState.REJECTED
 
 

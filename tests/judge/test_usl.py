@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.judge import usl
-from loadtest.judge.usl import AnalysisMissingError, Measurement, Scalability, fit
+from loadtest.judge.usl import AnalysisMissingError, Measurement, Scalability, UslFit, fit
 
 LAW = Scalability(machine_tps=15_000, contention=0.02, crosstalk=0.0005)
 SIZES = (1, 2, 4, 8, 16)
@@ -93,6 +93,14 @@ def test_the_bill_for_the_peak_holds_the_true_number_of_machines() -> None:
     assert bill.machines.low <= bill.machines.estimate <= bill.machines.high
     assert bill.cells * bill.machines_a_cell == bill.machines.estimate
     assert bill.extrapolation == bill.machines_a_cell / 16
+
+
+@pytest.mark.parametrize(("out_of_reach", "high"), [(1, 39.0), (10, inf)])
+def test_a_law_that_does_not_reach_the_rate_opens_the_upper_end_alone(out_of_reach: int, high: float) -> None:
+    reaches, never = Scalability(15_000, 0, 0), Scalability(1e-9, 1, 0)
+    laws = (*[reaches] * (100 - out_of_reach), *[never] * out_of_reach)
+    bill = UslFit(reaches, laws, largest_measured=16, relative_error=0.01).bill(583_000)
+    assert bill.machines == (39, 39, high)
 
 
 def test_a_line_needs_one_cluster() -> None:

@@ -142,6 +142,20 @@ def test_what_was_healed_degrades_and_is_told() -> None:
     ]
 
 
+@pytest.mark.parametrize("lost", [5, 20])
+def test_what_was_lost_with_the_master_is_not_put_down_to_a_worker(lost: int) -> None:
+    (reason,) = judge_validity(run(lost=lost), final=False).reasons
+    assert "were lost when the master was killed" in reason
+    assert "worker" not in reason
+
+
+@pytest.mark.parametrize("lost", [5, 20])
+def test_a_worker_that_was_lost_before_the_master_is_named_all_the_same(lost: int) -> None:
+    noted = run(lost=lost, notes=["3.0 s: worker 1 was lost: no report for 2 s"])
+    reasons = judge_validity(noted, final=False).reasons
+    assert any("lost when worker 1 crashed, froze or was ended" in reason for reason in reasons)
+
+
 def test_an_invalid_run_tells_what_was_healed_as_well() -> None:
     judged = judge_validity(run(gaps=1, notes=["1.0 s: worker 3 joined"]))
     assert judged.verdict == INVALID

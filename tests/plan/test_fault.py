@@ -23,7 +23,7 @@ user = "shop:Order"
 
 def plan_of(folder: Path, *faults: str) -> Plan:
     path = folder / "mine.toml"
-    path.write_text(PLAN + "".join(f"[[fault]]\n{fault}\n" for fault in faults))
+    path.write_text(PLAN + "".join(f"[[fault]]\n{fault}\n" for fault in faults), encoding="utf-8")
     return Plan.load(path)
 
 
@@ -92,6 +92,16 @@ def test_names_of_the_same_kind_are_told_apart(tmp_path: Path) -> None:
         ('kind = "disk-full"\nat = 10\nfor = 2', "fault[0].folder: expected the folder of a tmpfs"),
         ('kind = "hook"\nat = 10', "expected either command or url"),
         ('kind = "hook"\nat = 10\nfor = 2\ncommand = ["true"]', "expected undo or undo_url"),
+        (
+            'kind = "hook"\nat = 10\nurl = "http://127.0.0.1:9000/break it"',
+            "fault[0].url: expected an address such as http://127.0.0.1:9000/break, with a space",
+        ),
+        ('kind = "hook"\nat = 10\nurl = "http://h/größer"', "fault[0].url: expected an address"),
+        ('kind = "hook"\nat = 10\nurl = "127.0.0.1:9000/break"', "fault[0].url: expected an address"),
+        (
+            'kind = "hook"\nat = 10\nfor = 1\ncommand = ["true"]\nundo_url = "http://h\\t/mend"',
+            "fault[0].undo_url: expected an address",
+        ),
         ('kind = "loss"\nat = 10\nfor = 2\nshare = 0', "fault[0].share"),
         (
             'kind = "mark"\nat = 10\nfor = 2\nexpect = ["goodput > 5%", "goodput > 9%"]',
@@ -103,6 +113,15 @@ def test_names_of_the_same_kind_are_told_apart(tmp_path: Path) -> None:
 )
 def test_what_makes_no_sense_is_refused_by_its_key(tmp_path: Path, fault: str, said: str) -> None:
     assert said in refused(tmp_path, fault)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1:9000", "https://user:pw@h/a?b=c%20d#e", "HTTP://[::1]:1/x", "http://größer.test/x?y"],
+)
+def test_a_hook_may_be_any_address_that_a_request_can_be_sent_to(tmp_path: Path, url: str) -> None:
+    (fault,) = plan_of(tmp_path, f'kind = "hook"\nat = 10\nrecovers_within = 4\nurl = "{url}"').faults
+    assert fault.url == url
 
 
 def test_a_fault_waits_until_the_one_before_has_to_be_recovered_from(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from loadtest.plan import profile as ours
 from loadtest.plan.curve import CURVES
 from loadtest.plan.profile import Phase, Piecewise
 from loadtest.plan.segment import Decay, Linear, Sum
-from loadtest.plan.singles_day import PEAK_ORDERS_TPS
+from loadtest.records import RECORD_TPS
 from tests.plan import oracle
 from tests.plan.cases import SPIKE, STAIRS, Case, add, cut, decay, knots, profiles, ramp, then
 from tests.plan.oracle import Oracle
@@ -122,7 +122,7 @@ def test_inverses_ascend_and_stay_within_any_profile(case: Case) -> None:
 @pytest.mark.parametrize("name", sorted(CURVES))
 def test_shipped_curves_at_full_size_are_exact_to_a_nanosecond(name: str) -> None:
     """583,000 a second and, for the day, 1.4 billion arrivals: where floats might run out of digits."""
-    curve = CURVES[name]().scale(PEAK_ORDERS_TPS)
+    curve = CURVES[name]().scale(RECORD_TPS)
     truth = Case(curve, oracle_of(curve))
     last = int(curve.total - 0.5)
     for n in [*range(0, last, last // 20), last]:

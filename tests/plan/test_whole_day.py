@@ -121,13 +121,14 @@ def test_the_payment_peak_is_that_of_2017() -> None:
 def test_the_shipped_day_has_the_ratios_of_its_curves() -> None:
     shares = dict(zip(SCENARIOS, (s.per_transaction for s in DAY.scenarios), strict=True))
     assert shares["Browse"] == whole_day.PAGES_PER_ORDER_AT_PEAK
-    assert shares["Cart"] == pytest.approx(whole_day.CARTS_PER_ORDER_AT_PEAK, rel=1e-4)
-    assert shares["SubmitAgain"] == whole_day.RESUBMITS_PER_ORDER_AT_PEAK
+    assert shares["Cart"] == pytest.approx(6 * 2.74 / 44.5, rel=1e-4)
+    assert shares["SubmitAgain"] == 0.3
 
 
 def test_a_day_of_parcels_is_a_billion() -> None:
     plan = Plan.load("parcels")
     assert plan.profile().total == pytest.approx(1e9, rel=1e-6)
+    assert plan.peak_tps == pytest.approx(3 * 1e9 / 86_400)
     assert plan.peak_tps == pytest.approx(3 * 1e9 / 86_400, rel=1e-4)
     curve = whole_day.parcels()
     assert curve.total / curve.duration_s == pytest.approx(1 / 3)

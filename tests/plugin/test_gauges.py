@@ -1,5 +1,6 @@
 """The target's memory, read from its own Prometheus page."""
 
+import base64
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,14 +40,16 @@ def test_what_is_no_prometheus_page_is_refused() -> None:
 
 
 @contextmanager
-def answering(said: bytes) -> Iterator[str]:
-    """The address of a page that says this to whoever asks first."""
+def answering(said: bytes, requests: list[bytes] | None = None) -> Iterator[str]:
+    """The address of a page that says this to whoever asks first, and keeps what it was asked."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def answer() -> None:
             asked, _ = listener.accept()
             with asked:
-                asked.recv(4096)
+                request = asked.recv(4096)
+                if requests is not None:
+                    requests.append(request)
                 asked.sendall(said)
 
         thread = Thread(target=answer, daemon=True)
@@ -72,3 +75,15 @@ def test_an_answer_that_is_no_page_costs_a_value_and_not_the_sampling(
         sampler._sample(1.0)
     assert sampler.values == []
     assert url in caplog.text
+
+
+def test_a_page_behind_a_password_is_asked_with_it_and_named_without(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    asked: list[bytes] = []
+    with answering(b"", asked) as url:
+        sampler = MemorySampler(url.replace("//", "//u:p%40hunter2@"), 60)
+        sampler._sample(1.0)
+    assert b"\r\nAuthorization: Basic " + base64.b64encode(b"u:p@hunter2") in asked[0]
+    assert url in caplog.text
+    assert "hunter2" not in caplog.text

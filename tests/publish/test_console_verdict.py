@@ -11,6 +11,7 @@ from rich.text import Text
 
 from loadtest.measure.run_result import RunResult, SloResult
 from loadtest.publish import console_verdict, paragraph, summary
+from loadtest.publish.answers import peak
 from tests.publish.sample_result import a_failed_run, an_empty_run
 
 REPORT = Path("runs/x/report.html")
@@ -44,10 +45,16 @@ def test_it_has_verdict_peak_response_times_audit_and_the_reports_path() -> None
         assert words in text
 
 
+PLANS = {"singles-day": True, "day": True, "rehearsal": False, "checkout": False}
+"""Whether the record says something about a run of it; the rehearsal's curve is made up, its peak an overload."""
+
+
 def test_only_a_plan_of_singles_day_is_compared_with_the_record() -> None:
     result = a_failed_run()
-    result.run.plan = "checkout"
-    assert "583,000" not in printed(result)
+    for plan, compared in PLANS.items():
+        result.run.plan = plan
+        assert ("583,000" in printed(result)) is compared, plan
+        assert ("583,000" in " ".join(peak(result).lines)) is compared, plan
 
 
 def test_every_endpoint_has_its_requests_and_every_objective_its_outcome() -> None:

@@ -112,6 +112,9 @@ def test_what_is_refused_is_lost_and_the_next_is_sent_at_once() -> None:
     [
         ("prometheus:9090", {}, "expected an address such as http://"),
         ("http://user:secret@localhost/write", {}, "credentials belong in the environment"),
+        ("http://[::1/api", {}, "expected an address as SCHEME"),
+        ("http://localhost:99999", {}, "a number up to 65535"),
+        ("http://user:pass/secret@localhost/write", {}, "/ is written as %2F"),
         ("http://ci.example/write", {"LOADTEST_REMOTE_WRITE_TOKEN": "t"}, "need https"),
         (
             "https://ci.example/write",

@@ -38,7 +38,7 @@ class Noted(Ordering):
         try:
             response = self.client.post("/orders", data=body, headers={**JSON, "Idempotency-Key": key})
             status = response.status_code
-            ledger.settle(number, order_state(status))
+            ledger.settle(number, order_state(response))
         finally:
             ended_ns, zero_ns = time.monotonic_ns(), context.zero_ns
             noted = {"key": key, "began_s": (began_ns - zero_ns) / 1e9, "ended_s": (ended_ns - zero_ns) / 1e9}

@@ -146,6 +146,32 @@ def test_under_overload_the_rest_is_refused_at_once_and_the_books_balance(
     assert unbalanced_products(tmp_path) == []
 
 
+def test_an_order_whose_commit_hangs_is_told_that_it_may_be_stored_and_its_key_tells_that_it_is(
+    tmp_path: Path,
+) -> None:
+    with running(tmp_path, *DRILLED, "--store-wait-s", "0.2") as service:
+        set_drill(service, {"kind": "stall-store", "delay_ms": 2000})
+        told: list[Answer] = []
+
+        def is_told() -> bool:
+            """Whether the newest order is; one may come before the stall, or wait in line behind another change."""
+            told.append(service.order(f"k{len(told)}"))
+            return str(told[-1].json.get("type")) == "/problems/fate-unknown"
+
+        wait_until(is_told)
+        assert (told[-1].status, told[-1].headers["Retry-After"]) == (503, "1")
+        assert service.metric('orders_rejected_total{reason="fate-unknown",traffic="live"}') == 1
+        set_drill(service)
+        key = f"k{len(told) - 1}"
+        wait_until(lambda: service.order(key).status == 201)
+        assert service.order(key).headers["Idempotent-Replayed"] == "true"
+        service.stop()
+    with contextlib.closing(sqlite3.connect(tmp_path / "orders.db")) as database:
+        assert database.execute(
+            "SELECT count(*) FROM orders WHERE idempotency_key = ?", (key,)
+        ).fetchone() == (1,)
+
+
 def _timed(service: Service) -> tuple[Answer, float]:
     began = time.monotonic()
     return service.order(), time.monotonic() - began

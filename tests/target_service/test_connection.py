@@ -1,6 +1,7 @@
 """A connection: requests in pieces, in pipelines and under overload are answered in turn, never out of step."""
 
 import asyncio
+import json
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -10,12 +11,14 @@ from typing import Any, NamedTuple, cast
 
 import pytest
 
+from target_service import problem
 from target_service.api.operation import Service, Shop
 from target_service.connection import Connection
 from target_service.faults import Drill, Fault, Faults
 from target_service.inventory import Catalogue
 from target_service.metrics import REJECTED, REQUEST_SECONDS, SHED, SharedMetrics, WorkerMetrics
 from target_service.orders import OrderIds
+from target_service.problem import Kind
 from target_service.protocol import MOST_IN_VAIN
 from target_service.response import ApiResponse
 from target_service.routes import Api, operations
@@ -178,6 +181,44 @@ def test_a_stream_to_a_client_of_http_1_0_comes_whole() -> None:
     play(scene)
 
 
+CLOSING = ASKED.replace(b"Host: x\r\n", b"Host: x\r\nConnection: close\r\n") + QUESTION
+
+
+def stop(full: Full) -> None:
+    full.service.draining = True
+
+
+@pytest.mark.parametrize(
+    ("asked", "prepare"),
+    [(CLOSING, lambda _: None), (ASKED + QUESTION, stop)],
+    ids=["who asks to close", "while draining"],
+)
+def test_a_stream_comes_whole_before_its_connection_is_closed(
+    asked: bytes, prepare: Callable[[Full], None]
+) -> None:
+    async def scene(full: Full) -> None:
+        full.writer.write(asked)
+        told = await full.reader.read(-1)
+        assert b"\r\nConnection: close\r\n" in told
+        assert told.count(b'\r\ndata: {"index":0,') == 1
+        assert told.endswith(b"event: done\ndata: {}\n\n\r\n0\r\n\r\n")
+
+    play(scene, prepare)
+
+
+def test_a_stream_to_a_client_that_sends_no_more_is_nothing_but_its_parts() -> None:
+    async def scene(full: Full) -> None:
+        full.writer.write(ASKED + QUESTION)
+        head = await full.reader.readuntil(b"\r\n\r\n")
+        full.writer.write_eof()
+        told = await full.reader.read(-1)
+        assert head.startswith(b"HTTP/1.1 200")
+        assert b"HTTP/1.1" not in told
+        assert told.endswith(b"event: done\ndata: {}\n\n\r\n0\r\n\r\n")
+
+    play(scene)
+
+
 def test_a_pipeline_is_answered_in_turn_and_may_end_in_pieces() -> None:
     async def scene(full: Full) -> None:
         head = b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(ORDER)
@@ -330,6 +371,48 @@ def test_a_drain_closes_connections_with_their_next_answer() -> None:
         assert (await full.ask(ORDER)).headers["Connection"] == "close"
 
     play(scene, drain)
+
+
+class Hanging:
+    """A store that takes a change, and never says what became of it."""
+
+    def __init__(self) -> None:
+        self.has_begun = asyncio.Event()
+
+    async def write(self, *_: object) -> None:
+        self.has_begun.set()
+        await asyncio.Event().wait()
+
+
+BOUGHT = b'{"buyer_id": 7, "lines": [{"sku": "sku-000001", "quantity": 1}]}'
+BUYING = HEAD + b"Content-Length: %d\r\n\r\n" % len(BOUGHT) + BOUGHT
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind"), [(BUYING, problem.FATE_UNKNOWN), (BUYING[:-3], problem.UNAVAILABLE)]
+)
+def test_an_order_that_a_stop_overtakes_may_be_stored_once_the_store_has_it(asked: bytes, kind: Kind) -> None:
+    def prepare(full: Full) -> None:
+        full.shop = full.shop._replace(store=cast("Store", Hanging()))
+        full.service.limit = AdaptiveLimit(LEAST_LIMIT, time.monotonic_ns)
+
+    async def scene(full: Full) -> None:
+        full.writer.write(asked)
+        while full.service.metrics.in_flight.value == 0:
+            await asyncio.sleep(0)
+        if asked is BUYING:
+            await cast("Hanging", full.shop.store).has_begun.wait()
+        full.service.draining = full.service.has_given_up = True
+        full.connection.give_up()
+        heard = await full.ask()
+        assert (heard.status, heard.headers["Connection"], heard.headers["Retry-After"]) == (
+            503,
+            "close",
+            "1",
+        )
+        assert json.loads(heard.body)["type"] == f"/problems/{kind.slug}"
+
+    play(scene, prepare)
 
 
 def test_a_drill_meets_its_requests_whatever_is_under_way() -> None:

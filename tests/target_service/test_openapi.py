@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
+from target_service import problem, tags
 from target_service.openapi import document
 from target_service.routes import operations
 
@@ -33,6 +34,21 @@ def test_every_operation_has_an_id_of_its_own_and_tells_its_refusals() -> None:
         assert ("requestBody" in operation) == ("413" in operation["responses"])
 
 
+def test_headers_are_described_as_they_are_checked() -> None:
+    schemas = {
+        parameter["name"]: parameter["schema"]
+        for methods in described()["paths"].values()
+        for operation in methods.values()
+        for parameter in operation["parameters"]
+        if parameter["in"] == "header"
+    }
+    assert schemas == {
+        "X-Load-Test": {"type": "string", "pattern": f"^{tags.RUN_ID_PATTERN}$"},
+        "Idempotency-Key": {"type": "string", "pattern": f"^{tags.KEY_PATTERN}$"},
+        "X-Request-Deadline-Ms": {"type": "integer", "minimum": 1, "maximum": tags.LONGEST_DEADLINE_MS},
+    }
+
+
 def test_purchases_and_changes_of_parcels_take_a_key() -> None:
     keyed = {
         path
@@ -41,3 +57,14 @@ def test_purchases_and_changes_of_parcels_take_a_key() -> None:
         if any(parameter["name"] == "Idempotency-Key" for parameter in operation["parameters"])
     }
     assert keyed == {"/orders", "/checkouts", "/parcels", "/parcels/{parcel_id}/events"}
+
+
+def test_what_changes_something_tells_that_its_fate_may_be_unknown() -> None:
+    telling = {
+        path
+        for path, methods in described()["paths"].items()
+        for operation in methods.values()
+        if problem.FATE_UNKNOWN.title in operation["responses"]["503"]["description"]
+    }
+    paid = "/orders/{order_id}/payment"
+    assert telling == {"/orders", "/checkouts", paid, "/parcels", "/parcels/{parcel_id}/events"}

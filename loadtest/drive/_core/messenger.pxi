@@ -154,7 +154,8 @@ cdef class Messenger:
         cdef Line line = None
         cdef Received response
         cdef Py_ssize_t size
-        cdef bytes body, sent = None
+        cdef bytes body
+        cdef dict added = None
         cdef str target
         cdef object whole = url, raised = None
         cdef bint plain = False
@@ -182,31 +183,30 @@ cdef class Messenger:
                 body, body_headers = encode_body(data, json)
             else:
                 return None
-            if headers is not None and not headers:
-                headers = None
-            template = route.template_for(method, body_headers, <dict>headers)
+            if headers is not None and headers:
+                added = (<dict>headers).copy()  # a script may change its own from the first switch on
+            template = route.template_for(method, body_headers, added)
             if template is None:
                 return None
-            size = template.compose(target, <dict>headers, body, request_buffer, MOST_REQUEST_BYTES)
+            kind = caught_class if catch_response else response_class
+            # Before the buffer is used: whatever an allocation has collected may send requests at its end.
+            response = <Received>(<PyTypeObject *>kind).tp_new(<type>kind, <PyObject *>EMPTY, NULL)
+            size = template.compose(target, added, body, request_buffer, MOST_REQUEST_BYTES)
         except Exception:  # Python meets it again, and knows what to do about it
             return None
         if size < 0:
             return None
-        if headers is not None:
-            sent = request_buffer[:size]  # a script may change its headers afterwards
         self.has_intended = False
-        kind = caught_class if catch_response else response_class
-        response = <Received>(<PyTypeObject *>kind).tp_new(<type>kind, <PyObject *>EMPTY, NULL)
         response.route, response.template, response.target, response.added, response.body = (
-            route, template, whole, <dict>headers, body
+            route, template, whole, added, body
         )
-        response.made_sent = sent
         try:
             if route.idle:
                 line = take_last(route.idle)
             else:
                 line = <Line?>route.pool.acquire()  # meanwhile others may have composed
-                size = template.compose(target, <dict>headers, body, request_buffer, MOST_REQUEST_BYTES)
+                if template.compose(target, added, body, request_buffer, MOST_REQUEST_BYTES) != size:
+                    raise RuntimeError("the request is no longer what it was")  # never: nobody else has its parts
             plain = line.exchange(request_buffer, size)
         except BaseException as error:  # a kill or a timeout; who meets it is Python's to say
             raised = error

@@ -67,10 +67,14 @@ cdef class Poller:
         cdef int i, woken = 0
         cdef int ready = epoll_wait(self.fd, self.events, MOST_EVENTS, 0)
         for i in range(ready):
-            line = <Line>self.events[i].data.ptr
-            if not line.expects or line.receive():
+            self.heard[i] = <Line>self.events[i].data.ptr
+        for i in range(ready):
+            line = <Line>self.heard[i]
+            if not line.expects or line.receive():  # over TLS it runs Python, which may collect others
                 self.heard[woken] = line
                 woken += 1
+        for i in range(woken, ready):
+            self.heard[i] = None
         for i in range(woken):
             line = <Line>self.heard[i]
             self.heard[i] = None

@@ -14,7 +14,7 @@ cdef class Received:
     cdef Route route
     cdef Template template
     cdef object target  # a URL or a `Target`
-    cdef dict added
+    cdef dict added  # its own: a script may change what it gave
     cdef bytes body
     cdef Py_ssize_t body_at, sent_bytes, received_bytes
     cdef int64_t first_ns

@@ -5,14 +5,23 @@ import contextlib
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from target_service.orders import OrderIds, Purchase, Receipt, draft_order
-from target_service.store.base import StoreOpenError, StoreSettings, StoreUnavailableError
+from target_service.store.base import (
+    FateUnknownError,
+    StoreFullError,
+    StoreOpenError,
+    StoreSettings,
+    StoreUnavailableError,
+)
 from target_service.store.sqlite import database_path, synchronous_of
+from target_service.store.sqlite_file import FileMovedError, OpenFile
 from target_service.store.sqlite_session import LARGEST_PIECE, SqliteSession, at_once
 from target_service.store.store import Store, make_store
 from tests.contract.conftest import Unobserved
@@ -110,6 +119,108 @@ def test_a_cancelled_caller_buys_nothing(tmp_path: Path) -> None:
         intruder.close()
         await stays
         assert (await store.stock("", 1)).available == 9
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_who_is_answered_while_the_commit_hangs_is_told_that_it_may_still_be_made(tmp_path: Path) -> None:
+    told = threading.Event()
+
+    def hang() -> float:
+        told.wait(60)
+        return 0.0
+
+    async def scenario() -> int:
+        store = store_at(tmp_path / "orders.db", wait_s=0.05)
+        await store.open()
+        store._settings = store._settings._replace(stall_s=hang)
+        with pytest.raises(FateUnknownError, match="the store does not answer"):
+            await store.write(purchase())
+        with pytest.raises(StoreUnavailableError) as waits:  # in line behind it, and so not begun
+            await store.write(purchase())
+        with pytest.raises(StoreUnavailableError) as proof:
+            await store.ping()
+        assert waits.type is proof.type is StoreUnavailableError
+        told.set()
+        await store.close()
+        return stored(tmp_path / "orders.db")
+
+    assert asyncio.run(scenario()) == 1
+
+
+def stored(path: Path) -> int:
+    """How many orders are in a file."""
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        (count,) = database.execute("SELECT count(*) FROM orders").fetchone()
+    return int(count)
+
+
+@pytest.mark.parametrize("error", [OSError("no such device"), FileMovedError("orders.db was moved")])
+def test_what_fails_once_it_is_committed_is_neither_refused_nor_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    async def scenario() -> None:
+        store = store_at(tmp_path / "orders.db", wait_s=30)
+        await store.open()
+        check = OpenFile.check
+
+        def fail(file: OpenFile) -> None:
+            if store._line.under_way:
+                raise error
+            check(file)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(OpenFile, "check", fail)
+            answers = await asyncio.gather(
+                *(store.write(purchase()) for _ in range(3)), return_exceptions=True
+            )
+        assert {type(answer) for answer in answers} == {FateUnknownError}
+        assert isinstance(await bought(store), Receipt)
+        await store.close()
+
+    asyncio.run(scenario())
+    assert stored(tmp_path / "orders.db") == 4
+
+
+class Failing:
+    """A connection whose COMMIT fails."""
+
+    def __init__(self, connection: sqlite3.Connection, code: int) -> None:
+        self._connection, self._code = connection, code
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._connection, name)
+
+    def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
+        if sql == "COMMIT":
+            error = sqlite3.OperationalError("as asked")
+            error.sqlite_errorcode = self._code
+            raise error
+        return self._connection.execute(sql, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (sqlite3.SQLITE_IOERR_FSYNC, FateUnknownError),
+        (sqlite3.SQLITE_FULL, StoreFullError),
+        (sqlite3.SQLITE_BUSY, StoreUnavailableError),
+    ],
+)
+def test_a_commit_that_failed_may_have_been_done_unless_the_error_says_that_it_was_not(
+    tmp_path: Path, code: int, told: type[Exception]
+) -> None:
+    async def scenario() -> None:
+        store = store_at(tmp_path / "orders.db", wait_s=30)
+        await store.open()
+        session = store._session  # type: ignore[attr-defined]  # no other way to have it fail
+        connection = session.connection
+        session.connection = Failing(connection, code)
+        with pytest.raises(StoreUnavailableError) as raised:
+            await store.write(purchase())
+        session.connection = connection
+        assert raised.type is told
         await store.close()
 
     asyncio.run(scenario())
