@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -30,13 +31,19 @@ def used(module: ast.Module) -> Iterator[str]:
             yield node.name
 
 
+@cache
+def modules() -> dict[str, ast.Module]:
+    """Every module of the programs and of what uses them, by its path."""
+    files = [path for part in USERS for path in (ROOT / part).rglob("*.py")]
+    return {str(path.relative_to(ROOT)): ast.parse(path.read_text()) for path in files}
+
+
 def test_every_constant_is_used_by_more_than_tests() -> None:
-    modules = {path: ast.parse(path.read_text()) for part in USERS for path in (ROOT / part).rglob("*.py")}
-    names = {name for module in modules.values() for name in used(module)}
+    names = {name for module in modules().values() for name in used(module)}
     unused = [
-        f"{path.relative_to(ROOT)}: {name}"
-        for path, module in modules.items()
-        if path.relative_to(ROOT).parts[0] in PROGRAMS
+        f"{path}: {name}"
+        for path, module in modules().items()
+        if path.startswith(PROGRAMS)
         for name in constants(module)
         if name not in names
     ]
@@ -44,11 +51,9 @@ def test_every_constant_is_used_by_more_than_tests() -> None:
 
 
 def test_the_record_is_written_in_one_place_of_the_code() -> None:
-    files = [path for part in USERS for path in (ROOT / part).rglob("*.py")]
-    code = {path: ast.parse(path.read_text()) for path in files}
     places = [
-        str(path.relative_to(ROOT))
-        for path, module in code.items()
+        path
+        for path, module in modules().items()
         for node in ast.walk(module)
         if isinstance(node, ast.Constant) and node.value == 583_000
     ]

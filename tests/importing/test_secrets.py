@@ -113,7 +113,7 @@ piece = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=500)
+@settings(max_examples=100)
 @given(st.lists(piece, max_size=14).map("".join))
 def test_what_looks_like_a_secret_does_however_it_is_looked_for(value: str) -> None:
     assert is_secret_value(value) == is_secret_plainly(value)
