@@ -52,6 +52,13 @@ def backoff_s(crashes: int) -> float:
     return 0.0 if crashes <= 1 else min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (crashes - 2))
 
 
+def _expect_many_signals() -> None:
+    """Have Python print nothing where more signals come than it can note: those that it has noted say enough."""
+    masked = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # none may come while nobody notes it
+    signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
+    signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+
+
 class RefusedError(Exception):
     """A first worker could not start, and another would fare no better; it has said why."""
 
@@ -220,6 +227,7 @@ class Supervisor:
         loop, code = asyncio.get_running_loop(), 0
         for number, obey in zip(SIGNALS, (self._stop, self._stop, self._hangup.set), strict=True):
             loop.add_signal_handler(number, obey)
+        _expect_many_signals()
         try:
             async with asyncio.TaskGroup() as group:
                 code = await self._serve(group)

@@ -1,7 +1,7 @@
 """The start page and the live page in a real browser: start, watch, stop, read the report; bad fields; what dies."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from tests.target_service.service_process import ask, running
 from tests.timing import CoreTakenError, Others, unless_ended
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import APIResponse, Browser, BrowserContext, Page, Route
 
 WAIT_MS = 60_000
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -136,9 +136,11 @@ def test_a_run_is_started_watched_in_two_tabs_stopped_reported_and_started_again
     with going_on(ours):
         page.click("#go")
         watch_in_two_tabs(page, other, ours)
+        tell_late = hold_an_answer(other)
         page.click("#stop")
         state_is(page, "done")
     state_is(other, "done")
+    tell_late()
     assert page.inner_text("#word") == "ABORTED"
     assert page.inner_text("#folder").startswith(str(ours.folder))
     page.click("#report")
@@ -150,6 +152,35 @@ def test_a_run_is_started_watched_in_two_tabs_stopped_reported_and_started_again
     watch_the_next(other, ours)
     find_the_report(page, ours)
     assert serious(problems) == []
+
+
+def hold_an_answer(page: "Page") -> Callable[[], None]:
+    """Keep back what the page is told next; a call tells it, and nothing on the page may fall back to that."""
+    held: list[tuple[Route, APIResponse]] = []
+
+    def hold(route: "Route") -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append((route, route.fetch()))
+
+    def tell_late() -> None:
+        page.evaluate(
+            "() => { window.states = []; const { dataset } = document.body;"
+            " const note = () => { dataset.told = states.push(dataset.state) > 1 ? 'twice' : 'once'; };"
+            " new MutationObserver(note).observe(document.body, { attributeFilter: ['data-state'] }); }"
+        )
+        route, answer = held[0]
+        assert answer.json()["state"] != "done"
+        route.fulfill(response=answer)
+        page.wait_for_selector("body[data-told=twice]")  # two later answers have been shown
+        assert set(page.evaluate("states")) == {"done"}
+        page.unroute("**/peak/live*")
+
+    page.route("**/peak/live*", hold)
+    with page.expect_response("**/peak/live*"):  # a later one
+        pass
+    return tell_late
 
 
 @contextmanager

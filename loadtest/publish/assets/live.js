@@ -225,9 +225,13 @@
     }
   };
 
+  let [asked, shown] = [0, 0];
   const ask = async () => {
     setTimeout(ask, EVERY_MS);
+    const number = (asked += 1);
     const live = await news();
+    if (number < shown) return; // a later answer has overtaken it, and may have told the end
+    shown = number;
     if (!live) { trouble(); return; }
     [silent, byId("trouble").hidden] = [null, true];
     show(live);
