@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 MASK = "***"
 LAST_PORT = 65_535
-SQLITE = "sqlite:"
+_SQLITE = "sqlite:"
 _HOST = r"(?: \[ [^]/?\#@]* ] | [^][:/?\#@,]* ) (?: : [0-9]* )?"
 _SCHEME = r"[a-z][\w.+-]*://"
 _PLAIN = re.compile(
@@ -40,7 +40,7 @@ def check_clear(address: str) -> None:
 
 def without_password(address: str) -> str:
     """The address without any password; the same text if there is none, and an unclear one's scheme alone."""
-    if address.startswith(SQLITE):
+    if address.startswith(_SQLITE):
         return _PARAMETER.sub("", address)
     found = _read(address)
     if found is None:
@@ -51,7 +51,7 @@ def without_password(address: str) -> str:
 
 def without_secrets(address: str) -> str:
     """The address without user, password and parameters."""
-    if address.startswith(SQLITE):
+    if address.startswith(_SQLITE):
         return address.partition("?")[0]
     found = _read(address)
     if found is None:

@@ -270,9 +270,8 @@ def _first_of_dense(database: sqlite3.Connection, quoted: str, count: int) -> in
     """The first rowid, where every row is found by counting on from it; None where rows have to be counted."""
     try:
         first, last = database.execute(f"SELECT min(rowid), max(rowid) FROM {quoted}").fetchone()  # noqa: S608
-    except (
-        sqlite3.OperationalError
-    ):  # a table WITHOUT ROWID, or a view, whose rowids are NULL before SQLite 3.36
+    except sqlite3.OperationalError:
+        # A table WITHOUT ROWID, or a view, whose rowids are NULL before SQLite 3.36.
         return None
     return first if isinstance(first, int) and last == first + count - 1 else None
 

@@ -14,7 +14,7 @@ FRACTIONS = (0.4, 0.3, 0.2, 0.1)
 """Shares of full speed, in the order in which they are tried. An open loop near full speed queues without end, and a
 disk or a neighbour that pauses needs room to catch up. A trial lasts seconds and a run a minute: the machine may be
 slower by then. Of 75 % a trial was on time and the run was not three times of three on two cores, of 50 % two times
-of six in one hour: there the generator shares the cores with a service that uses what it gets."""
+of three in one hour: there the generator shares the cores with a service that uses what it gets."""
 MAX_LAG_MS = 5.0
 """Dispatch lag at p99 above which a peak is too much: half of what makes a run INVALID, since a run has a master
 and its ledgers besides, and lasts longer than a trial."""

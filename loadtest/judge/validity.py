@@ -28,7 +28,6 @@ MAX_RATE_ERROR = 0.01
 """Share of the schedule that may not have been started for the generator's own reasons."""
 TAKEN_CORE = 0.05
 """Share of the time spent waiting for a core above which other programs explain a late generator."""
-WITH_THE_MASTER = " when the master was killed: nobody reported what became of them"
 _LOST_WORKER = re.compile(r"(worker \S+) was lost")
 MAX_CLOCK_MS = 60_000.0
 """Beyond this a clock is wrong, not merely off: no worker with such a clock may serve (`fleet.coordinator`)."""
@@ -149,18 +148,21 @@ def _off_schedule(result: RunResult, *, final: bool) -> list[str]:
     missing = arrivals.lost / arrivals.planned
     if missing <= MAX_RATE_ERROR:
         return []
+    advice = "; see that worker's log, then run again" if final or _crashed(result) else ""
     lost = f"{arrivals.lost:,} of {arrivals.planned:,} planned arrivals ({missing:.1%}) were lost"
-    if not final and not _crashed(result):
-        return [f"{lost}{WITH_THE_MASTER}"]
-    return [f"{lost}{_whose_crash(result)}; see that worker's log, then run again"]
+    return [f"{lost}{_how_lost(result, final=final)}{advice}"]
 
 
-def _whose_crash(result: RunResult) -> str:
+def _how_lost(result: RunResult, *, final: bool) -> str:
     """`` when worker 2 crashed``, as far as the notes tell."""
     names = _crashed(result)
-    if not names:
+    if names:
+        return (
+            f" when {' and '.join(names[:3])}{' and others' * (len(names) > 3)} crashed, froze or was ended"
+        )
+    if final:
         return " when a worker crashed, froze or was ended"
-    return f" when {' and '.join(names[:3])}{' and others' * (len(names) > 3)} crashed, froze or was ended"
+    return " when the master was killed: nobody reported what became of them"
 
 
 def _crashed(result: RunResult) -> list[str]:
@@ -193,6 +195,5 @@ def _healed(result: RunResult, *, final: bool) -> list[str]:
     notes = list(result.generator.worker_notes)
     lost = result.arrivals.lost
     if 0 < lost <= MAX_RATE_ERROR * result.arrivals.planned:
-        how = _whose_crash(result) if final or _crashed(result) else WITH_THE_MASTER
-        notes.append(f"{lost:,} planned arrivals were lost{how}")
+        notes.append(f"{lost:,} planned arrivals were lost{_how_lost(result, final=final)}")
     return notes

@@ -52,10 +52,9 @@ def _charts(steps: Sequence[Step]) -> list[Chart]:
     at = [(tps, list(tried)) for tps, tried in groupby(ordered, key=lambda step: step.tps)]
     rates = [tps for tps, _ in at]
 
-    def mean(value: Callable[[Step], float]) -> list[float | None]:
-        return [short(fmean(map(value, tried))) for _, tried in at]
-
-    completed = [[step.completed_tps for step in tried if step.counted] for _, tried in at]
+    def mean(value: Callable[[Step], float | None]) -> list[float | None]:
+        told = [[each for step in tried if (each := value(step)) is not None] for _, tried in at]
+        return [short(fmean(values)) if values else None for values in told]
 
     return [
         Chart(
@@ -70,7 +69,7 @@ def _charts(steps: Sequence[Step]) -> list[Chart]:
                 Line(
                     key="completed",
                     label="completed",
-                    values=[short(fmean(told)) if told else None for told in completed],
+                    values=mean(lambda step: step.completed_tps if step.counted else None),
                 ),
             ],
         ),
