@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from pathlib import Path
 
 import psutil
@@ -22,9 +23,14 @@ def made(kind: str, log: Path) -> tuple[ProcessFault, ServiceFaults]:
     return ProcessFault(fault, running, told), told
 
 
-def test_a_stop_that_was_never_sent_has_nothing_to_undo(tmp_path: Path) -> None:
+def test_a_stop_that_was_never_sent_has_nothing_to_undo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[signal.Signals] = []
+    monkeypatch.setattr("loadtest.faults.process_faults._send", lambda _process, what: sent.append(what))
     fault, _ = made("stop", tmp_path / "log")
     asyncio.run(fault.undo({}))
+    assert sent == []
 
 
 def test_a_supervisor_that_cannot_be_started_again_keeps_no_other_fault_waiting_for_it(
