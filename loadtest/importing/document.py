@@ -2,11 +2,13 @@
 
 import json
 from base64 import b64encode
+from http.client import HTTPException, InvalidURL
 from pathlib import Path
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.parse import unquote, urlsplit
 from urllib.request import Request, urlopen
 
+from loadtest.address import UnclearAddressError, check_clear, without_secrets
 from loadtest.importing.import_error import ImportingError
 
 _TIMEOUT_S = 30
@@ -16,28 +18,33 @@ _MOST_SAID = 300
 
 def without_login(place: str) -> str:
     """An address without its login and its query, both of which may be secrets; a path as it is."""
-    if "://" not in place:
-        return place
-    scheme, _, rest = place.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}".partition("?")[0]
+    return without_secrets(place) if "://" in place else place
 
 
 def fetched(url: str, shown: str) -> bytes:
     """What is at an address of HTTP, its login sent as Basic. Raises `ImportingError`, which names it as `shown`."""
+    request = _request(url, shown)
     try:
-        with urlopen(_request(url, shown), timeout=_TIMEOUT_S) as answer:  # noqa: S310 - the scheme is checked
+        with urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310 - the scheme is checked
             return bytes(answer.read(_MOST_BYTES))
     except HTTPError as error:
         with error:
             raise ImportingError(f"{shown}: answered {error.code}: {_said(error.read(4000))}") from error
-    except (URLError, OSError, ValueError) as error:
+    except InvalidURL as error:  # its words repeat the query
+        raise ImportingError(f"{shown}: expected an address without spaces, each written as %20") from error
+    except HTTPException as error:
+        raise ImportingError(f"{shown}: gave no whole answer of HTTP ({type(error).__name__})") from error
+    except (OSError, ValueError) as error:
         raise ImportingError(f"{shown}: cannot be fetched: {getattr(error, 'reason', error)}") from error
 
 
 def _request(url: str, shown: str) -> Request:
     if not url.startswith(("http://", "https://")):
         raise ImportingError(f"{shown}: expected an address with http:// or https://")
+    try:
+        check_clear(url)
+    except UnclearAddressError as error:
+        raise ImportingError(f"{shown}: {error}") from None
     parts = urlsplit(url)
     login, _, host = parts.netloc.rpartition("@")
     request = Request(parts._replace(netloc=host).geturl())  # noqa: S310 - the scheme is checked

@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import Struct
 
+from loadtest.address import without_secrets
 from loadtest.importing.document import fetched as fetched_from
-from loadtest.importing.document import without_login
 from loadtest.importing.import_error import ImportingError
 from loadtest.plan.duration import parse_duration
 
@@ -64,14 +64,16 @@ def time_range(begin: str | None, end: str | None, step: str, now_s: float) -> t
 def query_url(url: str, query: str, from_s: float, to_s: float, step_s: float) -> str:
     """The address of a range query. Raises `ImportingError` for a server that has no address of HTTP."""
     if not url.startswith(("http://", "https://")):
-        raise ImportingError(f'URL: expected an address with http:// or https://, got "{url[:80]}"')
+        raise ImportingError(
+            f'URL: expected an address with http:// or https://, got "{without_secrets(url)[:80]}"'
+        )
     asked = {"query": query, "start": f"{from_s:.3f}", "end": f"{to_s:.3f}", "step": f"{step_s:g}"}
     return f"{url.rstrip('/')}/api/v1/query_range?{urlencode(asked)}"
 
 
 def fetched(url: str) -> bytes:
     """What a Prometheus answers. Raises `ImportingError`."""
-    return fetched_from(url, without_login(url).partition("/api/v1/")[0])
+    return fetched_from(url, without_secrets(url).partition("/api/v1/")[0])
 
 
 def rates_of(answer: bytes, url: str, step_s: float) -> Rates:
@@ -95,7 +97,7 @@ def _one_series(answer: bytes, url: str) -> list[tuple[float, float]]:
     except (msgspec.DecodeError, ValueError) as error:
         shown = answer[:60].decode("utf-8", "replace")
         raise ImportingError(
-            f"{without_login(url)}: expected the answer of a Prometheus, got {shown!r}"
+            f"{without_secrets(url)}: expected the answer of a Prometheus, got {shown!r}"
         ) from error
     if data.resultType != "matrix" or len(series) != 1:
         got = f"{len(series)} series" if data.resultType == "matrix" else f"a {data.resultType}"

@@ -179,6 +179,12 @@ def test_a_file_that_is_not_there_is_named_at_every_door(tmp_path: Path, door: s
         ),
         (["prometheus", "http://127.0.0.1:1", "up"], "http://127.0.0.1:1: cannot be fetched"),
         (["prometheus", "127.0.0.1:9090", "up"], "expected an address with http://"),
+        (["prometheus", "ftp://emma:pw@127.0.0.1", "up"], 'with http:// or https://, got "ftp://127.0.0.1"'),
+        (
+            ["prometheus", "http://emma:p/w@127.0.0.1:1", "up"],
+            "error: http://***: expected an address as SCHEME",
+        ),
+        (["openapi", "http://emma:p/w@127.0.0.1:1/api"], "error: http://***: expected an address as SCHEME"),
         (["prometheus", "http://127.0.0.1:1", "up", "--step", "x"], "--step: expected a duration"),
     ],
 )

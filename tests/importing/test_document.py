@@ -19,6 +19,9 @@ class Answers(BaseHTTPRequestHandler):
         elif self.path.startswith("/bytes"):
             self.send_response(200)
             body = b"\xff\xfe"
+        elif self.path == "/odd":
+            self.wfile.write(b"SSH-2.0-OpenSSH_9.2\r\n")
+            return
         elif self.path == "/login":
             self.send_response(200)
             body = (self.headers["Authorization"] or "none").encode()
@@ -78,3 +81,39 @@ def test_a_refusal_is_one_line_without_the_login(host: str) -> None:
 )
 def test_an_address_is_shown_without_what_may_be_secret(place: str, shown: str) -> None:
     assert without_login(place) == shown
+
+
+def test_an_answer_that_is_no_http_is_one_line(host: str) -> None:
+    with pytest.raises(ImportingError) as refused:
+        document_text(f"http://emma:secret@{host}/odd")
+    assert str(refused.value) == f"http://{host}/odd: gave no whole answer of HTTP (BadStatusLine)"
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        (
+            "http://emma:hu/sh@127.0.0.1:1/api",
+            "http://***: expected an address as SCHEME://USER:PASSWORD@HOST",
+        ),
+        (
+            "http://emma:hu?sh@127.0.0.1:1/api",
+            "http://***: expected an address as SCHEME://USER:PASSWORD@HOST",
+        ),
+        ("http://[hush", "http://***: expected an address as SCHEME://USER:PASSWORD@HOST"),
+        (
+            "http://127.0.0.1:65536/api?key=hush",
+            "http://127.0.0.1:65536/api: expected an address as SCHEME://",
+        ),
+        (
+            "http://127.0.0.1:1/my api?key=hush",
+            "http://127.0.0.1:1/my api: expected an address without spaces",
+        ),
+        ("ftp://emma:hush@127.0.0.1/api", "ftp://127.0.0.1/api: expected an address with http://"),
+    ],
+)
+def test_an_address_that_cannot_be_asked_is_refused_and_shows_no_secret(place: str, said: str) -> None:
+    with pytest.raises(ImportingError) as refused:
+        document_text(place)
+    assert str(refused.value).startswith(said)
+    assert "hu" not in str(refused.value)
